@@ -1,0 +1,196 @@
+"""The operations, bound to one dealer: no method takes a dealer, so none can be given the wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from . import errors
+from .link import KeyEncoding, customer_link
+from .models.customers import CustomerContact, CustomerCreated, NewCustomer
+from .models.dealers import Dealer
+from .models.documents import DocumentUploaded, NewDocument
+from .models.links import LinkCreated, LinkRequest
+from .models.payments import PaymentRequest
+from .models.quotes import Quote
+from .models.vehicles import InventoryPage, VehicleDetails
+from .operations import Operation
+from .upstream import Answer, Request, Upstream
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+ApproveWrite = Callable[[Request], Awaitable[None]]
+"""Runs before each write with exactly what will be sent; raising sends nothing."""
+
+
+@dataclass(frozen=True)
+class DealerRef:
+    """How the upstream knows one dealer, and what its storefront needs. The key never shows in a repr."""
+
+    dpid: str
+    partner_id: str | None = None
+    express_host: str | None = None
+    link_key: str | None = field(default=None, repr=False)
+    link_key_encoding: KeyEncoding = "raw"
+
+
+@dataclass(frozen=True)
+class RoadsterApi:
+    """The Roadster API with its routes; hands out clients bound to what a caller may reach."""
+
+    upstream: Upstream
+    operations: Mapping[str, Operation]
+
+    def for_dealer(self, dealer: DealerRef, approve_write: ApproveWrite) -> DealerApi:
+        return DealerApi(self, dealer, approve_write)
+
+    def for_account(self, dpids: Collection[str]) -> AccountApi:
+        return AccountApi(self, frozenset(dpids))
+
+
+class AccountApi:
+    """What concerns no single dealer, limited to the dealers it was made for."""
+
+    def __init__(self, api: RoadsterApi, dpids: frozenset[str]) -> None:
+        self._api = api
+        self._dpids = dpids
+
+    async def list_dealers(self) -> list[Dealer]:
+        """GET /dealers: the account's dealers; those outside the bound set are dropped here."""
+        answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]))
+        return [dealer for dealer in _read(_DEALERS, answer) if dealer.dpid in self._dpids]
+
+
+class DealerApi:
+    """Every dealer's operation. Sends the dealer in the form that each wants, and checks that the answer names no other.
+
+    Each method raises the errors of `roadster_client.errors`.
+    """  # noqa: E501
+
+    def __init__(self, api: RoadsterApi, dealer: DealerRef, approve_write: ApproveWrite) -> None:
+        self._api = api
+        self._dealer = dealer
+        self._approve_write = approve_write
+
+    @property
+    def dpid(self) -> str:
+        return self._dealer.dpid
+
+    async def list_inventory(
+        self, *, size: int, from_vin: str | None = None, updated_since: int | None = None, in_stock_only: bool = True
+    ) -> InventoryPage:
+        """GET /vehicles: the next `size` vehicles after `from_vin`, sorted by VIN. `updated_since` in epoch seconds."""
+        query: dict[str, str | int] = {"dpid": self.dpid, "size": size}
+        if from_vin is not None:
+            query["from_vin"] = from_vin
+        if updated_since is not None:
+            query["updated_since"] = updated_since
+        if not in_stock_only:
+            query["in_stock"] = "any"
+        return await self._call(InventoryPage, "list_inventory", query=query)
+
+    async def get_vehicle(self, vin: str) -> VehicleDetails:
+        """GET /vehicles/{vin}: takes the dealer by partner id alone."""
+        query = {"dealer[partner_id]": self._partner_id("get_vehicle")}
+        return await self._call(VehicleDetails, "get_vehicle", path={"vin": vin}, query=query)
+
+    async def quote_payments(self, request: PaymentRequest) -> Quote:
+        """POST /payments: cash, finance and lease for one vehicle."""
+        return await self._call(Quote, "quote_payments", body=self._with_dealer(request.wire()))
+
+    async def create_link(self, request: LinkRequest) -> LinkCreated:
+        """POST /links: a link to a vehicle, or to a make's or model's results."""
+        return await self._call(LinkCreated, "create_link", body=self._with_dealer(request.wire()))
+
+    async def create_customer(self, request: NewCustomer) -> CustomerCreated:
+        """POST /customers: makes the customer's account; `duplicate` where the email address was known."""
+        return await self._call(CustomerCreated, "create_customer", body=self._with_dealer(request.wire()))
+
+    async def upload_document(self, customer_id: int, document: NewDocument) -> DocumentUploaded:
+        """POST /customers/{id}/documents: into the customer's or the deal's binder."""
+        return await self._call(
+            DocumentUploaded,
+            "upload_document",
+            path={"customer_id": str(customer_id)},
+            body=self._with_dealer(document.wire()),
+        )
+
+    def customer_link(self, vin: str, contact: CustomerContact) -> str:
+        """The encrypted link (`mem`): made here, no request is sent."""
+        host, key = self._dealer.express_host, self._dealer.link_key
+        if host is None:
+            raise errors.NotConfigured(f"dealers.{self.dpid}.express_host", operation="customer_link")
+        if key is None:
+            raise errors.NotConfigured(f"dealers.{self.dpid}.link_key", operation="customer_link")
+        fields = {
+            "email": contact.email,
+            "fname": contact.first_name,
+            "lname": contact.last_name,
+            "phone": contact.phone,
+            "custid": contact.partner_id,
+        }
+        return customer_link(host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding)
+
+    async def _call(
+        self,
+        model: type[ModelT],
+        operation: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> ModelT:
+        request = Request(self._api.operations[operation], path or {}, query or {}, body)
+        if request.operation.writes:
+            await self._approve_write(request)
+        answer = await self._api.upstream.send(request)
+        if not _names_only(self._dealer, answer.json):
+            if request.operation.writes:
+                raise answer.malformed("names another dealer and was withheld")
+            raise errors.ForeignDealer(
+                f"{operation}: the answer names another dealer and was withheld",
+                operation=operation,
+                request_id=answer.request_id,
+            )
+        return _read(TypeAdapter(model), answer)
+
+    def _with_dealer(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "dealer": {"dpid": self.dpid}}
+
+    def _partner_id(self, operation: str) -> str:
+        if self._dealer.partner_id is None:
+            raise errors.NotConfigured(f"dealers.{self.dpid}.partner_id", operation=operation)
+        return self._dealer.partner_id
+
+
+_DEALERS = TypeAdapter(tuple[Dealer, ...])
+_AnswerT = TypeVar("_AnswerT")
+
+
+def _read(adapter: TypeAdapter[_AnswerT], answer: Answer) -> _AnswerT:
+    try:
+        return adapter.validate_python(answer.json)
+    except ValidationError:
+        # Its text holds the upstream's values; which fields were wrong is for the upstream's logs, not for ours.
+        raise answer.malformed("does not have the documented fields") from None
+
+
+def _names_only(dealer: DealerRef, json: Any) -> bool:
+    """Whether every dealer that `json` names, at any depth and also in fields no model reads, is `dealer`."""
+    unseen = [json]
+    while unseen:
+        node = unseen.pop()
+        if isinstance(node, list):
+            unseen += node
+        elif isinstance(node, dict):
+            if node.get("dpid") not in (None, dealer.dpid):
+                return False
+            named = node.get("dealer")
+            partner_id = named.get("partner_id") if isinstance(named, dict) else None
+            if partner_id is not None and dealer.partner_id is not None and str(partner_id) != dealer.partner_id:
+                return False
+            unseen += node.values()
+    return True

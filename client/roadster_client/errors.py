@@ -1,0 +1,90 @@
+"""Everything that can go wrong between a typed call and its typed answer.
+
+    ClientError
+    ├── NotConfigured       the configuration lacks what the operation needs; nothing was sent
+    ├── RequestRefused      400 (or another 4xx): refused, with the upstream's documented message
+    ├── NotFound            404
+    ├── Unauthorised        401 or 403: the upstream does not accept our credentials
+    ├── RateLimited         429
+    ├── Unavailable         no connection, or 500, 502, 503, 504 where nothing can have been done
+    ├── TimedOut            the operation's total deadline passed on a read
+    ├── OutcomeUnknown      a write was sent and its answer was lost: it may or may not have been done
+    └── MalformedAnswer     not what the documents describe: no JSON, wrong types, too large, a redirect
+        └── ForeignDealer   the answer names another dealer than the call was bound to; it is withheld
+
+The text of an error is ours and never holds a body, a credential or an argument.
+"""
+
+from __future__ import annotations
+
+import re
+
+_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.'_-]{1,59}")
+
+
+class ClientError(Exception):
+    """A call of an upstream operation failed. `operation` is its id in `operations.OPERATIONS`."""
+
+    def __init__(self, message: str, *, operation: str, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.request_id = request_id
+
+
+class NotConfigured(ClientError):
+    """`setting` is the key of the configuration file that is missing."""
+
+    def __init__(self, setting: str, *, operation: str) -> None:
+        super().__init__(f"{operation} needs the setting {setting}, which is not set", operation=operation)
+        self.setting = setting
+
+
+class RequestRefused(ClientError):
+    """`upstream_message` is the documented `error` text, or None where it is not plain words.
+
+    Upstream text is data: only a short run of letters is handed on, so that neither a customer's
+    email address nor a planted paragraph can travel in an error.
+    """
+
+    def __init__(self, status: int, upstream_message: object, *, operation: str, request_id: str | None = None) -> None:
+        text = upstream_message if isinstance(upstream_message, str) else ""
+        self.status = status
+        self.upstream_message = text if _PLAIN_WORDS.fullmatch(text) else None
+        said = f': "{self.upstream_message}"' if self.upstream_message else ""
+        super().__init__(f"{operation} was refused with {status}{said}", operation=operation, request_id=request_id)
+
+
+class NotFound(ClientError):
+    pass
+
+
+class Unauthorised(ClientError):
+    pass
+
+
+class RateLimited(ClientError):
+    """`retry_after` is the wait that the upstream asks for, in seconds, where it says one."""
+
+    def __init__(self, message: str, *, retry_after: float | None, operation: str, request_id: str | None) -> None:
+        super().__init__(message, operation=operation, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class Unavailable(ClientError):
+    pass
+
+
+class TimedOut(ClientError):
+    pass
+
+
+class OutcomeUnknown(ClientError):
+    pass
+
+
+class MalformedAnswer(ClientError):
+    pass
+
+
+class ForeignDealer(MalformedAnswer):
+    pass

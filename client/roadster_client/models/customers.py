@@ -1,0 +1,75 @@
+"""Customers: POST /customers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .scalars import Received, Sent
+from .vehicles import VehicleRequest
+
+
+class CustomerContact(Sent):
+    """Who the customer is; the email address is what makes two of them one."""
+
+    first_name: str = Field(min_length=1)
+    last_name: str = Field(min_length=1)
+    email: str = Field(min_length=3)
+    phone: str | None = None
+    partner_id: str | None = None
+
+
+class PaymentPreference(Sent):
+    """The deal that the customer prefers; amounts in the currency's units, terms in months, miles a year."""
+
+    deal_type: Literal["lease", "finance"] | None = None
+    lease_down: float | None = Field(default=None, ge=0)
+    lease_months: int | None = Field(default=None, gt=0)
+    lease_miles: int | None = Field(default=None, gt=0)
+    finance_down: float | None = Field(default=None, ge=0)
+    finance_months: int | None = Field(default=None, gt=0)
+
+
+class PlanChoice(Sent):
+    """A protection plan, as `list_plans` names it."""
+
+    id: int
+    code: str | None = None
+    tier: str | None = None
+
+
+class Accessory(Sent):
+    code: str
+
+
+class Analytics(Sent):
+    """Values that the upstream appends to the link's query."""
+
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
+
+
+class NewCustomer(Sent):
+    customer: CustomerContact
+    vehicle: VehicleRequest | None = None
+    payment: PaymentPreference | None = None
+    plans: tuple[PlanChoice, ...] | None = None
+    accessories: tuple[Accessory, ...] | None = None
+    analytics: Analytics | None = None
+    checkout: bool | None = None
+
+
+class CreatedCustomer(Received):
+    id: int
+    dpid: str | None = None
+    redirect_url: str | None = None
+
+
+class CustomerCreated(Received):
+    """`duplicate` is true where the customer existed; then nothing new was made."""
+
+    status: str
+    customer: CreatedCustomer
+    duplicate: bool = False

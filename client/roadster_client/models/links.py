@@ -1,0 +1,31 @@
+"""Deep links: POST /links."""
+
+from __future__ import annotations
+
+from .customers import Analytics
+from .scalars import Received, Sent
+from .vehicles import VehicleRequest
+
+
+class LinkRequest(Sent):
+    vehicle: VehicleRequest | None = None
+    analytics: Analytics | None = None
+
+
+class LinkedVehicle(Received):
+    """`grade` is new, used or certified; `price_locked` says that the page asks for contact data first."""
+
+    price_locked: bool | None = None
+    in_stock: bool | None = None
+    grade: str | None = None
+
+
+class Link(Received):
+    dpid: str | None = None
+    redirect_url: str | None = None
+
+
+class LinkCreated(Received):
+    status: str
+    link: Link
+    vehicle: LinkedVehicle | None = None

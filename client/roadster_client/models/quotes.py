@@ -1,0 +1,371 @@
+"""The answer of POST /payments: three deals with their terms, and the programs behind them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from .scalars import Fraction, Money, Percent, Received
+from .vehicles import Color, Engine, Option, Transmission
+
+
+class Fees(Received):
+    acquisition: Money | None = None
+    doc: Money | None = None
+    filing: Money | None = None
+    handling: Money | None = None
+    inspection: Money | None = None
+    license: Money | None = None
+    misc: Money | None = None
+    out_of_state: Money | None = None
+    tire: Money | None = None
+
+
+class Terms(Received):
+    """What the three deals have in common."""
+
+    msrp: Money | None = None
+    price: Money | None = None
+    base_price_before_taxes_and_fees: Money | None = None
+    base_price_after_fees: Money | None = None
+    total_add_ons: Money | None = None
+    total_accessories: Money | None = None
+    total_plans: Money | None = None
+    tax_rate: Fraction | None = None
+    secondary_tax_rate: Fraction | None = None
+    local_tax_rate: Fraction | None = None
+    combined_tax_rate: Fraction | None = None
+    local_tax: Money | None = None
+    tax_surcharge: Money | None = None
+    default_tax_bonus: bool | None = None
+    fees: Fees | None = None
+    dealer_cash: Money | None = None
+    total_bonus: Money | None = None
+    nontaxable_bonus: Money | None = None
+    taxable_bonus: Money | None = None
+    rebate: Money | None = None
+    nontaxable_rebate: Money | None = None
+    taxable_rebate: Money | None = None
+    total_coupon: Money | None = None
+    add_on_discount: Money | None = None
+    plans_discount: Money | None = None
+    trade_equity: Money | None = None
+    trade_tax_credit: Money | None = None
+    due_at_signing: Money | None = None
+    due_to_customer_at_signing: Money | None = None
+    total_purchase_price: Money | None = None
+    total_purchase_price_before_taxes_and_fees: Money | None = None
+    total_cost: Money | None = None
+    total_cost_of_ownership: Money | None = None
+    total_contribution: Money | None = None
+    profit: Money | None = None
+
+
+class CashTerms(Terms):
+    """46 terms. Sums in the reference do not add up: never recompute a total."""
+
+    total_taxable_add_ons: Money | None = None
+    total_nontaxable_add_ons: Money | None = None
+    normalized_taxable_add_on_price: Money | None = None
+    normalized_nontaxable_add_on_price: Money | None = None
+    sales_tax: Money | None = None
+    primary_tax: Money | None = None
+    secondary_tax: Money | None = None
+    tax_adjustment: Money | None = None
+    fees_to_tax: tuple[str, ...] = ()
+    total_fees: Money | None = None
+    due_at_signing_before_taxes_and_fees: Money | None = None
+
+
+class FinanceTerms(Terms):
+    """69 terms. `interest_rate` is a fraction here and a percentage in the programs; `term` in months."""
+
+    interest_rate: Fraction | None = None
+    effective_interest_rate: Fraction | None = None
+    term: int | None = None
+    customer_cash: Money | None = None
+    minimum_customer_cash: Money | None = None
+    maximum_customer_cash: Money | None = None
+    total_financed: Money | None = None
+    total_financed_before_subsidy: Money | None = None
+    total_interest: Money | None = None
+    lender: str | None = None
+    lender_name: str | None = None
+    program_name: str | None = None
+    days_until_first_payment: int | None = None
+    total_taxable_add_ons: Money | None = None
+    total_nontaxable_add_ons: Money | None = None
+    sales_tax: Money | None = None
+    primary_tax: Money | None = None
+    secondary_tax: Money | None = None
+    stamp_tax: Money | None = None
+    tax_adjustment: Money | None = None
+    fees_to_tax: tuple[str, ...] = ()
+    total_fees: Money | None = None
+    payment_frequency: str | None = None
+    monthly_payment: Money | None = None
+    biweekly_payment: Money | None = None
+    weekly_payment: Money | None = None
+    base_payment: Money | None = None
+    monthly_payment_before_taxes_and_fees: Money | None = None
+    weekly_payment_before_taxes_and_fees: Money | None = None
+    biweekly_payment_before_taxes_and_fees: Money | None = None
+    principal_for_normalized_payment: Money | None = None
+    normalized_monthly_payment: Money | None = None
+    normalized_monthly_payment_for_taxable_add_ons: Money | None = None
+    normalized_monthly_payment_for_nontaxable_add_ons: Money | None = None
+
+
+class LeaseTerms(Terms):
+    """85 terms. `money_factor` times 2,400 is the rate in percent; `term` in months, mileage in miles a year."""
+
+    term: int | None = None
+    money_factor: float | None = None
+    cap_cost: Money | None = None
+    residual_value: Money | None = None
+    base_residual_percent: Percent | None = None
+    residual_adjustment: Money | None = None
+    annual_mileage: float | None = None
+    excess_mileage: float | None = None
+    excess_mileage_charge: Money | None = None
+    lender: str | None = None
+    lender_name: str | None = None
+    program_name: str | None = None
+    residual_msrp: Money | None = None
+    net_purchase_price: Money | None = None
+    total_residualizable_add_ons: Money | None = None
+    initial_tax: Money | None = None
+    initial_primary_tax: Money | None = None
+    initial_secondary_tax: Money | None = None
+    monthly_tax: Money | None = None
+    tax_due_at_signing: Money | None = None
+    total_tax_capitalized: Money | None = None
+    effective_monthly_tax: Money | None = None
+    monthly_payment: Money | None = None
+    biweekly_payment: Money | None = None
+    weekly_payment: Money | None = None
+    first_payment: Money | None = None
+    first_payment_waiver: Money | None = None
+    payment_frequency: str | None = None
+    base_payment: Money | None = None
+    monthly_payment_before_taxes_and_fees: Money | None = None
+    weekly_payment_before_taxes_and_fees: Money | None = None
+    biweekly_payment_before_taxes_and_fees: Money | None = None
+    principal_for_normalized_payment: Money | None = None
+    normalized_monthly_payment_for_nontaxable_nonresidualizable_add_ons: Money | None = None
+    normalized_monthly_payment_for_nontaxable_residualizable_add_ons: Money | None = None
+    normalized_monthly_payment_for_taxable_nonresidualizable_add_ons: Money | None = None
+    normalized_monthly_payment_for_taxable_residualizable_add_ons: Money | None = None
+    customer_cash: Money | None = None
+    desired_customer_cash: Money | None = None
+    security_deposit_due_at_signing: Money | None = None
+    down_from_customer_cash: Money | None = None
+    minimum_customer_cash: Money | None = None
+    maximum_customer_cash: Money | None = None
+    fees_to_tax_at_signing: tuple[str, ...] = ()
+    fees_to_capitalize: tuple[str, ...] = ()
+    overage_charge: Money | None = None
+    purchase_charge: Money | None = None
+    total_fees_due_at_signing_except_acquisition_fee: Money | None = None
+    total_fees_due_at_signing: Money | None = None
+    total_fees_capitalized: Money | None = None
+
+
+class QuotedPlan(Received):
+    """A protection plan within a deal; `tier_term` in months, `tier_mileage` in miles."""
+
+    retail_add_on_id: int | None = None
+    title: str | None = None
+    price: Money | None = None
+    product_code: str | None = None
+    pricing_source: str | None = None
+    taxable: bool | None = None
+    residualize: bool | None = None
+    backend_profit: bool | None = None
+    tier_code: str | None = None
+    tier_title: str | None = None
+    tier_term: int | None = None
+    tier_mileage: int | None = None
+    surcharges: str | None = None
+
+
+class Prices(Received):
+    base: Money | None = None
+    destination: Money | None = None
+    gas_guzzler: Money | None = None
+    excise_tax: Money | None = None
+    registration_fee: Money | None = None
+    colors: Money | None = None
+    packages: Money | None = None
+    options: Money | None = None
+    fees: Money | None = None
+    dio: Money | None = None
+    total: Money | None = None
+    tax_credit: Money | None = None
+
+
+class DealVehicle(Received):
+    """The vehicle that was priced; `mpg` is one figure, `weight` in pounds, `mileage` in miles."""
+
+    used: bool | None = None
+    demo: bool | None = None
+    certified: bool | None = None
+    stock_number: str | None = None
+    msrp: Money | None = None
+    invoice: Money | None = None
+    prices: Prices | None = None
+    fees: tuple[Option, ...] = ()
+    packages: tuple[Option, ...] = ()
+    options: tuple[Option, ...] = ()
+    interior_color: Color | None = None
+    exterior_color: Color | None = None
+    premium_colors: tuple[Color, ...] = ()
+    dealer_options: tuple[Option, ...] = ()
+    mpg: float | None = None
+    mileage: float | None = None
+    make: str | None = None
+    model: str | None = None
+    style_edmunds_id: str | None = None
+    submodel: str | None = None
+    title: str | None = None
+    trim: str | None = None
+    transmission: Transmission | None = None
+    drivetrain: str | None = None
+    engine: Engine | None = None
+    dealer_name: str | None = None
+    body: str | None = None
+    weight: float | None = None
+    year: int | None = None
+    mfg_codes: tuple[str, ...] = ()
+
+
+class TradeValues(Received):
+    trade_in_value: Money | None = None
+    trade_in_payoff: Money | None = None
+    trade_in_ownership: str | None = None
+    trade_in_mileage: float | None = None
+
+
+class Valuation(Received):
+    valuation: TradeValues | None = None
+
+
+class Trade(Received):
+    """The reference nests `valuation` in `valuation`."""
+
+    valuation: Valuation | None = None
+
+
+class DealData(Received):
+    """`accessories` is the text "string" in the reference, and is not read."""
+
+    plans: tuple[QuotedPlan, ...] = ()
+    vehicle: DealVehicle | None = None
+    trade: Trade | None = None
+
+
+class CashDeal(Received):
+    id: int | None = None
+    deal_type: str | None = None
+    terms: CashTerms
+    data: DealData | None = None
+
+
+class FinanceDeal(Received):
+    id: int | None = None
+    deal_type: str | None = None
+    terms: FinanceTerms
+    data: DealData | None = None
+
+
+class LeaseDeal(Received):
+    id: int | None = None
+    deal_type: str | None = None
+    terms: LeaseTerms
+    data: DealData | None = None
+
+
+class Deals(Received):
+    """Each where the dealer offers it."""
+
+    cash: CashDeal | None = None
+    finance: FinanceDeal | None = None
+    lease: LeaseDeal | None = None
+
+
+class Incentive(Received):
+    name: str | None = None
+    display_name: str | None = None
+    cash: Money | None = None
+    expires_at: str | None = None
+
+
+class Rebate(Received):
+    id: int | None = None
+    program_id: str | None = None
+    name: str | None = None
+    cash: Money | None = None
+    recipient: str | None = None
+    expires_at: str | None = None
+
+
+class CashProgram(Received):
+    """One object whose `deal_type` says "finance" in the reference."""
+
+    deal_type: str | None = None
+    rebate: Money | None = None
+    incentives: tuple[Incentive, ...] = ()
+    rebates: tuple[Rebate, ...] = ()
+
+
+class FinanceProgram(Received):
+    """`interest_rate` is a percentage here and a fraction in the deals."""
+
+    deal_type: str | None = None
+    term: int | None = None
+    interest_rate: Percent | None = None
+    min_score: int | None = None
+    expires_at: str | None = None
+    incentives: tuple[Incentive, ...] = ()
+    rebates: tuple[Rebate, ...] = ()
+
+
+class LeaseProgram(Received):
+    """`money_factor` is a thousand times that of the deals: 3.1 for 0.0031. Read it through `money_factor_fraction`."""
+
+    name: str | None = None
+    deal_type: str | None = None
+    lender: str | None = None
+    lender_name: str | None = None
+    term: int | None = None
+    money_factor: float | None = None
+    base_residual: Percent | None = None
+    base_annual_mileage: float | None = None
+    min_score: int | None = None
+    expires_at: str | None = None
+    incentives: tuple[Incentive, ...] = ()
+    rebates: tuple[Rebate, ...] = ()
+
+    @property
+    def money_factor_fraction(self) -> float | None:
+        """The money factor as the deals write it."""
+        return None if self.money_factor is None else self.money_factor / 1000
+
+
+def _one_or_many(value: Any) -> Any:
+    """programs.cash is one object, finance and lease are arrays; a lone object there is an array of one."""
+    return [value] if isinstance(value, dict) else value
+
+
+class Programs(Received):
+    cash: CashProgram | None = None
+    finance: Annotated[tuple[FinanceProgram, ...], BeforeValidator(_one_or_many)] = ()
+    lease: Annotated[tuple[LeaseProgram, ...], BeforeValidator(_one_or_many)] = ()
+
+
+class Quote(Received):
+    """The whole answer: about 16 KB."""
+
+    deals: Deals
+    programs: Programs | None = None

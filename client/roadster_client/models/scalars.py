@@ -1,0 +1,41 @@
+"""The value types of the documents, and how each is read where the documents disagree with themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _digits(width: int) -> BeforeValidator:
+    """Reads an int as the string that it was before somebody's JSON dropped its leading zeros."""
+
+    def widen(value: Any) -> Any:
+        return str(value).zfill(width) if type(value) is int else value
+
+    return BeforeValidator(widen)
+
+
+Zip = Annotated[str, _digits(5)]
+Rgb = Annotated[str, _digits(6)]
+Money = Annotated[float, Field(description="in the currency's units, for instance 24050.25")]
+Percent = Annotated[float, Field(description="in percent: 6.19 is 6.19 %")]
+Fraction = Annotated[float, Field(description="a fraction: 0.009 is 0.9 %")]
+
+
+class Sent(BaseModel):
+    """Part of a request: what the documents do not name cannot be sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON object as it is sent: what was not given is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Received(BaseModel):
+    """Part of an answer: fields that the documents do not name are dropped, numbers may come for strings."""
+
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, defer_build=True, allow_inf_nan=False, coerce_numbers_to_str=True
+    )

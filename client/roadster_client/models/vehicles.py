@@ -1,0 +1,97 @@
+"""Vehicles: the inventory feed, the details of one, and how a request names one."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .scalars import Money, Received, Rgb, Sent
+
+
+class VehicleRequest(Sent):
+    """The vehicle of a link or a customer: a VIN, or a make with anything narrower."""
+
+    vin: str | None = None
+    make: str | None = None
+    model: str | None = None
+    trim: str | None = None
+    year: int | None = None
+
+
+class Engine(Received):
+    label: str | None = None
+    type: str | None = None
+    horsepower: float | None = None
+    mfg_code: str | None = None
+
+
+class Transmission(Received):
+    label: str | None = None
+    type: str | None = None
+    speeds: float | None = None
+
+
+class Color(Received):
+    label: str | None = None
+    generic: str | None = None
+    rgb: Rgb | None = None
+    secondary_rgb: Rgb | None = None
+    msrp: Money | None = None
+    id: str | None = None
+
+
+class Option(Received):
+    """A package, an option or a dealer option."""
+
+    name: str
+    msrp: Money | None = None
+    residual: Money | None = None
+    invoice_price: Money | None = None
+
+
+class InventoryVehicle(Received):
+    """One vehicle of the feed. The reference shows no price; `msrp`, `price` and `type` are read where a dealer sends them."""  # noqa: E501
+
+    vin: str
+    make: str | None = None
+    model: str | None = None
+    year: int | None = None
+    trim: str | None = None
+    body: str | None = None
+    drivetrain: str | None = None
+    stock_number: str | None = None
+    in_stock: bool | None = None
+    reserved: bool | None = None
+    engine: Engine | None = None
+    transmission: Transmission | None = None
+    exterior_color: Color | None = None
+    interior_color: Color | None = None
+    packages: tuple[Option, ...] = ()
+    options: tuple[Option, ...] = ()
+    dealer_options: tuple[Option, ...] = ()
+    type: str | None = None
+    msrp: Money | None = None
+    price: Money | None = None
+    mileage: float | None = None
+
+
+class InventoryPage(Received):
+    """GET /vehicles: one page, sorted by VIN; `total` counts the whole inventory."""
+
+    vehicles: tuple[InventoryVehicle, ...] = ()
+    total: int | None = None
+
+
+class VehicleInfo(Received):
+    """What GET /vehicles/{vin} adds to the feed: consumption and range, in miles."""
+
+    make: str | None = None
+    model: str | None = None
+    year: int | None = None
+    trim: str | None = None
+    city_mpg: float | None = None
+    highway_mpg: float | None = None
+    ev_range: float | None = Field(default=None, description="miles")
+
+
+class VehicleDetails(Received):
+    vehicle_info: VehicleInfo

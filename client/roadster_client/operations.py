@@ -1,0 +1,64 @@
+"""The documented operations: method, path, and how sure the documents are of them.
+
+`stated` stands in the API reference; `published` stood in Roadster's public OpenAPI 1.0.0 (2021);
+`inferred` has no public source, because the reference lost its paths. Every one can be overridden
+in the configuration (`[roadster.operations]`), and the README lists them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Certainty = Literal["stated", "published", "inferred"]
+
+_ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[A-Za-z0-9._~{}/-]*)")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One upstream operation. `deadline` is in seconds, for the whole exchange; `writes` forbids repeating it."""
+
+    name: str
+    method: str
+    path: str
+    certainty: Certainty
+    writes: bool = False
+    deadline: float = 15.0
+
+    @property
+    def path_parameters(self) -> frozenset[str]:
+        return frozenset(re.findall(r"{(\w+)}", self.path))
+
+    def routed(self, route: str) -> Operation:
+        """The same operation at another `METHOD /path`. Raises ValueError where that cannot work."""
+        match = _ROUTE.fullmatch(route)
+        if match is None:
+            raise ValueError(f"expected METHOD /path, for instance {self.method} {self.path}")
+        moved = replace(self, method=match[1], path=match[2])
+        if moved.path_parameters != self.path_parameters:
+            wanted = ", ".join(sorted(f"{{{name}}}" for name in self.path_parameters)) or "none"
+            raise ValueError(f"the path must have these parameters: {wanted}")
+        return moved
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("list_dealers", "GET", "/dealers", "published"),
+        Operation("list_inventory", "GET", "/vehicles", "inferred"),
+        Operation("get_vehicle", "GET", "/vehicles/{vin}", "inferred"),
+        Operation("quote_payments", "POST", "/payments", "inferred", deadline=30.0),
+        Operation("create_link", "POST", "/links", "published"),
+        Operation("create_customer", "POST", "/customers", "stated", writes=True, deadline=30.0),
+        Operation("upload_document", "POST", "/customers/{customer_id}/documents", "inferred", True, 60.0),
+    )
+}
+"""By operation id. `quote_payments` and `create_link` are POSTs that change nothing."""
+
+
+def overridden(routes: Mapping[str, str]) -> Mapping[str, Operation]:
+    """`OPERATIONS` with the configured routes in place. Raises KeyError and ValueError."""
+    return {**OPERATIONS, **{name: OPERATIONS[name].routed(route) for name, route in routes.items()}}

@@ -1,0 +1,215 @@
+"""One upstream API over one pooled HTTP client: credentials, deadline, size cap, status to error.
+
+httpx2's own timeouts are for each read, so a body of one byte a second would never time out; its
+decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
+a cap, and redirects that count as malformed answers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Literal
+from urllib.parse import quote
+
+import anyio
+import httpx2
+from pydantic_core import from_json
+
+from . import errors
+from .operations import Operation
+
+AuthScheme = Literal["Bearer", "Token", "none"]
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
+
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one call sends: everything but the base URL and the credentials."""
+
+    operation: Operation
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | int] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+
+    @property
+    def target(self) -> str:
+        """The path below the base URL, parameters filled in and escaped."""
+        return self.operation.path.format_map({name: quote(value, safe="") for name, value in self.path.items()})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 2xx answer as parsed JSON. `request_id` is the upstream's own, where it sends one."""
+
+    request: Request
+    json: Any
+    request_id: str | None
+
+    def malformed(self, reason: str) -> errors.ClientError:
+        """The error for an answer that cannot be used: for a write, it leaves the outcome open."""
+        return _spoilt(self.request.operation, reason, self.request_id)
+
+
+class Upstream:
+    """Sends requests to one API. Made by `open_upstream`, which owns the connections."""
+
+    def __init__(self, http: httpx2.AsyncClient) -> None:
+        self._http = http
+
+    async def send(self, request: Request) -> Answer:
+        """The parsed answer to `request`, or one of `errors`."""
+        operation = request.operation
+        try:
+            with anyio.fail_after(operation.deadline):
+                status, headers, content = await self._exchange(request)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
+            raise errors.Unavailable(
+                f"{operation.name}: no connection to the upstream", operation=operation.name
+            ) from None
+        except (TimeoutError, httpx2.TimeoutException):
+            if operation.writes:
+                raise _unknown(operation, "no answer came in time") from None
+            raise errors.TimedOut(
+                f"{operation.name}: no answer within {operation.deadline:g} seconds", operation=operation.name
+            ) from None
+        except httpx2.TransportError:
+            if operation.writes:
+                raise _unknown(operation, "the connection was lost") from None
+            raise errors.Unavailable(f"{operation.name}: the connection was lost", operation=operation.name) from None
+        request_id = headers.get("x-request-id")
+        _raise_for_status(operation, status, headers, content, request_id)
+        return Answer(request, _parse(operation, content, request_id), request_id)
+
+    async def _exchange(self, request: Request) -> tuple[int, httpx2.Headers, bytes]:
+        async with self._http.stream(
+            request.operation.method,
+            request.target,
+            params=dict(request.query),
+            json=request.body,
+        ) as response:
+            content = await _read_capped(response, request.operation)
+            return response.status_code, response.headers, content
+
+
+async def _read_capped(response: httpx2.Response, operation: Operation) -> bytes:
+    # The raw stream, because httpx2 would inflate a whole chunk before anyone can look at its size.
+    gzip = response.headers.get("content-encoding", "identity").lower() == "gzip"
+    inflate = zlib.decompressobj(wbits=31) if gzip else None
+    content = bytearray()
+    try:
+        async for chunk in response.aiter_raw():
+            content += inflate.decompress(chunk, MAX_ANSWER_BYTES + 1 - len(content)) if inflate else chunk
+            if len(content) > MAX_ANSWER_BYTES:
+                raise _spoilt(operation, f"is larger than {MAX_ANSWER_BYTES} bytes")
+    except zlib.error:
+        raise _spoilt(operation, "cannot be decompressed") from None
+    return bytes(content)
+
+
+def _raise_for_status(
+    operation: Operation, status: int, headers: httpx2.Headers, content: bytes, request_id: str | None
+) -> None:
+    name = operation.name
+    match status:
+        case _ if status // 100 == 2:  # noqa: PLR2004
+            return
+        case _ if status // 100 == 3:  # noqa: PLR2004
+            raise _spoilt(operation, "is a redirect, which is never followed", request_id)
+        case 401 | 403:
+            raise errors.Unauthorised(
+                f"{name}: the upstream does not accept our credentials ({status})",
+                operation=name,
+                request_id=request_id,
+            )
+        case 404:
+            raise errors.NotFound(f"{name}: the upstream knows no such thing", operation=name, request_id=request_id)
+        case 429:
+            raise errors.RateLimited(
+                f"{name}: the upstream asks for fewer requests",
+                retry_after=_seconds(headers.get("retry-after")),
+                operation=name,
+                request_id=request_id,
+            )
+        case _ if status // 100 == 4:  # noqa: PLR2004
+            raise errors.RequestRefused(status, _error_text(content), operation=name, request_id=request_id)
+        case 503:
+            pass  # Service Unavailable promises that the request was not processed
+        case _ if operation.writes:
+            raise _unknown(operation, f"the upstream failed with {status}", request_id)
+    raise errors.Unavailable(f"{name}: the upstream failed with {status}", operation=name, request_id=request_id)
+
+
+def _error_text(content: bytes) -> object:
+    """The `error` of the documented `{"status": "error", "error": "Missing email"}`."""
+    try:
+        body = from_json(content, allow_inf_nan=False)
+    except ValueError:
+        return None
+    return body.get("error") if isinstance(body, dict) else None
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None
+
+
+def _parse(operation: Operation, content: bytes, request_id: str | None) -> Any:
+    try:
+        return from_json(content, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        raise _spoilt(operation, "is not JSON", request_id) from None
+
+
+def _spoilt(operation: Operation, reason: str, request_id: str | None = None) -> errors.ClientError:
+    if operation.writes:
+        return _unknown(operation, f"the answer {reason}", request_id)
+    return errors.MalformedAnswer(
+        f"{operation.name}: the answer {reason}", operation=operation.name, request_id=request_id
+    )
+
+
+def _unknown(operation: Operation, reason: str, request_id: str | None = None) -> errors.OutcomeUnknown:
+    return errors.OutcomeUnknown(
+        f"{operation.name} was sent, but {reason}: it may or may not have been done",
+        operation=operation.name,
+        request_id=request_id,
+    )
+
+
+@asynccontextmanager
+async def open_upstream(
+    base_url: str,
+    *,
+    api_key: str,
+    auth_scheme: AuthScheme = "Bearer",
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> AsyncIterator[Upstream]:
+    """An `Upstream` at `base_url` whose connections are pooled, and closed at the end of the block.
+
+    `auth_scheme` is the word before the key in `Authorization`; `none` sends the bare key, as the
+    older document shows. `transport` replaces the network, for the embedded sandbox.
+    """
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+        "Authorization": api_key if auth_scheme == "none" else f"{auth_scheme} {api_key}",
+        "User-Agent": f"roadster-mcp/{version('roadster-mcp')}",
+    }
+    async with httpx2.AsyncClient(
+        base_url=base_url.rstrip("/") + "/",
+        headers=headers,
+        timeout=httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
+        limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
+        follow_redirects=False,
+        trust_env=False,  # a .netrc entry would replace our Authorization
+        transport=transport,
+    ) as http:
+        yield Upstream(http)
