@@ -1,9 +1,9 @@
 """The shared client of the upstream APIs of a car dealer. Knows nothing of MCP.
 
-    async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream:
-        api = RoadsterApi(upstream, OPERATIONS)
-        dealer = api.for_dealer(DealerRef("umazda", partner_id="51101"), approve_write)
-        page = await dealer.list_inventory(size=20)
+async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream:
+    api = RoadsterApi(upstream, OPERATIONS)
+    dealer = api.for_dealer(DealerRef("umazda", partner_id="51101"), approve_write)
+    page = await dealer.list_inventory(size=20)
 """
 
 from .dealer import AccountApi, ApproveWrite, DealerApi, DealerRef, RoadsterApi

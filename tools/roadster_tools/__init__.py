@@ -1,0 +1,45 @@
+"""The typed tools, and the gate in front of them. The whole surface is the list below."""
+
+from .access import Access, Caller, Gate, Verdict, dealer_verdict, verdict
+from .catalogue import Tool, catalogue
+from .cursor import CursorKey
+from .customers import create_customer
+from .dealers import list_dealers
+from .documents import upload_document
+from .failures import AccessRefused, Failure, FailureKind, InvalidArguments, ToolFailure, failure
+from .files import UploadFolder
+from .inventory import get_vehicle, list_inventory
+from .links import build_deep_link
+from .payments import quote_payments
+
+TOOLS = catalogue(
+    dealers=(list_dealers,),
+    inventory=(list_inventory, get_vehicle),
+    payments=(quote_payments,),
+    customers=(create_customer,),
+    links=(build_deep_link,),
+    documents=(upload_document,),
+)
+"""Every tool by name, in the order of `tools/list`."""
+
+TOOLSETS = tuple(dict.fromkeys(tool.toolset for tool in TOOLS.values()))
+
+__all__ = [
+    "TOOLS",
+    "TOOLSETS",
+    "Access",
+    "AccessRefused",
+    "Caller",
+    "CursorKey",
+    "Failure",
+    "FailureKind",
+    "Gate",
+    "InvalidArguments",
+    "Tool",
+    "ToolFailure",
+    "UploadFolder",
+    "Verdict",
+    "dealer_verdict",
+    "failure",
+    "verdict",
+]

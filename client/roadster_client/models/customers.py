@@ -15,7 +15,7 @@ class CustomerContact(Sent):
 
     first_name: str = Field(min_length=1)
     last_name: str = Field(min_length=1)
-    email: str = Field(min_length=3)
+    email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     phone: str | None = None
     partner_id: str | None = None
 

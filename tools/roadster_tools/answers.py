@@ -1,0 +1,26 @@
+"""What every tool's result has in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ToolAnswer(BaseModel):
+    """A tool's result: structured content for programs, one compact text for a model that is shown only text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    def structured(self) -> dict[str, Any]:
+        """The structured content: what is not known is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def text(self) -> str:
+        """The same for reading: complete, on one line. Tables say it shorter, in the classes that have rows."""
+        return self.model_dump_json(exclude_none=True)
+
+
+def money(amount: float) -> str:
+    """An amount in the currency's units, the cents only where there are any."""
+    return f"{amount:,.2f}".removesuffix(".00")

@@ -1,0 +1,73 @@
+"""A customer's documents."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+from pydantic import Field
+
+from roadster_client.models.documents import DocumentType, NewDocument, Relationship
+
+from .access import Grant
+from .answers import ToolAnswer
+from .catalogue import tool
+from .failures import InvalidArguments
+from .files import MAX_INLINE_BYTES, check_content, decode_contents
+from .parameters import CustomerId
+
+
+class DocumentAnswer(ToolAnswer):
+    document_id: int
+
+
+@tool("Upload a document", writes=True)
+async def upload_document(
+    grant: Grant,
+    customer_id: CustomerId,
+    document_type: DocumentType,
+    document_name: Annotated[str, Field(min_length=1, max_length=200)],
+    file_name: Annotated[
+        str, Field(pattern=r"(?i)^[^/\\]+\.(jpe?g|png|pdf)$", description="ends in .jpg, .jpeg, .png or .pdf")
+    ],
+    relationship: Annotated[
+        Relationship | None, Field(description="whose it is; needed unless the type is deal")
+    ] = None,
+    co_app_email_id: Annotated[str | None, Field(description="email of the co-buyer; needed for co_app")] = None,
+    contents: Annotated[
+        str | None, Field(description=f"the file in base64, at most {MAX_INLINE_BYTES >> 20} MiB")
+    ] = None,
+    path: Annotated[str | None, Field(description="instead: a file in the server's upload folder")] = None,
+) -> DocumentAnswer:
+    """Put one JPEG, PNG or PDF into a customer's binder (licence, insurance, income, residency) or, as `deal`, into
+    the deal's. The customer must exist at this dealer. Give contents or path, not both."""
+    if document_type != "deal" and relationship is None:
+        raise InvalidArguments({"relationship": "is needed unless document_type is deal"})
+    if (relationship == "co_app") != (co_app_email_id is not None):
+        raise InvalidArguments({"co_app_email_id": "goes with relationship co_app, and only with it"})
+    content = await _content(grant, contents, path)
+    check_content(content, file_name)
+    uploaded = await grant.roadster.upload_document(
+        customer_id,
+        NewDocument(
+            document_name=document_name,
+            document_type=document_type,
+            file_name=file_name,
+            relationship=relationship,
+            co_app_email_id=co_app_email_id,
+            contents=base64.b64encode(content).decode(),
+        ),
+    )
+    return DocumentAnswer(document_id=uploaded.document_id)
+
+
+async def _content(grant: Grant, contents: str | None, path: str | None) -> bytes:
+    if (contents is None) == (path is None):
+        raise InvalidArguments({"contents": "or path is needed, and not both"})
+    if contents is not None:
+        return decode_contents(contents)
+    if grant.uploads is None:
+        raise InvalidArguments(
+            {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
+        )
+    return await grant.uploads.read(path or "")

@@ -1,0 +1,96 @@
+"""What a failed call tells its caller: what was wrong, which argument, what to do next.
+
+One place turns every error into text, so that no traceback, upstream body, secret or rejected value
+can reach a model. `kind` is stable: scripts and exit codes rely on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import ValidationError
+
+from roadster_client import (
+    ClientError,
+    NotConfigured,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    RequestRefused,
+    TimedOut,
+    Unauthorised,
+    Unavailable,
+)
+
+FailureKind = Literal["invalid_arguments", "refused", "not_found", "upstream", "outcome_unknown", "not_configured"]
+
+
+class ToolFailure(Exception):  # noqa: N818 - the root of failures that are the caller's to mend
+    """A call that ends before anything is sent."""
+
+
+class AccessRefused(ToolFailure):
+    """`setting` is the key of the configuration that decided."""
+
+    def __init__(self, reason: str, *, setting: str) -> None:
+        super().__init__(reason)
+        self.setting = setting
+
+
+class InvalidArguments(ToolFailure):
+    """`problems` says by argument what rule it breaks, never what it held."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
+
+    @classmethod
+    def from_validation(cls, error: ValidationError) -> InvalidArguments:
+        problems = {}
+        for found in error.errors(include_url=False, include_context=False, include_input=False):
+            name = ".".join(str(part) for part in found["loc"])
+            if found["type"] == "extra_forbidden":
+                # The name is the caller's own text: only one that looks like an argument's is repeated.
+                problems[name if name.replace(".", "_").isidentifier() else "an unknown name"] = "no such argument"
+            else:
+                problems[name] = found["msg"]
+        return cls(problems)
+
+
+@dataclass(frozen=True)
+class Failure:
+    kind: FailureKind
+    text: str
+
+
+def failure(error: ToolFailure | ClientError) -> Failure:
+    """`error` as an assistant can act on it."""
+    match error:
+        case InvalidArguments():
+            return Failure(
+                "invalid_arguments", f"Invalid arguments: {error}. Nothing was sent; correct them and call again."
+            )
+        case AccessRefused():
+            return Failure(
+                "refused", f"Refused: {error}. Nothing was sent; only the server's operator can change this."
+            )
+        case NotConfigured():
+            return Failure("not_configured", f"{error}. Nothing was sent; the server's operator must set it.")
+        case NotFound():
+            return Failure("not_found", f"{error} at this dealer. Check the VIN or the id.")
+        case RequestRefused():
+            return Failure("upstream", f"{error}. Correct the arguments; the same call will be refused again.")
+        case Unauthorised():
+            return Failure("upstream", f"{error}. The server's operator must check the API key and its dealers.")
+        case RateLimited():
+            wait = f"in {error.retry_after:g} seconds" if error.retry_after is not None else "in a minute"
+            return Failure("upstream", f"{error}. Nothing was done; call again {wait}.")
+        case OutcomeUnknown():
+            return Failure(
+                "outcome_unknown", f"{error}. Do not repeat the call before somebody has looked whether it was done."
+            )
+        case TimedOut() | Unavailable():
+            return Failure("upstream", f"{error}. Nothing was changed; try again later.")
+        case _:
+            return Failure("upstream", f"{error}. Nothing of it is shown; tell the server's operator.")

@@ -1,0 +1,67 @@
+"""Files on their way upstream: what they may be, and where a local one may lie."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+import filetype
+
+from .failures import InvalidArguments
+
+MAX_INLINE_BYTES = 1024 * 1024
+"""For `contents`, which passes through a model's context; the HTTP transport takes 4 MiB in all."""
+
+MAX_FILE_BYTES = 10 * 1024 * 1024
+
+_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), "application/pdf": (".pdf",)}
+
+
+@dataclass(frozen=True)
+class UploadFolder:
+    """The one folder that a caller on this machine may upload from."""
+
+    folder: Path
+
+    async def read(self, path: str) -> bytes:
+        """The file's content. Raises InvalidArguments for all but a plain file of bounded size below the folder."""
+        return await anyio.to_thread.run_sync(self._read, path)
+
+    def _read(self, path: str) -> bytes:
+        try:
+            root = self.folder.resolve(strict=True)
+            file = (root / path).resolve(strict=True)
+        except (OSError, ValueError):
+            raise InvalidArguments({"path": "there is no such file in the upload folder"}) from None
+        # After links are resolved, so that none can lead out of the folder.
+        if not file.is_relative_to(root) or not file.is_file():
+            raise InvalidArguments({"path": "there is no such file in the upload folder"})
+        with file.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise InvalidArguments({"path": f"the file is larger than {MAX_FILE_BYTES} bytes"})
+        return content
+
+
+def decode_contents(contents: str) -> bytes:
+    """The bytes of a base64 argument. Raises InvalidArguments."""
+    if len(contents) > MAX_INLINE_BYTES * 4 // 3 + 4:
+        raise InvalidArguments({"contents": f"is larger than {MAX_INLINE_BYTES} bytes"})
+    try:
+        return base64.b64decode(contents, validate=True)
+    except binascii.Error:
+        raise InvalidArguments({"contents": "is not base64"}) from None
+
+
+def check_content(content: bytes, file_name: str) -> None:
+    """Whether the bytes are what the name says: JPEG, PNG or PDF. Raises InvalidArguments."""
+    kind = filetype.guess_mime(content)
+    if kind not in _EXTENSIONS:
+        raise InvalidArguments({"contents": "is neither JPEG, PNG nor PDF"})
+    if not file_name.lower().endswith(_EXTENSIONS[kind]):
+        raise InvalidArguments(
+            {"file_name": f"must end in {' or '.join(_EXTENSIONS[kind])}, because the content is {kind}"}
+        )

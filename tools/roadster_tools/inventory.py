@@ -1,0 +1,255 @@
+"""A dealer's vehicles: search the feed, look at one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from roadster_client.models.vehicles import InventoryVehicle, Option
+
+from .access import Grant
+from .answers import ToolAnswer, money
+from .catalogue import tool
+from .failures import InvalidArguments
+from .parameters import Cursor, Detail, Limit, Vin
+
+_PAGE = 100
+_MOST_PAGES = 10
+
+Year = Annotated[int, Field(ge=1980, le=2100)]
+Price = Annotated[float, Field(ge=0, description="in the currency's units")]
+
+
+class Equipment(ToolAnswer):
+    name: str
+    msrp: float | None = None
+
+
+class VehicleRow(ToolAnswer):
+    """One vehicle of the feed; a price is there only where the dealer's feed has one."""
+
+    vin: str
+    year: int | None = None
+    make: str | None = None
+    model: str | None = None
+    trim: str | None = None
+    body: str | None = None
+    color: str | None = None
+    msrp: float | None = None
+    price: float | None = None
+    in_stock: bool | None = None
+    reserved: bool | None = Field(default=None, description="said where it is reserved")
+    stock_number: str | None = None
+    engine: str | None = None
+    transmission: str | None = None
+    drivetrain: str | None = None
+    interior_color: str | None = None
+    equipment: list[Equipment] | None = None
+
+    def text(self) -> str:
+        """One line: what is said aloud first."""
+        name = " ".join(str(part) for part in (self.year, self.make, self.model, self.trim) if part is not None)
+        prices = [
+            f"{label} {money(value)}"
+            for label, value in (("price", self.price), ("MSRP", self.msrp))
+            if value is not None
+        ]
+        stock = "reserved" if self.reserved else "in stock" if self.in_stock else "not in stock"
+        more = [self.stock_number, self.engine, self.transmission, self.drivetrain, self.interior_color]
+        kit = [", ".join(f"{part.name} {money(part.msrp or 0)}" for part in self.equipment)] if self.equipment else []
+        return "; ".join(filter(None, [f"{self.vin} {name}", self.body, self.color, *prices, stock, *more, *kit]))
+
+
+class InventoryAnswer(ToolAnswer):
+    vehicles: list[VehicleRow]
+    searched: int = Field(description="vehicles of the feed that were looked at")
+    truncated: bool = Field(description="whether there may be more behind next_cursor")
+    next_cursor: str | None = None
+    hint: str | None = None
+
+    def text(self) -> str:
+        lines = [f"{len(self.vehicles)} vehicles of {self.searched} searched", *(row.text() for row in self.vehicles)]
+        if self.next_cursor is not None:
+            lines.append(f"truncated; next_cursor: {self.next_cursor}")
+        return "\n".join([*lines, self.hint] if self.hint else lines)
+
+
+@tool("Search a dealer's inventory")
+async def list_inventory(
+    grant: Grant,
+    make: str | None = None,
+    model: str | None = None,
+    year_min: Year | None = None,
+    year_max: Year | None = None,
+    price_min: Price | None = None,
+    price_max: Price | None = None,
+    body: Annotated[str | None, Field(description="for instance SUV or sedan")] = None,
+    color: Annotated[str | None, Field(description="of the exterior, or a part of its name")] = None,
+    in_stock: Annotated[bool, Field(description="false also finds vehicles that are sold or on their way")] = True,
+    detail: Detail = "brief",
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+) -> InventoryAnswer:
+    """Vehicles for sale at one dealer, by any of make, model, year, price, body and colour, sorted by VIN.
+    Use it to find a VIN. For payments call quote_payments, for consumption and range get_vehicle.
+    The feed holds new vehicles only."""
+    filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color)
+    position = grant.cursors.open(cursor) if cursor is not None else None
+    found: list[InventoryVehicle] = []
+    searched = unpriced = 0
+    more = True
+    for _ in range(_MOST_PAGES):
+        page = await grant.roadster.list_inventory(size=_PAGE, from_vin=position, in_stock_only=in_stock)
+        if not page.vehicles or page.vehicles[-1].vin == position:
+            more = False
+            break
+        for vehicle in page.vehicles:
+            searched += 1
+            position = vehicle.vin
+            unpriced += filters.lacks_price(vehicle)
+            if filters.match(vehicle):
+                found.append(vehicle)
+            if len(found) == limit:
+                break
+        if cursor is None and searched == page.total:
+            more = False
+        if not more or len(found) == limit:
+            break
+    return InventoryAnswer(
+        vehicles=[_row(vehicle, detail) for vehicle in found],
+        searched=searched,
+        truncated=more,
+        next_cursor=grant.cursors.seal(position) if more and position is not None else None,
+        hint=_hint(len(found), unpriced, more),
+    )
+
+
+class _Filters:
+    """What the caller wants of a vehicle; text is compared without case, and what was not given matches all."""
+
+    def __init__(
+        self,
+        make: str | None,
+        model: str | None,
+        year_min: int | None,
+        year_max: int | None,
+        price_min: float | None,
+        price_max: float | None,
+        body: str | None,
+        color: str | None,
+    ) -> None:
+        if year_min is not None and year_max is not None and year_min > year_max:
+            raise InvalidArguments({"year_min": "is later than year_max"})
+        if price_min is not None and price_max is not None and price_min > price_max:
+            raise InvalidArguments({"price_min": "is above price_max"})
+        self._same = [(make, "make"), (model, "model"), (body, "body")]
+        self._years = (year_min, year_max)
+        self._prices = (price_min, price_max)
+        self._color = color
+
+    def match(self, vehicle: InventoryVehicle) -> bool:
+        return (
+            all(wanted is None or _equal(wanted, getattr(vehicle, name)) for wanted, name in self._same)
+            and (self._color is None or any(_contains(name, self._color) for name in _color_names(vehicle)))
+            and _within(vehicle.year, *self._years)
+            and _within(_price(vehicle), *self._prices)
+        )
+
+    def lacks_price(self, vehicle: InventoryVehicle) -> bool:
+        return self._prices != (None, None) and _price(vehicle) is None
+
+
+def _price(vehicle: InventoryVehicle) -> float | None:
+    return vehicle.price if vehicle.price is not None else vehicle.msrp
+
+
+def _equal(wanted: str, value: str | None) -> bool:
+    return value is not None and wanted.strip().casefold() == value.casefold()
+
+
+def _contains(value: str | None, wanted: str) -> bool:
+    return value is not None and wanted.strip().casefold() in value.casefold()
+
+
+def _color_names(vehicle: InventoryVehicle) -> list[str | None]:
+    color = vehicle.exterior_color
+    return [color.label, color.generic] if color is not None else []
+
+
+def _within(value: float | None, low: float | None, high: float | None) -> bool:
+    if low is None and high is None:
+        return True
+    return value is not None and (low is None or value >= low) and (high is None or value <= high)
+
+
+def _hint(found: int, unpriced: int, more: bool) -> str | None:
+    if unpriced:
+        return f"{unpriced} vehicles have no price in the feed and were left out; quote_payments knows their price."
+    if found:
+        return None
+    if more:
+        return "Nothing yet: search on with next_cursor, or ask for less."
+    return "No vehicle matches. The feed lists new vehicles only; drop a filter, or try in_stock false."
+
+
+def _row(vehicle: InventoryVehicle, detail: Detail) -> VehicleRow:
+    brief = VehicleRow(
+        vin=vehicle.vin,
+        year=vehicle.year,
+        make=vehicle.make,
+        model=vehicle.model,
+        trim=vehicle.trim,
+        body=vehicle.body,
+        color=vehicle.exterior_color.label if vehicle.exterior_color else None,
+        msrp=vehicle.msrp,
+        price=vehicle.price,
+        in_stock=vehicle.in_stock,
+        reserved=vehicle.reserved or None,
+    )
+    if detail == "brief":
+        return brief
+    return brief.model_copy(
+        update={
+            "stock_number": vehicle.stock_number,
+            "engine": vehicle.engine.label if vehicle.engine else None,
+            "transmission": vehicle.transmission.label if vehicle.transmission else None,
+            "drivetrain": vehicle.drivetrain,
+            "interior_color": vehicle.interior_color.label if vehicle.interior_color else None,
+            "equipment": [*map(_equipment, (*vehicle.packages, *vehicle.options, *vehicle.dealer_options))] or None,
+        }
+    )
+
+
+def _equipment(option: Option) -> Equipment:
+    return Equipment(name=option.name, msrp=option.msrp)
+
+
+class VehicleAnswer(ToolAnswer):
+    """Consumption in miles per gallon, range in miles; what does not apply to the engine is left out."""
+
+    vin: str
+    year: int | None = None
+    make: str | None = None
+    model: str | None = None
+    trim: str | None = None
+    city_mpg: float | None = None
+    highway_mpg: float | None = None
+    ev_range_miles: float | None = None
+
+
+@tool("Details of one vehicle")
+async def get_vehicle(grant: Grant, vin: Vin) -> VehicleAnswer:
+    """One vehicle of a dealer by VIN: make, model, year, trim, city and highway consumption, electric range.
+    To find a VIN, a price or a colour call list_inventory; for payments quote_payments."""
+    info = (await grant.roadster.get_vehicle(vin)).vehicle_info
+    return VehicleAnswer(
+        vin=vin,
+        year=info.year,
+        make=info.make,
+        model=info.model,
+        trim=info.trim,
+        city_mpg=info.city_mpg,
+        highway_mpg=info.highway_mpg,
+        ev_range_miles=info.ev_range,
+    )

@@ -1,0 +1,62 @@
+"""Deep links into a dealer's storefront."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from roadster_client.models.customers import Analytics, CustomerContact
+from roadster_client.models.links import LinkRequest
+from roadster_client.models.vehicles import VehicleRequest
+
+from .access import Grant
+from .answers import ToolAnswer
+from .catalogue import tool
+from .failures import InvalidArguments
+from .parameters import Vin
+
+
+class LinkAnswer(ToolAnswer):
+    url: str | None = None
+    in_stock: bool | None = None
+    price_locked: bool | None = Field(default=None, description="true where the page asks for contact data first")
+    grade: str | None = None
+    note: str | None = None
+
+
+@tool("Build a deep link")
+async def build_deep_link(
+    grant: Grant,
+    vin: Vin | None = None,
+    make: Annotated[str | None, Field(description="without a VIN: the search results of this make")] = None,
+    model: str | None = None,
+    trim: str | None = None,
+    year: int | None = None,
+    customer: Annotated[CustomerContact | None, Field(description="encrypts this contact into the link")] = None,
+    analytics: Annotated[Analytics | None, Field(description="not with a customer")] = None,
+) -> LinkAnswer:
+    """A link to a vehicle in the dealer's storefront; with `customer` one that holds their contact data, encrypted.
+    Building changes nothing. Opening a customer's link makes their account and a lead, and unlocks prices: send it
+    to that customer alone."""
+    if customer is not None:
+        if vin is None:
+            raise InvalidArguments({"vin": "is needed for a customer's link"})
+        if analytics is not None:
+            raise InvalidArguments({"analytics": "cannot be part of a customer's link"})
+        return LinkAnswer(
+            url=grant.roadster.customer_link(vin, customer),
+            note="Opening it makes the customer's account and a lead: send it to that customer alone.",
+        )
+    if vin is None and make is None:
+        raise InvalidArguments({"vin": "or make is needed"})
+    created = await grant.roadster.create_link(
+        LinkRequest(vehicle=VehicleRequest(vin=vin, make=make, model=model, trim=trim, year=year), analytics=analytics)
+    )
+    vehicle = created.vehicle
+    return LinkAnswer(
+        url=created.link.redirect_url,
+        in_stock=vehicle.in_stock if vehicle else None,
+        price_locked=vehicle.price_locked if vehicle else None,
+        grade=vehicle.grade if vehicle else None,
+    )
