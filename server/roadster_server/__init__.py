@@ -1,0 +1,1 @@
+"""What makes the tools a server: settings, transports, who is calling, command line."""

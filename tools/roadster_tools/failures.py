@@ -27,7 +27,7 @@ from roadster_client import (
 FailureKind = Literal["invalid_arguments", "refused", "not_found", "upstream", "outcome_unknown", "not_configured"]
 
 
-class ToolFailure(Exception):  # noqa: N818 - the root of failures that are the caller's to mend
+class ToolFailure(Exception):
     """A call that ends before anything is sent."""
 
 

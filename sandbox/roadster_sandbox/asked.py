@@ -1,0 +1,167 @@
+"""What requests must hold, read as leniently as the reference's samples need, and the documented refusals.
+
+Not the client's models: those send strictly what is documented, while the samples have a zip code as an int,
+and what the emulator demands must not change with what the client happens to send.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+Vin = Annotated[str, StringConstraints(pattern=r"^[A-HJ-NPR-Z0-9]{17}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Dollars = Annotated[float, Field(ge=0, le=10_000_000)]
+Year = Annotated[int, Field(ge=1900, le=2100)]
+
+
+class Refused(Exception):
+    """An error answer. 400 carries `error`; 401, 404 and 500 are documented without a body."""
+
+    def __init__(self, status: int, error: str | None = None) -> None:
+        super().__init__(status, error)
+        self.status = status
+        self.error = error
+
+
+class Asked(BaseModel):
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False, defer_build=True
+    )
+
+
+class DealerRef(Asked):
+    """Exactly one of the two."""
+
+    dpid: Text | None = None
+    partner_id: Text | None = None
+
+
+class AskedPlan(Asked):
+    id: int
+    code: str | None = None
+    tier: str | None = None
+
+
+class WantedVehicle(Asked):
+    vin: Vin | None = None
+    make: Text | None = None
+    model: Text | None = None
+    trim: Text | None = None
+    year: Year | None = None
+
+
+class Analytics(Asked):
+    utm_source: Text | None = None
+    utm_medium: Text | None = None
+    utm_campaign: Text | None = None
+
+
+class LinkOrder(Asked):
+    dealer: DealerRef
+    vehicle: WantedVehicle = WantedVehicle()
+    analytics: Analytics = Analytics()
+
+
+class Contact(Asked):
+    first_name: Text
+    last_name: Text
+    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+    phone: Text | None = None
+    partner_id: Text | None = None
+
+
+class PreferredPayment(Asked):
+    deal_type: Literal["lease", "finance"] | None = None
+    lease_down: Dollars | None = None
+    lease_months: Annotated[int, Field(gt=0, le=120)] | None = None
+    lease_miles: Annotated[int, Field(gt=0, le=100_000)] | None = None
+    finance_down: Dollars | None = None
+    finance_months: Annotated[int, Field(gt=0, le=120)] | None = None
+
+
+class Accessory(Asked):
+    code: Text
+
+
+class CustomerOrder(Asked):
+    dealer: DealerRef
+    customer: Contact
+    vehicle: WantedVehicle = WantedVehicle()
+    payment: PreferredPayment | None = None
+    plans: tuple[AskedPlan, ...] = ()
+    accessories: tuple[Accessory, ...] = ()
+    analytics: Analytics = Analytics()
+    checkout: bool = False
+
+
+class Shopper(Asked):
+    credit_score: Annotated[int, Field(ge=300, le=850)] = 750
+    incentives: tuple[str, ...] = ()
+    zip_code: str | None = None
+
+
+class QuotedVehicle(Asked):
+    vin: Vin
+
+
+class PaymentTerms(Asked):
+    """`term` in months and `customer_cash` belong to the deal that `deal_type` names, `annual_mileage` to the lease."""
+
+    deal_type: Literal["cash", "finance", "lease"] = "finance"
+    customer_cash: Dollars = 0
+    term: Annotated[int, Field(ge=12, le=96)] | None = None
+    annual_mileage: Annotated[int, Field(ge=1000, le=50_000)] = 12_000
+    no_taxes_or_fees: bool = False
+
+
+class TradeIn(Asked):
+    value: Dollars
+    ownership: Literal["owned", "financed", "leased"] | None = None
+    payoff: Dollars = 0
+    mileage: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    is_offer: bool | None = None
+
+
+class QuoteOrder(Asked):
+    dealer: DealerRef
+    customer: Shopper
+    vehicle: QuotedVehicle
+    payment: PaymentTerms = PaymentTerms()
+    trade_in: TradeIn | None = None
+    plans: tuple[AskedPlan, ...] = ()
+
+
+class DocumentOrder(Asked):
+    dealer: DealerRef
+    document_name: Text
+    document_type: Literal["license", "license_back", "insurance", "income", "residency", "other", "deal"]
+    file_name: Annotated[
+        str, StringConstraints(pattern=r"^[^/\\\x00]{1,200}\.([jJ][pP][eE]?[gG]|[pP][nN][gG]|[pP][dD][fF])$")
+    ]
+    contents: Annotated[str, StringConstraints(min_length=1)]
+    relationship: Literal["self", "co_app"] | None = None
+    co_app_email_id: str | None = None
+
+
+class InventoryQuery(Asked):
+    size: Annotated[int, Field(ge=1, le=500)] = 100
+    from_vin: Text | None = None
+    updated_since: Annotated[int, Field(ge=0)] | None = None
+    in_stock: Literal["any"] | None = None
+
+
+AskedT = TypeVar("AskedT", bound=Asked)
+
+
+def asked(model: type[AskedT], given: Any) -> AskedT:
+    """`given` as `model`. Raises Refused(400) with the first thing that is wrong: "Missing email", "Invalid vin"."""
+    try:
+        return TypeAdapter(model).validate_python(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        names = [step for step in first["loc"] if isinstance(step, str)]
+        name = names[-1].replace("_", " ") if names else "body"
+        missing = first["type"] == "missing" or first["input"] in ("", None)
+        raise Refused(400, f"{'Missing' if missing else 'Invalid'} {name}") from None

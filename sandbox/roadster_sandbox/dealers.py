@@ -1,0 +1,114 @@
+"""The dealers of the sandbox: who they are, what they charge, and what their state taxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TaxRates:
+    """Sales tax and use tax, as fractions. Invented, like the fees: they are nobody's real rates."""
+
+    state: Decimal
+    county: Decimal
+    local: Decimal
+
+    @property
+    def combined(self) -> Decimal:
+        return self.state + self.county + self.local
+
+
+TAX_RATES: Mapping[str, TaxRates] = {
+    "CA": TaxRates(Decimal("0.06"), Decimal("0.0125"), Decimal("0.01")),
+    "WA": TaxRates(Decimal("0.065"), Decimal("0.021"), Decimal("0.018")),
+}
+"""By the dealer's state."""
+
+FEES: Mapping[str, Mapping[str, Decimal]] = {
+    "CA": {"doc": Decimal(85), "filing": Decimal(30), "license": Decimal("120.25"), "tire": Decimal("8.75")},
+    "WA": {"doc": Decimal(200), "filing": Decimal(15), "license": Decimal("98.50"), "tire": Decimal(5)},
+}
+"""What is due with every deal, by the dealer's state."""
+
+ACQUISITION_FEE = Decimal(650)
+"""Of a lease alone, and part of its gross cap cost."""
+
+
+@dataclass(frozen=True)
+class SandboxDealer:
+    """One dealership. `link_key` is for encrypted customer links: 32 characters, used as they are."""
+
+    dpid: str
+    name: str
+    make: str
+    partner_id: str
+    express_host: str
+    address: str
+    city: str
+    state: str
+    zip_code: str | int
+    phone: str
+    status: str
+    link_key: str = field(repr=False)
+
+    def listed(self) -> dict[str, Any]:
+        """As GET /dealers shows it."""
+        names = ("name", "dpid", "address", "city", "state", "zip_code", "phone", "status", "partner_id")
+        return {name: getattr(self, name) for name in names}
+
+
+DEALERS = (
+    SandboxDealer(
+        dpid="umazda",
+        name="University Mazda",
+        make="Mazda",
+        partner_id="51101",
+        express_host="express.umazda.com",
+        address="4701 Roosevelt Way NE",
+        city="Seattle",
+        state="WA",
+        zip_code="98105",
+        phone="206-555-0142",
+        status="live",
+        link_key="umazda-sandbox-link-key-00000001",
+    ),
+    SandboxDealer(
+        dpid="hyundaidemo",
+        name="Hyundai Demo",
+        make="Hyundai",
+        partner_id="CA317",
+        express_host="express.hyundaidemo.com",
+        address="5300 Wible Rd",
+        city="Bakersfield",
+        state="CA",
+        zip_code=93313,  # an int in the reference too: whoever reads a zip must take both
+        phone="310-949-1234",
+        status="Demo",
+        link_key="hyundai-sandbox-link-key-0000002",
+    ),
+    SandboxDealer(
+        dpid="toyotademo",
+        name="Toyota Demo",
+        make="Toyota",
+        partner_id="12345",
+        express_host="express.toyotademo.com",
+        address="50 W Bullard Ave",
+        city="Fresno",
+        state="CA",
+        zip_code="93704",
+        phone="559-555-0193",
+        status="live",
+        link_key="toyota-sandbox-link-key-00000003",
+    ),
+)
+
+
+def dealer_by(*, dpid: object = None, partner_id: object = None) -> SandboxDealer | None:
+    """The dealer of that id, whichever of the two is given."""
+    for dealer in DEALERS:
+        if dealer.dpid == dpid or (partner_id is not None and dealer.partner_id == str(partner_id)):
+            return dealer
+    return None

@@ -1,0 +1,149 @@
+"""The way of one upstream request: into the log, past the credentials and a fault, to its operation and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from roadster_client.operations import Operation
+
+from .answers import Answer
+from .asked import Refused
+from .dealers import SandboxDealer, dealer_by
+from .faults import Fault, answered
+from .operations import HANDLERS, Call
+from .world import World
+
+API_KEY = "sandbox-key"
+"""The one credential that is accepted: as `Bearer KEY`, `Token KEY` or the bare KEY."""
+
+_NOT_JSON = object()
+
+
+@dataclass
+class Sandbox:
+    """What one application holds: the world, the log of requests, and the faults to come."""
+
+    initial_seed: int
+    world: World = field(init=False)
+    requests: list[dict[str, Any]] = field(init=False)
+    faults: list[Fault] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reset(self.initial_seed)
+
+    def reset(self, seed: int | None) -> None:
+        """Back to the initial world, or to that of another seed; no request and no fault is left."""
+        self.world = World(self.initial_seed if seed is None else seed)
+        self.requests = []
+        self.faults = []
+
+    def next_fault(self, operation: str) -> Fault | None:
+        """The oldest fault for `operation` that is not used up; it counts down."""
+        for fault in self.faults:
+            if fault.operation in ("*", operation):
+                fault.times -= 1
+                self.faults = [left for left in self.faults if left.times > 0]
+                return fault
+        return None
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """An ASGI application for one operation; for none, it answers 404 and logs what was tried."""
+
+    sandbox: Sandbox
+    operation: Operation | None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = _parsed(await request.body())
+        name = self.operation.name if self.operation else None
+        fault = self.sandbox.next_fault(name) if name else None
+        dpid = _named_dealer(request.query_params, body)
+        entry = {
+            "n": len(self.sandbox.requests) + 1,
+            "operation": name,
+            "method": request.method,
+            "path": request.url.path,
+            "query": dict(request.query_params),
+            "dealer": dpid,
+            "body": _loggable(name, body),
+            "status": None,
+            **({"fault": fault.kind} if fault else {}),
+        }
+        self.sandbox.requests.append(entry)
+        response = await answered(fault, lambda: self._carry_out(request, body, dpid))
+        entry["status"] = response.status_code
+        response.headers["x-request-id"] = f"sandbox-{entry['n']:06d}"
+        await response(scope, receive, send)
+
+    def _carry_out(self, request: Request, body: Any, dpid: str | None) -> Answer:
+        try:
+            return Answer(200, self._json(request, body), dpid)
+        except Refused as refused:
+            return Answer(refused.status, refused.error and {"status": "error", "error": refused.error})
+
+    def _json(self, request: Request, body: Any) -> Any:
+        if self.operation is None:
+            raise Refused(404)
+        if not _authorised(request.headers.get("authorization", "")):
+            raise Refused(401)
+        if body is _NOT_JSON:
+            raise Refused(400, "Invalid body")
+        call = Call(request.path_params, dict(request.query_params), body)
+        return HANDLERS[self.operation.name](self.sandbox.world, call)
+
+
+def _authorised(header: str) -> bool:
+    match header.split():
+        case [key] | ["Bearer" | "Token", key]:
+            return key == API_KEY
+        case _:
+            return False
+
+
+def _parsed(content: bytes) -> Any:
+    """None without a body, `_NOT_JSON` where it is something else."""
+    try:
+        body = from_json(content, allow_inf_nan=False) if content else None
+        json.dumps(body, allow_nan=False)  # 1e999 has become an infinity, which the log could not show
+    except ValueError:
+        return _NOT_JSON
+    return body
+
+
+def _named_dealer(query: Mapping[str, str], body: Any) -> str | None:
+    named = body.get("dealer") if isinstance(body, dict) else None
+    ref = named if isinstance(named, dict) else {}
+    dealer: SandboxDealer | None = dealer_by(
+        dpid=query.get("dpid") or ref.get("dpid"),
+        partner_id=query.get("dealer[partner_id]") or ref.get("partner_id"),
+    )
+    return dealer.dpid if dealer else None
+
+
+def _loggable(operation: str | None, body: Any) -> Any:
+    """The body, with a document's contents replaced by the digest that the state shows for it, too."""
+    if body is _NOT_JSON:
+        return None
+    if operation == "upload_document" and isinstance(body, dict) and isinstance(body.get("contents"), str):
+        return {**body, "contents": f"sha256:{_digest(body['contents'])}"}
+    return body
+
+
+def _digest(contents: str) -> str:
+    try:
+        data = b64decode(contents, validate=True)
+    except (Base64Error, ValueError):
+        data = contents.encode()
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,91 @@
+"""`/__sandbox/`: what those who grade need. No credentials, and nothing of it exists at the real upstream."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from roadster_client.operations import OPERATIONS
+
+from .answers import Answer
+from .faults import KINDS, Fault
+from .gateway import Sandbox
+
+
+class _Order(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class _Reset(_Order):
+    seed: int | None = None
+
+
+class _FaultOrder(_Order):
+    operation: str
+    fault: str
+    times: Annotated[int, Field(ge=1)] = 1
+    status: Annotated[int, Field(ge=400, le=599)] = 503
+    seconds: Annotated[float, Field(ge=0)] | None = None
+
+
+def grading_routes(sandbox: Sandbox) -> list[Route]:
+    """The endpoints, bound to one sandbox."""
+
+    async def reset(request: Request) -> Response:
+        try:
+            order = _Reset.model_validate_json(await request.body() or b"{}")
+        except ValidationError as error:
+            return _refused(_first(error))
+        sandbox.reset(order.seed)
+        return Answer(200, {"seed": sandbox.world.seed}).response()
+
+    async def state(_request: Request) -> Response:
+        world = sandbox.world
+        shown = {
+            "seed": world.seed,
+            "customers": world.customers,
+            "documents": world.documents,
+            "links": world.links,
+        }
+        return Answer(200, shown).response()
+
+    async def requests(_request: Request) -> Response:
+        return Answer(200, sandbox.requests).response()
+
+    async def add_fault(request: Request) -> Response:
+        try:
+            order = _FaultOrder.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _refused(_first(error))
+        if order.operation not in (*OPERATIONS, "*"):
+            return _refused(f"unknown operation; there are: {', '.join((*OPERATIONS, '*'))}")
+        if order.fault not in KINDS:
+            return _refused(f"unknown fault; there are: {', '.join(KINDS)}")
+        fault = Fault(order.operation, order.fault, order.times, order.status, order.seconds)
+        sandbox.faults.append(fault)
+        return Answer(200, order.model_dump()).response()
+
+    async def clear_faults(_request: Request) -> Response:
+        sandbox.faults = []
+        return Answer(200, []).response()
+
+    return [
+        Route("/reset", reset, methods=["POST"]),
+        Route("/state", state),
+        Route("/requests", requests),
+        Route("/faults", add_fault, methods=["POST"]),
+        Route("/faults", clear_faults, methods=["DELETE"]),
+    ]
+
+
+def _first(error: ValidationError) -> str:
+    first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+
+
+def _refused(error: str) -> Response:
+    return Answer(400, {"status": "error", "error": error}).response()

@@ -1,0 +1,118 @@
+"""The OpenAPI description of what the sandbox serves: requests as it reads them, answers as the client's models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from roadster_client.models.customers import CustomerCreated
+from roadster_client.models.dealers import Dealer
+from roadster_client.models.documents import DocumentUploaded
+from roadster_client.models.links import LinkCreated
+from roadster_client.models.quotes import Quote
+from roadster_client.models.vehicles import InventoryPage, VehicleDetails
+from roadster_client.operations import OPERATIONS, Operation
+
+from .asked import CustomerOrder, DocumentOrder, LinkOrder, QuoteOrder
+
+_ASKED: Mapping[str, type[BaseModel]] = {
+    "quote_payments": QuoteOrder,
+    "create_link": LinkOrder,
+    "create_customer": CustomerOrder,
+    "upload_document": DocumentOrder,
+}
+_ANSWERED: Mapping[str, type[BaseModel]] = {
+    "list_dealers": Dealer,
+    "list_inventory": InventoryPage,
+    "get_vehicle": VehicleDetails,
+    "quote_payments": Quote,
+    "create_link": LinkCreated,
+    "create_customer": CustomerCreated,
+    "upload_document": DocumentUploaded,
+}
+_PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
+    "list_inventory": {
+        "dpid": {"type": "string", "minLength": 1},
+        "size": {"type": "integer", "minimum": 1, "maximum": 500},
+        "from_vin": {"type": "string", "minLength": 1, "maxLength": 500},
+        "updated_since": {"type": "integer", "minimum": 0, "description": "epoch seconds"},
+        "in_stock": {"type": "string", "enum": ["any"]},
+    },
+    "get_vehicle": {"dealer[partner_id]": {"type": "string", "minLength": 1}},
+}
+_REQUIRED = ("dpid", "dealer[partner_id]")
+_ERROR = {
+    "type": "object",
+    "properties": {"status": {"const": "error"}, "error": {"type": "string", "examples": ["Missing email"]}},
+    "required": ["status", "error"],
+}
+
+
+def openapi(base_path: str) -> dict[str, Any]:
+    """OpenAPI 3.1, with every operation of the client's list."""
+    schemas = {"Error": _ERROR, **_schemas(_ASKED), **_or_numbers(_schemas(_ANSWERED))}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS.values():
+        paths.setdefault(base_path + operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Roadster sandbox", "version": "1.2.0"},
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    answer = _ref(_ANSWERED[operation.name])
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+              for name in sorted(operation.path_parameters)),
+            *({"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}
+              for name, schema in _PARAMETERS.get(operation.name, {}).items()),
+        ],
+        "responses": {
+            "200": _json({"type": "array", "items": answer} if operation.name == "list_dealers" else answer, "Done"),
+            "400": _json({"$ref": "#/components/schemas/Error"}, "Refused"),
+            "401": {"description": "Unknown credentials"},
+            "404": {"description": "Unknown dealer, vehicle or customer"},
+            "500": {"description": "Failed"},
+        },
+    }  # fmt: skip
+    if operation.name in _ASKED:
+        described["requestBody"] = {"required": True, **_json(_ref(_ASKED[operation.name]))}
+    return described
+
+
+def _json(schema: dict[str, Any], description: str | None = None) -> dict[str, Any]:
+    content = {"content": {"application/json": {"schema": schema}}}
+    return content if description is None else {"description": description, **content}
+
+
+def _ref(model: type[BaseModel]) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _schemas(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in models.values()], ref_template="#/components/schemas/{model}"
+    )
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas
+
+
+def _or_numbers(schema: Any) -> Any:
+    """`schema` with a number allowed wherever it says string: zips, colours and codes come as either."""
+    if isinstance(schema, list):
+        return [_or_numbers(item) for item in schema]
+    if isinstance(schema, dict):
+        return {
+            name: ["string", "number"] if (name, value) == ("type", "string") else _or_numbers(value)
+            for name, value in schema.items()
+        }
+    return schema

@@ -1,0 +1,188 @@
+"""The documented operations, each a function of the world and one call; what cannot be served raises Refused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote as escaped
+from urllib.parse import urlencode
+
+from .asked import (
+    Analytics,
+    AskedPlan,
+    CustomerOrder,
+    DealerRef,
+    DocumentOrder,
+    InventoryQuery,
+    LinkOrder,
+    QuoteOrder,
+    Refused,
+    WantedVehicle,
+    asked,
+)
+from .dealers import DEALERS, SandboxDealer
+from .inventory import Vehicle
+from .plans import ChosenPlan, chosen_plan
+from .quotes import quote
+from .world import FIRST_CUSTOMER_ID, FIRST_DOCUMENT_ID, World, resolved
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, as far as an operation sees it. `body` is parsed JSON of any shape."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any
+
+
+def list_dealers(_world: World, _call: Call) -> Any:
+    return [dealer.listed() for dealer in DEALERS]
+
+
+def list_inventory(world: World, call: Call) -> Any:
+    query = asked(InventoryQuery, call.query)
+    dealer = resolved(asked(DealerRef, {"dpid": _given(call.query, "dpid")}))
+    since = query.updated_since or 0
+    matching = [
+        vehicle
+        for vehicle in world.vehicles[dealer.dpid].values()
+        if vehicle.updated_at >= since and (vehicle.in_stock or query.in_stock == "any")
+    ]
+    rest = [vehicle for vehicle in matching if vehicle.vin > (query.from_vin or "")]
+    return {"vehicles": [vehicle.listed() for vehicle in rest[: query.size]], "total": len(matching)}
+
+
+def get_vehicle(world: World, call: Call) -> Any:
+    dealer = resolved(asked(DealerRef, {"partner_id": _given(call.query, "dealer[partner_id]")}))
+    return {"vehicle_info": world.vehicle(dealer, call.path["vin"]).details()}
+
+
+def quote_payments(world: World, call: Call) -> Any:
+    order = asked(QuoteOrder, call.body)
+    vehicle = world.vehicle(resolved(order.dealer), order.vehicle.vin)
+    return quote(vehicle, order, _chosen(order.plans))
+
+
+def create_link(world: World, call: Call) -> Any:
+    order = asked(LinkOrder, call.body)
+    dealer = resolved(order.dealer)
+    url = _redirect_url(dealer, order.vehicle, order.analytics)
+    world.links.append({"dpid": dealer.dpid, **_given_fields(order), "redirect_url": url})
+    in_stock = any(
+        vehicle.in_stock for vehicle in world.vehicles[dealer.dpid].values() if _matches(vehicle, order.vehicle)
+    )
+    return {
+        "status": "ok",
+        "vehicle": {"price_locked": True, "in_stock": in_stock, "grade": "new"},
+        "link": {"dpid": dealer.dpid, "redirect_url": url},
+    }
+
+
+def create_customer(world: World, call: Call) -> Any:
+    order = asked(CustomerOrder, call.body)
+    dealer = resolved(order.dealer)
+    _chosen(order.plans)
+    known = next(
+        (
+            customer
+            for customer in world.customers
+            if customer["dpid"] == dealer.dpid and customer["email"].lower() == order.customer.email.lower()
+        ),
+        None,
+    )
+    customer_id = known["id"] if known else FIRST_CUSTOMER_ID + len(world.customers)
+    url = _redirect_url(dealer, order.vehicle, order.analytics, customer_id)
+    answer = {"status": "ok", "customer": {"id": customer_id, "dpid": dealer.dpid, "redirect_url": url}}
+    if known:
+        return {**answer, "duplicate": True}
+    given = _given_fields(order)
+    world.customers.append({"id": customer_id, "dpid": dealer.dpid, **given.pop("customer"), **given})
+    return answer
+
+
+def upload_document(world: World, call: Call) -> Any:
+    order = asked(DocumentOrder, call.body)
+    customer = world.customer(resolved(order.dealer), call.path["customer_id"])
+    if order.relationship is None and order.document_type != "deal":
+        raise Refused(400, "Missing relationship")
+    if order.relationship == "co_app" and not order.co_app_email_id:
+        raise Refused(400, "Missing co app email id")
+    try:
+        contents = base64.b64decode(order.contents, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(400, "Invalid contents") from None
+    document_id = FIRST_DOCUMENT_ID + len(world.documents)
+    given = _given_fields(order)
+    del given["contents"]
+    world.documents.append(
+        {
+            "id": document_id,
+            "dpid": customer["dpid"],
+            "customer_id": customer["id"],
+            **given,
+            "sha256": hashlib.sha256(contents).hexdigest(),
+            "size": len(contents),
+        }
+    )
+    return {"document_id": document_id}
+
+
+HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
+    "list_dealers": list_dealers,
+    "list_inventory": list_inventory,
+    "get_vehicle": get_vehicle,
+    "quote_payments": quote_payments,
+    "create_link": create_link,
+    "create_customer": create_customer,
+    "upload_document": upload_document,
+}
+"""By operation id."""
+
+
+def _given(query: Mapping[str, str], name: str) -> str:
+    """A required part of the query; what is missing is named as the reference names it: the dealer."""
+    value = query.get(name)
+    if not value:
+        raise Refused(400, "Missing dealer")
+    return value
+
+
+def _given_fields(order: LinkOrder | CustomerOrder | DocumentOrder) -> dict[str, Any]:
+    """What the caller sent, without the dealer, which every record names by its dpid."""
+    return order.model_dump(mode="json", exclude_unset=True, exclude={"dealer"})
+
+
+def _chosen(plans: tuple[AskedPlan, ...]) -> tuple[ChosenPlan, ...]:
+    chosen = [chosen_plan(plan.id, plan.code, plan.tier) for plan in plans]
+    if None in chosen:
+        raise Refused(400, "Unknown plan")
+    return tuple(filter(None, chosen))
+
+
+def _matches(vehicle: Vehicle, wanted: WantedVehicle) -> bool:
+    own = {
+        "vin": vehicle.vin,
+        "make": vehicle.dealer.make,
+        "model": vehicle.line.model,
+        "trim": vehicle.trim.name,
+        "year": vehicle.year,
+    }
+    # A VIN alone says which vehicle it is: a make beside it may be spelt in any way.
+    narrowing = {"vin": wanted.vin} if wanted.vin else wanted.model_dump(exclude_none=True)
+    return all(str(own[name]).lower() == str(value).lower() for name, value in narrowing.items())
+
+
+def _redirect_url(
+    dealer: SandboxDealer, vehicle: WantedVehicle, analytics: Analytics, customer_id: int | None = None
+) -> str:
+    """The vehicle's page, or the results of a make or model; the customer's id is in `ucid`."""
+    narrowing = {} if vehicle.vin else vehicle.model_dump(exclude_none=True)
+    ucid = {} if customer_id is None else {"ucid": customer_id}
+    query = urlencode({**narrowing, **ucid, **analytics.model_dump(exclude_none=True)}, quote_via=escaped)
+    page = f"express/{vehicle.vin}" if vehicle.vin else "inventory"
+    return f"https://{dealer.express_host}/{page}" + (f"?{query}" if query else "")

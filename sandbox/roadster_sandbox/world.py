@@ -1,0 +1,57 @@
+"""The state behind the answers: the vehicles of a seed, and what has been created since the last reset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from .asked import DealerRef, Refused
+from .dealers import DEALERS, SandboxDealer, dealer_by
+from .inventory import VEHICLES_PER_DEALER, Vehicle, stock
+
+FIRST_CUSTOMER_ID = 1_650_260
+FIRST_DOCUMENT_ID = 1_602_287
+
+
+@dataclass
+class World:
+    """The records are as the grading endpoint shows them; each holds its dealer's dpid."""
+
+    seed: int
+    vehicles: dict[str, dict[str, Vehicle]] = field(init=False)
+    customers: list[dict[str, Any]] = field(default_factory=list)
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    links: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        random = Random(self.seed)  # noqa: S311  # a made-up stock, no secret
+        self.vehicles = {
+            dealer.dpid: stock(dealer, 1 + index * VEHICLES_PER_DEALER, random) for index, dealer in enumerate(DEALERS)
+        }
+
+    def vehicle(self, dealer: SandboxDealer, vin: str) -> Vehicle:
+        """Raises Refused(404) where this dealer has no such vehicle, whoever else may have it."""
+        vehicle = self.vehicles[dealer.dpid].get(vin)
+        if vehicle is None:
+            raise Refused(404)
+        return vehicle
+
+    def customer(self, dealer: SandboxDealer, customer_id: str) -> dict[str, Any]:
+        """Raises Refused(404) for an unknown customer and for one of another dealer alike."""
+        for customer in self.customers:
+            if str(customer["id"]) == customer_id and customer["dpid"] == dealer.dpid:
+                return customer
+        raise Refused(404)
+
+
+def resolved(ref: DealerRef) -> SandboxDealer:
+    """The dealer of a request. Raises Refused: 400 unless exactly one id is given, 404 where it is unknown."""
+    if ref.dpid is None and ref.partner_id is None:
+        raise Refused(400, "Missing dealer")
+    if ref.dpid is not None and ref.partner_id is not None:
+        raise Refused(400, "Invalid dealer")
+    dealer = dealer_by(dpid=ref.dpid, partner_id=ref.partner_id)
+    if dealer is None:
+        raise Refused(404)
+    return dealer

@@ -1,0 +1,69 @@
+"""Single calls from the command line: through the same server and client as an assistant's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TextIO
+
+from mcp.client.client import Client
+from mcp_types import CallToolResult
+
+from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
+
+from .app import FAILURE_META
+from .backend import Backend
+from .settings import ConfigurationError, Settings
+
+EXIT_CODES: dict[FailureKind, int] = {
+    "invalid_arguments": 1,
+    "not_found": 1,
+    "not_configured": 2,
+    "refused": 3,
+    "upstream": 4,
+    "outcome_unknown": 5,
+}
+
+
+def read_arguments(given: str, stdin: TextIO) -> dict[str, Any]:
+    """The JSON object in `given`, in the file behind its `@`, or on stdin for `-`. Raises ConfigurationError."""
+    try:
+        source = stdin.read() if given == "-" else given
+        if given.startswith("@"):
+            source = Path(given[1:]).read_text(encoding="utf-8")
+        arguments = json.loads(source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{given}: cannot be read ({type(error).__name__})"]) from None
+    except json.JSONDecodeError as error:
+        raise ConfigurationError([f"the arguments are not JSON: {error}"]) from None
+    if not isinstance(arguments, dict):
+        raise ConfigurationError(['the arguments are not a JSON object; write them as {"name": value}'])
+    return arguments
+
+
+async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any]) -> tuple[str, int]:
+    """The result as JSON, and the exit code."""
+    async with backend.open_server(caller) as server, Client(server) as client:
+        result = await client.call_tool(tool, arguments)
+    if not result.is_error:
+        return json.dumps(result.structured_content, ensure_ascii=False), 0
+    kind: FailureKind = (result.meta or {})[FAILURE_META]
+    return json.dumps({"error": kind, "message": _text(result)}, ensure_ascii=False), EXIT_CODES[kind]
+
+
+def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> str:
+    """One line: the verdict, and the setting it comes from. Raises ConfigurationError for an unknown tool or caller."""
+    if tool not in TOOLS:
+        raise ConfigurationError([f"{tool}: no such tool; there are: {', '.join(TOOLS)}"])
+    who = settings.caller(caller)
+    by_tool = verdict(who, TOOLS[tool])
+    if not by_tool.allowed:
+        return f"refused: {by_tool.reason}"
+    by_dealer = dealer_verdict(who, dealer)
+    if TOOLS[tool].of_one_dealer and not by_dealer.allowed:
+        return f"refused: {by_dealer.reason}"
+    return f'allowed: {by_tool.setting} is "{by_tool.level.name.lower()}", and {by_dealer.setting} names {dealer}'
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")

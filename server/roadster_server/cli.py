@@ -1,0 +1,182 @@
+"""The command line. Results go to stdout, everything else to stderr; exit codes are part of the contract."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from roadster_tools import TOOLS
+
+from .app import tools_of
+from .backend import LOCAL_CALLER, choose
+from .logs import configure_logs
+from .settings import ConfigurationError
+
+# Plain help: rich would be imported by every start, also that of a stdio server.
+app = typer.Typer(
+    help="MCP server for the Roadster digital-retail API of car dealers.",
+    epilog="Try it without any configuration: roadster-mcp demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+policy = typer.Typer(help="Who may do what.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(policy, name="policy")
+
+USAGE_ERROR = 2
+
+
+class Transport(StrEnum):
+    STDIO = "stdio"
+    HTTP = "http"
+    SSE = "sse"
+
+
+class Format(StrEnum):
+    MCP = "mcp"
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    MARKDOWN = "markdown"
+
+
+Config = Annotated[Path, typer.Option(help="The configuration file.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the embedded sandbox; needs no configuration.")]
+CallerName = Annotated[str, typer.Option("--caller", help="A caller of the configuration.")]
+
+_DEFAULT_CONFIG = Path("roadster.toml")
+
+
+@contextmanager
+def _mistakes_exit() -> Iterator[None]:
+    """A mistake in the configuration or the usage: one line each, exit 2."""
+    try:
+        yield
+    except ConfigurationError as error:
+        for problem in error.problems:
+            typer.echo(f"roadster-mcp: {problem}", err=True)
+        raise typer.Exit(USAGE_ERROR) from None
+
+
+@app.command()
+def serve(
+    transport: Annotated[Transport, typer.Option(help="How assistants connect.")] = Transport.STDIO,
+    host: Annotated[str, typer.Option(help="Address to listen on (http, sse).")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on (http, sse); 0 takes a free one.")
+    ] = 8000,
+    config: Config = _DEFAULT_CONFIG,
+    sandbox: Sandbox = False,
+) -> None:
+    """Serve MCP to assistants, over stdio or HTTP."""
+    configure_logs()
+    with _mistakes_exit():
+        backend = choose(config, sandbox=sandbox)
+        if transport is Transport.STDIO:
+            from .stdio import serve_stdio
+
+            async def run() -> None:
+                async with backend.open_server(LOCAL_CALLER) as server:
+                    await serve_stdio(server)
+        else:
+            from .http import serve_backend
+
+            async def run() -> None:
+                await serve_backend(backend, "http" if transport is Transport.HTTP else "sse", host=host, port=port)
+
+        anyio.run(run)
+
+
+@app.command()
+def demo() -> None:
+    """Work a deal in the embedded sandbox, step by step, as an assistant does it."""
+    from .demo import run_demo
+
+    raise typer.Exit(anyio.run(run_demo))
+
+
+@app.command("sandbox")
+def sandbox_command(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
+) -> None:
+    """Serve the emulated Roadster API over HTTP, to test against."""
+    from roadster_sandbox import API_KEY, BASE_PATH
+    from roadster_sandbox import serve as serve_sandbox
+
+    typer.echo(f"Roadster API at http://{host}:{port}{BASE_PATH} with the key {API_KEY}; world {seed}", err=True)
+    serve_sandbox(host, port, seed)
+
+
+@app.command()
+def tools(
+    form: Annotated[Format, typer.Option("--format", help="The form that a host or a reader wants.")] = Format.MCP,
+    caller: Annotated[str | None, typer.Option(help="Only what this caller may use.")] = None,
+    config: Config = _DEFAULT_CONFIG,
+    sandbox: Sandbox = False,
+) -> None:
+    """List the tools, with their schemas."""
+    from .formats import render
+
+    with _mistakes_exit():
+        listed = list(TOOLS.values())
+        if caller is not None:
+            listed = tools_of(choose(config, sandbox=sandbox).settings.caller(caller))
+        typer.echo(render(listed, form.value))
+
+
+@app.command()
+def call(
+    tool: Annotated[str, typer.Argument(help="The tool's name.")],
+    arguments: Annotated[str, typer.Argument(metavar="[JSON|@FILE|-]", help="Its arguments as a JSON object.")] = "{}",
+    caller: CallerName = LOCAL_CALLER,
+    config: Config = _DEFAULT_CONFIG,
+    sandbox: Sandbox = False,
+) -> None:
+    """Call one tool; the result is JSON on stdout.
+
+    Exit codes: 0 done; 1 the tool answered with an error; 2 usage or configuration; 3 refused by policy;
+    4 upstream failed; 5 outcome unknown (a write whose answer was lost).
+    """
+    from .calling import call_once, read_arguments
+
+    configure_logs()
+    with _mistakes_exit():
+        given = read_arguments(arguments, sys.stdin)
+        backend = choose(config, sandbox=sandbox)
+        output, code = anyio.run(call_once, backend, caller, tool, given)
+    typer.echo(output)
+    raise typer.Exit(code)
+
+
+@policy.command()
+def explain(
+    caller: CallerName,
+    tool: Annotated[str, typer.Option(help="A tool.")],
+    dealer: Annotated[str, typer.Option(help="A dealer's dpid.")],
+    config: Config = _DEFAULT_CONFIG,
+    sandbox: Sandbox = False,
+) -> None:
+    """Say whether a caller may use a tool at a dealer, and which setting decides."""
+    from .calling import explain_policy
+
+    with _mistakes_exit():
+        typer.echo(explain_policy(choose(config, sandbox=sandbox).settings, caller, tool, dealer))
+
+
+@app.command()
+def token(name: Annotated[str, typer.Argument(help="The caller it is for.")]) -> None:
+    """Make a token for a caller. It is shown once; the configuration keeps its hash alone."""
+    made = secrets.token_urlsafe(32)
+    typer.echo(f"token for {name}, shown once: {made}")
+    typer.echo(f'in [callers.{name}]: token_sha256 = ["{hashlib.sha256(made.encode()).hexdigest()}"]')

@@ -1,0 +1,144 @@
+"""A deal worked end to end by a real client, against `serve --sandbox` in a process of its own."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import tempfile
+from typing import Any
+
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from rich.console import Console
+from rich.table import Table
+
+from roadster_tools.answers import money
+
+from .app import FAILURE_META
+
+_DEALER = "umazda"
+_FOREIGN_DEALER = "toyotademo"
+_CUSTOMER = {
+    "first_name": "Steve",
+    "last_name": "McQueen",
+    "email": "steve.mcqueen@example.com",
+    "phone": "+14155556666",
+}
+_PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel: no real licence is needed to show how one is uploaded."""
+
+
+async def run_demo() -> int:
+    """Shows each step; 0 when all of them went as they should."""
+    server = StdioServerParameters(command=sys.executable, args=["-m", "roadster_server", "serve", "--sandbox"])
+    with tempfile.TemporaryFile("w+") as log:  # the server's log would stand between the steps
+        shown = await _shown(Client(stdio_client(server, errlog=log)), Console())
+        if not shown:
+            log.seek(0)
+            sys.stderr.write(log.read())
+    return 0 if shown else 1
+
+
+async def _shown(client: Client, console: Console) -> bool:
+    async with client:
+        tools = (await client.list_tools()).tools
+        console.print(f"Connected over stdio: {len(tools)} tools for a caller that may not use {_FOREIGN_DEALER}.")
+        try:
+            await _Deal(client, console).work()
+        except StepFailedError:
+            console.print("\nThis step did not go as it should.", style="bold red")
+            return False
+    console.print("\nDone: every step went as it should.", style="bold green")
+    return True
+
+
+class StepFailedError(Exception):
+    """A call was answered otherwise than the demonstration expects."""
+
+
+class _Deal:
+    def __init__(self, client: Client, console: Console) -> None:
+        self._client = client
+        self._console = console
+        self._step = 0
+
+    async def work(self) -> None:
+        """The whole deal: a car, its price three ways, the customer, a document, a link, and a refusal."""
+        await self._call("Which dealers may I work with?", "list_dealers", {})
+        found = await self._call(
+            "Find an SUV in stock", "list_inventory", {"dealer": _DEALER, "body": "SUV", "limit": 3}
+        )
+        vin = next(vehicle["vin"] for vehicle in found["vehicles"] if not vehicle.get("reserved"))
+        quote = await self._call(
+            "What does the first free one cost?", "quote_payments", {"dealer": _DEALER, "vin": vin}, show=False
+        )
+        self._show_quote(quote)
+        created = await self._call(
+            "The customer wants it: make their account",
+            "create_customer",
+            {"dealer": _DEALER, "customer": _CUSTOMER, "vehicle": {"vin": vin}},
+        )
+        await self._call(
+            "Put the picture of the licence into the binder",
+            "upload_document",
+            {
+                "dealer": _DEALER,
+                "customer_id": created["customer_id"],
+                "document_type": "license",
+                "document_name": "Licence, front",
+                "file_name": "licence.png",
+                "relationship": "self",
+                "contents": base64.b64encode(_PICTURE).decode(),
+            },
+        )
+        await self._call(
+            "An encrypted link for the customer",
+            "build_deep_link",
+            {"dealer": _DEALER, "vin": vin, "customer": _CUSTOMER},
+        )
+        await self._call(
+            "The same at a dealer that this caller may not use",
+            "list_inventory",
+            {"dealer": _FOREIGN_DEALER},
+            refused=True,
+        )
+
+    async def _call(
+        self,
+        purpose: str,
+        tool: str,
+        arguments: dict[str, Any],
+        *,
+        show: bool = True,
+        refused: bool = False,
+    ) -> dict[str, Any]:
+        self._step += 1
+        self._console.print(f"\n[bold]{self._step}. {purpose}[/bold]  [dim]{tool}[/dim]")
+        result = await self._client.call_tool(tool, arguments)
+        if show or result.is_error:
+            for block in result.content:
+                if block.type == "text":
+                    self._console.print(block.text, markup=False, highlight=False, soft_wrap=True)
+        kind = (result.meta or {}).get(FAILURE_META)
+        if kind != ("refused" if refused else None):
+            raise StepFailedError(tool)
+        return result.structured_content or {}
+
+    def _show_quote(self, quote: dict[str, Any]) -> None:
+        deals = {name: quote.get(name, {}) for name in ("cash", "finance", "lease")}
+        table = Table(title=quote.get("vehicle"), title_justify="left")
+        table.add_column("")
+        for name in deals:
+            table.add_column(name, justify="right")
+        for figure in dict.fromkeys(figure for deal in deals.values() for figure in deal):
+            cells = [deal.get(figure, "") for deal in deals.values()]
+            if any(cells):
+                table.add_row(figure.replace("_", " "), *map(_cell, cells))
+        self._console.print(table)
+        self._console.print(quote["caveat"], style="dim")
+
+
+def _cell(value: Any) -> str:
+    return money(value) if isinstance(value, float) and value >= 1 else str(value)

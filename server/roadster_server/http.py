@@ -1,0 +1,177 @@
+"""MCP over HTTP: both eras of Streamable HTTP at /mcp, the legacy SSE pair, and the probes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import uvicorn
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.provider import AccessToken
+from mcp.server.lowlevel import Server
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from roadster_tools import Caller
+
+from .app import build_server
+from .backend import Backend
+from .gateway import open_gate
+from .logs import log
+from .settings import ConfigurationError, Settings
+
+HttpTransport = Literal["http", "sse"]
+
+_PROBES = ("/healthz", "/readyz")
+_DRAIN_SECONDS = 5
+
+
+class TokenVerifier:
+    """Finds the caller whose token was sent. Tokens are known by their SHA-256 alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._digests = [(name, digest) for name, caller in settings.callers.items() for digest in caller.token_sha256]
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        given = hashlib.sha256(token.encode()).hexdigest()
+        found = None
+        for name, digest in self._digests:  # all of them, so that the time tells nothing
+            if hmac.compare_digest(given, digest):
+                found = name
+        return _identity(found) if found is not None else None
+
+
+def caller_of_request(settings: Settings) -> Caller:
+    """The caller that the current request was authenticated as."""
+    identity = get_access_token()
+    if identity is None:
+        raise RuntimeError("a request came past the authentication")
+    return settings.caller(identity.client_id)
+
+
+def http_app(server: Server[Any], settings: Settings, transport: HttpTransport, *, host: str, port: int) -> Starlette:
+    """The application. `/mcp` is left out where `transport` is sse."""
+    sse = SseServerTransport("/messages/")
+    streamable = StreamableHTTPSessionManager(server)
+
+    async def open_sse(scope: Scope, receive: Receive, send: Send) -> None:
+        async with sse.connect_sse(scope, receive, send) as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+
+    async def ready(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with streamable.run():
+            yield
+
+    routes: list[Route | Mount] = [
+        *(Route(path, ready) for path in _PROBES),
+        Route("/sse", RequireAuthMiddleware(open_sse, []), methods=["GET"]),
+        Mount("/messages/", RequireAuthMiddleware(sse.handle_post_message, [])),
+    ]
+    if transport == "http":
+        routes.append(Route("/mcp", RequireAuthMiddleware(StreamableHTTPASGIApp(streamable), [])))
+    anonymous = settings.http.anonymous_caller if _is_loopback(host) else None
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(_HostGuard, security=_security(settings, port)),
+            Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(settings), anonymous)),
+            Middleware(AuthContextMiddleware),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str, port: int) -> None:
+    """Serves until a signal comes. Raises ConfigurationError where the port is taken."""
+    settings = backend.settings
+    if not any(caller.token_sha256 for caller in settings.callers.values()) and not (
+        _is_loopback(host) and settings.http.anonymous_caller
+    ):
+        log.warning("nobody can connect: no caller has a token_sha256; make one with roadster-mcp token NAME")
+    try:
+        bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"cannot listen on {host} port {port} ({error.strerror}); choose another --host or --port"]
+        ) from None
+    port = bound.getsockname()[1]
+    async with open_gate(settings, local=False, transport=backend.transport) as gate:
+        server = build_server(gate, lambda: caller_of_request(settings))
+        config = uvicorn.Config(
+            http_app(server, settings, transport, host=host, port=port),
+            log_config=None,
+            access_log=False,  # it would print query strings
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+        log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
+        await uvicorn.Server(config).serve(sockets=[bound])
+
+
+class _Bearer(BearerAuthBackend):
+    """The SDK's bearer tokens; who sends none at all is the anonymous caller, where there is one."""
+
+    def __init__(self, verifier: TokenVerifier, anonymous: str | None) -> None:
+        super().__init__(verifier)
+        self._anonymous = anonymous
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, AuthenticatedUser] | None:
+        if self._anonymous is not None and "authorization" not in conn.headers:
+            return AuthCredentials([]), AuthenticatedUser(_identity(self._anonymous))
+        found: tuple[AuthCredentials, AuthenticatedUser] | None = await super().authenticate(conn)
+        return found
+
+
+class _HostGuard:
+    """Refuses foreign Host and Origin headers on every route but the probes, whatever address it is bound to."""
+
+    def __init__(self, app: ASGIApp, security: TransportSecuritySettings) -> None:
+        self._app = app
+        self._security = TransportSecurityMiddleware(security)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in _PROBES:
+            refusal = await self._security.validate_request(Request(scope))
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _security(settings: Settings, port: int) -> TransportSecuritySettings:
+    local = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+    return TransportSecuritySettings(
+        allowed_hosts=[*local, *settings.http.allowed_hosts],
+        allowed_origins=[*(f"http://{name}" for name in local), *settings.http.allowed_origins],
+    )
+
+
+def _identity(name: str) -> AccessToken:
+    # The token itself is not kept: nothing after this needs it, and so nothing can pass it on.
+    return AccessToken(token="", client_id=name, scopes=[])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

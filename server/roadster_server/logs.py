@@ -1,0 +1,75 @@
+"""Logs: one JSON object a line on stderr, without values of arguments or answers.
+
+Text of other libraries' log records can hold a request's body, so of theirs only the place is
+logged; an exception is its type and where it was raised. Writing happens on a thread of its own
+behind a bounded queue: a host that does not read stderr costs log lines, not the server.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+log = logging.getLogger("roadster_server")
+
+_QUEUED_LINES = 1000
+_OWN = ("roadster_",)
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+def configure_logs(level: int = logging.INFO) -> None:
+    """Sends all logging of this process to stderr as JSON; other libraries' from WARNING."""
+    handler = _Handler()
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    log.setLevel(level)
+
+
+def log_crash(error: BaseException, **fields: Any) -> None:
+    """A defect: its type and the way it came, without its text, which may quote an argument."""
+    log.error("crash", extra={**_described(error), **fields})
+
+
+def _described(error: BaseException) -> dict[str, Any]:
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    return {"error": type(error).__name__, "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]}
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        if record.name.startswith(_OWN):
+            line["event"] = record.getMessage()
+            line.update({name: value for name, value in record.__dict__.items() if name not in _STANDARD})
+        else:
+            line["event"] = f"{record.module}.{record.funcName}:{record.lineno}"
+            if record.exc_info and record.exc_info[1] is not None:
+                line.update(_described(record.exc_info[1]))
+        return json.dumps(line, default=str)
+
+
+class _Handler(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: queue.Queue[str] = queue.Queue(_QUEUED_LINES)
+        threading.Thread(target=self._write, name="logs", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(queue.Full):  # stderr is not being read
+            self._lines.put_nowait(self.format(record))
+
+    def _write(self) -> None:
+        while True:
+            sys.stderr.write(self._lines.get() + "\n")
+            sys.stderr.flush()

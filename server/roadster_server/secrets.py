@@ -1,0 +1,52 @@
+"""Secrets are named in the configuration, never written there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SecretStr
+
+_FORMS = "a secret is a reference: env:NAME, file:PATH or keyring:SERVICE/NAME"
+
+
+def reveal(reference: str) -> str:
+    """The secret that `reference` names, without surrounding white space. Raises ValueError, never with the secret."""
+    scheme, _, name = reference.partition(":")
+    match scheme:
+        case "env" if name:
+            secret = os.environ.get(name)
+            if secret is None:
+                raise ValueError(f"the environment variable {name} is not set; set it before the server starts")
+        case "file" if name:
+            try:
+                secret = Path(name).expanduser().read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"cannot read the file {name} ({type(error).__name__})") from None
+        case "keyring" if "/" in name:
+            secret = _from_keyring(*name.split("/", 1))
+        case _:
+            raise ValueError(f"a literal secret is refused; {_FORMS}")
+    if not secret.strip():
+        raise ValueError(f"{scheme}:{name} is empty")
+    return secret.strip()
+
+
+def _from_keyring(service: str, name: str) -> str:
+    try:
+        import keyring  # noqa: PLC0415 - an extra that few need
+    except ImportError:
+        raise ValueError("keyring is not installed; pip install 'roadster-mcp[keyring]'") from None
+    secret = keyring.get_password(service, name)
+    if secret is None:
+        raise ValueError(f"the keyring holds no {name} of {service}; keyring set {service} {name}")
+    return str(secret)
+
+
+def _revealed(value: Any) -> Any:
+    # A SecretStr comes from this program (the sandbox's key); a file can only hold strings, and those are references.
+    return SecretStr(reveal(value)) if isinstance(value, str) else value
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_revealed)]

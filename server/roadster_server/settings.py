@@ -1,0 +1,174 @@
+"""The whole configuration, as `roadster.toml` holds it. An unknown key is an error, not a comment.
+
+Nothing starts on a configuration with a mistake in it: every mistake is reported at once, each with
+its file, its key and what to do.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from roadster_client import OPERATIONS, AuthScheme, DealerRef, KeyEncoding, Operation, overridden
+from roadster_tools import TOOLS, TOOLSETS, Access, Caller
+
+from .secrets import Secret
+
+
+class ConfigurationError(Exception):
+    """`problems` says each mistake on a line of its own."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RoadsterSettings(_Section):
+    """`[roadster]`: the upstream API. `operations` moves an operation to another `METHOD /path`."""
+
+    base_url: str = Field(default="https://api.roadster.com/v1", pattern=r"^https?://[^\s?#]+$")
+    api_key: Secret
+    auth_scheme: AuthScheme = "Bearer"
+    operations: dict[str, str] = {}
+
+
+class DealerSettings(_Section):
+    """`[dealers.DPID]`: what Roadster calls the dealer, and what its storefront needs for encrypted links."""
+
+    partner_id: str | None = None
+    express_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:\d+)?$")
+    link_key: Secret | None = None
+    link_key_encoding: KeyEncoding = "raw"
+
+
+def _level(value: Any) -> Any:
+    if isinstance(value, Access):
+        return value
+    if isinstance(value, str) and value.upper() in Access.__members__:
+        return Access[value.upper()]
+    raise ValueError(f"expected one of {', '.join(level.name.lower() for level in Access)}")
+
+
+class CallerSettings(_Section):
+    """`[callers.NAME]`: who may do what, at which dealers. What is not named is off."""
+
+    token_sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = []
+    dealers: list[str] = []
+    access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}
+    personal_data: Literal["masked", "contact"] = "masked"
+
+
+class HttpSettings(_Section):
+    """`[http]`: who may connect. Hosts and origins are exact values, as the headers carry them."""
+
+    anonymous_caller: str | None = None
+    allowed_hosts: list[Annotated[str, Field(pattern=r"^[^*/\s]+$")]] = []
+    allowed_origins: list[Annotated[str, Field(pattern=r"^https?://[^*/\s]+$")]] = []
+
+
+class UploadSettings(_Section):
+    """`[uploads]`: the one folder from which upload_document may take a file, over stdio and on the command line."""
+
+    folder: Path
+
+
+class Settings(_Section):
+    roadster: RoadsterSettings
+    dealers: dict[str, DealerSettings]
+    callers: dict[str, CallerSettings]
+    http: HttpSettings = HttpSettings()
+    uploads: UploadSettings | None = None
+
+    def operations(self) -> Mapping[str, Operation]:
+        return overridden(self.roadster.operations)
+
+    def dealer_refs(self) -> dict[str, DealerRef]:
+        return {
+            dpid: DealerRef(
+                dpid,
+                partner_id=dealer.partner_id,
+                express_host=dealer.express_host,
+                link_key=dealer.link_key.get_secret_value() if dealer.link_key else None,
+                link_key_encoding=dealer.link_key_encoding,
+            )
+            for dpid, dealer in self.dealers.items()
+        }
+
+    def caller(self, name: str) -> Caller:
+        """Raises ConfigurationError for a name that is not configured."""
+        if name not in self.callers:
+            raise ConfigurationError(
+                [f"callers.{name}: no such caller; there are: {', '.join(self.callers) or 'none'}"]
+            )
+        found = self.callers[name]
+        return Caller(name, tuple(found.dealers), found.access, found.personal_data)
+
+
+def load(path: Path) -> Settings:
+    """The settings in `path`. Raises ConfigurationError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            [f"{path}: there is no such file; name one with --config, or try --sandbox, which needs none"]
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([f"{path}: is not TOML: {error}"]) from None
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError([f"{path}: {problem}" for problem in _mistakes(error)]) from None
+    problems = [f"{path}: {problem}" for problem in _contradictions(settings)]
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _mistakes(error: ValidationError) -> Iterator[str]:
+    for found in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in found["loc"])
+        match found["type"]:
+            case "extra_forbidden":
+                yield f"{key}: unknown key; remove it, or correct its spelling"
+            case "missing":
+                yield f"{key}: is missing; add it"
+            case _:
+                yield f"{key}: {found['msg'].removeprefix('Value error, ')}"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What each section allows and all of them together do not."""
+    for name, route in settings.roadster.operations.items():
+        try:
+            overridden({name: route})
+        except KeyError:
+            yield f"roadster.operations.{name}: unknown operation; there are: {', '.join(OPERATIONS)}"
+        except ValueError as error:
+            yield f"roadster.operations.{name}: {error}"
+    anonymous = settings.http.anonymous_caller
+    if anonymous is not None and anonymous not in settings.callers:
+        yield f"http.anonymous_caller: unknown caller {anonymous!r}; add [callers.{anonymous}], or correct it"
+    for name, caller in settings.callers.items():
+        for dpid in set(caller.dealers) - settings.dealers.keys():
+            yield f"callers.{name}.dealers: unknown dealer {dpid!r}; add [dealers.{dpid}], or correct it"
+        for key in caller.access.keys() - TOOLS.keys() - set(TOOLSETS):
+            yield f"callers.{name}.access.{key}: unknown toolset or tool; `roadster-mcp tools` lists them"
+    yield from _shared_tokens(settings.callers)
+
+
+def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for name, caller in callers.items():
+        for digest in caller.token_sha256:
+            if owners.setdefault(digest, name) != name:
+                yield f"callers.{name}.token_sha256: the same token as callers.{owners[digest]}; give each its own"

@@ -1,0 +1,217 @@
+"""What several test modules need: a world, a server over it, and a client of that server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp_types import CallToolResult
+from starlette.applications import Starlette
+
+from roadster_sandbox import SandboxTransport, create_app
+from roadster_server.app import FAILURE_META, build_server
+from roadster_server.backend import sandbox_settings
+from roadster_server.gateway import open_gate
+from roadster_server.settings import Settings
+from roadster_tools import TOOLSETS, Access, Caller
+
+SAMPLES = Path(__file__).parent / "samples"
+PROJECT = Path(__file__).parent.parent
+
+STEVE = {
+    "first_name": "Steve",
+    "last_name": "McQueen",
+    "email": "steve.mcqueen@example.com",
+    "phone": "+14155556666",
+    "partner_id": "238612817",
+}
+LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class World:
+    """The sandbox's application, and how a grader looks into it."""
+
+    app: Starlette
+
+    async def get(self, path: str) -> Any:
+        return await self._ask("GET", path)
+
+    async def fault(self, operation: str, fault: str, times: int = 1, **more: Any) -> None:
+        await self._ask("POST", "faults", {"operation": operation, "fault": fault, "times": times, **more})
+
+    async def requests(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self.get("requests")
+        return found
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        async with httpx2.AsyncClient(transport=SandboxTransport(self.app), base_url="http://sandbox") as http:
+            response = await http.request(method, f"/__sandbox/{path}", json=body)
+            response.raise_for_status()
+            return response.json()
+
+
+@pytest.fixture
+def world() -> World:
+    return World(create_app())
+
+
+ALLOWED = ("umazda", "hyundaidemo")
+FOREIGN = "toyotademo"
+EVERYTHING: Mapping[str, Access] = dict.fromkeys(TOOLSETS, Access.WRITE)
+
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def connect(world: World) -> Connect:
+    """Opens a client of a server over `world`, as a caller who may write at two of three dealers unless told otherwise."""
+
+    @asynccontextmanager
+    async def opened(
+        *,
+        caller: Caller | None = None,
+        mode: str = "auto",
+        settings: Settings | None = None,
+        **changes: Any,
+    ) -> AsyncIterator[Client]:
+        who = replace(caller or Caller("tester", ALLOWED, EVERYTHING), **changes)
+        transport = SandboxTransport(world.app)
+        async with open_gate(settings or sandbox_settings(), local=True, transport=transport) as gate:
+            async with Client(build_server(gate, lambda: who), mode=mode) as client:
+                yield client
+
+    return opened
+
+
+def text_of(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+def kind_of(result: CallToolResult) -> str | None:
+    """The kind of the failure, None for success."""
+    assert result.is_error == (FAILURE_META in (result.meta or {}))
+    return (result.meta or {}).get(FAILURE_META)
+
+
+def answer_of(result: CallToolResult) -> dict[str, Any]:
+    assert not result.is_error, text_of(result)
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+def run_cli(
+    *arguments: str, stdin: str = "", cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs `roadster-mcp` in a process of its own, with nothing of this one's environment that it could lean on."""
+    return subprocess.run(
+        [sys.executable, "-m", "roadster_server", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(
+    *arguments: str, url: str, cwd: Path | None = None, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A `roadster-mcp` process that listens, from when `url` answers to the end of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "roadster_server", *arguments],
+        cwd=cwd,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
+    )
+    try:
+        _wait_for(url, process)
+        yield process
+    finally:
+        process.terminate()
+        _, stderr = process.communicate(timeout=20)
+        sys.stderr.buffer.write(stderr)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"ended with {process.returncode} before it listened")
+        try:
+            httpx2.get(url, timeout=1)
+        except httpx2.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"{url} did not answer")
+
+
+CONFIG = """
+[roadster]
+base_url = "{base_url}"
+api_key = "env:ROADSTER_API_KEY"
+
+[dealers.umazda]
+partner_id = "51101"
+express_host = "express.umazda.com"
+link_key = "env:UMAZDA_LINK_KEY"
+
+[dealers.hyundaidemo]
+partner_id = "CA317"
+
+[dealers.toyotademo]
+partner_id = "12345"
+
+[callers.local]
+dealers = ["umazda"]
+[callers.local.access]
+dealers = "read"
+inventory = "read"
+payments = "read"
+customers = "write"
+links = "read"
+documents = "write"
+
+[callers.sales-bot]
+token_sha256 = ["{sales_token}"]
+dealers = ["umazda", "hyundaidemo"]
+[callers.sales-bot.access]
+dealers = "read"
+inventory = "read"
+payments = "read"
+customers = "write"
+links = "read"
+documents = "write"
+
+[callers.reader]
+token_sha256 = ["{reader_token}"]
+dealers = ["hyundaidemo"]
+[callers.reader.access]
+inventory = "read"
+"""

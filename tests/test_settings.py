@@ -1,0 +1,113 @@
+"""A mistake in the configuration stops the start, with its file, its key and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from roadster_server.secrets import reveal
+from roadster_server.settings import ConfigurationError, Settings, load
+
+from .conftest import CONFIG
+
+TOKEN = "a" * 64
+GOOD = CONFIG.format(base_url="https://api.roadster.com/v1", sales_token=TOKEN, reader_token="b" * 64)
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADSTER_API_KEY", "the-api-key")
+    monkeypatch.setenv("UMAZDA_LINK_KEY", "k" * 32)
+
+
+def settings_of(text: str, folder: Path) -> Settings:
+    path = folder / "roadster.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_a_good_configuration_is_read(tmp_path: Path) -> None:
+    settings = settings_of(GOOD, tmp_path)
+    assert settings.caller("sales-bot").dealers == ("umazda", "hyundaidemo")
+    assert settings.dealer_refs()["umazda"].link_key == "k" * 32
+    assert settings.roadster.auth_scheme == "Bearer"
+    assert settings.caller("reader").access.keys() == {"inventory"}
+
+
+def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
+    settings = settings_of(GOOD, tmp_path)
+    shown = repr(settings) + str(settings.dealer_refs())
+    assert "the-api-key" not in shown
+    assert "k" * 32 not in shown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"env:ROADSTER_API_KEY"', '"live_51H8x"', "roadster.api_key: a literal secret is refused"),
+        ('"env:ROADSTER_API_KEY"', '"env:NOT_SET"', "roadster.api_key: the environment variable NOT_SET is not set"),
+        ('"env:ROADSTER_API_KEY"', '"file:/no/such/file"', "roadster.api_key: cannot read the file"),
+        ('"env:ROADSTER_API_KEY"', '"env:"', "roadster.api_key: a literal secret is refused"),
+        ("[roadster]", "[roadster]\nbase_uri = 1", "roadster.base_uri: unknown key"),
+        ("[roadster]", "[roadster]\nauth_scheme = 'Basic'", "roadster.auth_scheme: "),
+        ("[roadster]", "[rodster]", "roadster: is missing"),
+        ("https://api", "ftp://api", "roadster.base_url: "),
+        (
+            "[dealers.umazda]",
+            "[roadster.operations]\nget_car = 'GET /c'\n[dealers.umazda]",
+            "get_car: unknown operation",
+        ),
+        (
+            "[dealers.umazda]",
+            "[roadster.operations]\nget_vehicle = 'GET /car'\n[dealers.umazda]",
+            "roadster.operations.get_vehicle: the path must have these parameters: {vin}",
+        ),
+        ('dealers = ["umazda"]', 'dealers = ["umazda", "gone"]', "callers.local.dealers: unknown dealer 'gone'"),
+        ('dealers = ["umazda"]', 'dealers = ["*"]', "callers.local.dealers: unknown dealer '*'"),
+        ('dealers = ["umazda"]', 'dealers = "umazda"', "callers.local.dealers: "),
+        ('payments = "read"', 'payment = "read"', "access.payment: unknown toolset or tool"),
+        ('payments = "read"', 'payments = "yes"', "access.payments: expected one of off, read"),
+        ('payments = "read"', "payments = true", "access.payments: expected one of off, read"),
+        (f'["{TOKEN}"]', '["secret-token"]', "callers.sales-bot.token_sha256.0: "),
+        ("b" * 64, TOKEN, "token_sha256: the same token as callers.sales-bot"),
+        (
+            "[callers.local]",
+            "[http]\nanonymous_caller = 'x'\n[callers.local]",
+            "http.anonymous_caller: unknown caller 'x'",
+        ),
+        ("[callers.local]", "[http]\nallowed_hosts = ['a:*']\n[callers.local]", "http.allowed_hosts.0: "),
+        ("[roadster]", "[roadster", "is not TOML"),
+    ],
+)
+def test_a_mistake_names_its_file_its_key_and_the_mend(old: str, new: str, told: str, tmp_path: Path) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(GOOD.replace(old, new), tmp_path)
+    assert any(
+        problem.startswith(f"{tmp_path / 'roadster.toml'}: ") and told in problem for problem in caught.value.problems
+    )
+    assert "live_51H8x" not in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    bad = GOOD.replace('payments = "read"', 'payment = "read"').replace('dealers = ["umazda"]', 'dealers = ["gone"]')
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(bad, tmp_path)
+    assert len(caught.value.problems) == 3
+
+
+def test_a_missing_file_leads_to_the_sandbox(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--sandbox"):
+        load(tmp_path / "nothing.toml")
+
+
+def test_a_secret_comes_from_a_file_without_its_newline(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    assert reveal(f"file:{tmp_path / 'key'}") == "s3cret"
+
+
+def test_an_empty_secret_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMPTY", " ")
+    with pytest.raises(ValueError, match="empty"):
+        reveal("env:EMPTY")
