@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -124,6 +125,9 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
         log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
+        # After draining, uvicorn raises the signal that ended it once more, for whoever had handled it before.
+        for received in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(received, lambda *_: None)
         await uvicorn.Server(config).serve(sockets=[bound])
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.to_thread
-import filetype
 
 from .failures import InvalidArguments
 
@@ -58,6 +57,8 @@ def decode_contents(contents: str) -> bytes:
 
 def check_content(content: bytes, file_name: str) -> None:
     """Whether the bytes are what the name says: JPEG, PNG or PDF. Raises InvalidArguments."""
+    import filetype  # noqa: PLC0415 - only an upload needs it, and every start would pay for it
+
     kind = filetype.guess_mime(content)
     if kind not in _EXTENSIONS:
         raise InvalidArguments({"contents": "is neither JPEG, PNG nor PDF"})
