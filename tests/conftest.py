@@ -81,7 +81,7 @@ Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 @pytest.fixture
 def connect(world: World) -> Connect:
-    """Opens a client of a server over `world`, as a caller who may write at two of three dealers unless told otherwise."""
+    """Opens a client of a server over `world`, as a caller who may write at two of three dealers unless told."""
 
     @asynccontextmanager
     async def opened(
@@ -89,13 +89,17 @@ def connect(world: World) -> Connect:
         caller: Caller | None = None,
         mode: str = "auto",
         settings: Settings | None = None,
+        upstream: httpx2.AsyncBaseTransport | None = None,
         **changes: Any,
     ) -> AsyncIterator[Client]:
         who = replace(caller or Caller("tester", ALLOWED, EVERYTHING), **changes)
-        transport = SandboxTransport(world.app)
-        async with open_gate(settings or sandbox_settings(), local=True, transport=transport) as gate:
-            async with Client(build_server(gate, lambda: who), mode=mode) as client:
-                yield client
+        async with (
+            open_gate(
+                settings or sandbox_settings(), local=True, transport=upstream or SandboxTransport(world.app)
+            ) as gate,
+            Client(build_server(gate, lambda: who), mode=mode) as client,
+        ):
+            yield client
 
     return opened
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from .conftest import PROJECT, answer_of, free_port, kind_of, serving
+from .conftest import LICENCE_PNG, PROJECT, STEVE, answer_of, free_port, kind_of, serving
+from .test_http import SECRETS, write_config
 
 pytestmark = pytest.mark.anyio
 
@@ -32,14 +34,11 @@ async def test_both_eras_are_served_on_stdio(mode: str) -> None:
 
 async def test_all_of_a_deal_over_stdio_against_the_sandbox_on_a_socket(tmp_path: Path) -> None:
     """The seven tools, with files from the upload folder, through a configuration file."""
-    from .conftest import LICENCE_PNG, STEVE
-    from .test_http import SECRETS, write_config
-
     port = free_port()
     with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
         uploads = tmp_path / "uploads"
         uploads.mkdir()
-        (uploads / "license.png").write_bytes(__import__("base64").b64decode(LICENCE_PNG))
+        (uploads / "license.png").write_bytes(base64.b64decode(LICENCE_PNG))
         config = write_config(tmp_path, f"http://127.0.0.1:{port}", f'[uploads]\nfolder = "{uploads}"\n')
         server = StdioServerParameters(
             command=SERVE[0], args=["-m", "roadster_server", "serve", "--config", str(config)], env=SECRETS
@@ -116,7 +115,7 @@ def test_a_missing_configuration_is_one_line_and_exit_2(tmp_path: Path) -> None:
 
 
 def test_the_stdio_start_loads_nothing_that_it_does_not_need() -> None:
-    """What only HTTP, the sandbox, pretty printing or uploads need is loaded when they do; uvicorn the SDK loads itself."""
+    """What only HTTP, the sandbox, pretty printing or uploads need is loaded when they do."""
     script = (
         "import sys, roadster_server.cli, roadster_server.stdio, roadster_server.backend;"
         "print([name for name in ('rich', 'roadster_sandbox', 'structlog', 'roadster_server.http',"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
 
-from roadster_client.models.vehicles import InventoryVehicle
 from roadster_server.backend import sandbox_settings
 from roadster_server.settings import UploadSettings
 from roadster_tools import TOOLS
@@ -117,13 +117,17 @@ async def test_the_text_of_the_inventory_is_complete_for_a_client_without_struct
     assert found["next_cursor"] in text_of(result)
 
 
-async def test_vehicles_without_a_price_are_left_out_of_a_price_filter_and_the_answer_says_so() -> None:
-    from roadster_tools.inventory import _Filters
+async def test_a_price_filter_leaves_out_vehicles_without_a_price_and_says_so(connect: Connect) -> None:
+    """The reference's feed has no prices; only some dealers' feeds do."""
 
-    filters = _Filters(None, None, None, None, 1, None, None, None)
-    unpriced = InventoryVehicle(vin="JM1NDAM77K0306400")
-    assert not filters.match(unpriced)
-    assert filters.lacks_price(unpriced)
+    class Unpriced(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200, stream=httpx2.ByteStream(b'{"vehicles": [{"vin": "A"}], "total": 1}'))
+
+    async with connect(upstream=Unpriced()) as client:
+        found = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "price_max": 30000}))
+    assert found["vehicles"] == []
+    assert found["hint"].startswith("1 vehicles have no price")
 
 
 async def test_get_vehicle_says_consumption(connect: Connect) -> None:
