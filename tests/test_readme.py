@@ -1,0 +1,283 @@
+"""README.md and CONTRIBUTING.md say what the program does: what they show is run, what they list is compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from roadster_client import OPERATIONS
+from roadster_prompts import PROMPTS
+from roadster_sandbox import SandboxTransport
+from roadster_sandbox.faults import KINDS
+from roadster_server.backend import sandbox_settings
+from roadster_server.calling import EXIT_CODES
+from roadster_server.gateway import open_gate
+from roadster_server.settings import Settings, load
+from roadster_tools import Access, Caller, Tool
+from roadster_tools.catalogue import catalogue
+
+from .conftest import PROJECT, World, free_port, run_cli, serving
+
+README = (PROJECT / "README.md").read_text()
+CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
+DOCUMENTS = [
+    PROJECT / name
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions.md", "examples/README.md")
+]
+SECRETS = {"ROADSTER_API_KEY": "sandbox-key", "UMAZDA_LINK_KEY": "k" * 32}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table below `heading`, code marks removed."""
+    lines = README[README.index(f"\n{heading}\n") :].splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("|--"))
+    table = []
+    for line in lines[start + 1 :]:
+        if not line.startswith("|"):
+            return table
+        table.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return table
+
+
+def code(cell: str) -> str:
+    return cell.strip().strip("`")
+
+
+# What is listed
+
+
+def test_the_tools_are_those_of_the_command() -> None:
+    shown = re.search(r"<!-- tools -->\n(.*?)<!-- /tools -->", README, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == run_cli("tools", "--format", "markdown").stdout
+
+
+def test_the_operations_are_those_of_the_code() -> None:
+    shown = [tuple(map(code, row)) for row in rows("## What Roadster documents, and what is inferred")]
+    assert shown == [
+        (name, f"{operation.method} {operation.path}", operation.certainty, f"roadster.operations.{name}")
+        for name, operation in OPERATIONS.items()
+    ]
+
+
+def test_each_key_of_the_configuration_is_explained_with_its_default() -> None:
+    shown = {code(key): code(default) for key, default, _ in rows("### Every key")}
+    assert shown == dict(keys_of(Settings))
+
+
+def keys_of(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    placeholders = {"dealers": "dealers.DPID", "callers": "callers.NAME"}
+    for name, field in section.model_fields.items():
+        inner = next((part for part in _parts(field.annotation) if issubclass(part, BaseModel)), None)
+        if inner is not None:
+            yield from keys_of(inner, f"{prefix}{placeholders.get(name, name)}.")
+        elif field.default is PydanticUndefined:
+            yield f"{prefix}{name}", "required"
+        else:
+            yield f"{prefix}{name}", "none" if field.default is None else json.dumps(field.default)
+
+
+def _parts(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
+def test_the_annotated_configuration_loads_and_names_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    path = PROJECT / "examples" / "roadster.toml"
+    assert load(path).caller("local").dealers == ("umazda",)
+    for key, _ in keys_of(Settings):
+        name = key.rpartition(".")[2]
+        assert re.search(rf"^(# )?{name} = |^\[[\w.-]+\.{name}\]", path.read_text(), re.MULTILINE), key
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    needed = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    assert {code(row[0]) for row in rows("## Dependencies")} == {re.split(r"[<>=]", name)[0] for name in needed}
+
+
+def test_exit_codes_access_levels_faults_and_prompts_are_all_named() -> None:
+    kinds = {
+        code(kind): int(number) for number, _, cell in rows("## Exit codes") for kind in re.findall(r"`\w+`", cell)
+    }
+    assert kinds == EXIT_CODES
+    assert " < ".join(f"`{level.name.lower()}`" for level in Access) in README
+    for name in (*KINDS, *PROMPTS, *EXIT_CODES):
+        assert f"`{name}`" in README
+
+
+# What is shown
+
+
+def test_each_file_shown_is_the_example_file() -> None:
+    shown = re.findall(r"^<!-- (examples/\S+) -->\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert len(shown) == len(blocks(README, "json")) + len(blocks(README, "toml")), "a block without its file's name"
+    for name, text in shown:
+        assert text == (PROJECT / name).read_text()
+    for text in blocks(README, "json"):
+        assert json.loads(text)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command as it is typed, and what it shows; `…` in that stands for any text."""
+
+    command: str
+    shown: str
+
+    @property
+    def starts_a_server(self) -> bool:
+        return self.command.endswith(" &")
+
+
+def steps(block: str) -> list[Step]:
+    return [
+        Step(command.strip(), shown.strip())
+        for command, _, shown in (part.partition("\n") for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:])
+    ]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Path:
+    """A folder with the examples, and with a `roadster-mcp` in bin that runs this project."""
+    shutil.copytree(PROJECT / "examples", tmp_path / "examples")
+    (tmp_path / "bin").mkdir()
+    command = tmp_path / "bin" / "roadster-mcp"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m roadster_server "$@"\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", blocks(README, "console"))
+def test_each_console_block_shows_what_happens(block: str, shell: Path) -> None:
+    if "$ curl " in block and shutil.which("curl") is None:
+        pytest.skip("the curl command is not installed")
+    with ExitStack() as running:
+        run_block(elsewhere(block, shell), shell, running)
+
+
+def elsewhere(block: str, folder: Path) -> str:
+    """`block` with free ports for those that are shown, in the example files too."""
+    config = folder / "examples" / "sandbox.toml"
+    for port in ("8000", "9000"):
+        free = str(free_port())
+        block = block.replace(port, free)
+        config.write_text(config.read_text().replace(port, free))
+    return block
+
+
+def run_block(block: str, folder: Path, running: ExitStack) -> None:
+    code = 0
+    for step in steps(block):
+        if step.starts_a_server:
+            arguments = shlex.split(step.command.removesuffix(" &"))[1:]
+            probe = "__sandbox/state" if arguments[0] == "sandbox" else "healthz"
+            url = f"http://127.0.0.1:{arguments[arguments.index('--port') + 1]}/{probe}"
+            running.enter_context(serving(*arguments, url=url, cwd=folder))
+        elif step.command == "echo $?":
+            assert step.shown == str(code)
+        else:
+            done = run_in_shell(step.command, folder)
+            code = done.returncode
+            said = done.stdout + "".join(line for line in done.stderr.splitlines(keepends=True) if line[0] != "{")
+            assert matches(step.shown, said), said
+
+
+def run_in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**SECRETS, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder)}
+    return subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def matches(shown: str, said: str) -> bool:
+    pattern = ".*".join(map(re.escape, shown.split("…")))
+    return re.fullmatch(pattern, said.strip(), re.DOTALL) is not None
+
+
+def test_every_command_shown_stands_in_a_block_that_is_run() -> None:
+    for text in (README, CONTRIBUTING):
+        for block in blocks(text, "sh"):
+            assert not re.search(r"^(\S*/)?roadster-mcp", block, re.MULTILINE)
+    shown = {
+        step.command.split("roadster-mcp ")[1].split()[0] for step in all_steps() if "roadster-mcp" in step.command
+    }
+    assert shown == {"call", "policy", "sandbox", "serve", "token"}
+
+
+def all_steps() -> Iterator[Step]:
+    return (step for block in blocks(README, "console") for step in steps(block))
+
+
+def test_every_make_target_and_lock_file_named_exists() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    for text in (README, CONTRIBUTING):
+        for target in re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+        for lock in re.findall(r"requirements[\w-]*\.lock", text):
+            assert (PROJECT / lock).is_file()
+
+
+@pytest.mark.anyio
+async def test_the_tool_that_contributing_shows_works(world: World) -> None:
+    module = ModuleType("shown")
+    (source,) = blocks(CONTRIBUTING, "python")
+    exec(source, vars(module))
+    (shown,) = catalogue(inventory=tuple(each for each in vars(module).values() if isinstance(each, Tool))).values()
+    caller = Caller("tester", ("umazda",), {"inventory": Access.READ})
+    async with open_gate(sandbox_settings(), local=True, transport=SandboxTransport(world.app)) as gate:
+        answer = await shown.call(gate, caller, {})
+    assert answer.structured()["vehicles"] > 0
+    assert 80 <= len(shown.description) <= 500
+
+
+# What is linked
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        if anchor:
+            assert anchor in headings(target), link
+
+
+def headings(document: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_each_example_is_listed() -> None:
+    listed = set(re.findall(r"^\| \[(\S+)\]", (PROJECT / "examples" / "README.md").read_text(), re.MULTILINE))
+    assert listed == {path.name for path in (PROJECT / "examples").iterdir() if path.is_file()} - {"README.md"}
