@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from mcp_types import CallToolResult
 from starlette.applications import Starlette
 
 from roadster_sandbox import SandboxTransport, create_app
-from roadster_server.app import FAILURE_META, build_server
+from roadster_server.app import build_server
 from roadster_server.backend import sandbox_settings
-from roadster_server.gateway import open_gate
-from roadster_server.settings import Settings
-from roadster_tools import TOOLSETS, Access, Caller
+from roadster_server.calls import FAILURE_META
+from roadster_server.gateway import open_calls
+from roadster_server.live import LiveSettings
+from roadster_server.settings import CallerSettings, Settings
+from roadster_tools import TOOLSETS, Access
 
 SAMPLES = Path(__file__).parent / "samples"
 PROJECT = Path(__file__).parent.parent
@@ -79,25 +81,38 @@ EVERYTHING: Mapping[str, Access] = dict.fromkeys(TOOLSETS, Access.WRITE)
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
+def settings_for(store: str, name: str = "tester", **caller: Any) -> Settings:
+    """The sandbox's settings, with one caller who may write at two of three dealers unless told otherwise."""
+    allowed = {"dealers": list(ALLOWED), "access": dict(EVERYTHING), **caller}
+    return sandbox_settings(store).model_copy(update={"callers": {name: CallerSettings(**allowed)}})
+
+
 @pytest.fixture
-def connect(world: World) -> Connect:
-    """Opens a client of a server over `world`, as a caller who may write at two of three dealers unless told."""
+def store_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture
+def connect(world: World, store_url: str) -> Connect:
+    """Opens a client of a server over `world` and one store, for a caller as `settings_for` makes it."""
 
     @asynccontextmanager
     async def opened(
         *,
-        caller: Caller | None = None,
+        name: str = "tester",
         mode: str = "auto",
-        settings: Settings | None = None,
+        change: Mapping[str, Any] | None = None,
         upstream: httpx2.AsyncBaseTransport | None = None,
-        **changes: Any,
+        ask: Any = None,
+        **caller: Any,
     ) -> AsyncIterator[Client]:
-        who = replace(caller or Caller("tester", ALLOWED, EVERYTHING), **changes)
+        settings = settings_for(store_url, name, **caller).model_copy(update=dict(change or {}))
+        live = LiveSettings(settings)
         async with (
-            open_gate(
-                settings or sandbox_settings(), local=True, transport=upstream or SandboxTransport(world.app)
-            ) as gate,
-            Client(build_server(gate, lambda: who), mode=mode) as client,
+            open_calls(live, local=True, transport=upstream or SandboxTransport(world.app)) as calls,
+            Client(
+                build_server(calls, lambda: live.current.caller(name)), mode=mode, elicitation_callback=ask
+            ) as client,
         ):
             yield client
 
@@ -191,6 +206,9 @@ partner_id = "CA317"
 
 [dealers.toyotademo]
 partner_id = "12345"
+
+[store]
+url = "env:STORE_URL"
 
 [callers.local]
 dealers = ["umazda"]

@@ -95,14 +95,14 @@ async def test_the_same_arguments_pass_at_an_allowed_dealer(tool: str, connect: 
 
 
 async def test_a_caller_with_one_dealer_may_leave_it_out(connect: Connect, world: World) -> None:
-    async with connect(dealers=("hyundaidemo",)) as client:
+    async with connect(dealers=["hyundaidemo"]) as client:
         found = answer_of(await client.call_tool("list_inventory", {"limit": 1}))
     assert found["vehicles"][0]["make"] == "Hyundai"
     assert {request["dealer"] for request in await world.requests()} == {"hyundaidemo"}
 
 
 async def test_an_empty_list_allows_nothing(connect: Connect, world: World) -> None:
-    async with connect(dealers=()) as client:
+    async with connect(dealers=[]) as client:
         for tool, arguments in ARGUMENTS.items():
             for dealer in ({}, {"dealer": "umazda"}):
                 assert (await client.call_tool(tool, {**arguments, **dealer})).is_error
@@ -136,11 +136,11 @@ async def test_an_unknown_tool_is_an_error_that_does_not_repeat_its_name(connect
 @pytest.mark.parametrize("level", Access)
 @pytest.mark.parametrize("name", TOOLS)
 @pytest.mark.parametrize("by", ["tool", "toolset"])
-def test_a_write_needs_write_and_a_read_needs_read(level: Access, name: str, by: str) -> None:
+def test_a_write_needs_preview_and_a_read_needs_read(level: Access, name: str, by: str) -> None:
     tool = TOOLS[name]
     key = name if by == "tool" else tool.toolset
     found = verdict(Caller("c", ALLOWED, {key: level}), tool)
-    assert found.allowed is (level >= (Access.WRITE if tool.writes else Access.READ))
+    assert found.allowed is (level >= (Access.PREVIEW if tool.writes else Access.READ))
     assert found.setting == f"callers.c.access.{key}"
 
 

@@ -40,7 +40,7 @@ def upstream() -> Iterator[str]:
 def write_config(folder: Path, upstream: str, more: str = "") -> Path:
     path = folder / "roadster.toml"
     path.write_text(
-        CONFIG.format(
+        CONFIG.replace("env:STORE_URL", f"sqlite:///{folder}/store.db").format(
             base_url=f"{upstream}/v1",
             sales_token=hashlib.sha256(SALES.encode()).hexdigest(),
             reader_token=hashlib.sha256(READER.encode()).hexdigest(),

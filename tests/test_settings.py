@@ -18,7 +18,8 @@ GOOD = CONFIG.format(base_url="https://api.roadster.com/v1", sales_token=TOKEN, 
 @pytest.fixture(autouse=True)
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROADSTER_API_KEY", "the-api-key")
-    monkeypatch.setenv("UMAZDA_LINK_KEY", "k" * 32)
+    monkeypatch.setenv("UMAZDA_LINK_KEY", "k!" * 16)
+    monkeypatch.setenv("STORE_URL", "postgresql://operator:s3cret@db.example.com/roadster")
 
 
 def settings_of(text: str, folder: Path) -> Settings:
@@ -30,7 +31,7 @@ def settings_of(text: str, folder: Path) -> Settings:
 def test_a_good_configuration_is_read(tmp_path: Path) -> None:
     settings = settings_of(GOOD, tmp_path)
     assert settings.caller("sales-bot").dealers == ("umazda", "hyundaidemo")
-    assert settings.dealer_refs()["umazda"].link_key == "k" * 32
+    assert settings.dealer_refs()["umazda"].link_key == "k!" * 16
     assert settings.roadster.auth_scheme == "Bearer"
     assert settings.caller("reader").access.keys() == {"inventory"}
 
@@ -39,7 +40,7 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
     settings = settings_of(GOOD, tmp_path)
     shown = repr(settings) + str(settings.dealer_refs())
     assert "the-api-key" not in shown
-    assert "k" * 32 not in shown
+    assert "k!" * 16 not in shown
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,15 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
         ),
         ("[callers.local]", "[http]\nallowed_hosts = ['a:*']\n[callers.local]", "http.allowed_hosts.0: "),
         ("[roadster]", "[roadster", "is not TOML"),
+        ("env:STORE_URL", "postgresql://operator:s3cret@db/x", "store.url: the URL holds a password"),
+        ("env:STORE_URL", "mysql://db/x", "store.url: a literal secret is refused"),
+        (
+            "[callers.local]",
+            "[uploads]\nfolder = '/no/such'\n[callers.local]",
+            "uploads.folder: there is no such folder",
+        ),
+        ("[dealers.hyundaidemo]", "link_key_encoding = 'base64'\n[dealers.hyundaidemo]", "link_key is not base64"),
+        ('dealers = ["umazda"]', 'dealers = ["umazda"]\nwrites_per_hour = 0', "callers.local.writes_per_hour: "),
     ],
 )
 def test_a_mistake_names_its_file_its_key_and_the_mend(old: str, new: str, told: str, tmp_path: Path) -> None:
@@ -88,6 +98,7 @@ def test_a_mistake_names_its_file_its_key_and_the_mend(old: str, new: str, told:
         problem.startswith(f"{tmp_path / 'roadster.toml'}: ") and told in problem for problem in caught.value.problems
     )
     assert "live_51H8x" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

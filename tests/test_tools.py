@@ -10,8 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from roadster_server.backend import sandbox_settings
-from roadster_server.settings import UploadSettings
+from roadster_server.settings import DealerSettings, UploadSettings
 from roadster_tools import TOOLS
 
 from .conftest import LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of
@@ -37,7 +36,7 @@ async def test_list_dealers_says_who_they_are_without_their_partner_id(connect: 
 
 
 async def test_list_dealers_names_a_configured_dealer_that_roadster_does_not_know(connect: Connect) -> None:
-    async with connect(dealers=("umazda", "gonedealer")) as client:
+    async with connect(dealers=["umazda", "gonedealer"]) as client:
         assert "gonedealer" in answer_of(await client.call_tool("list_dealers"))["hint"]
 
 
@@ -127,7 +126,7 @@ async def test_a_price_filter_leaves_out_vehicles_without_a_price_and_says_so(co
     async with connect(upstream=Unpriced()) as client:
         found = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "price_max": 30000}))
     assert found["vehicles"] == []
-    assert found["hint"].startswith("1 vehicles have no price")
+    assert found["hint"].startswith("Left out for want of a price in the feed: 1")
 
 
 async def test_get_vehicle_says_consumption(connect: Connect) -> None:
@@ -303,8 +302,7 @@ async def test_a_local_file_is_taken_from_the_configured_folder_alone(
     (folder / "license.png").write_bytes(base64.b64decode(LICENCE_PNG))
     (tmp_path / "secret.png").write_bytes(base64.b64decode(LICENCE_PNG))
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
-    settings = sandbox_settings().model_copy(update={"uploads": UploadSettings(folder=folder)})
-    async with connect(settings=settings) as client:
+    async with connect(change={"uploads": UploadSettings(folder=folder)}) as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
         document = _document(customer["customer_id"])
         answer_of(await client.call_tool("upload_document", {**document, "path": "license.png"}))
@@ -353,9 +351,8 @@ async def test_a_link_without_what_it_needs_is_refused(arguments: dict[str, Any]
 
 
 async def test_an_encrypted_link_without_a_key_names_the_setting(connect: Connect) -> None:
-    dealers = {"umazda": sandbox_settings().dealers["umazda"].model_copy(update={"link_key": None})}
-    settings = sandbox_settings().model_copy(update={"dealers": dealers})
-    async with connect(settings=settings, dealers=("umazda",)) as client:
+    dealers = {"umazda": DealerSettings(express_host="express.umazda.com")}
+    async with connect(change={"dealers": dealers}, dealers=["umazda"]) as client:
         result = await client.call_tool("build_deep_link", {"vin": "JM1NDAM77K0306400", "customer": STEVE})
     assert kind_of(result) == "not_configured"
     assert "dealers.umazda.link_key" in text_of(result)

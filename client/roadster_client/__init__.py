@@ -6,7 +6,7 @@ async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream
     page = await dealer.list_inventory(size=20)
 """
 
-from .dealer import AccountApi, ApproveWrite, DealerApi, DealerRef, RoadsterApi
+from .dealer import AccountApi, ApproveWrite, DealerApi, DealerRef, OnAnswer, RoadsterApi
 from .errors import (
     ClientError,
     ForeignDealer,
@@ -21,6 +21,7 @@ from .errors import (
     Unavailable,
 )
 from .link import KeyEncoding, customer_link
+from .models.scalars import Audience
 from .operations import OPERATIONS, Certainty, Operation, overridden
 from .upstream import Answer, AuthScheme, Request, Upstream, open_upstream
 
@@ -29,6 +30,7 @@ __all__ = [
     "AccountApi",
     "Answer",
     "ApproveWrite",
+    "Audience",
     "AuthScheme",
     "Certainty",
     "ClientError",
@@ -39,6 +41,7 @@ __all__ = [
     "MalformedAnswer",
     "NotConfigured",
     "NotFound",
+    "OnAnswer",
     "Operation",
     "OutcomeUnknown",
     "RateLimited",

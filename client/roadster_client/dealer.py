@@ -16,6 +16,7 @@ from .models.documents import DocumentUploaded, NewDocument
 from .models.links import LinkCreated, LinkRequest
 from .models.payments import PaymentRequest
 from .models.quotes import Quote
+from .models.scalars import Sent
 from .models.vehicles import InventoryPage, VehicleDetails
 from .operations import Operation
 from .upstream import Answer, Request, Upstream
@@ -24,6 +25,13 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 ApproveWrite = Callable[[Request], Awaitable[None]]
 """Runs before each write with exactly what will be sent; raising sends nothing."""
+
+OnAnswer = Callable[[Answer], None]
+"""Is told of each answer, before it is read."""
+
+
+def _ignore(_answer: Answer) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class RoadsterApi:
     upstream: Upstream
     operations: Mapping[str, Operation]
 
-    def for_dealer(self, dealer: DealerRef, approve_write: ApproveWrite) -> DealerApi:
-        return DealerApi(self, dealer, approve_write)
+    def for_dealer(self, dealer: DealerRef, approve_write: ApproveWrite, on_answer: OnAnswer = _ignore) -> DealerApi:
+        return DealerApi(self, dealer, approve_write, on_answer)
 
     def for_account(self, dpids: Collection[str]) -> AccountApi:
         return AccountApi(self, frozenset(dpids))
@@ -70,10 +78,11 @@ class DealerApi:
     Each method raises the errors of `roadster_client.errors`.
     """  # noqa: E501
 
-    def __init__(self, api: RoadsterApi, dealer: DealerRef, approve_write: ApproveWrite) -> None:
+    def __init__(self, api: RoadsterApi, dealer: DealerRef, approve_write: ApproveWrite, on_answer: OnAnswer) -> None:
         self._api = api
         self._dealer = dealer
         self._approve_write = approve_write
+        self._on_answer = on_answer
 
     @property
     def dpid(self) -> str:
@@ -99,15 +108,15 @@ class DealerApi:
 
     async def quote_payments(self, request: PaymentRequest) -> Quote:
         """POST /payments: cash, finance and lease for one vehicle."""
-        return await self._call(Quote, "quote_payments", body=self._with_dealer(request.wire()))
+        return await self._call(Quote, "quote_payments", content=request)
 
     async def create_link(self, request: LinkRequest) -> LinkCreated:
         """POST /links: a link to a vehicle, or to a make's or model's results."""
-        return await self._call(LinkCreated, "create_link", body=self._with_dealer(request.wire()))
+        return await self._call(LinkCreated, "create_link", content=request)
 
     async def create_customer(self, request: NewCustomer) -> CustomerCreated:
         """POST /customers: makes the customer's account; `duplicate` where the email address was known."""
-        return await self._call(CustomerCreated, "create_customer", body=self._with_dealer(request.wire()))
+        return await self._call(CustomerCreated, "create_customer", content=request)
 
     async def upload_document(self, customer_id: int, document: NewDocument) -> DocumentUploaded:
         """POST /customers/{id}/documents: into the customer's or the deal's binder."""
@@ -115,7 +124,7 @@ class DealerApi:
             DocumentUploaded,
             "upload_document",
             path={"customer_id": str(customer_id)},
-            body=self._with_dealer(document.wire()),
+            content=document,
         )
 
     def customer_link(self, vin: str, contact: CustomerContact) -> str:
@@ -141,12 +150,13 @@ class DealerApi:
         *,
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str | int] | None = None,
-        body: Mapping[str, Any] | None = None,
+        content: Sent | None = None,
     ) -> ModelT:
-        request = Request(self._api.operations[operation], path or {}, query or {}, body)
+        request = Request(self._api.operations[operation], path or {}, query or {}, content, {"dpid": self.dpid})
         if request.operation.writes:
             await self._approve_write(request)
         answer = await self._api.upstream.send(request)
+        self._on_answer(answer)
         if not _names_only(self._dealer, answer.json):
             if request.operation.writes:
                 raise answer.malformed("names another dealer and was withheld")
@@ -156,9 +166,6 @@ class DealerApi:
                 request_id=answer.request_id,
             )
         return _read(TypeAdapter(model), answer)
-
-    def _with_dealer(self, body: dict[str, Any]) -> dict[str, Any]:
-        return {**body, "dealer": {"dpid": self.dpid}}
 
     def _partner_id(self, operation: str) -> str:
         if self._dealer.partner_id is None:

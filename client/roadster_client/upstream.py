@@ -20,6 +20,7 @@ import httpx2
 from pydantic_core import from_json
 
 from . import errors
+from .models.scalars import Audience, Sent
 from .operations import Operation
 
 AuthScheme = Literal["Bearer", "Token", "none"]
@@ -33,12 +34,31 @@ _READ_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Request:
-    """What one call sends: everything but the base URL and the credentials."""
+    """What one call sends: everything but base URL and credentials. `content` is its body without the dealer."""
 
     operation: Operation
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str | int] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
+    content: Sent | None = None
+    dealer: Mapping[str, str] | None = None
+    """How a body names the dealer; None where the query or the path does."""
+
+    @property
+    def body(self) -> dict[str, Any] | None:
+        """The JSON object that is sent."""
+        return None if self.content is None else self._addressed(self.content.wire())
+
+    def shown_to(self, audience: Audience) -> dict[str, Any]:
+        """Method, path, query and body as `audience` may read them."""
+        shown: dict[str, Any] = {"method": self.operation.method, "path": self.target}
+        if self.query:
+            shown["query"] = dict(self.query)
+        if self.content is not None:
+            shown["body"] = self._addressed(self.content.shown_to(audience))
+        return shown
+
+    def _addressed(self, body: dict[str, Any]) -> dict[str, Any]:
+        return body if self.dealer is None else {**body, "dealer": dict(self.dealer)}
 
     @property
     def target(self) -> str:
@@ -131,7 +151,7 @@ def _raise_for_status(
                 request_id=request_id,
             )
         case 404:
-            raise errors.NotFound(f"{name}: the upstream knows no such thing", operation=name, request_id=request_id)
+            raise errors.NotFound(f"{name}: not found", operation=name, request_id=request_id)
         case 429:
             raise errors.RateLimited(
                 f"{name}: the upstream asks for fewer requests",

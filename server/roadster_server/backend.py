@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from roadster_tools import TOOLSETS, Access, Caller
+from roadster_tools import TOOLSETS, Access
 
 from .app import build_server
-from .gateway import open_gate
-from .settings import CallerSettings, DealerSettings, HttpSettings, RoadsterSettings, Settings, load
+from .calls import Calls
+from .gateway import open_calls
+from .live import LiveSettings
+from .settings import (
+    CallerSettings,
+    DealerSettings,
+    HttpSettings,
+    RoadsterSettings,
+    Settings,
+    StoreSettings,
+    load,
+)
 
 if TYPE_CHECKING:
     import httpx2
@@ -28,27 +39,35 @@ LOCAL_CALLER = "local"
 class Backend:
     """The settings of a command; `transport` stands for the network where the upstream is embedded."""
 
-    settings: Settings
+    live: LiveSettings
     transport: httpx2.AsyncBaseTransport | None = None
 
+    @property
+    def settings(self) -> Settings:
+        return self.live.current
+
     @asynccontextmanager
-    async def open_server(self, caller: str) -> AsyncIterator[Server[Any]]:
+    async def open_server(self, caller: str) -> AsyncIterator[tuple[Server[Any], Calls]]:
         """The MCP server for one caller on this machine, over an upstream that is open within the block."""
-        who: Caller = self.settings.caller(caller)
-        async with open_gate(self.settings, local=True, transport=self.transport) as gate:
-            yield build_server(gate, lambda: who)
+        self.settings.caller(caller)  # a name that is not configured ends here, not at the first request
+        async with open_calls(self.live, local=True, transport=self.transport) as calls:
+            yield build_server(calls, lambda: self.settings.caller(caller)), calls
 
 
-def choose(config: Path, *, sandbox: bool) -> Backend:
-    """The backend of a command's options. Raises ConfigurationError."""
+@contextmanager
+def choose(config: Path, *, sandbox: bool) -> Iterator[Backend]:
+    """The backend of a command's options, within the block. Raises ConfigurationError."""
     if not sandbox:
-        return Backend(load(config))
+        yield Backend(LiveSettings(load(config), config))
+        return
     from roadster_sandbox import SandboxTransport, create_app  # noqa: PLC0415 - nothing else needs it
 
-    return Backend(sandbox_settings(), SandboxTransport(create_app()))
+    with TemporaryDirectory(prefix="roadster-mcp-", ignore_cleanup_errors=True) as folder:
+        settings = sandbox_settings(f"sqlite:///{folder}/store.db")
+        yield Backend(LiveSettings(settings), SandboxTransport(create_app()))
 
 
-def sandbox_settings() -> Settings:
+def sandbox_settings(store_url: str) -> Settings:
     """What `--sandbox` runs with: one caller, who may write at two of the three dealers and do nothing at the third."""
     from roadster_sandbox import API_KEY, BASE_PATH, DEALERS  # noqa: PLC0415 - as above
 
@@ -66,4 +85,5 @@ def sandbox_settings() -> Settings:
             )
         },
         http=HttpSettings(anonymous_caller=LOCAL_CALLER),
+        store=StoreSettings(url=SecretStr(store_url)),
     )

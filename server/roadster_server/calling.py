@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, TextIO
 
+import anyio.to_thread
 from mcp.client.client import Client
-from mcp_types import CallToolResult
+from mcp.client.session import ClientRequestContext, ElicitationFnT
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
 
 from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
 
-from .app import FAILURE_META
 from .backend import Backend
+from .calls import FAILURE_META
 from .settings import ConfigurationError, Settings
 
 EXIT_CODES: dict[FailureKind, int] = {
@@ -20,6 +23,9 @@ EXIT_CODES: dict[FailureKind, int] = {
     "not_found": 1,
     "not_configured": 2,
     "refused": 3,
+    "not_confirmed": 3,
+    "limited": 3,
+    "unrecorded": 4,
     "upstream": 4,
     "outcome_unknown": 5,
 }
@@ -41,14 +47,30 @@ def read_arguments(given: str, stdin: TextIO) -> dict[str, Any]:
     return arguments
 
 
-async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any]) -> tuple[str, int]:
-    """The result as JSON, and the exit code."""
-    async with backend.open_server(caller) as server, Client(server) as client:
+async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any], yes: bool) -> tuple[str, int]:
+    """The result as JSON, and the exit code. `yes`, or a person at the terminal, confirms what wants confirming."""
+
+    async def confirm(_ctx: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+        if yes or await anyio.to_thread.run_sync(_person_agrees, params.message):
+            return ElicitResult(action="accept", content={"confirm": True})
+        return ElicitResult(action="decline")
+
+    can_ask: ElicitationFnT | None = confirm if yes or sys.stdin.isatty() else None
+    async with (
+        backend.open_server(caller) as (server, _),
+        Client(server, elicitation_callback=can_ask) as client,
+    ):
         result = await client.call_tool(tool, arguments)
     if not result.is_error:
         return json.dumps(result.structured_content, ensure_ascii=False), 0
     kind: FailureKind = (result.meta or {})[FAILURE_META]
     return json.dumps({"error": kind, "message": _text(result)}, ensure_ascii=False), EXIT_CODES[kind]
+
+
+def _person_agrees(question: str) -> bool:
+    sys.stderr.write(f"{question}\nSend exactly this? Type yes: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() == "yes"
 
 
 def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +21,7 @@ from roadster_tools import TOOLS
 from .app import tools_of
 from .backend import LOCAL_CALLER, choose
 from .logs import configure_logs
-from .settings import ConfigurationError
+from .settings import ConfigurationError, load
 
 # Plain help: rich would be imported by every start, also that of a stdio server.
 app = typer.Typer(
@@ -32,6 +34,8 @@ app = typer.Typer(
 )
 policy = typer.Typer(help="Who may do what.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(policy, name="policy")
+audit = typer.Typer(help="What was called, and what became of it.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(audit, name="audit")
 
 USAGE_ERROR = 2
 
@@ -79,14 +83,13 @@ def serve(
 ) -> None:
     """Serve MCP to assistants, over stdio or HTTP."""
     configure_logs()
-    with _mistakes_exit():
-        backend = choose(config, sandbox=sandbox)
+    with _mistakes_exit(), choose(config, sandbox=sandbox) as backend:
         if transport is Transport.STDIO:
             from .stdio import serve_stdio
 
             async def run() -> None:
-                async with backend.open_server(LOCAL_CALLER) as server:
-                    await serve_stdio(server)
+                async with backend.open_server(LOCAL_CALLER) as (server, calls):
+                    await serve_stdio(server, calls.store, backend.live)
         else:
             from .http import serve_backend
 
@@ -131,7 +134,8 @@ def tools(
     with _mistakes_exit():
         listed = list(TOOLS.values())
         if caller is not None:
-            listed = tools_of(choose(config, sandbox=sandbox).settings.caller(caller))
+            with choose(config, sandbox=sandbox) as backend:
+                listed = tools_of(backend.settings.caller(caller))
         typer.echo(render(listed, form.value))
 
 
@@ -140,6 +144,7 @@ def call(
     tool: Annotated[str, typer.Argument(help="The tool's name.")],
     arguments: Annotated[str, typer.Argument(metavar="[JSON|@FILE|-]", help="Its arguments as a JSON object.")] = "{}",
     caller: CallerName = LOCAL_CALLER,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm a write without being asked.")] = False,
     config: Config = _DEFAULT_CONFIG,
     sandbox: Sandbox = False,
 ) -> None:
@@ -153,8 +158,8 @@ def call(
     configure_logs()
     with _mistakes_exit():
         given = read_arguments(arguments, sys.stdin)
-        backend = choose(config, sandbox=sandbox)
-        output, code = anyio.run(call_once, backend, caller, tool, given)
+        with choose(config, sandbox=sandbox) as backend:
+            output, code = anyio.run(call_once, backend, caller, tool, given, yes)
     typer.echo(output)
     raise typer.Exit(code)
 
@@ -170,13 +175,53 @@ def explain(
     """Say whether a caller may use a tool at a dealer, and which setting decides."""
     from .calling import explain_policy
 
+    with _mistakes_exit(), choose(config, sandbox=sandbox) as backend:
+        typer.echo(explain_policy(backend.settings, caller, tool, dealer))
+
+
+@audit.command()
+def verify(config: Config = _DEFAULT_CONFIG) -> None:
+    """Check the chain of audit records; exit 1 where one was changed, taken out or put in.
+
+    Records cut off at the end leave no trace in what remains: note the head's hash somewhere else, and compare.
+    """
+    from .auditing import verify_audit
+
     with _mistakes_exit():
-        typer.echo(explain_policy(choose(config, sandbox=sandbox).settings, caller, tool, dealer))
+        line, good = anyio.run(verify_audit, load(config))
+    typer.echo(line)
+    raise typer.Exit(0 if good else 1)
+
+
+@audit.command()
+def tail(
+    count: Annotated[int, typer.Option("--last", min=1, help="How many records.")] = 20,
+    config: Config = _DEFAULT_CONFIG,
+) -> None:
+    """Print the newest audit records, one JSON object a line."""
+    from .auditing import print_audit
+
+    with _mistakes_exit():
+        anyio.run(print_audit, load(config), None, count)
+
+
+@audit.command()
+def export(
+    since: Annotated[datetime | None, typer.Option(help="From this time on (UTC); all, if left out.")] = None,
+    config: Config = _DEFAULT_CONFIG,
+) -> None:
+    """Print the audit records from a time on, one JSON object a line."""
+    from .auditing import print_audit
+
+    with _mistakes_exit():
+        anyio.run(print_audit, load(config), since.replace(tzinfo=UTC) if since else None, None)
 
 
 @app.command()
 def token(name: Annotated[str, typer.Argument(help="The caller it is for.")]) -> None:
     """Make a token for a caller. It is shown once; the configuration keeps its hash alone."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name) is None:
+        raise typer.BadParameter("a caller's name has letters, digits, - and _ alone")
     made = secrets.token_urlsafe(32)
     typer.echo(f"token for {name}, shown once: {made}")
     typer.echo(f'in [callers.{name}]: token_sha256 = ["{hashlib.sha256(made.encode()).hexdigest()}"]')

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from roadster_tools.answers import money
 
-from .app import FAILURE_META
+from .calls import FAILURE_META
 
 _DEALER = "umazda"
 _FOREIGN_DEALER = "toyotademo"

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import ipaddress
 import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import anyio
 import uvicorn
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend, RequireAuthMiddleware
-from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_tools import Caller
 
 from .app import build_server
 from .backend import Backend
-from .gateway import open_gate
+from .gateway import open_calls
 from .logs import log
-from .settings import ConfigurationError, Settings
+from .opening import LazyStore
+from .settings import ConfigurationError, Settings, is_loopback
+from .store import StoreError
+from .tokens import SCOPE, TokenVerifier, identity_of
 
 HttpTransport = Literal["http", "sse"]
 
@@ -42,22 +46,7 @@ _PROBES = ("/healthz", "/readyz")
 _DRAIN_SECONDS = 5
 
 
-class TokenVerifier:
-    """Finds the caller whose token was sent. Tokens are known by their SHA-256 alone."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._digests = [(name, digest) for name, caller in settings.callers.items() for digest in caller.token_sha256]
-
-    async def verify_token(self, token: str) -> AccessToken | None:
-        given = hashlib.sha256(token.encode()).hexdigest()
-        found = None
-        for name, digest in self._digests:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(given, digest):
-                found = name
-        return _identity(found) if found is not None else None
-
-
-def caller_of_request(settings: Settings) -> Caller:
+def _caller_of_request(settings: Settings) -> Caller:
     """The caller that the current request was authenticated as."""
     identity = get_access_token()
     if identity is None:
@@ -65,8 +54,11 @@ def caller_of_request(settings: Settings) -> Caller:
     return settings.caller(identity.client_id)
 
 
-def http_app(server: Server[Any], settings: Settings, transport: HttpTransport, *, host: str, port: int) -> Starlette:
+def http_app(
+    server: Server[Any], backend: Backend, store: LazyStore, transport: HttpTransport, *, host: str, port: int
+) -> Starlette:
     """The application. `/mcp` is left out where `transport` is sse."""
+    settings = backend.settings
     sse = SseServerTransport("/messages/")
     streamable = StreamableHTTPSessionManager(server)
 
@@ -74,27 +66,41 @@ def http_app(server: Server[Any], settings: Settings, transport: HttpTransport, 
         async with sse.connect_sse(scope, receive, send) as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    async def ready(_request: Request) -> Response:
+    async def alive(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+    async def ready(_request: Request) -> Response:
+        try:
+            healthy = await (await store.get()).healthy()
+        except StoreError:
+            healthy = False
+        return JSONResponse({"status": "ok"} if healthy else {"status": "no store"}, 200 if healthy else 503)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with streamable.run():
             yield
 
+    metadata = _ResourceMetadata.of(settings)
+
+    def guarded(app: ASGIApp) -> ASGIApp:
+        return _RequireScope(app, [SCOPE], metadata.url if metadata else None)
+
     routes: list[Route | Mount] = [
-        *(Route(path, ready) for path in _PROBES),
-        Route("/sse", RequireAuthMiddleware(open_sse, []), methods=["GET"]),
-        Mount("/messages/", RequireAuthMiddleware(sse.handle_post_message, [])),
+        Route("/healthz", alive),
+        Route("/readyz", ready),
+        *(metadata.routes if metadata else ()),
+        Route("/sse", guarded(open_sse), methods=["GET"]),
+        Mount("/messages/", guarded(sse.handle_post_message)),
     ]
     if transport == "http":
-        routes.append(Route("/mcp", RequireAuthMiddleware(StreamableHTTPASGIApp(streamable), [])))
-    anonymous = settings.http.anonymous_caller if _is_loopback(host) else None
+        routes.append(Route("/mcp", guarded(StreamableHTTPASGIApp(streamable))))
+    anonymous = settings.http.anonymous_caller if is_loopback(host) else None
     return Starlette(
         routes=routes,
         middleware=[
             Middleware(_HostGuard, security=_security(settings, port)),
-            Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(settings), anonymous)),
+            Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(lambda: backend.settings), anonymous)),
             Middleware(AuthContextMiddleware),
         ],
         lifespan=lifespan,
@@ -104,10 +110,10 @@ def http_app(server: Server[Any], settings: Settings, transport: HttpTransport, 
 async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str, port: int) -> None:
     """Serves until a signal comes. Raises ConfigurationError where the port is taken."""
     settings = backend.settings
-    if not any(caller.token_sha256 for caller in settings.callers.values()) and not (
-        _is_loopback(host) and settings.http.anonymous_caller
+    if not any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()) and not (
+        is_loopback(host) and settings.http.anonymous_caller
     ):
-        log.warning("nobody can connect: no caller has a token_sha256; make one with roadster-mcp token NAME")
+        log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
     try:
         bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -115,10 +121,14 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             [f"cannot listen on {host} port {port} ({error.strerror}); choose another --host or --port"]
         ) from None
     port = bound.getsockname()[1]
-    async with open_gate(settings, local=False, transport=backend.transport) as gate:
-        server = build_server(gate, lambda: caller_of_request(settings))
+    async with open_calls(backend.live, local=False, transport=backend.transport) as calls:
+        try:
+            await calls.store.get()
+        except StoreError as error:
+            raise ConfigurationError([str(error)]) from None
+        server = build_server(calls, lambda: _caller_of_request(backend.settings))
         config = uvicorn.Config(
-            http_app(server, settings, transport, host=host, port=port),
+            http_app(server, backend, calls.store, transport, host=host, port=port),
             log_config=None,
             access_log=False,  # it would print query strings
             server_header=False,
@@ -128,7 +138,10 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
         # After draining, uvicorn raises the signal that ended it once more, for whoever had handled it before.
         for received in (signal.SIGINT, signal.SIGTERM):
             signal.signal(received, lambda *_: None)
-        await uvicorn.Server(config).serve(sockets=[bound])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(backend.live.watch)
+            await uvicorn.Server(config).serve(sockets=[bound])
+            tasks.cancel_scope.cancel()
 
 
 class _Bearer(BearerAuthBackend):
@@ -140,9 +153,56 @@ class _Bearer(BearerAuthBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, AuthenticatedUser] | None:
         if self._anonymous is not None and "authorization" not in conn.headers:
-            return AuthCredentials([]), AuthenticatedUser(_identity(self._anonymous))
+            anonymous = identity_of(self._anonymous)
+            return AuthCredentials(anonymous.scopes), AuthenticatedUser(anonymous)
         found: tuple[AuthCredentials, AuthenticatedUser] | None = await super().authenticate(conn)
         return found
+
+
+class _RequireScope(RequireAuthMiddleware):
+    """The SDK's guard, whose challenges name the scope to ask for as well, as the MCP specification wants."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def challenging(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if "www-authenticate" in headers:
+                    headers["www-authenticate"] += f', scope="{SCOPE}"'
+            await send(message)
+
+        await super().__call__(scope, receive, challenging)
+
+
+@dataclass(frozen=True)
+class _ResourceMetadata:
+    """RFC 9728: where OAuth clients find out who issues tokens for this server. No token is needed to read it."""
+
+    url: AnyHttpUrl
+    routes: list[Route]
+
+    @classmethod
+    def of(cls, settings: Settings) -> _ResourceMetadata | None:
+        """None without a resource_url, or where no issuer is a URL: an authorization server is found by its URL."""
+        issuers = dict.fromkeys(caller.jwt.issuer for caller in settings.callers.values() if caller.jwt)
+        servers = [url for url in map(_url, issuers) if url is not None]
+        resource = _url(settings.http.resource_url) if settings.http.resource_url else None
+        if resource is None or not servers:
+            return None
+        return cls(
+            build_resource_metadata_url(resource),
+            create_protected_resource_routes(resource, servers, scopes_supported=[SCOPE]),
+        )
+
+
+# Issuers are compared as strings: https://issuer.example must not become https://issuer.example/.
+_AS_WRITTEN = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
+
+
+def _url(text: str) -> AnyHttpUrl | None:
+    try:
+        return _AS_WRITTEN.validate_python(text)
+    except ValidationError:
+        return None
 
 
 class _HostGuard:
@@ -167,15 +227,3 @@ def _security(settings: Settings, port: int) -> TransportSecuritySettings:
         allowed_hosts=[*local, *settings.http.allowed_hosts],
         allowed_origins=[*(f"http://{name}" for name in local), *settings.http.allowed_origins],
     )
-
-
-def _identity(name: str) -> AccessToken:
-    # The token itself is not kept: nothing after this needs it, and so nothing can pass it on.
-    return AccessToken(token="", client_id=name, scopes=[])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

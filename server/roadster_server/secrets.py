@@ -37,7 +37,7 @@ def _from_keyring(service: str, name: str) -> str:
     try:
         import keyring  # noqa: PLC0415 - an extra that few need
     except ImportError:
-        raise ValueError("keyring is not installed; pip install 'roadster-mcp[keyring]'") from None
+        raise ValueError("keyring is not installed; install the server's extra, pip install '.[keyring]'") from None
     secret = keyring.get_password(service, name)
     if secret is None:
         raise ValueError(f"the keyring holds no {name} of {service}; keyring set {service} {name}")

@@ -6,17 +6,32 @@ its file, its key and what to do.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import ipaddress
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from roadster_client import OPERATIONS, AuthScheme, DealerRef, KeyEncoding, Operation, overridden
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller
 
-from .secrets import Secret
+from .secrets import Secret, reveal
+from .store import StoreError, default_url
 
 
 class ConfigurationError(Exception):
@@ -31,11 +46,17 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _header_text(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().isascii() or not secret.get_secret_value().isprintable():
+        raise ValueError("holds characters that no HTTP header can carry; copy the key again")
+    return secret
+
+
 class RoadsterSettings(_Section):
     """`[roadster]`: the upstream API. `operations` moves an operation to another `METHOD /path`."""
 
     base_url: str = Field(default="https://api.roadster.com/v1", pattern=r"^https?://[^\s?#]+$")
-    api_key: Secret
+    api_key: Annotated[Secret, AfterValidator(_header_text)]
     auth_scheme: AuthScheme = "Bearer"
     operations: dict[str, str] = {}
 
@@ -48,6 +69,15 @@ class DealerSettings(_Section):
     link_key: Secret | None = None
     link_key_encoding: KeyEncoding = "raw"
 
+    @model_validator(mode="after")
+    def _key_fits_its_encoding(self) -> Self:
+        if self.link_key is not None and self.link_key_encoding == "base64":
+            try:
+                base64.b64decode(self.link_key.get_secret_value(), validate=True)
+            except binascii.Error:
+                raise ValueError('link_key is not base64; set link_key_encoding = "raw", or correct the key') from None
+        return self
+
 
 def _level(value: Any) -> Any:
     if isinstance(value, Access):
@@ -57,27 +87,93 @@ def _level(value: Any) -> Any:
     raise ValueError(f"expected one of {', '.join(level.name.lower() for level in Access)}")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _https(url: str) -> str:
+    mend = "expected an https:// URL without a password, or an http:// URL of a loopback host"
+    try:
+        parsed = AnyHttpUrl(url)
+    except ValidationError:
+        raise ValueError(mend) from None
+    loopback = is_loopback((parsed.host or "").strip("[]"))
+    if parsed.username is not None or not url.startswith(("https://", "http://") if loopback else "https://"):
+        raise ValueError(mend)
+    return url
+
+
+_NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class JwtSettings(_Section):
+    """`[callers.NAME.jwt]`: whose JWTs the caller is known by. Each value is compared exactly."""
+
+    issuer: _NonEmpty
+    audience: _NonEmpty
+    jwks_url: Annotated[str, Field(pattern=r"^[^\s#\\]+$"), AfterValidator(_https)]
+    subject: _NonEmpty
+
+
 class CallerSettings(_Section):
     """`[callers.NAME]`: who may do what, at which dealers. What is not named is off."""
 
     token_sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = []
+    jwt: JwtSettings | None = None
     dealers: list[str] = []
     access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}
+    calls_per_minute: int | None = Field(default=None, ge=1)
+    writes_per_hour: int | None = Field(default=None, ge=1)
     personal_data: Literal["masked", "contact"] = "masked"
 
 
 class HttpSettings(_Section):
-    """`[http]`: who may connect. Hosts and origins are exact values, as the headers carry them."""
+    """`[http]`: who may connect. Hosts and origins are exact values, as the headers carry them.
+
+    `resource_url` is the public URL of `/mcp`, by which OAuth clients know this server.
+    """
 
     anonymous_caller: str | None = None
     allowed_hosts: list[Annotated[str, Field(pattern=r"^[^*/\s]+$")]] = []
     allowed_origins: list[Annotated[str, Field(pattern=r"^https?://[^*/\s]+$")]] = []
+    resource_url: Annotated[str, Field(pattern=r"^[^\s?#\\]+$"), AfterValidator(_https)] | None = None
+
+
+def _folder(path: Path) -> Path:
+    if not path.expanduser().is_dir():
+        raise ValueError("there is no such folder; make it, or correct the path")
+    return path.expanduser()
 
 
 class UploadSettings(_Section):
     """`[uploads]`: the one folder from which upload_document may take a file, over stdio and on the command line."""
 
-    folder: Path
+    folder: Annotated[Path, AfterValidator(_folder)]
+
+
+def _store_url(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.startswith(("sqlite:///", "postgresql://")):
+        if urlsplit(value).password is not None:
+            raise ValueError("the URL holds a password; name the whole URL as a secret, for instance env:STORE_URL")
+        return SecretStr(value)
+    return SecretStr(reveal(value))
+
+
+class StoreSettings(_Section):
+    """`[store]`: where the audit and the idempotency keys are kept. By default, a file in the user's state folder.
+
+    `refuse_unrecorded_reads` withholds the answer of a read whose audit record cannot be stored, as
+    a write whose record cannot be stored is never sent.
+    """
+
+    url: Annotated[SecretStr, BeforeValidator(_store_url)] = Field(default_factory=lambda: SecretStr(default_url()))
+    refuse_unrecorded_reads: bool = False
 
 
 class Settings(_Section):
@@ -86,6 +182,7 @@ class Settings(_Section):
     callers: dict[str, CallerSettings]
     http: HttpSettings = HttpSettings()
     uploads: UploadSettings | None = None
+    store: StoreSettings = Field(default_factory=StoreSettings)
 
     def operations(self) -> Mapping[str, Operation]:
         return overridden(self.roadster.operations)
@@ -109,7 +206,14 @@ class Settings(_Section):
                 [f"callers.{name}: no such caller; there are: {', '.join(self.callers) or 'none'}"]
             )
         found = self.callers[name]
-        return Caller(name, tuple(found.dealers), found.access, found.personal_data)
+        return Caller(
+            name,
+            tuple(found.dealers),
+            found.access,
+            found.personal_data,
+            calls_per_minute=found.calls_per_minute,
+            writes_per_hour=found.writes_per_hour,
+        )
 
 
 def load(path: Path) -> Settings:
@@ -126,6 +230,8 @@ def load(path: Path) -> Settings:
         raise ConfigurationError([f"{path}: is not TOML: {error}"]) from None
     try:
         settings = Settings.model_validate(document)
+    except StoreError as error:  # there is no place for the store by default
+        raise ConfigurationError([f"{path}: store.url: {error}"]) from None
     except ValidationError as error:
         raise ConfigurationError([f"{path}: {problem}" for problem in _mistakes(error)]) from None
     problems = [f"{path}: {problem}" for problem in _contradictions(settings)]
@@ -164,6 +270,13 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         for key in caller.access.keys() - TOOLS.keys() - set(TOOLSETS):
             yield f"callers.{name}.access.{key}: unknown toolset or tool; `roadster-mcp tools` lists them"
     yield from _shared_tokens(settings.callers)
+    yield from _shared_subjects(settings.callers)
+    of_jwt = [name for name, caller in settings.callers.items() if caller.jwt]
+    if of_jwt and settings.http.resource_url is None:
+        yield (
+            f"http.resource_url: is missing, and callers.{of_jwt[0]} has jwt; "
+            "add the public URL of /mcp, such as https://mcp.example.com/mcp"
+        )
 
 
 def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
@@ -172,3 +285,12 @@ def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
         for digest in caller.token_sha256:
             if owners.setdefault(digest, name) != name:
                 yield f"callers.{name}.token_sha256: the same token as callers.{owners[digest]}; give each its own"
+
+
+def _shared_subjects(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
+    owners: dict[tuple[str, str], str] = {}
+    for name, caller in callers.items():
+        if caller.jwt is not None:
+            owner = owners.setdefault((caller.jwt.issuer, caller.jwt.subject), name)
+            if owner != name:
+                yield f"callers.{name}.jwt: the same issuer and subject as callers.{owner}; give each its own"

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Any
 
 import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
+from .live import LiveSettings
 from .logs import log
+from .opening import LazyStore
+from .store import StoreError
+
+_BREATH = 0.05
 
 
-async def serve_stdio(server: Server[Any]) -> None:
-    """Serves until stdin ends or a signal comes."""
+async def serve_stdio(server: Server[Any], store: LazyStore, live: LiveSettings) -> None:
+    """Serves until stdin ends or a signal comes; a store that cannot be opened ends it with 2."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_exit_on_signal)
+        tasks.start_soon(_open_store, store)
+        tasks.start_soon(live.watch)
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())
         tasks.cancel_scope.cancel()
+
+
+async def _open_store(store: LazyStore) -> None:
+    # After the client has its list of tools: until then every millisecond is one that a person waits.
+    await store.wanted_soon.wait()
+    await anyio.sleep(_BREATH)
+    try:
+        await store.get()
+    except StoreError as error:
+        sys.stderr.write(f"roadster-mcp: {error}\n")
+        os._exit(2)
 
 
 async def _exit_on_signal() -> None:

@@ -1,16 +1,27 @@
 """The typed tools, and the gate in front of them. The whole surface is the list below."""
 
-from .access import Access, Caller, Gate, Verdict, dealer_verdict, verdict
-from .catalogue import Tool, catalogue
-from .cursor import CursorKey
+from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Verdict, dealer_verdict, verdict
+from .catalogue import Admitted, Tool, catalogue
 from .customers import create_customer
 from .dealers import list_dealers
 from .documents import upload_document
-from .failures import AccessRefused, Failure, FailureKind, InvalidArguments, ToolFailure, failure
+from .failures import (
+    AccessRefused,
+    Failure,
+    FailureKind,
+    InvalidArguments,
+    KeyOutcomeUnknown,
+    Limited,
+    NotConfirmed,
+    ToolFailure,
+    Unrecorded,
+    failure,
+)
 from .files import UploadFolder
 from .inventory import get_vehicle, list_inventory
 from .links import build_deep_link
 from .payments import quote_payments
+from .seal import Seal, Unsealable
 
 TOOLS = catalogue(
     dealers=(list_dealers,),
@@ -29,14 +40,23 @@ __all__ = [
     "TOOLSETS",
     "Access",
     "AccessRefused",
+    "Admitted",
     "Caller",
-    "CursorKey",
     "Failure",
     "FailureKind",
     "Gate",
     "InvalidArguments",
+    "KeyOutcomeUnknown",
+    "Limited",
+    "NotConfirmed",
+    "Oversight",
+    "PendingWrite",
+    "Previewed",
+    "Seal",
     "Tool",
     "ToolFailure",
+    "Unrecorded",
+    "Unsealable",
     "UploadFolder",
     "Verdict",
     "dealer_verdict",

@@ -8,16 +8,16 @@ must be named exactly as its table in the configuration is: no trimming, no fold
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from roadster_client import AccountApi, DealerApi, DealerRef, Request, RoadsterApi
+from roadster_client import AccountApi, Answer, ClientError, DealerApi, DealerRef, Request, RoadsterApi
 
-from .cursor import CursorKey, Cursors
 from .failures import AccessRefused, InvalidArguments
 from .files import UploadFolder
+from .seal import Seal
 
 if TYPE_CHECKING:
     from .catalogue import Tool
@@ -41,6 +41,8 @@ class Caller:
     dealers: tuple[str, ...] = ()
     access: Mapping[str, Access] = field(default_factory=dict)
     personal_data: Literal["masked", "contact"] = "masked"
+    calls_per_minute: int | None = None
+    writes_per_hour: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,24 +69,29 @@ class Grant:
 
     caller: Caller
     roadster: DealerApi
-    cursors: Cursors
+    cursors: Seal
     uploads: UploadFolder | None
 
 
 def verdict(caller: Caller, tool: Tool) -> Verdict:
     """What the caller's access settings say of `tool`: its own setting wins over its toolset's."""
-    for key in (tool.name, tool.toolset):
-        if key in caller.access:
-            level, setting = caller.access[key], f"callers.{caller.name}.access.{key}"
-            break
+    if tool.name in caller.access:
+        level, setting = caller.access[tool.name], f"callers.{caller.name}.access.{tool.name}"
+    elif tool.toolset in caller.access:
+        level, setting = caller.access[tool.toolset], f"callers.{caller.name}.access.{tool.toolset}"
+        if tool.destructive:
+            # Who opens a whole toolset has not said that anything in it may vanish unasked.
+            level = min(level, Access.CONFIRM)
     else:
         level, setting = Access.OFF, f"callers.{caller.name}.access"
-    # Nothing asks a person or shows a preview yet, so a write below "write" is refused rather than sent.
-    needed = Access.WRITE if tool.writes else Access.READ
+    needed = Access.PREVIEW if tool.writes else Access.READ
     if level >= needed:
         return Verdict(True, level, setting)
     return Verdict(
-        False, level, setting, f'{setting} gives "{level.name.lower()}"; {tool.name} needs "{needed.name.lower()}"'
+        False,
+        level,
+        setting,
+        f'{setting} gives "{level.name.lower()}"; {tool.name} needs at least "{needed.name.lower()}"',
     )
 
 
@@ -97,30 +104,64 @@ def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:
     return Verdict(False, Access.OFF, setting, f"{setting} does not name this dealer; {_choices(caller)}")
 
 
+@dataclass(frozen=True)
+class PendingWrite:
+    """A write that has passed the gate and was not sent yet: exactly this request, or none."""
+
+    caller: Caller
+    tool: Tool
+    dealer: str
+    allowed: Verdict
+    request: Request
+
+
+class Previewed(Exception):
+    """Ends a write at level "preview": nothing was sent, and `write` is what would have been."""
+
+    def __init__(self, write: PendingWrite) -> None:
+        super().__init__(write.tool.name)
+        self.write = write
+
+
+class Oversight(Protocol):
+    """What the server does about one call while it is carried out. Raising from the first two sends nothing."""
+
+    async def confirm(self, write: PendingWrite) -> None:
+        """Returns once a person has confirmed exactly this write."""
+
+    async def sending(self, write: PendingWrite) -> None:
+        """Runs last before the request leaves: what must be on record is, or the write does not happen."""
+
+    def answered(self, answer: Answer) -> None:
+        """Is told of each answer of the upstream."""
+
+
 class Gate:
-    """Holds the upstream client and hands it out in grants alone."""
+    """Holds the upstream client and hands it out in grants alone. `dealers` gives those of the newest configuration."""
 
     def __init__(
         self,
         roadster: RoadsterApi,
-        dealers: Mapping[str, DealerRef],
+        dealers: Callable[[], Mapping[str, DealerRef]],
         *,
-        cursor_key: CursorKey,
+        cursor_key: bytes,
         uploads: UploadFolder | None = None,
     ) -> None:
         self._roadster = roadster
         self._dealers = dealers
         self._cursor_key = cursor_key
         self._uploads = uploads
+        self._names: dict[str, str] = {}
 
     def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
         """A grant for a tool without a dealer. Raises AccessRefused."""
         _check(verdict(caller, tool))
         return AccountGrant(caller, self._roadster.for_account(caller.dealers))
 
-    def admit(self, caller: Caller, tool: Tool, dealer: str | None) -> Grant:
+    def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: Oversight) -> Grant:
         """A grant at `dealer`, or at the caller's only one for None. Raises AccessRefused and InvalidArguments."""
-        _check(verdict(caller, tool))
+        allowed = verdict(caller, tool)
+        _check(allowed)
         if dealer is None:
             if len(caller.dealers) != 1:
                 raise InvalidArguments({"dealer": f"must be given: {_choices(caller)}"})
@@ -128,14 +169,41 @@ class Gate:
         _check(dealer_verdict(caller, dealer))
         return Grant(
             caller,
-            self._roadster.for_dealer(self._dealers[dealer], _approved),
-            self._cursor_key.bound_to(caller.name, dealer),
+            self._roadster.for_dealer(
+                self._dealers()[dealer], _WriteGuard(caller, tool, dealer, allowed, oversight), oversight.answered
+            ),
+            Seal.bound_to(self._cursor_key, caller.name, dealer),
             self._uploads,
         )
 
+    async def dealer_name(self, dealer: str) -> str:
+        """What a person calls `dealer`, for a question to one; the dpid alone where Roadster does not say."""
+        if dealer not in self._names:
+            try:
+                found = await self._roadster.for_account([dealer]).list_dealers()
+            except ClientError:
+                found = []
+            self._names |= {known.dpid: f"{known.name} ({known.dpid})" for known in found}
+        return self._names.get(dealer, dealer)
 
-async def _approved(_request: Request) -> None:
-    """The approval of a write at level "write": the verdict was all there was to ask."""
+
+@dataclass(frozen=True)
+class _WriteGuard:
+    """Stands before every write of a granted client, and lets it pass as the level says."""
+
+    caller: Caller
+    tool: Tool
+    dealer: str
+    allowed: Verdict
+    oversight: Oversight
+
+    async def __call__(self, request: Request) -> None:
+        write = PendingWrite(self.caller, self.tool, self.dealer, self.allowed, request)
+        if self.allowed.level < Access.CONFIRM:
+            raise Previewed(write)
+        if self.allowed.level == Access.CONFIRM:
+            await self.oversight.confirm(write)
+        await self.oversight.sending(write)
 
 
 def _check(found: Verdict) -> None:

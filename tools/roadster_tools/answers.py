@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +20,13 @@ class ToolAnswer(BaseModel):
     def text(self) -> str:
         """The same for reading: complete, on one line. Tables say it shorter, in the classes that have rows."""
         return self.model_dump_json(exclude_none=True)
+
+
+WRITE_PROPERTIES: Mapping[str, Any] = {
+    "preview": {"type": "object", "description": "in place of the rest: what would be sent; nothing was"},
+    "replayed": {"type": "boolean", "description": "true where an earlier call with this key did it"},
+}
+"""What the answer of a write may hold besides its own fields."""
 
 
 def money(amount: float) -> str:

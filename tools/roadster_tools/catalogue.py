@@ -18,22 +18,26 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from .access import AccountGrant, Caller, Gate, Grant
-from .answers import ToolAnswer
+from .access import AccountGrant, Caller, Gate, Grant, Oversight
+from .answers import WRITE_PROPERTIES, ToolAnswer
 from .failures import InvalidArguments
-from .parameters import DEALER_DESCRIPTION
+from .parameters import DEALER_DESCRIPTION, IdempotencyKey
 
 ToolFunction = Callable[..., Awaitable[ToolAnswer]]
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool of the catalogue. `writes` changes something upstream; `toolset` is set by the catalogue."""
+    """One tool of the catalogue. `writes` changes something upstream; `toolset` is set by the catalogue.
+
+    `if_unknown` says how to find out whether a write whose answer was lost was done.
+    """
 
     function: ToolFunction
     title: str
     writes: bool
     destructive: bool
+    if_unknown: str
     toolset: str = ""
 
     @property
@@ -62,6 +66,8 @@ class Tool:
         for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]:
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[name] = (self._hints[name], default)
+        if self.writes:
+            fields["idempotency_key"] = (IdempotencyKey | None, None)
         return create_model(self.name, __config__=ConfigDict(extra="forbid", defer_build=True), **fields)
 
     @cached_property
@@ -70,26 +76,54 @@ class Tool:
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
+        """The answer's; that of a write may hold a preview in its place, and then none of its fields."""
         answer: type[ToolAnswer] = self._hints["return"]
-        return compact(answer.model_json_schema(mode="serialization"))
+        schema = compact(answer.model_json_schema(mode="serialization"))
+        if self.writes:
+            schema["properties"] |= WRITE_PROPERTIES
+            schema.pop("required", None)
+        return schema
 
-    async def call(self, gate: Gate, caller: Caller, arguments: Mapping[str, Any]) -> ToolAnswer:
-        """Typed arguments, then the gate, then the body. Raises ToolFailure and ClientError."""
+    def admit(self, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: Oversight) -> Admitted:
+        """Typed arguments, then the gate. Raises AccessRefused and InvalidArguments; nothing has been sent."""
         try:
-            given = self.arguments.model_validate(arguments)
+            # Models write null for what they leave out.
+            given = self.arguments.model_validate(
+                {name: given for name, given in arguments.items() if given is not None}
+            )
         except ValidationError as error:
             raise InvalidArguments.from_validation(error) from None
         values = {name: getattr(given, name) for name in type(given).model_fields}
-        if self.of_one_dealer:
-            grant: Grant | AccountGrant = gate.admit(caller, self, values.pop("dealer"))
-        else:
-            grant = gate.admit_to_account(caller, self)
-        return await self.function(grant, **values)
+        key = values.pop("idempotency_key", None)
+        if not self.of_one_dealer:
+            return Admitted(self, gate.admit_to_account(caller, self), values, None, key)
+        grant = gate.admit(caller, self, values.pop("dealer"), oversight)
+        return Admitted(self, grant, values, grant.roadster.dpid, key)
 
 
-def tool(title: str, *, writes: bool = False, destructive: bool = False) -> Callable[[ToolFunction], Tool]:
-    """Makes a tool of a function; its docstring is the description that a model reads."""
-    return lambda function: Tool(function, title, writes, destructive)
+@dataclass(frozen=True)
+class Admitted:
+    """A call that has passed the gate: the tool, its grant, and its typed arguments."""
+
+    tool: Tool
+    grant: Grant | AccountGrant
+    values: Mapping[str, Any]
+    dealer: str | None
+    idempotency_key: str | None
+
+    async def run(self) -> ToolAnswer:
+        """The tool's body. Raises ToolFailure, ClientError and Previewed."""
+        return await self.tool.function(self.grant, **self.values)
+
+
+def tool(title: str) -> Callable[[ToolFunction], Tool]:
+    """Makes a tool of a function that changes nothing; its docstring is the description that a model reads."""
+    return lambda function: Tool(function, title, writes=False, destructive=False, if_unknown="")
+
+
+def write_tool(title: str, *, if_unknown: str, destructive: bool = False) -> Callable[[ToolFunction], Tool]:
+    """The same for a function that writes."""
+    return lambda function: Tool(function, title, writes=True, destructive=destructive, if_unknown=if_unknown)
 
 
 def catalogue(**toolsets: tuple[Tool, ...]) -> dict[str, Tool]:

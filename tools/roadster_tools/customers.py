@@ -18,7 +18,7 @@ from roadster_client.models.vehicles import VehicleRequest
 
 from .access import Grant
 from .answers import ToolAnswer
-from .catalogue import tool
+from .catalogue import write_tool
 
 
 class CustomerAnswer(ToolAnswer):
@@ -27,7 +27,11 @@ class CustomerAnswer(ToolAnswer):
     redirect_url: str | None = Field(default=None, description="signs whoever opens it in as the customer")
 
 
-@tool("Create a customer", writes=True)
+@write_tool(
+    "Create a customer",
+    if_unknown="Ask the dealer whether Roadster has the customer; where it has, create_customer with the same email "
+    "answers with duplicate true and makes nothing new",
+)
 async def create_customer(
     grant: Grant,
     customer: CustomerContact,

@@ -11,25 +11,33 @@ from roadster_client.models.documents import DocumentType, NewDocument, Relation
 
 from .access import Grant
 from .answers import ToolAnswer
-from .catalogue import tool
+from .catalogue import write_tool
 from .failures import InvalidArguments
 from .files import MAX_INLINE_BYTES, check_content, decode_contents
 from .parameters import CustomerId
+
+
+# Spelt out in both cases, because JSON Schema's regular expressions have no flags.
+FileName = Annotated[
+    str,
+    Field(
+        pattern=r"^[^/\\]+\.([jJ][pP][eE]?[gG]|[pP][nN][gG]|[pP][dD][fF])$",
+        description="ends in .jpg, .jpeg, .png or .pdf",
+    ),
+]
 
 
 class DocumentAnswer(ToolAnswer):
     document_id: int
 
 
-@tool("Upload a document", writes=True)
+@write_tool("Upload a document", if_unknown="list_documents shows whether it is in the binder")
 async def upload_document(
     grant: Grant,
     customer_id: CustomerId,
     document_type: DocumentType,
     document_name: Annotated[str, Field(min_length=1, max_length=200)],
-    file_name: Annotated[
-        str, Field(pattern=r"(?i)^[^/\\]+\.(jpe?g|png|pdf)$", description="ends in .jpg, .jpeg, .png or .pdf")
-    ],
+    file_name: FileName,
     relationship: Annotated[
         Relationship | None, Field(description="whose it is; needed unless the type is deal")
     ] = None,

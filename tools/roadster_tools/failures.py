@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import ValidationError
 
@@ -24,23 +24,45 @@ from roadster_client import (
     Unavailable,
 )
 
-FailureKind = Literal["invalid_arguments", "refused", "not_found", "upstream", "outcome_unknown", "not_configured"]
+FailureKind = Literal[
+    "invalid_arguments",
+    "refused",
+    "not_confirmed",
+    "limited",
+    "not_found",
+    "not_configured",
+    "unrecorded",
+    "upstream",
+    "outcome_unknown",
+]
 
 
 class ToolFailure(Exception):
-    """A call that ends before anything is sent."""
+    """A call that ends before anything is sent. `told` is what the caller reads."""
+
+    kind: ClassVar[FailureKind]
+
+    def told(self) -> str:
+        return f"{self}. Nothing was sent."
 
 
 class AccessRefused(ToolFailure):
     """`setting` is the key of the configuration that decided."""
 
+    kind = "refused"
+
     def __init__(self, reason: str, *, setting: str) -> None:
         super().__init__(reason)
         self.setting = setting
 
+    def told(self) -> str:
+        return f"Refused: {self}. Nothing was sent; only the server's operator can change this."
+
 
 class InvalidArguments(ToolFailure):
     """`problems` says by argument what rule it breaks, never what it held."""
+
+    kind = "invalid_arguments"
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
@@ -57,6 +79,50 @@ class InvalidArguments(ToolFailure):
                 problems[name] = found["msg"]
         return cls(problems)
 
+    def told(self) -> str:
+        return f"Invalid arguments: {self}. Nothing was sent; correct them and call again."
+
+
+class NotConfirmed(ToolFailure):
+    """No person has confirmed the write; the text says why, and what to do."""
+
+    kind = "not_confirmed"
+
+    def told(self) -> str:
+        return f"Not confirmed: {self}. Nothing was sent."
+
+
+class Limited(ToolFailure):
+    """The caller has spent what `setting` allows it; `wait` is in seconds."""
+
+    kind = "limited"
+
+    def __init__(self, allowed: str, *, wait: float, setting: str) -> None:
+        super().__init__(f"{setting} allows {allowed}")
+        self.wait = wait
+        self.setting = setting
+
+    def told(self) -> str:
+        return f"Limit reached: {self}. Nothing was sent; call again in {self.wait:.0f} seconds."
+
+
+class Unrecorded(ToolFailure):
+    """What must be on record before the call goes on could not be stored."""
+
+    kind = "unrecorded"
+
+    def told(self) -> str:
+        return f"{self}. Nothing was sent; the server's operator must look at the store."
+
+
+class KeyOutcomeUnknown(ToolFailure):
+    """An earlier write with the same idempotency key was sent, and its answer was lost."""
+
+    kind = "outcome_unknown"
+
+    def told(self) -> str:
+        return f"{self}. It is not sent again."
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -67,18 +133,12 @@ class Failure:
 def failure(error: ToolFailure | ClientError) -> Failure:
     """`error` as an assistant can act on it."""
     match error:
-        case InvalidArguments():
-            return Failure(
-                "invalid_arguments", f"Invalid arguments: {error}. Nothing was sent; correct them and call again."
-            )
-        case AccessRefused():
-            return Failure(
-                "refused", f"Refused: {error}. Nothing was sent; only the server's operator can change this."
-            )
+        case ToolFailure():
+            return Failure(error.kind, error.told())
         case NotConfigured():
             return Failure("not_configured", f"{error}. Nothing was sent; the server's operator must set it.")
         case NotFound():
-            return Failure("not_found", f"{error} at this dealer. Check the VIN or the id.")
+            return Failure("not_found", f"{error} at this dealer. Check the VIN or id.")
         case RequestRefused():
             return Failure("upstream", f"{error}. Correct the arguments; the same call will be refused again.")
         case Unauthorised():
@@ -87,9 +147,7 @@ def failure(error: ToolFailure | ClientError) -> Failure:
             wait = f"in {error.retry_after:g} seconds" if error.retry_after is not None else "in a minute"
             return Failure("upstream", f"{error}. Nothing was done; call again {wait}.")
         case OutcomeUnknown():
-            return Failure(
-                "outcome_unknown", f"{error}. Do not repeat the call before somebody has looked whether it was done."
-            )
+            return Failure("outcome_unknown", f"{error}. Do not simply repeat it.")
         case TimedOut() | Unavailable():
             return Failure("upstream", f"{error}. Nothing was changed; try again later.")
         case _:

@@ -13,6 +13,7 @@ from .answers import ToolAnswer, money
 from .catalogue import tool
 from .failures import InvalidArguments
 from .parameters import Cursor, Detail, Limit, Vin
+from .seal import Unsealable
 
 _PAGE = 100
 _MOST_PAGES = 10
@@ -95,7 +96,7 @@ async def list_inventory(
     Use it to find a VIN. For payments call quote_payments, for consumption and range get_vehicle.
     The feed holds new vehicles only."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color)
-    position = grant.cursors.open(cursor) if cursor is not None else None
+    position, seen_before = _position(grant, cursor) if cursor is not None else (None, 0)
     found: list[InventoryVehicle] = []
     searched = unpriced = 0
     more = True
@@ -112,7 +113,7 @@ async def list_inventory(
                 found.append(vehicle)
             if len(found) == limit:
                 break
-        if cursor is None and searched == page.total:
+        if seen_before + searched == page.total:
             more = False
         if not more or len(found) == limit:
             break
@@ -120,9 +121,18 @@ async def list_inventory(
         vehicles=[_row(vehicle, detail) for vehicle in found],
         searched=searched,
         truncated=more,
-        next_cursor=grant.cursors.seal(position) if more and position is not None else None,
-        hint=_hint(len(found), unpriced, more),
+        next_cursor=grant.cursors.seal(f"{position} {seen_before + searched}") if more else None,
+        hint=_hint(len(found), unpriced, more, first=cursor is None),
     )
+
+
+def _position(grant: Grant, cursor: str) -> tuple[str, int]:
+    """The last VIN that was looked at, and how many were until then."""
+    try:
+        vin, seen = grant.cursors.open(cursor).split(" ")
+        return vin, int(seen)
+    except Unsealable:
+        raise InvalidArguments({"cursor": "is not one that you got for this dealer; start again without it"}) from None
 
 
 class _Filters:
@@ -183,13 +193,15 @@ def _within(value: float | None, low: float | None, high: float | None) -> bool:
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _hint(found: int, unpriced: int, more: bool) -> str | None:
+def _hint(found: int, unpriced: int, more: bool, *, first: bool) -> str | None:
     if unpriced:
-        return f"{unpriced} vehicles have no price in the feed and were left out; quote_payments knows their price."
+        return f"Left out for want of a price in the feed: {unpriced}; quote_payments knows their price."
     if found:
         return None
     if more:
         return "Nothing yet: search on with next_cursor, or ask for less."
+    if not first:
+        return "No more vehicles match."
     return "No vehicle matches. The feed lists new vehicles only; drop a filter, or try in_stock false."
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
-Vin = Annotated[
-    str,
-    Field(pattern=r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$"),
-    AfterValidator(str.upper),
-]
+_VIN = r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$"
+
+
+def _vin(given: str) -> str:
+    if re.fullmatch(_VIN, given) is None:
+        raise ValueError("expected 17 letters and digits, without I, O and Q")
+    return given.upper()
+
+
+# The pattern stands in the schema alone: as a rule of pydantic's, its failure would read as a regular expression.
+Vin = Annotated[str, AfterValidator(_vin), WithJsonSchema({"type": "string", "pattern": _VIN})]
 CustomerId = Annotated[int, Field(gt=0, description="Roadster's customer id, as create_customer returns it")]
 Detail = Annotated[
     Literal["brief", "full"], Field(description="full answers are large; brief holds what is said aloud")
@@ -19,3 +26,8 @@ Limit = Annotated[int, Field(ge=1, le=100, description="most rows to return")]
 Cursor = Annotated[str, Field(max_length=500, description="next_cursor of the answer before, for the rows after it")]
 
 DEALER_DESCRIPTION = "dpid from list_dealers; optional where you have one dealer"
+
+IdempotencyKey = Annotated[
+    str,
+    Field(pattern=r"^[\x21-\x7e]{8,128}$", description="repeat the call with the same key and it is done once"),
+]

@@ -6,17 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from .scalars import Received, Sent
+from .scalars import Contact, Received, Sent
 from .vehicles import VehicleRequest
 
 
 class CustomerContact(Sent):
     """Who the customer is; the email address is what makes two of them one."""
 
-    first_name: str = Field(min_length=1)
-    last_name: str = Field(min_length=1)
-    email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
-    phone: str | None = None
+    first_name: Contact = Field(min_length=1)
+    last_name: Contact = Field(min_length=1)
+    email: Contact = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    phone: Contact | None = None
     partner_id: str | None = None
 
 
@@ -32,7 +32,7 @@ class PaymentPreference(Sent):
 
 
 class PlanChoice(Sent):
-    """A protection plan, as `list_plans` names it."""
+    """A protection plan: its id, and the code and tier chosen."""
 
     id: int
     code: str | None = None

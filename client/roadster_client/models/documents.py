@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .scalars import Received, Sent
+from .scalars import Contact, FileContents, Received, Sent
 
 DocumentType = Literal["license", "license_back", "insurance", "income", "residency", "other", "deal"]
 Relationship = Literal["self", "co_app"]
@@ -16,9 +16,9 @@ class NewDocument(Sent):
     document_name: str
     document_type: DocumentType
     file_name: str
-    contents: str
+    contents: FileContents
     relationship: Relationship | None = None
-    co_app_email_id: str | None = None
+    co_app_email_id: Contact | None = None
 
 
 class DocumentUploaded(Received):

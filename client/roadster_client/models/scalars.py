@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import base64
+import hashlib
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SerializationInfo
 
 
 def _digits(width: int) -> BeforeValidator:
@@ -23,6 +25,28 @@ Percent = Annotated[float, Field(description="in percent: 6.19 is 6.19 %")]
 Fraction = Annotated[float, Field(description="a fraction: 0.009 is 0.9 %")]
 
 
+Audience = Literal["person", "model"]
+"""Who a request is shown to: the person who confirms it, or a model that may not see personal data."""
+
+
+def _masked(value: str, info: SerializationInfo) -> str:
+    return "***" if info.context == "model" else value
+
+
+def _described(contents: str, info: SerializationInfo) -> str:
+    if info.context is None:
+        return contents
+    data = base64.b64decode(contents)
+    return f"<{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:16]}>"
+
+
+Contact = Annotated[str, PlainSerializer(_masked)]
+"""Contact data of a person."""
+
+FileContents = Annotated[str, PlainSerializer(_described)]
+"""A file in base64, which is described wherever it is shown."""
+
+
 class Sent(BaseModel):
     """Part of a request: what the documents do not name cannot be sent."""
 
@@ -31,6 +55,10 @@ class Sent(BaseModel):
     def wire(self) -> dict[str, Any]:
         """The JSON object as it is sent: what was not given is left out."""
         return self.model_dump(mode="json", exclude_none=True)
+
+    def shown_to(self, audience: Audience) -> dict[str, Any]:
+        """The same for reading: files described and, to a model, contact data masked."""
+        return self.model_dump(mode="json", exclude_none=True, context=audience)
 
 
 class Received(BaseModel):

@@ -1,0 +1,150 @@
+"""Asking a person before a write: they are shown exactly what will be sent, and only that is sent.
+
+Clients of protocol 2025-11-25 are asked in the middle of the call. Those of 2026-07-28 get the
+question as the call's result, with sealed state, and repeat the call with the answer: the state
+binds it to the caller, the dealer, the tool and the request, expires, and is good once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp_types import (
+    CallToolRequestParams,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
+    InputRequiredResult,
+)
+from mcp_types.version import is_version_at_least
+
+from roadster_tools import NotConfirmed, PendingWrite, Seal, Unsealable
+
+from .store import Store
+
+_LIFETIME = timedelta(minutes=10)
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {"confirm": {"type": "boolean", "title": "Send exactly this", "default": False}},
+    "required": ["confirm"],
+}
+_ANSWER = "confirm"
+_ASK_AGAIN = "call again without it to be asked anew"
+
+
+class Ask(Exception):
+    """Ends a call with a question; `result` carries it."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        super().__init__("a person must confirm")
+        self.result = result
+
+
+class Confirmation:
+    """The confirmation of one call's write."""
+
+    def __init__(
+        self, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, *, key: bytes, store: Store
+    ) -> None:
+        self._ctx = ctx
+        self._params = params
+        self._key = key
+        self._store = store
+
+    async def obtain(self, write: PendingWrite, dealer_name: str) -> None:
+        """Returns once a person has confirmed `write`. Raises Ask and NotConfirmed."""
+        if not _can_ask(self._ctx):
+            raise NotConfirmed(
+                f'{write.allowed.setting} is "confirm", and this client cannot ask a person; use one that supports '
+                f'elicitation, or let the operator set "write"'
+            )
+        question = summary(write, dealer_name)
+        if is_version_at_least(self._ctx.protocol_version, "2026-07-28"):
+            await self._by_repeated_call(write, question)
+        else:
+            await self._within_the_call(question)
+
+    async def _within_the_call(self, question: str) -> None:
+        try:
+            with anyio.fail_after(_LIFETIME.total_seconds()):
+                answer = await self._ctx.session.elicit_form(question, _FORM, related_request_id=self._ctx.request_id)
+        except TimeoutError:
+            raise NotConfirmed(f"nobody answered within {_LIFETIME.total_seconds():.0f} seconds; call again") from None
+        _check(answer)
+
+    async def _by_repeated_call(self, write: PendingWrite, question: str) -> None:
+        seal = Seal.bound_to(self._key, write.caller.name, write.dealer, write.tool.name)
+        shown = hashlib.sha256(f"{question}\0{json.dumps(write.request.body, sort_keys=True)}".encode()).hexdigest()
+        now = datetime.now(UTC)
+        if self._params.request_state is None:
+            state = {"shown": shown, "nonce": secrets.token_hex(16), "until": (now + _LIFETIME).timestamp()}
+            form = ElicitRequestFormParams(message=question, requested_schema=_FORM)
+            raise Ask(
+                InputRequiredResult(
+                    input_requests={_ANSWER: ElicitRequest(params=form)}, request_state=seal.seal(json.dumps(state))
+                )
+            )
+        try:
+            state = json.loads(seal.open(self._params.request_state))
+        except Unsealable:
+            raise NotConfirmed(f"the confirmation was altered, or is another call's; {_ASK_AGAIN}") from None
+        until = datetime.fromtimestamp(state["until"], UTC)
+        if until < now:
+            raise NotConfirmed(f"the confirmation has expired; {_ASK_AGAIN}")
+        if state["shown"] != shown:
+            raise NotConfirmed(f"the write is not the one that was shown; {_ASK_AGAIN}")
+        _check((self._params.input_responses or {}).get(_ANSWER))
+        if not await self._store.use_once(state["nonce"], expires_at=until, now=now):
+            raise NotConfirmed(f"the confirmation was used before; {_ASK_AGAIN}")
+
+
+def summary(write: PendingWrite, dealer_name: str) -> str:
+    """What a person reads: what happens, at which dealer, and every value that is sent."""
+    body = write.request.shown_to("person").get("body", {})
+    lines = [f"{name}: {value}" for name, value in _leaves({**write.request.path, **body})]
+    effect = "This deletes and cannot be undone." if write.tool.destructive else "This writes to Roadster."
+    return "\n".join([f"{write.tool.title} at {_inert(dealer_name)}? {effect}", *lines])
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    match node:
+        case Mapping():
+            for name, value in node.items():
+                if not (path == "" and name == "dealer"):  # the first line names it
+                    yield from _leaves(value, f"{path}.{name}".lstrip("."))
+        case list():
+            for index, value in enumerate(node, 1):
+                yield from _leaves(value, f"{path} {index}")
+        case _:
+            yield path.replace("_", " "), _inert(str(node))
+
+
+def _inert(text: str) -> str:
+    """On one line and without invisible characters, so that a value cannot pass for another line of the summary."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _can_ask(ctx: ServerRequestContext[Any, Any]) -> bool:
+    capabilities = ctx.session.client_capabilities
+    elicitation = capabilities.elicitation if capabilities is not None else None
+    # A bare `elicitation: {}`, the only shape before there were modes, means forms.
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+
+def _check(answer: object) -> None:
+    match answer:
+        case ElicitResult(action="accept", content={"confirm": True}):
+            return
+        case ElicitResult(action="cancel"):
+            raise NotConfirmed("the person closed the question; ask them what they want before you call again")
+        case ElicitResult():
+            raise NotConfirmed("the person declined; do not call again unless they ask for it")
+        case _:
+            raise NotConfirmed(f"the answer to the question is missing; {_ASK_AGAIN}")

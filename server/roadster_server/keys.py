@@ -1,0 +1,41 @@
+"""Keys for what this server seals and hashes, derived from a secret that it has anyway: Roadster's API key.
+
+So they need no setting, outlive the process, and are the same in every replica of one configuration.
+A new API key ends cursors, open confirmations and replays; audit records stay verifiable, because
+their chain needs no key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+@dataclass(frozen=True, repr=False)
+class Keys:
+    """One key for each purpose, so that nothing made for one is good for another."""
+
+    cursors: bytes
+    confirmations: bytes
+    results: bytes
+    hashes: bytes
+
+    @classmethod
+    def derive(cls, secret: str) -> Keys:
+        return cls(*(_derived(secret, purpose) for purpose in ("cursors", "confirmations", "results", "hashes")))
+
+    def hash(self, value: Any) -> str:
+        """A keyed hash of a JSON value: equal values have equal hashes, and nobody without the key can guess one."""
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+        return hmac.new(self.hashes, text.encode(), "sha256").hexdigest()[:32]
+
+
+def _derived(secret: str, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"roadster-mcp {purpose} v1".encode()).derive(
+        secret.encode()
+    )

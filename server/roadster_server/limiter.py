@@ -1,0 +1,49 @@
+"""How often a caller may call, and write: `calls_per_minute` and `writes_per_hour`, counted for each caller alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from roadster_tools import Caller, Limited
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.aio.strategies import MovingWindowRateLimiter
+
+
+class Limiter:
+    """Moving windows, in memory: they start anew with the process."""
+
+    def __init__(self) -> None:
+        self._windows: MovingWindowRateLimiter | None = None
+
+    async def count_call(self, caller: Caller) -> None:
+        """Raises Limited where the caller has spent this minute's calls."""
+        if caller.calls_per_minute is not None:
+            from limits import RateLimitItemPerMinute  # noqa: PLC0415 - most callers have no limit
+
+            await self._hit(
+                RateLimitItemPerMinute(caller.calls_per_minute), caller.name, "calls_per_minute", "calls a minute"
+            )
+
+    async def count_write(self, caller: Caller) -> None:
+        """Raises Limited where the caller has spent this hour's writes."""
+        if caller.writes_per_hour is not None:
+            from limits import RateLimitItemPerHour  # noqa: PLC0415 - as above
+
+            await self._hit(
+                RateLimitItemPerHour(caller.writes_per_hour), caller.name, "writes_per_hour", "writes an hour"
+            )
+
+    async def _hit(self, item: RateLimitItem, name: str, setting: str, unit: str) -> None:
+        if self._windows is None:
+            from limits.aio.storage import MemoryStorage  # noqa: PLC0415 - as above
+            from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415 - as above
+
+            self._windows = MovingWindowRateLimiter(MemoryStorage())
+        if not await self._windows.hit(item, setting, name):
+            reset = (await self._windows.get_window_stats(item, setting, name)).reset_time
+            raise Limited(
+                f"{item.amount} {unit}", wait=max(1.0, reset - time.time()), setting=f"callers.{name}.{setting}"
+            )

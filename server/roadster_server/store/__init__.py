@@ -1,0 +1,117 @@
+"""The durable store: the audit chain, idempotency keys, and nonces that count once.
+
+A SQLite file or a PostgreSQL database, shared by as many processes as open it. What those look like
+inside is no business of anyone who uses the store: this module is its whole surface, and costs
+nothing to import, because the start of a stdio server must stay lean.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from .records import (
+    AuditRecord,
+    Claim,
+    ClaimLost,
+    Conflict,
+    InProgress,
+    Replay,
+    StoredRecord,
+    StoreError,
+    Unknown,
+    Verification,
+)
+
+__all__ = [
+    "AuditRecord",
+    "Claim",
+    "ClaimLost",
+    "Conflict",
+    "InProgress",
+    "Replay",
+    "Store",
+    "StoreError",
+    "StoredRecord",
+    "Unknown",
+    "Verification",
+    "default_url",
+    "open_store",
+]
+
+
+class Store(Protocol):
+    """What `open_store` opens. Every method raises StoreError when the database fails.
+
+    A write is durable when its method returns, and is finished even where the caller's task has been
+    cancelled: neither an audit record nor a claim is left half made.
+    """
+
+    async def append(self, record: AuditRecord) -> None:
+        """Adds one record to the audit chain."""
+
+    async def record_sent(self, record: AuditRecord, claim: Claim | None) -> None:
+        """Adds the record that a write is about to be sent, and marks its claim, in one transaction.
+
+        Raises ClaimLost, and records nothing, where another call has taken the claim over.
+        """
+
+    async def claim(
+        self, scope: str, arguments: str, *, now: datetime
+    ) -> Claim | Replay | Conflict | InProgress | Unknown:
+        """Claims an idempotency key, or says what became of it: see the types."""
+
+    async def finish(self, claim: Claim, result: bytes) -> None:
+        """The write is done; its result is kept for replay. Nothing happens if the claim is no longer held."""
+
+    async def release(self, claim: Claim) -> None:
+        """Nothing was sent: the key is free again. Nothing happens if the claim is no longer held."""
+
+    async def leave_unknown(self, claim: Claim) -> None:
+        """Sent, and the answer lost. Nothing happens if the claim is no longer held."""
+
+    async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
+        """True for the first use of a nonce, False for any later one and for one that has expired."""
+
+    async def healthy(self) -> bool:
+        """Whether the database takes a write transaction within a few seconds."""
+
+    async def verify(self) -> Verification:
+        """Reads the whole audit chain.
+
+        Finds a record that was changed, inserted, moved, or removed from the middle. A tail that was
+        cut off leaves a sound, shorter chain: only a head hash noted elsewhere tells, so it is
+        reported here to be noted.
+        """
+
+    def records(self, *, since: datetime | None = None, last: int | None = None) -> AsyncIterator[StoredRecord]:
+        """The audit records in order: of the newest `last`, those not older than `since`."""
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Store]:
+    """Opens `sqlite:///PATH` or `postgresql://…`, making or migrating its tables. Raises StoreError."""
+    from .sql import opened  # noqa: PLC0415 - SQLAlchemy takes longer to import than this server takes to start
+
+    async with opened(url) as store:
+        yield store
+
+
+def default_url() -> str:
+    """A SQLite file in the folder where this system keeps a user's state."""
+    try:
+        match sys.platform:
+            case "win32":
+                folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+            case "darwin":
+                folder = Path.home() / "Library" / "Application Support"
+            case _:
+                folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    except RuntimeError:  # a container's user may have no home
+        raise StoreError("there is no home folder to keep the store in; name a place with [store] url") from None
+    return f"sqlite:///{(folder / 'roadster-mcp' / 'store.db').as_posix()}"

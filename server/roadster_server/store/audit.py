@@ -1,0 +1,86 @@
+"""The audit table: appending to the chain, checking it, reading it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from sqlalchemy import Row, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .chain import GENESIS, digest, row_of, stored_record, stored_time
+from .database import Database, Turn, take_turn
+from .records import AuditRecord, StoredRecord, StoreError, Verification
+from .tables import audit
+
+# Reading goes page by page, each a transaction of its own: nothing stays locked or open while a reader
+# of the records takes its time, and the table is never in memory as a whole.
+_PAGE = 500
+
+
+async def append(connection: AsyncConnection, record: AuditRecord) -> None:
+    await take_turn(connection, Turn.APPEND)
+    head = await _head(connection)
+    seq, previous = (head.seq + 1, head.hash) if head else (1, GENESIS)
+    await connection.execute(insert(audit).values(row_of(seq, record, previous)))
+
+
+async def verify(database: Database) -> Verification:
+    """Of the records that are there when it starts."""
+    async with database.reading() as connection:
+        head = await _head(connection)
+        if head is None:
+            return Verification(0, GENESIS, None)
+        count = await connection.scalar(select(func.count()).where(audit.c.seq <= head.seq)) or 0
+    return Verification(count, head.hash, await _first_broken(database, head.seq))
+
+
+async def _first_broken(database: Database, last: int) -> int | None:
+    # Pages are ranges of numbers rather than counts of rows: a duplicate number, where someone has dropped
+    # the primary key, cannot hide between two pages. The first page takes numbers below 1 with it.
+    due, previous = 1, GENESIS
+    while due <= last:
+        end = min(due + _PAGE, last + 1)
+        page = select(audit).where(audit.c.seq < end).order_by(audit.c.seq)
+        if due > 1:
+            page = page.where(audit.c.seq >= due)
+        async with database.reading() as connection:
+            rows = (await connection.execute(page)).mappings().all()
+        for row in rows:
+            previous = digest(previous, row)
+            if row["seq"] != due or row["hash"] != previous:
+                return due
+            due += 1
+        if due != end:
+            return due
+    return None
+
+
+async def records(database: Database, since: datetime | None, last: int | None) -> AsyncIterator[StoredRecord]:
+    page = select(audit).order_by(audit.c.seq).limit(_PAGE)
+    if since is not None:
+        page = page.where(audit.c.time >= stored_time(since))
+    done = 0
+    if last is not None:
+        async with database.reading() as connection:
+            head = await _head(connection)
+        done = head.seq - last if head else 0
+    while True:
+        async with database.reading() as connection:
+            rows = (await connection.execute(page.where(audit.c.seq > done))).mappings().all()
+        if not rows:
+            return
+        for row in rows:
+            try:
+                record = stored_record(row)
+            except (ValueError, TypeError):
+                raise StoreError(
+                    f"audit record {row['seq']} was changed and cannot be read; verify says where the chain breaks"
+                ) from None
+            yield record
+        done = rows[-1]["seq"]
+
+
+async def _head(connection: AsyncConnection) -> Row[int, str] | None:
+    newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+    return (await connection.execute(newest)).first()

@@ -1,0 +1,108 @@
+"""The store over SQLAlchemy: one transaction a method."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import anyio
+
+from . import audit, claims, nonces
+from .database import Database, Turn, take_turn
+from .records import (
+    AuditRecord,
+    Claim,
+    Conflict,
+    InProgress,
+    Replay,
+    StoredRecord,
+    StoreError,
+    Unknown,
+    Verification,
+)
+from .schema import migrate
+
+_HEALTH_SECONDS = 5
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[SqlStore]:
+    database = await _database(url)
+    try:
+        async with database.writing() as connection:
+            await take_turn(connection, Turn.MIGRATE)
+            await connection.run_sync(migrate)
+        yield SqlStore(database)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await database.engine.dispose()
+
+
+async def _database(url: str) -> Database:
+    scheme, _, rest = url.partition("://")
+    # Each kind's driver is imported where it is used.
+    if scheme == "sqlite" and len(rest) > 1 and rest[0] == "/":
+        from .sqlite import open_sqlite  # noqa: PLC0415
+
+        return await open_sqlite(rest[1:])
+    if scheme == "postgresql":
+        from .postgresql import open_postgresql  # noqa: PLC0415
+
+        return open_postgresql(url)
+    raise StoreError(
+        "the store's URL is neither sqlite:///PATH nor postgresql://USER:PASSWORD@HOST/DATABASE; correct [store] url"
+    )
+
+
+@dataclass(frozen=True)
+class SqlStore:
+    """Implements `Store`, which says what each method does."""
+
+    database: Database
+
+    async def append(self, record: AuditRecord) -> None:
+        async with self.database.writing() as connection:
+            await audit.append(connection, record)
+
+    async def record_sent(self, record: AuditRecord, claim: Claim | None) -> None:
+        async with self.database.writing() as connection:
+            if claim:
+                await claims.mark_sent(connection, claim)
+            await audit.append(connection, record)
+
+    async def claim(
+        self, scope: str, arguments: str, *, now: datetime
+    ) -> Claim | Replay | Conflict | InProgress | Unknown:
+        async with self.database.writing() as connection:
+            return await claims.claim(connection, scope, arguments, now)
+
+    async def finish(self, claim: Claim, result: bytes) -> None:
+        async with self.database.writing() as connection:
+            await claims.finish(connection, claim, result)
+
+    async def release(self, claim: Claim) -> None:
+        async with self.database.writing() as connection:
+            await claims.release(connection, claim)
+
+    async def leave_unknown(self, claim: Claim) -> None:
+        async with self.database.writing() as connection:
+            await claims.leave_unknown(connection, claim)
+
+    async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
+        async with self.database.writing() as connection:
+            return await nonces.use_once(connection, nonce, expires_at, now)
+
+    async def healthy(self) -> bool:
+        with anyio.move_on_after(_HEALTH_SECONDS):
+            with suppress(StoreError):
+                await self.database.check()
+                return True
+        return False
+
+    async def verify(self) -> Verification:
+        return await audit.verify(self.database)
+
+    def records(self, *, since: datetime | None = None, last: int | None = None) -> AsyncIterator[StoredRecord]:
+        return audit.records(self.database, since, last)

@@ -1,0 +1,106 @@
+"""The store in a SQLite file: on a laptop, or for one server and its workers on one machine."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from .database import WRITING, Database
+from .records import StoreError
+
+_WAIT_SECONDS = 20
+"""For another process's transaction; each takes milliseconds."""
+
+
+async def open_sqlite(file: str) -> Database:
+    """Makes the file where it is missing. Raises StoreError."""
+    path = Path(file)
+    try:
+        await to_thread.run_sync(_prepare, path)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(_explain(path, error)) from None
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=file),
+        connect_args={"timeout": _WAIT_SECONDS},
+        # One connection: SQLite has one writer, and in a pool's queue writers wait in order, which they
+        # do not at the file's lock. Reads are pages of some milliseconds.
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+    event.listen(engine.sync_engine, "connect", _configure)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return Database(engine, lambda error: _explain(path, error))
+
+
+def _prepare(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Only ever created here, never opened: closing a second descriptor of the file would drop the locks
+    # that SQLite holds on it elsewhere in this process.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    deadline = time.monotonic() + _WAIT_SECONDS
+    with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
+        while True:
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                # This one statement does not wait for a lock by itself.
+                if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                break
+    if mode != "wal":
+        raise StoreError(f"{path} is where SQLite cannot keep a write-ahead log; name a file on a local disk")
+
+
+def _configure(connection: Any, _record: object) -> None:
+    # Left to itself the driver begins a transaction only before some statements, and never for DDL or
+    # SELECT; this and `_begin` are SQLAlchemy's documented way to have real ones.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL loses the newest commits with the power
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and then writes cannot wait for the lock: it fails where another has
+    # written meanwhile. So who is going to write takes the lock at once.
+    writing = connection.get_execution_options().get(WRITING)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _primary_code(error: object) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _explain(path: Path, error: Exception) -> str:
+    if isinstance(error, PoolTimeout):
+        return f"{path} was busy for too long; see what else is using it"
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    match _primary_code(cause):
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return f"{path} is not a sound SQLite file; move it away to start anew, or put a backup in its place"
+        case sqlite3.SQLITE_FULL:
+            return f"the disk that holds {path} is full; make room"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
+            return f"{path} cannot be written; make the file and its folder writable for this user"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"{path} was locked by another process for {_WAIT_SECONDS} s; end that process"
+    if isinstance(cause, OSError):
+        return f"{path} cannot be used ({cause.strerror or type(cause).__name__}); name another file with [store] url"
+    name = getattr(cause, "sqlite_errorname", type(cause or SQLAlchemyError).__name__)
+    return f"{path} cannot be used ({name}); name another file with [store] url"

@@ -1,0 +1,52 @@
+"""The tables as they are at the newest migration. Times of claims and nonces are milliseconds since 1970."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, MetaData, String, Table, Text
+
+SCHEMA = "0001"
+"""The newest migration."""
+
+VERSION_TABLE = "roadster_schema"
+
+metadata = MetaData()
+
+audit = Table(
+    "roadster_audit",
+    metadata,
+    # SQLite stores a row under its INTEGER PRIMARY KEY, and under nothing else without a second index.
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("call_id", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("dealer", Text),
+    Column("verdict", Text, nullable=False),
+    Column("setting", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("upstream_request_id", Text),
+    Column("latency_ms", BigInteger),
+    Column("arguments", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+claims = Table(
+    "roadster_claims",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("arguments", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("claimed", BigInteger, nullable=False, index=True),
+    Column("state", Text, CheckConstraint("state IN ('pending', 'sent', 'unknown', 'done')"), nullable=False),
+    Column("result", LargeBinary),
+)
+
+nonces = Table(
+    "roadster_nonces",
+    metadata,
+    Column("nonce", Text, primary_key=True),
+    Column("expires", BigInteger, nullable=False, index=True),
+)

@@ -1,0 +1,538 @@
+"""Writes: what each level lets through, what a person is shown, done once for a key, and what is on record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mcp import Client
+from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
+from pydantic import SecretStr
+
+from roadster_server.settings import StoreSettings
+from roadster_server.store import AuditRecord, Claim, Store, StoredRecord, StoreError, open_store
+from roadster_tools import TOOLS, Access, Caller, verdict
+
+from .conftest import ALLOWED, LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of
+
+pytestmark = pytest.mark.anyio
+
+AT_UMAZDA = {"dealer": "umazda"}
+NEW_CUSTOMER = {**AT_UMAZDA, "customer": STEVE}
+DOCUMENT = {
+    **AT_UMAZDA,
+    "customer_id": 1650260,
+    "document_type": "license",
+    "document_name": "DL Front",
+    "file_name": "license.png",
+    "relationship": "self",
+    "contents": LICENCE_PNG,
+}
+WRITES: Mapping[str, Mapping[str, Any]] = {"create_customer": NEW_CUSTOMER, "upload_document": DOCUMENT}
+READS: Mapping[str, Mapping[str, Any]] = {
+    "list_dealers": {},
+    "list_inventory": AT_UMAZDA,
+    "get_vehicle": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
+    "quote_payments": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
+    "build_deep_link": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
+}
+
+both_eras = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+
+
+class Person:
+    """Answers what is asked, and remembers it."""
+
+    def __init__(self, action: str = "accept", content: dict[str, Any] | None = None) -> None:
+        self.questions: list[str] = []
+        self._answer = ElicitResult(action=action, content=content)  # type: ignore[arg-type]
+
+    async def __call__(self, _ctx: Any, params: Any) -> ElicitResult:
+        self.questions.append(params.message)
+        return self._answer
+
+
+def agreeing() -> Person:
+    return Person(content={"confirm": True})
+
+
+async def records(store_url: str) -> list[StoredRecord]:
+    async with open_store(store_url) as store:
+        return [stored async for stored in store.records()]
+
+
+async def sent_writes(world: World) -> list[str]:
+    return [request["operation"] for request in await world.requests() if request["operation"] in WRITES]
+
+
+def test_every_tool_is_a_read_or_a_write_here() -> None:
+    assert WRITES.keys() == {name for name, tool in TOOLS.items() if tool.writes}
+    assert READS.keys() == {name for name, tool in TOOLS.items() if not tool.writes}
+
+
+# --- levels ---------------------------------------------------------------------------------------
+
+
+@both_eras
+@pytest.mark.parametrize("level", Access)
+async def test_each_level_lets_through_what_it_says(level: Access, mode: str, connect: Connect, world: World) -> None:
+    """Every tool at every level, by its toolset: listed or not, answered or refused, sent or not."""
+    person = agreeing()
+    access = {tool.toolset: level for tool in TOOLS.values()}
+    async with connect(mode=mode, access=access, ask=person) as client:
+        listed = {tool.name for tool in (await client.list_tools()).tools}
+        reads = set(READS) if level >= Access.READ else set()
+        writes = set(WRITES) if level >= Access.PREVIEW else set()
+        assert listed == reads | writes
+        for name, arguments in READS.items():
+            assert kind_of(await client.call_tool(name, dict(arguments))) == (None if name in reads else "refused")
+        made = await client.call_tool("create_customer", dict(NEW_CUSTOMER))
+        kept = await client.call_tool("upload_document", dict(DOCUMENT))
+    for result in (made, kept):
+        assert kind_of(result) == ("refused" if level < Access.PREVIEW else None)
+    assert await sent_writes(world) == (["create_customer", "upload_document"] if level >= Access.CONFIRM else [])
+    assert len(person.questions) == (2 if level == Access.CONFIRM else 0)
+
+
+def test_what_deletes_is_confirmed_unless_the_tool_itself_is_named() -> None:
+    """No tool of the catalogue deletes yet; the rule holds for the first that will."""
+    deletes = replace(TOOLS["upload_document"], destructive=True)
+    by_toolset = verdict(Caller("c", ALLOWED, {"documents": Access.WRITE}), deletes)
+    by_name = verdict(Caller("c", ALLOWED, {"documents": Access.WRITE, "upload_document": Access.WRITE}), deletes)
+    assert (by_toolset.level, by_toolset.setting) == (Access.CONFIRM, "callers.c.access.documents")
+    assert (by_name.level, by_name.setting) == (Access.WRITE, "callers.c.access.upload_document")
+
+
+# --- preview --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_preview_is_the_request_with_personal_data_masked(name: str, connect: Connect, world: World) -> None:
+    async with connect(access={name: Access.PREVIEW}) as client:
+        previewed = await client.call_tool(name, dict(WRITES[name]))
+    async with connect(access={name: Access.WRITE, "create_customer": Access.WRITE}) as client:
+        assert await world.requests() == []
+        await client.call_tool("create_customer", dict(NEW_CUSTOMER))
+        await client.call_tool(name, dict(WRITES[name]))
+    sent = (await world.requests())[-1]
+    preview = answer_of(previewed)["preview"]
+    assert f"/v1{preview['path']}" == sent["path"]
+    assert preview["method"] == sent["method"]
+    assert preview["body"].keys() == sent["body"].keys()
+    assert preview["body"]["dealer"] == {"dpid": "umazda"}
+    assert "nothing was sent" in text_of(previewed)
+    for value in (STEVE["first_name"], STEVE["email"], STEVE["phone"], LICENCE_PNG):
+        assert value not in text_of(previewed)
+        assert value not in json.dumps(preview)
+
+
+async def test_a_caller_who_may_see_contact_data_sees_it_in_a_preview(connect: Connect) -> None:
+    async with connect(access={"customers": Access.PREVIEW}, personal_data="contact") as client:
+        preview = answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))["preview"]
+    assert preview["body"]["customer"] == STEVE
+
+
+# --- confirmation ---------------------------------------------------------------------------------
+
+
+@both_eras
+async def test_a_person_is_shown_every_value_that_is_sent_and_the_dealer_by_name(
+    mode: str, connect: Connect, world: World
+) -> None:
+    person = agreeing()
+    wish = {"payment": {"deal_type": "lease", "lease_down": 1500}, "vehicle": {"make": "Mazda"}}
+    async with connect(mode=mode, access={"customers": Access.CONFIRM}, ask=person) as client:
+        answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **wish}))
+    (question,) = person.questions
+    assert question.startswith("Create a customer at University Mazda (umazda)?")
+    for value in (*STEVE.values(), "lease", "1500", "Mazda"):
+        assert value in question
+    assert await sent_writes(world) == ["create_customer"]
+
+
+@both_eras
+@pytest.mark.parametrize(
+    "person",
+    [
+        Person("decline"),
+        Person("cancel"),
+        Person("accept", {"confirm": False}),
+        Person("accept", {}),
+        Person("accept", {"confirm": "yes"}),
+        Person("accept", None),
+        None,
+    ],
+)
+async def test_without_a_clear_yes_nothing_is_sent(
+    person: Person | None, mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    """Declined, closed, left unticked, malformed, or a client that cannot ask: the answer says why and what to do."""
+    async with connect(mode=mode, access={"customers": Access.CONFIRM}, ask=person) as client:
+        result = await client.call_tool("create_customer", dict(NEW_CUSTOMER))
+    assert kind_of(result) == "not_confirmed"
+    assert "Nothing was sent" in text_of(result)
+    assert await sent_writes(world) == []
+    assert (await records(store_url))[-1].record.outcome == "not_confirmed"
+
+
+async def test_a_value_cannot_pass_for_a_line_of_the_question(connect: Connect) -> None:
+    person = agreeing()
+    spoof = {**STEVE, "last_name": "McQueen\ndealer: hyundaidemo\u202e\u200b"}
+    async with connect(access={"customers": Access.CONFIRM}, ask=person) as client:
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, "customer": spoof})
+    (question,) = person.questions
+    assert len(question.splitlines()) == 1 + len(STEVE)
+    assert all(character.isprintable() or character == "\n" for character in question)
+
+
+Repeat = Callable[..., Awaitable[CallToolResult | InputRequiredResult]]
+
+
+@asynccontextmanager
+async def asked(connect: Connect, **caller: Any) -> AsyncIterator[tuple[Repeat, str]]:
+    """A client of the stateless era that drives the rounds itself: how to repeat the call, and the sealed state."""
+    async with connect(mode="2026-07-28", access={"customers": Access.CONFIRM}, ask=agreeing(), **caller) as client:
+
+        async def repeat(
+            state: str | None, action: str | None = "accept", **arguments: Any
+        ) -> CallToolResult | InputRequiredResult:
+            content = {"confirm": True} if action == "accept" else None
+            answer = {"confirm": ElicitResult(action=action, content=content)} if action else None  # type: ignore[arg-type]
+            return await client.session.call_tool(
+                "create_customer",
+                {**NEW_CUSTOMER, **arguments},
+                request_state=state,
+                input_responses=answer,
+                allow_input_required=True,
+            )
+
+        first = await repeat(None, None)
+        assert isinstance(first, InputRequiredResult)
+        assert first.request_state is not None
+        for secret in ("Steve", "steve", "umazda"):
+            assert secret not in first.request_state
+        yield repeat, first.request_state
+
+
+async def test_a_confirmation_is_good_once(connect: Connect, world: World) -> None:
+    async with asked(connect) as (repeat, state):
+        first, second = [await repeat(state) for _ in range(2)]
+    assert isinstance(first, CallToolResult)
+    assert isinstance(second, CallToolResult)
+    assert answer_of(first)["customer_id"]
+    assert kind_of(second) == "not_confirmed"
+    assert "used before" in text_of(second)
+    assert await sent_writes(world) == ["create_customer"]
+
+
+async def test_two_uses_of_one_confirmation_at_the_same_moment_make_one_write(connect: Connect, world: World) -> None:
+    async with asked(connect) as (repeat, state), anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(repeat, state)
+    assert await sent_writes(world) == ["create_customer"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"customer": {**STEVE, "email": "other@example.com"}}, "not the one that was shown"),
+        ({"checkout": True}, "not the one that was shown"),
+        ({"dealer": "hyundaidemo"}, "another call's"),
+    ],
+)
+async def test_another_write_than_the_one_shown_is_not_sent(
+    change: dict[str, Any], why: str, connect: Connect, world: World
+) -> None:
+    async with asked(connect) as (repeat, state):
+        result = await repeat(state, **change)
+    assert isinstance(result, CallToolResult)
+    assert kind_of(result) == "not_confirmed"
+    assert why in text_of(result)
+    assert await sent_writes(world) == []
+
+
+async def test_altered_foreign_and_unanswered_states_send_nothing(connect: Connect, world: World) -> None:
+    async with asked(connect) as (repeat, state):
+        flipped = state[:20] + ("A" if state[20] != "A" else "B") + state[21:]
+        for bad in (flipped, state[:-4], "", "x" * 40, state + "AAAA"):
+            result = await repeat(bad)
+            assert isinstance(result, CallToolResult)
+            assert kind_of(result) == "not_confirmed"
+        for action in (None, "decline", "cancel"):
+            result = await repeat(state, action)
+            assert isinstance(result, CallToolResult)
+            assert kind_of(result) == "not_confirmed"
+    async with asked(connect, name="somebody-else") as (repeat, _):
+        stolen = await repeat(state)
+        assert isinstance(stolen, CallToolResult)
+        assert "another call's" in text_of(stolen)
+    assert await sent_writes(world) == []
+
+
+async def test_an_expired_confirmation_sends_nothing(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roadster_server.confirmation._LIFETIME", timedelta(seconds=-1))
+    async with asked(connect) as (repeat, state):
+        result = await repeat(state)
+    assert isinstance(result, CallToolResult)
+    assert "expired" in text_of(result)
+    assert await sent_writes(world) == []
+
+
+# --- idempotency ----------------------------------------------------------------------------------
+
+
+KEY = {"idempotency_key": "order-4711"}
+
+
+async def test_a_repeat_with_the_same_key_is_answered_and_not_sent(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        first = answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+        again = await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
+    assert answer_of(again) == {**first, "replayed": True}
+    assert text_of(again).startswith("Replay of an earlier answer")
+    assert await sent_writes(world) == ["create_customer"]
+
+
+async def test_genuine_repeats_without_a_key_are_both_sent(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        for _ in range(2):
+            answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))
+    assert await sent_writes(world) == ["create_customer"] * 2
+
+
+async def test_the_same_key_with_other_arguments_is_refused(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
+        result = await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY, "checkout": True})
+    assert kind_of(result) == "invalid_arguments"
+    assert "idempotency_key" in text_of(result)
+    assert await sent_writes(world) == ["create_customer"]
+
+
+async def test_a_key_belongs_to_its_caller_its_dealer_and_its_tool(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY, "dealer": "hyundaidemo"})
+        await client.call_tool("upload_document", {**DOCUMENT, **KEY})
+    async with connect(name="somebody-else") as client:
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
+    assert await sent_writes(world) == ["create_customer", "create_customer", "upload_document", "create_customer"]
+
+
+async def test_calls_at_the_same_moment_with_one_key_make_one_write(connect: Connect, world: World) -> None:
+    await world.fault("create_customer", "delay", seconds=0.3)
+    results: list[CallToolResult] = []
+
+    async def call(client: Client) -> None:
+        results.append(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+
+    async with connect() as client, anyio.create_task_group() as tasks:
+        for _ in range(6):
+            tasks.start_soon(call, client)
+    assert await sent_writes(world) == ["create_customer"]
+    assert sorted(answer_of(result).get("replayed", False) for result in results) == [False, *[True] * 5]
+
+
+async def test_what_was_not_sent_or_was_refused_frees_its_key(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        await world.fault("create_customer", "status", status=503)
+        assert kind_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})) == "upstream"
+        assert "replayed" not in answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+
+
+async def test_a_lost_answer_is_never_repeated_under_its_key_and_names_the_way_to_find_out(
+    connect: Connect, world: World
+) -> None:
+    async with connect() as client:
+        await world.fault("create_customer", "lost_answer")
+        for _ in range(3):
+            result = await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
+            assert kind_of(result) == "outcome_unknown"
+            assert TOOLS["create_customer"].if_unknown in text_of(result)
+    assert await sent_writes(world) == ["create_customer"]
+
+
+@pytest.mark.parametrize("key", ["", "short", "with space", "x" * 129, "ünïcödé-key", 7, ["a"]])
+async def test_an_unusable_key_is_refused(key: Any, connect: Connect, world: World) -> None:
+    async with connect() as client:
+        result = await client.call_tool("create_customer", {**NEW_CUSTOMER, "idempotency_key": key})
+    assert kind_of(result) == "invalid_arguments"
+    assert await sent_writes(world) == []
+
+
+# --- audit ----------------------------------------------------------------------------------------
+
+
+async def test_each_call_and_each_refusal_is_on_record_and_a_write_also_before_it_is_sent(
+    connect: Connect, store_url: str
+) -> None:
+    async with connect() as client:
+        await client.call_tool("list_inventory", dict(AT_UMAZDA))
+        await client.call_tool("list_inventory", {"dealer": "toyotademo"})
+        await client.call_tool("create_customer", dict(NEW_CUSTOMER))
+        await client.call_tool("no_such_tool", {})
+    found = [stored.record for stored in await records(store_url)]
+    assert [(record.tool, record.phase, record.outcome, record.verdict) for record in found] == [
+        ("list_inventory", "ended", "done", "allowed"),
+        ("list_inventory", "ended", "refused", "refused"),
+        ("create_customer", "sent", "sent", "allowed"),
+        ("create_customer", "ended", "done", "allowed"),
+        ("unknown", "ended", "invalid_arguments", "allowed"),
+    ]
+    read, refused, sent, ended, _ = found
+    assert read.setting == "callers.tester.access.inventory"
+    assert refused.setting == "callers.tester.dealers"
+    assert sent.call_id == ended.call_id
+    assert ended.upstream_request_id is not None
+    assert ended.dealer == "umazda"
+    assert ended.arguments.keys() == {"dealer", "customer"}
+    assert {record.caller for record in found} == {"tester"}
+    assert {record.client for record in found} == {"mcp"}
+
+
+async def test_no_value_is_on_record_only_keyed_hashes(connect: Connect, store_url: str) -> None:
+    """Nor in the store's file, where the answers are kept for replay."""
+    async with connect() as client:
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, "Steve McQueen": 1})
+    kept = json.dumps([repr(stored) for stored in await records(store_url)])
+    path = store_url.removeprefix("sqlite:///")
+    raw = b"".join(
+        file.read_bytes() for file in Path(path).parent.iterdir() if file.is_file() and file.name.startswith("store.db")
+    )
+    for value in (*STEVE.values(), KEY["idempotency_key"]):
+        assert value not in kept
+        assert value.encode() not in raw
+        assert hashlib.sha256(value.encode()).hexdigest()[:32] not in kept
+
+
+async def test_the_chain_verifies(connect: Connect, store_url: str) -> None:
+    async with connect() as client:
+        for _ in range(5):
+            await client.call_tool("list_dealers")
+    async with open_store(store_url) as store:
+        found = await store.verify()
+    assert (found.count, found.broken) == (5, None)
+
+
+class FullDisk:
+    """A store that opens, and can add nothing to the audit."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def append(self, _record: AuditRecord) -> None:
+        raise StoreError("the disk is full; free some space")
+
+    async def record_sent(self, record: AuditRecord, _claim: Claim | None) -> None:
+        await self.append(record)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncIterator[FullDisk]:
+        async with open_store(url) as store:
+            yield FullDisk(store)
+
+    monkeypatch.setattr("roadster_server.opening.open_store", opened)
+
+
+@pytest.mark.usefixtures("full_disk")
+async def test_a_write_that_cannot_be_put_on_record_is_not_sent(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        result = await client.call_tool("create_customer", dict(NEW_CUSTOMER))
+        assert kind_of(await client.call_tool("list_inventory", dict(AT_UMAZDA))) is None
+    assert kind_of(result) == "unrecorded"
+    assert "disk is full" in text_of(result)
+    assert await sent_writes(world) == []
+
+
+@pytest.mark.usefixtures("full_disk")
+async def test_a_read_is_refused_too_where_the_configuration_says_so(connect: Connect, store_url: str) -> None:
+    strict = StoreSettings(url=SecretStr(store_url), refuse_unrecorded_reads=True)
+    async with connect(change={"store": strict}) as client:
+        result = await client.call_tool("list_inventory", dict(AT_UMAZDA))
+    assert kind_of(result) == "unrecorded"
+    assert result.structured_content is None
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+async def test_calls_a_minute_are_limited_with_the_time_to_wait(connect: Connect, world: World) -> None:
+    async with connect(calls_per_minute=3) as client:
+        kinds = [kind_of(await client.call_tool("list_dealers")) for _ in range(3)]
+        over = await client.call_tool("list_dealers")
+    assert kinds == [None] * 3
+    assert kind_of(over) == "limited"
+    assert "callers.tester.calls_per_minute allows 3 calls a minute" in text_of(over)
+    assert "seconds" in text_of(over)
+    assert len(await world.requests()) == 3
+
+
+async def test_writes_an_hour_are_limited_and_reads_go_on(connect: Connect, world: World) -> None:
+    async with connect(writes_per_hour=1) as client:
+        answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))
+        assert kind_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER))) == "limited"
+        assert kind_of(await client.call_tool("list_dealers")) is None
+    assert await sent_writes(world) == ["create_customer"]
+
+
+# --- one caller cannot change what another may do ---------------------------------------------------
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*TOOLS, "no_such_tool"]),
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "dealer": st.sampled_from(["umazda", "hyundaidemo", "toyotademo"]),
+                    "vin": st.just("3MVDMBBM0SM472067"),
+                    "customer": st.just(STEVE),
+                    "idempotency_key": st.just("shared-key"),
+                    "limit": st.integers(-1, 3),
+                },
+            ),
+        ),
+        max_size=6,
+    )
+)
+async def test_no_calls_of_one_caller_change_what_another_may_do(
+    connect: Connect, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """B's tools, verdicts and refusals are the same before and after anything that A does in the same store."""
+    rights = {"dealers": ["hyundaidemo"], "access": {"inventory": Access.READ, "customers": Access.PREVIEW}}
+
+    async def what_b_may(client: Client) -> list[Any]:
+        return [
+            [tool.name for tool in (await client.list_tools()).tools],
+            kind_of(await client.call_tool("list_inventory", {"limit": 1})),
+            kind_of(await client.call_tool("list_inventory", dict(AT_UMAZDA))),
+            kind_of(await client.call_tool("quote_payments", {"vin": "3MVDMBBM0SM472067"})),
+            answer_of(await client.call_tool("create_customer", {"customer": STEVE, **KEY})),
+        ]
+
+    async with connect(name="b", **rights) as b, connect(name="a") as a:
+        before = await what_b_may(b)
+        for tool, arguments in calls:
+            await a.call_tool(tool, arguments)
+        assert await what_b_may(b) == before
