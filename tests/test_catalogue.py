@@ -24,6 +24,7 @@ def test_the_catalogue_holds_the_tools_of_the_main_job() -> None:
         "create_customer": "customers",
         "build_deep_link": "links",
         "upload_document": "documents",
+        "list_documents": "documents",
     }
     assert not TOOLS.keys() & set(TOOLSETS), "a tool named like a toolset would make an access setting ambiguous"
 

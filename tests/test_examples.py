@@ -77,7 +77,7 @@ def stdio_in(name: str, config: Path | None = None) -> StdioServerParameters:
 )
 async def test_a_host_starts_the_sandbox(name: str) -> None:
     async with Client(stdio_in(name)) as client:
-        assert len((await client.list_tools()).tools) == 7
+        assert len((await client.list_tools()).tools) == 8
         assert answer_of(await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 1}))["vehicles"]
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
 

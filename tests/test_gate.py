@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "quote_payments": {"vin": SOME_VIN},
     "create_customer": {"customer": STEVE},
     "build_deep_link": {"vin": SOME_VIN},
+    "list_documents": {"customer_id": 1650260},
     "upload_document": {
         "customer_id": 1650260,
         "document_type": "license",
@@ -191,7 +192,7 @@ async def test_a_cursor_is_bound_to_its_caller_and_dealer(connect: Connect, worl
 
 async def test_an_answer_that_names_another_dealer_is_withheld(connect: Connect, world: World) -> None:
     async with connect() as client:
-        for tool in ARGUMENTS.keys() - {"upload_document"}:
+        for tool in ARGUMENTS.keys() - {"upload_document", "list_documents"}:
             await world.fault("*", "foreign_dealer")
             result = await client.call_tool(tool, {**ARGUMENTS[tool], "dealer": "umazda"})
             assert kind_of(result) == ("outcome_unknown" if TOOLS[tool].writes else "upstream"), tool

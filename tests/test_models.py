@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from roadster_client.models.customers import CustomerCreated, NewCustomer
 from roadster_client.models.dealers import Dealer
-from roadster_client.models.documents import DocumentUploaded, NewDocument
+from roadster_client.models.documents import Document, DocumentQuery, DocumentUploaded, NewDocument
 from roadster_client.models.links import LinkCreated, LinkRequest
 from roadster_client.models.payments import PaymentRequest
 from roadster_client.models.quotes import Quote
@@ -22,6 +22,7 @@ from .conftest import SAMPLES
 ANSWERS: dict[str, Any] = {
     "customers_create.resp": CustomerCreated,
     "dealers.resp": tuple[Dealer, ...],
+    "docs_list.resp": tuple[Document, ...],
     "docs_upload.resp": DocumentUploaded,
     "inventory.resp": InventoryPage,
     "links.resp": LinkCreated,
@@ -30,6 +31,7 @@ ANSWERS: dict[str, Any] = {
 }
 REQUESTS: dict[str, type[BaseModel]] = {
     "customers_create.req": NewCustomer,
+    "docs_list.req": DocumentQuery,
     "docs_upload.req": NewDocument,
     "links.req": LinkRequest,
     "payments.req": PaymentRequest,

@@ -27,13 +27,13 @@ SERVE = [sys.executable, "-m", "roadster_server", "serve", "--sandbox"]
 async def test_both_eras_are_served_on_stdio(mode: str) -> None:
     server = StdioServerParameters(command=SERVE[0], args=SERVE[1:])
     async with Client(server, mode=mode) as client:
-        assert len((await client.list_tools()).tools) == 7
+        assert len((await client.list_tools()).tools) == 8
         assert answer_of(await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 3}))["searched"] == 3
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
 
 
 async def test_all_of_a_deal_over_stdio_against_the_sandbox_on_a_socket(tmp_path: Path) -> None:
-    """The seven tools, with files from the upload folder, through a configuration file."""
+    """The tools, with files from the upload folder, through a configuration file."""
     port = free_port()
     with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
         uploads = tmp_path / "uploads"
@@ -44,7 +44,7 @@ async def test_all_of_a_deal_over_stdio_against_the_sandbox_on_a_socket(tmp_path
             command=SERVE[0], args=["-m", "roadster_server", "serve", "--config", str(config)], env=SECRETS
         )
         async with Client(server) as client:
-            assert len((await client.list_tools()).tools) == 7
+            assert len((await client.list_tools()).tools) == 8
             assert [row["dpid"] for row in answer_of(await client.call_tool("list_dealers"))["dealers"]] == ["umazda"]
             found = answer_of(await client.call_tool("list_inventory", {"limit": 1}))
             vin = found["vehicles"][0]["vin"]
@@ -150,5 +150,5 @@ def test_a_harness_with_folders_of_the_same_names_is_unharmed(tmp_path: Path) ->
         timeout=60,
         check=False,
     )
-    assert done.stdout.strip() == "7 harness tools harness server harness prompts", done.stderr
+    assert done.stdout.strip() == "8 harness tools harness server harness prompts", done.stderr
     assert PROJECT not in tmp_path.parents

@@ -62,7 +62,7 @@ KEYS: dict[str, Any] = {
     "ec": ec.generate_private_key(ec.SECP256R1()),
     "ed": ed25519.Ed25519PrivateKey.generate(),
     "p384": ec.generate_private_key(ec.SECP384R1()),
-    "weak": rsa.generate_private_key(65537, 1024),  # noqa: S505
+    "weak": rsa.generate_private_key(65537, 1024),
     "strange": rsa.generate_private_key(65537, 2048),
 }
 ALGORITHM_OF = {"rsa": "RS256", "ec": "ES256", "ed": "EdDSA", "p384": "ES384", "weak": "RS256", "strange": "RS256"}

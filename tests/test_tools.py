@@ -1,4 +1,4 @@
-"""The seven tools, as an assistant uses them: through an MCP client, over the sandbox."""
+"""The tools, as an assistant uses them: through an MCP client, over the sandbox."""
 
 from __future__ import annotations
 
@@ -250,7 +250,15 @@ async def test_a_document_goes_into_the_binder(connect: Connect, world: World) -
         uploaded = answer_of(
             await client.call_tool("upload_document", {**_document(customer["customer_id"]), "contents": LICENCE_PNG})
         )
+        listed = answer_of(
+            await client.call_tool("list_documents", {**AT_UMAZDA, "customer_id": customer["customer_id"]})
+        )
+        none = await client.call_tool(
+            "list_documents", {**AT_UMAZDA, "customer_id": customer["customer_id"], "binder": "deal_docs"}
+        )
     (kept,) = (await world.get("state"))["documents"]
+    assert [row["document_id"] for row in listed["documents"]] == [uploaded["document_id"]]
+    assert answer_of(none) == {"documents": []}
     assert kept["id"] == uploaded["document_id"]
     assert kept["size"] == len(base64.b64decode(LICENCE_PNG))
 

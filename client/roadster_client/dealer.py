@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from . import errors
 from .link import KeyEncoding, customer_link
 from .models.customers import CustomerContact, CustomerCreated, NewCustomer
 from .models.dealers import Dealer
-from .models.documents import DocumentUploaded, NewDocument
+from .models.documents import Document, DocumentQuery, DocumentUploaded, NewDocument
 from .models.links import LinkCreated, LinkRequest
 from .models.payments import PaymentRequest
 from .models.quotes import Quote
@@ -21,7 +21,7 @@ from .models.vehicles import InventoryPage, VehicleDetails
 from .operations import Operation
 from .upstream import Answer, Request, Upstream
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+_AnswerT = TypeVar("_AnswerT")
 
 ApproveWrite = Callable[[Request], Awaitable[None]]
 """Runs before each write with exactly what will be sent; raising sends nothing."""
@@ -118,6 +118,12 @@ class DealerApi:
         """POST /customers: makes the customer's account; `duplicate` where the email address was known."""
         return await self._call(CustomerCreated, "create_customer", content=request)
 
+    async def list_documents(self, customer_id: int, query: DocumentQuery) -> tuple[Document, ...]:
+        """GET /customers/{id}/documents: what is in the customer's and the deal's binder."""
+        return await self._call(
+            tuple[Document, ...], "list_documents", path={"customer_id": str(customer_id)}, content=query
+        )
+
     async def upload_document(self, customer_id: int, document: NewDocument) -> DocumentUploaded:
         """POST /customers/{id}/documents: into the customer's or the deal's binder."""
         return await self._call(
@@ -145,13 +151,13 @@ class DealerApi:
 
     async def _call(
         self,
-        model: type[ModelT],
+        shape: type[_AnswerT],
         operation: str,
         *,
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str | int] | None = None,
         content: Sent | None = None,
-    ) -> ModelT:
+    ) -> _AnswerT:
         request = Request(self._api.operations[operation], path or {}, query or {}, content, {"dpid": self.dpid})
         if request.operation.writes:
             await self._approve_write(request)
@@ -165,7 +171,7 @@ class DealerApi:
                 operation=operation,
                 request_id=answer.request_id,
             )
-        return _read(TypeAdapter(model), answer)
+        return _read(TypeAdapter(shape), answer)
 
     def _partner_id(self, operation: str) -> str:
         if self._dealer.partner_id is None:
@@ -174,7 +180,6 @@ class DealerApi:
 
 
 _DEALERS = TypeAdapter(tuple[Dealer, ...])
-_AnswerT = TypeVar("_AnswerT")
 
 
 def _read(adapter: TypeAdapter[_AnswerT], answer: Answer) -> _AnswerT:

@@ -53,6 +53,7 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("quote_payments", "POST", "/payments", "inferred", deadline=30.0),
         Operation("create_link", "POST", "/links", "published"),
         Operation("create_customer", "POST", "/customers", "stated", writes=True, deadline=30.0),
+        Operation("list_documents", "GET", "/customers/{customer_id}/documents", "inferred"),
         Operation("upload_document", "POST", "/customers/{customer_id}/documents", "inferred", True, 60.0),
     )
 }

@@ -145,6 +145,11 @@ class DocumentOrder(Asked):
     co_app_email_id: str | None = None
 
 
+class DocumentListOrder(Asked):
+    dealer: DealerRef
+    doc_type: Literal["user_docs", "deal_docs", "all"]
+
+
 class InventoryQuery(Asked):
     size: Annotated[int, Field(ge=1, le=500)] = 100
     from_vin: Text | None = None

@@ -10,18 +10,19 @@ from pydantic.json_schema import models_json_schema
 
 from roadster_client.models.customers import CustomerCreated
 from roadster_client.models.dealers import Dealer
-from roadster_client.models.documents import DocumentUploaded
+from roadster_client.models.documents import Document, DocumentUploaded
 from roadster_client.models.links import LinkCreated
 from roadster_client.models.quotes import Quote
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_client.operations import OPERATIONS, Operation
 
-from .asked import CustomerOrder, DocumentOrder, LinkOrder, QuoteOrder
+from .asked import CustomerOrder, DocumentListOrder, DocumentOrder, LinkOrder, QuoteOrder
 
 _ASKED: Mapping[str, type[BaseModel]] = {
     "quote_payments": QuoteOrder,
     "create_link": LinkOrder,
     "create_customer": CustomerOrder,
+    "list_documents": DocumentListOrder,
     "upload_document": DocumentOrder,
 }
 _ANSWERED: Mapping[str, type[BaseModel]] = {
@@ -31,6 +32,7 @@ _ANSWERED: Mapping[str, type[BaseModel]] = {
     "quote_payments": Quote,
     "create_link": LinkCreated,
     "create_customer": CustomerCreated,
+    "list_documents": Document,
     "upload_document": DocumentUploaded,
 }
 _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
@@ -43,6 +45,9 @@ _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     },
     "get_vehicle": {"dealer[partner_id]": {"type": "string", "minLength": 1}},
 }
+_LISTS = ("list_dealers", "list_documents")
+"""Answered with an array of what the model describes."""
+
 _REQUIRED = ("dpid", "dealer[partner_id]")
 _ERROR = {
     "type": "object",
@@ -77,7 +82,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
               for name, schema in _PARAMETERS.get(operation.name, {}).items()),
         ],
         "responses": {
-            "200": _json({"type": "array", "items": answer} if operation.name == "list_dealers" else answer, "Done"),
+            "200": _json({"type": "array", "items": answer} if operation.name in _LISTS else answer, "Done"),
             "400": _json({"$ref": "#/components/schemas/Error"}, "Refused"),
             "401": {"description": "Unknown credentials"},
             "404": {"description": "Unknown dealer, vehicle or customer"},

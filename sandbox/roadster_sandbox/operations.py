@@ -16,6 +16,7 @@ from .asked import (
     AskedPlan,
     CustomerOrder,
     DealerRef,
+    DocumentListOrder,
     DocumentOrder,
     InventoryQuery,
     LinkOrder,
@@ -29,6 +30,9 @@ from .inventory import Vehicle
 from .plans import ChosenPlan, chosen_plan
 from .quotes import quote
 from .world import FIRST_CUSTOMER_ID, FIRST_DOCUMENT_ID, World, resolved
+
+_UPLOADED_AT = "2025-01-01T00:00:00.000Z"
+"""Nothing here has a clock."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,25 @@ def upload_document(world: World, call: Call) -> Any:
     return {"document_id": document_id}
 
 
+def list_documents(world: World, call: Call) -> Any:
+    order = asked(DocumentListOrder, call.body)
+    customer = world.customer(resolved(order.dealer), call.path["customer_id"])
+    return [
+        {
+            "id": document["id"],
+            "document_type": document["document_type"],
+            "relationship": document.get("relationship"),
+            "name": document["document_name"],
+            "file_name": document["file_name"],
+            "created_at": _UPLOADED_AT,
+            "updated_at": _UPLOADED_AT,
+        }
+        for document in world.documents
+        if document["customer_id"] == customer["id"]
+        and order.doc_type in ("all", "deal_docs" if document["document_type"] == "deal" else "user_docs")
+    ]
+
+
 HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "list_dealers": list_dealers,
     "list_inventory": list_inventory,
@@ -139,6 +162,7 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "quote_payments": quote_payments,
     "create_link": create_link,
     "create_customer": create_customer,
+    "list_documents": list_documents,
     "upload_document": upload_document,
 }
 """By operation id."""

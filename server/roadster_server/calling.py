@@ -50,7 +50,8 @@ def read_arguments(given: str, stdin: TextIO) -> dict[str, Any]:
 async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any], yes: bool) -> tuple[str, int]:
     """The result as JSON, and the exit code. `yes`, or a person at the terminal, confirms what wants confirming."""
 
-    async def confirm(_ctx: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+    async def confirm(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+        del context  # the terminal is asked, whatever the call
         if yes or await anyio.to_thread.run_sync(_person_agrees, params.message):
             return ElicitResult(action="accept", content={"confirm": True})
         return ElicitResult(action="decline")

@@ -4,7 +4,7 @@ from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Ve
 from .catalogue import Admitted, Tool, catalogue
 from .customers import create_customer
 from .dealers import list_dealers
-from .documents import upload_document
+from .documents import list_documents, upload_document
 from .failures import (
     AccessRefused,
     Failure,
@@ -29,7 +29,7 @@ TOOLS = catalogue(
     payments=(quote_payments,),
     customers=(create_customer,),
     links=(build_deep_link,),
-    documents=(upload_document,),
+    documents=(upload_document, list_documents),
 )
 """Every tool by name, in the order of `tools/list`."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from roadster_client.models.documents import DocumentType, NewDocument, Relationship
+from roadster_client.models.documents import DocumentQuery, DocumentType, NewDocument, Relationship
 
 from .access import Grant
 from .answers import ToolAnswer
-from .catalogue import write_tool
+from .catalogue import tool, write_tool
 from .failures import InvalidArguments
 from .files import MAX_INLINE_BYTES, check_content, decode_contents
 from .parameters import CustomerId
-
 
 # Spelt out in both cases, because JSON Schema's regular expressions have no flags.
 FileName = Annotated[
@@ -29,6 +28,45 @@ FileName = Annotated[
 
 class DocumentAnswer(ToolAnswer):
     document_id: int
+
+
+class DocumentRow(ToolAnswer):
+    document_id: int
+    document_type: str | None = None
+    relationship: str | None = None
+    name: str | None = None
+    file_name: str | None = None
+    created_at: str | None = None
+
+
+class DocumentsAnswer(ToolAnswer):
+    documents: list[DocumentRow]
+
+
+@tool("List a customer's documents")
+async def list_documents(
+    grant: Grant,
+    customer_id: CustomerId,
+    binder: Annotated[
+        Literal["user_docs", "deal_docs", "all"], Field(description="the customer's, the deal's")
+    ] = "all",
+) -> DocumentsAnswer:
+    """What is in a customer's binder at a dealer: type, name and time of each document, never its contents. Use it
+    to see what is missing, and whether an upload arrived whose answer was lost."""
+    found = await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type=binder))
+    return DocumentsAnswer(
+        documents=[
+            DocumentRow(
+                document_id=document.id,
+                document_type=document.document_type,
+                relationship=document.relationship,
+                name=document.name,
+                file_name=document.file_name,
+                created_at=document.created_at,
+            )
+            for document in found
+        ]
+    )
 
 
 @write_tool("Upload a document", if_unknown="list_documents shows whether it is in the binder")

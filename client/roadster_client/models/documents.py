@@ -1,4 +1,4 @@
-"""A customer's documents: POST /customers/{id}/documents."""
+"""A customer's documents: POST and GET /customers/{id}/documents."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ class NewDocument(Sent):
 
 class DocumentUploaded(Received):
     document_id: int
+
+
+class DocumentQuery(Sent):
+    """The reference documents this as a body, although listing is a GET."""
+
+    doc_type: Literal["user_docs", "deal_docs", "all"]
+
+
+class Document(Received):
+    """One document of a binder, without its contents; times are RFC 3339."""
+
+    id: int
+    document_type: str | None = None
+    relationship: str | None = None
+    name: str | None = None
+    file_name: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
