@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import ipaddress
 import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import uvicorn
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend, RequireAuthMiddleware
-from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_tools import Caller
 
@@ -34,27 +34,13 @@ from .app import build_server
 from .backend import Backend
 from .gateway import open_gate
 from .logs import log
-from .settings import ConfigurationError, Settings
+from .settings import ConfigurationError, Settings, is_loopback
+from .tokens import SCOPE, TokenVerifier, identity_of
 
 HttpTransport = Literal["http", "sse"]
 
 _PROBES = ("/healthz", "/readyz")
 _DRAIN_SECONDS = 5
-
-
-class TokenVerifier:
-    """Finds the caller whose token was sent. Tokens are known by their SHA-256 alone."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._digests = [(name, digest) for name, caller in settings.callers.items() for digest in caller.token_sha256]
-
-    async def verify_token(self, token: str) -> AccessToken | None:
-        given = hashlib.sha256(token.encode()).hexdigest()
-        found = None
-        for name, digest in self._digests:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(given, digest):
-                found = name
-        return _identity(found) if found is not None else None
 
 
 def caller_of_request(settings: Settings) -> Caller:
@@ -82,19 +68,25 @@ def http_app(server: Server[Any], settings: Settings, transport: HttpTransport, 
         async with streamable.run():
             yield
 
+    metadata = _ResourceMetadata.of(settings)
+
+    def guarded(app: ASGIApp) -> ASGIApp:
+        return _RequireScope(app, [SCOPE], metadata.url if metadata else None)
+
     routes: list[Route | Mount] = [
         *(Route(path, ready) for path in _PROBES),
-        Route("/sse", RequireAuthMiddleware(open_sse, []), methods=["GET"]),
-        Mount("/messages/", RequireAuthMiddleware(sse.handle_post_message, [])),
+        *(metadata.routes if metadata else ()),
+        Route("/sse", guarded(open_sse), methods=["GET"]),
+        Mount("/messages/", guarded(sse.handle_post_message)),
     ]
     if transport == "http":
-        routes.append(Route("/mcp", RequireAuthMiddleware(StreamableHTTPASGIApp(streamable), [])))
-    anonymous = settings.http.anonymous_caller if _is_loopback(host) else None
+        routes.append(Route("/mcp", guarded(StreamableHTTPASGIApp(streamable))))
+    anonymous = settings.http.anonymous_caller if is_loopback(host) else None
     return Starlette(
         routes=routes,
         middleware=[
             Middleware(_HostGuard, security=_security(settings, port)),
-            Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(settings), anonymous)),
+            Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(lambda: settings), anonymous)),
             Middleware(AuthContextMiddleware),
         ],
         lifespan=lifespan,
@@ -104,10 +96,10 @@ def http_app(server: Server[Any], settings: Settings, transport: HttpTransport, 
 async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str, port: int) -> None:
     """Serves until a signal comes. Raises ConfigurationError where the port is taken."""
     settings = backend.settings
-    if not any(caller.token_sha256 for caller in settings.callers.values()) and not (
-        _is_loopback(host) and settings.http.anonymous_caller
+    if not any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()) and not (
+        is_loopback(host) and settings.http.anonymous_caller
     ):
-        log.warning("nobody can connect: no caller has a token_sha256; make one with roadster-mcp token NAME")
+        log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
     try:
         bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -140,9 +132,56 @@ class _Bearer(BearerAuthBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, AuthenticatedUser] | None:
         if self._anonymous is not None and "authorization" not in conn.headers:
-            return AuthCredentials([]), AuthenticatedUser(_identity(self._anonymous))
+            anonymous = identity_of(self._anonymous)
+            return AuthCredentials(anonymous.scopes), AuthenticatedUser(anonymous)
         found: tuple[AuthCredentials, AuthenticatedUser] | None = await super().authenticate(conn)
         return found
+
+
+class _RequireScope(RequireAuthMiddleware):
+    """The SDK's guard, whose challenges name the scope to ask for as well, as the MCP specification wants."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def challenging(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if "www-authenticate" in headers:
+                    headers["www-authenticate"] += f', scope="{SCOPE}"'
+            await send(message)
+
+        await super().__call__(scope, receive, challenging)
+
+
+@dataclass(frozen=True)
+class _ResourceMetadata:
+    """RFC 9728: where OAuth clients find out who issues tokens for this server. No token is needed to read it."""
+
+    url: AnyHttpUrl
+    routes: list[Route]
+
+    @classmethod
+    def of(cls, settings: Settings) -> _ResourceMetadata | None:
+        """None without a resource_url, or where no issuer is a URL: an authorization server is found by its URL."""
+        issuers = dict.fromkeys(caller.jwt.issuer for caller in settings.callers.values() if caller.jwt)
+        servers = [url for url in map(_url, issuers) if url is not None]
+        resource = _url(settings.http.resource_url) if settings.http.resource_url else None
+        if resource is None or not servers:
+            return None
+        return cls(
+            build_resource_metadata_url(resource),
+            create_protected_resource_routes(resource, servers, scopes_supported=[SCOPE]),
+        )
+
+
+# Issuers are compared as strings: https://issuer.example must not become https://issuer.example/.
+_AS_WRITTEN = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
+
+
+def _url(text: str) -> AnyHttpUrl | None:
+    try:
+        return _AS_WRITTEN.validate_python(text)
+    except ValidationError:
+        return None
 
 
 class _HostGuard:
@@ -167,15 +206,3 @@ def _security(settings: Settings, port: int) -> TransportSecuritySettings:
         allowed_hosts=[*local, *settings.http.allowed_hosts],
         allowed_origins=[*(f"http://{name}" for name in local), *settings.http.allowed_origins],
     )
-
-
-def _identity(name: str) -> AccessToken:
-    # The token itself is not kept: nothing after this needs it, and so nothing can pass it on.
-    return AccessToken(token="", client_id=name, scopes=[])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,12 +6,13 @@ its file, its key and what to do.
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from roadster_client import OPERATIONS, AuthScheme, DealerRef, KeyEncoding, Operation, overridden
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller
@@ -57,21 +58,58 @@ def _level(value: Any) -> Any:
     raise ValueError(f"expected one of {', '.join(level.name.lower() for level in Access)}")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _https(url: str) -> str:
+    mend = "expected an https:// URL without a password, or an http:// URL of a loopback host"
+    try:
+        parsed = AnyHttpUrl(url)
+    except ValidationError:
+        raise ValueError(mend) from None
+    loopback = is_loopback((parsed.host or "").strip("[]"))
+    if parsed.username is not None or not url.startswith(("https://", "http://") if loopback else "https://"):
+        raise ValueError(mend)
+    return url
+
+
+_NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class JwtSettings(_Section):
+    """`[callers.NAME.jwt]`: whose JWTs the caller is known by. Each value is compared exactly."""
+
+    issuer: _NonEmpty
+    audience: _NonEmpty
+    jwks_url: Annotated[str, Field(pattern=r"^[^\s#\\]+$"), AfterValidator(_https)]
+    subject: _NonEmpty
+
+
 class CallerSettings(_Section):
     """`[callers.NAME]`: who may do what, at which dealers. What is not named is off."""
 
     token_sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = []
+    jwt: JwtSettings | None = None
     dealers: list[str] = []
     access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}
     personal_data: Literal["masked", "contact"] = "masked"
 
 
 class HttpSettings(_Section):
-    """`[http]`: who may connect. Hosts and origins are exact values, as the headers carry them."""
+    """`[http]`: who may connect. Hosts and origins are exact values, as the headers carry them.
+
+    `resource_url` is the public URL of `/mcp`, by which OAuth clients know this server.
+    """
 
     anonymous_caller: str | None = None
     allowed_hosts: list[Annotated[str, Field(pattern=r"^[^*/\s]+$")]] = []
     allowed_origins: list[Annotated[str, Field(pattern=r"^https?://[^*/\s]+$")]] = []
+    resource_url: Annotated[str, Field(pattern=r"^[^\s?#\\]+$"), AfterValidator(_https)] | None = None
 
 
 class UploadSettings(_Section):
@@ -164,6 +202,13 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         for key in caller.access.keys() - TOOLS.keys() - set(TOOLSETS):
             yield f"callers.{name}.access.{key}: unknown toolset or tool; `roadster-mcp tools` lists them"
     yield from _shared_tokens(settings.callers)
+    yield from _shared_subjects(settings.callers)
+    of_jwt = [name for name, caller in settings.callers.items() if caller.jwt]
+    if of_jwt and settings.http.resource_url is None:
+        yield (
+            f"http.resource_url: is missing, and callers.{of_jwt[0]} has jwt; "
+            "add the public URL of /mcp, such as https://mcp.example.com/mcp"
+        )
 
 
 def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
@@ -172,3 +217,12 @@ def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
         for digest in caller.token_sha256:
             if owners.setdefault(digest, name) != name:
                 yield f"callers.{name}.token_sha256: the same token as callers.{owners[digest]}; give each its own"
+
+
+def _shared_subjects(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
+    owners: dict[tuple[str, str], str] = {}
+    for name, caller in callers.items():
+        if caller.jwt is not None:
+            owner = owners.setdefault((caller.jwt.issuer, caller.jwt.subject), name)
+            if owner != name:
+                yield f"callers.{name}.jwt: the same issuer and subject as callers.{owner}; give each its own"
