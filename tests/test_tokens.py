@@ -262,6 +262,11 @@ async def test_a_token_is_accepted_where(why: str, issuer: Issuer) -> None:
 PUBLIC_PEM = KEYS["rsa"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 PUBLIC_DER = KEYS["rsa"].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
+
+def claiming(claim: str, value: Any) -> Callable[[], str]:
+    return lambda: token(payload=claims(**{claim: value}))
+
+
 REFUSED: dict[str, Callable[[], str]] = {
     # how it is signed
     "it is not signed": lambda: compact({"alg": "none", "kid": "rsa"}, claims(), lambda _: b""),
@@ -303,13 +308,8 @@ REFUSED: dict[str, Callable[[], str]] = {
     "its crit is empty": lambda: token(header={"crit": []}),
     "its payload is detached": lambda: token(header={"crit": ["b64"], "b64": False}),
     # what it claims
-    **{
-        f"it has no {claim}": lambda claim=claim: token(**{claim: ...}) for claim in ("exp", "nbf", "aud", "iss", "sub")
-    },
-    **{
-        f"its {claim} is null": lambda claim=claim: token(**{claim: None})
-        for claim in ("exp", "nbf", "aud", "iss", "sub")
-    },
+    **{f"it has no {claim}": claiming(claim, ...) for claim in ("exp", "nbf", "aud", "iss", "sub")},
+    **{f"its {claim} is null": claiming(claim, None) for claim in ("exp", "nbf", "aud", "iss", "sub")},
     "it expired": lambda: token(exp=time.time() - 35),
     "it begins later": lambda: token(nbf=time.time() + 45),
     "it was made later": lambda: token(iat=time.time() + 45),
@@ -373,6 +373,17 @@ async def test_what_a_header_says_about_its_key_is_never_fetched_nor_believed(ke
 
 async def test_an_opaque_token_of_three_parts_asks_no_issuer(issuer: Issuer) -> None:
     assert await status_of(issuer.url, OPAQUE) == 200
+    assert issuer.asked == []
+
+
+async def test_a_token_is_looked_up_as_an_opaque_one_first(issuer: Issuer) -> None:
+    sent = token(sub="other-subject", aud="other-audience")
+    settings = settings_for(issuer.url)
+    listed = CallerSettings(token_sha256=[hashlib.sha256(sent.encode()).hexdigest()])
+    settings = settings.model_copy(update={"callers": {**settings.callers, "listed": listed}})
+    found = await TokenVerifier(lambda: settings).verify_token(sent)
+    assert found is not None
+    assert found.client_id == "listed"
     assert issuer.asked == []
 
 
