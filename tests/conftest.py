@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
 from mcp import Client
@@ -39,6 +41,9 @@ STEVE = {
     "partner_id": "238612817",
 }
 LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+
+
+POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/"
 
 
 @pytest.fixture
@@ -85,6 +90,24 @@ def settings_for(store: str, name: str = "tester", **caller: Any) -> Settings:
     """The sandbox's settings, with one caller who may write at two of three dealers unless told otherwise."""
     allowed = {"dealers": list(ALLOWED), "access": dict(EVERYTHING), **caller}
     return sandbox_settings(store).model_copy(update={"callers": {name: CallerSettings(**allowed)}})
+
+
+@pytest.fixture
+async def postgresql_url() -> AsyncIterator[str]:
+    """A database of the test's own."""
+    try:
+        server = await asyncpg.connect(f"{POSTGRESQL}test", timeout=5)
+    except OSError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL at {POSTGRESQL}: {type(error).__name__}")
+    name = f"store_{uuid.uuid4().hex}"
+    await server.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{POSTGRESQL}{name}"
+    finally:
+        await server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await server.close()
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
 from mcp_types import ListToolsResult, Tool
+from pydantic import SecretStr
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,9 +36,18 @@ from roadster_sandbox import API_KEY, SandboxTransport, create_app
 from roadster_server import tokens
 from roadster_server.app import build_server
 from roadster_server.backend import sandbox_settings
-from roadster_server.gateway import open_gate
+from roadster_server.gateway import open_calls
 from roadster_server.http import caller_of_request, http_app
-from roadster_server.settings import CallerSettings, ConfigurationError, HttpSettings, JwtSettings, Settings, load
+from roadster_server.live import LiveSettings
+from roadster_server.settings import (
+    CallerSettings,
+    ConfigurationError,
+    HttpSettings,
+    JwtSettings,
+    Settings,
+    StoreSettings,
+    load,
+)
 from roadster_server.tokens import TokenVerifier
 from roadster_tools import Access
 
@@ -175,7 +185,7 @@ def settings_for(url: str, **http_section: Any) -> Settings:
     """Callers `machine`, by JWT and by an opaque token, and `other`, by another subject's JWT."""
     machine = JwtSettings(issuer=ISSUER, audience=RESOURCE, jwks_url=url, subject=SUBJECT)
     other = JwtSettings(issuer=ISSUER, audience="other-audience", jwks_url=url, subject="other-subject")
-    return sandbox_settings().model_copy(
+    return sandbox_settings("sqlite:////nowhere/store.db").model_copy(
         update={
             "callers": {
                 "machine": CallerSettings(
@@ -195,10 +205,20 @@ def settings_for(url: str, **http_section: Any) -> Settings:
 async def opened(settings: Settings, server: Server[Any] | None = None) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the real application, whose one tool is named as whoever calls it."""
 
+    async def ready() -> bool:
+        return True
+
     async def whoami(_ctx: Any, _params: Any) -> ListToolsResult:
         return ListToolsResult(tools=[Tool(name=caller_of_request(settings).name, input_schema={"type": "object"})])
 
-    app = http_app(server or Server("whoami", on_list_tools=whoami), settings, "http", host="127.0.0.1", port=8123)
+    app = http_app(
+        server or Server("whoami", on_list_tools=whoami),
+        LiveSettings(settings),
+        ready,
+        "http",
+        host="127.0.0.1",
+        port=8123,
+    )
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(
@@ -493,7 +513,7 @@ async def test_there_are_no_metadata_without_a_resource_url_or_an_issuer_that_is
 
 
 async def test_the_clients_token_is_neither_kept_nor_sent_upstream(
-    issuer: Issuer, caplog: pytest.LogCaptureFixture
+    issuer: Issuer, caplog: pytest.LogCaptureFixture, store_url: str
 ) -> None:
     caplog.set_level(logging.DEBUG, "roadster_server")
     sent = token()
@@ -504,9 +524,9 @@ async def test_the_clients_token_is_neither_kept_nor_sent_upstream(
             seen.append(request)
             return await super().handle_async_request(request)
 
-    settings = settings_for(issuer.url)
-    async with open_gate(settings, local=False, transport=Recording(create_app())) as gate:
-        server = build_server(gate, lambda: caller_of_request(settings))
+    settings = settings_for(issuer.url).model_copy(update={"store": StoreSettings(url=SecretStr(store_url))})
+    async with open_calls(LiveSettings(settings), local=False, transport=Recording(create_app())) as calls:
+        server = build_server(calls, lambda: caller_of_request(settings))
         async with opened(settings, server) as client, speaking(client, sent) as mcp:
             assert answer_of(await mcp.call_tool("list_dealers"))["dealers"]
     kept = await TokenVerifier(lambda: settings).verify_token(sent)
@@ -692,6 +712,7 @@ HTTP = f'\n[http]\nresource_url = "{RESOURCE}"\n'
 
 
 def loaded(more: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("STORE_URL", "sqlite:////nowhere/store.db")
     monkeypatch.setenv("ROADSTER_API_KEY", "the-api-key")
     monkeypatch.setenv("UMAZDA_LINK_KEY", "k" * 32)
     path = folder / "roadster.toml"

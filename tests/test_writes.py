@@ -27,6 +27,16 @@ from .conftest import ALLOWED, LICENCE_PNG, STEVE, Connect, World, answer_of, ki
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """All of it holds on both engines."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
 AT_UMAZDA = {"dealer": "umazda"}
 NEW_CUSTOMER = {**AT_UMAZDA, "customer": STEVE}
 DOCUMENT = {
@@ -405,16 +415,13 @@ async def test_each_call_and_each_refusal_is_on_record_and_a_write_also_before_i
     assert {record.client for record in found} == {"mcp"}
 
 
-async def test_no_value_is_on_record_only_keyed_hashes(connect: Connect, store_url: str) -> None:
+async def test_no_value_is_on_record_only_keyed_hashes(connect: Connect, store_url: str, tmp_path: Path) -> None:
     """Nor in the store's file, where the answers are kept for replay."""
     async with connect() as client:
         await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
         await client.call_tool("create_customer", {**NEW_CUSTOMER, "Steve McQueen": 1})
     kept = json.dumps([repr(stored) for stored in await records(store_url)])
-    path = store_url.removeprefix("sqlite:///")
-    raw = b"".join(
-        file.read_bytes() for file in Path(path).parent.iterdir() if file.is_file() and file.name.startswith("store.db")
-    )
+    raw = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.name.startswith("store.db"))
     for value in (*STEVE.values(), KEY["idempotency_key"]):
         assert value not in kept
         assert value.encode() not in raw

@@ -94,6 +94,11 @@ class _Deal:
             },
         )
         await self._call(
+            "What is in the binder now?",
+            "list_documents",
+            {"dealer": _DEALER, "customer_id": created["customer_id"]},
+        )
+        await self._call(
             "An encrypted link for the customer",
             "build_deep_link",
             {"dealer": _DEALER, "vin": vin, "customer": _CUSTOMER},

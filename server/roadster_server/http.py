@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,19 +34,20 @@ from roadster_tools import Caller
 from .app import build_server
 from .backend import Backend
 from .gateway import open_calls
+from .live import LiveSettings
 from .logs import log
-from .opening import LazyStore
 from .settings import ConfigurationError, Settings, is_loopback
 from .store import StoreError
 from .tokens import SCOPE, TokenVerifier, identity_of
 
 HttpTransport = Literal["http", "sse"]
+Healthy = Callable[[], Awaitable[bool]]
 
 _PROBES = ("/healthz", "/readyz")
 _DRAIN_SECONDS = 5
 
 
-def _caller_of_request(settings: Settings) -> Caller:
+def caller_of_request(settings: Settings) -> Caller:
     """The caller that the current request was authenticated as."""
     identity = get_access_token()
     if identity is None:
@@ -55,10 +56,9 @@ def _caller_of_request(settings: Settings) -> Caller:
 
 
 def http_app(
-    server: Server[Any], backend: Backend, store: LazyStore, transport: HttpTransport, *, host: str, port: int
+    server: Server[Any], live: LiveSettings, healthy: Healthy, transport: HttpTransport, *, host: str, port: int
 ) -> Starlette:
-    """The application. `/mcp` is left out where `transport` is sse."""
-    settings = backend.settings
+    """The application. `/mcp` is left out where `transport` is sse; `healthy` is what `/readyz` asks."""
     sse = SseServerTransport("/messages/")
     streamable = StreamableHTTPSessionManager(server)
 
@@ -70,18 +70,16 @@ def http_app(
         return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> Response:
-        try:
-            healthy = await (await store.get()).healthy()
-        except StoreError:
-            healthy = False
-        return JSONResponse({"status": "ok"} if healthy else {"status": "no store"}, 200 if healthy else 503)
+        if await healthy():
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "the store does not answer"}, 503)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with streamable.run():
             yield
 
-    metadata = _ResourceMetadata.of(settings)
+    metadata = _ResourceMetadata.of(live.current)
 
     def guarded(app: ASGIApp) -> ASGIApp:
         return _RequireScope(app, [SCOPE], metadata.url if metadata else None)
@@ -95,12 +93,15 @@ def http_app(
     ]
     if transport == "http":
         routes.append(Route("/mcp", guarded(StreamableHTTPASGIApp(streamable))))
-    anonymous = settings.http.anonymous_caller if is_loopback(host) else None
+
+    def anonymous() -> str | None:
+        return live.current.http.anonymous_caller if is_loopback(host) else None
+
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(_HostGuard, security=_security(settings, port)),
-            Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(lambda: backend.settings), anonymous)),
+            Middleware(_HostGuard, security=lambda: _security(live.current, port)),
+            Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(lambda: live.current), anonymous)),
             Middleware(AuthContextMiddleware),
         ],
         lifespan=lifespan,
@@ -126,9 +127,9 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             await calls.store.get()
         except StoreError as error:
             raise ConfigurationError([str(error)]) from None
-        server = build_server(calls, lambda: _caller_of_request(backend.settings))
+        server = build_server(calls, lambda: caller_of_request(backend.settings))
         config = uvicorn.Config(
-            http_app(server, backend, calls.store, transport, host=host, port=port),
+            http_app(server, backend.live, calls.store.healthy, transport, host=host, port=port),
             log_config=None,
             access_log=False,  # it would print query strings
             server_header=False,
@@ -147,13 +148,14 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
 class _Bearer(BearerAuthBackend):
     """The SDK's bearer tokens; who sends none at all is the anonymous caller, where there is one."""
 
-    def __init__(self, verifier: TokenVerifier, anonymous: str | None) -> None:
+    def __init__(self, verifier: TokenVerifier, anonymous: Callable[[], str | None]) -> None:
         super().__init__(verifier)
         self._anonymous = anonymous
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, AuthenticatedUser] | None:
-        if self._anonymous is not None and "authorization" not in conn.headers:
-            anonymous = identity_of(self._anonymous)
+        name = self._anonymous()
+        if name is not None and "authorization" not in conn.headers:
+            anonymous = identity_of(name)
             return AuthCredentials(anonymous.scopes), AuthenticatedUser(anonymous)
         found: tuple[AuthCredentials, AuthenticatedUser] | None = await super().authenticate(conn)
         return found
@@ -208,13 +210,13 @@ def _url(text: str) -> AnyHttpUrl | None:
 class _HostGuard:
     """Refuses foreign Host and Origin headers on every route but the probes, whatever address it is bound to."""
 
-    def __init__(self, app: ASGIApp, security: TransportSecuritySettings) -> None:
+    def __init__(self, app: ASGIApp, security: Callable[[], TransportSecuritySettings]) -> None:
         self._app = app
-        self._security = TransportSecurityMiddleware(security)
+        self._security = security
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _PROBES:
-            refusal = await self._security.validate_request(Request(scope))
+            refusal = await TransportSecurityMiddleware(self._security()).validate_request(Request(scope))
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return

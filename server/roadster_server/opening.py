@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 
-from .store import Store, open_store
+from .store import Store, StoreError, open_store
 
 
 class LazyStore:
@@ -27,6 +27,13 @@ class LazyStore:
             if self._store is None:
                 self._store = await self._stack.enter_async_context(open_store(self._url))
             return self._store
+
+    async def healthy(self) -> bool:
+        """Whether the store can be written to now."""
+        try:
+            return await (await self.get()).healthy()
+        except StoreError:
+            return False
 
 
 @asynccontextmanager

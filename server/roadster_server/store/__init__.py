@@ -79,7 +79,7 @@ class Store(Protocol):
         """True for the first use of a nonce, False for any later one and for one that has expired."""
 
     async def healthy(self) -> bool:
-        """Whether the database takes a write transaction within a few seconds."""
+        """Whether the database begins a write transaction. Where it hangs, False takes as long as any write would."""
 
     async def verify(self) -> Verification:
         """Reads the whole audit chain.

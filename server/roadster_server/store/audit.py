@@ -45,10 +45,10 @@ async def _first_broken(database: Database, last: int) -> int | None:
         if due > 1:
             page = page.where(audit.c.seq >= due)
         async with database.reading() as connection:
-            rows = (await connection.execute(page)).mappings().all()
+            rows = (await connection.execute(page)).all()
         for row in rows:
-            previous = digest(previous, row)
-            if row["seq"] != due or row["hash"] != previous:
+            previous = digest(previous, row._asdict())
+            if row.seq != due or row.hash != previous:
                 return due
             due += 1
         if due != end:
@@ -67,18 +67,18 @@ async def records(database: Database, since: datetime | None, last: int | None) 
         done = head.seq - last if head else 0
     while True:
         async with database.reading() as connection:
-            rows = (await connection.execute(page.where(audit.c.seq > done))).mappings().all()
+            rows = (await connection.execute(page.where(audit.c.seq > done))).all()
         if not rows:
             return
         for row in rows:
             try:
-                record = stored_record(row)
+                record = stored_record(row._asdict())
             except (ValueError, TypeError):
                 raise StoreError(
-                    f"audit record {row['seq']} was changed and cannot be read; verify says where the chain breaks"
+                    f"audit record {row.seq} was changed and cannot be read; verify says where the chain breaks"
                 ) from None
             yield record
-        done = rows[-1]["seq"]
+        done = rows[-1].seq
 
 
 async def _head(connection: AsyncConnection) -> Row[int, str] | None:

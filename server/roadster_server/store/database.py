@@ -41,15 +41,10 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        with self._explained():
+        # SQLAlchemy with aiosqlite hangs for good where a statement is cancelled (sqlalchemy #13039, aiosqlite #259).
+        with anyio.CancelScope(shield=True), self._explained():
             async with self.engine.connect() as connection:
                 yield connection
-
-    async def check(self) -> None:
-        """Raises StoreError where a write transaction cannot begin. May be cancelled."""
-        with self._explained():
-            async with self.engine.execution_options(**{WRITING: True}).connect() as connection:
-                await connection.execute(select(1))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

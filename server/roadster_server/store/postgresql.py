@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped] # it ships annotations without saying so
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -20,6 +20,22 @@ from .records import StoreError
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 30
 _UNREACHABLE = "the store's PostgreSQL server cannot be reached; start it, or correct its address in [store] url"
+_UNUSABLE = (
+    "the store's URL cannot be used; write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE, "
+    "special characters as %XX"
+)
+_BY_STATE = {  # by SQLSTATE, or by its class
+    "08": _UNREACHABLE,
+    "28": "the store's PostgreSQL server refused the user or the password; correct them in [store] url",
+    "3D000": "the store's PostgreSQL server has no such database; create it, or correct [store] url",
+    "42501": "the store's PostgreSQL user may not create or write its tables; grant it CREATE on its schema",
+    "25006": "the store's PostgreSQL server is read-only; name the primary in [store] url",
+    "53100": "the store's PostgreSQL server has a full disk; make room",
+    "53300": "the store's PostgreSQL server has too many connections; raise max_connections",
+    "57P01": _UNREACHABLE,
+    "57P02": _UNREACHABLE,
+    "57P03": _UNREACHABLE,
+}
 
 
 def open_postgresql(url: str) -> Database:
@@ -45,31 +61,15 @@ def open_postgresql(url: str) -> Database:
 
 
 def _explain(error: Exception) -> str:
-    if isinstance(error, PoolTimeout):
-        return "the store's PostgreSQL server is too slow for the calls that come; see what holds it up"
+    if isinstance(error, (PoolTimeout, TimeoutError)):
+        return "the store's PostgreSQL server does not answer in time; see what holds it up, or correct [store] url"
     if isinstance(error, ssl.SSLError):
         return "TLS with the store's PostgreSQL server failed; correct sslmode or sslrootcert in [store] url"
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    state = str(getattr(cause, "sqlstate", None) or "")
-    invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
-    if isinstance(error, OSError) or invalidated or state.startswith(("08", "57P")):
+    disconnected = isinstance(error, DBAPIError) and error.connection_invalidated
+    if disconnected or isinstance(error, OSError):
         return _UNREACHABLE
-    if state.startswith("28"):
-        return "the store's PostgreSQL server refused the user or the password; correct them in [store] url"
-    match state:
-        case "":
-            return (
-                "the store's URL cannot be used; write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE, "
-                "special characters as %XX"
-            )
-        case "3D000":
-            return "the store's PostgreSQL server has no such database; create it, or correct [store] url"
-        case "42501":
-            return "the store's PostgreSQL user may not create or write its tables; grant it CREATE on its schema"
-        case "25006":
-            return "the store's PostgreSQL server is read-only; name the primary in [store] url"
-        case "53100":
-            return "the store's PostgreSQL server has a full disk; make room"
-        case "53300":
-            return "the store's PostgreSQL server has too many connections; raise max_connections"
-    return f"the store's PostgreSQL server failed with SQLSTATE {state}; see its log"
+    state = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+    if state is None:
+        return _UNUSABLE
+    known = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
+    return known or f"the store's PostgreSQL server failed with SQLSTATE {state}; see its log"

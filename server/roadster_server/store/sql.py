@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import anyio
+from sqlalchemy import select
 
 from . import audit, claims, nonces
 from .database import Database, Turn, take_turn
@@ -23,8 +25,6 @@ from .records import (
     Verification,
 )
 from .schema import migrate
-
-_HEALTH_SECONDS = 5
 
 
 @asynccontextmanager
@@ -43,10 +43,10 @@ async def opened(url: str) -> AsyncIterator[SqlStore]:
 async def _database(url: str) -> Database:
     scheme, _, rest = url.partition("://")
     # Each kind's driver is imported where it is used.
-    if scheme == "sqlite" and len(rest) > 1 and rest[0] == "/":
+    if scheme == "sqlite" and rest.startswith("/") and rest not in ("/", "/:memory:"):
         from .sqlite import open_sqlite  # noqa: PLC0415
 
-        return await open_sqlite(rest[1:])
+        return await open_sqlite(Path(rest[1:]))
     if scheme == "postgresql":
         from .postgresql import open_postgresql  # noqa: PLC0415
 
@@ -95,11 +95,12 @@ class SqlStore:
             return await nonces.use_once(connection, nonce, expires_at, now)
 
     async def healthy(self) -> bool:
-        with anyio.move_on_after(_HEALTH_SECONDS):
-            with suppress(StoreError):
-                await self.database.check()
-                return True
-        return False
+        try:
+            async with self.database.writing() as connection:
+                await connection.execute(select(1))
+        except StoreError:
+            return False
+        return True
 
     async def verify(self) -> Verification:
         return await audit.verify(self.database)

@@ -22,15 +22,14 @@ _WAIT_SECONDS = 20
 """For another process's transaction; each takes milliseconds."""
 
 
-async def open_sqlite(file: str) -> Database:
+async def open_sqlite(path: Path) -> Database:
     """Makes the file where it is missing. Raises StoreError."""
-    path = Path(file)
     try:
         await to_thread.run_sync(_prepare, path)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(_explain(path, error)) from None
     engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=file),
+        URL.create("sqlite+aiosqlite", database=str(path)),
         connect_args={"timeout": _WAIT_SECONDS},
         # One connection: SQLite has one writer, and in a pool's queue writers wait in order, which they
         # do not at the file's lock. Reads are pages of some milliseconds.
