@@ -179,11 +179,22 @@ anyio.run(main, *sys.argv[1:])
 """
 
 
+async def test_a_new_store_may_be_opened_many_times_at_once(url: str) -> None:
+    async def open_and_append() -> None:
+        async with open_store(url) as store:
+            await store.append(RECORD)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(open_and_append)
+    async with open_store(url) as store:
+        assert (await store.verify()).count == 8
+
+
 async def test_several_processes_may_open_a_new_store_at_once_and_keep_one_chain(url: str) -> None:
     processes = [start(OPEN_AND_APPEND, url, name, "25") for name in "abc"]
-    for process in processes:
-        _, stderr = process.communicate(timeout=60)
-        assert process.returncode == 0, stderr
+    stderr = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], stderr
     async with open_store(url) as store:
         found = await store.verify()
         assert (found.count, found.broken) == (75, None)
@@ -275,6 +286,18 @@ async def test_a_write_transaction_holds_the_lock_from_its_beginning(sqlite_url:
                 raise RuntimeError
         async with store.database.reading() as connection:
             assert not await connection.scalar(text("SELECT count(*) FROM sqlite_schema WHERE name = 'half_made'"))
+
+
+async def test_opening_waits_where_sqlite_does_not(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new file is switched to its write-ahead log by whoever comes first; SQLite refuses the second at once."""
+    path = path_of(sqlite_url)
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as first:
+        first.execute("CREATE TABLE x (y)")
+        first.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(sqlite_module.time, "sleep", lambda _: first.execute("ROLLBACK"))
+        async with open_store(sqlite_url) as store:
+            await store.append(RECORD)
 
 
 def _begin_immediate(path: Path) -> None:
