@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import anyio
 import uvicorn
+from anyio.abc import TaskGroup
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
@@ -45,6 +46,7 @@ Healthy = Callable[[], Awaitable[bool]]
 
 _PROBES = ("/healthz", "/readyz")
 _DRAIN_SECONDS = 5
+_PROBE_SECONDS = 2.0
 
 
 def caller_of_request(settings: Settings) -> Caller:
@@ -66,17 +68,11 @@ def http_app(
         async with sse.connect_sse(scope, receive, send) as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    async def alive(_request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    async def ready(_request: Request) -> Response:
-        if await healthy():
-            return JSONResponse({"status": "ok"})
-        return JSONResponse({"status": "the store does not answer"}, 503)
+    probes = _Probes(healthy)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with streamable.run():
+        async with probes.running(), streamable.run():
             yield
 
     metadata = _ResourceMetadata.of(live.current)
@@ -85,8 +81,8 @@ def http_app(
         return _RequireScope(app, [SCOPE], metadata.url if metadata else None)
 
     routes: list[Route | Mount] = [
-        Route("/healthz", alive),
-        Route("/readyz", ready),
+        Route("/healthz", probes.alive),
+        Route("/readyz", probes.ready),
         *(metadata.routes if metadata else ()),
         Route("/sse", guarded(open_sse), methods=["GET"]),
         Mount("/messages/", guarded(sse.handle_post_message)),
@@ -143,6 +139,40 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             tasks.start_soon(backend.live.watch)
             await uvicorn.Server(config).serve(sockets=[bound])
             tasks.cancel_scope.cancel()
+
+
+class _Probes:
+    """What an orchestrator asks: is the process alive, and can it take calls?"""
+
+    def __init__(self, healthy: Healthy) -> None:
+        self._healthy = healthy
+        self._tasks: TaskGroup | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as self._tasks:
+            yield
+            self._tasks.cancel_scope.cancel()
+
+    async def alive(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, _request: Request) -> Response:
+        # A store that hangs is waited for elsewhere: a statement cannot be cancelled, and a probe must be answered.
+        answered = anyio.Event()
+        found: list[bool] = []
+
+        async def ask() -> None:
+            found.append(await self._healthy())
+            answered.set()
+
+        if self._tasks is not None:
+            self._tasks.start_soon(ask)
+            with anyio.move_on_after(_PROBE_SECONDS):
+                await answered.wait()
+        if found == [True]:
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "the store does not answer"}, 503)
 
 
 class _Bearer(BearerAuthBackend):
