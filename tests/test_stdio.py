@@ -95,8 +95,14 @@ def test_stdout_carries_the_protocol_and_stderr_json() -> None:
 
 
 @pytest.mark.parametrize("received", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_once_on_a_signal(received: signal.Signals) -> None:
-    with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+def test_it_ends_at_once_on_a_signal(received: signal.Signals, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        SERVE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write((json.dumps(INITIALIZE) + "\n").encode())
@@ -104,6 +110,7 @@ def test_it_ends_at_once_on_a_signal(received: signal.Signals) -> None:
         assert process.stdout.readline()
         process.send_signal(received)
         assert process.wait(timeout=5) == 0
+    assert not list(tmp_path.iterdir()), "the sandbox's store is gone with it"
 
 
 def test_a_missing_configuration_is_one_line_and_exit_2(tmp_path: Path) -> None:

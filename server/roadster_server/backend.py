@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from roadster_tools import TOOLSETS, Access
+from roadster_tools import TOOLSETS, Access, Caller
 
 from .app import build_server
 from .calls import Calls
@@ -19,6 +19,7 @@ from .gateway import open_calls
 from .live import LiveSettings
 from .settings import (
     CallerSettings,
+    ConfigurationError,
     DealerSettings,
     HttpSettings,
     RoadsterSettings,
@@ -41,6 +42,8 @@ class Backend:
 
     live: LiveSettings
     transport: httpx2.AsyncBaseTransport | None = None
+    discard: Callable[[], None] = lambda: None
+    """Removes what the backend keeps for the length of the process, where an exit cannot wait for `choose` to end."""
 
     @property
     def settings(self) -> Settings:
@@ -51,7 +54,13 @@ class Backend:
         """The MCP server for one caller on this machine, over an upstream that is open within the block."""
         self.settings.caller(caller)  # a name that is not configured ends here, not at the first request
         async with open_calls(self.live, local=True, transport=self.transport) as calls:
-            yield build_server(calls, lambda: self.settings.caller(caller)), calls
+            yield build_server(calls, lambda: self._as_of_now(caller)), calls
+
+    def _as_of_now(self, caller: str) -> Caller:
+        try:
+            return self.settings.caller(caller)
+        except ConfigurationError:  # gone with a reload: whoever it was may do nothing
+            return Caller(caller)
 
 
 @contextmanager
@@ -62,9 +71,10 @@ def choose(config: Path, *, sandbox: bool) -> Iterator[Backend]:
         return
     from roadster_sandbox import SandboxTransport, create_app  # noqa: PLC0415 - nothing else needs it
 
-    with TemporaryDirectory(prefix="roadster-mcp-", ignore_cleanup_errors=True) as folder:
-        settings = sandbox_settings(f"sqlite:///{folder}/store.db")
-        yield Backend(LiveSettings(settings), SandboxTransport(create_app()))
+    folder = TemporaryDirectory(prefix="roadster-mcp-", ignore_cleanup_errors=True)
+    with folder:
+        settings = sandbox_settings(f"sqlite:///{folder.name}/store.db")
+        yield Backend(LiveSettings(settings), SandboxTransport(create_app()), folder.cleanup)
 
 
 def sandbox_settings(store_url: str) -> Settings:

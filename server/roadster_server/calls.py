@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -40,7 +41,7 @@ from .keys import Keys
 from .limiter import Limiter
 from .logs import log, log_crash
 from .opening import LazyStore
-from .store import AuditRecord, Claim, Conflict, InProgress, Replay, StoreError
+from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, StoreError
 
 FAILURE_META = "roadster-mcp/failure"
 """The key in a failed result's `_meta` that holds the stable kind of the failure."""
@@ -76,6 +77,10 @@ class Calls:
             result = _preview(previewed.write)
         except (ToolFailure, ClientError) as error:
             result = call.failed(error)
+        except (
+            StoreError
+        ) as error:  # only before sending: after it, the store's failures are logged and the answer given
+            result = call.failed(Unrecorded(f"The call cannot be put on record: {error}"))
         except Exception as error:  # noqa: BLE001 - a defect of ours: the caller learns that, the log where
             call.outcome = "defect"
             log_crash(error, tool=call.tool_name)
@@ -126,11 +131,8 @@ class _Call:
     async def sending(self, write: PendingWrite) -> None:
         """As Oversight has it: within the hour's writes, and on record."""
         await self._calls.limiter.count_write(write.caller)
-        try:
-            store = await self._calls.store.get()
-            await store.record_sent(self._record("sent", "sent"), self._claim)
-        except StoreError as error:
-            raise Unrecorded(f"the write cannot be put on record: {error}") from None
+        store = await self._calls.store.get()
+        await store.record_sent(self._record("sent", "sent"), self._claim)
         self._sent = True
 
     def answered(self, answer: Answer) -> None:
@@ -169,7 +171,7 @@ class _Call:
         except StoreError as error:
             log.error("call not on record", extra={"call": self._id, "reason": str(error)})
             if self._calls.refuse_unrecorded_reads and not self._sent:
-                return _failed(failure(Unrecorded(f"the call cannot be put on record: {error}")))
+                return _failed(failure(Unrecorded(f"The call cannot be put on record: {error}")))
         return None
 
     async def _answer(self) -> _Given:
@@ -179,30 +181,34 @@ class _Call:
 
     async def _once(self, admitted: Admitted) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""
-        try:
-            store = await self._calls.store.get()
-            keys, name = self._calls.keys, self._caller.name
-            scope = keys.hash([name, admitted.dealer, admitted.tool.name, admitted.idempotency_key])
-            seal = Seal.bound_to(keys.results, scope)
-            claim = await self._claim_key(store, scope)
-        except StoreError as error:
-            raise Unrecorded(f"the idempotency key cannot be put on record: {error}") from None
+        store = await self._calls.store.get()
+        keys = self._calls.keys
+        scope = keys.hash([self._caller.name, admitted.dealer, admitted.tool.name, admitted.idempotency_key])
+        seal = Seal.bound_to(keys.results, scope)
+        claim = await self._claim_key(store, scope)
         if isinstance(claim, Replay):
             self.outcome = "replayed"
             return _replayed(seal, claim.result)
         self._claim = claim
         try:
             given = await self._answer()
-            await store.finish(claim, seal.seal(json.dumps(given)).encode())
         except BaseException as error:
-            with anyio.CancelScope(shield=True):
-                # A documented refusal did nothing; anything else after sending may have.
-                open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
-                await (store.leave_unknown(claim) if open_end else store.release(claim))
+            # A documented refusal did nothing; anything else after sending may have.
+            open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
+            await self._settle(store.leave_unknown(claim) if open_end else store.release(claim))
             raise
+        await self._settle(store.finish(claim, seal.seal(json.dumps(given)).encode()))
         return _result(given)
 
-    async def _claim_key(self, store: Any, scope: str) -> Claim | Replay:
+    async def _settle(self, claim_ended: Awaitable[None]) -> None:
+        """Ends a claim whatever happens to the call. A claim that cannot be ended reads as outcome unknown in time."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await claim_ended
+        except StoreError as error:
+            log.error("idempotency key not settled", extra={"call": self._id, "reason": str(error)})
+
+    async def _claim_key(self, store: Store, scope: str) -> Claim | Replay:
         arguments = self._calls.keys.hash({**(self._params.arguments or {}), "dealer": None})
         with anyio.move_on_after(_WAIT_FOR_THE_FIRST):
             while True:
@@ -266,7 +272,11 @@ def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
 
 def _preview(write: PendingWrite) -> CallToolResult:
     request = write.request.shown_to("person" if write.caller.personal_data == "contact" else "model")
-    checks = ["arguments valid", f"{write.allowed.setting} allows a preview", f"callers.{write.caller.name}.dealers"]
+    checks = [
+        "the arguments are valid",
+        f'{write.allowed.setting} is "preview"',
+        f"callers.{write.caller.name}.dealers names {write.dealer}",
+    ]
     preview = {**request, "checks": checks}
     return _result((f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}", {"preview": preview}))
 
