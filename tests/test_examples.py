@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -17,6 +17,7 @@ import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitResult
 
 from .conftest import PROJECT, answer_of, free_port, kind_of, serving
 
@@ -29,10 +30,11 @@ TOKEN = "a-token"
 
 @dataclass(frozen=True)
 class Roadster:
-    """A sandbox on a socket, and copies of the example configurations that point to it."""
+    """A sandbox on a socket, copies of the example configurations that point to it, and a place for their store."""
 
     roadster_toml: Path
     sandbox_toml: Path
+    environment: Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,9 @@ def roadster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roadster]:
             re.sub(r'base_url = ".*?"', f'base_url = "{here}"', text).replace('"' + "0" * 64 + '"', f'"{hashed}"')
         )
     with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
-        yield Roadster(folder / "roadster.toml", folder / "sandbox.toml")
+        yield Roadster(
+            folder / "roadster.toml", folder / "sandbox.toml", {**SECRETS, "XDG_STATE_HOME": str(folder / "state")}
+        )
 
 
 def server_in(name: str) -> dict[str, Any]:
@@ -59,16 +63,17 @@ def server_in(name: str) -> dict[str, Any]:
     return found
 
 
-def stdio_in(name: str, config: Path | None = None) -> StdioServerParameters:
-    """How the host starts the server, with this project for the installed one and `config` for the placeholder."""
+def stdio_in(name: str, roadster: Roadster | None = None) -> StdioServerParameters:
+    """How the host starts the server, with this project for the installed one and `roadster`'s for the placeholder."""
     server = server_in(name)
     assert Path(server["command"]).name == "roadster-mcp"
     assert Path(server["command"]).is_absolute()
     assert server.get("type", "stdio") == "stdio"
-    arguments = [
-        str(config) if argument == "/absolute/path/to/roadster.toml" else argument for argument in server["args"]
-    ]
+    arguments = list(server["args"])
     environment = {key: Template(value).substitute(SECRETS) for key, value in server.get("env", {}).items()}
+    if roadster is not None:
+        arguments[arguments.index("/absolute/path/to/roadster.toml")] = str(roadster.roadster_toml)
+        environment["XDG_STATE_HOME"] = roadster.environment["XDG_STATE_HOME"]
     return StdioServerParameters(command=sys.executable, args=["-m", "roadster_server", *arguments], env=environment)
 
 
@@ -83,19 +88,31 @@ async def test_a_host_starts_the_sandbox(name: str) -> None:
 
 
 async def test_a_host_starts_the_server_with_a_configuration(roadster: Roadster) -> None:
-    async with Client(stdio_in("claude_code.dealer.mcp.json", roadster.roadster_toml)) as client:
+    questions: list[str] = []
+
+    async def ask(_ctx: Any, params: Any) -> ElicitResult:
+        questions.append(params.message)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    server = stdio_in("claude_code.dealer.mcp.json", roadster)
+    async with Client(server, elicitation_callback=ask) as client:
         vin = answer_of(await client.call_tool("list_inventory", {"limit": 1}))["vehicles"][0]["vin"]
         assert answer_of(await client.call_tool("get_vehicle", {"vin": vin}))["vin"] == vin
         customer = {"first_name": "Steve", "last_name": "McQueen", "email": "steve@example.com"}
         link = answer_of(await client.call_tool("build_deep_link", {"vin": vin, "customer": customer}))
         assert link["url"].startswith("https://express.umazda.com/")
+        assert answer_of(await client.call_tool("create_customer", {"customer": customer}))["customer_id"]
+    assert len(questions) == 1
+    async with Client(server) as client:
+        refused = await client.call_tool("create_customer", {"customer": customer})
+        assert kind_of(refused) == "not_confirmed", "a client that cannot ask sends nothing"
 
 
 @pytest.fixture(scope="module")
 def address(roadster: Roadster) -> Iterator[str]:
     port = free_port()
     command = ("serve", "--transport", "http", "--port", str(port), "--config", str(roadster.roadster_toml))
-    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
+    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **roadster.environment):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -115,7 +132,10 @@ async def test_a_host_connects_over_http_with_its_token(name: str, variable: str
     ):
         listed = {tool.name for tool in (await client.list_tools()).tools}
         assert "quote_payments" in listed
-        assert "create_customer" not in listed, "confirm does not write"
+        assert "upload_document" not in listed
+        arguments = {"dealer": "umazda", **json.loads((EXAMPLES / "customer.json").read_text())}
+        shown = answer_of(await client.call_tool("create_customer", arguments))["preview"]
+        assert shown["body"]["customer"]["email"] == "***"
         assert answer_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo", "limit": 1}))["vehicles"]
 
 
@@ -130,10 +150,10 @@ def test_a_name_that_a_proxy_passes_on_is_allowed(address: str) -> None:
         assert httpx2.post(f"{address}/mcp", headers={"Host": host}).status_code == status
 
 
-def run_client(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_client(*arguments: str, environment: Mapping[str, str] = SECRETS) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(EXAMPLES / "client.py"), *arguments],
-        env=SECRETS,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -150,6 +170,6 @@ def test_the_client_prints_a_quote(arguments: list[str]) -> None:
 
 
 def test_the_client_works_with_a_configuration_too(roadster: Roadster) -> None:
-    done = run_client("--config", str(roadster.sandbox_toml))
+    done = run_client("--config", str(roadster.sandbox_toml), environment=roadster.environment)
     assert done.returncode == 0, done.stderr
     assert "Finance: monthly payment" in done.stdout

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
+from unittest.mock import Mock
 
 import pytest
+from mcp_types import ElicitResult
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -27,12 +29,15 @@ from roadster_sandbox import SandboxTransport
 from roadster_sandbox.faults import KINDS
 from roadster_server.backend import sandbox_settings
 from roadster_server.calling import EXIT_CODES
-from roadster_server.gateway import open_gate
+from roadster_server.gateway import open_calls
+from roadster_server.live import LiveSettings
 from roadster_server.settings import Settings, load
+from roadster_server.store import default_url
 from roadster_tools import Access, Caller, Tool
+from roadster_tools.access import Oversight
 from roadster_tools.catalogue import catalogue
 
-from .conftest import PROJECT, World, free_port, run_cli, serving
+from .conftest import PROJECT, Connect, World, answer_of, free_port, run_cli, serving
 
 README = (PROJECT / "README.md").read_text()
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
@@ -41,6 +46,8 @@ DOCUMENTS = [
     for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions.md", "examples/README.md")
 ]
 SECRETS = {"ROADSTER_API_KEY": "sandbox-key", "UMAZDA_LINK_KEY": "k" * 32}
+COMPUTED = "see right"
+"""What the table of keys says of a default that depends on the machine."""
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -91,6 +98,8 @@ def keys_of(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, s
         inner = next((part for part in _parts(field.annotation) if issubclass(part, BaseModel)), None)
         if inner is not None:
             yield from keys_of(inner, f"{prefix}{placeholders.get(name, name)}.")
+        elif field.default_factory is not None:
+            yield f"{prefix}{name}", COMPUTED
         elif field.default is PydanticUndefined:
             yield f"{prefix}{name}", "required"
         else:
@@ -109,9 +118,25 @@ def test_the_annotated_configuration_loads_and_names_every_key(monkeypatch: pyte
         monkeypatch.setenv(name, value)
     path = PROJECT / "examples" / "roadster.toml"
     assert load(path).caller("local").dealers == ("umazda",)
+    assert load(path).store.url.get_secret_value() == default_url()
     for key, _ in keys_of(Settings):
         name = key.rpartition(".")[2]
         assert re.search(rf"^(# )?{name} = |^\[[\w.-]+\.{name}\]", path.read_text(), re.MULTILINE), key
+
+
+def test_what_the_annotated_configuration_shows_as_comments_loads_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {**SECRETS, "STORE_URL": "postgresql://roadster@db.example.com/roadster"}.items():
+        monkeypatch.setenv(name, value)
+    text = (PROJECT / "examples" / "roadster.toml").read_text().replace("~/roadster-uploads", str(tmp_path))
+    path = tmp_path / "roadster.toml"
+    path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE))
+    settings = load(path)
+    assert settings.callers["erp"].jwt is not None
+    assert settings.store.url.get_secret_value().startswith("postgresql://")
+    assert settings.uploads is not None
+    assert settings.http.anonymous_caller == "local"
 
 
 def test_every_dependency_has_its_reason() -> None:
@@ -200,7 +225,7 @@ def run_block(block: str, folder: Path, running: ExitStack) -> None:
             arguments = shlex.split(step.command.removesuffix(" &"))[1:]
             probe = "__sandbox/state" if arguments[0] == "sandbox" else "healthz"
             url = f"http://127.0.0.1:{arguments[arguments.index('--port') + 1]}/{probe}"
-            running.enter_context(serving(*arguments, url=url, cwd=folder))
+            running.enter_context(serving(*arguments, url=url, cwd=folder, XDG_STATE_HOME=str(folder / "state")))
         elif step.command == "echo $?":
             assert step.shown == str(code)
         else:
@@ -211,9 +236,21 @@ def run_block(block: str, folder: Path, running: ExitStack) -> None:
 
 
 def run_in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**SECRETS, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder)}
+    environment = {
+        **SECRETS,
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
     return subprocess.run(
-        ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=30, check=False
+        ["sh", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,  # nobody is there to be asked
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
@@ -229,7 +266,7 @@ def test_every_command_shown_stands_in_a_block_that_is_run() -> None:
     shown = {
         step.command.split("roadster-mcp ")[1].split()[0] for step in all_steps() if "roadster-mcp" in step.command
     }
-    assert shown == {"call", "policy", "sandbox", "serve", "token"}
+    assert shown == {"audit", "call", "policy", "sandbox", "serve", "token"}
 
 
 def all_steps() -> Iterator[Step]:
@@ -246,14 +283,29 @@ def test_every_make_target_and_lock_file_named_exists() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_tool_that_contributing_shows_works(world: World) -> None:
+async def test_the_question_shown_is_the_one_that_a_person_reads(connect: Connect) -> None:
+    questions = []
+
+    async def ask(_ctx: Any, params: Any) -> ElicitResult:
+        questions.append(params.message)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    arguments = json.loads((PROJECT / "examples" / "customer.json").read_text())
+    async with connect(dealers=["umazda"], access={"customers": Access.CONFIRM}, ask=ask) as client:
+        answer_of(await client.call_tool("create_customer", arguments))
+    assert blocks(README, "text") == [f"{question}\n" for question in questions]
+
+
+@pytest.mark.anyio
+async def test_the_tool_that_contributing_shows_works(world: World, store_url: str) -> None:
     module = ModuleType("shown")
     (source,) = blocks(CONTRIBUTING, "python")
     exec(source, vars(module))
     (shown,) = catalogue(inventory=tuple(each for each in vars(module).values() if isinstance(each, Tool))).values()
     caller = Caller("tester", ("umazda",), {"inventory": Access.READ})
-    async with open_gate(sandbox_settings(), local=True, transport=SandboxTransport(world.app)) as gate:
-        answer = await shown.call(gate, caller, {})
+    live = LiveSettings(sandbox_settings(store_url))
+    async with open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls:
+        answer = await shown.admit(calls.gate, caller, {}, Mock(spec=Oversight)).run()
     assert answer.structured()["vehicles"] > 0
     assert 80 <= len(shown.description) <= 500
 
