@@ -307,7 +307,7 @@ def test_the_audit_is_verified_shown_and_exported(upstream: str, tmp_path: Path)
     run_cli("call", "create_customer", json.dumps(NEW_CUSTOMER), "--config", config, **SECRETS)
     verified = run_cli("audit", "verify", "--config", config, **SECRETS)
     assert verified.returncode == 0
-    assert verified.stdout.startswith("4 records, whole; head ")
+    assert verified.stdout.startswith("whole; records: 4, head: ")
     shown = [json.loads(line) for line in run_cli("audit", "tail", "--config", config, **SECRETS).stdout.splitlines()]
     assert [(line["seq"], line["outcome"]) for line in shown] == [(1, "done"), (2, "refused"), (3, "sent"), (4, "done")]
     last = run_cli("audit", "tail", "--last", "1", "--config", config, **SECRETS).stdout

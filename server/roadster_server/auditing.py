@@ -20,7 +20,7 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
         raise ConfigurationError([str(error)]) from None
     if found.broken is not None:
         return f"broken at record {found.broken}: it, or one before it, is not as it was written", False
-    return f"{found.count} records, whole; head {found.head}", True
+    return f"whole; records: {found.count}, head: {found.head}", True
 
 
 async def print_audit(settings: Settings, since: datetime | None, last: int | None) -> None:

@@ -150,8 +150,8 @@ def call(
 ) -> None:
     """Call one tool; the result is JSON on stdout.
 
-    Exit codes: 0 done; 1 the tool answered with an error; 2 usage or configuration; 3 refused by policy;
-    4 upstream failed; 5 outcome unknown (a write whose answer was lost).
+    Exit codes: 0 done; 1 the tool answered with an error; 2 usage or configuration; 3 refused by policy, not
+    confirmed or over a limit; 4 upstream or store failed; 5 outcome unknown (a write whose answer was lost).
     """
     from .calling import call_once, read_arguments
 
@@ -207,14 +207,22 @@ def tail(
 
 @audit.command()
 def export(
-    since: Annotated[datetime | None, typer.Option(help="From this time on (UTC); all, if left out.")] = None,
+    since: Annotated[str, typer.Option(metavar="TIME", help="An ISO 8601 time, UTC unless it says an offset.")] = "",
     config: Config = _DEFAULT_CONFIG,
 ) -> None:
     """Print the audit records from a time on, one JSON object a line."""
     from .auditing import print_audit
 
     with _mistakes_exit():
-        anyio.run(print_audit, load(config), since.replace(tzinfo=UTC) if since else None, None)
+        anyio.run(print_audit, load(config), _time(since) if since else None, None)
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError([f"{text}: is no ISO 8601 time; write it as 2026-01-31T18:00:00Z"]) from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 @app.command()

@@ -32,11 +32,12 @@ class LiveSettings:
             for problem in error.problems:
                 log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
             return
-        for section in ("roadster", "store"):
-            if getattr(found, section) != getattr(self.current, section):
+        # Connections, keys, the store and the upload folder are made from these at the start.
+        kept = {section: getattr(self.current, section) for section in ("roadster", "store", "uploads")}
+        for section, in_force in kept.items():
+            if getattr(found, section) != in_force:
                 log.warning("changed, and in force after a restart", extra={"section": section})
-        # Connections, keys and the store are made from these two at the start.
-        self.current = found.model_copy(update={"roadster": self.current.roadster, "store": self.current.store})
+        self.current = found.model_copy(update=kept)
         log.info("configuration reloaded")
 
     async def watch(self) -> None:

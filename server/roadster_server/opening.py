@@ -1,4 +1,4 @@
-"""The store, opened when it is first needed: its libraries would double the time of a stdio start."""
+"""The store, opened when it is first needed: its libraries would make a stdio start a third longer."""
 
 from __future__ import annotations
 

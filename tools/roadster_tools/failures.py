@@ -76,7 +76,7 @@ class InvalidArguments(ToolFailure):
                 # The name is the caller's own text: only one that looks like an argument's is repeated.
                 problems[name if name.replace(".", "_").isidentifier() else "an unknown name"] = "no such argument"
             else:
-                problems[name] = found["msg"]
+                problems[name] = found["msg"].removeprefix("Value error, ")
         return cls(problems)
 
     def told(self) -> str:
