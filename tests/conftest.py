@@ -28,7 +28,7 @@ from roadster_server.calls import FAILURE_META
 from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import CallerSettings, Settings
-from roadster_tools import TOOLSETS, Access
+from roadster_tools import TOOLS, TOOLSETS, Access
 
 SAMPLES = Path(__file__).parent / "samples"
 PROJECT = Path(__file__).parent.parent
@@ -81,7 +81,10 @@ def world() -> World:
 
 ALLOWED = ("umazda", "hyundaidemo")
 FOREIGN = "toyotademo"
-EVERYTHING: Mapping[str, Access] = dict.fromkeys(TOOLSETS, Access.WRITE)
+EVERYTHING: Mapping[str, Access] = dict.fromkeys(
+    [*TOOLSETS, *(tool.name for tool in TOOLS.values() if tool.destructive)], Access.WRITE
+)
+"""What deletes is named itself: by its toolset alone it would ask for confirmation."""
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 

@@ -18,13 +18,19 @@ every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_the_catalogue_holds_the_tools_of_the_main_job() -> None:
     assert {name: tool.toolset for name, tool in TOOLS.items()} == {
         "list_dealers": "dealers",
+        "get_dealer": "dealers",
         "list_inventory": "inventory",
         "get_vehicle": "inventory",
         "quote_payments": "payments",
+        "list_protection_plans": "payments",
         "create_customer": "customers",
+        "assign_agent": "customers",
+        "submit_trade_valuation": "customers",
         "build_deep_link": "links",
         "upload_document": "documents",
         "list_documents": "documents",
+        "get_document": "documents",
+        "delete_documents": "documents",
     }
     assert not TOOLS.keys() & set(TOOLSETS), "a tool named like a toolset would make an access setting ambiguous"
 

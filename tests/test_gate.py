@@ -16,10 +16,14 @@ pytestmark = pytest.mark.anyio
 
 SOME_VIN = "3MVDMBBM0SM472067"  # in stock at umazda in the world of the default seed
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "get_dealer": {},
     "list_inventory": {},
     "get_vehicle": {"vin": SOME_VIN},
     "quote_payments": {"vin": SOME_VIN},
+    "list_protection_plans": {"vin": SOME_VIN, "deal_type": "cash"},
     "create_customer": {"customer": STEVE},
+    "assign_agent": {"customer_id": 1650260, "agent": {"id": "ID9876"}},
+    "submit_trade_valuation": {"email": STEVE["email"], "vin": SOME_VIN, "value": 9000},
     "build_deep_link": {"vin": SOME_VIN},
     "list_documents": {"customer_id": 1650260},
     "upload_document": {
@@ -30,6 +34,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "relationship": "self",
         "contents": LICENCE_PNG,
     },
+    "get_document": {"customer_id": 1650260, "document_id": 1602287},
+    "delete_documents": {"customer_id": 1650260, "document_ids": [1602287]},
 }
 """Valid arguments but for the dealer, so that only the dealer can be what a refusal is about."""
 
@@ -192,8 +198,12 @@ async def test_a_cursor_is_bound_to_its_caller_and_dealer(connect: Connect, worl
 
 async def test_an_answer_that_names_another_dealer_is_withheld(connect: Connect, world: World) -> None:
     async with connect() as client:
-        for tool in ARGUMENTS.keys() - {"upload_document", "list_documents"}:
+        for tool in ("create_customer", "upload_document"):  # the customer and the document of the others
+            answer_of(await client.call_tool(tool, {**ARGUMENTS[tool], "dealer": "umazda"}))
+        for tool, arguments in ARGUMENTS.items():  # in its order: what deletes comes last
+            if tool == "list_documents":
+                continue  # an array, which names no dealer
             await world.fault("*", "foreign_dealer")
-            result = await client.call_tool(tool, {**ARGUMENTS[tool], "dealer": "umazda"})
+            result = await client.call_tool(tool, {**arguments, "dealer": "umazda"})
             assert kind_of(result) == ("outcome_unknown" if TOOLS[tool].writes else "upstream"), tool
             assert FOREIGN not in text_of(result)

@@ -16,6 +16,8 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
+from roadster_tools import TOOLS
+
 from .conftest import CONFIG, LICENCE_PNG, STEVE, answer_of, free_port, kind_of, run_cli, serving, text_of
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +88,7 @@ async def test_all_tools_work_over_a_real_socket(way: str, server: str, upstream
         await http.post(f"{upstream}/__sandbox/reset", json={})
     at = {"dealer": "umazda"}
     async with connected(server, way) as client:
-        assert len((await client.list_tools()).tools) == 8
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         assert len(answer_of(await client.call_tool("list_dealers"))["dealers"]) == 2
         found = answer_of(await client.call_tool("list_inventory", {**at, "body": "SUV", "limit": 2}))
         vin = found["vehicles"][0]["vin"]
@@ -102,9 +104,27 @@ async def test_all_tools_work_over_a_real_socket(way: str, server: str, upstream
             "contents": LICENCE_PNG,
         }
         assert answer_of(await client.call_tool("upload_document", {**at, **document}))["document_id"]
+        await the_rest(client, {**at, "customer_id": created["customer_id"]}, vin)
         link = await client.call_tool("build_deep_link", {**at, "vin": vin, "customer": STEVE})
         assert "mem=" in answer_of(link)["url"]
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
+
+
+async def the_rest(client: Client, of_customer: dict[str, Any], vin: str) -> None:
+    at = {"dealer": of_customer["dealer"]}
+    assert answer_of(await client.call_tool("get_dealer", at))["fees"]["doc_fee"] == 200
+    plans = {**at, "vin": vin, "deal_type": "cash"}
+    assert answer_of(await client.call_tool("list_protection_plans", plans))["plans"]
+    assert answer_of(await client.call_tool("assign_agent", {**of_customer, "agent": {"id": "ID9876"}}))["assigned"]
+    offer = {**at, "email": STEVE["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
+    valued = answer_of(await client.call_tool("submit_trade_valuation", offer))
+    assert valued["customer_id"] == of_customer["customer_id"]
+    (document,) = answer_of(await client.call_tool("list_documents", of_customer))["documents"]
+    got = await client.call_tool("get_document", {**of_customer, "document_id": document["document_id"]})
+    assert answer_of(got)["content_type"] == "image/png"
+    deletion = {**of_customer, "document_ids": [document["document_id"]]}
+    unasked = await client.call_tool("delete_documents", deletion)
+    assert kind_of(unasked) == "not_confirmed", "this client can ask nobody"
 
 
 @ways

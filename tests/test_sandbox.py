@@ -20,11 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadster_client import OPERATIONS
-from roadster_client.models.customers import CustomerCreated
-from roadster_client.models.dealers import Dealer
-from roadster_client.models.documents import DocumentUploaded
+from roadster_client.models.customers import CustomerCreated, CustomerUpdated
+from roadster_client.models.dealers import Dealer, DealerDetails
+from roadster_client.models.documents import DocumentContents, DocumentsDeleted, DocumentUploaded
 from roadster_client.models.links import LinkCreated
+from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
+from roadster_client.models.trades import TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_sandbox import API_KEY, BASE_PATH, DEALERS, SandboxTransport, create_app, vin_check_digit
 from roadster_sandbox.serving import server_config
@@ -42,6 +44,9 @@ DOCUMENT = {
     "relationship": "self",
     "contents": PDF,
 }
+
+AT_UMAZDA = {"dealer": {"dpid": "umazda"}}
+TRADE = {"dpid": "umazda", "email": CUSTOMER["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
 
 
 @pytest.fixture
@@ -73,6 +78,10 @@ async def post(http: httpx2.AsyncClient, path: str, **body: Any) -> Any:
     answer = await http.post(BASE_PATH + path, json={"dealer": {"dpid": "umazda"}, **body})
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+async def ask(http: httpx2.AsyncClient, method: str, path: str, body: Any, **query: Any) -> httpx2.Response:
+    return await http.request(method, BASE_PATH + path, json=body, params=query)
 
 
 async def stock(http: httpx2.AsyncClient, dpid: str = "umazda") -> list[Any]:
@@ -160,7 +169,7 @@ class TestWorld:
 
 class TestShapes:
     async def test_every_answer_parses_with_the_clients_models(self, http):
-        """Each of the seven operations answers what its model reads."""
+        """Each operation answers what its model reads."""
         vin = await first_vin(http)
         dealers = [Dealer.model_validate(dealer) for dealer in await get(http, "/dealers")]
         assert [dealer.dpid for dealer in dealers] == ["umazda", "hyundaidemo", "toyotademo"]
@@ -174,6 +183,19 @@ class TestShapes:
         assert created.customer.id == 1650260
         uploaded = await post(http, "/customers/1650260/documents", **DOCUMENT)
         assert DocumentUploaded.model_validate(uploaded).document_id == 1602287
+        configuration = DealerDetails.model_validate(await get(http, "/dealers/umazda")).configuration
+        assert configuration
+        assert configuration.markups[0].make == "All"
+        plans = await get(http, "/plans", **{"dealer[partner_id]": "51101", "vin": vin, "deal_type": "cash"})
+        assert [plan.id for plan in PlanCatalogue.model_validate(plans).plans] == [6160, 1614, 1619]
+        valued = await post(http, "/create_tradein_offer", **TRADE)
+        assert TradeValued.model_validate(valued).customer.id == 1650260
+        updated = await ask(http, "PUT", "/customers", {**AT_UMAZDA, "agent": {"id": 9876}}, id=1650260)
+        assert CustomerUpdated.model_validate(updated.json()).status == "ok"
+        contents = await ask(http, "GET", "/customers/1650260/documents/content", AT_UMAZDA, doc_id=1602287)
+        assert DocumentContents.model_validate(contents.json()).decoded() == b"%PDF-1.7 a page"
+        deleted = await ask(http, "DELETE", "/customers/1650260/documents", {**AT_UMAZDA, "doc_ids": [1602287]})
+        assert DocumentsDeleted.model_validate(deleted.json()).message == "Successfully deleted document"
 
     async def test_a_quote_has_every_field_of_the_reference(self, http):
         """46, 69 and 85 terms, the data and the programs, field by field as in the sample."""
@@ -193,6 +215,13 @@ class TestShapes:
         details = await get(http, f"/vehicles/{full['vin']}", **{"dealer[partner_id]": "CA317"})
         assert fields(details) - fields(read_sample("vehicle_details.resp.json")) == {"vehicle_info.vin"}
 
+    async def test_a_dealer_and_its_plans_have_the_fields_of_the_reference(self, http):
+        """A plan also carries the code that requests take."""
+        assert fields(await get(http, "/dealers/hyundaidemo")) == fields(read_sample("dealer_config.resp.json"))
+        query = {"dealer[partner_id]": "51101", "vin": await first_vin(http), "deal_type": "cash"}
+        listed = fields(await get(http, "/plans", **query))
+        assert listed == fields(read_sample("plans.resp.json")) | {"plans.code"}
+
     async def test_units_differ_between_deals_and_programs_as_documented(self, http):
         """One rate is a fraction in the deal and percent in the program; a money factor is there a thousand times."""
         quote = await post(http, "/payments", customer={}, vehicle={"vin": await first_vin(http)})
@@ -207,6 +236,13 @@ class TestShapes:
         """Each documented request is read: what is refused is only that its VIN is at no dealer."""
         assert (await http.post("/v1/payments", json=read_sample("payments.req.json"))).status_code == 404
         assert (await http.post("/v1/customers", json=read_sample("customers_create.req.json"))).status_code == 200
+        assert (await http.post("/v1/create_tradein_offer", json=read_sample("trade.req.json"))).status_code == 200
+        agent = read_sample("customers_update.req.json")
+        assert (await ask(http, "PUT", "/customers", agent, id=1650260)).status_code == 200
+        for method, path, name in (("GET", "/content", "docs_content"), ("DELETE", "", "docs_delete")):
+            body = read_sample(f"{name}.req.json")
+            answer = await ask(http, method, f"/customers/1650260/documents{path}", body, doc_id=1)
+            assert answer.status_code == 404
         link = await http.post("/v1/links", json=read_sample("links.req.json"))
         assert link.json()["vehicle"]["in_stock"] is False
         assert link.json()["link"]["redirect_url"] == (
@@ -339,6 +375,43 @@ class TestFigures:
         assert terms["customer_cash"] == terms["maximum_customer_cash"]
 
 
+class TestConsistency:
+    @pytest.mark.parametrize("dealer", DEALERS, ids=lambda dealer: dealer.dpid)
+    async def test_a_dealers_fees_are_those_of_its_quotes(self, http, dealer):
+        """Field by field; the acquisition fee is the lease's."""
+        fees = (await get(http, f"/dealers/{dealer.dpid}"))["configuration"]["fees"]
+        body = {"dealer": {"dpid": dealer.dpid}, "customer": {}, "vehicle": {"vin": await first_vin(http, dealer.dpid)}}
+        quoted = (await post(http, "/payments", **body))["deals"]["lease"]["terms"]["fees"]
+        assert fees == {
+            "doc_fee": quoted["doc"],
+            "filing_fee": quoted["filing"],
+            "handling_fee": quoted["handling"],
+            "lease_acquisition_fee": quoted["acquisition"],
+        }
+
+    async def test_every_plan_costs_in_a_quote_what_the_catalogue_offers_it_for(self, http):
+        """Each tier of each plan, for each kind of deal, by the ids and codes that the catalogue gives."""
+        vin = await first_vin(http)
+        terms = {"deal_rate": 4.9, "deal_term": 60, "amount_financed": 30_000}
+        for deal_type in ("cash", "finance", "lease"):
+            query = {"dealer[partner_id]": "51101", "vin": vin, "deal_type": deal_type, **terms}
+            for plan in (await get(http, "/plans", **query))["plans"]:
+                for tier in plan["tiers"]:
+                    chosen = {"id": plan["id"], "code": plan["code"], "tier": tier["code"]}
+                    quote = await post(http, "/payments", customer={}, vehicle={"vin": vin}, plans=[chosen])
+                    assert quote["deals"][deal_type]["terms"]["total_plans"] == tier["offer"]
+
+    @pytest.mark.parametrize("missing", ["deal_rate", "deal_term", "amount_financed"])
+    async def test_plans_for_finance_and_lease_need_all_the_terms(self, http, missing):
+        """As the reference says; cash needs none of them."""
+        terms = {"deal_rate": 4.9, "deal_term": 60, "amount_financed": 30_000}
+        given = {name: value for name, value in terms.items() if name != missing}
+        query = {"dealer[partner_id]": "51101", "vin": await first_vin(http), **given}
+        for deal_type in ("finance", "lease"):
+            answer = await http.get("/v1/plans", params={**query, "deal_type": deal_type})
+            assert (answer.status_code, answer.json()["error"]) == (400, f"Missing {missing.replace('_', ' ')}")
+
+
 class TestWrites:
     async def test_a_known_email_address_is_a_duplicate_at_the_same_dealer_only(self, http):
         """The second one answers the first id, whatever the case; another dealer gets a customer of its own."""
@@ -377,6 +450,61 @@ class TestWrites:
         logged = (await http.get("/__sandbox/requests")).json()[-1]
         assert logged["body"]["contents"] == f"sha256:{digest}"
 
+    async def test_an_agent_is_assigned_and_replaced(self, http):
+        """The newest one stands in the state; the answer is the customer."""
+        await post(http, "/customers", customer=CUSTOMER)
+        for agent in ({"id": "ID9876"}, {"email": "natalie.wood@example.com"}):
+            answer = await ask(http, "PUT", "/customers", {**AT_UMAZDA, "agent": agent}, id=1650260)
+            assert answer.json() == {"status": "ok", "customer": {**CUSTOMER, "phone": None}}
+        assert (await state(http))["customers"][0]["agent"] == {"email": "natalie.wood@example.com"}
+
+    async def test_a_trade_in_offer_is_one_for_its_customer_and_vin(self, http):
+        """A second valuation updates it, also for the email in capitals; a new email makes a customer."""
+        made = await post(http, "/customers", customer=CUSTOMER)
+        first = await post(http, "/create_tradein_offer", **TRADE)
+        again = await post(http, "/create_tradein_offer", **{**TRADE, "email": "STEVE.McQueen@example.com"}, mileage=7)
+        assert first == again
+        assert first["customer"]["id"] == made["customer"]["id"]
+        other = await post(http, "/create_tradein_offer", **{**TRADE, "email": "ali@example.com"})
+        assert other["customer"] == {
+            "id": 1650261,
+            "redirect_url": "https://express.umazda.com/inventory?ucid=1650261",
+        }
+        offers = (await state(http))["trade_offers"]
+        assert [(offer["customer_id"], offer["value"], offer.get("mileage")) for offer in offers] == [
+            (1650260, 9000, 7),
+            (1650261, 9000, None),
+        ]
+
+    async def test_what_is_deleted_is_gone_and_its_id_is_not_given_again(self, http):
+        """One unknown id among several deletes nothing."""
+        await post(http, "/customers", customer=CUSTOMER)
+        path = "/customers/1650260/documents"
+        kept, gone = [(await post(http, path, **DOCUMENT))["document_id"] for _ in range(2)]
+        refused = await ask(http, "DELETE", path, {**AT_UMAZDA, "doc_ids": [gone, 99]})
+        assert (refused.status_code, len((await state(http))["documents"])) == (404, 2)
+        assert (await ask(http, "DELETE", path, {**AT_UMAZDA, "doc_ids": [gone]})).status_code == 200
+        assert [document["id"] for document in (await state(http))["documents"]] == [kept]
+        assert (await ask(http, "GET", f"{path}/content", AT_UMAZDA, doc_id=gone)).status_code == 404
+        assert (await post(http, path, **DOCUMENT))["document_id"] == gone + 1
+
+    async def test_another_dealers_customer_and_documents_are_unknown(self, http):
+        """For whoever names the wrong dealer: 404 without a body, nothing changed."""
+        await post(http, "/customers", customer=CUSTOMER)
+        await post(http, "/customers/1650260/documents", **DOCUMENT)
+        before = await state(http)
+        foreign = {"dealer": {"dpid": "hyundaidemo"}}
+        for answer in (
+            await ask(http, "PUT", "/customers", {**foreign, "agent": {"id": "x"}}, id=1650260),
+            await ask(http, "PUT", "/customers", {**AT_UMAZDA, "agent": {"id": "x"}}, id=99),
+            await ask(http, "GET", "/customers/1650260/documents/content", foreign, doc_id=1602287),
+            await ask(http, "DELETE", "/customers/1650260/documents", {**foreign, "doc_ids": [1602287]}),
+            await ask(http, "POST", "/create_tradein_offer", {**TRADE, "dpid": "nobody"}),
+            await ask(http, "GET", "/dealers/nobody", None),
+        ):
+            assert (answer.status_code, answer.content) == (404, b"")
+        assert await state(http) == before
+
     async def test_another_dealers_customer_gets_no_document(self, http):
         """A foreign customer is as unknown as one that never was: 404 without a body, nothing stored."""
         await post(http, "/customers", customer=CUSTOMER)
@@ -412,6 +540,9 @@ BAD_BODIES = [
     ("/payments", {"vehicle": {"vin": "JM1BPACL0S1000001"}}, "Missing customer"),
     ("/payments", {"customer": {}, "vehicle": {}}, "Missing vin"),
     ("/payments", {"customer": {"credit_score": 20}, "vehicle": {"vin": "JM1BPACL0S1000001"}}, "Invalid credit score"),
+    ("/create_tradein_offer", {**TRADE, "email": "steve"}, "Invalid email"),
+    ("/create_tradein_offer", {**TRADE, "value": -1}, "Invalid value"),
+    ("/create_tradein_offer", {}, "Missing dpid"),
     ("/customers/1650260/documents", {**DOCUMENT, "relationship": None}, "Missing relationship"),
     ("/customers/1650260/documents", {**DOCUMENT, "relationship": "co_app"}, "Missing co app email id"),
     ("/customers/1650260/documents", {**DOCUMENT, "contents": "not base64!"}, "Invalid contents"),
@@ -427,6 +558,23 @@ class TestErrors:
         await post(http, "/customers", customer=CUSTOMER)
         answer = await http.post(BASE_PATH + path, json={"dealer": {"dpid": "umazda"}, **body})
         assert (answer.status_code, answer.json()) == (400, {"status": "error", "error": error})
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "query", "error"),
+        [
+            ("PUT", "/customers", {"agent": {"id": "x"}}, {}, "Missing id"),
+            ("PUT", "/customers", {"agent": {}}, {"id": 1650260}, "Missing agent"),
+            ("PUT", "/customers", {"agent": {"email": "x"}}, {"id": 1650260}, "Invalid email"),
+            ("GET", "/customers/1650260/documents/content", {}, {}, "Missing doc id"),
+            ("DELETE", "/customers/1650260/documents", {}, {}, "Missing doc ids"),
+            ("DELETE", "/customers/1650260/documents", {"doc_ids": []}, {}, "Invalid doc ids"),
+        ],
+    )
+    async def test_so_it_is_with_the_other_methods(self, http, method, path, body, query, error):
+        """400 with the documented body, for a customer who exists."""
+        await post(http, "/customers", customer=CUSTOMER)
+        answer = await ask(http, method, path, {**AT_UMAZDA, **body}, **query)
+        assert (answer.status_code, answer.json()["error"]) == (400, error)
 
     @pytest.mark.parametrize("content", [b"{", b"[]", b'"x"', b"NaN", b'{"x":1e999}', b"\xff", b"[" * 9999])
     async def test_a_body_that_is_no_json_object_is_refused(self, http, content):
@@ -511,7 +659,7 @@ class TestGrading:
         assert (await http.post("/__sandbox/reset", json={"seed": 8})).json() == {"seed": 8}
         assert await stock(http) != before
         assert (await http.post("/__sandbox/reset")).json() == {"seed": 7}
-        assert await state(http) == {"seed": 7, "customers": [], "documents": [], "links": []}
+        assert await state(http) == {"seed": 7, "customers": [], "documents": [], "trade_offers": [], "links": []}
         assert (await http.get("/__sandbox/requests")).json() == []
         assert await stock(http) == before
         assert (await post(http, "/customers", customer=CUSTOMER))["customer"]["id"] == 1650260

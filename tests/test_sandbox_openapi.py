@@ -39,32 +39,59 @@ UPLOAD = {"document_name": "DL", "document_type": "license", "file_name": "dl.pn
 DEALER = {"dealer": {"dpid": "umazda"}}
 
 
+TRADE = {"dpid": "umazda", "email": CUSTOMER["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
+BINDER = "/v1/customers/{customer_id}/documents"
+
+
 @pytest.mark.parametrize(
     ("path", "method", "given"),
     [
         ("/v1/dealers", "GET", {}),
+        ("/v1/dealers/{dpid}", "GET", {"path_parameters": {"dpid": "umazda"}}),
         ("/v1/vehicles", "GET", {"query": {"dpid": "umazda", "size": 500, "in_stock": "any"}}),
         ("/v1/vehicles/{vin}", "GET", {"query": {"dealer[partner_id]": "51101"}}),
+        ("/v1/plans", "GET", {"query": {"dealer[partner_id]": "51101", "deal_type": "cash"}}),
         ("/v1/payments", "POST", {"body": {"customer": {}, "trade_in": {"value": 1}, "plans": [{"id": 6160}]}}),
         ("/v1/links", "POST", {"body": {}}),
         ("/v1/customers", "POST", {"body": {"customer": CUSTOMER}}),
-        (
-            "/v1/customers/{customer_id}/documents",
-            "POST",
-            {"path_parameters": {"customer_id": "1650260"}, "body": {**UPLOAD, "contents": "JVBERg=="}},
-        ),
+        ("/v1/customers", "PUT", {"body": {**DEALER, "agent": {"id": "ID9876"}}}),
+        ("/v1/create_tradein_offer", "POST", {"body": TRADE}),
+        (BINDER, "POST", {"body": {**UPLOAD, "contents": "JVBERg=="}}),
+        (BINDER, "GET", {"body": {**DEALER, "doc_type": "all"}}),
+        (f"{BINDER}/content", "GET", {"body": DEALER}),
+        (BINDER, "DELETE", {"body": DEALER}),
     ],
 )
 def test_what_succeeds_is_as_described(vin, path, method, given):
     """Random requests seldom name a dealer that exists: these do, and are answered with 200."""
-    if method == "POST":
+    if method == "POST" and path != "/v1/create_tradein_offer":
         given = {**given, "body": {**DEALER, "vehicle": {"vin": vin}, **given["body"]}}
     elif "{vin}" in path:
         given = {**given, "path_parameters": {"vin": vin}}
-    if "{customer_id}" in path:  # there is one, then, whichever test came first
-        schema["/v1/customers"]["POST"].Case(body={**DEALER, "customer": CUSTOMER}).call(headers=AUTHORISED)
+    elif path == "/v1/plans":
+        given = {**given, "query": {**given["query"], "vin": vin}}
+    if path.startswith("/v1/customers"):  # what is there depends on which test came first: each brings its own
+        customer_id, document_id = kept()
+        if "{customer_id}" in path:
+            given = {**given, "path_parameters": {"customer_id": str(customer_id)}}
+        if method == "PUT":
+            given = {**given, "query": {"id": customer_id}}
+        if path.endswith("/content"):
+            given = {**given, "query": {"doc_id": document_id}}
+        if method == "DELETE":
+            given = {**given, "body": {**given["body"], "doc_ids": [document_id]}}
     answer = schema[path][method].Case(**given).call_and_validate(headers=AUTHORISED, checks=CHECKS)
     assert answer.status_code == 200
+
+
+def kept():
+    """The ids of a customer who is there and of a new document of theirs."""
+    customer = schema["/v1/customers"]["POST"].Case(body={**DEALER, "customer": CUSTOMER}).call(headers=AUTHORISED)
+    customer_id = customer.json()["customer"]["id"]
+    upload = schema[BINDER]["POST"].Case(
+        path_parameters={"customer_id": str(customer_id)}, body={**DEALER, **UPLOAD, "contents": "JVBERg=="}
+    )
+    return customer_id, upload.call(headers=AUTHORISED).json()["document_id"]
 
 
 def test_every_operation_is_described():

@@ -15,6 +15,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from roadster_tools import TOOLS
+
 from .conftest import LICENCE_PNG, PROJECT, STEVE, answer_of, free_port, kind_of, serving
 from .test_http import SECRETS, write_config
 
@@ -27,7 +29,7 @@ SERVE = [sys.executable, "-m", "roadster_server", "serve", "--sandbox"]
 async def test_both_eras_are_served_on_stdio(mode: str) -> None:
     server = StdioServerParameters(command=SERVE[0], args=SERVE[1:])
     async with Client(server, mode=mode) as client:
-        assert len((await client.list_tools()).tools) == 8
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         assert answer_of(await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 3}))["searched"] == 3
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
 
@@ -44,7 +46,7 @@ async def test_all_of_a_deal_over_stdio_against_the_sandbox_on_a_socket(tmp_path
             command=SERVE[0], args=["-m", "roadster_server", "serve", "--config", str(config)], env=SECRETS
         )
         async with Client(server) as client:
-            assert len((await client.list_tools()).tools) == 8
+            assert len((await client.list_tools()).tools) == len(TOOLS)
             assert [row["dpid"] for row in answer_of(await client.call_tool("list_dealers"))["dealers"]] == ["umazda"]
             found = answer_of(await client.call_tool("list_inventory", {"limit": 1}))
             vin = found["vehicles"][0]["vin"]
@@ -157,5 +159,5 @@ def test_a_harness_with_folders_of_the_same_names_is_unharmed(tmp_path: Path) ->
         timeout=60,
         check=False,
     )
-    assert done.stdout.strip() == "8 harness tools harness server harness prompts", done.stderr
+    assert done.stdout.strip() == f"{len(TOOLS)} harness tools harness server harness prompts", done.stderr
     assert PROJECT not in tmp_path.parents

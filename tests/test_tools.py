@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -38,6 +39,57 @@ async def test_list_dealers_says_who_they_are_without_their_partner_id(connect: 
 async def test_list_dealers_names_a_configured_dealer_that_roadster_does_not_know(connect: Connect) -> None:
     async with connect(dealers=["umazda", "gonedealer"]) as client:
         assert "gonedealer" in answer_of(await client.call_tool("list_dealers"))["hint"]
+
+
+async def test_get_dealer_says_fees_and_markups_without_the_partner_id(connect: Connect) -> None:
+    async with connect() as client:
+        result = await client.call_tool("get_dealer", {"dealer": "hyundaidemo"})
+        vin = answer_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo", "limit": 1}))["vehicles"][0]
+        quoted = answer_of(
+            await client.call_tool("quote_payments", {"dealer": "hyundaidemo", "vin": vin["vin"], "detail": "full"})
+        )["details"]["terms"]["lease"]["fees"]
+    assert answer_of(result) == {
+        "dpid": "hyundaidemo",
+        "name": "Hyundai Demo",
+        "address": "5300 Wible Rd",
+        "city": "Bakersfield",
+        "state": "CA",
+        "zip_code": "93313",
+        "phone": "310-949-1234",
+        "status": "Demo",
+        "price_unlock_mode": "lock",
+        "fees": {
+            "doc_fee": quoted["doc"],
+            "filing_fee": quoted["filing"],
+            "handling_fee": 0,
+            "lease_acquisition_fee": quoted["acquisition"],
+        },
+        "markups": [{"make": "All", "vehicles": "new", "standard": 1}],
+    }
+    assert "CA317" not in text_of(result)
+
+
+async def test_a_dealer_without_a_configuration_is_answered(connect: Connect) -> None:
+    async with connect(
+        upstream=Answering(b'{"dpid": "umazda", "name": "U", "configuration": {"markups": [{}]}}')
+    ) as client:
+        assert answer_of(await client.call_tool("get_dealer", AT_UMAZDA)) == {
+            "dpid": "umazda",
+            "name": "U",
+            "markups": [],
+        }
+    async with connect(upstream=Answering(b'{"dpid": "umazda", "name": "U"}')) as client:
+        assert answer_of(await client.call_tool("get_dealer", AT_UMAZDA))["markups"] == []
+
+
+class Answering(httpx2.AsyncBaseTransport):
+    """An upstream that answers everything alike."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, stream=httpx2.ByteStream(self._content))
 
 
 @pytest.mark.parametrize(
@@ -119,11 +171,7 @@ async def test_the_text_of_the_inventory_is_complete_for_a_client_without_struct
 async def test_a_price_filter_leaves_out_vehicles_without_a_price_and_says_so(connect: Connect) -> None:
     """The reference's feed has no prices; only some dealers' feeds do."""
 
-    class Unpriced(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            return httpx2.Response(200, stream=httpx2.ByteStream(b'{"vehicles": [{"vin": "A"}], "total": 1}'))
-
-    async with connect(upstream=Unpriced()) as client:
+    async with connect(upstream=Answering(b'{"vehicles": [{"vin": "A"}], "total": 1}')) as client:
         found = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "price_max": 30000}))
     assert found["vehicles"] == []
     assert found["hint"].startswith("Left out for want of a price in the feed: 1")
@@ -194,6 +242,159 @@ async def test_terms_of_the_caller_change_the_quote(connect: Connect, world: Wor
     assert sent["customer"] == {"credit_score": 800}
 
 
+async def test_a_listed_plan_is_quoted_at_its_price(connect: Connect) -> None:
+    """The quote's figures ask for the plans, and a plan's id, code and tier are what the quote takes."""
+    async with connect() as client:
+        at = {**AT_UMAZDA, "vin": await some_vin(client)}
+        finance = answer_of(await client.call_tool("quote_payments", at))["finance"]
+        listed = answer_of(
+            await client.call_tool(
+                "list_protection_plans",
+                {
+                    **at,
+                    "deal_type": "finance",
+                    "apr_percent": finance["apr_percent"],
+                    "term_months": finance["term_months"],
+                    "amount_financed": finance["total_financed"],
+                },
+            )
+        )
+        for plan in listed["plans"]:
+            for tier in plan["tiers"]:
+                chosen = [{"id": plan["id"], "code": plan["code"], "tier": tier["code"]}]
+                quote = answer_of(await client.call_tool("quote_payments", {**at, "plans": chosen, "detail": "full"}))
+                (quoted,) = quote["details"]["plans"]
+                assert quoted["price"] == quote["details"]["terms"]["finance"]["total_plans"] == tier["price"]
+                assert quoted["tier_term"] == tier["term_months"]
+    assert listed["plans"][0] == {
+        "id": 6160,
+        "code": "RBX301",
+        "title": "Vehicle Service Contract",
+        "category": "Vehicle Service Contract",
+        "vendor": "Sandbox Protection",
+        "tiers": [
+            {"code": "5R", "title": "5 years/ 60K miles", "price": 1849, "term_months": 60, "miles": 60000},
+            {"code": "7R", "title": "7 years/ 100K miles", "price": 2470, "term_months": 84, "miles": 100000},
+        ],
+    }
+
+
+async def test_full_plans_say_what_they_cover(connect: Connect, world: World) -> None:
+    """Nothing of what the dealer pays or earns; miles that are given as 0 are left out."""
+    async with connect() as client:
+        cash = {**AT_UMAZDA, "vin": await some_vin(client), "deal_type": "cash"}
+        gap = answer_of(await client.call_tool("list_protection_plans", {**cash, "detail": "full"}))["plans"][-1]
+    assert gap == {
+        "id": 1619,
+        "code": "GAP1",
+        "title": "Guaranteed Asset Protection",
+        "category": "Guaranteed Asset Protection",
+        "vendor": "Sandbox Protection",
+        "tiers": [{"code": "G60", "title": "5 years", "price": 895, "term_months": 60, "msrp": 895}],
+        "description": "Pays what is still owed where the insurance of a total loss does not.",
+        "taxable": False,
+        "residualize": False,
+        "price_is_offline": True,
+        "deal_types": ["cash", "finance", "lease"],
+        "grades": ["new"],
+    }
+    sent = (await world.requests())[-1]["query"]
+    assert sent.keys() == {"dealer[partner_id]", "vin", "deal_type"}
+
+
+@pytest.mark.parametrize("deal_type", ["finance", "lease"])
+@pytest.mark.parametrize("missing", ["apr_percent", "term_months", "amount_financed"])
+async def test_plans_without_the_terms_of_their_deal_are_refused_here(
+    missing: str, deal_type: str, connect: Connect, world: World
+) -> None:
+    terms = {"apr_percent": 4.9, "term_months": 60, "amount_financed": 31234.56}
+    arguments = {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", "deal_type": deal_type, **terms}
+    async with connect() as client:
+        whole = await client.call_tool("list_protection_plans", arguments)
+        result = await client.call_tool("list_protection_plans", {**arguments, missing: None})
+    assert kind_of(whole) is None
+    assert kind_of(result) == "invalid_arguments"
+    assert f"{missing}: is needed for {deal_type}" in text_of(result)
+    (sent,) = await world.requests()
+    assert (sent["query"]["deal_rate"], sent["query"]["amount_financed"]) == ("4.9", "31235")
+
+
+async def test_an_agent_is_assigned_and_no_contact_data_comes_back(connect: Connect, world: World) -> None:
+    async with connect(personal_data="contact") as client:
+        customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
+        for agent in ({"id": "ID9876"}, {"email": "natalie.wood@example.com"}):
+            result = await client.call_tool(
+                "assign_agent", {**AT_UMAZDA, "customer_id": customer["customer_id"], "agent": agent}
+            )
+            assert answer_of(result) == {"customer_id": customer["customer_id"], "assigned": True}
+            assert (await world.get("state"))["customers"][0]["agent"] == agent
+            assert not any(value in text_of(result) for value in STEVE.values())
+
+
+async def test_an_agent_for_an_unknown_or_foreign_customer_is_not_found(connect: Connect) -> None:
+    async with connect() as client:
+        customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
+        for dealer, customer_id in (("umazda", 99), ("hyundaidemo", customer["customer_id"])):
+            arguments = {"dealer": dealer, "customer_id": customer_id, "agent": {"id": "ID9876"}}
+            assert kind_of(await client.call_tool("assign_agent", arguments)) == "not_found"
+
+
+async def test_a_trade_in_offer_is_made_and_then_updated(connect: Connect, world: World) -> None:
+    """The whole documented request, and one offer for a customer and a car."""
+    car = {"vin": "4t1c11ak0lu322811", "year": 2020, "make": "Toyota", "model": "Camry LE", "trim": "4 Cylinders"}
+    offer = {"email": STEVE["email"], **car, "mileage": 95000}
+    async with connect() as client:
+        customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
+        for value in (0, 12500):
+            made = answer_of(await client.call_tool("submit_trade_valuation", {**AT_UMAZDA, **offer, "value": value}))
+            assert made["customer_id"] == customer["customer_id"]
+            assert made["redirect_url"].startswith("https://express.umazda.com/")
+    (kept,) = (await world.get("state"))["trade_offers"]
+    assert kept["value"] == 12500
+    assert (await world.requests())[-1]["body"] == {
+        "dpid": "umazda",
+        **offer,
+        "vin": "4T1C11AK0LU322811",
+        "value": 12500,
+    }
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "named"),
+    [
+        ("assign_agent", {"customer_id": 1, "agent": {}}, "agent"),
+        ("assign_agent", {"customer_id": 1, "agent": {"id": ""}}, "agent.id"),
+        ("assign_agent", {"customer_id": 1, "agent": {"email": "natalie"}}, "agent.email"),
+        ("assign_agent", {"customer_id": 1, "agent": {"id": "x", "name": "N"}}, "agent.name"),
+        ("assign_agent", {"customer_id": 1}, "agent"),
+        ("assign_agent", {"agent": {"id": "x"}}, "customer_id"),
+        ("submit_trade_valuation", {"vin": "4T1C11AK0LU322811", "value": 1}, "email"),
+        ("submit_trade_valuation", {"email": "steve", "vin": "4T1C11AK0LU322811", "value": 1}, "email"),
+        ("submit_trade_valuation", {"email": "s@example.com", "value": 1}, "vin"),
+        ("submit_trade_valuation", {"email": "s@example.com", "vin": "4T1C", "value": 1}, "vin"),
+        ("submit_trade_valuation", {"email": "s@example.com", "vin": "4T1C11AK0LU322811"}, "value"),
+        ("submit_trade_valuation", {"email": "s@example.com", "vin": "4T1C11AK0LU322811", "value": -1}, "value"),
+        ("submit_trade_valuation", {"email": "s@example.com", "vin": "4T1C11AK0LU322811", "value": 9.5}, "value"),
+        ("list_protection_plans", {"vin": "3MVDMBBM0SM472067"}, "deal_type"),
+        ("list_protection_plans", {"vin": "3MVDMBBM0SM472067", "deal_type": "rent"}, "deal_type"),
+        ("get_document", {"customer_id": 1}, "document_id"),
+        ("get_document", {"customer_id": 1, "document_id": "../1"}, "document_id"),
+        ("delete_documents", {"customer_id": 1}, "document_ids"),
+        ("delete_documents", {"customer_id": 1, "document_ids": []}, "document_ids"),
+        ("delete_documents", {"customer_id": 1, "document_ids": [0]}, "document_ids.0"),
+        ("delete_documents", {"customer_id": 1, "document_ids": [*range(1, 52)]}, "document_ids"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_here_with_its_argument(
+    tool: str, arguments: dict[str, Any], named: str, connect: Connect, world: World
+) -> None:
+    async with connect() as client:
+        result = await client.call_tool(tool, {**AT_UMAZDA, **arguments})
+    assert kind_of(result) == "invalid_arguments"
+    assert f"{named}:" in text_of(result)
+    assert await world.requests() == []
+
+
 async def test_a_second_customer_with_the_same_email_is_the_first(connect: Connect, world: World) -> None:
     async with connect() as client:
         first = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
@@ -261,6 +462,68 @@ async def test_a_document_goes_into_the_binder(connect: Connect, world: World) -
     assert answer_of(none) == {"documents": []}
     assert kept["id"] == uploaded["document_id"]
     assert kept["size"] == len(base64.b64decode(LICENCE_PNG))
+
+
+async def test_a_documents_file_is_given_only_on_request(connect: Connect) -> None:
+    content = base64.b64decode(LICENCE_PNG)
+    async with connect() as client:
+        at = await _binder(client, LICENCE_PNG)
+        brief = answer_of(await client.call_tool("get_document", at))
+        full = answer_of(await client.call_tool("get_document", {**at, "detail": "full"}))
+    assert brief == {
+        "document_id": at["document_id"],
+        "content_type": "image/png",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    assert full == {**brief, "contents": LICENCE_PNG}
+
+
+@pytest.mark.parametrize(("size", "shown"), [(64 * 1024, True), (64 * 1024 + 1, False)])
+async def test_a_file_too_large_for_a_models_context_is_kept_back(size: int, shown: bool, connect: Connect) -> None:
+    content = b"\x89PNG\r\n\x1a\n".ljust(size, b"\0")
+    async with connect() as client:
+        at = await _binder(client, base64.b64encode(content).decode())
+        found = answer_of(await client.call_tool("get_document", {**at, "detail": "full"}))
+    assert found["bytes"] == size
+    assert ("contents" in found) is shown
+    assert ("65536" in found.get("hint", "")) is not shown
+
+
+async def test_a_file_of_an_unknown_type_is_kept_back_and_one_that_is_not_base64_withheld(connect: Connect) -> None:
+    arguments = {**AT_UMAZDA, "customer_id": 1650260, "document_id": 1602287, "detail": "full"}
+    page = base64.encodebytes(b"<script>alert(1)</script>").decode().replace("\n", "\\n")
+    async with connect(upstream=Answering(f'{{"contents": "{page}"}}'.encode())) as client:
+        found = answer_of(await client.call_tool("get_document", arguments))
+    assert found.keys() == {"document_id", "bytes", "sha256", "hint"}
+    assert "neither" in found["hint"]
+    async with connect(upstream=Answering(b'{"contents": "Base64 content"}')) as client:
+        result = await client.call_tool("get_document", arguments)
+    assert kind_of(result) == "upstream"
+    assert "not base64" in text_of(result)
+
+
+async def test_deleted_documents_are_gone_and_the_others_are_not(connect: Connect) -> None:
+    async with connect() as client:
+        at = await _binder(client, LICENCE_PNG)
+        customer = {**AT_UMAZDA, "customer_id": at["customer_id"]}
+        others = [(await _binder(client, LICENCE_PNG))["document_id"] for _ in range(2)]
+        for dealer, ids in (("umazda", [at["document_id"], 99]), ("hyundaidemo", [at["document_id"]])):
+            refused = await client.call_tool("delete_documents", {**customer, "dealer": dealer, "document_ids": ids})
+            assert kind_of(refused) == "not_found"
+        ids = [at["document_id"], others[0]]
+        deleted = await client.call_tool("delete_documents", {**customer, "document_ids": ids})
+        listed = answer_of(await client.call_tool("list_documents", customer))
+        assert kind_of(await client.call_tool("get_document", at)) == "not_found"
+    assert answer_of(deleted) == {"deleted": ids}
+    assert [row["document_id"] for row in listed["documents"]] == [others[1]]
+
+
+async def _binder(client: Any, contents: str) -> dict[str, Any]:
+    """A customer with one more document, as get_document takes it."""
+    customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))["customer_id"]
+    uploaded = answer_of(await client.call_tool("upload_document", {**_document(customer), "contents": contents}))
+    return {**AT_UMAZDA, "customer_id": customer, "document_id": uploaded["document_id"]}
 
 
 @pytest.mark.parametrize(

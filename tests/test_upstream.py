@@ -33,7 +33,9 @@ from roadster_client import (
     open_upstream,
     overridden,
 )
-from roadster_client.models.customers import CustomerContact, NewCustomer
+from roadster_client.models.customers import Agent, CustomerContact, CustomerUpdate, NewCustomer
+from roadster_client.models.documents import DocumentDeletion
+from roadster_client.models.trades import TradeValuation
 from roadster_client.upstream import MAX_ANSWER_BYTES
 from roadster_sandbox import API_KEY, SandboxTransport
 from roadster_tools import failure
@@ -186,13 +188,42 @@ async def test_a_wrong_key_is_refused(world: World) -> None:
         assert type(await failed_read(api)) is Unauthorised
 
 
-async def test_get_vehicle_sends_the_partner_id_and_the_others_the_dpid(world: World) -> None:
+async def test_each_operation_names_the_dealer_in_the_form_that_it_wants(world: World) -> None:
+    """In the query by dpid or by partner id, in the path, in the body as an object or as a bare dpid."""
     async with dealer_api(world) as api:
         vin = (await api.list_inventory(size=1)).vehicles[0].vin
         await api.get_vehicle(vin)
-    by_dpid, by_partner_id = await world.requests()
-    assert by_dpid["query"]["dpid"] == "umazda"
-    assert by_partner_id["query"] == {"dealer[partner_id]": "51101"}
+        await api.list_plans(vin, "cash")
+        await api.get_dealer()
+        await api.submit_trade_valuation(TradeValuation(email="steve@example.com", vin=vin, value=9000))
+        await api.update_customer(1650260, CustomerUpdate(agent=Agent(id="ID9876")))
+        with pytest.raises(NotFound):
+            await api.get_document(1650260, 7)
+        with pytest.raises(NotFound):
+            await api.delete_documents(1650260, DocumentDeletion(doc_ids=(7,)))
+    inventory, vehicle, plans, dealer, trade, update, document, deletion = await world.requests()
+    assert inventory["query"]["dpid"] == "umazda"
+    assert vehicle["query"] == {"dealer[partner_id]": "51101"}
+    assert plans["query"] == {"dealer[partner_id]": "51101", "vin": vin, "deal_type": "cash"}
+    assert dealer["path"] == "/v1/dealers/umazda"
+    assert trade["body"] == {"dpid": "umazda", "email": "steve@example.com", "vin": vin, "value": 9000}
+    assert (update["query"], update["body"]) == (
+        {"id": "1650260"},
+        {"dealer": {"dpid": "umazda"}, "agent": {"id": "ID9876"}},
+    )
+    assert (document["query"], document["body"]) == ({"doc_id": "7"}, {"dealer": {"dpid": "umazda"}})
+    assert deletion["body"] == {"dealer": {"dpid": "umazda"}, "doc_ids": [7]}
+
+
+async def test_a_document_that_is_not_base64_is_a_malformed_answer() -> None:
+    class Prose(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200, stream=httpx2.ByteStream(b'{"contents": "Base64 content"}'))
+
+    async with open_upstream("http://x/v1", api_key="k", transport=Prose()) as opened:
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, approve)
+        with pytest.raises(MalformedAnswer):
+            await api.get_document(1650260, 1602287)
 
 
 async def test_a_missing_partner_id_is_a_setting_to_make(world: World) -> None:
@@ -200,6 +231,8 @@ async def test_a_missing_partner_id_is_a_setting_to_make(world: World) -> None:
         api = RoadsterApi(opened, OPERATIONS).for_dealer(DealerRef("umazda"), approve)
         with pytest.raises(NotConfigured, match=r"dealers\.umazda\.partner_id"):
             await api.get_vehicle("JM1NDAM77K0306400")
+        with pytest.raises(NotConfigured, match=r"dealers\.umazda\.partner_id"):
+            await api.list_plans("JM1NDAM77K0306400", "cash")
     assert await world.requests() == []
 
 

@@ -10,13 +10,24 @@ from pydantic import TypeAdapter, ValidationError
 
 from . import errors
 from .link import KeyEncoding, customer_link
-from .models.customers import CustomerContact, CustomerCreated, NewCustomer
-from .models.dealers import Dealer
-from .models.documents import Document, DocumentQuery, DocumentUploaded, NewDocument
+from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
+from .models.dealers import Dealer, DealerDetails
+from .models.documents import (
+    Document,
+    DocumentContents,
+    DocumentContentsQuery,
+    DocumentDeletion,
+    DocumentQuery,
+    DocumentsDeleted,
+    DocumentUploaded,
+    NewDocument,
+)
 from .models.links import LinkCreated, LinkRequest
-from .models.payments import PaymentRequest
+from .models.payments import DealType, PaymentRequest
+from .models.plans import PlanCatalogue
 from .models.quotes import Quote
 from .models.scalars import Sent
+from .models.trades import TradeValuation, TradeValued
 from .models.vehicles import InventoryPage, VehicleDetails
 from .operations import Operation
 from .upstream import Answer, Request, Upstream
@@ -88,6 +99,10 @@ class DealerApi:
     def dpid(self) -> str:
         return self._dealer.dpid
 
+    async def get_dealer(self) -> DealerDetails:
+        """GET /dealers/{dpid}: the dealer with its fees and markups."""
+        return await self._call(DealerDetails, "get_dealer", path={"dpid": self.dpid})
+
     async def list_inventory(
         self, *, size: int, from_vin: str | None = None, updated_since: int | None = None, in_stock_only: bool = True
     ) -> InventoryPage:
@@ -110,6 +125,28 @@ class DealerApi:
         """POST /payments: cash, finance and lease for one vehicle."""
         return await self._call(Quote, "quote_payments", content=request)
 
+    async def list_plans(
+        self,
+        vin: str,
+        deal_type: DealType,
+        *,
+        deal_rate: float | None = None,
+        deal_term: int | None = None,
+        amount_financed: int | None = None,
+    ) -> PlanCatalogue:
+        """GET /plans: takes the dealer by partner id alone, and for finance and lease all of the terms.
+
+        `deal_rate` is the APR in percent, `deal_term` in months, `amount_financed` in the currency's units.
+        """
+        query: dict[str, str | int | float] = {
+            "dealer[partner_id]": self._partner_id("list_plans"),
+            "vin": vin,
+            "deal_type": deal_type,
+        }
+        terms = {"deal_rate": deal_rate, "deal_term": deal_term, "amount_financed": amount_financed}
+        query |= {name: value for name, value in terms.items() if value is not None}
+        return await self._call(PlanCatalogue, "list_plans", query=query)
+
     async def create_link(self, request: LinkRequest) -> LinkCreated:
         """POST /links: a link to a vehicle, or to a make's or model's results."""
         return await self._call(LinkCreated, "create_link", content=request)
@@ -117,6 +154,14 @@ class DealerApi:
     async def create_customer(self, request: NewCustomer) -> CustomerCreated:
         """POST /customers: makes the customer's account; `duplicate` where the email address was known."""
         return await self._call(CustomerCreated, "create_customer", content=request)
+
+    async def update_customer(self, customer_id: int, update: CustomerUpdate) -> CustomerUpdated:
+        """PUT /customers?id=: assigns the customer's agent."""
+        return await self._call(CustomerUpdated, "update_customer", query={"id": customer_id}, content=update)
+
+    async def submit_trade_valuation(self, valuation: TradeValuation) -> TradeValued:
+        """POST /create_tradein_offer: makes the customer's offer for that VIN, or updates it."""
+        return await self._call(TradeValued, "submit_trade_valuation", content=valuation, named_as={"dpid": self.dpid})
 
     async def list_documents(self, customer_id: int, query: DocumentQuery) -> tuple[Document, ...]:
         """GET /customers/{id}/documents: what is in the customer's and the deal's binder."""
@@ -131,6 +176,27 @@ class DealerApi:
             "upload_document",
             path={"customer_id": str(customer_id)},
             content=document,
+        )
+
+    async def get_document(self, customer_id: int, document_id: int) -> bytes:
+        """GET /customers/{id}/documents/content: the file itself."""
+        operation = "get_document"
+        found = await self._call(
+            DocumentContents,
+            operation,
+            path={"customer_id": str(customer_id)},
+            query={"doc_id": document_id},
+            content=DocumentContentsQuery(),
+        )
+        try:
+            return found.decoded()
+        except ValueError:
+            raise errors.MalformedAnswer(f"{operation}: the contents are not base64", operation=operation) from None
+
+    async def delete_documents(self, customer_id: int, deletion: DocumentDeletion) -> DocumentsDeleted:
+        """DELETE /customers/{id}/documents: out of the customer's and the deal's binder, for good."""
+        return await self._call(
+            DocumentsDeleted, "delete_documents", path={"customer_id": str(customer_id)}, content=deletion
         )
 
     def customer_link(self, vin: str, contact: CustomerContact) -> str:
@@ -155,10 +221,12 @@ class DealerApi:
         operation: str,
         *,
         path: Mapping[str, str] | None = None,
-        query: Mapping[str, str | int] | None = None,
+        query: Mapping[str, str | int | float] | None = None,
         content: Sent | None = None,
+        named_as: Mapping[str, Any] | None = None,
     ) -> _AnswerT:
-        request = Request(self._api.operations[operation], path or {}, query or {}, content, {"dpid": self.dpid})
+        dealer = named_as or {"dealer": {"dpid": self.dpid}}
+        request = Request(self._api.operations[operation], path or {}, query or {}, content, dealer)
         if request.operation.writes:
             await self._approve_write(request)
         answer = await self._api.upstream.send(request)

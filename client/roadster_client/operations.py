@@ -48,13 +48,19 @@ OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
     for operation in (
         Operation("list_dealers", "GET", "/dealers", "published"),
+        Operation("get_dealer", "GET", "/dealers/{dpid}", "inferred"),
         Operation("list_inventory", "GET", "/vehicles", "inferred"),
         Operation("get_vehicle", "GET", "/vehicles/{vin}", "inferred"),
         Operation("quote_payments", "POST", "/payments", "inferred", deadline=30.0),
+        Operation("list_plans", "GET", "/plans", "inferred", deadline=30.0),
         Operation("create_link", "POST", "/links", "published"),
         Operation("create_customer", "POST", "/customers", "stated", writes=True, deadline=30.0),
+        Operation("update_customer", "PUT", "/customers", "inferred", writes=True),
+        Operation("submit_trade_valuation", "POST", "/create_tradein_offer", "published", writes=True, deadline=30.0),
         Operation("list_documents", "GET", "/customers/{customer_id}/documents", "inferred"),
         Operation("upload_document", "POST", "/customers/{customer_id}/documents", "inferred", True, 60.0),
+        Operation("get_document", "GET", "/customers/{customer_id}/documents/content", "inferred", deadline=60.0),
+        Operation("delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", writes=True),
     )
 }
 """By operation id. `quote_payments` and `create_link` are POSTs that change nothing."""

@@ -38,10 +38,10 @@ class Request:
 
     operation: Operation
     path: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str | int] = field(default_factory=dict)
+    query: Mapping[str, str | int | float] = field(default_factory=dict)
     content: Sent | None = None
-    dealer: Mapping[str, str] | None = None
-    """How a body names the dealer; None where the query or the path does."""
+    dealer: Mapping[str, Any] = field(default_factory=dict)
+    """What is added to a body to name the dealer: `{"dealer": {"dpid": …}}`, or the bare `{"dpid": …}`."""
 
     @property
     def body(self) -> dict[str, Any] | None:
@@ -58,7 +58,7 @@ class Request:
         return shown
 
     def _addressed(self, body: dict[str, Any]) -> dict[str, Any]:
-        return body if self.dealer is None else {**body, "dealer": dict(self.dealer)}
+        return {**body, **self.dealer}
 
     @property
     def target(self) -> str:

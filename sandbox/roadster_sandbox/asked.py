@@ -14,6 +14,9 @@ Vin = Annotated[str, StringConstraints(pattern=r"^[A-HJ-NPR-Z0-9]{17}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Dollars = Annotated[float, Field(ge=0, le=10_000_000)]
 Year = Annotated[int, Field(ge=1900, le=2100)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+Miles = Annotated[int, Field(ge=0, le=1_000_000)]
+DocumentId = Annotated[int, Field(ge=1)]
 
 
 class Refused(Exception):
@@ -67,7 +70,7 @@ class LinkOrder(Asked):
 class Contact(Asked):
     first_name: Text
     last_name: Text
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+    email: Email
     phone: Text | None = None
     partner_id: Text | None = None
 
@@ -96,6 +99,36 @@ class CustomerOrder(Asked):
     checkout: bool = False
 
 
+class AgentRef(Asked):
+    """At least one of the two."""
+
+    id: Text | None = None
+    email: Email | None = None
+
+
+class CustomerUpdateOrder(Asked):
+    dealer: DealerRef
+    agent: AgentRef | None = None
+
+
+class CustomerUpdateQuery(Asked):
+    id: Annotated[int, Field(ge=1)]
+
+
+class TradeOfferOrder(Asked):
+    """Names its dealer by the bare dpid."""
+
+    dpid: Text
+    email: Email
+    vin: Vin
+    value: Annotated[int, Field(ge=0, le=10_000_000)]
+    year: Year | None = None
+    make: Text | None = None
+    model: Text | None = None
+    trim: Text | None = None
+    mileage: Miles | None = None
+
+
 class Shopper(Asked):
     credit_score: Annotated[int, Field(ge=300, le=850)] = 750
     incentives: tuple[str, ...] = ()
@@ -120,7 +153,7 @@ class TradeIn(Asked):
     value: Dollars
     ownership: Literal["owned", "financed", "leased"] | None = None
     payoff: Dollars = 0
-    mileage: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    mileage: Miles | None = None
     is_offer: bool | None = None
 
 
@@ -148,6 +181,29 @@ class DocumentOrder(Asked):
 class DocumentListOrder(Asked):
     dealer: DealerRef
     doc_type: Literal["user_docs", "deal_docs", "all"]
+
+
+class DocumentContentsOrder(Asked):
+    dealer: DealerRef
+
+
+class DocumentContentsQuery(Asked):
+    doc_id: DocumentId
+
+
+class DocumentDeletionOrder(Asked):
+    dealer: DealerRef
+    doc_ids: Annotated[tuple[DocumentId, ...], Field(min_length=1)]
+
+
+class PlansQuery(Asked):
+    """`deal_rate` is the APR in percent, `deal_term` in months."""
+
+    vin: Vin
+    deal_type: Literal["cash", "finance", "lease"]
+    deal_rate: Annotated[float, Field(ge=0, le=100)] | None = None
+    deal_term: Annotated[int, Field(ge=1, le=120)] | None = None
+    amount_financed: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
 
 
 class InventoryQuery(Asked):

@@ -59,6 +59,24 @@ class SandboxDealer:
         names = ("name", "dpid", "address", "city", "state", "zip_code", "phone", "status", "partner_id")
         return {name: getattr(self, name) for name in names}
 
+    def configured(self) -> dict[str, Any]:
+        """As GET /dealers/{dpid} shows it: the fees are those that its quotes charge."""
+        fees = FEES[self.state]
+        rate = {"global": {"standard": 1, "special": None}}
+        return {
+            **self.listed(),
+            "configuration": {
+                "price_unlock_mode": "lock",
+                "fees": {
+                    "doc_fee": int(fees["doc"]),
+                    "filing_fee": int(fees["filing"]),
+                    "handling_fee": 0,
+                    "lease_acquisition_fee": int(ACQUISITION_FEE),
+                },
+                "markups": [{"make": "All", "finance": {"new": rate, "used": {}}}],
+            },
+        }
+
 
 DEALERS = (
     SandboxDealer(

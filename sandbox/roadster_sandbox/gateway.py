@@ -69,7 +69,7 @@ class Gateway:
         body = _parsed(await request.body())
         name = self.operation.name if self.operation else None
         fault = self.sandbox.next_fault(name) if name else None
-        dpid = _named_dealer(request.query_params, body)
+        dpid = _named_dealer(request.path_params, request.query_params, body)
         entry = {
             "n": len(self.sandbox.requests) + 1,
             "operation": name,
@@ -122,11 +122,12 @@ def _parsed(content: bytes) -> Any:
     return body
 
 
-def _named_dealer(query: Mapping[str, str], body: Any) -> str | None:
-    named = body.get("dealer") if isinstance(body, dict) else None
-    ref = named if isinstance(named, dict) else {}
+def _named_dealer(path: Mapping[str, str], query: Mapping[str, str], body: Any) -> str | None:
+    top = body if isinstance(body, dict) else {}
+    named = top.get("dealer")
+    ref = named if isinstance(named, dict) else top
     dealer: SandboxDealer | None = dealer_by(
-        dpid=query.get("dpid") or ref.get("dpid"),
+        dpid=path.get("dpid") or query.get("dpid") or ref.get("dpid"),
         partner_id=query.get("dealer[partner_id]") or ref.get("partner_id"),
     )
     return dealer.dpid if dealer else None

@@ -49,6 +49,7 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
             "seed": world.seed,
             "customers": world.customers,
             "documents": world.documents,
+            "trade_offers": world.trade_offers,
             "links": world.links,
         }
         return Answer(200, shown).response()

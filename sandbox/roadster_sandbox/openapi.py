@@ -8,32 +8,54 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from roadster_client.models.customers import CustomerCreated
-from roadster_client.models.dealers import Dealer
-from roadster_client.models.documents import Document, DocumentUploaded
+from roadster_client.models.customers import CustomerCreated, CustomerUpdated
+from roadster_client.models.dealers import Dealer, DealerDetails
+from roadster_client.models.documents import Document, DocumentContents, DocumentsDeleted, DocumentUploaded
 from roadster_client.models.links import LinkCreated
+from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
+from roadster_client.models.trades import TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_client.operations import OPERATIONS, Operation
 
-from .asked import CustomerOrder, DocumentListOrder, DocumentOrder, LinkOrder, QuoteOrder
+from .asked import (
+    CustomerOrder,
+    CustomerUpdateOrder,
+    DocumentContentsOrder,
+    DocumentDeletionOrder,
+    DocumentListOrder,
+    DocumentOrder,
+    LinkOrder,
+    QuoteOrder,
+    TradeOfferOrder,
+)
 
 _ASKED: Mapping[str, type[BaseModel]] = {
     "quote_payments": QuoteOrder,
     "create_link": LinkOrder,
     "create_customer": CustomerOrder,
+    "update_customer": CustomerUpdateOrder,
+    "submit_trade_valuation": TradeOfferOrder,
     "list_documents": DocumentListOrder,
     "upload_document": DocumentOrder,
+    "get_document": DocumentContentsOrder,
+    "delete_documents": DocumentDeletionOrder,
 }
 _ANSWERED: Mapping[str, type[BaseModel]] = {
     "list_dealers": Dealer,
+    "get_dealer": DealerDetails,
     "list_inventory": InventoryPage,
     "get_vehicle": VehicleDetails,
     "quote_payments": Quote,
+    "list_plans": PlanCatalogue,
     "create_link": LinkCreated,
     "create_customer": CustomerCreated,
+    "update_customer": CustomerUpdated,
+    "submit_trade_valuation": TradeValued,
     "list_documents": Document,
     "upload_document": DocumentUploaded,
+    "get_document": DocumentContents,
+    "delete_documents": DocumentsDeleted,
 }
 _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "list_inventory": {
@@ -44,11 +66,21 @@ _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
         "in_stock": {"type": "string", "enum": ["any"]},
     },
     "get_vehicle": {"dealer[partner_id]": {"type": "string", "minLength": 1}},
+    "list_plans": {
+        "dealer[partner_id]": {"type": "string", "minLength": 1},
+        "vin": {"type": "string", "minLength": 17, "maxLength": 17},
+        "deal_type": {"type": "string", "enum": ["cash", "finance", "lease"]},
+        "deal_rate": {"type": "number", "minimum": 0, "maximum": 100, "description": "the APR in percent"},
+        "deal_term": {"type": "integer", "minimum": 1, "maximum": 120, "description": "months"},
+        "amount_financed": {"type": "integer", "minimum": 0},
+    },
+    "update_customer": {"id": {"type": "integer", "minimum": 1}},
+    "get_document": {"doc_id": {"type": "integer", "minimum": 1}},
 }
 _LISTS = ("list_dealers", "list_documents")
 """Answered with an array of what the model describes."""
 
-_REQUIRED = ("dpid", "dealer[partner_id]")
+_REQUIRED = ("dpid", "dealer[partner_id]", "vin", "deal_type", "id", "doc_id")
 _ERROR = {
     "type": "object",
     "properties": {"status": {"const": "error"}, "error": {"type": "string", "examples": ["Missing email"]}},
@@ -85,7 +117,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "200": _json({"type": "array", "items": answer} if operation.name in _LISTS else answer, "Done"),
             "400": _json({"$ref": "#/components/schemas/Error"}, "Refused"),
             "401": {"description": "Unknown credentials"},
-            "404": {"description": "Unknown dealer, vehicle or customer"},
+            "404": {"description": "Unknown dealer, vehicle, customer or document"},
             "500": {"description": "Failed"},
         },
     }  # fmt: skip

@@ -15,21 +15,28 @@ from .asked import (
     Analytics,
     AskedPlan,
     CustomerOrder,
+    CustomerUpdateOrder,
+    CustomerUpdateQuery,
     DealerRef,
+    DocumentContentsOrder,
+    DocumentContentsQuery,
+    DocumentDeletionOrder,
     DocumentListOrder,
     DocumentOrder,
     InventoryQuery,
     LinkOrder,
+    PlansQuery,
     QuoteOrder,
     Refused,
+    TradeOfferOrder,
     WantedVehicle,
     asked,
 )
 from .dealers import DEALERS, SandboxDealer
 from .inventory import Vehicle
-from .plans import ChosenPlan, chosen_plan
+from .plans import PLANS, ChosenPlan, chosen_plan
 from .quotes import quote
-from .world import FIRST_CUSTOMER_ID, FIRST_DOCUMENT_ID, World, resolved
+from .world import FIRST_DOCUMENT_ID, World, resolved
 
 _UPLOADED_AT = "2025-01-01T00:00:00.000Z"
 """Nothing here has a clock."""
@@ -46,6 +53,10 @@ class Call:
 
 def list_dealers(_world: World, _call: Call) -> Any:
     return [dealer.listed() for dealer in DEALERS]
+
+
+def get_dealer(_world: World, call: Call) -> Any:
+    return resolved(DealerRef(dpid=call.path["dpid"])).configured()
 
 
 def list_inventory(world: World, call: Call) -> Any:
@@ -72,6 +83,17 @@ def quote_payments(world: World, call: Call) -> Any:
     return quote(vehicle, order, _chosen(order.plans))
 
 
+def list_plans(world: World, call: Call) -> Any:
+    dealer = resolved(asked(DealerRef, {"partner_id": _given(call.query, "dealer[partner_id]")}))
+    query = asked(PlansQuery, call.query)
+    if query.deal_type != "cash":
+        for name in ("deal_rate", "deal_term", "amount_financed"):
+            if getattr(query, name) is None:
+                raise Refused(400, f"Missing {name.replace('_', ' ')}")
+    world.vehicle(dealer, query.vin)
+    return {"plans": [plan.listed(dealer.dpid, rank) for rank, plan in enumerate(PLANS.values(), 1)]}
+
+
 def create_link(world: World, call: Call) -> Any:
     order = asked(LinkOrder, call.body)
     dealer = resolved(order.dealer)
@@ -91,22 +113,40 @@ def create_customer(world: World, call: Call) -> Any:
     order = asked(CustomerOrder, call.body)
     dealer = resolved(order.dealer)
     _chosen(order.plans)
-    known = next(
-        (
-            customer
-            for customer in world.customers
-            if customer["dpid"] == dealer.dpid and customer["email"].lower() == order.customer.email.lower()
-        ),
-        None,
-    )
-    customer_id = known["id"] if known else FIRST_CUSTOMER_ID + len(world.customers)
+    known = world.customer_of(dealer, order.customer.email)
+    given = _given_fields(order)
+    customer_id = (known or world.add_customer(dealer, **given.pop("customer"), **given))["id"]
     url = _redirect_url(dealer, order.vehicle, order.analytics, customer_id)
     answer = {"status": "ok", "customer": {"id": customer_id, "dpid": dealer.dpid, "redirect_url": url}}
-    if known:
-        return {**answer, "duplicate": True}
-    given = _given_fields(order)
-    world.customers.append({"id": customer_id, "dpid": dealer.dpid, **given.pop("customer"), **given})
-    return answer
+    return {**answer, "duplicate": True} if known else answer
+
+
+def update_customer(world: World, call: Call) -> Any:
+    order = asked(CustomerUpdateOrder, call.body)
+    customer = world.customer(resolved(order.dealer), str(asked(CustomerUpdateQuery, call.query).id))
+    if order.agent is not None:
+        if order.agent.id is None and order.agent.email is None:
+            raise Refused(400, "Missing agent")
+        customer["agent"] = order.agent.model_dump(exclude_none=True)
+    names = ("first_name", "last_name", "email", "phone")
+    return {"status": "ok", "customer": {name: customer.get(name) for name in names}}
+
+
+def submit_trade_valuation(world: World, call: Call) -> Any:
+    order = asked(TradeOfferOrder, call.body)
+    dealer = resolved(DealerRef(dpid=order.dpid))
+    customer = world.customer_of(dealer, order.email) or world.add_customer(dealer, email=order.email)
+    offer = {
+        "dpid": dealer.dpid,
+        "customer_id": customer["id"],
+        **order.model_dump(exclude_unset=True, exclude={"dpid", "email"}),
+    }
+    # Email, dealer and VIN are what makes two of them one.
+    world.trade_offers = [
+        other for other in world.trade_offers if (other["customer_id"], other["vin"]) != (customer["id"], order.vin)
+    ] + [offer]
+    url = _redirect_url(dealer, WantedVehicle(), Analytics(), customer["id"])
+    return {"status": "ok", "customer": {"id": customer["id"], "redirect_url": url}}
 
 
 def upload_document(world: World, call: Call) -> Any:
@@ -120,9 +160,9 @@ def upload_document(world: World, call: Call) -> Any:
         contents = base64.b64decode(order.contents, validate=True)
     except (binascii.Error, ValueError):
         raise Refused(400, "Invalid contents") from None
-    document_id = FIRST_DOCUMENT_ID + len(world.documents)
+    document_id = FIRST_DOCUMENT_ID + len(world.contents)
     given = _given_fields(order)
-    del given["contents"]
+    world.contents[document_id] = given.pop("contents")
     world.documents.append(
         {
             "id": document_id,
@@ -149,21 +189,45 @@ def list_documents(world: World, call: Call) -> Any:
             "created_at": _UPLOADED_AT,
             "updated_at": _UPLOADED_AT,
         }
-        for document in world.documents
-        if document["customer_id"] == customer["id"]
-        and order.doc_type in ("all", "deal_docs" if document["document_type"] == "deal" else "user_docs")
+        for document in world.documents_of(customer).values()
+        if order.doc_type in ("all", "deal_docs" if document["document_type"] == "deal" else "user_docs")
     ]
+
+
+def get_document(world: World, call: Call) -> Any:
+    order = asked(DocumentContentsOrder, call.body)
+    customer = world.customer(resolved(order.dealer), call.path["customer_id"])
+    document_id = asked(DocumentContentsQuery, call.query).doc_id
+    if document_id not in world.documents_of(customer):
+        raise Refused(404)
+    return {"contents": world.contents[document_id]}
+
+
+def delete_documents(world: World, call: Call) -> Any:
+    """All of them, or none where one of them is unknown."""
+    order = asked(DocumentDeletionOrder, call.body)
+    customer = world.customer(resolved(order.dealer), call.path["customer_id"])
+    if not world.documents_of(customer).keys() >= set(order.doc_ids):
+        raise Refused(404)
+    world.documents = [document for document in world.documents if document["id"] not in order.doc_ids]
+    return {"message": "Successfully deleted document"}
 
 
 HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "list_dealers": list_dealers,
+    "get_dealer": get_dealer,
     "list_inventory": list_inventory,
     "get_vehicle": get_vehicle,
     "quote_payments": quote_payments,
+    "list_plans": list_plans,
     "create_link": create_link,
     "create_customer": create_customer,
+    "update_customer": update_customer,
+    "submit_trade_valuation": submit_trade_valuation,
     "list_documents": list_documents,
     "upload_document": upload_document,
+    "get_document": get_document,
+    "delete_documents": delete_documents,
 }
 """By operation id."""
 

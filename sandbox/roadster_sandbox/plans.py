@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Tier:
-    """`term` in months, `mileage` in miles, `price` in dollars."""
+    """`term` in months, `mileage` in miles, `price` in dollars: the dealer's offer, and what a quote adds."""
 
     code: str
     title: str
@@ -23,7 +23,47 @@ class Plan:
     id: int
     code: str
     title: str
+    vendor: str
+    description: str
     tiers: tuple[Tier, ...]
+
+    def listed(self, dpid: str, rank: int) -> dict[str, Any]:
+        """As GET /plans shows it, and with its `code`, which requests take. The tiers have the prices."""
+        return {
+            "id": self.id,
+            "code": self.code,
+            "dpid": dpid,
+            "title": self.title,
+            "subtitle": self.vendor,
+            "category": self.title,
+            "description": self.description,
+            "vendor": self.vendor,
+            "grades": ["new"],
+            "deal_types": ["cash", "finance", "lease"],
+            "taxable": False,
+            "residualize": False,
+            "msrp": 0,
+            "invoice_price": 0,
+            "offer": 0,
+            "cash_feature_rank": rank,
+            "tiers": [
+                {
+                    "title": tier.title,
+                    "msrp": tier.price,
+                    "invoice_price": 0,
+                    "offer": tier.price,
+                    "code": tier.code,
+                    "state": "live",
+                    "term": tier.term,
+                    "mileage": tier.mileage,
+                }
+                for tier in self.tiers
+            ],
+            "backend_profit": True,
+            "default_tier_index": 0,
+            "tier_is_selectable": True,
+            "price_is_offline": True,
+        }
 
 
 PLANS: Mapping[int, Plan] = {
@@ -33,10 +73,26 @@ PLANS: Mapping[int, Plan] = {
             6160,
             "RBX301",
             "Vehicle Service Contract",
+            "Sandbox Protection",
+            "Pays for repairs after the manufacturer's warranty has ended.",
             (Tier("5R", "5 years/ 60K miles", 60, 60_000, 1849), Tier("7R", "7 years/ 100K miles", 84, 100_000, 2470)),
         ),
-        Plan(1614, "TM59", "Prepaid Maintenance", (Tier("TM59", "5 years/ 9 service intervals", 60, 75_000, 695),)),
-        Plan(1619, "GAP1", "Guaranteed Asset Protection", (Tier("G60", "5 years", 60, 0, 895),)),
+        Plan(
+            1614,
+            "TM59",
+            "Prepaid Maintenance",
+            "Sandbox Service",
+            "Oil, filters and inspections as the manufacturer schedules them.",
+            (Tier("TM59", "5 years/ 9 service intervals", 60, 75_000, 695),),
+        ),
+        Plan(
+            1619,
+            "GAP1",
+            "Guaranteed Asset Protection",
+            "Sandbox Protection",
+            "Pays what is still owed where the insurance of a total loss does not.",
+            (Tier("G60", "5 years", 60, 0, 895),),
+        ),
     )
 }
 """By id, as a request names them."""

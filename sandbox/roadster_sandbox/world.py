@@ -22,7 +22,10 @@ class World:
     vehicles: dict[str, dict[str, Vehicle]] = field(init=False)
     customers: list[dict[str, Any]] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
+    trade_offers: list[dict[str, Any]] = field(default_factory=list)
     links: list[dict[str, Any]] = field(default_factory=list)
+    contents: dict[int, str] = field(default_factory=dict)
+    """Of each document ever uploaded, in base64, by id: never shown, and no id is given twice."""
 
     def __post_init__(self) -> None:
         random = Random(self.seed)  # noqa: S311  # a made-up stock, no secret
@@ -43,6 +46,26 @@ class World:
             if str(customer["id"]) == customer_id and customer["dpid"] == dealer.dpid:
                 return customer
         raise Refused(404)
+
+    def customer_of(self, dealer: SandboxDealer, email: str) -> dict[str, Any] | None:
+        """The dealer's customer with that email address, which is what makes two of them one."""
+        return next(
+            (
+                customer
+                for customer in self.customers
+                if customer["dpid"] == dealer.dpid and customer["email"].lower() == email.lower()
+            ),
+            None,
+        )
+
+    def add_customer(self, dealer: SandboxDealer, **given: Any) -> dict[str, Any]:
+        customer = {"id": FIRST_CUSTOMER_ID + len(self.customers), "dpid": dealer.dpid, **given}
+        self.customers.append(customer)
+        return customer
+
+    def documents_of(self, customer: dict[str, Any]) -> dict[int, dict[str, Any]]:
+        """What is in the customer's binder, by id."""
+        return {document["id"]: document for document in self.documents if document["customer_id"] == customer["id"]}
 
 
 def resolved(ref: DealerRef) -> SandboxDealer:

@@ -81,7 +81,9 @@ class Confirmation:
 
     async def _by_repeated_call(self, write: PendingWrite, question: str) -> None:
         seal = Seal.bound_to(self._key, write.caller.name, write.dealer, write.tool.name)
-        shown = hashlib.sha256(f"{question}\0{json.dumps(write.request.body, sort_keys=True)}".encode()).hexdigest()
+        request = write.request
+        sent = [request.operation.method, request.target, dict(request.query), request.body]
+        shown = hashlib.sha256(f"{question}\0{json.dumps(sent, sort_keys=True)}".encode()).hexdigest()
         now = datetime.now(UTC)
         if self._params.request_state is None:
             state = {"shown": shown, "nonce": secrets.token_hex(16), "until": (now + _LIFETIME).timestamp()}
@@ -106,9 +108,10 @@ class Confirmation:
 
 
 def summary(write: PendingWrite, dealer_name: str) -> str:
-    """What a person reads: what happens, at which dealer, and every value that is sent."""
-    body = write.request.shown_to("person").get("body", {})
-    lines = [f"{name}: {value}" for name, value in _leaves({**write.request.path, **body})]
+    """What a person reads: what happens, at which dealer, and every value that is sent, wherever it stands."""
+    request = write.request
+    content = {} if request.content is None else request.content.shown_to("person")
+    lines = [f"{name}: {value}" for name, value in _leaves({**request.path, **request.query, **content})]
     effect = "This deletes and cannot be undone." if write.tool.destructive else "This writes to Roadster."
     return "\n".join([f"{write.tool.title} at {_inert(dealer_name)}? {effect}", *lines])
 
@@ -117,8 +120,7 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
     match node:
         case Mapping():
             for name, value in node.items():
-                if not (path == "" and name == "dealer"):  # the first line names it
-                    yield from _leaves(value, f"{path}.{name}".lstrip("."))
+                yield from _leaves(value, f"{path}.{name}".lstrip("."))
         case list():
             for index, value in enumerate(node, 1):
                 yield from _leaves(value, f"{path} {index}")

@@ -9,7 +9,9 @@ from typing import Any
 
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp_types import ElicitResult
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from roadster_tools.answers import money
@@ -24,6 +26,7 @@ _CUSTOMER = {
     "email": "steve.mcqueen@example.com",
     "phone": "+14155556666",
 }
+_OLD_CAR = "4T1C11AK0LU322811"
 _PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
@@ -34,11 +37,23 @@ async def run_demo() -> int:
     """Shows each step; 0 when all of them went as they should."""
     server = StdioServerParameters(command=sys.executable, args=["-m", "roadster_server", "serve", "--sandbox"])
     with tempfile.TemporaryFile("w+") as log:  # the server's log would stand between the steps
-        shown = await _shown(Client(stdio_client(server, errlog=log)), Console())
+        console = Console()
+        client = Client(stdio_client(server, errlog=log), elicitation_callback=_person(console))
+        shown = await _shown(client, console)
         if not shown:
             log.seek(0)
             sys.stderr.write(log.read())
     return 0 if shown else 1
+
+
+def _person(console: Console) -> Any:
+    """Plays the person who is asked before something is deleted: shows the question, and agrees."""
+
+    async def agree(_ctx: Any, question: Any) -> ElicitResult:
+        console.print(f"[bold]A person is asked, and agrees:[/bold]\n{escape(question.message)}", highlight=False)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    return agree
 
 
 async def _shown(client: Client, console: Console) -> bool:
@@ -65,8 +80,9 @@ class _Deal:
         self._step = 0
 
     async def work(self) -> None:
-        """The whole deal: a car, its price three ways, the customer, a document, a link, and a refusal."""
+        """The whole deal: a car, its price three ways, the customer, their documents, a link, and a refusal."""
         await self._call("Which dealers may I work with?", "list_dealers", {})
+        await self._call("What does this one charge?", "get_dealer", {"dealer": _DEALER})
         found = await self._call(
             "Find an SUV in stock", "list_inventory", {"dealer": _DEALER, "body": "SUV", "limit": 3}
         )
@@ -75,17 +91,28 @@ class _Deal:
             "What does the first free one cost?", "quote_payments", {"dealer": _DEALER, "vin": vin}, show=False
         )
         self._show_quote(quote)
+        await self._call(
+            "Which protection plans go with it?",
+            "list_protection_plans",
+            {"dealer": _DEALER, "vin": vin, "deal_type": "cash"},
+        )
         created = await self._call(
             "The customer wants it: make their account",
             "create_customer",
             {"dealer": _DEALER, "customer": _CUSTOMER, "vehicle": {"vin": vin}},
         )
+        of_customer = {"dealer": _DEALER, "customer_id": created["customer_id"]}
+        await self._call("A salesperson looks after them", "assign_agent", {**of_customer, "agent": {"id": "ID9876"}})
         await self._call(
+            "The dealer's offer for their old car",
+            "submit_trade_valuation",
+            {"dealer": _DEALER, "email": _CUSTOMER["email"], "vin": _OLD_CAR, "value": 9000},
+        )
+        uploaded = await self._call(
             "Put the picture of the licence into the binder",
             "upload_document",
             {
-                "dealer": _DEALER,
-                "customer_id": created["customer_id"],
+                **of_customer,
                 "document_type": "license",
                 "document_name": "Licence, front",
                 "file_name": "licence.png",
@@ -93,10 +120,11 @@ class _Deal:
                 "contents": base64.b64encode(_PICTURE).decode(),
             },
         )
+        await self._call("What is in the binder now?", "list_documents", of_customer)
+        document_id = uploaded["document_id"]
+        await self._call("Is it the file that was sent?", "get_document", {**of_customer, "document_id": document_id})
         await self._call(
-            "What is in the binder now?",
-            "list_documents",
-            {"dealer": _DEALER, "customer_id": created["customer_id"]},
+            "It was the wrong picture: delete it", "delete_documents", {**of_customer, "document_ids": [document_id]}
         )
         await self._call(
             "An encrypted link for the customer",

@@ -2,9 +2,9 @@
 
 from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Verdict, dealer_verdict, verdict
 from .catalogue import Admitted, Tool, catalogue
-from .customers import create_customer
-from .dealers import list_dealers
-from .documents import list_documents, upload_document
+from .customers import assign_agent, create_customer, submit_trade_valuation
+from .dealers import get_dealer, list_dealers
+from .documents import delete_documents, get_document, list_documents, upload_document
 from .failures import (
     AccessRefused,
     Failure,
@@ -20,16 +20,16 @@ from .failures import (
 from .files import UploadFolder
 from .inventory import get_vehicle, list_inventory
 from .links import build_deep_link
-from .payments import quote_payments
+from .payments import list_protection_plans, quote_payments
 from .seal import Seal, Unsealable
 
 TOOLS = catalogue(
-    dealers=(list_dealers,),
+    dealers=(list_dealers, get_dealer),
     inventory=(list_inventory, get_vehicle),
-    payments=(quote_payments,),
-    customers=(create_customer,),
+    payments=(quote_payments, list_protection_plans),
+    customers=(create_customer, assign_agent, submit_trade_valuation),
     links=(build_deep_link,),
-    documents=(upload_document, list_documents),
+    documents=(upload_document, list_documents, get_document, delete_documents),
 )
 """Every tool by name, in the order of `tools/list`."""
 

@@ -1,10 +1,15 @@
-"""The dealers that a caller may work with."""
+"""The dealers that a caller may work with, and what one of them charges."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 from pydantic import Field
 
-from .access import AccountGrant
+from roadster_client.models.dealers import DealerConfiguration, FinanceMarkup, Markup, MarkupScope
+
+from .access import AccountGrant, Grant
 from .answers import ToolAnswer
 from .catalogue import tool
 
@@ -35,3 +40,49 @@ async def list_dealers(grant: AccountGrant) -> DealerList:
         dealers=[DealerRow.model_validate(dealer.model_dump(exclude={"partner_id"})) for dealer in found],
         hint=f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None,
     )
+
+
+class DealerCharges(ToolAnswer):
+    doc_fee: float | None = None
+    filing_fee: float | None = None
+    handling_fee: float | None = None
+    lease_acquisition_fee: float | None = None
+
+
+class MarkupRow(ToolAnswer):
+    make: str | None = None
+    vehicles: Literal["new", "used"]
+    standard: float | None = None
+    special: float | None = None
+
+
+class DealerAnswer(DealerRow):
+    price_unlock_mode: str | None = None
+    fees: DealerCharges | None = Field(default=None, description="in the currency's units")
+    markups: list[MarkupRow] = Field(description="on lenders' rates, as given: Roadster's reference states no unit")
+
+
+@tool("A dealer's fees and markups")
+async def get_dealer(grant: Grant) -> DealerAnswer:
+    """One dealer: address, fees of its deals, finance markups on new and used vehicles, and whether prices are locked.
+    For the dealer's staff: tell a customer no markup. What a deal costs with all of it says quote_payments."""
+    found = await grant.roadster.get_dealer()
+    configuration = found.configuration or DealerConfiguration()
+    return DealerAnswer(
+        **found.model_dump(exclude={"partner_id", "configuration"}),
+        price_unlock_mode=configuration.price_unlock_mode,
+        fees=DealerCharges.model_validate(configuration.fees.model_dump()) if configuration.fees else None,
+        markups=[row for markup in configuration.markups for row in _markups(markup)],
+    )
+
+
+def _markups(markup: Markup) -> Iterator[MarkupRow]:
+    finance = markup.finance or FinanceMarkup()
+    scopes: tuple[tuple[Literal["new", "used"], MarkupScope | None], ...] = (
+        ("new", finance.new),
+        ("used", finance.used),
+    )
+    for vehicles, scope in scopes:
+        if scope is not None and scope.global_ is not None:
+            rates = scope.global_
+            yield MarkupRow(make=markup.make, vehicles=vehicles, standard=rates.standard, special=rates.special)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from roadster_client.models.documents import DocumentQuery, DocumentType, NewDocument, Relationship
+from roadster_client.models.documents import DocumentDeletion, DocumentQuery, DocumentType, NewDocument, Relationship
 
 from .access import Grant
 from .answers import ToolAnswer
 from .catalogue import tool, write_tool
 from .failures import InvalidArguments
-from .files import MAX_INLINE_BYTES, check_content, decode_contents
-from .parameters import CustomerId
+from .files import MAX_INLINE_BYTES, MAX_SHOWN_BYTES, check_content, content_type, decode_contents
+from .parameters import CustomerId, Detail, DocumentId
 
 # Spelt out in both cases, because JSON Schema's regular expressions have no flags.
 FileName = Annotated[
@@ -117,3 +118,55 @@ async def _content(grant: Grant, contents: str | None, path: str | None) -> byte
             {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
         )
     return await grant.uploads.read(path or "")
+
+
+class DocumentFile(ToolAnswer):
+    document_id: int
+    content_type: str | None = Field(default=None, description="left out where it is neither JPEG, PNG nor PDF")
+    bytes: int
+    sha256: str
+    contents: str | None = Field(default=None, description="base64; with detail full")
+    hint: str | None = Field(default=None, description="said where the contents are kept back")
+
+
+@tool("Get a document")
+async def get_document(
+    grant: Grant, customer_id: CustomerId, document_id: DocumentId, detail: Detail = "brief"
+) -> DocumentFile:
+    """Type, size and digest of one document; with detail full also its contents, up to 64 KiB. Licences and proofs of
+    income are sensitive: ask for full only when the person needs the file itself. To see what is in a binder call
+    list_documents."""
+    content = await grant.roadster.get_document(customer_id, document_id)
+    kind = content_type(content)
+    hint = _kept_back(content, kind) if detail == "full" else None
+    return DocumentFile(
+        document_id=document_id,
+        content_type=kind,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        contents=base64.b64encode(content).decode() if detail == "full" and hint is None else None,
+        hint=hint,
+    )
+
+
+def _kept_back(content: bytes, kind: str | None) -> str | None:
+    """Why the contents are not for a model, None where they are."""
+    if kind is None:
+        return "The contents are not shown: they are neither JPEG, PNG nor PDF."
+    if len(content) > MAX_SHOWN_BYTES:
+        return f"The contents are not shown: above {MAX_SHOWN_BYTES} bytes. The person finds the file in Roadster."
+    return None
+
+
+class DeletionAnswer(ToolAnswer):
+    deleted: list[int] = Field(description="document ids")
+
+
+@write_tool("Delete documents", if_unknown="list_documents shows what is still there", destructive=True)
+async def delete_documents(
+    grant: Grant, customer_id: CustomerId, document_ids: Annotated[list[DocumentId], Field(min_length=1, max_length=50)]
+) -> DeletionAnswer:
+    """Remove documents from a customer's or the deal's binder, for good. Only what the person named: check ids and
+    names with list_documents first. To replace a document upload the new one before."""
+    await grant.roadster.delete_documents(customer_id, DocumentDeletion(doc_ids=tuple(document_ids)))
+    return DeletionAnswer(deleted=document_ids)

@@ -1,4 +1,4 @@
-"""Files on their way upstream: what they may be, and where a local one may lie."""
+"""Files on their way: what they may be, how large, and where a local one may lie."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from .failures import InvalidArguments
 
 MAX_INLINE_BYTES = 1024 * 1024
 """For `contents`, which passes through a model's context; the HTTP transport takes 4 MiB in all."""
+
+MAX_SHOWN_BYTES = 64 * 1024
+"""For `contents` in an answer, which a model reads."""
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 
@@ -55,12 +58,18 @@ def decode_contents(contents: str) -> bytes:
         raise InvalidArguments({"contents": "is not base64"}) from None
 
 
-def check_content(content: bytes, file_name: str) -> None:
-    """Whether the bytes are what the name says: JPEG, PNG or PDF. Raises InvalidArguments."""
-    import filetype  # noqa: PLC0415 - only an upload needs it, and every start would pay for it
+def content_type(content: bytes) -> str | None:
+    """The media type that the bytes show, None where it is neither JPEG, PNG nor PDF."""
+    import filetype  # noqa: PLC0415 - only a document's file needs it, and every start would pay for it
 
     kind = filetype.guess_mime(content)
-    if kind not in _EXTENSIONS:
+    return kind if kind in _EXTENSIONS else None
+
+
+def check_content(content: bytes, file_name: str) -> None:
+    """Whether the bytes are what the name says: JPEG, PNG or PDF. Raises InvalidArguments."""
+    kind = content_type(content)
+    if kind is None:
         raise InvalidArguments({"contents": "is neither JPEG, PNG nor PDF"})
     if not file_name.lower().endswith(_EXTENSIONS[kind]):
         raise InvalidArguments(

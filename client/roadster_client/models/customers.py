@@ -1,4 +1,4 @@
-"""Customers: POST /customers."""
+"""Customers: POST and PUT /customers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .scalars import Contact, Received, Sent
+from .scalars import Contact, Email, Received, Sent
 from .vehicles import VehicleRequest
 
 
@@ -15,7 +15,7 @@ class CustomerContact(Sent):
 
     first_name: Contact = Field(min_length=1)
     last_name: Contact = Field(min_length=1)
-    email: Contact = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    email: Email
     phone: Contact | None = None
     partner_id: str | None = None
 
@@ -73,3 +73,30 @@ class CustomerCreated(Received):
     status: str
     customer: CreatedCustomer
     duplicate: bool = False
+
+
+class Agent(Sent):
+    """The salesperson who looks after a customer, by id or email; the reference shows ids as strings and as numbers."""
+
+    id: str | None = Field(default=None, min_length=1)
+    email: Email | None = None
+
+
+class CustomerUpdate(Sent):
+    """The customer's id is in the query."""
+
+    agent: Agent
+
+
+class UpdatedCustomer(Received):
+    """Who was updated: contact data, and no id."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+class CustomerUpdated(Received):
+    status: str
+    customer: UpdatedCustomer | None = None

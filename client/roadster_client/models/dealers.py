@@ -1,8 +1,10 @@
-"""Dealers, as GET /dealers lists them."""
+"""Dealers: GET /dealers, and GET /dealers/{dpid} with the configuration of one."""
 
 from __future__ import annotations
 
-from .scalars import Received, Zip
+from pydantic import ConfigDict, Field
+
+from .scalars import Money, Received, Zip
 
 
 class Dealer(Received):
@@ -17,3 +19,47 @@ class Dealer(Received):
     zip_code: Zip | None = None
     phone: str | None = None
     status: str | None = None
+
+
+class DealerFees(Received):
+    doc_fee: Money | None = None
+    filing_fee: Money | None = None
+    handling_fee: Money | None = None
+    lease_acquisition_fee: Money | None = None
+
+
+class RateMarkup(Received):
+    """What the dealer adds to a lender's rate, standard or special. The reference states no unit."""
+
+    standard: float | None = None
+    special: float | None = None
+
+
+class MarkupScope(Received):
+    """An empty object where the dealer has set none."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    global_: RateMarkup | None = Field(default=None, alias="global")
+
+
+class FinanceMarkup(Received):
+    new: MarkupScope | None = None
+    used: MarkupScope | None = None
+
+
+class Markup(Received):
+    """`make` is "All" where it holds for every make."""
+
+    make: str | None = None
+    finance: FinanceMarkup | None = None
+
+
+class DealerConfiguration(Received):
+    price_unlock_mode: str | None = None
+    fees: DealerFees | None = None
+    markups: tuple[Markup, ...] = ()
+
+
+class DealerDetails(Dealer):
+    configuration: DealerConfiguration | None = None

@@ -1,8 +1,11 @@
-"""A customer's documents: POST and GET /customers/{id}/documents."""
+"""A customer's documents: /customers/{id}/documents, and the contents of one."""
 
 from __future__ import annotations
 
+import base64
 from typing import Literal
+
+from pydantic import Field
 
 from .scalars import Contact, FileContents, Received, Sent
 
@@ -41,3 +44,23 @@ class Document(Received):
     file_name: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
+
+
+class DocumentContentsQuery(Sent):
+    """Nothing but the dealer, which the reference documents as a body, although this is a GET."""
+
+
+class DocumentContents(Received):
+    contents: str
+
+    def decoded(self) -> bytes:
+        """The file. Raises ValueError where `contents` is not base64, in lines or without."""
+        return base64.b64decode("".join(self.contents.split()), validate=True)
+
+
+class DocumentDeletion(Sent):
+    doc_ids: tuple[int, ...] = Field(min_length=1)
+
+
+class DocumentsDeleted(Received):
+    message: str | None = None

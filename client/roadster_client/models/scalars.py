@@ -43,6 +43,8 @@ def _described(contents: str, info: SerializationInfo) -> str:
 Contact = Annotated[str, PlainSerializer(_masked)]
 """Contact data of a person."""
 
+Email = Annotated[Contact, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
 FileContents = Annotated[str, PlainSerializer(_described)]
 """A file in base64, which is described wherever it is shown."""
 

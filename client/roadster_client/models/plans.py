@@ -1,0 +1,48 @@
+"""Protection plans (F&I products): GET /plans."""
+
+from __future__ import annotations
+
+from .scalars import Money, Received
+
+
+class PlanTier(Received):
+    """`term` in months; `mileage` in miles, 0 also where the title says a number of them."""
+
+    code: str | None = None
+    title: str | None = None
+    msrp: Money | None = None
+    invoice_price: Money | None = None
+    offer: Money | None = None
+    state: str | None = None
+    term: int | None = None
+    mileage: int | None = None
+
+
+class Plan(Received):
+    """The tiers, where there are any, have the prices. The reference shows `code` in its requests alone."""
+
+    id: int
+    code: str | None = None
+    dpid: str | None = None
+    title: str | None = None
+    subtitle: str | None = None
+    category: str | None = None
+    description: str | None = None
+    vendor: str | None = None
+    grades: tuple[str, ...] = ()
+    deal_types: tuple[str, ...] = ()
+    taxable: bool | None = None
+    residualize: bool | None = None
+    msrp: Money | None = None
+    invoice_price: Money | None = None
+    offer: Money | None = None
+    cash_feature_rank: int | None = None
+    tiers: tuple[PlanTier, ...] = ()
+    default_tier_index: int | None = None
+    tier_is_selectable: bool | None = None
+    price_is_offline: bool | None = None
+    backend_profit: bool | None = None
+
+
+class PlanCatalogue(Received):
+    plans: tuple[Plan, ...] = ()
