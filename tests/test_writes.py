@@ -438,7 +438,7 @@ async def test_calls_at_the_same_moment_with_one_key_make_one_write(connect: Con
 
 async def test_what_was_not_sent_or_was_refused_frees_its_key(connect: Connect, world: World) -> None:
     async with connect() as client:
-        await world.fault("create_customer", "status", status=503)
+        await world.fault("create_customer", "status", status=429)
         assert kind_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})) == "upstream"
         assert "replayed" not in answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
 

@@ -159,11 +159,9 @@ def _raise_for_status(
                 operation=name,
                 request_id=request_id,
             )
-        case _ if status // 100 == 4:  # noqa: PLR2004
+        case _ if status // 100 == 4 and status != httpx2.codes.REQUEST_TIMEOUT:  # noqa: PLR2004
             raise errors.RequestRefused(status, _error_text(content), operation=name, request_id=request_id)
-        case 503:
-            pass  # Service Unavailable promises that the request was not processed
-        case _ if operation.writes:
+        case _ if operation.writes:  # 503 too: a proxy sends it also where its connection broke midway
             raise _unknown(operation, f"the upstream failed with {status}", request_id)
     raise errors.Unavailable(f"{name}: the upstream failed with {status}", operation=name, request_id=request_id)
 

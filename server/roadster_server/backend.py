@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from roadster_tools import TOOLSETS, Access, Caller
+from roadster_tools import TOOLSETS, Access
 
 from .app import build_server
 from .calls import Calls
@@ -19,7 +19,6 @@ from .gateway import open_calls
 from .live import LiveSettings
 from .settings import (
     CallerSettings,
-    ConfigurationError,
     DealerSettings,
     HttpSettings,
     RoadsterSettings,
@@ -54,13 +53,7 @@ class Backend:
         """The MCP server for one caller on this machine, over an upstream that is open within the block."""
         self.settings.caller(caller)  # a name that is not configured ends here, not at the first request
         async with open_calls(self.live, local=True, transport=self.transport) as calls:
-            yield build_server(calls, lambda: self._as_of_now(caller)), calls
-
-    def _as_of_now(self, caller: str) -> Caller:
-        try:
-            return self.settings.caller(caller)
-        except ConfigurationError:  # gone with a reload: whoever it was may do nothing
-            return Caller(caller)
+            yield build_server(calls, lambda: self.settings.caller_as_of_now(caller)), calls
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -49,6 +50,7 @@ FAILURE_META = "roadster-mcp/failure"
 _WAIT_FOR_THE_FIRST = 30.0
 _POLL = 0.1
 
+WhoIsCalling = Callable[[], Caller]
 CallResult = CallToolResult | InputRequiredResult
 Context = ServerRequestContext[Any, Any]
 
@@ -63,9 +65,9 @@ class Calls:
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
         self.limiter = Limiter()
 
-    async def answer(self, caller: Caller, ctx: Context, params: CallToolRequestParams) -> CallResult:
+    async def answer(self, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> CallResult:
         """The one boundary at which errors become answers. Each call ends with one audit record."""
-        call = _Call(self, caller, ctx, params)
+        call = _Call(self, who, ctx, params)
         result: CallResult
         try:
             result = await call.carry_out()
@@ -82,13 +84,11 @@ class Calls:
         ) as error:  # only before sending: after it, the store's failures are logged and the answer given
             result = call.failed(Unrecorded(f"The call cannot be put on record: {error}"))
         except Exception as error:  # noqa: BLE001 - a defect of ours: the caller learns that, the log where
-            call.outcome = "defect"
             log_crash(error, tool=call.tool_name)
-            result = _failed(Failure("upstream", "The server failed on this call; its operator finds why in the log."))
+            result = call.broke()
         except BaseException:
             call.outcome = "cancelled"
-            with anyio.CancelScope(shield=True):
-                await call.end()
+            await call.end()
             raise
         return await call.end() or result
 
@@ -96,9 +96,10 @@ class Calls:
 class _Call:
     """What is known of one call while it goes on; the `Oversight` of its writes."""
 
-    def __init__(self, calls: Calls, caller: Caller, ctx: Context, params: CallToolRequestParams) -> None:
+    def __init__(self, calls: Calls, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> None:
         self._calls = calls
-        self._caller = caller
+        self._who = who
+        self._caller = who()
         self._ctx = ctx
         self._params = params
         self._id = uuid4().hex
@@ -120,6 +121,10 @@ class _Call:
         if self._admitted.idempotency_key is None:
             return _result(await self._answer())
         return await self._once(self._admitted)
+
+    def caller(self) -> Caller:
+        """As Oversight has it."""
+        return self._who()
 
     async def confirm(self, write: PendingWrite) -> None:
         """As Oversight has it."""
@@ -147,12 +152,27 @@ class _Call:
             self._request_id = error.request_id
         if isinstance(error, AccessRefused | Limited):
             self._refused_by = error.setting
-        if found.kind == "outcome_unknown" and self._admitted is not None:
-            found = Failure(found.kind, f"{found.text} {self._admitted.tool.if_unknown}.")
-        return _failed(found)
+        return self._told(found)
+
+    def broke(self) -> CallToolResult:
+        """The answer where this server failed. After a write was sent, nobody knows more than that it was."""
+        self.outcome = "defect"
+        if self._sent:
+            return self._told(Failure("outcome_unknown", "The write was sent, and the server failed on its answer."))
+        return _failed(Failure("upstream", "The server failed on this call; its operator finds why in the log."))
+
+    def _told(self, failed: Failure) -> CallToolResult:
+        if failed.kind == "outcome_unknown" and self._admitted is not None:
+            failed = Failure(failed.kind, f"{failed.text} {self._admitted.tool.if_unknown}.")
+        return _failed(failed)
 
     async def end(self) -> CallToolResult | None:
-        """Logs and records the call; what it returns takes the place of the answer that may not be given."""
+        """Logs and records the call, also one that is cancelled; what it returns takes the answer's place."""
+        with anyio.CancelScope(shield=True):
+            instead = await self._end()
+        return instead  # noqa: RET504 - to mypy, the scope above may swallow a return
+
+    async def _end(self) -> CallToolResult | None:
         milliseconds = round((time.perf_counter() - self._started) * 1000)
         log.info(
             "call",
@@ -182,9 +202,10 @@ class _Call:
     async def _once(self, admitted: Admitted) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""
         store = await self._calls.store.get()
-        keys = self._calls.keys
-        scope = keys.hash([self._caller.name, admitted.dealer, admitted.tool.name, admitted.idempotency_key])
-        seal = Seal.bound_to(keys.results, scope)
+        # Without a key of ours, so that a write stays done once when the API key, and with it our keys, change.
+        named = json.dumps([self._caller.name, admitted.dealer, admitted.tool.name, admitted.idempotency_key])
+        scope = hashlib.sha256(named.encode()).hexdigest()
+        seal = Seal.bound_to(self._calls.keys.results, scope)
         claim = await self._claim_key(store, scope)
         if isinstance(claim, Replay):
             self.outcome = "replayed"
@@ -209,7 +230,8 @@ class _Call:
             log.error("idempotency key not settled", extra={"call": self._id, "reason": str(error)})
 
     async def _claim_key(self, store: Store, scope: str) -> Claim | Replay:
-        arguments = self._calls.keys.hash({**(self._params.arguments or {}), "dealer": None})
+        given = {name: value for name, value in (self._params.arguments or {}).items() if value is not None}
+        arguments = self._calls.keys.hash({**given, "dealer": None})  # the scope has it, also where it was left out
         with anyio.move_on_after(_WAIT_FOR_THE_FIRST):
             while True:
                 found = await store.claim(scope, arguments, now=datetime.now(UTC))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from typing import Any
 
 import anyio
 from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CallToolRequestParams,
     ElicitRequest,
@@ -36,6 +38,10 @@ _FORM: dict[str, Any] = {
     "required": ["confirm"],
 }
 _ANSWER = "confirm"
+_READABLE = 4000
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Printable by Unicode's book, and nothing to see."""
+
 _ASK_AGAIN = "call again without it to be asked anew"
 
 
@@ -77,13 +83,15 @@ class Confirmation:
                 answer = await self._ctx.session.elicit_form(question, _FORM, related_request_id=self._ctx.request_id)
         except TimeoutError:
             raise NotConfirmed(f"nobody answered within {_LIFETIME.total_seconds():.0f} seconds; call again") from None
+        except MCPError:
+            raise NotConfirmed("the client failed to ask a person; use another, or call again") from None
         _check(answer)
 
     async def _by_repeated_call(self, write: PendingWrite, question: str) -> None:
         seal = Seal.bound_to(self._key, write.caller.name, write.dealer, write.tool.name)
         request = write.request
         sent = [request.operation.method, request.target, dict(request.query), request.body]
-        shown = hashlib.sha256(f"{question}\0{json.dumps(sent, sort_keys=True)}".encode()).hexdigest()
+        shown = hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
         now = datetime.now(UTC)
         if self._params.request_state is None:
             state = {"shown": shown, "nonce": secrets.token_hex(16), "until": (now + _LIFETIME).timestamp()}
@@ -102,35 +110,47 @@ class Confirmation:
             raise NotConfirmed(f"the confirmation has expired; {_ASK_AGAIN}")
         if state["shown"] != shown:
             raise NotConfirmed(f"the write is not the one that was shown; {_ASK_AGAIN}")
-        _check((self._params.input_responses or {}).get(_ANSWER))
+        # Used up by any answer: who has declined is not answered for again with the same state.
         if not await self._store.use_once(state["nonce"], expires_at=until, now=now):
             raise NotConfirmed(f"the confirmation was used before; {_ASK_AGAIN}")
+        _check((self._params.input_responses or {}).get(_ANSWER))
 
 
 def summary(write: PendingWrite, dealer_name: str) -> str:
-    """What a person reads: what happens, at which dealer, and every value that is sent, wherever it stands."""
+    """What a person reads: what happens, at which dealer, and every value that is sent, wherever it stands.
+
+    Raises NotConfirmed where that is more than a person reads.
+    """
     request = write.request
     content = {} if request.content is None else request.content.shown_to("person")
     lines = [f"{name}: {value}" for name, value in _leaves({**request.path, **request.query, **content})]
     effect = "This deletes and cannot be undone." if write.tool.destructive else "This writes to Roadster."
-    return "\n".join([f"{write.tool.title} at {_inert(dealer_name)}? {effect}", *lines])
+    question = "\n".join([f"{write.tool.title} at {_visible(dealer_name)}? {effect}", *lines])
+    if len(question) > _READABLE:
+        raise NotConfirmed(f"the write is too large for a person to read ({len(question)} characters); send less")
+    return question
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
     match node:
-        case Mapping():
+        case Mapping() if node:
             for name, value in node.items():
                 yield from _leaves(value, f"{path}.{name}".lstrip("."))
-        case list():
+        case list() if node:
             for index, value in enumerate(node, 1):
                 yield from _leaves(value, f"{path} {index}")
         case _:
-            yield path.replace("_", " "), _inert(str(node))
+            # Quoted, so that no value can pass for another line, and what is empty shows.
+            yield path.replace("_", " "), _visible(json.dumps(node, ensure_ascii=False))
 
 
-def _inert(text: str) -> str:
-    """On one line and without invisible characters, so that a value cannot pass for another line of the summary."""
-    return "".join(character if character.isprintable() else " " for character in text)
+def _visible(text: str) -> str:
+    """With an escape in place of every character that shows as nothing, and of spaces in a row."""
+    spaced = re.sub(" {2,}", lambda spaces: "\\u0020" * len(spaces[0]), text)
+    return "".join(
+        character if character.isprintable() and character not in _BLANK else f"\\u{ord(character):04x}"
+        for character in spaced
+    )
 
 
 def _can_ask(ctx: ServerRequestContext[Any, Any]) -> bool:

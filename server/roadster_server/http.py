@@ -54,7 +54,7 @@ def caller_of_request(settings: Settings) -> Caller:
     identity = get_access_token()
     if identity is None:
         raise RuntimeError("a request came past the authentication")
-    return settings.caller(identity.client_id)
+    return settings.caller_as_of_now(identity.client_id)
 
 
 def http_app(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from .logs import log
+from .logs import log, log_crash
 from .settings import ConfigurationError, Settings, load
 
 _LOOK_EVERY = 2.0
@@ -31,6 +31,9 @@ class LiveSettings:
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
+            return
+        except Exception as error:  # noqa: BLE001 - whatever is in the file, the server goes on
+            log_crash(error)
             return
         # Connections, keys, the store and the upload folder are made from these at the start.
         kept = {section: getattr(self.current, section) for section in ("roadster", "store", "uploads")}

@@ -22,7 +22,7 @@ def reveal(reference: str) -> str:
         case "file" if name:
             try:
                 secret = Path(name).expanduser().read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, RuntimeError, UnicodeDecodeError) as error:  # RuntimeError: there is no such ~user
                 raise ValueError(f"cannot read the file {name} ({type(error).__name__})") from None
         case "keyring" if "/" in name:
             secret = _from_keyring(*name.split("/", 1))

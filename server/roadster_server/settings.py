@@ -144,9 +144,14 @@ class HttpSettings(_Section):
 
 
 def _folder(path: Path) -> Path:
-    if not path.expanduser().is_dir():
+    try:
+        folder = path.expanduser()
+        found = folder.is_dir()
+    except (OSError, RuntimeError):  # a name that is too long, a user that does not exist
+        found = False
+    if not found:
         raise ValueError("there is no such folder; make it, or correct the path")
-    return path.expanduser()
+    return folder
 
 
 class UploadSettings(_Section):
@@ -199,6 +204,10 @@ class Settings(_Section):
             for dpid, dealer in self.dealers.items()
         }
 
+    def caller_as_of_now(self, name: str) -> Caller:
+        """The caller, or after a reload that took it out, one of its name who may do nothing."""
+        return self.caller(name) if name in self.callers else Caller(name)
+
     def caller(self, name: str) -> Caller:
         """Raises ConfigurationError for a name that is not configured."""
         if name not in self.callers:
@@ -228,6 +237,8 @@ def load(path: Path) -> Settings:
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([f"{path}: is not TOML: {error}"]) from None
+    except (ValueError, RecursionError) as error:  # an integer of 5,000 digits, tables 3,000 deep
+        raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
     try:
         settings = Settings.model_validate(document)
     except StoreError as error:  # there is no place for the store by default

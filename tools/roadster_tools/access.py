@@ -124,7 +124,10 @@ class Previewed(Exception):
 
 
 class Oversight(Protocol):
-    """What the server does about one call while it is carried out. Raising from the first two sends nothing."""
+    """What the server does about one call as it goes. Raising from `confirm` or `sending` sends nothing."""
+
+    def caller(self) -> Caller:
+        """The caller as the configuration has it now: rights may go while a person thinks."""
 
     async def confirm(self, write: PendingWrite) -> None:
         """Returns once a person has confirmed exactly this write."""
@@ -152,6 +155,10 @@ class Gate:
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._names: dict[str, str] = {}
+
+    def require(self, caller: Caller, tool: Tool) -> None:
+        """Raises AccessRefused where the caller may not use the tool at any dealer."""
+        _check(verdict(caller, tool))
 
     def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
         """A grant for a tool without a dealer. Raises AccessRefused."""
@@ -203,7 +210,16 @@ class _WriteGuard:
             raise Previewed(write)
         if self.allowed.level == Access.CONFIRM:
             await self.oversight.confirm(write)
+            self._check_again()
         await self.oversight.sending(write)
+
+    def _check_again(self) -> None:
+        now = self.oversight.caller()
+        found = verdict(now, self.tool)
+        _check(found)
+        if found.level < Access.CONFIRM:
+            raise AccessRefused(f'{found.setting} is "{found.level.name.lower()}" by now', setting=found.setting)
+        _check(dealer_verdict(now, self.dealer))
 
 
 def _check(found: Verdict) -> None:

@@ -68,7 +68,9 @@ class Tool:
             fields[name] = (self._hints[name], default)
         if self.writes:
             fields["idempotency_key"] = (IdempotencyKey | None, None)
-        return create_model(self.name, __config__=ConfigDict(extra="forbid", defer_build=True), **fields)
+        return create_model(
+            self.name, __config__=ConfigDict(extra="forbid", defer_build=True, allow_inf_nan=False), **fields
+        )
 
     @cached_property
     def input_schema(self) -> dict[str, Any]:
@@ -85,7 +87,8 @@ class Tool:
         return schema
 
     def admit(self, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: Oversight) -> Admitted:
-        """Typed arguments, then the gate. Raises AccessRefused and InvalidArguments; nothing has been sent."""
+        """The tool, its typed arguments, the dealer. Raises AccessRefused and InvalidArguments; nothing was sent."""
+        gate.require(caller, self)
         try:
             # Models write null for what they leave out.
             given = self.arguments.model_validate(

@@ -52,7 +52,7 @@ FileContents = Annotated[str, PlainSerializer(_described)]
 class Sent(BaseModel):
     """Part of a request: what the documents do not name cannot be sent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     def wire(self) -> dict[str, Any]:
         """The JSON object as it is sent: what was not given is left out."""

@@ -25,7 +25,7 @@ _WAIT_SECONDS = 20
 async def open_sqlite(path: Path) -> Database:
     """Makes the file where it is missing. Raises StoreError."""
     try:
-        await to_thread.run_sync(_prepare, path)
+        opened = await to_thread.run_sync(_prepare, path)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(_explain(path, error)) from None
     engine = create_async_engine(
@@ -39,10 +39,12 @@ async def open_sqlite(path: Path) -> Database:
     )
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "begin", lambda _connection: _require_same(path, opened))
     return Database(engine, lambda error: _explain(path, error))
 
 
-def _prepare(path: Path) -> None:
+def _prepare(path: Path) -> tuple[int, int]:
+    """Returns what `_identity` says of the file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Only ever created here, never opened: closing a second descriptor of the file would drop the locks
     # that SQLite holds on it elsewhere in this process.
@@ -62,6 +64,22 @@ def _prepare(path: Path) -> None:
                 break
     if mode != "wal":
         raise StoreError(f"{path} is where SQLite cannot keep a write-ahead log; name a file on a local disk")
+    return _identity(path)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _require_same(path: Path, opened: tuple[int, int]) -> None:
+    # A file that was removed or replaced stays open here, and takes records that nobody will ever read.
+    try:
+        same = _identity(path) == opened
+    except OSError:
+        same = False
+    if not same:
+        raise StoreError(f"{path} was removed or replaced under the server; restore it and restart")
 
 
 def _configure(connection: Any, _record: object) -> None:
