@@ -130,10 +130,11 @@ def connect(world: World, store_url: str) -> Connect:
         change: Mapping[str, Any] | None = None,
         upstream: httpx2.AsyncBaseTransport | None = None,
         ask: Any = None,
+        live: LiveSettings | None = None,
         **caller: Any,
     ) -> AsyncIterator[Client]:
         settings = settings_for(store_url, name, **caller).model_copy(update=dict(change or {}))
-        live = LiveSettings(settings)
+        live = live or LiveSettings(settings)
         async with (
             open_calls(live, local=True, transport=upstream or SandboxTransport(world.app)) as calls,
             Client(

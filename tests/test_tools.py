@@ -466,7 +466,7 @@ async def test_a_document_goes_into_the_binder(connect: Connect, world: World) -
 
 async def test_a_documents_file_is_given_only_on_request(connect: Connect) -> None:
     content = base64.b64decode(LICENCE_PNG)
-    async with connect() as client:
+    async with connect(personal_data="contact") as client:
         at = await _binder(client, LICENCE_PNG)
         brief = answer_of(await client.call_tool("get_document", at))
         full = answer_of(await client.call_tool("get_document", {**at, "detail": "full"}))
@@ -482,7 +482,7 @@ async def test_a_documents_file_is_given_only_on_request(connect: Connect) -> No
 @pytest.mark.parametrize(("size", "shown"), [(64 * 1024, True), (64 * 1024 + 1, False)])
 async def test_a_file_too_large_for_a_models_context_is_kept_back(size: int, shown: bool, connect: Connect) -> None:
     content = b"\x89PNG\r\n\x1a\n".ljust(size, b"\0")
-    async with connect() as client:
+    async with connect(personal_data="contact") as client:
         at = await _binder(client, base64.b64encode(content).decode())
         found = answer_of(await client.call_tool("get_document", {**at, "detail": "full"}))
     assert found["bytes"] == size
@@ -493,7 +493,7 @@ async def test_a_file_too_large_for_a_models_context_is_kept_back(size: int, sho
 async def test_a_file_of_an_unknown_type_is_kept_back_and_one_that_is_not_base64_withheld(connect: Connect) -> None:
     arguments = {**AT_UMAZDA, "customer_id": 1650260, "document_id": 1602287, "detail": "full"}
     page = base64.encodebytes(b"<script>alert(1)</script>").decode().replace("\n", "\\n")
-    async with connect(upstream=Answering(f'{{"contents": "{page}"}}'.encode())) as client:
+    async with connect(personal_data="contact", upstream=Answering(f'{{"contents": "{page}"}}'.encode())) as client:
         found = answer_of(await client.call_tool("get_document", arguments))
     assert found.keys() == {"document_id", "bytes", "sha256", "hint"}
     assert "neither" in found["hint"]
@@ -643,3 +643,90 @@ async def test_a_prompt_is_filled_in(connect: Connect) -> None:
         assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["work_a_lead"]
         filled = await client.get_prompt("work_a_lead", {"dealer": "umazda", "request": "a red {car}"})
     assert "a red {car}" in filled.messages[0].content.text  # type: ignore[union-attr]
+
+
+async def test_a_caller_who_may_not_see_personal_data_gets_no_file(connect: Connect) -> None:
+    """A licence is a picture of everything that is masked elsewhere."""
+    async with connect() as client:
+        customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
+        at = {**AT_UMAZDA, "customer_id": customer["customer_id"]}
+        document = {**_document(customer["customer_id"]), "contents": LICENCE_PNG}
+        uploaded = answer_of(await client.call_tool("upload_document", document))
+        result = await client.call_tool(
+            "get_document", {**at, "document_id": uploaded["document_id"], "detail": "full"}
+        )
+    assert "contents" not in answer_of(result)
+    assert LICENCE_PNG not in text_of(result)
+
+
+@pytest.mark.parametrize("arguments", [{"plans": [0] * 100_000}, {"x" * 100_000: 1}, {str(n): n for n in range(5000)}])
+async def test_an_error_is_short_whatever_was_sent(arguments: dict[str, Any], connect: Connect) -> None:
+    async with connect() as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", **arguments})
+    assert kind_of(result) == "invalid_arguments"
+    assert len(text_of(result)) < 2000
+
+
+async def test_who_may_not_use_a_tool_is_refused_before_its_arguments_are_looked_at(connect: Connect) -> None:
+    async with connect(access={}) as client:
+        assert kind_of(await client.call_tool("quote_payments", {"plans": [0] * 100_000})) == "refused"
+
+
+class Says(httpx2.AsyncBaseTransport):
+    """An upstream that answers everything with one body."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, stream=httpx2.ByteStream(self._body))
+
+
+async def test_an_answer_too_large_for_any_model_is_withheld(connect: Connect) -> None:
+    body = b'{"vehicle_info": {"make": "' + b"x" * 1_000_000 + b'"}}'
+    async with connect(upstream=Says(body)) as client:
+        result = await client.call_tool("get_vehicle", {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"})
+    assert kind_of(result) == "upstream"
+    assert len(text_of(result)) < 500
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"dealer": "toyotademo", "vehicles": []}',
+        b'{"dealership": {"partner_id": 12345}, "vehicles": []}',
+        b'{"meta": [{"dpid": "toyotademo"}], "vehicles": []}',
+    ],
+)
+async def test_another_dealer_is_noticed_wherever_the_answer_names_it(body: bytes, connect: Connect) -> None:
+    async with connect(upstream=Says(body)) as client:
+        result = await client.call_tool("list_inventory", dict(AT_UMAZDA))
+    assert kind_of(result) == "upstream"
+    assert "another dealer" in text_of(result)
+
+
+async def test_a_success_that_says_error_is_none(connect: Connect) -> None:
+    body = b'{"status": "error", "error": "Missing email", "customer": {"id": 1}}'
+    async with connect(upstream=Says(body)) as client:
+        result = await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE})
+    assert kind_of(result) == "upstream"
+    assert "Missing email" in text_of(result)
+
+
+async def test_a_link_that_is_no_web_page_is_dropped(connect: Connect) -> None:
+    body = b'{"status": "ok", "customer": {"id": 1, "redirect_url": "javascript:alert(1)"}}'
+    async with connect(upstream=Says(body)) as client:
+        found = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
+    assert "redirect_url" not in found
+
+
+@pytest.mark.parametrize("amount", ["inf", "-inf", "nan", "1e999"])
+async def test_what_json_has_no_number_for_is_refused(amount: str, connect: Connect, world: World) -> None:
+    payment = {"deal_type": "lease", "lease_down": amount}
+    async with connect() as client:
+        made = await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, "payment": payment})
+        quoted = await client.call_tool(
+            "quote_payments", {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", "customer_cash": amount}
+        )
+    assert kind_of(made) == kind_of(quoted) == "invalid_arguments"
+    assert await world.requests() == []

@@ -19,11 +19,12 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 from pydantic import SecretStr
 
 from roadster_client import OPERATIONS
-from roadster_server.settings import StoreSettings
+from roadster_server.live import LiveSettings
+from roadster_server.settings import CallerSettings, StoreSettings
 from roadster_server.store import AuditRecord, Claim, Store, StoredRecord, StoreError, open_store
 from roadster_tools import TOOLS, Access, Caller, verdict
 
-from .conftest import ALLOWED, LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of
+from .conftest import ALLOWED, LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, settings_for, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -269,6 +270,46 @@ async def test_a_value_cannot_pass_for_a_line_of_the_question(connect: Connect) 
     assert all(character.isprintable() or character == "\n" for character in question)
 
 
+@both_eras
+@pytest.mark.parametrize(
+    "withdrawn", [{"access": {"customers": "off"}}, {"access": {"customers": "preview"}}, {"dealers": []}]
+)
+async def test_rights_that_go_while_the_person_thinks_are_gone(
+    withdrawn: dict[str, Any], mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    live = LiveSettings(settings_for(store_url, access={"customers": Access.CONFIRM}))
+
+    async def agree_too_late(_ctx: Any, _params: Any) -> ElicitResult:
+        rights = {"dealers": list(ALLOWED), "access": {"customers": "confirm"}} | withdrawn
+        live.current = live.current.model_copy(update={"callers": {"tester": CallerSettings(**rights)}})
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, ask=agree_too_late, live=live) as client:
+        await client.call_tool("create_customer", dict(NEW_CUSTOMER))
+    assert await sent_writes(world) == []
+
+
+async def test_the_question_shows_what_is_empty_and_hides_nothing(connect: Connect) -> None:
+    person = agreeing()
+    odd = {**STEVE, "first_name": "Steve   x", "last_name": "McQueen\u3164\u2800", "partner_id": ""}
+    async with connect(access={"customers": Access.CONFIRM}, ask=person) as client:
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, "customer": odd, "vehicle": {}})
+    (question,) = person.questions
+    for shown in ('"Steve\\u0020\\u0020\\u0020x"', '"McQueen\\u3164\\u2800"', 'partner id: ""', "vehicle: {}"):
+        assert shown in question
+
+
+async def test_what_is_too_long_to_read_is_not_asked(connect: Connect, world: World) -> None:
+    person = agreeing()
+    accessories = [{"code": "X" * 90} for _ in range(90)]
+    async with connect(access={"customers": Access.CONFIRM}, ask=person) as client:
+        result = await client.call_tool("create_customer", {**NEW_CUSTOMER, "accessories": accessories})
+    assert kind_of(result) == "not_confirmed"
+    assert "too large" in text_of(result)
+    assert person.questions == []
+    assert await sent_writes(world) == []
+
+
 Repeat = Callable[..., Awaitable[CallToolResult | InputRequiredResult]]
 
 
@@ -359,10 +400,12 @@ async def test_altered_foreign_and_unanswered_states_send_nothing(connect: Conne
             result = await repeat(bad)
             assert isinstance(result, CallToolResult)
             assert kind_of(result) == "not_confirmed"
-        for action in (None, "decline", "cancel"):
-            result = await repeat(state, action)
-            assert isinstance(result, CallToolResult)
-            assert kind_of(result) == "not_confirmed"
+    for action in (None, "decline", "cancel"):
+        async with asked(connect) as (repeat, state):
+            for given in (action, "accept"):  # any answer uses the question up
+                result = await repeat(state, given)
+                assert isinstance(result, CallToolResult)
+                assert kind_of(result) == "not_confirmed"
     async with asked(connect, name="somebody-else") as (repeat, _):
         stolen = await repeat(state)
         assert isinstance(stolen, CallToolResult)
@@ -558,6 +601,33 @@ async def test_a_read_is_refused_too_where_the_configuration_says_so(connect: Co
         result = await client.call_tool("list_inventory", dict(AT_UMAZDA))
     assert kind_of(result) == "unrecorded"
     assert result.structured_content is None
+
+
+class ForgetsResults:
+    """A store that fails once a write was done."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def finish(self, _claim: Claim, _result: bytes) -> None:
+        raise StoreError("the disk is full; free some space")
+
+
+async def test_a_write_that_was_done_is_answered_though_its_key_cannot_be_kept(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncIterator[ForgetsResults]:
+        async with open_store(url) as store:
+            yield ForgetsResults(store)
+
+    monkeypatch.setattr("roadster_server.opening.open_store", opened)
+    async with connect() as client:
+        answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+    assert await sent_writes(world) == ["create_customer"]
 
 
 # --- limits ---------------------------------------------------------------------------------------

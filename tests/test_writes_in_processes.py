@@ -23,6 +23,8 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
+from roadster_server.live import LiveSettings
+from roadster_server.settings import load
 from roadster_server.store import open_store
 from roadster_tools import Access
 
@@ -313,6 +315,10 @@ def test_the_audit_is_verified_shown_and_exported(upstream: str, tmp_path: Path)
     last = run_cli("audit", "tail", "--last", "1", "--config", config, **SECRETS).stdout
     assert json.loads(last)["seq"] == 4
     assert len(run_cli("audit", "export", "--config", config, **SECRETS).stdout.splitlines()) == 4
+    (tmp_path / "elsewhere").mkdir()
+    mistyped = str(write_config(tmp_path / "elsewhere", upstream, ""))
+    gone = run_cli("audit", "verify", "--config", mistyped, **SECRETS)
+    assert (gone.returncode, gone.stdout) == (2, ""), "an audit that is gone is not an empty one"
     future = run_cli("audit", "export", "--since", "2999-01-01", "--config", config, **SECRETS)
     assert (future.returncode, future.stdout) == (0, "")
     for value in STEVE.values():
@@ -358,6 +364,43 @@ def test_over_stdio_it_stops_once_the_client_has_its_tools(upstream: str, tmp_pa
         assert len(json.loads(server.stdout.readline())["result"]["tools"]) == 2
         assert server.wait(timeout=20) == 2
         assert b"roadster-mcp: " in server.stderr.read()
+
+
+async def test_a_store_that_is_removed_takes_no_more_writes(upstream: str, tmp_path: Path) -> None:
+    config = write_config(tmp_path, upstream, callers(bot="write"))
+    port = free_port()
+    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
+    url = f"http://127.0.0.1:{port}"
+    with serving(*command, url=f"{url}/healthz", **SECRETS):
+        async with connected(url, "2026-07-28", "bot") as client:
+            assert kind_of(await client.call_tool("create_customer", NEW_CUSTOMER)) is None
+            for file in tmp_path.glob("store.db*"):
+                file.unlink()
+            assert kind_of(await client.call_tool("create_customer", NEW_CUSTOMER)) == "unrecorded"
+            assert kind_of(await client.call_tool("list_inventory", {"limit": 1})) is None
+        assert httpx2.get(f"{url}/readyz").status_code == 503
+    assert writes(upstream) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '[uploads]\nfolder = "~nosuchuser/x"',
+        f'[uploads]\nfolder = "/{"x" * 5000}"',
+        f"[http]\nallowed_hosts = [{'9' * 5000}]",
+        "[http]\nallowed_hosts = " + "[" * 3000 + "]" * 3000,
+    ],
+)
+def test_whatever_a_new_file_holds_the_server_goes_on(
+    bad: str, upstream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROADSTER_API_KEY", "sandbox-key")
+    config = write_config(tmp_path, upstream, callers(bot="read"))
+    live = LiveSettings(load(config), config)
+    before = live.current
+    config.write_text(config.read_text() + bad)
+    live.reload()
+    assert live.current is before
 
 
 async def test_readyz_is_false_when_the_store_is_gone(upstream: str, tmp_path: Path) -> None:

@@ -259,18 +259,22 @@ def _read(adapter: TypeAdapter[_AnswerT], answer: Answer) -> _AnswerT:
 
 
 def _names_only(dealer: DealerRef, json: Any) -> bool:
-    """Whether every dealer that `json` names, at any depth and also in fields no model reads, is `dealer`."""
+    """Whether every dealer that `json` names, at any depth and also in fields no model reads, is `dealer`.
+
+    A dealer is named by `dpid`, or by `dealer` or `dealership`, an object with an id in it or the id itself.
+    """
+    own = {None, dealer.dpid, dealer.partner_id}
     unseen = [json]
     while unseen:
         node = unseen.pop()
         if isinstance(node, list):
             unseen += node
         elif isinstance(node, dict):
-            if node.get("dpid") not in (None, dealer.dpid):
+            if node.get("dpid") not in {None, dealer.dpid}:
                 return False
-            named = node.get("dealer")
-            partner_id = named.get("partner_id") if isinstance(named, dict) else None
-            if partner_id is not None and dealer.partner_id is not None and str(partner_id) != dealer.partner_id:
-                return False
+            for named in (node.get("dealer"), node.get("dealership")):
+                found = named.get("partner_id") if isinstance(named, dict) else named
+                if isinstance(found, str | int) and str(found) not in own and dealer.partner_id is not None:
+                    return False
             unseen += node.values()
     return True

@@ -6,7 +6,7 @@
     ├── NotFound            404
     ├── Unauthorised        401 or 403: the upstream does not accept our credentials
     ├── RateLimited         429
-    ├── Unavailable         no connection, or 500, 502, 503, 504 where nothing can have been done
+    ├── Unavailable         no connection, or on a read 408, 500, 502, 503, 504
     ├── TimedOut            the operation's total deadline passed on a read
     ├── OutcomeUnknown      a write was sent and its answer was lost: it may or may not have been done
     └── MalformedAnswer     not what the documents describe: no JSON, wrong types, too large, a redirect
@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import re
 
-_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.'_-]{1,59}")
+_LONGEST = 40
+_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z'_-]*( [A-Za-z'_-]+){0,5}")
 
 
 class ClientError(Exception):
@@ -42,14 +43,14 @@ class NotConfigured(ClientError):
 class RequestRefused(ClientError):
     """`upstream_message` is the documented `error` text, or None where it is not plain words.
 
-    Upstream text is data: only a short run of letters is handed on, so that neither a customer's
+    Upstream text is data: only up to six plain words are handed on, so that neither a customer's
     email address nor a planted paragraph can travel in an error.
     """
 
     def __init__(self, status: int, upstream_message: object, *, operation: str, request_id: str | None = None) -> None:
         text = upstream_message if isinstance(upstream_message, str) else ""
         self.status = status
-        self.upstream_message = text if _PLAIN_WORDS.fullmatch(text) else None
+        self.upstream_message = text if len(text) <= _LONGEST and _PLAIN_WORDS.fullmatch(text) else None
         said = f': "{self.upstream_message}"' if self.upstream_message else ""
         super().__init__(f"{operation} was refused with {status}{said}", operation=operation, request_id=request_id)
 

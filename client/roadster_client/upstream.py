@@ -7,6 +7,7 @@ a cap, and redirects that count as malformed answers.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -29,7 +30,6 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
 
 _CONNECT_SECONDS = 5.0
-_READ_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,14 @@ class Upstream:
             if operation.writes:
                 raise _unknown(operation, "the connection was lost") from None
             raise errors.Unavailable(f"{operation.name}: the connection was lost", operation=operation.name) from None
-        request_id = headers.get("x-request-id")
+        request_id = _request_id(headers)
         _raise_for_status(operation, status, headers, content, request_id)
-        return Answer(request, _parse(operation, content, request_id), request_id)
+        answer = Answer(request, _parse(operation, content, request_id), request_id)
+        if isinstance(answer.json, dict) and answer.json.get("status") == "error":  # documented with 400, seen with 200
+            raise errors.RequestRefused(
+                status, answer.json.get("error"), operation=operation.name, request_id=request_id
+            )
+        return answer
 
     async def _exchange(self, request: Request) -> tuple[int, httpx2.Headers, bytes]:
         async with self._http.stream(
@@ -164,6 +169,12 @@ def _raise_for_status(
         case _ if operation.writes:  # 503 too: a proxy sends it also where its connection broke midway
             raise _unknown(operation, f"the upstream failed with {status}", request_id)
     raise errors.Unavailable(f"{name}: the upstream failed with {status}", operation=name, request_id=request_id)
+
+
+def _request_id(headers: httpx2.Headers) -> str | None:
+    """The upstream's own id for the exchange, as far as it looks like one: it goes into the audit."""
+    given = headers.get("x-request-id", "")
+    return given if re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", given) else None
 
 
 def _error_text(content: bytes) -> object:
@@ -224,7 +235,8 @@ async def open_upstream(
     async with httpx2.AsyncClient(
         base_url=base_url.rstrip("/") + "/",
         headers=headers,
-        timeout=httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
+        # Reading and writing end with the operation's deadline; whoever got no connection has surely sent nothing.
+        timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
         limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
         follow_redirects=False,
         trust_env=False,  # a .netrc entry would replace our Authorization

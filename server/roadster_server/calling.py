@@ -37,14 +37,20 @@ def read_arguments(given: str, stdin: TextIO) -> dict[str, Any]:
         source = stdin.read() if given == "-" else given
         if given.startswith("@"):
             source = Path(given[1:]).read_text(encoding="utf-8")
-        arguments = json.loads(source)
+        arguments = json.loads(source, parse_constant=_no_constant)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{given}: cannot be read ({type(error).__name__})"]) from None
     except json.JSONDecodeError as error:
         raise ConfigurationError([f"the arguments are not JSON: {error}"]) from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError([f"the arguments cannot be read ({type(error).__name__})"]) from None
     if not isinstance(arguments, dict):
         raise ConfigurationError(['the arguments are not a JSON object; write them as {"name": value}'])
     return arguments
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
 
 
 async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any], yes: bool) -> tuple[str, int]:

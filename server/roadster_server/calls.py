@@ -15,7 +15,7 @@ import anyio
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
 
-from roadster_client import Answer, ClientError, OutcomeUnknown
+from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown
 from roadster_tools import (
     TOOLS,
     AccessRefused,
@@ -46,6 +46,9 @@ from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, Stor
 
 FAILURE_META = "roadster-mcp/failure"
 """The key in a failed result's `_meta` that holds the stable kind of the failure."""
+
+_LONGEST_ANSWER = 200_000
+"""Characters, far above anything documented: what is longer is not an answer but an accident."""
 
 _WAIT_FOR_THE_FIRST = 30.0
 _POLL = 0.1
@@ -196,8 +199,13 @@ class _Call:
 
     async def _answer(self) -> _Given:
         assert self._admitted is not None  # noqa: S101 - set by carry_out, for the type checker
+        tool = self._admitted.tool
         answer = await self._admitted.run()
-        return answer.text(), answer.structured()
+        text = answer.text()
+        if len(text) > _LONGEST_ANSWER:
+            kind = OutcomeUnknown if self._sent else MalformedAnswer
+            raise kind(f"{tool.name}: the answer is larger than {_LONGEST_ANSWER} characters", operation=tool.name)
+        return text, answer.structured()
 
     async def _once(self, admitted: Admitted) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""

@@ -46,6 +46,8 @@ Healthy = Callable[[], Awaitable[bool]]
 
 _PROBES = ("/healthz", "/readyz")
 _DRAIN_SECONDS = 5
+_HTTP_PORT = 80
+"""Browsers and clients leave it out of the Host header."""
 _PROBE_SECONDS = 2.0
 
 
@@ -254,7 +256,8 @@ class _HostGuard:
 
 
 def _security(settings: Settings, port: int) -> TransportSecuritySettings:
-    local = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+    names = ("127.0.0.1", "localhost", "[::1]")
+    local = [f"{name}:{port}" for name in names] + ([*names] if port == _HTTP_PORT else [])
     return TransportSecuritySettings(
         allowed_hosts=[*local, *settings.http.allowed_hosts],
         allowed_origins=[*(f"http://{name}" for name in local), *settings.http.allowed_origins],

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -52,10 +52,20 @@ def _header_text(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _base_url(url: str) -> str:
+    try:
+        parsed = AnyHttpUrl(url)
+    except ValidationError:
+        raise ValueError("expected an http:// or https:// URL") from None
+    if parsed.username is not None or parsed.query is not None or parsed.fragment is not None:
+        raise ValueError("expected a URL without user, query or fragment; credentials go into api_key")
+    return url
+
+
 class RoadsterSettings(_Section):
     """`[roadster]`: the upstream API. `operations` moves an operation to another `METHOD /path`."""
 
-    base_url: str = Field(default="https://api.roadster.com/v1", pattern=r"^https?://[^\s?#]+$")
+    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.roadster.com/v1"
     api_key: Annotated[Secret, AfterValidator(_header_text)]
     auth_scheme: AuthScheme = "Bearer"
     operations: dict[str, str] = {}
@@ -151,6 +161,8 @@ def _folder(path: Path) -> Path:
         found = False
     if not found:
         raise ValueError("there is no such folder; make it, or correct the path")
+    if not folder.is_absolute():
+        raise ValueError("expected an absolute path: a host starts the server in a folder of its own choice")
     return folder
 
 
@@ -164,7 +176,8 @@ def _store_url(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.startswith(("sqlite:///", "postgresql://")):
-        if urlsplit(value).password is not None:
+        parts = urlsplit(value)
+        if parts.password is not None or "password" in parse_qs(parts.query):
             raise ValueError("the URL holds a password; name the whole URL as a secret, for instance env:STORE_URL")
         return SecretStr(value)
     return SecretStr(reveal(value))

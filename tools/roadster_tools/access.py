@@ -205,6 +205,8 @@ class _WriteGuard:
     oversight: Oversight
 
     async def __call__(self, request: Request) -> None:
+        if not self.tool.writes:
+            raise RuntimeError(f"{self.tool.name} writes, and the catalogue lists it as a read")
         write = PendingWrite(self.caller, self.tool, self.dealer, self.allowed, request)
         if self.allowed.level < Access.CONFIRM:
             raise Previewed(write)

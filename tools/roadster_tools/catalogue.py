@@ -23,6 +23,9 @@ from .answers import WRITE_PROPERTIES, ToolAnswer
 from .failures import InvalidArguments
 from .parameters import DEALER_DESCRIPTION, IdempotencyKey
 
+_LONGEST_TEXT = 1000
+_LONGEST_LIST = 100
+
 ToolFunction = Callable[..., Awaitable[ToolAnswer]]
 
 
@@ -89,10 +92,15 @@ class Tool:
     def admit(self, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: Oversight) -> Admitted:
         """The tool, its typed arguments, the dealer. Raises AccessRefused and InvalidArguments; nothing was sent."""
         gate.require(caller, self)
+        _require_bounded(arguments)
         try:
             # Models write null for what they leave out.
             given = self.arguments.model_validate(
-                {name: given for name, given in arguments.items() if given is not None}
+                {
+                    name: given
+                    for name, given in arguments.items()
+                    if given is not None or name not in self.arguments.model_fields
+                }
             )
         except ValidationError as error:
             raise InvalidArguments.from_validation(error) from None
@@ -117,6 +125,22 @@ class Admitted:
     async def run(self) -> ToolAnswer:
         """The tool's body. Raises ToolFailure, ClientError and Previewed."""
         return await self.tool.function(self.grant, **self.values)
+
+
+def _require_bounded(arguments: Mapping[str, Any]) -> None:
+    """No list that a tool takes is long, and no text but a file's: what is, is refused before it costs anything."""
+    if len(arguments) > _LONGEST_LIST:
+        raise InvalidArguments({"arguments": "are too many"})
+    unseen: list[tuple[str, Any]] = [(name, value) for name, value in arguments.items() if name != "contents"]
+    while unseen:
+        name, value = unseen.pop()
+        longest = _LONGEST_TEXT if isinstance(value, str) else _LONGEST_LIST
+        if isinstance(value, str | list | dict) and len(value) > longest:
+            raise InvalidArguments({name if name.isidentifier() and len(name) < _LONGEST_LIST else "?": "is too long"})
+        if isinstance(value, list):
+            unseen += [(name, item) for item in value]
+        elif isinstance(value, dict):
+            unseen += [(name, item) for item in value.values()]
 
 
 def tool(title: str) -> Callable[[ToolFunction], Tool]:

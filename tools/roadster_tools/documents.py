@@ -138,7 +138,7 @@ async def get_document(
     list_documents."""
     content = await grant.roadster.get_document(customer_id, document_id)
     kind = content_type(content)
-    hint = _kept_back(content, kind) if detail == "full" else None
+    hint = _kept_back(grant, content, kind) if detail == "full" else None
     return DocumentFile(
         document_id=document_id,
         content_type=kind,
@@ -149,8 +149,10 @@ async def get_document(
     )
 
 
-def _kept_back(content: bytes, kind: str | None) -> str | None:
+def _kept_back(grant: Grant, content: bytes, kind: str | None) -> str | None:
     """Why the contents are not for a model, None where they are."""
+    if grant.caller.personal_data == "masked":
+        return "The contents are not shown to this caller. The person finds the file in Roadster."
     if kind is None:
         return "The contents are not shown: they are neither JPEG, PNG nor PDF."
     if len(content) > MAX_SHOWN_BYTES:

@@ -37,6 +37,10 @@ FailureKind = Literal[
 ]
 
 
+_MOST_PROBLEMS = 10
+_LONGEST_NAME = 64
+
+
 class ToolFailure(Exception):
     """A call that ends before anything is sent. `told` is what the caller reads."""
 
@@ -69,9 +73,12 @@ class InvalidArguments(ToolFailure):
 
     @classmethod
     def from_validation(cls, error: ValidationError) -> InvalidArguments:
-        problems = {}
+        problems: dict[str, str] = {}
         for found in error.errors(include_url=False, include_context=False, include_input=False):
-            name = ".".join(str(part) for part in found["loc"])
+            if len(problems) == _MOST_PROBLEMS:
+                problems["and more"] = "correct these first"
+                break
+            name = ".".join(str(part) for part in found["loc"])[:_LONGEST_NAME]
             if found["type"] == "extra_forbidden":
                 # The name is the caller's own text: only one that looks like an argument's is repeated.
                 problems[name if name.replace(".", "_").isidentifier() else "an unknown name"] = "no such argument"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +37,27 @@ class UploadFolder:
         try:
             root = self.folder.resolve(strict=True)
             file = (root / path).resolve(strict=True)
-        except (OSError, ValueError):
+        except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle
             raise InvalidArguments({"path": "there is no such file in the upload folder"}) from None
         # After links are resolved, so that none can lead out of the folder.
         if not file.is_relative_to(root) or not file.is_file():
             raise InvalidArguments({"path": "there is no such file in the upload folder"})
         with file.open("rb") as stream:
+            if not _still_there(file, root, stream.fileno()):
+                raise InvalidArguments({"path": "the file was changed while it was read; call again"})
             content = stream.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise InvalidArguments({"path": f"the file is larger than {MAX_FILE_BYTES} bytes"})
         return content
+
+
+def _still_there(file: Path, root: Path, descriptor: int) -> bool:
+    """Whether what was opened is what lies in the folder: a link may have been put in the way after the check."""
+    try:
+        found = file.resolve(strict=True)
+        return found.is_relative_to(root) and os.path.samestat(found.stat(), os.fstat(descriptor))
+    except (OSError, RuntimeError):
+        return False
 
 
 def decode_contents(contents: str) -> bytes:

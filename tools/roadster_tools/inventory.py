@@ -129,7 +129,7 @@ async def list_inventory(
 def _position(grant: Grant, cursor: str) -> tuple[str, int]:
     """The last VIN that was looked at, and how many were until then."""
     try:
-        vin, seen = grant.cursors.open(cursor).split(" ")
+        vin, _, seen = grant.cursors.open(cursor).rpartition(" ")
         return vin, int(seen)
     except Unsealable:
         raise InvalidArguments({"cursor": "is not one that you got for this dealer; start again without it"}) from None

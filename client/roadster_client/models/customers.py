@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .scalars import Contact, Email, Received, Sent
+from .scalars import Contact, Email, Received, Sent, WebUrl
 from .vehicles import VehicleRequest
 
 
@@ -64,7 +64,7 @@ class NewCustomer(Sent):
 class CreatedCustomer(Received):
     id: int
     dpid: str | None = None
-    redirect_url: str | None = None
+    redirect_url: WebUrl = None
 
 
 class CustomerCreated(Received):

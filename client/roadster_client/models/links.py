@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .customers import Analytics
-from .scalars import Received, Sent
+from .scalars import Received, Sent, WebUrl
 from .vehicles import VehicleRequest
 
 
@@ -22,7 +22,7 @@ class LinkedVehicle(Received):
 
 class Link(Received):
     dpid: str | None = None
-    redirect_url: str | None = None
+    redirect_url: WebUrl = None
 
 
 class LinkCreated(Received):

@@ -20,6 +20,15 @@ def _digits(width: int) -> BeforeValidator:
 
 Zip = Annotated[str, _digits(5)]
 Rgb = Annotated[str, _digits(6)]
+
+
+def _web_url(value: Any) -> Any:
+    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None
+
+
+WebUrl = Annotated[str | None, BeforeValidator(_web_url)]
+"""A link to hand on as given, never fetched; anything that no browser opens as a page is dropped."""
+
 Money = Annotated[float, Field(description="in the currency's units, for instance 24050.25")]
 Percent = Annotated[float, Field(description="in percent: 6.19 is 6.19 %")]
 Fraction = Annotated[float, Field(description="a fraction: 0.009 is 0.9 %")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .scalars import Email, Received, Sent
+from .scalars import Email, Received, Sent, WebUrl
 
 
 class TradeValuation(Sent):
@@ -25,7 +25,7 @@ class TradeValuation(Sent):
 
 class ValuedCustomer(Received):
     id: int
-    redirect_url: str | None = None
+    redirect_url: WebUrl = None
 
 
 class TradeValued(Received):
