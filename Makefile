@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint check lock clean
+.PHONY: demo test lint check schemas lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -26,6 +26,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
+
+schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
+	$(BIN)/python -c 'from roadster_tools.schemas import main; main()'
 
 # Needs uv; writes no index address.
 lock:

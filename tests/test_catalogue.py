@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from roadster_server.app import described
 from roadster_tools import TOOLS, TOOLSETS, Tool
+from roadster_tools.schemas import written_schemas
 
 every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 
@@ -78,6 +79,13 @@ def test_every_tool_of_a_dealer_takes_the_dpid_alone(tool: Tool) -> None:
     if "dealer" in properties:
         assert properties["dealer"]["type"] == "string"
     assert not {"dpid", "partner_id", "dealer_id"} & properties.keys()
+
+
+@every_tool
+def test_the_written_schemas_are_what_the_code_says(tool: Tool) -> None:
+    """`make schemas` writes them anew; the difference is reviewed like code."""
+    assert written_schemas()[tool.name] == tool.derived_schemas()
+    assert written_schemas().keys() == TOOLS.keys()
 
 
 def _nodes(node: Any) -> Iterator[dict[str, Any]]:

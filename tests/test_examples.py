@@ -19,6 +19,8 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
+from roadster_tools import TOOLS
+
 from .conftest import PROJECT, answer_of, free_port, kind_of, serving
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +84,7 @@ def stdio_in(name: str, roadster: Roadster | None = None) -> StdioServerParamete
 )
 async def test_a_host_starts_the_sandbox(name: str) -> None:
     async with Client(stdio_in(name)) as client:
-        assert len((await client.list_tools()).tools) == 8
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         assert answer_of(await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 1}))["vehicles"]
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Literal
 from urllib.parse import quote
@@ -82,8 +83,13 @@ class Answer:
 class Upstream:
     """Sends requests to one API. Made by `open_upstream`, which owns the connections."""
 
-    def __init__(self, http: httpx2.AsyncClient) -> None:
-        self._http = http
+    def __init__(self, connect: Callable[[], httpx2.AsyncClient]) -> None:
+        self._connect = connect
+
+    @cached_property
+    def _http(self) -> httpx2.AsyncClient:
+        # Made for the first request: loading the certificates takes time, and a start that nobody called yet has none.
+        return self._connect()
 
     async def send(self, request: Request) -> Answer:
         """The parsed answer to `request`, or one of `errors`."""
@@ -226,20 +232,25 @@ async def open_upstream(
     `auth_scheme` is the word before the key in `Authorization`; `none` sends the bare key, as the
     older document shows. `transport` replaces the network, for the embedded sandbox.
     """
-    headers = {
-        "Accept": "application/json",
-        "Accept-Encoding": "gzip",
-        "Authorization": api_key if auth_scheme == "none" else f"{auth_scheme} {api_key}",
-        "User-Agent": f"roadster-mcp/{version('roadster-mcp')}",
-    }
-    async with httpx2.AsyncClient(
-        base_url=base_url.rstrip("/") + "/",
-        headers=headers,
-        # Reading and writing end with the operation's deadline; whoever got no connection has surely sent nothing.
-        timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
-        limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
-        follow_redirects=False,
-        trust_env=False,  # a .netrc entry would replace our Authorization
-        transport=transport,
-    ) as http:
-        yield Upstream(http)
+
+    def connect() -> httpx2.AsyncClient:
+        http = httpx2.AsyncClient(
+            base_url=base_url.rstrip("/") + "/",
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "Authorization": api_key if auth_scheme == "none" else f"{auth_scheme} {api_key}",
+                "User-Agent": f"roadster-mcp/{version('roadster-mcp')}",
+            },
+            # Reading and writing end with the operation's deadline; whoever got no connection has surely sent nothing.
+            timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
+            follow_redirects=False,
+            trust_env=False,  # a .netrc entry would replace our Authorization
+            transport=transport,
+        )
+        closing.push_async_callback(http.aclose)
+        return http
+
+    async with AsyncExitStack() as closing:
+        yield Upstream(connect)

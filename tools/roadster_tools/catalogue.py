@@ -22,6 +22,7 @@ from .access import AccountGrant, Caller, Gate, Grant, Oversight
 from .answers import WRITE_PROPERTIES, ToolAnswer
 from .failures import InvalidArguments
 from .parameters import DEALER_DESCRIPTION, IdempotencyKey
+from .schemas import written_schemas
 
 _LONGEST_TEXT = 1000
 _LONGEST_LIST = 100
@@ -75,19 +76,27 @@ class Tool:
             self.name, __config__=ConfigDict(extra="forbid", defer_build=True, allow_inf_nan=False), **fields
         )
 
-    @cached_property
+    @property
     def input_schema(self) -> dict[str, Any]:
-        return compact(self.arguments.model_json_schema(mode="validation"))
+        return self._schemas["input"]
 
-    @cached_property
+    @property
     def output_schema(self) -> dict[str, Any]:
         """The answer's; that of a write may hold a preview in its place, and then none of its fields."""
+        return self._schemas["output"]
+
+    @cached_property
+    def _schemas(self) -> dict[str, dict[str, Any]]:
+        return written_schemas().get(self.name) or self.derived_schemas()
+
+    def derived_schemas(self) -> dict[str, dict[str, Any]]:
+        """What `schemas.json` holds, from the signature."""
         answer: type[ToolAnswer] = self._hints["return"]
-        schema = compact(answer.model_json_schema(mode="serialization"))
+        output = compact(answer.model_json_schema(mode="serialization"))
         if self.writes:
-            schema["properties"] |= WRITE_PROPERTIES
-            schema.pop("required", None)
-        return schema
+            output["properties"] |= WRITE_PROPERTIES
+            output.pop("required", None)
+        return {"input": compact(self.arguments.model_json_schema(mode="validation")), "output": output}
 
     def admit(self, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: Oversight) -> Admitted:
         """The tool, its typed arguments, the dealer. Raises AccessRefused and InvalidArguments; nothing was sent."""
