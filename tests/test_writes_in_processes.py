@@ -272,7 +272,7 @@ def test_a_write_on_the_command_line_is_confirmed_with_yes_or_not_sent(upstream:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal on Windows")
-@pytest.mark.parametrize(("typed", "code"), [(b"yes\n", 0), (b"no\n", 3), (b"y\n", 3), (b"\n", 3)])
+@pytest.mark.parametrize(("typed", "code"), [(b"yes\n", 0), (b"no\n", 3), (b"y\n", 0), (b"\n", 3)])
 def test_at_a_terminal_the_person_is_asked(typed: bytes, code: int, upstream: str, tmp_path: Path) -> None:
     config = write_config(tmp_path, upstream, callers(local="confirm"))
     ours, theirs = os.openpty()

@@ -203,9 +203,9 @@ class DealerApi:
         """The encrypted link (`mem`): made here, no request is sent."""
         host, key = self._dealer.express_host, self._dealer.link_key
         if host is None:
-            raise errors.NotConfigured(f"dealers.{self.dpid}.express_host", operation="customer_link")
+            raise errors.NotConfigured(f"dealers.{self.dpid}.express_host", operation="build_deep_link")
         if key is None:
-            raise errors.NotConfigured(f"dealers.{self.dpid}.link_key", operation="customer_link")
+            raise errors.NotConfigured(f"dealers.{self.dpid}.link_key", operation="build_deep_link")
         fields = {
             "email": contact.email,
             "fname": contact.first_name,

@@ -19,6 +19,7 @@ from .gateway import open_calls
 from .live import LiveSettings
 from .settings import (
     CallerSettings,
+    ConfigurationError,
     DealerSettings,
     HttpSettings,
     RoadsterSettings,
@@ -30,6 +31,8 @@ from .settings import (
 if TYPE_CHECKING:
     import httpx2
     from mcp.server.lowlevel import Server
+
+DEFAULT_CONFIG = Path("roadster.toml")
 
 LOCAL_CALLER = "local"
 """Who stdio and the command line are: `[callers.local]`."""
@@ -57,11 +60,14 @@ class Backend:
 
 
 @contextmanager
-def choose(config: Path, *, sandbox: bool) -> Iterator[Backend]:
+def choose(config: Path | None, *, sandbox: bool) -> Iterator[Backend]:
     """The backend of a command's options, within the block. Raises ConfigurationError."""
     if not sandbox:
-        yield Backend(LiveSettings(load(config), config))
+        path = config or DEFAULT_CONFIG
+        yield Backend(LiveSettings(load(path), path))
         return
+    if config is not None:
+        raise ConfigurationError(["--sandbox takes no configuration; leave out --sandbox, or --config"])
     from roadster_sandbox import SandboxTransport, create_app  # noqa: PLC0415 - nothing else needs it
 
     folder = TemporaryDirectory(prefix="roadster-mcp-", ignore_cleanup_errors=True)
@@ -75,7 +81,7 @@ def sandbox_settings(store_url: str) -> Settings:
     from roadster_sandbox import API_KEY, BASE_PATH, DEALERS  # noqa: PLC0415 - as above
 
     return Settings(
-        roadster=RoadsterSettings(base_url=f"http://sandbox{BASE_PATH}", api_key=SecretStr(API_KEY)),
+        roadster=RoadsterSettings(base_url=f"https://sandbox{BASE_PATH}", api_key=SecretStr(API_KEY)),
         dealers={
             dealer.dpid: DealerSettings(
                 partner_id=dealer.partner_id, express_host=dealer.express_host, link_key=SecretStr(dealer.link_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -58,6 +59,8 @@ async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[st
 
     async def confirm(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         del context  # the terminal is asked, whatever the call
+        # A thread that waits for a line cannot be cancelled: Ctrl-C ends the program here, and nothing was sent.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         if yes or await anyio.to_thread.run_sync(_person_agrees, params.message):
             return ElicitResult(action="accept", content={"confirm": True})
         return ElicitResult(action="decline")
@@ -71,13 +74,15 @@ async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[st
     if not result.is_error:
         return json.dumps(result.structured_content, ensure_ascii=False), 0
     kind: FailureKind = (result.meta or {})[FAILURE_META]
+    if kind == "not_confirmed" and can_ask is None:
+        sys.stderr.write("roadster-mcp: what wants confirming needs a terminal, or --yes\n")
     return json.dumps({"error": kind, "message": _text(result)}, ensure_ascii=False), EXIT_CODES[kind]
 
 
 def _person_agrees(question: str) -> bool:
     sys.stderr.write(f"{question}\nSend exactly this? Type yes: ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip() == "yes"
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> str:

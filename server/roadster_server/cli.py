@@ -19,7 +19,7 @@ import typer
 from roadster_tools import TOOLS
 
 from .app import tools_of
-from .backend import LOCAL_CALLER, choose
+from .backend import DEFAULT_CONFIG, LOCAL_CALLER, choose
 from .logs import configure_logs
 from .settings import ConfigurationError, load
 
@@ -53,11 +53,9 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
-Config = Annotated[Path, typer.Option(help="The configuration file.")]
+Config = Annotated[Path | None, typer.Option(help="The configuration file.", show_default="roadster.toml")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the embedded sandbox; needs no configuration.")]
 CallerName = Annotated[str, typer.Option("--caller", help="A caller of the configuration.")]
-
-_DEFAULT_CONFIG = Path("roadster.toml")
 
 
 @contextmanager
@@ -78,7 +76,7 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on (http, sse); 0 takes a free one.")
     ] = 8000,
-    config: Config = _DEFAULT_CONFIG,
+    config: Config = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Serve MCP to assistants, over stdio or HTTP."""
@@ -117,6 +115,10 @@ def sandbox_command(
     from roadster_sandbox import API_KEY, BASE_PATH
     from roadster_sandbox import serve as serve_sandbox
 
+    from .listening import require_free
+
+    with _mistakes_exit():
+        require_free(host, port)
     typer.echo(f"Roadster API at http://{host}:{port}{BASE_PATH} with the key {API_KEY}; world {seed}", err=True)
     serve_sandbox(host, port, seed)
 
@@ -125,7 +127,7 @@ def sandbox_command(
 def tools(
     form: Annotated[Format, typer.Option("--format", help="The form that a host or a reader wants.")] = Format.MCP,
     caller: Annotated[str | None, typer.Option(help="Only what this caller may use.")] = None,
-    config: Config = _DEFAULT_CONFIG,
+    config: Config = None,
     sandbox: Sandbox = False,
 ) -> None:
     """List the tools, with their schemas."""
@@ -133,9 +135,9 @@ def tools(
 
     with _mistakes_exit():
         listed = list(TOOLS.values())
-        if caller is not None:
+        if caller is not None or config is not None:
             with choose(config, sandbox=sandbox) as backend:
-                listed = tools_of(backend.settings.caller(caller))
+                listed = listed if caller is None else tools_of(backend.settings.caller(caller))
         typer.echo(render(listed, form.value))
 
 
@@ -145,7 +147,7 @@ def call(
     arguments: Annotated[str, typer.Argument(metavar="[JSON|@FILE|-]", help="Its arguments as a JSON object.")] = "{}",
     caller: CallerName = LOCAL_CALLER,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm a write without being asked.")] = False,
-    config: Config = _DEFAULT_CONFIG,
+    config: Config = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Call one tool; the result is JSON on stdout.
@@ -169,7 +171,7 @@ def explain(
     caller: CallerName,
     tool: Annotated[str, typer.Option(help="A tool.")],
     dealer: Annotated[str, typer.Option(help="A dealer's dpid.")],
-    config: Config = _DEFAULT_CONFIG,
+    config: Config = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Say whether a caller may use a tool at a dealer, and which setting decides."""
@@ -180,7 +182,7 @@ def explain(
 
 
 @audit.command()
-def verify(config: Config = _DEFAULT_CONFIG) -> None:
+def verify(config: Config = None) -> None:
     """Check the chain of audit records; exit 1 where one was changed, taken out or put in.
 
     Records cut off at the end leave no trace in what remains: note the head's hash somewhere else, and compare.
@@ -188,7 +190,7 @@ def verify(config: Config = _DEFAULT_CONFIG) -> None:
     from .auditing import verify_audit
 
     with _mistakes_exit():
-        line, good = anyio.run(verify_audit, load(config))
+        line, good = anyio.run(verify_audit, load(config or DEFAULT_CONFIG))
     typer.echo(line)
     raise typer.Exit(0 if good else 1)
 
@@ -196,25 +198,25 @@ def verify(config: Config = _DEFAULT_CONFIG) -> None:
 @audit.command()
 def tail(
     count: Annotated[int, typer.Option("--last", min=1, help="How many records.")] = 20,
-    config: Config = _DEFAULT_CONFIG,
+    config: Config = None,
 ) -> None:
     """Print the newest audit records, one JSON object a line."""
     from .auditing import print_audit
 
     with _mistakes_exit():
-        anyio.run(print_audit, load(config), None, count)
+        anyio.run(print_audit, load(config or DEFAULT_CONFIG), None, count)
 
 
 @audit.command()
 def export(
     since: Annotated[str, typer.Option(metavar="TIME", help="An ISO 8601 time, UTC unless it says an offset.")] = "",
-    config: Config = _DEFAULT_CONFIG,
+    config: Config = None,
 ) -> None:
     """Print the audit records from a time on, one JSON object a line."""
     from .auditing import print_audit
 
     with _mistakes_exit():
-        anyio.run(print_audit, load(config), _time(since) if since else None, None)
+        anyio.run(print_audit, load(config or DEFAULT_CONFIG), _time(since) if since else None, None)
 
 
 def _time(text: str) -> datetime:

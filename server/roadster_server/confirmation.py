@@ -166,6 +166,8 @@ def _check(answer: object) -> None:
             return
         case ElicitResult(action="cancel"):
             raise NotConfirmed("the person closed the question; ask them what they want before you call again")
+        case ElicitResult(action="accept"):
+            raise NotConfirmed('the form came back without "confirm": true; ask the person whether they meant it')
         case ElicitResult():
             raise NotConfirmed("the person declined; do not call again unless they ask for it")
         case _:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from roadster_tools import Caller
 from .app import build_server
 from .backend import Backend
 from .gateway import open_calls
+from .listening import listen
 from .live import LiveSettings
 from .logs import log
 from .settings import ConfigurationError, Settings, is_loopback
@@ -113,12 +113,7 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
         is_loopback(host) and settings.http.anonymous_caller
     ):
         log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
-    try:
-        bound = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ConfigurationError(
-            [f"cannot listen on {host} port {port} ({error.strerror}); choose another --host or --port"]
-        ) from None
+    bound = listen(host, port)
     port = bound.getsockname()[1]
     async with open_calls(backend.live, local=False, transport=backend.transport) as calls:
         try:

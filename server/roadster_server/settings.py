@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -57,6 +58,8 @@ def _base_url(url: str) -> str:
         parsed = AnyHttpUrl(url)
     except ValidationError:
         raise ValueError("expected an http:// or https:// URL") from None
+    if parsed.scheme != "https" and not is_loopback((parsed.host or "").strip("[]")):
+        raise ValueError("expected https, so that the API key does not travel in the open; http is for loopback alone")
     if parsed.username is not None or parsed.query is not None or parsed.fragment is not None:
         raise ValueError("expected a URL without user, query or fragment; credentials go into api_key")
     return url
@@ -129,10 +132,16 @@ class JwtSettings(_Section):
     subject: _NonEmpty
 
 
+def _digest(given: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{64}", given) is None:
+        raise ValueError("expected the 64 hexadecimal digits that `roadster-mcp token NAME` prints, not the token")
+    return given
+
+
 class CallerSettings(_Section):
     """`[callers.NAME]`: who may do what, at which dealers. What is not named is off."""
 
-    token_sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = []
+    token_sha256: list[Annotated[str, AfterValidator(_digest)]] = []
     jwt: JwtSettings | None = None
     dealers: list[str] = []
     access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}

@@ -112,7 +112,7 @@ class Tool:
                 }
             )
         except ValidationError as error:
-            raise InvalidArguments.from_validation(error) from None
+            raise InvalidArguments.from_validation(error, self.arguments.model_fields) from None
         values = {name: getattr(given, name) for name in type(given).model_fields}
         key = values.pop("idempotency_key", None)
         if not self.of_one_dealer:

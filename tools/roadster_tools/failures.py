@@ -6,7 +6,7 @@ can reach a model. `kind` is stable: scripts and exit codes rely on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -72,7 +72,7 @@ class InvalidArguments(ToolFailure):
         super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
 
     @classmethod
-    def from_validation(cls, error: ValidationError) -> InvalidArguments:
+    def from_validation(cls, error: ValidationError, known: Iterable[str]) -> InvalidArguments:
         problems: dict[str, str] = {}
         for found in error.errors(include_url=False, include_context=False, include_input=False):
             if len(problems) == _MOST_PROBLEMS:
@@ -81,7 +81,9 @@ class InvalidArguments(ToolFailure):
             name = ".".join(str(part) for part in found["loc"])[:_LONGEST_NAME]
             if found["type"] == "extra_forbidden":
                 # The name is the caller's own text: only one that looks like an argument's is repeated.
-                problems[name if name.replace(".", "_").isidentifier() else "an unknown name"] = "no such argument"
+                spelt = name if name.replace(".", "_").isidentifier() else "an unknown name"
+                nested = "." in name
+                problems[spelt] = "no such argument" if nested else f"no such argument; there are: {', '.join(known)}"
             else:
                 problems[name] = found["msg"].removeprefix("Value error, ")
         return cls(problems)
@@ -145,7 +147,10 @@ def failure(error: ToolFailure | ClientError) -> Failure:
         case NotConfigured():
             return Failure("not_configured", f"{error}. Nothing was sent; the server's operator must set it.")
         case NotFound():
-            return Failure("not_found", f"{error} at this dealer. Check the VIN or id.")
+            return Failure(
+                "not_found",
+                f"{error} at this dealer. Check the VIN or id; the operator checks base_url.",
+            )
         case RequestRefused():
             return Failure("upstream", f"{error}. Correct the arguments; the same call will be refused again.")
         case Unauthorised():

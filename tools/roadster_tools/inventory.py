@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from pydantic import Field
@@ -17,6 +18,7 @@ from .seal import Unsealable
 
 _PAGE = 100
 _MOST_PAGES = 10
+_MOST_NAMES = 30
 
 Year = Annotated[int, Field(ge=1980, le=2100)]
 Price = Annotated[float, Field(ge=0, description="in the currency's units")]
@@ -67,12 +69,17 @@ class InventoryAnswer(ToolAnswer):
     searched: int = Field(description="vehicles of the feed that were looked at")
     truncated: bool = Field(description="whether there may be more behind next_cursor")
     next_cursor: str | None = None
+    models: list[str] | None = Field(default=None, description="where nothing matches: the models of the feed")
+    bodies: list[str] | None = Field(default=None, description="the same")
     hint: str | None = None
 
     def text(self) -> str:
         lines = [f"{len(self.vehicles)} vehicles of {self.searched} searched", *(row.text() for row in self.vehicles)]
         if self.next_cursor is not None:
             lines.append(f"truncated; next_cursor: {self.next_cursor}")
+        lines += [
+            f"{name}: {', '.join(known)}" for name, known in (("models", self.models), ("bodies", self.bodies)) if known
+        ]
         return "\n".join([*lines, self.hint] if self.hint else lines)
 
 
@@ -95,9 +102,11 @@ async def list_inventory(
     """Vehicles for sale at one dealer, by any of make, model, year, price, body and colour, sorted by VIN.
     Use it to find a VIN. For payments call quote_payments, for consumption and range get_vehicle.
     The feed holds new vehicles only."""
-    filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color)
-    position, seen_before = _position(grant, cursor) if cursor is not None else (None, 0)
+    filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
+    position, seen_before = _position(grant, cursor, filters) if cursor is not None else (None, 0)
     found: list[InventoryVehicle] = []
+    models: set[str] = set()
+    bodies: set[str] = set()
     searched = unpriced = 0
     more = True
     for _ in range(_MOST_PAGES):
@@ -109,6 +118,8 @@ async def list_inventory(
             searched += 1
             position = vehicle.vin
             unpriced += filters.lacks_price(vehicle)
+            models.add(vehicle.model or "")
+            bodies.add(vehicle.body or "")
             if filters.match(vehicle):
                 found.append(vehicle)
             if len(found) == limit:
@@ -121,18 +132,22 @@ async def list_inventory(
         vehicles=[_row(vehicle, detail) for vehicle in found],
         searched=searched,
         truncated=more,
-        next_cursor=grant.cursors.seal(f"{position} {seen_before + searched}") if more else None,
+        next_cursor=grant.cursors.seal(f"{filters.digest} {seen_before + searched} {position}") if more else None,
+        models=_some(models) if not found else None,
+        bodies=_some(bodies) if not found else None,
         hint=_hint(len(found), unpriced, more, first=cursor is None),
     )
 
 
-def _position(grant: Grant, cursor: str) -> tuple[str, int]:
+def _position(grant: Grant, cursor: str, filters: _Filters) -> tuple[str, int]:
     """The last VIN that was looked at, and how many were until then."""
     try:
-        vin, _, seen = grant.cursors.open(cursor).rpartition(" ")
-        return vin, int(seen)
+        digest, seen, vin = grant.cursors.open(cursor).split(" ", 2)
     except Unsealable:
         raise InvalidArguments({"cursor": "is not one that you got for this dealer; start again without it"}) from None
+    if digest != filters.digest:
+        raise InvalidArguments({"cursor": "is of another search; repeat its filters, or start again without it"})
+    return vin, int(seen)
 
 
 class _Filters:
@@ -148,6 +163,7 @@ class _Filters:
         price_max: float | None,
         body: str | None,
         color: str | None,
+        in_stock: bool,
     ) -> None:
         if year_min is not None and year_max is not None and year_min > year_max:
             raise InvalidArguments({"year_min": "is later than year_max"})
@@ -157,6 +173,8 @@ class _Filters:
         self._years = (year_min, year_max)
         self._prices = (price_min, price_max)
         self._color = color
+        wanted = [make, model, year_min, year_max, price_min, price_max, body, color, in_stock]
+        self.digest = hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
 
     def match(self, vehicle: InventoryVehicle) -> bool:
         return (
@@ -231,6 +249,10 @@ def _row(vehicle: InventoryVehicle, detail: Detail) -> VehicleRow:
             "equipment": [*map(_equipment, (*vehicle.packages, *vehicle.options, *vehicle.dealer_options))] or None,
         }
     )
+
+
+def _some(names: set[str]) -> list[str] | None:
+    return sorted(names - {""})[:_MOST_NAMES] or None
 
 
 def _equipment(option: Option) -> Equipment:

@@ -128,7 +128,10 @@ class QuoteAnswer(ToolAnswer):
 async def quote_payments(
     grant: Grant,
     vin: Vin,
-    deal_type: Annotated[DealType | None, Field(description="the deal that the terms below are for")] = None,
+    deal_type: Annotated[
+        DealType | None,
+        Field(description="which deal term_months and customer_cash are for; without it the upstream chooses"),
+    ] = None,
     term_months: Annotated[int | None, Field(ge=1, le=120)] = None,
     customer_cash: Annotated[float | None, Field(ge=0, description="down payment")] = None,
     annual_miles: Annotated[int | None, Field(ge=1, le=100_000, description="of a lease")] = None,
@@ -142,7 +145,8 @@ async def quote_payments(
 ) -> QuoteAnswer:
     """What one vehicle costs at a dealer in cash, financed and leased, side by side: payment, rate, term, due at
     signing, total. Needs only the VIN; say more of the customer for a closer figure. Never work a payment out
-    yourself: call again with other terms."""
+    yourself: call again with other terms. With detail full it also holds the dealer's own figures, such as invoice and
+    profit: not for the customer."""
     terms = PaymentTerms(
         deal_type=deal_type,
         customer_cash=customer_cash,
@@ -175,9 +179,7 @@ async def quote_payments(
 
 
 def _aloud(deal: CashQuote | FinanceQuote | LeaseQuote) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in deal.structured().items() if value != 0
-    )
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in deal.structured().items())
 
 
 def _figure(name: str, value: Any) -> str:

@@ -1,0 +1,22 @@
+"""Taking a port, and saying plainly when it cannot be had."""
+
+from __future__ import annotations
+
+import socket
+
+from .settings import ConfigurationError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ConfigurationError."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"cannot listen on {host} port {port} ({error.strerror}); choose another --host or --port"]
+        ) from None
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises ConfigurationError where the port is taken."""
+    listen(host, port).close()
