@@ -122,7 +122,7 @@ class _Call:
             self._calls.gate, self._caller, self._params.arguments or {}, self
         )
         if self._admitted.idempotency_key is None:
-            return _result(await self._answer())
+            return _result(await self._answer(self._admitted))
         return await self._once(self._admitted)
 
     def caller(self) -> Caller:
@@ -197,14 +197,13 @@ class _Call:
                 return _failed(failure(Unrecorded(f"The call cannot be put on record: {error}")))
         return None
 
-    async def _answer(self) -> _Given:
-        assert self._admitted is not None  # noqa: S101 - set by carry_out, for the type checker
-        tool = self._admitted.tool
-        answer = await self._admitted.run()
+    async def _answer(self, admitted: Admitted) -> _Given:
+        answer = await admitted.run()
         text = answer.text()
         if len(text) > _LONGEST_ANSWER:
             kind = OutcomeUnknown if self._sent else MalformedAnswer
-            raise kind(f"{tool.name}: the answer is larger than {_LONGEST_ANSWER} characters", operation=tool.name)
+            name = admitted.tool.name
+            raise kind(f"{name}: the answer is larger than {_LONGEST_ANSWER} characters", operation=name)
         return text, answer.structured()
 
     async def _once(self, admitted: Admitted) -> CallToolResult:
@@ -220,7 +219,7 @@ class _Call:
             return _replayed(seal, claim.result)
         self._claim = claim
         try:
-            given = await self._answer()
+            given = await self._answer(admitted)
         except BaseException as error:
             # A documented refusal did nothing; anything else after sending may have.
             open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))

@@ -20,7 +20,8 @@ from .failures import (
 from .files import UploadFolder
 from .inventory import get_vehicle, list_inventory
 from .links import build_deep_link
-from .payments import list_protection_plans, quote_payments
+from .payments import quote_payments
+from .protection_plans import list_protection_plans
 from .seal import Seal, Unsealable
 
 TOOLS = catalogue(

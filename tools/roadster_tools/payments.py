@@ -1,4 +1,4 @@
-"""Payments: what a vehicle costs in cash, financed and leased, and the plans that can be added.
+"""Payments: what a vehicle costs in cash, financed and leased.
 
 The documents give the same rate in three units. Here a rate is always in percent and says so, and a
 money factor is always the small number that a lease is written with (0.0031; times 2,400 it is the
@@ -20,14 +20,12 @@ from roadster_client.models.payments import (
     QuotedVehicle,
     TradeIn,
 )
-from roadster_client.models.plans import Plan
 from roadster_client.models.quotes import CashDeal, FinanceDeal, LeaseDeal, Programs, Quote
 from roadster_client.models.scalars import Received
 
 from .access import Grant
 from .answers import ToolAnswer, money
 from .catalogue import tool
-from .failures import InvalidArguments
 from .parameters import Detail, Vin
 
 
@@ -297,97 +295,3 @@ def _terms(terms: Received) -> dict[str, Any]:
         (f"{name}_percent" if name.endswith("_rate") else name): (_percent(value) if name.endswith("_rate") else value)
         for name, value in _plain(terms).items()
     }
-
-
-class PlanTierRow(ToolAnswer):
-    code: str | None = Field(default=None, description="the `tier` of a chosen plan")
-    title: str | None = None
-    price: float | None = Field(default=None, description="the dealer's offer")
-    term_months: int | None = None
-    miles: int | None = None
-    msrp: float | None = None
-
-
-class PlanRow(ToolAnswer):
-    """What stands after the tiers is said with detail full."""
-
-    id: int
-    code: str | None = None
-    title: str | None = None
-    category: str | None = None
-    vendor: str | None = None
-    tiers: list[PlanTierRow]
-    description: str | None = None
-    msrp: float | None = None
-    taxable: bool | None = None
-    residualize: bool | None = None
-    price_is_offline: bool | None = None
-    deal_types: list[str] | None = None
-    grades: list[str] | None = None
-
-
-class PlansAnswer(ToolAnswer):
-    plans: list[PlanRow]
-
-
-@tool("List protection plans")
-async def list_protection_plans(
-    grant: Grant,
-    vin: Vin,
-    deal_type: DealType,
-    apr_percent: Annotated[float | None, Field(ge=0, le=100, description="a lease's: money factor times 2,400")] = None,
-    term_months: Annotated[int | None, Field(ge=1, le=120)] = None,
-    amount_financed: Annotated[float | None, Field(ge=0, le=10_000_000)] = None,
-    detail: Detail = "brief",
-) -> PlansAnswer:
-    """The protection plans (F&I products) that can be added to a deal on one vehicle, with tiers and prices. Finance
-    and lease need rate, term and amount, which quote_payments gives. Choose one for quote_payments or create_customer
-    by its id, its code and a tier's code."""
-    terms = {"apr_percent": apr_percent, "term_months": term_months, "amount_financed": amount_financed}
-    if deal_type != "cash":
-        missing = [name for name, value in terms.items() if value is None]
-        if missing:
-            raise InvalidArguments(dict.fromkeys(missing, f"is needed for {deal_type}"))
-    found = await grant.roadster.list_plans(
-        vin,
-        deal_type,
-        deal_rate=apr_percent,
-        deal_term=term_months,
-        amount_financed=None if amount_financed is None else round(amount_financed),
-    )
-    return PlansAnswer(plans=[_plan_row(plan, detail) for plan in found.plans])
-
-
-def _plan_row(plan: Plan, detail: Detail) -> PlanRow:
-    full = detail == "full"
-    row = PlanRow(
-        id=plan.id,
-        code=plan.code,
-        title=plan.title,
-        category=plan.category,
-        vendor=plan.vendor,
-        tiers=[
-            PlanTierRow(
-                code=tier.code,
-                title=tier.title,
-                price=tier.offer,
-                term_months=tier.term,
-                miles=tier.mileage or None,
-                msrp=tier.msrp if full else None,
-            )
-            for tier in plan.tiers
-        ],
-    )
-    if not full:
-        return row
-    return row.model_copy(
-        update={
-            "description": plan.description,
-            "msrp": plan.msrp or None,
-            "taxable": plan.taxable,
-            "residualize": plan.residualize,
-            "price_is_offline": plan.price_is_offline,
-            "deal_types": [*plan.deal_types] or None,
-            "grades": [*plan.grades] or None,
-        }
-    )
