@@ -19,6 +19,9 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 from pydantic import SecretStr
 
 from roadster_client import OPERATIONS
+from roadster_sandbox import SandboxTransport
+from roadster_server.app import build_server
+from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import CallerSettings, StoreSettings
 from roadster_server.store import AuditRecord, Claim, Store, StoredRecord, StoreError, open_store
@@ -650,6 +653,23 @@ async def test_writes_an_hour_are_limited_and_reads_go_on(connect: Connect, worl
         assert kind_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER))) == "limited"
         assert kind_of(await client.call_tool("list_dealers")) is None
     assert await sent_writes(world) == ["create_customer"]
+
+
+async def test_one_callers_limit_is_not_anothers(world: World, store_url: str) -> None:
+    """Both at one server, which counts for each alone."""
+    both = {
+        name: CallerSettings(dealers=["umazda"], access={"dealers": "read"}, calls_per_minute=limit)
+        for name, limit in (("busy", 1), ("calm", 50))
+    }
+    live = LiveSettings(settings_for(store_url).model_copy(update={"callers": both}))
+    calling = "busy"
+    async with (
+        open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls,
+        Client(build_server(calls, lambda: live.current.caller(calling))) as client,
+    ):
+        assert [kind_of(await client.call_tool("list_dealers")) for _ in range(3)] == [None, "limited", "limited"]
+        calling = "calm"
+        assert [kind_of(await client.call_tool("list_dealers")) for _ in range(3)] == [None] * 3
 
 
 # --- one caller cannot change what another may do ---------------------------------------------------
