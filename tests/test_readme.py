@@ -45,7 +45,14 @@ DOCUMENTS = [
     PROJECT / name
     for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions.md", "examples/README.md")
 ]
-SECRETS = {"ROADSTER_API_KEY": "sandbox-key", "UMAZDA_LINK_KEY": "k" * 32}
+SECRETS = {
+    "ROADSTER_API_KEY": "sandbox-key",
+    "UMAZDA_LINK_KEY": "k" * 32,
+    "ROADIE_TOKEN": "made-up",
+    "MYKAARMA_USERNAME": "made-up",
+    "MYKAARMA_PASSWORD": "made-up",
+    "REDIS_URL": "redis://127.0.0.1:6379",
+}
 COMPUTED = "see right"
 """What the table of keys says of a default that depends on the machine."""
 

@@ -122,3 +122,16 @@ def test_an_empty_secret_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("EMPTY", " ")
     with pytest.raises(ValueError, match="empty"):
         reveal("env:EMPTY")
+
+
+def test_sections_of_the_contract_that_nothing_uses_yet_are_checked_and_named(tmp_path: Path) -> None:
+    more = """
+[roadie]
+token = "env:ROADSTER_API_KEY"
+[replicas]
+redis_url = "env:ROADSTER_API_KEY"
+"""
+    assert settings_of(GOOD, tmp_path).without_effect() == []
+    assert settings_of(GOOD + more, tmp_path).without_effect() == ["roadie", "replicas"]
+    with pytest.raises(ConfigurationError, match=r"roadie\.token: a literal secret is refused"):
+        settings_of(GOOD + '[roadie]\ntoken = "abc"\n', tmp_path)

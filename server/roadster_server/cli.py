@@ -20,7 +20,7 @@ from roadster_tools import TOOLS
 
 from .app import tools_of
 from .backend import DEFAULT_CONFIG, LOCAL_CALLER, choose
-from .logs import configure_logs
+from .logs import configure_logs, log
 from .settings import ConfigurationError, load
 
 # Plain help: rich would be imported by every start, also that of a stdio server.
@@ -82,6 +82,8 @@ def serve(
     """Serve MCP to assistants, over stdio or HTTP."""
     configure_logs()
     with _mistakes_exit(), choose(config, sandbox=sandbox) as backend:
+        for section in backend.settings.without_effect():
+            log.warning("nothing in this version uses the section", extra={"section": section})
         if transport is Transport.STDIO:
             from .stdio import serve_stdio
 

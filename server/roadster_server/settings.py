@@ -81,6 +81,7 @@ class DealerSettings(_Section):
     express_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:\d+)?$")
     link_key: Secret | None = None
     link_key_encoding: KeyEncoding = "raw"
+    mykaarma_dealer_uuid: str | None = None
 
     @model_validator(mode="after")
     def _key_fits_its_encoding(self) -> Self:
@@ -203,6 +204,28 @@ class StoreSettings(_Section):
     refuse_unrecorded_reads: bool = False
 
 
+class RoadieSettings(_Section):
+    """`[roadie]`: deliveries. Read and checked, so that one file serves this version and the next."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)] = "https://connect.roadie.com/v1"
+    token: Annotated[Secret, AfterValidator(_header_text)]
+
+
+class MyKaarmaSettings(_Section):
+    """`[mykaarma]`: customer records. Read and checked, as `[roadie]` is."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.mykaarma.com/customer/v2"
+    username: Secret
+    password: Secret
+    requester_user_uuid: str
+
+
+class ReplicasSettings(_Section):
+    """`[replicas]`: several processes. Read and checked, as `[roadie]` is."""
+
+    redis_url: Secret
+
+
 class Settings(_Section):
     roadster: RoadsterSettings
     dealers: dict[str, DealerSettings]
@@ -210,6 +233,13 @@ class Settings(_Section):
     http: HttpSettings = HttpSettings()
     uploads: UploadSettings | None = None
     store: StoreSettings = Field(default_factory=StoreSettings)
+    roadie: RoadieSettings | None = None
+    mykaarma: MyKaarmaSettings | None = None
+    replicas: ReplicasSettings | None = None
+
+    def without_effect(self) -> list[str]:
+        """The sections that are set and that nothing in this version uses."""
+        return [name for name in ("roadie", "mykaarma", "replicas") if getattr(self, name) is not None]
 
     def operations(self) -> Mapping[str, Operation]:
         return overridden(self.roadster.operations)
