@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,12 @@ redis_url = "env:ROADSTER_API_KEY"
     assert settings_of(GOOD + more, tmp_path).without_effect() == ["roadie", "replicas"]
     with pytest.raises(ConfigurationError, match=r"roadie\.token: a literal secret is refused"):
         settings_of(GOOD + '[roadie]\ntoken = "abc"\n', tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+def test_a_pipe_in_place_of_a_file_does_not_hold_up_anybody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="not a plain file"):
+        load(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match=r"roadster\.api_key: .* is not a plain file"):
+        settings_of(GOOD.replace("env:ROADSTER_API_KEY", f"file:{tmp_path / 'pipe'}"), tmp_path)

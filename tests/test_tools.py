@@ -730,3 +730,12 @@ async def test_what_json_has_no_number_for_is_refused(amount: str, connect: Conn
         )
     assert kind_of(made) == kind_of(quoted) == "invalid_arguments"
     assert await world.requests() == []
+
+
+@pytest.mark.parametrize("wrong", [True, "2", 3.5, 0, -1, 10**40, [1]])
+async def test_an_id_is_a_whole_number_and_nothing_like_one(wrong: Any, connect: Connect, world: World) -> None:
+    async with connect() as client:
+        for arguments in ({"customer_id": wrong, "document_ids": [1]}, {"customer_id": 1, "document_ids": [wrong]}):
+            result = await client.call_tool("delete_documents", {**AT_UMAZDA, **arguments})
+            assert kind_of(result) == "invalid_arguments"
+    assert await world.requests() == []

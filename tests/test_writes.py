@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -499,6 +500,31 @@ async def test_a_lost_answer_is_never_repeated_under_its_key_and_names_the_way_t
             assert kind_of(result) == "outcome_unknown"
             assert TOOLS["create_customer"].if_unknown in text_of(result)
     assert await sent_writes(world) == ["create_customer"]
+
+
+async def test_rights_that_go_while_a_call_waits_for_its_key_are_gone(connect: Connect, store_url: str) -> None:
+    """The first call with the key is refused by the upstream; the second, which waited, may no longer write."""
+    live = LiveSettings(settings_for(store_url))
+    sent: list[str] = []
+
+    class Withdraws(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            sent.append(request.method)
+            await anyio.sleep(0.3)
+            nothing = {"tester": CallerSettings(dealers=["umazda"])}
+            live.current = live.current.model_copy(update={"callers": nothing})
+            return httpx2.Response(404, stream=httpx2.ByteStream(b""))
+
+    kinds: list[str | None] = []
+
+    async def call(client: Client) -> None:
+        kinds.append(kind_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})))
+
+    async with connect(live=live, upstream=Withdraws()) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(call, client)
+        tasks.start_soon(call, client)
+    assert kinds == ["not_found", "refused"]
+    assert sent == ["POST"]
 
 
 @pytest.mark.parametrize("key", ["", "short", "with space", "x" * 129, "ünïcödé-key", 7, ["a"]])

@@ -21,7 +21,10 @@ def reveal(reference: str) -> str:
                 raise ValueError(f"the environment variable {name} is not set; set it before the server starts")
         case "file" if name:
             try:
-                secret = Path(name).expanduser().read_text(encoding="utf-8")
+                path = Path(name).expanduser()
+                if path.exists() and not path.is_file():  # a pipe would hold up the server
+                    raise ValueError(f"{name} is not a plain file")
+                secret = path.read_text(encoding="utf-8")
             except (OSError, RuntimeError, UnicodeDecodeError) as error:  # RuntimeError: there is no such ~user
                 raise ValueError(f"cannot read the file {name} ({type(error).__name__})") from None
         case "keyring" if "/" in name:

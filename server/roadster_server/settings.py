@@ -280,6 +280,8 @@ class Settings(_Section):
 def load(path: Path) -> Settings:
     """The settings in `path`. Raises ConfigurationError."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would hold up the server until somebody writes to it
+            raise ConfigurationError([f"{path}: is not a plain file; name one with --config"])
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(

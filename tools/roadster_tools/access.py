@@ -127,7 +127,7 @@ class Oversight(Protocol):
     """What the server does about one call as it goes. Raising from `confirm` or `sending` sends nothing."""
 
     def caller(self) -> Caller:
-        """The caller as the configuration has it now: rights may go while a person thinks."""
+        """The caller as the configuration has it now: rights may go while a call waits."""
 
     async def confirm(self, write: PendingWrite) -> None:
         """Returns once a person has confirmed exactly this write."""
@@ -212,14 +212,14 @@ class _WriteGuard:
             raise Previewed(write)
         if self.allowed.level == Access.CONFIRM:
             await self.oversight.confirm(write)
-            self._check_again()
+        self._check_again()
         await self.oversight.sending(write)
 
     def _check_again(self) -> None:
         now = self.oversight.caller()
         found = verdict(now, self.tool)
         _check(found)
-        if found.level < Access.CONFIRM:
+        if found.level < self.allowed.level:
             raise AccessRefused(f'{found.setting} is "{found.level.name.lower()}" by now', setting=found.setting)
         _check(dealer_verdict(now, self.dealer))
 

@@ -18,8 +18,13 @@ def _vin(given: str) -> str:
 
 # The pattern stands in the schema alone: as a rule of pydantic's, its failure would read as a regular expression.
 Vin = Annotated[str, AfterValidator(_vin), WithJsonSchema({"type": "string", "pattern": _VIN})]
-CustomerId = Annotated[int, Field(gt=0, description="Roadster's customer id, as create_customer returns it")]
-DocumentId = Annotated[int, Field(gt=0, description="as list_documents shows it")]
+MOST = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""
+
+CustomerId = Annotated[
+    int, Field(strict=True, gt=0, le=MOST, description="Roadster's customer id, as create_customer returns it")
+]
+DocumentId = Annotated[int, Field(strict=True, gt=0, le=MOST, description="as list_documents shows it")]
 Detail = Annotated[
     Literal["brief", "full"], Field(description="full answers are large; brief holds what is said aloud")
 ]
