@@ -28,11 +28,12 @@ from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
 from roadster_client.models.trades import TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
-from roadster_sandbox import API_KEY, BASE_PATH, DEALERS, SandboxTransport, create_app, vin_check_digit
+from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, SandboxTransport, create_app, vin_check_digit
 from roadster_sandbox.serving import server_config
 
 pytestmark = pytest.mark.anyio
 
+ROADSTER = BASE_PATHS["roadster"]
 SAMPLES = Path(__file__).parent / "samples"
 UMAZDA, HYUNDAI, TOYOTA = DEALERS
 PDF = base64.b64encode(b"%PDF-1.7 a page").decode()
@@ -69,19 +70,19 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
 
 
 async def get(http: httpx2.AsyncClient, path: str, **query: Any) -> Any:
-    answer = await http.get(BASE_PATH + path, params=query)
+    answer = await http.get(ROADSTER + path, params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 async def post(http: httpx2.AsyncClient, path: str, **body: Any) -> Any:
-    answer = await http.post(BASE_PATH + path, json={"dealer": {"dpid": "umazda"}, **body})
+    answer = await http.post(ROADSTER + path, json={"dealer": {"dpid": "umazda"}, **body})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 async def ask(http: httpx2.AsyncClient, method: str, path: str, body: Any, **query: Any) -> httpx2.Response:
-    return await http.request(method, BASE_PATH + path, json=body, params=query)
+    return await http.request(method, ROADSTER + path, json=body, params=query)
 
 
 async def stock(http: httpx2.AsyncClient, dpid: str = "umazda") -> list[Any]:
@@ -556,7 +557,7 @@ class TestErrors:
     async def test_what_is_wrong_is_said_in_plain_words(self, http, path, body, error):
         """400 with the documented body."""
         await post(http, "/customers", customer=CUSTOMER)
-        answer = await http.post(BASE_PATH + path, json={"dealer": {"dpid": "umazda"}, **body})
+        answer = await http.post(ROADSTER + path, json={"dealer": {"dpid": "umazda"}, **body})
         assert (answer.status_code, answer.json()) == (400, {"status": "error", "error": error})
 
     @pytest.mark.parametrize(
@@ -598,7 +599,7 @@ class TestErrors:
     )
     async def test_a_wrong_query_is_400_and_the_unknown_404(self, http, path, query, status):
         """A 404 has no body."""
-        answer = await http.get(BASE_PATH + path, params=query)
+        answer = await http.get(ROADSTER + path, params=query)
         assert answer.status_code == status
         assert (answer.content == b"") == (status == 404)
 

@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from roadster_client import OPERATIONS
-from roadster_sandbox import API_KEY, BASE_PATH, create_app
+from roadster_sandbox import API_KEY, BASE_PATHS, create_app
 
 schema = schemathesis.openapi.from_asgi("/openapi.json", create_app())
 
@@ -102,5 +102,6 @@ def test_every_operation_is_described():
         for method, operation in methods.items()
     }
     assert described == {
-        (operation.name, operation.method, BASE_PATH + operation.path) for operation in OPERATIONS.values()
+        (operation.name, operation.method, BASE_PATHS[operation.api] + operation.path)
+        for operation in OPERATIONS.values()
     }

@@ -22,6 +22,7 @@ from roadster_client import (
     NotConfigured,
     NotFound,
     OutcomeUnknown,
+    Oversight,
     RateLimited,
     Request,
     RequestRefused,
@@ -57,7 +58,7 @@ async def approve(_request: Request) -> None:
 async def dealer_api(world: World, *, key: str = API_KEY, **upstream: Any) -> AsyncIterator[DealerApi]:
     transport = SandboxTransport(world.app)
     async with open_upstream("http://sandbox/v1", api_key=key, transport=transport, **upstream) as opened:
-        yield RoadsterApi(opened, HASTY).for_dealer(UMAZDA, approve)
+        yield RoadsterApi(opened, HASTY).for_dealer(UMAZDA, Oversight(approve))
 
 
 async def failed_read(api: DealerApi) -> ClientError:
@@ -140,7 +141,7 @@ async def test_every_error_of_httpx2_is_mapped(world: World) -> None:
                 raise kind("secret text of the layer below")
 
         async with open_upstream("http://sandbox/v1", api_key="k", transport=Broken()) as opened:
-            api = RoadsterApi(opened, HASTY).for_dealer(UMAZDA, approve)
+            api = RoadsterApi(opened, HASTY).for_dealer(UMAZDA, Oversight(approve))
             for call in (failed_read, failed_write):
                 assert "secret" not in str(await call(api))
 
@@ -180,7 +181,7 @@ async def test_the_credentials_are_sent_in_the_configured_scheme(scheme: Any, he
             return httpx2.Response(200, stream=httpx2.ByteStream(b'{"vehicles": []}'))
 
     async with open_upstream("http://x/v1", api_key="key", auth_scheme=scheme, transport=Recorder()) as opened:
-        await RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, approve).list_inventory(size=1)
+        await RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve)).list_inventory(size=1)
     assert seen == [header]
 
 
@@ -222,14 +223,14 @@ async def test_a_document_that_is_not_base64_is_a_malformed_answer() -> None:
             return httpx2.Response(200, stream=httpx2.ByteStream(b'{"contents": "Base64 content"}'))
 
     async with open_upstream("http://x/v1", api_key="k", transport=Prose()) as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, approve)
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
         with pytest.raises(MalformedAnswer):
             await api.get_document(1650260, 1602287)
 
 
 async def test_a_missing_partner_id_is_a_setting_to_make(world: World) -> None:
     async with open_upstream("http://sandbox/v1", api_key=API_KEY, transport=SandboxTransport(world.app)) as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(DealerRef("umazda"), approve)
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(DealerRef("umazda"), Oversight(approve))
         with pytest.raises(NotConfigured, match=r"dealers\.umazda\.partner_id"):
             await api.get_vehicle("JM1NDAM77K0306400")
         with pytest.raises(NotConfigured, match=r"dealers\.umazda\.partner_id"):
@@ -248,7 +249,7 @@ async def test_a_write_that_is_not_approved_is_not_sent(world: World) -> None:
         raise No
 
     async with open_upstream("http://sandbox/v1", api_key=API_KEY, transport=SandboxTransport(world.app)) as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, refuse)
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(refuse))
         with pytest.raises(No):
             await api.create_customer(STEVE)
         await api.list_inventory(size=1)
@@ -260,7 +261,7 @@ async def test_an_operation_can_be_moved_to_another_path(world: World) -> None:
     moved = overridden({"list_inventory": "GET /inventory"})
     async with open_upstream("http://sandbox/v1", api_key=API_KEY, transport=SandboxTransport(world.app)) as opened:
         with pytest.raises(NotFound):
-            await RoadsterApi(opened, moved).for_dealer(UMAZDA, approve).list_inventory(size=1)
+            await RoadsterApi(opened, moved).for_dealer(UMAZDA, Oversight(approve)).list_inventory(size=1)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ async def test_no_connection_is_told_at_once_and_nothing_can_have_been_written()
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as taken:
         port = taken.extra(anyio.abc.SocketAttribute.local_port)
     async with open_upstream(f"http://127.0.0.1:{port}/v1", api_key="k") as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, approve)
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
         with anyio.fail_after(5):
             assert type(await failed_write(api)) is Unavailable
             assert type(await failed_read(api)) is Unavailable
@@ -295,7 +296,7 @@ async def test_a_connection_that_dies_under_a_write_leaves_its_outcome_open() ->
             await stream.receive()
 
     async with _listening(hang_up) as port, open_upstream(f"http://127.0.0.1:{port}/v1", api_key="k") as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, approve)
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
         assert type(await failed_write(api)) is OutcomeUnknown
 
 
@@ -310,7 +311,7 @@ async def test_an_answer_at_the_cap_is_read_and_one_above_it_is_not() -> None:
                 return httpx2.Response(200, stream=httpx2.ByteStream(body(size)))
 
         async with open_upstream("http://x/v1", api_key="k", transport=Large()) as opened:
-            api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, approve)
+            api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
             if fits:
                 assert (await api.list_inventory(size=1)).vehicles == ()
             else:

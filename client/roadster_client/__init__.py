@@ -2,11 +2,13 @@
 
 async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream:
     api = RoadsterApi(upstream, OPERATIONS)
-    dealer = api.for_dealer(DealerRef("umazda", partner_id="51101"), approve_write)
+    dealer = api.for_dealer(DealerRef("umazda", partner_id="51101"), Oversight(approve_write))
     page = await dealer.list_inventory(size=20)
 """
 
-from .dealer import AccountApi, ApproveWrite, DealerApi, DealerRef, OnAnswer, RoadsterApi
+from .belongings import BelongingKind, Belongings
+from .channel import ApproveWrite, OnAnswer, Oversight
+from .dealer import AccountApi, DealerApi, DealerRef, RoadsterApi
 from .errors import (
     ClientError,
     ForeignDealer,
@@ -21,38 +23,52 @@ from .errors import (
     Unavailable,
 )
 from .link import KeyEncoding, customer_link
-from .models.scalars import Audience
-from .operations import OPERATIONS, Certainty, Operation, overridden
-from .upstream import Answer, AuthScheme, Request, Upstream, open_upstream
+from .models.scalars import MASK, Audience, PersonalData
+from .mykaarma import CustomerRecordsApi, MyKaarmaApi
+from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
+from .roadie import DeliveriesApi, RoadieApi
+from .upstream import Answer, AuthScheme, Request, Upstream, basic_key, open_upstream
 
 __all__ = [
+    "MASK",
     "OPERATIONS",
     "AccountApi",
     "Answer",
+    "ApiName",
     "ApproveWrite",
     "Audience",
     "AuthScheme",
+    "BelongingKind",
+    "Belongings",
     "Certainty",
     "ClientError",
+    "CustomerRecordsApi",
     "DealerApi",
     "DealerRef",
+    "DeliveriesApi",
     "ForeignDealer",
     "KeyEncoding",
     "MalformedAnswer",
+    "MyKaarmaApi",
     "NotConfigured",
     "NotFound",
     "OnAnswer",
     "Operation",
     "OutcomeUnknown",
+    "Oversight",
+    "PersonalData",
     "RateLimited",
     "Request",
     "RequestRefused",
+    "RoadieApi",
     "RoadsterApi",
     "TimedOut",
     "Unauthorised",
     "Unavailable",
     "Upstream",
+    "basic_key",
     "customer_link",
     "open_upstream",
+    "operations_of",
     "overridden",
 ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, Literal, TypeVar
 
 from . import errors
+from .channel import Api, Channel, Oversight, read
 from .link import KeyEncoding, customer_link
 from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
 from .models.dealers import Dealer, DealerDetails
@@ -29,20 +28,9 @@ from .models.quotes import Quote
 from .models.scalars import Sent
 from .models.trades import TradeValuation, TradeValued
 from .models.vehicles import InventoryPage, VehicleDetails
-from .operations import Operation
-from .upstream import Answer, Request, Upstream
+from .upstream import Request
 
 _AnswerT = TypeVar("_AnswerT")
-
-ApproveWrite = Callable[[Request], Awaitable[None]]
-"""Runs before each write with exactly what will be sent; raising sends nothing."""
-
-OnAnswer = Callable[[Answer], None]
-"""Is told of each answer, before it is read."""
-
-
-def _ignore(_answer: Answer) -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -54,17 +42,17 @@ class DealerRef:
     express_host: str | None = None
     link_key: str | None = field(default=None, repr=False)
     link_key_encoding: KeyEncoding = "raw"
+    orders: Literal["any"] | frozenset[str] = frozenset()
+    """The orders that the configuration says are this dealer's."""
+    mykaarma_dealer_uuid: str | None = None
 
 
 @dataclass(frozen=True)
-class RoadsterApi:
-    """The Roadster API with its routes; hands out clients bound to what a caller may reach."""
+class RoadsterApi(Api):
+    """The Roadster API; hands out clients bound to what a caller may reach."""
 
-    upstream: Upstream
-    operations: Mapping[str, Operation]
-
-    def for_dealer(self, dealer: DealerRef, approve_write: ApproveWrite, on_answer: OnAnswer = _ignore) -> DealerApi:
-        return DealerApi(self, dealer, approve_write, on_answer)
+    def for_dealer(self, dealer: DealerRef, oversight: Oversight) -> DealerApi:
+        return DealerApi(Channel(self, oversight), dealer)
 
     def for_account(self, dpids: Collection[str]) -> AccountApi:
         return AccountApi(self, frozenset(dpids))
@@ -80,7 +68,7 @@ class AccountApi:
     async def list_dealers(self) -> list[Dealer]:
         """GET /dealers: the account's dealers; those outside the bound set are dropped here."""
         answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]))
-        return [dealer for dealer in _read(_DEALERS, answer) if dealer.dpid in self._dpids]
+        return [dealer for dealer in read(tuple[Dealer, ...], answer) if dealer.dpid in self._dpids]
 
 
 class DealerApi:
@@ -89,11 +77,9 @@ class DealerApi:
     Each method raises the errors of `roadster_client.errors`.
     """  # noqa: E501
 
-    def __init__(self, api: RoadsterApi, dealer: DealerRef, approve_write: ApproveWrite, on_answer: OnAnswer) -> None:
-        self._api = api
+    def __init__(self, channel: Channel, dealer: DealerRef) -> None:
+        self._channel = channel
         self._dealer = dealer
-        self._approve_write = approve_write
-        self._on_answer = on_answer
 
     @property
     def dpid(self) -> str:
@@ -225,37 +211,17 @@ class DealerApi:
         content: Sent | None = None,
         named_as: Mapping[str, Any] | None = None,
     ) -> _AnswerT:
-        dealer = named_as or {"dealer": {"dpid": self.dpid}}
-        request = Request(self._api.operations[operation], path or {}, query or {}, content, dealer)
-        if request.operation.writes:
-            await self._approve_write(request)
-        answer = await self._api.upstream.send(request)
-        self._on_answer(answer)
+        answer = await self._channel.send(
+            operation, path=path, query=query, content=content, dealer=named_as or {"dealer": {"dpid": self.dpid}}
+        )
         if not _names_only(self._dealer, answer.json):
-            if request.operation.writes:
-                raise answer.malformed("names another dealer and was withheld")
-            raise errors.ForeignDealer(
-                f"{operation}: the answer names another dealer and was withheld",
-                operation=operation,
-                request_id=answer.request_id,
-            )
-        return _read(TypeAdapter(shape), answer)
+            raise answer.foreign()
+        return self._channel.read(shape, answer)
 
     def _partner_id(self, operation: str) -> str:
         if self._dealer.partner_id is None:
             raise errors.NotConfigured(f"dealers.{self.dpid}.partner_id", operation=operation)
         return self._dealer.partner_id
-
-
-_DEALERS = TypeAdapter(tuple[Dealer, ...])
-
-
-def _read(adapter: TypeAdapter[_AnswerT], answer: Answer) -> _AnswerT:
-    try:
-        return adapter.validate_python(answer.json)
-    except ValidationError:
-        # Its text holds the upstream's values; which fields were wrong is for the upstream's logs, not for ours.
-        raise answer.malformed("does not have the documented fields") from None
 
 
 def _names_only(dealer: DealerRef, json: Any) -> bool:

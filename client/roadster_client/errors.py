@@ -18,6 +18,7 @@ The text of an error is ours and never holds a body, a credential or an argument
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _LONGEST = 40
 _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z'_-]*( [A-Za-z'_-]+){0,5}")
@@ -47,12 +48,52 @@ class RequestRefused(ClientError):
     email address nor a planted paragraph can travel in an error.
     """
 
-    def __init__(self, status: int, upstream_message: object, *, operation: str, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        upstream_message: object,
+        *,
+        operation: str,
+        request_id: str | None = None,
+        ours: bool = False,
+    ) -> None:
         text = upstream_message if isinstance(upstream_message, str) else ""
         self.status = status
-        self.upstream_message = text if len(text) <= _LONGEST and _PLAIN_WORDS.fullmatch(text) else None
+        self.upstream_message = text if ours or (len(text) <= _LONGEST and _PLAIN_WORDS.fullmatch(text)) else None
         said = f': "{self.upstream_message}"' if self.upstream_message else ""
         super().__init__(f"{operation} was refused with {status}{said}", operation=operation, request_id=request_id)
+
+
+def refused(status: int, body: Any, *, operation: str, request_id: str | None) -> RequestRefused | NotFound:
+    """The error for a refusal with one of the documented bodies.
+
+    Roadster's is `{"status": "error", "error": "Missing email"}`, Roadie's `{"errors": [{"code", "parameter",
+    "message"}]}`: its codes are told in words of ours, with the parameter where that is plainly one.
+    """
+    body = body if isinstance(body, dict) else {}
+    errors = body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = str(first.get("code"))
+    if code == _NO_SUCH_SHIPMENT:
+        return NotFound(f"{operation}: not found", operation=operation, request_id=request_id)
+    message = body.get("error")
+    if code in _ROADIE_CODES:
+        parameter = first.get("parameter")
+        named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter)
+        message = f"{parameter} {_ROADIE_CODES[code]}" if named else _ROADIE_CODES[code]
+        return RequestRefused(status, message, operation=operation, request_id=request_id, ours=True)
+    return RequestRefused(status, message, operation=operation, request_id=request_id)
+
+
+_NO_SUCH_SHIPMENT = "1006"
+_ROADIE_CODES = {
+    "1001": "is missing",
+    "1002": "is not valid",
+    "1003": "is against Roadie's rules",
+    "1004": "names an address that Roadie does not find",
+    "1005": "leaves no route between the two places",
+}
+_PARAMETER = re.compile(r"[a-z_]+([.\[][a-z0-9_]+\]?){0,5}")
 
 
 class NotFound(ClientError):

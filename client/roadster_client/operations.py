@@ -1,8 +1,8 @@
 """The documented operations: method, path, and how sure the documents are of them.
 
 `stated` stands in the API reference; `published` stood in Roadster's public OpenAPI 1.0.0 (2021);
-`inferred` has no public source, because the reference lost its paths. Every one can be overridden
-in the configuration (`[roadster.operations]`), and the README lists them.
+`inferred` has no public source, because the reference lost its paths. Every one of Roadster's can be
+overridden in the configuration (`[roadster.operations]`), and the README lists them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Certainty = Literal["stated", "published", "inferred"]
+ApiName = Literal["roadster", "roadie", "mykaarma"]
 
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[A-Za-z0-9._~{}/-]*)")
 
@@ -27,6 +28,9 @@ class Operation:
     certainty: Certainty
     writes: bool = False
     deadline: float = 15.0
+    api: ApiName = "roadster"
+    may_be_empty: bool = False
+    """Whether a 2xx without a body is an answer."""
 
     @property
     def path_parameters(self) -> frozenset[str]:
@@ -67,5 +71,10 @@ OPERATIONS: Mapping[str, Operation] = {
 
 
 def overridden(routes: Mapping[str, str]) -> Mapping[str, Operation]:
-    """`OPERATIONS` with the configured routes in place. Raises KeyError and ValueError."""
-    return {**OPERATIONS, **{name: OPERATIONS[name].routed(route) for name, route in routes.items()}}
+    """`OPERATIONS` with the configured routes of Roadster's in place. Raises KeyError and ValueError."""
+    return {**OPERATIONS, **{name: operations_of("roadster")[name].routed(route) for name, route in routes.items()}}
+
+
+def operations_of(api: ApiName) -> Mapping[str, Operation]:
+    """Those of one API, by operation id."""
+    return {name: operation for name, operation in OPERATIONS.items() if operation.api == api}

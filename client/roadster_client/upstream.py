@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from . import errors
 from .models.scalars import Audience, Sent
 from .operations import Operation
 
-AuthScheme = Literal["Bearer", "Token", "none"]
+AuthScheme = Literal["Bearer", "Token", "Basic", "none"]
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
@@ -79,6 +80,17 @@ class Answer:
         """The error for an answer that cannot be used: for a write, it leaves the outcome open."""
         return _spoilt(self.request.operation, reason, self.request_id)
 
+    def foreign(self) -> errors.ClientError:
+        """The error for an answer that names another dealer than was asked for."""
+        operation = self.request.operation
+        if operation.writes:
+            return self.malformed("names another dealer and was withheld")
+        return errors.ForeignDealer(
+            f"{operation.name}: the answer names another dealer and was withheld",
+            operation=operation.name,
+            request_id=self.request_id,
+        )
+
 
 class Upstream:
     """Sends requests to one API. Made by `open_upstream`, which owns the connections."""
@@ -113,11 +125,12 @@ class Upstream:
             raise errors.Unavailable(f"{operation.name}: the connection was lost", operation=operation.name) from None
         request_id = _request_id(headers)
         _raise_for_status(operation, status, headers, content, request_id)
-        answer = Answer(request, _parse(operation, content, request_id), request_id)
-        if isinstance(answer.json, dict) and answer.json.get("status") == "error":  # documented with 400, seen with 200
-            raise errors.RequestRefused(
-                status, answer.json.get("error"), operation=operation.name, request_id=request_id
-            )
+        if not content and operation.may_be_empty:
+            return Answer(request, None, request_id)
+        answer = Answer(request, _parse(operation, headers, content, request_id), request_id)
+        if isinstance(answer.json, dict) and (answer.json.get("status") == "error" or answer.json.get("errors")):
+            # Documented with 400 and seen with 200; myKaarma documents errors inside a 200.
+            raise errors.refused(status, answer.json, operation=operation.name, request_id=request_id)
         return answer
 
     async def _exchange(self, request: Request) -> tuple[int, httpx2.Headers, bytes]:
@@ -171,7 +184,7 @@ def _raise_for_status(
                 request_id=request_id,
             )
         case _ if status // 100 == 4 and status != httpx2.codes.REQUEST_TIMEOUT:  # noqa: PLR2004
-            raise errors.RequestRefused(status, _error_text(content), operation=name, request_id=request_id)
+            raise errors.refused(status, _error_body(content), operation=name, request_id=request_id)
         case _ if operation.writes:  # 503 too: a proxy sends it also where its connection broke midway
             raise _unknown(operation, f"the upstream failed with {status}", request_id)
     raise errors.Unavailable(f"{name}: the upstream failed with {status}", operation=name, request_id=request_id)
@@ -183,23 +196,23 @@ def _request_id(headers: httpx2.Headers) -> str | None:
     return given if re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", given) else None
 
 
-def _error_text(content: bytes) -> object:
-    """The `error` of the documented `{"status": "error", "error": "Missing email"}`."""
+def _error_body(content: bytes) -> Any:
     try:
-        body = from_json(content, allow_inf_nan=False)
+        return from_json(content, allow_inf_nan=False)
     except ValueError:
         return None
-    return body.get("error") if isinstance(body, dict) else None
 
 
 def _seconds(retry_after: str | None) -> float | None:
     return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None
 
 
-def _parse(operation: Operation, content: bytes, request_id: str | None) -> Any:
+def _parse(operation: Operation, headers: httpx2.Headers, content: bytes, request_id: str | None) -> Any:
     try:
         return from_json(content, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
+        if headers.get("content-type", "").startswith("text/html"):
+            raise _spoilt(operation, "is a web page, often a login: check the credentials", request_id) from None
         raise _spoilt(operation, "is not JSON", request_id) from None
 
 
@@ -219,6 +232,11 @@ def _unknown(operation: Operation, reason: str, request_id: str | None = None) -
     )
 
 
+def basic_key(username: str, password: str) -> str:
+    """The key of HTTP's Basic scheme (RFC 7617)."""
+    return b64encode(f"{username}:{password}".encode()).decode()
+
+
 @asynccontextmanager
 async def open_upstream(
     base_url: str,
@@ -230,7 +248,8 @@ async def open_upstream(
     """An `Upstream` at `base_url` whose connections are pooled, and closed at the end of the block.
 
     `auth_scheme` is the word before the key in `Authorization`; `none` sends the bare key, as the
-    older document shows. `transport` replaces the network, for the embedded sandbox.
+    older document of Roadster's shows. For `Basic` the key is what `basic_key` makes.
+    `transport` replaces the network, for the embedded sandbox.
     """
 
     def connect() -> httpx2.AsyncClient:

@@ -1,22 +1,23 @@
 """An emulator of the Roadster API, to try, test and evaluate against. Deterministic: no clock, no network.
 
     app = create_app()
-    async with open_upstream(f"https://sandbox{BASE_PATH}", api_key=API_KEY, transport=SandboxTransport(app)) as upstream:
+    async with open_upstream(f"https://sandbox{BASE_PATHS['roadster']}", api_key=API_KEY, transport=SandboxTransport(app)) as upstream:
         ...
 
 What was done can be read, and what goes wrong can be ordered, below `/__sandbox/`.
 """  # noqa: E501
 
-from .app import BASE_PATH, create_app, serve
+from .app import BASE_PATHS, create_app, serve
 from .dealers import DEALERS, SandboxDealer
-from .gateway import API_KEY
+from .gateway import API_KEY, USERNAME
 from .transport import SandboxTransport
 from .vin import vin_check_digit
 
 __all__ = [
     "API_KEY",
-    "BASE_PATH",
+    "BASE_PATHS",
     "DEALERS",
+    "USERNAME",
     "SandboxDealer",
     "SandboxTransport",
     "create_app",

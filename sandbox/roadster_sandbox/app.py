@@ -1,39 +1,43 @@
-"""The assembly: the documented operations below `/v1`, the grading endpoints, the OpenAPI description."""
+"""The assembly: the documented operations of the three APIs, the grading endpoints, the OpenAPI description."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from roadster_client.operations import OPERATIONS
+from roadster_client.operations import ApiName, operations_of
 
 from .answers import Answer
 from .gateway import Gateway, Sandbox
 from .grading import grading_routes
 from .openapi import openapi
 
-BASE_PATH = "/v1"
-"""What stands before the path of each operation."""
+BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", "mykaarma": "/mykaarma/customer/v2"}
+"""What stands before the path of each operation of an API."""
 
 
 def create_app(seed: int = 7) -> Starlette:
     """A sandbox of its own: applications share nothing, and those of one seed answer alike."""
     sandbox = Sandbox(seed)
-    description = openapi(BASE_PATH)
+    description = openapi(BASE_PATHS)
 
     async def describe(_request: Request) -> Response:
         return Answer(200, description).response()
 
-    operations = [
-        Route(operation.path, Gateway(sandbox, operation), methods=[operation.method])
-        for operation in OPERATIONS.values()
-    ]
-    unknown = Route("/{path:path}", Gateway(sandbox, None))
+    def operations(api: ApiName) -> list[Route]:
+        documented = [
+            Route(operation.path, Gateway(sandbox, operation), methods=[operation.method])
+            for operation in operations_of(api).values()
+        ]
+        return [*documented, Route("/{path:path}", Gateway(sandbox, None))]
+
     return Starlette(
         routes=[
-            Mount(BASE_PATH, routes=[*operations, unknown]),
+            *(Mount(path, routes=operations(api)) for api, path in BASE_PATHS.items()),
             Mount("/__sandbox", routes=grading_routes(sandbox)),
             Route("/openapi.json", describe),
         ]

@@ -20,12 +20,16 @@ DocumentId = Annotated[int, Field(ge=1)]
 
 
 class Refused(Exception):
-    """An error answer. 400 carries `error`; 401, 404 and 500 are documented without a body."""
+    """An error answer. Roadster's 400 carries `error`; its 401, 404 and 500 are documented without a body."""
 
     def __init__(self, status: int, error: str | None = None) -> None:
         super().__init__(status, error)
         self.status = status
         self.error = error
+
+    @property
+    def body(self) -> Any:
+        return {"status": "error", "error": self.error} if self.error else None
 
 
 class Asked(BaseModel):

@@ -14,7 +14,8 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from roadster_client.operations import Operation
+from roadster_client.operations import ApiName, Operation
+from roadster_client.upstream import basic_key
 
 from .answers import Answer
 from .asked import Refused
@@ -24,7 +25,10 @@ from .operations import HANDLERS, Call
 from .world import World
 
 API_KEY = "sandbox-key"
-"""The one credential that is accepted: as `Bearer KEY`, `Token KEY` or the bare KEY."""
+"""The one credential that is accepted: as `Bearer KEY`, by Roadster also as `Token KEY` and as the bare KEY."""
+
+USERNAME = "sandbox"
+"""The user of myKaarma's Basic credentials; the password is `API_KEY`."""
 
 _NOT_JSON = object()
 
@@ -89,14 +93,15 @@ class Gateway:
 
     def _carry_out(self, request: Request, body: Any, dpid: str | None) -> Answer:
         try:
-            return Answer(200, self._json(request, body), dpid)
+            json = self._json(request, body)
+            return Answer(204 if json is None else 200, json, dpid)
         except Refused as refused:
-            return Answer(refused.status, refused.error and {"status": "error", "error": refused.error})
+            return Answer(refused.status, refused.body)
 
     def _json(self, request: Request, body: Any) -> Any:
         if self.operation is None:
             raise Refused(404)
-        if not _authorised(request.headers.get("authorization", "")):
+        if not _authorised(self.operation.api, request.headers.get("authorization", "")):
             raise Refused(401)
         if body is _NOT_JSON:
             raise Refused(400, "Invalid body")
@@ -104,10 +109,14 @@ class Gateway:
         return HANDLERS[self.operation.name](self.sandbox.world, call)
 
 
-def _authorised(header: str) -> bool:
+def _authorised(api: ApiName, header: str) -> bool:
     match header.split():
-        case [key] | ["Bearer" | "Token", key]:
-            return key == API_KEY
+        case ["Basic", key]:
+            return api == "mykaarma" and key == basic_key(USERNAME, API_KEY)
+        case ["Bearer", key]:
+            return api != "mykaarma" and key == API_KEY
+        case [key] | ["Token", key]:
+            return api == "roadster" and key == API_KEY
         case _:
             return False
 

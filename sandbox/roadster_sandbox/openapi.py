@@ -16,7 +16,7 @@ from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
 from roadster_client.models.trades import TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
-from roadster_client.operations import OPERATIONS, Operation
+from roadster_client.operations import OPERATIONS, ApiName, Operation
 
 from .asked import (
     CustomerOrder,
@@ -88,12 +88,13 @@ _ERROR = {
 }
 
 
-def openapi(base_path: str) -> dict[str, Any]:
+def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
     """OpenAPI 3.1, with every operation of the client's list."""
     schemas = {"Error": _ERROR, **_schemas(_ASKED), **_or_numbers(_schemas(_ANSWERED))}
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS.values():
-        paths.setdefault(base_path + operation.path, {})[operation.method.lower()] = _operation(operation)
+        path = paths.setdefault(base_paths[operation.api] + operation.path, {})
+        path[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Roadster sandbox", "version": "1.2.0"},

@@ -22,6 +22,8 @@ from .settings import (
     ConfigurationError,
     DealerSettings,
     HttpSettings,
+    MyKaarmaSettings,
+    RoadieSettings,
     RoadsterSettings,
     Settings,
     StoreSettings,
@@ -78,10 +80,19 @@ def choose(config: Path | None, *, sandbox: bool) -> Iterator[Backend]:
 
 def sandbox_settings(store_url: str) -> Settings:
     """What `--sandbox` runs with: one caller, who may write at two of the three dealers and do nothing at the third."""
-    from roadster_sandbox import API_KEY, BASE_PATH, DEALERS  # noqa: PLC0415 - as above
+    from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, USERNAME  # noqa: PLC0415 - as above
 
+    urls = {api: f"https://sandbox{path}" for api, path in BASE_PATHS.items()}
+    key = SecretStr(API_KEY)
     return Settings(
-        roadster=RoadsterSettings(base_url=f"https://sandbox{BASE_PATH}", api_key=SecretStr(API_KEY)),
+        roadster=RoadsterSettings(base_url=urls["roadster"], api_key=key),
+        roadie=RoadieSettings(base_url=urls["roadie"], token=key),
+        mykaarma=MyKaarmaSettings(
+            base_url=urls["mykaarma"],
+            username=SecretStr(USERNAME),
+            password=key,
+            requester_user_uuid="6f1d2a54-8a07-4f0e-9d3c-0d6a54b0f7c1",
+        ),
         dealers={
             dealer.dpid: DealerSettings(
                 partner_id=dealer.partner_id, express_host=dealer.express_host, link_key=SecretStr(dealer.link_key)

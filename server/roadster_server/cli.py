@@ -114,14 +114,17 @@ def sandbox_command(
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
 ) -> None:
     """Serve the emulated Roadster API over HTTP, to test against."""
-    from roadster_sandbox import API_KEY, BASE_PATH
+    from roadster_sandbox import API_KEY, BASE_PATHS, USERNAME
     from roadster_sandbox import serve as serve_sandbox
 
     from .listening import require_free
 
     with _mistakes_exit():
         require_free(host, port)
-    typer.echo(f"Roadster API at http://{host}:{port}{BASE_PATH} with the key {API_KEY}; world {seed}", err=True)
+    at = f"http://{host}:{port}"
+    typer.echo(f"Roadster API at {at}{BASE_PATHS['roadster']} with the key {API_KEY}; world {seed}", err=True)
+    typer.echo(f"Roadie API at {at}{BASE_PATHS['roadie']} with the same key", err=True)
+    typer.echo(f"myKaarma API at {at}{BASE_PATHS['mykaarma']} for {USERNAME} with the key as password", err=True)
     serve_sandbox(host, port, seed)
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from roadster_client import RoadsterApi, open_upstream
-from roadster_tools import Gate, UploadFolder
+from roadster_client import (
+    AuthScheme,
+    MyKaarmaApi,
+    RoadieApi,
+    RoadsterApi,
+    Upstream,
+    basic_key,
+    open_upstream,
+    operations_of,
+)
+from roadster_tools import Gate, Services, UploadFolder
 
+from .belongings import StoredBelongings
 from .calls import Calls
 from .keys import Keys
 from .opening import lazy_store
@@ -17,6 +27,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from .live import LiveSettings
+    from .settings import Settings
 
 
 @asynccontextmanager
@@ -31,19 +42,42 @@ async def open_calls(
     settings = live.current
     api_key = settings.roadster.api_key.get_secret_value()
     keys = Keys.derive(api_key)
-    async with (
-        open_upstream(
-            settings.roadster.base_url,
-            api_key=api_key,
-            auth_scheme=settings.roadster.auth_scheme,
-            transport=transport,
-        ) as upstream,
-        lazy_store(settings.store.url.get_secret_value()) as store,
-    ):
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
         gate = Gate(
-            RoadsterApi(upstream, settings.operations()),
+            await _services(settings, stack, transport),
             lambda: live.current.dealer_refs(),  # noqa: PLW0108 - of the settings in force then, not now
+            belongings=lambda dealer: StoredBelongings(store, dealer),
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )
         yield Calls(gate, store, keys, refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads)
+
+
+async def _services(settings: Settings, stack: AsyncExitStack, transport: httpx2.AsyncBaseTransport | None) -> Services:
+    async def connected(base_url: str, key: str, scheme: AuthScheme) -> Upstream:
+        return await stack.enter_async_context(
+            open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport)
+        )
+
+    roadster, roadie, mykaarma = settings.roadster, settings.roadie, settings.mykaarma
+    return Services(
+        RoadsterApi(
+            await connected(roadster.base_url, roadster.api_key.get_secret_value(), roadster.auth_scheme),
+            settings.operations(),
+        ),
+        RoadieApi(await connected(roadie.base_url, roadie.token.get_secret_value(), "Bearer"), operations_of("roadie"))
+        if roadie
+        else None,
+        MyKaarmaApi(
+            await connected(
+                mykaarma.base_url,
+                basic_key(mykaarma.username.get_secret_value(), mykaarma.password.get_secret_value()),
+                "Basic",
+            ),
+            operations_of("mykaarma"),
+            mykaarma.requester_user_uuid,
+        )
+        if mykaarma
+        else None,
+    )

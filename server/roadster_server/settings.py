@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from roadster_client import OPERATIONS, AuthScheme, DealerRef, KeyEncoding, Operation, overridden
+from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, operations_of, overridden
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller
 
 from .secrets import Secret, reveal
@@ -70,18 +70,22 @@ class RoadsterSettings(_Section):
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.roadster.com/v1"
     api_key: Annotated[Secret, AfterValidator(_header_text)]
-    auth_scheme: AuthScheme = "Bearer"
+    auth_scheme: Literal["Bearer", "Token", "none"] = "Bearer"
     operations: dict[str, str] = {}
 
 
 class DealerSettings(_Section):
-    """`[dealers.DPID]`: what Roadster calls the dealer, and what its storefront needs for encrypted links."""
+    """`[dealers.DPID]`: what Roadster calls the dealer, and what its storefront needs for encrypted links.
+
+    `orders` are those that forms may be made for; `any` leaves it to Roadster whether an order is this dealer's.
+    """
 
     partner_id: str | None = None
     express_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:\d+)?$")
     link_key: Secret | None = None
     link_key_encoding: KeyEncoding = "raw"
     mykaarma_dealer_uuid: str | None = None
+    orders: Literal["any"] | list[str] = []
 
     @model_validator(mode="after")
     def _key_fits_its_encoding(self) -> Self:
@@ -148,7 +152,7 @@ class CallerSettings(_Section):
     access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}
     calls_per_minute: int | None = Field(default=None, ge=1)
     writes_per_hour: int | None = Field(default=None, ge=1)
-    personal_data: Literal["masked", "contact"] = "masked"
+    personal_data: PersonalData = "masked"
 
 
 class HttpSettings(_Section):
@@ -205,14 +209,14 @@ class StoreSettings(_Section):
 
 
 class RoadieSettings(_Section):
-    """`[roadie]`: deliveries. Read and checked, so that one file serves this version and the next."""
+    """`[roadie]`: deliveries. Without it their tools are off."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://connect.roadie.com/v1"
     token: Annotated[Secret, AfterValidator(_header_text)]
 
 
 class MyKaarmaSettings(_Section):
-    """`[mykaarma]`: customer records. Read and checked, as `[roadie]` is."""
+    """`[mykaarma]`: customer records. Without it their tool is off."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.mykaarma.com/customer/v2"
     username: Secret
@@ -221,7 +225,7 @@ class MyKaarmaSettings(_Section):
 
 
 class ReplicasSettings(_Section):
-    """`[replicas]`: several processes. Read and checked, as `[roadie]` is."""
+    """`[replicas]`: several processes. Read and checked, so that one file serves this version and the next."""
 
     redis_url: Secret
 
@@ -239,7 +243,7 @@ class Settings(_Section):
 
     def without_effect(self) -> list[str]:
         """The sections that are set and that nothing in this version uses."""
-        return [name for name in ("roadie", "mykaarma", "replicas") if getattr(self, name) is not None]
+        return [name for name in ("replicas",) if getattr(self, name) is not None]
 
     def operations(self) -> Mapping[str, Operation]:
         return overridden(self.roadster.operations)
@@ -252,6 +256,8 @@ class Settings(_Section):
                 express_host=dealer.express_host,
                 link_key=dealer.link_key.get_secret_value() if dealer.link_key else None,
                 link_key_encoding=dealer.link_key_encoding,
+                orders="any" if dealer.orders == "any" else frozenset(dealer.orders),
+                mykaarma_dealer_uuid=dealer.mykaarma_dealer_uuid,
             )
             for dpid, dealer in self.dealers.items()
         }
@@ -272,6 +278,11 @@ class Settings(_Section):
             tuple(found.dealers),
             found.access,
             found.personal_data,
+            {
+                toolset: section
+                for toolset, section in (("deliveries", "roadie"), ("crm", "mykaarma"))
+                if getattr(self, section) is None
+            },
             calls_per_minute=found.calls_per_minute,
             writes_per_hour=found.writes_per_hour,
         )
@@ -323,7 +334,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         try:
             overridden({name: route})
         except KeyError:
-            yield f"roadster.operations.{name}: unknown operation; there are: {', '.join(OPERATIONS)}"
+            yield f"roadster.operations.{name}: unknown operation; there are: {', '.join(operations_of('roadster'))}"
         except ValueError as error:
             yield f"roadster.operations.{name}: {error}"
     anonymous = settings.http.anonymous_caller

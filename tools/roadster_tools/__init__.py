@@ -1,6 +1,6 @@
 """The typed tools, and the gate in front of them. The whole surface is the list below."""
 
-from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Verdict, dealer_verdict, verdict
+from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Services, Verdict, dealer_verdict, verdict
 from .catalogue import Admitted, Tool, catalogue
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
@@ -54,6 +54,7 @@ __all__ = [
     "PendingWrite",
     "Previewed",
     "Seal",
+    "Services",
     "Tool",
     "ToolFailure",
     "Unrecorded",

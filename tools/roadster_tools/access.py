@@ -11,9 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from roadster_client import AccountApi, Answer, ClientError, DealerApi, DealerRef, Request, RoadsterApi
+from roadster_client import (
+    AccountApi,
+    Answer,
+    Belongings,
+    ClientError,
+    CustomerRecordsApi,
+    DealerApi,
+    DealerRef,
+    DeliveriesApi,
+    MyKaarmaApi,
+    NotConfigured,
+    PersonalData,
+    Request,
+    RoadieApi,
+    RoadsterApi,
+)
+from roadster_client import Oversight as ClientOversight
 
 from .failures import AccessRefused, InvalidArguments
 from .files import UploadFolder
@@ -40,7 +56,9 @@ class Caller:
     name: str
     dealers: tuple[str, ...] = ()
     access: Mapping[str, Access] = field(default_factory=dict)
-    personal_data: Literal["masked", "contact"] = "masked"
+    personal_data: PersonalData = "masked"
+    unconfigured: Mapping[str, str] = field(default_factory=dict)
+    """The toolsets whose service the configuration does not have, with the section that is missing."""
     calls_per_minute: int | None = None
     writes_per_hour: int | None = None
 
@@ -71,10 +89,28 @@ class Grant:
     roadster: DealerApi
     cursors: Seal
     uploads: UploadFolder | None
+    belongings: Belongings
+    roadie: DeliveriesApi | None
+    mykaarma: CustomerRecordsApi | None
+
+    @property
+    def deliveries(self) -> DeliveriesApi:
+        if self.roadie is None:
+            raise NotConfigured("roadie", operation="deliveries")
+        return self.roadie
+
+    @property
+    def customer_records(self) -> CustomerRecordsApi:
+        if self.mykaarma is None:
+            raise NotConfigured("mykaarma", operation="crm")
+        return self.mykaarma
 
 
 def verdict(caller: Caller, tool: Tool) -> Verdict:
     """What the caller's access settings say of `tool`: its own setting wins over its toolset's."""
+    if tool.toolset in caller.unconfigured:
+        section = caller.unconfigured[tool.toolset]
+        return Verdict(False, Access.OFF, section, f"[{section}] is not set, and {tool.name} needs it")
     if tool.name in caller.access:
         level, setting = caller.access[tool.name], f"callers.{caller.name}.access.{tool.name}"
     elif tool.toolset in caller.access:
@@ -139,19 +175,33 @@ class Oversight(Protocol):
         """Is told of each answer of the upstream."""
 
 
+@dataclass(frozen=True)
+class Services:
+    """The upstream APIs; the two besides Roadster only where they are configured."""
+
+    roadster: RoadsterApi
+    roadie: RoadieApi | None = None
+    mykaarma: MyKaarmaApi | None = None
+
+
 class Gate:
-    """Holds the upstream client and hands it out in grants alone. `dealers` gives those of the newest configuration."""
+    """Holds the upstream clients and hands them out in grants alone.
+
+    `dealers` gives those of the newest configuration, `belongings` what is known to be a dealer's.
+    """
 
     def __init__(
         self,
-        roadster: RoadsterApi,
+        services: Services,
         dealers: Callable[[], Mapping[str, DealerRef]],
         *,
+        belongings: Callable[[str], Belongings],
         cursor_key: bytes,
         uploads: UploadFolder | None = None,
     ) -> None:
-        self._roadster = roadster
+        self._services = services
         self._dealers = dealers
+        self._belongings = belongings
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._names: dict[str, str] = {}
@@ -163,7 +213,7 @@ class Gate:
     def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
         """A grant for a tool without a dealer. Raises AccessRefused."""
         _check(verdict(caller, tool))
-        return AccountGrant(caller, self._roadster.for_account(caller.dealers))
+        return AccountGrant(caller, self._services.roadster.for_account(caller.dealers))
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: Oversight) -> Grant:
         """A grant at `dealer`, or at the caller's only one for None. Raises AccessRefused and InvalidArguments."""
@@ -174,20 +224,27 @@ class Gate:
                 raise InvalidArguments({"dealer": f"must be given: {_choices(caller)}"})
             (dealer,) = caller.dealers
         _check(dealer_verdict(caller, dealer))
+        ref = self._dealers()[dealer]
+        belongings = self._belongings(dealer)
+        overseen = ClientOversight(
+            _WriteGuard(caller, tool, dealer, allowed, oversight), oversight.answered, caller.personal_data
+        )
+        roadie, mykaarma = self._services.roadie, self._services.mykaarma
         return Grant(
             caller,
-            self._roadster.for_dealer(
-                self._dealers()[dealer], _WriteGuard(caller, tool, dealer, allowed, oversight), oversight.answered
-            ),
+            self._services.roadster.for_dealer(ref, overseen),
             Seal.bound_to(self._cursor_key, caller.name, dealer),
             self._uploads,
+            belongings,
+            roadie.for_dealer(belongings, overseen) if roadie else None,
+            mykaarma.for_dealer(ref, overseen) if mykaarma else None,
         )
 
     async def dealer_name(self, dealer: str) -> str:
         """What a person calls `dealer`, for a question to one; the dpid alone where Roadster does not say."""
         if dealer not in self._names:
             try:
-                found = await self._roadster.for_account([dealer]).list_dealers()
+                found = await self._services.roadster.for_account([dealer]).list_dealers()
             except ClientError:
                 found = []
             self._names |= {known.dpid: f"{known.name} ({known.dpid})" for known in found}

@@ -6,7 +6,15 @@ import base64
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SerializationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+)
 
 
 def _digits(width: int) -> BeforeValidator:
@@ -39,7 +47,7 @@ Audience = Literal["person", "model"]
 
 
 def _masked(value: str, info: SerializationInfo) -> str:
-    return "***" if info.context == "model" else value
+    return MASK if info.context == "model" else value
 
 
 def _described(contents: str, info: SerializationInfo) -> str:
@@ -53,6 +61,32 @@ Contact = Annotated[str, PlainSerializer(_masked)]
 """Contact data of a person."""
 
 Email = Annotated[Contact, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+PersonalData = Literal["masked", "contact"]
+"""What of a person's data whoever reads an answer may see; identity data they see never."""
+
+PersonalDataClass = Literal["contact", "financial", "identity"]
+"""What a field of an answer says of a person; it stands in the field's metadata, where tests find it."""
+
+MASK = "***"
+
+
+def _unless_shown(value: Any, info: ValidationInfo) -> Any:
+    return value if info.context == "contact" or value in (None, "") else MASK
+
+
+def _never_shown(value: Any) -> Any:
+    return value if value in (None, "") else MASK
+
+
+ContactData = Annotated[str, "contact", BeforeValidator(_unless_shown)]
+"""Name, address, phone, email of a person in an answer: masked as it is read, but for who may see contact data."""
+
+FinancialData = Annotated[str, "financial", BeforeValidator(_unless_shown)]
+"""Income, rent, a credit score in an answer: kept from whoever contact data are kept from."""
+
+IdentityData = Annotated[str, "identity", BeforeValidator(_never_shown)]
+"""Social security, licence, government id and card numbers, birth dates: masked for everybody as they are read."""
 
 FileContents = Annotated[str, PlainSerializer(_described)]
 """A file in base64, which is described wherever it is shown."""

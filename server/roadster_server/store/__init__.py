@@ -78,6 +78,15 @@ class Store(Protocol):
     async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
         """True for the first use of a nonce, False for any later one and for one that has expired."""
 
+    async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
+        """Whether `add_belonging` was ever told so."""
+
+    async def add_belonging(self, dealer: str, kind: str, id_: str) -> None:
+        """Keeps that the delivery, order or customer `id_` is the dealer's. Told again, it changes nothing."""
+
+    async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
+        """The newest ids of the kind at the dealer that start with `prefix`."""
+
     async def healthy(self) -> bool:
         """Whether the database begins a write transaction. Where it hangs, False takes as long as any write would."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 from sqlalchemy import select
 
-from . import audit, claims, nonces
+from . import audit, belongings, claims, nonces
 from .database import Database, Turn, take_turn
 from .records import (
     AuditRecord,
@@ -93,6 +93,18 @@ class SqlStore:
     async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
         async with self.database.writing() as connection:
             return await nonces.use_once(connection, nonce, expires_at, now)
+
+    async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
+        async with self.database.reading() as connection:
+            return await belongings.has(connection, dealer, kind, id_)
+
+    async def add_belonging(self, dealer: str, kind: str, id_: str) -> None:
+        async with self.database.writing() as connection:
+            await belongings.add(connection, dealer, kind, id_)
+
+    async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
+        async with self.database.reading() as connection:
+            return await belongings.known(connection, dealer, kind, prefix, most)
 
     async def healthy(self) -> bool:
         try:

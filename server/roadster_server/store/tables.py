@@ -1,10 +1,10 @@
-"""The tables as they are at the newest migration. Times of claims and nonces are milliseconds since 1970."""
+"""The tables as they are at the newest migration. Times but the audit's are milliseconds since 1970."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, MetaData, String, Table, Text
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -49,4 +49,13 @@ nonces = Table(
     metadata,
     Column("nonce", Text, primary_key=True),
     Column("expires", BigInteger, nullable=False, index=True),
+)
+
+belongings = Table(
+    "roadster_belongings",
+    metadata,
+    Column("dealer", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("added", BigInteger, nullable=False),
 )

@@ -1,0 +1,20 @@
+"""What belongs to a dealer where the upstream itself knows no dealers: deliveries, orders."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+BelongingKind = Literal["customer", "delivery", "order"]
+
+
+class Belongings(Protocol):
+    """What is known to belong to one dealer."""
+
+    async def has(self, kind: BelongingKind, id_: str) -> bool:
+        """Whether it was seen at this dealer before; what was not is nobody's."""
+
+    async def add(self, kind: BelongingKind, id_: str) -> None:
+        """Durable when it returns."""
+
+    async def known(self, kind: BelongingKind, prefix: str, most: int) -> list[str]:
+        """The newest ids that start with `prefix`, for completion."""
