@@ -1,4 +1,8 @@
-"""One call of a tool from end to end: limits, the gate, done once for its key, confirmed, recorded."""
+"""One use of a tool from end to end: limits, the gate, done once for its key, confirmed, recorded.
+
+`tools/call` is one way in, `Calls.use` the way of all others: resources and completions pass the same
+limits and the same gate, and leave the same records.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,21 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 import anyio
 from mcp.server.context import ServerRequestContext
-from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    InputRequiredResult,
+    InputResponseRequestParams,
+    TextContent,
+)
 
 from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown
 from roadster_tools import (
@@ -47,7 +58,7 @@ from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, Stor
 FAILURE_META = "roadster-mcp/failure"
 """The key in a failed result's `_meta` that holds the stable kind of the failure."""
 
-_LONGEST_ANSWER = 200_000
+LONGEST_ANSWER = 200_000
 """Characters, far above anything documented: what is longer is not an answer but an accident."""
 
 _WAIT_FOR_THE_FIRST = 30.0
@@ -56,6 +67,16 @@ _POLL = 0.1
 WhoIsCalling = Callable[[], Caller]
 CallResult = CallToolResult | InputRequiredResult
 Context = ServerRequestContext[Any, Any]
+_GivenT = TypeVar("_GivenT")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for, whichever way it came in. `problem` is what is wrong where that is no tool."""
+
+    tool: Tool | None
+    arguments: Mapping[str, Any]
+    problem: Mapping[str, str]
 
 
 class Calls:
@@ -69,41 +90,59 @@ class Calls:
         self.limiter = Limiter()
 
     async def answer(self, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> CallResult:
-        """The one boundary at which errors become answers. Each call ends with one audit record."""
-        call = _Call(self, who, ctx, params)
-        result: CallResult
+        """What `tools/call` is answered with; a failure is an answer too, because a model reads it."""
+        asked = Asked(
+            TOOLS.get(params.name),
+            params.arguments or {},
+            {"name": "there is no such tool; tools/list shows yours"},
+        )
+        call = _Call(self, who, ctx, asked, params)
+        outcome = await self._ended(call, call.carry_out)
+        return _failed(outcome) if isinstance(outcome, Failure) else outcome
+
+    async def use(
+        self, who: WhoIsCalling, ctx: Context, asked: Asked, give: Callable[[Admitted], Awaitable[_GivenT]]
+    ) -> _GivenT | Failure:
+        """What `give` makes of a tool that reads, once the call has passed the gate."""
+        call = _Call(self, who, ctx, asked, InputResponseRequestParams())
+
+        async def given() -> _GivenT:
+            return await give(await call.admit())
+
+        return await self._ended(call, given)
+
+    async def _ended(self, call: _Call, work: Callable[[], Awaitable[_GivenT]]) -> _GivenT | Failure:
+        """The one boundary at which errors become failures to tell. Each call ends with one audit record."""
+        outcome: _GivenT | Failure
         try:
-            result = await call.carry_out()
-        except Ask as asked:
-            call.outcome = "asked"
-            result = asked.result
-        except Previewed as previewed:
-            call.outcome = "previewed"
-            result = _preview(previewed.write)
+            outcome = await work()
         except (ToolFailure, ClientError) as error:
-            result = call.failed(error)
+            outcome = call.failed(error)
         except (
             StoreError
         ) as error:  # only before sending: after it, the store's failures are logged and the answer given
-            result = call.failed(Unrecorded(f"The call cannot be put on record: {error}"))
+            outcome = call.failed(Unrecorded(f"The call cannot be put on record: {error}"))
         except Exception as error:  # noqa: BLE001 - a defect of ours: the caller learns that, the log where
             log_crash(error, tool=call.tool_name)
-            result = call.broke()
+            outcome = call.broke()
         except BaseException:
             call.outcome = "cancelled"
             await call.end()
             raise
-        return await call.end() or result
+        return await call.end() or outcome
 
 
 class _Call:
     """What is known of one call while it goes on; the `Oversight` of its writes."""
 
-    def __init__(self, calls: Calls, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> None:
+    def __init__(
+        self, calls: Calls, who: WhoIsCalling, ctx: Context, asked: Asked, params: InputResponseRequestParams
+    ) -> None:
         self._calls = calls
         self._who = who
         self._caller = who()
         self._ctx = ctx
+        self._asked = asked
         self._params = params
         self._id = uuid4().hex
         self._started = time.perf_counter()
@@ -113,17 +152,29 @@ class _Call:
         self._request_id: str | None = None
         self._refused_by: str | None = None
         self.outcome = "done"
-        self.tool_name = params.name if params.name in TOOLS else "unknown"
+        self.tool_name = asked.tool.name if asked.tool else "unknown"
 
-    async def carry_out(self) -> CallToolResult:
-        """Raises Ask, Previewed, ToolFailure and ClientError."""
+    async def admit(self) -> Admitted:
+        """The call once it has passed limits and gate. Raises ToolFailure; nothing was sent."""
         await self._calls.limiter.count_call(self._caller)
-        self._admitted = _tool(self._params.name).admit(
-            self._calls.gate, self._caller, self._params.arguments or {}, self
-        )
-        if self._admitted.idempotency_key is None:
-            return _result(await self._answer(self._admitted))
-        return await self._once(self._admitted)
+        if self._asked.tool is None:
+            raise InvalidArguments(self._asked.problem)
+        self._admitted = self._asked.tool.admit(self._calls.gate, self._caller, self._asked.arguments, self)
+        return self._admitted
+
+    async def carry_out(self) -> CallResult:
+        """The tool's answer, a question, or a preview. Raises ToolFailure and ClientError."""
+        try:
+            admitted = await self.admit()
+            if admitted.idempotency_key is None:
+                return _result(await self._answer(admitted))
+            return await self._once(admitted)
+        except Ask as asked:
+            self.outcome = "asked"
+            return asked.result
+        except Previewed as previewed:
+            self.outcome = "previewed"
+            return _preview(previewed.write)
 
     def caller(self) -> Caller:
         """As Oversight has it."""
@@ -147,8 +198,8 @@ class _Call:
         """As Oversight has it."""
         self._request_id = answer.request_id
 
-    def failed(self, error: ToolFailure | ClientError) -> CallToolResult:
-        """The answer to a call that failed, and what the audit says of it."""
+    def failed(self, error: ToolFailure | ClientError) -> Failure:
+        """What is told of a call that failed, and what the audit says of it."""
         found = failure(error)
         self.outcome = found.kind
         if isinstance(error, ClientError):
@@ -157,25 +208,25 @@ class _Call:
             self._refused_by = error.setting
         return self._told(found)
 
-    def broke(self) -> CallToolResult:
-        """The answer where this server failed. After a write was sent, nobody knows more than that it was."""
+    def broke(self) -> Failure:
+        """What is told where this server failed. After a write was sent, nobody knows more than that it was."""
         self.outcome = "defect"
         if self._sent:
             return self._told(Failure("outcome_unknown", "The write was sent, and the server failed on its answer."))
-        return _failed(Failure("upstream", "The server failed on this call; its operator finds why in the log."))
+        return Failure("upstream", "The server failed on this call; its operator finds why in the log.")
 
-    def _told(self, failed: Failure) -> CallToolResult:
+    def _told(self, failed: Failure) -> Failure:
         if failed.kind == "outcome_unknown" and self._admitted is not None:
             failed = Failure(failed.kind, f"{failed.text} {self._admitted.tool.if_unknown}.")
-        return _failed(failed)
+        return failed
 
-    async def end(self) -> CallToolResult | None:
+    async def end(self) -> Failure | None:
         """Logs and records the call, also one that is cancelled; what it returns takes the answer's place."""
         with anyio.CancelScope(shield=True):
             instead = await self._end()
         return instead  # noqa: RET504 - to mypy, the scope above may swallow a return
 
-    async def _end(self) -> CallToolResult | None:
+    async def _end(self) -> Failure | None:
         milliseconds = round((time.perf_counter() - self._started) * 1000)
         log.info(
             "call",
@@ -194,16 +245,16 @@ class _Call:
         except StoreError as error:
             log.error("call not on record", extra={"call": self._id, "reason": str(error)})
             if self._calls.refuse_unrecorded_reads and not self._sent:
-                return _failed(failure(Unrecorded(f"The call cannot be put on record: {error}")))
+                return failure(Unrecorded(f"The call cannot be put on record: {error}"))
         return None
 
     async def _answer(self, admitted: Admitted) -> _Given:
         answer = await admitted.run()
         text = answer.text()
-        if len(text) > _LONGEST_ANSWER:
+        if len(text) > LONGEST_ANSWER:
             kind = OutcomeUnknown if self._sent else MalformedAnswer
             name = admitted.tool.name
-            raise kind(f"{name}: the answer is larger than {_LONGEST_ANSWER} characters", operation=name)
+            raise kind(f"{name}: the answer is larger than {LONGEST_ANSWER} characters", operation=name)
         return text, answer.structured()
 
     async def _once(self, admitted: Admitted) -> CallToolResult:
@@ -237,7 +288,7 @@ class _Call:
             log.error("idempotency key not settled", extra={"call": self._id, "reason": str(error)})
 
     async def _claim_key(self, store: Store, scope: str) -> Claim | Replay:
-        given = {name: value for name, value in (self._params.arguments or {}).items() if value is not None}
+        given = {name: value for name, value in self._asked.arguments.items() if value is not None}
         arguments = self._calls.keys.hash({**given, "dealer": None})  # the scope has it, also where it was left out
         with anyio.move_on_after(_WAIT_FOR_THE_FIRST):
             while True:
@@ -256,7 +307,7 @@ class _Call:
         )
 
     def _record(self, phase: Literal["sent", "ended"], outcome: str, milliseconds: int | None = None) -> AuditRecord:
-        tool = TOOLS.get(self._params.name)
+        tool = self._asked.tool
         decided = self._refused_by or (verdict(self._caller, tool).setting if tool else "")
         known = tool.input_schema["properties"] if tool else {}
         return AuditRecord(
@@ -276,7 +327,7 @@ class _Call:
             arguments={
                 # Names that no tool has are the caller's own text, and stay out.
                 name: self._calls.keys.hash(value)
-                for name, value in (self._params.arguments or {}).items()
+                for name, value in self._asked.arguments.items()
                 if name in known
             },
         )
@@ -314,12 +365,6 @@ def _failed(failed: Failure) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(type="text", text=failed.text)], is_error=True, _meta={FAILURE_META: failed.kind}
     )
-
-
-def _tool(name: str) -> Tool:
-    if name not in TOOLS:
-        raise InvalidArguments({"name": "there is no such tool; tools/list shows yours"})
-    return TOOLS[name]
 
 
 def _client_name(ctx: Context) -> str:

@@ -19,11 +19,11 @@ import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
-    CallToolRequestParams,
     ElicitRequest,
     ElicitRequestFormParams,
     ElicitResult,
     InputRequiredResult,
+    InputResponseRequestParams,
 )
 from mcp_types.version import is_version_at_least
 
@@ -57,7 +57,7 @@ class Confirmation:
     """The confirmation of one call's write."""
 
     def __init__(
-        self, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, *, key: bytes, store: Store
+        self, ctx: ServerRequestContext[Any, Any], params: InputResponseRequestParams, *, key: bytes, store: Store
     ) -> None:
         self._ctx = ctx
         self._params = params
