@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import anyio
+
 from roadster_client import BelongingKind
 
+from .logs import log
 from .opening import LazyStore
+from .store import StoreError
 
 
 @dataclass(frozen=True)
 class StoredBelongings:
-    """Implements `roadster_client.Belongings` for one dealer. Raises StoreError."""
+    """Implements `roadster_client.Belongings` for one dealer. Raises StoreError, but for `note`."""
 
     store: LazyStore
     dealer: str
@@ -21,6 +25,13 @@ class StoredBelongings:
 
     async def add(self, kind: BelongingKind, id_: str) -> None:
         await (await self.store.get()).add_belonging(self.dealer, kind, id_)
+
+    async def note(self, kind: BelongingKind, id_: str) -> None:
+        try:
+            with anyio.CancelScope(shield=True):  # the write before it is done, and ends as done
+                await self.add(kind, id_)
+        except StoreError as error:
+            log.warning("not kept for completion", extra={"kind": kind, "reason": str(error)})
 
     async def known(self, kind: BelongingKind, prefix: str, most: int) -> list[str]:
         return await (await self.store.get()).belongings(self.dealer, kind, prefix, most)

@@ -11,9 +11,8 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from uuid import uuid4
 
 import anyio
@@ -70,15 +69,6 @@ Context = ServerRequestContext[Any, Any]
 _GivenT = TypeVar("_GivenT")
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a request asks for, whichever way it came in. `problem` is what is wrong where that is no tool."""
-
-    tool: Tool | None
-    arguments: Mapping[str, Any]
-    problem: Mapping[str, str]
-
-
 class Calls:
     """Carries out every call of one server."""
 
@@ -91,25 +81,38 @@ class Calls:
 
     async def answer(self, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> CallResult:
         """What `tools/call` is answered with; a failure is an answer too, because a model reads it."""
-        asked = Asked(
-            TOOLS.get(params.name),
-            params.arguments or {},
-            {"name": "there is no such tool; tools/list shows yours"},
-        )
-        call = _Call(self, who, ctx, asked, params)
-        outcome = await self._ended(call, call.carry_out)
+        tool = TOOLS.get(params.name)
+        if tool is None:
+            return _failed(await self.refuse(who, ctx, {"name": "there is no such tool; tools/list shows yours"}))
+        call = _Call(self, who, ctx, tool, params.arguments or {}, params)
+        outcome = await self._ended(call, lambda: call.carry_out(tool))
         return _failed(outcome) if isinstance(outcome, Failure) else outcome
 
     async def use(
-        self, who: WhoIsCalling, ctx: Context, asked: Asked, give: Callable[[Admitted], Awaitable[_GivenT]]
+        self,
+        who: WhoIsCalling,
+        ctx: Context,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        give: Callable[[Admitted], Awaitable[_GivenT]],
     ) -> _GivenT | Failure:
         """What `give` makes of a tool that reads, once the call has passed the gate."""
-        call = _Call(self, who, ctx, asked, InputResponseRequestParams())
+        call = _Call(self, who, ctx, tool, arguments, InputResponseRequestParams())
 
         async def given() -> _GivenT:
-            return await give(await call.admit())
+            return await give(await call.admit(tool))
 
         return await self._ended(call, given)
+
+    async def refuse(self, who: WhoIsCalling, ctx: Context, problem: Mapping[str, str]) -> Failure:
+        """What is told of a request for what is not here. It counts, and is on record, like any other."""
+        call = _Call(self, who, ctx, None, {}, InputResponseRequestParams())
+
+        async def refused() -> NoReturn:
+            await self.limiter.count_call(call.caller())
+            raise InvalidArguments(problem)
+
+        return await self._ended(call, refused)
 
     async def _ended(self, call: _Call, work: Callable[[], Awaitable[_GivenT]]) -> _GivenT | Failure:
         """The one boundary at which errors become failures to tell. Each call ends with one audit record."""
@@ -136,13 +139,20 @@ class _Call:
     """What is known of one call while it goes on; the `Oversight` of its writes."""
 
     def __init__(
-        self, calls: Calls, who: WhoIsCalling, ctx: Context, asked: Asked, params: InputResponseRequestParams
+        self,
+        calls: Calls,
+        who: WhoIsCalling,
+        ctx: Context,
+        tool: Tool | None,
+        arguments: Mapping[str, Any],
+        params: InputResponseRequestParams,
     ) -> None:
         self._calls = calls
         self._who = who
         self._caller = who()
         self._ctx = ctx
-        self._asked = asked
+        self._tool = tool
+        self._arguments = arguments
         self._params = params
         self._id = uuid4().hex
         self._started = time.perf_counter()
@@ -152,20 +162,18 @@ class _Call:
         self._request_id: str | None = None
         self._refused_by: str | None = None
         self.outcome = "done"
-        self.tool_name = asked.tool.name if asked.tool else "unknown"
+        self.tool_name = tool.name if tool else "unknown"
 
-    async def admit(self) -> Admitted:
+    async def admit(self, tool: Tool) -> Admitted:
         """The call once it has passed limits and gate. Raises ToolFailure; nothing was sent."""
         await self._calls.limiter.count_call(self._caller)
-        if self._asked.tool is None:
-            raise InvalidArguments(self._asked.problem)
-        self._admitted = self._asked.tool.admit(self._calls.gate, self._caller, self._asked.arguments, self)
+        self._admitted = tool.admit(self._calls.gate, self._caller, self._arguments, self)
         return self._admitted
 
-    async def carry_out(self) -> CallResult:
+    async def carry_out(self, tool: Tool) -> CallResult:
         """The tool's answer, a question, or a preview. Raises ToolFailure and ClientError."""
         try:
-            admitted = await self.admit()
+            admitted = await self.admit(tool)
             if admitted.idempotency_key is None:
                 return _result(await self._answer(admitted))
             return await self._once(admitted)
@@ -288,7 +296,7 @@ class _Call:
             log.error("idempotency key not settled", extra={"call": self._id, "reason": str(error)})
 
     async def _claim_key(self, store: Store, scope: str) -> Claim | Replay:
-        given = {name: value for name, value in self._asked.arguments.items() if value is not None}
+        given = {name: value for name, value in self._arguments.items() if value is not None}
         arguments = self._calls.keys.hash({**given, "dealer": None})  # the scope has it, also where it was left out
         with anyio.move_on_after(_WAIT_FOR_THE_FIRST):
             while True:
@@ -307,9 +315,8 @@ class _Call:
         )
 
     def _record(self, phase: Literal["sent", "ended"], outcome: str, milliseconds: int | None = None) -> AuditRecord:
-        tool = self._asked.tool
-        decided = self._refused_by or (verdict(self._caller, tool).setting if tool else "")
-        known = tool.input_schema["properties"] if tool else {}
+        decided = self._refused_by or (verdict(self._caller, self._tool).setting if self._tool else "")
+        known = self._tool.input_schema["properties"] if self._tool else {}
         return AuditRecord(
             call_id=self._id,
             phase=phase,
@@ -327,7 +334,7 @@ class _Call:
             arguments={
                 # Names that no tool has are the caller's own text, and stay out.
                 name: self._calls.keys.hash(value)
-                for name, value in self._asked.arguments.items()
+                for name, value in self._arguments.items()
                 if name in known
             },
         )

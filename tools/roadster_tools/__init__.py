@@ -1,4 +1,4 @@
-"""The typed tools, and the gate in front of them. The whole surface is the list below."""
+"""The typed tools, and the gate in front of them. The surface is the list below; `RESOURCES` gives it addresses."""
 
 from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Services, Verdict, dealer_verdict, verdict
 from .catalogue import Admitted, Tool, catalogue
@@ -17,11 +17,12 @@ from .failures import (
     Unrecorded,
     failure,
 )
-from .files import UploadFolder
-from .inventory import get_vehicle, list_inventory
+from .files import File, UploadFolder
+from .inventory import get_vehicle, list_inventory, vins_in_stock
 from .links import build_deep_link
 from .payments import quote_payments
 from .protection_plans import list_protection_plans
+from .resources import RESOURCES, Resource, resource_at
 from .seal import Seal, Unsealable
 
 TOOLS = catalogue(
@@ -37,6 +38,7 @@ TOOLS = catalogue(
 TOOLSETS = tuple(dict.fromkeys(tool.toolset for tool in TOOLS.values()))
 
 __all__ = [
+    "RESOURCES",
     "TOOLS",
     "TOOLSETS",
     "Access",
@@ -45,6 +47,7 @@ __all__ = [
     "Caller",
     "Failure",
     "FailureKind",
+    "File",
     "Gate",
     "InvalidArguments",
     "KeyOutcomeUnknown",
@@ -53,6 +56,7 @@ __all__ = [
     "Oversight",
     "PendingWrite",
     "Previewed",
+    "Resource",
     "Seal",
     "Services",
     "Tool",
@@ -63,5 +67,7 @@ __all__ = [
     "Verdict",
     "dealer_verdict",
     "failure",
+    "resource_at",
     "verdict",
+    "vins_in_stock",
 ]

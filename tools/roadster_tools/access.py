@@ -219,11 +219,7 @@ class Gate:
         """A grant at `dealer`, or at the caller's only one for None. Raises AccessRefused and InvalidArguments."""
         allowed = verdict(caller, tool)
         _check(allowed)
-        if dealer is None:
-            if len(caller.dealers) != 1:
-                raise InvalidArguments({"dealer": f"must be given: {_choices(caller)}"})
-            (dealer,) = caller.dealers
-        _check(dealer_verdict(caller, dealer))
+        dealer = _checked_dealer(caller, dealer)
         ref = self._dealers()[dealer]
         belongings = self._belongings(dealer)
         overseen = ClientOversight(
@@ -239,6 +235,11 @@ class Gate:
             roadie.for_dealer(belongings, overseen) if roadie else None,
             mykaarma.for_dealer(ref, overseen) if mykaarma else None,
         )
+
+    def belongings(self, caller: Caller, tool: Tool, dealer: str | None) -> Belongings:
+        """What is known here to be the dealer's, with no way to an upstream. Raises as `admit` does."""
+        _check(verdict(caller, tool))
+        return self._belongings(_checked_dealer(caller, dealer))
 
     async def dealer_name(self, dealer: str) -> str:
         """What a person calls `dealer`, for a question to one; the dpid alone where Roadster does not say."""
@@ -284,6 +285,15 @@ class _WriteGuard:
 def _check(found: Verdict) -> None:
     if not found.allowed:
         raise AccessRefused(found.reason, setting=found.setting)
+
+
+def _checked_dealer(caller: Caller, dealer: str | None) -> str:
+    if dealer is None:
+        if len(caller.dealers) != 1:
+            raise InvalidArguments({"dealer": f"must be given: {_choices(caller)}"})
+        (dealer,) = caller.dealers
+    _check(dealer_verdict(caller, dealer))
+    return dealer
 
 
 def _choices(caller: Caller) -> str:

@@ -8,13 +8,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from roadster_client import MalformedAnswer
 from roadster_client.models.documents import DocumentDeletion, DocumentQuery, DocumentType, NewDocument, Relationship
 
 from .access import Grant
 from .answers import ToolAnswer
 from .catalogue import tool, write_tool
 from .failures import InvalidArguments
-from .files import MAX_INLINE_BYTES, MAX_SHOWN_BYTES, check_content, content_type, decode_contents
+from .files import (
+    MAX_INLINE_BYTES,
+    MAX_RESOURCE_BYTES,
+    MAX_SHOWN_BYTES,
+    File,
+    check_content,
+    content_type,
+    decode_contents,
+)
 from .parameters import CustomerId, Detail, DocumentId
 
 # Spelt out in both cases, because JSON Schema's regular expressions have no flags.
@@ -158,6 +167,20 @@ def _kept_back(grant: Grant, content: bytes, kind: str | None) -> str | None:
     if len(content) > MAX_SHOWN_BYTES:
         return f"The contents are not shown: above {MAX_SHOWN_BYTES} bytes. The person finds the file in Roadster."
     return None
+
+
+async def document_file(grant: Grant, customer_id: int, document_id: int, detail: Detail) -> File:
+    """The file of one document, as a resource. Raises MalformedAnswer for what is not handed on."""
+    del detail  # always full: on record it says that the contents were read
+    content = await grant.roadster.get_document(customer_id, document_id)
+    kind = content_type(content)
+    if kind is None:
+        raise MalformedAnswer("get_document: the file is neither JPEG, PNG nor PDF", operation="get_document")
+    if len(content) > MAX_RESOURCE_BYTES:
+        raise MalformedAnswer(
+            f"get_document: the file is larger than {MAX_RESOURCE_BYTES} bytes", operation="get_document"
+        )
+    return File(content, kind)
 
 
 class DeletionAnswer(ToolAnswer):

@@ -20,7 +20,18 @@ MAX_SHOWN_BYTES = 64 * 1024
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 
+MAX_RESOURCE_BYTES = MAX_INLINE_BYTES
+"""For a file that is read as a resource: what came in inside a call may be read back."""
+
 _EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), "application/pdf": (".pdf",)}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it is handed on; `content_type` is a media type."""
+
+    content: bytes
+    content_type: str
 
 
 @dataclass(frozen=True)

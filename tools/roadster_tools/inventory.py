@@ -19,6 +19,7 @@ from .seal import Unsealable
 _PAGE = 100
 _MOST_PAGES = 10
 _MOST_NAMES = 30
+_MOST_PAGES_TO_COMPLETE = 3
 
 Year = Annotated[int, Field(ge=1980, le=2100)]
 Price = Annotated[float, Field(ge=0, description="in the currency's units")]
@@ -137,6 +138,19 @@ async def list_inventory(
         bodies=_some(bodies) if not found else None,
         hint=_hint(len(found), unpriced, more, first=cursor is None),
     )
+
+
+async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
+    """The first VINs in stock that start with `prefix`, sorted, for completion: of the feed's first 300 vehicles."""
+    found: list[str] = []
+    last: str | None = None
+    for _ in range(_MOST_PAGES_TO_COMPLETE):
+        page = await grant.roadster.list_inventory(size=_PAGE, from_vin=last)
+        found += [vehicle.vin for vehicle in page.vehicles if vehicle.vin.startswith(prefix)]
+        if len(found) >= most or len(page.vehicles) < _PAGE or page.vehicles[-1].vin[: len(prefix)] > prefix:
+            break
+        last = page.vehicles[-1].vin
+    return found[:most]
 
 
 def _position(grant: Grant, cursor: str, filters: _Filters) -> tuple[str, int]:
