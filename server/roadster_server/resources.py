@@ -102,8 +102,11 @@ async def read_resource(calls: Calls, who: WhoIsCalling, ctx: Context, uri: str)
 
 
 def _told(failed: Failure, uri: str | None = None) -> MCPError:
-    """The error of the protocol. It repeats the address of what is not found, as the specification wishes, and no
-    other: a refused one may hold anything."""
+    """The error of the protocol.
+
+    It repeats the address of what is not found, as the specification wishes, and no other: a refused one may hold
+    anything.
+    """
     data = {FAILURE_META: failed.kind} | ({"uri": uri} if failed.kind == "not_found" else {})
     code = INVALID_PARAMS if failed.kind in _FOR_THE_CALLER_TO_MEND else INTERNAL_ERROR
     return MCPError(code=code, message=failed.text, data=data)
