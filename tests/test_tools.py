@@ -638,13 +638,6 @@ async def test_no_tool_takes_an_argument_that_it_does_not_know(tool: str, connec
     assert await world.requests() == []
 
 
-async def test_a_prompt_is_filled_in(connect: Connect) -> None:
-    async with connect() as client:
-        assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["work_a_lead"]
-        filled = await client.get_prompt("work_a_lead", {"dealer": "umazda", "request": "a red {car}"})
-    assert "a red {car}" in filled.messages[0].content.text  # type: ignore[union-attr]
-
-
 async def test_a_caller_who_may_not_see_personal_data_gets_no_file(connect: Connect) -> None:
     """A licence is a picture of everything that is masked elsewhere."""
     async with connect() as client:
