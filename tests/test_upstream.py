@@ -30,6 +30,7 @@ from roadster_client import (
     TimedOut,
     Unauthorised,
     Unavailable,
+    Unreachable,
     errors,
     open_upstream,
     overridden,
@@ -286,8 +287,8 @@ async def test_no_connection_is_told_at_once_and_nothing_can_have_been_written()
     async with open_upstream(f"http://127.0.0.1:{port}/v1", api_key="k") as opened:
         api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
         with anyio.fail_after(5):
-            assert type(await failed_write(api)) is Unavailable
-            assert type(await failed_read(api)) is Unavailable
+            assert type(await failed_write(api)) is Unreachable
+            assert type(await failed_read(api)) is Unreachable
 
 
 async def test_a_connection_that_dies_under_a_write_leaves_its_outcome_open() -> None:
