@@ -37,7 +37,7 @@ class Operation:
 
     @property
     def begins_within(self) -> float:
-        """Seconds that an exchange may wait before it begins: a write begun late would often end with its outcome open."""
+        """Seconds that an exchange may wait before it begins: a write begun late often ends with its outcome open."""
         return self.deadline / 2 if self.writes else max(self.deadline - 1, self.deadline / 2)
 
     @property
