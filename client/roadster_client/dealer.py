@@ -28,7 +28,7 @@ from .models.quotes import Quote
 from .models.scalars import Sent
 from .models.trades import TradeValuation, TradeValued
 from .models.vehicles import InventoryPage, VehicleDetails
-from .upstream import Request
+from .upstream import Lane, Request
 
 _AnswerT = TypeVar("_AnswerT")
 
@@ -54,20 +54,21 @@ class RoadsterApi(Api):
     def for_dealer(self, dealer: DealerRef, oversight: Oversight) -> DealerApi:
         return DealerApi(Channel(self, oversight), dealer)
 
-    def for_account(self, dpids: Collection[str]) -> AccountApi:
-        return AccountApi(self, frozenset(dpids))
+    def for_account(self, dpids: Collection[str], lane: Lane) -> AccountApi:
+        return AccountApi(self, frozenset(dpids), lane)
 
 
 class AccountApi:
     """What concerns no single dealer, limited to the dealers it was made for."""
 
-    def __init__(self, api: RoadsterApi, dpids: frozenset[str]) -> None:
+    def __init__(self, api: RoadsterApi, dpids: frozenset[str], lane: Lane) -> None:
         self._api = api
         self._dpids = dpids
+        self._lane = lane
 
     async def list_dealers(self) -> list[Dealer]:
         """GET /dealers: the account's dealers; those outside the bound set are dropped here."""
-        answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]))
+        answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]), self._lane)
         return [dealer for dealer in read(tuple[Dealer, ...], answer) if dealer.dpid in self._dpids]
 
 

@@ -30,6 +30,7 @@ class _FaultOrder(_Order):
     times: Annotated[int, Field(ge=1)] = 1
     status: Annotated[int, Field(ge=400, le=599)] = 503
     seconds: Annotated[float, Field(ge=0)] | None = None
+    retry_after: Annotated[str, Field(pattern=r"^[ -~]{1,64}$")] | None = None
 
 
 def grading_routes(sandbox: Sandbox) -> list[Route]:
@@ -66,7 +67,7 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
             return _refused(f"unknown operation; there are: {', '.join((*OPERATIONS, '*'))}")
         if order.fault not in KINDS:
             return _refused(f"unknown fault; there are: {', '.join(KINDS)}")
-        fault = Fault(order.operation, order.fault, order.times, order.status, order.seconds)
+        fault = Fault(order.operation, order.fault, order.times, order.status, order.seconds, order.retry_after)
         sandbox.faults.append(fault)
         return Answer(200, order.model_dump()).response()
 

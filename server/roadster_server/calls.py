@@ -193,7 +193,7 @@ class _Call:
         confirmation = Confirmation(
             self._ctx, self._params, key=self._calls.keys.confirmations, store=await self._calls.store.get()
         )
-        await confirmation.obtain(write, await self._calls.gate.dealer_name(write.dealer))
+        await confirmation.obtain(write, await self._calls.gate.dealer_name(write.caller, write.dealer))
 
     async def sending(self, write: PendingWrite) -> None:
         """As Oversight has it: within the hour's writes, and on record."""

@@ -22,6 +22,7 @@ from roadster_client import (
     DealerApi,
     DealerRef,
     DeliveriesApi,
+    Lane,
     MyKaarmaApi,
     NotConfigured,
     PersonalData,
@@ -213,7 +214,7 @@ class Gate:
     def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
         """A grant for a tool without a dealer. Raises AccessRefused."""
         _check(verdict(caller, tool))
-        return AccountGrant(caller, self._services.roadster.for_account(caller.dealers))
+        return AccountGrant(caller, self._services.roadster.for_account(caller.dealers, Lane(caller.name)))
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: Oversight) -> Grant:
         """A grant at `dealer`, or at the caller's only one for None. Raises AccessRefused and InvalidArguments."""
@@ -223,7 +224,10 @@ class Gate:
         ref = self._dealers()[dealer]
         belongings = self._belongings(dealer)
         overseen = ClientOversight(
-            _WriteGuard(caller, tool, dealer, allowed, oversight), oversight.answered, caller.personal_data
+            _WriteGuard(caller, tool, dealer, allowed, oversight),
+            oversight.answered,
+            caller.personal_data,
+            Lane(caller.name, dealer),
         )
         roadie, mykaarma = self._services.roadie, self._services.mykaarma
         return Grant(
@@ -241,11 +245,11 @@ class Gate:
         _check(verdict(caller, tool))
         return self._belongings(_checked_dealer(caller, dealer))
 
-    async def dealer_name(self, dealer: str) -> str:
+    async def dealer_name(self, caller: Caller, dealer: str) -> str:
         """What a person calls `dealer`, for a question to one; the dpid alone where Roadster does not say."""
         if dealer not in self._names:
             try:
-                found = await self._services.roadster.for_account([dealer]).list_dealers()
+                found = await self._services.roadster.for_account([dealer], Lane(caller.name)).list_dealers()
             except ClientError:
                 found = []
             self._names |= {known.dpid: f"{known.name} ({known.dpid})" for known in found}
