@@ -8,7 +8,7 @@ import anyio
 import httpx2
 import pytest
 
-from roadster_client import CircuitOpen, MalformedAnswer, NotFound, Unavailable
+from roadster_client import CircuitOpen, MalformedAnswer, NotFound, OutcomeUnknown, Unavailable
 from roadster_client.breaker import FAILURES_IN_A_ROW, OPEN_SECONDS
 from roadster_sandbox import SandboxTransport
 from roadster_tools import failure
@@ -50,6 +50,15 @@ async def test_five_failed_calls_in_a_row_open_it(fault: str, more: dict[str, An
     assert type(read) is type(write) is CircuitOpen
     assert anyio.current_time() == before
     assert len(await world.requests()) == seen
+
+
+@reliability("five writes in a row whose outcome is unknown", "the breaker opens")
+async def test_writes_without_an_answer_open_it_too(world: World) -> None:
+    await world.fault("*", "status", times=99, status=500)
+    async with opened(SandboxTransport(world.app)) as bound:
+        for _ in range(FAILURES_IN_A_ROW):
+            assert type(await outcome(bound().create_customer(STEVE))) is OutcomeUnknown
+        assert type(await outcome(bound().list_inventory(size=1))) is CircuitOpen
 
 
 @reliability("a call while the breaker is open", "fails at once, sends nothing, says in how many seconds to call again")
