@@ -26,6 +26,7 @@ from roadster_client.models.documents import DocumentContents, DocumentsDeleted,
 from roadster_client.models.links import LinkCreated
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
+from roadster_client.models.scalars import file_bytes
 from roadster_client.models.trades import TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, SandboxTransport, create_app, vin_check_digit
@@ -46,6 +47,7 @@ DOCUMENT = {
     "contents": PDF,
 }
 
+CREATED = ("customers", "documents", "trade_offers", "links", "templates", "forms")
 AT_UMAZDA = {"dealer": {"dpid": "umazda"}}
 TRADE = {"dpid": "umazda", "email": CUSTOMER["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
 
@@ -194,7 +196,7 @@ class TestShapes:
         updated = await ask(http, "PUT", "/customers", {**AT_UMAZDA, "agent": {"id": 9876}}, id=1650260)
         assert CustomerUpdated.model_validate(updated.json()).status == "ok"
         contents = await ask(http, "GET", "/customers/1650260/documents/content", AT_UMAZDA, doc_id=1602287)
-        assert DocumentContents.model_validate(contents.json()).decoded() == b"%PDF-1.7 a page"
+        assert file_bytes(DocumentContents.model_validate(contents.json()).contents) == b"%PDF-1.7 a page"
         deleted = await ask(http, "DELETE", "/customers/1650260/documents", {**AT_UMAZDA, "doc_ids": [1602287]})
         assert DocumentsDeleted.model_validate(deleted.json()).message == "Successfully deleted document"
 
@@ -660,7 +662,7 @@ class TestGrading:
         assert (await http.post("/__sandbox/reset", json={"seed": 8})).json() == {"seed": 8}
         assert await stock(http) != before
         assert (await http.post("/__sandbox/reset")).json() == {"seed": 7}
-        assert await state(http) == {"seed": 7, "customers": [], "documents": [], "trade_offers": [], "links": []}
+        assert await state(http) == {"seed": 7, **{kind: [] for kind in CREATED}}
         assert (await http.get("/__sandbox/requests")).json() == []
         assert await stock(http) == before
         assert (await post(http, "/customers", customer=CUSTOMER))["customer"]["id"] == 1650260

@@ -8,12 +8,12 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 import anyio
 from mcp.server.context import ServerRequestContext
-from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
+from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, ResourceLink, TextContent
 
 from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown
 from roadster_tools import (
@@ -26,6 +26,7 @@ from roadster_tools import (
     InvalidArguments,
     KeyOutcomeUnknown,
     Limited,
+    Link,
     PendingWrite,
     Previewed,
     Seal,
@@ -204,7 +205,7 @@ class _Call:
             kind = OutcomeUnknown if self._sent else MalformedAnswer
             name = admitted.tool.name
             raise kind(f"{name}: the answer is larger than {_LONGEST_ANSWER} characters", operation=name)
-        return text, answer.structured()
+        return _Given(text, answer.structured(), answer.links())
 
     async def _once(self, admitted: Admitted) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""
@@ -225,7 +226,7 @@ class _Call:
             open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
             await self._settle(store.leave_unknown(claim) if open_end else store.release(claim))
             raise
-        await self._settle(store.finish(claim, seal.seal(json.dumps(given)).encode()))
+        await self._settle(store.finish(claim, seal.seal(json.dumps([given.text, given.structured])).encode()))
         return _result(given)
 
     async def _settle(self, claim_ended: Awaitable[None]) -> None:
@@ -282,13 +283,21 @@ class _Call:
         )
 
 
-_Given = tuple[str, dict[str, Any]]
-"""An answer as it is given, and kept for a replay: text and structured content."""
+class _Given(NamedTuple):
+    """An answer as it is given. Kept for a replay are text and structured content: a write has no links."""
+
+    text: str
+    structured: dict[str, Any]
+    links: tuple[Link, ...] = ()
 
 
 def _result(given: _Given) -> CallToolResult:
-    text, structured = given
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+    links = [
+        ResourceLink(uri=link.uri, name=link.name, mime_type=link.mime_type, size=link.size) for link in given.links
+    ]
+    return CallToolResult(
+        content=[TextContent(type="text", text=given.text), *links], structured_content=given.structured
+    )
 
 
 def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
@@ -296,7 +305,9 @@ def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
         text, structured = json.loads(seal.open(kept.decode()))
     except Unsealable:
         raise KeyOutcomeUnknown("The write was done, but its answer cannot be read any more") from None
-    return _result((f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True}))
+    return _result(
+        _Given(f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True})
+    )
 
 
 def _preview(write: PendingWrite) -> CallToolResult:
@@ -307,7 +318,8 @@ def _preview(write: PendingWrite) -> CallToolResult:
         f"callers.{write.caller.name}.dealers names {write.dealer}",
     ]
     preview = {**request, "checks": checks}
-    return _result((f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}", {"preview": preview}))
+    text = f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}"
+    return _result(_Given(text, {"preview": preview}))
 
 
 def _failed(failed: Failure) -> CallToolResult:

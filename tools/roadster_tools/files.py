@@ -7,8 +7,11 @@ import binascii
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
 
 import anyio.to_thread
+from pydantic import Field
 
 from .failures import InvalidArguments
 
@@ -20,7 +23,25 @@ MAX_SHOWN_BYTES = 64 * 1024
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 
-_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), "application/pdf": (".pdf",)}
+PDF = "application/pdf"
+
+_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), PDF: (".pdf",)}
+
+Contents = Annotated[str, Field(description=f"the file in base64, at most {MAX_INLINE_BYTES >> 20} MiB")]
+LocalPath = Annotated[str, Field(description="instead: a file in the server's upload folder")]
+
+
+async def given_file(uploads: UploadFolder | None, contents: str | None, path: str | None) -> bytes:
+    """The file that a caller gives as `contents` or as `path`. Raises InvalidArguments."""
+    if (contents is None) == (path is None):
+        raise InvalidArguments({"contents": "or path is needed, and not both"})
+    if contents is not None:
+        return _decoded(contents)
+    if uploads is None:
+        raise InvalidArguments(
+            {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
+        )
+    return await uploads.read(path or "")
 
 
 @dataclass(frozen=True)
@@ -60,8 +81,7 @@ def _still_there(file: Path, root: Path, descriptor: int) -> bool:
         return False
 
 
-def decode_contents(contents: str) -> bytes:
-    """The bytes of a base64 argument. Raises InvalidArguments."""
+def _decoded(contents: str) -> bytes:
     if len(contents) > MAX_INLINE_BYTES * 4 // 3 + 4:
         raise InvalidArguments({"contents": f"is larger than {MAX_INLINE_BYTES} bytes"})
     try:
@@ -87,3 +107,14 @@ def check_content(content: bytes, file_name: str) -> None:
         raise InvalidArguments(
             {"file_name": f"must end in {' or '.join(_EXTENSIONS[kind])}, because the content is {kind}"}
         )
+
+
+def check_pdf(content: bytes) -> None:
+    """Whether the bytes are a PDF. Raises InvalidArguments."""
+    if content_type(content) != PDF:
+        raise InvalidArguments({"contents": "is not a PDF"})
+
+
+def file_uri(dealer: str, *path: str | int) -> str:
+    """By which a client reads a dealer's file that an answer links to."""
+    return f"roadster://{'/'.join(quote(str(part), safe='') for part in (dealer, *path))}/file"
