@@ -27,8 +27,8 @@ PDF = "application/pdf"
 
 _EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), PDF: (".pdf",)}
 
-Contents = Annotated[str, Field(description=f"the file in base64, at most {MAX_INLINE_BYTES >> 20} MiB")]
-LocalPath = Annotated[str, Field(description="instead: a file in the server's upload folder")]
+Contents = Annotated[str, Field(description=f"base64, to {MAX_INLINE_BYTES >> 20} MiB")]
+LocalPath = Annotated[str, Field(description="in the server's upload folder")]
 
 
 async def given_file(uploads: UploadFolder | None, contents: str | None, path: str | None) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from roadster_client.models.templates import NewFormDefinition, NewTemplate, Template, TemplateData
 
@@ -21,8 +22,14 @@ from .parameters import Cursor, Detail, Limit, OrderId, TemplateId
 _LONGEST_DESCRIPTION = 200
 _MOST_FIELDS = 200
 
-# Spelt out in both cases, because JSON Schema's regular expressions have no flags.
-PdfName = Annotated[str, Field(pattern=r"^[^/\\]{1,200}\.[pP][dD][fF]$", description="ends in .pdf")]
+
+def _pdf_name(given: str) -> str:
+    if re.fullmatch(r"[^/\\\x00]{1,200}\.pdf", given, re.IGNORECASE) is None:
+        raise ValueError("expected a name that ends in .pdf, without a folder")
+    return given
+
+
+PdfName = Annotated[str, AfterValidator(_pdf_name)]
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -209,8 +216,8 @@ async def create_template(
     contents: Contents | None = None,
     path: LocalPath | None = None,
 ) -> NewTemplateAnswer:
-    """Add a template: a blank PDF, and where its fields stand on each page. Each call adds another, and none is changed
-    or removed here. For documents of one deal use create_forms. Give contents or path, not both."""
+    """Add a template: a blank PDF and the places of its fields. Each call adds another; none is changed or removed
+    here. For documents of one deal use create_forms. Give contents or path, not both."""
     content = await given_file(grant.uploads, contents, path)
     check_pdf(content)
     data = TemplateData(name=name, file_name=file_name, description=description, form_definition=form_definition)
