@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller, Tool, dealer_verdict, verdict
 
-from .conftest import ALLOWED, EVERYTHING, FOREIGN, LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of
+from .conftest import (
+    ALLOWED,
+    EVERYTHING,
+    FOREIGN,
+    LICENCE_PNG,
+    NEW_TEMPLATE,
+    STEVE,
+    Connect,
+    World,
+    answer_of,
+    kind_of,
+    text_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +48,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "get_document": {"customer_id": 1650260, "document_id": 1602287},
     "delete_documents": {"customer_id": 1650260, "document_ids": [1602287]},
+    "list_templates": {},
+    "get_template": {"template_id": "278"},
+    "get_template_file": {"template_id": "278"},
+    "create_template": NEW_TEMPLATE,
+    "create_forms": {"order_id": "367101", "title": "Please sign", "template_ids": ["278"]},
 }
 """Valid arguments but for the dealer, so that only the dealer can be what a refusal is about."""
 
@@ -201,9 +218,10 @@ async def test_an_answer_that_names_another_dealer_is_withheld(connect: Connect,
         for tool in ("create_customer", "upload_document"):  # the customer and the document of the others
             answer_of(await client.call_tool(tool, {**ARGUMENTS[tool], "dealer": "umazda"}))
         for tool, arguments in ARGUMENTS.items():  # in its order: what deletes comes last
-            if tool == "list_documents":
+            if tool in ("list_documents", "list_templates"):
                 continue  # an array, which names no dealer
-            await world.fault("*", "foreign_dealer")
+            # What create_forms looks up before is a read.
+            await world.fault("create_forms" if tool == "create_forms" else "*", "foreign_dealer")
             result = await client.call_tool(tool, {**arguments, "dealer": "umazda"})
             assert kind_of(result) == ("outcome_unknown" if TOOLS[tool].writes else "upstream"), tool
             assert FOREIGN not in text_of(result)

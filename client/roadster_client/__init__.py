@@ -8,7 +8,7 @@ async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream
 
 from .belongings import BelongingKind, Belongings
 from .channel import ApproveWrite, OnAnswer, Oversight
-from .dealer import AccountApi, DealerApi, DealerRef, RoadsterApi
+from .dealer import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
 from .errors import (
     Busy,
     CircuitOpen,
@@ -61,6 +61,7 @@ __all__ = [
     "NotFound",
     "OnAnswer",
     "Operation",
+    "OrderApi",
     "OutcomeUnknown",
     "Oversight",
     "PersonalData",

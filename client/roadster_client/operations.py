@@ -73,6 +73,11 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("upload_document", "POST", "/customers/{customer_id}/documents", "inferred", True, 60.0),
         Operation("get_document", "GET", "/customers/{customer_id}/documents/content", "inferred", deadline=60.0),
         Operation("delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", writes=True),
+        Operation("list_templates", "GET", "/templates", "inferred"),
+        Operation("get_template", "GET", "/templates/details", "inferred"),
+        Operation("get_template_file", "GET", "/templates/file", "inferred", deadline=60.0),
+        Operation("create_template", "POST", "/templates", "inferred", writes=True, deadline=60.0),
+        Operation("create_forms", "POST", "/orders/{order_id}/forms", "inferred", writes=True, deadline=30.0),
     )
 }
 """By operation id. `quote_payments` and `create_link` are POSTs that change nothing."""

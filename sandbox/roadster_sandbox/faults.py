@@ -192,7 +192,7 @@ def _foreign_dealer(_fault: Fault, carry_out: CarryOut) -> Response:
 
 
 def _nan(json: Any) -> Any:
-    """Every number NaN, and one more at the top, so that no answer is without."""
+    """Every number NaN, and one more at the top, so that no answer is without; in place of what holds none."""
 
     def spoilt(node: Any) -> Any:
         if isinstance(node, list):
@@ -201,7 +201,13 @@ def _nan(json: Any) -> Any:
             return {name: spoilt(value) for name, value in node.items()}
         return math.nan if isinstance(node, int | float) and not isinstance(node, bool) else node
 
-    return [*spoilt(json), math.nan] if isinstance(json, list) else {**spoilt(json), "score": math.nan}
+    match json:
+        case list():
+            return [*spoilt(json), math.nan]
+        case dict():
+            return {**spoilt(json), "score": math.nan}
+        case _:
+            return math.nan
 
 
 KINDS: Mapping[str, Callable[[Fault, CarryOut], Response]] = {

@@ -52,6 +52,8 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
             "documents": world.documents,
             "trade_offers": world.trade_offers,
             "links": world.links,
+            "templates": world.created_templates,
+            "forms": world.forms,
         }
         return Answer(200, shown).response()
 

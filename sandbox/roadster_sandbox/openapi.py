@@ -11,9 +11,11 @@ from pydantic.json_schema import models_json_schema
 from roadster_client.models.customers import CustomerCreated, CustomerUpdated
 from roadster_client.models.dealers import Dealer, DealerDetails
 from roadster_client.models.documents import Document, DocumentContents, DocumentsDeleted, DocumentUploaded
+from roadster_client.models.forms import FormsCreated
 from roadster_client.models.links import LinkCreated
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
+from roadster_client.models.templates import Template, TemplateReceipt
 from roadster_client.models.trades import TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_client.operations import OPERATIONS, ApiName, Operation
@@ -25,8 +27,10 @@ from .asked import (
     DocumentDeletionOrder,
     DocumentListOrder,
     DocumentOrder,
+    FormsOrder,
     LinkOrder,
     QuoteOrder,
+    TemplateOrder,
     TradeOfferOrder,
 )
 
@@ -40,6 +44,8 @@ _ASKED: Mapping[str, type[BaseModel]] = {
     "upload_document": DocumentOrder,
     "get_document": DocumentContentsOrder,
     "delete_documents": DocumentDeletionOrder,
+    "create_template": TemplateOrder,
+    "create_forms": FormsOrder,
 }
 _ANSWERED: Mapping[str, type[BaseModel]] = {
     "list_dealers": Dealer,
@@ -56,7 +62,12 @@ _ANSWERED: Mapping[str, type[BaseModel]] = {
     "upload_document": DocumentUploaded,
     "get_document": DocumentContents,
     "delete_documents": DocumentsDeleted,
+    "list_templates": Template,
+    "get_template": Template,
+    "create_template": TemplateReceipt,
+    "create_forms": FormsCreated,
 }
+_TEMPLATE = {"dpid": {"type": "string", "minLength": 1}, "template_id": {"type": "integer", "minimum": 1}}
 _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "list_inventory": {
         "dpid": {"type": "string", "minLength": 1},
@@ -76,11 +87,15 @@ _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     },
     "update_customer": {"id": {"type": "integer", "minimum": 1}},
     "get_document": {"doc_id": {"type": "integer", "minimum": 1}},
+    "list_templates": {"dpid": {"type": "string", "minLength": 1}},
+    "get_template": _TEMPLATE,
+    "get_template_file": _TEMPLATE,
+    "create_template": {"dpid": {"type": "string", "minLength": 1}},
 }
-_LISTS = ("list_dealers", "list_documents")
+_LISTS = ("list_dealers", "list_documents", "list_templates")
 """Answered with an array of what the model describes."""
 
-_REQUIRED = ("dpid", "dealer[partner_id]", "vin", "deal_type", "id", "doc_id")
+_REQUIRED = ("dpid", "dealer[partner_id]", "vin", "deal_type", "id", "doc_id", "template_id")
 _ERROR = {
     "type": "object",
     "properties": {"status": {"const": "error"}, "error": {"type": "string", "examples": ["Missing email"]}},
@@ -105,7 +120,8 @@ def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    answer = _ref(_ANSWERED[operation.name])
+    model = _ANSWERED.get(operation.name)
+    answer = _ref(model) if model else {"type": "string", "description": "a file in base64"}
     described: dict[str, Any] = {
         "operationId": operation.name,
         "parameters": [

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
 
 import anyio
@@ -22,6 +22,7 @@ from mcp_types import (
     CallToolResult,
     InputRequiredResult,
     InputResponseRequestParams,
+    ResourceLink,
     TextContent,
 )
 
@@ -36,6 +37,7 @@ from roadster_tools import (
     InvalidArguments,
     KeyOutcomeUnknown,
     Limited,
+    Link,
     PendingWrite,
     Previewed,
     Seal,
@@ -263,7 +265,7 @@ class _Call:
             kind = OutcomeUnknown if self._sent else MalformedAnswer
             name = admitted.tool.name
             raise kind(f"{name}: the answer is larger than {LONGEST_ANSWER} characters", operation=name)
-        return text, answer.structured()
+        return _Given(text, answer.structured(), answer.links())
 
     async def _once(self, admitted: Admitted) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""
@@ -284,7 +286,7 @@ class _Call:
             open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
             await self._settle(store.leave_unknown(claim) if open_end else store.release(claim))
             raise
-        await self._settle(store.finish(claim, seal.seal(json.dumps(given)).encode()))
+        await self._settle(store.finish(claim, seal.seal(json.dumps([given.text, given.structured])).encode()))
         return _result(given)
 
     async def _settle(self, claim_ended: Awaitable[None]) -> None:
@@ -340,13 +342,21 @@ class _Call:
         )
 
 
-_Given = tuple[str, dict[str, Any]]
-"""An answer as it is given, and kept for a replay: text and structured content."""
+class _Given(NamedTuple):
+    """An answer as it is given. Kept for a replay are text and structured content: a write has no links."""
+
+    text: str
+    structured: dict[str, Any]
+    links: tuple[Link, ...] = ()
 
 
 def _result(given: _Given) -> CallToolResult:
-    text, structured = given
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+    links = [
+        ResourceLink(uri=link.uri, name=link.name, mime_type=link.mime_type, size=link.size) for link in given.links
+    ]
+    return CallToolResult(
+        content=[TextContent(type="text", text=given.text), *links], structured_content=given.structured
+    )
 
 
 def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
@@ -354,7 +364,9 @@ def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
         text, structured = json.loads(seal.open(kept.decode()))
     except Unsealable:
         raise KeyOutcomeUnknown("The write was done, but its answer cannot be read any more") from None
-    return _result((f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True}))
+    return _result(
+        _Given(f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True})
+    )
 
 
 def _preview(write: PendingWrite) -> CallToolResult:
@@ -365,7 +377,8 @@ def _preview(write: PendingWrite) -> CallToolResult:
         f"callers.{write.caller.name}.dealers names {write.dealer}",
     ]
     preview = {**request, "checks": checks}
-    return _result((f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}", {"preview": preview}))
+    text = f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}"
+    return _result(_Given(text, {"preview": preview}))
 
 
 def _failed(failed: Failure) -> CallToolResult:

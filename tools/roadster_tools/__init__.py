@@ -1,6 +1,7 @@
 """The typed tools, and the gate in front of them. The surface is the list below; `RESOURCES` gives it addresses."""
 
 from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Services, Verdict, dealer_verdict, verdict
+from .answers import Link
 from .catalogue import Admitted, Tool, catalogue
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
@@ -18,6 +19,7 @@ from .failures import (
     failure,
 )
 from .files import File, UploadFolder
+from .forms import create_forms, create_template, get_template, get_template_file, list_templates
 from .inventory import get_vehicle, list_inventory, vins_in_stock
 from .links import build_deep_link
 from .payments import quote_payments
@@ -32,6 +34,7 @@ TOOLS = catalogue(
     customers=(create_customer, assign_agent, submit_trade_valuation),
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
+    forms=(list_templates, get_template, get_template_file, create_template, create_forms),
 )
 """Every tool by name, in the order of `tools/list`."""
 
@@ -52,6 +55,7 @@ __all__ = [
     "InvalidArguments",
     "KeyOutcomeUnknown",
     "Limited",
+    "Link",
     "NotConfirmed",
     "Oversight",
     "PendingWrite",

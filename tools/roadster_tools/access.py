@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from roadster_client import (
     AccountApi,
@@ -25,6 +25,7 @@ from roadster_client import (
     Lane,
     MyKaarmaApi,
     NotConfigured,
+    OrderApi,
     PersonalData,
     Request,
     RoadieApi,
@@ -93,6 +94,18 @@ class Grant:
     belongings: Belongings
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
+    orders: Literal["any"] | frozenset[str]
+    """Those that the configuration says are the dealer's."""
+    _order: Callable[[str], OrderApi]
+
+    async def order(self, order_id: str) -> OrderApi:
+        """That order, which is known to be the dealer's. Raises AccessRefused for any other; nothing was sent."""
+        if self.orders == "any" or order_id in self.orders or await self.belongings.has("order", order_id):
+            return self._order(order_id)
+        setting = f"dealers.{self.roadster.dpid}.orders"
+        raise AccessRefused(
+            f"{setting} does not list this order, so nothing says that it is this dealer's", setting=setting
+        )
 
     @property
     def deliveries(self) -> DeliveriesApi:
@@ -238,6 +251,8 @@ class Gate:
             belongings,
             roadie.for_dealer(belongings, overseen) if roadie else None,
             mykaarma.for_dealer(ref, overseen) if mykaarma else None,
+            ref.orders,
+            lambda order_id: self._services.roadster.for_order(ref, order_id, overseen),
         )
 
     def belongings(self, caller: Caller, tool: Tool, dealer: str | None) -> Belongings:
