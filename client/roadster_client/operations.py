@@ -65,6 +65,12 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("upload_document", "POST", "/customers/{customer_id}/documents", "inferred", True, 60.0),
         Operation("get_document", "GET", "/customers/{customer_id}/documents/content", "inferred", deadline=60.0),
         Operation("delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", writes=True),
+        Operation("create_shipment", "POST", "/shipments", "stated", writes=True, deadline=30.0, api="roadie"),
+        Operation("get_shipment", "GET", "/shipments/{shipment_id}", "stated", api="roadie"),
+        Operation("update_shipment", "PATCH", "/shipments/{shipment_id}", "stated", writes=True, api="roadie"),
+        Operation(
+            "cancel_shipment", "DELETE", "/shipments/{shipment_id}", "stated", True, api="roadie", may_be_empty=True
+        ),
     )
 }
 """By operation id. `quote_payments` and `create_link` are POSTs that change nothing."""

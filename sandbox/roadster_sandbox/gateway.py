@@ -19,6 +19,7 @@ from roadster_client.upstream import basic_key
 
 from .answers import Answer
 from .asked import Refused
+from .asked_shipments import ShipmentRefused
 from .dealers import SandboxDealer, dealer_by
 from .faults import Fault, answered
 from .operations import HANDLERS, Call
@@ -104,7 +105,7 @@ class Gateway:
         if not _authorised(self.operation.api, request.headers.get("authorization", "")):
             raise Refused(401)
         if body is _NOT_JSON:
-            raise Refused(400, "Invalid body")
+            raise ShipmentRefused((1002, "body")) if self.operation.api == "roadie" else Refused(400, "Invalid body")
         call = Call(request.path_params, dict(request.query_params), body)
         return HANDLERS[self.operation.name](self.sandbox.world, call)
 

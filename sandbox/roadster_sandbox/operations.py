@@ -36,6 +36,7 @@ from .dealers import DEALERS, SandboxDealer
 from .inventory import Vehicle
 from .plans import PLANS, ChosenPlan, chosen_plan
 from .quotes import quote
+from .roadie import HANDLERS as ROADIE
 from .world import FIRST_DOCUMENT_ID, World, resolved
 
 _UPLOADED_AT = "2025-01-01T00:00:00.000Z"
@@ -228,6 +229,7 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "upload_document": upload_document,
     "get_document": get_document,
     "delete_documents": delete_documents,
+    **ROADIE,
 }
 """By operation id."""
 

@@ -82,10 +82,8 @@ class Calls:
             result = _preview(previewed.write)
         except (ToolFailure, ClientError) as error:
             result = call.failed(error)
-        except (
-            StoreError
-        ) as error:  # only before sending: after it, the store's failures are logged and the answer given
-            result = call.failed(Unrecorded(f"The call cannot be put on record: {error}"))
+        except StoreError as error:
+            result = call.unrecorded(error)
         except Exception as error:  # noqa: BLE001 - a defect of ours: the caller learns that, the log where
             log_crash(error, tool=call.tool_name)
             result = call.broke()
@@ -156,6 +154,13 @@ class _Call:
         if isinstance(error, AccessRefused | Limited):
             self._refused_by = error.setting
         return self._told(found)
+
+    def unrecorded(self, error: StoreError) -> CallToolResult:
+        """The answer where the store failed. After sending, most such failures are logged and the answer is given."""
+        if not self._sent:
+            return self.failed(Unrecorded(f"The call cannot be put on record: {error}"))
+        self.outcome = "outcome_unknown"
+        return self._told(Failure("outcome_unknown", f"The write was sent, and not put on record: {error}."))
 
     def broke(self) -> CallToolResult:
         """The answer where this server failed. After a write was sent, nobody knows more than that it was."""

@@ -4,6 +4,7 @@ from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Se
 from .catalogue import Admitted, Tool, catalogue
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
+from .deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
 from .documents import delete_documents, get_document, list_documents, upload_document
 from .failures import (
     AccessRefused,
@@ -31,6 +32,7 @@ TOOLS = catalogue(
     customers=(create_customer, assign_agent, submit_trade_valuation),
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
+    deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
 )
 """Every tool by name, in the order of `tools/list`."""
 
