@@ -660,7 +660,8 @@ class TestGrading:
         assert (await http.post("/__sandbox/reset", json={"seed": 8})).json() == {"seed": 8}
         assert await stock(http) != before
         assert (await http.post("/__sandbox/reset")).json() == {"seed": 7}
-        assert await state(http) == {"seed": 7, "customers": [], "documents": [], "trade_offers": [], "links": []}
+        created = ("customers", "documents", "trade_offers", "links", "shipments")
+        assert await state(http) == {"seed": 7, **{kind: [] for kind in created}}
         assert (await http.get("/__sandbox/requests")).json() == []
         assert await stock(http) == before
         assert (await post(http, "/customers", customer=CUSTOMER))["customer"]["id"] == 1650260

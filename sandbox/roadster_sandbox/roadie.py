@@ -136,4 +136,5 @@ def _price(shipment: Mapping[str, Any]) -> float:
     weight = sum(item["weight"] * item["quantity"] for item in items)
     value = sum(item["value"] * item["quantity"] for item in items)
     states = {shipment[name]["address"]["state"] for name in ("pickup_location", "delivery_location")}
-    return round(12.5 + 0.15 * weight + 0.01 * value + 80 * (len(states) - 1), 2)
+    price: float = 12.5 + 0.15 * weight + 0.01 * value + 80 * (len(states) - 1)
+    return round(price, 2)

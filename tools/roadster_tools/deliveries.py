@@ -109,8 +109,8 @@ async def create_delivery(
     signature_required: bool | None = None,
     reference_id: Reference | None = None,
 ) -> DeliveryAnswer:
-    """Order a Roadie driver to bring items from the dealer to a place; it costs money. Times need their offset. Never
-    invent sizes, names or phones. To change one call update_delivery."""
+    """Order a Roadie driver to bring items from the dealer to a place; it costs money. Times need their offset. Invent
+    no size, name or phone. To change one call update_delivery."""
     _check_times(pickup_after, deliver_between, now=datetime.now(UTC))
     shipment = NewShipment(
         reference_id="to be derived",
