@@ -105,6 +105,9 @@ class World:
     async def fault(self, operation: str, fault: str, times: int = 1, **more: Any) -> None:
         await self._ask("POST", "faults", {"operation": operation, "fault": fault, "times": times, **more})
 
+    async def move_delivery(self, event: str) -> None:
+        await self._ask("POST", f"shipments/{DELIVERY_ID}", {"event": event})
+
     async def requests(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self.get("requests")
         return found

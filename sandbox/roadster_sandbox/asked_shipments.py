@@ -97,7 +97,7 @@ class AskedOptions(Asked):
 
 class ShipmentOrder(Asked):
     reference_id: Reference
-    items: Annotated[tuple[AskedItem, ...], Field(min_length=1)]
+    items: Annotated[list[AskedItem], Field(min_length=1)]
     pickup_location: AskedLocation
     delivery_location: AskedLocation
     pickup_after: Time
@@ -109,7 +109,7 @@ class ShipmentChange(Asked):
     """Each in place of what was there."""
 
     reference_id: Reference | None = None
-    items: Annotated[tuple[AskedItem, ...], Field(min_length=1)] | None = None
+    items: Annotated[list[AskedItem], Field(min_length=1)] | None = None
     pickup_location: AskedLocation | None = None
     delivery_location: AskedLocation | None = None
     pickup_after: Time | None = None

@@ -111,7 +111,7 @@ async def create_delivery(
 ) -> DeliveryAnswer:
     """Order a Roadie driver to bring items from the dealer to a place; it costs money. Times need their offset. Invent
     no size, name or phone. To change one call update_delivery."""
-    _check_times(pickup_after, deliver_between, now=datetime.now(UTC))
+    check_times(pickup_after, deliver_between, now=datetime.now(UTC))
     shipment = NewShipment(
         reference_id="to be derived",
         items=tuple(items),
@@ -139,7 +139,7 @@ async def _own_address(grant: Grant) -> Location:
     return own
 
 
-def _check_times(pickup_after: datetime | None, window: TimeWindow | None, *, now: datetime) -> None:
+def check_times(pickup_after: datetime | None, window: TimeWindow | None, *, now: datetime) -> None:
     """A window may have begun, it must not be over. Raises InvalidArguments."""
     if window is None:
         return
@@ -171,7 +171,7 @@ async def update_delivery(
 ) -> DeliveryAnswer:
     """Change a delivery that create_delivery made. Its arguments are create_delivery's, and each one given replaces
     what was there. Look with get_delivery first; once picked up, little can change."""
-    _check_times(pickup_after, deliver_between, now=datetime.now(UTC))
+    check_times(pickup_after, deliver_between, now=datetime.now(UTC))
     update = ShipmentUpdate(
         reference_id=reference_id,
         items=tuple(items) if items else None,
