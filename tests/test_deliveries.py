@@ -247,6 +247,20 @@ async def test_a_delivery_that_could_not_be_recorded_is_told_as_made_and_never_m
     assert outcomes == ["sent", "outcome_unknown", "outcome_unknown", "not_found"]
 
 
+async def test_no_failure_of_the_store_after_sending_reads_as_if_nothing_was_sent(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_arguments: Any) -> None:
+        raise StoreError("the disk is full; free some space")
+
+    monkeypatch.setattr("roadster_server.belongings.StoredBelongings.add", fails)
+    async with connect() as client:
+        result = await client.call_tool("create_delivery", NEW)
+    assert kind_of(result) == "outcome_unknown"
+    assert "The write was sent, and not put on record" in text_of(result)
+    assert await sent(world) == ["create_shipment"]
+
+
 async def test_a_store_that_fails_for_a_moment_is_asked_again(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
