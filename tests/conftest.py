@@ -29,6 +29,7 @@ from roadster_server.calls import FAILURE_META
 from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import CallerSettings, Settings
+from roadster_server.store import open_store
 from roadster_tools import TOOLS, TOOLSETS, Access
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -63,6 +64,48 @@ NEW_TEMPLATE = {
     "contents": BLANK_PDF,
 }
 
+CARLOS = {"name": "Carlos Silva", "phone": "4155550123"}
+DELIVERY: Mapping[str, Any] = {
+    "items": [
+        {
+            "description": "Four winter tires",
+            "value": 800,
+            "length": 27,
+            "width": 27,
+            "height": 36,
+            "weight": 100,
+            "quantity": 1,
+        }
+    ],
+    "pickup_location": {
+        "address": {
+            "name": "The tire shop",
+            "street1": "12 Main Street",
+            "city": "Seattle",
+            "state": "WA",
+            "zip": "98105",
+        },
+        "contact": {"name": "Natalie Wood", "phone": "2065550100"},
+    },
+    "delivery_location": {
+        "address": {
+            "street1": "456 Central Avenue",
+            "street2": "Floor 2",
+            "city": "Tacoma",
+            "state": "WA",
+            "zip": "98402",
+        },
+        "contact": CARLOS,
+        "notes": "The bell is broken",
+    },
+    "pickup_after": "2099-01-31T09:00:00-08:00",
+    "deliver_between": {"start": "2099-01-31T10:00:00-08:00", "end": "2099-01-31T18:00:00-08:00"},
+    "reference_id": "RO-4711",
+}
+"""Valid arguments of create_delivery, for as long as the year 2099 is in the future."""
+DELIVERY_ID = 152040
+"""What the sandbox makes of the first one."""
+
 POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/"
 
 
@@ -85,6 +128,9 @@ class World:
 
     async def clear_faults(self) -> None:
         await self._ask("DELETE", "faults")
+
+    async def move_delivery(self, event: str) -> None:
+        await self._ask("POST", f"shipments/{DELIVERY_ID}", {"event": event})
 
     async def requests(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self.get("requests")
@@ -167,6 +213,12 @@ def connect(world: World, store_url: str) -> Connect:
             yield client
 
     return opened
+
+
+async def own_delivery(store_url: str, dealer: str = "umazda") -> None:
+    """Puts on record that the sandbox's first delivery is the dealer's, also where it is not made yet."""
+    async with open_store(store_url) as store:
+        await store.add_belonging(dealer, "delivery", str(DELIVERY_ID))
 
 
 def text_of(result: CallToolResult) -> str:

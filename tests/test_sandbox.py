@@ -48,7 +48,7 @@ DOCUMENT = {
     "contents": PDF,
 }
 
-CREATED = ("customers", "documents", "trade_offers", "links", "templates", "forms")
+CREATED = ("customers", "documents", "trade_offers", "links", "templates", "forms", "shipments")
 AT_UMAZDA = {"dealer": {"dpid": "umazda"}}
 TRADE = {"dpid": "umazda", "email": CUSTOMER["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
 

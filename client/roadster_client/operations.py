@@ -78,6 +78,12 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("get_template_file", "GET", "/templates/file", "inferred", deadline=60.0),
         Operation("create_template", "POST", "/templates", "inferred", writes=True, deadline=60.0),
         Operation("create_forms", "POST", "/orders/{order_id}/forms", "inferred", writes=True, deadline=30.0),
+        Operation("create_shipment", "POST", "/shipments", "stated", writes=True, deadline=30.0, api="roadie"),
+        Operation("get_shipment", "GET", "/shipments/{shipment_id}", "stated", api="roadie"),
+        Operation("update_shipment", "PATCH", "/shipments/{shipment_id}", "stated", writes=True, api="roadie"),
+        Operation(
+            "cancel_shipment", "DELETE", "/shipments/{shipment_id}", "stated", True, api="roadie", may_be_empty=True
+        ),
     )
 }
 """By operation id. `quote_payments` and `create_link` are POSTs that change nothing."""

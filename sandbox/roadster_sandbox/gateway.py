@@ -17,9 +17,10 @@ from starlette.types import Receive, Scope, Send
 from roadster_client.operations import ApiName, Operation
 from roadster_client.upstream import basic_key
 
-from . import forms, operations
+from . import forms, operations, roadie
 from .answers import Answer
 from .asked import Refused
+from .asked_shipments import ShipmentRefused
 from .dealers import SandboxDealer, dealer_by, dealer_of_order
 from .faults import Fault, answered
 from .world import World
@@ -30,7 +31,7 @@ API_KEY = "sandbox-key"
 USERNAME = "sandbox"
 """The user of myKaarma's Basic credentials; the password is `API_KEY`."""
 
-_HANDLERS = {**operations.HANDLERS, **forms.HANDLERS}
+_HANDLERS = {**operations.HANDLERS, **forms.HANDLERS, **roadie.HANDLERS}
 _FILES = {"upload_document": "contents", "create_template": "file_stream"}
 """Where a body holds a file, by operation."""
 
@@ -108,7 +109,7 @@ class Gateway:
         if not _authorised(self.operation.api, request.headers.get("authorization", "")):
             raise Refused(401)
         if body is _NOT_JSON:
-            raise Refused(400, "Invalid body")
+            raise ShipmentRefused((1002, "body")) if self.operation.api == "roadie" else Refused(400, "Invalid body")
         call = operations.Call(request.path_params, dict(request.query_params), body)
         return _HANDLERS[self.operation.name](self.sandbox.world, call)
 

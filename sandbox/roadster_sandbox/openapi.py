@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from roadster_client.models.customers import CustomerCreated, CustomerUpdated
 from roadster_client.models.dealers import Dealer, DealerDetails
+from roadster_client.models.deliveries import Shipment
 from roadster_client.models.documents import Document, DocumentContents, DocumentsDeleted, DocumentUploaded
 from roadster_client.models.forms import FormsCreated
 from roadster_client.models.links import LinkCreated
@@ -33,6 +34,7 @@ from .asked import (
     TemplateOrder,
     TradeOfferOrder,
 )
+from .asked_shipments import ShipmentChange, ShipmentOrder
 
 _ASKED: Mapping[str, type[BaseModel]] = {
     "quote_payments": QuoteOrder,
@@ -46,6 +48,8 @@ _ASKED: Mapping[str, type[BaseModel]] = {
     "delete_documents": DocumentDeletionOrder,
     "create_template": TemplateOrder,
     "create_forms": FormsOrder,
+    "create_shipment": ShipmentOrder,
+    "update_shipment": ShipmentChange,
 }
 _ANSWERED: Mapping[str, type[BaseModel]] = {
     "list_dealers": Dealer,
@@ -66,6 +70,9 @@ _ANSWERED: Mapping[str, type[BaseModel]] = {
     "get_template": Template,
     "create_template": TemplateReceipt,
     "create_forms": FormsCreated,
+    "create_shipment": Shipment,
+    "get_shipment": Shipment,
+    "update_shipment": Shipment,
 }
 _TEMPLATE = {"dpid": {"type": "string", "minLength": 1}, "template_id": {"type": "integer", "minimum": 1}}
 _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
@@ -103,9 +110,36 @@ _ERROR = {
 }
 
 
+_SHIPMENT_ERRORS = {
+    "type": "object",
+    "properties": {
+        "errors": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "code": {"type": "integer", "minimum": 1001, "maximum": 1006},
+                    "parameter": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+                "required": ["code", "parameter", "message"],
+            },
+        }
+    },
+    "required": ["errors"],
+}
+_UNKNOWN = {"description": "Unknown dealer, vehicle, customer or document"}
+
+
 def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
     """OpenAPI 3.1, with every operation of the client's list."""
-    schemas = {"Error": _ERROR, **_schemas(_ASKED), **_or_numbers(_schemas(_ANSWERED))}
+    schemas = {
+        "Error": _ERROR,
+        "ShipmentErrors": _SHIPMENT_ERRORS,
+        **_schemas(_ASKED),
+        **_or_numbers(_schemas(_ANSWERED)),
+    }
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS.values():
         path = paths.setdefault(base_paths[operation.api] + operation.path, {})
@@ -120,8 +154,7 @@ def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    model = _ANSWERED.get(operation.name)
-    answer = _ref(model) if model else {"type": "string", "description": "a file in base64"}
+    errors = {"$ref": f"#/components/schemas/{'ShipmentErrors' if operation.api == 'roadie' else 'Error'}"}
     described: dict[str, Any] = {
         "operationId": operation.name,
         "parameters": [
@@ -131,16 +164,24 @@ def _operation(operation: Operation) -> dict[str, Any]:
               for name, schema in _PARAMETERS.get(operation.name, {}).items()),
         ],
         "responses": {
-            "200": _json({"type": "array", "items": answer} if operation.name in _LISTS else answer, "Done"),
-            "400": _json({"$ref": "#/components/schemas/Error"}, "Refused"),
+            **_done(operation),
+            "400": _json(errors, "Refused"),
             "401": {"description": "Unknown credentials"},
-            "404": {"description": "Unknown dealer, vehicle, customer or document"},
+            "404": _json(errors, "Unknown shipment") if operation.api == "roadie" else _UNKNOWN,
             "500": {"description": "Failed"},
         },
     }  # fmt: skip
     if operation.name in _ASKED:
         described["requestBody"] = {"required": True, **_json(_ref(_ASKED[operation.name]))}
     return described
+
+
+def _done(operation: Operation) -> dict[str, Any]:
+    if operation.may_be_empty:
+        return {"204": {"description": "Done"}}
+    model = _ANSWERED.get(operation.name)
+    answer = _ref(model) if model else {"type": "string", "description": "a file in base64"}
+    return {"200": _json({"type": "array", "items": answer} if operation.name in _LISTS else answer, "Done")}
 
 
 def _json(schema: dict[str, Any], description: str | None = None) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class World:
     links: list[dict[str, Any]] = field(default_factory=list)
     templates: list[Template] = field(init=False)
     forms: list[dict[str, Any]] = field(default_factory=list)
+    shipments: list[dict[str, Any]] = field(default_factory=list)
+    """As Roadie shows them: it knows no dealers."""
     contents: dict[int, str] = field(default_factory=dict)
     """Of each document ever uploaded, in base64, by id: never shown, and no id is given twice."""
 

@@ -123,10 +123,8 @@ class Calls:
             outcome = await work()
         except (ToolFailure, ClientError) as error:
             outcome = call.failed(error)
-        except (
-            StoreError
-        ) as error:  # only before sending: after it, the store's failures are logged and the answer given
-            outcome = call.failed(Unrecorded(f"The call cannot be put on record: {error}"))
+        except StoreError as error:
+            outcome = call.unrecorded(error)
         except Exception as error:  # noqa: BLE001 - a defect of ours: the caller learns that, the log where
             log_crash(error, tool=call.tool_name)
             outcome = call.broke()
@@ -217,6 +215,13 @@ class _Call:
         if isinstance(error, AccessRefused | Limited):
             self._refused_by = error.setting
         return self._told(found)
+
+    def unrecorded(self, error: StoreError) -> Failure:
+        """What is told where the store failed. After sending, most such failures are logged and the answer is given."""
+        if not self._sent:
+            return self.failed(Unrecorded(f"The call cannot be put on record: {error}"))
+        self.outcome = "outcome_unknown"
+        return self._told(Failure("outcome_unknown", f"The write was sent, and not put on record: {error}."))
 
     def broke(self) -> Failure:
         """What is told where this server failed. After a write was sent, nobody knows more than that it was."""

@@ -27,6 +27,7 @@ from mcp_types import (
 )
 from mcp_types.version import is_version_at_least
 
+from roadster_client import ApiName
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Unsealable
 
 from .store import Store
@@ -41,6 +42,8 @@ _ANSWER = "confirm"
 _READABLE = 4000
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 """Printable by Unicode's book, and nothing to see."""
+
+_NAMES: Mapping[ApiName, str] = {"roadster": "Roadster", "roadie": "Roadie", "mykaarma": "myKaarma"}
 
 _ASK_AGAIN = "call again without it to be asked anew"
 
@@ -124,7 +127,11 @@ def summary(write: PendingWrite, dealer_name: str) -> str:
     request = write.request
     content = {} if request.content is None else request.content.shown_to("person")
     lines = [f"{name}: {value}" for name, value in _leaves({**request.path, **request.query, **content})]
-    effect = "This deletes and cannot be undone." if write.tool.destructive else "This writes to Roadster."
+    effect = (
+        "This deletes and cannot be undone."
+        if write.tool.destructive
+        else f"This writes to {_NAMES[request.operation.api]}."
+    )
     question = "\n".join([f"{write.tool.title} at {_visible(dealer_name)}? {effect}", *lines])
     if len(question) > _READABLE:
         raise NotConfirmed(f"the write is too large for a person to read ({len(question)} characters); send less")

@@ -5,6 +5,7 @@ from .answers import Link
 from .catalogue import Admitted, Tool, catalogue
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
+from .deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
 from .documents import delete_documents, get_document, list_documents, upload_document
 from .failures import (
     AccessRefused,
@@ -35,6 +36,7 @@ TOOLS = catalogue(
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
     forms=(list_templates, get_template, get_template_file, create_template, create_forms),
+    deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
 )
 """Every tool by name, in the order of `tools/list`."""
 
