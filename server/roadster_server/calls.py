@@ -42,6 +42,7 @@ from .keys import Keys
 from .limiter import Limiter
 from .logs import log, log_crash
 from .opening import LazyStore
+from .recording import Recorder
 from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, StoreError
 
 FAILURE_META = "roadster-mcp/failure"
@@ -67,10 +68,37 @@ class Calls:
         self.keys = keys
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
         self.limiter = Limiter()
+        self.recorder = Recorder(store)
+        self._in_flight: set[anyio.CancelScope] = set()
+        self._one_ended = anyio.Event()
 
     async def answer(self, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> CallResult:
-        """The one boundary at which errors become answers. Each call ends with one audit record."""
+        """The answer to one call, also where `interrupt` ends it. Each call ends with one audit record."""
         call = _Call(self, who, ctx, params)
+        scope = anyio.CancelScope()
+        self._in_flight.add(scope)
+        try:
+            with scope:
+                return await self._answer(call)
+            return call.interrupted()
+        finally:
+            self._in_flight.discard(scope)
+            self._one_ended.set()
+
+    def interrupt(self) -> None:
+        """Ends the calls in flight, because the server stops: their upstream requests too."""
+        for scope in self._in_flight:
+            scope.cancel()
+
+    async def idle(self) -> None:
+        """Returns once no call is in flight."""
+        while self._in_flight:
+            if self._one_ended.is_set():
+                self._one_ended = anyio.Event()
+            await self._one_ended.wait()
+
+    async def _answer(self, call: _Call) -> CallResult:
+        """The one boundary at which errors become answers."""
         result: CallResult
         try:
             result = await call.carry_out()
@@ -114,6 +142,7 @@ class _Call:
         self._refused_by: str | None = None
         self.outcome = "done"
         self.tool_name = params.name if params.name in TOOLS else "unknown"
+        self._may_write = params.name in TOOLS and TOOLS[params.name].writes
 
     async def carry_out(self) -> CallToolResult:
         """Raises Ask, Previewed, ToolFailure and ClientError."""
@@ -164,6 +193,12 @@ class _Call:
             return self._told(Failure("outcome_unknown", "The write was sent, and the server failed on its answer."))
         return _failed(Failure("upstream", "The server failed on this call; its operator finds why in the log."))
 
+    def interrupted(self) -> CallToolResult:
+        """The answer where the server stops before the call has ended. It is on record as cancelled."""
+        if self._sent:
+            return self._told(Failure("outcome_unknown", "The write was sent, and the server stopped on its answer."))
+        return _failed(Failure("upstream", "The server is stopping, and ended this call. Nothing was written."))
+
     def _told(self, failed: Failure) -> CallToolResult:
         if failed.kind == "outcome_unknown" and self._admitted is not None:
             failed = Failure(failed.kind, f"{failed.text} {self._admitted.tool.if_unknown}.")
@@ -188,9 +223,12 @@ class _Call:
                 "ms": milliseconds,
             },
         )
+        record, recorder = self._record("ended", self.outcome, milliseconds), self._calls.recorder
         try:
-            store = await self._calls.store.get()
-            await store.append(self._record("ended", self.outcome, milliseconds))
+            if self._may_write or self._calls.refuse_unrecorded_reads:
+                await recorder.put(record)
+            else:
+                await recorder.put_soon(record)
         except StoreError as error:
             log.error("call not on record", extra={"call": self._id, "reason": str(error)})
             if self._calls.refuse_unrecorded_reads and not self._sent:

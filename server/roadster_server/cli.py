@@ -89,7 +89,7 @@ def serve(
 
             async def run() -> None:
                 async with backend.open_server(LOCAL_CALLER) as (server, calls):
-                    await serve_stdio(server, calls.store, backend)
+                    await serve_stdio(server, calls, backend)
         else:
             from .http import serve_backend
 
