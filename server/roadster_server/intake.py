@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .messages import MAX_MESSAGE_BYTES, SERVER_STOPPING, TOO_LARGE, MessageRefused, read_message
+from .messages import MAX_MESSAGE_BYTES, SERVER_STOPPING, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
 
 BODY_SECONDS = 30.0
 """For a whole body, however slowly it comes: 4 MiB in that time is about one megabit a second."""
@@ -32,15 +32,15 @@ class Intake:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if self._stopping():
-                raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, SERVER_STOPPING, "The server is stopping; connect again")
             if scope["method"] != "POST":
                 await self._app(scope, receive, send)
                 return
             body = await self._read(scope, receive)
             message = read_message(body)
+            if self._stopping():
+                refuse_while_stopping(message)
         except MessageRefused as refused:
-            status = refused.status if isinstance(refused, _Refused) else HTTPStatus.BAD_REQUEST
+            status = _status(refused)
             # A client that still sends would lose the answer with the connection: it is cut off only where it is slow.
             headers = {"Connection": "close"} if status is HTTPStatus.REQUEST_TIMEOUT else {}
             await Response(refused.json(), status, headers, "application/json")(scope, receive, send)
@@ -53,7 +53,7 @@ class Intake:
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > MAX_MESSAGE_BYTES:
-            raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, INVALID_REQUEST, TOO_LARGE)
+            raise _BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
         body = bytearray()
         more = True
         with anyio.move_on_after(self._body_seconds) as deadline:
@@ -61,10 +61,10 @@ class Intake:
                 message = await receive()
                 body += message.get("body", b"")
                 if len(body) > MAX_MESSAGE_BYTES:
-                    raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, INVALID_REQUEST, TOO_LARGE)
+                    raise _BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
                 more = message.get("more_body", False)  # a client that has gone sends none, and half a message
         if deadline.cancelled_caught:
-            raise _Refused(HTTPStatus.REQUEST_TIMEOUT, INVALID_REQUEST, "Invalid request: the body came too slowly")
+            raise _BodyRefused(HTTPStatus.REQUEST_TIMEOUT, "Invalid request: the body came too slowly")
         return bytes(body)
 
     async def _cancel(self, scope: Scope, id_: RequestId) -> None:
@@ -77,10 +77,17 @@ class Intake:
         await self._app(scope, exchange.receive, exchange.send)
 
 
-class _Refused(MessageRefused):
-    def __init__(self, status: HTTPStatus, code: int, message: str) -> None:
-        super().__init__(code, message)
+class _BodyRefused(MessageRefused):
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(INVALID_REQUEST, message)
         self.status = status
+
+
+def _status(refused: MessageRefused) -> HTTPStatus:
+    if isinstance(refused, _BodyRefused):
+        return refused.status
+    stopping = refused.answer.error.code == SERVER_STOPPING
+    return HTTPStatus.SERVICE_UNAVAILABLE if stopping else HTTPStatus.BAD_REQUEST
 
 
 class _Exchange:

@@ -15,6 +15,7 @@ from mcp_types import (
     ErrorData,
     JSONRPCError,
     JSONRPCMessage,
+    JSONRPCRequest,
     RequestId,
     jsonrpc_message_adapter,
 )
@@ -41,26 +42,30 @@ class MessageRefused(Exception):
 
 def read_message(raw: bytes) -> JSONRPCMessage:
     """The one JSON-RPC message in `raw`. Raises MessageRefused."""
+    decoded: Any = None
     try:
         # First the parser that ends at 200 levels and cannot overflow the stack.
         decoded = from_json(raw)
-    except ValueError:
-        raise MessageRefused(PARSE_ERROR, "Parse error: not JSON, or nested too deep") from None
-    if isinstance(decoded, list):
-        raise MessageRefused(INVALID_REQUEST, "Invalid request: batches are not served; send one message at a time")
-    id_ = _id_of(decoded)
-    try:
         json.loads(raw, object_pairs_hook=_without_duplicates)
     except _DuplicateKey as error:
+        id_ = None if error.of_id else _id_of(decoded)
+        raise MessageRefused(INVALID_REQUEST, "Invalid request: an object holds the same key twice", id_) from None
+    except ValueError:
         raise MessageRefused(
-            INVALID_REQUEST, "Invalid request: an object holds the same key twice", None if error.of_id else id_
+            PARSE_ERROR, "Parse error: not JSON, nested too deep, or with a number that is too long"
         ) from None
-    except ValueError:  # an integer of 5,000 digits
-        raise MessageRefused(PARSE_ERROR, "Parse error: holds a number that is too long", id_) from None
+    if isinstance(decoded, list):
+        raise MessageRefused(INVALID_REQUEST, "Invalid request: batches are not served; send one message at a time")
     try:
         return jsonrpc_message_adapter.validate_python(decoded, by_name=False)
     except ValidationError:
-        raise MessageRefused(INVALID_REQUEST, "Invalid request: not a JSON-RPC 2.0 message", id_) from None
+        raise MessageRefused(INVALID_REQUEST, "Invalid request: not a JSON-RPC 2.0 message", _id_of(decoded)) from None
+
+
+def refuse_while_stopping(message: JSONRPCMessage) -> None:
+    """Raises MessageRefused for what begins something; calls in flight may still need all other messages."""
+    if isinstance(message, JSONRPCRequest) and message.method in ("initialize", "server/discover", "tools/call"):
+        raise MessageRefused(SERVER_STOPPING, "The server is stopping; connect again", message.id)
 
 
 def _id_of(decoded: Any) -> RequestId | None:

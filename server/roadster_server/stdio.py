@@ -25,7 +25,7 @@ from mcp_types import INVALID_REQUEST, JSONRPCError, JSONRPCNotification, JSONRP
 
 from .backend import Backend
 from .calls import Calls
-from .messages import MAX_MESSAGE_BYTES, SERVER_STOPPING, TOO_LARGE, MessageRefused, read_message
+from .messages import MAX_MESSAGE_BYTES, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
 from .opening import LazyStore
 from .stopping import Stop
 from .store import StoreError
@@ -97,13 +97,12 @@ class _Conversation:
             return
         try:
             message = read_message(line)
+            if self._stop.requested.is_set():
+                refuse_while_stopping(message)
         except MessageRefused as refused:
             await self._refuse(refused)
             return
         if isinstance(message, JSONRPCRequest):
-            if self._stop.requested.is_set():
-                await self._refuse(MessageRefused(SERVER_STOPPING, "The server is stopping", message.id))
-                return
             self._open.add(message.id)
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             self._settle((message.params or {}).get("requestId"))  # it gets no answer
