@@ -154,7 +154,7 @@ def test_the_demo_works_a_deal_and_shows_a_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["serve"], ["call"], ["tools"], ["policy", "explain"], ["token"], ["sandbox"], ["demo"]]
+    "command", [[], ["serve"], ["call"], ["tools"], ["policy", "explain"], ["token"], ["sandbox"], ["demo"], ["doctor"]]
 )
 def test_help_teaches(command: list[str]) -> None:
     done = run_cli(*command, "--help")
