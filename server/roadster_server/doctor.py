@@ -174,7 +174,7 @@ async def _store(url: str) -> AsyncIterator[Finding]:
         mend = "keep the file, find out who wrote it, and put a backup in its place"
         yield Finding("audit", f"broken at record {found.broken}; {mend}", PROBLEM)
     if path is not None and os.name == "posix":
-        for finding in _all_well("store's files", "no one else may read them", _store_modes(Path(path))):
+        for finding in _all_well("store's files", "nobody else may read them", _store_modes(Path(path))):
             yield finding
 
 
