@@ -156,14 +156,14 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             )
         )
         log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
-        with stop.on_signals():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(backend.live.watch)
-                tasks.start_soon(_drain, stop, calls, listener)
-                await listener.serve(sockets=[bound])
-                tasks.cancel_scope.cancel()
-            # Streams and calls that were cut off only now get on record before the store closes.
-            await calls.idle()
+        stop.heed_signals()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(backend.live.watch)
+            tasks.start_soon(_drain, stop, calls, listener)
+            await listener.serve(sockets=[bound])
+            tasks.cancel_scope.cancel()
+        # Calls that are cut off only now get on record before the store closes.
+        await calls.idle()
 
 
 class _Listener(uvicorn.Server):

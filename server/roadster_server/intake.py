@@ -21,6 +21,9 @@ from .messages import MAX_MESSAGE_BYTES, SERVER_STOPPING, TOO_LARGE, MessageRefu
 BODY_SECONDS = 30.0
 """For a whole body, however slowly it comes: 4 MiB in that time is about one megabit a second."""
 
+_LONGEST_NUMBER = 20
+"""Digits, for a Content-Length: far more than any body has bytes, and far less than int() refuses to read."""
+
 
 class Intake:
     """ASGI, in front of a transport; `stopping` says whether the server takes no more requests."""
@@ -52,7 +55,7 @@ class Intake:
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > MAX_MESSAGE_BYTES:
+        if declared.isdecimal() and (len(declared) > _LONGEST_NUMBER or int(declared) > MAX_MESSAGE_BYTES):
             raise _BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
         body = bytearray()
         more = True

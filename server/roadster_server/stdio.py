@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -44,24 +45,24 @@ async def serve_stdio(server: Server[Any], calls: Calls, backend: Backend) -> No
     """Serves until stdin ends or a signal comes; a store that cannot be opened ends it with 2."""
     stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
     to_sdk, lines = anyio.create_memory_object_stream[str]()
-    with stop.on_signals():
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_open_store, calls.store)
-                tasks.start_soon(backend.live.watch)
-                # The SDK does no more with it than to iterate over its lines.
-                async with stdio_server(stdin=cast("Any", lines)) as (read, write):
-                    conversation = _Conversation(to_sdk, write, stop)
-                    tasks.start_soon(conversation.drain, calls)
-                    # Nothing can wake a thread that reads stdin; a daemon is one that no exit waits for.
-                    reader = threading.Thread(
-                        target=_read_stdin, args=(conversation, current_token()), name="stdin", daemon=True
-                    )
-                    reader.start()
-                    await server.run(read, conversation, server.create_initialization_options())
-                tasks.cancel_scope.cancel()
-        except* OSError:  # stdout was closed: nobody reads an answer any more
-            stop.begin("the client has gone")
+    stop.heed_signals()
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_open_store, calls.store)
+            tasks.start_soon(backend.live.watch)
+            # The SDK does no more with it than to iterate over its lines.
+            async with stdio_server(stdin=cast("Any", lines)) as (read, write):
+                conversation = _Conversation(to_sdk, write, stop)
+                tasks.start_soon(conversation.drain, calls)
+                # Nothing can wake a thread that reads stdin; a daemon is one that no exit waits for.
+                reader = threading.Thread(
+                    target=_read_stdin, args=(conversation, current_token()), name="stdin", daemon=True
+                )
+                reader.start()
+                await server.run(read, conversation, server.create_initialization_options())
+            tasks.cancel_scope.cancel()
+    except* OSError:  # stdout was closed: nobody reads an answer any more
+        stop.begin("the client has gone")
 
 
 async def _open_store(store: LazyStore) -> None:
@@ -157,7 +158,7 @@ def _read_stdin(conversation: _Conversation, loop: EventLoopToken) -> None:
         for line in _lines():
             anyio.from_thread.run(conversation.received, line, token=loop)
         anyio.from_thread.run(conversation.ended, token=loop)
-    except (anyio.RunFinishedError, anyio.ClosedResourceError, anyio.BrokenResourceError):
+    except (anyio.RunFinishedError, anyio.ClosedResourceError, anyio.BrokenResourceError, CancelledError):
         pass  # the server has stopped
 
 

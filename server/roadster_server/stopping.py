@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -41,24 +41,20 @@ class Stop:
         last_resort.daemon = True
         last_resort.start()
 
-    @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Signals count within the block."""
+    def heed_signals(self) -> None:
+        """From now on, to the end of the process."""
         loop = asyncio.get_running_loop()
 
         def received(number: int, _frame: Any) -> None:
             if self._signalled:
                 self._exit(_KILLED + number)
             self._signalled = True
-            loop.call_soon_threadsafe(self.begin, signal.Signals(number).name)
+            with suppress(RuntimeError):  # the event loop has ended, and the process is about to
+                loop.call_soon_threadsafe(self.begin, signal.Signals(number).name)
 
         # Not the event loop's own handlers, which Windows has not.
-        before = {number: signal.signal(number, received) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, received)
 
     def _give_up(self) -> None:
         log.error("stopped before everything had ended")
