@@ -281,6 +281,16 @@ async def test_the_probes_answer_without_a_token(server: str) -> None:
             assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
+async def test_readyz_is_false_once_the_store_is_gone(upstream: str, tmp_path: Path) -> None:
+    port = free_port()
+    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(write_config(tmp_path, upstream)))
+    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
+        assert httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        (tmp_path / "store.db").unlink()
+        assert httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 503
+        assert httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"[]", b"null", b'"x"', b"[" * 50_000, b"\xff\xfe", json.dumps([LIST_TOOLS, LIST_TOOLS]).encode()],

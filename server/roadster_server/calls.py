@@ -54,6 +54,7 @@ from .keys import Keys
 from .limiter import Limiter
 from .logs import log, log_crash
 from .opening import LazyStore
+from .recording import Recorder
 from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, StoreError
 
 FAILURE_META = "roadster-mcp/failure"
@@ -80,6 +81,9 @@ class Calls:
         self.keys = keys
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
         self.limiter = Limiter()
+        self.recorder = Recorder(store)
+        self._in_flight: set[anyio.CancelScope] = set()
+        self._one_ended = anyio.Event()
 
     async def answer(self, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> CallResult:
         """What `tools/call` is answered with; a failure is an answer too, because a model reads it."""
@@ -116,8 +120,32 @@ class Calls:
 
         return await self._ended(call, refused)
 
+    def interrupt(self) -> None:
+        """Ends the calls in flight, because the server stops: their upstream requests too."""
+        for scope in self._in_flight:
+            scope.cancel()
+
+    async def idle(self) -> None:
+        """Returns once no call is in flight."""
+        while self._in_flight:
+            if self._one_ended.is_set():
+                self._one_ended = anyio.Event()
+            await self._one_ended.wait()
+
     async def _ended(self, call: _Call, work: Callable[[], Awaitable[_GivenT]]) -> _GivenT | Failure:
-        """The one boundary at which errors become failures to tell. Each call ends with one audit record."""
+        """What `work` gives, also where `interrupt` ends it. Each call ends with one audit record."""
+        scope = anyio.CancelScope()
+        self._in_flight.add(scope)
+        try:
+            with scope:
+                return await self._outcome(call, work)
+            return call.interrupted()
+        finally:
+            self._in_flight.discard(scope)
+            self._one_ended.set()
+
+    async def _outcome(self, call: _Call, work: Callable[[], Awaitable[_GivenT]]) -> _GivenT | Failure:
+        """The one boundary at which errors become failures to tell."""
         outcome: _GivenT | Failure
         try:
             outcome = await work()
@@ -163,6 +191,7 @@ class _Call:
         self._refused_by: str | None = None
         self.outcome = "done"
         self.tool_name = tool.name if tool else "unknown"
+        self._may_write = tool is not None and tool.writes
 
     async def admit(self, tool: Tool) -> Admitted:
         """The call once it has passed limits and gate. Raises ToolFailure; nothing was sent."""
@@ -230,6 +259,12 @@ class _Call:
             return self._told(Failure("outcome_unknown", "The write was sent, and the server failed on its answer."))
         return Failure("upstream", "The server failed on this call; its operator finds why in the log.")
 
+    def interrupted(self) -> Failure:
+        """What is told where the server stops before the call has ended. It is on record as cancelled."""
+        if self._sent:
+            return self._told(Failure("outcome_unknown", "The write was sent, and the server stopped on its answer."))
+        return Failure("upstream", "The server is stopping, and ended this call. Nothing was written.")
+
     def _told(self, failed: Failure) -> Failure:
         if failed.kind == "outcome_unknown" and self._admitted is not None:
             failed = Failure(failed.kind, f"{failed.text} {self._admitted.tool.if_unknown}.")
@@ -254,9 +289,12 @@ class _Call:
                 "ms": milliseconds,
             },
         )
+        record, recorder = self._record("ended", self.outcome, milliseconds), self._calls.recorder
         try:
-            store = await self._calls.store.get()
-            await store.append(self._record("ended", self.outcome, milliseconds))
+            if self._may_write or self._calls.refuse_unrecorded_reads:
+                await recorder.put(record)
+            else:
+                await recorder.put_soon(record)
         except StoreError as error:
             log.error("call not on record", extra={"call": self._id, "reason": str(error)})
             if self._calls.refuse_unrecorded_reads and not self._sent:
