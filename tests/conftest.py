@@ -40,6 +40,9 @@ STEVE = {
     "phone": "+14155556666",
     "partner_id": "238612817",
 }
+CARLOS = "c0000000-0000-4000-8000-000000000001"
+"""At myKaarma, a customer of umazda's."""
+
 LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 
 

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller, Tool, dealer_verdict, verdict
 
-from .conftest import ALLOWED, EVERYTHING, FOREIGN, LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of
+from .conftest import (
+    ALLOWED,
+    CARLOS,
+    EVERYTHING,
+    FOREIGN,
+    LICENCE_PNG,
+    STEVE,
+    Connect,
+    World,
+    answer_of,
+    kind_of,
+    text_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +48,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "get_document": {"customer_id": 1650260, "document_id": 1602287},
     "delete_documents": {"customer_id": 1650260, "document_ids": [1602287]},
+    "get_crm_customer": {"customer_uuid": CARLOS},
 }
 """Valid arguments but for the dealer, so that only the dealer can be what a refusal is about."""
 

@@ -28,7 +28,7 @@ from roadster_server.settings import CallerSettings, StoreSettings
 from roadster_server.store import AuditRecord, Claim, Store, StoredRecord, StoreError, open_store
 from roadster_tools import TOOLS, Access, Caller, verdict
 
-from .conftest import ALLOWED, LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, settings_for, text_of
+from .conftest import ALLOWED, CARLOS, LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, settings_for, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +75,7 @@ READS: Mapping[str, Mapping[str, Any]] = {
     "quote_payments": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
     "list_protection_plans": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", "deal_type": "cash"},
     "build_deep_link": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
+    "get_crm_customer": {**AT_UMAZDA, "customer_uuid": CARLOS},
 }
 
 both_eras = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])

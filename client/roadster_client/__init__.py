@@ -28,6 +28,7 @@ from .mykaarma import CustomerRecordsApi, MyKaarmaApi
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
 from .upstream import Answer, AuthScheme, Request, Upstream, basic_key, open_upstream
+from .visible import is_visible
 
 __all__ = [
     "MASK",
@@ -68,6 +69,7 @@ __all__ = [
     "Upstream",
     "basic_key",
     "customer_link",
+    "is_visible",
     "open_upstream",
     "operations_of",
     "overridden",

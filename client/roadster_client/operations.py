@@ -65,9 +65,12 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("upload_document", "POST", "/customers/{customer_id}/documents", "inferred", True, 60.0),
         Operation("get_document", "GET", "/customers/{customer_id}/documents/content", "inferred", deadline=60.0),
         Operation("delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", writes=True),
+        Operation(
+            "get_customer_record", "POST", "/customer/{customer_uuid}", "stated", api="mykaarma", may_be_empty=True
+        ),
     )
 }
-"""By operation id. `quote_payments` and `create_link` are POSTs that change nothing."""
+"""By operation id. `quote_payments`, `create_link` and `get_customer_record` are POSTs that change nothing."""
 
 
 def overridden(routes: Mapping[str, str]) -> Mapping[str, Operation]:

@@ -21,6 +21,7 @@ from .answers import Answer
 from .asked import Refused
 from .dealers import SandboxDealer, dealer_by
 from .faults import Fault, answered
+from .mykaarma import problems
 from .operations import HANDLERS, Call
 from .world import World
 
@@ -96,7 +97,7 @@ class Gateway:
             json = self._json(request, body)
             return Answer(204 if json is None else 200, json, dpid)
         except Refused as refused:
-            return Answer(refused.status, refused.body)
+            return Answer(refused.status, _refusal(self.operation.api if self.operation else "roadster", refused))
 
     def _json(self, request: Request, body: Any) -> Any:
         if self.operation is None:
@@ -107,6 +108,11 @@ class Gateway:
             raise Refused(400, "Invalid body")
         call = Call(request.path_params, dict(request.query_params), body)
         return HANDLERS[self.operation.name](self.sandbox.world, call)
+
+
+def _refusal(api: ApiName, refused: Refused) -> Any:
+    """The body of an error answer, as each API documents it."""
+    return problems(refused) if api == "mykaarma" else refused.body
 
 
 def _authorised(api: ApiName, header: str) -> bool:
@@ -135,9 +141,11 @@ def _named_dealer(path: Mapping[str, str], query: Mapping[str, str], body: Any) 
     top = body if isinstance(body, dict) else {}
     named = top.get("dealer")
     ref = named if isinstance(named, dict) else top
+    uuids = top.get("dealerUUIDList")
     dealer: SandboxDealer | None = dealer_by(
         dpid=path.get("dpid") or query.get("dpid") or ref.get("dpid"),
         partner_id=query.get("dealer[partner_id]") or ref.get("partner_id"),
+        mykaarma_uuid=uuids[0] if isinstance(uuids, list) and uuids else None,
     )
     return dealer.dpid if dealer else None
 

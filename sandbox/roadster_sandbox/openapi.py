@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from roadster_client.models.customer_records import CustomerRecord
 from roadster_client.models.customers import CustomerCreated, CustomerUpdated
 from roadster_client.models.dealers import Dealer, DealerDetails
 from roadster_client.models.documents import Document, DocumentContents, DocumentsDeleted, DocumentUploaded
@@ -27,6 +28,7 @@ from .asked import (
     DocumentOrder,
     LinkOrder,
     QuoteOrder,
+    RecordOrder,
     TradeOfferOrder,
 )
 
@@ -40,6 +42,7 @@ _ASKED: Mapping[str, type[BaseModel]] = {
     "upload_document": DocumentOrder,
     "get_document": DocumentContentsOrder,
     "delete_documents": DocumentDeletionOrder,
+    "get_customer_record": RecordOrder,
 }
 _ANSWERED: Mapping[str, type[BaseModel]] = {
     "list_dealers": Dealer,
@@ -56,6 +59,7 @@ _ANSWERED: Mapping[str, type[BaseModel]] = {
     "upload_document": DocumentUploaded,
     "get_document": DocumentContents,
     "delete_documents": DocumentsDeleted,
+    "get_customer_record": CustomerRecord,
 }
 _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "list_inventory": {
@@ -76,6 +80,7 @@ _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     },
     "update_customer": {"id": {"type": "integer", "minimum": 1}},
     "get_document": {"doc_id": {"type": "integer", "minimum": 1}},
+    "get_customer_record": {"excludeOrderType": {"type": "boolean"}},
 }
 _LISTS = ("list_dealers", "list_documents")
 """Answered with an array of what the model describes."""
@@ -86,11 +91,20 @@ _ERROR = {
     "properties": {"status": {"const": "error"}, "error": {"type": "string", "examples": ["Missing email"]}},
     "required": ["status", "error"],
 }
+_PROBLEMS = {
+    "type": "object",
+    "properties": {
+        "errors": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["errorCode"]}},
+        "warnings": {"type": "array"},
+    },
+    "required": ["errors", "warnings"],
+}
+"""Of myKaarma, with 200 too."""
 
 
 def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
     """OpenAPI 3.1, with every operation of the client's list."""
-    schemas = {"Error": _ERROR, **_schemas(_ASKED), **_or_numbers(_schemas(_ANSWERED))}
+    schemas = {"Error": _ERROR, "Problems": _PROBLEMS, **_schemas(_ASKED), **_or_numbers(_schemas(_ANSWERED))}
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS.values():
         path = paths.setdefault(base_paths[operation.api] + operation.path, {})
@@ -100,7 +114,13 @@ def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
         "info": {"title": "Roadster sandbox", "version": "1.2.0"},
         "security": [{"key": []}],
         "paths": paths,
-        "components": {"schemas": schemas, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "user": {"type": "http", "scheme": "basic"},
+            },
+        },
     }
 
 
@@ -122,6 +142,16 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "500": {"description": "Failed"},
         },
     }  # fmt: skip
+    if operation.api == "mykaarma":
+        problems = {"$ref": "#/components/schemas/Problems"}
+        described["security"] = [{"user": []}]
+        described["responses"] = {
+            "200": _json({"anyOf": [answer, problems]}, "Done, or refused"),
+            "204": {"description": "No such customer"},
+            "400": _json(problems, "Refused"),
+            "401": _json(problems, "Unknown credentials or requester"),
+            "500": _json(problems, "Failed"),
+        }
     if operation.name in _ASKED:
         described["requestBody"] = {"required": True, **_json(_ref(_ASKED[operation.name]))}
     return described

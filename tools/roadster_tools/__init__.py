@@ -2,6 +2,7 @@
 
 from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Services, Verdict, dealer_verdict, verdict
 from .catalogue import Admitted, Tool, catalogue
+from .customer_records import get_crm_customer
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
 from .documents import delete_documents, get_document, list_documents, upload_document
@@ -31,6 +32,7 @@ TOOLS = catalogue(
     customers=(create_customer, assign_agent, submit_trade_valuation),
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
+    crm=(get_crm_customer,),
 )
 """Every tool by name, in the order of `tools/list`."""
 
