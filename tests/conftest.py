@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -80,6 +81,25 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World(create_app())
+
+
+class Answering(httpx2.AsyncBaseTransport):
+    """The sandbox, but for the requests that `instead` answers: JSON, or a response of its own."""
+
+    def __init__(self, world: World, instead: Callable[[httpx2.Request], Any]) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self._instead = instead
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = self._instead(request)
+        if answer is None:
+            return await self._sandbox.handle_async_request(request)
+        return answer if isinstance(answer, httpx2.Response) else response(answer)
+
+
+def response(body: Any, status: int = 200, **headers: str) -> httpx2.Response:
+    """An answer with `body` as JSON, streamed as from a socket."""
+    return httpx2.Response(status, headers=headers, stream=httpx2.ByteStream(json.dumps(body).encode()))
 
 
 ALLOWED = ("umazda", "hyundaidemo")
@@ -230,6 +250,8 @@ api_key = "env:ROADSTER_API_KEY"
 partner_id = "51101"
 express_host = "express.umazda.com"
 link_key = "env:UMAZDA_LINK_KEY"
+mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d51"
+mykaarma_dealer_id = 4101
 
 [dealers.hyundaidemo]
 partner_id = "CA317"
@@ -249,6 +271,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+crm = "read"
 
 [callers.sales-bot]
 token_sha256 = ["{sales_token}"]
@@ -260,6 +283,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+crm = "read"
 
 [callers.reader]
 token_sha256 = ["{reader_token}"]
