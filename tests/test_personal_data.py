@@ -162,7 +162,7 @@ def test_each_class_shows_what_it_may(kind: Any, given: Any, contact: Any, conte
 
 CONTACT = {
     "name": "Zebulon Quartermayne",
-    "email": "zebulon.q@canary-mail.example",
+    "email": "qxz.17@canary-mail.example",
     "phone": "+1 (415) 555-86 42",
     "street": "7781 Wyvernthorpe Crescent",
     "company": "Quibblethwaite Haberdashery",
@@ -200,10 +200,9 @@ def forms(canary: str) -> set[str]:
         for encoded in (base64.b64encode, base64.urlsafe_b64encode):
             text = encoded(b"\0" * lead + canary.encode()).decode().rstrip("=")
             found.add(text[4 if lead else 0 : len(text) - len(text) % 4])
-    # As the words of a name would stand in fields of their own.
-    return {form for form in found if len(form) >= 7} | set(
-        canary.split(" ") if canary.replace(" ", "").isalpha() else ()
-    )
+    # As the words of a name would stand in fields of their own, or in an identifier.
+    words = canary.split(" ") if canary.replace(" ", "").isalpha() else []
+    return {form for form in found if len(form) >= 7} | {*words, *map(str.lower, words)}
 
 
 def leaks(text: str | bytes, canaries: Mapping[str, str]) -> set[str]:
@@ -483,7 +482,7 @@ async def test_what_a_person_was_asked_stays_with_the_person(
 SAID = [*CONTACT.values(), *IDENTITY_CANARIES.values()]
 REFUSALS: dict[str, httpx2.Response] = {
     **{f"a 400 that says {said}": response({"status": "error", "error": said}, 400) for said in SAID},
-    **{f"a 200 that says {said}": response({"status": "error", "error": f"Unknown {said}"}) for said in SAID},
+    "a 200 with an error": response({"status": "error", "error": f"Unknown {CONTACT['name']}"}),
     "a 409 in prose": response({"error": " ".join(SAID), "errors": SAID}, 409),
     "Roadie's": response(
         {"errors": [{"code": 1002, "parameter": "zebulon_quartermayne", "message": CONTACT["name"]}]}, 400
