@@ -31,13 +31,10 @@ class CustomerRecordsApi:
         self._dealer = dealer
         self._requester_user_uuid = requester_user_uuid
 
-    async def get_customer_record(
-        self, customer_uuid: str, *, exclude_order_type: bool | None = None
-    ) -> CustomerRecord:
+    async def get_customer_record(self, customer_uuid: str) -> CustomerRecord:
         """POST /customer/{customerUUID}: the customer, their vehicles, orders and addresses at this dealer alone.
 
-        `exclude_order_type` is documented by its name and type, and no word more. Raises NotFound also where
-        the answer holds no customer.
+        Raises NotFound also where the answer holds no customer.
         """
         operation = "get_customer_record"
         uuid = self._dealer.mykaarma_dealer_uuid
@@ -46,7 +43,6 @@ class CustomerRecordsApi:
         answer = await self._channel.send(
             operation,
             path={"customer_uuid": customer_uuid},
-            query={} if exclude_order_type is None else {"excludeOrderType": str(exclude_order_type).lower()},
             content=CustomerRecordQuery(requester_user_uuid=self._requester_user_uuid),
             dealer={"dealerUUIDList": [uuid]},
         )
