@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -42,6 +43,9 @@ STEVE = {
     "phone": "+14155556666",
     "partner_id": "238612817",
 }
+CARLOS_UUID = "c0000000-0000-4000-8000-000000000001"
+"""At myKaarma, a customer of umazda's."""
+
 LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 BLANK_PDF = base64.b64encode(b"%PDF-1.4 a blank form").decode()
 FIELD = {
@@ -146,6 +150,25 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World(create_app())
+
+
+class Answering(httpx2.AsyncBaseTransport):
+    """The sandbox, but for the requests that `instead` answers: JSON, or a response of its own."""
+
+    def __init__(self, world: World, instead: Callable[[httpx2.Request], Any]) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self._instead = instead
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = self._instead(request)
+        if answer is None:
+            return await self._sandbox.handle_async_request(request)
+        return answer if isinstance(answer, httpx2.Response) else response(answer)
+
+
+def response(body: Any, status: int = 200, **headers: str) -> httpx2.Response:
+    """An answer with `body` as JSON, streamed as from a socket."""
+    return httpx2.Response(status, headers=headers, stream=httpx2.ByteStream(json.dumps(body).encode()))
 
 
 ALLOWED = ("umazda", "hyundaidemo")
@@ -302,6 +325,8 @@ api_key = "env:ROADSTER_API_KEY"
 partner_id = "51101"
 express_host = "express.umazda.com"
 link_key = "env:UMAZDA_LINK_KEY"
+mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d51"
+mykaarma_dealer_id = 4101
 
 [dealers.hyundaidemo]
 partner_id = "CA317"
@@ -321,6 +346,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+crm = "read"
 
 [callers.sales-bot]
 token_sha256 = ["{sales_token}"]
@@ -332,6 +358,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+crm = "read"
 
 [callers.reader]
 token_sha256 = ["{reader_token}"]

@@ -41,6 +41,7 @@ def test_the_catalogue_holds_the_tools_of_the_main_job() -> None:
         "get_delivery": "deliveries",
         "update_delivery": "deliveries",
         "cancel_delivery": "deliveries",
+        "get_crm_customer": "crm",
     }
     assert not TOOLS.keys() & set(TOOLSETS), "a tool named like a toolset would make an access setting ambiguous"
 

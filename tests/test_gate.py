@@ -13,6 +13,7 @@ from roadster_tools import TOOLS, TOOLSETS, Access, Caller, Tool, dealer_verdict
 
 from .conftest import (
     ALLOWED,
+    CARLOS_UUID,
     DELIVERY,
     DELIVERY_ID,
     EVERYTHING,
@@ -61,6 +62,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "get_delivery": {"delivery_id": DELIVERY_ID},
     "update_delivery": {"delivery_id": DELIVERY_ID, "reference_id": "RO-4712"},
     "cancel_delivery": {"delivery_id": DELIVERY_ID},
+    "get_crm_customer": {"customer_uuid": CARLOS_UUID},
 }
 """Valid arguments but for the dealer, so that only the dealer can be what a refusal is about."""
 

@@ -14,14 +14,16 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from roadster_client import OPERATIONS
-from roadster_sandbox import API_KEY, BASE_PATHS, create_app
+from roadster_client import OPERATIONS, basic_key
+from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, REQUESTER_USER_UUID, USERNAME, create_app
+from roadster_sandbox.mykaarma import LOCKED_UUID
 
-from .conftest import SAMPLES
+from .conftest import CARLOS_UUID, SAMPLES
 
 schema = schemathesis.openapi.from_asgi("/openapi.json", create_app())
 
 AUTHORISED = {"authorization": f"Bearer {API_KEY}"}
+AS_USER = {"authorization": f"Basic {basic_key(USERNAME, API_KEY)}"}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -29,7 +31,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_described(case):
     """No server error, no undocumented status, content type or body, for good requests and bad ones."""
-    case.call_and_validate(headers=AUTHORISED, checks=CHECKS)
+    case.call_and_validate(headers=AS_USER if "mykaarma" in case.path else AUTHORISED, checks=CHECKS)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,17 @@ def kept():
         path_parameters={"customer_id": str(customer_id)}, body={**DEALER, **UPLOAD, "contents": "JVBERg=="}
     )
     return customer_id, upload.call(headers=AUTHORISED).json()["document_id"]
+
+
+@pytest.mark.parametrize(
+    ("customer_uuid", "status"), [(CARLOS_UUID, 200), (LOCKED_UUID, 200), ("0" * 64, 204), ("short", 400)]
+)
+def test_a_customer_record_is_as_described(customer_uuid, status):
+    case = schema["/mykaarma/customer/v2/customer/{customer_uuid}"]["POST"].Case(
+        path_parameters={"customer_uuid": customer_uuid},
+        body={"requesterUserUUID": REQUESTER_USER_UUID, "dealerUUIDList": [DEALERS[0].mykaarma_uuid]},
+    )
+    assert case.call_and_validate(headers=AS_USER, checks=CHECKS).status_code == status
 
 
 def test_every_operation_is_described():

@@ -32,6 +32,7 @@ from .conftest import (
     ALLOWED,
     BLANK_PDF,
     CARLOS,
+    CARLOS_UUID,
     DELIVERY,
     DELIVERY_ID,
     LICENCE_PNG,
@@ -108,6 +109,7 @@ READS: Mapping[str, Mapping[str, Any]] = {
     "list_protection_plans": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", "deal_type": "cash"},
     "build_deep_link": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
     "get_delivery": {**AT_UMAZDA, "delivery_id": DELIVERY_ID},
+    "get_crm_customer": {**AT_UMAZDA, "customer_uuid": CARLOS_UUID},
 }
 
 both_eras = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])

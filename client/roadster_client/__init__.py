@@ -32,6 +32,7 @@ from .mykaarma import CustomerRecordsApi, MyKaarmaApi
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
 from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_upstream
+from .visible import is_visible
 
 __all__ = [
     "MASK",
@@ -79,6 +80,7 @@ __all__ = [
     "Upstream",
     "basic_key",
     "customer_link",
+    "is_visible",
     "open_upstream",
     "operations_of",
     "overridden",

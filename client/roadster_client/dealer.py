@@ -47,6 +47,8 @@ class DealerRef:
     orders: Literal["any"] | frozenset[str] = frozenset()
     """The orders that the configuration says are this dealer's."""
     mykaarma_dealer_uuid: str | None = None
+    mykaarma_dealer_id: int | None = None
+    """The number that myKaarma's answers name the dealer with."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,13 @@ class AccountApi:
     async def list_dealers(self) -> list[Dealer]:
         """GET /dealers: the account's dealers; those outside the bound set are dropped here."""
         answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]), self._lane)
-        return [dealer for dealer in read(tuple[Dealer, ...], answer) if dealer.dpid in self._dpids]
+        found = read(tuple[Dealer, ...], answer)
+        # As it was sent, too: an id may be another's until its invisible characters are gone.
+        return [
+            dealer
+            for dealer, sent in zip(found, answer.json, strict=True)
+            if dealer.dpid in self._dpids and str(sent["dpid"]) == dealer.dpid
+        ]
 
 
 class DealerApi:

@@ -24,8 +24,26 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_LONGEST = 40
-_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z'_-]*( [A-Za-z'_-]+){0,5}")
+_PLAIN_WORDS = re.compile(r"[A-Za-z_]{2,20}( [A-Za-z_]{2,20}){0,5}")
+# What the documents name their fields with, and what is said of a field that is wrong.
+_WORDS = frozenset(
+    """
+    missing invalid unknown unsupported required duplicate expired not found is are already exists too large long short
+    co app doc docs ids id uuid vin dpid zip utm body query path value values type types status code codes name date
+    first last email phone customer partner dealer agent vehicle make model trim year color exterior interior option
+    payment deal lease finance cash down months miles term terms rate amount financed annual mileage tax taxes fees
+    trade in ownership payoff offer plan plans tier accessories analytics source medium campaign checkout
+    credit score incentives document documents file contents relationship size from updated since stock link
+    template templates form forms data definition description pages fields stream order orders title
+    reference item items pickup delivery location after deliver between options address contact notes street city state
+    start end signature length width height weight quantity shipment requester user list
+    """.split()  # noqa: SIM905 - as words they can be read
+)
+
+
+def _is_known(text: str) -> bool:
+    """Whether every word of `text`, also between underscores and dots, is one of the documents' own."""
+    return all(word in _WORDS for word in re.split(r"[^a-z]+", text.lower()) if word)
 
 
 class ClientError(Exception):
@@ -54,8 +72,8 @@ class NotConfigured(ClientError):
 class RequestRefused(ClientError):
     """`upstream_message` is the documented `error` text, or None where it is not plain words.
 
-    Upstream text is data: only up to six plain words are handed on, so that neither a customer's
-    email address nor a planted paragraph can travel in an error.
+    Upstream text is data: only a few words are handed on, and each of them is one of those that the reference names
+    its fields with, or that say what is wrong with one. Neither a name nor an instruction can be made of them.
     """
 
     def __init__(
@@ -69,16 +87,20 @@ class RequestRefused(ClientError):
     ) -> None:
         text = upstream_message if isinstance(upstream_message, str) else ""
         self.status = status
-        self.upstream_message = text if ours or (len(text) <= _LONGEST and _PLAIN_WORDS.fullmatch(text)) else None
+        self.upstream_message = text if ours or (_PLAIN_WORDS.fullmatch(text) and _is_known(text)) else None
         said = f': "{self.upstream_message}"' if self.upstream_message else ""
         super().__init__(f"{operation} was refused with {status}{said}", operation=operation, request_id=request_id)
 
 
-def refused(status: int, body: Any, *, operation: str, request_id: str | None) -> RequestRefused | NotFound:
+def refused(
+    status: int, body: Any, *, operation: str, request_id: str | None
+) -> RequestRefused | NotFound | Unauthorised:
     """The error for a refusal with one of the documented bodies.
 
     Roadster's is `{"status": "error", "error": "Missing email"}`, Roadie's `{"errors": [{"code", "parameter",
-    "message"}]}`: its codes are told in words of ours, with the parameter where that is plainly one.
+    "message"}]}`: its codes are told in words of ours, with the parameter where that is plainly one. myKaarma's is
+    `{"errors": [{"errorCode", "errorTitle", "errorMessage"}]}`, also with 200: of it the code is told, a number whose
+    meanings are not documented, but for those of HTTP.
     """
     body = body if isinstance(body, dict) else {}
     errors = body.get("errors")
@@ -89,11 +111,25 @@ def refused(status: int, body: Any, *, operation: str, request_id: str | None) -
     message = body.get("error")
     if code in _ROADIE_CODES:
         parameter = first.get("parameter")
-        named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter)
+        named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter) and _is_known(parameter)
         message = f"{parameter} {_ROADIE_CODES[code]}" if named else _ROADIE_CODES[code]
         return RequestRefused(status, message, operation=operation, request_id=request_id, ours=True)
+    match first.get("errorCode"):
+        case 401 | 403 as own:
+            return Unauthorised(
+                f"{operation}: the upstream does not accept our credentials ({own})",
+                operation=operation,
+                request_id=request_id,
+            )
+        case 404:
+            return NotFound(f"{operation}: not found", operation=operation, request_id=request_id)
+        case int(own) if 0 <= own <= _LARGEST_CODE:
+            return RequestRefused(status, f"error code {own:d}", operation=operation, request_id=request_id, ours=True)
     return RequestRefused(status, message, operation=operation, request_id=request_id)
 
+
+_LARGEST_CODE = 99_999
+"""Of an error: what is longer may be a telephone number."""
 
 _NO_SUCH_SHIPMENT = "1006"
 _ROADIE_CODES = {

@@ -84,9 +84,12 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(
             "cancel_shipment", "DELETE", "/shipments/{shipment_id}", "stated", True, api="roadie", may_be_empty=True
         ),
+        Operation(
+            "get_customer_record", "POST", "/customer/{customer_uuid}", "stated", api="mykaarma", may_be_empty=True
+        ),
     )
 }
-"""By operation id. `quote_payments` and `create_link` are POSTs that change nothing."""
+"""By operation id. `quote_payments`, `create_link` and `get_customer_record` are POSTs that change nothing."""
 
 
 def overridden(routes: Mapping[str, str]) -> Mapping[str, Operation]:

@@ -261,6 +261,26 @@ class InventoryQuery(Asked):
     in_stock: Literal["any"] | None = None
 
 
+Uuid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{32,64}$")]
+
+
+class RecordOrder(Asked):
+    """Of myKaarma."""
+
+    requester_user_uuid: Annotated[Uuid, Field(alias="requesterUserUUID")]
+    dealer_uuids: Annotated[tuple[Uuid, ...], Field(alias="dealerUUIDList", min_length=1)]
+
+
+class RecordPath(Asked):
+    customer_uuid: Uuid
+
+
+class RecordQuery(Asked):
+    """Nothing says what it does: here, nothing."""
+
+    exclude_order_type: Annotated[bool | None, Field(alias="excludeOrderType")] = None
+
+
 AskedT = TypeVar("AskedT", bound=Asked)
 
 

@@ -171,14 +171,15 @@ def _wrong_types(json: Any) -> Any:
     return [json]
 
 
-_DEALER_IDS = ("dpid", "partner_id")
+_DEALER_IDS = ("dpid", "partner_id", "dealerId", "dealer_id", "dealerID")
 
 
 def _foreign_dealer(_fault: Fault, carry_out: CarryOut) -> Response:
     """Every dealer id replaced by another dealer's than was asked, and added at the top where there was none."""
     answer = carry_out()
     foreign = next(dealer for dealer in reversed(DEALERS) if dealer.dpid != answer.dpid)
-    ids = {"dpid": foreign.dpid, "partner_id": foreign.partner_id}
+    ids: dict[str, Any] = {"dpid": foreign.dpid, "partner_id": foreign.partner_id}
+    ids |= dict.fromkeys(("dealerId", "dealer_id", "dealerID"), foreign.mykaarma_id)
 
     def renamed(node: Any) -> Any:
         if isinstance(node, list):

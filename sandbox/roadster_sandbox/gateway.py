@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from roadster_client.operations import ApiName, Operation
 from roadster_client.upstream import basic_key
 
-from . import forms, operations, roadie
+from . import forms, mykaarma, operations, roadie
 from .answers import Answer
 from .asked import Refused
 from .asked_shipments import ShipmentRefused
@@ -101,7 +101,7 @@ class Gateway:
             json = self._json(request, body)
             return Answer(204 if json is None else 200, json, dpid)
         except Refused as refused:
-            return Answer(refused.status, refused.body)
+            return Answer(refused.status, _refusal(self.operation.api if self.operation else "roadster", refused))
 
     def _json(self, request: Request, body: Any) -> Any:
         if self.operation is None:
@@ -112,6 +112,11 @@ class Gateway:
             raise ShipmentRefused((1002, "body")) if self.operation.api == "roadie" else Refused(400, "Invalid body")
         call = operations.Call(request.path_params, dict(request.query_params), body)
         return _HANDLERS[self.operation.name](self.sandbox.world, call)
+
+
+def _refusal(api: ApiName, refused: Refused) -> Any:
+    """The body of an error answer, as each API documents it."""
+    return mykaarma.problems(refused) if api == "mykaarma" else refused.body
 
 
 def _authorised(api: ApiName, header: str) -> bool:
@@ -140,9 +145,11 @@ def _named_dealer(path: Mapping[str, str], query: Mapping[str, str], body: Any) 
     top = body if isinstance(body, dict) else {}
     named = top.get("dealer")
     ref = named if isinstance(named, dict) else top
+    uuids = top.get("dealerUUIDList")
     dealer: SandboxDealer | None = dealer_by(
         dpid=path.get("dpid") or query.get("dpid") or ref.get("dpid"),
         partner_id=query.get("dealer[partner_id]") or ref.get("partner_id"),
+        mykaarma_uuid=uuids[0] if isinstance(uuids, list) and uuids else None,
     )
     dealer = dealer or dealer_of_order(path.get("order_id"))
     return dealer.dpid if dealer else None

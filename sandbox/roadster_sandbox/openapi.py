@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from roadster_client.models.customer_records import CustomerRecord
 from roadster_client.models.customers import CustomerCreated, CustomerUpdated
 from roadster_client.models.dealers import Dealer, DealerDetails
 from roadster_client.models.deliveries import Shipment
@@ -31,6 +32,7 @@ from .asked import (
     FormsOrder,
     LinkOrder,
     QuoteOrder,
+    RecordOrder,
     TemplateOrder,
     TradeOfferOrder,
 )
@@ -50,6 +52,7 @@ _ASKED: Mapping[str, type[BaseModel]] = {
     "create_forms": FormsOrder,
     "create_shipment": ShipmentOrder,
     "update_shipment": ShipmentChange,
+    "get_customer_record": RecordOrder,
 }
 _ANSWERED: Mapping[str, type[BaseModel]] = {
     "list_dealers": Dealer,
@@ -73,6 +76,7 @@ _ANSWERED: Mapping[str, type[BaseModel]] = {
     "create_shipment": Shipment,
     "get_shipment": Shipment,
     "update_shipment": Shipment,
+    "get_customer_record": CustomerRecord,
 }
 _TEMPLATE = {"dpid": {"type": "string", "minLength": 1}, "template_id": {"type": "integer", "minimum": 1}}
 _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
@@ -98,6 +102,7 @@ _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "get_template": _TEMPLATE,
     "get_template_file": _TEMPLATE,
     "create_template": {"dpid": {"type": "string", "minLength": 1}},
+    "get_customer_record": {"excludeOrderType": {"type": "boolean"}},
 }
 _LISTS = ("list_dealers", "list_documents", "list_templates")
 """Answered with an array of what the model describes."""
@@ -108,6 +113,15 @@ _ERROR = {
     "properties": {"status": {"const": "error"}, "error": {"type": "string", "examples": ["Missing email"]}},
     "required": ["status", "error"],
 }
+_PROBLEMS = {
+    "type": "object",
+    "properties": {
+        "errors": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["errorCode"]}},
+        "warnings": {"type": "array"},
+    },
+    "required": ["errors", "warnings"],
+}
+"""Of myKaarma, with 200 too."""
 
 
 _SHIPMENT_ERRORS = {
@@ -136,6 +150,7 @@ def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
     """OpenAPI 3.1, with every operation of the client's list."""
     schemas = {
         "Error": _ERROR,
+        "Problems": _PROBLEMS,
         "ShipmentErrors": _SHIPMENT_ERRORS,
         **_schemas(_ASKED),
         **_or_numbers(_schemas(_ANSWERED)),
@@ -149,7 +164,13 @@ def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
         "info": {"title": "Roadster sandbox", "version": "1.2.0"},
         "security": [{"key": []}],
         "paths": paths,
-        "components": {"schemas": schemas, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "user": {"type": "http", "scheme": "basic"},
+            },
+        },
     }
 
 
@@ -171,13 +192,23 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "500": {"description": "Failed"},
         },
     }  # fmt: skip
+    if operation.api == "mykaarma":
+        problems = {"$ref": "#/components/schemas/Problems"}
+        described["security"] = [{"user": []}]
+        described["responses"] = {
+            "200": _json({"anyOf": [_ref(_ANSWERED[operation.name]), problems]}, "Done, or refused"),
+            "204": {"description": "No such customer"},
+            "400": _json(problems, "Refused"),
+            "401": _json(problems, "Unknown credentials or requester"),
+            "500": _json(problems, "Failed"),
+        }
     if operation.name in _ASKED:
         described["requestBody"] = {"required": True, **_json(_ref(_ASKED[operation.name]))}
     return described
 
 
 def _done(operation: Operation) -> dict[str, Any]:
-    if operation.may_be_empty:
+    if operation.name == "cancel_shipment":
         return {"204": {"description": "Done"}}
     model = _ANSWERED.get(operation.name)
     answer = _ref(model) if model else {"type": "string", "description": "a file in base64"}

@@ -27,6 +27,9 @@ from .asked import (
     LinkOrder,
     PlansQuery,
     QuoteOrder,
+    RecordOrder,
+    RecordPath,
+    RecordQuery,
     Refused,
     TradeOfferOrder,
     WantedVehicle,
@@ -34,6 +37,7 @@ from .asked import (
 )
 from .dealers import DEALERS, SandboxDealer
 from .inventory import Vehicle
+from .mykaarma import REQUESTER_USER_UUID, record_of
 from .plans import PLANS, ChosenPlan, chosen_plan
 from .quotes import quote
 from .world import FIRST_DOCUMENT_ID, World, resolved
@@ -213,6 +217,15 @@ def delete_documents(world: World, call: Call) -> Any:
     return {"message": "Successfully deleted document"}
 
 
+def get_customer_record(_world: World, call: Call) -> Any:
+    customer_uuid = asked(RecordPath, call.path).customer_uuid
+    order = asked(RecordOrder, call.body)
+    asked(RecordQuery, call.query)
+    if order.requester_user_uuid != REQUESTER_USER_UUID:
+        raise Refused(401, "Unknown requester")
+    return record_of(customer_uuid, order.dealer_uuids)
+
+
 HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "list_dealers": list_dealers,
     "get_dealer": get_dealer,
@@ -228,6 +241,7 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "upload_document": upload_document,
     "get_document": get_document,
     "delete_documents": delete_documents,
+    "get_customer_record": get_customer_record,
 }
 """By operation id."""
 

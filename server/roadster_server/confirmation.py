@@ -27,7 +27,7 @@ from mcp_types import (
 )
 from mcp_types.version import is_version_at_least
 
-from roadster_client import ApiName
+from roadster_client import ApiName, is_visible
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Unsealable
 
 from .store import Store
@@ -40,11 +40,7 @@ _FORM: dict[str, Any] = {
 }
 _ANSWER = "confirm"
 _READABLE = 4000
-_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
-"""Printable by Unicode's book, and nothing to see."""
-
 _NAMES: Mapping[ApiName, str] = {"roadster": "Roadster", "roadie": "Roadie", "mykaarma": "myKaarma"}
-
 _ASK_AGAIN = "call again without it to be asked anew"
 
 
@@ -162,10 +158,7 @@ def _row(node: Any, path: str) -> Iterator[tuple[str, str]]:
 def _visible(text: str) -> str:
     """With an escape in place of every character that shows as nothing, and of spaces in a row."""
     spaced = re.sub(" {2,}", lambda spaces: "\\u0020" * len(spaces[0]), text)
-    return "".join(
-        character if character.isprintable() and character not in _BLANK else f"\\u{ord(character):04x}"
-        for character in spaced
-    )
+    return "".join(character if is_visible(character) else f"\\u{ord(character):04x}" for character in spaced)
 
 
 def _can_ask(ctx: ServerRequestContext[Any, Any]) -> bool:

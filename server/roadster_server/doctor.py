@@ -38,7 +38,7 @@ from roadster_client import (
     customer_link,
     open_upstream,
 )
-from roadster_client.models.scalars import Sent
+from roadster_client.models.customer_records import CustomerRecordQuery
 
 from .backend import LOCAL_CALLER, Backend
 from .settings import Settings
@@ -324,9 +324,6 @@ def _foreign_dealers(settings: Settings, known: dict[str, str | None]) -> Iterat
             yield f"dealers.{dpid}.partner_id is not Roadster's for the dealer; set it to {partner_id!r}"
 
 
-_CUSTOMER = Operation(
-    "get_customer", "POST", "/customer/{customer_uuid}", "published", api="mykaarma", may_be_empty=True
-)
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -337,16 +334,17 @@ async def _read_shipment(upstream: Upstream) -> list[Finding]:
     return []
 
 
-class _CustomerQuery(Sent):
-    requesterUserUUID: str  # noqa: N815 - myKaarma's name
-
-
 async def _read_customer(upstream: Upstream, requester: str, settings: Settings) -> list[Finding]:
     """A customer who cannot exist, which myKaarma answers with 204."""
     dealers = [dealer.mykaarma_dealer_uuid for dealer in settings.dealers.values() if dealer.mykaarma_dealer_uuid]
-    query = _CustomerQuery(requesterUserUUID=requester)
+    query = CustomerRecordQuery(requester_user_uuid=requester)
     await upstream.send(
-        Request(_CUSTOMER, {"customer_uuid": _NOBODY}, content=query, dealer={"dealerUUIDList": dealers})
+        Request(
+            OPERATIONS["get_customer_record"],
+            {"customer_uuid": _NOBODY},
+            content=query,
+            dealer={"dealerUUIDList": dealers},
+        )
     )
     if dealers:
         return []

@@ -85,6 +85,7 @@ class DealerSettings(_Section):
     link_key: Secret | None = None
     link_key_encoding: KeyEncoding = "raw"
     mykaarma_dealer_uuid: str | None = None
+    mykaarma_dealer_id: int | None = None
     orders: Literal["any"] | list[str] = []
 
     @model_validator(mode="after")
@@ -258,6 +259,7 @@ class Settings(_Section):
                 link_key_encoding=dealer.link_key_encoding,
                 orders="any" if dealer.orders == "any" else frozenset(dealer.orders),
                 mykaarma_dealer_uuid=dealer.mykaarma_dealer_uuid,
+                mykaarma_dealer_id=dealer.mykaarma_dealer_id,
             )
             for dpid, dealer in self.dealers.items()
         }

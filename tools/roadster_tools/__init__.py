@@ -3,6 +3,7 @@
 from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Services, Verdict, dealer_verdict, verdict
 from .answers import Link
 from .catalogue import Admitted, Tool, catalogue
+from .customer_records import get_crm_customer
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
 from .deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
@@ -37,6 +38,7 @@ TOOLS = catalogue(
     documents=(upload_document, list_documents, get_document, delete_documents),
     forms=(list_templates, get_template, get_template_file, create_template, create_forms),
     deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
+    crm=(get_crm_customer,),
 )
 """Every tool by name, in the order of `tools/list`."""
 

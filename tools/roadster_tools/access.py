@@ -8,6 +8,7 @@ must be named exactly as its table in the configuration is: no trimming, no fold
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -39,6 +40,10 @@ from .seal import Seal
 
 if TYPE_CHECKING:
     from .catalogue import Tool
+
+
+_DEALER_NAME = re.compile(r"[\w .,'&()/+-]{1,60}")
+"""What stands in a question unquoted must not be able to end it."""
 
 
 class Access(IntEnum):
@@ -261,13 +266,16 @@ class Gate:
         return self._belongings(_checked_dealer(caller, dealer))
 
     async def dealer_name(self, caller: Caller, dealer: str) -> str:
-        """What a person calls `dealer`, for a question to one; the dpid alone where Roadster does not say."""
+        """What a person calls `dealer`, for a question to one; the dpid alone where that is not plain."""
         if dealer not in self._names:
             try:
                 found = await self._services.roadster.for_account([dealer], Lane(caller.name)).list_dealers()
             except ClientError:
                 found = []
-            self._names |= {known.dpid: f"{known.name} ({known.dpid})" for known in found}
+            self._names |= {
+                known.dpid: f"{known.name} ({known.dpid})" if _DEALER_NAME.fullmatch(known.name) else known.dpid
+                for known in found
+            }
         return self._names.get(dealer, dealer)
 
 

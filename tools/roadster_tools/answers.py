@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +44,11 @@ WRITE_PROPERTIES: Mapping[str, Any] = {
     "replayed": {"type": "boolean", "description": "true where an earlier call with this key did it"},
 }
 """What the answer of a write may hold besides its own fields."""
+
+
+def cell(text: str) -> str:
+    """`text` as one part of a line: in quotes where it holds what such a line is parted with."""
+    return json.dumps(text, ensure_ascii=False) if re.search('[;,:"]', text) else text
 
 
 def money(amount: float) -> str:

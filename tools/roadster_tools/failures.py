@@ -7,6 +7,7 @@ can reach a model. `kind` is stable: scripts and exit codes rely on it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -43,6 +44,13 @@ FailureKind = Literal[
 
 _MOST_PROBLEMS = 10
 _LONGEST_NAME = 64
+_NAME = re.compile(r"[A-Za-z_]+(\.([A-Za-z_]+|\d{1,3}))*")
+"""Without digits but for places in a list: a number may be somebody's."""
+
+
+def told_name(given: str) -> str:
+    """An argument's name as an error may repeat it: it is the caller's own text, and may be anything."""
+    return given if len(given) <= _LONGEST_NAME and _NAME.fullmatch(given) else "an unknown name"
 
 
 class ToolFailure(Exception):
@@ -84,10 +92,10 @@ class InvalidArguments(ToolFailure):
                 break
             name = ".".join(str(part) for part in found["loc"])[:_LONGEST_NAME]
             if found["type"] == "extra_forbidden":
-                # The name is the caller's own text: only one that looks like an argument's is repeated.
-                spelt = name if name.replace(".", "_").isidentifier() else "an unknown name"
                 nested = "." in name
-                problems[spelt] = "no such argument" if nested else f"no such argument; there are: {', '.join(known)}"
+                problems[told_name(name)] = (
+                    "no such argument" if nested else f"no such argument; there are: {', '.join(known)}"
+                )
             else:
                 problems[name] = found["msg"].removeprefix("Value error, ")
         return cls(problems)

@@ -9,7 +9,7 @@ from pydantic import Field
 from roadster_client.models.vehicles import InventoryVehicle, Option
 
 from .access import Grant
-from .answers import ToolAnswer, money
+from .answers import ToolAnswer, cell, money
 from .catalogue import tool
 from .failures import InvalidArguments
 from .paging import Cursors
@@ -60,8 +60,9 @@ class VehicleRow(ToolAnswer):
         ]
         stock = "reserved" if self.reserved else "in stock" if self.in_stock else "not in stock"
         more = [self.stock_number, self.engine, self.transmission, self.drivetrain, self.interior_color]
-        kit = [", ".join(f"{part.name} {money(part.msrp or 0)}" for part in self.equipment)] if self.equipment else []
-        return "; ".join(filter(None, [f"{self.vin} {name}", self.body, self.color, *prices, stock, *more, *kit]))
+        kit = ", ".join(f"{cell(part.name)} {money(part.msrp or 0)}" for part in self.equipment or ())
+        looks, others = ([cell(part) for part in parts if part] for parts in ([self.body, self.color], more))
+        return "; ".join(filter(None, [f"{cell(self.vin)} {cell(name)}", *looks, *prices, stock, *others, kit]))
 
 
 class InventoryAnswer(ToolAnswer):
@@ -78,7 +79,9 @@ class InventoryAnswer(ToolAnswer):
         if self.next_cursor is not None:
             lines.append(f"truncated; next_cursor: {self.next_cursor}")
         lines += [
-            f"{name}: {', '.join(known)}" for name, known in (("models", self.models), ("bodies", self.bodies)) if known
+            f"{name}: {', '.join(map(cell, known))}"
+            for name, known in (("models", self.models), ("bodies", self.bodies))
+            if known
         ]
         return "\n".join([*lines, self.hint] if self.hint else lines)
 

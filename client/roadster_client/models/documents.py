@@ -6,18 +6,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from .scalars import Contact, FileContents, Received, Sent
+from .scalars import Contact, ContactData, FileContents, Received, Sent
 
 DocumentType = Literal["license", "license_back", "insurance", "income", "residency", "other", "deal"]
 Relationship = Literal["self", "co_app"]
 
 
 class NewDocument(Sent):
-    """`contents` is base64. `relationship` is for the customer's own documents, not for `deal`."""
+    """`contents` is base64. `relationship` is for the customer's own documents, not for `deal`.
 
-    document_name: str
+    People name files after their customers: such names are masked like the customers' own.
+    """
+
+    document_name: Contact
     document_type: DocumentType
-    file_name: str
+    file_name: Contact
     contents: FileContents
     relationship: Relationship | None = None
     co_app_email_id: Contact | None = None
@@ -39,8 +42,8 @@ class Document(Received):
     id: int
     document_type: str | None = None
     relationship: str | None = None
-    name: str | None = None
-    file_name: str | None = None
+    name: ContactData | None = None
+    file_name: ContactData | None = None
     created_at: str | None = None
     updated_at: str | None = None
 
