@@ -23,8 +23,8 @@ class ToolAnswer(BaseModel):
 
 
 WRITE_PROPERTIES: Mapping[str, Any] = {
-    "preview": {"type": "object", "description": "in place of the rest: what would be sent; nothing was"},
-    "replayed": {"type": "boolean", "description": "true where an earlier call with this key did it"},
+    "preview": {"type": "object", "description": "in place of the rest: what would be sent"},
+    "replayed": {"type": "boolean"},
 }
 """What the answer of a write may hold besides its own fields."""
 

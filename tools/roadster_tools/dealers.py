@@ -27,13 +27,12 @@ class DealerRow(ToolAnswer):
 
 class DealerList(ToolAnswer):
     dealers: list[DealerRow]
-    hint: str | None = Field(default=None, description="said where a dealer is missing")
+    hint: str | None = None
 
 
 @tool("List dealers")
 async def list_dealers(grant: AccountGrant) -> DealerList:
-    """The dealers you may work with: name, address, and the dpid that other tools take as `dealer`.
-    Call it first when you do not know a dpid; a dealer that is not in it is refused everywhere."""
+    """The dealers you may work with: name, address, and the dpid, which other tools take as `dealer`."""
     found = await grant.account.list_dealers()
     missing = [dpid for dpid in grant.caller.dealers if dpid not in {dealer.dpid for dealer in found}]
     return DealerList(
@@ -64,8 +63,8 @@ class DealerAnswer(DealerRow):
 
 @tool("A dealer's fees and markups")
 async def get_dealer(grant: Grant) -> DealerAnswer:
-    """One dealer: address, fees of its deals, finance markups on new and used vehicles, and whether prices are locked.
-    For the dealer's staff: tell a customer no markup. What a deal costs with all of it says quote_payments."""
+    """A dealer's address, fees, price lock, and finance markups (not for customers). For what a deal costs use
+    quote_payments."""
     found = await grant.roadster.get_dealer()
     configuration = found.configuration or DealerConfiguration()
     return DealerAnswer(

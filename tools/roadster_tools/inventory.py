@@ -13,15 +13,15 @@ from .access import Grant
 from .answers import ToolAnswer, money
 from .catalogue import tool
 from .failures import InvalidArguments
-from .parameters import Cursor, Detail, Limit, Vin
+from .parameters import Cursor, Detail, Limit, Vin, plausible
 from .seal import Unsealable
 
 _PAGE = 100
 _MOST_PAGES = 10
 _MOST_NAMES = 30
 
-Year = Annotated[int, Field(ge=1980, le=2100)]
-Price = Annotated[float, Field(ge=0, description="in the currency's units")]
+Year = Annotated[int, plausible(1980, 2100)]
+Price = Annotated[float, Field(ge=0)]
 
 
 class Equipment(ToolAnswer):
@@ -42,7 +42,7 @@ class VehicleRow(ToolAnswer):
     msrp: float | None = None
     price: float | None = None
     in_stock: bool | None = None
-    reserved: bool | None = Field(default=None, description="said where it is reserved")
+    reserved: bool | None = None
     stock_number: str | None = None
     engine: str | None = None
     transmission: str | None = None
@@ -66,11 +66,11 @@ class VehicleRow(ToolAnswer):
 
 class InventoryAnswer(ToolAnswer):
     vehicles: list[VehicleRow]
-    searched: int = Field(description="vehicles of the feed that were looked at")
-    truncated: bool = Field(description="whether there may be more behind next_cursor")
+    searched: int
+    truncated: bool
     next_cursor: str | None = None
-    models: list[str] | None = Field(default=None, description="where nothing matches: the models of the feed")
-    bodies: list[str] | None = Field(default=None, description="the same")
+    models: list[str] | None = Field(default=None, description="of the feed, where nothing matches")
+    bodies: list[str] | None = None
     hint: str | None = None
 
     def text(self) -> str:
@@ -92,16 +92,15 @@ async def list_inventory(
     year_max: Year | None = None,
     price_min: Price | None = None,
     price_max: Price | None = None,
-    body: Annotated[str | None, Field(description="for instance SUV or sedan")] = None,
-    color: Annotated[str | None, Field(description="of the exterior, or a part of its name")] = None,
-    in_stock: Annotated[bool, Field(description="false also finds vehicles that are sold or on their way")] = True,
+    body: str | None = None,
+    color: str | None = None,
+    in_stock: Annotated[bool, Field(description="false adds sold and incoming")] = True,
     detail: Detail = "brief",
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> InventoryAnswer:
-    """Vehicles for sale at one dealer, by any of make, model, year, price, body and colour, sorted by VIN.
-    Use it to find a VIN. For payments call quote_payments, for consumption and range get_vehicle.
-    The feed holds new vehicles only."""
+    """Search a dealer's new vehicles for a VIN, price or colour. For payments use quote_payments, for consumption
+    get_vehicle."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
     position, seen_before = _position(grant, cursor, filters) if cursor is not None else (None, 0)
     found: list[InventoryVehicle] = []
@@ -274,8 +273,7 @@ class VehicleAnswer(ToolAnswer):
 
 @tool("Details of one vehicle")
 async def get_vehicle(grant: Grant, vin: Vin) -> VehicleAnswer:
-    """One vehicle of a dealer by VIN: make, model, year, trim, city and highway consumption, electric range.
-    To find a VIN, a price or a colour call list_inventory; for payments quote_payments."""
+    """A vehicle's make, model, year, trim, consumption and electric range. For a price or colour use list_inventory."""
     info = (await grant.roadster.get_vehicle(vin)).vehicle_info
     return VehicleAnswer(
         vin=vin,

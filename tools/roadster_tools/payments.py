@@ -26,7 +26,7 @@ from roadster_client.models.scalars import Received
 from .access import Grant
 from .answers import ToolAnswer, money
 from .catalogue import tool
-from .parameters import Detail, Vin
+from .parameters import Detail, Months, Vin, plausible
 
 
 class CashQuote(ToolAnswer):
@@ -126,25 +126,20 @@ class QuoteAnswer(ToolAnswer):
 async def quote_payments(
     grant: Grant,
     vin: Vin,
-    deal_type: Annotated[
-        DealType | None,
-        Field(description="which deal term_months and customer_cash are for; without it the upstream chooses"),
-    ] = None,
-    term_months: Annotated[int | None, Field(ge=1, le=120)] = None,
+    deal_type: Annotated[DealType | None, Field(description="of the terms")] = None,
+    term_months: Months | None = None,
     customer_cash: Annotated[float | None, Field(ge=0, description="down payment")] = None,
-    annual_miles: Annotated[int | None, Field(ge=1, le=100_000, description="of a lease")] = None,
+    annual_miles: Annotated[int, plausible(1, 100_000)] | None = None,
     no_taxes_or_fees: bool | None = None,
-    credit_score: Annotated[int | None, Field(ge=300, le=900)] = None,
-    zip_code: Annotated[str | None, Field(pattern=r"^\d{5}$", description="of the customer, for taxes")] = None,
-    incentives: Annotated[list[str] | None, Field(description="names, for instance loyalty")] = None,
+    credit_score: Annotated[int, plausible(300, 900)] | None = None,
+    zip_code: Annotated[str | None, Field(pattern=r"^\d{5}$")] = None,
+    incentives: Annotated[list[str] | None, Field(description="such as loyalty")] = None,
     trade_in: TradeIn | None = None,
-    plans: Annotated[list[PlanChoice] | None, Field(description="as list_protection_plans shows them")] = None,
+    plans: list[PlanChoice] | None = None,
     detail: Detail = "brief",
 ) -> QuoteAnswer:
-    """What one vehicle costs at a dealer in cash, financed and leased, side by side: payment, rate, term, due at
-    signing, total. Needs only the VIN; say more of the customer for a closer figure. Never work a payment out
-    yourself: call again with other terms. With detail full it also holds the dealer's own figures, such as invoice and
-    profit: not for the customer."""
+    """What a vehicle costs in cash, financed and leased; only a VIN is needed. Never work out a payment: call again
+    with other terms. Full detail adds the dealer's own figures (profit): not for customers."""
     terms = PaymentTerms(
         deal_type=deal_type,
         customer_cash=customer_cash,

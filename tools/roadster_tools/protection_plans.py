@@ -13,13 +13,13 @@ from .access import Grant
 from .answers import ToolAnswer
 from .catalogue import tool
 from .failures import InvalidArguments
-from .parameters import Detail, Vin
+from .parameters import Detail, Months, Vin, plausible
 
 
 class PlanTierRow(ToolAnswer):
-    code: str | None = Field(default=None, description="the `tier` of a chosen plan")
+    code: str | None = Field(default=None, description="`tier` of a chosen plan")
     title: str | None = None
-    price: float | None = Field(default=None, description="the dealer's offer")
+    price: float | None = None
     term_months: int | None = None
     miles: int | None = None
     msrp: float | None = None
@@ -52,14 +52,15 @@ async def list_protection_plans(
     grant: Grant,
     vin: Vin,
     deal_type: DealType,
-    apr_percent: Annotated[float | None, Field(ge=0, le=100, description="a lease's: money factor times 2,400")] = None,
-    term_months: Annotated[int | None, Field(ge=1, le=120)] = None,
-    amount_financed: Annotated[float | None, Field(ge=0, le=10_000_000)] = None,
+    apr_percent: Annotated[
+        Annotated[float, plausible(0, 100)] | None, Field(description="of a lease: money factor x 2400")
+    ] = None,
+    term_months: Months | None = None,
+    amount_financed: Annotated[float, plausible(0, 10_000_000)] | None = None,
     detail: Detail = "brief",
 ) -> PlansAnswer:
-    """The protection plans (F&I products) that can be added to a deal on one vehicle, with tiers and prices. Finance
-    and lease need rate, term and amount, which quote_payments gives. Choose one for quote_payments or create_customer
-    by its id, its code and a tier's code."""
+    """Protection plans (F&I) for a deal on a vehicle, with prices. Finance and lease need rate, term and amount from
+    quote_payments."""
     terms = {"apr_percent": apr_percent, "term_months": term_months, "amount_financed": amount_financed}
     if deal_type != "cash":
         missing = [name for name, value in terms.items() if value is None]
