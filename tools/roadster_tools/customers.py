@@ -58,8 +58,8 @@ async def create_customer(
     utm_campaign: str | None = None,
     checkout: bool | None = None,
 ) -> CustomerAnswer:
-    """Create a customer's account and lead, with consent and their own email, never an invented one. For a mere link
-    use build_deep_link."""
+    """Create a customer's account and lead, with consent and their own email: never invent one. For a mere link use
+    build_deep_link."""
     payment = PaymentPreference(
         deal_type=deal_type,
         lease_down=lease_down,

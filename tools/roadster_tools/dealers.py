@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -10,7 +10,7 @@ from pydantic import Field
 from roadster_client.models.dealers import DealerConfiguration, FinanceMarkup, Markup, MarkupScope
 
 from .access import AccountGrant, Grant
-from .answers import ToolAnswer
+from .answers import ToolAnswer, table
 from .catalogue import tool
 
 
@@ -29,6 +29,10 @@ class DealerList(ToolAnswer):
     dealers: list[DealerRow]
     hint: str | None = None
 
+    def text(self) -> str:
+        lines = table("Dealers", self.dealers)
+        return "\n".join([*lines, self.hint] if self.hint else lines)
+
 
 @tool("List dealers")
 async def list_dealers(grant: AccountGrant) -> DealerList:
@@ -37,8 +41,14 @@ async def list_dealers(grant: AccountGrant) -> DealerList:
     missing = [dpid for dpid in grant.caller.dealers if dpid not in {dealer.dpid for dealer in found}]
     return DealerList(
         dealers=[DealerRow.model_validate(dealer.model_dump(exclude={"partner_id"})) for dealer in found],
-        hint=f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None,
+        hint=_missing(grant.caller.dealers, missing),
     )
+
+
+def _missing(allowed: Sequence[str], missing: Sequence[str]) -> str | None:
+    if not allowed:
+        return "Your configuration names no dealer; only the server's operator can change this."
+    return f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None
 
 
 class DealerCharges(ToolAnswer):

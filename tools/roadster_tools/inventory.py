@@ -10,7 +10,7 @@ from pydantic import Field
 from roadster_client.models.vehicles import InventoryVehicle, Option
 
 from .access import Grant
-from .answers import ToolAnswer, money
+from .answers import MOST_CHARACTERS, ToolAnswer, money
 from .catalogue import tool
 from .failures import InvalidArguments
 from .parameters import Cursor, Detail, Limit, Vin, plausible
@@ -27,6 +27,9 @@ Price = Annotated[float, Field(ge=0)]
 class Equipment(ToolAnswer):
     name: str
     msrp: float | None = None
+
+    def text(self) -> str:
+        return self.name if self.msrp is None else f"{self.name} {money(self.msrp)}"
 
 
 class VehicleRow(ToolAnswer):
@@ -58,10 +61,12 @@ class VehicleRow(ToolAnswer):
             for label, value in (("price", self.price), ("MSRP", self.msrp))
             if value is not None
         ]
-        stock = "reserved" if self.reserved else "in stock" if self.in_stock else "not in stock"
+        stock = {True: "in stock", False: "not in stock", None: None}[self.in_stock]
+        reserved = "reserved" if self.reserved else None
         more = [self.stock_number, self.engine, self.transmission, self.drivetrain, self.interior_color]
-        kit = [", ".join(f"{part.name} {money(part.msrp or 0)}" for part in self.equipment)] if self.equipment else []
-        return "; ".join(filter(None, [f"{self.vin} {name}", self.body, self.color, *prices, stock, *more, *kit]))
+        kit = ", ".join(part.text() for part in self.equipment or ())
+        said = [f"{self.vin} {name}", self.body, self.color, *prices, stock, reserved, *more, kit]
+        return "; ".join(filter(None, said))
 
 
 class InventoryAnswer(ToolAnswer):
@@ -103,7 +108,8 @@ async def list_inventory(
     get_vehicle."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
     position, seen_before = _position(grant, cursor, filters) if cursor is not None else (None, 0)
-    found: list[InventoryVehicle] = []
+    found: list[VehicleRow] = []
+    room = MOST_CHARACTERS
     models: set[str] = set()
     bodies: set[str] = set()
     searched = unpriced = 0
@@ -120,21 +126,22 @@ async def list_inventory(
             models.add(vehicle.model or "")
             bodies.add(vehicle.body or "")
             if filters.match(vehicle):
-                found.append(vehicle)
-            if len(found) == limit:
+                found.append(_row(vehicle, detail))
+                room -= len(found[-1].text())
+            if len(found) == limit or room <= 0:
                 break
         if seen_before + searched == page.total:
             more = False
-        if not more or len(found) == limit:
+        if not more or len(found) == limit or room <= 0:
             break
     return InventoryAnswer(
-        vehicles=[_row(vehicle, detail) for vehicle in found],
+        vehicles=found,
         searched=searched,
         truncated=more,
         next_cursor=grant.cursors.seal(f"{filters.digest} {seen_before + searched} {position}") if more else None,
         models=_some(models) if not found else None,
         bodies=_some(bodies) if not found else None,
-        hint=_hint(len(found), unpriced, more, first=cursor is None),
+        hint=_hint(len(found), unpriced, more, first=cursor is None, cut=room <= 0 and len(found) < limit),
     )
 
 
@@ -210,9 +217,11 @@ def _within(value: float | None, low: float | None, high: float | None) -> bool:
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _hint(found: int, unpriced: int, more: bool, *, first: bool) -> str | None:
+def _hint(found: int, unpriced: int, more: bool, *, first: bool, cut: bool) -> str | None:
     if unpriced:
         return f"Left out for want of a price in the feed: {unpriced}; quote_payments knows their price."
+    if cut and more:
+        return "Fewer than the limit, to keep the answer short: detail brief shows more at once."
     if found:
         return None
     if more:
