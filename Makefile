@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint check schemas lock clean
+.PHONY: demo test lint check schemas tokens lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -29,6 +29,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
 	$(BIN)/python -c 'from roadster_tools.schemas import main; main()'
+
+tokens: $(STAMP)  ## Measure what the tools cost a model, and write the table into README.md
+	$(BIN)/python bench/tokens.py --readme
 
 # Needs uv; writes no index address.
 lock:

@@ -370,6 +370,8 @@ def _terms(terms: Received) -> dict[str, Any]:
 
 def _terms_text(terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The deals side by side, a line for each term, because most terms are of all deals and many are 0."""
+    if not terms:
+        return []
     deals = [dict(_flat(deal)) for deal in terms.values()]
     names = list(dict.fromkeys(name for deal in deals for name in deal))
     zero = [name for name in names if all(deal.get(name, 0) == 0 for deal in deals)]
