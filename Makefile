@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint check schemas reliability lock clean
+.PHONY: demo test lint check schemas tokens reliability lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -32,6 +32,9 @@ schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
 
 reliability: $(STAMP)  ## Write the table of docs/reliability.md anew, after marking a test
 	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
+
+tokens: $(STAMP)  ## Measure what the tools cost a model, and write the table into README.md
+	$(BIN)/python bench/tokens.py --readme
 
 # Needs uv; writes no index address.
 lock:

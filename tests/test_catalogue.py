@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from jsonschema import Draft202012Validator
 from roadster_server.app import described
 from roadster_tools import TOOLS, TOOLSETS, Tool
 from roadster_tools.schemas import written_schemas
+
+from .conftest import Connect, World, kind_of, text_of
 
 every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 
@@ -64,10 +67,57 @@ def test_all_four_hints_are_set_and_agree(tool: Tool) -> None:
 
 
 @every_tool
-def test_every_object_that_a_tool_takes_is_closed(tool: Tool) -> None:
+def test_what_a_tool_takes_is_closed(tool: Tool) -> None:
+    """What is nested is too, which the published schema does not say: see the tests of what it leaves out."""
     Draft202012Validator.check_schema(tool.input_schema)
-    for node in _objects(tool.input_schema):
-        assert node["additionalProperties"] is False
+    assert tool.input_schema["type"] == "object"
+    assert tool.input_schema["additionalProperties"] is False
+
+
+@every_tool
+def test_every_argument_has_its_type_and_a_text_with_choices_the_default_first(tool: Tool) -> None:
+    """The published schema leaves out a text's default for that reason."""
+    full = _resolved(tool.arguments.model_json_schema())
+    for name, published in tool.input_schema["properties"].items():
+        assert all("type" in node for node in _nodes(published)), name
+        default = full["properties"][name].get("default")
+        if isinstance(default, str):
+            assert published["enum"][0] == default
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A value that breaks one rule of a tool's arguments; `path` is where, as an answer names it."""
+
+    tool: str
+    path: str
+    rule: str
+    arguments: dict[str, Any]
+
+
+def broken() -> Iterator[Broken]:
+    """One for each rule in each tool's full schema, the one that pydantic checks by."""
+    for tool in TOOLS.values():
+        for path, node in _places(_resolved(tool.arguments.model_json_schema()), ()):
+            for rule, value in _breaking(node):
+                arguments = _at(path, value)
+                named = ".".join(map(str, (*path, "unheard_of") if rule == "additionalProperties" else path))
+                yield Broken(tool.name, named, rule, arguments)
+
+
+@pytest.mark.anyio
+async def test_what_the_published_schemas_leave_out_is_refused_all_the_same(connect: Connect, world: World) -> None:
+    """Each bound, length and pattern, and each unknown argument, however deep; of a new tool too."""
+    tried = list(broken())
+    assert {each.rule for each in tried} >= {"additionalProperties", "minimum", "maximum", "pattern", "minLength"}
+    assert any("." in each.path and each.rule == "additionalProperties" for each in tried)
+    async with connect() as client:
+        for each in tried:
+            result = await client.call_tool(each.tool, each.arguments)
+            assert kind_of(result) == "invalid_arguments", each
+            problems = text_of(result).removeprefix("Invalid arguments: ")
+            assert each.path in {problem.partition(": ")[0] for problem in problems.split("; ")}, each
+    assert await world.requests() == []
 
 
 @every_tool
@@ -113,5 +163,57 @@ def _nodes(node: Any) -> Iterator[dict[str, Any]]:
                 yield from _nodes(item)
 
 
-def _objects(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    return (node for node in _nodes(schema) if node.get("type") == "object")
+def _resolved(schema: dict[str, Any]) -> Any:
+    """`schema` without references, and without the null of what may be left out."""
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        match node:
+            case {"$ref": str(ref), **rest}:
+                return resolve({**definitions[ref.rpartition("/")[2]], **rest})
+            case {"anyOf": [branch, {"type": "null"}], **rest}:
+                return resolve({**branch, **rest})
+            case dict():
+                return {key: resolve(value) for key, value in node.items()}
+            case list():
+                return [resolve(item) for item in node]
+            case _:
+                return node
+
+    return resolve(schema)
+
+
+def _places(
+    node: dict[str, Any], path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    yield path, node
+    for name, part in node.get("properties", {}).items():
+        yield from _places(part, (*path, name))
+    if "items" in node:
+        yield from _places(node["items"], (*path, 0))
+
+
+def _breaking(node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each rule of `node`, with a value that breaks it."""
+    if node.get("type") == "object":
+        yield "additionalProperties", {"unheard_of": 1}
+    yield from ((rule, breaks(node[rule])) for rule, breaks in _BREAKS.items() if rule in node)
+
+
+_BREAKS: dict[str, Callable[[Any], Any]] = {
+    "minimum": lambda least: least - 1,
+    "exclusiveMinimum": lambda bound: bound,
+    "maximum": lambda most: most + 1,
+    "minLength": lambda least: "x" * (least - 1),
+    "maxLength": lambda most: "x" * (most + 1),
+    "pattern": lambda _: " " * 8,
+    "minItems": lambda _: [],
+    "enum": lambda _: "none of these",
+}
+
+
+def _at(path: tuple[str | int, ...], value: Any) -> Any:
+    if not path:
+        return value
+    inner = _at(path[1:], value)
+    return [inner] if path[0] == 0 else {path[0]: inner}

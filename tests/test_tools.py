@@ -408,16 +408,29 @@ async def test_a_customer_carries_the_whole_documented_request(connect: Connect,
     """Everything that the reference's sample sends can be said to the tool."""
     wish = {
         "vehicle": {"vin": "4T1C11AK0LU322811", "make": "Toyota", "model": "Camry", "trim": "LE", "year": 2020},
-        "payment": {"deal_type": "lease", "lease_down": 1500, "lease_months": 36, "lease_miles": 10000},
         "plans": [{"id": 6160, "code": "RBX301", "tier": "5R"}],
-        "accessories": [{"code": "MAX900"}],
-        "analytics": {"utm_source": "roadster-api", "utm_medium": "email", "utm_campaign": "2021 retargeting"},
         "checkout": False,
     }
+    payment = {
+        "deal_type": "lease",
+        "lease_down": 1500,
+        "lease_months": 36,
+        "finance_down": 2000,
+        "finance_months": 60,
+    }
+    analytics = {"utm_source": "roadster-api", "utm_medium": "email", "utm_campaign": "2021 retargeting"}
+    said = {**wish, **payment, "lease_annual_miles": 10000, "accessories": ["MAX900"], **analytics}
     async with connect() as client:
-        answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, **wish}))
+        answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, **said}))
     (sent,) = await world.requests()
-    assert sent["body"] == {"customer": STEVE, "dealer": {"dpid": "umazda"}, **wish}
+    assert sent["body"] == {
+        "customer": STEVE,
+        "dealer": {"dpid": "umazda"},
+        **wish,
+        "payment": {**payment, "lease_miles": 10000},
+        "accessories": [{"code": "MAX900"}],
+        "analytics": analytics,
+    }
 
 
 @pytest.mark.parametrize("missing", ["first_name", "last_name", "email"])
@@ -619,7 +632,7 @@ async def test_a_customers_link_is_made_here_and_tells_nothing_in_the_open(conne
 
 
 @pytest.mark.parametrize(
-    "arguments", [{}, {"customer": STEVE}, {"vin": "JM1NDAM77K0306400", "customer": STEVE, "analytics": {}}]
+    "arguments", [{}, {"customer": STEVE}, {"vin": "JM1NDAM77K0306400", "customer": STEVE, "utm_source": "mail"}]
 )
 async def test_a_link_without_what_it_needs_is_refused(arguments: dict[str, Any], connect: Connect) -> None:
     async with connect() as client:
@@ -720,9 +733,8 @@ async def test_a_link_that_is_no_web_page_is_dropped(connect: Connect) -> None:
 
 @pytest.mark.parametrize("amount", ["inf", "-inf", "nan", "1e999"])
 async def test_what_json_has_no_number_for_is_refused(amount: str, connect: Connect, world: World) -> None:
-    payment = {"deal_type": "lease", "lease_down": amount}
     async with connect() as client:
-        made = await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, "payment": payment})
+        made = await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, "lease_down": amount})
         quoted = await client.call_tool(
             "quote_payments", {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", "customer_cash": amount}
         )

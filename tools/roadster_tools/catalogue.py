@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from .access import AccountGrant, Caller, Gate, Grant, Oversight
 from .answers import WRITE_PROPERTIES, ToolAnswer
 from .failures import InvalidArguments, told_name
-from .parameters import DEALER_DESCRIPTION, IdempotencyKey
+from .parameters import MOST, PLAUSIBLE, IdempotencyKey
 from .schemas import written_schemas
 
 _LONGEST_TEXT = 1000
@@ -67,7 +67,7 @@ class Tool:
         """The closed model of the arguments, `dealer` included."""
         fields: dict[str, Any] = {}
         if self.of_one_dealer:
-            fields["dealer"] = (str, Field(default=None, min_length=1, description=DEALER_DESCRIPTION))
+            fields["dealer"] = (str, Field(default=None, min_length=1))
         for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]:
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[name] = (self._hints[name], default)
@@ -179,8 +179,9 @@ def catalogue(**toolsets: tuple[Tool, ...]) -> dict[str, Tool]:
 def compact(schema: dict[str, Any]) -> dict[str, Any]:
     """`schema` as short as it can be with the same meaning to a model.
 
-    Titles repeat names; `null` is how an optional field is left out, and answers never hold it; a
-    reference is something that not every host resolves.
+    A reference is something that not every host resolves, and `null` is how an optional field is left
+    out; answers never hold it. A nested class's docstring is for who reads the code: what a model needs
+    to know stands with the field. What is left out of the rest is in `_says_nothing`.
     """
     definitions = schema.pop("$defs", {})
 
@@ -190,19 +191,46 @@ def compact(schema: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(node, dict):
             return node
         if "$ref" in node:
-            return shorten(
-                {**definitions[node["$ref"].rpartition("/")[2]], **{k: v for k, v in node.items() if k != "$ref"}}
-            )
+            definition = {**definitions[node["$ref"].rpartition("/")[2]], "description": None}
+            return shorten({**definition, **{key: value for key, value in node.items() if key != "$ref"}})
         if "anyOf" in node:
             branches = [branch for branch in node["anyOf"] if branch != {"type": "null"}]
             rest = {key: value for key, value in node.items() if key != "anyOf"}
             if len(branches) == 1:
                 return shorten({**branches[0], **rest})
         return {
-            key: {name: shorten(value) for name, value in value.items()} if key == "properties" else shorten(value)
+            key: {name: shorten(part) for name, part in value.items()} if key == "properties" else shorten(value)
             for key, value in node.items()
-            if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
+            if not _says_nothing(key, value, node)
         }
 
     shortened: dict[str, Any] = shorten(schema)
-    return shortened
+    return {"additionalProperties": False, **shortened}
+
+
+def _says_nothing(key: str, value: Any, node: dict[str, Any]) -> bool:
+    """Whether a model knows what it should without `key`. All of it is checked all the same.
+
+    Titles repeat names, and a text's default is the first of its choices. That nested objects take no
+    other properties is what a model does unasked; so are bounds that nobody would cross. A pattern is
+    for programs: where the name does not say it, the description does in words.
+    """
+    match key:
+        case "title":
+            return isinstance(value, str)
+        case "description":
+            return value is None
+        case "default":
+            return value is None or isinstance(value, str) or "const" in node
+        case "additionalProperties":
+            return isinstance(value, bool)
+        case "pattern" | "maxLength":
+            return True
+        case "minLength" | "minItems":
+            return value in (0, 1)
+        case "minimum" | "exclusiveMinimum":
+            return value in (0, 1) or PLAUSIBLE in node
+        case "maximum":
+            return bool(value >= MOST) or PLAUSIBLE in node
+        case _:
+            return key == PLAUSIBLE

@@ -24,13 +24,16 @@ from .access import Grant
 from .answers import ToolAnswer
 from .catalogue import write_tool
 from .failures import InvalidArguments
-from .parameters import CustomerId, Vin
+from .parameters import CustomerId, Vin, plausible
+
+Down = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(gt=0)]
 
 
 class CustomerAnswer(ToolAnswer):
     customer_id: int
-    duplicate: bool = Field(description="true where the email address was known at this dealer and nothing was made")
-    redirect_url: str | None = Field(default=None, description="signs whoever opens it in as the customer")
+    duplicate: bool = Field(description="the email was known: nothing was made")
+    redirect_url: str | None = Field(default=None, description="signs in as the customer")
 
 
 @write_tool(
@@ -41,24 +44,39 @@ class CustomerAnswer(ToolAnswer):
 async def create_customer(
     grant: Grant,
     customer: CustomerContact,
-    vehicle: Annotated[VehicleRequest | None, Field(description="where the link lands: a VIN, or a make")] = None,
-    payment: PaymentPreference | None = None,
+    vehicle: VehicleRequest | None = None,
+    deal_type: Literal["lease", "finance"] | None = None,
+    lease_down: Down | None = None,
+    lease_months: Count | None = None,
+    lease_annual_miles: Count | None = None,
+    finance_down: Down | None = None,
+    finance_months: Count | None = None,
     plans: list[PlanChoice] | None = None,
-    accessories: list[Accessory] | None = None,
-    analytics: Analytics | None = None,
-    checkout: Annotated[bool | None, Field(description="the link opens the checkout")] = None,
+    accessories: list[str] | None = None,
+    utm_source: str | None = None,
+    utm_medium: str | None = None,
+    utm_campaign: str | None = None,
+    checkout: bool | None = None,
 ) -> CustomerAnswer:
-    """Create a customer's account and lead at a dealer, with the vehicle and payment they prefer. Only with the
-    customer's consent and an email address they gave: never invent one. For a link without an account made now
-    use build_deep_link."""
+    """Create a customer's account and lead, with consent and their own email: never invent one. For a mere link use
+    build_deep_link."""
+    payment = PaymentPreference(
+        deal_type=deal_type,
+        lease_down=lease_down,
+        lease_months=lease_months,
+        lease_miles=lease_annual_miles,
+        finance_down=finance_down,
+        finance_months=finance_months,
+    )
+    analytics = Analytics(utm_source=utm_source, utm_medium=utm_medium, utm_campaign=utm_campaign)
     created = await grant.roadster.create_customer(
         NewCustomer(
             customer=customer,
             vehicle=vehicle,
-            payment=payment,
+            payment=payment if payment.wire() else None,
             plans=tuple(plans) if plans else None,
-            accessories=tuple(accessories) if accessories else None,
-            analytics=analytics,
+            accessories=tuple(Accessory(code=code) for code in accessories) if accessories else None,
+            analytics=analytics if analytics.wire() else None,
             checkout=checkout,
         )
     )
@@ -82,10 +100,10 @@ class AssignmentAnswer(ToolAnswer):
 async def assign_agent(
     grant: Grant,
     customer_id: CustomerId,
-    agent: Annotated[Agent, Field(description="of the dealer's staff; id or email is needed")],
+    agent: Agent,
 ) -> AssignmentAnswer:
-    """Make one of the dealer's salespeople the agent of a customer, in place of whoever was. The customer must exist
-    at this dealer. Use the id or email that the dealer gave: never guess one."""
+    """Make a salesperson a customer's agent, in place of whoever was. Take the id or email from the dealer: never guess
+    it."""
     if agent.id is None and agent.email is None:
         raise InvalidArguments({"agent": "needs an id or an email"})
     await grant.roadster.update_customer(customer_id, CustomerUpdate(agent=agent))
@@ -94,7 +112,7 @@ async def assign_agent(
 
 class TradeAnswer(ToolAnswer):
     customer_id: int
-    redirect_url: str | None = Field(default=None, description="signs whoever opens it in as the customer")
+    redirect_url: str | None = Field(default=None, description="signs in as the customer")
 
 
 @write_tool(
@@ -104,18 +122,17 @@ class TradeAnswer(ToolAnswer):
 )
 async def submit_trade_valuation(
     grant: Grant,
-    email: Annotated[Email, Field(description="of the customer")],
-    vin: Annotated[Vin, Field(description="of the customer's car")],
-    value: Annotated[int, Field(ge=0, description="offered, in whole units of the currency")],
-    year: Annotated[int | None, Field(ge=1900, le=2100)] = None,
+    email: Email,
+    vin: Vin,
+    value: Annotated[int, Field(ge=0, description="in whole currency units")],
+    year: Annotated[int, plausible(1900, 2100)] | None = None,
     make: str | None = None,
     model: str | None = None,
     trim: str | None = None,
     mileage: Annotated[int | None, Field(ge=0)] = None,
 ) -> TradeAnswer:
-    """Make the dealer's offer for a customer's car, or replace the one that stands for the same email and VIN. The
-    customer sees it: submit only a value that the dealer decided. To see what a trade-in does to a payment use
-    quote_payments, which changes nothing."""
+    """Make or replace the dealer's offer for a customer's car. They see it: only a value the dealer decided. To try a
+    trade-in use quote_payments."""
     valued = await grant.roadster.submit_trade_valuation(
         TradeValuation(email=email, vin=vin, value=value, year=year, make=make, model=model, trim=trim, mileage=mileage)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -10,7 +10,7 @@ from pydantic import Field
 from roadster_client.models.dealers import DealerConfiguration, FinanceMarkup, Markup, MarkupScope
 
 from .access import AccountGrant, Grant
-from .answers import ToolAnswer
+from .answers import ToolAnswer, table
 from .catalogue import tool
 
 
@@ -27,19 +27,28 @@ class DealerRow(ToolAnswer):
 
 class DealerList(ToolAnswer):
     dealers: list[DealerRow]
-    hint: str | None = Field(default=None, description="said where a dealer is missing")
+    hint: str | None = None
+
+    def text(self) -> str:
+        lines = table("Dealers", self.dealers)
+        return "\n".join([*lines, self.hint] if self.hint else lines)
 
 
 @tool("List dealers")
 async def list_dealers(grant: AccountGrant) -> DealerList:
-    """The dealers you may work with: name, address, and the dpid that other tools take as `dealer`.
-    Call it first when you do not know a dpid; a dealer that is not in it is refused everywhere."""
+    """The dealers you may work with: name, address, and the dpid, which other tools take as `dealer`."""
     found = await grant.account.list_dealers()
     missing = [dpid for dpid in grant.caller.dealers if dpid not in {dealer.dpid for dealer in found}]
     return DealerList(
         dealers=[DealerRow.model_validate(dealer.model_dump(exclude={"partner_id"})) for dealer in found],
-        hint=f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None,
+        hint=_missing(grant.caller.dealers, missing),
     )
+
+
+def _missing(allowed: Sequence[str], missing: Sequence[str]) -> str | None:
+    if not allowed:
+        return "Your configuration names no dealer; only the server's operator can change this."
+    return f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None
 
 
 class DealerCharges(ToolAnswer):
@@ -64,8 +73,8 @@ class DealerAnswer(DealerRow):
 
 @tool("A dealer's fees and markups")
 async def get_dealer(grant: Grant) -> DealerAnswer:
-    """One dealer: address, fees of its deals, finance markups on new and used vehicles, and whether prices are locked.
-    For the dealer's staff: tell a customer no markup. What a deal costs with all of it says quote_payments."""
+    """A dealer's address, fees, price lock, and finance markups (not for customers). For what a deal costs use
+    quote_payments."""
     found = await grant.roadster.get_dealer()
     configuration = found.configuration or DealerConfiguration()
     return DealerAnswer(

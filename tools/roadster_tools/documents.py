@@ -34,7 +34,7 @@ FileName = Annotated[
     str,
     Field(
         pattern=r"^[^/\\]+\.([jJ][pP][eE]?[gG]|[pP][nN][gG]|[pP][dD][fF])$",
-        description="ends in .jpg, .jpeg, .png or .pdf",
+        description=".jpg, .png or .pdf",
     ),
 ]
 
@@ -63,14 +63,11 @@ class DocumentsAnswer(ToolAnswer):
 async def list_documents(
     grant: Grant,
     customer_id: CustomerId,
-    binder: Annotated[
-        Literal["user_docs", "deal_docs", "all"], Field(description="the customer's, the deal's")
-    ] = "all",
+    binder: Literal["all", "user_docs", "deal_docs"] = "all",
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> DocumentsAnswer:
-    """What is in a customer's binder at a dealer: type, name and time of each document, never its contents. Use it
-    to see what is missing, and whether an upload arrived whose answer was lost."""
+    """Type, name and time of each document in a customer's binders: what is missing, and whether an upload arrived."""
     part = Part.asked_for(cursor, limit, grant.cursors, "list_documents", customer_id, binder)
     found = await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type=binder))
     shown, next_cursor = part.of(found)
@@ -105,15 +102,13 @@ async def upload_document(
     document_type: DocumentType,
     document_name: Annotated[str, Field(min_length=1, max_length=200)],
     file_name: FileName,
-    relationship: Annotated[
-        Relationship | None, Field(description="whose it is; needed unless the type is deal")
-    ] = None,
-    co_app_email_id: Annotated[str | None, Field(description="email of the co-buyer; needed for co_app")] = None,
+    relationship: Annotated[Relationship | None, Field(description="but of a deal")] = None,
+    co_app_email_id: str | None = None,
     contents: Contents | None = None,
     path: LocalPath | None = None,
 ) -> DocumentAnswer:
-    """Put one JPEG, PNG or PDF into a customer's binder (licence, insurance, income, residency) or, as `deal`, into
-    the deal's. The customer must exist at this dealer. Give contents or path, not both."""
+    """Put one JPEG, PNG or PDF, as contents or path, into an existing customer's binder or, as `deal`, into their
+    deal's."""
     if document_type != "deal" and relationship is None:
         raise InvalidArguments({"relationship": "is needed unless document_type is deal"})
     if (relationship == "co_app") != (co_app_email_id is not None):
@@ -136,12 +131,12 @@ async def upload_document(
 
 class DocumentFile(ToolAnswer):
     document_id: int
-    content_type: str | None = Field(default=None, description="left out where it is neither JPEG, PNG nor PDF")
+    content_type: str | None = None
     bytes: int
     sha256: str
-    contents: str | None = Field(default=None, description="base64; with detail full")
-    hint: str | None = Field(default=None, description="said where the contents are kept back")
-    uri: str | None = Field(default=None, description="of the file as a resource, where you may see it")
+    contents: str | None = Field(default=None, description="base64")
+    hint: str | None = None
+    uri: str | None = None
 
     def links(self) -> tuple[Link, ...]:
         if self.uri is None or self.content_type is None:
@@ -153,9 +148,8 @@ class DocumentFile(ToolAnswer):
 async def get_document(
     grant: Grant, customer_id: CustomerId, document_id: DocumentId, detail: Detail = "brief"
 ) -> DocumentFile:
-    """Type, size and digest of one document; with detail full also its contents, up to 64 KiB. Licences and proofs of
-    income are sensitive: ask for full only when the person needs the file itself. To see what is in a binder call
-    list_documents."""
+    """Type, size and digest of a document; full detail adds contents up to 64 KiB, only where the person needs the
+    file. To find one use list_documents."""
     content = await grant.roadster.get_document(customer_id, document_id)
     kind = content_type(content)
     hint = _kept_back(grant, content, kind) if detail == "full" else None
@@ -194,14 +188,14 @@ def _may_see_contents(grant: Grant) -> bool:
 
 
 class DeletionAnswer(ToolAnswer):
-    deleted: list[int] = Field(description="document ids")
+    deleted: list[int]
 
 
 @write_tool("Delete documents", if_unknown="list_documents shows what is still there", destructive=True)
 async def delete_documents(
     grant: Grant, customer_id: CustomerId, document_ids: Annotated[list[DocumentId], Field(min_length=1, max_length=50)]
 ) -> DeletionAnswer:
-    """Remove documents from a customer's or the deal's binder, for good. Only what the person named: check ids and
-    names with list_documents first. To replace a document upload the new one before."""
+    """Delete documents for good, only those that the person named. Check with list_documents first, and upload a
+    replacement before."""
     await grant.roadster.delete_documents(customer_id, DocumentDeletion(doc_ids=tuple(document_ids)))
     return DeletionAnswer(deleted=document_ids)

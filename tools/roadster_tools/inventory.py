@@ -9,24 +9,27 @@ from pydantic import Field
 from roadster_client.models.vehicles import InventoryVehicle, Option
 
 from .access import Grant
-from .answers import ToolAnswer, cell, money
+from .answers import MOST_CHARACTERS, ToolAnswer, cell, money
 from .catalogue import tool
 from .failures import InvalidArguments
 from .paging import Cursors
-from .parameters import Cursor, Detail, Limit, Vin
+from .parameters import Cursor, Detail, Limit, Vin, plausible
 
 _PAGE = 100
 _MOST_PAGES = 10
 _MOST_NAMES = 30
 _MOST_PAGES_TO_COMPLETE = 3
 
-Year = Annotated[int, Field(ge=1980, le=2100)]
-Price = Annotated[float, Field(ge=0, description="in the currency's units")]
+Year = Annotated[int, plausible(1980, 2100)]
+Price = Annotated[float, Field(ge=0)]
 
 
 class Equipment(ToolAnswer):
     name: str
     msrp: float | None = None
+
+    def text(self) -> str:
+        return cell(self.name) if self.msrp is None else f"{cell(self.name)} {money(self.msrp)}"
 
 
 class VehicleRow(ToolAnswer):
@@ -42,7 +45,7 @@ class VehicleRow(ToolAnswer):
     msrp: float | None = None
     price: float | None = None
     in_stock: bool | None = None
-    reserved: bool | None = Field(default=None, description="said where it is reserved")
+    reserved: bool | None = None
     stock_number: str | None = None
     engine: str | None = None
     transmission: str | None = None
@@ -58,20 +61,22 @@ class VehicleRow(ToolAnswer):
             for label, value in (("price", self.price), ("MSRP", self.msrp))
             if value is not None
         ]
-        stock = "reserved" if self.reserved else "in stock" if self.in_stock else "not in stock"
+        stock = {True: "in stock", False: "not in stock", None: None}[self.in_stock]
+        reserved = "reserved" if self.reserved else None
         more = [self.stock_number, self.engine, self.transmission, self.drivetrain, self.interior_color]
-        kit = ", ".join(f"{cell(part.name)} {money(part.msrp or 0)}" for part in self.equipment or ())
+        kit = ", ".join(part.text() for part in self.equipment or ())
         looks, others = ([cell(part) for part in parts if part] for parts in ([self.body, self.color], more))
-        return "; ".join(filter(None, [f"{cell(self.vin)} {cell(name)}", *looks, *prices, stock, *others, kit]))
+        said = [f"{cell(self.vin)} {cell(name)}", *looks, *prices, stock, reserved, *others, kit]
+        return "; ".join(filter(None, said))
 
 
 class InventoryAnswer(ToolAnswer):
     vehicles: list[VehicleRow]
-    searched: int = Field(description="vehicles of the feed that were looked at")
-    truncated: bool = Field(description="whether there may be more behind next_cursor")
+    searched: int
+    truncated: bool
     next_cursor: str | None = None
-    models: list[str] | None = Field(default=None, description="where nothing matches: the models of the feed")
-    bodies: list[str] | None = Field(default=None, description="the same")
+    models: list[str] | None = Field(default=None, description="of the feed, where nothing matches")
+    bodies: list[str] | None = None
     hint: str | None = None
 
     def text(self) -> str:
@@ -95,20 +100,20 @@ async def list_inventory(
     year_max: Year | None = None,
     price_min: Price | None = None,
     price_max: Price | None = None,
-    body: Annotated[str | None, Field(description="for instance SUV or sedan")] = None,
-    color: Annotated[str | None, Field(description="of the exterior, or a part of its name")] = None,
-    in_stock: Annotated[bool, Field(description="false also finds vehicles that are sold or on their way")] = True,
+    body: str | None = None,
+    color: str | None = None,
+    in_stock: Annotated[bool, Field(description="false adds sold and incoming")] = True,
     detail: Detail = "brief",
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> InventoryAnswer:
-    """Vehicles for sale at one dealer, by any of make, model, year, price, body and colour, sorted by VIN.
-    Use it to find a VIN. For payments call quote_payments, for consumption and range get_vehicle.
-    The feed holds new vehicles only."""
+    """Search a dealer's new vehicles for a VIN, price or colour. For payments use quote_payments, for consumption
+    get_vehicle."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
     cursors = Cursors.of(grant.cursors, "list_inventory", *filters.wanted)
     position, seen_before = _position(cursors, cursor) if cursor is not None else (None, 0)
-    found: list[InventoryVehicle] = []
+    found: list[VehicleRow] = []
+    room = MOST_CHARACTERS
     models: set[str] = set()
     bodies: set[str] = set()
     searched = unpriced = 0
@@ -125,21 +130,22 @@ async def list_inventory(
             models.add(vehicle.model or "")
             bodies.add(vehicle.body or "")
             if filters.match(vehicle):
-                found.append(vehicle)
-            if len(found) == limit:
+                found.append(_row(vehicle, detail))
+                room -= len(found[-1].text())
+            if len(found) == limit or room <= 0:
                 break
         if seen_before + searched == page.total:
             more = False
-        if not more or len(found) == limit:
+        if not more or len(found) == limit or room <= 0:
             break
     return InventoryAnswer(
-        vehicles=[_row(vehicle, detail) for vehicle in found],
+        vehicles=found,
         searched=searched,
         truncated=more,
         next_cursor=cursors.made(f"{seen_before + searched} {position}") if more else None,
         models=_some(models) if not found else None,
         bodies=_some(bodies) if not found else None,
-        hint=_hint(len(found), unpriced, more, first=cursor is None),
+        hint=_hint(len(found), unpriced, more, first=cursor is None, cut=room <= 0 and len(found) < limit),
     )
 
 
@@ -222,9 +228,11 @@ def _within(value: float | None, low: float | None, high: float | None) -> bool:
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _hint(found: int, unpriced: int, more: bool, *, first: bool) -> str | None:
+def _hint(found: int, unpriced: int, more: bool, *, first: bool, cut: bool) -> str | None:
     if unpriced:
         return f"Left out for want of a price in the feed: {unpriced}; quote_payments knows their price."
+    if cut and more:
+        return "Fewer than the limit, to keep the answer short: detail brief shows more at once."
     if found:
         return None
     if more:
@@ -285,8 +293,7 @@ class VehicleAnswer(ToolAnswer):
 
 @tool("Details of one vehicle")
 async def get_vehicle(grant: Grant, vin: Vin) -> VehicleAnswer:
-    """One vehicle of a dealer by VIN: make, model, year, trim, city and highway consumption, electric range.
-    To find a VIN, a price or a colour call list_inventory; for payments quote_payments."""
+    """A vehicle's make, model, year, trim, consumption and electric range. For a price or colour use list_inventory."""
     info = (await grant.roadster.get_vehicle(vin)).vehicle_info
     return VehicleAnswer(
         vin=vin,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
 from roadster_client.models.customers import Analytics, CustomerContact
@@ -20,7 +18,7 @@ from .parameters import Vin
 class LinkAnswer(ToolAnswer):
     url: str | None = None
     in_stock: bool | None = None
-    price_locked: bool | None = Field(default=None, description="true where the page asks for contact data first")
+    price_locked: bool | None = Field(default=None, description="the page asks for contact data first")
     grade: str | None = None
     note: str | None = None
 
@@ -29,21 +27,24 @@ class LinkAnswer(ToolAnswer):
 async def build_deep_link(
     grant: Grant,
     vin: Vin | None = None,
-    make: Annotated[str | None, Field(description="without a VIN: the search results of this make")] = None,
+    make: str | None = None,
     model: str | None = None,
     trim: str | None = None,
     year: int | None = None,
-    customer: Annotated[CustomerContact | None, Field(description="encrypts this contact into the link")] = None,
-    analytics: Annotated[Analytics | None, Field(description="not with a customer")] = None,
+    customer: CustomerContact | None = None,
+    utm_source: str | None = None,
+    utm_medium: str | None = None,
+    utm_campaign: str | None = None,
 ) -> LinkAnswer:
-    """A link to a vehicle in the dealer's storefront; with `customer` one that holds their contact data, encrypted.
-    Building changes nothing. Opening a customer's link makes their account and a lead, and unlocks prices: send it
-    to that customer alone."""
+    """A storefront link to a vehicle or make; with `customer` and a VIN it holds their contact data, encrypted.
+    Building changes nothing. Opening a customer's link makes their account and lead, and unlocks prices: for them
+    alone."""
+    analytics = Analytics(utm_source=utm_source, utm_medium=utm_medium, utm_campaign=utm_campaign)
     if customer is not None:
         if vin is None:
             raise InvalidArguments({"vin": "is needed for a customer's link"})
-        if analytics is not None:
-            raise InvalidArguments({"analytics": "cannot be part of a customer's link"})
+        if analytics.wire():
+            raise InvalidArguments(dict.fromkeys(analytics.wire(), "cannot be part of a customer's link"))
         return LinkAnswer(
             url=grant.roadster.customer_link(vin, customer),
             note="Opening it makes the customer's account and a lead: send it to that customer alone.",
@@ -51,7 +52,10 @@ async def build_deep_link(
     if vin is None and make is None:
         raise InvalidArguments({"vin": "or make is needed"})
     created = await grant.roadster.create_link(
-        LinkRequest(vehicle=VehicleRequest(vin=vin, make=make, model=model, trim=trim, year=year), analytics=analytics)
+        LinkRequest(
+            vehicle=VehicleRequest(vin=vin, make=make, model=model, trim=trim, year=year),
+            analytics=analytics if analytics.wire() else None,
+        )
     )
     vehicle = created.vehicle
     return LinkAnswer(

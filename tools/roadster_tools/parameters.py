@@ -1,4 +1,9 @@
-"""Parameter types that several tools share, each with its description, once."""
+"""Parameter types that several tools share, each with its description, once.
+
+A description is short, and stands only where the name does not say it: a model reads all of them with
+every request. Values with a rule that a name suggests (a VIN, an email address) say nothing of it; who
+breaks it is told.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +12,28 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-_VIN = r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$"
+PLAUSIBLE = "plausible"
+"""Marks, in a derived schema, bounds that are checked and not published."""
+
+
+def plausible(low: float, high: float) -> Any:
+    """Bounds that refuse what nobody means: worth checking, not worth a model's reading."""
+    return Field(ge=low, le=high, json_schema_extra={PLAUSIBLE: True})
 
 
 def _vin(given: str) -> str:
-    if re.fullmatch(_VIN, given) is None:
+    if re.fullmatch(r"[A-HJ-NPR-Za-hj-npr-z0-9]{17}", given) is None:
         raise ValueError("expected 17 letters and digits, without I, O and Q")
     return given.upper()
 
 
-# The pattern stands in the schema alone: as a rule of pydantic's, its failure would read as a regular expression.
-Vin = Annotated[str, AfterValidator(_vin), WithJsonSchema({"type": "string", "pattern": _VIN})]
+Vin = Annotated[str, AfterValidator(_vin)]
+
 MOST = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
-CustomerId = Annotated[
-    int, Field(strict=True, gt=0, le=MOST, description="Roadster's customer id, as create_customer returns it")
-]
-DocumentId = Annotated[int, Field(strict=True, gt=0, le=MOST, description="as list_documents shows it")]
+CustomerId = Annotated[int, Field(strict=True, gt=0, le=MOST)]
+DocumentId = Annotated[int, Field(strict=True, gt=0, le=MOST)]
 
 _NUMBER = r"^[1-9][0-9]{0,15}$"
 
@@ -38,18 +47,12 @@ def _number(given: Any) -> str:
 
 
 # A string in one place and a number in another, as the reference has these ids: either is taken.
-_Number = Annotated[str, BeforeValidator(_number), WithJsonSchema({"type": "string", "pattern": _NUMBER})]
-TemplateId = Annotated[_Number, Field(description="as list_templates shows it")]
-OrderId = Annotated[_Number, Field(description="Roadster's order id")]
-Detail = Annotated[
-    Literal["brief", "full"], Field(description="full answers are large; brief holds what is said aloud")
-]
-Limit = Annotated[int, Field(ge=1, le=100, description="most rows to return")]
-Cursor = Annotated[str, Field(max_length=500, description="next_cursor of the answer before, for the rows after it")]
+_Number = Annotated[str, BeforeValidator(_number), WithJsonSchema({"type": "string"})]
+TemplateId = _Number
+OrderId = _Number
+Months = Annotated[int, plausible(1, 120)]
+Detail = Literal["brief", "full"]
+Limit = Annotated[int, Field(ge=1, le=100)]
+Cursor = Annotated[str, Field(max_length=500, description="next_cursor")]
 
-DEALER_DESCRIPTION = "dpid from list_dealers; optional where you have one dealer"
-
-IdempotencyKey = Annotated[
-    str,
-    Field(pattern=r"^[\x21-\x7e]{8,128}$", description="repeat the call with the same key and it is done once"),
-]
+IdempotencyKey = Annotated[str, Field(min_length=8, max_length=128, pattern=r"^[\x21-\x7e]*$")]

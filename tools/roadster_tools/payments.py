@@ -7,7 +7,9 @@ rate in percent).
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -20,13 +22,27 @@ from roadster_client.models.payments import (
     QuotedVehicle,
     TradeIn,
 )
-from roadster_client.models.quotes import CashDeal, FinanceDeal, LeaseDeal, Programs, Quote
+from roadster_client.models.quotes import (
+    CashDeal,
+    Deals,
+    FinanceDeal,
+    FinanceProgram,
+    LeaseDeal,
+    LeaseProgram,
+    Programs,
+    Quote,
+)
 from roadster_client.models.scalars import Received
 
 from .access import Grant
-from .answers import ToolAnswer, cell, money
+from .answers import ToolAnswer, cell, money, plain, table
 from .catalogue import tool
-from .parameters import Detail, Vin
+from .parameters import Detail, Months, Vin, plausible
+
+_MOST_ROWS = 20
+"""Of each list in a full answer: programs, rebates, a vehicle's options. The documents show one to three."""
+
+_RowT = TypeVar("_RowT")
 
 
 class CashQuote(ToolAnswer):
@@ -99,6 +115,20 @@ class QuoteDetails(ToolAnswer):
     lease_programs: list[LeaseOffer]
     rebates: list[Discount]
     incentives: list[Discount]
+    left_out: dict[str, int] | None = Field(default=None, description="rows of a list that is longer")
+
+    def text(self) -> str:
+        return "\n".join(
+            [
+                *_terms_text(self.terms),
+                *(f"Plan: {_json(plan)}" for plan in self.plans),
+                f"Vehicle: {_json(self.vehicle)}",
+                *table("Finance programs", self.finance_programs),
+                *table("Lease programs", self.lease_programs),
+                *table("Rebates", self.rebates),
+                *table("Incentives", self.incentives),
+            ]
+        )
 
 
 class QuoteAnswer(ToolAnswer):
@@ -109,7 +139,9 @@ class QuoteAnswer(ToolAnswer):
     cash: CashQuote | None = None
     finance: FinanceQuote | None = None
     lease: LeaseQuote | None = None
-    details: QuoteDetails | None = Field(default=None, description="with detail full")
+    details: QuoteDetails | None = None
+    truncated: bool | None = None
+    hint: str | None = None
     caveat: str = "An estimate from the dealer's programs, subject to credit approval; the dealer's contract decides."
 
     def text(self) -> str:
@@ -119,32 +151,27 @@ class QuoteAnswer(ToolAnswer):
         lines += [f"{name}: {_aloud(deal)}" if deal else f"{name}: not offered" for name, deal in deals.items()]
         if self.details is not None:
             lines.append(self.details.text())
-        return "\n".join([*lines, self.caveat])
+        return "\n".join([*lines, *filter(None, [self.hint]), self.caveat])
 
 
 @tool("Quote payments")
 async def quote_payments(
     grant: Grant,
     vin: Vin,
-    deal_type: Annotated[
-        DealType | None,
-        Field(description="which deal term_months and customer_cash are for; without it the upstream chooses"),
-    ] = None,
-    term_months: Annotated[int | None, Field(ge=1, le=120)] = None,
+    deal_type: Annotated[DealType | None, Field(description="of the terms")] = None,
+    term_months: Months | None = None,
     customer_cash: Annotated[float | None, Field(ge=0, description="down payment")] = None,
-    annual_miles: Annotated[int | None, Field(ge=1, le=100_000, description="of a lease")] = None,
+    annual_miles: Annotated[int, plausible(1, 100_000)] | None = None,
     no_taxes_or_fees: bool | None = None,
-    credit_score: Annotated[int | None, Field(ge=300, le=900)] = None,
-    zip_code: Annotated[str | None, Field(pattern=r"^\d{5}$", description="of the customer, for taxes")] = None,
-    incentives: Annotated[list[str] | None, Field(description="names, for instance loyalty")] = None,
+    credit_score: Annotated[int, plausible(300, 900)] | None = None,
+    zip_code: Annotated[str | None, Field(pattern=r"^\d{5}$")] = None,
+    incentives: Annotated[list[str] | None, Field(description="such as loyalty")] = None,
     trade_in: TradeIn | None = None,
-    plans: Annotated[list[PlanChoice] | None, Field(description="as list_protection_plans shows them")] = None,
+    plans: list[PlanChoice] | None = None,
     detail: Detail = "brief",
 ) -> QuoteAnswer:
-    """What one vehicle costs at a dealer in cash, financed and leased, side by side: payment, rate, term, due at
-    signing, total. Needs only the VIN; say more of the customer for a closer figure. Never work a payment out
-    yourself: call again with other terms. With detail full it also holds the dealer's own figures, such as invoice and
-    profit: not for the customer."""
+    """What a vehicle costs in cash, financed and leased; only a VIN is needed. Never work out a payment: call again
+    with other terms. Full detail adds the dealer's own figures (profit): not for customers."""
     terms = PaymentTerms(
         deal_type=deal_type,
         customer_cash=customer_cash,
@@ -166,14 +193,22 @@ async def quote_payments(
         )
     )
     deals = quote.deals
+    details = _details(quote, term_months) if detail == "full" else None
+    left_out = details.left_out if details is not None else None
     return QuoteAnswer(
         vin=vin,
         vehicle=_title(quote),
         cash=_cash(deals.cash) if deals.cash else None,
         finance=_finance(deals.finance) if deals.finance else None,
         lease=_lease(deals.lease) if deals.lease else None,
-        details=_details(quote) if detail == "full" else None,
+        details=details,
+        truncated=True if left_out else None,
+        hint=_hint(deals, left_out),
     )
+
+
+def _json(part: Mapping[str, Any]) -> str:
+    return json.dumps(part, ensure_ascii=False, separators=(",", ":"))
 
 
 def _aloud(deal: CashQuote | FinanceQuote | LeaseQuote) -> str:
@@ -187,7 +222,7 @@ def _figure(name: str, value: Any) -> str:
         "annual_miles",
         "residual_percent",
     }
-    return money(value) if amount else f"{value:g}" if isinstance(value, float) else cell(str(value))
+    return money(value) if amount else plain(value)
 
 
 def _percent(fraction: float | None) -> float | None:
@@ -245,14 +280,24 @@ def _lease(deal: LeaseDeal) -> LeaseQuote:
     )
 
 
-def _details(quote: Quote) -> QuoteDetails:
+def _hint(deals: Deals, left_out: Mapping[str, int] | None) -> str | None:
+    if left_out:
+        rows = ", ".join(f"{count} of {name}" for name, count in left_out.items())
+        return f"Left out to keep the answer short: {rows}. The programs nearest to term_months come first: give it."
+    if deals.cash is None and deals.finance is None and deals.lease is None:
+        return "The dealer offers no deal on this vehicle with these terms; try others, or another vehicle."
+    return None
+
+
+def _details(quote: Quote, term_months: int | None) -> QuoteDetails:
     deals = {"cash": quote.deals.cash, "finance": quote.deals.finance, "lease": quote.deals.lease}
     data = next((deal.data for deal in deals.values() if deal is not None and deal.data is not None), None)
     programs = quote.programs or Programs()
+    cut = _Cut()
     return QuoteDetails(
         terms={name: _terms(deal.terms) for name, deal in deals.items() if deal is not None},
-        plans=[_plain(plan) for plan in data.plans] if data is not None else [],
-        vehicle=_plain(data.vehicle) if data is not None and data.vehicle is not None else {},
+        plans=cut.rows("plans", [_plain(plan) for plan in data.plans]) if data is not None else [],
+        vehicle=cut.lists(_plain(data.vehicle)) if data is not None and data.vehicle is not None else {},
         finance_programs=[
             FinanceOffer(
                 term_months=program.term,
@@ -260,7 +305,7 @@ def _details(quote: Quote) -> QuoteDetails:
                 min_credit_score=program.min_score,
                 expires_at=program.expires_at,
             )
-            for program in programs.finance
+            for program in cut.rows("finance_programs", _nearest(programs.finance, term_months))
         ],
         lease_programs=[
             LeaseOffer(
@@ -272,17 +317,43 @@ def _details(quote: Quote) -> QuoteDetails:
                 lender=program.lender_name,
                 expires_at=program.expires_at,
             )
-            for program in programs.lease
+            for program in cut.rows("lease_programs", _nearest(programs.lease, term_months))
         ],
         rebates=[
             Discount(name=rebate.name, amount=rebate.cash, to=rebate.recipient, expires_at=rebate.expires_at)
-            for rebate in (programs.cash.rebates if programs.cash else ())
+            for rebate in cut.rows("rebates", programs.cash.rebates if programs.cash else ())
         ],
         incentives=[
             Discount(name=incentive.display_name, amount=incentive.cash, expires_at=incentive.expires_at)
-            for incentive in (programs.cash.incentives if programs.cash else ())
+            for incentive in cut.rows("incentives", programs.cash.incentives if programs.cash else ())
         ],
+        left_out=cut.left_out or None,
     )
+
+
+class _Cut:
+    """Keeps the lists of one answer short, and counts what it leaves out."""
+
+    def __init__(self) -> None:
+        self.left_out: dict[str, int] = {}
+
+    def rows(self, name: str, rows: Sequence[_RowT]) -> list[_RowT]:
+        if len(rows) > _MOST_ROWS:
+            self.left_out[name] = len(rows) - _MOST_ROWS
+        return [*rows[:_MOST_ROWS]]
+
+    def lists(self, part: dict[str, Any]) -> dict[str, Any]:
+        return {name: self.rows(name, value) if isinstance(value, list) else value for name, value in part.items()}
+
+
+_ProgramT = TypeVar("_ProgramT", FinanceProgram, LeaseProgram)
+
+
+def _nearest(programs: Sequence[_ProgramT], term_months: int | None) -> Sequence[_ProgramT]:
+    """Those whose term is nearest to what was asked first, in the dealer's order otherwise."""
+    if term_months is None:
+        return programs
+    return sorted(programs, key=lambda program: abs((program.term or 0) - term_months))
 
 
 def _plain(part: Received) -> dict[str, Any]:
@@ -295,3 +366,29 @@ def _terms(terms: Received) -> dict[str, Any]:
         (f"{name}_percent" if name.endswith("_rate") else name): (_percent(value) if name.endswith("_rate") else value)
         for name, value in _plain(terms).items()
     }
+
+
+def _terms_text(terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The deals side by side, a line for each term, because most terms are of all deals and many are 0."""
+    if not terms:
+        return []
+    deals = [dict(_flat(deal)) for deal in terms.values()]
+    names = list(dict.fromkeys(name for deal in deals for name in deal))
+    zero = [name for name in names if all(deal.get(name, 0) == 0 for deal in deals)]
+    lines = [
+        f"{name}: {' | '.join(dict.fromkeys(figures) if len(set(figures)) == 1 else figures)}"
+        for name in names
+        if name not in zero
+        for figures in [[plain(deal.get(name)) for deal in deals]]
+    ]
+    if zero:
+        lines.append(f"0 or false: {', '.join(zero)}")
+    return [f"Terms ({' | '.join(terms)}; one figure where they agree):", *lines]
+
+
+def _flat(terms: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in terms.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", ", ".join(value) if isinstance(value, list) else value

@@ -10,19 +10,30 @@ from roadster_client.models.payments import DealType
 from roadster_client.models.plans import Plan
 
 from .access import Grant
-from .answers import ToolAnswer
+from .answers import MOST_CHARACTERS, ToolAnswer, money, plain
 from .catalogue import tool
 from .failures import InvalidArguments
-from .parameters import Detail, Vin
+from .paging import Cursors
+from .parameters import Cursor, Detail, Months, Vin, plausible
 
 
 class PlanTierRow(ToolAnswer):
-    code: str | None = Field(default=None, description="the `tier` of a chosen plan")
+    code: str | None = Field(default=None, description="`tier` of a chosen plan")
     title: str | None = None
-    price: float | None = Field(default=None, description="the dealer's offer")
+    price: float | None = None
     term_months: int | None = None
     miles: int | None = None
     msrp: float | None = None
+
+    def text(self) -> str:
+        known = (
+            self.title,
+            None if self.price is None else f"price {money(self.price)}",
+            None if self.term_months is None else f"{self.term_months} months",
+            None if self.miles is None else f"{self.miles} miles",
+            None if self.msrp is None else f"MSRP {money(self.msrp)}",
+        )
+        return f"- tier {self.code or 'without a code'}: {'; '.join(filter(None, known))}"
 
 
 class PlanRow(ToolAnswer):
@@ -42,9 +53,28 @@ class PlanRow(ToolAnswer):
     deal_types: list[str] | None = None
     grades: list[str] | None = None
 
+    def text(self) -> str:
+        said = self.structured()
+        tiers = [tier.text() for tier in self.tiers]
+        first = [f"plan {said.pop('id')}, code {said.pop('code', 'unknown')}", said.pop("title", None)]
+        del said["tiers"]
+        more = [
+            f"{name} {', '.join(value) if isinstance(value, list) else plain(value)}" for name, value in said.items()
+        ]
+        return "\n".join(["; ".join(filter(None, [*first, *more])), *tiers])
+
 
 class PlansAnswer(ToolAnswer):
     plans: list[PlanRow]
+    truncated: bool
+    next_cursor: str | None = None
+    hint: str | None = None
+
+    def text(self) -> str:
+        lines = [plan.text() for plan in self.plans]
+        if self.next_cursor is not None:
+            lines.append(f"truncated; next_cursor: {self.next_cursor}")
+        return "\n".join([*lines, self.hint] if self.hint else lines)
 
 
 @tool("List protection plans")
@@ -52,19 +82,23 @@ async def list_protection_plans(
     grant: Grant,
     vin: Vin,
     deal_type: DealType,
-    apr_percent: Annotated[float | None, Field(ge=0, le=100, description="a lease's: money factor times 2,400")] = None,
-    term_months: Annotated[int | None, Field(ge=1, le=120)] = None,
-    amount_financed: Annotated[float | None, Field(ge=0, le=10_000_000)] = None,
+    apr_percent: Annotated[
+        Annotated[float, plausible(0, 100)] | None, Field(description="of a lease: money factor x 2400")
+    ] = None,
+    term_months: Months | None = None,
+    amount_financed: Annotated[float, plausible(0, 10_000_000)] | None = None,
     detail: Detail = "brief",
+    cursor: Cursor | None = None,
 ) -> PlansAnswer:
-    """The protection plans (F&I products) that can be added to a deal on one vehicle, with tiers and prices. Finance
-    and lease need rate, term and amount, which quote_payments gives. Choose one for quote_payments or create_customer
-    by its id, its code and a tier's code."""
+    """Protection plans (F&I) for a deal on a vehicle, with prices. Finance and lease need rate, term and amount from
+    quote_payments."""
     terms = {"apr_percent": apr_percent, "term_months": term_months, "amount_financed": amount_financed}
     if deal_type != "cash":
         missing = [name for name, value in terms.items() if value is None]
         if missing:
             raise InvalidArguments(dict.fromkeys(missing, f"is needed for {deal_type}"))
+    cursors = Cursors.of(grant.cursors, "list_protection_plans", vin, deal_type, *terms.values())
+    start = 0 if cursor is None else int(cursors.position(cursor))
     found = await grant.roadster.list_plans(
         vin,
         deal_type,
@@ -72,7 +106,24 @@ async def list_protection_plans(
         deal_term=term_months,
         amount_financed=None if amount_financed is None else round(amount_financed),
     )
-    return PlansAnswer(plans=[_plan_row(plan, detail) for plan in found.plans])
+    rows = _fitting([_plan_row(plan, detail) for plan in found.plans[start:]])
+    end = start + len(rows)
+    return PlansAnswer(
+        plans=rows,
+        truncated=end < len(found.plans),
+        next_cursor=cursors.made(str(end)) if end < len(found.plans) else None,
+        hint=None if rows else "No plan fits this deal; another deal_type or term may have some.",
+    )
+
+
+def _fitting(rows: list[PlanRow]) -> list[PlanRow]:
+    """As many whole plans as one answer holds, and one at least."""
+    room = MOST_CHARACTERS
+    for count, row in enumerate(rows, 1):
+        room -= len(row.text())
+        if room <= 0:
+            return rows[:count]
+    return rows
 
 
 def _plan_row(plan: Plan, detail: Detail) -> PlanRow:
