@@ -9,8 +9,8 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
 
-test: $(STAMP)  ## The whole suite
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## The whole suite, on every core
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff check .
