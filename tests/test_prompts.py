@@ -253,7 +253,7 @@ LEVELS = [Access.PREVIEW, Access.CONFIRM, Access.WRITE]
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.lists(st.text("abcdefghij-_.0123456789", min_size=1, max_size=300), max_size=8, unique=True),
+    st.lists(st.text("abcdefghij-_.0123456789ä車", min_size=1, max_size=300), max_size=8, unique=True),
     st.fixed_dictionaries({}, optional={name: st.sampled_from(Access) for name in (*TOOLS, *TOOLSETS)}),
 )
 def test_the_instructions_are_short_for_every_caller(dealers: list[str], access: dict[str, Access]) -> None:
