@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import socket
 import subprocess
@@ -28,6 +30,7 @@ from roadster_server.calls import FAILURE_META
 from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import CallerSettings, Settings
+from roadster_server.store import open_store
 from roadster_tools import TOOLS, TOOLSETS, Access
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -40,8 +43,72 @@ STEVE = {
     "phone": "+14155556666",
     "partner_id": "238612817",
 }
-LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+CARLOS_UUID = "c0000000-0000-4000-8000-000000000001"
+"""At myKaarma, a customer of umazda's."""
 
+LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+BLANK_PDF = base64.b64encode(b"%PDF-1.4 a blank form").decode()
+FIELD = {
+    "x": 96,
+    "y": 555,
+    "name": "vehicleYear_1",
+    "type": "vehicleYear",
+    "width": 40,
+    "height": 12,
+    "signee": "__customer__",
+    "fontSize": 8,
+    "formLabel": "Year",
+    "agentFilledRequired": False,
+}
+NEW_TEMPLATE = {
+    "name": "Insurance Acknowledgement",
+    "file_name": "Hyunda Lease Insurance.pdf",
+    "description": "This is for insurance details",
+    "form_definition": {"pages": [{"fields": [FIELD]}]},
+    "contents": BLANK_PDF,
+}
+
+CARLOS = {"name": "Carlos Silva", "phone": "4155550123"}
+DELIVERY: Mapping[str, Any] = {
+    "items": [
+        {
+            "description": "Four winter tires",
+            "value": 800,
+            "length": 27,
+            "width": 27,
+            "height": 36,
+            "weight": 100,
+            "quantity": 1,
+        }
+    ],
+    "pickup_location": {
+        "address": {
+            "name": "The tire shop",
+            "street1": "12 Main Street",
+            "city": "Seattle",
+            "state": "WA",
+            "zip": "98105",
+        },
+        "contact": {"name": "Natalie Wood", "phone": "2065550100"},
+    },
+    "delivery_location": {
+        "address": {
+            "street1": "456 Central Avenue",
+            "street2": "Floor 2",
+            "city": "Tacoma",
+            "state": "WA",
+            "zip": "98402",
+        },
+        "contact": CARLOS,
+        "notes": "The bell is broken",
+    },
+    "pickup_after": "2099-01-31T09:00:00-08:00",
+    "deliver_between": {"start": "2099-01-31T10:00:00-08:00", "end": "2099-01-31T18:00:00-08:00"},
+    "reference_id": "RO-4711",
+}
+"""Valid arguments of create_delivery, for as long as the year 2099 is in the future."""
+DELIVERY_ID = 152040
+"""What the sandbox makes of the first one."""
 
 POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/"
 
@@ -63,6 +130,12 @@ class World:
     async def fault(self, operation: str, fault: str, times: int = 1, **more: Any) -> None:
         await self._ask("POST", "faults", {"operation": operation, "fault": fault, "times": times, **more})
 
+    async def clear_faults(self) -> None:
+        await self._ask("DELETE", "faults")
+
+    async def move_delivery(self, event: str) -> None:
+        await self._ask("POST", f"shipments/{DELIVERY_ID}", {"event": event})
+
     async def requests(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self.get("requests")
         return found
@@ -77,6 +150,25 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World(create_app())
+
+
+class Answering(httpx2.AsyncBaseTransport):
+    """The sandbox, but for the requests that `instead` answers: JSON, or a response of its own."""
+
+    def __init__(self, world: World, instead: Callable[[httpx2.Request], Any]) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self._instead = instead
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = self._instead(request)
+        if answer is None:
+            return await self._sandbox.handle_async_request(request)
+        return answer if isinstance(answer, httpx2.Response) else response(answer)
+
+
+def response(body: Any, status: int = 200, **headers: str) -> httpx2.Response:
+    """An answer with `body` as JSON, streamed as from a socket."""
+    return httpx2.Response(status, headers=headers, stream=httpx2.ByteStream(json.dumps(body).encode()))
 
 
 ALLOWED = ("umazda", "hyundaidemo")
@@ -144,6 +236,12 @@ def connect(world: World, store_url: str) -> Connect:
             yield client
 
     return opened
+
+
+async def own_delivery(store_url: str, dealer: str = "umazda") -> None:
+    """Puts on record that the sandbox's first delivery is the dealer's, also where it is not made yet."""
+    async with open_store(store_url) as store:
+        await store.add_belonging(dealer, "delivery", str(DELIVERY_ID))
 
 
 def text_of(result: CallToolResult) -> str:
@@ -227,6 +325,8 @@ api_key = "env:ROADSTER_API_KEY"
 partner_id = "51101"
 express_host = "express.umazda.com"
 link_key = "env:UMAZDA_LINK_KEY"
+mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d51"
+mykaarma_dealer_id = 4101
 
 [dealers.hyundaidemo]
 partner_id = "CA317"
@@ -246,6 +346,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+crm = "read"
 
 [callers.sales-bot]
 token_sha256 = ["{sales_token}"]
@@ -257,6 +358,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+crm = "read"
 
 [callers.reader]
 token_sha256 = ["{reader_token}"]

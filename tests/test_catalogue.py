@@ -32,6 +32,16 @@ def test_the_catalogue_holds_the_tools_of_the_main_job() -> None:
         "list_documents": "documents",
         "get_document": "documents",
         "delete_documents": "documents",
+        "list_templates": "forms",
+        "get_template": "forms",
+        "get_template_file": "forms",
+        "create_template": "forms",
+        "create_forms": "forms",
+        "create_delivery": "deliveries",
+        "get_delivery": "deliveries",
+        "update_delivery": "deliveries",
+        "cancel_delivery": "deliveries",
+        "get_crm_customer": "crm",
     }
     assert not TOOLS.keys() & set(TOOLSETS), "a tool named like a toolset would make an access setting ambiguous"
 

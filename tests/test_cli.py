@@ -99,6 +99,17 @@ def test_a_mistake_of_usage_is_exit_2_with_nothing_on_stdout(arguments: list[str
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_what_keeps_a_server_from_starting_is_one_line_each_and_exit_2(transport: str, config: str) -> None:
+    serve = ("serve", "--transport", transport, "--config")
+    done = run_cli(*serve, config)
+    assert done.returncode == 2
+    assert [line.partition(": ")[2].count("is not set; set it") for line in done.stderr.splitlines()] == [1, 1]
+    Path(config).write_bytes(b"\xff\xfe")
+    done = run_cli(*serve, config, **SECRETS)
+    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
+
+
 def test_the_caller_option_is_who_calls(config: str) -> None:
     done = run_cli("call", "list_inventory", "{}", "--caller", "reader", "--config", config, **SECRETS)
     assert json.loads(done.stdout)["vehicles"][0]["make"] == "Hyundai"
@@ -154,7 +165,7 @@ def test_the_demo_works_a_deal_and_shows_a_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["serve"], ["call"], ["tools"], ["policy", "explain"], ["token"], ["sandbox"], ["demo"]]
+    "command", [[], ["serve"], ["call"], ["tools"], ["policy", "explain"], ["token"], ["sandbox"], ["demo"], ["doctor"]]
 )
 def test_help_teaches(command: list[str]) -> None:
     done = run_cli(*command, "--help")

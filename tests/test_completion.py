@@ -159,7 +159,7 @@ async def test_what_the_caller_may_not_use_has_no_proposal(connect: Connect, wor
 
 async def test_a_failing_upstream_is_no_proposal(connect: Connect, world: World) -> None:
     async with connect() as client:
-        await world.fault("list_inventory", "status", status=503)
+        await world.fault("list_inventory", "status", status=500)
         assert await completed(client, VEHICLE, "vin", "", AT_UMAZDA) == []
         await world.fault("list_inventory", "foreign_dealer")
         assert await completed(client, VEHICLE, "vin", "", AT_UMAZDA) == []

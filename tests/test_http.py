@@ -20,7 +20,7 @@ from mcp_types import ResourceTemplateReference
 
 from roadster_tools import TOOLS
 
-from .conftest import CONFIG, LICENCE_PNG, STEVE, answer_of, free_port, kind_of, run_cli, serving, text_of
+from .conftest import CARLOS_UUID, CONFIG, LICENCE_PNG, STEVE, answer_of, free_port, kind_of, run_cli, serving, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -49,12 +49,20 @@ def write_config(folder: Path, upstream: str, more: str = "") -> Path:
             sales_token=hashlib.sha256(SALES.encode()).hexdigest(),
             reader_token=hashlib.sha256(READER.encode()).hexdigest(),
         )
+        + MYKAARMA.format(upstream=upstream)
         + more
     )
     return path
 
 
-SECRETS = {"ROADSTER_API_KEY": "sandbox-key", "UMAZDA_LINK_KEY": "k" * 32}
+MYKAARMA = """
+[mykaarma]
+base_url = "{upstream}/mykaarma/customer/v2"
+username = "env:MYKAARMA_USERNAME"
+password = "env:ROADSTER_API_KEY"
+requester_user_uuid = "6f1d2a54-8a07-4f0e-9d3c-0d6a54b0f7c1"
+"""
+SECRETS = {"ROADSTER_API_KEY": "sandbox-key", "UMAZDA_LINK_KEY": "k" * 32, "MYKAARMA_USERNAME": "sandbox"}
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +135,7 @@ async def the_rest(client: Client, of_customer: dict[str, Any], vin: str) -> Non
     deletion = {**of_customer, "document_ids": [document["document_id"]]}
     unasked = await client.call_tool("delete_documents", deletion)
     assert kind_of(unasked) == "not_confirmed", "this client can ask nobody"
+    assert answer_of(await client.call_tool("get_crm_customer", {**at, "customer_uuid": CARLOS_UUID}))["orders"]
 
 
 @ways
@@ -279,6 +288,16 @@ async def test_the_probes_answer_without_a_token(server: str) -> None:
         for path in ("/healthz", "/readyz"):
             response = await http.get(server + path, headers={"Host": "10.0.0.7"})
             assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_readyz_is_false_once_the_store_is_gone(upstream: str, tmp_path: Path) -> None:
+    port = free_port()
+    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(write_config(tmp_path, upstream)))
+    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
+        assert httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        (tmp_path / "store.db").unlink()
+        assert httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 503
+        assert httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
 
 
 @pytest.mark.parametrize(

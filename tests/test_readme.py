@@ -89,7 +89,12 @@ def test_the_tools_are_those_of_the_command() -> None:
 def test_the_operations_are_those_of_the_code() -> None:
     shown = [tuple(map(code, row)) for row in rows("## What Roadster documents, and what is inferred")]
     assert shown == [
-        (name, f"{operation.method} {operation.path}", operation.certainty, f"roadster.operations.{name}")
+        (
+            name,
+            f"{operation.method} {operation.path}",
+            operation.certainty,
+            f"roadster.operations.{name}" if operation.api == "roadster" else "–",
+        )
         for name, operation in OPERATIONS.items()
     ]
 
@@ -283,7 +288,7 @@ def test_every_command_shown_stands_in_a_block_that_is_run() -> None:
     shown = {
         step.command.split("roadster-mcp ")[1].split()[0] for step in all_steps() if "roadster-mcp" in step.command
     }
-    assert shown == {"audit", "call", "policy", "sandbox", "serve", "token"}
+    assert shown == {"audit", "call", "doctor", "policy", "sandbox", "serve", "token"}
 
 
 def all_steps() -> Iterator[Step]:

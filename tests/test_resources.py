@@ -26,7 +26,7 @@ from .test_tools import Says
 
 pytestmark = pytest.mark.anyio
 
-VALUES: dict[str, Any] = {"vin": SOME_VIN, "customer_id": 1650260, "document_id": 1602287}
+VALUES: dict[str, Any] = {"vin": SOME_VIN, "customer_id": 1650260, "document_id": 1602287, "template_id": "5101"}
 every_resource = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
 eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
@@ -111,9 +111,10 @@ async def test_who_may_not_see_contents_gets_no_file_and_nothing_is_sent(
         kind, error = await refused(client, uri)
         assert kind == "refused"
         assert "callers.tester.personal_data" in error.error.message
-        assert not any(
-            "/file" in found.uri_template for found in (await client.list_resource_templates()).resource_templates
-        )
+        listed = (await client.list_resource_templates()).resource_templates
+        assert {found.name for found in listed} == {
+            resource.name for resource in RESOURCES if not resource.contents_of_a_person
+        }
     assert len(await world.requests()) == sent
     last = (await records(store_url))[-1].record
     assert (last.tool, last.verdict, last.setting) == ("get_document", "refused", "callers.tester.personal_data")
@@ -157,9 +158,12 @@ async def test_only_templates_of_allowed_tools_and_the_callers_dealers_are_liste
         listed = (await client.list_resources()).resources
         assert [resource.uri for resource in listed] == [f"roadster://{dealer}" for dealer in ALLOWED]
         assert {resource.mime_type for resource in listed} == {"application/json"}
-        assert templates[-1].mime_type is None, "a file's type is known when it is read"
-        assert templates[-1].annotations is not None
-        assert templates[-1].annotations.audience == ["user"]
+        by_name = {found.name: found for found in templates}
+        assert by_name["document_file"].mime_type is None, "a file's type is known when it is read"
+        assert by_name["template_file"].mime_type == "application/pdf"
+        for found in templates:
+            assert found.annotations is not None
+            assert found.annotations.audience == (["user"] if found.name.endswith("_file") else ["user", "assistant"])
     async with connect(access={"get_vehicle": Access.READ}) as client:
         templates = (await client.list_resource_templates()).resource_templates
         assert [found.name for found in templates] == ["vehicle"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -12,12 +14,16 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from roadster_client import OPERATIONS
-from roadster_sandbox import API_KEY, BASE_PATHS, create_app
+from roadster_client import OPERATIONS, basic_key
+from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, REQUESTER_USER_UUID, USERNAME, create_app
+from roadster_sandbox.mykaarma import LOCKED_UUID
+
+from .conftest import CARLOS_UUID, SAMPLES
 
 schema = schemathesis.openapi.from_asgi("/openapi.json", create_app())
 
 AUTHORISED = {"authorization": f"Bearer {API_KEY}"}
+AS_USER = {"authorization": f"Basic {basic_key(USERNAME, API_KEY)}"}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -25,7 +31,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_described(case):
     """No server error, no undocumented status, content type or body, for good requests and bad ones."""
-    case.call_and_validate(headers=AUTHORISED, checks=CHECKS)
+    case.call_and_validate(headers=AS_USER if "mykaarma" in case.path else AUTHORISED, checks=CHECKS)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,16 @@ DEALER = {"dealer": {"dpid": "umazda"}}
 
 
 TRADE = {"dpid": "umazda", "email": CUSTOMER["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
+TEMPLATE = {
+    "form_data": {
+        "name": "Form",
+        "file_name": "form.pdf",
+        "form_definition": {"pages": [{"fields": [{"x": 1, "y": 1, "name": "vin_1", "type": "vin"}]}]},
+    },
+    "file_stream": "data:application/pdf;charset=utf-8;base64,JVBERi0xLjQ=",
+}
+SHIPMENTS = "/roadie/v1/shipments"
+SHIPMENT = json.loads((SAMPLES / "shipment.req.json").read_text())
 BINDER = "/v1/customers/{customer_id}/documents"
 
 
@@ -60,11 +76,27 @@ BINDER = "/v1/customers/{customer_id}/documents"
         (BINDER, "GET", {"body": {**DEALER, "doc_type": "all"}}),
         (f"{BINDER}/content", "GET", {"body": DEALER}),
         (BINDER, "DELETE", {"body": DEALER}),
+        ("/v1/templates", "GET", {"query": {"dpid": "umazda"}}),
+        ("/v1/templates/details", "GET", {"query": {"dpid": "umazda", "template_id": 278}}),
+        ("/v1/templates/file", "GET", {"query": {"dpid": "umazda", "template_id": 278}}),
+        ("/v1/templates", "POST", {"query": {"dpid": "umazda"}, "body": TEMPLATE}),
+        (
+            "/v1/orders/{order_id}/forms",
+            "POST",
+            {"path_parameters": {"order_id": "367101"}, "body": {"title": "Please sign", "template_ids": [278]}},
+        ),
+        (SHIPMENTS, "POST", {"body": SHIPMENT}),
+        (f"{SHIPMENTS}/{{shipment_id}}", "GET", {}),
+        (f"{SHIPMENTS}/{{shipment_id}}", "PATCH", {"body": {"options": {"signature_required": True}}}),
+        (f"{SHIPMENTS}/{{shipment_id}}", "DELETE", {}),
     ],
 )
 def test_what_succeeds_is_as_described(vin, path, method, given):
     """Random requests seldom name a dealer that exists: these do, and are answered with 200."""
-    if method == "POST" and path != "/v1/create_tradein_offer":
+    if "{shipment_id}" in path:
+        made = schema[SHIPMENTS]["POST"].Case(body=SHIPMENT).call(headers=AUTHORISED)
+        given = {**given, "path_parameters": {"shipment_id": str(made.json()["id"])}}
+    elif method == "POST" and path not in ("/v1/create_tradein_offer", SHIPMENTS):
         given = {**given, "body": {**DEALER, "vehicle": {"vin": vin}, **given["body"]}}
     elif "{vin}" in path:
         given = {**given, "path_parameters": {"vin": vin}}
@@ -81,7 +113,7 @@ def test_what_succeeds_is_as_described(vin, path, method, given):
         if method == "DELETE":
             given = {**given, "body": {**given["body"], "doc_ids": [document_id]}}
     answer = schema[path][method].Case(**given).call_and_validate(headers=AUTHORISED, checks=CHECKS)
-    assert answer.status_code == 200
+    assert answer.status_code == (204 if path.startswith(SHIPMENTS) and method == "DELETE" else 200)
 
 
 def kept():
@@ -92,6 +124,17 @@ def kept():
         path_parameters={"customer_id": str(customer_id)}, body={**DEALER, **UPLOAD, "contents": "JVBERg=="}
     )
     return customer_id, upload.call(headers=AUTHORISED).json()["document_id"]
+
+
+@pytest.mark.parametrize(
+    ("customer_uuid", "status"), [(CARLOS_UUID, 200), (LOCKED_UUID, 200), ("0" * 64, 204), ("short", 400)]
+)
+def test_a_customer_record_is_as_described(customer_uuid, status):
+    case = schema["/mykaarma/customer/v2/customer/{customer_uuid}"]["POST"].Case(
+        path_parameters={"customer_uuid": customer_uuid},
+        body={"requesterUserUUID": REQUESTER_USER_UUID, "dealerUUIDList": [DEALERS[0].mykaarma_uuid]},
+    )
+    assert case.call_and_validate(headers=AS_USER, checks=CHECKS).status_code == status
 
 
 def test_every_operation_is_described():

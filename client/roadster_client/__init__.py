@@ -6,10 +6,12 @@ async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream
     page = await dealer.list_inventory(size=20)
 """
 
-from .belongings import BelongingKind, Belongings
+from .belongings import BelongingKind, Belongings, NotKept
 from .channel import ApproveWrite, OnAnswer, Oversight
-from .dealer import AccountApi, DealerApi, DealerRef, RoadsterApi
+from .dealer import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
 from .errors import (
+    Busy,
+    CircuitOpen,
     ClientError,
     ForeignDealer,
     MalformedAnswer,
@@ -21,13 +23,16 @@ from .errors import (
     TimedOut,
     Unauthorised,
     Unavailable,
+    Unreachable,
+    Untrusted,
 )
 from .link import KeyEncoding, customer_link
 from .models.scalars import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
-from .upstream import Answer, AuthScheme, Request, Upstream, basic_key, open_upstream
+from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_upstream
+from .visible import is_visible
 
 __all__ = [
     "MASK",
@@ -40,7 +45,9 @@ __all__ = [
     "AuthScheme",
     "BelongingKind",
     "Belongings",
+    "Busy",
     "Certainty",
+    "CircuitOpen",
     "ClientError",
     "CustomerRecordsApi",
     "DealerApi",
@@ -48,12 +55,15 @@ __all__ = [
     "DeliveriesApi",
     "ForeignDealer",
     "KeyEncoding",
+    "Lane",
     "MalformedAnswer",
     "MyKaarmaApi",
     "NotConfigured",
     "NotFound",
+    "NotKept",
     "OnAnswer",
     "Operation",
+    "OrderApi",
     "OutcomeUnknown",
     "Oversight",
     "PersonalData",
@@ -65,9 +75,12 @@ __all__ = [
     "TimedOut",
     "Unauthorised",
     "Unavailable",
+    "Unreachable",
+    "Untrusted",
     "Upstream",
     "basic_key",
     "customer_link",
+    "is_visible",
     "open_upstream",
     "operations_of",
     "overridden",

@@ -7,6 +7,10 @@ from typing import Literal, Protocol
 BelongingKind = Literal["customer", "delivery", "order"]
 
 
+class NotKept(Exception):
+    """What was to be kept could not be: nobody will know later whose it is."""
+
+
 class Belongings(Protocol):
     """What is known to belong to one dealer."""
 
@@ -14,7 +18,7 @@ class Belongings(Protocol):
         """Whether it was seen at this dealer before; what was not is nobody's."""
 
     async def add(self, kind: BelongingKind, id_: str) -> None:
-        """Durable when it returns."""
+        """Durable when it returns. Raises NotKept."""
 
     async def note(self, kind: BelongingKind, id_: str) -> None:
         """The same where nothing depends on it: what cannot be kept is not, and the call goes on."""

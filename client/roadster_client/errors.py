@@ -5,8 +5,12 @@
     ├── RequestRefused      400 (or another 4xx): refused, with the upstream's documented message
     ├── NotFound            404
     ├── Unauthorised        401 or 403: the upstream does not accept our credentials
-    ├── RateLimited         429
-    ├── Unavailable         no connection, or on a read 408, 500, 502, 503, 504
+    ├── RateLimited         429, or a pause that an earlier 429 asked for is not over
+    ├── Busy                more calls at once than are sent at once, for too long; nothing was sent
+    ├── Unavailable         on a read: 408, 500 or above, or the connection was lost
+    │   └── Unreachable     no connection was made; nothing was sent
+    │       ├── Untrusted   its certificate is not good for its name
+    │       └── CircuitOpen it failed several times in a row, and is left alone for a while
     ├── TimedOut            the operation's total deadline passed on a read
     ├── OutcomeUnknown      a write was sent and its answer was lost: it may or may not have been done
     └── MalformedAnswer     not what the documents describe: no JSON, wrong types, too large, a redirect
@@ -20,17 +24,41 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_LONGEST = 40
-_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z'_-]*( [A-Za-z'_-]+){0,5}")
+_PLAIN_WORDS = re.compile(r"[A-Za-z_]{2,20}( [A-Za-z_]{2,20}){0,5}")
+# What the documents name their fields with, and what is said of a field that is wrong.
+_WORDS = frozenset(
+    """
+    missing invalid unknown unsupported required duplicate expired not found is are already exists too large long short
+    co app doc docs ids id uuid vin dpid zip utm body query path value values type types status code codes name date
+    first last email phone customer partner dealer agent vehicle make model trim year color exterior interior option
+    payment deal lease finance cash down months miles term terms rate amount financed annual mileage tax taxes fees
+    trade in ownership payoff offer plan plans tier accessories analytics source medium campaign checkout
+    credit score incentives document documents file contents relationship size from updated since stock link
+    template templates form forms data definition description pages fields stream order orders title
+    reference item items pickup delivery location after deliver between options address contact notes street city state
+    start end signature length width height weight quantity shipment requester user list
+    """.split()  # noqa: SIM905 - as words they can be read
+)
+
+
+def _is_known(text: str) -> bool:
+    """Whether every word of `text`, also between underscores and dots, is one of the documents' own."""
+    return all(word in _WORDS for word in re.split(r"[^a-z]+", text.lower()) if word)
 
 
 class ClientError(Exception):
-    """A call of an upstream operation failed. `operation` is its id in `operations.OPERATIONS`."""
+    """A call of an upstream operation failed. `operation` is its id in `operations.OPERATIONS`.
 
-    def __init__(self, message: str, *, operation: str, request_id: str | None = None) -> None:
+    `retry_after` is when to call again, in seconds, where that is known.
+    """
+
+    def __init__(
+        self, message: str, *, operation: str, request_id: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.operation = operation
         self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class NotConfigured(ClientError):
@@ -44,8 +72,8 @@ class NotConfigured(ClientError):
 class RequestRefused(ClientError):
     """`upstream_message` is the documented `error` text, or None where it is not plain words.
 
-    Upstream text is data: only up to six plain words are handed on, so that neither a customer's
-    email address nor a planted paragraph can travel in an error.
+    Upstream text is data: only a few words are handed on, and each of them is one of those that the reference names
+    its fields with, or that say what is wrong with one. Neither a name nor an instruction can be made of them.
     """
 
     def __init__(
@@ -59,16 +87,20 @@ class RequestRefused(ClientError):
     ) -> None:
         text = upstream_message if isinstance(upstream_message, str) else ""
         self.status = status
-        self.upstream_message = text if ours or (len(text) <= _LONGEST and _PLAIN_WORDS.fullmatch(text)) else None
+        self.upstream_message = text if ours or (_PLAIN_WORDS.fullmatch(text) and _is_known(text)) else None
         said = f': "{self.upstream_message}"' if self.upstream_message else ""
         super().__init__(f"{operation} was refused with {status}{said}", operation=operation, request_id=request_id)
 
 
-def refused(status: int, body: Any, *, operation: str, request_id: str | None) -> RequestRefused | NotFound:
+def refused(
+    status: int, body: Any, *, operation: str, request_id: str | None
+) -> RequestRefused | NotFound | Unauthorised:
     """The error for a refusal with one of the documented bodies.
 
     Roadster's is `{"status": "error", "error": "Missing email"}`, Roadie's `{"errors": [{"code", "parameter",
-    "message"}]}`: its codes are told in words of ours, with the parameter where that is plainly one.
+    "message"}]}`: its codes are told in words of ours, with the parameter where that is plainly one. myKaarma's is
+    `{"errors": [{"errorCode", "errorTitle", "errorMessage"}]}`, also with 200: of it the code is told, a number whose
+    meanings are not documented, but for those of HTTP.
     """
     body = body if isinstance(body, dict) else {}
     errors = body.get("errors")
@@ -79,11 +111,25 @@ def refused(status: int, body: Any, *, operation: str, request_id: str | None) -
     message = body.get("error")
     if code in _ROADIE_CODES:
         parameter = first.get("parameter")
-        named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter)
+        named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter) and _is_known(parameter)
         message = f"{parameter} {_ROADIE_CODES[code]}" if named else _ROADIE_CODES[code]
         return RequestRefused(status, message, operation=operation, request_id=request_id, ours=True)
+    match first.get("errorCode"):
+        case 401 | 403 as own:
+            return Unauthorised(
+                f"{operation}: the upstream does not accept our credentials ({own})",
+                operation=operation,
+                request_id=request_id,
+            )
+        case 404:
+            return NotFound(f"{operation}: not found", operation=operation, request_id=request_id)
+        case int(own) if 0 <= own <= _LARGEST_CODE:
+            return RequestRefused(status, f"error code {own:d}", operation=operation, request_id=request_id, ours=True)
     return RequestRefused(status, message, operation=operation, request_id=request_id)
 
+
+_LARGEST_CODE = 99_999
+"""Of an error: what is longer may be a telephone number."""
 
 _NO_SUCH_SHIPMENT = "1006"
 _ROADIE_CODES = {
@@ -105,14 +151,38 @@ class Unauthorised(ClientError):
 
 
 class RateLimited(ClientError):
-    """`retry_after` is the wait that the upstream asks for, in seconds, where it says one."""
+    pass
 
-    def __init__(self, message: str, *, retry_after: float | None, operation: str, request_id: str | None) -> None:
-        super().__init__(message, operation=operation, request_id=request_id)
-        self.retry_after = retry_after
+
+class Busy(ClientError):
+    pass
 
 
 class Unavailable(ClientError):
+    """`status` is what the upstream answered, None where there was no answer."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, operation=operation, request_id=request_id, retry_after=retry_after)
+        self.status = status
+
+
+class Unreachable(Unavailable):
+    pass
+
+
+class Untrusted(Unreachable):
+    pass
+
+
+class CircuitOpen(Unreachable):
     pass
 
 
@@ -122,6 +192,15 @@ class TimedOut(ClientError):
 
 class OutcomeUnknown(ClientError):
     pass
+
+
+def outcome_unknown(lost: ClientError) -> OutcomeUnknown:
+    """What the failure `lost` means for a write that was sent."""
+    name = lost.operation
+    reason = str(lost).removeprefix(f"{name}: ")
+    return OutcomeUnknown(
+        f"{name} was sent, but {reason}: it may or may not have been done", operation=name, request_id=lost.request_id
+    )
 
 
 class MalformedAnswer(ClientError):

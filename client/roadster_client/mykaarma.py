@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from . import errors
 from .channel import Api, Channel, Oversight
 from .dealer import DealerRef
+from .models.customer_records import CustomerRecord, CustomerRecordQuery
 
 
 @dataclass(frozen=True)
@@ -25,3 +30,58 @@ class CustomerRecordsApi:
         self._channel = channel
         self._dealer = dealer
         self._requester_user_uuid = requester_user_uuid
+
+    async def get_customer_record(self, customer_uuid: str) -> CustomerRecord:
+        """POST /customer/{customerUUID}: the customer, their vehicles, orders and addresses at this dealer alone.
+
+        Raises NotFound also where the answer holds no customer.
+        """
+        operation = "get_customer_record"
+        uuid = self._dealer.mykaarma_dealer_uuid
+        if not uuid:
+            raise errors.NotConfigured(f"dealers.{self._dealer.dpid}.mykaarma_dealer_uuid", operation=operation)
+        answer = await self._channel.send(
+            operation,
+            path={"customer_uuid": customer_uuid},
+            content=CustomerRecordQuery(requester_user_uuid=self._requester_user_uuid),
+            dealer={"dealerUUIDList": [uuid]},
+        )
+        if not _names_only(self._dealer, answer.json):
+            raise answer.foreign()
+        if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
+            raise errors.NotFound(f"{operation}: no such customer", operation=operation, request_id=answer.request_id)
+        return self._channel.read(CustomerRecord, answer)
+
+
+def _names_only(dealer: DealerRef, json: Any) -> bool:
+    """Whether every dealer that `json` names, at any depth and also in fields no model reads, is `dealer`.
+
+    The request takes a UUID and the documented answer gives numbers. A UUID, in whatever field, must be the dealer's.
+    Numbers are compared with the configured one; where none is, two different ones cannot both be the dealer's.
+    """
+    named = list(_named_dealers(json))
+    uuids = {value for name, value in named if name.startswith("dealeruuid")}
+    numbers = {value for name, value in named if name.startswith("dealerid")} - {"0"}  # what is not set
+    own_number = dealer.mykaarma_dealer_id
+    return uuids <= {dealer.mykaarma_dealer_uuid} and (
+        len(numbers) <= 1 if own_number is None else numbers <= {str(own_number)}
+    )
+
+
+_DEALER_FIELDS = re.compile("dealer(uuid|id)s?(list)?")
+
+
+def _named_dealers(json: Any) -> Iterator[tuple[str, str]]:
+    """Field and value of all that `json` names dealers with: dealerId, dealer_id, dealerID, dealerUUIDList and such."""
+    unseen = [json]
+    while unseen:
+        node = unseen.pop()
+        if isinstance(node, list):
+            unseen += node
+        elif isinstance(node, dict):
+            for name, value in node.items():
+                plain = re.sub("[^a-z]", "", name.lower())
+                if _DEALER_FIELDS.fullmatch(plain):
+                    values = value if isinstance(value, list) else [value]
+                    yield from ((plain, str(each)) for each in values if each is not None)
+            unseen += node.values()

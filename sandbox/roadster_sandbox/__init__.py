@@ -10,6 +10,7 @@ What was done can be read, and what goes wrong can be ordered, below `/__sandbox
 from .app import BASE_PATHS, create_app, serve
 from .dealers import DEALERS, SandboxDealer
 from .gateway import API_KEY, USERNAME
+from .mykaarma import REQUESTER_USER_UUID
 from .transport import SandboxTransport
 from .vin import vin_check_digit
 
@@ -17,6 +18,7 @@ __all__ = [
     "API_KEY",
     "BASE_PATHS",
     "DEALERS",
+    "REQUESTER_USER_UUID",
     "USERNAME",
     "SandboxDealer",
     "SandboxTransport",

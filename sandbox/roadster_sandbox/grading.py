@@ -14,6 +14,7 @@ from roadster_client.operations import OPERATIONS
 from .answers import Answer
 from .faults import KINDS, Fault
 from .gateway import Sandbox
+from .roadie import EVENTS, NoSuchMove, move, shipment_by
 
 
 class _Order(BaseModel):
@@ -30,6 +31,11 @@ class _FaultOrder(_Order):
     times: Annotated[int, Field(ge=1)] = 1
     status: Annotated[int, Field(ge=400, le=599)] = 503
     seconds: Annotated[float, Field(ge=0)] | None = None
+    retry_after: Annotated[str, Field(pattern=r"^[ -~]{1,64}$")] | None = None
+
+
+class _ShipmentEvent(_Order):
+    event: str
 
 
 def grading_routes(sandbox: Sandbox) -> list[Route]:
@@ -51,6 +57,9 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
             "documents": world.documents,
             "trade_offers": world.trade_offers,
             "links": world.links,
+            "templates": world.created_templates,
+            "forms": world.forms,
+            "shipments": world.shipments,
         }
         return Answer(200, shown).response()
 
@@ -66,7 +75,7 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
             return _refused(f"unknown operation; there are: {', '.join((*OPERATIONS, '*'))}")
         if order.fault not in KINDS:
             return _refused(f"unknown fault; there are: {', '.join(KINDS)}")
-        fault = Fault(order.operation, order.fault, order.times, order.status, order.seconds)
+        fault = Fault(order.operation, order.fault, order.times, order.status, order.seconds, order.retry_after)
         sandbox.faults.append(fault)
         return Answer(200, order.model_dump()).response()
 
@@ -80,7 +89,28 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
         Route("/requests", requests),
         Route("/faults", add_fault, methods=["POST"]),
         Route("/faults", clear_faults, methods=["DELETE"]),
+        _shipment_route(sandbox),
     ]
+
+
+def _shipment_route(sandbox: Sandbox) -> Route:
+    async def move_shipment(request: Request) -> Response:
+        try:
+            order = _ShipmentEvent.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _refused(_first(error))
+        shipment = shipment_by(sandbox.world, request.path_params["id"])
+        if shipment is None:
+            return Answer(404).response()
+        if order.event not in EVENTS:
+            return _refused(f"unknown event; there are: {', '.join(EVENTS)}")
+        try:
+            move(shipment, order.event)
+        except NoSuchMove as error:
+            return _refused(str(error))
+        return Answer(200, shipment).response()
+
+    return Route("/shipments/{id}", move_shipment, methods=["POST"])
 
 
 def _first(error: ValidationError) -> str:

@@ -27,6 +27,9 @@ from .asked import (
     LinkOrder,
     PlansQuery,
     QuoteOrder,
+    RecordOrder,
+    RecordPath,
+    RecordQuery,
     Refused,
     TradeOfferOrder,
     WantedVehicle,
@@ -34,6 +37,7 @@ from .asked import (
 )
 from .dealers import DEALERS, SandboxDealer
 from .inventory import Vehicle
+from .mykaarma import REQUESTER_USER_UUID, record_of
 from .plans import PLANS, ChosenPlan, chosen_plan
 from .quotes import quote
 from .world import FIRST_DOCUMENT_ID, World, resolved
@@ -61,7 +65,7 @@ def get_dealer(_world: World, call: Call) -> Any:
 
 def list_inventory(world: World, call: Call) -> Any:
     query = asked(InventoryQuery, call.query)
-    dealer = resolved(asked(DealerRef, {"dpid": _given(call.query, "dpid")}))
+    dealer = resolved(asked(DealerRef, {"dpid": given(call.query, "dpid")}))
     since = query.updated_since or 0
     matching = [
         vehicle
@@ -73,7 +77,7 @@ def list_inventory(world: World, call: Call) -> Any:
 
 
 def get_vehicle(world: World, call: Call) -> Any:
-    dealer = resolved(asked(DealerRef, {"partner_id": _given(call.query, "dealer[partner_id]")}))
+    dealer = resolved(asked(DealerRef, {"partner_id": given(call.query, "dealer[partner_id]")}))
     return {"vehicle_info": world.vehicle(dealer, call.path["vin"]).details()}
 
 
@@ -84,7 +88,7 @@ def quote_payments(world: World, call: Call) -> Any:
 
 
 def list_plans(world: World, call: Call) -> Any:
-    dealer = resolved(asked(DealerRef, {"partner_id": _given(call.query, "dealer[partner_id]")}))
+    dealer = resolved(asked(DealerRef, {"partner_id": given(call.query, "dealer[partner_id]")}))
     query = asked(PlansQuery, call.query)
     if query.deal_type != "cash":
         for name in ("deal_rate", "deal_term", "amount_financed"):
@@ -114,8 +118,8 @@ def create_customer(world: World, call: Call) -> Any:
     dealer = resolved(order.dealer)
     _chosen(order.plans)
     known = world.customer_of(dealer, order.customer.email)
-    given = _given_fields(order)
-    customer_id = (known or world.add_customer(dealer, **given.pop("customer"), **given))["id"]
+    fields = _given_fields(order)
+    customer_id = (known or world.add_customer(dealer, **fields.pop("customer"), **fields))["id"]
     url = _redirect_url(dealer, order.vehicle, order.analytics, customer_id)
     answer = {"status": "ok", "customer": {"id": customer_id, "dpid": dealer.dpid, "redirect_url": url}}
     return {**answer, "duplicate": True} if known else answer
@@ -161,14 +165,14 @@ def upload_document(world: World, call: Call) -> Any:
     except (binascii.Error, ValueError):
         raise Refused(400, "Invalid contents") from None
     document_id = FIRST_DOCUMENT_ID + len(world.contents)
-    given = _given_fields(order)
-    world.contents[document_id] = given.pop("contents")
+    fields = _given_fields(order)
+    world.contents[document_id] = fields.pop("contents")
     world.documents.append(
         {
             "id": document_id,
             "dpid": customer["dpid"],
             "customer_id": customer["id"],
-            **given,
+            **fields,
             "sha256": hashlib.sha256(contents).hexdigest(),
             "size": len(contents),
         }
@@ -213,6 +217,15 @@ def delete_documents(world: World, call: Call) -> Any:
     return {"message": "Successfully deleted document"}
 
 
+def get_customer_record(_world: World, call: Call) -> Any:
+    customer_uuid = asked(RecordPath, call.path).customer_uuid
+    order = asked(RecordOrder, call.body)
+    asked(RecordQuery, call.query)
+    if order.requester_user_uuid != REQUESTER_USER_UUID:
+        raise Refused(401, "Unknown requester")
+    return record_of(customer_uuid, order.dealer_uuids)
+
+
 HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "list_dealers": list_dealers,
     "get_dealer": get_dealer,
@@ -228,11 +241,12 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "upload_document": upload_document,
     "get_document": get_document,
     "delete_documents": delete_documents,
+    "get_customer_record": get_customer_record,
 }
 """By operation id."""
 
 
-def _given(query: Mapping[str, str], name: str) -> str:
+def given(query: Mapping[str, str], name: str) -> str:
     """A required part of the query; what is missing is named as the reference names it: the dealer."""
     value = query.get(name)
     if not value:

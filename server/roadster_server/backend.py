@@ -80,7 +80,13 @@ def choose(config: Path | None, *, sandbox: bool) -> Iterator[Backend]:
 
 def sandbox_settings(store_url: str) -> Settings:
     """What `--sandbox` runs with: one caller, who may write at two of the three dealers and do nothing at the third."""
-    from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, USERNAME  # noqa: PLC0415 - as above
+    from roadster_sandbox import (  # noqa: PLC0415 - as above
+        API_KEY,
+        BASE_PATHS,
+        DEALERS,
+        REQUESTER_USER_UUID,
+        USERNAME,
+    )
 
     urls = {api: f"https://sandbox{path}" for api, path in BASE_PATHS.items()}
     key = SecretStr(API_KEY)
@@ -91,11 +97,17 @@ def sandbox_settings(store_url: str) -> Settings:
             base_url=urls["mykaarma"],
             username=SecretStr(USERNAME),
             password=key,
-            requester_user_uuid="6f1d2a54-8a07-4f0e-9d3c-0d6a54b0f7c1",
+            requester_user_uuid=REQUESTER_USER_UUID,
         ),
         dealers={
             dealer.dpid: DealerSettings(
-                partner_id=dealer.partner_id, express_host=dealer.express_host, link_key=SecretStr(dealer.link_key)
+                partner_id=dealer.partner_id,
+                express_host=dealer.express_host,
+                link_key=SecretStr(dealer.link_key),
+                # One is left out, and all of the other dealers', so that the refusal of an order can be seen.
+                orders=[str(order_id) for order_id in dealer.orders[:-1]] if dealer.dpid == "umazda" else [],
+                mykaarma_dealer_uuid=dealer.mykaarma_uuid,
+                mykaarma_dealer_id=dealer.mykaarma_id,
             )
             for dealer in DEALERS
         },

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
 
-from roadster_client import BelongingKind
+from roadster_client import BelongingKind, NotKept
 
 from .logs import log
 from .opening import LazyStore
 from .store import StoreError
+
+_PAUSES: Sequence[float] = (0.1, 0.5)
+"""Seconds before the second and the third try."""
+
+
+class BelongingLost(StoreError, NotKept):
+    """The store failed at each try to keep whose something is that is there by now."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,22 @@ class StoredBelongings:
         return await (await self.store.get()).belongs(self.dealer, kind, id_)
 
     async def add(self, kind: BelongingKind, id_: str) -> None:
+        # What it is about exists: neither one failure nor a caller that has gone may leave it without its dealer.
+        with anyio.CancelScope(shield=True):
+            for pause in _PAUSES:
+                try:
+                    await self._add_once(kind, id_)
+                except StoreError:
+                    await anyio.sleep(pause)
+                else:
+                    return
+            try:
+                await self._add_once(kind, id_)
+            except StoreError as error:
+                log.error("belonging not kept", extra={"kind": kind, "reason": str(error)})
+                raise BelongingLost(str(error)) from None
+
+    async def _add_once(self, kind: BelongingKind, id_: str) -> None:
         await (await self.store.get()).add_belonging(self.dealer, kind, id_)
 
     async def note(self, kind: BelongingKind, id_: str) -> None:

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
 
 import anyio
@@ -22,6 +22,7 @@ from mcp_types import (
     CallToolResult,
     InputRequiredResult,
     InputResponseRequestParams,
+    ResourceLink,
     TextContent,
 )
 
@@ -36,6 +37,7 @@ from roadster_tools import (
     InvalidArguments,
     KeyOutcomeUnknown,
     Limited,
+    Link,
     PendingWrite,
     Previewed,
     Seal,
@@ -52,6 +54,7 @@ from .keys import Keys
 from .limiter import Limiter
 from .logs import log, log_crash
 from .opening import LazyStore
+from .recording import Recorder
 from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, StoreError
 
 FAILURE_META = "roadster-mcp/failure"
@@ -78,6 +81,9 @@ class Calls:
         self.keys = keys
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
         self.limiter = Limiter()
+        self.recorder = Recorder(store)
+        self._in_flight: set[anyio.CancelScope] = set()
+        self._one_ended = anyio.Event()
 
     async def answer(self, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> CallResult:
         """What `tools/call` is answered with; a failure is an answer too, because a model reads it."""
@@ -114,17 +120,39 @@ class Calls:
 
         return await self._ended(call, refused)
 
+    def interrupt(self) -> None:
+        """Ends the calls in flight, because the server stops: their upstream requests too."""
+        for scope in self._in_flight:
+            scope.cancel()
+
+    async def idle(self) -> None:
+        """Returns once no call is in flight."""
+        while self._in_flight:
+            if self._one_ended.is_set():
+                self._one_ended = anyio.Event()
+            await self._one_ended.wait()
+
     async def _ended(self, call: _Call, work: Callable[[], Awaitable[_GivenT]]) -> _GivenT | Failure:
-        """The one boundary at which errors become failures to tell. Each call ends with one audit record."""
+        """What `work` gives, also where `interrupt` ends it. Each call ends with one audit record."""
+        scope = anyio.CancelScope()
+        self._in_flight.add(scope)
+        try:
+            with scope:
+                return await self._outcome(call, work)
+            return call.interrupted()
+        finally:
+            self._in_flight.discard(scope)
+            self._one_ended.set()
+
+    async def _outcome(self, call: _Call, work: Callable[[], Awaitable[_GivenT]]) -> _GivenT | Failure:
+        """The one boundary at which errors become failures to tell."""
         outcome: _GivenT | Failure
         try:
             outcome = await work()
         except (ToolFailure, ClientError) as error:
             outcome = call.failed(error)
-        except (
-            StoreError
-        ) as error:  # only before sending: after it, the store's failures are logged and the answer given
-            outcome = call.failed(Unrecorded(f"The call cannot be put on record: {error}"))
+        except StoreError as error:
+            outcome = call.unrecorded(error)
         except Exception as error:  # noqa: BLE001 - a defect of ours: the caller learns that, the log where
             log_crash(error, tool=call.tool_name)
             outcome = call.broke()
@@ -163,6 +191,7 @@ class _Call:
         self._refused_by: str | None = None
         self.outcome = "done"
         self.tool_name = tool.name if tool else "unknown"
+        self._may_write = tool is not None and tool.writes
 
     async def admit(self, tool: Tool) -> Admitted:
         """The call once it has passed limits and gate. Raises ToolFailure; nothing was sent."""
@@ -193,7 +222,7 @@ class _Call:
         confirmation = Confirmation(
             self._ctx, self._params, key=self._calls.keys.confirmations, store=await self._calls.store.get()
         )
-        await confirmation.obtain(write, await self._calls.gate.dealer_name(write.dealer))
+        await confirmation.obtain(write, await self._calls.gate.dealer_name(write.caller, write.dealer))
 
     async def sending(self, write: PendingWrite) -> None:
         """As Oversight has it: within the hour's writes, and on record."""
@@ -216,12 +245,25 @@ class _Call:
             self._refused_by = error.setting
         return self._told(found)
 
+    def unrecorded(self, error: StoreError) -> Failure:
+        """What is told where the store failed. After sending, most such failures are logged and the answer is given."""
+        if not self._sent:
+            return self.failed(Unrecorded(f"The call cannot be put on record: {error}"))
+        self.outcome = "outcome_unknown"
+        return self._told(Failure("outcome_unknown", f"The write was sent, and not put on record: {error}."))
+
     def broke(self) -> Failure:
         """What is told where this server failed. After a write was sent, nobody knows more than that it was."""
         self.outcome = "defect"
         if self._sent:
             return self._told(Failure("outcome_unknown", "The write was sent, and the server failed on its answer."))
         return Failure("upstream", "The server failed on this call; its operator finds why in the log.")
+
+    def interrupted(self) -> Failure:
+        """What is told where the server stops before the call has ended. It is on record as cancelled."""
+        if self._sent:
+            return self._told(Failure("outcome_unknown", "The write was sent, and the server stopped on its answer."))
+        return Failure("upstream", "The server is stopping, and ended this call. Nothing was written.")
 
     def _told(self, failed: Failure) -> Failure:
         if failed.kind == "outcome_unknown" and self._admitted is not None:
@@ -247,9 +289,12 @@ class _Call:
                 "ms": milliseconds,
             },
         )
+        record, recorder = self._record("ended", self.outcome, milliseconds), self._calls.recorder
         try:
-            store = await self._calls.store.get()
-            await store.append(self._record("ended", self.outcome, milliseconds))
+            if self._may_write or self._calls.refuse_unrecorded_reads:
+                await recorder.put(record)
+            else:
+                await recorder.put_soon(record)
         except StoreError as error:
             log.error("call not on record", extra={"call": self._id, "reason": str(error)})
             if self._calls.refuse_unrecorded_reads and not self._sent:
@@ -263,7 +308,7 @@ class _Call:
             kind = OutcomeUnknown if self._sent else MalformedAnswer
             name = admitted.tool.name
             raise kind(f"{name}: the answer is larger than {LONGEST_ANSWER} characters", operation=name)
-        return text, answer.structured()
+        return _Given(text, answer.structured(), answer.links())
 
     async def _once(self, admitted: Admitted) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""
@@ -284,7 +329,7 @@ class _Call:
             open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
             await self._settle(store.leave_unknown(claim) if open_end else store.release(claim))
             raise
-        await self._settle(store.finish(claim, seal.seal(json.dumps(given)).encode()))
+        await self._settle(store.finish(claim, seal.seal(json.dumps([given.text, given.structured])).encode()))
         return _result(given)
 
     async def _settle(self, claim_ended: Awaitable[None]) -> None:
@@ -340,13 +385,21 @@ class _Call:
         )
 
 
-_Given = tuple[str, dict[str, Any]]
-"""An answer as it is given, and kept for a replay: text and structured content."""
+class _Given(NamedTuple):
+    """An answer as it is given. Kept for a replay are text and structured content: a write has no links."""
+
+    text: str
+    structured: dict[str, Any]
+    links: tuple[Link, ...] = ()
 
 
 def _result(given: _Given) -> CallToolResult:
-    text, structured = given
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+    links = [
+        ResourceLink(uri=link.uri, name=link.name, mime_type=link.mime_type, size=link.size) for link in given.links
+    ]
+    return CallToolResult(
+        content=[TextContent(type="text", text=given.text), *links], structured_content=given.structured
+    )
 
 
 def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
@@ -354,7 +407,9 @@ def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
         text, structured = json.loads(seal.open(kept.decode()))
     except Unsealable:
         raise KeyOutcomeUnknown("The write was done, but its answer cannot be read any more") from None
-    return _result((f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True}))
+    return _result(
+        _Given(f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True})
+    )
 
 
 def _preview(write: PendingWrite) -> CallToolResult:
@@ -365,7 +420,8 @@ def _preview(write: PendingWrite) -> CallToolResult:
         f"callers.{write.caller.name}.dealers names {write.dealer}",
     ]
     preview = {**request, "checks": checks}
-    return _result((f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}", {"preview": preview}))
+    text = f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}"
+    return _result(_Given(text, {"preview": preview}))
 
 
 def _failed(failed: Failure) -> CallToolResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
 import sys
@@ -19,7 +20,7 @@ import typer
 from roadster_tools import TOOLS
 
 from .app import tools_of
-from .backend import DEFAULT_CONFIG, LOCAL_CALLER, choose
+from .backend import DEFAULT_CONFIG, LOCAL_CALLER, Backend, choose
 from .logs import configure_logs, log
 from .settings import ConfigurationError, load
 
@@ -89,7 +90,7 @@ def serve(
 
             async def run() -> None:
                 async with backend.open_server(LOCAL_CALLER) as (server, calls):
-                    await serve_stdio(server, calls.store, backend)
+                    await serve_stdio(server, calls, backend)
         else:
             from .http import serve_backend
 
@@ -168,6 +169,37 @@ def call(
         with choose(config, sandbox=sandbox) as backend:
             output, code = anyio.run(call_once, backend, caller, tool, given, yes)
     typer.echo(output)
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(config: Config = None, sandbox: Sandbox = False) -> None:
+    """Check the configuration, files, secrets, link keys, callers, the store, the upstreams and the clock.
+
+    One line for each finding: "ok", or "problem" with what to do. Upstreams are only read from; the store is made
+    or migrated, as by serve.
+
+    Exit codes: 0 all is well; 1 a problem on this machine or with a dealer's ids; 2 the configuration cannot be used;
+    4 an upstream cannot be reached, or does not accept the credentials.
+    """
+    from .doctor import Finding, examine
+
+    configure_logs(logging.ERROR)
+
+    async def run(backend: Backend) -> int:
+        worst = 0
+        async for finding in examine(backend, None if sandbox else config or DEFAULT_CONFIG):
+            typer.echo(finding.line())
+            worst = max(worst, finding.code)
+        return worst
+
+    try:
+        with choose(config, sandbox=sandbox) as backend:
+            code = anyio.run(run, backend)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            typer.echo(Finding("configuration", problem, USAGE_ERROR).line())
+        code = USAGE_ERROR
     raise typer.Exit(code)
 
 

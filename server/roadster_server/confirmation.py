@@ -27,6 +27,7 @@ from mcp_types import (
 )
 from mcp_types.version import is_version_at_least
 
+from roadster_client import ApiName, is_visible
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Unsealable
 
 from .store import Store
@@ -39,9 +40,7 @@ _FORM: dict[str, Any] = {
 }
 _ANSWER = "confirm"
 _READABLE = 4000
-_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
-"""Printable by Unicode's book, and nothing to see."""
-
+_NAMES: Mapping[ApiName, str] = {"roadster": "Roadster", "roadie": "Roadie", "mykaarma": "myKaarma"}
 _ASK_AGAIN = "call again without it to be asked anew"
 
 
@@ -124,7 +123,11 @@ def summary(write: PendingWrite, dealer_name: str) -> str:
     request = write.request
     content = {} if request.content is None else request.content.shown_to("person")
     lines = [f"{name}: {value}" for name, value in _leaves({**request.path, **request.query, **content})]
-    effect = "This deletes and cannot be undone." if write.tool.destructive else "This writes to Roadster."
+    effect = (
+        "This deletes and cannot be undone."
+        if write.tool.destructive
+        else f"This writes to {_NAMES[request.operation.api]}."
+    )
     question = "\n".join([f"{write.tool.title} at {_visible(dealer_name)}? {effect}", *lines])
     if len(question) > _READABLE:
         raise NotConfirmed(f"the write is too large for a person to read ({len(question)} characters); send less")
@@ -138,19 +141,24 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
                 yield from _leaves(value, f"{path}.{name}".lstrip("."))
         case list() if node:
             for index, value in enumerate(node, 1):
-                yield from _leaves(value, f"{path} {index}")
+                yield from _row(value, f"{path} {index}")
         case _:
             # Quoted, so that no value can pass for another line, and what is empty shows.
             yield path.replace("_", " "), _visible(json.dumps(node, ensure_ascii=False))
 
 
+def _row(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """What a list holds, on one line where it is flat: a form has dozens of fields, each of ten values."""
+    if not isinstance(node, Mapping) or not node or any(isinstance(value, Mapping | list) for value in node.values()):
+        yield from _leaves(node, path)
+        return
+    yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in _leaves(node))
+
+
 def _visible(text: str) -> str:
     """With an escape in place of every character that shows as nothing, and of spaces in a row."""
     spaced = re.sub(" {2,}", lambda spaces: "\\u0020" * len(spaces[0]), text)
-    return "".join(
-        character if character.isprintable() and character not in _BLANK else f"\\u{ord(character):04x}"
-        for character in spaced
-    )
+    return "".join(character if is_visible(character) else f"\\u{ord(character):04x}" for character in spaced)
 
 
 def _can_ask(ctx: ServerRequestContext[Any, Any]) -> bool:

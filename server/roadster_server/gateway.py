@@ -51,7 +51,9 @@ async def open_calls(
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )
-        yield Calls(gate, store, keys, refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads)
+        calls = Calls(gate, store, keys, refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads)
+        stack.push_async_callback(calls.recorder.closed)
+        yield calls
 
 
 async def _services(settings: Settings, stack: AsyncExitStack, transport: httpx2.AsyncBaseTransport | None) -> Services:

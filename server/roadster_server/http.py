@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,11 +32,14 @@ from roadster_tools import Caller
 
 from .app import build_server
 from .backend import Backend
+from .calls import Calls
 from .gateway import open_calls
+from .intake import Intake
 from .listening import listen
 from .live import LiveSettings
 from .logs import log
 from .settings import ConfigurationError, Settings, is_loopback
+from .stopping import Stop
 from .store import StoreError
 from .tokens import SCOPE, TokenVerifier, identity_of
 
@@ -45,7 +47,13 @@ HttpTransport = Literal["http", "sse"]
 Healthy = Callable[[], Awaitable[bool]]
 
 _PROBES = ("/healthz", "/readyz")
-_DRAIN_SECONDS = 5
+_DRAIN_SECONDS = 5.0
+"""For calls to end by themselves, once the server is to stop."""
+_INTERRUPTED_SECONDS = 1.0
+"""For calls that were interrupted to get on record."""
+_CLOSE_SECONDS = 1
+"""For answers to be written out, and for clients to close their streams."""
+_EXIT_SECONDS = 10.0
 _HTTP_PORT = 80
 """Browsers and clients leave it out of the Host header."""
 _PROBE_SECONDS = 2.0
@@ -60,9 +68,16 @@ def caller_of_request(settings: Settings) -> Caller:
 
 
 def http_app(
-    server: Server[Any], live: LiveSettings, healthy: Healthy, transport: HttpTransport, *, host: str, port: int
+    server: Server[Any],
+    live: LiveSettings,
+    healthy: Healthy,
+    transport: HttpTransport,
+    *,
+    host: str,
+    port: int,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
-    """The application. `/mcp` is left out where `transport` is sse; `healthy` is what `/readyz` asks."""
+    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `healthy` and `stopping`."""
     sse = SseServerTransport("/messages/")
     streamable = StreamableHTTPSessionManager(server)
 
@@ -70,7 +85,7 @@ def http_app(
         async with sse.connect_sse(scope, receive, send) as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    probes = _Probes(healthy)
+    probes = _Probes(healthy, stopping)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -80,7 +95,7 @@ def http_app(
     metadata = _ResourceMetadata.of(live.current)
 
     def guarded(app: ASGIApp) -> ASGIApp:
-        return _RequireScope(app, [SCOPE], metadata.url if metadata else None)
+        return _RequireScope(Intake(app, stopping), [SCOPE], metadata.url if metadata else None)
 
     routes: list[Route | Mount] = [
         Route("/healthz", probes.alive),
@@ -121,28 +136,60 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
         except StoreError as error:
             raise ConfigurationError([str(error)]) from None
         server = build_server(calls, lambda: caller_of_request(backend.settings))
-        config = uvicorn.Config(
-            http_app(server, backend.live, calls.store.healthy, transport, host=host, port=port),
-            log_config=None,
-            access_log=False,  # it would print query strings
-            server_header=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
+        app = http_app(
+            server,
+            backend.live,
+            calls.store.healthy,
+            transport,
+            host=host,
+            port=port,
+            stopping=stop.requested.is_set,
+        )
+        listener = _Listener(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,  # it would print query strings
+                server_header=False,
+                timeout_graceful_shutdown=_CLOSE_SECONDS,
+            )
         )
         log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
-        # After draining, uvicorn raises the signal that ended it once more, for whoever had handled it before.
-        for received in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(received, lambda *_: None)
+        stop.heed_signals()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
-            await uvicorn.Server(config).serve(sockets=[bound])
+            tasks.start_soon(_drain, stop, calls, listener)
+            await listener.serve(sockets=[bound])
             tasks.cancel_scope.cancel()
+        # Calls that are cut off only now get on record before the store closes.
+        await calls.idle()
+
+
+class _Listener(uvicorn.Server):
+    """uvicorn, which would close its port at the signal: here it listens on while calls end, and the probes say so."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override] # used as a context manager alone
+        return nullcontext()
+
+
+async def _drain(stop: Stop, calls: Calls, listener: uvicorn.Server) -> None:
+    """Once the server is to stop: lets calls end, interrupts what is left, and has the listener close."""
+    await stop.requested.wait()
+    with anyio.move_on_after(_DRAIN_SECONDS):
+        await calls.idle()
+    calls.interrupt()
+    with anyio.move_on_after(_INTERRUPTED_SECONDS):
+        await calls.idle()
+    listener.should_exit = True
 
 
 class _Probes:
     """What an orchestrator asks: is the process alive, and can it take calls?"""
 
-    def __init__(self, healthy: Healthy) -> None:
+    def __init__(self, healthy: Healthy, stopping: Callable[[], bool]) -> None:
         self._healthy = healthy
+        self._stopping = stopping
         self._tasks: TaskGroup | None = None
 
     @asynccontextmanager
@@ -155,6 +202,8 @@ class _Probes:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
+        if self._stopping():
+            return JSONResponse({"status": "the server is stopping"}, 503)
         # A store that hangs is waited for elsewhere: a statement cannot be cancelled, and a probe must be answered.
         answered = anyio.Event()
         found: list[bool] = []

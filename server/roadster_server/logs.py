@@ -20,6 +20,7 @@ from typing import Any
 log = logging.getLogger("roadster_server")
 
 _QUEUED_LINES = 1000
+_FLUSH_SECONDS = 0.5
 _OWN = ("roadster_",)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -30,6 +31,12 @@ def configure_logs(level: int = logging.INFO) -> None:
     handler.setFormatter(_JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     log.setLevel(level)
+
+
+def flush_logs() -> None:
+    """Waits for what is queued, for a moment: a host that reads no stderr does not hold up the exit."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def log_crash(error: BaseException, **fields: Any) -> None:
@@ -69,7 +76,13 @@ class _Handler(logging.Handler):
         with suppress(queue.Full):  # stderr is not being read
             self._lines.put_nowait(self.format(record))
 
+    def flush(self) -> None:
+        # logging calls it at the exit, too.
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, _FLUSH_SECONDS)
+
     def _write(self) -> None:
         while True:
             sys.stderr.write(self._lines.get() + "\n")
             sys.stderr.flush()
+            self._lines.task_done()

@@ -85,6 +85,7 @@ class DealerSettings(_Section):
     link_key: Secret | None = None
     link_key_encoding: KeyEncoding = "raw"
     mykaarma_dealer_uuid: str | None = None
+    mykaarma_dealer_id: int | None = None
     orders: Literal["any"] | list[str] = []
 
     @model_validator(mode="after")
@@ -181,7 +182,7 @@ def _folder(path: Path) -> Path:
 
 
 class UploadSettings(_Section):
-    """`[uploads]`: the one folder from which upload_document may take a file, over stdio and on the command line."""
+    """`[uploads]`: the one folder from which a tool may take a file, over stdio and on the command line."""
 
     folder: Annotated[Path, AfterValidator(_folder)]
 
@@ -258,6 +259,7 @@ class Settings(_Section):
                 link_key_encoding=dealer.link_key_encoding,
                 orders="any" if dealer.orders == "any" else frozenset(dealer.orders),
                 mykaarma_dealer_uuid=dealer.mykaarma_dealer_uuid,
+                mykaarma_dealer_id=dealer.mykaarma_dealer_id,
             )
             for dpid, dealer in self.dealers.items()
         }

@@ -1,9 +1,12 @@
 """The typed tools, and the gate in front of them. The surface is the list below; `RESOURCES` gives it addresses."""
 
 from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Services, Verdict, dealer_verdict, verdict
+from .answers import Link
 from .catalogue import Admitted, Tool, catalogue
+from .customer_records import get_crm_customer
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
+from .deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
 from .documents import delete_documents, get_document, list_documents, upload_document
 from .failures import (
     AccessRefused,
@@ -18,6 +21,7 @@ from .failures import (
     failure,
 )
 from .files import File, UploadFolder
+from .forms import create_forms, create_template, get_template, get_template_file, list_templates
 from .inventory import get_vehicle, list_inventory, vins_in_stock
 from .links import build_deep_link
 from .payments import quote_payments
@@ -32,6 +36,9 @@ TOOLS = catalogue(
     customers=(create_customer, assign_agent, submit_trade_valuation),
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
+    forms=(list_templates, get_template, get_template_file, create_template, create_forms),
+    deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
+    crm=(get_crm_customer,),
 )
 """Every tool by name, in the order of `tools/list`."""
 
@@ -52,6 +59,7 @@ __all__ = [
     "InvalidArguments",
     "KeyOutcomeUnknown",
     "Limited",
+    "Link",
     "NotConfirmed",
     "Oversight",
     "PendingWrite",

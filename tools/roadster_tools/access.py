@@ -8,10 +8,11 @@ must be named exactly as its table in the configuration is: no trimming, no fold
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from roadster_client import (
     AccountApi,
@@ -22,8 +23,10 @@ from roadster_client import (
     DealerApi,
     DealerRef,
     DeliveriesApi,
+    Lane,
     MyKaarmaApi,
     NotConfigured,
+    OrderApi,
     PersonalData,
     Request,
     RoadieApi,
@@ -37,6 +40,10 @@ from .seal import Seal
 
 if TYPE_CHECKING:
     from .catalogue import Tool
+
+
+_DEALER_NAME = re.compile(r"[\w .,'&()/+-]{1,60}")
+"""What stands in a question unquoted must not be able to end it."""
 
 
 class Access(IntEnum):
@@ -92,6 +99,18 @@ class Grant:
     belongings: Belongings
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
+    orders: Literal["any"] | frozenset[str]
+    """Those that the configuration says are the dealer's."""
+    _order: Callable[[str], OrderApi]
+
+    async def order(self, order_id: str) -> OrderApi:
+        """That order, which is known to be the dealer's. Raises AccessRefused for any other; nothing was sent."""
+        if self.orders == "any" or order_id in self.orders or await self.belongings.has("order", order_id):
+            return self._order(order_id)
+        setting = f"dealers.{self.roadster.dpid}.orders"
+        raise AccessRefused(
+            f"{setting} does not list this order, so nothing says that it is this dealer's", setting=setting
+        )
 
     @property
     def deliveries(self) -> DeliveriesApi:
@@ -213,7 +232,7 @@ class Gate:
     def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
         """A grant for a tool without a dealer. Raises AccessRefused."""
         _check(verdict(caller, tool))
-        return AccountGrant(caller, self._services.roadster.for_account(caller.dealers))
+        return AccountGrant(caller, self._services.roadster.for_account(caller.dealers, Lane(caller.name)))
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: Oversight) -> Grant:
         """A grant at `dealer`, or at the caller's only one for None. Raises AccessRefused and InvalidArguments."""
@@ -223,7 +242,10 @@ class Gate:
         ref = self._dealers()[dealer]
         belongings = self._belongings(dealer)
         overseen = ClientOversight(
-            _WriteGuard(caller, tool, dealer, allowed, oversight), oversight.answered, caller.personal_data
+            _WriteGuard(caller, tool, dealer, allowed, oversight),
+            oversight.answered,
+            caller.personal_data,
+            Lane(caller.name, dealer),
         )
         roadie, mykaarma = self._services.roadie, self._services.mykaarma
         return Grant(
@@ -234,6 +256,8 @@ class Gate:
             belongings,
             roadie.for_dealer(belongings, overseen) if roadie else None,
             mykaarma.for_dealer(ref, overseen) if mykaarma else None,
+            ref.orders,
+            lambda order_id: self._services.roadster.for_order(ref, order_id, overseen),
         )
 
     def belongings(self, caller: Caller, tool: Tool, dealer: str | None) -> Belongings:
@@ -241,14 +265,17 @@ class Gate:
         _check(verdict(caller, tool))
         return self._belongings(_checked_dealer(caller, dealer))
 
-    async def dealer_name(self, dealer: str) -> str:
-        """What a person calls `dealer`, for a question to one; the dpid alone where Roadster does not say."""
+    async def dealer_name(self, caller: Caller, dealer: str) -> str:
+        """What a person calls `dealer`, for a question to one; the dpid alone where that is not plain."""
         if dealer not in self._names:
             try:
-                found = await self._services.roadster.for_account([dealer]).list_dealers()
+                found = await self._services.roadster.for_account([dealer], Lane(caller.name)).list_dealers()
             except ClientError:
                 found = []
-            self._names |= {known.dpid: f"{known.name} ({known.dpid})" for known in found}
+            self._names |= {
+                known.dpid: f"{known.name} ({known.dpid})" if _DEALER_NAME.fullmatch(known.name) else known.dpid
+                for known in found
+            }
         return self._names.get(dealer, dealer)
 
 

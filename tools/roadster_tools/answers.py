@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file that belongs to an answer and is read by its URI; `size` is in bytes."""
+
+    uri: str
+    name: str
+    mime_type: str
+    size: int
 
 
 class ToolAnswer(BaseModel):
@@ -21,12 +34,21 @@ class ToolAnswer(BaseModel):
         """The same for reading: complete, on one line. Tables say it shorter, in the classes that have rows."""
         return self.model_dump_json(exclude_none=True)
 
+    def links(self) -> tuple[Link, ...]:
+        """What a client may read besides. Of reads alone: an answer that is kept for a replay keeps none."""
+        return ()
+
 
 WRITE_PROPERTIES: Mapping[str, Any] = {
     "preview": {"type": "object", "description": "in place of the rest: what would be sent; nothing was"},
     "replayed": {"type": "boolean", "description": "true where an earlier call with this key did it"},
 }
 """What the answer of a write may hold besides its own fields."""
+
+
+def cell(text: str) -> str:
+    """`text` as one part of a line: in quotes where it holds what such a line is parted with."""
+    return json.dumps(text, ensure_ascii=False) if re.search('[;,:"]', text) else text
 
 
 def money(amount: float) -> str:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from .access import AccountGrant, Caller, Gate, Grant, Oversight
 from .answers import WRITE_PROPERTIES, ToolAnswer
-from .failures import InvalidArguments
+from .failures import InvalidArguments, told_name
 from .parameters import DEALER_DESCRIPTION, IdempotencyKey
 from .schemas import written_schemas
 
@@ -150,7 +150,7 @@ def _require_bounded(arguments: Mapping[str, Any]) -> None:
         name, value = unseen.pop()
         longest = _LONGEST_TEXT if isinstance(value, str) else _LONGEST_LIST
         if isinstance(value, str | list | dict) and len(value) > longest:
-            raise InvalidArguments({name if name.isidentifier() and len(name) < _LONGEST_LIST else "?": "is too long"})
+            raise InvalidArguments({told_name(name): "is too long"})
         if isinstance(value, list):
             unseen += [(name, item) for item in value]
         elif isinstance(value, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 from pydantic import Field
@@ -10,11 +9,11 @@ from pydantic import Field
 from roadster_client.models.vehicles import InventoryVehicle, Option
 
 from .access import Grant
-from .answers import ToolAnswer, money
+from .answers import ToolAnswer, cell, money
 from .catalogue import tool
 from .failures import InvalidArguments
+from .paging import Cursors
 from .parameters import Cursor, Detail, Limit, Vin
-from .seal import Unsealable
 
 _PAGE = 100
 _MOST_PAGES = 10
@@ -61,8 +60,9 @@ class VehicleRow(ToolAnswer):
         ]
         stock = "reserved" if self.reserved else "in stock" if self.in_stock else "not in stock"
         more = [self.stock_number, self.engine, self.transmission, self.drivetrain, self.interior_color]
-        kit = [", ".join(f"{part.name} {money(part.msrp or 0)}" for part in self.equipment)] if self.equipment else []
-        return "; ".join(filter(None, [f"{self.vin} {name}", self.body, self.color, *prices, stock, *more, *kit]))
+        kit = ", ".join(f"{cell(part.name)} {money(part.msrp or 0)}" for part in self.equipment or ())
+        looks, others = ([cell(part) for part in parts if part] for parts in ([self.body, self.color], more))
+        return "; ".join(filter(None, [f"{cell(self.vin)} {cell(name)}", *looks, *prices, stock, *others, kit]))
 
 
 class InventoryAnswer(ToolAnswer):
@@ -79,7 +79,9 @@ class InventoryAnswer(ToolAnswer):
         if self.next_cursor is not None:
             lines.append(f"truncated; next_cursor: {self.next_cursor}")
         lines += [
-            f"{name}: {', '.join(known)}" for name, known in (("models", self.models), ("bodies", self.bodies)) if known
+            f"{name}: {', '.join(map(cell, known))}"
+            for name, known in (("models", self.models), ("bodies", self.bodies))
+            if known
         ]
         return "\n".join([*lines, self.hint] if self.hint else lines)
 
@@ -104,7 +106,8 @@ async def list_inventory(
     Use it to find a VIN. For payments call quote_payments, for consumption and range get_vehicle.
     The feed holds new vehicles only."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
-    position, seen_before = _position(grant, cursor, filters) if cursor is not None else (None, 0)
+    cursors = Cursors.of(grant.cursors, "list_inventory", *filters.wanted)
+    position, seen_before = _position(cursors, cursor) if cursor is not None else (None, 0)
     found: list[InventoryVehicle] = []
     models: set[str] = set()
     bodies: set[str] = set()
@@ -133,7 +136,7 @@ async def list_inventory(
         vehicles=[_row(vehicle, detail) for vehicle in found],
         searched=searched,
         truncated=more,
-        next_cursor=grant.cursors.seal(f"{filters.digest} {seen_before + searched} {position}") if more else None,
+        next_cursor=cursors.made(f"{seen_before + searched} {position}") if more else None,
         models=_some(models) if not found else None,
         bodies=_some(bodies) if not found else None,
         hint=_hint(len(found), unpriced, more, first=cursor is None),
@@ -153,14 +156,9 @@ async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
     return found[:most]
 
 
-def _position(grant: Grant, cursor: str, filters: _Filters) -> tuple[str, int]:
+def _position(cursors: Cursors, cursor: str) -> tuple[str, int]:
     """The last VIN that was looked at, and how many were until then."""
-    try:
-        digest, seen, vin = grant.cursors.open(cursor).split(" ", 2)
-    except Unsealable:
-        raise InvalidArguments({"cursor": "is not one that you got for this dealer; start again without it"}) from None
-    if digest != filters.digest:
-        raise InvalidArguments({"cursor": "is of another search; repeat its filters, or start again without it"})
+    seen, vin = cursors.position(cursor).split(" ", 1)
     return vin, int(seen)
 
 
@@ -187,8 +185,7 @@ class _Filters:
         self._years = (year_min, year_max)
         self._prices = (price_min, price_max)
         self._color = color
-        wanted = [make, model, year_min, year_max, price_min, price_max, body, color, in_stock]
-        self.digest = hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+        self.wanted = (make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
 
     def match(self, vehicle: InventoryVehicle) -> bool:
         return (

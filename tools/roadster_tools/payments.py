@@ -24,7 +24,7 @@ from roadster_client.models.quotes import CashDeal, FinanceDeal, LeaseDeal, Prog
 from roadster_client.models.scalars import Received
 
 from .access import Grant
-from .answers import ToolAnswer, money
+from .answers import ToolAnswer, cell, money
 from .catalogue import tool
 from .parameters import Detail, Vin
 
@@ -115,7 +115,7 @@ class QuoteAnswer(ToolAnswer):
     def text(self) -> str:
         """The three deals side by side, one line each."""
         deals = {"Cash": self.cash, "Finance": self.finance, "Lease": self.lease}
-        lines = [f"{self.vin} {self.vehicle or ''}".rstrip()]
+        lines = [f"{self.vin} {cell(self.vehicle or '')}".rstrip()]
         lines += [f"{name}: {_aloud(deal)}" if deal else f"{name}: not offered" for name, deal in deals.items()]
         if self.details is not None:
             lines.append(self.details.text())
@@ -187,7 +187,7 @@ def _figure(name: str, value: Any) -> str:
         "annual_miles",
         "residual_percent",
     }
-    return money(value) if amount else f"{value:g}" if isinstance(value, float) else str(value)
+    return money(value) if amount else f"{value:g}" if isinstance(value, float) else cell(str(value))
 
 
 def _percent(fraction: float | None) -> float | None:

@@ -20,6 +20,7 @@ from .dealers import get_dealer
 from .documents import document_file, get_document, list_documents
 from .failures import AccessRefused
 from .files import File
+from .forms import get_template, get_template_file, template_file
 from .inventory import get_vehicle
 
 _PLACES: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
@@ -27,6 +28,7 @@ _PLACES: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
     "vin": (r"[A-HJ-NPR-Z0-9]{17}", str),
     "customer_id": (r"[1-9][0-9]{0,15}", int),
     "document_id": (r"[1-9][0-9]{0,15}", int),
+    "template_id": (r"[1-9][0-9]{0,15}", str),
 }
 """What may stand in an address for each argument, and how it is read."""
 
@@ -112,6 +114,7 @@ RESOURCES = (
         "documents",
         "Documents of a customer",
         "What is in a customer's binder at a dealer, without contents.",
+        more={"limit": 100},
     ),
     Resource(
         "roadster://{dealer}/customers/{customer_id}/documents/{document_id}/file",
@@ -123,6 +126,23 @@ RESOURCES = (
         file=document_file,
         mime_type=None,
         contents_of_a_person=True,
+    ),
+    Resource(
+        "roadster://{dealer}/templates/{template_id}",
+        get_template.name,
+        "template",
+        "Form template",
+        "One template of a dealer's forms, with each of its fields.",
+        more={"detail": "full"},
+    ),
+    Resource(
+        "roadster://{dealer}/templates/{template_id}/file",
+        get_template_file.name,
+        "template_file",
+        "PDF of a form template",
+        "A template's blank PDF, up to 1 MiB.",
+        file=template_file,
+        mime_type="application/pdf",
     ),
 )
 """Every template, in the order of `resources/templates/list`."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .scalars import Contact, Email, Received, Sent, WebUrl
+from .scalars import Contact, ContactData, Email, Received, Sent, WebUrl
 from .vehicles import VehicleRequest
 
 
@@ -17,7 +17,7 @@ class CustomerContact(Sent):
     last_name: Contact = Field(min_length=1)
     email: Email
     phone: Contact | None = None
-    partner_id: str | None = None
+    partner_id: Contact | None = None
 
 
 class PaymentPreference(Sent):
@@ -91,10 +91,10 @@ class CustomerUpdate(Sent):
 class UpdatedCustomer(Received):
     """Who was updated: contact data, and no id."""
 
-    first_name: str | None = None
-    last_name: str | None = None
-    email: str | None = None
-    phone: str | None = None
+    first_name: ContactData | None = None
+    last_name: ContactData | None = None
+    email: ContactData | None = None
+    phone: ContactData | None = None
 
 
 class CustomerUpdated(Received):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Literal
 
 from pydantic import Field
 
-from .scalars import Contact, FileContents, Received, Sent
+from .scalars import Contact, ContactData, FileContents, Received, Sent
 
 DocumentType = Literal["license", "license_back", "insurance", "income", "residency", "other", "deal"]
 Relationship = Literal["self", "co_app"]
 
 
 class NewDocument(Sent):
-    """`contents` is base64. `relationship` is for the customer's own documents, not for `deal`."""
+    """`contents` is base64. `relationship` is for the customer's own documents, not for `deal`.
 
-    document_name: str
+    People name files after their customers: such names are masked like the customers' own.
+    """
+
+    document_name: Contact
     document_type: DocumentType
-    file_name: str
+    file_name: Contact
     contents: FileContents
     relationship: Relationship | None = None
     co_app_email_id: Contact | None = None
@@ -40,8 +42,8 @@ class Document(Received):
     id: int
     document_type: str | None = None
     relationship: str | None = None
-    name: str | None = None
-    file_name: str | None = None
+    name: ContactData | None = None
+    file_name: ContactData | None = None
     created_at: str | None = None
     updated_at: str | None = None
 
@@ -51,11 +53,9 @@ class DocumentContentsQuery(Sent):
 
 
 class DocumentContents(Received):
-    contents: str
+    """`contents` is what `file_bytes` reads."""
 
-    def decoded(self) -> bytes:
-        """The file. Raises ValueError where `contents` is not base64, in lines or without."""
-        return base64.b64decode("".join(self.contents.split()), validate=True)
+    contents: str
 
 
 class DocumentDeletion(Sent):

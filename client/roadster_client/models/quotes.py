@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from .scalars import Fraction, Money, Percent, Received
+from .scalars import FinancialAmount, Fraction, Money, Percent, Received
 from .vehicles import Color, Engine, Option, Transmission
 
 
@@ -242,7 +242,7 @@ class DealVehicle(Received):
 
 class TradeValues(Received):
     trade_in_value: Money | None = None
-    trade_in_payoff: Money | None = None
+    trade_in_payoff: FinancialAmount = None
     trade_in_ownership: str | None = None
     trade_in_mileage: float | None = None
 

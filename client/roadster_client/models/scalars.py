@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -30,8 +31,11 @@ Zip = Annotated[str, _digits(5)]
 Rgb = Annotated[str, _digits(6)]
 
 
+_URL = re.compile(r"https?://[^\s\"<>\\^`{|}]+")
+
+
 def _web_url(value: Any) -> Any:
-    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None
+    return value if isinstance(value, str) and _URL.fullmatch(value) else None
 
 
 WebUrl = Annotated[str | None, BeforeValidator(_web_url)]
@@ -53,12 +57,12 @@ def _masked(value: str, info: SerializationInfo) -> str:
 def _described(contents: str, info: SerializationInfo) -> str:
     if info.context is None:
         return contents
-    data = base64.b64decode(contents)
+    data = file_bytes(contents)
     return f"<{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:16]}>"
 
 
 Contact = Annotated[str, PlainSerializer(_masked)]
-"""Contact data of a person."""
+"""Contact data of a person in a request, and free text that holds them by habit."""
 
 Email = Annotated[Contact, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
@@ -75,21 +79,34 @@ def _unless_shown(value: Any, info: ValidationInfo) -> Any:
     return value if info.context == "contact" or value in (None, "") else MASK
 
 
+def _nothing_unless_shown(value: Any, info: ValidationInfo) -> Any:
+    return value if info.context == "contact" else None
+
+
 def _never_shown(value: Any) -> Any:
     return value if value in (None, "") else MASK
 
 
 ContactData = Annotated[str, "contact", BeforeValidator(_unless_shown)]
-"""Name, address, phone, email of a person in an answer: masked as it is read, but for who may see contact data."""
+"""Name, address, phone, email of a person in an answer, what other systems know them by, and free text that holds such
+by habit: masked as it is read, but for who may see contact data."""
 
 FinancialData = Annotated[str, "financial", BeforeValidator(_unless_shown)]
 """Income, rent, a credit score in an answer: kept from whoever contact data are kept from."""
+
+FinancialAmount = Annotated[float | None, "financial", BeforeValidator(_nothing_unless_shown)]
+"""The same as a number, in the currency's units: a mask is no number, so it is left out."""
 
 IdentityData = Annotated[str, "identity", BeforeValidator(_never_shown)]
 """Social security, licence, government id and card numbers, birth dates: masked for everybody as they are read."""
 
 FileContents = Annotated[str, PlainSerializer(_described)]
-"""A file in base64, which is described wherever it is shown."""
+"""A file as `file_bytes` reads it, which is described wherever it is shown."""
+
+
+def file_bytes(contents: str) -> bytes:
+    """The file in `contents`: base64, in lines or without, bare or behind a data URL's header. Raises ValueError."""
+    return base64.b64decode("".join(contents.rpartition(",")[2].split()), validate=True)
 
 
 class Sent(BaseModel):

@@ -1,0 +1,47 @@
+"""Text that a person sees: what is invisible goes, and a value stays on one line.
+
+What a person does not see a model may follow, and a value with a line end could pass for another row of
+the answer that it stands in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# Printable by Unicode's book, and nothing to see: joiners, fillers, blanks, variation selectors.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U0001d159"
+    "\U000e0100-\U000e01ef]"
+)
+_LINE_ENDS = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
+
+
+def is_visible(character: str) -> bool:
+    """Whether a font shows it: no control, format or private character, no surrogate, no space but the plain one."""
+    return character.isprintable() and _BLANK.match(character) is None
+
+
+def visible(json: Any) -> Any:
+    """`json` with its texts reduced to visible characters and plain spaces; the names of its fields stay."""
+    match json:
+        case str():
+            return _visible_text(json)
+        case list():
+            return [visible(item) for item in json]
+        case dict():
+            return {name: visible(value) for name, value in json.items()}
+        case _:
+            return json
+
+
+def _visible_text(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    one_line = _LINE_ENDS.sub(" ", text)
+    return "".join(" " if character.isspace() else character for character in one_line if _is_kept(character))
+
+
+def _is_kept(character: str) -> bool:
+    # The spaces of other scripts and widths part words too, and become plain ones.
+    return is_visible(character) or (character.isspace() and not character.isascii())
