@@ -62,6 +62,9 @@ async def test_vins_are_those_in_stock_at_the_dealer_of_the_context(mode: str, c
         assert await completed(client, VEHICLE, "vin", "", AT_UMAZDA) == in_stock[:100]
         expected = [vin for vin in in_stock if vin.startswith(prefix)]
         assert await completed(client, VEHICLE, "vin", prefix.lower(), AT_UMAZDA) == expected
+        inner = in_stock[3][1:9]
+        expected_inner = [vin for vin in in_stock if vin.startswith(inner)]
+        assert await completed(client, VEHICLE, "vin", inner, AT_UMAZDA) == expected_inner
         ref = PromptReference(name="compare_payments")
         assert (await completion(client, ref, "vin", prefix, AT_UMAZDA)).values == expected
         elsewhere = await completed(client, VEHICLE, "vin", "", {"dealer": "hyundaidemo"})
@@ -110,6 +113,8 @@ async def test_a_caller_with_one_dealer_needs_no_context(connect: Connect) -> No
 async def test_a_dealer_outside_the_list_gets_no_proposal_and_no_request(
     resource: Resource, mode: str, connect: Connect, world: World
 ) -> None:
+    async with connect(name="theirs", dealers=[FOREIGN]) as client:
+        await made(client, FOREIGN, 2)
     async with connect(mode=mode, personal_data="contact") as client:
         known = await made(client, "umazda", 1)
         sent = len(await world.requests())
@@ -164,13 +169,18 @@ async def test_a_failing_upstream_is_no_proposal(connect: Connect, world: World)
 async def test_proposals_of_vehicles_count_and_are_on_record_as_the_search_that_they_are(
     connect: Connect, store_url: str, world: World
 ) -> None:
+    async with connect(name="somebody-else") as client:
+        known = await made(client, "umazda", 1)
+    async with connect(calls_per_minute=2) as client:
+        assert await completed(client, DOCUMENTS, "customer_id", "", AT_UMAZDA) == [known]
+        assert await completed(client, DOCUMENTS, "customer_id", "", AT_UMAZDA) == [known]
+        assert await completed(client, DOCUMENTS, "customer_id", "", AT_UMAZDA) == [], "the limit is spent"
     async with connect(calls_per_minute=2) as client:
         assert await completed(client, VEHICLE, "vin", "3", AT_UMAZDA)
         assert await completed(client, VEHICLE, "vin", "3M", {"dealer": FOREIGN}) == []
         assert await completed(client, VEHICLE, "vin", "3MV", AT_UMAZDA) == [], "the limit is spent"
-        assert await completed(client, DOCUMENTS, "customer_id", "", AT_UMAZDA) == []
-    assert len(await world.requests()) == 1
-    found = [record.record for record in await records(store_url)]
+    assert [request["operation"] for request in await world.requests()] == ["create_customer", "list_inventory"]
+    found = [record.record for record in await records(store_url) if record.record.tool != "create_customer"]
     assert [(record.tool, record.dealer, record.outcome) for record in found] == [
         ("list_inventory", "umazda", "done"),
         ("list_inventory", None, "refused"),

@@ -36,7 +36,7 @@ async def test_both_eras_are_served_on_stdio(mode: str) -> None:
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
 
 
-@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_what_is_beside_the_tools_is_served_on_stdio_too(mode: str) -> None:
     server = StdioServerParameters(command=SERVE[0], args=SERVE[1:])
     async with Client(server, mode=mode) as client:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from roadster_tools import TOOLS, Access, Caller, verdict
 
 _FEW_DEALERS = 5
-_FEW_CHARACTERS = 150
+_FEW_BYTES = 150
 _EFFECTS = {
     Access.PREVIEW: "Writes that are only previewed, never sent",
     Access.CONFIRM: "Writes that wait for a person's yes",
@@ -46,9 +46,9 @@ def _dealers(caller: Caller, levels: Mapping[str, Access]) -> str:
     named = ", ".join(caller.dealers)
     if not caller.dealers:
         return "You have no dealer: only the server's operator can give you one."
-    if len(caller.dealers) == 1 and len(named) <= _FEW_CHARACTERS:
+    if len(caller.dealers) == 1 and len(named.encode()) <= _FEW_BYTES:
         return f"Your dealer is {named}; the argument `dealer` may be left out."
-    if len(caller.dealers) <= _FEW_DEALERS and len(named) <= _FEW_CHARACTERS:
+    if len(caller.dealers) <= _FEW_DEALERS and len(named.encode()) <= _FEW_BYTES:
         return f"Your dealers, for the argument `dealer`: {named}."
     source = "list_dealers names them" if "list_dealers" in levels else "a refusal names them"
     return f"You have {len(caller.dealers)} dealers; every call says which as `dealer`, and {source}."
