@@ -266,6 +266,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+forms = "write"
 
 [callers.sales-bot]
 token_sha256 = ["{sales_token}"]
@@ -277,6 +278,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+forms = "write"
 
 [callers.reader]
 token_sha256 = ["{reader_token}"]
