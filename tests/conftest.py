@@ -347,6 +347,7 @@ customers = "write"
 links = "read"
 documents = "write"
 crm = "read"
+forms = "write"
 
 [callers.sales-bot]
 token_sha256 = ["{sales_token}"]
@@ -359,6 +360,7 @@ customers = "write"
 links = "read"
 documents = "write"
 crm = "read"
+forms = "write"
 
 [callers.reader]
 token_sha256 = ["{reader_token}"]

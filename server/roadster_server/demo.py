@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from roadster_sandbox.pdf import pdf
 from roadster_tools.answers import money
 
 from .calls import FAILURE_META
@@ -31,6 +32,15 @@ _PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
 """A PNG of one pixel: no real licence is needed to show how one is uploaded."""
+
+
+_NEW_TEMPLATE = {
+    "name": "Test Drive Agreement",
+    "file_name": "test drive.pdf",
+    "form_definition": {"pages": [{"fields": [{"x": 72, "y": 640, "name": "signature_1", "type": "signature"}]}]},
+    "contents": base64.b64encode(pdf("Test Drive Agreement", 1)).decode(),
+}
+_ORDER, _NOBODYS_ORDER = "367101", "367104"
 
 
 async def run_demo() -> int:
@@ -131,10 +141,33 @@ class _Deal:
             "build_deep_link",
             {"dealer": _DEALER, "vin": vin, "customer": _CUSTOMER},
         )
+        await self._sign()
         await self._call(
             "The same at a dealer that this caller may not use",
             "list_inventory",
             {"dealer": _FOREIGN_DEALER},
+            refused=True,
+        )
+
+    async def _sign(self) -> None:
+        """Forms for an order of the dealer, of a template that is there and one that is new."""
+        at_dealer = {"dealer": _DEALER}
+        listed = await self._call("Which forms does this dealer have?", "list_templates", at_dealer)
+        template = {**at_dealer, "template_id": listed["templates"][0]["template_id"]}
+        await self._call("What is on the first one, and who fills it in?", "get_template", template)
+        await self._call("Where is its blank PDF?", "get_template_file", template)
+        await self._call("One is missing: add it", "create_template", {**at_dealer, **_NEW_TEMPLATE})
+        listed = await self._call("Which id did it get?", "list_templates", at_dealer)
+        forms = {
+            **at_dealer,
+            "title": "Please sign",
+            "template_ids": [listed["templates"][index]["template_id"] for index in (0, -1)],
+        }
+        await self._call("Both for the customer's order", "create_forms", {**forms, "order_id": _ORDER})
+        await self._call(
+            "The same for an order that nobody says is this dealer's",
+            "create_forms",
+            {**forms, "order_id": _NOBODYS_ORDER},
             refused=True,
         )
 
