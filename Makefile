@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint check schemas lock clean
+.PHONY: demo test lint check schemas reliability lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -29,6 +29,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
 	$(BIN)/python -c 'from roadster_tools.schemas import main; main()'
+
+reliability: $(STAMP)  ## Write the table of docs/reliability.md anew, after marking a test
+	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
 
 # Needs uv; writes no index address.
 lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
@@ -42,6 +43,26 @@ STEVE = {
     "partner_id": "238612817",
 }
 LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+BLANK_PDF = base64.b64encode(b"%PDF-1.4 a blank form").decode()
+FIELD = {
+    "x": 96,
+    "y": 555,
+    "name": "vehicleYear_1",
+    "type": "vehicleYear",
+    "width": 40,
+    "height": 12,
+    "signee": "__customer__",
+    "fontSize": 8,
+    "formLabel": "Year",
+    "agentFilledRequired": False,
+}
+NEW_TEMPLATE = {
+    "name": "Insurance Acknowledgement",
+    "file_name": "Hyunda Lease Insurance.pdf",
+    "description": "This is for insurance details",
+    "form_definition": {"pages": [{"fields": [FIELD]}]},
+    "contents": BLANK_PDF,
+}
 
 CARLOS = {"name": "Carlos Silva", "phone": "4155550123"}
 DELIVERY: Mapping[str, Any] = {
@@ -104,6 +125,9 @@ class World:
 
     async def fault(self, operation: str, fault: str, times: int = 1, **more: Any) -> None:
         await self._ask("POST", "faults", {"operation": operation, "fault": fault, "times": times, **more})
+
+    async def clear_faults(self) -> None:
+        await self._ask("DELETE", "faults")
 
     async def move_delivery(self, event: str) -> None:
         await self._ask("POST", f"shipments/{DELIVERY_ID}", {"event": event})

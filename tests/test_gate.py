@@ -18,6 +18,7 @@ from .conftest import (
     EVERYTHING,
     FOREIGN,
     LICENCE_PNG,
+    NEW_TEMPLATE,
     STEVE,
     Connect,
     World,
@@ -51,6 +52,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "get_document": {"customer_id": 1650260, "document_id": 1602287},
     "delete_documents": {"customer_id": 1650260, "document_ids": [1602287]},
+    "list_templates": {},
+    "get_template": {"template_id": "278"},
+    "get_template_file": {"template_id": "278"},
+    "create_template": NEW_TEMPLATE,
+    "create_forms": {"order_id": "367101", "title": "Please sign", "template_ids": ["278"]},
     "create_delivery": dict(DELIVERY),
     "get_delivery": {"delivery_id": DELIVERY_ID},
     "update_delivery": {"delivery_id": DELIVERY_ID, "reference_id": "RO-4712"},
@@ -225,9 +231,10 @@ async def test_an_answer_that_names_another_dealer_is_withheld(connect: Connect,
         for tool in ("create_customer", "upload_document"):  # the customer and the document of the others
             answer_of(await client.call_tool(tool, {**ARGUMENTS[tool], "dealer": "umazda"}))
         for tool, arguments in ARGUMENTS.items():  # in its order: what deletes comes last
-            if tool == "list_documents" or TOOLS[tool].toolset == "deliveries":
+            if tool in ("list_documents", "list_templates") or TOOLS[tool].toolset == "deliveries":
                 continue  # an array, which names no dealer, and Roadie, which knows none
-            await world.fault("*", "foreign_dealer")
+            # What create_forms looks up before is a read.
+            await world.fault("create_forms" if tool == "create_forms" else "*", "foreign_dealer")
             result = await client.call_tool(tool, {**arguments, "dealer": "umazda"})
             assert kind_of(result) == ("outcome_unknown" if TOOLS[tool].writes else "upstream"), tool
             assert FOREIGN not in text_of(result)

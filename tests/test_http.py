@@ -15,6 +15,8 @@ import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import ResourceTemplateReference
 
 from roadster_tools import TOOLS
 
@@ -134,6 +136,32 @@ async def test_each_token_is_its_caller(way: str, server: str) -> None:
         assert answer_of(await client.call_tool("list_inventory", {"limit": 1}))["vehicles"][0]["make"] == "Hyundai"
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "umazda"})) == "refused"
         assert kind_of(await client.call_tool("quote_payments", {"vin": "3MVDMBBM0SM472067"})) == "refused"
+
+
+@ways
+async def test_each_token_has_its_own_instructions_resources_prompts_and_proposals(way: str, server: str) -> None:
+    vehicle = ResourceTemplateReference(uri="roadster://{dealer}/vehicles/{vin}")
+    async with connected(server, way, READER) as reader, connected(server, way, SALES) as sales:
+        assert "hyundaidemo" in (reader.instructions or "")
+        assert "umazda" not in (reader.instructions or "")
+        assert "umazda, hyundaidemo" in (sales.instructions or "")
+        assert (await reader.list_prompts()).prompts == []
+        assert "work_a_lead" in [prompt.name for prompt in (await sales.list_prompts()).prompts]
+        assert (await reader.list_resources()).resources == []
+        assert [found.uri for found in (await sales.list_resources()).resources] == [
+            "roadster://umazda",
+            "roadster://hyundaidemo",
+        ]
+        assert len((await reader.list_resource_templates()).resource_templates) == 1
+        (content,) = (await sales.read_resource("roadster://umazda")).contents
+        assert content.mime_type == "application/json"
+        for uri in ("roadster://hyundaidemo", "roadster://umazda/vehicles/3MVDMBBM0SM472067"):
+            with pytest.raises(MCPError, match="Refused"):
+                await reader.read_resource(uri)
+        typed = {"name": "vin", "value": ""}
+        assert (await sales.complete(vehicle, typed, {"dealer": "umazda"})).completion.values
+        assert (await reader.complete(vehicle, typed, {"dealer": "umazda"})).completion.values == []
+        assert (await reader.complete(vehicle, typed)).completion.values
 
 
 async def test_two_callers_at_once_keep_their_own_rights(server: str) -> None:

@@ -22,11 +22,13 @@ from roadster_client.models.documents import (
     DocumentUploaded,
     NewDocument,
 )
+from roadster_client.models.forms import NewForms
 from roadster_client.models.links import LinkCreated, LinkRequest
 from roadster_client.models.payments import PaymentRequest
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
-from roadster_client.models.scalars import Received
+from roadster_client.models.scalars import Received, file_bytes
+from roadster_client.models.templates import NewTemplate, Template, TemplateReceipt
 from roadster_client.models.trades import TradeValuation, TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 
@@ -46,6 +48,9 @@ ANSWERS: dict[str, Any] = {
     "payments.resp": Quote,
     "plans.resp": PlanCatalogue,
     "shipment.resp": Shipment,
+    "template_create.resp": TemplateReceipt,
+    "template_details.resp": Template,
+    "templates_list.resp": tuple[Template, ...],
     "trade.resp": TradeValued,
     "vehicle_details.resp": VehicleDetails,
 }
@@ -56,9 +61,11 @@ REQUESTS: dict[str, type[BaseModel]] = {
     "docs_delete.req": DocumentDeletion,
     "docs_list.req": DocumentQuery,
     "docs_upload.req": NewDocument,
+    "forms_create.req": NewForms,
     "links.req": LinkRequest,
     "payments.req": PaymentRequest,
     "shipment.req": NewShipment,
+    "template_create.req": NewTemplate,
     "trade.req": TradeValuation,
 }
 
@@ -106,9 +113,13 @@ def test_unknown_fields_of_an_answer_are_dropped() -> None:
 
 def test_a_file_is_read_from_base64_in_lines_too() -> None:
     """Ruby's encode64, which the reference's own code uses, breaks it into lines."""
-    assert DocumentContents(contents="JVBE\nRg==\n").decoded() == b"%PDF"
+    assert file_bytes("JVBE\nRg==\n") == b"%PDF"
     with pytest.raises(binascii.Error):
-        DocumentContents.model_validate(sample("docs_content.resp")).decoded()
+        file_bytes(DocumentContents.model_validate(sample("docs_content.resp")).contents)
+
+
+def test_a_file_is_read_from_behind_the_header_of_a_data_url() -> None:
+    assert file_bytes("data:application/pdf;charset=utf-8;base64,JVBERg==") == b"%PDF"
 
 
 def test_a_rate_that_is_not_a_number_is_refused() -> None:

@@ -33,7 +33,7 @@ from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import Settings, load
 from roadster_server.store import default_url
-from roadster_tools import Access, Caller, Tool
+from roadster_tools import RESOURCES, Access, Caller, Tool
 from roadster_tools.access import Oversight
 from roadster_tools.catalogue import catalogue
 
@@ -99,6 +99,16 @@ def test_the_operations_are_those_of_the_code() -> None:
     ]
 
 
+def test_the_resources_are_those_of_the_code() -> None:
+    shown = [(code(address), code(tool), what) for address, tool, what in rows("## Resources")]
+    assert shown == [(found.template, found.tool_name, found.description) for found in RESOURCES]
+
+
+def test_the_prompts_are_those_of_the_code() -> None:
+    shown = [(code(name), re.findall(r"`(\w+)`", needs), what) for name, needs, what in rows("## Prompts")]
+    assert shown == [(name, list(prompt.needs), prompt.description) for name, prompt in PROMPTS.items()]
+
+
 def test_each_key_of_the_configuration_is_explained_with_its_default() -> None:
     shown = {code(key): code(default) for key, default, _ in rows("### Every key")}
     assert shown == dict(keys_of(Settings))
@@ -160,13 +170,13 @@ def test_every_dependency_has_its_reason() -> None:
     assert {code(row[0]) for row in rows("## Dependencies")} == {re.split(r"[<>=]", name)[0] for name in needed}
 
 
-def test_exit_codes_access_levels_faults_and_prompts_are_all_named() -> None:
+def test_exit_codes_access_levels_and_faults_are_all_named() -> None:
     kinds = {
         code(kind): int(number) for number, _, cell in rows("## Exit codes") for kind in re.findall(r"`\w+`", cell)
     }
     assert kinds == EXIT_CODES
     assert " < ".join(f"`{level.name.lower()}`" for level in Access) in README
-    for name in (*KINDS, *PROMPTS, *EXIT_CODES):
+    for name in (*KINDS, *EXIT_CODES):
         assert f"`{name}`" in README
 
 

@@ -26,6 +26,8 @@ from roadster_client.models.documents import DocumentContents, DocumentsDeleted,
 from roadster_client.models.links import LinkCreated
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
+from roadster_client.models.scalars import file_bytes
+from roadster_client.models.templates import Template, TemplateReceipt
 from roadster_client.models.trades import TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, SandboxTransport, create_app, vin_check_digit
@@ -46,6 +48,7 @@ DOCUMENT = {
     "contents": PDF,
 }
 
+CREATED = ("customers", "documents", "trade_offers", "links", "templates", "forms", "shipments")
 AT_UMAZDA = {"dealer": {"dpid": "umazda"}}
 TRADE = {"dpid": "umazda", "email": CUSTOMER["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
 
@@ -194,7 +197,7 @@ class TestShapes:
         updated = await ask(http, "PUT", "/customers", {**AT_UMAZDA, "agent": {"id": 9876}}, id=1650260)
         assert CustomerUpdated.model_validate(updated.json()).status == "ok"
         contents = await ask(http, "GET", "/customers/1650260/documents/content", AT_UMAZDA, doc_id=1602287)
-        assert DocumentContents.model_validate(contents.json()).decoded() == b"%PDF-1.7 a page"
+        assert file_bytes(DocumentContents.model_validate(contents.json()).contents) == b"%PDF-1.7 a page"
         deleted = await ask(http, "DELETE", "/customers/1650260/documents", {**AT_UMAZDA, "doc_ids": [1602287]})
         assert DocumentsDeleted.model_validate(deleted.json()).message == "Successfully deleted document"
 
@@ -529,6 +532,96 @@ class TestWrites:
         assert (await post(http, "/links", vehicle={"vin": vin}))["vehicle"]["in_stock"] is False
 
 
+FORM = {
+    "form_data": {
+        "name": "Form",
+        "file_name": "form.pdf",
+        "form_definition": {"pages": [{"fields": [{"x": 1, "y": 2, "name": "vin_1", "type": "vin"}]}]},
+    },
+    "file_stream": f"data:application/pdf;charset=utf-8;base64,{PDF}",
+}
+
+
+class TestForms:
+    async def test_templates_have_the_fields_of_the_reference_and_their_dealer_alone_sees_them(self, http):
+        """By list, details and file; an unknown one and another dealer's are 404 without a body."""
+        listed = await get(http, "/templates", dpid="umazda")
+        assert fields(listed) == fields(read_sample("templates_list.resp.json"))
+        assert [Template.model_validate(template).id for template in listed] == [278, 279, 280, 281]
+        assert await get(http, "/templates/details", dpid="umazda", template_id=278) == listed[0]
+        for path in ("details", "file"):
+            for dpid, template_id in (("hyundaidemo", 278), ("umazda", 282), ("umazda", 999), ("nobody", 278)):
+                query = {"dpid": dpid, "template_id": template_id}
+                answer = await http.get(f"/v1/templates/{path}", params=query)
+                assert (answer.status_code, answer.content) == (404, b"")
+
+    async def test_templates_are_the_same_for_the_same_seed(self, http):
+        """And differ for another one."""
+        listed = await get(http, "/templates", dpid="umazda")
+        async with client(7) as same, client(8) as different:
+            assert await get(same, "/templates", dpid="umazda") == listed
+            assert await get(different, "/templates", dpid="umazda") != listed
+
+    async def test_a_templates_file_is_a_pdf_whose_parts_are_where_it_says(self, http):
+        """Each offset of its table leads to that object, and the end to the table; as many pages as the definition."""
+        for template in await get(http, "/templates", dpid="umazda"):
+            query = {"dpid": "umazda", "template_id": template["id"]}
+            content = base64.b64decode(await get(http, "/templates/file", **query))
+            start = int(content.rsplit(b"startxref\n", 1)[1].split()[0])
+            assert content[start:].startswith(b"xref\n")
+            offsets = [line for line in content[start:].splitlines() if line.endswith(b" n ")]
+            for number, line in enumerate(offsets, 1):
+                assert content[int(line[:10]) :].startswith(b"%d 0 obj" % number)
+            assert content.count(b"/Type/Page/") == len(template["form_definition"]["pages"])
+
+    async def test_a_template_is_kept_and_answered_with_a_receipt_without_its_id(self, http):
+        """The receipt has the fields of the reference; the file is what was sent, and the log has its digest alone."""
+        answer = await ask(http, "POST", "/templates", FORM, dpid="hyundaidemo")
+        assert answer.json().keys() == read_sample("template_create.resp.json").keys()
+        TemplateReceipt.model_validate(answer.json())
+        assert (await get(http, "/templates", dpid="hyundaidemo"))[-1]["id"] == 290
+        assert await get(http, "/templates/file", dpid="hyundaidemo", template_id=290) == PDF
+        [kept] = (await state(http))["templates"]
+        digest = hashlib.sha256(b"%PDF-1.7 a page").hexdigest()
+        assert (kept["id"], kept["dpid"], kept["sha256"], kept["size"]) == (290, "hyundaidemo", digest, 15)
+        log = (await http.get("/__sandbox/requests")).json()
+        assert log[0]["body"]["file_stream"] == f"sha256:{digest}"
+
+    async def test_forms_are_made_of_templates_of_the_orders_dealer_alone(self, http):
+        """An unknown order, another dealer's template and a deleted one are 404; the log names the order's dealer."""
+        for order, template_ids in ((1, [278]), (367101, [278, 282]), (367121, [278]), (367101, [281])):
+            body = {"title": "Please sign", "template_ids": template_ids}
+            answer = await ask(http, "POST", f"/orders/{order}/forms", body)
+            assert (answer.status_code, answer.content) == (404, b"")
+        assert (await state(http))["forms"] == []
+        body = {**read_sample("forms_create.req.json"), "template_ids": [278, 279]}
+        assert (await ask(http, "POST", "/orders/367104/forms", body)).json() == {}
+        assert (await state(http))["forms"] == [{"dpid": "umazda", "order_id": 367104, **body}]
+        assert (await http.get("/__sandbox/requests")).json()[-1]["dealer"] == "umazda"
+
+    @pytest.mark.parametrize(
+        ("path", "query", "body", "error"),
+        [
+            ("/templates", {}, FORM, "Missing dealer"),
+            ("/templates", {"dpid": "umazda"}, {**FORM, "file_stream": PDF}, "Invalid file stream"),
+            (
+                "/templates",
+                {"dpid": "umazda"},
+                {**FORM, "file_stream": FORM["file_stream"] + "!"},
+                "Invalid file stream",
+            ),
+            ("/templates", {"dpid": "umazda"}, {"form_data": FORM["form_data"]}, "Missing file stream"),
+            ("/templates", {"dpid": "umazda"}, {**FORM, "form_data": {}}, "Missing name"),
+            ("/orders/367101/forms", {}, {"template_ids": [278]}, "Missing title"),
+            ("/orders/367101/forms", {}, {"title": "Sign", "template_ids": []}, "Invalid template ids"),
+        ],
+    )
+    async def test_what_is_wrong_with_a_form_is_said_in_plain_words(self, http, path, query, body, error):
+        """400 with the documented body."""
+        answer = await ask(http, "POST", path, body, **query)
+        assert (answer.status_code, answer.json()) == (400, {"status": "error", "error": error})
+
+
 BAD_BODIES = [
     ("/links", {"dealer": "umazda"}, "Invalid dealer"),
     ("/links", {"dealer": None}, "Missing dealer"),
@@ -660,8 +753,7 @@ class TestGrading:
         assert (await http.post("/__sandbox/reset", json={"seed": 8})).json() == {"seed": 8}
         assert await stock(http) != before
         assert (await http.post("/__sandbox/reset")).json() == {"seed": 7}
-        created = ("customers", "documents", "trade_offers", "links", "shipments")
-        assert await state(http) == {"seed": 7, **{kind: [] for kind in created}}
+        assert await state(http) == {"seed": 7, **{kind: [] for kind in CREATED}}
         assert (await http.get("/__sandbox/requests")).json() == []
         assert await stock(http) == before
         assert (await post(http, "/customers", customer=CUSTOMER))["customer"]["id"] == 1650260
@@ -743,10 +835,12 @@ class TestFaults:
             assert named["dpid"] in {other.dpid for other in DEALERS} - {dealer.dpid}
 
     async def test_nan_is_in_objects_and_arrays_alike(self, http):
-        """A strict reader of JSON fails on either."""
+        """A strict reader of JSON fails on either; a bare string is replaced."""
         assert '"id":NaN' in (await json_fault(http, "nan")).text
         await fault(http, "list_dealers", "nan")
         assert (await http.get("/v1/dealers")).text.endswith(",NaN]")
+        await fault(http, "get_template_file", "nan")
+        assert (await http.get("/v1/templates/file", params={"dpid": "umazda", "template_id": 278})).text == "NaN"
 
     async def test_a_truncated_answer_is_half_of_the_json(self, http):
         """The connection ends well: only the JSON shows it."""

@@ -44,6 +44,14 @@ DEALER = {"dealer": {"dpid": "umazda"}}
 
 
 TRADE = {"dpid": "umazda", "email": CUSTOMER["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
+TEMPLATE = {
+    "form_data": {
+        "name": "Form",
+        "file_name": "form.pdf",
+        "form_definition": {"pages": [{"fields": [{"x": 1, "y": 1, "name": "vin_1", "type": "vin"}]}]},
+    },
+    "file_stream": "data:application/pdf;charset=utf-8;base64,JVBERi0xLjQ=",
+}
 SHIPMENTS = "/roadie/v1/shipments"
 SHIPMENT = json.loads((SAMPLES / "shipment.req.json").read_text())
 BINDER = "/v1/customers/{customer_id}/documents"
@@ -66,6 +74,15 @@ BINDER = "/v1/customers/{customer_id}/documents"
         (BINDER, "GET", {"body": {**DEALER, "doc_type": "all"}}),
         (f"{BINDER}/content", "GET", {"body": DEALER}),
         (BINDER, "DELETE", {"body": DEALER}),
+        ("/v1/templates", "GET", {"query": {"dpid": "umazda"}}),
+        ("/v1/templates/details", "GET", {"query": {"dpid": "umazda", "template_id": 278}}),
+        ("/v1/templates/file", "GET", {"query": {"dpid": "umazda", "template_id": 278}}),
+        ("/v1/templates", "POST", {"query": {"dpid": "umazda"}, "body": TEMPLATE}),
+        (
+            "/v1/orders/{order_id}/forms",
+            "POST",
+            {"path_parameters": {"order_id": "367101"}, "body": {"title": "Please sign", "template_ids": [278]}},
+        ),
         (SHIPMENTS, "POST", {"body": SHIPMENT}),
         (f"{SHIPMENTS}/{{shipment_id}}", "GET", {}),
         (f"{SHIPMENTS}/{{shipment_id}}", "PATCH", {"body": {"options": {"signature_required": True}}}),

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import PromptReference
 
 from roadster_tools import TOOLS
 
@@ -32,6 +34,20 @@ async def test_both_eras_are_served_on_stdio(mode: str) -> None:
         assert len((await client.list_tools()).tools) == len(TOOLS)
         assert answer_of(await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 3}))["searched"] == 3
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_what_is_beside_the_tools_is_served_on_stdio_too(mode: str) -> None:
+    server = StdioServerParameters(command=SERVE[0], args=SERVE[1:])
+    async with Client(server, mode=mode) as client:
+        assert "umazda, hyundaidemo" in (client.instructions or "")
+        assert (await client.read_resource("roadster://umazda")).contents[0].mime_type == "application/json"
+        with pytest.raises(MCPError, match="Refused"):
+            await client.read_resource("roadster://toyotademo")
+        lead = PromptReference(name="work_a_lead")
+        assert (await client.complete(lead, {"name": "dealer", "value": "h"})).completion.values == ["hyundaidemo"]
+        filled = await client.get_prompt("work_a_lead", {"dealer": "umazda", "request": "a red SUV"})
+        assert "> a red SUV" in str(filled.messages[0].content)
 
 
 async def test_all_of_a_deal_over_stdio_against_the_sandbox_on_a_socket(tmp_path: Path) -> None:

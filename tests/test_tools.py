@@ -459,7 +459,11 @@ async def test_a_document_goes_into_the_binder(connect: Connect, world: World) -
         )
     (kept,) = (await world.get("state"))["documents"]
     assert [row["document_id"] for row in listed["documents"]] == [uploaded["document_id"]]
-    assert answer_of(none) == {"documents": []}
+    assert answer_of(none) == {
+        "documents": [],
+        "truncated": False,
+        "hint": 'Nothing in this binder; binder "all" looks into both.',
+    }
     assert kept["id"] == uploaded["document_id"]
     assert kept["size"] == len(base64.b64decode(LICENCE_PNG))
 
@@ -475,6 +479,7 @@ async def test_a_documents_file_is_given_only_on_request(connect: Connect) -> No
         "content_type": "image/png",
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
+        "uri": f"roadster://umazda/customers/{at['customer_id']}/documents/{at['document_id']}/file",
     }
     assert full == {**brief, "contents": LICENCE_PNG}
 
@@ -636,13 +641,6 @@ async def test_no_tool_takes_an_argument_that_it_does_not_know(tool: str, connec
     assert kind_of(result) == "invalid_arguments"
     assert "overrule" in text_of(result)
     assert await world.requests() == []
-
-
-async def test_a_prompt_is_filled_in(connect: Connect) -> None:
-    async with connect() as client:
-        assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["work_a_lead"]
-        filled = await client.get_prompt("work_a_lead", {"dealer": "umazda", "request": "a red {car}"})
-    assert "a red {car}" in filled.messages[0].content.text  # type: ignore[union-attr]
 
 
 async def test_a_caller_who_may_not_see_personal_data_gets_no_file(connect: Connect) -> None:

@@ -8,8 +8,10 @@ async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream
 
 from .belongings import BelongingKind, Belongings, NotKept
 from .channel import ApproveWrite, OnAnswer, Oversight
-from .dealer import AccountApi, DealerApi, DealerRef, RoadsterApi
+from .dealer import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
 from .errors import (
+    Busy,
+    CircuitOpen,
     ClientError,
     ForeignDealer,
     MalformedAnswer,
@@ -21,13 +23,15 @@ from .errors import (
     TimedOut,
     Unauthorised,
     Unavailable,
+    Unreachable,
+    Untrusted,
 )
 from .link import KeyEncoding, customer_link
 from .models.scalars import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
-from .upstream import Answer, AuthScheme, Request, Upstream, basic_key, open_upstream
+from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_upstream
 
 __all__ = [
     "MASK",
@@ -40,7 +44,9 @@ __all__ = [
     "AuthScheme",
     "BelongingKind",
     "Belongings",
+    "Busy",
     "Certainty",
+    "CircuitOpen",
     "ClientError",
     "CustomerRecordsApi",
     "DealerApi",
@@ -48,6 +54,7 @@ __all__ = [
     "DeliveriesApi",
     "ForeignDealer",
     "KeyEncoding",
+    "Lane",
     "MalformedAnswer",
     "MyKaarmaApi",
     "NotConfigured",
@@ -55,6 +62,7 @@ __all__ = [
     "NotKept",
     "OnAnswer",
     "Operation",
+    "OrderApi",
     "OutcomeUnknown",
     "Oversight",
     "PersonalData",
@@ -66,6 +74,8 @@ __all__ = [
     "TimedOut",
     "Unauthorised",
     "Unavailable",
+    "Unreachable",
+    "Untrusted",
     "Upstream",
     "basic_key",
     "customer_link",

@@ -20,5 +20,8 @@ class Belongings(Protocol):
     async def add(self, kind: BelongingKind, id_: str) -> None:
         """Durable when it returns. Raises NotKept."""
 
+    async def note(self, kind: BelongingKind, id_: str) -> None:
+        """The same where nothing depends on it: what cannot be kept is not, and the call goes on."""
+
     async def known(self, kind: BelongingKind, prefix: str, most: int) -> list[str]:
         """The newest ids that start with `prefix`, for completion."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from .models.scalars import PersonalData, Sent
 from .operations import Operation
-from .upstream import Answer, Request, Upstream
+from .upstream import Answer, Lane, Request, Upstream
 
 _ReadT = TypeVar("_ReadT")
 
@@ -41,6 +41,7 @@ class Oversight:
     approve_write: ApproveWrite
     on_answer: OnAnswer = lambda _answer: None
     personal_data: PersonalData = "masked"
+    lane: Lane = field(default_factory=Lane)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Channel:
         request = Request(self.api.operations[operation], path or {}, query or {}, content, dealer or {})
         if request.operation.writes:
             await self.oversight.approve_write(request)
-        answer = await self.api.upstream.send(request)
+        answer = await self.api.upstream.send(request, self.oversight.lane)
         self.oversight.on_answer(answer)
         return answer
 

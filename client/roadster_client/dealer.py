@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -21,14 +21,16 @@ from .models.documents import (
     DocumentUploaded,
     NewDocument,
 )
+from .models.forms import FormsCreated, NewForms
 from .models.links import LinkCreated, LinkRequest
 from .models.payments import DealType, PaymentRequest
 from .models.plans import PlanCatalogue
 from .models.quotes import Quote
-from .models.scalars import Sent
+from .models.scalars import Sent, file_bytes
+from .models.templates import NewTemplate, Template, TemplateReceipt
 from .models.trades import TradeValuation, TradeValued
 from .models.vehicles import InventoryPage, VehicleDetails
-from .upstream import Request
+from .upstream import Answer, Lane, Request
 
 _AnswerT = TypeVar("_AnswerT")
 
@@ -54,20 +56,25 @@ class RoadsterApi(Api):
     def for_dealer(self, dealer: DealerRef, oversight: Oversight) -> DealerApi:
         return DealerApi(Channel(self, oversight), dealer)
 
-    def for_account(self, dpids: Collection[str]) -> AccountApi:
-        return AccountApi(self, frozenset(dpids))
+    def for_order(self, dealer: DealerRef, order_id: str, oversight: Oversight) -> OrderApi:
+        """For an order that is known to be `dealer`'s: the upstream does not ask."""
+        return OrderApi(Channel(self, oversight), dealer, order_id)
+
+    def for_account(self, dpids: Collection[str], lane: Lane) -> AccountApi:
+        return AccountApi(self, frozenset(dpids), lane)
 
 
 class AccountApi:
     """What concerns no single dealer, limited to the dealers it was made for."""
 
-    def __init__(self, api: RoadsterApi, dpids: frozenset[str]) -> None:
+    def __init__(self, api: RoadsterApi, dpids: frozenset[str], lane: Lane) -> None:
         self._api = api
         self._dpids = dpids
+        self._lane = lane
 
     async def list_dealers(self) -> list[Dealer]:
         """GET /dealers: the account's dealers; those outside the bound set are dropped here."""
-        answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]))
+        answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]), self._lane)
         return [dealer for dealer in read(tuple[Dealer, ...], answer) if dealer.dpid in self._dpids]
 
 
@@ -174,15 +181,36 @@ class DealerApi:
             query={"doc_id": document_id},
             content=DocumentContentsQuery(),
         )
-        try:
-            return found.decoded()
-        except ValueError:
-            raise errors.MalformedAnswer(f"{operation}: the contents are not base64", operation=operation) from None
+        return _decoded(found.contents, operation)
 
     async def delete_documents(self, customer_id: int, deletion: DocumentDeletion) -> DocumentsDeleted:
         """DELETE /customers/{id}/documents: out of the customer's and the deal's binder, for good."""
         return await self._call(
             DocumentsDeleted, "delete_documents", path={"customer_id": str(customer_id)}, content=deletion
+        )
+
+    async def list_templates(self) -> tuple[Template, ...]:
+        """GET /templates: all of the dealer's, deleted ones too."""
+        return await self._call(tuple[Template, ...], "list_templates", query={"dpid": self.dpid})
+
+    async def get_template(self, template_id: str) -> Template:
+        """GET /templates/details: one of the dealer's."""
+        operation = "get_template"
+        found = await self._call(Template, operation, query={"dpid": self.dpid, "template_id": template_id})
+        if str(found.id) != template_id:
+            raise errors.MalformedAnswer(f"{operation}: the answer is another template", operation=operation)
+        return found
+
+    async def get_template_file(self, template_id: str) -> bytes:
+        """GET /templates/file: the PDF, which comes as a bare JSON string of base64."""
+        operation = "get_template_file"
+        found = await self._call(str, operation, query={"dpid": self.dpid, "template_id": template_id})
+        return _decoded(found, operation)
+
+    async def create_template(self, template: NewTemplate) -> TemplateReceipt:
+        """POST /templates. The reference names no dealer here; the query is where its siblings have it."""
+        return await self._call(
+            TemplateReceipt, "create_template", query={"dpid": self.dpid}, content=template, named_as={}
         )
 
     def customer_link(self, vin: str, contact: CustomerContact) -> str:
@@ -211,17 +239,49 @@ class DealerApi:
         content: Sent | None = None,
         named_as: Mapping[str, Any] | None = None,
     ) -> _AnswerT:
-        answer = await self._channel.send(
-            operation, path=path, query=query, content=content, dealer=named_as or {"dealer": {"dpid": self.dpid}}
-        )
-        if not _names_only(self._dealer, answer.json):
-            raise answer.foreign()
-        return self._channel.read(shape, answer)
+        dealer = {"dealer": {"dpid": self.dpid}} if named_as is None else named_as
+        answer = await self._channel.send(operation, path=path, query=query, content=content, dealer=dealer)
+        return _read(shape, self._channel, self._dealer, answer)
 
     def _partner_id(self, operation: str) -> str:
         if self._dealer.partner_id is None:
             raise errors.NotConfigured(f"dealers.{self.dpid}.partner_id", operation=operation)
         return self._dealer.partner_id
+
+
+class OrderApi:
+    """One order of the bound dealer. No request here names a dealer: the order is the binding."""
+
+    def __init__(self, channel: Channel, dealer: DealerRef, order_id: str) -> None:
+        self._channel = channel
+        self._dealer = dealer
+        self._order_id = order_id
+
+    async def create_forms(self, title: str, templates: Sequence[Template]) -> FormsCreated:
+        """POST /orders/{order_id}/forms: a packet of forms for consumer and dealer to complete and sign.
+
+        Takes templates, not ids: what was got under the bound dealer is the bound dealer's.
+        """
+        forms = NewForms(
+            title=title,
+            template_ids=tuple(template.id for template in templates),
+            template_names={template.id: template.name for template in templates if template.name},
+        )
+        answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms)
+        return _read(FormsCreated, self._channel, self._dealer, answer)
+
+
+def _read(shape: type[_AnswerT], channel: Channel, dealer: DealerRef, answer: Answer) -> _AnswerT:
+    if not _names_only(dealer, answer.json):
+        raise answer.foreign()
+    return channel.read(shape, answer)
+
+
+def _decoded(contents: str, operation: str) -> bytes:
+    try:
+        return file_bytes(contents)
+    except ValueError:
+        raise errors.MalformedAnswer(f"{operation}: the contents are not base64", operation=operation) from None
 
 
 def _names_only(dealer: DealerRef, json: Any) -> bool:

@@ -5,8 +5,12 @@
     ├── RequestRefused      400 (or another 4xx): refused, with the upstream's documented message
     ├── NotFound            404
     ├── Unauthorised        401 or 403: the upstream does not accept our credentials
-    ├── RateLimited         429
-    ├── Unavailable         no connection, or on a read 408, 500, 502, 503, 504
+    ├── RateLimited         429, or a pause that an earlier 429 asked for is not over
+    ├── Busy                more calls at once than are sent at once, for too long; nothing was sent
+    ├── Unavailable         on a read: 408, 500 or above, or the connection was lost
+    │   └── Unreachable     no connection was made; nothing was sent
+    │       ├── Untrusted   its certificate is not good for its name
+    │       └── CircuitOpen it failed several times in a row, and is left alone for a while
     ├── TimedOut            the operation's total deadline passed on a read
     ├── OutcomeUnknown      a write was sent and its answer was lost: it may or may not have been done
     └── MalformedAnswer     not what the documents describe: no JSON, wrong types, too large, a redirect
@@ -25,12 +29,18 @@ _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z'_-]*( [A-Za-z'_-]+){0,5}")
 
 
 class ClientError(Exception):
-    """A call of an upstream operation failed. `operation` is its id in `operations.OPERATIONS`."""
+    """A call of an upstream operation failed. `operation` is its id in `operations.OPERATIONS`.
 
-    def __init__(self, message: str, *, operation: str, request_id: str | None = None) -> None:
+    `retry_after` is when to call again, in seconds, where that is known.
+    """
+
+    def __init__(
+        self, message: str, *, operation: str, request_id: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.operation = operation
         self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class NotConfigured(ClientError):
@@ -105,14 +115,38 @@ class Unauthorised(ClientError):
 
 
 class RateLimited(ClientError):
-    """`retry_after` is the wait that the upstream asks for, in seconds, where it says one."""
+    pass
 
-    def __init__(self, message: str, *, retry_after: float | None, operation: str, request_id: str | None) -> None:
-        super().__init__(message, operation=operation, request_id=request_id)
-        self.retry_after = retry_after
+
+class Busy(ClientError):
+    pass
 
 
 class Unavailable(ClientError):
+    """`status` is what the upstream answered, None where there was no answer."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, operation=operation, request_id=request_id, retry_after=retry_after)
+        self.status = status
+
+
+class Unreachable(Unavailable):
+    pass
+
+
+class Untrusted(Unreachable):
+    pass
+
+
+class CircuitOpen(Unreachable):
     pass
 
 
@@ -122,6 +156,15 @@ class TimedOut(ClientError):
 
 class OutcomeUnknown(ClientError):
     pass
+
+
+def outcome_unknown(lost: ClientError) -> OutcomeUnknown:
+    """What the failure `lost` means for a write that was sent."""
+    name = lost.operation
+    reason = str(lost).removeprefix(f"{name}: ")
+    return OutcomeUnknown(
+        f"{name} was sent, but {reason}: it may or may not have been done", operation=name, request_id=lost.request_id
+    )
 
 
 class MalformedAnswer(ClientError):

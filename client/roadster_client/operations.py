@@ -20,7 +20,10 @@ _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[A-Za-z0-9._~{}/-]*)")
 
 @dataclass(frozen=True)
 class Operation:
-    """One upstream operation. `deadline` is in seconds, for the whole exchange; `writes` forbids repeating it."""
+    """One upstream operation. `deadline` is in seconds, for the whole call, waiting included.
+
+    `writes` forbids repeating what may have been sent.
+    """
 
     name: str
     method: str
@@ -31,6 +34,11 @@ class Operation:
     api: ApiName = "roadster"
     may_be_empty: bool = False
     """Whether a 2xx without a body is an answer."""
+
+    @property
+    def begins_within(self) -> float:
+        """Seconds that an exchange may wait before it begins: a write begun late often ends with its outcome open."""
+        return self.deadline / 2 if self.writes else max(self.deadline - 1, self.deadline / 2)
 
     @property
     def path_parameters(self) -> frozenset[str]:
@@ -65,6 +73,11 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("upload_document", "POST", "/customers/{customer_id}/documents", "inferred", True, 60.0),
         Operation("get_document", "GET", "/customers/{customer_id}/documents/content", "inferred", deadline=60.0),
         Operation("delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", writes=True),
+        Operation("list_templates", "GET", "/templates", "inferred"),
+        Operation("get_template", "GET", "/templates/details", "inferred"),
+        Operation("get_template_file", "GET", "/templates/file", "inferred", deadline=60.0),
+        Operation("create_template", "POST", "/templates", "inferred", writes=True, deadline=60.0),
+        Operation("create_forms", "POST", "/orders/{order_id}/forms", "inferred", writes=True, deadline=30.0),
         Operation("create_shipment", "POST", "/shipments", "stated", writes=True, deadline=30.0, api="roadie"),
         Operation("get_shipment", "GET", "/shipments/{shipment_id}", "stated", api="roadie"),
         Operation("update_shipment", "PATCH", "/shipments/{shipment_id}", "stated", writes=True, api="roadie"),

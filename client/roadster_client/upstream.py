@@ -1,6 +1,7 @@
-"""One upstream API over one pooled HTTP client: credentials, deadline, size cap, status to error.
+"""One upstream API over one pooled HTTP client: what a call passes on its way, and what becomes of its answer.
 
-httpx2's own timeouts are for each read, so a body of one byte a second would never time out; its
+A call passes, from the outside in: its dealer's breaker, the deadline, one to three attempts, and for each of these
+the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never time out; its
 decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
 a cap, and redirects that count as malformed answers.
 """
@@ -8,12 +9,17 @@ a cap, and redirects that count as malformed answers.
 from __future__ import annotations
 
 import re
+import ssl
 import zlib
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any, Literal
 from urllib.parse import quote
@@ -23,8 +29,11 @@ import httpx2
 from pydantic_core import from_json
 
 from . import errors
+from .admission import AT_ONCE, LONGEST_PAUSE, Admission
+from .breaker import Breaker
 from .models.scalars import Audience, Sent
 from .operations import Operation
+from .retries import RetryBudget, attempts
 
 AuthScheme = Literal["Bearer", "Token", "Basic", "none"]
 
@@ -78,7 +87,8 @@ class Answer:
 
     def malformed(self, reason: str) -> errors.ClientError:
         """The error for an answer that cannot be used: for a write, it leaves the outcome open."""
-        return _spoilt(self.request.operation, reason, self.request_id)
+        lost = _spoilt(self.request.operation, reason, self.request_id)
+        return errors.outcome_unknown(lost) if self.request.operation.writes else lost
 
     def foreign(self) -> errors.ClientError:
         """The error for an answer that names another dealer than was asked for."""
@@ -92,36 +102,68 @@ class Answer:
         )
 
 
+@dataclass(frozen=True)
+class Lane:
+    """Whose call it is: callers share an upstream fairly, and each dealer has a breaker of its own."""
+
+    caller: str = ""
+    dealer: str | None = None
+
+
+_NOBODY = Lane()
+
+
 class Upstream:
     """Sends requests to one API. Made by `open_upstream`, which owns the connections."""
 
     def __init__(self, connect: Callable[[], httpx2.AsyncClient]) -> None:
         self._connect = connect
+        self._admission = Admission()
+        self._budget = RetryBudget()
+        self._breakers: defaultdict[str | None, Breaker] = defaultdict(Breaker)
 
     @cached_property
     def _http(self) -> httpx2.AsyncClient:
         # Made for the first request: loading the certificates takes time, and a start that nobody called yet has none.
         return self._connect()
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request, lane: Lane = _NOBODY) -> Answer:
         """The parsed answer to `request`, or one of `errors`."""
+        try:
+            with self._breakers[lane.dealer].guarding(request.operation):
+                return await self._in_time(request, lane.caller)
+        except errors.Unreachable:
+            raise
+        except (errors.Unavailable, errors.TimedOut, errors.MalformedAnswer) as error:
+            if request.operation.writes:
+                raise errors.outcome_unknown(error) from None
+            raise
+
+    async def _in_time(self, request: Request, caller: str) -> Answer:
+        operation = request.operation
+        begin_by = anyio.current_time() + operation.begins_within
+        with anyio.move_on_after(operation.deadline):
+            async for attempt in attempts(operation, self._budget, begin_by):
+                with attempt:
+                    async with self._admission.turn(operation, caller, begin_by):
+                        return await self._attempt(request)
+        raise errors.TimedOut(
+            f"{operation.name}: no answer came within {operation.deadline:g} seconds", operation=operation.name
+        )
+
+    async def _attempt(self, request: Request) -> Answer:
         operation = request.operation
         try:
-            with anyio.fail_after(operation.deadline):
-                status, headers, content = await self._exchange(request)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
-            raise errors.Unavailable(
+            status, headers, content = await self._exchange(request)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            if _refuses_certificate(error):
+                raise errors.Untrusted(
+                    f"{operation.name}: the upstream's certificate is not good for its name", operation=operation.name
+                ) from None
+            raise errors.Unreachable(
                 f"{operation.name}: no connection to the upstream", operation=operation.name
             ) from None
-        except (TimeoutError, httpx2.TimeoutException):
-            if operation.writes:
-                raise _unknown(operation, "no answer came in time") from None
-            raise errors.TimedOut(
-                f"{operation.name}: no answer within {operation.deadline:g} seconds", operation=operation.name
-            ) from None
         except httpx2.TransportError:
-            if operation.writes:
-                raise _unknown(operation, "the connection was lost") from None
             raise errors.Unavailable(f"{operation.name}: the connection was lost", operation=operation.name) from None
         request_id = _request_id(headers)
         _raise_for_status(operation, status, headers, content, request_id)
@@ -144,15 +186,25 @@ class Upstream:
             return response.status_code, response.headers, content
 
 
+def _refuses_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 async def _read_capped(response: httpx2.Response, operation: Operation) -> bytes:
     # The raw stream, because httpx2 would inflate a whole chunk before anyone can look at its size.
     gzip = response.headers.get("content-encoding", "identity").lower() == "gzip"
     inflate = zlib.decompressobj(wbits=31) if gzip else None
     content = bytearray()
+    received = 0
     try:
         async for chunk in response.aiter_raw():
+            received += len(chunk)  # gzip can go on for ever and come to nothing
             content += inflate.decompress(chunk, MAX_ANSWER_BYTES + 1 - len(content)) if inflate else chunk
-            if len(content) > MAX_ANSWER_BYTES:
+            if max(received, len(content)) > MAX_ANSWER_BYTES:
                 raise _spoilt(operation, f"is larger than {MAX_ANSWER_BYTES} bytes")
     except zlib.error:
         raise _spoilt(operation, "cannot be decompressed") from None
@@ -179,15 +231,19 @@ def _raise_for_status(
         case 429:
             raise errors.RateLimited(
                 f"{name}: the upstream asks for fewer requests",
-                retry_after=_seconds(headers.get("retry-after")),
+                retry_after=_retry_after(headers),
                 operation=name,
                 request_id=request_id,
             )
         case _ if status // 100 == 4 and status != httpx2.codes.REQUEST_TIMEOUT:  # noqa: PLR2004
             raise errors.refused(status, _error_body(content), operation=name, request_id=request_id)
-        case _ if operation.writes:  # 503 too: a proxy sends it also where its connection broke midway
-            raise _unknown(operation, f"the upstream failed with {status}", request_id)
-    raise errors.Unavailable(f"{name}: the upstream failed with {status}", operation=name, request_id=request_id)
+    raise errors.Unavailable(
+        f"{name}: the upstream failed with {status}",
+        operation=name,
+        request_id=request_id,
+        retry_after=_retry_after(headers),
+        status=status,
+    )
 
 
 def _request_id(headers: httpx2.Headers) -> str | None:
@@ -203,32 +259,40 @@ def _error_body(content: bytes) -> Any:
         return None
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    return float(retry_after) if retry_after is not None and retry_after.isascii() and retry_after.isdigit() else None
+def _retry_after(headers: httpx2.Headers) -> float | None:
+    """What Retry-After asks for, in seconds from now, and no more than `LONGEST_PAUSE`: it may be seconds or a date."""
+    given = headers.get("retry-after", "")[:40]
+    if re.fullmatch("[0-9]+", given):
+        return min(float(given), LONGEST_PAUSE)
+    try:
+        at = parsedate_to_datetime(given)
+        seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_PAUSE)
 
 
 def _parse(operation: Operation, headers: httpx2.Headers, content: bytes, request_id: str | None) -> Any:
+    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if not content:
+        raise _spoilt(operation, "is empty", request_id)
+    if media_type in _WEB_PAGES:
+        raise _spoilt(operation, "is a web page, often a login: check the credentials", request_id)
+    if not _JSON.fullmatch(media_type):
+        raise _spoilt(operation, "is not declared as JSON", request_id)
     try:
         return from_json(content, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
-        if headers.get("content-type", "").startswith("text/html"):
-            raise _spoilt(operation, "is a web page, often a login: check the credentials", request_id) from None
         raise _spoilt(operation, "is not JSON", request_id) from None
 
 
-def _spoilt(operation: Operation, reason: str, request_id: str | None = None) -> errors.ClientError:
-    if operation.writes:
-        return _unknown(operation, f"the answer {reason}", request_id)
+_WEB_PAGES = ("text/html", "application/xhtml+xml")
+_JSON = re.compile(r"(application|text)/([\w.-]+\+)?json")
+
+
+def _spoilt(operation: Operation, reason: str, request_id: str | None = None) -> errors.MalformedAnswer:
     return errors.MalformedAnswer(
         f"{operation.name}: the answer {reason}", operation=operation.name, request_id=request_id
-    )
-
-
-def _unknown(operation: Operation, reason: str, request_id: str | None = None) -> errors.OutcomeUnknown:
-    return errors.OutcomeUnknown(
-        f"{operation.name} was sent, but {reason}: it may or may not have been done",
-        operation=operation.name,
-        request_id=request_id,
     )
 
 
@@ -261,10 +325,13 @@ async def open_upstream(
                 "Authorization": api_key if auth_scheme == "none" else f"{auth_scheme} {api_key}",
                 "User-Agent": f"roadster-mcp/{version('roadster-mcp')}",
             },
-            # Reading and writing end with the operation's deadline; whoever got no connection has surely sent nothing.
+            # Reading and writing end with the operation's deadline. Connecting ends sooner than what is left of it when
+            # a write begins, so that a write without a connection is known not to have been sent.
             timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
+            limits=httpx2.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=20),
             follow_redirects=False,
+            # An upstream could set ever more of them, and they would go to it with everybody's requests.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,  # a .netrc entry would replace our Authorization
             transport=transport,
         )

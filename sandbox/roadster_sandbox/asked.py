@@ -200,6 +200,50 @@ class DocumentDeletionOrder(Asked):
     doc_ids: Annotated[tuple[DocumentId, ...], Field(min_length=1)]
 
 
+class TemplateQuery(Asked):
+    template_id: DocumentId
+
+
+class AskedField(Asked):
+    x: float
+    y: float
+    name: Text
+    type: Text
+    width: float | None = None
+    height: float | None = None
+    signee: Text | None = None
+    fontSize: float | None = None  # noqa: N815
+    formLabel: Text | None = None  # noqa: N815
+    agentFilledRequired: bool | None = None  # noqa: N815
+
+
+class AskedPage(Asked):
+    fields: tuple[AskedField, ...]
+
+
+class AskedDefinition(Asked):
+    pages: tuple[AskedPage, ...]
+
+
+class AskedTemplate(Asked):
+    name: Text
+    file_name: Annotated[str, StringConstraints(pattern=r"^[^/\\\x00]{1,200}\.[pP][dD][fF]$")]
+    description: Text | None = None
+    form_definition: AskedDefinition
+
+
+class TemplateOrder(Asked):
+    """`file_stream` is a PDF in base64 behind the header of a data URL."""
+
+    form_data: AskedTemplate
+    file_stream: Annotated[str, StringConstraints(min_length=1)]
+
+
+class FormsOrder(Asked):
+    title: Text
+    template_ids: Annotated[tuple[DocumentId, ...], Field(min_length=1)]
+
+
 class PlansQuery(Asked):
     """`deal_rate` is the APR in percent, `deal_term` in months."""
 

@@ -39,7 +39,10 @@ ACQUISITION_FEE = Decimal(650)
 
 @dataclass(frozen=True)
 class SandboxDealer:
-    """One dealership. `link_key` is for encrypted customer links: 32 characters, used as they are."""
+    """One dealership. `link_key` is for encrypted customer links: 32 characters, used as they are.
+
+    `orders` are there from the start, for forms: no operation makes one.
+    """
 
     dpid: str
     name: str
@@ -52,6 +55,7 @@ class SandboxDealer:
     zip_code: str | int
     phone: str
     status: str
+    orders: tuple[int, ...]
     link_key: str = field(repr=False)
 
     def listed(self) -> dict[str, Any]:
@@ -91,6 +95,7 @@ DEALERS = (
         zip_code="98105",
         phone="206-555-0142",
         status="live",
+        orders=(367101, 367102, 367103, 367104),
         link_key="umazda-sandbox-link-key-00000001",
     ),
     SandboxDealer(
@@ -105,6 +110,7 @@ DEALERS = (
         zip_code=93313,  # an int in the reference too: whoever reads a zip must take both
         phone="310-949-1234",
         status="Demo",
+        orders=(367121, 367122, 367123),
         link_key="hyundai-sandbox-link-key-0000002",
     ),
     SandboxDealer(
@@ -119,6 +125,7 @@ DEALERS = (
         zip_code="93704",
         phone="559-555-0193",
         status="live",
+        orders=(367146, 367147),  # the first one stands in the reference's sample of an event
         link_key="toyota-sandbox-link-key-00000003",
     ),
 )
@@ -130,3 +137,7 @@ def dealer_by(*, dpid: object = None, partner_id: object = None) -> SandboxDeale
         if dealer.dpid == dpid or (partner_id is not None and dealer.partner_id == str(partner_id)):
             return dealer
     return None
+
+
+def dealer_of_order(order_id: str | None) -> SandboxDealer | None:
+    return next((dealer for dealer in DEALERS if order_id in [str(order) for order in dealer.orders]), None)

@@ -1,7 +1,7 @@
 """What can be made to go wrong, so that a caller's handling of it can be seen.
 
-The operation is not carried out under `status`, `html`, `huge`, `gzip_bomb` and `redirect`; it is under all others,
-whose answer then comes late, damaged, or not at all.
+The operation is not carried out under `status`, `html`, `huge`, `gzip_bomb`, `deep` and `redirect`; it is under all
+others, whose answer then comes late, damaged, or not at all.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from .dealers import DEALERS
 
 _MEBIBYTE = bytes(1024 * 1024)
 _BOMB_MEBIBYTES = 200
+_LEVELS = 100_000
+_DIGITS = 10_000
 
 
 class ConnectionDropped(BaseException):
@@ -33,21 +35,26 @@ class ConnectionDropped(BaseException):
 
 @dataclass
 class Fault:
-    """`times` counts down; `status` is of the kind `status`, `seconds` of `delay` and of `status` 429."""
+    """`times` counts down; `status` is of the kind `status`, `seconds` of `delay`.
+
+    Of a `status`, `seconds` is the Retry-After; `retry_after` is one as it is written, for instance a date.
+    """
 
     operation: str
     kind: str
     times: int = 1
     status: int = 503
     seconds: float | None = None
+    retry_after: str | None = None
 
 
 CarryOut = Callable[[], Answer]
 
 
 def _status(fault: Fault, _carry_out: CarryOut) -> Response:
-    retry_after = {} if fault.seconds is None else {"retry-after": f"{fault.seconds:g}"}
-    return Response(status_code=fault.status, headers=retry_after if fault.status == 429 else {})  # noqa: PLR2004
+    seconds = None if fault.seconds is None else f"{fault.seconds:g}"
+    retry_after = fault.retry_after or seconds
+    return Response(status_code=fault.status, headers={"retry-after": retry_after} if retry_after else {})
 
 
 def _html(_fault: Fault, _carry_out: CarryOut) -> Response:
@@ -77,6 +84,10 @@ def _gzip_bomb(_fault: Fault, _carry_out: CarryOut) -> Response:
         yield deflate.flush()
 
     return StreamingResponse(zeros(), media_type="application/json", headers={"content-encoding": "gzip"})
+
+
+def _deep(_fault: Fault, _carry_out: CarryOut) -> Response:
+    return Response(b"[" * _LEVELS + b"]" * _LEVELS, media_type="application/json")
 
 
 def _drip(_fault: Fault, carry_out: CarryOut) -> Response:
@@ -113,6 +124,30 @@ def _lost_answer(_fault: Fault, carry_out: CarryOut) -> Response:
 def _truncated(_fault: Fault, carry_out: CarryOut) -> Response:
     answer = carry_out()
     return Response(answer.content[: len(answer.content) // 2], answer.status, media_type="application/json")
+
+
+def _huge_number(_fault: Fault, carry_out: CarryOut) -> Response:
+    """One more number at the top, of more digits than Python makes text of."""
+    answer = carry_out()
+    opening, rest = answer.content[:1], answer.content[1:]
+    name = b'"score":' if opening == b"{" else b""
+    more = b"" if rest in (b"]", b"}", b"") else b","
+    return Response(opening + name + b"9" * _DIGITS + more + rest, answer.status, media_type="application/json")
+
+
+def _content_type(_fault: Fault, carry_out: CarryOut) -> Response:
+    answer = carry_out()
+    return Response(answer.content, answer.status, media_type="image/png")
+
+
+def _empty(_fault: Fault, carry_out: CarryOut) -> Response:
+    carry_out()
+    return Response(b"", media_type="application/json")
+
+
+def _no_content(_fault: Fault, carry_out: CarryOut) -> Response:
+    carry_out()
+    return Response(status_code=204)
 
 
 def _delay(_fault: Fault, carry_out: CarryOut) -> Response:
@@ -157,7 +192,7 @@ def _foreign_dealer(_fault: Fault, carry_out: CarryOut) -> Response:
 
 
 def _nan(json: Any) -> Any:
-    """Every number NaN, and one more at the top, so that no answer is without."""
+    """Every number NaN, and one more at the top, so that no answer is without; in place of what holds none."""
 
     def spoilt(node: Any) -> Any:
         if isinstance(node, list):
@@ -166,7 +201,13 @@ def _nan(json: Any) -> Any:
             return {name: spoilt(value) for name, value in node.items()}
         return math.nan if isinstance(node, int | float) and not isinstance(node, bool) else node
 
-    return [*spoilt(json), math.nan] if isinstance(json, list) else {**spoilt(json), "score": math.nan}
+    match json:
+        case list():
+            return [*spoilt(json), math.nan]
+        case dict():
+            return {**spoilt(json), "score": math.nan}
+        case _:
+            return math.nan
 
 
 KINDS: Mapping[str, Callable[[Fault, CarryOut], Response]] = {
@@ -183,6 +224,11 @@ KINDS: Mapping[str, Callable[[Fault, CarryOut], Response]] = {
     "truncated": _truncated,
     "redirect": _redirect,
     "nan": _altered(_nan),
+    "deep": _deep,
+    "huge_number": _huge_number,
+    "content_type": _content_type,
+    "empty": _empty,
+    "no_content": _no_content,
 }
 """The fault kinds, in the order in which the grading endpoint names them."""
 

@@ -17,12 +17,12 @@ from starlette.types import Receive, Scope, Send
 from roadster_client.operations import ApiName, Operation
 from roadster_client.upstream import basic_key
 
+from . import forms, operations, roadie
 from .answers import Answer
 from .asked import Refused
 from .asked_shipments import ShipmentRefused
-from .dealers import SandboxDealer, dealer_by
+from .dealers import SandboxDealer, dealer_by, dealer_of_order
 from .faults import Fault, answered
-from .operations import HANDLERS, Call
 from .world import World
 
 API_KEY = "sandbox-key"
@@ -30,6 +30,10 @@ API_KEY = "sandbox-key"
 
 USERNAME = "sandbox"
 """The user of myKaarma's Basic credentials; the password is `API_KEY`."""
+
+_HANDLERS = {**operations.HANDLERS, **forms.HANDLERS, **roadie.HANDLERS}
+_FILES = {"upload_document": "contents", "create_template": "file_stream"}
+"""Where a body holds a file, by operation."""
 
 _NOT_JSON = object()
 
@@ -106,8 +110,8 @@ class Gateway:
             raise Refused(401)
         if body is _NOT_JSON:
             raise ShipmentRefused((1002, "body")) if self.operation.api == "roadie" else Refused(400, "Invalid body")
-        call = Call(request.path_params, dict(request.query_params), body)
-        return HANDLERS[self.operation.name](self.sandbox.world, call)
+        call = operations.Call(request.path_params, dict(request.query_params), body)
+        return _HANDLERS[self.operation.name](self.sandbox.world, call)
 
 
 def _authorised(api: ApiName, header: str) -> bool:
@@ -140,21 +144,23 @@ def _named_dealer(path: Mapping[str, str], query: Mapping[str, str], body: Any) 
         dpid=path.get("dpid") or query.get("dpid") or ref.get("dpid"),
         partner_id=query.get("dealer[partner_id]") or ref.get("partner_id"),
     )
+    dealer = dealer or dealer_of_order(path.get("order_id"))
     return dealer.dpid if dealer else None
 
 
 def _loggable(operation: str | None, body: Any) -> Any:
-    """The body, with a document's contents replaced by the digest that the state shows for it, too."""
+    """The body, with a file replaced by the digest that the state shows for it, too."""
     if body is _NOT_JSON:
         return None
-    if operation == "upload_document" and isinstance(body, dict) and isinstance(body.get("contents"), str):
-        return {**body, "contents": f"sha256:{_digest(body['contents'])}"}
+    name = _FILES.get(operation or "")
+    if name is not None and isinstance(body, dict) and isinstance(body.get(name), str):
+        return {**body, name: f"sha256:{_digest(body[name])}"}
     return body
 
 
 def _digest(contents: str) -> str:
     try:
-        data = b64decode(contents, validate=True)
+        data = b64decode(contents.rpartition(",")[2], validate=True)  # behind the header of a data URL
     except (Base64Error, ValueError):
         data = contents.encode()
     return hashlib.sha256(data).hexdigest()

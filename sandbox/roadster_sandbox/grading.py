@@ -31,6 +31,7 @@ class _FaultOrder(_Order):
     times: Annotated[int, Field(ge=1)] = 1
     status: Annotated[int, Field(ge=400, le=599)] = 503
     seconds: Annotated[float, Field(ge=0)] | None = None
+    retry_after: Annotated[str, Field(pattern=r"^[ -~]{1,64}$")] | None = None
 
 
 class _ShipmentEvent(_Order):
@@ -56,6 +57,8 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
             "documents": world.documents,
             "trade_offers": world.trade_offers,
             "links": world.links,
+            "templates": world.created_templates,
+            "forms": world.forms,
             "shipments": world.shipments,
         }
         return Answer(200, shown).response()
@@ -72,7 +75,7 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
             return _refused(f"unknown operation; there are: {', '.join((*OPERATIONS, '*'))}")
         if order.fault not in KINDS:
             return _refused(f"unknown fault; there are: {', '.join(KINDS)}")
-        fault = Fault(order.operation, order.fault, order.times, order.status, order.seconds)
+        fault = Fault(order.operation, order.fault, order.times, order.status, order.seconds, order.retry_after)
         sandbox.faults.append(fault)
         return Answer(200, order.model_dump()).response()
 

@@ -12,9 +12,11 @@ from roadster_client.models.customers import CustomerCreated, CustomerUpdated
 from roadster_client.models.dealers import Dealer, DealerDetails
 from roadster_client.models.deliveries import Shipment
 from roadster_client.models.documents import Document, DocumentContents, DocumentsDeleted, DocumentUploaded
+from roadster_client.models.forms import FormsCreated
 from roadster_client.models.links import LinkCreated
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
+from roadster_client.models.templates import Template, TemplateReceipt
 from roadster_client.models.trades import TradeValued
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_client.operations import OPERATIONS, ApiName, Operation
@@ -26,8 +28,10 @@ from .asked import (
     DocumentDeletionOrder,
     DocumentListOrder,
     DocumentOrder,
+    FormsOrder,
     LinkOrder,
     QuoteOrder,
+    TemplateOrder,
     TradeOfferOrder,
 )
 from .asked_shipments import ShipmentChange, ShipmentOrder
@@ -42,6 +46,8 @@ _ASKED: Mapping[str, type[BaseModel]] = {
     "upload_document": DocumentOrder,
     "get_document": DocumentContentsOrder,
     "delete_documents": DocumentDeletionOrder,
+    "create_template": TemplateOrder,
+    "create_forms": FormsOrder,
     "create_shipment": ShipmentOrder,
     "update_shipment": ShipmentChange,
 }
@@ -60,10 +66,15 @@ _ANSWERED: Mapping[str, type[BaseModel]] = {
     "upload_document": DocumentUploaded,
     "get_document": DocumentContents,
     "delete_documents": DocumentsDeleted,
+    "list_templates": Template,
+    "get_template": Template,
+    "create_template": TemplateReceipt,
+    "create_forms": FormsCreated,
     "create_shipment": Shipment,
     "get_shipment": Shipment,
     "update_shipment": Shipment,
 }
+_TEMPLATE = {"dpid": {"type": "string", "minLength": 1}, "template_id": {"type": "integer", "minimum": 1}}
 _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "list_inventory": {
         "dpid": {"type": "string", "minLength": 1},
@@ -83,11 +94,15 @@ _PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     },
     "update_customer": {"id": {"type": "integer", "minimum": 1}},
     "get_document": {"doc_id": {"type": "integer", "minimum": 1}},
+    "list_templates": {"dpid": {"type": "string", "minLength": 1}},
+    "get_template": _TEMPLATE,
+    "get_template_file": _TEMPLATE,
+    "create_template": {"dpid": {"type": "string", "minLength": 1}},
 }
-_LISTS = ("list_dealers", "list_documents")
+_LISTS = ("list_dealers", "list_documents", "list_templates")
 """Answered with an array of what the model describes."""
 
-_REQUIRED = ("dpid", "dealer[partner_id]", "vin", "deal_type", "id", "doc_id")
+_REQUIRED = ("dpid", "dealer[partner_id]", "vin", "deal_type", "id", "doc_id", "template_id")
 _ERROR = {
     "type": "object",
     "properties": {"status": {"const": "error"}, "error": {"type": "string", "examples": ["Missing email"]}},
@@ -162,9 +177,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _done(operation: Operation) -> dict[str, Any]:
-    if operation.name not in _ANSWERED:
+    if operation.may_be_empty:
         return {"204": {"description": "Done"}}
-    answer = _ref(_ANSWERED[operation.name])
+    model = _ANSWERED.get(operation.name)
+    answer = _ref(model) if model else {"type": "string", "description": "a file in base64"}
     return {"200": _json({"type": "array", "items": answer} if operation.name in _LISTS else answer, "Done")}
 
 

@@ -36,7 +36,6 @@ from .dealers import DEALERS, SandboxDealer
 from .inventory import Vehicle
 from .plans import PLANS, ChosenPlan, chosen_plan
 from .quotes import quote
-from .roadie import HANDLERS as ROADIE
 from .world import FIRST_DOCUMENT_ID, World, resolved
 
 _UPLOADED_AT = "2025-01-01T00:00:00.000Z"
@@ -62,7 +61,7 @@ def get_dealer(_world: World, call: Call) -> Any:
 
 def list_inventory(world: World, call: Call) -> Any:
     query = asked(InventoryQuery, call.query)
-    dealer = resolved(asked(DealerRef, {"dpid": _given(call.query, "dpid")}))
+    dealer = resolved(asked(DealerRef, {"dpid": given(call.query, "dpid")}))
     since = query.updated_since or 0
     matching = [
         vehicle
@@ -74,7 +73,7 @@ def list_inventory(world: World, call: Call) -> Any:
 
 
 def get_vehicle(world: World, call: Call) -> Any:
-    dealer = resolved(asked(DealerRef, {"partner_id": _given(call.query, "dealer[partner_id]")}))
+    dealer = resolved(asked(DealerRef, {"partner_id": given(call.query, "dealer[partner_id]")}))
     return {"vehicle_info": world.vehicle(dealer, call.path["vin"]).details()}
 
 
@@ -85,7 +84,7 @@ def quote_payments(world: World, call: Call) -> Any:
 
 
 def list_plans(world: World, call: Call) -> Any:
-    dealer = resolved(asked(DealerRef, {"partner_id": _given(call.query, "dealer[partner_id]")}))
+    dealer = resolved(asked(DealerRef, {"partner_id": given(call.query, "dealer[partner_id]")}))
     query = asked(PlansQuery, call.query)
     if query.deal_type != "cash":
         for name in ("deal_rate", "deal_term", "amount_financed"):
@@ -115,8 +114,8 @@ def create_customer(world: World, call: Call) -> Any:
     dealer = resolved(order.dealer)
     _chosen(order.plans)
     known = world.customer_of(dealer, order.customer.email)
-    given = _given_fields(order)
-    customer_id = (known or world.add_customer(dealer, **given.pop("customer"), **given))["id"]
+    fields = _given_fields(order)
+    customer_id = (known or world.add_customer(dealer, **fields.pop("customer"), **fields))["id"]
     url = _redirect_url(dealer, order.vehicle, order.analytics, customer_id)
     answer = {"status": "ok", "customer": {"id": customer_id, "dpid": dealer.dpid, "redirect_url": url}}
     return {**answer, "duplicate": True} if known else answer
@@ -162,14 +161,14 @@ def upload_document(world: World, call: Call) -> Any:
     except (binascii.Error, ValueError):
         raise Refused(400, "Invalid contents") from None
     document_id = FIRST_DOCUMENT_ID + len(world.contents)
-    given = _given_fields(order)
-    world.contents[document_id] = given.pop("contents")
+    fields = _given_fields(order)
+    world.contents[document_id] = fields.pop("contents")
     world.documents.append(
         {
             "id": document_id,
             "dpid": customer["dpid"],
             "customer_id": customer["id"],
-            **given,
+            **fields,
             "sha256": hashlib.sha256(contents).hexdigest(),
             "size": len(contents),
         }
@@ -229,12 +228,11 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "upload_document": upload_document,
     "get_document": get_document,
     "delete_documents": delete_documents,
-    **ROADIE,
 }
 """By operation id."""
 
 
-def _given(query: Mapping[str, str], name: str) -> str:
+def given(query: Mapping[str, str], name: str) -> str:
     """A required part of the query; what is missing is named as the reference names it: the dealer."""
     value = query.get(name)
     if not value:

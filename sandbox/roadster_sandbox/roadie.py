@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roadster_client.models.deliveries import read_time
 
 from .asked_shipments import ShipmentChange, ShipmentOrder, ShipmentRefused, asked_shipment
+from .operations import Call
 from .world import World
-
-if TYPE_CHECKING:
-    from .operations import Call
 
 FIRST_SHIPMENT_ID = 152_040
 

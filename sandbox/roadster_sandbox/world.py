@@ -9,6 +9,7 @@ from typing import Any
 from .asked import DealerRef, Refused
 from .dealers import DEALERS, SandboxDealer, dealer_by
 from .inventory import VEHICLES_PER_DEALER, Vehicle, stock
+from .templates import Template, first_templates
 
 FIRST_CUSTOMER_ID = 1_650_260
 FIRST_DOCUMENT_ID = 1_602_287
@@ -24,6 +25,8 @@ class World:
     documents: list[dict[str, Any]] = field(default_factory=list)
     trade_offers: list[dict[str, Any]] = field(default_factory=list)
     links: list[dict[str, Any]] = field(default_factory=list)
+    templates: list[Template] = field(init=False)
+    forms: list[dict[str, Any]] = field(default_factory=list)
     shipments: list[dict[str, Any]] = field(default_factory=list)
     """As Roadie shows them: it knows no dealers."""
     contents: dict[int, str] = field(default_factory=dict)
@@ -34,6 +37,17 @@ class World:
         self.vehicles = {
             dealer.dpid: stock(dealer, 1 + index * VEHICLES_PER_DEALER, random) for index, dealer in enumerate(DEALERS)
         }
+
+        self.templates = first_templates(self.seed)
+        self._from_the_start = len(self.templates)
+
+    @property
+    def created_templates(self) -> list[dict[str, Any]]:
+        return [template.graded() for template in self.templates[self._from_the_start :]]
+
+    def templates_of(self, dealer: SandboxDealer) -> dict[int, Template]:
+        """The dealer's, deleted ones too, by id."""
+        return {template.id: template for template in self.templates if template.dpid == dealer.dpid}
 
     def vehicle(self, dealer: SandboxDealer, vin: str) -> Vehicle:
         """Raises Refused(404) where this dealer has no such vehicle, whoever else may have it."""

@@ -95,7 +95,11 @@ def sandbox_settings(store_url: str) -> Settings:
         ),
         dealers={
             dealer.dpid: DealerSettings(
-                partner_id=dealer.partner_id, express_host=dealer.express_host, link_key=SecretStr(dealer.link_key)
+                partner_id=dealer.partner_id,
+                express_host=dealer.express_host,
+                link_key=SecretStr(dealer.link_key),
+                # One is left out, and all of the other dealers', so that the refusal of an order can be seen.
+                orders=[str(order_id) for order_id in dealer.orders[:-1]] if dealer.dpid == "umazda" else [],
             )
             for dealer in DEALERS
         },

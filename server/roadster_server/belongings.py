@@ -17,13 +17,9 @@ _PAUSES: Sequence[float] = (0.1, 0.5)
 """Seconds before the second and the third try."""
 
 
-class BelongingLost(StoreError, NotKept):
-    """The store failed at each try to keep whose something is that is there by now."""
-
-
 @dataclass(frozen=True)
 class StoredBelongings:
-    """Implements `roadster_client.Belongings` for one dealer. Raises StoreError."""
+    """Implements `roadster_client.Belongings` for one dealer. Raises StoreError, but for `add` and `note`."""
 
     store: LazyStore
     dealer: str
@@ -45,10 +41,17 @@ class StoredBelongings:
                 await self._add_once(kind, id_)
             except StoreError as error:
                 log.error("belonging not kept", extra={"kind": kind, "reason": str(error)})
-                raise BelongingLost(str(error)) from None
+                raise NotKept(str(error)) from None
 
     async def _add_once(self, kind: BelongingKind, id_: str) -> None:
         await (await self.store.get()).add_belonging(self.dealer, kind, id_)
+
+    async def note(self, kind: BelongingKind, id_: str) -> None:
+        try:
+            with anyio.CancelScope(shield=True):  # the write before it is done, and ends as done
+                await self._add_once(kind, id_)
+        except StoreError as error:
+            log.warning("not kept for completion", extra={"kind": kind, "reason": str(error)})
 
     async def known(self, kind: BelongingKind, prefix: str, most: int) -> list[str]:
         return await (await self.store.get()).belongings(self.dealer, kind, prefix, most)

@@ -1,4 +1,8 @@
-"""One call of a tool from end to end: limits, the gate, done once for its key, confirmed, recorded."""
+"""One use of a tool from end to end: limits, the gate, done once for its key, confirmed, recorded.
+
+`tools/call` is one way in, `Calls.use` the way of all others: resources and completions pass the same
+limits and the same gate, and leave the same records.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,21 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
 
 import anyio
 from mcp.server.context import ServerRequestContext
-from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, TextContent
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    InputRequiredResult,
+    InputResponseRequestParams,
+    ResourceLink,
+    TextContent,
+)
 
 from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown
 from roadster_tools import (
@@ -26,6 +37,7 @@ from roadster_tools import (
     InvalidArguments,
     KeyOutcomeUnknown,
     Limited,
+    Link,
     PendingWrite,
     Previewed,
     Seal,
@@ -47,7 +59,7 @@ from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, Stor
 FAILURE_META = "roadster-mcp/failure"
 """The key in a failed result's `_meta` that holds the stable kind of the failure."""
 
-_LONGEST_ANSWER = 200_000
+LONGEST_ANSWER = 200_000
 """Characters, far above anything documented: what is longer is not an answer but an accident."""
 
 _WAIT_FOR_THE_FIRST = 30.0
@@ -56,6 +68,7 @@ _POLL = 0.1
 WhoIsCalling = Callable[[], Caller]
 CallResult = CallToolResult | InputRequiredResult
 Context = ServerRequestContext[Any, Any]
+_GivenT = TypeVar("_GivenT")
 
 
 class Calls:
@@ -69,39 +82,77 @@ class Calls:
         self.limiter = Limiter()
 
     async def answer(self, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> CallResult:
-        """The one boundary at which errors become answers. Each call ends with one audit record."""
-        call = _Call(self, who, ctx, params)
-        result: CallResult
+        """What `tools/call` is answered with; a failure is an answer too, because a model reads it."""
+        tool = TOOLS.get(params.name)
+        if tool is None:
+            return _failed(await self.refuse(who, ctx, {"name": "there is no such tool; tools/list shows yours"}))
+        call = _Call(self, who, ctx, tool, params.arguments or {}, params)
+        outcome = await self._ended(call, lambda: call.carry_out(tool))
+        return _failed(outcome) if isinstance(outcome, Failure) else outcome
+
+    async def use(
+        self,
+        who: WhoIsCalling,
+        ctx: Context,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        give: Callable[[Admitted], Awaitable[_GivenT]],
+    ) -> _GivenT | Failure:
+        """What `give` makes of a tool that reads, once the call has passed the gate."""
+        call = _Call(self, who, ctx, tool, arguments, InputResponseRequestParams())
+
+        async def given() -> _GivenT:
+            return await give(await call.admit(tool))
+
+        return await self._ended(call, given)
+
+    async def refuse(self, who: WhoIsCalling, ctx: Context, problem: Mapping[str, str]) -> Failure:
+        """What is told of a request for what is not here. It counts, and is on record, like any other."""
+        call = _Call(self, who, ctx, None, {}, InputResponseRequestParams())
+
+        async def refused() -> NoReturn:
+            await self.limiter.count_call(call.caller())
+            raise InvalidArguments(problem)
+
+        return await self._ended(call, refused)
+
+    async def _ended(self, call: _Call, work: Callable[[], Awaitable[_GivenT]]) -> _GivenT | Failure:
+        """The one boundary at which errors become failures to tell. Each call ends with one audit record."""
+        outcome: _GivenT | Failure
         try:
-            result = await call.carry_out()
-        except Ask as asked:
-            call.outcome = "asked"
-            result = asked.result
-        except Previewed as previewed:
-            call.outcome = "previewed"
-            result = _preview(previewed.write)
+            outcome = await work()
         except (ToolFailure, ClientError) as error:
-            result = call.failed(error)
+            outcome = call.failed(error)
         except StoreError as error:
-            result = call.unrecorded(error)
+            outcome = call.unrecorded(error)
         except Exception as error:  # noqa: BLE001 - a defect of ours: the caller learns that, the log where
             log_crash(error, tool=call.tool_name)
-            result = call.broke()
+            outcome = call.broke()
         except BaseException:
             call.outcome = "cancelled"
             await call.end()
             raise
-        return await call.end() or result
+        return await call.end() or outcome
 
 
 class _Call:
     """What is known of one call while it goes on; the `Oversight` of its writes."""
 
-    def __init__(self, calls: Calls, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        who: WhoIsCalling,
+        ctx: Context,
+        tool: Tool | None,
+        arguments: Mapping[str, Any],
+        params: InputResponseRequestParams,
+    ) -> None:
         self._calls = calls
         self._who = who
         self._caller = who()
         self._ctx = ctx
+        self._tool = tool
+        self._arguments = arguments
         self._params = params
         self._id = uuid4().hex
         self._started = time.perf_counter()
@@ -111,17 +162,27 @@ class _Call:
         self._request_id: str | None = None
         self._refused_by: str | None = None
         self.outcome = "done"
-        self.tool_name = params.name if params.name in TOOLS else "unknown"
+        self.tool_name = tool.name if tool else "unknown"
 
-    async def carry_out(self) -> CallToolResult:
-        """Raises Ask, Previewed, ToolFailure and ClientError."""
+    async def admit(self, tool: Tool) -> Admitted:
+        """The call once it has passed limits and gate. Raises ToolFailure; nothing was sent."""
         await self._calls.limiter.count_call(self._caller)
-        self._admitted = _tool(self._params.name).admit(
-            self._calls.gate, self._caller, self._params.arguments or {}, self
-        )
-        if self._admitted.idempotency_key is None:
-            return _result(await self._answer(self._admitted))
-        return await self._once(self._admitted)
+        self._admitted = tool.admit(self._calls.gate, self._caller, self._arguments, self)
+        return self._admitted
+
+    async def carry_out(self, tool: Tool) -> CallResult:
+        """The tool's answer, a question, or a preview. Raises ToolFailure and ClientError."""
+        try:
+            admitted = await self.admit(tool)
+            if admitted.idempotency_key is None:
+                return _result(await self._answer(admitted))
+            return await self._once(admitted)
+        except Ask as asked:
+            self.outcome = "asked"
+            return asked.result
+        except Previewed as previewed:
+            self.outcome = "previewed"
+            return _preview(previewed.write)
 
     def caller(self) -> Caller:
         """As Oversight has it."""
@@ -132,7 +193,7 @@ class _Call:
         confirmation = Confirmation(
             self._ctx, self._params, key=self._calls.keys.confirmations, store=await self._calls.store.get()
         )
-        await confirmation.obtain(write, await self._calls.gate.dealer_name(write.dealer))
+        await confirmation.obtain(write, await self._calls.gate.dealer_name(write.caller, write.dealer))
 
     async def sending(self, write: PendingWrite) -> None:
         """As Oversight has it: within the hour's writes, and on record."""
@@ -145,8 +206,8 @@ class _Call:
         """As Oversight has it."""
         self._request_id = answer.request_id
 
-    def failed(self, error: ToolFailure | ClientError) -> CallToolResult:
-        """The answer to a call that failed, and what the audit says of it."""
+    def failed(self, error: ToolFailure | ClientError) -> Failure:
+        """What is told of a call that failed, and what the audit says of it."""
         found = failure(error)
         self.outcome = found.kind
         if isinstance(error, ClientError):
@@ -155,32 +216,32 @@ class _Call:
             self._refused_by = error.setting
         return self._told(found)
 
-    def unrecorded(self, error: StoreError) -> CallToolResult:
-        """The answer where the store failed. After sending, most such failures are logged and the answer is given."""
+    def unrecorded(self, error: StoreError) -> Failure:
+        """What is told where the store failed. After sending, most such failures are logged and the answer is given."""
         if not self._sent:
             return self.failed(Unrecorded(f"The call cannot be put on record: {error}"))
         self.outcome = "outcome_unknown"
         return self._told(Failure("outcome_unknown", f"The write was sent, and not put on record: {error}."))
 
-    def broke(self) -> CallToolResult:
-        """The answer where this server failed. After a write was sent, nobody knows more than that it was."""
+    def broke(self) -> Failure:
+        """What is told where this server failed. After a write was sent, nobody knows more than that it was."""
         self.outcome = "defect"
         if self._sent:
             return self._told(Failure("outcome_unknown", "The write was sent, and the server failed on its answer."))
-        return _failed(Failure("upstream", "The server failed on this call; its operator finds why in the log."))
+        return Failure("upstream", "The server failed on this call; its operator finds why in the log.")
 
-    def _told(self, failed: Failure) -> CallToolResult:
+    def _told(self, failed: Failure) -> Failure:
         if failed.kind == "outcome_unknown" and self._admitted is not None:
             failed = Failure(failed.kind, f"{failed.text} {self._admitted.tool.if_unknown}.")
-        return _failed(failed)
+        return failed
 
-    async def end(self) -> CallToolResult | None:
+    async def end(self) -> Failure | None:
         """Logs and records the call, also one that is cancelled; what it returns takes the answer's place."""
         with anyio.CancelScope(shield=True):
             instead = await self._end()
         return instead  # noqa: RET504 - to mypy, the scope above may swallow a return
 
-    async def _end(self) -> CallToolResult | None:
+    async def _end(self) -> Failure | None:
         milliseconds = round((time.perf_counter() - self._started) * 1000)
         log.info(
             "call",
@@ -199,17 +260,17 @@ class _Call:
         except StoreError as error:
             log.error("call not on record", extra={"call": self._id, "reason": str(error)})
             if self._calls.refuse_unrecorded_reads and not self._sent:
-                return _failed(failure(Unrecorded(f"The call cannot be put on record: {error}")))
+                return failure(Unrecorded(f"The call cannot be put on record: {error}"))
         return None
 
     async def _answer(self, admitted: Admitted) -> _Given:
         answer = await admitted.run()
         text = answer.text()
-        if len(text) > _LONGEST_ANSWER:
+        if len(text) > LONGEST_ANSWER:
             kind = OutcomeUnknown if self._sent else MalformedAnswer
             name = admitted.tool.name
-            raise kind(f"{name}: the answer is larger than {_LONGEST_ANSWER} characters", operation=name)
-        return text, answer.structured()
+            raise kind(f"{name}: the answer is larger than {LONGEST_ANSWER} characters", operation=name)
+        return _Given(text, answer.structured(), answer.links())
 
     async def _once(self, admitted: Admitted) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""
@@ -230,7 +291,7 @@ class _Call:
             open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
             await self._settle(store.leave_unknown(claim) if open_end else store.release(claim))
             raise
-        await self._settle(store.finish(claim, seal.seal(json.dumps(given)).encode()))
+        await self._settle(store.finish(claim, seal.seal(json.dumps([given.text, given.structured])).encode()))
         return _result(given)
 
     async def _settle(self, claim_ended: Awaitable[None]) -> None:
@@ -242,7 +303,7 @@ class _Call:
             log.error("idempotency key not settled", extra={"call": self._id, "reason": str(error)})
 
     async def _claim_key(self, store: Store, scope: str) -> Claim | Replay:
-        given = {name: value for name, value in (self._params.arguments or {}).items() if value is not None}
+        given = {name: value for name, value in self._arguments.items() if value is not None}
         arguments = self._calls.keys.hash({**given, "dealer": None})  # the scope has it, also where it was left out
         with anyio.move_on_after(_WAIT_FOR_THE_FIRST):
             while True:
@@ -261,9 +322,8 @@ class _Call:
         )
 
     def _record(self, phase: Literal["sent", "ended"], outcome: str, milliseconds: int | None = None) -> AuditRecord:
-        tool = TOOLS.get(self._params.name)
-        decided = self._refused_by or (verdict(self._caller, tool).setting if tool else "")
-        known = tool.input_schema["properties"] if tool else {}
+        decided = self._refused_by or (verdict(self._caller, self._tool).setting if self._tool else "")
+        known = self._tool.input_schema["properties"] if self._tool else {}
         return AuditRecord(
             call_id=self._id,
             phase=phase,
@@ -281,19 +341,27 @@ class _Call:
             arguments={
                 # Names that no tool has are the caller's own text, and stay out.
                 name: self._calls.keys.hash(value)
-                for name, value in (self._params.arguments or {}).items()
+                for name, value in self._arguments.items()
                 if name in known
             },
         )
 
 
-_Given = tuple[str, dict[str, Any]]
-"""An answer as it is given, and kept for a replay: text and structured content."""
+class _Given(NamedTuple):
+    """An answer as it is given. Kept for a replay are text and structured content: a write has no links."""
+
+    text: str
+    structured: dict[str, Any]
+    links: tuple[Link, ...] = ()
 
 
 def _result(given: _Given) -> CallToolResult:
-    text, structured = given
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+    links = [
+        ResourceLink(uri=link.uri, name=link.name, mime_type=link.mime_type, size=link.size) for link in given.links
+    ]
+    return CallToolResult(
+        content=[TextContent(type="text", text=given.text), *links], structured_content=given.structured
+    )
 
 
 def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
@@ -301,7 +369,9 @@ def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
         text, structured = json.loads(seal.open(kept.decode()))
     except Unsealable:
         raise KeyOutcomeUnknown("The write was done, but its answer cannot be read any more") from None
-    return _result((f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True}))
+    return _result(
+        _Given(f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True})
+    )
 
 
 def _preview(write: PendingWrite) -> CallToolResult:
@@ -312,19 +382,14 @@ def _preview(write: PendingWrite) -> CallToolResult:
         f"callers.{write.caller.name}.dealers names {write.dealer}",
     ]
     preview = {**request, "checks": checks}
-    return _result((f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}", {"preview": preview}))
+    text = f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}"
+    return _result(_Given(text, {"preview": preview}))
 
 
 def _failed(failed: Failure) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(type="text", text=failed.text)], is_error=True, _meta={FAILURE_META: failed.kind}
     )
-
-
-def _tool(name: str) -> Tool:
-    if name not in TOOLS:
-        raise InvalidArguments({"name": "there is no such tool; tools/list shows yours"})
-    return TOOLS[name]
 
 
 def _client_name(ctx: Context) -> str:

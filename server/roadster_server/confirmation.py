@@ -19,11 +19,11 @@ import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
-    CallToolRequestParams,
     ElicitRequest,
     ElicitRequestFormParams,
     ElicitResult,
     InputRequiredResult,
+    InputResponseRequestParams,
 )
 from mcp_types.version import is_version_at_least
 
@@ -60,7 +60,7 @@ class Confirmation:
     """The confirmation of one call's write."""
 
     def __init__(
-        self, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, *, key: bytes, store: Store
+        self, ctx: ServerRequestContext[Any, Any], params: InputResponseRequestParams, *, key: bytes, store: Store
     ) -> None:
         self._ctx = ctx
         self._params = params
@@ -145,10 +145,18 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
                 yield from _leaves(value, f"{path}.{name}".lstrip("."))
         case list() if node:
             for index, value in enumerate(node, 1):
-                yield from _leaves(value, f"{path} {index}")
+                yield from _row(value, f"{path} {index}")
         case _:
             # Quoted, so that no value can pass for another line, and what is empty shows.
             yield path.replace("_", " "), _visible(json.dumps(node, ensure_ascii=False))
+
+
+def _row(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """What a list holds, on one line where it is flat: a form has dozens of fields, each of ten values."""
+    if not isinstance(node, Mapping) or not node or any(isinstance(value, Mapping | list) for value in node.values()):
+        yield from _leaves(node, path)
+        return
+    yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in _leaves(node))
 
 
 def _visible(text: str) -> str:

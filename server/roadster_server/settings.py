@@ -181,7 +181,7 @@ def _folder(path: Path) -> Path:
 
 
 class UploadSettings(_Section):
-    """`[uploads]`: the one folder from which upload_document may take a file, over stdio and on the command line."""
+    """`[uploads]`: the one folder from which a tool may take a file, over stdio and on the command line."""
 
     folder: Annotated[Path, AfterValidator(_folder)]
 

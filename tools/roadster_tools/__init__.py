@@ -1,6 +1,7 @@
-"""The typed tools, and the gate in front of them. The whole surface is the list below."""
+"""The typed tools, and the gate in front of them. The surface is the list below; `RESOURCES` gives it addresses."""
 
 from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Services, Verdict, dealer_verdict, verdict
+from .answers import Link
 from .catalogue import Admitted, Tool, catalogue
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
@@ -18,11 +19,13 @@ from .failures import (
     Unrecorded,
     failure,
 )
-from .files import UploadFolder
-from .inventory import get_vehicle, list_inventory
+from .files import File, UploadFolder
+from .forms import create_forms, create_template, get_template, get_template_file, list_templates
+from .inventory import get_vehicle, list_inventory, vins_in_stock
 from .links import build_deep_link
 from .payments import quote_payments
 from .protection_plans import list_protection_plans
+from .resources import RESOURCES, Resource, resource_at
 from .seal import Seal, Unsealable
 
 TOOLS = catalogue(
@@ -32,6 +35,7 @@ TOOLS = catalogue(
     customers=(create_customer, assign_agent, submit_trade_valuation),
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
+    forms=(list_templates, get_template, get_template_file, create_template, create_forms),
     deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
 )
 """Every tool by name, in the order of `tools/list`."""
@@ -39,6 +43,7 @@ TOOLS = catalogue(
 TOOLSETS = tuple(dict.fromkeys(tool.toolset for tool in TOOLS.values()))
 
 __all__ = [
+    "RESOURCES",
     "TOOLS",
     "TOOLSETS",
     "Access",
@@ -47,14 +52,17 @@ __all__ = [
     "Caller",
     "Failure",
     "FailureKind",
+    "File",
     "Gate",
     "InvalidArguments",
     "KeyOutcomeUnknown",
     "Limited",
+    "Link",
     "NotConfirmed",
     "Oversight",
     "PendingWrite",
     "Previewed",
+    "Resource",
     "Seal",
     "Services",
     "Tool",
@@ -65,5 +73,7 @@ __all__ = [
     "Verdict",
     "dealer_verdict",
     "failure",
+    "resource_at",
     "verdict",
+    "vins_in_stock",
 ]

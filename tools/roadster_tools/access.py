@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from roadster_client import (
     AccountApi,
@@ -22,8 +22,10 @@ from roadster_client import (
     DealerApi,
     DealerRef,
     DeliveriesApi,
+    Lane,
     MyKaarmaApi,
     NotConfigured,
+    OrderApi,
     PersonalData,
     Request,
     RoadieApi,
@@ -92,6 +94,18 @@ class Grant:
     belongings: Belongings
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
+    orders: Literal["any"] | frozenset[str]
+    """Those that the configuration says are the dealer's."""
+    _order: Callable[[str], OrderApi]
+
+    async def order(self, order_id: str) -> OrderApi:
+        """That order, which is known to be the dealer's. Raises AccessRefused for any other; nothing was sent."""
+        if self.orders == "any" or order_id in self.orders or await self.belongings.has("order", order_id):
+            return self._order(order_id)
+        setting = f"dealers.{self.roadster.dpid}.orders"
+        raise AccessRefused(
+            f"{setting} does not list this order, so nothing says that it is this dealer's", setting=setting
+        )
 
     @property
     def deliveries(self) -> DeliveriesApi:
@@ -213,21 +227,20 @@ class Gate:
     def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
         """A grant for a tool without a dealer. Raises AccessRefused."""
         _check(verdict(caller, tool))
-        return AccountGrant(caller, self._services.roadster.for_account(caller.dealers))
+        return AccountGrant(caller, self._services.roadster.for_account(caller.dealers, Lane(caller.name)))
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: Oversight) -> Grant:
         """A grant at `dealer`, or at the caller's only one for None. Raises AccessRefused and InvalidArguments."""
         allowed = verdict(caller, tool)
         _check(allowed)
-        if dealer is None:
-            if len(caller.dealers) != 1:
-                raise InvalidArguments({"dealer": f"must be given: {_choices(caller)}"})
-            (dealer,) = caller.dealers
-        _check(dealer_verdict(caller, dealer))
+        dealer = _checked_dealer(caller, dealer)
         ref = self._dealers()[dealer]
         belongings = self._belongings(dealer)
         overseen = ClientOversight(
-            _WriteGuard(caller, tool, dealer, allowed, oversight), oversight.answered, caller.personal_data
+            _WriteGuard(caller, tool, dealer, allowed, oversight),
+            oversight.answered,
+            caller.personal_data,
+            Lane(caller.name, dealer),
         )
         roadie, mykaarma = self._services.roadie, self._services.mykaarma
         return Grant(
@@ -238,13 +251,20 @@ class Gate:
             belongings,
             roadie.for_dealer(belongings, overseen) if roadie else None,
             mykaarma.for_dealer(ref, overseen) if mykaarma else None,
+            ref.orders,
+            lambda order_id: self._services.roadster.for_order(ref, order_id, overseen),
         )
 
-    async def dealer_name(self, dealer: str) -> str:
+    def belongings(self, caller: Caller, tool: Tool, dealer: str | None) -> Belongings:
+        """What is known here to be the dealer's, with no way to an upstream. Raises as `admit` does."""
+        _check(verdict(caller, tool))
+        return self._belongings(_checked_dealer(caller, dealer))
+
+    async def dealer_name(self, caller: Caller, dealer: str) -> str:
         """What a person calls `dealer`, for a question to one; the dpid alone where Roadster does not say."""
         if dealer not in self._names:
             try:
-                found = await self._services.roadster.for_account([dealer]).list_dealers()
+                found = await self._services.roadster.for_account([dealer], Lane(caller.name)).list_dealers()
             except ClientError:
                 found = []
             self._names |= {known.dpid: f"{known.name} ({known.dpid})" for known in found}
@@ -284,6 +304,15 @@ class _WriteGuard:
 def _check(found: Verdict) -> None:
     if not found.allowed:
         raise AccessRefused(found.reason, setting=found.setting)
+
+
+def _checked_dealer(caller: Caller, dealer: str | None) -> str:
+    if dealer is None:
+        if len(caller.dealers) != 1:
+            raise InvalidArguments({"dealer": f"must be given: {_choices(caller)}"})
+        (dealer,) = caller.dealers
+    _check(dealer_verdict(caller, dealer))
+    return dealer
 
 
 def _choices(caller: Caller) -> str:

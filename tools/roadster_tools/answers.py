@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file that belongs to an answer and is read by its URI; `size` is in bytes."""
+
+    uri: str
+    name: str
+    mime_type: str
+    size: int
 
 
 class ToolAnswer(BaseModel):
@@ -20,6 +31,10 @@ class ToolAnswer(BaseModel):
     def text(self) -> str:
         """The same for reading: complete, on one line. Tables say it shorter, in the classes that have rows."""
         return self.model_dump_json(exclude_none=True)
+
+    def links(self) -> tuple[Link, ...]:
+        """What a client may read besides. Of reads alone: an answer that is kept for a replay keeps none."""
+        return ()
 
 
 WRITE_PROPERTIES: Mapping[str, Any] = {

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -28,6 +28,7 @@ _LONGEST_TEXT = 1000
 _LONGEST_LIST = 100
 
 ToolFunction = Callable[..., Awaitable[ToolAnswer]]
+_GivenT = TypeVar("_GivenT")
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,10 @@ class Admitted:
     async def run(self) -> ToolAnswer:
         """The tool's body. Raises ToolFailure, ClientError and Previewed."""
         return await self.tool.function(self.grant, **self.values)
+
+    async def run_as(self, body: Callable[..., Awaitable[_GivenT]], **values: Any) -> _GivenT:
+        """What another function makes of the same grant, where the tool's answer is not what is asked for."""
+        return await body(self.grant, **values)
 
 
 def _require_bounded(arguments: Mapping[str, Any]) -> None:

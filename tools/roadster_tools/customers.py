@@ -62,6 +62,7 @@ async def create_customer(
             checkout=checkout,
         )
     )
+    await grant.belongings.note("customer", str(created.customer.id))
     return CustomerAnswer(
         customer_id=created.customer.id, duplicate=created.duplicate, redirect_url=created.customer.redirect_url
     )

@@ -11,11 +11,23 @@ from pydantic import Field
 from roadster_client.models.documents import DocumentDeletion, DocumentQuery, DocumentType, NewDocument, Relationship
 
 from .access import Grant
-from .answers import ToolAnswer
+from .answers import Link, ToolAnswer
 from .catalogue import tool, write_tool
 from .failures import InvalidArguments
-from .files import MAX_INLINE_BYTES, MAX_SHOWN_BYTES, check_content, content_type, decode_contents
-from .parameters import CustomerId, Detail, DocumentId
+from .files import (
+    MAX_RESOURCE_BYTES,
+    MAX_SHOWN_BYTES,
+    Contents,
+    File,
+    LocalPath,
+    check_content,
+    content_type,
+    file_uri,
+    given_file,
+    handed_on,
+)
+from .paging import Part
+from .parameters import Cursor, CustomerId, Detail, DocumentId, Limit
 
 # Spelt out in both cases, because JSON Schema's regular expressions have no flags.
 FileName = Annotated[
@@ -42,6 +54,9 @@ class DocumentRow(ToolAnswer):
 
 class DocumentsAnswer(ToolAnswer):
     documents: list[DocumentRow]
+    truncated: bool = Field(description="whether there are more behind next_cursor")
+    next_cursor: str | None = None
+    hint: str | None = None
 
 
 @tool("List a customer's documents")
@@ -51,10 +66,14 @@ async def list_documents(
     binder: Annotated[
         Literal["user_docs", "deal_docs", "all"], Field(description="the customer's, the deal's")
     ] = "all",
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
 ) -> DocumentsAnswer:
     """What is in a customer's binder at a dealer: type, name and time of each document, never its contents. Use it
     to see what is missing, and whether an upload arrived whose answer was lost."""
+    part = Part.asked_for(cursor, limit, grant.cursors, "list_documents", customer_id, binder)
     found = await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type=binder))
+    shown, next_cursor = part.of(found)
     return DocumentsAnswer(
         documents=[
             DocumentRow(
@@ -65,9 +84,18 @@ async def list_documents(
                 file_name=document.file_name,
                 created_at=document.created_at,
             )
-            for document in found
-        ]
+            for document in shown
+        ],
+        truncated=next_cursor is not None,
+        next_cursor=next_cursor,
+        hint=_nothing_to_list(bool(found), binder) if not shown else None,
     )
+
+
+def _nothing_to_list(any_before: bool, binder: str) -> str:
+    if any_before:
+        return "No more documents."
+    return "The binder is empty." if binder == "all" else 'Nothing in this binder; binder "all" looks into both.'
 
 
 @write_tool("Upload a document", if_unknown="list_documents shows whether it is in the binder")
@@ -81,10 +109,8 @@ async def upload_document(
         Relationship | None, Field(description="whose it is; needed unless the type is deal")
     ] = None,
     co_app_email_id: Annotated[str | None, Field(description="email of the co-buyer; needed for co_app")] = None,
-    contents: Annotated[
-        str | None, Field(description=f"the file in base64, at most {MAX_INLINE_BYTES >> 20} MiB")
-    ] = None,
-    path: Annotated[str | None, Field(description="instead: a file in the server's upload folder")] = None,
+    contents: Contents | None = None,
+    path: LocalPath | None = None,
 ) -> DocumentAnswer:
     """Put one JPEG, PNG or PDF into a customer's binder (licence, insurance, income, residency) or, as `deal`, into
     the deal's. The customer must exist at this dealer. Give contents or path, not both."""
@@ -92,7 +118,7 @@ async def upload_document(
         raise InvalidArguments({"relationship": "is needed unless document_type is deal"})
     if (relationship == "co_app") != (co_app_email_id is not None):
         raise InvalidArguments({"co_app_email_id": "goes with relationship co_app, and only with it"})
-    content = await _content(grant, contents, path)
+    content = await given_file(grant.uploads, contents, path)
     check_content(content, file_name)
     uploaded = await grant.roadster.upload_document(
         customer_id,
@@ -108,18 +134,6 @@ async def upload_document(
     return DocumentAnswer(document_id=uploaded.document_id)
 
 
-async def _content(grant: Grant, contents: str | None, path: str | None) -> bytes:
-    if (contents is None) == (path is None):
-        raise InvalidArguments({"contents": "or path is needed, and not both"})
-    if contents is not None:
-        return decode_contents(contents)
-    if grant.uploads is None:
-        raise InvalidArguments(
-            {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
-        )
-    return await grant.uploads.read(path or "")
-
-
 class DocumentFile(ToolAnswer):
     document_id: int
     content_type: str | None = Field(default=None, description="left out where it is neither JPEG, PNG nor PDF")
@@ -127,6 +141,12 @@ class DocumentFile(ToolAnswer):
     sha256: str
     contents: str | None = Field(default=None, description="base64; with detail full")
     hint: str | None = Field(default=None, description="said where the contents are kept back")
+    uri: str | None = Field(default=None, description="of the file as a resource, where you may see it")
+
+    def links(self) -> tuple[Link, ...]:
+        if self.uri is None or self.content_type is None:
+            return ()
+        return (Link(self.uri, f"document {self.document_id}", self.content_type, self.bytes),)
 
 
 @tool("Get a document")
@@ -146,18 +166,31 @@ async def get_document(
         sha256=hashlib.sha256(content).hexdigest(),
         contents=base64.b64encode(content).decode() if detail == "full" and hint is None else None,
         hint=hint,
+        uri=file_uri(grant.roadster.dpid, "customers", customer_id, "documents", document_id)
+        if kind is not None and len(content) <= MAX_RESOURCE_BYTES and _may_see_contents(grant)
+        else None,
     )
 
 
 def _kept_back(grant: Grant, content: bytes, kind: str | None) -> str | None:
     """Why the contents are not for a model, None where they are."""
-    if grant.caller.personal_data == "masked":
+    if not _may_see_contents(grant):
         return "The contents are not shown to this caller. The person finds the file in Roadster."
     if kind is None:
         return "The contents are not shown: they are neither JPEG, PNG nor PDF."
     if len(content) > MAX_SHOWN_BYTES:
         return f"The contents are not shown: above {MAX_SHOWN_BYTES} bytes. The person finds the file in Roadster."
     return None
+
+
+async def document_file(grant: Grant, customer_id: int, document_id: int, detail: Detail) -> File:
+    """The file of one document, as a resource. Raises MalformedAnswer for what is not handed on."""
+    del detail  # always full: on record it says that the contents were read
+    return handed_on(await grant.roadster.get_document(customer_id, document_id), "get_document")
+
+
+def _may_see_contents(grant: Grant) -> bool:
+    return grant.caller.personal_data != "masked"
 
 
 class DeletionAnswer(ToolAnswer):

@@ -6,6 +6,7 @@ can reach a model. `kind` is stable: scripts and exit codes rely on it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -13,6 +14,8 @@ from typing import ClassVar, Literal
 from pydantic import ValidationError
 
 from roadster_client import (
+    Busy,
+    CircuitOpen,
     ClientError,
     NotConfigured,
     NotFound,
@@ -22,6 +25,7 @@ from roadster_client import (
     TimedOut,
     Unauthorised,
     Unavailable,
+    Untrusted,
 )
 
 FailureKind = Literal[
@@ -139,7 +143,7 @@ class Failure:
     text: str
 
 
-def failure(error: ToolFailure | ClientError) -> Failure:
+def failure(error: ToolFailure | ClientError) -> Failure:  # noqa: C901 - a case for each kind of failure
     """`error` as an assistant can act on it."""
     match error:
         case ToolFailure():
@@ -155,12 +159,22 @@ def failure(error: ToolFailure | ClientError) -> Failure:
             return Failure("upstream", f"{error}. Correct the arguments; the same call will be refused again.")
         case Unauthorised():
             return Failure("upstream", f"{error}. The server's operator must check the API key and its dealers.")
-        case RateLimited():
-            wait = f"in {error.retry_after:g} seconds" if error.retry_after is not None else "in a minute"
-            return Failure("upstream", f"{error}. Nothing was done; call again {wait}.")
+        case Busy():
+            return Failure("limited", f"Busy: {error}. Nothing was sent; call again {_when(error)}.")
+        case RateLimited() | CircuitOpen():
+            return Failure("upstream", f"{error}. Nothing was done; call again {_when(error)}.")
+        case Untrusted():
+            return Failure("upstream", f"{error}. Nothing was sent; the server's operator must check base_url.")
         case OutcomeUnknown():
             return Failure("outcome_unknown", f"{error}. Do not simply repeat it.")
         case TimedOut() | Unavailable():
-            return Failure("upstream", f"{error}. Nothing was changed; try again later.")
+            return Failure("upstream", f"{error}. Nothing was changed; try again {_when(error)}.")
         case _:
             return Failure("upstream", f"{error}. Nothing of it is shown; tell the server's operator.")
+
+
+def _when(error: ClientError) -> str:
+    if error.retry_after is None:
+        return "later"
+    seconds = math.ceil(error.retry_after)
+    return f"in {seconds} second{'' if seconds == 1 else 's'}"

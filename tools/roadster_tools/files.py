@@ -7,8 +7,13 @@ import binascii
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
 
 import anyio.to_thread
+from pydantic import Field
+
+from roadster_client import MalformedAnswer
 
 from .failures import InvalidArguments
 
@@ -20,7 +25,36 @@ MAX_SHOWN_BYTES = 64 * 1024
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 
-_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), "application/pdf": (".pdf",)}
+PDF = "application/pdf"
+
+MAX_RESOURCE_BYTES = MAX_INLINE_BYTES
+"""For a file that is read as a resource: what came in inside a call may be read back."""
+
+_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), PDF: (".pdf",)}
+
+Contents = Annotated[str, Field(description=f"base64, to {MAX_INLINE_BYTES >> 20} MiB")]
+LocalPath = Annotated[str, Field(description="in the server's upload folder")]
+
+
+async def given_file(uploads: UploadFolder | None, contents: str | None, path: str | None) -> bytes:
+    """The file that a caller gives as `contents` or as `path`. Raises InvalidArguments."""
+    if (contents is None) == (path is None):
+        raise InvalidArguments({"contents": "or path is needed, and not both"})
+    if contents is not None:
+        return _decoded(contents)
+    if uploads is None:
+        raise InvalidArguments(
+            {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
+        )
+    return await uploads.read(path or "")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it is handed on; `content_type` is a media type."""
+
+    content: bytes
+    content_type: str
 
 
 @dataclass(frozen=True)
@@ -60,8 +94,7 @@ def _still_there(file: Path, root: Path, descriptor: int) -> bool:
         return False
 
 
-def decode_contents(contents: str) -> bytes:
-    """The bytes of a base64 argument. Raises InvalidArguments."""
+def _decoded(contents: str) -> bytes:
     if len(contents) > MAX_INLINE_BYTES * 4 // 3 + 4:
         raise InvalidArguments({"contents": f"is larger than {MAX_INLINE_BYTES} bytes"})
     try:
@@ -87,3 +120,24 @@ def check_content(content: bytes, file_name: str) -> None:
         raise InvalidArguments(
             {"file_name": f"must end in {' or '.join(_EXTENSIONS[kind])}, because the content is {kind}"}
         )
+
+
+def check_pdf(content: bytes) -> None:
+    """Whether the bytes are a PDF. Raises InvalidArguments."""
+    if content_type(content) != PDF:
+        raise InvalidArguments({"contents": "is not a PDF"})
+
+
+def handed_on(content: bytes, operation: str) -> File:
+    """The file of an answer, as a resource. Raises MalformedAnswer for what is not handed on."""
+    kind = content_type(content)
+    if kind is None:
+        raise MalformedAnswer(f"{operation}: the file is neither JPEG, PNG nor PDF", operation=operation)
+    if len(content) > MAX_RESOURCE_BYTES:
+        raise MalformedAnswer(f"{operation}: the file is larger than {MAX_RESOURCE_BYTES} bytes", operation=operation)
+    return File(content, kind)
+
+
+def file_uri(dealer: str, *path: str | int) -> str:
+    """By which a client reads a dealer's file that an answer links to."""
+    return f"roadster://{'/'.join(quote(str(part), safe='') for part in (dealer, *path))}/file"

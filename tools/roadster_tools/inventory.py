@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 from pydantic import Field
@@ -13,12 +12,13 @@ from .access import Grant
 from .answers import ToolAnswer, money
 from .catalogue import tool
 from .failures import InvalidArguments
+from .paging import Cursors
 from .parameters import Cursor, Detail, Limit, Vin
-from .seal import Unsealable
 
 _PAGE = 100
 _MOST_PAGES = 10
 _MOST_NAMES = 30
+_MOST_PAGES_TO_COMPLETE = 3
 
 Year = Annotated[int, Field(ge=1980, le=2100)]
 Price = Annotated[float, Field(ge=0, description="in the currency's units")]
@@ -103,7 +103,8 @@ async def list_inventory(
     Use it to find a VIN. For payments call quote_payments, for consumption and range get_vehicle.
     The feed holds new vehicles only."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
-    position, seen_before = _position(grant, cursor, filters) if cursor is not None else (None, 0)
+    cursors = Cursors.of(grant.cursors, "list_inventory", *filters.wanted)
+    position, seen_before = _position(cursors, cursor) if cursor is not None else (None, 0)
     found: list[InventoryVehicle] = []
     models: set[str] = set()
     bodies: set[str] = set()
@@ -132,21 +133,29 @@ async def list_inventory(
         vehicles=[_row(vehicle, detail) for vehicle in found],
         searched=searched,
         truncated=more,
-        next_cursor=grant.cursors.seal(f"{filters.digest} {seen_before + searched} {position}") if more else None,
+        next_cursor=cursors.made(f"{seen_before + searched} {position}") if more else None,
         models=_some(models) if not found else None,
         bodies=_some(bodies) if not found else None,
         hint=_hint(len(found), unpriced, more, first=cursor is None),
     )
 
 
-def _position(grant: Grant, cursor: str, filters: _Filters) -> tuple[str, int]:
+async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
+    """The first VINs in stock that start with `prefix`, sorted, for completion: of the feed's first 300 vehicles."""
+    found: list[str] = []
+    last: str | None = None
+    for _ in range(_MOST_PAGES_TO_COMPLETE):
+        page = await grant.roadster.list_inventory(size=_PAGE, from_vin=last)
+        found += [vehicle.vin for vehicle in page.vehicles if vehicle.vin.startswith(prefix)]
+        if len(found) >= most or len(page.vehicles) < _PAGE or page.vehicles[-1].vin[: len(prefix)] > prefix:
+            break
+        last = page.vehicles[-1].vin
+    return found[:most]
+
+
+def _position(cursors: Cursors, cursor: str) -> tuple[str, int]:
     """The last VIN that was looked at, and how many were until then."""
-    try:
-        digest, seen, vin = grant.cursors.open(cursor).split(" ", 2)
-    except Unsealable:
-        raise InvalidArguments({"cursor": "is not one that you got for this dealer; start again without it"}) from None
-    if digest != filters.digest:
-        raise InvalidArguments({"cursor": "is of another search; repeat its filters, or start again without it"})
+    seen, vin = cursors.position(cursor).split(" ", 1)
     return vin, int(seen)
 
 
@@ -173,8 +182,7 @@ class _Filters:
         self._years = (year_min, year_max)
         self._prices = (price_min, price_max)
         self._color = color
-        wanted = [make, model, year_min, year_max, price_min, price_max, body, color, in_stock]
-        self.digest = hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+        self.wanted = (make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
 
     def match(self, vehicle: InventoryVehicle) -> bool:
         return (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 _VIN = r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$"
 
@@ -25,6 +25,22 @@ CustomerId = Annotated[
     int, Field(strict=True, gt=0, le=MOST, description="Roadster's customer id, as create_customer returns it")
 ]
 DocumentId = Annotated[int, Field(strict=True, gt=0, le=MOST, description="as list_documents shows it")]
+
+_NUMBER = r"^[1-9][0-9]{0,15}$"
+
+
+def _number(given: Any) -> str:
+    """Written in one way, so without leading zeros: an id is compared as text."""
+    text = str(given) if type(given) is int else given
+    if not isinstance(text, str) or re.fullmatch(_NUMBER, text) is None:
+        raise ValueError("expected a whole number above 0")
+    return text
+
+
+# A string in one place and a number in another, as the reference has these ids: either is taken.
+_Number = Annotated[str, BeforeValidator(_number), WithJsonSchema({"type": "string", "pattern": _NUMBER})]
+TemplateId = Annotated[_Number, Field(description="as list_templates shows it")]
+OrderId = Annotated[_Number, Field(description="Roadster's order id")]
 Detail = Annotated[
     Literal["brief", "full"], Field(description="full answers are large; brief holds what is said aloud")
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Literal
 
 from pydantic import Field
@@ -51,11 +50,9 @@ class DocumentContentsQuery(Sent):
 
 
 class DocumentContents(Received):
-    contents: str
+    """`contents` is what `file_bytes` reads."""
 
-    def decoded(self) -> bytes:
-        """The file. Raises ValueError where `contents` is not base64, in lines or without."""
-        return base64.b64decode("".join(self.contents.split()), validate=True)
+    contents: str
 
 
 class DocumentDeletion(Sent):

@@ -53,7 +53,7 @@ def _masked(value: str, info: SerializationInfo) -> str:
 def _described(contents: str, info: SerializationInfo) -> str:
     if info.context is None:
         return contents
-    data = base64.b64decode(contents)
+    data = file_bytes(contents)
     return f"<{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:16]}>"
 
 
@@ -89,7 +89,12 @@ IdentityData = Annotated[str, "identity", BeforeValidator(_never_shown)]
 """Social security, licence, government id and card numbers, birth dates: masked for everybody as they are read."""
 
 FileContents = Annotated[str, PlainSerializer(_described)]
-"""A file in base64, which is described wherever it is shown."""
+"""A file as `file_bytes` reads it, which is described wherever it is shown."""
+
+
+def file_bytes(contents: str) -> bytes:
+    """The file in `contents`: base64, in lines or without, bare or behind a data URL's header. Raises ValueError."""
+    return base64.b64decode("".join(contents.rpartition(",")[2].split()), validate=True)
 
 
 class Sent(BaseModel):

@@ -1,0 +1,117 @@
+"""Document templates of a dealer: /templates, its details, its file. Fields are named as the reference names them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+from pydantic import Field, WithJsonSchema
+
+from .scalars import FileContents, Received, Sent
+
+_PDF_HEADER = "data:application/pdf;charset=utf-8;base64,"
+
+# An int stays one, as the reference sends it.
+Coordinate = Annotated[int | float, WithJsonSchema({"type": "number"})]
+Words = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class NewFormField(Sent):
+    x: Coordinate
+    y: Coordinate
+    name: Words
+    type: Annotated[Words, Field(description="such as vehicleYear")]
+    width: Coordinate | None = None
+    height: Coordinate | None = None
+    signee: Annotated[Words | None, Field(description="such as __customer__")] = None
+    fontSize: Coordinate | None = None  # noqa: N815
+    formLabel: Words | None = None  # noqa: N815
+    agentFilledRequired: bool | None = None  # noqa: N815
+
+
+class NewFormPage(Sent):
+    fields: tuple[NewFormField, ...]
+
+
+class NewFormDefinition(Sent):
+    pages: Annotated[tuple[NewFormPage, ...], Field(min_length=1)]
+
+
+class TemplateData(Sent):
+    name: str
+    file_name: str
+    description: str | None = None
+    form_definition: NewFormDefinition
+
+
+class NewTemplate(Sent):
+    """`file_stream` is a PDF as a data URL, with the header that the reference shows."""
+
+    form_data: TemplateData
+    file_stream: FileContents
+
+    @classmethod
+    def of(cls, data: TemplateData, pdf: bytes) -> NewTemplate:
+        return cls(form_data=data, file_stream=_PDF_HEADER + base64.b64encode(pdf).decode())
+
+
+class TemplateReceipt(Received):
+    """What the storage says of the file. It holds no id of the template, and says nothing that is needed later."""
+
+    expiration: str | None = None
+    etag: str | None = None
+    checksum_crc32: str | None = None
+    checksum_crc32c: str | None = None
+    checksum_sha1: str | None = None
+    checksum_sha256: str | None = None
+    server_side_encryption: str | None = None
+    version_id: str | None = None
+    sse_customer_algorithm: str | None = None
+    sse_customer_key_md5: str | None = None
+    ssekms_key_id: str | None = None
+    ssekms_encryption_context: str | None = None
+    bucket_key_enabled: str | bool | None = None
+    """The reference's sample has a string, such storages have a boolean."""
+    request_charged: str | None = None
+
+
+class FormField(Received):
+    """One field of a page: where it stands, what fills it, who does."""
+
+    x: float | None = None
+    y: float | None = None
+    name: str | None = None
+    type: str | None = None
+    width: float | None = None
+    height: float | None = None
+    signee: str | None = None
+    fontSize: float | None = None  # noqa: N815
+    formLabel: str | None = None  # noqa: N815
+    agentFilledRequired: bool | None = None  # noqa: N815
+
+
+class FormPage(Received):
+    fields: tuple[FormField, ...] = ()
+
+
+class FormDefinition(Received):
+    pages: tuple[FormPage, ...] = ()
+
+
+class Template(Received):
+    """Times are RFC 3339. `order_id` is there where the template is of one order alone."""
+
+    id: int
+    name: str | None = None
+    file_name: str | None = None
+    description: str | None = None
+    form_definition: FormDefinition | None = None
+    doc_identifier: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    is_deleted: bool | None = None
+    order_id: str | None = None
+
+    @property
+    def pages(self) -> tuple[FormPage, ...]:
+        return self.form_definition.pages if self.form_definition is not None else ()

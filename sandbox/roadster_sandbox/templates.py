@@ -1,0 +1,133 @@
+"""A dealer's templates: those that are there from the start, the same for the same seed, and those that are made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from .dealers import DEALERS
+from .pdf import pdf
+
+_FIRST_ID = 278
+_CREATED_AT = "2025-01-01T00:00:00.000Z"
+"""Nothing here has a clock."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """`definition` is the documented `form_definition`."""
+
+    id: int
+    dpid: str
+    name: str
+    file_name: str
+    description: str | None
+    definition: dict[str, Any]
+    file: bytes
+    is_deleted: bool = False
+
+    def listed(self) -> dict[str, Any]:
+        """As GET /templates shows it: it names no dealer."""
+        return {
+            **self._described(),
+            "id": self.id,
+            "doc_identifier": str(UUID(int=self.id, version=4)),
+            "created_at": _CREATED_AT,
+            "updated_at": _CREATED_AT,
+            "is_deleted": self.is_deleted,
+            "order_id": None,
+        }
+
+    def graded(self) -> dict[str, Any]:
+        """As the grading endpoint shows it."""
+        digest = hashlib.sha256(self.file).hexdigest()
+        return {"id": self.id, "dpid": self.dpid, **self._described(), "sha256": digest, "size": len(self.file)}
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "file_name": self.file_name,
+            "description": self.description,
+            "form_definition": self.definition,
+        }
+
+
+def next_id(templates: Sequence[Template]) -> int:
+    return _FIRST_ID + len(templates)
+
+
+def first_templates(seed: int) -> list[Template]:
+    """Four of each dealer, the last one deleted."""
+    random = Random(f"templates {seed}")  # noqa: S311  # made-up places, no secret
+    templates: list[Template] = []
+    for dealer in DEALERS:
+        for form in _FORMS:
+            template = Template(
+                id=next_id(templates),
+                dpid=dealer.dpid,
+                name=form.name,
+                file_name=f"{form.name}.pdf",
+                description=form.description,
+                definition={"pages": [{"fields": _fields(page, random)} for page in form.pages]},
+                file=pdf(f"{dealer.name}: {form.name}", len(form.pages)),
+                is_deleted=form.is_deleted,
+            )
+            templates.append(template)
+    return templates
+
+
+@dataclass(frozen=True)
+class _Form:
+    """`pages` names the fields of each page: type, label, signee."""
+
+    name: str
+    description: str
+    pages: tuple[tuple[tuple[str, str, str], ...], ...]
+    is_deleted: bool = False
+
+
+_CUSTOMER, _AGENT = "__customer__", "__agent__"
+_VEHICLE = (
+    ("vehicleYear", "Year", _CUSTOMER),
+    ("vehicleMake", "Make", _CUSTOMER),
+    ("vehicleModel", "Model", _CUSTOMER),
+    ("vin", "VIN", _CUSTOMER),
+)
+_SIGNED = (("signature", "Signature", _CUSTOMER), ("date", "Date", _CUSTOMER))
+_FORMS = (
+    _Form(
+        "Insurance Acknowledgement",
+        "This is for insurance details",
+        ((*_VEHICLE, ("text", "Insurer", _AGENT)), _SIGNED),
+    ),
+    _Form("Privacy Notice", "What the dealer does with a customer's data", (_SIGNED,)),
+    _Form(
+        "Odometer Disclosure",
+        "The mileage of a trade-in, as the law wants it",
+        ((*_VEHICLE, ("mileage", "Odometer reading", _CUSTOMER), *_SIGNED, ("signature", "For the dealer", _AGENT)),),
+    ),
+    _Form("Insurance Acknowledgement 2019", "Replaced", (_SIGNED,), is_deleted=True),
+)
+
+
+def _fields(page: Sequence[tuple[str, str, str]], random: Random) -> list[dict[str, Any]]:
+    """One below the other, at places of the seed."""
+    return [
+        {
+            "x": random.randrange(72, 120),
+            "y": 640 - 40 * row,
+            "name": f"{kind}_{row + 1}",
+            "type": kind,
+            "width": random.randrange(40, 200, 10),
+            "height": 12,
+            "signee": signee,
+            "fontSize": 8,
+            "formLabel": label,
+            "agentFilledRequired": signee == _AGENT,
+        }
+        for row, (kind, label, signee) in enumerate(page)
+    ]

@@ -1,0 +1,60 @@
+"""Cursors: what a list goes on from, sealed, and good only for the search that it was made in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .failures import InvalidArguments
+from .seal import Seal, Unsealable
+
+_RowT = TypeVar("_RowT")
+
+
+@dataclass(frozen=True)
+class Cursors:
+    """The cursors of one search. `digest` tells it from others of the same caller and dealer."""
+
+    seal: Seal
+    digest: str
+
+    @classmethod
+    def of(cls, seal: Seal, *search: object) -> Cursors:
+        return cls(seal, hashlib.sha256(repr(search).encode()).hexdigest()[:16])
+
+    def made(self, position: str) -> str:
+        return self.seal.seal(f"{self.digest} {position}")
+
+    def position(self, cursor: str) -> str:
+        """What `made` was given. Raises InvalidArguments for any other cursor."""
+        try:
+            digest, position = self.seal.open(cursor).split(" ", 1)
+        except Unsealable:
+            raise InvalidArguments(
+                {"cursor": "is not one that you got for this dealer; start again without it"}
+            ) from None
+        if digest != self.digest:
+            raise InvalidArguments({"cursor": "is of another search; repeat its filters, or start again without it"})
+        return position
+
+
+@dataclass(frozen=True)
+class Part:
+    """One call's part of a list that the upstream gives whole: `limit` rows from `start` on."""
+
+    cursors: Cursors
+    start: int
+    limit: int
+
+    @classmethod
+    def asked_for(cls, cursor: str | None, limit: int, seal: Seal, *search: object) -> Part:
+        """Raises InvalidArguments. To be made before the list is asked for: what is refused sends nothing."""
+        cursors = Cursors.of(seal, *search)
+        return cls(cursors, 0 if cursor is None else int(cursors.position(cursor)), limit)
+
+    def of(self, rows: Sequence[_RowT]) -> tuple[Sequence[_RowT], str | None]:
+        """The part of `rows`, and the cursor of the next one where there is more."""
+        end = self.start + self.limit
+        return rows[self.start : end], self.cursors.made(str(end)) if end < len(rows) else None
