@@ -64,7 +64,7 @@ NEW_TEMPLATE = {
     "contents": BLANK_PDF,
 }
 
-CARLOS = {"name": "Carlos Silva", "phone": "4155550123"}
+RECEIVER = {"name": "Carlos Silva", "phone": "4155550123"}
 DELIVERY: Mapping[str, Any] = {
     "items": [
         {
@@ -95,7 +95,7 @@ DELIVERY: Mapping[str, Any] = {
             "state": "WA",
             "zip": "98402",
         },
-        "contact": CARLOS,
+        "contact": RECEIVER,
         "notes": "The bell is broken",
     },
     "pickup_after": "2099-01-31T09:00:00-08:00",
@@ -321,6 +321,8 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+deliveries = "write"
+forms = "write"
 
 [callers.sales-bot]
 token_sha256 = ["{sales_token}"]
@@ -332,6 +334,8 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+deliveries = "write"
+forms = "write"
 
 [callers.reader]
 token_sha256 = ["{reader_token}"]

@@ -20,7 +20,7 @@ from mcp_types import ResourceTemplateReference
 
 from roadster_tools import TOOLS
 
-from .conftest import CONFIG, LICENCE_PNG, STEVE, answer_of, free_port, kind_of, run_cli, serving, text_of
+from .conftest import CONFIG, DELIVERY, LICENCE_PNG, STEVE, answer_of, free_port, kind_of, run_cli, serving, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -49,11 +49,17 @@ def write_config(folder: Path, upstream: str, more: str = "") -> Path:
             sales_token=hashlib.sha256(SALES.encode()).hexdigest(),
             reader_token=hashlib.sha256(READER.encode()).hexdigest(),
         )
+        + ROADIE.format(upstream=upstream)
         + more
     )
     return path
 
 
+ROADIE = """
+[roadie]
+base_url = "{upstream}/roadie/v1"
+token = "env:ROADSTER_API_KEY"
+"""
 SECRETS = {"ROADSTER_API_KEY": "sandbox-key", "UMAZDA_LINK_KEY": "k" * 32}
 
 
@@ -127,6 +133,13 @@ async def the_rest(client: Client, of_customer: dict[str, Any], vin: str) -> Non
     deletion = {**of_customer, "document_ids": [document["document_id"]]}
     unasked = await client.call_tool("delete_documents", deletion)
     assert kind_of(unasked) == "not_confirmed", "this client can ask nobody"
+    made = answer_of(await client.call_tool("create_delivery", {**at, **DELIVERY}))
+    it = {**at, "delivery_id": made["delivery_id"]}
+    assert (
+        answer_of(await client.call_tool("update_delivery", {**it, "reference_id": "RO-4712"}))["state"] == "scheduled"
+    )
+    assert answer_of(await client.call_tool("get_delivery", it))["reference_id"] == "RO-4712"
+    assert kind_of(await client.call_tool("cancel_delivery", it)) == "not_confirmed"
 
 
 @ways

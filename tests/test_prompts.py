@@ -21,14 +21,8 @@ from .test_gate import FOREIGN_DEALERS, MISSING, SOME_VIN
 
 pytestmark = pytest.mark.anyio
 
-EXPECTED_SOON = {"create_delivery", "get_delivery", "update_delivery", "cancel_delivery"}
-"""Tools that a prompt names and that are not there yet: such a prompt is not listed."""
-
 GIVEN = {"dealer": "umazda", "vin": SOME_VIN, "customer_id": "1650260"}
 every_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
-listed_prompts = pytest.mark.parametrize(
-    "prompt", [prompt for prompt in PROMPTS.values() if not EXPECTED_SOON & set(prompt.needs)], ids=lambda it: it.name
-)
 
 
 def arguments(prompt: PromptText, **texts: str) -> dict[str, str]:
@@ -58,7 +52,7 @@ def test_a_prompt_names_only_tools_that_exist_and_arguments_that_it_takes(prompt
     placeholders = set(re.findall(r"\{(\w+)\}", prompt.text))
     assert placeholders == {argument.name for argument in prompt.arguments}
     named = {found for found in re.findall(r"`([^`]+)`", prompt.text) if not found.startswith("{")}
-    assert named <= TOOLS.keys() | EXPECTED_SOON
+    assert named <= TOOLS.keys()
     assert set(prompt.needs) <= named
     assert prompt.needs
 
@@ -112,7 +106,7 @@ async def test_what_is_not_listed_cannot_be_had(prompt: PromptText, connect: Con
 # --- what becomes of arguments --------------------------------------------------------------------
 
 
-@listed_prompts
+@every_prompt
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_prompt_is_filled_in(prompt: PromptText, mode: str, connect: Connect, world: World) -> None:
     async with connect(mode=mode) as client:
@@ -139,7 +133,7 @@ BREAKOUTS = [
 ]
 
 
-@listed_prompts
+@every_prompt
 @pytest.mark.parametrize("breakout", BREAKOUTS, ids=range(len(BREAKOUTS)))
 async def test_nothing_in_an_argument_passes_for_a_line_of_ours(
     prompt: PromptText, breakout: str, connect: Connect
@@ -164,7 +158,7 @@ def test_whatever_is_given_is_quoted_line_by_line(request: str) -> None:
     assert ours == [line for line in plain.splitlines() if line != "> x"]
 
 
-@listed_prompts
+@every_prompt
 async def test_a_dealer_outside_the_list_is_refused_with_the_choices(prompt: PromptText, connect: Connect) -> None:
     async with connect() as client:
         for dealer in FOREIGN_DEALERS.values():
@@ -175,7 +169,7 @@ async def test_a_dealer_outside_the_list_is_refused_with_the_choices(prompt: Pro
         assert told == "missing: dealer"
 
 
-@listed_prompts
+@every_prompt
 async def test_who_has_one_dealer_need_not_name_it(prompt: PromptText, connect: Connect) -> None:
     without = {name: value for name, value in arguments(prompt).items() if name != "dealer"}
     async with connect(dealers=["umazda"]) as client:
