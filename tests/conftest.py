@@ -68,7 +68,7 @@ NEW_TEMPLATE = {
     "contents": BLANK_PDF,
 }
 
-CARLOS = {"name": "Carlos Silva", "phone": "4155550123"}
+RECEIVER = {"name": "Carlos Silva", "phone": "4155550123"}
 DELIVERY: Mapping[str, Any] = {
     "items": [
         {
@@ -99,7 +99,7 @@ DELIVERY: Mapping[str, Any] = {
             "state": "WA",
             "zip": "98402",
         },
-        "contact": CARLOS,
+        "contact": RECEIVER,
         "notes": "The bell is broken",
     },
     "pickup_after": "2099-01-31T09:00:00-08:00",
@@ -347,6 +347,7 @@ customers = "write"
 links = "read"
 documents = "write"
 crm = "read"
+deliveries = "write"
 forms = "write"
 
 [callers.sales-bot]
@@ -360,6 +361,7 @@ customers = "write"
 links = "read"
 documents = "write"
 crm = "read"
+deliveries = "write"
 forms = "write"
 
 [callers.reader]

@@ -27,9 +27,9 @@ from roadster_tools import TOOLS, Access, InvalidArguments
 from roadster_tools.deliveries import check_times
 
 from .conftest import (
-    CARLOS,
     DELIVERY,
     DELIVERY_ID,
+    RECEIVER,
     Connect,
     World,
     answer_of,
@@ -100,7 +100,7 @@ async def test_a_delivery_is_made_followed_changed_and_told_in_plain_words(conne
         assert found["driver"]["name"]
         assert found["tracking_number"]
         assert found["details"]["items"][0]["description"] == "Four winter tires"
-        assert found["details"]["delivery_location"]["contact"] == CARLOS
+        assert found["details"]["delivery_location"]["contact"] == RECEIVER
         too_late = await client.call_tool("cancel_delivery", IT)
         assert kind_of(too_late) == "upstream"
         assert "state is against Roadie's rules" in text_of(too_late)
@@ -580,7 +580,7 @@ async def test_people_and_addresses_are_masked_unless_the_caller_may_see_them(co
     async with connect(personal_data="contact") as client:
         shown = text_of(await client.call_tool("get_delivery", {**IT, "detail": "full"}))
     driver = (await world.get("state"))["shipments"][0]["driver"]
-    people = [*CARLOS.values(), *driver.values(), "456 Central Avenue", "98402", "The bell is broken", "Natalie Wood"]
+    people = [*RECEIVER.values(), *driver.values(), "456 Central Avenue", "98402", "The bell is broken", "Natalie Wood"]
     for value in people:
         assert value in shown
         assert value not in text_of(masked)

@@ -20,7 +20,19 @@ from mcp_types import ResourceTemplateReference
 
 from roadster_tools import TOOLS
 
-from .conftest import CARLOS_UUID, CONFIG, LICENCE_PNG, STEVE, answer_of, free_port, kind_of, run_cli, serving, text_of
+from .conftest import (
+    CARLOS_UUID,
+    CONFIG,
+    DELIVERY,
+    LICENCE_PNG,
+    STEVE,
+    answer_of,
+    free_port,
+    kind_of,
+    run_cli,
+    serving,
+    text_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -50,11 +62,17 @@ def write_config(folder: Path, upstream: str, more: str = "") -> Path:
             reader_token=hashlib.sha256(READER.encode()).hexdigest(),
         )
         + MYKAARMA.format(upstream=upstream)
+        + ROADIE.format(upstream=upstream)
         + more
     )
     return path
 
 
+ROADIE = """
+[roadie]
+base_url = "{upstream}/roadie/v1"
+token = "env:ROADSTER_API_KEY"
+"""
 MYKAARMA = """
 [mykaarma]
 base_url = "{upstream}/mykaarma/customer/v2"
@@ -136,6 +154,13 @@ async def the_rest(client: Client, of_customer: dict[str, Any], vin: str) -> Non
     unasked = await client.call_tool("delete_documents", deletion)
     assert kind_of(unasked) == "not_confirmed", "this client can ask nobody"
     assert answer_of(await client.call_tool("get_crm_customer", {**at, "customer_uuid": CARLOS_UUID}))["orders"]
+    made = answer_of(await client.call_tool("create_delivery", {**at, **DELIVERY}))
+    it = {**at, "delivery_id": made["delivery_id"]}
+    assert (
+        answer_of(await client.call_tool("update_delivery", {**it, "reference_id": "RO-4712"}))["state"] == "scheduled"
+    )
+    assert answer_of(await client.call_tool("get_delivery", it))["reference_id"] == "RO-4712"
+    assert kind_of(await client.call_tool("cancel_delivery", it)) == "not_confirmed"
 
 
 @ways

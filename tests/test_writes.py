@@ -31,12 +31,12 @@ from roadster_tools import TOOLS, Access, Caller, verdict
 from .conftest import (
     ALLOWED,
     BLANK_PDF,
-    CARLOS,
     CARLOS_UUID,
     DELIVERY,
     DELIVERY_ID,
     LICENCE_PNG,
     NEW_TEMPLATE,
+    RECEIVER,
     STEVE,
     Connect,
     World,
@@ -245,7 +245,7 @@ async def test_a_preview_is_the_request_with_personal_data_masked(
         named = (body.get("dpid"), body.get("dealer", {}).get("dpid"))
         assert "umazda" in (*named, preview.get("query", {}).get("dpid"))
     assert "nothing was sent" in text_of(previewed)
-    people = (STEVE["first_name"], STEVE["email"], STEVE["phone"], ASSIGNMENT["agent"]["email"], *CARLOS.values())
+    people = (STEVE["first_name"], STEVE["email"], STEVE["phone"], ASSIGNMENT["agent"]["email"], *RECEIVER.values())
     for value in (*people, *leaves(DELIVERY["delivery_location"]), *FILES):
         assert value not in text_of(previewed)
         assert value not in json.dumps(preview)

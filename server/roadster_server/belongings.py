@@ -17,13 +17,9 @@ _PAUSES: Sequence[float] = (0.1, 0.5)
 """Seconds before the second and the third try."""
 
 
-class BelongingLost(StoreError, NotKept):
-    """The store failed at each try to keep whose something is that is there by now."""
-
-
 @dataclass(frozen=True)
 class StoredBelongings:
-    """Implements `roadster_client.Belongings` for one dealer. Raises StoreError, but for `note`."""
+    """Implements `roadster_client.Belongings` for one dealer. Raises StoreError, but for `add` and `note`."""
 
     store: LazyStore
     dealer: str
@@ -45,7 +41,7 @@ class StoredBelongings:
                 await self._add_once(kind, id_)
             except StoreError as error:
                 log.error("belonging not kept", extra={"kind": kind, "reason": str(error)})
-                raise BelongingLost(str(error)) from None
+                raise NotKept(str(error)) from None
 
     async def _add_once(self, kind: BelongingKind, id_: str) -> None:
         await (await self.store.get()).add_belonging(self.dealer, kind, id_)
@@ -53,7 +49,7 @@ class StoredBelongings:
     async def note(self, kind: BelongingKind, id_: str) -> None:
         try:
             with anyio.CancelScope(shield=True):  # the write before it is done, and ends as done
-                await self.add(kind, id_)
+                await self._add_once(kind, id_)
         except StoreError as error:
             log.warning("not kept for completion", extra={"kind": kind, "reason": str(error)})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 import tempfile
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mcp import Client, StdioServerParameters
@@ -28,6 +29,19 @@ _CUSTOMER = {
     "phone": "+14155556666",
 }
 _OLD_CAR = "4T1C11AK0LU322811"
+_SECOND_KEY = {
+    "description": "Car key",
+    "value": 250,
+    "length": 4,
+    "width": 2,
+    "height": 1,
+    "weight": 0.5,
+    "quantity": 1,
+}
+_HOME = {
+    "address": {"street1": "1930 Seneca Street", "city": "Seattle", "state": "WA", "zip": "98101"},
+    "contact": {"name": "Steve McQueen", "phone": "(415) 555-6666"},
+}
 _PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
@@ -142,6 +156,7 @@ class _Deal:
             {"dealer": _DEALER, "vin": vin, "customer": _CUSTOMER},
         )
         await self._sign()
+        await self._deliver()
         await self._call(
             "The same at a dealer that this caller may not use",
             "list_inventory",
@@ -170,6 +185,26 @@ class _Deal:
             {**forms, "order_id": _NOBODYS_ORDER},
             refused=True,
         )
+
+    async def _deliver(self) -> None:
+        """Something that the customer left behind is brought to them, and then it is not."""
+        morning = datetime.now(UTC) + timedelta(days=1)
+        window = {"start": morning.isoformat(), "end": (morning + timedelta(hours=8)).isoformat()}
+        made = await self._call(
+            "A driver shall bring them their second key",
+            "create_delivery",
+            {
+                "dealer": _DEALER,
+                "items": [_SECOND_KEY],
+                "delivery_location": _HOME,
+                "pickup_after": morning.isoformat(),
+                "deliver_between": window,
+            },
+        )
+        it = {"dealer": _DEALER, "delivery_id": made["delivery_id"]}
+        await self._call("Somebody must sign for it", "update_delivery", {**it, "signature_required": True})
+        await self._call("Where is it now?", "get_delivery", it)
+        await self._call("They come by themselves: cancel it", "cancel_delivery", it)
 
     async def _call(
         self,
