@@ -65,7 +65,7 @@ def test_an_error_is_json_on_stdout_too(
 
 
 def test_a_failing_upstream_is_exit_4(config: str, upstream: str) -> None:
-    fault(upstream, operation="list_inventory", fault="status", status=503)
+    fault(upstream, operation="list_inventory", fault="status", status=503, times=3)
     assert run_cli("call", "list_inventory", "--config", config, **SECRETS).returncode == 4
 
 

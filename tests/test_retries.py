@@ -187,7 +187,9 @@ async def test_a_retry_after_as_a_date_is_waited_for(status: int, world: World) 
 
 
 @pytest.mark.parametrize(
-    "given", ["3600", "9" * 40, format_datetime(datetime.now(UTC) + timedelta(days=400), usegmt=True)]
+    "given",
+    ["3600", "9" * 40, format_datetime(datetime.now(UTC) + timedelta(days=400), usegmt=True)],
+    ids=["an hour", "forty digits", "a date"],
 )
 @reliability("Retry-After beyond the deadline, even of years", "told at once, as a minute at most")
 async def test_a_retry_after_beyond_the_deadline_ends_the_call_at_once(given: str, world: World) -> None:

@@ -61,18 +61,19 @@ class Admission:
         waiting = _Waiting(caller)
         await self._wait(waiting, operation, begin_by)
         began = anyio.current_time()
-        paused = False
         try:
             yield
         except errors.RateLimited as error:
             if error.retry_after is not None:
-                paused = True
                 self._pause(error.retry_after)
             raise
+        except errors.ClientError:
+            self._passed(waiting)
+            raise
+        else:
+            self._passed(waiting)
         finally:
             self._usual += (anyio.current_time() - began - self._usual) / 8  # a moving average of the last few
-            if waiting.probes and not paused:
-                self._paused_until = None
             self._leave(caller)
 
     async def _wait(self, waiting: _Waiting, operation: Operation, begin_by: float) -> None:
@@ -127,6 +128,10 @@ class Admission:
             self._running[caller] += 1
             waiting.changed.set()
 
+    def _passed(self, waiting: _Waiting) -> None:
+        if waiting.probes:
+            self._paused_until = None
+
     def _leave(self, caller: str) -> None:
         self._running[caller] -= 1
         if not self._running[caller]:
@@ -150,7 +155,7 @@ class Admission:
     def _busy(self, operation: Operation, caller: str) -> errors.Busy:
         before = len(self._queues.get(caller, ())) + 1
         return errors.Busy(
-            f"{operation.name}: too many calls at once, and none ended in time for this one",
+            f"{operation.name}: too many calls are under way",
             retry_after=min(LONGEST_PAUSE, math.ceil(max(1.0, self._usual * before / AT_ONCE_FOR_A_CALLER))),
             operation=operation.name,
         )
