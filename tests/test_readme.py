@@ -33,11 +33,12 @@ from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import Settings, load
 from roadster_server.store import default_url
-from roadster_tools import RESOURCES, Access, Caller, Tool
+from roadster_tools import RESOURCES, TOOLS, Access, Caller, Tool
 from roadster_tools.access import Oversight
 from roadster_tools.catalogue import catalogue
 
 from .conftest import PROJECT, Connect, World, answer_of, free_port, run_cli, serving
+from .test_writes import READS, WRITES
 
 README = (PROJECT / "README.md").read_text()
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
@@ -86,17 +87,38 @@ def test_the_tools_are_those_of_the_command() -> None:
     assert shown[1] == run_cli("tools", "--format", "markdown").stdout
 
 
+OPERATION_ROWS = [tuple(map(code, row)) for row in rows("## What Roadster documents, and what is inferred")]
+
+
 def test_the_operations_are_those_of_the_code() -> None:
-    shown = [tuple(map(code, row)) for row in rows("## What Roadster documents, and what is inferred")]
+    *shown, link = [row[:3] for row in OPERATION_ROWS]
     assert shown == [
-        (
-            name,
-            f"{operation.method} {operation.path}",
-            operation.certainty,
-            f"roadster.operations.{name}" if operation.api == "roadster" else "–",
-        )
-        for name, operation in OPERATIONS.items()
+        (name, f"{operation.method} {operation.path}", operation.certainty) for name, operation in OPERATIONS.items()
     ]
+    assert link == ("(link of a customer)", "GET https://{express_host}/express/{vin}?mem=", "stated")
+
+
+@pytest.mark.parametrize("test", sorted({row[4] for row in OPERATION_ROWS}))
+def test_the_test_of_each_operation_exists(test: str) -> None:
+    file, _, name = test.partition("::")
+    assert re.search(rf"^async def {name}\(", (PROJECT / file).read_text(), re.MULTILINE)
+
+
+@pytest.mark.anyio
+async def test_each_tool_sends_the_operation_in_its_row(connect: Connect, world: World) -> None:
+    sent: dict[str, set[str]] = {}
+    made = dict(list(WRITES.items())[:-1])  # what cancels the delivery comes last
+    deletes = made.pop("delete_documents")
+    last = {"delete_documents": deletes, "cancel_delivery": WRITES["cancel_delivery"]}
+    async with connect() as client:
+        for tool, arguments in {**made, **READS, **last}.items():
+            before = len(await world.requests())
+            answer_of(await client.call_tool(tool, dict(arguments)))
+            sent[tool] = {request["operation"] for request in (await world.requests())[before:]}
+    assert sent.keys() == TOOLS.keys()
+    for operation, _, _, tool, _ in OPERATION_ROWS[:-1]:
+        assert operation in sent[tool]
+    assert {operation for found in sent.values() for operation in found} == OPERATIONS.keys()
 
 
 def test_the_resources_are_those_of_the_code() -> None:
