@@ -27,6 +27,9 @@ _CUSTOMER = {
     "phone": "+14155556666",
 }
 _OLD_CAR = "4T1C11AK0LU322811"
+_SERVICE_CUSTOMER = "c0000000-0000-4000-8a00-000000000001"
+"""Whom the sandbox's myKaarma knows at this dealer."""
+
 _PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
@@ -132,7 +135,12 @@ class _Deal:
             {"dealer": _DEALER, "vin": vin, "customer": _CUSTOMER},
         )
         await self._call(
-            "The same at a dealer that this caller may not use",
+            "What does the service department know of another customer?",
+            "get_crm_customer",
+            {"dealer": _DEALER, "customer_uuid": _SERVICE_CUSTOMER},
+        )
+        await self._call(
+            "And vehicles of a dealer that this caller may not use",
             "list_inventory",
             {"dealer": _FOREIGN_DEALER},
             refused=True,
