@@ -109,7 +109,7 @@ async def test_the_one_dealer_is_asked_for_in_its_own_credentials(connect: Conne
 
 async def test_another_dealers_customer_is_not_found(connect: Connect, world: World) -> None:
     async with connect() as client:
-        for uuid in ("c0000000-0000-4000-8000-000000000003", "c0000000-0000-4000-8000-000000000004", "0" * 64):
+        for uuid in ("c0000000-0000-4000-8a00-000000000003", "c0000000-0000-4000-8a00-000000000004", "0" * 64):
             result = await client.call_tool("get_crm_customer", {**ASKED, "customer_uuid": uuid})
             assert kind_of(result) == "not_found"
             assert "no such customer at this dealer" in text_of(result)

@@ -12,7 +12,7 @@ from .dealers import DEALERS, SandboxDealer
 REQUESTER_USER_UUID = "6f1d2a54-8a07-4f0e-9d3c-0d6a54b0f7c1"
 """Who may ask."""
 
-LOCKED_UUID = "c0000000-0000-4000-8000-00000000dead"
+LOCKED_UUID = "c0000000-0000-4000-8a00-00000000dead"
 """A customer for whom the answer is a 200 with errors, at every dealer."""
 
 
@@ -36,7 +36,7 @@ class _Customer:
 _CUSTOMERS: Mapping[str, tuple[_Customer, ...]] = {
     "umazda": (
         _Customer(
-            "c0000000-0000-4000-8000-000000000001", 1, "Carlos", "Silva", "206-555-0171", "carlos.silva@example.com",
+            "c0000000-0000-4000-8a00-000000000001", 1, "Carlos", "Silva", "206-555-0171", "carlos.silva@example.com",
             "1408 Made-Up Ave NE", ("2021", "Mazda", "CX-5", "JM3KFBCM1M0300017"),
             ("4111111111111111", "5555555555554444", "4111111111111111", "", "4111111111111111", "5555555555554444"),
             partner="Marta",
@@ -50,13 +50,13 @@ _CUSTOMERS: Mapping[str, tuple[_Customer, ...]] = {
     ),
     "hyundaidemo": (
         _Customer(
-            "c0000000-0000-4000-8000-000000000003", 3, "Steve", "McQueen", "310-555-0173", "steve.mcqueen@example.com",
+            "c0000000-0000-4000-8a00-000000000003", 3, "Steve", "McQueen", "310-555-0173", "steve.mcqueen@example.com",
             "9 Bullitt Ct", ("2022", "Hyundai", "Tucson", "5NMJECAE0NH000036"), ("378282246310005",),
         ),
     ),
     "toyotademo": (
         _Customer(
-            "c0000000-0000-4000-8000-000000000004", 4, "Faye", "Dunaway", "559-555-0174", "faye.dunaway@example.com",
+            "c0000000-0000-4000-8a00-000000000004", 4, "Faye", "Dunaway", "559-555-0174", "faye.dunaway@example.com",
             "4 Chinatown Rd", ("2020", "Toyota", "Camry", "4T1C11AK0LU322811"), ("6011111111111117",),
         ),
     ),
@@ -125,7 +125,7 @@ def _record(dealer: SandboxDealer, customer: _Customer) -> dict[str, Any]:
                     "fname": customer.partner,
                     "lname": customer.last_name,
                     "customerKey": f"DMS9{customer.seed:05d}",
-                    "guid": f"d0000000-0000-4000-8000-{customer.seed:012d}",
+                    "guid": f"d0000000-0000-4000-8a00-{customer.seed:012d}",
                     "customerId": 71_000 + customer.seed,
                 }
             ] if customer.partner else [],
@@ -143,7 +143,7 @@ def _record(dealer: SandboxDealer, customer: _Customer) -> dict[str, Any]:
                 "type": "COMMON",
                 "country": "US",
                 "updateTS": "2025-04-07T07:51:23.970Z",
-                "uuid": f"a0000000-0000-4000-8000-{customer.seed:012d}",
+                "uuid": f"a0000000-0000-4000-8a00-{customer.seed:012d}",
                 "isValid": True,
                 "isPreferred": True,
                 "state": dealer.state,
@@ -191,7 +191,7 @@ def _order(dealer: SandboxDealer, customer: _Customer, number: int, card: str) -
         "description": f"Oil change; call {customer.first_name} at {customer.phone} when done",
         "created_date": f"{day}T09:00:00",
         "close_date": f"{day}T15:30:00" if card else None,
-        "dealerOrder_uuid": f"e0000000-0000-4000-8000-{order_id:012d}",
+        "dealerOrder_uuid": f"e0000000-0000-4000-8a00-{order_id:012d}",
         "tag_or_hat": str(100 + number),
         "dealerOrderStatusFilter": [],
         "updated_date": f"{day}T15:30:00",
@@ -209,9 +209,9 @@ def _order(dealer: SandboxDealer, customer: _Customer, number: int, card: str) -
         ] if card else [],
         "customer_uuid": customer.uuid,
         "vehicle_uuid": _vehicle_uuid(customer),
-        "dealerAssociate_uuid": "f0000000-0000-4000-8000-000000000031",
+        "dealerAssociate_uuid": "f0000000-0000-4000-8a00-000000000031",
     }  # fmt: skip
 
 
 def _vehicle_uuid(customer: _Customer) -> str:
-    return f"b0000000-0000-4000-8000-{customer.seed:012d}"
+    return f"b0000000-0000-4000-8a00-{customer.seed:012d}"

@@ -42,6 +42,9 @@ _HOME = {
     "address": {"street1": "1930 Seneca Street", "city": "Seattle", "state": "WA", "zip": "98101"},
     "contact": {"name": "Steve McQueen", "phone": "(415) 555-6666"},
 }
+_SERVICE_CUSTOMER = "c0000000-0000-4000-8a00-000000000001"
+"""Whom the sandbox's myKaarma knows at this dealer."""
+
 _PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
@@ -158,7 +161,12 @@ class _Deal:
         await self._sign()
         await self._deliver()
         await self._call(
-            "The same at a dealer that this caller may not use",
+            "What does the service department know of another customer?",
+            "get_crm_customer",
+            {"dealer": _DEALER, "customer_uuid": _SERVICE_CUSTOMER},
+        )
+        await self._call(
+            "And vehicles of a dealer that this caller may not use",
             "list_inventory",
             {"dealer": _FOREIGN_DEALER},
             refused=True,
