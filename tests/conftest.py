@@ -246,6 +246,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+events = "read"
 
 [callers.sales-bot]
 token_sha256 = ["{sales_token}"]
@@ -257,6 +258,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+events = "read"
 
 [callers.reader]
 token_sha256 = ["{reader_token}"]

@@ -32,6 +32,8 @@ def test_the_catalogue_holds_the_tools_of_the_main_job() -> None:
         "list_documents": "documents",
         "get_document": "documents",
         "delete_documents": "documents",
+        "list_customer_events": "events",
+        "get_customer": "events",
     }
     assert not TOOLS.keys() & set(TOOLSETS), "a tool named like a toolset would make an access setting ambiguous"
 

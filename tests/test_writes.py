@@ -75,6 +75,8 @@ READS: Mapping[str, Mapping[str, Any]] = {
     "quote_payments": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
     "list_protection_plans": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", "deal_type": "cash"},
     "build_deep_link": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
+    "list_customer_events": AT_UMAZDA,
+    "get_customer": {**AT_UMAZDA, "customer_id": 1650260},
 }
 
 both_eras = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])

@@ -7,7 +7,7 @@ async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream
 """
 
 from .belongings import BelongingKind, Belongings
-from .channel import ApproveWrite, OnAnswer, Oversight
+from .channel import ApproveWrite, OnAnswer, Oversight, visible
 from .dealer import AccountApi, DealerApi, DealerRef, RoadsterApi
 from .errors import (
     ClientError,
@@ -22,6 +22,7 @@ from .errors import (
     Unauthorised,
     Unavailable,
 )
+from .inbox import EventPlace, EventQuery, EventsInbox, ReceivedEvent
 from .link import KeyEncoding, customer_link
 from .models.scalars import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
@@ -46,6 +47,9 @@ __all__ = [
     "DealerApi",
     "DealerRef",
     "DeliveriesApi",
+    "EventPlace",
+    "EventQuery",
+    "EventsInbox",
     "ForeignDealer",
     "KeyEncoding",
     "MalformedAnswer",
@@ -58,6 +62,7 @@ __all__ = [
     "Oversight",
     "PersonalData",
     "RateLimited",
+    "ReceivedEvent",
     "Request",
     "RequestRefused",
     "RoadieApi",
@@ -71,4 +76,5 @@ __all__ = [
     "open_upstream",
     "operations_of",
     "overridden",
+    "visible",
 ]

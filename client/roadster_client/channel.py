@@ -75,7 +75,7 @@ class Channel:
 def read(shape: type[_ReadT], answer: Answer, personal_data: PersonalData = "masked") -> _ReadT:
     """The same for an answer that belongs to no grant of one dealer."""
     try:
-        return TypeAdapter(shape).validate_python(_visible(answer.json), context=personal_data)
+        return TypeAdapter(shape).validate_python(visible(answer.json), context=personal_data)
     except ValidationError:
         # Its text holds the upstream's values; which fields were wrong is for the upstream's logs, not for ours.
         raise answer.malformed("does not have the documented fields") from None
@@ -90,7 +90,7 @@ _INVISIBLE = re.compile(
 _LINE_ENDS = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
 
 
-def _visible(json: Any) -> Any:
+def visible(json: Any) -> Any:
     """`json` without the characters that a person does not see and a model may follow, each value on one line.
 
     A value with a line end could pass for another row of the answer that it stands in.
@@ -99,8 +99,8 @@ def _visible(json: Any) -> Any:
         case str():
             return _LINE_ENDS.sub(" ", _INVISIBLE.sub("", json))
         case list():
-            return [_visible(item) for item in json]
+            return [visible(item) for item in json]
         case dict():
-            return {name: _visible(value) for name, value in json.items()}
+            return {name: visible(value) for name, value in json.items()}
         case _:
             return json

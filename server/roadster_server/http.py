@@ -1,9 +1,9 @@
-"""MCP over HTTP: both eras of Streamable HTTP at /mcp, the legacy SSE pair, and the probes."""
+"""MCP over HTTP: both eras of Streamable HTTP at /mcp, the legacy SSE pair, the probes, and the web hooks."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,12 +34,14 @@ from roadster_tools import Caller
 from .app import build_server
 from .backend import Backend
 from .gateway import open_calls
+from .inbox import keep_tidy
 from .listening import listen
 from .live import LiveSettings
 from .logs import log
 from .settings import ConfigurationError, Settings, is_loopback
 from .store import StoreError
 from .tokens import SCOPE, TokenVerifier, identity_of
+from .webhooks import receivers
 
 HttpTransport = Literal["http", "sse"]
 Healthy = Callable[[], Awaitable[bool]]
@@ -60,9 +62,19 @@ def caller_of_request(settings: Settings) -> Caller:
 
 
 def http_app(
-    server: Server[Any], live: LiveSettings, healthy: Healthy, transport: HttpTransport, *, host: str, port: int
+    server: Server[Any],
+    live: LiveSettings,
+    healthy: Healthy,
+    transport: HttpTransport,
+    *,
+    host: str,
+    port: int,
+    webhooks: Mapping[str, ASGIApp],
 ) -> Starlette:
-    """The application. `/mcp` is left out where `transport` is sse; `healthy` is what `/readyz` asks."""
+    """The application. `/mcp` is left out where `transport` is sse; `healthy` is what `/readyz` asks.
+
+    `webhooks` are applications by path, which see to their own senders.
+    """
     sse = SseServerTransport("/messages/")
     streamable = StreamableHTTPSessionManager(server)
 
@@ -98,6 +110,7 @@ def http_app(
     return Starlette(
         routes=routes,
         middleware=[
+            Middleware(_WebHooks, receivers=webhooks),
             Middleware(_HostGuard, security=lambda: _security(live.current, port)),
             Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(lambda: live.current), anonymous)),
             Middleware(AuthContextMiddleware),
@@ -122,7 +135,15 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             raise ConfigurationError([str(error)]) from None
         server = build_server(calls, lambda: caller_of_request(backend.settings))
         config = uvicorn.Config(
-            http_app(server, backend.live, calls.store.healthy, transport, host=host, port=port),
+            http_app(
+                server,
+                backend.live,
+                calls.store.healthy,
+                transport,
+                host=host,
+                port=port,
+                webhooks=receivers(backend.live, calls.store),
+            ),
             log_config=None,
             access_log=False,  # it would print query strings
             server_header=False,
@@ -134,6 +155,7 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             signal.signal(received, lambda *_: None)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
+            tasks.start_soon(keep_tidy, backend.live, calls.store)
             await uvicorn.Server(config).serve(sockets=[bound])
             tasks.cancel_scope.cancel()
 
@@ -232,6 +254,22 @@ def _url(text: str) -> AnyHttpUrl | None:
         return _AS_WRITTEN.validate_python(text)
     except ValidationError:
         return None
+
+
+class _WebHooks:
+    """Takes web hooks out before the Host guard and the tokens: their senders have keys of their own.
+
+    The guard is against web pages that make a browser call this server under their own name. Such a page
+    has no key, while a host that was left out of `allowed_hosts` would lose events that nobody misses.
+    """
+
+    def __init__(self, app: ASGIApp, receivers: Mapping[str, ASGIApp]) -> None:
+        self._app = app
+        self._receivers = receivers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._receivers.get(scope["path"], self._app) if scope["type"] == "http" else self._app
+        await app(scope, receive, send)
 
 
 class _HostGuard:

@@ -5,6 +5,7 @@ from .catalogue import Admitted, Tool, catalogue
 from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
 from .documents import delete_documents, get_document, list_documents, upload_document
+from .events import get_customer, list_customer_events
 from .failures import (
     AccessRefused,
     Failure,
@@ -31,6 +32,7 @@ TOOLS = catalogue(
     customers=(create_customer, assign_agent, submit_trade_valuation),
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
+    events=(list_customer_events, get_customer),
 )
 """Every tool by name, in the order of `tools/list`."""
 

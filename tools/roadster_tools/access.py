@@ -22,6 +22,7 @@ from roadster_client import (
     DealerApi,
     DealerRef,
     DeliveriesApi,
+    EventsInbox,
     MyKaarmaApi,
     NotConfigured,
     PersonalData,
@@ -92,6 +93,7 @@ class Grant:
     belongings: Belongings
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
+    events: EventsInbox
 
     @property
     def deliveries(self) -> DeliveriesApi:
@@ -187,7 +189,8 @@ class Services:
 class Gate:
     """Holds the upstream clients and hands them out in grants alone.
 
-    `dealers` gives those of the newest configuration, `belongings` what is known to be a dealer's.
+    `dealers` gives those of the newest configuration, `belongings` what is known to be a dealer's,
+    `events` what a dealer's customers and deliveries caused, as who may see so much of it reads it.
     """
 
     def __init__(
@@ -196,12 +199,14 @@ class Gate:
         dealers: Callable[[], Mapping[str, DealerRef]],
         *,
         belongings: Callable[[str], Belongings],
+        events: Callable[[str, PersonalData], EventsInbox],
         cursor_key: bytes,
         uploads: UploadFolder | None = None,
     ) -> None:
         self._services = services
         self._dealers = dealers
         self._belongings = belongings
+        self._events = events
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._names: dict[str, str] = {}
@@ -238,6 +243,7 @@ class Gate:
             belongings,
             roadie.for_dealer(belongings, overseen) if roadie else None,
             mykaarma.for_dealer(ref, overseen) if mykaarma else None,
+            self._events(dealer, caller.personal_data),
         )
 
     async def dealer_name(self, dealer: str) -> str:
