@@ -105,7 +105,6 @@ class _Receiver:
             raise _Refused(503, "the event could not be stored; send it again", {"retry-after": "10"}) from None
         if outcome == "quarantined":
             log.warning("event of an unknown dealer, kept in quarantine", extra={"dealer": event.dealer})
-            return outcome, JSONResponse({})
         return outcome, JSONResponse(_acknowledgement(settings, event, document))
 
     def _check_key(self, request: Request, settings: Settings) -> None:
@@ -161,14 +160,13 @@ async def _body(request: Request) -> bytes:
 
 def _acknowledgement(settings: Settings, event: NewEvent, document: Any) -> dict[str, str]:
     """Our own identifiers: those that the event carries back, and those of the configuration."""
-    if event.source != "roadster":
+    if event.dealer not in settings.dealers:  # nobody's, or a delivery's
         return {}
-    carried = document.get("api_partner")
     try:
-        ours = Acknowledgement.model_validate(carried)
+        ours = Acknowledgement.model_validate(document.get("api_partner"))
     except ValidationError:
         ours = Acknowledgement()
-    configured = settings.dealers[event.dealer or ""].acknowledge
+    configured = settings.dealers[event.dealer].acknowledge
     ours = ours.model_copy(
         update={
             "dealer_id": configured.dealer_id or ours.dealer_id,
