@@ -12,6 +12,7 @@ from starlette.routing import Route
 from roadster_client.operations import OPERATIONS
 
 from .answers import Answer
+from .events import EventOrder, send_event
 from .faults import KINDS, Fault
 from .gateway import Sandbox
 
@@ -74,12 +75,21 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
         sandbox.faults = []
         return Answer(200, []).response()
 
+    async def events(request: Request) -> Response:
+        try:
+            order = EventOrder.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _refused(_first(error))
+        sent = await send_event(sandbox.world, order)
+        return Answer(200 if "status" in sent else 502, sent).response()
+
     return [
         Route("/reset", reset, methods=["POST"]),
         Route("/state", state),
         Route("/requests", requests),
         Route("/faults", add_fault, methods=["POST"]),
         Route("/faults", clear_faults, methods=["DELETE"]),
+        Route("/events", events, methods=["POST"]),
     ]
 
 

@@ -24,6 +24,7 @@ class World:
     documents: list[dict[str, Any]] = field(default_factory=list)
     trade_offers: list[dict[str, Any]] = field(default_factory=list)
     links: list[dict[str, Any]] = field(default_factory=list)
+    events_sent: int = 0
     contents: dict[int, str] = field(default_factory=dict)
     """Of each document ever uploaded, in base64, by id: never shown, and no id is given twice."""
 

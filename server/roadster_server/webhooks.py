@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -30,6 +29,7 @@ from roadster_client.models.events import (
     without_identity,
 )
 
+from .inbox import EventWriter
 from .live import LiveSettings
 from .logs import log
 from .opening import LazyStore
@@ -45,9 +45,10 @@ _BODY_SECONDS = 10.0
 
 def receivers(live: LiveSettings, store: LazyStore) -> dict[str, ASGIApp]:
     """By path, the application that takes in one source's events."""
+    writer = EventWriter(live, store)
     return {
-        "/webhooks/roadster": _Receiver(_ROADSTER, live, store),
-        "/webhooks/roadie": _Receiver(_ROADIE, live, store),
+        "/webhooks/roadster": _Receiver(_ROADSTER, live, writer),
+        "/webhooks/roadie": _Receiver(_ROADIE, live, writer),
     }
 
 
@@ -74,7 +75,7 @@ class _Receiver:
 
     source: _Source
     live: LiveSettings
-    store: LazyStore
+    writer: EventWriter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -98,8 +99,7 @@ class _Receiver:
         self._check_key(request, settings)
         event, document = self._read(await _body(request))
         try:
-            store = await self.store.get()
-            outcome = await store.keep_event(event, dealers=settings.dealers, now=datetime.now(UTC))
+            outcome = await self.writer.keep(event)
         except StoreError as error:
             log.error("event not stored, its sender has to repeat it", extra={"reason": str(error)})
             raise _Refused(503, "the event could not be stored; send it again", {"retry-after": "10"}) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -101,8 +101,8 @@ class Store(Protocol):
     async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         """The newest ids of the kind at the dealer that start with `prefix`."""
 
-    async def keep_event(self, event: NewEvent, *, dealers: Collection[str], now: datetime) -> Keeping:
-        """Keeps an event once, and that its customer and order are its dealer's.
+    async def keep_events(self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime) -> list[Keeping]:
+        """Keeps each event once, and that its customer and order are its dealer's. All of them, or none.
 
         `dealers` are those of the configuration: an event of nobody among them is kept in quarantine,
         where no one reads it.

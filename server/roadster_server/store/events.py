@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,12 +16,38 @@ from .records import EventSearch, Keeping, KeptEvent, NewEvent, Place
 from .tables import belongings, events
 
 
-async def keep(connection: AsyncConnection, event: NewEvent, dealers: Collection[str], received: datetime) -> Keeping:
-    """Once for each event id; its dealer comes to know the customer and the order in the same transaction."""
+async def keep(
+    connection: AsyncConnection, new: Sequence[NewEvent], dealers: Collection[str], received: datetime
+) -> list[Keeping]:
+    """Each once for its event id; dealers come to know their customers and orders in the same transaction."""
+    rows: dict[str, dict[str, Any]] = {}
+    for event in new:
+        row = await _row(connection, event, dealers, received)
+        rows.setdefault(row["key"], row)
+    # In one order everywhere, so that no two transactions wait for each other.
+    ordered = [rows[key] for key in sorted(rows)]
+    kept = set((await connection.scalars(insert_new(connection, events).values(ordered))).all())
+    await _make_known(connection, [row for row in ordered if row["key"] in kept and not row["quarantined"]], received)
+    return [_became(rows, kept, _key(event)) for event in new]
+
+
+def _became(rows: dict[str, dict[str, Any]], kept: set[str], key: str) -> Keeping:
+    if key not in kept:
+        return "duplicate"
+    kept.remove(key)  # what else has this key came after it
+    return "quarantined" if rows[key]["quarantined"] else "kept"
+
+
+def _key(event: NewEvent) -> str:
+    return hashlib.sha256(f"{event.source} {event.event_id}".encode()).hexdigest()
+
+
+async def _row(
+    connection: AsyncConnection, event: NewEvent, dealers: Collection[str], received: datetime
+) -> dict[str, Any]:
     dealer = await _dealer(connection, event, dealers)
-    key = hashlib.sha256(f"{event.source} {event.event_id}".encode()).hexdigest()
-    row = {
-        "key": key,
+    return {
+        "key": _key(event),
         "source": event.source,
         "event_id": event.event_id,
         "event_type": event.event_type,
@@ -33,39 +60,33 @@ async def keep(connection: AsyncConnection, event: NewEvent, dealers: Collection
         "received": milliseconds(received),
         "body": event.body,
     }
-    if (await connection.execute(insert_new(connection, events).values(row))).first() is None:
-        return "duplicate"
-    if dealer is None:
-        return "quarantined"
-    await _make_known(connection, dealer, event.customer, event.order, received)
-    return "kept"
 
 
 async def _dealer(connection: AsyncConnection, event: NewEvent, dealers: Collection[str]) -> str | None:
     """Whose event it is, None where that is nobody whom the configuration has."""
     if event.delivery is None:
         return event.dealer if event.dealer in dealers else None
-    found = await _owners(connection, event.delivery, dealers)
-    return found[0] if len(found) == 1 else None
+    return await _owner(connection, event.delivery, dealers)
 
 
-async def _owners(connection: AsyncConnection, delivery: str, dealers: Collection[str]) -> Sequence[str]:
+async def _owner(connection: AsyncConnection, delivery: str, dealers: Collection[str]) -> str | None:
     owners = select(belongings.c.dealer).where(
         belongings.c.dealer.in_(sorted(dealers)), belongings.c.kind == "delivery", belongings.c.id == delivery
     )
-    return (await connection.scalars(owners)).all()
+    found = (await connection.scalars(owners)).all()
+    return found[0] if len(found) == 1 else None
 
 
-async def _make_known(
-    connection: AsyncConnection, dealer: str, customer: str | None, order: str | None, now: datetime
-) -> None:
-    named = [
-        {"dealer": dealer, "kind": kind, "id": id_, "added": milliseconds(now)}
-        for kind, id_ in (("customer", customer), ("order", order))
-        if id_ is not None
-    ]
+async def _make_known(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    named = {
+        (row["dealer"], kind, row[kind]) for row in rows for kind in ("customer", "order") if row[kind] is not None
+    }
     if named:
-        await connection.execute(insert_new(connection, belongings).values(named))
+        values = [
+            {"dealer": dealer, "kind": kind, "id": id_, "added": milliseconds(now)}
+            for dealer, kind, id_ in sorted(named)
+        ]
+        await connection.execute(insert_new(connection, belongings).values(values))
 
 
 async def newest(
@@ -108,17 +129,15 @@ async def release(connection: AsyncConnection, dealers: Collection[str], now: da
         .where(columns.quarantined.is_(True), or_(columns.delivery.is_not(None), columns.dealer.in_(sorted(dealers))))
         .with_for_update(skip_locked=True)
     )
-    released = 0
+    released: list[dict[str, Any]] = []
     for row in (await connection.execute(held)).all():
-        owners = [row.dealer] if row.delivery is None else await _owners(connection, row.delivery, dealers)
-        if len(owners) != 1:
-            continue
-        await connection.execute(
-            update(events).where(columns.key == row.key).values(dealer=owners[0], quarantined=False)
-        )
-        await _make_known(connection, owners[0], row.customer, row.order, now)
-        released += 1
-    return released
+        owner = row.dealer if row.delivery is None else await _owner(connection, row.delivery, dealers)
+        if owner is not None:
+            mine = update(events).where(columns.key == row.key).values(dealer=owner, quarantined=False)
+            await connection.execute(mine)
+            released.append({**row._asdict(), "dealer": owner})
+    await _make_known(connection, released, now)
+    return len(released)
 
 
 async def count_quarantined(connection: AsyncConnection) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,9 +112,9 @@ class SqlStore:
         async with self.database.reading() as connection:
             return await belongings.known(connection, dealer, kind, prefix, most)
 
-    async def keep_event(self, event: NewEvent, *, dealers: Collection[str], now: datetime) -> Keeping:
+    async def keep_events(self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime) -> list[Keeping]:
         async with self.database.writing() as connection:
-            return await events.keep(connection, event, dealers, now)
+            return await events.keep(connection, new, dealers, now)
 
     async def events(self, dealer: str, search: EventSearch, *, before: Place | None, most: int) -> list[KeptEvent]:
         async with self.database.reading() as connection:
