@@ -75,7 +75,18 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
         sandbox.faults = []
         return Answer(200, []).response()
 
-    async def events(request: Request) -> Response:
+    return [
+        Route("/reset", reset, methods=["POST"]),
+        Route("/state", state),
+        Route("/requests", requests),
+        Route("/faults", add_fault, methods=["POST"]),
+        Route("/faults", clear_faults, methods=["DELETE"]),
+        _events(sandbox),
+    ]
+
+
+def _events(sandbox: Sandbox) -> Route:
+    async def send(request: Request) -> Response:
         try:
             order = EventOrder.model_validate_json(await request.body())
         except ValidationError as error:
@@ -83,14 +94,7 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
         sent = await send_event(sandbox.world, order)
         return Answer(200 if "status" in sent else 502, sent).response()
 
-    return [
-        Route("/reset", reset, methods=["POST"]),
-        Route("/state", state),
-        Route("/requests", requests),
-        Route("/faults", add_fault, methods=["POST"]),
-        Route("/faults", clear_faults, methods=["DELETE"]),
-        Route("/events", events, methods=["POST"]),
-    ]
+    return Route("/events", send, methods=["POST"])
 
 
 def _first(error: ValidationError) -> str:

@@ -78,9 +78,7 @@ async def _owner(connection: AsyncConnection, delivery: str, dealers: Collection
 
 
 async def _make_known(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
-    named = {
-        (row["dealer"], kind, row[kind]) for row in rows for kind in ("customer", "order") if row[kind] is not None
-    }
+    named = {(row["dealer"], kind, row[kind]) for row in rows for kind in ("customer", "order") if row[kind]}
     if named:
         values = [
             {"dealer": dealer, "kind": kind, "id": id_, "added": milliseconds(now)}
