@@ -26,7 +26,7 @@ async def keep(
         rows.setdefault(row["key"], row)
     # In one order everywhere, so that no two transactions wait for each other.
     ordered = [rows[key] for key in sorted(rows)]
-    kept = set((await connection.scalars(insert_new(connection, events).values(ordered))).all())
+    kept = set((await connection.scalars(insert_new(connection, events), ordered)).all())
     await _make_known(connection, [row for row in ordered if row["key"] in kept and not row["quarantined"]], received)
     return [_became(rows, kept, _key(event)) for event in new]
 
@@ -84,7 +84,7 @@ async def _make_known(connection: AsyncConnection, rows: Sequence[Mapping[str, A
             {"dealer": dealer, "kind": kind, "id": id_, "added": milliseconds(now)}
             for dealer, kind, id_ in sorted(named)
         ]
-        await connection.execute(insert_new(connection, belongings).values(values))
+        await connection.execute(insert_new(connection, belongings), values)
 
 
 async def newest(
