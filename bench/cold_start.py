@@ -41,6 +41,7 @@ payments = "read"
 customers = "write"
 links = "read"
 documents = "write"
+events = "read"
 """
 
 BARE = """

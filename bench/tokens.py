@@ -83,7 +83,7 @@ DELIVERY = {
     "pickup_after": "2099-01-31T09:00:00-08:00",
     "deliver_between": {"start": "2099-01-31T10:00:00-08:00", "end": "2099-01-31T18:00:00-08:00"},
 }
-RECORD = "c0000000-0000-4000-8000-000000000001"
+RECORD = "c0000000-0000-4000-8a00-000000000001"
 FINANCED = {"deal_type": "finance", "apr_percent": 4.9, "term_months": 60, "amount_financed": 30000}
 
 
@@ -134,6 +134,9 @@ BUDGETS: Mapping[str, Budget] = {
     "get_template_file": Budget(120, {"template_id": TEMPLATE}),
     "create_template": Budget(80, FORM),
     "create_forms": Budget(60, {"order_id": "367101", "title": "Please sign", "template_ids": [TEMPLATE]}),
+    # The sandbox sends no event of its own accord: the inbox is empty here.
+    "list_customer_events": Budget(100, {}, 100),
+    "get_customer": Budget(100, {"customer_id": CUSTOMER}),
     "create_delivery": Budget(150, DELIVERY),
     "get_delivery": Budget(150, {"delivery_id": SHIPMENT}, 350),
     "update_delivery": Budget(150, {"delivery_id": SHIPMENT, "reference_id": "RO-4712"}),

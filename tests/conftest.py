@@ -349,6 +349,7 @@ documents = "write"
 crm = "read"
 deliveries = "write"
 forms = "write"
+events = "read"
 
 [callers.sales-bot]
 token_sha256 = ["{sales_token}"]
@@ -363,6 +364,7 @@ documents = "write"
 crm = "read"
 deliveries = "write"
 forms = "write"
+events = "read"
 
 [callers.reader]
 token_sha256 = ["{reader_token}"]

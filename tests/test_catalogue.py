@@ -45,6 +45,8 @@ def test_the_catalogue_holds_the_tools_of_the_main_job() -> None:
         "update_delivery": "deliveries",
         "cancel_delivery": "deliveries",
         "get_crm_customer": "crm",
+        "list_customer_events": "events",
+        "get_customer": "events",
     }
     assert not TOOLS.keys() & set(TOOLSETS), "a tool named like a toolset would make an access setting ambiguous"
 

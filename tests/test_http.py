@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference
 
+from roadster_server.listening import listen
 from roadster_tools import TOOLS
 
 from .conftest import (
@@ -346,6 +348,14 @@ async def test_a_body_above_4_mib_is_refused(server: str) -> None:
     async with httpx2.AsyncClient() as http:
         response = await http.post(f"{server}/mcp", content=b" " * (4 * 1024 * 1024 + 1), headers=headers)
     assert response.status_code == 413
+
+
+def test_no_connection_waits_for_an_acknowledgement_between_two_writes() -> None:
+    """Head and body of an answer are two; with Nagle's algorithm the second would come 40 ms later."""
+    with listen("127.0.0.1", 0) as bound, socket.create_connection(bound.getsockname()):
+        accepted, _ = bound.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_taken_port_is_one_line_and_exit_2(server: str) -> None:

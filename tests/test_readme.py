@@ -52,6 +52,8 @@ SECRETS = {
     "ROADIE_TOKEN": "made-up",
     "MYKAARMA_USERNAME": "made-up",
     "MYKAARMA_PASSWORD": "made-up",
+    "ROADSTER_WEBHOOK_KEY": "our-own-key",
+    "ROADIE_WEBHOOK_KEY": "made-up",
     "REDIS_URL": "redis://127.0.0.1:6379",
 }
 COMPUTED = "see right"
@@ -254,11 +256,11 @@ def test_each_console_block_shows_what_happens(block: str, shell: Path) -> None:
 
 def elsewhere(block: str, folder: Path) -> str:
     """`block` with free ports for those that are shown, in the example files too."""
-    config = folder / "examples" / "sandbox.toml"
     for port in ("8000", "9000"):
         free = str(free_port())
         block = block.replace(port, free)
-        config.write_text(config.read_text().replace(port, free))
+        for config in (folder / "examples" / "sandbox.toml", folder / "examples" / "inbox.toml"):
+            config.write_text(config.read_text().replace(port, free))
     return block
 
 
@@ -269,7 +271,8 @@ def run_block(block: str, folder: Path, running: ExitStack) -> None:
             arguments = shlex.split(step.command.removesuffix(" &"))[1:]
             probe = "__sandbox/state" if arguments[0] == "sandbox" else "healthz"
             url = f"http://127.0.0.1:{arguments[arguments.index('--port') + 1]}/{probe}"
-            running.enter_context(serving(*arguments, url=url, cwd=folder, XDG_STATE_HOME=str(folder / "state")))
+            state = str(folder / "state")
+            running.enter_context(serving(*arguments, url=url, cwd=folder, XDG_STATE_HOME=state, **SECRETS))
         elif step.command == "echo $?":
             assert step.shown == str(code)
         else:
@@ -310,7 +313,7 @@ def test_every_command_shown_stands_in_a_block_that_is_run() -> None:
     shown = {
         step.command.split("roadster-mcp ")[1].split()[0] for step in all_steps() if "roadster-mcp" in step.command
     }
-    assert shown == {"audit", "call", "doctor", "policy", "sandbox", "serve", "token"}
+    assert shown == {"audit", "call", "doctor", "forget", "policy", "sandbox", "serve", "token"}
 
 
 def all_steps() -> Iterator[Step]:

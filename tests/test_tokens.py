@@ -218,6 +218,7 @@ async def opened(settings: Settings, server: Server[Any] | None = None) -> Async
         "http",
         host="127.0.0.1",
         port=8123,
+        webhooks={},
     )
     async with (
         app.router.lifespan_context(app),

@@ -110,6 +110,8 @@ READS: Mapping[str, Mapping[str, Any]] = {
     "build_deep_link": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
     "get_delivery": {**AT_UMAZDA, "delivery_id": DELIVERY_ID},
     "get_crm_customer": {**AT_UMAZDA, "customer_uuid": CARLOS_UUID},
+    "list_customer_events": AT_UMAZDA,
+    "get_customer": {**AT_UMAZDA, "customer_id": 1650260},
 }
 
 both_eras = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])

@@ -26,13 +26,14 @@ from .errors import (
     Unreachable,
     Untrusted,
 )
+from .inbox import EventPlace, EventQuery, EventsInbox, ReceivedEvent
 from .link import KeyEncoding, customer_link
 from .models.scalars import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
 from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_upstream
-from .visible import is_visible
+from .visible import is_visible, visible
 
 __all__ = [
     "MASK",
@@ -53,6 +54,9 @@ __all__ = [
     "DealerApi",
     "DealerRef",
     "DeliveriesApi",
+    "EventPlace",
+    "EventQuery",
+    "EventsInbox",
     "ForeignDealer",
     "KeyEncoding",
     "Lane",
@@ -68,6 +72,7 @@ __all__ = [
     "Oversight",
     "PersonalData",
     "RateLimited",
+    "ReceivedEvent",
     "Request",
     "RequestRefused",
     "RoadieApi",
@@ -84,4 +89,5 @@ __all__ = [
     "open_upstream",
     "operations_of",
     "overridden",
+    "visible",
 ]

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from roadster_client.operations import OPERATIONS
 
 from .answers import Answer
+from .events import EventOrder, send_event
 from .faults import KINDS, Fault
 from .gateway import Sandbox
 from .roadie import EVENTS, NoSuchMove, move, shipment_by
@@ -90,6 +91,7 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
         Route("/faults", add_fault, methods=["POST"]),
         Route("/faults", clear_faults, methods=["DELETE"]),
         _shipment_route(sandbox),
+        _events(sandbox),
     ]
 
 
@@ -111,6 +113,18 @@ def _shipment_route(sandbox: Sandbox) -> Route:
         return Answer(200, shipment).response()
 
     return Route("/shipments/{id}", move_shipment, methods=["POST"])
+
+
+def _events(sandbox: Sandbox) -> Route:
+    async def send(request: Request) -> Response:
+        try:
+            order = EventOrder.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _refused(_first(error))
+        sent = await send_event(sandbox.world, order)
+        return Answer(200 if "status" in sent else 502, sent).response()
+
+    return Route("/events", send, methods=["POST"])
 
 
 def _first(error: ValidationError) -> str:

@@ -29,6 +29,7 @@ class World:
     forms: list[dict[str, Any]] = field(default_factory=list)
     shipments: list[dict[str, Any]] = field(default_factory=list)
     """As Roadie shows them: it knows no dealers."""
+    events_sent: int = 0
     contents: dict[int, str] = field(default_factory=dict)
     """Of each document ever uploaded, in base64, by id: never shown, and no id is given twice."""
 

@@ -16,7 +16,7 @@ from .store import Store, StoreError, open_store
 
 
 @asynccontextmanager
-async def _existing(settings: Settings) -> AsyncIterator[Store]:
+async def existing_store(settings: Settings) -> AsyncIterator[Store]:
     """The store, never made anew: an audit that is gone must not look like one that is empty."""
     url = settings.store.url.get_secret_value()
     path = anyio.Path(url.removeprefix("sqlite:///"))
@@ -31,7 +31,7 @@ async def _existing(settings: Settings) -> AsyncIterator[Store]:
 
 async def verify_audit(settings: Settings) -> tuple[str, bool]:
     """What to say of the chain, and whether it is whole. Raises ConfigurationError."""
-    async with _existing(settings) as store:
+    async with existing_store(settings) as store:
         found = await store.verify()
     if found.broken is not None:
         return f"broken at record {found.broken}: it, or one before it, is not as it was written", False
@@ -40,7 +40,7 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
 
 async def print_audit(settings: Settings, since: datetime | None, last: int | None) -> None:
     """One JSON object a line on stdout, in order. Raises ConfigurationError."""
-    async with _existing(settings) as store:
+    async with existing_store(settings) as store:
         async for stored in store.records(since=since, last=last):
             line = {"seq": stored.seq, **asdict(stored.record), "hash": stored.hash}
             sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")

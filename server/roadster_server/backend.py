@@ -27,6 +27,7 @@ from .settings import (
     RoadsterSettings,
     Settings,
     StoreSettings,
+    WebhookSettings,
     load,
 )
 
@@ -117,5 +118,6 @@ def sandbox_settings(store_url: str) -> Settings:
             )
         },
         http=HttpSettings(anonymous_caller=LOCAL_CALLER),
+        webhooks=WebhookSettings(roadster_keys=[key], roadie_keys=[key]),
         store=StoreSettings(url=SecretStr(store_url)),
     )

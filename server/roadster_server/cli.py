@@ -265,6 +265,20 @@ def _time(text: str) -> datetime:
 
 
 @app.command()
+def forget(
+    dealer: Annotated[str, typer.Option(help="The dealer's dpid.")],
+    customer: Annotated[str, typer.Option(help="Roadster's id of the customer.")],
+    config: Config = None,
+) -> None:
+    """Delete all that events brought of one customer; the audit keeps that it was done, with the id hashed."""
+    from .forgetting import forget_customer
+
+    with _mistakes_exit():
+        deleted = anyio.run(forget_customer, load(config or DEFAULT_CONFIG), dealer, customer)
+    typer.echo(f"deleted: {deleted} events of customer {customer} at {dealer}")
+
+
+@app.command()
 def token(name: Annotated[str, typer.Argument(help="The caller it is for.")]) -> None:
     """Make a token for a caller. It is shown once; the configuration keeps its hash alone."""
     if re.fullmatch(r"[A-Za-z0-9_-]+", name) is None:

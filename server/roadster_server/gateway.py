@@ -20,6 +20,7 @@ from roadster_tools import Gate, Services, UploadFolder
 
 from .belongings import StoredBelongings
 from .calls import Calls
+from .inbox import StoredEvents
 from .keys import Keys
 from .opening import lazy_store
 
@@ -48,6 +49,7 @@ async def open_calls(
             await _services(settings, stack, transport),
             lambda: live.current.dealer_refs(),  # noqa: PLW0108 - of the settings in force then, not now
             belongings=lambda dealer: StoredBelongings(store, dealer),
+            events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )

@@ -1,8 +1,8 @@
-"""MCP over HTTP: both eras of Streamable HTTP at /mcp, the legacy SSE pair, and the probes."""
+"""MCP over HTTP: both eras of Streamable HTTP at /mcp, the legacy SSE pair, the probes, and the web hooks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from .app import build_server
 from .backend import Backend
 from .calls import Calls
 from .gateway import open_calls
+from .inbox import keep_tidy
 from .intake import Intake
 from .listening import listen
 from .live import LiveSettings
@@ -42,6 +43,7 @@ from .settings import ConfigurationError, Settings, is_loopback
 from .stopping import Stop
 from .store import StoreError
 from .tokens import SCOPE, TokenVerifier, identity_of
+from .webhooks import receivers
 
 HttpTransport = Literal["http", "sse"]
 Healthy = Callable[[], Awaitable[bool]]
@@ -75,9 +77,13 @@ def http_app(
     *,
     host: str,
     port: int,
+    webhooks: Mapping[str, ASGIApp],
     stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
-    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `healthy` and `stopping`."""
+    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `healthy` and `stopping`.
+
+    `webhooks` are applications by path, which see to their own senders.
+    """
     sse = SseServerTransport("/messages/")
     streamable = StreamableHTTPSessionManager(server)
 
@@ -113,6 +119,7 @@ def http_app(
     return Starlette(
         routes=routes,
         middleware=[
+            Middleware(_WebHooks, receivers=webhooks),
             Middleware(_HostGuard, security=lambda: _security(live.current, port)),
             Middleware(AuthenticationMiddleware, backend=_Bearer(TokenVerifier(lambda: live.current), anonymous)),
             Middleware(AuthContextMiddleware),
@@ -144,6 +151,7 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             transport,
             host=host,
             port=port,
+            webhooks=receivers(backend.live, calls.store),
             stopping=stop.requested.is_set,
         )
         listener = _Listener(
@@ -160,6 +168,7 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
             tasks.start_soon(_drain, stop, calls, listener)
+            tasks.start_soon(keep_tidy, backend.live, calls.store)
             await listener.serve(sockets=[bound])
             tasks.cancel_scope.cancel()
         # Calls that are cut off only now get on record before the store closes.
@@ -281,6 +290,22 @@ def _url(text: str) -> AnyHttpUrl | None:
         return _AS_WRITTEN.validate_python(text)
     except ValidationError:
         return None
+
+
+class _WebHooks:
+    """Takes web hooks out before the Host guard and the tokens: their senders have keys of their own.
+
+    The guard is against web pages that make a browser call this server under their own name. Such a page
+    has no key, while a host that was left out of `allowed_hosts` would lose events that nobody misses.
+    """
+
+    def __init__(self, app: ASGIApp, receivers: Mapping[str, ASGIApp]) -> None:
+        self._app = app
+        self._receivers = receivers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._receivers.get(scope["path"], self._app) if scope["type"] == "http" else self._app
+        await app(scope, receive, send)
 
 
 class _HostGuard:

@@ -74,6 +74,13 @@ class RoadsterSettings(_Section):
     operations: dict[str, str] = {}
 
 
+class AcknowledgeSettings(_Section):
+    """`[dealers.DPID.acknowledge]`: what events are acknowledged with, for later ones to carry back."""
+
+    dealer_id: str | None = None
+    agent_id: str | None = None
+
+
 class DealerSettings(_Section):
     """`[dealers.DPID]`: what Roadster calls the dealer, and what its storefront needs for encrypted links.
 
@@ -87,6 +94,7 @@ class DealerSettings(_Section):
     mykaarma_dealer_uuid: str | None = None
     mykaarma_dealer_id: int | None = None
     orders: Literal["any"] | list[str] = []
+    acknowledge: AcknowledgeSettings = AcknowledgeSettings()
 
     @model_validator(mode="after")
     def _key_fits_its_encoding(self) -> Self:
@@ -225,6 +233,17 @@ class MyKaarmaSettings(_Section):
     requester_user_uuid: str
 
 
+class WebhookSettings(_Section):
+    """`[webhooks]`: who may send events, and how long they are kept. A source without a key sends nothing.
+
+    Several keys of one source are for the time in which one replaces another.
+    """
+
+    roadster_keys: list[Annotated[Secret, AfterValidator(_header_text)]] = []
+    roadie_keys: list[Annotated[Secret, AfterValidator(_header_text)]] = []
+    retention_days: int = Field(default=400, ge=1, le=36_500)
+
+
 class ReplicasSettings(_Section):
     """`[replicas]`: several processes. Read and checked, so that one file serves this version and the next."""
 
@@ -240,6 +259,7 @@ class Settings(_Section):
     store: StoreSettings = Field(default_factory=StoreSettings)
     roadie: RoadieSettings | None = None
     mykaarma: MyKaarmaSettings | None = None
+    webhooks: WebhookSettings = WebhookSettings()
     replicas: ReplicasSettings | None = None
 
     def without_effect(self) -> list[str]:

@@ -8,6 +8,7 @@ from .customers import assign_agent, create_customer, submit_trade_valuation
 from .dealers import get_dealer, list_dealers
 from .deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
 from .documents import delete_documents, get_document, list_documents, upload_document
+from .events import get_customer, list_customer_events
 from .failures import (
     AccessRefused,
     Failure,
@@ -37,6 +38,7 @@ TOOLS = catalogue(
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
     forms=(list_templates, get_template, get_template_file, create_template, create_forms),
+    events=(list_customer_events, get_customer),
     deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
     crm=(get_crm_customer,),
 )

@@ -23,6 +23,7 @@ from roadster_client import (
     DealerApi,
     DealerRef,
     DeliveriesApi,
+    EventsInbox,
     Lane,
     MyKaarmaApi,
     NotConfigured,
@@ -99,6 +100,7 @@ class Grant:
     belongings: Belongings
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
+    events: EventsInbox
     orders: Literal["any"] | frozenset[str]
     """Those that the configuration says are the dealer's."""
     _order: Callable[[str], OrderApi]
@@ -206,7 +208,8 @@ class Services:
 class Gate:
     """Holds the upstream clients and hands them out in grants alone.
 
-    `dealers` gives those of the newest configuration, `belongings` what is known to be a dealer's.
+    `dealers` gives those of the newest configuration, `belongings` what is known to be a dealer's,
+    `events` what a dealer's customers and deliveries caused, as who may see so much of it reads it.
     """
 
     def __init__(
@@ -215,12 +218,14 @@ class Gate:
         dealers: Callable[[], Mapping[str, DealerRef]],
         *,
         belongings: Callable[[str], Belongings],
+        events: Callable[[str, PersonalData], EventsInbox],
         cursor_key: bytes,
         uploads: UploadFolder | None = None,
     ) -> None:
         self._services = services
         self._dealers = dealers
         self._belongings = belongings
+        self._events = events
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._names: dict[str, str] = {}
@@ -256,6 +261,7 @@ class Gate:
             belongings,
             roadie.for_dealer(belongings, overseen) if roadie else None,
             mykaarma.for_dealer(ref, overseen) if mykaarma else None,
+            self._events(dealer, caller.personal_data),
             ref.orders,
             lambda order_id: self._services.roadster.for_order(ref, order_id, overseen),
         )

@@ -127,6 +127,15 @@ class Limited(ToolFailure):
         return f"Limit reached: {self}. Nothing was sent; call again in {self.wait:.0f} seconds."
 
 
+class NothingKnown(ToolFailure):
+    """The call asks about somebody of whom nothing was received."""
+
+    kind = "not_found"
+
+    def told(self) -> str:
+        return f"{self}."
+
+
 class Unrecorded(ToolFailure):
     """What must be on record before the call goes on could not be stored."""
 

@@ -91,6 +91,9 @@ ContactData = Annotated[str, "contact", BeforeValidator(_unless_shown)]
 """Name, address, phone, email of a person in an answer, what other systems know them by, and free text that holds such
 by habit: masked as it is read, but for who may see contact data."""
 
+ContactZip = Annotated[ContactData, _digits(5)]
+"""The zip code of a person's address."""
+
 FinancialData = Annotated[str, "financial", BeforeValidator(_unless_shown)]
 """Income, rent, a credit score in an answer: kept from whoever contact data are kept from."""
 

@@ -1,4 +1,4 @@
-"""The durable store: the audit chain, idempotency keys, and nonces that count once.
+"""The durable store: the audit chain, idempotency keys, nonces that count once, and the events of web hooks.
 
 A SQLite file or a PostgreSQL database, shared by as many processes as open it. What those look like
 inside is no business of anyone who uses the store: this module is its whole surface, and costs
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +20,17 @@ from .records import (
     Claim,
     ClaimLost,
     Conflict,
+    EventSearch,
+    EventSource,
     InProgress,
+    Keeping,
+    KeptEvent,
+    NewEvent,
+    Place,
     Replay,
     StoredRecord,
     StoreError,
+    Tidied,
     Unknown,
     Verification,
 )
@@ -33,11 +40,18 @@ __all__ = [
     "Claim",
     "ClaimLost",
     "Conflict",
+    "EventSearch",
+    "EventSource",
     "InProgress",
+    "Keeping",
+    "KeptEvent",
+    "NewEvent",
+    "Place",
     "Replay",
     "Store",
     "StoreError",
     "StoredRecord",
+    "Tidied",
     "Unknown",
     "Verification",
     "default_url",
@@ -86,6 +100,22 @@ class Store(Protocol):
 
     async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         """The newest ids of the kind at the dealer that start with `prefix`."""
+
+    async def keep_events(self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime) -> list[Keeping]:
+        """Keeps each event once, and that its customer and order are its dealer's. All of them, or none.
+
+        `dealers` are those of the configuration: an event of nobody among them is kept in quarantine,
+        where no one reads it.
+        """
+
+    async def events(self, dealer: str, search: EventSearch, *, before: Place | None, most: int) -> list[KeptEvent]:
+        """The newest `most` of the dealer's events, of those before a place, by when they happened."""
+
+    async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> int:
+        """Deletes all that events brought of one customer, says so in the audit, and returns how many they were."""
+
+    async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> Tidied:
+        """Deletes old events, and takes out of quarantine what belongs to one of `dealers` by now."""
 
     async def healthy(self) -> bool:
         """Whether the database begins a write transaction. Where it hangs, False takes as long as any write would."""

@@ -83,3 +83,60 @@ class InProgress:
 @dataclass(frozen=True)
 class Unknown:
     """Sent within the last day, and nobody knows whether it was done."""
+
+
+EventSource = Literal["roadster", "roadie"]
+Keeping = Literal["kept", "duplicate", "quarantined"]
+"""What became of an event: new, known already, or of nobody whom the configuration has, and durable in each case."""
+
+Place = tuple[int, int, str]
+"""Where an event stands: when it happened and when it came, in milliseconds since 1970, and what tells it apart."""
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event as a web hook brought it. `event_id` is unique within its source.
+
+    `dealer` is the one that a customer event names; whose a delivery's event is, its delivery says.
+    """
+
+    source: EventSource
+    event_id: str
+    event_type: str
+    dealer: str | None
+    customer: str | None
+    order: str | None
+    delivery: str | None
+    happened: datetime
+    body: str
+    """JSON in ASCII, which every database stores as text."""
+
+
+@dataclass(frozen=True)
+class EventSearch:
+    """What is None restricts nothing. `since` is within, `until` without."""
+
+    customer: str | None
+    event_type: str | None
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class KeptEvent:
+    source: EventSource
+    event_id: str
+    event_type: str
+    customer: str | None
+    order: str | None
+    delivery: str | None
+    body: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Tidied:
+    """How many events were released from quarantine, and how many are still in it."""
+
+    released: int
+    quarantined: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,16 +11,22 @@ from pathlib import Path
 import anyio
 from sqlalchemy import select
 
-from . import audit, belongings, claims, nonces
+from . import audit, belongings, claims, events, nonces
 from .database import Database, Turn, take_turn
 from .records import (
     AuditRecord,
     Claim,
     Conflict,
+    EventSearch,
     InProgress,
+    Keeping,
+    KeptEvent,
+    NewEvent,
+    Place,
     Replay,
     StoredRecord,
     StoreError,
+    Tidied,
     Unknown,
     Verification,
 )
@@ -105,6 +111,25 @@ class SqlStore:
     async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         async with self.database.reading() as connection:
             return await belongings.known(connection, dealer, kind, prefix, most)
+
+    async def keep_events(self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime) -> list[Keeping]:
+        async with self.database.writing() as connection:
+            return await events.keep(connection, new, dealers, now)
+
+    async def events(self, dealer: str, search: EventSearch, *, before: Place | None, most: int) -> list[KeptEvent]:
+        async with self.database.reading() as connection:
+            return await events.newest(connection, dealer, search, before, most)
+
+    async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> int:
+        async with self.database.writing() as connection:
+            await audit.append(connection, record)
+            return await events.forget_customer(connection, dealer, customer)
+
+    async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> Tidied:
+        async with self.database.writing() as connection:
+            await events.forget_received_before(connection, received_before)
+            released = await events.release(connection, dealers, now)
+            return Tidied(released, await events.count_quarantined(connection))
 
     async def healthy(self) -> bool:
         try:

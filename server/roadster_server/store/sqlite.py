@@ -89,6 +89,7 @@ def _configure(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL loses the newest commits with the power
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA secure_delete = ON")  # a customer's data that were deleted must not stay in free pages
     cursor.close()
 
 

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -58,4 +70,23 @@ belongings = Table(
     Column("kind", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("added", BigInteger, nullable=False),
+)
+
+events = Table(
+    "roadster_events",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("dealer", Text),
+    Column("quarantined", Boolean, nullable=False),
+    Column("customer", Text),
+    Column("order", Text),
+    Column("delivery", Text),
+    Column("happened", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False, index=True),
+    Column("body", Text, nullable=False),
+    Index("roadster_events_newest", "dealer", "happened", "received", "key"),
+    Index("roadster_events_customer", "dealer", "customer", "happened", "received", "key"),
 )

@@ -1,0 +1,402 @@
+"""What is sent to us: Roadster's customer events, Roadie's delivery events, and our acknowledgement.
+
+An event is taken in by its envelope alone, and kept whole: a type, a field or a shape that the documents
+do not name must not lose it. When it is read, a section of another shape than documented is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from .free_text import without_contact, without_social_security
+from .scalars import MASK, ContactData, ContactZip, FinancialData, IdentityData, Money, Percent, Received, Zip
+
+
+def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+_Lenient = WrapValidator(_or_none)
+"""Left out where it is of another shape than documented."""
+
+
+# --- taking in ------------------------------------------------------------------------------------
+
+
+def _with_seconds(value: Any) -> Any:
+    """Roadie writes times without seconds, which the parser wants before an offset."""
+    if isinstance(value, str) and len(value) > _MINUTES and value[_MINUTES] in "Z+-":
+        return f"{value[:_MINUTES]}:00{value[_MINUTES:]}"
+    return value
+
+
+_MINUTES = len("2018-01-14T19:20")
+
+
+def _utc(time: datetime) -> datetime:
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999") from None
+
+
+EventTime = Annotated[datetime, BeforeValidator(_with_seconds), AfterValidator(_utc)]
+"""ISO 8601, with seconds or without; UTC where it says no offset."""
+
+_Id = Annotated[str, Field(min_length=1, max_length=200)]
+"""Documented with at most 50 characters."""
+
+
+class _NamedById(Received):
+    id: _Id
+
+
+class _NamedDealer(Received):
+    dpid: _Id
+
+
+class CustomerEventEnvelope(Received):
+    """What every customer event must have, and the order that it may be about."""
+
+    event_id: _Id
+    event_type: _Id
+    event_time: EventTime
+    customer: _NamedById
+    dealer: _NamedDealer
+    order: Annotated[_NamedById | None, _Lenient] = None
+
+
+class DeliveryEventData(Received):
+    """`id` is the shipment's."""
+
+    id: _Id
+    occurred_at: EventTime
+
+
+class DeliveryEvent(Received):
+    """Roadie's: `shipment.driver_assigned` and the like. It has no id of its own."""
+
+    event: _Id
+    data: DeliveryEventData
+
+
+def without_identity(json: Any) -> Any:
+    """`json` with the numbers that identify a person masked, at any depth: nothing ever shows them, so nothing keeps them."""  # noqa: E501
+    match json:
+        case str():
+            return without_social_security(json)
+        case list():
+            return [without_identity(item) for item in json]
+        case dict():
+            return {
+                name: MASK if value not in (None, "") and _identifies(name) else without_identity(value)
+                for name, value in json.items()
+            }
+        case _:
+            return json
+
+
+_IDENTITY = (
+    "ssn",
+    "socialsecurity",
+    "socialsecuritynumber",
+    "licensenumber",
+    "licencenumber",
+    "birthdate",
+    "dateofbirth",
+    "birthday",
+    "dob",
+    "govid",
+    "govidnumber",
+    "governmentid",
+    "passportnumber",
+    "taxid",
+    "itin",
+    "ccnumber",
+    "cardnumber",
+    "accountnumber",
+)
+
+
+def _identifies(name: str) -> bool:
+    return "".join(filter(str.isalnum, name.lower())).endswith(_IDENTITY)
+
+
+class Acknowledgement(Received):
+    """What our 2xx may say: identifiers of our own, which later events carry back as `api_partner`."""
+
+    customer_id: _Id | None = None
+    lead_id: _Id | None = None
+    agent_id: _Id | None = None
+    dealer_id: _Id | None = None
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+class CustomerAddress(Received):
+    address1: ContactData | None = None
+    address2: ContactData | None = None
+    city: ContactData | None = None
+    state: ContactData | None = None
+    zip: ContactZip | None = None
+    country: str | None = None
+
+
+class EventCustomer(Received):
+    id: str
+    first_name: ContactData | None = None
+    middle_name: ContactData | None = None
+    last_name: ContactData | None = None
+    email: ContactData | None = None
+    phone: ContactData | None = None
+    mobile: ContactData | None = None
+    address: CustomerAddress | None = None
+    communication_preference: str | None = None
+    in_showroom: bool | None = None
+    referral_type: str | None = None
+    gov_id: IdentityData | None = None
+    gov_id_type: str | None = None
+
+
+class DealerAddress(Received):
+    street: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip: Zip | None = None
+
+
+class EventDealer(Received):
+    dpid: str
+    name: str | None = None
+    partner_id: str | None = None
+    address: DealerAddress | None = None
+
+
+class EventMessage(Received):
+    """Stands in no event but the one that brought it."""
+
+    subject: str | None = None
+    body: str | None = None
+    channels: tuple[str, ...] = ()
+    sender: ContactData | None = Field(default=None, alias="from")
+    from_email: ContactData | None = None
+    to: ContactData | None = None
+    to_email: ContactData | None = None
+
+
+class EventVehicle(Received):
+    vin: str | None = None
+    year: int | None = None
+    make: str | None = None
+    model: str | None = None
+    trim: str | None = None
+    trim_code: str | None = None
+    exterior_color_code: str | None = None
+    interior_color_code: str | None = None
+    option_codes: tuple[str, ...] | None = None
+    stock_number: str | None = None
+    type: str | None = None
+
+
+class Financing(Received):
+    """Terms in months."""
+
+    type: str | None = None
+    msrp: Money | None = None
+    purchase_price: Money | None = None
+    down_payment: Money | None = None
+    rebate: Money | None = None
+    monthly_payment: Money | None = None
+    term: int | None = None
+    doc_fee: Money | None = None
+    license_fee: Money | None = None
+
+
+class OrderedPlan(Received):
+    title: str | None = None
+    price: Money | None = None
+    retail_add_on_id: int | None = None
+    tier_code: str | None = None
+    tier_title: str | None = None
+    tier_term: int | None = None
+    tier_mileage: float | None = None
+    backend_profit: bool | None = None
+    residualize: bool | None = None
+    taxable: bool | None = None
+
+
+class OrderedAccessory(Received):
+    title: str | None = None
+    installed_price: Money | None = None
+    retail_accessory_id: int | None = None
+    residual_amount: Money | None = None
+    labor_calc: str | None = None
+    backend_profit: bool | None = None
+    residualize: bool | None = None
+    taxable: bool | None = None
+
+
+class EventOrder(Received):
+    id: str
+    financing: Financing | None = None
+    plans: tuple[OrderedPlan, ...] = ()
+    accessories: tuple[OrderedAccessory, ...] = ()
+
+
+class ApplicantAddress(Received):
+    address: ContactData | None = None
+    city: ContactData | None = None
+    state: ContactData | None = None
+    zip: ContactZip | None = None
+    county: ContactData | None = None
+    country: str | None = None
+    years: int | None = None
+    months: int | None = None
+    own_rent: FinancialData | None = None
+    housing_cost: FinancialData | None = None
+
+
+class Job(Received):
+    employer: ContactData | None = None
+    job_title: ContactData | None = None
+    phone: ContactData | None = None
+    address: ApplicantAddress | None = None
+    income: FinancialData | None = None
+    other_income: FinancialData | None = None
+    other_sources: FinancialData | None = None
+    years: int | None = None
+    months: int | None = None
+
+
+class RelatedPerson(Received):
+    first_name: ContactData | None = None
+    last_name: ContactData | None = None
+    relationship: str | None = None
+    phone: ContactData | None = None
+    address: ApplicantAddress | None = None
+
+
+class CreditApplicant(Received):
+    first_name: ContactData | None = None
+    last_name: ContactData | None = None
+    email: ContactData | None = None
+    home_phone: ContactData | None = None
+    work_phone: ContactData | None = None
+    license_number: IdentityData | None = None
+    license_state: ContactData | None = None
+    birth_date: IdentityData | None = None
+    ssn: IdentityData | None = None
+    addresses: tuple[ApplicantAddress, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    relative: RelatedPerson | None = None
+    references: tuple[RelatedPerson, ...] = ()
+    which_form: str | None = None
+    terms_and_conditions_accepted_at: str | None = None
+    ip_address: ContactData | None = None
+
+
+class CreditDecision(Received):
+    """The lender's terms: `rate` in percent, money factors as the small number (0.003), `term` in months."""
+
+    status: str | None = None
+    finance_company: str | None = None
+    application_number: str | None = None
+    term: int | None = None
+    rate: Percent | None = None
+    customer_money_factor: float | None = None
+    lender_money_factor: float | None = None
+    payment: Money | None = None
+    residual: Money | None = None
+    approved_amount: Money | None = None
+    min_down_payment: Money | None = None
+    max_loan: Money | None = None
+    min_loan: Money | None = None
+    stipulations: str | None = None
+    comments: str | None = None
+    received_at: str | None = None
+    expires_at: str | None = None
+
+
+class EventAgent(Received):
+    id: str | None = None
+    full_name: ContactData | None = None
+    email: ContactData | None = None
+
+
+class OurIdentifiers(Acknowledgement):
+    """`api_partner`: our name, and the identifiers that an acknowledgement of ours gave."""
+
+    name: str | None = None
+
+
+class CustomerEvent(Received):
+    """A kept event for reading: each section where the event has it in the documented shape."""
+
+    event_id: str
+    event_type: str
+    event_time: str
+    customer: Annotated[EventCustomer | None, _Lenient] = None
+    dealer: Annotated[EventDealer | None, _Lenient] = None
+    message: Annotated[EventMessage | None, _Lenient] = None
+    vehicle: Annotated[EventVehicle | None, _Lenient] = None
+    order: Annotated[EventOrder | None, _Lenient] = None
+    credit_applicant: Annotated[CreditApplicant | None, _Lenient] = None
+    credit_decision: Annotated[CreditDecision | None, _Lenient] = None
+    agent: Annotated[EventAgent | None, _Lenient] = None
+    api_partner: Annotated[OurIdentifiers | None, _Lenient] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mask_free_text(cls, json: Any, info: ValidationInfo) -> Any:
+        if info.context == "contact" or not isinstance(json, dict):
+            return json
+        known = {word for section in _PEOPLE for word in _contact_words(json.get(section))}
+        return {
+            section: {
+                name: without_contact(text, known) if name in _FREE_TEXT[section] and isinstance(text, str) else text
+                for name, text in value.items()
+            }
+            if section in _FREE_TEXT and isinstance(value, dict)
+            else value
+            for section, value in json.items()
+        }
+
+
+_FREE_TEXT = {"message": ("subject", "body"), "credit_decision": ("stipulations", "comments")}
+_PEOPLE = ("customer", "message", "credit_applicant", "agent")
+_NAMES = ("first_name", "middle_name", "last_name", "full_name", "from", "to")
+_WHOLE = ("address", "address1", "address2", "employer", "mobile", "phone", "home_phone", "work_phone")
+
+
+def _contact_words(section: Any) -> Iterator[str]:
+    """The names of the section's people word by word, and what else says who they are as a whole."""
+    if isinstance(section, list):
+        for item in section:
+            yield from _contact_words(item)
+    if not isinstance(section, dict):
+        return
+    for name, value in section.items():
+        if isinstance(value, str):
+            if name in _NAMES:
+                yield from value.split()
+            elif name in _WHOLE:
+                yield value
+        else:
+            yield from _contact_words(value)

@@ -1,0 +1,41 @@
+"""One customer's data, deleted on request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from uuid import uuid4
+
+from .auditing import existing_store
+from .keys import Keys
+from .settings import Settings
+from .store import AuditRecord
+
+
+async def forget_customer(settings: Settings, dealer: str, customer: str) -> int:
+    """How many events were deleted; the audit keeps that it was done. Raises ConfigurationError.
+
+    The dealer need not be in the configuration: events of an unknown one are kept in quarantine.
+    """
+    # As an argument of a tool is hashed, so that one search finds what was asked about a customer and this.
+    hashed = Keys.derive(settings.roadster.api_key.get_secret_value()).hash(
+        int(customer) if customer.isdecimal() else customer
+    )
+    record = AuditRecord(
+        call_id=uuid4().hex,
+        phase="ended",
+        time=datetime.now(UTC),
+        caller="operator",
+        client=f"roadster-mcp/{version('roadster-mcp')}",
+        protocol="command line",
+        tool="forget",
+        dealer=dealer,
+        verdict="allowed",
+        setting="roadster-mcp forget",
+        outcome="done",
+        upstream_request_id=None,
+        latency_ms=None,
+        arguments={"customer_id": hashed},
+    )
+    async with existing_store(settings) as store:
+        return await store.forget_customer(dealer, customer, record)
