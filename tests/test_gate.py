@@ -134,8 +134,8 @@ async def test_the_same_arguments_pass_at_an_allowed_dealer(
         await client.call_tool(tool, {**ARGUMENTS[tool], "dealer": "umazda"})
     sent = await world.requests()
     assert bool(sent) is (TOOLS[tool].toolset not in WITHOUT_UPSTREAM)
-    for request in sent:  # the other upstreams know no dpid
-        assert request["dealer"] == ("umazda" if OPERATIONS[request["operation"]].api == "roadster" else None)
+    for request in sent:  # Roadie knows no dealers
+        assert request["dealer"] == (None if OPERATIONS[request["operation"]].api == "roadie" else "umazda")
 
 
 async def test_a_caller_with_one_dealer_may_leave_it_out(connect: Connect, world: World) -> None:

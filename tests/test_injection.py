@@ -128,7 +128,12 @@ def test_what_hides_is_gone_and_words_stay_apart(text: str, left: str) -> None:
 OF_EACH_KIND = (
     "\0\n\x1b\x85\xad\u034f\u061c\u115f\u2800\u200b\u200d\u202e\u2066\u2028\u3164\ufeff\ufe0f\ue000\U000e0064\U000e0141"
 )
-OURS = ("dpid", "partner_id", "dealer", "dealerId", "dealer_id", "dealerID", "vin", "contents", "status")
+OURS = (
+    *("dpid", "partner_id", "dealer", "dealerId", "dealer_id", "dealerID", "vin", "contents", "status", "reference_id"),
+    "state",
+    # Times of Roadie's, which are read as times.
+    *("pickup_after", "start", "end", "created_at", "updated_at"),
+)
 
 
 def everywhere(node: Any, suffix: str, kept: tuple[str, ...] = OURS) -> Any:
@@ -156,7 +161,8 @@ class Suffixing(httpx2.AsyncBaseTransport):
         content = b"".join([part async for part in answer.aiter_raw()])
         if answer.status_code != 200 or not content:
             return httpx2.Response(answer.status_code, stream=httpx2.ByteStream(content))
-        return response(everywhere(json.loads(content), self._suffix))
+        said = json.loads(content)
+        return response(said if isinstance(said, str) else everywhere(said, self._suffix))  # a bare text is a file
 
 
 async def called(connect: Connect, world: World, suffix: str) -> list[tuple[str, CallToolResult]]:
@@ -169,16 +175,21 @@ async def called(connect: Connect, world: World, suffix: str) -> list[tuple[str,
     return answers
 
 
+MISSING = {"get_customer": "not_found"}
+"""No event has named the customer."""
+
+
 async def test_no_tool_answers_what_nobody_sees(connect: Connect, world: World) -> None:
     seen = set()
     for name, result in await called(connect, world, f"!{OF_EACH_KIND}?"):
-        assert kind_of(result) is None, (name, text_of(result))
+        assert kind_of(result) == MISSING.get(name), (name, text_of(result))
         for text in texts(result.structured_content):
             assert shown(text), (name, ascii(text))
             seen |= {name} if re.search(r"! +\?", text) else set()
         assert all(shown(line) for line in text_of(result).split("\n")), name
     # The others answer with numbers and with what they were given.
-    silent = {"assign_agent", "upload_document", "get_document", "delete_documents"}
+    silent = {"assign_agent", "upload_document", "get_document", "delete_documents", "cancel_delivery"}
+    silent |= {"create_template", "list_customer_events", "get_customer"}
     links = {"create_customer", "submit_trade_valuation", "build_deep_link"}
     assert seen >= TOOLS.keys() - silent - links, "the planting works"
 
@@ -191,7 +202,7 @@ async def test_a_planted_instruction_stays_in_its_field(connect: Connect, world:
     for (name, planted), (_, plain) in zip(
         await called(connect, world, f" {ORDER}"), await called(connect, World(create_app()), ""), strict=True
     ):
-        assert kind_of(planted) is None, name
+        assert kind_of(planted) == MISSING.get(name), name
         assert _names(planted.structured_content) == _names(plain.structured_content), name
         assert len(text_of(planted).split("\n")) == len(text_of(plain).split("\n")), name
         for line in text_of(planted).split("\n"):

@@ -20,7 +20,8 @@ from urllib.parse import quote, quote_plus
 import httpx2
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult, ElicitResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, ElicitResult, ResourceTemplateReference
 from pydantic import BaseModel, PlainSerializer, TypeAdapter
 
 from roadster_client import models
@@ -36,9 +37,21 @@ from roadster_client.models.scalars import (
 )
 from roadster_server.logs import _JsonLines
 from roadster_server.store import open_store
-from roadster_tools import TOOLS
+from roadster_tools import RESOURCES, TOOLS
 
-from .conftest import CARLOS_UUID, LICENCE_PNG, Answering, Connect, World, response, text_of
+from .conftest import (
+    CARLOS_UUID,
+    DELIVERY,
+    DELIVERY_ID,
+    LICENCE_PNG,
+    NEW_TEMPLATE,
+    Answering,
+    Connect,
+    World,
+    own_delivery,
+    response,
+    text_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +79,16 @@ NOT_PERSONAL = {
     *("DocumentContents.contents", "DocumentsDeleted.message"),
     # Whole lists, whose parts are classified.
     *("CustomerRecord.address_list", "CustomerRecord.address_list_v2"),
+    *("CreditApplicant.addresses", "CustomerEvent.message", "EventCustomer.address", "Job.address"),
+    *("Place.address", "RelatedPerson.address"),
+    # Of a dealership, as events name it; who lends; how our own system names somebody.
+    *("DealerAddress.city", "DealerAddress.street", "DealerAddress.zip"),
+    *("EventDealer.address", "EventDealer.name", "EventDealer.partner_id"),
+    *("CreditDecision.finance_company", "OurIdentifiers.name"),
+    # A kind of document, a fee, a checksum.
+    *("EventCustomer.gov_id_type", "Financing.license_fee", "TemplateReceipt.sse_customer_key_md5"),
+    # A dealer's blank form, and the names of its fields; a thing that is sent.
+    *("Template.name", "Template.file_name", "Template.description", "FormField.name", "ShippedItem.description"),
     # A kind: home, work.
     *("Address.address_type", "OlderAddress.address_type"),
 }
@@ -74,6 +97,9 @@ NOT_PERSONAL = {
 NOT_PERSONAL_WHEN_SENT = {
     # Of a quote, which is a read: nothing shows its request.
     *("QuotedCustomer.credit_score", "QuotedCustomer.zip_code", "TradeIn.payoff"),
+    # A blank form, and the names of its fields; a thing that is sent; a whole address, whose parts are masked.
+    *("TemplateData.name", "TemplateData.file_name", "TemplateData.description", "NewFormField.name"),
+    *("Item.description", "Location.address"),
 }
 
 
@@ -127,8 +153,10 @@ def test_every_sent_field_that_sounds_personal_is_masked_where_a_model_reads_it(
     assert unmasked == NOT_PERSONAL_WHEN_SENT
 
 
-IDENTITY = re.compile(r"ssn|social_sec|licen[cs]e_|birth|dob|gov_|passport|cc_?number|card_?number", re.IGNORECASE)
-FINANCIAL = re.compile(r"income|rent|salary|score|payoff", re.IGNORECASE)
+IDENTITY = re.compile(
+    r"ssn|social_sec|licen[cs]e_(?!state|fee)|birth|dob|gov_|passport|cc_?number|card_?number", re.IGNORECASE
+)
+FINANCIAL = re.compile(r"income|rent|salary|score|payoff|housing_cost|other_sources", re.IGNORECASE)
 
 
 def test_what_identifies_and_what_is_owed_are_of_those_classes() -> None:
@@ -260,6 +288,8 @@ def planted(node: Any, operation: str) -> Any:
             return [planted(item, operation) for item in node]
         case dict():
             kept = {name: planted(value, operation) for name, value in node.items()}
+            if operation.endswith("_shipment"):  # there an object, whose fields are planted
+                return {**PLANTED, **kept, **{name: PLANTED[name] for name in ("phone", "street1") if name in kept}}
             # A dealer's own phone is its own.
             return {
                 **kept,
@@ -302,6 +332,10 @@ ZEBULON = {
     "phone": CONTACT["phone"],
     "partner_id": CONTACT["key"],
 }
+ZEBULONS_PLACE = {
+    "address": {"street1": CONTACT["street"], "city": "Tacoma", "state": "WA", "zip": "98402"},
+    "contact": {"name": CONTACT["name"], "phone": "4155558642"},
+}
 VIN = "3MVDMBBM0SM472067"
 CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("list_dealers", {}),
@@ -332,10 +366,26 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("get_crm_customer", {"customer_uuid": CARLOS_UUID}),
     ("get_crm_customer", {"customer_uuid": CARLOS_UUID, "detail": "full"}),
     ("delete_documents", {"customer_id": 1650260, "document_ids": [1602287]}),
+    ("list_templates", {}),
+    ("get_template", {"template_id": "278", "detail": "full"}),
+    ("get_template_file", {"template_id": "278"}),
+    ("create_template", NEW_TEMPLATE),
+    ("create_forms", {"order_id": "367101", "title": "Please sign", "template_ids": ["278"]}),
+    # What events hold of a person is the inbox's own test.
+    ("list_customer_events", {"detail": "full"}),
+    ("get_customer", {"customer_id": 1650260, "detail": "full"}),
+    ("create_delivery", {**DELIVERY, "delivery_location": ZEBULONS_PLACE}),
+    ("get_delivery", {"delivery_id": DELIVERY_ID, "detail": "full"}),
+    ("update_delivery", {"delivery_id": DELIVERY_ID, "delivery_location": ZEBULONS_PLACE}),
+    ("cancel_delivery", {"delivery_id": DELIVERY_ID}),
 )
 """Every tool, in an order in which each finds what it needs."""
 
-SHOWS_CONTACT = {"list_documents": {"file"}, "get_crm_customer": {"name", "phone", "street", "company", "key"}}
+SHOWS_CONTACT = {
+    "list_documents": {"file"},
+    "get_crm_customer": {"name", "phone", "street", "company", "key"},
+    "get_delivery": {"name", "phone", "street"},
+}
 """What a caller who may see contact data is shown, by tool."""
 
 
@@ -359,10 +409,11 @@ async def every_tool(client: Client, *, unique: str) -> list[tuple[str, str]]:
 
 
 async def every_prompt(client: Client) -> list[tuple[str, str]]:
+    known = {"vin": VIN, "customer_id": "1650260"}
     return [
         (prompt.name, (await client.get_prompt(prompt.name, given)).model_dump_json())
         for prompt in (await client.list_prompts()).prompts
-        for given in [{argument.name: "umazda" for argument in prompt.arguments or []}]
+        for given in [{argument.name: known.get(argument.name, "umazda") for argument in prompt.arguments or []}]
     ]
 
 
@@ -373,7 +424,30 @@ async def every_list(client: Client) -> list[tuple[str, str]]:
     ]
 
 
-READERS: tuple[Callable[[Client], Awaitable[list[tuple[str, str]]]], ...] = (every_prompt, every_list)
+async def every_resource(client: Client) -> list[tuple[str, str]]:
+    """By the tool that reads it."""
+    read = []
+    for resource in RESOURCES:
+        places = {"dealer": "umazda", "vin": VIN, "customer_id": 1650260, "document_id": 1602287, "template_id": "278"}
+        try:
+            found = await client.read_resource(resource.address(**{name: places[name] for name in resource.places}))
+            read.append((resource.tool_name, found.model_dump_json()))
+        except MCPError as error:
+            read.append((resource.tool_name, str(error)))
+    return read
+
+
+async def every_completion(client: Client) -> list[tuple[str, str]]:
+    return [
+        (name, (await client.complete(reference, {"name": name, "value": ""}, {"dealer": "umazda"})).model_dump_json())
+        for resource in RESOURCES
+        for reference in [ResourceTemplateReference(type="ref/resource", uri=resource.template)]
+        for name in resource.places
+    ]
+
+
+Reader = Callable[[Client], Awaitable[list[tuple[str, str]]]]
+READERS: tuple[Reader, ...] = (every_prompt, every_list, every_resource, every_completion)
 """What else a client can ask for."""
 
 
@@ -433,11 +507,12 @@ async def test_no_canary_leaves_but_for_who_may_see_it(
         allowed = SHOWS_CONTACT.get(name, set()) if personal_data == "contact" else set()
         assert leaks(answer, CONTACT) <= allowed, name
         assert leaks(answer, IDENTITY_CANARIES) == set(), name
-    shown = {name: leaks(answer, CONTACT) for name, answer in answers}
     if personal_data == "contact":
-        assert {name for name, found in shown.items() if found} == SHOWS_CONTACT.keys(), "the planting works"
+        assert {name for name, answer in answers if leaks(answer, CONTACT)} == SHOWS_CONTACT.keys(), (
+            "the planting works"
+        )
     done = {name for name, answer in answers if '"isError":false' in answer}
-    assert done >= TOOLS.keys(), "each was answered, not refused"
+    assert done >= TOOLS.keys() - {"get_customer"}, "each was answered, not refused; no event has named this customer"
     await assert_nothing_was_kept(store_url, log_lines, written)
 
 
@@ -446,6 +521,7 @@ async def test_a_preview_shows_a_masked_caller_not_even_its_own_arguments(
     mode: str, connect: Connect, world: World, store_url: str, log_lines: list[str]
 ) -> None:
     levels = {tool.name: "preview" if tool.writes else "read" for tool in TOOLS.values()}
+    await own_delivery(store_url)
     for personal_data in ("masked", "contact"):
         async with connect(mode=mode, access=levels, personal_data=personal_data) as client:
             answers = await every_tool(client, unique="preview")
@@ -553,5 +629,7 @@ async def test_a_defect_is_logged_without_what_it_was_about(
         written = store_bytes(store_url)
     assert any('"event": "crash"' in line for line in log_lines)
     for name, answer in answers:
-        assert leaks(answer, {**CONTACT, **IDENTITY_CANARIES}) == set(), name
+        # Roadie's answers name no dealer, so nothing of theirs broke.
+        allowed = SHOWS_CONTACT[name] if name == "get_delivery" else set()
+        assert leaks(answer, {**CONTACT, **IDENTITY_CANARIES}) <= allowed, name
     await assert_nothing_was_kept(store_url, log_lines, written)

@@ -37,9 +37,9 @@ _ITEM = "description, value, length, width, height (inches), weight (pounds), qu
 _PLACE: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "address": {"description": "{name?, street1, street2?, city, state, zip}"},
-        "contact": {"description": "{name, phone}"},
-        "notes": {},
+        "address": {"type": "object", "description": "{name?, street1, street2?, city, state, zip}"},
+        "contact": {"type": "object", "description": "{name, phone}"},
+        "notes": {"type": "string"},
     },
     "required": ["address", "contact"],
     "additionalProperties": False,
@@ -48,17 +48,21 @@ _PLACE: dict[str, Any] = {
 Items = Annotated[
     list[Item],
     Field(min_length=1),
-    WithJsonSchema({"type": "array", "items": {"description": f"{{{_ITEM}}}"}, "minItems": 1}),
+    WithJsonSchema({"type": "array", "items": {"type": "object", "description": f"{{{_ITEM}}}"}, "minItems": 1}),
 ]
 DeliveryLocation = Annotated[Location, WithJsonSchema(_PLACE)]
-PickupLocation = Annotated[Location, WithJsonSchema({"description": "as delivery_location; default: the dealer"})]
-Window = Annotated[TimeWindow, WithJsonSchema({"description": "{start, end}"})]
+PickupLocation = Annotated[
+    Location, WithJsonSchema({"type": "object", "description": "as delivery_location; default: the dealer"})
+]
+Window = Annotated[TimeWindow, WithJsonSchema({"type": "object", "description": "{start, end}"})]
 Reference = Annotated[ShipmentReference, WithJsonSchema({"type": "string"})]
 
 SameItems = Annotated[
-    list[Item], Field(min_length=1), WithJsonSchema({"type": "array", "items": {}, "description": "all of them"})
+    list[Item],
+    Field(min_length=1),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "all of them"}),
 ]
-SamePlace = Annotated[Location, WithJsonSchema({"description": "whole"})]
+SamePlace = Annotated[Location, WithJsonSchema({"type": "object", "description": "whole"})]
 
 _MEANINGS = {
     "scheduled": "waiting for a driver",

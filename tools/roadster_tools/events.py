@@ -86,9 +86,8 @@ async def list_customer_events(
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> EventsAnswer:
-    """What a dealer's customers and agents did, newest first: purchases started, messages sent, credit decided,
-    deliveries made. Use it for what is new and for the history of messages. For where one customer's deal stands
-    call get_customer."""
+    """What a dealer's customers and agents did, newest first, with the messages sent. For where one customer's deal
+    stands use get_customer."""
     if since is not None and until is not None and since >= until:
         raise InvalidArguments({"since": "is not before until"})
     query = EventQuery(customer_id, event_type, since, until)
@@ -262,9 +261,8 @@ class CustomerAnswer(ToolAnswer):
 
 @tool("Get a customer's deal")
 async def get_customer(grant: Grant, customer_id: SeenCustomerId, detail: Detail = "brief") -> CustomerAnswer:
-    """Where one customer's deal stands by the newest events: vehicle, order, financing, credit decision, agent, and
-    what happened when. Use it before you continue a deal. It knows only what Roadster has sent here; for messages
-    call list_customer_events."""
+    """Where one customer's deal stands by the events Roadster has sent: vehicle, order, financing, credit decision,
+    agent. Use it before you continue a deal; for messages use list_customer_events."""
     events = await _events_of(grant, customer_id)
     if not events:
         raise NothingKnown(
