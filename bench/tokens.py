@@ -18,6 +18,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,11 +29,15 @@ from mcp import Client
 from mcp_types import CallToolResult, ListToolsResult
 
 from roadster_sandbox import SandboxTransport, create_app
+from roadster_sandbox.events import EventOrder, event_of
+from roadster_sandbox.world import World
 from roadster_server.app import build_server, described
 from roadster_server.backend import LOCAL_CALLER, sandbox_settings
 from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import CallerSettings
+from roadster_server.store import open_store
+from roadster_server.store.records import NewEvent
 from roadster_tools import TOOLS, Access, Tool
 
 # The budgets: definitions
@@ -134,9 +139,8 @@ BUDGETS: Mapping[str, Budget] = {
     "get_template_file": Budget(120, {"template_id": TEMPLATE}),
     "create_template": Budget(80, FORM),
     "create_forms": Budget(60, {"order_id": "367101", "title": "Please sign", "template_ids": [TEMPLATE]}),
-    # The sandbox sends no event of its own accord: the inbox is empty here.
-    "list_customer_events": Budget(100, {}, 100),
-    "get_customer": Budget(100, {"customer_id": CUSTOMER}),
+    "list_customer_events": Budget(2_000, {}, 8_000),
+    "get_customer": Budget(600, {"customer_id": CUSTOMER}, 1_200),
     "create_delivery": Budget(150, DELIVERY),
     "get_delivery": Budget(150, {"delivery_id": SHIPMENT}, 350),
     "update_delivery": Budget(150, {"delivery_id": SHIPMENT, "reference_id": "RO-4712"}),
@@ -218,6 +222,31 @@ class _Weighed(httpx2.AsyncBaseTransport):
         return httpx2.Response(response.status_code, headers=response.headers, stream=httpx2.ByteStream(content))
 
 
+async def _receive_events(store_url: str) -> None:
+    """As many as one answer shows by default, as the web hook would keep them."""
+    world = World(seed=7)
+    order = EventOrder(url="http://127.0.0.1", key="key", customer_id=CUSTOMER, message="Is the blue one still there?")
+    events = []
+    for _ in range(20):
+        event = event_of(world, order)
+        world.events_sent += 1
+        events.append(
+            NewEvent(
+                source="roadster",
+                event_id=event["event_id"],
+                event_type=event["event_type"],
+                dealer=order.dealer,
+                customer=str(CUSTOMER),
+                order=str(event["order"]["id"]),
+                delivery=None,
+                happened=datetime.fromisoformat(event["event_time"]),
+                body=json.dumps(event),
+            )
+        )
+    async with open_store(store_url) as store:
+        await store.keep_events(events, dealers=[order.dealer], now=events[-1].happened)
+
+
 @asynccontextmanager
 async def _session() -> AsyncIterator[tuple[Client, _Weighed]]:
     weighed = _Weighed()
@@ -226,6 +255,7 @@ async def _session() -> AsyncIterator[tuple[Client, _Weighed]]:
     )
     with TemporaryDirectory() as folder:
         settings = sandbox_settings(f"sqlite:///{folder}/store.db")
+        await _receive_events(settings.store.url.get_secret_value())
         live = LiveSettings(settings.model_copy(update={"callers": {LOCAL_CALLER: everything}}))
         async with (
             open_calls(live, local=True, transport=weighed) as calls,

@@ -170,7 +170,10 @@ class Upstream:
         if not content and operation.may_be_empty:
             return Answer(request, None, request_id)
         answer = Answer(request, _parse(operation, headers, content, request_id), request_id)
-        if isinstance(answer.json, dict) and (answer.json.get("status") == "error" or answer.json.get("errors")):
+        said = answer.json if isinstance(answer.json, dict) else {}
+        if operation.writes and said.get("errors"):  # a success with errors: nobody knows what was done
+            raise answer.malformed("holds errors beside its result")
+        if said.get("status") == "error" or said.get("errors"):
             # Documented with 400 and seen with 200; myKaarma documents errors inside a 200.
             raise errors.refused(status, answer.json, operation=operation.name, request_id=request_id)
         return answer

@@ -273,7 +273,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _http_time(date: str | None) -> datetime | None:
     try:
         time = parsedate_to_datetime(date) if date else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
 

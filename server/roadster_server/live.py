@@ -10,6 +10,7 @@ import anyio
 from .logs import log, log_crash
 from .settings import ConfigurationError, Settings, load
 
+_AT_THE_START = ("roadster", "roadie", "mykaarma", "store", "uploads")
 _LOOK_EVERY = 2.0
 
 
@@ -36,7 +37,7 @@ class LiveSettings:
             log_crash(error)
             return
         # Connections, keys, the store and the upload folder are made from these at the start.
-        kept = {section: getattr(self.current, section) for section in ("roadster", "store", "uploads")}
+        kept = {section: getattr(self.current, section) for section in _AT_THE_START}
         for section, in_force in kept.items():
             if getattr(found, section) != in_force:
                 log.warning("changed, and in force after a restart", extra={"section": section})

@@ -62,9 +62,12 @@ def read_message(raw: bytes) -> JSONRPCMessage:
         raise MessageRefused(INVALID_REQUEST, "Invalid request: not a JSON-RPC 2.0 message", _id_of(decoded)) from None
 
 
+_BEGINNINGS = ("initialize", "server/discover", "tools/call", "resources/read", "completion/complete")
+
+
 def refuse_while_stopping(message: JSONRPCMessage) -> None:
     """Raises MessageRefused for what begins something; calls in flight may still need all other messages."""
-    if isinstance(message, JSONRPCRequest) and message.method in ("initialize", "server/discover", "tools/call"):
+    if isinstance(message, JSONRPCRequest) and message.method in _BEGINNINGS:
         raise MessageRefused(SERVER_STOPPING, "The server is stopping; connect again", message.id)
 
 
