@@ -745,6 +745,16 @@ class TestGrading:
         }
         assert last.headers["x-request-id"] == "sandbox-000003"
 
+    @pytest.mark.parametrize(
+        ("path", "status", "key"),
+        [("/roadie/v1/shipments/1%0A2", 404, "errors"), ("/mykaarma/customer/v2/customer/1%0A2", 400, "errors")],
+    )
+    async def test_an_id_with_a_line_end_is_one_that_nobody_has(self, http, path, status, key):
+        """Which no route matches, and each API answers in its own words."""
+        answer = await http.get(path)
+        assert (answer.status_code, next(iter(answer.json()))) == (status, key)
+        assert (await http.get("/v1/vehicles/1%0A2")).status_code == 404
+
     async def test_reset_leads_back_to_the_initial_world(self, http):
         """Nothing created, logged or ordered is left; ids start again; another seed makes another world."""
         before = await stock(http)

@@ -12,8 +12,11 @@ from starlette.routing import Mount, Route
 from roadster_client.operations import ApiName, operations_of
 
 from .answers import Answer
+from .asked import Refused
+from .asked_shipments import ShipmentRefused
 from .gateway import Gateway, Sandbox
 from .grading import grading_routes
+from .mykaarma import problems
 from .openapi import openapi
 
 BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", "mykaarma": "/mykaarma/customer/v2"}
@@ -40,8 +43,18 @@ def create_app(seed: int = 7) -> Starlette:
             *(Mount(path, routes=operations(api)) for api, path in BASE_PATHS.items()),
             Mount("/__sandbox", routes=grading_routes(sandbox)),
             Route("/openapi.json", describe),
-        ]
+        ],
+        exception_handlers={404: _unroutable},
     )
+
+
+async def _unroutable(request: Request, _error: Exception) -> Response:
+    """For a path with a line end in it, which no route matches: an id that nobody has, as each API says that."""
+    if request.url.path.startswith(BASE_PATHS["roadie"]):
+        return Answer(404, ShipmentRefused((1006, "id")).body).response()
+    if request.url.path.startswith(BASE_PATHS["mykaarma"]):
+        return Answer(400, problems(Refused(400, "Invalid customer"))).response()
+    return Answer(404).response()
 
 
 def serve(host: str, port: int, seed: int) -> None:
