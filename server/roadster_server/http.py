@@ -43,6 +43,7 @@ from .settings import ConfigurationError, Settings, is_loopback
 from .stopping import Stop
 from .store import StoreError
 from .tokens import SCOPE, TokenVerifier, identity_of
+from .updates import Updates
 from .webhooks import receivers
 
 HttpTransport = Literal["http", "sse"]
@@ -141,7 +142,12 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
     bound = listen(host, port)
     port = bound.getsockname()[1]
     async with open_calls(backend.live, local=False, transport=backend.transport) as calls:
-        server = build_server(calls, lambda: caller_of_request(backend.settings))
+
+        def who() -> Caller:
+            return caller_of_request(backend.settings)
+
+        updates = Updates(calls, who)
+        server = build_server(calls, who, updates)
         stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
         app = http_app(
             server,
@@ -150,7 +156,7 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             transport,
             host=host,
             port=port,
-            webhooks=receivers(backend.live, calls.store),
+            webhooks=receivers(backend.live, calls.store, updates.customer_changed),
             stopping=stop.requested.is_set,
         )
         listener = _Listener(
@@ -177,7 +183,8 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
-            tasks.start_soon(_drain, stop, calls, listener)
+            tasks.start_soon(_drain, stop, calls, updates, listener)
+            tasks.start_soon(updates.run)
             tasks.start_soon(keep_store)
             await listener.serve(sockets=[bound])
             tasks.cancel_scope.cancel()
@@ -194,9 +201,10 @@ class _Listener(uvicorn.Server):
         return nullcontext()
 
 
-async def _drain(stop: Stop, calls: Calls, listener: uvicorn.Server) -> None:
+async def _drain(stop: Stop, calls: Calls, updates: Updates, listener: uvicorn.Server) -> None:
     """Once the server is to stop: lets calls end, interrupts what is left, and has the listener close."""
     await stop.requested.wait()
+    updates.close()
     with anyio.move_on_after(_DRAIN_SECONDS):
         await calls.idle()
     calls.interrupt()
