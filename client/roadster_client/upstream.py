@@ -1,6 +1,6 @@
 """One upstream API over one pooled HTTP client: what a call passes on its way, and what becomes of its answer.
 
-A call passes, from the outside in: its dealer's breaker, the deadline, one to three attempts, and for each of these
+A call passes, from the outside in: the breaker of its dealer and operation, the deadline, one to three attempts, and for each of these
 the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never time out; its
 decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
 a cap, and redirects that count as malformed answers.
@@ -104,7 +104,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Lane:
-    """Whose call it is: callers share an upstream fairly, and each dealer has a breaker of its own."""
+    """Whose call it is: callers share an upstream fairly, and each dealer has breakers of its own."""
 
     caller: str = ""
     dealer: str | None = None
@@ -120,7 +120,8 @@ class Upstream:
         self._connect = connect
         self._admission = Admission()
         self._budget = RetryBudget()
-        self._breakers: defaultdict[str | None, Breaker] = defaultdict(Breaker)
+        # Of each operation too: one VIN at which the upstream fails must not shut a dealer out of all the others.
+        self._breakers: defaultdict[tuple[str | None, str], Breaker] = defaultdict(Breaker)
 
     @cached_property
     def _http(self) -> httpx2.AsyncClient:
@@ -130,7 +131,7 @@ class Upstream:
     async def send(self, request: Request, lane: Lane = _NOBODY) -> Answer:
         """The parsed answer to `request`, or one of `errors`."""
         try:
-            with self._breakers[lane.dealer].guarding(request.operation):
+            with self._breakers[lane.dealer, request.operation.name].guarding(request.operation):
                 return await self._in_time(request, lane.caller)
         except errors.Unreachable:
             raise
