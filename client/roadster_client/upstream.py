@@ -1,8 +1,8 @@
 """One upstream API over one pooled HTTP client: what a call passes on its way, and what becomes of its answer.
 
-A call passes, from the outside in: the breaker of its dealer and operation, the deadline, one to three attempts, and for each of these
-the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never time out; its
-decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
+A call passes, from the outside in: the breaker of its dealer and operation, the deadline, one to three attempts, and
+for each of these the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never
+time out; its decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
 a cap, and redirects that count as malformed answers.
 """
 
