@@ -213,11 +213,11 @@ class Forgetful:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def add_belonging(self, dealer: str, kind: str, id_: str) -> None:
+    async def add_belonging(self, dealer: str, kind: str, id_: str) -> bool:
         self._failures -= 1
         if self._failures >= 0:
             raise StoreError("the disk is full; free some space")
-        await self._store.add_belonging(dealer, kind, id_)
+        return await self._store.add_belonging(dealer, kind, id_)
 
 
 def forgetting(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
@@ -312,6 +312,80 @@ async def test_an_answer_about_another_delivery_is_withheld_and_recorded_for_nob
             assert "152041" not in text_of(result)
     async with open_store(store_url) as store:
         assert await store.belongings("umazda", "delivery", "", 10) == [str(DELIVERY_ID)]
+
+
+class Said(httpx2.AsyncBaseTransport):
+    """The sandbox, whose new shipments come back with some fields changed."""
+
+    def __init__(self, world: World, **changed: Any) -> None:
+        self._inner = SandboxTransport(world.app)
+        self._changed = changed
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        if request.method != "POST":
+            return response
+        answer = {**json.loads(await response.aread()), **self._changed}
+        return httpx2.Response(201, stream=httpx2.ByteStream(json.dumps(answer).encode()))
+
+
+async def test_a_delivery_has_one_dealer_the_first_whatever_roadie_answers_another(
+    connect: Connect, world: World, either_store_url: str
+) -> None:
+    """The second is told that the outcome is unknown, is shown nothing, and can do nothing with it."""
+    change = {"store": StoreSettings(url=SecretStr(either_store_url))}
+    async with connect(change=change) as client:
+        answer_of(await client.call_tool("create_delivery", {**NEW, "dealer": "hyundaidemo"}))
+    async with connect(change=change, upstream=Said(world, id=DELIVERY_ID)) as client:
+        claimed = await client.call_tool("create_delivery", NEW)
+        assert kind_of(claimed) == "outcome_unknown"
+        assert "is about another delivery and was withheld" in text_of(claimed)
+        assert str(DELIVERY_ID) not in text_of(claimed)
+        for tool, arguments in MINE:
+            assert kind_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments})) == "not_found"
+        assert answer_of(await client.call_tool("get_delivery", {**IT, "dealer": "hyundaidemo"}))["delivery_id"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"price": "to be told"},
+        {"created_at": "yesterday"},
+        {"driver": "Natalie Wood"},
+        {"items": None},
+        {"deliver_between": {"start": "2099-01-31T10:00:00-08:00"}},
+        {"id": str(DELIVERY_ID), "options": []},
+    ],
+    ids=str,
+)
+async def test_a_delivery_whose_answer_has_an_odd_field_is_the_dealers_all_the_same(
+    odd: dict[str, Any], connect: Connect, world: World
+) -> None:
+    async with connect(upstream=Said(world, **odd)) as client:
+        made = await client.call_tool("create_delivery", NEW)
+        assert kind_of(made) == "outcome_unknown"
+        assert f"delivery {DELIVERY_ID} was made for this dealer" in text_of(made)
+        assert "get_delivery shows a delivery that is named" in text_of(made)
+        assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "scheduled"
+        assert answer_of(await client.call_tool("cancel_delivery", IT))["canceled"]
+    assert await sent(world) == ["create_shipment", "get_shipment", "cancel_shipment"]
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 0, -7, 1.5, True, "", "7/../8", "١٢", " 7", "7" * 17, 10**40, [7], {"id": 7}], ids=str
+)
+async def test_what_is_no_id_of_a_delivery_is_nobodys(odd: Any, connect: Connect, world: World, store_url: str) -> None:
+    async with connect(upstream=Said(world, id=odd)) as client:
+        result = await client.call_tool("create_delivery", NEW)
+    assert kind_of(result) == "outcome_unknown"
+    assert "does not say which delivery was made" in text_of(result)
+    async with open_store(store_url) as store:
+        assert await store.belongings("umazda", "delivery", "", 10) == []
+
+
+async def test_a_reference_that_comes_back_as_a_number_is_still_ours(connect: Connect, world: World) -> None:
+    async with connect(upstream=Said(world, reference_id=4711)) as client:
+        answer_of(await client.call_tool("create_delivery", {**NEW, "reference_id": "4711"}))
 
 
 # --- without Roadie ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult, ResourceLink
 
 from roadster_sandbox import DEALERS, SandboxTransport
@@ -60,6 +61,24 @@ class Says(httpx2.AsyncBaseTransport):
 
 def template(id_: int = 278, fields: int = 1, **more: Any) -> dict[str, Any]:
     return {"id": id_, "name": "A form", "form_definition": {"pages": [{"fields": [FIELD] * fields}]}, **more}
+
+
+def of_order(world: World, order: Any) -> httpx2.AsyncBaseTransport:
+    """The sandbox, whose first template is of one order."""
+    sandbox = SandboxTransport(world.app)
+
+    class OfOrder(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            response = await sandbox.handle_async_request(request)
+            if not request.url.path.endswith(("/templates", "/details")):
+                return response
+            found = json.loads(await response.aread())
+            listed = found if isinstance(found, list) else [found]
+            changed = [{**each, "order_id": order} if str(each["id"]) == OWN else each for each in listed]
+            body = json.dumps(changed[:1] if isinstance(found, list) else changed[0]).encode()
+            return httpx2.Response(200, stream=httpx2.ByteStream(body))
+
+    return OfOrder()
 
 
 # --- templates ------------------------------------------------------------------------------------
@@ -477,6 +496,53 @@ async def test_no_forms_are_made_of_a_deleted_template(connect: Connect, world: 
     assert f"template_ids: {DELETED}" in text_of(result)
     assert told["deleted"] is True
     assert (await world.get("state"))["forms"] == []
+
+
+@pytest.mark.parametrize("order", [UNLISTED, "999999", 999999, ""])
+async def test_a_template_of_another_order_is_used_for_none_but_that(
+    order: Any, connect: Connect, world: World
+) -> None:
+    async with connect(upstream=of_order(world, order)) as client:
+        result = await client.call_tool("create_forms", {**FORMS, "template_ids": ["279", OWN]})
+    assert kind_of(result) == "invalid_arguments"
+    assert f"template_ids: {OWN} of another order alone" in text_of(result)
+    assert (await world.get("state"))["forms"] == []
+
+
+@pytest.mark.parametrize("order", [LISTED, int(LISTED), None])
+async def test_a_template_of_the_order_itself_and_of_none_is_used(order: Any, connect: Connect, world: World) -> None:
+    async with connect(upstream=of_order(world, order)) as client:
+        made = answer_of(await client.call_tool("create_forms", FORMS))
+    assert made["forms"] == ["Insurance Acknowledgement" if order is None else "***"]
+
+
+async def test_what_a_template_of_one_order_is_called_and_holds_is_for_who_may_see_contact_data(
+    connect: Connect, world: World
+) -> None:
+    arguments = {**AT_UMAZDA, "template_id": OWN}
+    uri = f"roadster://umazda/templates/{OWN}/file"
+    async with connect(upstream=of_order(world, LISTED)) as client:
+        for tool in ("get_template", "get_template_file", "list_templates"):
+            result = await client.call_tool(tool, arguments if tool != "list_templates" else AT_UMAZDA)
+            assert not result.is_error
+            assert links_of(result) == []
+            for words in ("Insurance Acknowledgement", "This is for insurance details"):
+                assert words not in text_of(result) + json.dumps(result.structured_content), tool
+            assert tool != "get_template_file" or "of one order" in answer_of(result)["hint"]
+        with pytest.raises(MCPError, match="personal_data"):
+            await client.read_resource(uri)
+    async with connect(upstream=of_order(world, LISTED), personal_data="contact") as client:
+        assert answer_of(await client.call_tool("get_template", arguments))["name"] == "Insurance Acknowledgement"
+        assert len(links_of(await client.call_tool("get_template_file", arguments))) == 1
+        assert (await client.read_resource(uri)).contents
+
+
+async def test_a_template_given_twice_is_refused_by_its_place(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, "279", int(OWN)]})
+    assert kind_of(result) == "invalid_arguments"
+    assert "template_ids.2: is there before" in text_of(result)
+    assert await operations(world) == []
 
 
 async def test_the_question_names_the_order_and_each_template(connect: Connect) -> None:

@@ -1,4 +1,4 @@
-"""A circuit breaker: who has failed several times in a row is left alone for a while, then tried with one call."""
+"""A circuit breaker: what has failed several times in a row is left alone for a while, then tried with one call."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Breaker:
         left = self._open_until - anyio.current_time()
         if left > 0 or self._trying:
             raise errors.CircuitOpen(
-                f"{operation.name}: the upstream has failed {FAILURES_IN_A_ROW} times in a row for this dealer",
+                f"{operation.name}: the upstream has failed at this {FAILURES_IN_A_ROW} times in a row for this dealer",
                 retry_after=max(1.0, left),
                 operation=operation.name,
             )

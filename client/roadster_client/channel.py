@@ -26,6 +26,10 @@ OnAnswer = Callable[[Answer], None]
 """Is told of each answer, before it is read."""
 
 
+IsOwn = Callable[[Mapping[str, Any]], bool]
+"""Whether an object of an answer, as it came, names no other dealer."""
+
+
 @dataclass(frozen=True)
 class Api:
     """One upstream with its operations by id."""
@@ -68,15 +72,30 @@ class Channel:
         self.oversight.on_answer(answer)
         return answer
 
-    def read(self, shape: type[_ReadT], answer: Answer) -> _ReadT:
-        """`answer` as the documented model, without invisible characters and masked for the caller."""
-        return read(shape, answer, self.oversight.personal_data)
+    def read(self, shape: type[_ReadT], answer: Answer, is_own: IsOwn = lambda _node: True) -> _ReadT:
+        """`answer` as the documented model, without invisible characters and masked for the caller.
+
+        `is_own` is asked of each object in it, at any depth and also in fields no model reads: one that is not
+        withholds the answer.
+        """
+        return read(shape, answer, self.oversight.personal_data, is_own)
 
 
-def read(shape: type[_ReadT], answer: Answer, personal_data: PersonalData = "masked") -> _ReadT:
+def read(
+    shape: type[_ReadT],
+    answer: Answer,
+    personal_data: PersonalData = "masked",
+    is_own: IsOwn = lambda _node: True,
+) -> _ReadT:
     """The same for an answer that belongs to no grant of one dealer."""
+
+    def look(node: Mapping[str, Any]) -> None:
+        if not is_own(node):
+            raise answer.foreign()
+
+    seen = visible(answer.json, look)
     try:
-        return TypeAdapter(shape).validate_python(visible(answer.json), context=personal_data)
+        return TypeAdapter(shape).validate_python(seen, context=personal_data)
     except ValidationError:
         # Its text holds the upstream's values; which fields were wrong is for the upstream's logs, not for ours.
         raise answer.malformed("does not have the documented fields") from None

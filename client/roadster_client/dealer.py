@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from . import errors
-from .channel import Api, Channel, Oversight, read
+from .channel import Api, Channel, IsOwn, Oversight, read
 from .link import KeyEncoding, customer_link
 from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
 from .models.dealers import Dealer, DealerDetails
@@ -280,9 +280,7 @@ class OrderApi:
 
 
 def _read(shape: type[_AnswerT], channel: Channel, dealer: DealerRef, answer: Answer) -> _AnswerT:
-    if not _names_only(dealer, answer.json):
-        raise answer.foreign()
-    return channel.read(shape, answer)
+    return channel.read(shape, answer, _names_only(dealer))
 
 
 def _decoded(contents: str, operation: str) -> bytes:
@@ -292,23 +290,23 @@ def _decoded(contents: str, operation: str) -> bytes:
         raise errors.MalformedAnswer(f"{operation}: the contents are not base64", operation=operation) from None
 
 
-def _names_only(dealer: DealerRef, json: Any) -> bool:
-    """Whether every dealer that `json` names, at any depth and also in fields no model reads, is `dealer`.
+def _names_only(dealer: DealerRef) -> IsOwn:
+    """Whether an object names no dealer but `dealer`.
 
     A dealer is named by `dpid`, or by `dealer` or `dealership`, an object with an id in it or the id itself.
     """
-    own = {None, dealer.dpid, dealer.partner_id}
-    unseen = [json]
-    while unseen:
-        node = unseen.pop()
-        if isinstance(node, list):
-            unseen += node
-        elif isinstance(node, dict):
-            if node.get("dpid") not in {None, dealer.dpid}:
+    dpids = (None, dealer.dpid)  # tuples, for what is compared may be a list
+    ids = (*dpids, dealer.partner_id)
+
+    def is_own(node: Mapping[str, Any]) -> bool:
+        if node.get("dpid") not in dpids:
+            return False
+        if dealer.partner_id is None:
+            return True
+        for named in (node.get("dealer"), node.get("dealership")):
+            found = named.get("partner_id") if isinstance(named, dict) else named
+            if isinstance(found, str | int) and str(found) not in ids:
                 return False
-            for named in (node.get("dealer"), node.get("dealership")):
-                found = named.get("partner_id") if isinstance(named, dict) else named
-                if isinstance(found, str | int) and str(found) not in own and dealer.partner_id is not None:
-                    return False
-            unseen += node.values()
-    return True
+        return True
+
+    return is_own

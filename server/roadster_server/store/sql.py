@@ -104,9 +104,9 @@ class SqlStore:
         async with self.database.reading() as connection:
             return await belongings.has(connection, dealer, kind, id_)
 
-    async def add_belonging(self, dealer: str, kind: str, id_: str) -> None:
+    async def add_belonging(self, dealer: str, kind: str, id_: str) -> bool:
         async with self.database.writing() as connection:
-            await belongings.add(connection, dealer, kind, id_)
+            return await belongings.add(connection, dealer, kind, id_)
 
     async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         async with self.database.reading() as connection:
