@@ -12,7 +12,6 @@ import re
 import ssl
 import zlib
 from base64 import b64encode
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -125,7 +124,9 @@ class Upstream:
         self._admission = Admission()
         self._budget = RetryBudget()
         # Of each operation too: one VIN at which the upstream fails must not shut a dealer out of all the others.
-        self._breakers: defaultdict[tuple[str | None, str], Breaker] = defaultdict(Breaker)
+        self._breakers: dict[tuple[str | None, str], Breaker] = {}
+        self.breaker_opened: Callable[[str | None, str], None] = lambda _dealer, _operation: None
+        """Called with the dealer and the operation whose breaker opens, for other processes to open theirs."""
 
     @cached_property
     def _http(self) -> httpx2.AsyncClient:
@@ -135,7 +136,7 @@ class Upstream:
     async def send(self, request: Request, lane: Lane = _NOBODY) -> Answer:
         """The parsed answer to `request`, or one of `errors`."""
         try:
-            with self._breakers[lane.dealer, request.operation.name].guarding(request.operation):
+            with self._breaker(lane.dealer, request.operation.name).guarding(request.operation):
                 return await self._in_time(request, lane.caller)
         except errors.Unreachable:
             raise
@@ -143,6 +144,17 @@ class Upstream:
             if request.operation.writes:
                 raise errors.outcome_unknown(error) from None
             raise
+
+    def open_breaker(self, dealer: str | None, operation: str) -> None:
+        """Leaves the operation alone for the dealer, because another process has seen it fail."""
+        self._breaker(dealer, operation).open()
+
+    def _breaker(self, dealer: str | None, operation: str) -> Breaker:
+        found = self._breakers.get((dealer, operation))
+        if found is None:
+            found = Breaker(lambda: self.breaker_opened(dealer, operation))
+            self._breakers[dealer, operation] = found
+        return found
 
     async def _in_time(self, request: Request, caller: str) -> Answer:
         operation = request.operation

@@ -75,12 +75,14 @@ _GivenT = TypeVar("_GivenT")
 class Calls:
     """Carries out every call of one server."""
 
-    def __init__(self, gate: Gate, store: LazyStore, keys: Keys, *, refuse_unrecorded_reads: bool) -> None:
+    def __init__(
+        self, gate: Gate, store: LazyStore, keys: Keys, *, refuse_unrecorded_reads: bool, redis_url: str | None
+    ) -> None:
         self.gate = gate
         self.store = store
         self.keys = keys
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
-        self.limiter = Limiter()
+        self.limiter = Limiter(redis_url)
         self.recorder = Recorder(store)
         self._in_flight: set[anyio.CancelScope] = set()
         self._one_ended = anyio.Event()

@@ -244,10 +244,16 @@ class WebhookSettings(_Section):
     retention_days: int = Field(default=400, ge=1, le=36_500)
 
 
-class ReplicasSettings(_Section):
-    """`[replicas]`: several processes. Read and checked, so that one file serves this version and the next."""
+def _redis_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://")):
+        raise ValueError("expected a redis:// or rediss:// URL")
+    return url
 
-    redis_url: Secret
+
+class ReplicasSettings(_Section):
+    """`[replicas]`: the Redis over which several processes share limits, circuit state and update notifications."""
+
+    redis_url: Annotated[Secret, AfterValidator(_redis_url)]
 
 
 class Settings(_Section):
@@ -261,10 +267,6 @@ class Settings(_Section):
     mykaarma: MyKaarmaSettings | None = None
     webhooks: WebhookSettings = WebhookSettings()
     replicas: ReplicasSettings | None = None
-
-    def without_effect(self) -> list[str]:
-        """The sections that are set and that nothing in this version uses."""
-        return [name for name in ("replicas",) if getattr(self, name) is not None]
 
     def operations(self) -> Mapping[str, Operation]:
         return overridden(self.roadster.operations)
