@@ -197,6 +197,19 @@ def test_what_deletes_is_confirmed_unless_the_tool_itself_is_named() -> None:
     assert (by_name.level, by_name.setting) == (Access.WRITE, "callers.c.access.delete_documents")
 
 
+async def test_what_is_said_of_a_tool_that_deletes_is_what_the_file_says_and_that_it_asks(connect: Connect) -> None:
+    """Who reads the setting in the file must find it there as it is told."""
+    said = 'callers.tester.access.documents is "write", but a destructive tool wants a confirmation anyway'
+    async with connect(access={"documents": Access.WRITE}) as client:
+        assert said in text_of(await client.call_tool("delete_documents", dict(DELETION)))
+    async with connect(access={"documents": Access.CONFIRM}) as client:
+        result = await client.call_tool("delete_documents", dict(DELETION))
+        assert 'callers.tester.access.documents is "confirm", and this client cannot ask' in text_of(result)
+    async with connect(access={"documents": Access.PREVIEW}) as client:
+        preview = answer_of(await client.call_tool("delete_documents", dict(DELETION)))["preview"]
+    assert 'callers.tester.access.documents is "preview"' in preview["checks"]
+
+
 @both_eras
 async def test_deletion_with_the_toolset_at_write_asks_and_deletes_only_after_a_yes(
     mode: str, connect: Connect, world: World

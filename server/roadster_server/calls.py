@@ -416,7 +416,7 @@ def _preview(write: PendingWrite) -> CallToolResult:
     request = write.request.shown_to("person" if write.caller.personal_data == "contact" else "model")
     checks = [
         "the arguments are valid",
-        f'{write.allowed.setting} is "preview"',
+        write.allowed.said,
         f"callers.{write.caller.name}.dealers names {write.dealer}",
     ]
     preview = {**request, "checks": checks}

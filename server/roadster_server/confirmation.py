@@ -67,8 +67,8 @@ class Confirmation:
         """Returns once a person has confirmed `write`. Raises Ask and NotConfirmed."""
         if not _can_ask(self._ctx):
             raise NotConfirmed(
-                f'{write.allowed.setting} is "confirm", and this client cannot ask a person; use one that supports '
-                f'elicitation, or let the operator set callers.{write.caller.name}.access.{write.tool.name} = "write"'
+                f"{write.allowed.said}, and this client cannot ask a person; use one that supports elicitation, "
+                f'or let the operator set callers.{write.caller.name}.access.{write.tool.name} = "write"'
             )
         question = summary(write, dealer_name)
         if is_version_at_least(self._ctx.protocol_version, "2026-07-28"):

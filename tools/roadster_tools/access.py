@@ -73,12 +73,23 @@ class Caller:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether something is allowed, the setting that decided, and what to do about a refusal."""
+    """Whether something is allowed, the setting that decided, and what to do about a refusal.
+
+    `level` is what holds, `written` what the setting says where that is more.
+    """
 
     allowed: bool
     level: Access
     setting: str
     reason: str = ""
+    written: Access | None = None
+
+    @property
+    def said(self) -> str:
+        """The setting as it is written, and that less holds where it does."""
+        if self.written is None:
+            return f'{self.setting} is "{self.level.name.lower()}"'
+        return f'{self.setting} is "{self.written.name.lower()}", but a destructive tool wants a confirmation anyway'
 
 
 @dataclass(frozen=True)
@@ -136,9 +147,9 @@ def verdict(caller: Caller, tool: Tool) -> Verdict:
         level, setting = caller.access[tool.name], f"callers.{caller.name}.access.{tool.name}"
     elif tool.toolset in caller.access:
         level, setting = caller.access[tool.toolset], f"callers.{caller.name}.access.{tool.toolset}"
-        if tool.destructive:
+        if tool.destructive and level > Access.CONFIRM:
             # Who opens a whole toolset has not said that anything in it may vanish unasked.
-            level = min(level, Access.CONFIRM)
+            return Verdict(True, Access.CONFIRM, setting, written=level)
     else:
         level, setting = Access.OFF, f"callers.{caller.name}.access"
     needed = Access.PREVIEW if tool.writes else Access.READ
@@ -311,7 +322,7 @@ class _WriteGuard:
         found = verdict(now, self.tool)
         _check(found)
         if found.level < self.allowed.level:
-            raise AccessRefused(f'{found.setting} is "{found.level.name.lower()}" by now', setting=found.setting)
+            raise AccessRefused(f"by now {found.said}", setting=found.setting)
         _check(dealer_verdict(now, self.dealer))
 
 
