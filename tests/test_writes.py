@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -600,6 +600,117 @@ async def test_rights_that_go_while_a_call_waits_for_its_key_are_gone(connect: C
         tasks.start_soon(call, client)
     assert kinds == ["not_found", "refused"]
     assert sent == ["POST"]
+
+
+@pytest.mark.parametrize("was_sent", [True, False])
+async def test_a_key_that_was_used_under_another_api_key_is_no_reason_to_take_a_new_one(
+    was_sent: bool, connect: Connect, world: World, store_url: str
+) -> None:
+    """Whether its arguments were these, nobody can tell: also where the write was begun and not sent yet."""
+    if was_sent:
+        async with connect() as client:
+            answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+    else:
+        named = json.dumps(["tester", "umazda", "create_customer", KEY["idempotency_key"]])
+        async with open_store(store_url) as store:
+            await store.claim(hashlib.sha256(named.encode()).hexdigest(), "of an older version", now=datetime.now(UTC))
+    sent = await world.requests()
+    rotated = settings_for(store_url).roadster.model_copy(update={"api_key": SecretStr("the new key")})
+    async with connect(change={"roadster": rotated}) as client:
+        for more in ({}, {"checkout": True}):
+            result = await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY, **more})
+            assert kind_of(result) == "outcome_unknown"
+            assert "before the server's API key changed" in text_of(result)
+            assert "take a new one" not in text_of(result)
+            assert TOOLS["create_customer"].if_unknown in text_of(result)
+    assert await world.requests() == sent
+
+
+async def test_an_answer_is_not_replayed_to_who_may_see_less_by_now(
+    connect: Connect, world: World, store_url: str
+) -> None:
+    """It is not sent again either; who may see as much gets it, and one without personal data everybody gets."""
+    live = LiveSettings(settings_for(store_url, personal_data="contact"))
+
+    def lower(personal_data: str) -> None:
+        callers = settings_for(store_url, personal_data=personal_data).callers
+        live.current = live.current.model_copy(update={"callers": callers})
+
+    async with connect(live=live) as client:
+        answer_of(await client.call_tool("create_delivery", {**AT_UMAZDA, **DELIVERY}))
+        await world.move_delivery("driver_assigned")
+        change = {**WRITES["update_delivery"], **KEY}
+        first = answer_of(await client.call_tool("update_delivery", change))
+        lower("masked")
+        refused = await client.call_tool("update_delivery", change)
+        masked = answer_of(await client.call_tool("update_delivery", {**change, "idempotency_key": "order-4712"}))
+        lower("contact")
+        again = answer_of(await client.call_tool("update_delivery", change))
+        less = answer_of(await client.call_tool("update_delivery", {**change, "idempotency_key": "order-4712"}))
+    assert kind_of(refused) == "outcome_unknown"
+    assert text_of(refused).startswith("The write was done, but callers.tester.personal_data")
+    assert "not sent again" in text_of(refused)
+    assert first["driver"]["name"] not in text_of(refused)
+    assert refused.structured_content is None
+    assert masked["driver"]["name"] == "***"
+    assert again == {**first, "replayed": True}
+    assert less == {**masked, "replayed": True}
+    assert await sent_writes(world) == ["create_shipment", "update_shipment", "update_shipment"]
+
+
+class Holds(httpx2.AsyncBaseTransport):
+    """The sandbox, which answers once it is let go."""
+
+    def __init__(self, world: World) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self.let_go = anyio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await self.let_go.wait()
+        return await self._sandbox.handle_async_request(request)
+
+
+async def test_many_repeats_at_once_neither_poll_the_store_nor_wait_without_end(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 60 calls with one key one is sent, some wait for it in line, and the others are told to come back."""
+    looks: list[str] = []
+
+    class Counts(ForgetsResults):
+        async def claim(self, scope: str, arguments: str, *, now: datetime) -> Any:
+            looks.append(scope)
+            return await self._store.claim(scope, arguments, now=now)
+
+        async def finish(self, claim: Claim, result: bytes) -> None:
+            await self._store.finish(claim, result)
+
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncIterator[Counts]:
+        async with open_store(url) as store:
+            yield Counts(store)
+
+    monkeypatch.setattr("roadster_server.opening.open_store", opened)
+    upstream = Holds(world)
+    results: list[CallToolResult] = []
+    most_waiting = 16
+
+    async def call(client: Client) -> None:
+        results.append(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+        if len(results) == 60 - 1 - most_waiting:
+            assert len(looks) == 1
+            upstream.let_go.set()
+
+    with anyio.fail_after(20):
+        async with connect(upstream=upstream) as client, anyio.create_task_group() as tasks:
+            for _ in range(60):
+                tasks.start_soon(call, client)
+    busy = [result for result in results if kind_of(result) == "limited"]
+    assert len(busy) == 60 - 1 - most_waiting
+    assert "Limit reached: idempotency_key allows 16 calls" in text_of(busy[0])
+    done = [answer_of(result) for result in results if result not in busy]
+    assert sorted(answer.get("replayed", False) for answer in done) == [False] + [True] * most_waiting
+    assert len(looks) == 1 + most_waiting
+    assert await sent_writes(world) == ["create_customer"]
 
 
 @pytest.mark.parametrize("key", ["", "short", "with space", "x" * 129, "ünïcödé-key", 7, ["a"]])
