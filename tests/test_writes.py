@@ -291,12 +291,14 @@ async def test_a_person_is_shown_every_value_that_is_sent_and_the_dealer_by_name
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_no_value_of_any_write_is_left_out_of_the_question(name: str, connect: Connect, store_url: str) -> None:
+async def test_no_value_of_any_write_is_left_out_of_the_question(name: str, connect: Connect) -> None:
     """Wherever the request has it: in its path, its query or its body. A file is shown by size and digest."""
-    await own_delivery(store_url)
     person = agreeing()
+    async with connect() as client:
+        for before in ("create_customer", "upload_document", "create_delivery"):
+            answer_of(await client.call_tool(before, dict(WRITES[before])))
     async with connect(access={name: Access.CONFIRM}, ask=person) as client:
-        await client.call_tool(name, dict(WRITES[name]))
+        answer_of(await client.call_tool(name, dict(WRITES[name])))
     (question,) = person.questions
     for value in leaves({**WRITES[name], "dealer": "umazda"}):
         assert (value in question) is (value not in FILES)
@@ -387,6 +389,78 @@ async def test_what_is_too_long_to_read_is_not_asked(connect: Connect, world: Wo
     assert "too large" in text_of(result)
     assert person.questions == []
     assert await sent_writes(world) == []
+
+
+@both_eras
+async def test_what_is_deleted_is_shown_to_the_person_and_what_is_not_there_is_not_asked_about(
+    mode: str, connect: Connect, world: World
+) -> None:
+    """By what people know it by, also where the caller may not see that: the answers do not repeat it."""
+    person = agreeing()
+    async with connect() as client:
+        answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))
+        answer_of(await client.call_tool("upload_document", {**DOCUMENT, "document_name": "Licence of S. McQueen"}))
+    async with connect(mode=mode, access={"documents": Access.WRITE}, ask=person) as client:
+        missing = await client.call_tool("delete_documents", {**DELETION, "document_ids": [1602287, 1]})
+        assert person.questions == []
+        done = await client.call_tool("delete_documents", dict(DELETION))
+    assert kind_of(missing) == "not_found"
+    (question,) = person.questions
+    shown = 'id 1602287, document type "license", relationship "self", name "Licence of S. McQueen", file name'
+    assert question.splitlines()[1] == 'customer id: "1650260"'
+    assert question.splitlines()[2].startswith(f'document ids 1: {shown} "license.png"')
+    assert answer_of(done) == {"deleted": [1602287]}
+    assert "McQueen" not in text_of(done) + text_of(missing)
+
+
+@both_eras
+async def test_a_document_that_changed_while_the_person_thought_is_asked_about_anew(
+    mode: str, connect: Connect, world: World
+) -> None:
+    renamed = False
+
+    class Renames(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            answer = await SandboxTransport(world.app).handle_async_request(request)
+            if not renamed or request.method != "GET" or not request.url.path.endswith("/documents"):
+                return answer
+            body = (await answer.aread()).replace(b"DL Front", b"Contract")
+            return httpx2.Response(200, stream=httpx2.ByteStream(body))
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        nonlocal renamed
+        renamed = True
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect() as client:
+        answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))
+        answer_of(await client.call_tool("upload_document", dict(DOCUMENT)))
+    async with connect(mode=mode, access={"documents": Access.WRITE}, ask=ask, upstream=Renames()) as client:
+        result = await client.call_tool("delete_documents", dict(DELETION))
+        assert kind_of(result) == "not_confirmed"
+        assert "to be asked anew" in text_of(result)
+        assert len((await world.get("state"))["documents"]) == 1
+        answer_of(await client.call_tool("delete_documents", dict(DELETION)))
+
+
+@both_eras
+async def test_what_a_caller_may_see_is_decided_when_the_answer_is_read(
+    mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    """Contact data that are taken from the caller while the person thinks are masked in the answer."""
+    access = {"deliveries": Access.WRITE, "update_delivery": Access.CONFIRM}
+    live = LiveSettings(settings_for(store_url, access=access, personal_data="contact"))
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        masked = settings_for(store_url, access=access).callers
+        live.current = live.current.model_copy(update={"callers": masked})
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, live=live, ask=ask) as client:
+        answer_of(await client.call_tool("create_delivery", {**AT_UMAZDA, **DELIVERY}))
+        await world.move_delivery("driver_assigned")
+        done = answer_of(await client.call_tool("update_delivery", dict(WRITES["update_delivery"])))
+    assert done["driver"] == {"name": "***", "phone": "***"}
 
 
 Repeat = Callable[..., Awaitable[CallToolResult | InputRequiredResult]]
