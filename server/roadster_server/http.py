@@ -129,7 +129,10 @@ def http_app(
 
 
 async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str, port: int) -> None:
-    """Serves until a signal comes. Raises ConfigurationError where the port is taken."""
+    """Serves until a signal comes. Raises ConfigurationError where the port is taken or the store cannot be opened.
+
+    It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile.
+    """
     settings = backend.settings
     if not any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()) and not (
         is_loopback(host) and settings.http.anonymous_caller
@@ -138,10 +141,6 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
     bound = listen(host, port)
     port = bound.getsockname()[1]
     async with open_calls(backend.live, local=False, transport=backend.transport) as calls:
-        try:
-            await calls.store.get()
-        except StoreError as error:
-            raise ConfigurationError([str(error)]) from None
         server = build_server(calls, lambda: caller_of_request(backend.settings))
         stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
         app = http_app(
@@ -165,14 +164,27 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
         )
         log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
         stop.heed_signals()
+        unopened: list[str] = []
+
+        async def keep_store() -> None:
+            try:
+                await calls.store.get()
+            except StoreError as error:
+                unopened.append(str(error))
+                listener.should_exit = True
+            else:
+                await keep_tidy(backend.live, calls.store)
+
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
             tasks.start_soon(_drain, stop, calls, listener)
-            tasks.start_soon(keep_tidy, backend.live, calls.store)
+            tasks.start_soon(keep_store)
             await listener.serve(sockets=[bound])
             tasks.cancel_scope.cancel()
         # Calls that are cut off only now get on record before the store closes.
         await calls.idle()
+        if unopened:
+            raise ConfigurationError(unopened)
 
 
 class _Listener(uvicorn.Server):
