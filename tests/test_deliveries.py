@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -693,3 +694,83 @@ async def test_the_question_says_that_it_goes_to_roadie(connect: Connect) -> Non
     async with connect(access={"deliveries": Access.CONFIRM}, ask=decline) as client:
         await client.call_tool("create_delivery", NEW)
     assert questions[0].startswith("Create a delivery at University Mazda (umazda)? This writes to Roadie.")
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_a_person_who_is_asked_to_cancel_is_shown_which_delivery(
+    mode: str, connect: Connect, world: World
+) -> None:
+    """By what people know it by, also where the caller's personal data are masked: the preview shows none of it."""
+    questions: list[str] = []
+
+    async def agree(_ctx: Any, params: Any) -> Any:
+        questions.append(params.message)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, access={"deliveries": Access.WRITE}, ask=agree) as client:
+        answer_of(await client.call_tool("create_delivery", NEW))
+    async with connect(access={"deliveries": Access.PREVIEW}) as client:
+        preview = answer_of(await client.call_tool("cancel_delivery", IT))["preview"]
+    async with connect(mode=mode, access={"deliveries": Access.WRITE}, ask=agree) as client:
+        answer_of(await client.call_tool("cancel_delivery", IT))
+    assert questions[0].splitlines() == [
+        "Cancel a delivery at University Mazda (umazda)? This deletes and cannot be undone.",
+        f'delivery id: "{DELIVERY_ID}"',
+        'reference id: "RO-4711"',
+        'items 1: description "Four winter tires", quantity 1',
+        'pickup location.address.name: "The tire shop"',
+        'pickup location.address.street1: "12 Main Street"',
+        'pickup location.address.city: "Seattle"',
+        'pickup location.address.state: "WA"',
+        'pickup location.address.zip: "98105"',
+        'pickup location.contact.name: "Natalie Wood"',
+        'pickup location.contact.phone: "2065550100"',
+        'delivery location.address.street1: "456 Central Avenue"',
+        'delivery location.address.street2: "Floor 2"',
+        'delivery location.address.city: "Tacoma"',
+        'delivery location.address.state: "WA"',
+        'delivery location.address.zip: "98402"',
+        'delivery location.contact.name: "Carlos Silva"',
+        'delivery location.contact.phone: "4155550123"',
+        'pickup after: "2099-01-31T09:00:00-08:00"',
+        'deliver between.start: "2099-01-31T10:00:00-08:00"',
+        'deliver between.end: "2099-01-31T18:00:00-08:00"',
+    ]
+    assert preview.keys() == {"method", "path", "checks"}
+    assert (await sent(world)).count("cancel_shipment") == 1
+
+
+async def test_a_delivery_of_many_items_is_told_by_the_first(connect: Connect) -> None:
+    """Else nobody could confirm that it is cancelled."""
+    questions: list[str] = []
+
+    async def decline(_ctx: Any, params: Any) -> Any:
+        questions.append(params.message)
+        return ElicitResult(action="decline")
+
+    many = {**NEW, "items": [{**NEW["items"][0], "description": f"{'x' * 190} {n}"} for n in range(100)]}
+    async with connect(access={"deliveries": Access.WRITE}, ask=decline) as client:
+        answer_of(await client.call_tool("create_delivery", many))
+        assert kind_of(await client.call_tool("cancel_delivery", IT)) == "not_confirmed"
+    (question,) = questions
+    assert question.count("\nitems ") == 10
+    assert "more items: 90" in question
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(
+    ("tool", "arguments"), [("update_delivery", {"reference_id": "RO-4712"}), ("cancel_delivery", {})]
+)
+async def test_a_delivery_that_is_the_dealers_no_more_when_the_person_says_yes_is_not_touched(
+    tool: str, arguments: dict[str, Any], mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    async def ask(_ctx: Any, _params: Any) -> Any:
+        with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as store, store:
+            store.execute("DELETE FROM roadster_belongings")
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    access = {"deliveries": Access.WRITE, "update_delivery": Access.CONFIRM}
+    async with connect(mode=mode, access=access, ask=ask) as client:
+        answer_of(await client.call_tool("create_delivery", NEW))
+        assert kind_of(await client.call_tool(tool, {**IT, **arguments})) == "not_found"
+    assert {"update_shipment", "cancel_shipment"} & set(await sent(world)) == set()

@@ -560,9 +560,86 @@ async def test_the_question_names_the_order_and_each_template(connect: Connect) 
         "Create forms for an order at University Mazda (umazda)? This writes to Roadster.\n"
         f'order id: "{LISTED}"\n'
         'title: "Please sign"\n'
-        'template ids 1: "278 (Insurance Acknowledgement)"\n'
-        'template ids 2: "279 (Privacy Notice)"'
+        'template ids 1: id 278, name "Insurance Acknowledgement", file name "Insurance Acknowledgement.pdf", '
+        'updated at "2025-01-01T00:00:00.000Z", pages 2, fields 7\n'
+        'template ids 2: id 279, name "Privacy Notice", file name "Privacy Notice.pdf", '
+        'updated at "2025-01-01T00:00:00.000Z", pages 1, fields 2'
     )
+
+
+class Edits(httpx2.AsyncBaseTransport):
+    """The sandbox, where the template is another once it was edited."""
+
+    def __init__(self, world: World, was: bytes, becomes: bytes) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self._change = (was, becomes)
+        self.edited = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self._sandbox.handle_async_request(request)
+        if not self.edited or not request.url.path.endswith("/templates/details"):
+            return answer
+        return httpx2.Response(200, stream=httpx2.ByteStream((await answer.aread()).replace(*self._change)))
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [(b"Insurance Acknowledgement", b"Power of Attorney"), (b'"updated_at":"2025', b'"updated_at":"2026')],
+)
+async def test_a_template_that_is_another_after_the_yes_is_asked_about_anew(
+    was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
+) -> None:
+    """The ids are the same, and what the person read is not what the customer would sign."""
+    upstream = Edits(world, was, becomes)
+    questions: list[str] = []
+
+    async def ask(_ctx: Any, params: Any) -> ElicitResult:
+        questions.append(params.message)
+        upstream.edited = True
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, access={"forms": Access.CONFIRM}, ask=ask, upstream=upstream) as client:
+        first = await client.call_tool("create_forms", FORMS)
+        assert (await world.get("state"))["forms"] == []
+        answer_of(await client.call_tool("create_forms", FORMS))
+    assert kind_of(first) == "not_confirmed"
+    assert "to be asked anew" in text_of(first)
+    assert len(set(questions)) == 2
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_no_forms_are_made_of_a_template_that_is_deleted_while_the_person_thinks(
+    mode: str, connect: Connect, world: World
+) -> None:
+    upstream = Edits(world, b'"is_deleted":false', b'"is_deleted":true')
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        upstream.edited = True
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, access={"forms": Access.CONFIRM}, ask=ask, upstream=upstream) as client:
+        result = await client.call_tool("create_forms", FORMS)
+    assert kind_of(result) in ("not_found", "invalid_arguments")
+    assert (await world.get("state"))["forms"] == []
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_an_order_that_is_taken_from_the_dealer_while_the_person_thinks_is_gone(
+    mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    live = LiveSettings(settings_for(store_url, access={"forms": Access.CONFIRM}))
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        without = {dpid: DealerSettings() for dpid in live.current.dealers}
+        live.current = live.current.model_copy(update={"dealers": without})
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, live=live, ask=ask) as client:
+        result = await client.call_tool("create_forms", FORMS)
+    assert kind_of(result) == "refused"
+    assert "dealers.umazda.orders" in text_of(result)
+    assert (await world.get("state"))["forms"] == []
 
 
 async def test_rights_to_an_order_come_from_the_configuration_in_force(

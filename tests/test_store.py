@@ -13,7 +13,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -743,14 +743,14 @@ async def test_a_finished_call_is_replayed_for_a_day(store: Store) -> None:
 async def test_other_arguments_conflict_whatever_became_of_the_first_call(store: Store) -> None:
     claim = await claimed(store)
     later = NOON + timedelta(minutes=3)
-    assert await store.claim("s", "b", now=NOON) == Conflict()
-    assert await store.claim("s", "b", now=later) == Conflict()
+    assert await store.claim("s", "b", now=NOON) == Conflict("a")
+    assert await store.claim("s", "b", now=later) == Conflict("a")
     await store.record_sent(RECORD, claim)
-    assert await store.claim("s", "b", now=later) == Conflict()
+    assert await store.claim("s", "b", now=later) == Conflict("a")
     await store.leave_unknown(claim)
-    assert await store.claim("s", "b", now=later) == Conflict()
+    assert await store.claim("s", "b", now=later) == Conflict("a")
     await store.finish(claim, b"")
-    assert await store.claim("s", "b", now=later) == Conflict()
+    assert await store.claim("s", "b", now=later) == Conflict("a")
 
 
 async def test_a_call_that_goes_on_is_in_progress_sent_or_not(store: Store) -> None:
@@ -759,6 +759,27 @@ async def test_a_call_that_goes_on_is_in_progress_sent_or_not(store: Store) -> N
     assert await store.claim("s", "a", now=at) == InProgress()
     await store.record_sent(RECORD, claim)
     assert await store.claim("s", "a", now=at) == InProgress()
+
+
+async def test_what_became_of_a_call_is_told_while_somebody_writes(url: str) -> None:
+    """Who waits for another's call looks often: a look must not stand in the writers' queue, nor take their lock."""
+    async with open_store(url) as store:
+        done, goes_on = await claimed(store), await claimed(store, scope="t")
+        await store.finish(done, b"")
+        with anyio.fail_after(10):
+            async with AsyncExitStack() as writer:
+                if url.startswith("sqlite"):
+                    other = writer.enter_context(closing(sqlite3.connect(path_of(url), isolation_level=None)))
+                    other.execute("BEGIN IMMEDIATE")
+                else:
+                    connection = await asyncpg.connect(url)
+                    writer.push_async_callback(connection.close)
+                    await writer.enter_async_context(connection.transaction())
+                    await connection.execute("LOCK TABLE roadster_claims IN EXCLUSIVE MODE")
+                assert await store.claim("s", "a", now=NOON) == Replay(b"")
+                assert await store.claim("s", "b", now=NOON) == Conflict("a")
+                assert await store.claim("t", "a", now=NOON) == InProgress()
+        await store.release(goes_on)
 
 
 async def test_an_abandoned_claim_is_taken_over_and_the_first_can_do_nothing_more(store: Store) -> None:

@@ -7,14 +7,14 @@ and what is personal and not for this caller is masked before anybody holds the 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from .models.scalars import PersonalData, Sent
 from .operations import Operation
-from .upstream import Answer, Lane, Request, Upstream
+from .upstream import About, Answer, Lane, Request, Upstream, about_nothing
 from .visible import visible
 
 _ReadT = TypeVar("_ReadT")
@@ -40,11 +40,11 @@ class Api:
 
 @dataclass(frozen=True)
 class Oversight:
-    """What one grant does about each exchange; `personal_data` is what its caller may see."""
+    """What one grant does about each exchange; `personal_data` gives what its caller may see as an answer is read."""
 
     approve_write: ApproveWrite
     on_answer: OnAnswer = lambda _answer: None
-    personal_data: PersonalData = "masked"
+    personal_data: Callable[[], PersonalData] = lambda: "masked"
     lane: Lane = field(default_factory=Lane)
 
 
@@ -63,9 +63,10 @@ class Channel:
         query: Mapping[str, str | int | float] | None = None,
         content: Sent | None = None,
         dealer: Mapping[str, Any] | None = None,
+        about: About = about_nothing,
     ) -> Answer:
         """The answer to one request, a write only once it was approved. Raises ClientError."""
-        request = Request(self.api.operations[operation], path or {}, query or {}, content, dealer or {})
+        request = Request(self.api.operations[operation], path or {}, query or {}, content, dealer or {}, about)
         if request.operation.writes:
             await self.oversight.approve_write(request)
         answer = await self.api.upstream.send(request, self.oversight.lane)
@@ -78,7 +79,11 @@ class Channel:
         `is_own` is asked of each object in it, at any depth and also in fields no model reads: one that is not
         withholds the answer.
         """
-        return read(shape, answer, self.oversight.personal_data, is_own)
+        return read(shape, answer, self.oversight.personal_data(), is_own)
+
+    def for_person(self) -> Channel:
+        """The same for what a person is asked about, who must see it: nothing is masked, and no tool may hold it."""
+        return replace(self, oversight=replace(self.oversight, personal_data=lambda: "contact"))
 
 
 def read(

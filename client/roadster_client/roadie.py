@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from .belongings import Belongings, NotKept, OfAnother
 from .channel import Api, Channel, Oversight
 from .models.deliveries import NewShipment, Shipment, ShipmentUpdate
 from .models.scalars import Sent
-from .upstream import Answer
+from .upstream import About, Answer, about_nothing
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,22 @@ class DeliveriesApi:
 
     async def cancel_shipment(self, shipment_id: int) -> None:
         """DELETE /shipments/{id}: possible until the driver has confirmed the pickup."""
-        await self._send("cancel_shipment", shipment_id)
 
-    async def _send(self, operation: str, shipment_id: int, content: Sent | None = None) -> Answer:
+        async def about() -> Mapping[str, Any]:
+            shipment = await DeliveriesApi(self._channel.for_person(), self._belongings).get_shipment(shipment_id)
+            return shipment.in_short()
+
+        await self._send("cancel_shipment", shipment_id, about=about)
+
+    async def _send(
+        self, operation: str, shipment_id: int, content: Sent | None = None, about: About = about_nothing
+    ) -> Answer:
         """The answer about one of the dealer's own deliveries; nothing is sent about any other."""
         if not await self._belongings.has("delivery", str(shipment_id)):
             raise errors.NotFound(f"{operation}: not found", operation=operation)
-        answer = await self._channel.send(operation, path={"shipment_id": str(shipment_id)}, content=content)
+        answer = await self._channel.send(
+            operation, path={"shipment_id": str(shipment_id)}, content=content, about=about
+        )
         if _written(answer, "id") not in (None, str(shipment_id)):
             raise answer.malformed(_ANOTHER)
         return answer

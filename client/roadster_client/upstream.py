@@ -12,7 +12,7 @@ import re
 import ssl
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +46,14 @@ templates, which come whole, have eleven in each field: 9,000 fields are let thr
 _CONNECT_SECONDS = 5.0
 
 
+About = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Looks up what the ids in a write name, as it is then, for the person who is asked: unmasked. Raises ClientError."""
+
+
+async def about_nothing() -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Request:
     """What one call sends: everything but base URL and credentials. `content` is its body without the dealer."""
@@ -56,6 +64,8 @@ class Request:
     content: Sent | None = None
     dealer: Mapping[str, Any] = field(default_factory=dict)
     """What is added to a body to name the dealer: `{"dealer": {"dpid": …}}`, or the bare `{"dpid": …}`."""
+    about: About = about_nothing
+    """By the request's own names where it says more of what stands there, by new ones where it adds something."""
 
     @property
     def body(self) -> dict[str, Any] | None:

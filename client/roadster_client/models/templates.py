@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
 
@@ -124,3 +124,8 @@ class Template(Received):
     @property
     def pages(self) -> tuple[FormPage, ...]:
         return self.form_definition.pages if self.form_definition is not None else ()
+
+    def in_short(self) -> dict[str, Any]:
+        """What a person knows the template by, and what differs when another takes its place."""
+        told = self.model_dump(mode="json", exclude_none=True, include={"id", "name", "file_name", "updated_at"})
+        return {**told, "pages": len(self.pages), "fields": sum(len(page.fields) for page in self.pages)}

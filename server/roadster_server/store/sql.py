@@ -81,6 +81,11 @@ class SqlStore:
     async def claim(
         self, scope: str, arguments: str, *, now: datetime
     ) -> Claim | Replay | Conflict | InProgress | Unknown:
+        # A look first: who waits for another's call must not hold up those who write.
+        async with self.database.reading() as connection:
+            held = await claims.held(connection, scope, arguments, now)
+        if held:
+            return held
         async with self.database.writing() as connection:
             return await claims.claim(connection, scope, arguments, now)
 
