@@ -103,7 +103,7 @@ async def test_a_delivery_is_made_followed_changed_and_told_in_plain_words(conne
         assert found["details"]["delivery_location"]["contact"] == RECEIVER
         too_late = await client.call_tool("cancel_delivery", IT)
         assert kind_of(too_late) == "upstream"
-        assert "state is against Roadie's rules" in text_of(too_late)
+        assert "cannot be changed any more" in text_of(too_late)
         await world.move_delivery("delivery_attempted")
         await world.move_delivery("return_created")
         assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "returned"
@@ -115,7 +115,23 @@ async def test_a_delivery_is_canceled_until_it_is_picked_up(connect: Connect, wo
         await world.move_delivery("driver_assigned")
         canceled = answer_of(await client.call_tool("cancel_delivery", IT))
         assert canceled == {"delivery_id": DELIVERY_ID, "canceled": True}
-        assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "canceled"
+        found = answer_of(await client.call_tool("get_delivery", IT))
+        assert found["state"] == "canceled"
+        assert "meaning" not in found, "the word says it"
+
+
+@pytest.mark.parametrize("tool", ["cancel_delivery", "update_delivery"])
+async def test_a_delivery_that_is_over_is_told_to_be_in_plain_words(tool: str, connect: Connect, world: World) -> None:
+    """No argument is to blame: what is canceled cannot be canceled again, nor changed."""
+    async with connect() as client:
+        answer_of(await client.call_tool("create_delivery", NEW))
+        answer_of(await client.call_tool("cancel_delivery", IT))
+        more = {"reference_id": "RO-4712"} if tool == "update_delivery" else {}
+        told = text_of(await client.call_tool(tool, {**IT, **more}))
+    assert told.startswith(f"{tool} was refused")
+    assert "is delivered, canceled or over, and cannot be changed any more" in told
+    assert "get_delivery shows where it is" in told
+    assert "Correct the arguments" not in told
 
 
 async def test_cancelling_asks_a_person_where_only_the_toolset_is_opened(connect: Connect, world: World) -> None:
