@@ -609,7 +609,22 @@ def test_every_text_of_a_place_and_of_a_driver_is_contact_data() -> None:
     for model in (Place, models.PlaceAddress, models.PlaceContact, models.Driver):
         for name, field in model.model_fields.items():
             text = [part for part in get_args(field.annotation) if get_origin(part) is Annotated]
-            assert name in ("address", "contact") or "contact" in text[0].__metadata__, (model, name)
+            assert name in ("address", "contact", "state") or "contact" in text[0].__metadata__, (model, name)
+
+
+async def test_a_preview_shows_where_the_dealer_is_and_not_where_the_customer_is(connect: Connect) -> None:
+    """To a caller who may not see contact data. A place that was given is masked, also where it is the dealer's."""
+    async with connect(access={"deliveries": Access.PREVIEW}) as client:
+        by_default = answer_of(await client.call_tool("create_delivery", changed("pickup_location", ...)))
+        own = by_default["preview"]["body"]["pickup_location"]
+        given = answer_of(await client.call_tool("create_delivery", {**NEW, "pickup_location": own}))
+    assert (own["address"]["street1"], own["contact"]["phone"]) == ("4701 Roosevelt Way NE", "2065550142")
+    masked = {"name": "***", "street1": "***", "city": "***", "state": "WA", "zip": "***"}
+    assert given["preview"]["body"]["pickup_location"]["address"] == masked
+    for shown in (by_default, given):
+        to = shown["preview"]["body"]["delivery_location"]
+        assert to["contact"] == {"name": "***", "phone": "***"}
+        assert {name for name, value in to["address"].items() if value != "***"} == {"state"}
 
 
 async def test_an_unknown_state_is_passed_on_as_it_is(connect: Connect, world: World) -> None:
