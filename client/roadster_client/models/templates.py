@@ -87,14 +87,14 @@ class TemplateReceipt(Received):
 class FormField(Received):
     """One field of a page: where it stands, what fills it, who does."""
 
-    x: int | float | None = None
-    y: int | float | None = None
+    x: Coordinate | None = None
+    y: Coordinate | None = None
     name: str | None = None
     type: str | None = None
-    width: int | float | None = None
-    height: int | float | None = None
+    width: Coordinate | None = None
+    height: Coordinate | None = None
     signee: str | None = None
-    fontSize: int | float | None = None  # noqa: N815
+    fontSize: Coordinate | None = None  # noqa: N815
     formLabel: str | None = None  # noqa: N815
     agentFilledRequired: bool | None = None  # noqa: N815
 
