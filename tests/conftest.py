@@ -345,6 +345,7 @@ mykaarma_dealer_id = 4101
 
 [dealers.hyundaidemo]
 partner_id = "CA317"
+mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"
 
 [dealers.toyotademo]
 partner_id = "12345"

@@ -132,10 +132,21 @@ async def test_what_is_no_uuid_is_not_sent(uuid: Any, connect: Connect, world: W
 
 
 async def test_a_dealer_without_its_uuid_is_a_setting_to_make(connect: Connect, world: World) -> None:
-    async with connect(change={"dealers": {"umazda": DealerSettings(), "hyundaidemo": DealerSettings()}}) as client:
+    dealers = {"umazda": DealerSettings(), "hyundaidemo": DealerSettings(mykaarma_dealer_uuid=UMAZDA.mykaarma_uuid)}
+    async with connect(change={"dealers": dealers}) as client:
         result = await client.call_tool("get_crm_customer", ASKED)
     assert kind_of(result) == "not_configured"
-    assert "dealers.umazda.mykaarma_dealer_uuid" in text_of(result)
+    assert text_of(result).startswith("get_crm_customer needs the setting dealers.umazda.mykaarma_dealer_uuid")
+    assert await world.requests() == []
+
+
+async def test_where_no_dealer_of_the_caller_has_its_uuid_there_is_no_tool(connect: Connect, world: World) -> None:
+    """A tool that could only ever fail is not shown, and the refusal names the setting."""
+    async with connect(change={"dealers": {"umazda": DealerSettings(), "hyundaidemo": DealerSettings()}}) as client:
+        assert "get_crm_customer" not in {tool.name for tool in (await client.list_tools()).tools}
+        result = await client.call_tool("get_crm_customer", ASKED)
+    assert kind_of(result) == "refused"
+    assert "dealers.umazda.mykaarma_dealer_uuid is not set" in text_of(result)
     assert await world.requests() == []
 
 

@@ -104,7 +104,7 @@ async def test_a_delivery_is_made_followed_changed_and_told_in_plain_words(conne
         assert found["details"]["delivery_location"]["contact"] == RECEIVER
         too_late = await client.call_tool("cancel_delivery", IT)
         assert kind_of(too_late) == "upstream"
-        assert "state is against Roadie's rules" in text_of(too_late)
+        assert "cannot be changed any more" in text_of(too_late)
         await world.move_delivery("delivery_attempted")
         await world.move_delivery("return_created")
         assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "returned"
@@ -116,7 +116,23 @@ async def test_a_delivery_is_canceled_until_it_is_picked_up(connect: Connect, wo
         await world.move_delivery("driver_assigned")
         canceled = answer_of(await client.call_tool("cancel_delivery", IT))
         assert canceled == {"delivery_id": DELIVERY_ID, "canceled": True}
-        assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "canceled"
+        found = answer_of(await client.call_tool("get_delivery", IT))
+        assert found["state"] == "canceled"
+        assert "meaning" not in found, "the word says it"
+
+
+@pytest.mark.parametrize("tool", ["cancel_delivery", "update_delivery"])
+async def test_a_delivery_that_is_over_is_told_to_be_in_plain_words(tool: str, connect: Connect, world: World) -> None:
+    """No argument is to blame: what is canceled cannot be canceled again, nor changed."""
+    async with connect() as client:
+        answer_of(await client.call_tool("create_delivery", NEW))
+        answer_of(await client.call_tool("cancel_delivery", IT))
+        more = {"reference_id": "RO-4712"} if tool == "update_delivery" else {}
+        told = text_of(await client.call_tool(tool, {**IT, **more}))
+    assert told.startswith(f"{tool} was refused")
+    assert "is delivered, canceled or over, and cannot be changed any more" in told
+    assert "get_delivery shows where it is" in told
+    assert "Correct the arguments" not in told
 
 
 async def test_cancelling_asks_a_person_where_only_the_toolset_is_opened(connect: Connect, world: World) -> None:
@@ -668,7 +684,22 @@ def test_every_text_of_a_place_and_of_a_driver_is_contact_data() -> None:
     for model in (Place, models.PlaceAddress, models.PlaceContact, models.Driver):
         for name, field in model.model_fields.items():
             text = [part for part in get_args(field.annotation) if get_origin(part) is Annotated]
-            assert name in ("address", "contact") or "contact" in text[0].__metadata__, (model, name)
+            assert name in ("address", "contact", "state") or "contact" in text[0].__metadata__, (model, name)
+
+
+async def test_a_preview_shows_where_the_dealer_is_and_not_where_the_customer_is(connect: Connect) -> None:
+    """To a caller who may not see contact data. A place that was given is masked, also where it is the dealer's."""
+    async with connect(access={"deliveries": Access.PREVIEW}) as client:
+        by_default = answer_of(await client.call_tool("create_delivery", changed("pickup_location", ...)))
+        own = by_default["preview"]["body"]["pickup_location"]
+        given = answer_of(await client.call_tool("create_delivery", {**NEW, "pickup_location": own}))
+    assert (own["address"]["street1"], own["contact"]["phone"]) == ("4701 Roosevelt Way NE", "2065550142")
+    masked = {"name": "***", "street1": "***", "city": "***", "state": "WA", "zip": "***"}
+    assert given["preview"]["body"]["pickup_location"]["address"] == masked
+    for shown in (by_default, given):
+        to = shown["preview"]["body"]["delivery_location"]
+        assert to["contact"] == {"name": "***", "phone": "***"}
+        assert {name for name, value in to["address"].items() if value != "***"} == {"state"}
 
 
 async def test_an_unknown_state_is_passed_on_as_it_is(connect: Connect, world: World) -> None:

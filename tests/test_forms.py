@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult, ResourceLink
 
 from roadster_sandbox import DEALERS, SandboxTransport
+from roadster_sandbox.pdf import pdf
 from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import DealerSettings, UploadSettings
@@ -22,7 +25,6 @@ from roadster_tools import TOOLS, Access
 from .conftest import (
     BLANK_PDF,
     FIELD,
-    FOREIGN,
     LICENCE_PNG,
     NEW_TEMPLATE,
     STEVE,
@@ -40,6 +42,8 @@ AT_UMAZDA = {"dealer": "umazda"}
 UMAZDA, HYUNDAI, TOYOTA = DEALERS
 OWN, HYUNDAIS, TOYOTAS, DELETED = "278", "282", "286", "281"
 """The first template of each dealer, and one of umazda's that is deleted."""
+
+ALL_OF_A_FIELD = ["x", "y", "name", "type", "width", "height", "signee", "fontSize", "formLabel", "agentFilledRequired"]
 
 LISTED, UNLISTED = (str(order) for order in (UMAZDA.orders[0], UMAZDA.orders[-1]))
 FORMS = {**AT_UMAZDA, "order_id": LISTED, "title": "Please sign", "template_ids": [OWN]}
@@ -176,20 +180,32 @@ async def test_a_template_is_told_briefly_and_with_its_fields_on_request(connect
         )
     assert brief["signees"] == ["__agent__", "__customer__"]
     assert brief["file_name"] == "Insurance Acknowledgement.pdf"
-    assert "form_fields" not in brief
-    rows = full.pop("form_fields")
+    assert "form_definition" not in brief
+    pages = full.pop("form_definition")["pages"]
     assert full == brief
-    assert [row["page"] for row in rows] == [1] * 5 + [2] * 2
-    assert rows[0].keys() == {
-        *("page", "name", "type", "label", "signee", "agent_filled_required"),
-        *("x", "y", "width", "height", "font_size"),
-    }
+    assert [len(page["fields"]) for page in pages] == [5, 2]
+    assert pages[0]["fields"][0].keys() == FIELD.keys()
+
+
+async def test_what_a_template_is_told_with_can_be_given_for_another(connect: Connect, world: World) -> None:
+    """The definition of each template that the sandbox has, as get_template gives it, is one that create_template
+    takes, and what arrives is the same."""
+    async with connect() as client:
+        listed = answer_of(await client.call_tool("list_templates", AT_UMAZDA))["templates"]
+        for number, row in enumerate(listed):
+            asked = {**AT_UMAZDA, "template_id": row["template_id"], "detail": "full"}
+            definition = answer_of(await client.call_tool("get_template", asked))["form_definition"]
+            copy = {**NEW_TEMPLATE, "form_definition": definition}
+            answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **copy}))
+            kept = (await world.get("state"))["templates"][number]
+            assert kept["form_definition"] == definition
 
 
 async def test_the_fields_of_a_large_template_are_bounded(connect: Connect) -> None:
     async with connect(upstream=Says(template(fields=300))) as client:
         found = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": OWN, "detail": "full"}))
-    assert (found["fields"], len(found["form_fields"])) == (300, 200)
+    assert found["fields"] == 300
+    assert sum(len(page["fields"]) for page in found["form_definition"]["pages"]) == 200
     assert "first 200" in found["hint"]
 
 
@@ -346,6 +362,10 @@ async def test_the_file_is_sent_behind_the_documented_header(connect: Connect) -
         ({"form_definition": {"pages": [{"fields": [{**FIELD, "x": "left"}]}]}}, "form_definition.pages.0.fields.0.x"),
         ({"form_definition": {"pages": [{"fields": [{**FIELD, "dpid": 1}]}]}}, "form_definition.pages.0.fields.0.dpid"),
         ({"form_definition": {"pages": [{"fields": [FIELD] * 101}]}}, "form_definition"),
+        (
+            {"form_definition": {"pages": [{"fields": [FIELD]}, {"fields": [FIELD]}]}},
+            "form_definition.pages.1.fields.0.name: an earlier field has the same name",
+        ),
     ],
 )
 async def test_a_template_that_would_be_refused_is_refused_here(
@@ -355,6 +375,45 @@ async def test_a_template_that_would_be_refused_is_refused_here(
         result = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **changes})
     assert kind_of(result) == "invalid_arguments"
     assert f"{named}" in text_of(result)
+    assert await world.requests() == []
+
+
+def in_packs(content: bytes) -> bytes:
+    """The PDF with its objects in a compressed pack, as newer programs write them."""
+    packed = zlib.compress(content)
+    return b"%PDF-1.5\n1 0 obj\n<</Type/ObjStm/Filter/FlateDecode>>\nstream\n" + packed + b"\nendstream\nendobj\n"
+
+
+@pytest.mark.parametrize("wrapped", [bytes, in_packs])
+async def test_fields_stand_on_pages_that_the_pdf_has(
+    wrapped: Callable[[bytes], bytes], connect: Connect, world: World
+) -> None:
+    """A field on a page behind the last one is refused by its place. Where the PDF's pages cannot be counted nothing
+    is said of them."""
+    two_pages, unreadable = wrapped(pdf("Two", 2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
+    on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
+    async with connect() as client:
+        for pages, content, fits in ((2, two_pages, True), (9, two_pages, False), (9, unreadable, True)):
+            given = {"form_definition": {"pages": on[:pages]}, "contents": base64.b64encode(content).decode()}
+            result = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **given})
+            if fits:
+                answer_of(result)
+            else:
+                assert "form_definition.pages.2: has fields, and the PDF has only 2 pages" in text_of(result)
+    assert await operations(world) == ["create_template"] * 2
+
+
+async def test_an_error_in_a_field_names_the_field_and_what_there_is(connect: Connect, world: World) -> None:
+    """Each mistake once, and what a field may have once for each field; none that only follows from the others."""
+    wrong = {"name": "a", "type": "signature", "x": 1, "label": "A", "font_size": 9}
+    given = {**NEW_TEMPLATE, "form_definition": {"pages": [{"fields": [wrong]}]}}
+    at = "form_definition.pages.0.fields.0"
+    async with connect() as client:
+        result = await client.call_tool("create_template", {**AT_UMAZDA, **given})
+    assert text_of(result) == (
+        f"Invalid arguments: {at}.y: is missing; {at}.label: no such argument; there are: {', '.join(ALL_OF_A_FIELD)}; "
+        f"{at}.font_size: no such argument. Nothing was sent; correct them and call again."
+    )
     assert await world.requests() == []
 
 
@@ -482,7 +541,7 @@ async def test_a_template_of_another_dealer_is_not_found_and_nothing_written_or_
     async with connect(access={"forms": level}, ask=ask) as client:
         result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, foreign]})
     assert kind_of(result) == "not_found"
-    assert FOREIGN not in text_of(result)
+    assert text_of(result) == ("create_forms: not found at this dealer. Check template_ids.1. Nothing was changed.")
     assert asked == []
     assert await operations(world) == ["get_template", "get_template"]
     assert {request["dealer"] for request in await world.requests()} == {"umazda"}
@@ -493,7 +552,7 @@ async def test_no_forms_are_made_of_a_deleted_template(connect: Connect, world: 
         result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, DELETED]})
         told = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": DELETED}))
     assert kind_of(result) == "invalid_arguments"
-    assert f"template_ids: {DELETED}" in text_of(result)
+    assert "template_ids.1: this template is deleted" in text_of(result)
     assert told["deleted"] is True
     assert (await world.get("state"))["forms"] == []
 
@@ -505,7 +564,7 @@ async def test_a_template_of_another_order_is_used_for_none_but_that(
     async with connect(upstream=of_order(world, order)) as client:
         result = await client.call_tool("create_forms", {**FORMS, "template_ids": ["279", OWN]})
     assert kind_of(result) == "invalid_arguments"
-    assert f"template_ids: {OWN} of another order alone" in text_of(result)
+    assert "template_ids.1: this template is of another order" in text_of(result)
     assert (await world.get("state"))["forms"] == []
 
 

@@ -408,7 +408,7 @@ async def every_tool(client: Client, *, unique: str) -> list[tuple[str, str]]:
 
 
 async def every_prompt(client: Client) -> list[tuple[str, str]]:
-    known = {"vin": VIN, "customer_id": "1650260"}
+    known = {"vin": VIN, "customer_id": "1650260", "order_id": "367101", "template_id": "278"}
     return [
         (prompt.name, (await client.get_prompt(prompt.name, given)).model_dump_json())
         for prompt in (await client.list_prompts()).prompts

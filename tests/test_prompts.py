@@ -22,7 +22,7 @@ from .test_gate import FOREIGN_DEALERS, MISSING, SOME_VIN
 
 pytestmark = pytest.mark.anyio
 
-GIVEN = {"dealer": "umazda", "vin": SOME_VIN, "customer_id": "1650260"}
+GIVEN = {"dealer": "umazda", "vin": SOME_VIN, "customer_id": "1650260", "order_id": "367101", "template_id": "278"}
 every_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 
 

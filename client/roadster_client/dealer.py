@@ -220,6 +220,17 @@ class DealerApi:
             raise errors.MalformedAnswer(f"{operation}: the answer is another template", operation=operation)
         return found
 
+    async def get_templates(self, template_ids: Sequence[str]) -> list[Template]:
+        """Each as `get_template` gives it; the `place` of NotFound says which of them is not there."""
+        found = []
+        for place, template_id in enumerate(template_ids):
+            try:
+                found.append(await self.get_template(template_id))
+            except errors.NotFound as error:
+                error.place = place
+                raise
+        return found
+
     async def get_template_file(self, template_id: str) -> bytes:
         """GET /templates/file: the PDF, which comes as a bare JSON string of base64."""
         operation = "get_template_file"

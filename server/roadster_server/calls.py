@@ -237,7 +237,7 @@ class _Call:
 
     def failed(self, error: ToolFailure | ClientError) -> Failure:
         """What is told of a call that failed, and what the audit says of it."""
-        found = failure(error)
+        found = failure(error, self._tool, self._arguments)
         self.outcome = found.kind
         if isinstance(error, ClientError):
             self._request_id = error.request_id

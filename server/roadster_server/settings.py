@@ -11,7 +11,7 @@ import binascii
 import ipaddress
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
@@ -313,14 +313,19 @@ class Settings(_Section):
             tuple(found.dealers),
             found.access,
             found.personal_data,
-            {
-                toolset: section
-                for toolset, section in (("deliveries", "roadie"), ("crm", "mykaarma"))
-                if getattr(self, section) is None
-            },
+            dict(self._unconfigured(found.dealers)),
             calls_per_minute=found.calls_per_minute,
             writes_per_hour=found.writes_per_hour,
         )
+
+    def _unconfigured(self, dpids: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """As `Caller` has it, for one of these dealers."""
+        if self.roadie is None:
+            yield "deliveries", "[roadie]"
+        if self.mykaarma is None:
+            yield "crm", "[mykaarma]"
+        elif dpids and not any(self.dealers[dpid].mykaarma_dealer_uuid for dpid in dpids if dpid in self.dealers):
+            yield "crm", f"dealers.{dpids[0]}.mykaarma_dealer_uuid"
 
 
 def load(path: Path) -> Settings:

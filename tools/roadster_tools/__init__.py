@@ -23,7 +23,14 @@ from .failures import (
     failure,
 )
 from .files import File, UploadFolder
-from .forms import create_forms, create_template, get_template, get_template_file, list_templates
+from .forms import (
+    create_forms,
+    create_template,
+    get_template,
+    get_template_file,
+    list_templates,
+    usable_template_ids,
+)
 from .inventory import get_vehicle, list_inventory, vins_in_stock
 from .links import build_deep_link
 from .payments import quote_payments
@@ -81,6 +88,7 @@ __all__ = [
     "dealer_verdict",
     "failure",
     "resource_at",
+    "usable_template_ids",
     "verdict",
     "vins_in_stock",
 ]

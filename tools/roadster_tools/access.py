@@ -67,7 +67,7 @@ class Caller:
     access: Mapping[str, Access] = field(default_factory=dict)
     personal_data: PersonalData = "masked"
     unconfigured: Mapping[str, str] = field(default_factory=dict)
-    """The toolsets whose service the configuration does not have, with the section that is missing."""
+    """The toolsets that nothing is configured for, with what is missing: a [section] or a key."""
     calls_per_minute: int | None = None
     writes_per_hour: int | None = None
 
@@ -132,8 +132,8 @@ class Grant:
 def verdict(caller: Caller, tool: Tool) -> Verdict:
     """What the caller's access settings say of `tool`: its own setting wins over its toolset's."""
     if tool.toolset in caller.unconfigured:
-        section = caller.unconfigured[tool.toolset]
-        return Verdict(False, Access.OFF, section, f"[{section}] is not set, and {tool.name} needs it")
+        missing = caller.unconfigured[tool.toolset]
+        return Verdict(False, Access.OFF, missing.strip("[]"), f"{missing} is not set, and {tool.name} needs it")
     if tool.name in caller.access:
         level, setting = caller.access[tool.name], f"callers.{caller.name}.access.{tool.name}"
     elif tool.toolset in caller.access:

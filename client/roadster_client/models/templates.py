@@ -5,14 +5,31 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    field_validator,
+)
 
 from .scalars import MASK, FileContents, Received, Sent
 
 _PDF_HEADER = "data:application/pdf;charset=utf-8;base64,"
 
-# An int stays one, as the reference sends it.
-Coordinate = Annotated[int | float, WithJsonSchema({"type": "number"})]
+
+def _number(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(given)
+    except ValidationError:  # one for each kind of number
+        raise ValueError("expected a number") from None
+
+
+Coordinate = Annotated[int | float, WrapValidator(_number), WithJsonSchema({"type": "number"})]
+"""An int stays one, as the reference sends it."""
+
 Words = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -78,14 +95,14 @@ class TemplateReceipt(Received):
 class FormField(Received):
     """One field of a page: where it stands, what fills it, who does."""
 
-    x: float | None = None
-    y: float | None = None
+    x: Coordinate | None = None
+    y: Coordinate | None = None
     name: str | None = None
     type: str | None = None
-    width: float | None = None
-    height: float | None = None
+    width: Coordinate | None = None
+    height: Coordinate | None = None
     signee: str | None = None
-    fontSize: float | None = None  # noqa: N815
+    fontSize: Coordinate | None = None  # noqa: N815
     formLabel: str | None = None  # noqa: N815
     agentFilledRequired: bool | None = None  # noqa: N815
 
