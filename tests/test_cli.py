@@ -171,6 +171,7 @@ def test_the_demo_works_a_deal_and_shows_a_refusal() -> None:
         [],
         ["serve"],
         ["call"],
+        ["run"],
         ["tools"],
         ["policy", "explain"],
         ["token"],

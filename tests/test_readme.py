@@ -210,7 +210,8 @@ def test_exit_codes_access_levels_and_faults_are_all_named() -> None:
 
 def test_each_file_shown_is_the_example_file() -> None:
     shown = re.findall(r"^<!-- (examples/\S+) -->\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert len(shown) == len(blocks(README, "json")) + len(blocks(README, "toml")), "a block without its file's name"
+    of_files = [block for language in ("json", "jsonl", "toml") for block in blocks(README, language)]
+    assert len(shown) == len(of_files), "a block without its file's name"
     for name, text in shown:
         assert text == (PROJECT / name).read_text()
     for text in blocks(README, "json"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +52,9 @@ class Backend:
     discard: Callable[[], None] = lambda: None
     """Removes what the backend keeps for the length of the process, where an exit cannot wait for `choose` to end."""
 
+    random: Callable[[int], bytes] = os.urandom
+    """Under a seed, the seed's: what a script answers is the same each time."""
+
     @property
     def settings(self) -> Settings:
         return self.live.current
@@ -58,14 +63,16 @@ class Backend:
     async def open_server(self, caller: str) -> AsyncIterator[tuple[Server[Any], Calls]]:
         """The MCP server for one caller on this machine, over an upstream that is open within the block."""
         self.settings.caller(caller)  # a name that is not configured ends here, not at the first request
-        async with open_calls(self.live, local=True, transport=self.transport) as calls:
+        async with open_calls(self.live, local=True, transport=self.transport, random=self.random) as calls:
             yield build_server(calls, lambda: self.settings.caller_as_of_now(caller)), calls
 
 
 @contextmanager
-def choose(config: Path | None, *, sandbox: bool) -> Iterator[Backend]:
-    """The backend of a command's options, within the block. Raises ConfigurationError."""
+def choose(config: Path | None, *, sandbox: bool, seed: int | None = None) -> Iterator[Backend]:
+    """The backend of a command's options, within the block. `seed` is the sandbox's. Raises ConfigurationError."""
     if not sandbox:
+        if seed is not None:
+            raise ConfigurationError(["--seed is for the sandbox alone; add --sandbox, or leave out --seed"])
         path = config or DEFAULT_CONFIG
         yield Backend(LiveSettings(load(path), path))
         return
@@ -75,8 +82,10 @@ def choose(config: Path | None, *, sandbox: bool) -> Iterator[Backend]:
 
     folder = TemporaryDirectory(prefix="roadster-mcp-", ignore_cleanup_errors=True)
     with folder:
+        app = create_app() if seed is None else create_app(seed)
+        random = os.urandom if seed is None else Random(seed).randbytes  # noqa: S311 - the sandbox has no secrets
         settings = sandbox_settings(f"sqlite:///{folder.name}/store.db")
-        yield Backend(LiveSettings(settings), SandboxTransport(create_app()), folder.cleanup)
+        yield Backend(LiveSettings(settings), SandboxTransport(app), folder.cleanup, random)
 
 
 def sandbox_settings(store_url: str) -> Settings:

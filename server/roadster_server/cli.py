@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 import secrets
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import anyio
 import typer
@@ -56,6 +58,8 @@ class Format(StrEnum):
 
 Config = Annotated[Path | None, typer.Option(help="The configuration file.", show_default="roadster.toml")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the embedded sandbox; needs no configuration.")]
+Seed = Annotated[int | None, typer.Option(help="The sandbox's world: one seed answers alike.", show_default="7")]
+Yes = Annotated[bool, typer.Option("--yes", help="Confirm each write without being asked.")]
 CallerName = Annotated[str, typer.Option("--caller", help="A caller of the configuration.")]
 
 
@@ -79,10 +83,11 @@ def serve(
     ] = 8000,
     config: Config = None,
     sandbox: Sandbox = False,
+    seed: Seed = None,
 ) -> None:
     """Serve MCP to assistants, over stdio or HTTP."""
     configure_logs()
-    with _mistakes_exit(), choose(config, sandbox=sandbox) as backend:
+    with _mistakes_exit(), choose(config, sandbox=sandbox, seed=seed) as backend:
         for section in backend.settings.without_effect():
             log.warning("nothing in this version uses the section", extra={"section": section})
         if transport is Transport.STDIO:
@@ -152,9 +157,10 @@ def call(
     tool: Annotated[str, typer.Argument(help="The tool's name.")],
     arguments: Annotated[str, typer.Argument(metavar="[JSON|@FILE|-]", help="Its arguments as a JSON object.")] = "{}",
     caller: CallerName = LOCAL_CALLER,
-    yes: Annotated[bool, typer.Option("--yes", help="Confirm a write without being asked.")] = False,
+    yes: Yes = False,
     config: Config = None,
     sandbox: Sandbox = False,
+    seed: Seed = None,
 ) -> None:
     """Call one tool; the result is JSON on stdout.
 
@@ -166,10 +172,69 @@ def call(
     configure_logs()
     with _mistakes_exit():
         given = read_arguments(arguments, sys.stdin)
-        with choose(config, sandbox=sandbox) as backend:
-            output, code = anyio.run(call_once, backend, caller, tool, given, yes)
-    typer.echo(output)
-    raise typer.Exit(code)
+        with choose(config, sandbox=sandbox, seed=seed) as backend:
+            outcome = anyio.run(call_once, backend, caller, tool, given, yes)
+    typer.echo(json.dumps(outcome.shown, ensure_ascii=False))
+    raise typer.Exit(outcome.code)
+
+
+@app.command()
+def run(
+    script: Annotated[str, typer.Argument(metavar="SCRIPT.jsonl|-", help="One call a line.")],
+    out: Annotated[Path | None, typer.Option(help="Where the results go.", show_default="stdout")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=32, help="How many calls at once.")] = 1,
+    caller: CallerName = LOCAL_CALLER,
+    yes: Yes = False,
+    config: Config = None,
+    sandbox: Sandbox = False,
+    seed: Seed = None,
+) -> None:
+    """Call tools by a script, one call a line in, one result a line out, in the script's order.
+
+    A line, with what it expects where you want that checked:
+
+    \b
+      {"tool": "get_vehicle", "arguments": {"dealer": "umazda", "vin": "3MVDMBBM0SM472067"},
+       "id": "car", "expect": {"jmespath": "make", "value": "Mazda"}}
+      {"tool": "list_inventory", "arguments": {"dealer": "toyotademo"}, "expect": {"error": "refused"}}
+
+    (each on one line). "expect" may be a list of such. The results:
+
+    \b
+      {"line": 1, "id": "car", "tool": "get_vehicle", "code": 0, "result": {…}, "met": true}
+      {"line": 2, "tool": "list_inventory", "code": 3, "error": "refused", "message": "Refused: …", "met": true}
+
+    "code" is the exit code that `call` would have. Try it: put the lines into deal.jsonl, then
+
+    \b
+      roadster-mcp run deal.jsonl --sandbox --seed 7
+
+    Exit codes: 1 where an expectation does not hold; else the largest "code" of the lines that expect nothing; 2 for
+    a line that is no call, before anything is sent. Nobody is asked: what wants confirming needs --yes.
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from .running import run_script
+    from .scripts import read_script
+
+    configure_logs(logging.WARNING)
+    with _mistakes_exit():
+        calls = read_script(script, sys.stdin)
+        with choose(config, sandbox=sandbox, seed=seed) as backend, _results(out) as results:
+            report = anyio.run(partial(run_script, backend, caller, calls, results, jobs=jobs, yes=yes))
+    for line in report.summary():
+        typer.echo(f"roadster-mcp: {line}", err=True)
+    raise typer.Exit(report.code)
+
+
+@contextmanager
+def _results(out: Path | None) -> Iterator[TextIO]:
+    if out is None:
+        yield sys.stdout
+        return
+    try:
+        with out.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+    except OSError as error:
+        raise ConfigurationError([f"{out}: cannot be written ({type(error).__name__})"]) from None
 
 
 @app.command()
