@@ -315,7 +315,7 @@ def test_every_command_shown_stands_in_a_block_that_is_run() -> None:
     shown = {
         step.command.split("roadster-mcp ")[1].split()[0] for step in all_steps() if "roadster-mcp" in step.command
     }
-    assert shown == {"audit", "call", "doctor", "forget", "policy", "sandbox", "serve", "token"}
+    assert shown == {"audit", "call", "doctor", "forget", "policy", "run", "sandbox", "serve", "token"}
 
 
 def all_steps() -> Iterator[Step]:

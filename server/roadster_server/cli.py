@@ -59,6 +59,8 @@ class Format(StrEnum):
 Config = Annotated[Path | None, typer.Option(help="The configuration file.", show_default="roadster.toml")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the embedded sandbox; needs no configuration.")]
 Seed = Annotated[int | None, typer.Option(help="The sandbox's world: one seed answers alike.", show_default="7")]
+Record = Annotated[Path | None, typer.Option(help="Write down what is exchanged with the upstreams, masked.")]
+Replay = Annotated[Path | None, typer.Option(help="Answer from a recording; needs no credentials, sends nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Confirm each write without being asked.")]
 CallerName = Annotated[str, typer.Option("--caller", help="A caller of the configuration.")]
 
@@ -84,10 +86,12 @@ def serve(
     config: Config = None,
     sandbox: Sandbox = False,
     seed: Seed = None,
+    record: Record = None,
+    replay: Replay = None,
 ) -> None:
     """Serve MCP to assistants, over stdio or HTTP."""
     configure_logs()
-    with _mistakes_exit(), choose(config, sandbox=sandbox, seed=seed) as backend:
+    with _mistakes_exit(), choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
         for section in backend.settings.without_effect():
             log.warning("nothing in this version uses the section", extra={"section": section})
         if transport is Transport.STDIO:
@@ -161,6 +165,8 @@ def call(
     config: Config = None,
     sandbox: Sandbox = False,
     seed: Seed = None,
+    record: Record = None,
+    replay: Replay = None,
 ) -> None:
     """Call one tool; the result is JSON on stdout.
 
@@ -172,7 +178,7 @@ def call(
     configure_logs()
     with _mistakes_exit():
         given = read_arguments(arguments, sys.stdin)
-        with choose(config, sandbox=sandbox, seed=seed) as backend:
+        with choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
             outcome = anyio.run(call_once, backend, caller, tool, given, yes)
     typer.echo(json.dumps(outcome.shown, ensure_ascii=False))
     raise typer.Exit(outcome.code)
@@ -188,6 +194,8 @@ def run(
     config: Config = None,
     sandbox: Sandbox = False,
     seed: Seed = None,
+    record: Record = None,
+    replay: Replay = None,
 ) -> None:
     """Call tools by a script, one call a line in, one result a line out, in the script's order.
 
@@ -218,7 +226,10 @@ def run(
     configure_logs(logging.WARNING)
     with _mistakes_exit():
         calls = read_script(script, sys.stdin)
-        with choose(config, sandbox=sandbox, seed=seed) as backend, _results(out) as results:
+        with (
+            choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend,
+            _results(out) as results,
+        ):
             report = anyio.run(partial(run_script, backend, caller, calls, results, jobs=jobs, yes=yes))
     for line in report.summary():
         typer.echo(f"roadster-mcp: {line}", err=True)

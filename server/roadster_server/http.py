@@ -137,7 +137,7 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
         log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
     bound = listen(host, port)
     port = bound.getsockname()[1]
-    async with open_calls(backend.live, local=False, transport=backend.transport) as calls:
+    async with open_calls(backend.live, local=False, transport=backend.transport, random=backend.random) as calls:
         try:
             await calls.store.get()
         except StoreError as error:

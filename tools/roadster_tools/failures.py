@@ -20,6 +20,7 @@ from roadster_client import (
     ClientError,
     NotConfigured,
     NotFound,
+    NotRecorded,
     OutcomeUnknown,
     RateLimited,
     RequestRefused,
@@ -182,6 +183,8 @@ def failure(error: ToolFailure | ClientError) -> Failure:  # noqa: C901 - a case
             return Failure("upstream", f"{error}. Nothing was done; call again {_when(error)}.")
         case Untrusted():
             return Failure("upstream", f"{error}. Nothing was sent; the server's operator must check base_url.")
+        case NotRecorded():
+            return Failure("upstream", f"{error}. Nothing was sent; record it, or call as it was recorded.")
         case OutcomeUnknown():
             return Failure("outcome_unknown", f"{error}. Do not simply repeat it.")
         case TimedOut() | Unavailable():
