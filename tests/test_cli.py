@@ -178,6 +178,7 @@ def test_the_demo_works_a_deal_and_shows_a_refusal() -> None:
         ["forget"],
         ["sandbox"],
         ["demo"],
+        ["install"],
         ["doctor"],
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import secrets
 import sys
@@ -23,6 +24,7 @@ from roadster_tools import TOOLS
 
 from .app import tools_of
 from .backend import DEFAULT_CONFIG, LOCAL_CALLER, Backend, choose
+from .hosts import Host, file_of
 from .logs import configure_logs, log
 from .settings import ConfigurationError, load
 
@@ -277,6 +279,60 @@ def doctor(config: Config = None, sandbox: Sandbox = False) -> None:
             typer.echo(Finding("configuration", problem, USAGE_ERROR).line())
         code = USAGE_ERROR
     raise typer.Exit(code)
+
+
+@app.command()
+def install(
+    host: Annotated[Host, typer.Argument(help="The application that shall start the server.")],
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print what to put into its file, and change none.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take our entry out again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Change the file without being asked.")] = False,
+    config: Config = None,
+    sandbox: Sandbox = False,
+) -> None:
+    """Put this server into an application's configuration, with --sandbox or with a configuration.
+
+    What changes is shown first, and a copy of the file is kept. All else in it stays as it is. Claude Code's file is
+    the .mcp.json of the current folder; the others' are those of the user.
+
+    Exit codes: 0 done, or nothing to do; 1 you said no; 2 the file cannot be changed, because it has comments or such.
+    """
+    from .installing import entry, installed, removed, snippet
+
+    with _mistakes_exit():
+        if only_print and undo:
+            raise ConfigurationError(["--print and --undo exclude each other; leave out one"])
+        put = {} if undo else entry(host, _existing(config, sandbox=sandbox))
+        if only_print:
+            typer.echo(snippet(host, put))
+            return
+        path = file_of(host, platform=sys.platform, home=Path.home(), environment=os.environ, folder=Path.cwd())
+        change = removed(path, host) if undo else installed(path, host, put)
+        if change is None:
+            typer.echo(f"{path}: nothing to do")
+            return
+        typer.echo(change.diff())
+        if not yes and not sys.stdin.isatty():
+            raise ConfigurationError([f"{path}: is changed only after asking: needs a terminal, or --yes"])
+        if not yes and not typer.confirm("Change the file?"):
+            typer.echo("nothing was changed")
+            raise typer.Exit(1)
+        backup = change.apply()
+    typer.echo(f"{path}: changed" + (f"; as it was: {backup}" if backup else ""))
+
+
+def _existing(config: Path | None, *, sandbox: bool) -> Path | None:
+    """The configuration that a host shall start with, None for the sandbox."""
+    if sandbox:
+        if config is not None:
+            raise ConfigurationError(["--sandbox takes no configuration; leave out --sandbox, or --config"])
+        return None
+    path = config or DEFAULT_CONFIG
+    if not path.is_file():
+        raise ConfigurationError([f"{path}: there is no such file; name one with --config, or try --sandbox"])
+    return path
 
 
 @policy.command()
