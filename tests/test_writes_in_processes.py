@@ -403,14 +403,27 @@ def test_whatever_a_new_file_holds_the_server_goes_on(
     assert live.current is before
 
 
-async def test_readyz_is_false_when_the_store_is_gone(upstream: str, tmp_path: Path) -> None:
+@pytest.mark.reliability("a store that another process has locked", "`/readyz` is 503 while it is, `/healthz` 200")
+@pytest.mark.reliability("a start while the store is not migrated yet", "it listens, and `/readyz` is 503 until it is")
+async def test_readyz_is_false_before_the_store_is_migrated_and_while_it_is_locked(
+    upstream: str, tmp_path: Path
+) -> None:
+    """A lock holds the migration up, and a later one the writes."""
     config = write_config(tmp_path, upstream, callers(bot="read"))
     port = free_port()
     command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
+
+    def answers(probe: str) -> int:
+        return httpx2.get(f"http://127.0.0.1:{port}/{probe}", timeout=30).status_code
+
+    locked = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    locked.execute("BEGIN EXCLUSIVE")
     with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
-        assert httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
-        locked = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+        assert (answers("readyz"), answers("healthz")) == (503, 200)
+        locked.rollback()
+        with anyio.fail_after(20):
+            while answers("readyz") != 200:
+                await anyio.sleep(0.05)
         locked.execute("BEGIN EXCLUSIVE")
-        assert httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=30).status_code == 503
-        assert httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+        assert (answers("readyz"), answers("healthz")) == (503, 200)
         locked.close()

@@ -43,6 +43,7 @@ from .settings import ConfigurationError, Settings, is_loopback
 from .stopping import Stop
 from .store import StoreError
 from .tokens import SCOPE, TokenVerifier, identity_of
+from .updates import Updates
 from .webhooks import receivers
 
 HttpTransport = Literal["http", "sse"]
@@ -129,7 +130,10 @@ def http_app(
 
 
 async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str, port: int) -> None:
-    """Serves until a signal comes. Raises ConfigurationError where the port is taken."""
+    """Serves until a signal comes. Raises ConfigurationError where the port is taken or the store cannot be opened.
+
+    It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile.
+    """
     settings = backend.settings
     if not any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()) and not (
         is_loopback(host) and settings.http.anonymous_caller
@@ -138,11 +142,12 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
     bound = listen(host, port)
     port = bound.getsockname()[1]
     async with open_calls(backend.live, local=False, transport=backend.transport, random=backend.random) as calls:
-        try:
-            await calls.store.get()
-        except StoreError as error:
-            raise ConfigurationError([str(error)]) from None
-        server = build_server(calls, lambda: caller_of_request(backend.settings))
+
+        def who() -> Caller:
+            return caller_of_request(backend.settings)
+
+        updates = Updates(calls, who)
+        server = build_server(calls, who, updates)
         stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
         app = http_app(
             server,
@@ -151,7 +156,7 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             transport,
             host=host,
             port=port,
-            webhooks=receivers(backend.live, calls.store),
+            webhooks=receivers(backend.live, calls.store, updates.customer_changed),
             stopping=stop.requested.is_set,
         )
         listener = _Listener(
@@ -165,14 +170,28 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
         )
         log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
         stop.heed_signals()
+        unopened: list[str] = []
+
+        async def keep_store() -> None:
+            try:
+                await calls.store.get()
+            except StoreError as error:
+                unopened.append(str(error))
+                listener.should_exit = True
+            else:
+                await keep_tidy(backend.live, calls.store)
+
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
-            tasks.start_soon(_drain, stop, calls, listener)
-            tasks.start_soon(keep_tidy, backend.live, calls.store)
+            tasks.start_soon(_drain, stop, calls, updates, listener)
+            tasks.start_soon(updates.run)
+            tasks.start_soon(keep_store)
             await listener.serve(sockets=[bound])
             tasks.cancel_scope.cancel()
         # Calls that are cut off only now get on record before the store closes.
         await calls.idle()
+        if unopened:
+            raise ConfigurationError(unopened)
 
 
 class _Listener(uvicorn.Server):
@@ -182,9 +201,10 @@ class _Listener(uvicorn.Server):
         return nullcontext()
 
 
-async def _drain(stop: Stop, calls: Calls, listener: uvicorn.Server) -> None:
+async def _drain(stop: Stop, calls: Calls, updates: Updates, listener: uvicorn.Server) -> None:
     """Once the server is to stop: lets calls end, interrupts what is left, and has the listener close."""
     await stop.requested.wait()
+    updates.close()
     with anyio.move_on_after(_DRAIN_SECONDS):
         await calls.idle()
     calls.interrupt()

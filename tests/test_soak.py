@@ -1,0 +1,26 @@
+"""A short one of bench/soak.py, whose long runs are for people: 120 seconds, or 10,000 calls."""
+
+from __future__ import annotations
+
+import pytest
+from bench.soak import soaked
+
+from roadster_sandbox.faults import KINDS
+
+pytestmark = pytest.mark.anyio
+
+SLOW = ("delay", "drip", "huge", "gzip_bomb")
+"""Kinds of fault that take seconds of their own; each has tests of its own."""
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.reliability(
+    "every kind of fault at random, under many callers at once",
+    "each call ends in time with a documented outcome, and each write is upstream as often as reported",
+)
+async def test_every_call_ends_as_documented_and_every_write_is_there_as_often_as_reported() -> None:
+    soak, _ = await soaked(None, 200, [kind for kind in KINDS if kind not in SLOW], seed=7)
+    assert soak.broken == []
+    assert soak.calls >= 200
+    assert any(outcome.endswith("outcome_unknown") for outcome in soak.outcomes), "the faults must strike"
+    assert any(None in write.outcomes for write in soak.writes)
