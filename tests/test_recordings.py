@@ -221,16 +221,17 @@ async def test_repeats_are_answered_in_their_order(recording: Any, replaying: An
 
 
 @pytest.mark.parametrize("fault", ["foreign_dealer", "html", "truncated", "nan", "empty", "wrong_types", "redirect"])
+@pytest.mark.parametrize(("tool", "arguments"), [("get_dealer", AT_UMAZDA), ("get_vehicle", VEHICLE)])
 async def test_an_answer_that_cannot_be_used_cannot_be_used_in_the_replay(
-    fault: str, recording: Any, replaying: Any, world: World
+    tool: str, arguments: dict[str, Any], fault: str, recording: Any, replaying: Any, world: World
 ) -> None:
-    """Above all one of another dealer, which is withheld for what no model reads."""
+    """Above all one of another dealer, which is withheld also for what no model reads."""
     async with recording() as client:
-        await world.fault("get_dealer", fault)
-        recorded = await client.call_tool("get_dealer", AT_UMAZDA)
+        await world.fault(tool, fault)
+        recorded = await client.call_tool(tool, arguments)
         assert kind_of(recorded) == "upstream"
     async with replaying() as client:
-        assert text_of(await client.call_tool("get_dealer", AT_UMAZDA)) == text_of(recorded)
+        assert text_of(await client.call_tool(tool, arguments)) == text_of(recorded)
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"request": {}}', '{"request": {}, "response": {"status": "x"}}'])
