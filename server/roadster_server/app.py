@@ -42,10 +42,13 @@ _OWN_LISTS = CacheHint(ttl_ms=60_000, scope="private")
 _INTRODUCTIONS = ("initialize", "server/discover")
 
 
-def build_server(calls: Calls, who_is_calling: WhoIsCalling, updates: Updates | None = None) -> Server[Any]:
+def build_server(
+    calls: Calls, who_is_calling: WhoIsCalling, updates: Updates | None = None, *, sessions: bool = True
+) -> Server[Any]:
     """The server that has `calls` carried out. `who_is_calling` is asked at each request, within its context.
 
-    Without `updates` no resource can be followed: events come in at a server over HTTP alone.
+    Without `updates` no resource can be followed: events come in at a server over HTTP alone. Without `sessions`
+    clients of protocol 2025-11-25 cannot follow one, for they are told over their session.
     """
 
     async def list_tools(_ctx: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -93,8 +96,8 @@ def build_server(calls: Calls, who_is_calling: WhoIsCalling, updates: Updates | 
         on_list_resource_templates=list_templates,
         on_read_resource=read,
         on_completion=on_completion,
-        on_subscribe_resource=updates.follow if updates else None,
-        on_unsubscribe_resource=updates.unfollow if updates else None,
+        on_subscribe_resource=updates.follow if updates and sessions else None,
+        on_unsubscribe_resource=updates.unfollow if updates and sessions else None,
         on_subscriptions_listen=updates.listen if updates else None,
     )
     server.middleware.append(_own_instructions(who_is_calling))

@@ -107,7 +107,9 @@ def _configured(stack: ExitStack, path: Path, replay: Path | None) -> Backend:
         return Backend(LiveSettings(load(path), path))
     folder = _folder(stack)
     settings = load(path, reveal_secrets=False)
-    return Backend(LiveSettings(settings.model_copy(update={"store": _store_in(folder)})), discard=folder.cleanup)
+    return Backend(
+        LiveSettings(settings.model_copy(update={"store": _store_in(folder), "replicas": None})), discard=folder.cleanup
+    )
 
 
 def _sandboxed(stack: ExitStack, seed: int | None) -> Backend:

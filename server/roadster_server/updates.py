@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.connection import Connection
@@ -34,6 +34,9 @@ from .calls import Calls, Context, WhoIsCalling
 from .logs import log
 from .resources import may_read, told
 
+if TYPE_CHECKING:
+    from .replicas import Replicas
+
 MOST_FOLLOWED = 100
 """Addresses on one stream, or in one session: an assistant follows those it works on."""
 
@@ -45,14 +48,18 @@ _LONGEST_STREAM = 3600.0
 _TELL_WITHIN = 5.0
 _WAITING = 10_000
 _FOLLOWED = "roadster_server.updates"
+_TOPIC = "changed"
 
 
 class Updates:
     """Who follows what at this process. It is the SDK's SubscriptionBus too, for `ListenHandler` to listen at."""
 
-    def __init__(self, calls: Calls, who: WhoIsCalling) -> None:
+    def __init__(self, calls: Calls, who: WhoIsCalling, replicas: Replicas | None = None) -> None:
         self._calls = calls
         self._who = who
+        self._replicas = replicas
+        if replicas is not None:
+            replicas.hear(_TOPIC, self._changed)
         self._bus = InMemorySubscriptionBus()
         self._streams = ListenHandler(self)
         self._streams_of: Counter[str] = Counter()
@@ -60,8 +67,13 @@ class Updates:
         self._telling: anyio.abc.TaskGroup
 
     def customer_changed(self, dealer: str, customer_id: str) -> None:
-        """Has their followers told, as soon as `run` gets to it."""
+        """Has their followers told, as soon as `run` gets to it, and those at other processes."""
         uri = CUSTOMER_RESOURCE.address(dealer=dealer, customer_id=customer_id)
+        self._changed(uri)
+        if self._replicas is not None:
+            self._replicas.tell(_TOPIC, uri)
+
+    def _changed(self, uri: str) -> None:
         try:
             self._announce.send_nowait(ResourceUpdated(uri))
         except anyio.WouldBlock:

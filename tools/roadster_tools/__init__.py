@@ -18,6 +18,7 @@ from .failures import (
     Limited,
     NotConfirmed,
     ToolFailure,
+    Uncounted,
     Unrecorded,
     failure,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Services",
     "Tool",
     "ToolFailure",
+    "Uncounted",
     "Unrecorded",
     "Unsealable",
     "UploadFolder",
