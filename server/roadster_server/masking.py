@@ -10,10 +10,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from roadster_client import RequestRefused
 from roadster_client.models.customer_records import CustomerRecord
@@ -96,7 +96,7 @@ def masked_answer(operation: str, json: Any, people: Iterable[str]) -> Any:
     """The answer as it may be kept; `people` is what the request said of somebody."""
     if isinstance(json, dict) and (json.get("errors") or json.get("status") == "error"):
         return _refusal(json)
-    return _masked(tuple(_parts(ANSWERS[operation])), json, frozenset(people))
+    return _masked(ANSWERS[operation], json, frozenset(people))
 
 
 def _hidden(sent: Any, shown: Any) -> Iterator[str]:
@@ -125,18 +125,19 @@ def _free_of(body: Any, people: frozenset[str]) -> Any:
             return body
 
 
-def _masked(parts: tuple[Any, ...], value: Any, people: frozenset[str]) -> Any:
-    """`value` as the field that is made of `parts` may keep it."""
+def _masked(kind: Any, value: Any, people: frozenset[str]) -> Any:
+    """`value` as a field of this kind may keep it."""
+    parts = tuple(_parts(kind))
     match value:
         case list():
-            return [_masked(parts, item, people) for item in value]
+            return [_masked(kind, item, people) for item in value]
         case dict():
             model = next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
             return _dealers_of(value) if model is None else _masked_object(model, value, people)
         case None | "" | bool():
             return value
         case _ if any(part in _CLASSES for part in parts if isinstance(part, str)):
-            return MASK if isinstance(value, str) or str in parts else None
+            return _as_shown(kind, value)
         case str():
             return _masked_text(parts, value, people)
         case _:
@@ -144,11 +145,13 @@ def _masked(parts: tuple[Any, ...], value: Any, people: frozenset[str]) -> Any:
 
 
 def _masked_object(model: type[BaseModel], value: Mapping[str, Any], people: frozenset[str]) -> dict[str, Any]:
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    fields = {
+        field.alias or name: Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        for name, field in model.model_fields.items()
+    }
     known = {
-        name: _masked(tuple(_parts(fields[name].annotation, *fields[name].metadata)), item, people)
-        if name != "phone" or _is_personal(fields[name])
-        else item
+        # A phone of no class is the dealership's.
+        name: item if name == "phone" and not _is_personal(fields[name]) else _masked(fields[name], item, people)
         for name, item in value.items()
         if name in fields
     }
@@ -156,8 +159,16 @@ def _masked_object(model: type[BaseModel], value: Mapping[str, Any], people: fro
     return {**known, **unknown}
 
 
-def _is_personal(field: Any) -> bool:
-    return any(part in _CLASSES for part in _parts(field.annotation, *field.metadata) if isinstance(part, str))
+def _is_personal(kind: Any) -> bool:
+    return any(part in _CLASSES for part in _parts(kind) if isinstance(part, str))
+
+
+def _as_shown(kind: Any, value: Any) -> Any:
+    """A person's value as whoever may see none is shown it: masked, and where it is a number, left out."""
+    try:
+        return TypeAdapter(kind, config={"coerce_numbers_to_str": True}).validate_python(value, context="masked")
+    except ValidationError:
+        return MASK
 
 
 def _masked_text(parts: tuple[Any, ...], text: str, people: frozenset[str]) -> str:
