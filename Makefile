@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint check schemas tokens reliability lock clean
+.PHONY: demo test lint check schemas tokens reliability bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -35,6 +35,9 @@ reliability: $(STAMP)  ## Write the table of docs/reliability.md anew, after mar
 
 tokens: $(STAMP)  ## Measure what the tools cost a model, and write the table into README.md
 	$(BIN)/python bench/tokens.py --readme
+
+bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
+	$(BIN)/python packaging/bundle.py
 
 # Needs uv; writes no index address.
 lock:

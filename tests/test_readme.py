@@ -235,7 +235,8 @@ def test_exit_codes_access_levels_and_faults_are_all_named() -> None:
 
 def test_each_file_shown_is_the_example_file() -> None:
     shown = re.findall(r"^<!-- (examples/\S+) -->\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert len(shown) == len(blocks(README, "json")) + len(blocks(README, "toml")), "a block without its file's name"
+    of_files = [block for language in ("json", "jsonl", "toml") for block in blocks(README, language)]
+    assert len(shown) == len(of_files), "a block without its file's name"
     for name, text in shown:
         assert text == (PROJECT / name).read_text()
     for text in blocks(README, "json"):
@@ -339,7 +340,7 @@ def test_every_command_shown_stands_in_a_block_that_is_run() -> None:
     shown = {
         step.command.split("roadster-mcp ")[1].split()[0] for step in all_steps() if "roadster-mcp" in step.command
     }
-    assert shown == {"audit", "call", "doctor", "forget", "policy", "sandbox", "serve", "token"}
+    assert shown == {"audit", "call", "doctor", "forget", "policy", "run", "sandbox", "serve", "token"}
 
 
 def all_steps() -> Iterator[Step]:

@@ -17,6 +17,7 @@ from .errors import (
     MalformedAnswer,
     NotConfigured,
     NotFound,
+    NotRecorded,
     OutcomeUnknown,
     RateLimited,
     RequestRefused,
@@ -33,7 +34,7 @@ from .models.scalars import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
-from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_upstream
+from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_network, open_upstream
 from .visible import is_visible, visible
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "NotConfigured",
     "NotFound",
     "NotKept",
+    "NotRecorded",
     "OfAnother",
     "OnAnswer",
     "Operation",
@@ -89,6 +91,7 @@ __all__ = [
     "basic_key",
     "customer_link",
     "is_visible",
+    "open_network",
     "open_upstream",
     "operations_of",
     "overridden",

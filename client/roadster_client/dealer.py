@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -49,6 +50,8 @@ class DealerRef:
     mykaarma_dealer_uuid: str | None = None
     mykaarma_dealer_id: int | None = None
     """The number that myKaarma's answers name the dealer with."""
+    random: Callable[[int], bytes] = field(default=os.urandom, repr=False, compare=False)
+    """What customers' links are encrypted with besides the key."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,9 @@ class DealerApi:
             "phone": contact.phone,
             "custid": contact.partner_id,
         }
-        return customer_link(host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding)
+        return customer_link(
+            host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding, random=self._dealer.random
+        )
 
     async def _call(
         self,

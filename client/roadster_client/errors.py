@@ -13,6 +13,7 @@
     │       ├── Untrusted   its certificate is not good for its name
     │       └── CircuitOpen it failed several times in a row, and is left alone for a while
     ├── TimedOut            the operation's total deadline passed on a read
+    ├── NotRecorded         a replay, and nothing like the request is in the recording; nothing was sent
     ├── OutcomeUnknown      a write was sent and its answer was lost: it may or may not have been done
     └── MalformedAnswer     not what the documents describe: no JSON, wrong types, too large, a redirect
         └── ForeignDealer   the answer names another dealer than the call was bound to; it is withheld
@@ -202,6 +203,10 @@ class CircuitOpen(Unreachable):
 
 
 class TimedOut(ClientError):
+    pass
+
+
+class NotRecorded(ClientError):
     pass
 
 

@@ -39,6 +39,9 @@ AuthScheme = Literal["Bearer", "Token", "Basic", "none"]
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
 
+EXCHANGE = "roadster_client.request"
+"""The extension of an HTTP request that holds the `Request` it was made of, for a transport that records."""
+
 MAX_ANSWER_VALUES = 100_000
 """Each takes up to a hundred bytes once it is parsed, and some microseconds in which nobody else is served. A dealer's
 templates, which come whole, have eleven in each field: 9,000 fields are let through."""
@@ -211,8 +214,9 @@ class Upstream:
             request.target,
             params=dict(request.query),
             json=request.body,
+            extensions={EXCHANGE: request},
         ) as response:
-            content = await _read_capped(response, request.operation)
+            content = await read_capped(response, request.operation)
             return response.status_code, response.headers, content
 
 
@@ -224,7 +228,8 @@ def _refuses_certificate(error: BaseException | None) -> bool:
     return False
 
 
-async def _read_capped(response: httpx2.Response, operation: Operation) -> bytes:
+async def read_capped(response: httpx2.Response, operation: Operation) -> bytes:
+    """The body, decompressed. Raises MalformedAnswer where it is larger than `MAX_ANSWER_BYTES`."""
     # The raw stream, because httpx2 would inflate a whole chunk before anyone can look at its size.
     gzip = response.headers.get("content-encoding", "identity").lower() == "gzip"
     inflate = zlib.decompressobj(wbits=31) if gzip else None
@@ -338,6 +343,12 @@ def basic_key(username: str, password: str) -> str:
     return b64encode(f"{username}:{password}".encode()).decode()
 
 
+def open_network() -> httpx2.AsyncBaseTransport:
+    """What requests leave by, where nothing replaces it."""
+    limits = httpx2.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=20)
+    return httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+
+
 @asynccontextmanager
 async def open_upstream(
     base_url: str,
@@ -365,12 +376,11 @@ async def open_upstream(
             # Reading and writing end with the operation's deadline. Connecting ends sooner than what is left of it when
             # a write begins, so that a write without a connection is known not to have been sent.
             timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=20),
             follow_redirects=False,
             # An upstream could set ever more of them, and they would go to it with everybody's requests.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,  # a .netrc entry would replace our Authorization
-            transport=transport,
+            transport=transport or open_network(),
         )
         closing.push_async_callback(http.aclose)
         return http

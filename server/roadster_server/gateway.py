@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,12 +42,13 @@ async def open_calls(
     *,
     local: bool,
     transport: httpx2.AsyncBaseTransport | None = None,
+    random: Callable[[int], bytes] = os.urandom,
     replicas: Replicas | None = None,
 ) -> AsyncIterator[Calls]:
     """What carries out calls at the configured upstream, closed at the end of the block.
 
     `local` says that the caller sits at this machine, so that it may upload from the configured
-    folder. `transport` replaces the network, for the embedded sandbox.
+    folder. `transport` replaces the network, and `random` the system's, for the embedded sandbox.
     """
     settings = live.current
     api_key = settings.roadster.api_key.get_secret_value()
@@ -54,7 +57,8 @@ async def open_calls(
         store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
         gate = Gate(
             await _services(settings, stack, transport, replicas),
-            lambda: live.current.dealer_refs(),  # noqa: PLW0108 - of the settings in force then, not now
+            # Of the settings in force then, not now.
+            lambda: {dpid: replace(ref, random=random) for dpid, ref in live.current.dealer_refs().items()},
             belongings=lambda dealer: StoredBelongings(store, dealer),
             events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
             cursor_key=keys.cursors,

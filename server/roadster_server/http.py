@@ -156,7 +156,7 @@ async def serve_backend(
     async with AsyncExitStack() as stack:
         replicas = await _replicas(settings, stack)
         calls = await stack.enter_async_context(
-            open_calls(backend.live, local=False, transport=backend.transport, replicas=replicas)
+            open_calls(backend.live, local=False, transport=backend.transport, random=backend.random, replicas=replicas)
         )
 
         def who() -> Caller:

@@ -25,6 +25,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -32,7 +33,7 @@ from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, ope
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller
 from roadster_tools.parameters import whole_number
 
-from .secrets import Secret, reveal
+from .secrets import UNREVEALED, Secret, reveal
 from .store import StoreError, default_url
 
 
@@ -206,9 +207,11 @@ class UploadSettings(_Section):
     folder: Annotated[Path, AfterValidator(_folder)]
 
 
-def _store_url(value: Any) -> Any:
+def _store_url(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
+    if info.context == UNREVEALED:
+        return SecretStr("sqlite://")
     if value.startswith(("sqlite:///", "postgresql://")):
         parts = urlsplit(value)
         if parts.password is not None or "password" in parse_qs(parts.query):
@@ -328,8 +331,8 @@ class Settings(_Section):
             yield "crm", f"dealers.{dpids[0]}.mykaarma_dealer_uuid"
 
 
-def load(path: Path) -> Settings:
-    """The settings in `path`. Raises ConfigurationError."""
+def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
+    """The settings in `path`; without its secrets, for what sends nothing. Raises ConfigurationError."""
     try:
         if path.exists() and not path.is_file():  # a pipe would hold up the server until somebody writes to it
             raise ConfigurationError([f"{path}: is not a plain file; name one with --config"])
@@ -345,7 +348,7 @@ def load(path: Path) -> Settings:
     except (ValueError, RecursionError) as error:  # an integer of 5,000 digits, tables 3,000 deep
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
     try:
-        settings = Settings.model_validate(document)
+        settings = Settings.model_validate(document, context=None if reveal_secrets else UNREVEALED)
     except StoreError as error:  # there is no place for the store by default
         raise ConfigurationError([f"{path}: store.url: {error}"]) from None
     except ValidationError as error:

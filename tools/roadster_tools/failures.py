@@ -20,6 +20,7 @@ from roadster_client import (
     ClientError,
     NotConfigured,
     NotFound,
+    NotRecorded,
     OutcomeUnknown,
     RateLimited,
     RequestRefused,
@@ -201,6 +202,8 @@ def _failure(error: ClientError, said: str) -> Failure:
             return Failure("upstream", f"{said}. Nothing was done; call again {_when(error)}.")
         case Untrusted():
             return Failure("upstream", f"{said}. Nothing was sent; the server's operator must check base_url.")
+        case NotRecorded():
+            return Failure("upstream", f"{said}. Nothing was sent; record it, or call as it was recorded.")
         case OutcomeUnknown():
             return Failure("outcome_unknown", f"{said}. Do not simply repeat it.")
         case TimedOut() | Unavailable():
