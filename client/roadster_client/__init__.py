@@ -30,6 +30,7 @@ from .inbox import EventPlace, EventQuery, EventsInbox, ReceivedEvent
 from .link import KeyEncoding, customer_link
 from .models.scalars import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
+from .observer import Attempt, Observer, Unobserved
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
 from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_upstream
@@ -42,6 +43,7 @@ __all__ = [
     "Answer",
     "ApiName",
     "ApproveWrite",
+    "Attempt",
     "Audience",
     "AuthScheme",
     "BelongingKind",
@@ -65,6 +67,7 @@ __all__ = [
     "NotConfigured",
     "NotFound",
     "NotKept",
+    "Observer",
     "OnAnswer",
     "Operation",
     "OrderApi",
@@ -80,6 +83,7 @@ __all__ = [
     "TimedOut",
     "Unauthorised",
     "Unavailable",
+    "Unobserved",
     "Unreachable",
     "Untrusted",
     "Upstream",

@@ -13,8 +13,8 @@ import ssl
 import zlib
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,6 +32,7 @@ from . import errors
 from .admission import AT_ONCE, LONGEST_PAUSE, Admission
 from .breaker import Breaker
 from .models.scalars import Audience, Sent
+from .observer import Attempt, Observer, Unobserved
 from .operations import Operation
 from .retries import RetryBudget, attempts
 
@@ -116,8 +117,9 @@ _NOBODY = Lane()
 class Upstream:
     """Sends requests to one API. Made by `open_upstream`, which owns the connections."""
 
-    def __init__(self, connect: Callable[[], httpx2.AsyncClient]) -> None:
+    def __init__(self, connect: Callable[[], httpx2.AsyncClient], observer: Observer) -> None:
         self._connect = connect
+        self._observer = observer
         self._admission = Admission()
         self._budget = RetryBudget()
         self._breakers: defaultdict[str | None, Breaker] = defaultdict(Breaker)
@@ -138,23 +140,44 @@ class Upstream:
             if request.operation.writes:
                 raise errors.outcome_unknown(error) from None
             raise
+        finally:
+            is_open = sum(breaker.is_open for breaker in self._breakers.values())
+            self._observer.breakers_open(request.operation.api, is_open)
 
     async def _in_time(self, request: Request, caller: str) -> Answer:
         operation = request.operation
         begin_by = anyio.current_time() + operation.begins_within
-        with anyio.move_on_after(operation.deadline):
+        with anyio.move_on_after(operation.deadline) as in_time:
             async for attempt in attempts(operation, self._budget, begin_by):
-                with attempt:
+                with attempt, self._observed(operation, attempt.num, in_time) as observed:
                     async with self._admission.turn(operation, caller, begin_by):
-                        return await self._attempt(request)
+                        observed.begins()
+                        return await self._attempt(request, observed)
         raise errors.TimedOut(
             f"{operation.name}: no answer came within {operation.deadline:g} seconds", operation=operation.name
         )
 
-    async def _attempt(self, request: Request) -> Answer:
+    @contextmanager
+    def _observed(self, operation: Operation, number: int, in_time: anyio.CancelScope) -> Iterator[Attempt]:
+        observed = self._observer.attempt(operation, number)
+        outcome = "defect"
+        try:
+            yield observed
+            outcome = "done"
+        except errors.ClientError as error:
+            outcome = errors.name_of(error)
+            raise
+        except anyio.get_cancelled_exc_class():
+            outcome = "timed_out" if in_time.cancel_called else "cancelled"
+            raise
+        finally:
+            observed.ended(outcome)
+
+    async def _attempt(self, request: Request, observed: Attempt) -> Answer:
         operation = request.operation
         try:
             status, headers, content = await self._exchange(request)
+            observed.answered(status)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             if _refuses_certificate(error):
                 raise errors.Untrusted(
@@ -311,12 +334,13 @@ async def open_upstream(
     api_key: str,
     auth_scheme: AuthScheme = "Bearer",
     transport: httpx2.AsyncBaseTransport | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Upstream]:
     """An `Upstream` at `base_url` whose connections are pooled, and closed at the end of the block.
 
     `auth_scheme` is the word before the key in `Authorization`; `none` sends the bare key, as the
     older document of Roadster's shows. For `Basic` the key is what `basic_key` makes.
-    `transport` replaces the network, for the embedded sandbox.
+    `transport` replaces the network, for the embedded sandbox. `observer` is told of each attempt.
     """
 
     def connect() -> httpx2.AsyncClient:
@@ -342,4 +366,4 @@ async def open_upstream(
         return http
 
     async with AsyncExitStack() as closing:
-        yield Upstream(connect)
+        yield Upstream(connect, observer or Unobserved())

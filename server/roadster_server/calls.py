@@ -53,6 +53,7 @@ from .confirmation import Ask, Confirmation
 from .keys import Keys
 from .limiter import Limiter
 from .logs import log, log_crash
+from .observing import ServerObserver
 from .opening import LazyStore
 from .recording import Recorder
 from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, StoreError
@@ -75,11 +76,14 @@ _GivenT = TypeVar("_GivenT")
 class Calls:
     """Carries out every call of one server."""
 
-    def __init__(self, gate: Gate, store: LazyStore, keys: Keys, *, refuse_unrecorded_reads: bool) -> None:
+    def __init__(
+        self, gate: Gate, store: LazyStore, keys: Keys, *, refuse_unrecorded_reads: bool, observer: ServerObserver
+    ) -> None:
         self.gate = gate
         self.store = store
         self.keys = keys
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
+        self.observer = observer
         self.limiter = Limiter()
         self.recorder = Recorder(store)
         self._in_flight: set[anyio.CancelScope] = set()
@@ -278,6 +282,7 @@ class _Call:
 
     async def _end(self) -> Failure | None:
         milliseconds = round((time.perf_counter() - self._started) * 1000)
+        self._calls.observer.call_ended(self.tool_name, self.outcome, self._refused_by, milliseconds / 1000)
         log.info(
             "call",
             extra={

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from roadster_client import (
     AuthScheme,
     MyKaarmaApi,
+    Observer,
     RoadieApi,
     RoadsterApi,
     Upstream,
@@ -22,7 +23,9 @@ from .belongings import StoredBelongings
 from .calls import Calls
 from .inbox import StoredEvents
 from .keys import Keys
+from .observing import ServerObserver
 from .opening import lazy_store
+from .traces import Traced, exported_traces
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,35 +36,44 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_calls(
-    live: LiveSettings, *, local: bool, transport: httpx2.AsyncBaseTransport | None = None
+    live: LiveSettings,
+    *,
+    local: bool,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    observer: ServerObserver | None = None,
 ) -> AsyncIterator[Calls]:
     """What carries out calls at the configured upstream, closed at the end of the block.
 
     `local` says that the caller sits at this machine, so that it may upload from the configured
-    folder. `transport` replaces the network, for the embedded sandbox.
+    folder. `transport` replaces the network, for the embedded sandbox. `observer` counts what happens.
     """
+    observer = observer or ServerObserver()
     settings = live.current
     api_key = settings.roadster.api_key.get_secret_value()
     keys = Keys.derive(api_key)
     async with AsyncExitStack() as stack:
+        stack.enter_context(exported_traces())
         store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
         gate = Gate(
-            await _services(settings, stack, transport),
+            await _services(settings, stack, transport, Traced(observer)),
             lambda: live.current.dealer_refs(),  # noqa: PLW0108 - of the settings in force then, not now
             belongings=lambda dealer: StoredBelongings(store, dealer),
             events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )
-        calls = Calls(gate, store, keys, refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads)
+        refuse_unrecorded_reads = settings.store.refuse_unrecorded_reads
+        calls = Calls(gate, store, keys, refuse_unrecorded_reads=refuse_unrecorded_reads, observer=observer)
         stack.push_async_callback(calls.recorder.closed)
         yield calls
 
 
-async def _services(settings: Settings, stack: AsyncExitStack, transport: httpx2.AsyncBaseTransport | None) -> Services:
+async def _services(
+    settings: Settings, stack: AsyncExitStack, transport: httpx2.AsyncBaseTransport | None, observer: Observer
+) -> Services:
     async def connected(base_url: str, key: str, scheme: AuthScheme) -> Upstream:
         return await stack.enter_async_context(
-            open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport)
+            open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport, observer=observer)
         )
 
     roadster, roadie, mykaarma = settings.roadster, settings.roadie, settings.mykaarma

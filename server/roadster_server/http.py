@@ -39,6 +39,7 @@ from .intake import Intake
 from .listening import listen
 from .live import LiveSettings
 from .logs import log
+from .metrics import Metrics
 from .settings import ConfigurationError, Settings, is_loopback
 from .stopping import Stop
 from .store import StoreError
@@ -48,7 +49,8 @@ from .webhooks import receivers
 HttpTransport = Literal["http", "sse"]
 Healthy = Callable[[], Awaitable[bool]]
 
-_PROBES = ("/healthz", "/readyz")
+_BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
+"""What machines ask, by an address: they tell nobody anything of a caller, dealer or customer."""
 _DRAIN_SECONDS = 5.0
 """For calls to end by themselves, once the server is to stop."""
 _INTERRUPTED_SECONDS = 1.0
@@ -78,6 +80,7 @@ def http_app(
     host: str,
     port: int,
     webhooks: Mapping[str, ASGIApp],
+    metrics: Metrics,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
     """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `healthy` and `stopping`.
@@ -106,6 +109,7 @@ def http_app(
     routes: list[Route | Mount] = [
         Route("/healthz", probes.alive),
         Route("/readyz", probes.ready),
+        Route("/metrics", metrics.scrape),
         *(metadata.routes if metadata else ()),
         Route("/sse", guarded(open_sse), methods=["GET"]),
         Mount("/messages/", guarded(sse.handle_post_message)),
@@ -140,7 +144,8 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
         log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
     bound = listen(host, port)
     port = bound.getsockname()[1]
-    async with open_calls(backend.live, local=False, transport=backend.transport) as calls:
+    metrics = Metrics()
+    async with open_calls(backend.live, local=False, transport=backend.transport, observer=metrics) as calls:
         server = build_server(calls, lambda: caller_of_request(backend.settings))
         stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
         app = http_app(
@@ -150,7 +155,8 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             transport,
             host=host,
             port=port,
-            webhooks=receivers(backend.live, calls.store),
+            webhooks=receivers(backend.live, calls.store, metrics),
+            metrics=metrics,
             stopping=stop.requested.is_set,
         )
         listener = _Listener(
@@ -321,14 +327,14 @@ class _WebHooks:
 
 
 class _HostGuard:
-    """Refuses foreign Host and Origin headers on every route but the probes, whatever address it is bound to."""
+    """Refuses foreign Host and Origin headers, whatever address it is bound to, but for what is asked by address."""
 
     def __init__(self, app: ASGIApp, security: Callable[[], TransportSecuritySettings]) -> None:
         self._app = app
         self._security = security
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in _PROBES:
+        if scope["type"] == "http" and scope["path"] not in _BY_ADDRESS:
             refusal = await TransportSecurityMiddleware(self._security()).validate_request(Request(scope))
             if refusal is not None:
                 await refusal(scope, receive, send)
