@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult, ResourceLink
 
 from roadster_sandbox import DEALERS, SandboxTransport
@@ -60,6 +61,24 @@ class Says(httpx2.AsyncBaseTransport):
 
 def template(id_: int = 278, fields: int = 1, **more: Any) -> dict[str, Any]:
     return {"id": id_, "name": "A form", "form_definition": {"pages": [{"fields": [FIELD] * fields}]}, **more}
+
+
+def of_order(world: World, order: Any) -> httpx2.AsyncBaseTransport:
+    """The sandbox, whose first template is of one order."""
+    sandbox = SandboxTransport(world.app)
+
+    class OfOrder(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            response = await sandbox.handle_async_request(request)
+            if not request.url.path.endswith(("/templates", "/details")):
+                return response
+            found = json.loads(await response.aread())
+            listed = found if isinstance(found, list) else [found]
+            changed = [{**each, "order_id": order} if str(each["id"]) == OWN else each for each in listed]
+            body = json.dumps(changed[:1] if isinstance(found, list) else changed[0]).encode()
+            return httpx2.Response(200, stream=httpx2.ByteStream(body))
+
+    return OfOrder()
 
 
 # --- templates ------------------------------------------------------------------------------------
@@ -479,6 +498,53 @@ async def test_no_forms_are_made_of_a_deleted_template(connect: Connect, world: 
     assert (await world.get("state"))["forms"] == []
 
 
+@pytest.mark.parametrize("order", [UNLISTED, "999999", 999999, ""])
+async def test_a_template_of_another_order_is_used_for_none_but_that(
+    order: Any, connect: Connect, world: World
+) -> None:
+    async with connect(upstream=of_order(world, order)) as client:
+        result = await client.call_tool("create_forms", {**FORMS, "template_ids": ["279", OWN]})
+    assert kind_of(result) == "invalid_arguments"
+    assert f"template_ids: {OWN} of another order alone" in text_of(result)
+    assert (await world.get("state"))["forms"] == []
+
+
+@pytest.mark.parametrize("order", [LISTED, int(LISTED), None])
+async def test_a_template_of_the_order_itself_and_of_none_is_used(order: Any, connect: Connect, world: World) -> None:
+    async with connect(upstream=of_order(world, order)) as client:
+        made = answer_of(await client.call_tool("create_forms", FORMS))
+    assert made["forms"] == ["Insurance Acknowledgement" if order is None else "***"]
+
+
+async def test_what_a_template_of_one_order_is_called_and_holds_is_for_who_may_see_contact_data(
+    connect: Connect, world: World
+) -> None:
+    arguments = {**AT_UMAZDA, "template_id": OWN}
+    uri = f"roadster://umazda/templates/{OWN}/file"
+    async with connect(upstream=of_order(world, LISTED)) as client:
+        for tool in ("get_template", "get_template_file", "list_templates"):
+            result = await client.call_tool(tool, arguments if tool != "list_templates" else AT_UMAZDA)
+            assert not result.is_error
+            assert links_of(result) == []
+            for words in ("Insurance Acknowledgement", "This is for insurance details"):
+                assert words not in text_of(result) + json.dumps(result.structured_content), tool
+            assert tool != "get_template_file" or "of one order" in answer_of(result)["hint"]
+        with pytest.raises(MCPError, match="personal_data"):
+            await client.read_resource(uri)
+    async with connect(upstream=of_order(world, LISTED), personal_data="contact") as client:
+        assert answer_of(await client.call_tool("get_template", arguments))["name"] == "Insurance Acknowledgement"
+        assert len(links_of(await client.call_tool("get_template_file", arguments))) == 1
+        assert (await client.read_resource(uri)).contents
+
+
+async def test_a_template_given_twice_is_refused_by_its_place(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, "279", int(OWN)]})
+    assert kind_of(result) == "invalid_arguments"
+    assert "template_ids.2: is there before" in text_of(result)
+    assert await operations(world) == []
+
+
 async def test_the_question_names_the_order_and_each_template(connect: Connect) -> None:
     questions: list[str] = []
 
@@ -494,9 +560,86 @@ async def test_the_question_names_the_order_and_each_template(connect: Connect) 
         "Create forms for an order at University Mazda (umazda)? This writes to Roadster.\n"
         f'order id: "{LISTED}"\n'
         'title: "Please sign"\n'
-        'template ids 1: "278 (Insurance Acknowledgement)"\n'
-        'template ids 2: "279 (Privacy Notice)"'
+        'template ids 1: id 278, name "Insurance Acknowledgement", file name "Insurance Acknowledgement.pdf", '
+        'updated at "2025-01-01T00:00:00.000Z", pages 2, fields 7\n'
+        'template ids 2: id 279, name "Privacy Notice", file name "Privacy Notice.pdf", '
+        'updated at "2025-01-01T00:00:00.000Z", pages 1, fields 2'
     )
+
+
+class Edits(httpx2.AsyncBaseTransport):
+    """The sandbox, where the template is another once it was edited."""
+
+    def __init__(self, world: World, was: bytes, becomes: bytes) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self._change = (was, becomes)
+        self.edited = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self._sandbox.handle_async_request(request)
+        if not self.edited or not request.url.path.endswith("/templates/details"):
+            return answer
+        return httpx2.Response(200, stream=httpx2.ByteStream((await answer.aread()).replace(*self._change)))
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [(b"Insurance Acknowledgement", b"Power of Attorney"), (b'"updated_at":"2025', b'"updated_at":"2026')],
+)
+async def test_a_template_that_is_another_after_the_yes_is_asked_about_anew(
+    was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
+) -> None:
+    """The ids are the same, and what the person read is not what the customer would sign."""
+    upstream = Edits(world, was, becomes)
+    questions: list[str] = []
+
+    async def ask(_ctx: Any, params: Any) -> ElicitResult:
+        questions.append(params.message)
+        upstream.edited = True
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, access={"forms": Access.CONFIRM}, ask=ask, upstream=upstream) as client:
+        first = await client.call_tool("create_forms", FORMS)
+        assert (await world.get("state"))["forms"] == []
+        answer_of(await client.call_tool("create_forms", FORMS))
+    assert kind_of(first) == "not_confirmed"
+    assert "to be asked anew" in text_of(first)
+    assert len(set(questions)) == 2
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_no_forms_are_made_of_a_template_that_is_deleted_while_the_person_thinks(
+    mode: str, connect: Connect, world: World
+) -> None:
+    upstream = Edits(world, b'"is_deleted":false', b'"is_deleted":true')
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        upstream.edited = True
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, access={"forms": Access.CONFIRM}, ask=ask, upstream=upstream) as client:
+        result = await client.call_tool("create_forms", FORMS)
+    assert kind_of(result) in ("not_found", "invalid_arguments")
+    assert (await world.get("state"))["forms"] == []
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_an_order_that_is_taken_from_the_dealer_while_the_person_thinks_is_gone(
+    mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    live = LiveSettings(settings_for(store_url, access={"forms": Access.CONFIRM}))
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        without = {dpid: DealerSettings() for dpid in live.current.dealers}
+        live.current = live.current.model_copy(update={"dealers": without})
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, live=live, ask=ask) as client:
+        result = await client.call_tool("create_forms", FORMS)
+    assert kind_of(result) == "refused"
+    assert "dealers.umazda.orders" in text_of(result)
+    assert (await world.get("state"))["forms"] == []
 
 
 async def test_rights_to_an_order_come_from_the_configuration_in_force(

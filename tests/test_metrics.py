@@ -87,7 +87,7 @@ async def watched(settings: Settings, world: World, caller: str = "tester") -> A
             "http",
             host="127.0.0.1",
             port=8123,
-            webhooks=receivers(live, calls.store, metrics),
+            webhooks=receivers(live, calls.store, lambda _dealer, _customer: None, metrics),
             metrics=metrics,
         )
         async with (

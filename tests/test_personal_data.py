@@ -90,7 +90,6 @@ NOT_PERSONAL = {
     # A dealer's blank form, and the names of its fields; a thing that is sent.
     *("Template.name", "Template.file_name", "Template.description", "FormField.name", "ShippedItem.description"),
     # A kind: home, work.
-    *("Address.address_type", "OlderAddress.address_type"),
 }
 """Received fields that sound personal and are not."""
 

@@ -6,7 +6,7 @@ async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream
     page = await dealer.list_inventory(size=20)
 """
 
-from .belongings import BelongingKind, Belongings, NotKept
+from .belongings import BelongingKind, Belongings, NotKept, OfAnother
 from .channel import ApproveWrite, OnAnswer, Oversight
 from .dealer import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
 from .errors import (
@@ -68,6 +68,7 @@ __all__ = [
     "NotFound",
     "NotKept",
     "Observer",
+    "OfAnother",
     "OnAnswer",
     "Operation",
     "OrderApi",

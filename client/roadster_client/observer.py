@@ -28,7 +28,7 @@ class Observer(Protocol):
         """An attempt asks to be let in: the first one has the number 1."""
 
     def breakers_open(self, api: ApiName, count: int) -> None:
-        """At so many dealers the upstream has failed several times in a row, and no call has succeeded since."""
+        """So many operations, each of one dealer, have failed several times in a row, and none has succeeded since."""
 
 
 class Unobserved:

@@ -1,8 +1,8 @@
 """One upstream API over one pooled HTTP client: what a call passes on its way, and what becomes of its answer.
 
-A call passes, from the outside in: its dealer's breaker, the deadline, one to three attempts, and for each of these
-the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never time out; its
-decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
+A call passes, from the outside in: the breaker of its dealer and operation, the deadline, one to three attempts, and
+for each of these the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never
+time out; its decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
 a cap, and redirects that count as malformed answers.
 """
 
@@ -12,8 +12,7 @@ import re
 import ssl
 import zlib
 from base64 import b64encode
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +40,19 @@ AuthScheme = Literal["Bearer", "Token", "Basic", "none"]
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
 
+MAX_ANSWER_VALUES = 100_000
+"""Each takes up to a hundred bytes once it is parsed, and some microseconds in which nobody else is served. A dealer's
+templates, which come whole, have eleven in each field: 9,000 fields are let through."""
+
 _CONNECT_SECONDS = 5.0
+
+
+About = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Looks up what the ids in a write name, as it is then, for the person who is asked: unmasked. Raises ClientError."""
+
+
+async def about_nothing() -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,8 @@ class Request:
     content: Sent | None = None
     dealer: Mapping[str, Any] = field(default_factory=dict)
     """What is added to a body to name the dealer: `{"dealer": {"dpid": …}}`, or the bare `{"dpid": …}`."""
+    about: About = about_nothing
+    """By the request's own names where it says more of what stands there, by new ones where it adds something."""
 
     @property
     def body(self) -> dict[str, Any] | None:
@@ -105,7 +118,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Lane:
-    """Whose call it is: callers share an upstream fairly, and each dealer has a breaker of its own."""
+    """Whose call it is: callers share an upstream fairly, and each dealer has breakers of its own."""
 
     caller: str = ""
     dealer: str | None = None
@@ -122,7 +135,11 @@ class Upstream:
         self._observer = observer
         self._admission = Admission()
         self._budget = RetryBudget()
-        self._breakers: defaultdict[str | None, Breaker] = defaultdict(Breaker)
+        # Of each operation too: one VIN at which the upstream fails must not shut a dealer out of all the others.
+        self._breakers: dict[tuple[str | None, str], Breaker] = {}
+        self._open: set[Breaker] = set()
+        self.breaker_opened: Callable[[str | None, str], None] = lambda _dealer, _operation: None
+        """Called with the dealer and the operation whose breaker opens, for other processes to open theirs."""
 
     @cached_property
     def _http(self) -> httpx2.AsyncClient:
@@ -131,8 +148,9 @@ class Upstream:
 
     async def send(self, request: Request, lane: Lane = _NOBODY) -> Answer:
         """The parsed answer to `request`, or one of `errors`."""
+        breaker = self._breaker(lane.dealer, request.operation.name)
         try:
-            with self._breakers[lane.dealer].guarding(request.operation):
+            with breaker.guarding(request.operation):
                 return await self._in_time(request, lane.caller)
         except errors.Unreachable:
             raise
@@ -141,8 +159,19 @@ class Upstream:
                 raise errors.outcome_unknown(error) from None
             raise
         finally:
-            is_open = sum(breaker.is_open for breaker in self._breakers.values())
-            self._observer.breakers_open(request.operation.api, is_open)
+            (self._open.add if breaker.is_open else self._open.discard)(breaker)
+            self._observer.breakers_open(request.operation.api, len(self._open))
+
+    def open_breaker(self, dealer: str | None, operation: str) -> None:
+        """Leaves the operation alone for the dealer, because another process has seen it fail."""
+        self._breaker(dealer, operation).open()
+
+    def _breaker(self, dealer: str | None, operation: str) -> Breaker:
+        found = self._breakers.get((dealer, operation))
+        if found is None:
+            found = Breaker(lambda: self.breaker_opened(dealer, operation))
+            self._breakers[dealer, operation] = found
+        return found
 
     async def _in_time(self, request: Request, caller: str) -> Answer:
         operation = request.operation
@@ -280,7 +309,7 @@ def _request_id(headers: httpx2.Headers) -> str | None:
 
 def _error_body(content: bytes) -> Any:
     try:
-        return from_json(content, allow_inf_nan=False)
+        return None if _has_too_many_values(content) else from_json(content, allow_inf_nan=False)
     except ValueError:
         return None
 
@@ -306,10 +335,17 @@ def _parse(operation: Operation, headers: httpx2.Headers, content: bytes, reques
         raise _spoilt(operation, "is a web page, often a login: check the credentials", request_id)
     if not _JSON.fullmatch(media_type):
         raise _spoilt(operation, "is not declared as JSON", request_id)
+    if _has_too_many_values(content):
+        raise _spoilt(operation, f"has more than {MAX_ANSWER_VALUES} values", request_id)
     try:
         return from_json(content, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         raise _spoilt(operation, "is not JSON", request_id) from None
+
+
+def _has_too_many_values(content: bytes) -> bool:
+    """Before anything is made of them. Each stands behind a comma or a bracket; those in texts count too."""
+    return sum(map(content.count, (b",", b"[", b"{"))) > MAX_ANSWER_VALUES
 
 
 _WEB_PAGES = ("text/html", "application/xhtml+xml")

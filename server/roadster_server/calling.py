@@ -96,7 +96,7 @@ def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> s
     by_dealer = dealer_verdict(who, dealer)
     if TOOLS[tool].of_one_dealer and not by_dealer.allowed:
         return f"refused: {by_dealer.reason}"
-    return f'allowed: {by_tool.setting} is "{by_tool.level.name.lower()}", and {by_dealer.setting} names {dealer}'
+    return f"allowed: {by_tool.said}, and {by_dealer.setting} names {dealer}"
 
 
 def _text(result: CallToolResult) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
@@ -21,8 +22,11 @@ from roadster_tools import TOOLS
 
 from .app import tools_of
 from .backend import DEFAULT_CONFIG, LOCAL_CALLER, Backend, choose
-from .logs import configure_logs, log
+from .logs import configure_logs
 from .settings import ConfigurationError, load
+
+if TYPE_CHECKING:
+    from socket import socket
 
 # Plain help: rich would be imported by every start, also that of a stdio server.
 app = typer.Typer(
@@ -65,9 +69,13 @@ def _mistakes_exit() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        for problem in error.problems:
-            typer.echo(f"roadster-mcp: {problem}", err=True)
+        _say(error)
         raise typer.Exit(USAGE_ERROR) from None
+
+
+def _say(error: ConfigurationError) -> None:
+    for problem in error.problems:
+        typer.echo(f"roadster-mcp: {problem}", err=True)
 
 
 @app.command()
@@ -79,12 +87,15 @@ def serve(
     ] = 8000,
     config: Config = None,
     sandbox: Sandbox = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the port (http); needs PostgreSQL and Redis.")
+    ] = 1,
 ) -> None:
     """Serve MCP to assistants, over stdio or HTTP."""
     configure_logs()
     with _mistakes_exit(), choose(config, sandbox=sandbox) as backend:
-        for section in backend.settings.without_effect():
-            log.warning("nothing in this version uses the section", extra={"section": section})
+        if workers > 1:
+            raise typer.Exit(_serve_in_workers(backend, transport, host, port, config, workers))
         if transport is Transport.STDIO:
             from .stdio import serve_stdio
 
@@ -93,11 +104,40 @@ def serve(
                     await serve_stdio(server, calls, backend)
         else:
             from .http import serve_backend
+            from .listening import listen
+
+            bound = listen(host, port)
 
             async def run() -> None:
-                await serve_backend(backend, "http" if transport is Transport.HTTP else "sse", host=host, port=port)
+                await serve_backend(backend, "http" if transport is Transport.HTTP else "sse", bound, host=host)
 
         anyio.run(run)
+
+
+def _serve_in_workers(
+    backend: Backend, transport: Transport, host: str, port: int, config: Path | None, count: int
+) -> int:
+    from .listening import listen
+    from .workers import require_shared, run_workers
+
+    if transport is not Transport.HTTP:
+        raise ConfigurationError([f"--workers {count}: is for --transport http alone"])
+    require_shared(backend.settings, count)
+    return run_workers(count, partial(_serve_as_worker, config, host, count), listen(host, port))
+
+
+def _serve_as_worker(config: Path | None, host: str, count: int, bound: socket) -> None:
+    """What each worker runs, in a process of its own: it reads the configuration itself."""
+    from .http import serve_backend
+    from .workers import CANNOT_START
+
+    configure_logs()
+    try:
+        with choose(config, sandbox=False) as backend:
+            anyio.run(partial(serve_backend, backend, "http", bound, host=host, workers=count))
+    except ConfigurationError as error:
+        _say(error)
+        raise SystemExit(CANNOT_START) from None
 
 
 @app.command()

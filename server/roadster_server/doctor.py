@@ -41,7 +41,7 @@ from roadster_client import (
 from roadster_client.models.customer_records import CustomerRecordQuery
 
 from .backend import LOCAL_CALLER, Backend
-from .settings import Settings
+from .settings import ReplicasSettings, Settings
 from .store import StoreError, open_store
 
 PROBLEM = 1
@@ -67,8 +67,7 @@ class Finding:
 async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Finding]:
     """The findings, as they are made. `config` is the file that the settings come from, None for the sandbox's."""
     settings = backend.settings
-    unused = "".join(f"; nothing in this version uses [{section}]" for section in settings.without_effect())
-    yield Finding("configuration", f"dealers: {len(settings.dealers)}, callers: {len(settings.callers)}{unused}")
+    yield Finding("configuration", f"dealers: {len(settings.dealers)}, callers: {len(settings.callers)}")
     if config is not None:
         references = list(_references(config))
         yield Finding("secrets", f"found: {len(references)}")
@@ -82,6 +81,8 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
         yield finding
     async for finding in _store(settings.store.url.get_secret_value()):
         yield finding
+    if settings.replicas is not None:
+        yield await _redis(settings.replicas)
     async for finding in _upstreams(settings, backend.transport):
         yield finding
 
@@ -177,6 +178,15 @@ async def _store(url: str) -> AsyncIterator[Finding]:
     if path is not None and os.name == "posix":
         for finding in _all_well("store's files", "nobody else may read them", _store_modes(Path(path))):
             yield finding
+
+
+async def _redis(replicas: ReplicasSettings) -> Finding:
+    from .replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
+
+    async with open_replicas(replicas.redis_url) as redis:
+        if await redis.healthy():
+            return Finding("redis", "answers")
+    return Finding("redis", "does not answer at [replicas] redis_url; start it, or correct the URL", PROBLEM)
 
 
 def _store_modes(path: Path) -> Iterator[str]:

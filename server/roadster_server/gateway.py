@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from roadster_client import (
+    ApiName,
     AuthScheme,
     MyKaarmaApi,
     Observer,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from .live import LiveSettings
+    from .replicas import Replicas
     from .settings import Settings
 
 
@@ -41,6 +44,7 @@ async def open_calls(
     local: bool,
     transport: httpx2.AsyncBaseTransport | None = None,
     observer: ServerObserver | None = None,
+    replicas: Replicas | None = None,
 ) -> AsyncIterator[Calls]:
     """What carries out calls at the configured upstream, closed at the end of the block.
 
@@ -55,38 +59,57 @@ async def open_calls(
         stack.enter_context(exported_traces())
         store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
         gate = Gate(
-            await _services(settings, stack, transport, Traced(observer)),
+            await _services(settings, stack, transport, replicas, Traced(observer)),
             lambda: live.current.dealer_refs(),  # noqa: PLW0108 - of the settings in force then, not now
             belongings=lambda dealer: StoredBelongings(store, dealer),
             events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )
-        refuse_unrecorded_reads = settings.store.refuse_unrecorded_reads
-        calls = Calls(gate, store, keys, refuse_unrecorded_reads=refuse_unrecorded_reads, observer=observer)
+        calls = Calls(
+            gate,
+            store,
+            keys,
+            refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
+            redis_url=settings.replicas.redis_url.get_secret_value() if settings.replicas else None,
+            observer=observer,
+        )
         stack.push_async_callback(calls.recorder.closed)
         yield calls
 
 
 async def _services(
-    settings: Settings, stack: AsyncExitStack, transport: httpx2.AsyncBaseTransport | None, observer: Observer
+    settings: Settings,
+    stack: AsyncExitStack,
+    transport: httpx2.AsyncBaseTransport | None,
+    replicas: Replicas | None,
+    observer: Observer,
 ) -> Services:
-    async def connected(base_url: str, key: str, scheme: AuthScheme) -> Upstream:
-        return await stack.enter_async_context(
+    async def connected(api: ApiName, base_url: str, key: str, scheme: AuthScheme) -> Upstream:
+        upstream = await stack.enter_async_context(
             open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport, observer=observer)
         )
+        if replicas is not None:
+            topic = f"breaker of {api}"
+            upstream.breaker_opened = partial(replicas.tell, topic)
+            replicas.hear(topic, upstream.open_breaker)
+        return upstream
 
     roadster, roadie, mykaarma = settings.roadster, settings.roadie, settings.mykaarma
     return Services(
         RoadsterApi(
-            await connected(roadster.base_url, roadster.api_key.get_secret_value(), roadster.auth_scheme),
+            await connected("roadster", roadster.base_url, roadster.api_key.get_secret_value(), roadster.auth_scheme),
             settings.operations(),
         ),
-        RoadieApi(await connected(roadie.base_url, roadie.token.get_secret_value(), "Bearer"), operations_of("roadie"))
+        RoadieApi(
+            await connected("roadie", roadie.base_url, roadie.token.get_secret_value(), "Bearer"),
+            operations_of("roadie"),
+        )
         if roadie
         else None,
         MyKaarmaApi(
             await connected(
+                "mykaarma",
                 mykaarma.base_url,
                 basic_key(mykaarma.username.get_secret_value(), mykaarma.password.get_secret_value()),
                 "Basic",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import uvicorn
@@ -36,7 +36,6 @@ from .calls import Calls
 from .gateway import open_calls
 from .inbox import keep_tidy
 from .intake import Intake
-from .listening import listen
 from .live import LiveSettings
 from .logs import log
 from .metrics import Metrics
@@ -44,7 +43,13 @@ from .settings import ConfigurationError, Settings, is_loopback
 from .stopping import Stop
 from .store import StoreError
 from .tokens import SCOPE, TokenVerifier, identity_of
+from .updates import Updates
 from .webhooks import receivers
+
+if TYPE_CHECKING:
+    import socket
+
+    from .replicas import Replicas
 
 HttpTransport = Literal["http", "sse"]
 Healthy = Callable[[], Awaitable[bool]]
@@ -81,14 +86,17 @@ def http_app(
     port: int,
     webhooks: Mapping[str, ASGIApp],
     metrics: Metrics,
+    sessions: bool = True,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
     """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `healthy` and `stopping`.
 
+    Without `sessions` each request of protocol 2025-11-25 stands for itself, and the SSE pair is left out.
+
     `webhooks` are applications by path, which see to their own senders.
     """
     sse = SseServerTransport("/messages/")
-    streamable = StreamableHTTPSessionManager(server)
+    streamable = StreamableHTTPSessionManager(server, stateless=not sessions)
 
     async def open_sse(scope: Scope, receive: Receive, send: Send) -> None:
         async with sse.connect_sse(scope, receive, send) as (read, write):
@@ -111,9 +119,12 @@ def http_app(
         Route("/readyz", probes.ready),
         Route("/metrics", metrics.scrape),
         *(metadata.routes if metadata else ()),
-        Route("/sse", guarded(open_sse), methods=["GET"]),
-        Mount("/messages/", guarded(sse.handle_post_message)),
     ]
+    if sessions:
+        routes += [
+            Route("/sse", guarded(open_sse), methods=["GET"]),
+            Mount("/messages/", guarded(sse.handle_post_message)),
+        ]
     if transport == "http":
         routes.append(Route("/mcp", guarded(StreamableHTTPASGIApp(streamable))))
 
@@ -132,30 +143,46 @@ def http_app(
     )
 
 
-async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str, port: int) -> None:
-    """Serves until a signal comes. Raises ConfigurationError where the port is taken or the store cannot be opened.
+async def serve_backend(
+    backend: Backend, transport: HttpTransport, bound: socket.socket, *, host: str, workers: int = 1
+) -> None:
+    """Serves at `bound` until a signal comes. Raises ConfigurationError where what it needs does not answer.
 
-    It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile.
+    It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile. Where it is one
+    of several `workers`, it keeps no sessions: the next request of a client may come to another.
     """
     settings = backend.settings
     if not any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()) and not (
         is_loopback(host) and settings.http.anonymous_caller
     ):
         log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
-    bound = listen(host, port)
     port = bound.getsockname()[1]
     metrics = Metrics()
-    async with open_calls(backend.live, local=False, transport=backend.transport, observer=metrics) as calls:
-        server = build_server(calls, lambda: caller_of_request(backend.settings))
+    async with AsyncExitStack() as stack:
+        replicas = await _replicas(settings, stack)
+        calls = await stack.enter_async_context(
+            open_calls(backend.live, local=False, transport=backend.transport, replicas=replicas, observer=metrics)
+        )
+
+        def who() -> Caller:
+            return caller_of_request(backend.settings)
+
+        updates = Updates(calls, who, replicas)
+        server = build_server(calls, who, updates, sessions=workers == 1)
+
+        async def healthy() -> bool:
+            return await calls.store.healthy() and (replicas is None or await replicas.healthy())
+
         stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
         app = http_app(
             server,
             backend.live,
-            calls.store.healthy,
+            healthy,
             transport,
             host=host,
             port=port,
-            webhooks=receivers(backend.live, calls.store, metrics),
+            sessions=workers == 1,
+            webhooks=receivers(backend.live, calls.store, updates.customer_changed, metrics),
             metrics=metrics,
             stopping=stop.requested.is_set,
         )
@@ -183,7 +210,10 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
-            tasks.start_soon(_drain, stop, calls, listener)
+            tasks.start_soon(_drain, stop, calls, updates, listener)
+            tasks.start_soon(updates.run)
+            if replicas is not None:
+                tasks.start_soon(replicas.run)
             tasks.start_soon(keep_store)
             await listener.serve(sockets=[bound])
             tasks.cancel_scope.cancel()
@@ -193,6 +223,17 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             raise ConfigurationError(unopened)
 
 
+async def _replicas(settings: Settings, stack: AsyncExitStack) -> Replicas | None:
+    if settings.replicas is None:
+        return None
+    from .replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
+
+    replicas = await stack.enter_async_context(open_replicas(settings.replicas.redis_url))
+    if not await replicas.healthy():
+        raise ConfigurationError(["Redis does not answer at [replicas] redis_url; start it, or correct the URL"])
+    return replicas
+
+
 class _Listener(uvicorn.Server):
     """uvicorn, which would close its port at the signal: here it listens on while calls end, and the probes say so."""
 
@@ -200,9 +241,10 @@ class _Listener(uvicorn.Server):
         return nullcontext()
 
 
-async def _drain(stop: Stop, calls: Calls, listener: uvicorn.Server) -> None:
+async def _drain(stop: Stop, calls: Calls, updates: Updates, listener: uvicorn.Server) -> None:
     """Once the server is to stop: lets calls end, interrupts what is left, and has the listener close."""
     await stop.requested.wait()
+    updates.close()
     with anyio.move_on_after(_DRAIN_SECONDS):
         await calls.idle()
     calls.interrupt()

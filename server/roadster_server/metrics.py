@@ -70,7 +70,7 @@ class Metrics(ServerObserver):
         )
         self.running = self._gauge("upstream_running", "requests under way", "api")
         self.waiting = self._gauge("upstream_waiting", "requests that wait to be let in", "api")
-        self.open = self._gauge("upstream_breakers_open", "dealers for whom the upstream keeps failing", "api")
+        self.open = self._gauge("upstream_breakers_open", "operations, each of one dealer, that keep failing", "api")
         self.events = self._counter("events_total", "events received, and what became of them", "source", "outcome")
         self.event_age = self._histogram(
             "event_age_seconds", "from when an event happened to when it came", _EVENT_SECONDS, "source"

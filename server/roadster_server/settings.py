@@ -30,6 +30,7 @@ from pydantic import (
 
 from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, operations_of, overridden
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller
+from roadster_tools.parameters import whole_number
 
 from .secrets import Secret, reveal
 from .store import StoreError, default_url
@@ -81,6 +82,16 @@ class AcknowledgeSettings(_Section):
     agent_id: str | None = None
 
 
+def _order_ids(orders: str | list[str]) -> str | list[str]:
+    if isinstance(orders, list):
+        for place, order in enumerate(orders, 1):
+            try:
+                whole_number(order)
+            except ValueError as error:
+                raise ValueError(f"entry {place}: {error}, as a text without leading zeros") from None
+    return orders
+
+
 class DealerSettings(_Section):
     """`[dealers.DPID]`: what Roadster calls the dealer, and what its storefront needs for encrypted links.
 
@@ -93,7 +104,7 @@ class DealerSettings(_Section):
     link_key_encoding: KeyEncoding = "raw"
     mykaarma_dealer_uuid: str | None = None
     mykaarma_dealer_id: int | None = None
-    orders: Literal["any"] | list[str] = []
+    orders: Annotated[Literal["any"] | list[str], AfterValidator(_order_ids)] = []
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
 
     @model_validator(mode="after")
@@ -244,10 +255,16 @@ class WebhookSettings(_Section):
     retention_days: int = Field(default=400, ge=1, le=36_500)
 
 
-class ReplicasSettings(_Section):
-    """`[replicas]`: several processes. Read and checked, so that one file serves this version and the next."""
+def _redis_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://")):
+        raise ValueError("expected a redis:// or rediss:// URL")
+    return url
 
-    redis_url: Secret
+
+class ReplicasSettings(_Section):
+    """`[replicas]`: the Redis over which several processes share limits, circuit state and update notifications."""
+
+    redis_url: Annotated[Secret, AfterValidator(_redis_url)]
 
 
 class Settings(_Section):
@@ -261,10 +278,6 @@ class Settings(_Section):
     mykaarma: MyKaarmaSettings | None = None
     webhooks: WebhookSettings = WebhookSettings()
     replicas: ReplicasSettings | None = None
-
-    def without_effect(self) -> list[str]:
-        """The sections that are set and that nothing in this version uses."""
-        return [name for name in ("replicas",) if getattr(self, name) is not None]
 
     def operations(self) -> Mapping[str, Operation]:
         return overridden(self.roadster.operations)
@@ -367,6 +380,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             yield f"callers.{name}.dealers: unknown dealer {dpid!r}; add [dealers.{dpid}], or correct it"
         for key in caller.access.keys() - TOOLS.keys() - set(TOOLSETS):
             yield f"callers.{name}.access.{key}: unknown toolset or tool; `roadster-mcp tools` lists them"
+    yield from _shared_by_dealers(settings.dealers)
     yield from _shared_tokens(settings.callers)
     yield from _shared_subjects(settings.callers)
     of_jwt = [name for name, caller in settings.callers.items() if caller.jwt]
@@ -375,6 +389,23 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"http.resource_url: is missing, and callers.{of_jwt[0]} has jwt; "
             "add the public URL of /mcp, such as https://mcp.example.com/mcp"
         )
+
+
+def _shared_by_dealers(dealers: Mapping[str, DealerSettings]) -> Iterator[str]:
+    """What says whose something is says it of one dealer."""
+    owners: dict[tuple[str, str], str] = {}
+    for dpid, dealer in dealers.items():
+        orders = [] if dealer.orders == "any" else dealer.orders
+        named = [
+            ("partner_id", dealer.partner_id),
+            ("mykaarma_dealer_uuid", dealer.mykaarma_dealer_uuid),
+            *(("orders", order) for order in dict.fromkeys(orders)),
+        ]
+        for key, value in named:
+            owner = owners.setdefault((key, value), dpid) if value else dpid
+            if owner != dpid:
+                what = f"order {value} is also in" if key == "orders" else "the same as"
+                yield f"dealers.{dpid}.{key}: {what} dealers.{owner}.{key}; leave it with the one whose it is"
 
 
 def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:

@@ -45,12 +45,18 @@ _BODY_SECONDS = 10.0
 """For the whole body: a sender of a byte a second would otherwise hold its connection for good."""
 
 
-def receivers(live: LiveSettings, store: LazyStore, observer: ServerObserver | None = None) -> dict[str, ASGIApp]:
+CustomerChanged = Callable[[str, str], None]
+"""Called with the dealer and the customer's id when an event of theirs is kept."""
+
+
+def receivers(
+    live: LiveSettings, store: LazyStore, customer_changed: CustomerChanged, observer: ServerObserver | None = None
+) -> dict[str, ASGIApp]:
     """By path, the application that takes in one source's events."""
     writer, observer = EventWriter(live, store), observer or ServerObserver()
     return {
-        "/webhooks/roadster": _Receiver(_ROADSTER, live, writer, observer),
-        "/webhooks/roadie": _Receiver(_ROADIE, live, writer, observer),
+        "/webhooks/roadster": _Receiver(_ROADSTER, live, writer, customer_changed, observer),
+        "/webhooks/roadie": _Receiver(_ROADIE, live, writer, customer_changed, observer),
     }
 
 
@@ -78,6 +84,7 @@ class _Receiver:
     source: _Source
     live: LiveSettings
     writer: EventWriter
+    customer_changed: CustomerChanged
     observer: ServerObserver
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,6 +116,8 @@ class _Receiver:
         except StoreError as error:
             log.error("event not stored, its sender has to repeat it", extra={"reason": str(error)})
             raise _Refused(503, "the event could not be stored; send it again", {"retry-after": "10"}) from None
+        if outcome == "kept" and event.dealer and event.customer:
+            self.customer_changed(event.dealer, event.customer)
         if outcome == "quarantined":
             log.warning("event of an unknown dealer, kept in quarantine", extra={"dealer": event.dealer})
         return outcome, age, JSONResponse(_acknowledgement(settings, event, document))

@@ -18,6 +18,7 @@ from .failures import (
     Limited,
     NotConfirmed,
     ToolFailure,
+    Uncounted,
     Unrecorded,
     failure,
 )
@@ -27,7 +28,7 @@ from .inventory import get_vehicle, list_inventory, vins_in_stock
 from .links import build_deep_link
 from .payments import quote_payments
 from .protection_plans import list_protection_plans
-from .resources import RESOURCES, Resource, resource_at
+from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
 from .seal import Seal, Unsealable
 
 TOOLS = catalogue(
@@ -47,6 +48,7 @@ TOOLS = catalogue(
 TOOLSETS = tuple(dict.fromkeys(tool.toolset for tool in TOOLS.values()))
 
 __all__ = [
+    "CUSTOMER_RESOURCE",
     "RESOURCES",
     "TOOLS",
     "TOOLSETS",
@@ -71,6 +73,7 @@ __all__ = [
     "Services",
     "Tool",
     "ToolFailure",
+    "Uncounted",
     "Unrecorded",
     "Unsealable",
     "UploadFolder",

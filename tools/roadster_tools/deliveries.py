@@ -100,8 +100,8 @@ class DeliveryAnswer(ToolAnswer):
 
 @write_tool(
     "Create a delivery",
-    if_unknown="Ask Roadie whether it has the delivery before you make another; only create_delivery's own answer "
-    "makes one known here",
+    if_unknown="get_delivery shows a delivery that is named as made; else ask Roadie whether it has one before you "
+    "make another, for only create_delivery's own answer makes one known here",
 )
 async def create_delivery(
     grant: Grant,

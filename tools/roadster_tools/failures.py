@@ -145,6 +145,15 @@ class Unrecorded(ToolFailure):
         return f"{self}. Nothing was sent; the server's operator must look at the store."
 
 
+class Uncounted(ToolFailure):
+    """The caller has a limit, and what counts its calls does not answer."""
+
+    kind = "unrecorded"
+
+    def told(self) -> str:
+        return f"{self}. Nothing was sent; the server's operator must look at it."
+
+
 class KeyOutcomeUnknown(ToolFailure):
     """An earlier write with the same idempotency key was sent, and its answer was lost."""
 

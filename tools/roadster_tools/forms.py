@@ -14,7 +14,7 @@ from roadster_client.models.templates import NewFormDefinition, NewTemplate, Tem
 from .access import Grant
 from .answers import Link, ToolAnswer
 from .catalogue import tool, write_tool
-from .failures import InvalidArguments
+from .failures import AccessRefused, InvalidArguments
 from .files import (
     MAX_RESOURCE_BYTES,
     PDF,
@@ -196,7 +196,7 @@ async def get_template_file(grant: Grant, template_id: TemplateId) -> TemplateFi
     template = await grant.roadster.get_template(template_id)
     content = await grant.roadster.get_template_file(template_id)
     is_pdf = content_type(content) == PDF
-    readable = is_pdf and len(content) <= MAX_RESOURCE_BYTES
+    readable = is_pdf and len(content) <= MAX_RESOURCE_BYTES and _may_see_file(grant, template)
     return TemplateFile(
         template_id=template_id,
         file_name=template.file_name,
@@ -204,14 +204,30 @@ async def get_template_file(grant: Grant, template_id: TemplateId) -> TemplateFi
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         uri=file_uri(grant.roadster.dpid, "templates", template_id) if readable else None,
-        hint=None
-        if readable
-        else f"The file is {'too large' if is_pdf else 'no PDF'}, and not linked to. The dealer finds it in Roadster.",
+        hint=None if readable else _not_linked(grant, template, is_pdf),
     )
 
 
+def _not_linked(grant: Grant, template: Template, is_pdf: bool) -> str:
+    if not _may_see_file(grant, template):
+        reason = "of one order, and not for this caller"
+    else:
+        reason = f"{'too large' if is_pdf else 'no PDF'}, and not linked to"
+    return f"The file is {reason}. The dealer finds it in Roadster."
+
+
+def _may_see_file(grant: Grant, template: Template) -> bool:
+    """A template of one order is a document of its customer's."""
+    return template.order_id is None or grant.caller.personal_data != "masked"
+
+
 async def template_file(grant: Grant, template_id: str) -> File:
-    """A template's PDF, as a resource. Raises MalformedAnswer for what is not handed on."""
+    """A template's PDF, as a resource. Raises AccessRefused, and MalformedAnswer for what is not handed on."""
+    if not _may_see_file(grant, await grant.roadster.get_template(template_id)):
+        setting = f"callers.{grant.caller.name}.personal_data"
+        raise AccessRefused(
+            f'{setting} is "masked", and the file of a template of one order needs "contact"', setting=setting
+        )
     return handed_on(await grant.roadster.get_template_file(template_id), "get_template_file")
 
 
@@ -264,11 +280,17 @@ async def create_forms(
 ) -> FormsAnswer:
     """Make a packet of forms for an order: Roadster fills the templates with the deal and gives them to customer and
     dealer to sign. Only for an order that the person named. For a document that is filled in use upload_document."""
+    repeated = [at for at, id_ in enumerate(template_ids) if id_ in template_ids[:at]]
+    if repeated:
+        raise InvalidArguments({f"template_ids.{at}": "is there before" for at in repeated})
     order = await grant.order(order_id)
     templates = [await grant.roadster.get_template(template_id) for template_id in template_ids]
     deleted = [str(template.id) for template in templates if template.is_deleted]
     if deleted:
         raise InvalidArguments({"template_ids": f"{', '.join(deleted)} deleted; list_templates shows those there are"})
+    others = [str(template.id) for template in templates if template.order_id not in (None, order_id)]
+    if others:
+        raise InvalidArguments({"template_ids": f"{', '.join(others)} of another order alone"})
     await order.create_forms(title, templates)
     return FormsAnswer(
         order_id=order_id, title=title, forms=[template.name or str(template.id) for template in templates]

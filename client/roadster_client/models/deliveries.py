@@ -46,6 +46,7 @@ Timestamp = Annotated[datetime, BeforeValidator(read_time)]
 _Text = StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
 ShipmentReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 _Positive = Annotated[float, Field(gt=0)]
+_ITEMS_IN_SHORT = 10
 
 
 class Item(Sent):
@@ -206,3 +207,20 @@ class Shipment(Received):
     price: Money | None = None
     created_at: Timestamp | None = None
     updated_at: Timestamp | None = None
+
+    def in_short(self) -> dict[str, Any]:
+        """What a person knows the delivery by, bounded: the first items, the places, the times."""
+        told = self.model_dump(
+            mode="json",
+            exclude_none=True,
+            include={
+                "reference_id": True,
+                "items": {"__all__": {"description", "quantity"}},
+                "pickup_location": {"address", "contact"},
+                "delivery_location": {"address", "contact"},
+                "pickup_after": True,
+                "deliver_between": True,
+            },
+        )
+        more = len(self.items) - _ITEMS_IN_SHORT
+        return {**told, "items": told["items"][:_ITEMS_IN_SHORT], **({"more_items": more} if more > 0 else {})}
