@@ -279,6 +279,8 @@ async def test_workers_share_one_port_are_replaced_and_end_together(
                 for _ in range(10):
                     assert kind_of(await client.call_tool("list_inventory", {"limit": 1})) is None
         assert httpx2.get(f"{url}/sse").status_code == 404, "it needs a session"
+        counted = 'roadster_mcp_calls_total{outcome="done",tool="list_inventory"} 20.0'
+        assert counted in httpx2.get(f"{url}/metrics").text, "whichever answers, it tells of both"
         os.kill(workers[0], signal.SIGKILL)
         with anyio.fail_after(30):
             while len(children(parent.pid)) != 2 or workers[0] in children(parent.pid):

@@ -32,6 +32,7 @@ from .inbox import EventPlace, EventQuery, EventsInbox, ReceivedEvent
 from .link import KeyEncoding, customer_link
 from .models.scalars import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
+from .observer import Attempt, Observer, Unobserved
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
 from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_network, open_upstream
@@ -44,6 +45,7 @@ __all__ = [
     "Answer",
     "ApiName",
     "ApproveWrite",
+    "Attempt",
     "Audience",
     "AuthScheme",
     "BelongingKind",
@@ -68,6 +70,7 @@ __all__ = [
     "NotFound",
     "NotKept",
     "NotRecorded",
+    "Observer",
     "OfAnother",
     "OnAnswer",
     "Operation",
@@ -85,6 +88,7 @@ __all__ = [
     "TooLate",
     "Unauthorised",
     "Unavailable",
+    "Unobserved",
     "Unreachable",
     "Untrusted",
     "Upstream",

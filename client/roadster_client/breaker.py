@@ -29,6 +29,11 @@ class Breaker:
         self._open_until: float | None = None
         self._trying = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is, also while it waits for the one call that decides."""
+        return self._open_until is not None
+
     @contextmanager
     def guarding(self, operation: Operation) -> Iterator[None]:
         """One call, whose failure counts. Raises CircuitOpen at once where it would not be sent."""

@@ -63,6 +63,11 @@ class ClientError(Exception):
         self.retry_after = retry_after
 
 
+def name_of(error: ClientError) -> str:
+    """The kind of the error in snake case: `rate_limited`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+
+
 class NotConfigured(ClientError):
     """`setting` is the key of the configuration file that is missing."""
 

@@ -12,8 +12,8 @@ import re
 import ssl
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,6 +31,7 @@ from . import errors
 from .admission import AT_ONCE, LONGEST_PAUSE, Admission
 from .breaker import Breaker
 from .models.scalars import Audience, Sent
+from .observer import Attempt, Observer, Unobserved
 from .operations import Operation
 from .retries import RetryBudget, attempts
 
@@ -132,12 +133,14 @@ _NOBODY = Lane()
 class Upstream:
     """Sends requests to one API. Made by `open_upstream`, which owns the connections."""
 
-    def __init__(self, connect: Callable[[], httpx2.AsyncClient]) -> None:
+    def __init__(self, connect: Callable[[], httpx2.AsyncClient], observer: Observer) -> None:
         self._connect = connect
+        self._observer = observer
         self._admission = Admission()
         self._budget = RetryBudget()
         # Of each operation too: one VIN at which the upstream fails must not shut a dealer out of all the others.
         self._breakers: dict[tuple[str | None, str], Breaker] = {}
+        self._open: set[Breaker] = set()
         self.breaker_opened: Callable[[str | None, str], None] = lambda _dealer, _operation: None
         """Called with the dealer and the operation whose breaker opens, for other processes to open theirs."""
 
@@ -148,8 +151,9 @@ class Upstream:
 
     async def send(self, request: Request, lane: Lane = _NOBODY) -> Answer:
         """The parsed answer to `request`, or one of `errors`."""
+        breaker = self._breaker(lane.dealer, request.operation.name)
         try:
-            with self._breaker(lane.dealer, request.operation.name).guarding(request.operation):
+            with breaker.guarding(request.operation):
                 return await self._in_time(request, lane.caller)
         except errors.Unreachable:
             raise
@@ -157,6 +161,9 @@ class Upstream:
             if request.operation.writes:
                 raise errors.outcome_unknown(error) from None
             raise
+        finally:
+            (self._open.add if breaker.is_open else self._open.discard)(breaker)
+            self._observer.breakers_open(request.operation.api, len(self._open))
 
     def open_breaker(self, dealer: str | None, operation: str) -> None:
         """Leaves the operation alone for the dealer, because another process has seen it fail."""
@@ -172,19 +179,37 @@ class Upstream:
     async def _in_time(self, request: Request, caller: str) -> Answer:
         operation = request.operation
         begin_by = anyio.current_time() + operation.begins_within
-        with anyio.move_on_after(operation.deadline):
+        with anyio.move_on_after(operation.deadline) as in_time:
             async for attempt in attempts(operation, self._budget, begin_by):
-                with attempt:
+                with attempt, self._observed(operation, attempt.num, in_time) as observed:
                     async with self._admission.turn(operation, caller, begin_by):
-                        return await self._attempt(request)
+                        observed.begins()
+                        return await self._attempt(request, observed)
         raise errors.TimedOut(
             f"{operation.name}: no answer came within {operation.deadline:g} seconds", operation=operation.name
         )
 
-    async def _attempt(self, request: Request) -> Answer:
+    @contextmanager
+    def _observed(self, operation: Operation, number: int, in_time: anyio.CancelScope) -> Iterator[Attempt]:
+        observed = self._observer.attempt(operation, number)
+        outcome = "defect"
+        try:
+            yield observed
+            outcome = "done"
+        except errors.ClientError as error:
+            outcome = errors.name_of(error)
+            raise
+        except anyio.get_cancelled_exc_class():
+            outcome = "timed_out" if in_time.cancel_called else "cancelled"
+            raise
+        finally:
+            observed.ended(outcome)
+
+    async def _attempt(self, request: Request, observed: Attempt) -> Answer:
         operation = request.operation
         try:
             status, headers, content = await self._exchange(request)
+            observed.answered(status)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             if _refuses_certificate(error):
                 raise errors.Untrusted(
@@ -356,12 +381,13 @@ async def open_upstream(
     api_key: str,
     auth_scheme: AuthScheme = "Bearer",
     transport: httpx2.AsyncBaseTransport | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Upstream]:
     """An `Upstream` at `base_url` whose connections are pooled, and closed at the end of the block.
 
     `auth_scheme` is the word before the key in `Authorization`; `none` sends the bare key, as the
     older document of Roadster's shows. For `Basic` the key is what `basic_key` makes.
-    `transport` replaces the network, for the embedded sandbox.
+    `transport` replaces the network, for the embedded sandbox. `observer` is told of each attempt.
     """
 
     def connect() -> httpx2.AsyncClient:
@@ -386,4 +412,4 @@ async def open_upstream(
         return http
 
     async with AsyncExitStack() as closing:
-        yield Upstream(connect)
+        yield Upstream(connect, observer or Unobserved())

@@ -52,6 +52,7 @@ from .confirmation import Ask, Confirmation
 from .keys import Keys
 from .limiter import Limiter
 from .logs import log, log_crash
+from .observing import ServerObserver
 from .opening import LazyStore
 from .recording import Recorder
 from .store import AuditRecord, Claim, Replay, Store, StoreError
@@ -73,12 +74,20 @@ class Calls:
     """Carries out every call of one server."""
 
     def __init__(
-        self, gate: Gate, store: LazyStore, keys: Keys, *, refuse_unrecorded_reads: bool, redis_url: str | None
+        self,
+        gate: Gate,
+        store: LazyStore,
+        keys: Keys,
+        *,
+        refuse_unrecorded_reads: bool,
+        redis_url: str | None,
+        observer: ServerObserver,
     ) -> None:
         self.gate = gate
         self.store = store
         self.keys = keys
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
+        self.observer = observer
         self.limiter = Limiter(redis_url)
         self.recorder = Recorder(store)
         self.turns = KeyTurns(keys)
@@ -278,6 +287,7 @@ class _Call:
 
     async def _end(self) -> Failure | None:
         milliseconds = round((time.perf_counter() - self._started) * 1000)
+        self._calls.observer.call_ended(self.tool_name, self.outcome, self._refused_by, milliseconds / 1000)
         log.info(
             "call",
             extra={

@@ -13,6 +13,7 @@ from roadster_client import (
     ApiName,
     AuthScheme,
     MyKaarmaApi,
+    Observer,
     RoadieApi,
     RoadsterApi,
     Upstream,
@@ -26,7 +27,9 @@ from .belongings import StoredBelongings
 from .calls import Calls
 from .inbox import StoredEvents
 from .keys import Keys
+from .observing import ServerObserver
 from .opening import lazy_store
+from .traces import Traced, exported_traces
 
 if TYPE_CHECKING:
     import httpx2
@@ -43,20 +46,24 @@ async def open_calls(
     local: bool,
     transport: httpx2.AsyncBaseTransport | None = None,
     random: Callable[[int], bytes] = os.urandom,
+    observer: ServerObserver | None = None,
     replicas: Replicas | None = None,
 ) -> AsyncIterator[Calls]:
     """What carries out calls at the configured upstream, closed at the end of the block.
 
     `local` says that the caller sits at this machine, so that it may upload from the configured
     folder. `transport` replaces the network, and `random` the system's, for the embedded sandbox.
+    `observer` counts what happens.
     """
+    observer = observer or ServerObserver()
     settings = live.current
     api_key = settings.roadster.api_key.get_secret_value()
     keys = Keys.derive(api_key)
     async with AsyncExitStack() as stack:
+        stack.enter_context(exported_traces())
         store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
         gate = Gate(
-            await _services(settings, stack, transport, replicas),
+            await _services(settings, stack, transport, replicas, Traced(observer)),
             # Of the settings in force then, not now.
             lambda: {dpid: replace(ref, random=random) for dpid, ref in live.current.dealer_refs().items()},
             belongings=lambda dealer: StoredBelongings(store, dealer),
@@ -70,6 +77,7 @@ async def open_calls(
             keys,
             refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
             redis_url=settings.replicas.redis_url.get_secret_value() if settings.replicas else None,
+            observer=observer,
         )
         stack.push_async_callback(calls.recorder.closed)
         yield calls
@@ -80,10 +88,11 @@ async def _services(
     stack: AsyncExitStack,
     transport: httpx2.AsyncBaseTransport | None,
     replicas: Replicas | None,
+    observer: Observer,
 ) -> Services:
     async def connected(api: ApiName, base_url: str, key: str, scheme: AuthScheme) -> Upstream:
         upstream = await stack.enter_async_context(
-            open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport)
+            open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport, observer=observer)
         )
         if replicas is not None:
             topic = f"breaker of {api}"

@@ -38,6 +38,7 @@ from .inbox import keep_tidy
 from .intake import Intake
 from .live import LiveSettings
 from .logs import log
+from .metrics import Metrics
 from .settings import ConfigurationError, Settings, is_loopback
 from .stopping import Stop
 from .store import StoreError
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
 HttpTransport = Literal["http", "sse"]
 Healthy = Callable[[], Awaitable[bool]]
 
-_PROBES = ("/healthz", "/readyz")
+_BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
+"""What machines ask, by an address: they tell nobody anything of a caller, dealer or customer."""
 _DRAIN_SECONDS = 5.0
 """For calls to end by themselves, once the server is to stop."""
 _INTERRUPTED_SECONDS = 1.0
@@ -83,6 +85,7 @@ def http_app(
     host: str,
     port: int,
     webhooks: Mapping[str, ASGIApp],
+    metrics: Metrics,
     sessions: bool = True,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
@@ -114,6 +117,7 @@ def http_app(
     routes: list[Route | Mount] = [
         Route("/healthz", probes.alive),
         Route("/readyz", probes.ready),
+        Route("/metrics", metrics.scrape),
         *(metadata.routes if metadata else ()),
     ]
     if sessions:
@@ -153,10 +157,18 @@ async def serve_backend(
     ):
         log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
     port = bound.getsockname()[1]
+    metrics = Metrics()
     async with AsyncExitStack() as stack:
         replicas = await _replicas(settings, stack)
         calls = await stack.enter_async_context(
-            open_calls(backend.live, local=False, transport=backend.transport, random=backend.random, replicas=replicas)
+            open_calls(
+                backend.live,
+                local=False,
+                transport=backend.transport,
+                random=backend.random,
+                observer=metrics,
+                replicas=replicas,
+            )
         )
 
         def who() -> Caller:
@@ -177,7 +189,8 @@ async def serve_backend(
             host=host,
             port=port,
             sessions=workers == 1,
-            webhooks=receivers(backend.live, calls.store, updates.customer_changed),
+            webhooks=receivers(backend.live, calls.store, updates.customer_changed, metrics),
+            metrics=metrics,
             stopping=stop.requested.is_set,
         )
         listener = _Listener(
@@ -363,14 +376,14 @@ class _WebHooks:
 
 
 class _HostGuard:
-    """Refuses foreign Host and Origin headers on every route but the probes, whatever address it is bound to."""
+    """Refuses foreign Host and Origin headers, whatever address it is bound to, but for what is asked by address."""
 
     def __init__(self, app: ASGIApp, security: Callable[[], TransportSecuritySettings]) -> None:
         self._app = app
         self._security = security
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in _PROBES:
+        if scope["type"] == "http" and scope["path"] not in _BY_ADDRESS:
             refusal = await TransportSecurityMiddleware(self._security()).validate_request(Request(scope))
             if refusal is not None:
                 await refusal(scope, receive, send)

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .logs import log
+from .observing import MULTIPROCESS
 from .settings import ConfigurationError, Settings
 
 CANNOT_START = 2
@@ -65,6 +67,11 @@ class _Workers:
         self._stopping = False
 
     def run(self) -> int:
+        with TemporaryDirectory(prefix="roadster-mcp-metrics-") as figures:
+            os.environ[MULTIPROCESS] = figures
+            return self._run()
+
+    def _run(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         if hasattr(signal, "SIGHUP"):
@@ -89,6 +96,7 @@ class _Workers:
                 self._running.remove(process)
                 if self._stopping:
                     break
+                _forget_figures(process)
                 if process.exitcode == CANNOT_START:
                     return CANNOT_START
                 log.error("a worker has ended, another takes its place", extra={"code": process.exitcode})
@@ -121,6 +129,13 @@ class _Workers:
             if process.pid is not None and process.exitcode is None:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, number)
+
+
+def _forget_figures(process: BaseProcess) -> None:
+    """What a worker that has ended held, for instance its queue, is in no sum any more; what it counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - workers rarely end
+
+    mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
 
 
 def _worker(work: Callable[[socket.socket], None], bound: socket.socket) -> None:
