@@ -95,7 +95,7 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
             "dealers.hyundaidemo.partner_id: the same as dealers.umazda.partner_id; leave it with the one",
         ),
         (
-            'partner_id = "CA317"',
+            'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"',
             'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d51"',
             "dealers.hyundaidemo.mykaarma_dealer_uuid: the same as dealers.umazda.mykaarma_dealer_uuid; leave it",
         ),
