@@ -35,6 +35,8 @@ from roadster_server.settings import CallerSettings, Settings
 from roadster_server.store import open_store
 from roadster_tools import TOOLS, TOOLSETS, Access
 
+from .forking import run
+
 SAMPLES = Path(__file__).parent / "samples"
 PROJECT = Path(__file__).parent.parent
 
@@ -279,16 +281,8 @@ def run_cli(
     *arguments: str, stdin: str = "", cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs `roadster-mcp` in a process of its own, with nothing of this one's environment that it could lean on."""
-    return subprocess.run(
-        [sys.executable, "-m", "roadster_server", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
-    )
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment}
+    return run(arguments, stdin=stdin, cwd=cwd, env=environment, timeout=60)
 
 
 def free_port() -> int:

@@ -22,7 +22,7 @@ from .conftest import free_port, run_cli, serving
 
 pytestmark = pytest.mark.anyio
 
-EVENTS = int(os.environ.get("WEBHOOK_EVENTS", "1000"))
+EVENTS = int(os.environ.get("WEBHOOK_EVENTS", "400"))
 """How many are sent; the full run is one of 5,000."""
 
 KILLS = 4
