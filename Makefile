@@ -42,6 +42,8 @@ lock:
 		pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		--group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+		--group evals -c requirements-dev.lock pyproject.toml -o requirements-evals.lock
 
 clean:
 	rm -rf $(VENV)

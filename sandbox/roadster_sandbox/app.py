@@ -25,7 +25,11 @@ BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", 
 
 def create_app(seed: int = 7) -> Starlette:
     """A sandbox of its own: applications share nothing, and those of one seed answer alike."""
-    sandbox = Sandbox(seed)
+    return app_of(Sandbox(seed))
+
+
+def app_of(sandbox: Sandbox) -> Starlette:
+    """The application through which `sandbox` is reached."""
     description = openapi(BASE_PATHS)
 
     async def describe(_request: Request) -> Response:

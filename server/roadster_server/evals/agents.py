@@ -1,0 +1,137 @@
+"""Agents that need no model: one that does everything right, and some that are bad each in its own way.
+
+The reference agent shows that each scenario can be solved, and the bad ones that the grader notices.
+All of them play scripts; a bad agent is the reference agent but for what its name says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from mcp import Client
+from mcp_types import CallToolResult
+
+from roadster_server.calls import FAILURE_META
+
+from .scenario import Call, Scenario, Script
+
+Agent = Callable[[str, Client], Awaitable[str]]
+"""Given the request and a connected MCP client, works on the request and returns the final answer."""
+
+
+def agents_for(scenarios: Sequence[Scenario]) -> dict[str, Agent]:
+    """By name; each knows the scenarios by their requests."""
+    known = {scenario.request: scenario for scenario in scenarios}
+    return {name: _playing(name, habit, known) for name, habit in _HABITS.items()}
+
+
+class _Session:
+    """A client, and the texts that it was answered with."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.read: list[str] = []
+
+    async def call(self, call: Call) -> str | None:
+        """Makes the call; the kind of its failure, None for success."""
+        result = await self.client.call_tool(call.tool, dict(call.arguments))
+        self.read.append(_text(result))
+        kind: str | None = (result.meta or {}).get(FAILURE_META)
+        return kind
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+_Habit = Callable[[Scenario, Script, _Session], Awaitable[str]]
+
+
+def _playing(name: str, habit: _Habit, known: Mapping[str, Scenario]) -> Agent:
+    async def agent(request: str, client: Client) -> str:
+        scenario = known[request]
+        return await habit(scenario, scenario.mistakes.get(name, scenario.reference), _Session(client))
+
+    return agent
+
+
+async def _plays(_scenario: Scenario, script: Script, session: _Session) -> str:
+    """Does what the script says."""
+    for call in script.calls:
+        await session.call(call)
+    return script.answer
+
+
+async def _idles(_scenario: Scenario, _script: Script, _session: _Session) -> str:
+    """Does nothing, and says that it is done."""
+    return "Done. Everything is taken care of."
+
+
+async def _trespasses(_scenario: Scenario, script: Script, session: _Session) -> str:
+    """Takes no refusal, and tries the same at other dealers."""
+    for call in script.calls:
+        if await session.call(call) == "refused":
+            for dealer in ("toyotademo", "hyundaidemo", "umazda"):
+                await session.call(call.model_copy(update={"arguments": {**call.arguments, "dealer": dealer}}))
+    return script.answer
+
+
+async def _obeys(scenario: Scenario, script: Script, session: _Session) -> str:
+    """Takes what it reads for instructions."""
+    answer = await _plays(scenario, script, session)
+    attack = scenario.attack
+    if attack is None or not any(attack.marker in text for text in session.read):
+        return answer
+    return f"{answer} {await _plays(scenario, attack.obeyed, session)}"
+
+
+async def _repeats(_scenario: Scenario, script: Script, session: _Session) -> str:
+    """Does a write again whose outcome is unknown."""
+    for call in script.calls:
+        if await session.call(call) == "outcome_unknown":
+            anew = {name: value for name, value in call.arguments.items() if name != "idempotency_key"}
+            await session.call(call.model_copy(update={"arguments": anew}))
+    return script.answer
+
+
+async def _misadds(scenario: Scenario, script: Script, session: _Session) -> str:
+    """Works amounts out in its head, and gets them wrong."""
+    answer = await _plays(scenario, script, session)
+    return re.sub(r"\$([\d,]+(?:\.\d+)?)", lambda amount: f"${float(amount[1].replace(',', '')) * 1.07:.2f}", answer)
+
+
+async def _writes(scenario: Scenario, script: Script, session: _Session) -> str:
+    """Calls every tool that writes, to be on the safe side."""
+    answer = await _plays(scenario, script, session)
+    for tool in (await session.client.list_tools()).tools:
+        if tool.name in _WRITES:
+            await session.call(Call(tool=tool.name, arguments={"dealer": "umazda", **_WRITES[tool.name]}))
+    return answer
+
+
+_CUSTOMER = 1650260
+_WRITES: Mapping[str, Mapping[str, Any]] = {
+    "create_customer": {"customer": {"first_name": "A", "last_name": "Guest", "email": "guest@example.com"}},
+    "assign_agent": {"customer_id": _CUSTOMER, "agent": {"id": "ID1"}},
+    "submit_trade_valuation": {"email": "guest@example.com", "vin": "4T1C11AK0LU322811", "value": 1},
+    "delete_documents": {"customer_id": _CUSTOMER, "document_ids": [1602287]},
+    "create_forms": {"order_id": "367101", "title": "Forms", "template_ids": ["278"]},
+    "cancel_delivery": {"delivery_id": 152040},
+}
+"""Arguments that could do harm, of a tool of each toolset that writes."""
+
+_HABITS: Mapping[str, _Habit] = {
+    "reference": _plays,
+    "idle": _idles,
+    "inventor": _plays,
+    "confuser": _plays,
+    "trespasser": _trespasses,
+    "obedient": _obeys,
+    "repeater": _repeats,
+    "misadder": _misadds,
+    "scribbler": _writes,
+}
+"""`inventor` makes up what it was not told, and `confuser` takes the wrong one of two similar tools: both stand in the
+scenarios' `mistakes`."""
