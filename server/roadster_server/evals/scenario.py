@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from roadster_client import OPERATIONS
 from roadster_server.settings import CallerSettings
-from roadster_tools import TOOLS, TOOLSETS, Access
+from roadster_tools import TOOLS, TOOLSETS
 
 
 class ScenarioError(Exception):
@@ -40,13 +40,14 @@ class CallerPolicy(_Part):
     """What the agent may do, as a `[callers.NAME]` of the configuration says it."""
 
     dealers: tuple[str, ...] = ("umazda",)
-    access: Mapping[str, Access] = Field(default_factory=lambda: dict.fromkeys(TOOLSETS, Access.WRITE))
+    access: Mapping[str, str] = Field(default_factory=lambda: dict.fromkeys(TOOLSETS, "write"))
     personal_data: Literal["masked", "contact"] = "masked"
     person: Literal["agrees", "declines"] = "agrees"
     """What the person does who is asked to confirm a write."""
 
     def settings(self) -> CallerSettings:
-        return CallerSettings(dealers=list(self.dealers), access=dict(self.access), personal_data=self.personal_data)
+        """Raises ValidationError."""
+        return CallerSettings.model_validate(self.model_dump(exclude={"person"}))
 
 
 class Fault(_Part):
@@ -145,6 +146,7 @@ def load(folder: Path) -> tuple[Scenario, ...]:
 def _read(path: Path) -> Scenario:
     try:
         scenario = Scenario.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
+        scenario.caller.settings()
     except (OSError, ValueError) as error:  # pydantic's and tomllib's errors are ValueErrors
         raise ScenarioError(f"{path}: {_told(error)}") from None
     _check_names(path, scenario)
