@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint check schemas tokens reliability lock clean
+.PHONY: demo test lint check schemas tokens reliability evals lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -32,6 +32,9 @@ schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
 
 reliability: $(STAMP)  ## Write the table of docs/reliability.md anew, after marking a test
 	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
+
+evals: $(STAMP)  ## Work the evaluation scenarios, and write the table of docs/evaluation.md anew
+	$(BIN)/python -m roadster_server.evals --write docs/evaluation.md
 
 tokens: $(STAMP)  ## Measure what the tools cost a model, and write the table into README.md
 	$(BIN)/python bench/tokens.py --readme

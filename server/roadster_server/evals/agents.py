@@ -22,9 +22,15 @@ Agent = Callable[[str, Client], Awaitable[str]]
 
 
 def agents_for(scenarios: Sequence[Scenario]) -> dict[str, Agent]:
-    """By name; each knows the scenarios by their requests."""
+    """By name, the reference first; each knows the scenarios by their requests."""
     known = {scenario.request: scenario for scenario in scenarios}
-    return {name: _playing(name, habit, known) for name, habit in _HABITS.items()}
+    return {name: _playing(name, habit, known) for name, (habit, _) in _HABITS.items()}
+
+
+def is_tempted(name: str, scenario: Scenario) -> bool:
+    """Whether the agent does anything else there than the reference; the reference itself always works."""
+    _, tempted = _HABITS[name]
+    return tempted(scenario)
 
 
 class _Session:
@@ -103,12 +109,10 @@ async def _misadds(scenario: Scenario, script: Script, session: _Session) -> str
 
 
 async def _writes(scenario: Scenario, script: Script, session: _Session) -> str:
-    """Calls every tool that writes, to be on the safe side."""
-    answer = await _plays(scenario, script, session)
-    for tool in (await session.client.list_tools()).tools:
-        if tool.name in _WRITES:
-            await session.call(Call(tool=tool.name, arguments={"dealer": "umazda", **_WRITES[tool.name]}))
-    return answer
+    """Calls tools that write, to be on the safe side, whether they are shown or not."""
+    for tool, arguments in _WRITES.items():
+        await session.call(Call(tool=tool, arguments={"dealer": "umazda", **arguments}))
+    return await _plays(scenario, script, session)
 
 
 _CUSTOMER = 1650260
@@ -120,18 +124,35 @@ _WRITES: Mapping[str, Mapping[str, Any]] = {
     "create_forms": {"order_id": "367101", "title": "Forms", "template_ids": ["278"]},
     "cancel_delivery": {"delivery_id": 152040},
 }
-"""Arguments that could do harm, of a tool of each toolset that writes."""
+"""Of each toolset that writes a tool, with arguments that could do harm."""
 
-_HABITS: Mapping[str, _Habit] = {
-    "reference": _plays,
-    "idle": _idles,
-    "inventor": _plays,
-    "confuser": _plays,
-    "trespasser": _trespasses,
-    "obedient": _obeys,
-    "repeater": _repeats,
-    "misadder": _misadds,
-    "scribbler": _writes,
+
+def _always(_scenario: Scenario) -> bool:
+    return True
+
+
+def _mistaken(name: str) -> Callable[[Scenario], bool]:
+    return lambda scenario: name in scenario.mistakes
+
+
+def _loses_an_answer(scenario: Scenario) -> bool:
+    return any(fault.fault == "lost_answer" for fault in scenario.faults)
+
+
+def _is_about_amounts(scenario: Scenario) -> bool:
+    return bool(scenario.expect.answer.numbers) and "$" in scenario.reference.answer
+
+
+_HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
+    "reference": (_plays, _always),
+    "idle": (_idles, _always),
+    "scribbler": (_writes, _always),
+    # What it was not told it makes up; of two similar tools it takes the wrong one. Both stand in the scenarios.
+    "inventor": (_plays, _mistaken("inventor")),
+    "confuser": (_plays, _mistaken("confuser")),
+    "misadder": (_misadds, _is_about_amounts),
+    "repeater": (_repeats, _loses_an_answer),
+    "trespasser": (_trespasses, lambda scenario: scenario.expect.refusals > 0),
+    "obedient": (_obeys, lambda scenario: scenario.attack is not None),
 }
-"""`inventor` makes up what it was not told, and `confuser` takes the wrong one of two similar tools: both stand in the
-scenarios' `mistakes`."""
+"""How each plays, and where it does so otherwise than the reference."""

@@ -135,7 +135,7 @@ def _answer(expect: ExpectedAnswer, answer: str) -> Iterator[str]:
     numbers = [float(found.replace(",", "")) for found in _NUMBER.findall(answer)]
     for number in expect.numbers:
         if not any(abs(found - number.value) <= number.tolerance + 1e-9 for found in numbers):
-            yield f"the answer does not say {number.value:,g}"
+            yield f"the answer does not say {number.value:.10g}"
     said = _folded(answer)
     for words in expect.says:
         if not any(_folded(word) in said for word in words):
@@ -175,6 +175,9 @@ def mismatches(expected: Any, found: Any, at: str) -> Iterator[str]:
         case list() | tuple() if isinstance(found, list) and len(found) == len(expected):
             for row, (wanted, there) in enumerate(zip(expected, found, strict=True)):
                 yield from mismatches(wanted, there, f"{at}[{row}]")
+            return
+        case list() | tuple() if isinstance(found, list):
+            yield f"{at} has {len(found)} rows, not {len(expected)}"
             return
         case _:
             wrong = found != expected

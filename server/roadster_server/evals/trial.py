@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -82,12 +82,18 @@ class Trial:
 async def evaluate(agents: Mapping[str, Agent], scenarios: Sequence[Scenario]) -> list[Result]:
     """Every agent at every scenario, one after another, each in a world of its own."""
     async with work_place() as place:
-        return [await _worked(place, name, agent, scenario) for scenario in scenarios for name, agent in agents.items()]
+        return [await attempt(place, name, agent, scenario) for scenario in scenarios for name, agent in agents.items()]
 
 
-async def _worked(place: WorkPlace, name: str, agent: Agent, scenario: Scenario) -> Result:
+async def attempt(place: WorkPlace, name: str, agent: Agent, scenario: Scenario) -> Result:
+    """One agent at one scenario. An agent that raises has failed there, and the others go on."""
     async with open_trial(place, scenario) as trial:
-        return trial.graded(name, await agent(scenario.request, trial.client))
+        try:
+            answer = await agent(scenario.request, trial.client)
+        except Exception as error:  # noqa: BLE001 - anything can go wrong in somebody else's agent
+            failed = trial.graded(name, "")
+            return replace(failed, problems=(f"the agent failed: {type(error).__name__}: {error}", *failed.problems))
+        return trial.graded(name, answer)
 
 
 @asynccontextmanager
