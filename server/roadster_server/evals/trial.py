@@ -130,11 +130,14 @@ async def open_trial(place: WorkPlace, scenario: Scenario) -> AsyncIterator[Tria
 
 
 async def _make_ready(scenario: Scenario, live: LiveSettings, calls: Calls) -> None:
+    made: list[MadeCall] = []
     async with Client(build_server(calls, lambda: live.current.caller(_BEFORE))) as client:
         for call in scenario.before:
             result = await client.call_tool(call.tool, dict(call.arguments))
-            if result.is_error:
-                raise ScenarioError(f"{scenario.name}: before, {MadeCall.of(call.tool, call.arguments, result).text}")
+            made.append(MadeCall.of(call.tool, call.arguments, result))
+    for each in made:  # not above: what is raised within a client comes out of it as a group
+        if each.failure is not None:
+            raise ScenarioError(f"{scenario.name}: before, {each.text}")
     receiver = SandboxTransport(receivers(live, calls.store)["/webhooks/roadster"])
     async with httpx2.AsyncClient(transport=receiver, headers={"authorization": f"Bearer {API_KEY}"}) as http:
         for event in scenario.events:
