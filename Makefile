@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EVALS_STAMP := .venv-evals/.installed
 
 .PHONY: demo test lint check schemas tokens reliability evals lock clean
 
@@ -17,7 +18,7 @@ lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint test  ## What CI runs
+check: lint $(EVALS_STAMP) test  ## What CI runs
 
 # Exact versions with hashes first; then the project itself, which hash checking cannot cover.
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -25,6 +26,13 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Inspect, for examples/evals/inspect_task.py: too many dependencies to share an environment with.
+$(EVALS_STAMP): requirements-evals.lock pyproject.toml
+	test -x .venv-evals/bin/python || $(PYTHON) -m venv .venv-evals
+	.venv-evals/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-evals.lock
+	.venv-evals/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
@@ -49,4 +57,4 @@ lock:
 		--group evals -c requirements-dev.lock pyproject.toml -o requirements-evals.lock
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-evals

@@ -30,10 +30,10 @@ def create_app(seed: int = 7) -> Starlette:
 
 def app_of(sandbox: Sandbox) -> Starlette:
     """The application through which `sandbox` is reached."""
-    description = openapi(BASE_PATHS)
 
     async def describe(_request: Request) -> Response:
-        return Answer(200, description).response()
+        # Made when it is asked for: it takes longer than the rest of the application together.
+        return Answer(200, openapi(BASE_PATHS)).response()
 
     def operations(api: ApiName) -> list[Route]:
         documented = [
