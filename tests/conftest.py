@@ -33,6 +33,8 @@ from roadster_server.settings import CallerSettings, Settings
 from roadster_server.store import open_store
 from roadster_tools import TOOLS, TOOLSETS, Access
 
+collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of its own
+
 SAMPLES = Path(__file__).parent / "samples"
 PROJECT = Path(__file__).parent.parent
 

@@ -1,0 +1,44 @@
+"""The pytest plugin, as a stranger uses it: a package of its own, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .conftest import PROJECT
+
+STRANGER = PROJECT / "tests" / "stranger"
+
+
+def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+
+
+def test_a_strangers_package_tests_its_assistant_with_the_plugin_alone(tmp_path: Path) -> None:
+    """Synchronous and asynchronous tests, each with a world of its own; warnings are errors there too."""
+    folder = Path(shutil.copytree(STRANGER, tmp_path / "stranger"))
+    run = run_pytest(folder)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "7 passed" in run.stdout
+
+
+def test_the_plugin_says_what_its_fixtures_are_for(tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, "-p", "roadster_sandbox.pytest_plugin", "--fixtures")
+    for fixture in ("roadster_world", "roadster_caller", "roadster_settings", "roadster_connect", "roadster_client"):
+        assert f"\n{fixture} -- " in run.stdout
+
+
+def test_nothing_is_there_without_it(tmp_path: Path) -> None:
+    """The plugin is asked for; installing the project changes nobody's tests."""
+    assert "roadster_world" not in run_pytest(tmp_path, "--fixtures").stdout
