@@ -42,3 +42,9 @@ def test_the_plugin_says_what_its_fixtures_are_for(tmp_path: Path) -> None:
 def test_nothing_is_there_without_it(tmp_path: Path) -> None:
     """The plugin is asked for; installing the project changes nobody's tests."""
     assert "roadster_world" not in run_pytest(tmp_path, "--fixtures").stdout
+
+
+def test_the_test_in_the_document_is_the_strangers() -> None:
+    blocks = (PROJECT / "docs" / "evaluation.md").read_text().split("```python\n")[1:]
+    shown = [block.partition("```")[0] for block in blocks if "def test_" in block]
+    assert [test in (STRANGER / "test_salesbot.py").read_text() for test in shown] == [True]
