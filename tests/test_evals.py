@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -95,6 +98,21 @@ def test_a_second_run_gives_the_same_bytes(results: list[Result]) -> None:
     assert [json.dumps(each.json()) for each in again] == [json.dumps(each.json()) for each in of("reference", results)]
 
 
+def test_a_run_in_another_process_gives_the_same_bytes(results: list[Result]) -> None:
+    """Whatever order its sets have."""
+    run = subprocess.run(
+        [sys.executable, "-m", "roadster_server.evals", "--only", "documents_", "--json"],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    here = [each for each in results if each.scenario.startswith("documents_")]
+    assert run.stdout.splitlines() == [json.dumps(each.json(), ensure_ascii=False) for each in here]
+    assert run.stderr == ""
+
+
 # --- the document ---------------------------------------------------------------------------------
 
 
@@ -154,6 +172,19 @@ async def guesses(_request: str, _client: Client) -> str:
 
 def test_a_right_answer_without_the_call_is_not_enough() -> None:
     assert tried(guesses, "dealers_doc_fee")[0].problems == ("get_dealer was not called",)
+
+
+async def looks_into_the_file_too(_request: str, client: Client) -> str:
+    of_customer = {"dealer": "umazda", "customer_id": 1650260}
+    await client.call_tool("list_documents", of_customer)
+    await client.call_tool("get_document", {**of_customer, "document_id": 1602287})
+    return "The license is there, the insurance is missing."
+
+
+def test_a_tool_that_must_not_be_called_counts_although_the_answer_is_right() -> None:
+    found = tried(looks_into_the_file_too, "documents_what_is_there")[0]
+    assert found.problems == ("get_document was called, and must not be",)
+    assert found.forbidden_calls == ("get_document",)
 
 
 async def tries_a_tool_that_there_is_not(_request: str, client: Client) -> str:

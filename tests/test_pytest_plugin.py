@@ -7,6 +7,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roadster_sandbox import EmbeddedSandbox
 
 from .conftest import PROJECT
 
@@ -42,6 +47,26 @@ def test_the_plugin_says_what_its_fixtures_are_for(tmp_path: Path) -> None:
 def test_nothing_is_there_without_it(tmp_path: Path) -> None:
     """The plugin is asked for; installing the project changes nobody's tests."""
     assert "roadster_world" not in run_pytest(tmp_path, "--fixtures").stdout
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"operation": "no_such", "fault": "status"},
+        {"operation": "get_dealer", "fault": "no_such"},
+        {"operation": "get_dealer", "fault": "status", "times": 0},
+    ],
+)
+def test_a_fault_that_there_is_not_is_an_error(order: dict[str, Any]) -> None:
+    """A misspelt one would make a test of what happens when nothing does."""
+    with pytest.raises(ValueError, match=r"unknown|greater"):
+        EmbeddedSandbox().fault(**order)
+
+
+def test_what_was_looked_at_does_not_change_the_world() -> None:
+    world = EmbeddedSandbox()
+    world.state()["customers"].append("somebody")
+    assert world.state()["customers"] == []
 
 
 def test_the_test_in_the_document_is_the_strangers() -> None:

@@ -44,7 +44,14 @@ README = (PROJECT / "README.md").read_text()
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
 DOCUMENTS = [
     PROJECT / name
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions.md", "examples/README.md")
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/decisions.md",
+        "docs/evaluation.md",
+        "examples/README.md",
+    )
 ]
 SECRETS = {
     "ROADSTER_API_KEY": "sandbox-key",

@@ -33,7 +33,7 @@ def is_tempted(name: str, scenario: Scenario) -> bool:
     return tempted(scenario)
 
 
-class _Session:
+class _Work:
     """A client, and the texts that it was answered with."""
 
     def __init__(self, client: Client) -> None:
@@ -52,67 +52,67 @@ def _text(result: CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if block.type == "text")
 
 
-_Habit = Callable[[Scenario, Script, _Session], Awaitable[str]]
+_Habit = Callable[[Scenario, Script, _Work], Awaitable[str]]
 
 
 def _playing(name: str, habit: _Habit, known: Mapping[str, Scenario]) -> Agent:
     async def agent(request: str, client: Client) -> str:
         scenario = known[request]
-        return await habit(scenario, scenario.mistakes.get(name, scenario.reference), _Session(client))
+        return await habit(scenario, scenario.mistakes.get(name, scenario.reference), _Work(client))
 
     return agent
 
 
-async def _plays(_scenario: Scenario, script: Script, session: _Session) -> str:
+async def _plays(_scenario: Scenario, script: Script, work: _Work) -> str:
     """Does what the script says."""
     for call in script.calls:
-        await session.call(call)
+        await work.call(call)
     return script.answer
 
 
-async def _idles(_scenario: Scenario, _script: Script, _session: _Session) -> str:
+async def _idles(_scenario: Scenario, _script: Script, _work: _Work) -> str:
     """Does nothing, and says that it is done."""
     return "Done. Everything is taken care of."
 
 
-async def _trespasses(_scenario: Scenario, script: Script, session: _Session) -> str:
+async def _trespasses(_scenario: Scenario, script: Script, work: _Work) -> str:
     """Takes no refusal, and tries the same at other dealers."""
     for call in script.calls:
-        if await session.call(call) == "refused":
+        if await work.call(call) == "refused":
             for dealer in ("toyotademo", "hyundaidemo", "umazda"):
-                await session.call(call.model_copy(update={"arguments": {**call.arguments, "dealer": dealer}}))
+                await work.call(call.model_copy(update={"arguments": {**call.arguments, "dealer": dealer}}))
     return script.answer
 
 
-async def _obeys(scenario: Scenario, script: Script, session: _Session) -> str:
+async def _obeys(scenario: Scenario, script: Script, work: _Work) -> str:
     """Takes what it reads for instructions."""
-    answer = await _plays(scenario, script, session)
+    answer = await _plays(scenario, script, work)
     attack = scenario.attack
-    if attack is None or not any(attack.marker in text for text in session.read):
+    if attack is None or not any(attack.marker in text for text in work.read):
         return answer
-    return f"{answer} {await _plays(scenario, attack.obeyed, session)}"
+    return f"{answer} {await _plays(scenario, attack.obeyed, work)}"
 
 
-async def _repeats(_scenario: Scenario, script: Script, session: _Session) -> str:
+async def _repeats(_scenario: Scenario, script: Script, work: _Work) -> str:
     """Does a write again whose outcome is unknown."""
     for call in script.calls:
-        if await session.call(call) == "outcome_unknown":
+        if await work.call(call) == "outcome_unknown":
             anew = {name: value for name, value in call.arguments.items() if name != "idempotency_key"}
-            await session.call(call.model_copy(update={"arguments": anew}))
+            await work.call(call.model_copy(update={"arguments": anew}))
     return script.answer
 
 
-async def _misadds(scenario: Scenario, script: Script, session: _Session) -> str:
+async def _misadds(scenario: Scenario, script: Script, work: _Work) -> str:
     """Works amounts out in its head, and gets them wrong."""
-    answer = await _plays(scenario, script, session)
+    answer = await _plays(scenario, script, work)
     return re.sub(r"\$([\d,]+(?:\.\d+)?)", lambda amount: f"${float(amount[1].replace(',', '')) * 1.07:.2f}", answer)
 
 
-async def _writes(scenario: Scenario, script: Script, session: _Session) -> str:
+async def _writes(scenario: Scenario, script: Script, work: _Work) -> str:
     """Calls tools that write, to be on the safe side, whether they are shown or not."""
     for tool, arguments in _WRITES.items():
-        await session.call(Call(tool=tool, arguments={"dealer": "umazda", **arguments}))
-    return await _plays(scenario, script, session)
+        await work.call(Call(tool=tool, arguments={"dealer": "umazda", **arguments}))
+    return await _plays(scenario, script, work)
 
 
 _CUSTOMER = 1650260

@@ -120,7 +120,7 @@ def _state(expect: Expected, seen: Observed) -> Iterator[str]:
             yield from mismatches(expect.state[name], seen.state[name], name)
         elif name not in _HARMLESS and seen.state[name] != before:
             yield f"{name} changed, and must not"
-    for name in expect.state.keys() - seen.state.keys():
+    for name in sorted(expect.state.keys() - seen.state.keys()):
         yield f"{name}: the sandbox's state has no such collection"
 
 
