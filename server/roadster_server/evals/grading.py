@@ -101,7 +101,7 @@ def tokens(seen: Observed) -> int:
 
 def _is_forbidden(tool: str, expect: Expected) -> bool:
     known = TOOLS.get(tool)
-    unnamed_write = known is not None and known.writes and tool not in (*expect.called, *expect.allowed)
+    unnamed_write = known is not None and known.writes and tool not in expect.called
     return unnamed_write or tool in expect.not_called
 
 
@@ -161,13 +161,11 @@ def _folded(text: str) -> str:
 def mismatches(expected: Any, found: Any, at: str) -> Iterator[str]:
     """Where `found` is not as expected. Of an object the named fields count, of a list every row in its order.
 
-    `{given = true}` is any value but none, `{absent = true}` is none.
+    `{absent = true}` is no value.
     """
     match expected:
         case {"absent": True} if len(expected) == 1:
             wrong = found is not None
-        case {"given": True} if len(expected) == 1:
-            wrong = found in (None, "", [], {})
         case Mapping() if isinstance(found, Mapping):
             for name, value in expected.items():
                 yield from mismatches(value, found.get(name), f"{at}.{name}")
