@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EVALS_STAMP := .venv-evals/.installed
 
-.PHONY: demo test lint check schemas tokens reliability evals lock clean
+.PHONY: demo test lint check schemas tokens reliability evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -46,6 +46,9 @@ evals: $(STAMP)  ## Work the evaluation scenarios, and write the table of docs/e
 
 tokens: $(STAMP)  ## Measure what the tools cost a model, and write the table into README.md
 	$(BIN)/python bench/tokens.py --readme
+
+bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
+	$(BIN)/python packaging/bundle.py
 
 # Needs uv; writes no index address.
 lock:

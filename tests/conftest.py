@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import asyncpg
 import httpx2
 import pytest
@@ -207,9 +209,22 @@ async def postgresql_url() -> AsyncIterator[str]:
         await server.close()
 
 
+@pytest.fixture(scope="session")
+def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store. Migrating takes four times as long as copying one that is; tests of the store do it."""
+    path = tmp_path_factory.mktemp("migrated") / "store.db"
+
+    async def migrate() -> None:
+        async with open_store(f"sqlite:///{path}"):
+            pass
+
+    anyio.run(migrate)
+    return path
+
+
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'store.db'}"
+def store_url(migrated_store: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(migrated_store, tmp_path / 'store.db')}"
 
 
 @pytest.fixture
@@ -332,6 +347,7 @@ mykaarma_dealer_id = 4101
 
 [dealers.hyundaidemo]
 partner_id = "CA317"
+mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"
 
 [dealers.toyotademo]
 partner_id = "12345"

@@ -119,6 +119,12 @@ def test_the_caller_option_is_who_calls(config: str) -> None:
     ("caller", "tool", "dealer", "told"),
     [
         ("local", "create_customer", "umazda", 'allowed: callers.local.access.customers is "write"'),
+        (
+            "local",
+            "cancel_delivery",
+            "umazda",
+            'allowed: callers.local.access.deliveries is "write", but a destructive tool wants a confirmation anyway',
+        ),
         ("local", "create_customer", "hyundaidemo", "refused: callers.local.dealers does not name this dealer"),
         ("reader", "get_vehicle", "hyundaidemo", 'allowed: callers.reader.access.inventory is "read"'),
         ("reader", "upload_document", "hyundaidemo", 'refused: callers.reader.access gives "off"'),
@@ -171,12 +177,14 @@ def test_the_demo_works_a_deal_and_shows_a_refusal() -> None:
         [],
         ["serve"],
         ["call"],
+        ["run"],
         ["tools"],
         ["policy", "explain"],
         ["token"],
         ["forget"],
         ["sandbox"],
         ["demo"],
+        ["install"],
         ["doctor"],
     ],
 )

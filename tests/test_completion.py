@@ -22,7 +22,10 @@ from .test_resources import records
 
 pytestmark = pytest.mark.anyio
 
-VEHICLE, DOCUMENTS = RESOURCES[1].template, RESOURCES[2].template
+ADDRESSES = {resource.name: resource.template for resource in RESOURCES}
+VEHICLE, CUSTOMER, DOCUMENTS, FILE, TEMPLATE = (
+    ADDRESSES[name] for name in ("vehicle", "customer", "documents", "document_file", "template")
+)
 AT_UMAZDA = {"dealer": "umazda"}
 
 
@@ -95,9 +98,32 @@ async def test_customers_are_those_that_were_created_at_the_dealer(connect: Conn
         assert (await completion(client, binder, "customer_id", "", AT_UMAZDA)).values == [here]
     async with connect(name="somebody-else", access={"documents": Access.READ}) as client:
         assert await completed(client, DOCUMENTS, "customer_id", "", AT_UMAZDA) == [here]
+    async with connect(access={"events": Access.READ}) as client:
+        assert await completed(client, CUSTOMER, "customer_id", "", AT_UMAZDA) == [here]
     sent = len(await world.requests())
     async with connect(access={"inventory": Access.READ}) as client:
         assert await completed(client, DOCUMENTS, "customer_id", "", AT_UMAZDA) == []
+    assert len(await world.requests()) == sent
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_templates_are_those_of_the_dealer_that_forms_can_be_made_of(
+    mode: str, connect: Connect, world: World
+) -> None:
+    """Proposed for addresses and for the prompt that chooses among them; a deleted one is not."""
+    async with connect(mode=mode) as client:
+        assert await completed(client, TEMPLATE, "template_id", "", AT_UMAZDA) == ["278", "279", "280"]
+        assert await completed(client, TEMPLATE, "template_id", "279", AT_UMAZDA) == ["279"]
+        elsewhere = await completed(client, TEMPLATE, "template_id", "2", {"dealer": "hyundaidemo"})
+        assert elsewhere == ["282", "283", "284"]
+        forms = PromptReference(name="prepare_forms")
+        assert (await completion(client, forms, "template_id", "28", AT_UMAZDA)).values == ["280"]
+        assert await completed(client, TEMPLATE, "template_id", "x", AT_UMAZDA) == []
+        assert await completed(client, TEMPLATE, "template_id", "", {"dealer": FOREIGN}) == []
+    assert {request["operation"] for request in await world.requests()} == {"list_templates"}
+    sent = len(await world.requests())
+    async with connect(access={"get_template": Access.READ}) as client:
+        assert await completed(client, TEMPLATE, "template_id", "", AT_UMAZDA) == [], "list_templates is off"
     assert len(await world.requests()) == sent
 
 
@@ -119,7 +145,13 @@ async def test_a_dealer_outside_the_list_gets_no_proposal_and_no_request(
         known = await made(client, "umazda", 1)
         sent = len(await world.requests())
         for way, dealer in FOREIGN_DEALERS.items():
-            for name, typed in (("vin", ""), ("vin", "3"), ("customer_id", ""), ("customer_id", known[:1])):
+            for name, typed in (
+                ("vin", ""),
+                ("vin", "3"),
+                ("customer_id", ""),
+                ("customer_id", known[:1]),
+                ("template_id", ""),
+            ):
                 if name in resource.places:
                     found = await completed(client, resource.template, name, typed, {"dealer": str(dealer)})
                     assert found == [], (way, name)
@@ -133,8 +165,8 @@ async def test_a_dealer_outside_the_list_gets_no_proposal_and_no_request(
         (ResourceTemplateReference(uri=VEHICLE + "/"), "vin"),
         (ResourceTemplateReference(uri=""), "dealer"),
         (ResourceTemplateReference(uri=VEHICLE), "customer_id"),
-        (ResourceTemplateReference(uri=RESOURCES[3].template), "document_id"),
-        (ResourceTemplateReference(uri=RESOURCES[3].template), "dealer"),  # masked: the file is not for this caller
+        (ResourceTemplateReference(uri=FILE), "document_id"),
+        (ResourceTemplateReference(uri=FILE), "dealer"),  # masked: the file is not for this caller
         (PromptReference(name="work_a_lead"), "request"),
         (PromptReference(name="work_a_lead"), "vin"),
         (PromptReference(name="no_such_prompt"), "dealer"),
@@ -237,7 +269,7 @@ async def test_no_context_reaches_a_dealer_outside_the_list(
 ) -> None:
     async with connect() as client:
         for ref in (PromptReference(name=prompt), ResourceTemplateReference(uri=VEHICLE)):
-            for name in ("dealer", "vin", "customer_id"):
+            for name in ("dealer", "vin", "customer_id", "template_id"):
                 found = await completion(client, ref, name, typed, {"dealer": dealer})
                 assert dealer in ALLOWED or set(found.values) <= set(ALLOWED)
     assert {request["dealer"] for request in await world.requests()} <= set(ALLOWED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx2
@@ -39,6 +40,7 @@ def record(**changed: Any) -> dict[str, Any]:
     text = (SAMPLES / "customer_record.resp.json").read_text()
     for name in ("dealerId", "dealer_id", "dealerID"):
         text = text.replace(f'"{name}": 0', f'"{name}": {UMAZDA.mykaarma_id}')
+    text = text.replace('"uuid": "string"', f'"uuid": "{CARLOS_UUID}"', 1)
     return {**json.loads(text), "errors": [], "warnings": [], **changed}
 
 
@@ -130,10 +132,21 @@ async def test_what_is_no_uuid_is_not_sent(uuid: Any, connect: Connect, world: W
 
 
 async def test_a_dealer_without_its_uuid_is_a_setting_to_make(connect: Connect, world: World) -> None:
-    async with connect(change={"dealers": {"umazda": DealerSettings(), "hyundaidemo": DealerSettings()}}) as client:
+    dealers = {"umazda": DealerSettings(), "hyundaidemo": DealerSettings(mykaarma_dealer_uuid=UMAZDA.mykaarma_uuid)}
+    async with connect(change={"dealers": dealers}) as client:
         result = await client.call_tool("get_crm_customer", ASKED)
     assert kind_of(result) == "not_configured"
-    assert "dealers.umazda.mykaarma_dealer_uuid" in text_of(result)
+    assert text_of(result).startswith("get_crm_customer needs the setting dealers.umazda.mykaarma_dealer_uuid")
+    assert await world.requests() == []
+
+
+async def test_where_no_dealer_of_the_caller_has_its_uuid_there_is_no_tool(connect: Connect, world: World) -> None:
+    """A tool that could only ever fail is not shown, and the refusal names the setting."""
+    async with connect(change={"dealers": {"umazda": DealerSettings(), "hyundaidemo": DealerSettings()}}) as client:
+        assert "get_crm_customer" not in {tool.name for tool in (await client.list_tools()).tools}
+        result = await client.call_tool("get_crm_customer", ASKED)
+    assert kind_of(result) == "refused"
+    assert "dealers.umazda.mykaarma_dealer_uuid is not set" in text_of(result)
     assert await world.requests() == []
 
 
@@ -156,6 +169,13 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "a uuid in a field that nobody reads": {"meta": {"dealerUUID": OTHER_UUID}},
     "a uuid otherwise spelt": {"dealer_uuid": OTHER_UUID},
     "a list of uuids": {"dealerUUIDList": [UMAZDA.mykaarma_uuid, OTHER_UUID]},
+    "a dealer's uuid": {"dealer": {"name": "Somebody", "uuid": OTHER_UUID}},
+    "a dealer's number": {"dealer": {"id": 4103}},
+    "a dealer's number as text": {"meta": [{"dealerInfo": {"id": "4103"}}]},
+    "a dealer's uuid as its id": {"dealerInfo": {"id": OTHER_UUID}},
+    "one dealer of several": {"dealers": [{"id": 4101}, {"id": 4103}]},
+    "a number for a dealer": {"dealer": 4103},
+    "a uuid for a dealer": {"dealership": OTHER_UUID},
     "our uuid with something invisible": {"dealerUuid": f"{UMAZDA.mykaarma_uuid}\u200b"},
     "our number with something invisible": {"addressList": [{"dealerID": "41\u200b01"}]},
 }
@@ -172,9 +192,36 @@ async def test_a_record_that_names_another_dealer_is_withheld(way: str, connect:
 
 
 @pytest.mark.parametrize(
+    "changed",
+    [
+        {"dealer": {"id": UMAZDA.mykaarma_id, "uuid": UMAZDA.mykaarma_uuid, "name": "University Mazda"}},
+        {"dealerInfo": {"id": str(UMAZDA.mykaarma_id)}, "dealership": "University Mazda", "dealer": None},
+        {"dealer": UMAZDA.mykaarma_uuid, "dealers": [UMAZDA.mykaarma_id]},
+    ],
+)
+async def test_a_record_that_names_the_dealer_in_any_of_its_ways_is_shown(
+    changed: dict[str, Any], connect: Connect, world: World
+) -> None:
+    async with connect(upstream=upstream(world, record(**changed))) as client:
+        answer_of(await client.call_tool("get_crm_customer", ASKED))
+
+
+@pytest.mark.parametrize("uuid", ["c0000000-0000-4000-8a00-000000000002", CARLOS_UUID.upper(), "", 7])
+async def test_the_record_of_another_customer_is_withheld(uuid: Any, connect: Connect, world: World) -> None:
+    other = {**record()["customerInfo"], "uuid": uuid, "fname": "Natalie"}
+    async with connect(upstream=upstream(world, record(customerInfo=other)), personal_data="contact") as client:
+        result = await client.call_tool("get_crm_customer", ASKED)
+    assert kind_of(result) == "upstream"
+    assert "another customer's record and was withheld" in text_of(result)
+    assert "Natalie" not in text_of(result)
+
+
+@pytest.mark.parametrize(
     ("changed", "withheld"),
     [
         ({}, False),
+        ({"dealer": {"id": 4103}}, True),
+        ({"dealer": {"uuid": OTHER_UUID}}, True),
         ({"addressList": [{"dealerID": 0}, {"dealerID": None}]}, False),
         ({"addressList": [{"dealerID": 4103}]}, True),
         ({"dealerUUID": UMAZDA.mykaarma_uuid}, False),
@@ -285,3 +332,87 @@ async def test_the_older_addresses_are_shown_where_there_are_no_newer(connect: C
     async with connect(upstream=upstream(world, record(addressListV2=[])), personal_data="contact") as client:
         (address,) = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))["addresses"]
     assert address["phone"] == address["state"] == "string"
+
+
+def written(text: str) -> dict[str, Any]:
+    """A record with `text` in every field that the document calls a string, but in those that say whose it is."""
+
+    def fill(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {name: value if "uuid" in name.lower() else fill(value) for name, value in node.items()}
+        if isinstance(node, list):
+            return [fill(each) for each in node]
+        return text if isinstance(node, str) else node
+
+    filled: dict[str, Any] = fill(record())
+    for vehicle in filled["customerInfo"]["vehicles"]:
+        vehicle.update(year="2021", make="Mazda", model="CX-5", trim=None, vin="JM3KFBCM1M0300017")
+    return filled
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize(
+    "text", ["Carlos Silva", "Carlos", "206-555-0171", "2065550171", "2065550171 ask for Carlos", "carlos@example.com"]
+)
+async def test_whatever_somebody_wrote_into_a_record_is_masked(
+    text: str, older: bool, connect: Connect, world: World
+) -> None:
+    """Types, states, numbers and dates are shown to a masked caller where they are written like such alone."""
+    answer = {**written(text), **({"addressListV2": []} if older else {})}
+    async with connect(upstream=upstream(world, answer)) as client:
+        result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
+    assert text not in text_of(result)
+    assert "Carlos" not in text_of(result)
+    assert text not in json.dumps(answer_of(result))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111111111111111",
+        "paid with 4111 1111 1111 1111 12/27",
+        "4111-1111-1111-1111 123",
+        "Visa4111111111111111",
+        "x" * 495 + " 4111111111111111",
+        "378282246310005",
+    ],
+)
+async def test_a_card_number_is_nobodys_to_read_wherever_it_stands(text: str, connect: Connect, world: World) -> None:
+    async with connect(upstream=upstream(world, written(text)), personal_data="contact") as client:
+        result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
+    assert answer_of(result)["orders"][0]["description"].count("***") == 1 or "…" in text_of(result)
+    assert not re.search(r"4111|3782", text_of(result))
+
+
+@pytest.mark.parametrize("text", ["4111111111111112", "12345678901234567890123", "206-555-0171", "2024-02-12 09:00"])
+async def test_other_numbers_are_no_card_numbers(text: str, connect: Connect, world: World) -> None:
+    async with connect(upstream=upstream(world, written(text)), personal_data="contact") as client:
+        found = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))
+    assert found["orders"][0]["description"] == text
+
+
+async def test_every_text_and_every_list_of_a_record_is_bounded(connect: Connect, world: World) -> None:
+    long = written("long " * 200)
+    customer = long["customerInfo"]
+    for parent, name in (
+        (customer, "vehicles"),
+        (customer, "communications"),
+        (customer, "secondaryCustomerData"),
+        (long, "addressListV2"),
+    ):
+        parent[name] = parent[name] * 101
+    long["customerInfo"]["fname"] = "x" * 100_000
+    async with connect(upstream=upstream(world, long)) as client:
+        full = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))
+        brief = answer_of(await client.call_tool("get_crm_customer", ASKED))
+    async with connect(upstream=upstream(world, record(customerInfo=customer)), personal_data="contact") as client:
+        shown = answer_of(await client.call_tool("get_crm_customer", ASKED))
+    for name in ("vehicles", "communications", "addresses", "other_customers"):
+        assert len(full[name]) == 100, name
+    assert full["truncated"] is brief["truncated"] is True
+    assert len(shown["first_name"]) == 500
+
+
+async def test_a_record_that_is_shown_whole_says_nothing_of_being_cut(connect: Connect) -> None:
+    async with connect() as client:
+        assert "truncated" not in answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -103,7 +104,7 @@ async def test_a_delivery_is_made_followed_changed_and_told_in_plain_words(conne
         assert found["details"]["delivery_location"]["contact"] == RECEIVER
         too_late = await client.call_tool("cancel_delivery", IT)
         assert kind_of(too_late) == "upstream"
-        assert "state is against Roadie's rules" in text_of(too_late)
+        assert "cannot be changed any more" in text_of(too_late)
         await world.move_delivery("delivery_attempted")
         await world.move_delivery("return_created")
         assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "returned"
@@ -115,7 +116,23 @@ async def test_a_delivery_is_canceled_until_it_is_picked_up(connect: Connect, wo
         await world.move_delivery("driver_assigned")
         canceled = answer_of(await client.call_tool("cancel_delivery", IT))
         assert canceled == {"delivery_id": DELIVERY_ID, "canceled": True}
-        assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "canceled"
+        found = answer_of(await client.call_tool("get_delivery", IT))
+        assert found["state"] == "canceled"
+        assert "meaning" not in found, "the word says it"
+
+
+@pytest.mark.parametrize("tool", ["cancel_delivery", "update_delivery"])
+async def test_a_delivery_that_is_over_is_told_to_be_in_plain_words(tool: str, connect: Connect, world: World) -> None:
+    """No argument is to blame: what is canceled cannot be canceled again, nor changed."""
+    async with connect() as client:
+        answer_of(await client.call_tool("create_delivery", NEW))
+        answer_of(await client.call_tool("cancel_delivery", IT))
+        more = {"reference_id": "RO-4712"} if tool == "update_delivery" else {}
+        told = text_of(await client.call_tool(tool, {**IT, **more}))
+    assert told.startswith(f"{tool} was refused")
+    assert "is delivered, canceled or over, and cannot be changed any more" in told
+    assert "get_delivery shows where it is" in told
+    assert "Correct the arguments" not in told
 
 
 async def test_cancelling_asks_a_person_where_only_the_toolset_is_opened(connect: Connect, world: World) -> None:
@@ -213,11 +230,11 @@ class Forgetful:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def add_belonging(self, dealer: str, kind: str, id_: str) -> None:
+    async def add_belonging(self, dealer: str, kind: str, id_: str) -> bool:
         self._failures -= 1
         if self._failures >= 0:
             raise StoreError("the disk is full; free some space")
-        await self._store.add_belonging(dealer, kind, id_)
+        return await self._store.add_belonging(dealer, kind, id_)
 
 
 def forgetting(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
@@ -312,6 +329,80 @@ async def test_an_answer_about_another_delivery_is_withheld_and_recorded_for_nob
             assert "152041" not in text_of(result)
     async with open_store(store_url) as store:
         assert await store.belongings("umazda", "delivery", "", 10) == [str(DELIVERY_ID)]
+
+
+class Said(httpx2.AsyncBaseTransport):
+    """The sandbox, whose new shipments come back with some fields changed."""
+
+    def __init__(self, world: World, **changed: Any) -> None:
+        self._inner = SandboxTransport(world.app)
+        self._changed = changed
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        if request.method != "POST":
+            return response
+        answer = {**json.loads(await response.aread()), **self._changed}
+        return httpx2.Response(201, stream=httpx2.ByteStream(json.dumps(answer).encode()))
+
+
+async def test_a_delivery_has_one_dealer_the_first_whatever_roadie_answers_another(
+    connect: Connect, world: World, either_store_url: str
+) -> None:
+    """The second is told that the outcome is unknown, is shown nothing, and can do nothing with it."""
+    change = {"store": StoreSettings(url=SecretStr(either_store_url))}
+    async with connect(change=change) as client:
+        answer_of(await client.call_tool("create_delivery", {**NEW, "dealer": "hyundaidemo"}))
+    async with connect(change=change, upstream=Said(world, id=DELIVERY_ID)) as client:
+        claimed = await client.call_tool("create_delivery", NEW)
+        assert kind_of(claimed) == "outcome_unknown"
+        assert "is about another delivery and was withheld" in text_of(claimed)
+        assert str(DELIVERY_ID) not in text_of(claimed)
+        for tool, arguments in MINE:
+            assert kind_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments})) == "not_found"
+        assert answer_of(await client.call_tool("get_delivery", {**IT, "dealer": "hyundaidemo"}))["delivery_id"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"price": "to be told"},
+        {"created_at": "yesterday"},
+        {"driver": "Natalie Wood"},
+        {"items": None},
+        {"deliver_between": {"start": "2099-01-31T10:00:00-08:00"}},
+        {"id": str(DELIVERY_ID), "options": []},
+    ],
+    ids=str,
+)
+async def test_a_delivery_whose_answer_has_an_odd_field_is_the_dealers_all_the_same(
+    odd: dict[str, Any], connect: Connect, world: World
+) -> None:
+    async with connect(upstream=Said(world, **odd)) as client:
+        made = await client.call_tool("create_delivery", NEW)
+        assert kind_of(made) == "outcome_unknown"
+        assert f"delivery {DELIVERY_ID} was made for this dealer" in text_of(made)
+        assert "get_delivery shows a delivery that is named" in text_of(made)
+        assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "scheduled"
+        assert answer_of(await client.call_tool("cancel_delivery", IT))["canceled"]
+    assert await sent(world) == ["create_shipment", "get_shipment", "cancel_shipment"]
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 0, -7, 1.5, True, "", "7/../8", "١٢", " 7", "7" * 17, 10**40, [7], {"id": 7}], ids=str
+)
+async def test_what_is_no_id_of_a_delivery_is_nobodys(odd: Any, connect: Connect, world: World, store_url: str) -> None:
+    async with connect(upstream=Said(world, id=odd)) as client:
+        result = await client.call_tool("create_delivery", NEW)
+    assert kind_of(result) == "outcome_unknown"
+    assert "does not say which delivery was made" in text_of(result)
+    async with open_store(store_url) as store:
+        assert await store.belongings("umazda", "delivery", "", 10) == []
+
+
+async def test_a_reference_that_comes_back_as_a_number_is_still_ours(connect: Connect, world: World) -> None:
+    async with connect(upstream=Said(world, reference_id=4711)) as client:
+        answer_of(await client.call_tool("create_delivery", {**NEW, "reference_id": "4711"}))
 
 
 # --- without Roadie ---------------------------------------------------------------------------------
@@ -593,7 +684,22 @@ def test_every_text_of_a_place_and_of_a_driver_is_contact_data() -> None:
     for model in (Place, models.PlaceAddress, models.PlaceContact, models.Driver):
         for name, field in model.model_fields.items():
             text = [part for part in get_args(field.annotation) if get_origin(part) is Annotated]
-            assert name in ("address", "contact") or "contact" in text[0].__metadata__, (model, name)
+            assert name in ("address", "contact", "state") or "contact" in text[0].__metadata__, (model, name)
+
+
+async def test_a_preview_shows_where_the_dealer_is_and_not_where_the_customer_is(connect: Connect) -> None:
+    """To a caller who may not see contact data. A place that was given is masked, also where it is the dealer's."""
+    async with connect(access={"deliveries": Access.PREVIEW}) as client:
+        by_default = answer_of(await client.call_tool("create_delivery", changed("pickup_location", ...)))
+        own = by_default["preview"]["body"]["pickup_location"]
+        given = answer_of(await client.call_tool("create_delivery", {**NEW, "pickup_location": own}))
+    assert (own["address"]["street1"], own["contact"]["phone"]) == ("4701 Roosevelt Way NE", "2065550142")
+    masked = {"name": "***", "street1": "***", "city": "***", "state": "WA", "zip": "***"}
+    assert given["preview"]["body"]["pickup_location"]["address"] == masked
+    for shown in (by_default, given):
+        to = shown["preview"]["body"]["delivery_location"]
+        assert to["contact"] == {"name": "***", "phone": "***"}
+        assert {name for name, value in to["address"].items() if value != "***"} == {"state"}
 
 
 async def test_an_unknown_state_is_passed_on_as_it_is(connect: Connect, world: World) -> None:
@@ -619,3 +725,83 @@ async def test_the_question_says_that_it_goes_to_roadie(connect: Connect) -> Non
     async with connect(access={"deliveries": Access.CONFIRM}, ask=decline) as client:
         await client.call_tool("create_delivery", NEW)
     assert questions[0].startswith("Create a delivery at University Mazda (umazda)? This writes to Roadie.")
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_a_person_who_is_asked_to_cancel_is_shown_which_delivery(
+    mode: str, connect: Connect, world: World
+) -> None:
+    """By what people know it by, also where the caller's personal data are masked: the preview shows none of it."""
+    questions: list[str] = []
+
+    async def agree(_ctx: Any, params: Any) -> Any:
+        questions.append(params.message)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, access={"deliveries": Access.WRITE}, ask=agree) as client:
+        answer_of(await client.call_tool("create_delivery", NEW))
+    async with connect(access={"deliveries": Access.PREVIEW}) as client:
+        preview = answer_of(await client.call_tool("cancel_delivery", IT))["preview"]
+    async with connect(mode=mode, access={"deliveries": Access.WRITE}, ask=agree) as client:
+        answer_of(await client.call_tool("cancel_delivery", IT))
+    assert questions[0].splitlines() == [
+        "Cancel a delivery at University Mazda (umazda)? This deletes and cannot be undone.",
+        f'delivery id: "{DELIVERY_ID}"',
+        'reference id: "RO-4711"',
+        'items 1: description "Four winter tires", quantity 1',
+        'pickup location.address.name: "The tire shop"',
+        'pickup location.address.street1: "12 Main Street"',
+        'pickup location.address.city: "Seattle"',
+        'pickup location.address.state: "WA"',
+        'pickup location.address.zip: "98105"',
+        'pickup location.contact.name: "Natalie Wood"',
+        'pickup location.contact.phone: "2065550100"',
+        'delivery location.address.street1: "456 Central Avenue"',
+        'delivery location.address.street2: "Floor 2"',
+        'delivery location.address.city: "Tacoma"',
+        'delivery location.address.state: "WA"',
+        'delivery location.address.zip: "98402"',
+        'delivery location.contact.name: "Carlos Silva"',
+        'delivery location.contact.phone: "4155550123"',
+        'pickup after: "2099-01-31T09:00:00-08:00"',
+        'deliver between.start: "2099-01-31T10:00:00-08:00"',
+        'deliver between.end: "2099-01-31T18:00:00-08:00"',
+    ]
+    assert preview.keys() == {"method", "path", "checks"}
+    assert (await sent(world)).count("cancel_shipment") == 1
+
+
+async def test_a_delivery_of_many_items_is_told_by_the_first(connect: Connect) -> None:
+    """Else nobody could confirm that it is cancelled."""
+    questions: list[str] = []
+
+    async def decline(_ctx: Any, params: Any) -> Any:
+        questions.append(params.message)
+        return ElicitResult(action="decline")
+
+    many = {**NEW, "items": [{**NEW["items"][0], "description": f"{'x' * 190} {n}"} for n in range(100)]}
+    async with connect(access={"deliveries": Access.WRITE}, ask=decline) as client:
+        answer_of(await client.call_tool("create_delivery", many))
+        assert kind_of(await client.call_tool("cancel_delivery", IT)) == "not_confirmed"
+    (question,) = questions
+    assert question.count("\nitems ") == 10
+    assert "more items: 90" in question
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(
+    ("tool", "arguments"), [("update_delivery", {"reference_id": "RO-4712"}), ("cancel_delivery", {})]
+)
+async def test_a_delivery_that_is_the_dealers_no_more_when_the_person_says_yes_is_not_touched(
+    tool: str, arguments: dict[str, Any], mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    async def ask(_ctx: Any, _params: Any) -> Any:
+        with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as store, store:
+            store.execute("DELETE FROM roadster_belongings")
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    access = {"deliveries": Access.WRITE, "update_delivery": Access.CONFIRM}
+    async with connect(mode=mode, access=access, ask=ask) as client:
+        answer_of(await client.call_tool("create_delivery", NEW))
+        assert kind_of(await client.call_tool(tool, {**IT, **arguments})) == "not_found"
+    assert {"update_shipment", "cancel_shipment"} & set(await sent(world)) == set()

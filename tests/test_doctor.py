@@ -23,7 +23,7 @@ from roadster_sandbox import SandboxTransport
 from roadster_server.backend import Backend
 from roadster_server.doctor import Finding, examine
 from roadster_server.live import LiveSettings
-from roadster_server.settings import RoadsterSettings
+from roadster_server.settings import DealerSettings, RoadsterSettings
 
 from .conftest import World, free_port, run_cli, serving, settings_for
 from .test_http import SECRETS, write_config
@@ -73,6 +73,7 @@ def test_where_all_is_well_each_check_is_one_line_and_the_exit_code_is_0(config:
         "files",
         "links",
         "callers",
+        "mykaarma dealers",
         "store",
         "audit",
         "store's files",
@@ -240,6 +241,37 @@ async def test_mykaarmas_credentials_are_tried_with_a_customer_who_cannot_exist(
 ) -> None:
     found = await findings(upstreams(world, "/mykaarma", answer), store_url)
     assert found["mykaarma credentials"].code == code
+
+
+@pytest.mark.anyio
+async def test_each_dealer_without_its_mykaarma_uuid_is_named_where_a_caller_needs_it(
+    world: World, store_url: str
+) -> None:
+    """One of several is a problem too. Nobody is missed at a dealer where no caller may use the tool."""
+    dealers = settings_for(store_url).dealers
+    found = await findings(
+        SandboxTransport(world.app),
+        store_url,
+        dealers={**dealers, **{dpid: DealerSettings() for dpid in ("hyundaidemo", "toyotademo")}},
+    )
+    assert found["mykaarma dealers"].code == 1
+    assert "dealers.hyundaidemo.mykaarma_dealer_uuid is not set" in found["mykaarma dealers"].text
+    assert found["mykaarma credentials"].code == 0
+
+
+@pytest.mark.anyio
+async def test_mykaarma_is_asked_nothing_where_no_dealer_has_its_uuid(world: World, store_url: str) -> None:
+    """An empty list of dealers could mean all of them."""
+    dealers = {dpid: DealerSettings() for dpid in settings_for(store_url).dealers}
+    settings = settings_for(store_url).model_copy(update={"dealers": dealers})
+    backend = Backend(LiveSettings(settings), SandboxTransport(world.app))
+    told = [finding.text async for finding in examine(backend, None) if finding.check == "mykaarma dealers"]
+    assert [line.partition(" ")[0] for line in told] == [
+        "dealers.umazda.mykaarma_dealer_uuid",
+        "dealers.hyundaidemo.mykaarma_dealer_uuid",
+        "no",
+    ]
+    assert "get_customer_record" not in {request["operation"] for request in await world.requests()}
 
 
 @pytest.mark.anyio

@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult, ResourceLink
 
 from roadster_sandbox import DEALERS, SandboxTransport
+from roadster_sandbox.pdf import pdf
 from roadster_server.gateway import open_calls
 from roadster_server.live import LiveSettings
 from roadster_server.settings import DealerSettings, UploadSettings
@@ -21,7 +25,6 @@ from roadster_tools import TOOLS, Access
 from .conftest import (
     BLANK_PDF,
     FIELD,
-    FOREIGN,
     LICENCE_PNG,
     NEW_TEMPLATE,
     STEVE,
@@ -39,6 +42,8 @@ AT_UMAZDA = {"dealer": "umazda"}
 UMAZDA, HYUNDAI, TOYOTA = DEALERS
 OWN, HYUNDAIS, TOYOTAS, DELETED = "278", "282", "286", "281"
 """The first template of each dealer, and one of umazda's that is deleted."""
+
+ALL_OF_A_FIELD = ["x", "y", "name", "type", "width", "height", "signee", "fontSize", "formLabel", "agentFilledRequired"]
 
 LISTED, UNLISTED = (str(order) for order in (UMAZDA.orders[0], UMAZDA.orders[-1]))
 FORMS = {**AT_UMAZDA, "order_id": LISTED, "title": "Please sign", "template_ids": [OWN]}
@@ -60,6 +65,24 @@ class Says(httpx2.AsyncBaseTransport):
 
 def template(id_: int = 278, fields: int = 1, **more: Any) -> dict[str, Any]:
     return {"id": id_, "name": "A form", "form_definition": {"pages": [{"fields": [FIELD] * fields}]}, **more}
+
+
+def of_order(world: World, order: Any) -> httpx2.AsyncBaseTransport:
+    """The sandbox, whose first template is of one order."""
+    sandbox = SandboxTransport(world.app)
+
+    class OfOrder(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            response = await sandbox.handle_async_request(request)
+            if not request.url.path.endswith(("/templates", "/details")):
+                return response
+            found = json.loads(await response.aread())
+            listed = found if isinstance(found, list) else [found]
+            changed = [{**each, "order_id": order} if str(each["id"]) == OWN else each for each in listed]
+            body = json.dumps(changed[:1] if isinstance(found, list) else changed[0]).encode()
+            return httpx2.Response(200, stream=httpx2.ByteStream(body))
+
+    return OfOrder()
 
 
 # --- templates ------------------------------------------------------------------------------------
@@ -157,20 +180,32 @@ async def test_a_template_is_told_briefly_and_with_its_fields_on_request(connect
         )
     assert brief["signees"] == ["__agent__", "__customer__"]
     assert brief["file_name"] == "Insurance Acknowledgement.pdf"
-    assert "form_fields" not in brief
-    rows = full.pop("form_fields")
+    assert "form_definition" not in brief
+    pages = full.pop("form_definition")["pages"]
     assert full == brief
-    assert [row["page"] for row in rows] == [1] * 5 + [2] * 2
-    assert rows[0].keys() == {
-        *("page", "name", "type", "label", "signee", "agent_filled_required"),
-        *("x", "y", "width", "height", "font_size"),
-    }
+    assert [len(page["fields"]) for page in pages] == [5, 2]
+    assert pages[0]["fields"][0].keys() == FIELD.keys()
+
+
+async def test_what_a_template_is_told_with_can_be_given_for_another(connect: Connect, world: World) -> None:
+    """The definition of each template that the sandbox has, as get_template gives it, is one that create_template
+    takes, and what arrives is the same."""
+    async with connect() as client:
+        listed = answer_of(await client.call_tool("list_templates", AT_UMAZDA))["templates"]
+        for number, row in enumerate(listed):
+            asked = {**AT_UMAZDA, "template_id": row["template_id"], "detail": "full"}
+            definition = answer_of(await client.call_tool("get_template", asked))["form_definition"]
+            copy = {**NEW_TEMPLATE, "form_definition": definition}
+            answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **copy}))
+            kept = (await world.get("state"))["templates"][number]
+            assert kept["form_definition"] == definition
 
 
 async def test_the_fields_of_a_large_template_are_bounded(connect: Connect) -> None:
     async with connect(upstream=Says(template(fields=300))) as client:
         found = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": OWN, "detail": "full"}))
-    assert (found["fields"], len(found["form_fields"])) == (300, 200)
+    assert found["fields"] == 300
+    assert sum(len(page["fields"]) for page in found["form_definition"]["pages"]) == 200
     assert "first 200" in found["hint"]
 
 
@@ -327,6 +362,10 @@ async def test_the_file_is_sent_behind_the_documented_header(connect: Connect) -
         ({"form_definition": {"pages": [{"fields": [{**FIELD, "x": "left"}]}]}}, "form_definition.pages.0.fields.0.x"),
         ({"form_definition": {"pages": [{"fields": [{**FIELD, "dpid": 1}]}]}}, "form_definition.pages.0.fields.0.dpid"),
         ({"form_definition": {"pages": [{"fields": [FIELD] * 101}]}}, "form_definition"),
+        (
+            {"form_definition": {"pages": [{"fields": [FIELD]}, {"fields": [FIELD]}]}},
+            "form_definition.pages.1.fields.0.name: an earlier field has the same name",
+        ),
     ],
 )
 async def test_a_template_that_would_be_refused_is_refused_here(
@@ -336,6 +375,45 @@ async def test_a_template_that_would_be_refused_is_refused_here(
         result = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **changes})
     assert kind_of(result) == "invalid_arguments"
     assert f"{named}" in text_of(result)
+    assert await world.requests() == []
+
+
+def in_packs(content: bytes) -> bytes:
+    """The PDF with its objects in a compressed pack, as newer programs write them."""
+    packed = zlib.compress(content)
+    return b"%PDF-1.5\n1 0 obj\n<</Type/ObjStm/Filter/FlateDecode>>\nstream\n" + packed + b"\nendstream\nendobj\n"
+
+
+@pytest.mark.parametrize("wrapped", [bytes, in_packs])
+async def test_fields_stand_on_pages_that_the_pdf_has(
+    wrapped: Callable[[bytes], bytes], connect: Connect, world: World
+) -> None:
+    """A field on a page behind the last one is refused by its place. Where the PDF's pages cannot be counted nothing
+    is said of them."""
+    two_pages, unreadable = wrapped(pdf("Two", 2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
+    on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
+    async with connect() as client:
+        for pages, content, fits in ((2, two_pages, True), (9, two_pages, False), (9, unreadable, True)):
+            given = {"form_definition": {"pages": on[:pages]}, "contents": base64.b64encode(content).decode()}
+            result = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **given})
+            if fits:
+                answer_of(result)
+            else:
+                assert "form_definition.pages.2: has fields, and the PDF has only 2 pages" in text_of(result)
+    assert await operations(world) == ["create_template"] * 2
+
+
+async def test_an_error_in_a_field_names_the_field_and_what_there_is(connect: Connect, world: World) -> None:
+    """Each mistake once, and what a field may have once for each field; none that only follows from the others."""
+    wrong = {"name": "a", "type": "signature", "x": 1, "label": "A", "font_size": 9}
+    given = {**NEW_TEMPLATE, "form_definition": {"pages": [{"fields": [wrong]}]}}
+    at = "form_definition.pages.0.fields.0"
+    async with connect() as client:
+        result = await client.call_tool("create_template", {**AT_UMAZDA, **given})
+    assert text_of(result) == (
+        f"Invalid arguments: {at}.y: is missing; {at}.label: no such argument; there are: {', '.join(ALL_OF_A_FIELD)}; "
+        f"{at}.font_size: no such argument. Nothing was sent; correct them and call again."
+    )
     assert await world.requests() == []
 
 
@@ -463,7 +541,7 @@ async def test_a_template_of_another_dealer_is_not_found_and_nothing_written_or_
     async with connect(access={"forms": level}, ask=ask) as client:
         result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, foreign]})
     assert kind_of(result) == "not_found"
-    assert FOREIGN not in text_of(result)
+    assert text_of(result) == ("create_forms: not found at this dealer. Check template_ids.1. Nothing was changed.")
     assert asked == []
     assert await operations(world) == ["get_template", "get_template"]
     assert {request["dealer"] for request in await world.requests()} == {"umazda"}
@@ -474,9 +552,56 @@ async def test_no_forms_are_made_of_a_deleted_template(connect: Connect, world: 
         result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, DELETED]})
         told = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": DELETED}))
     assert kind_of(result) == "invalid_arguments"
-    assert f"template_ids: {DELETED}" in text_of(result)
+    assert "template_ids.1: this template is deleted" in text_of(result)
     assert told["deleted"] is True
     assert (await world.get("state"))["forms"] == []
+
+
+@pytest.mark.parametrize("order", [UNLISTED, "999999", 999999, ""])
+async def test_a_template_of_another_order_is_used_for_none_but_that(
+    order: Any, connect: Connect, world: World
+) -> None:
+    async with connect(upstream=of_order(world, order)) as client:
+        result = await client.call_tool("create_forms", {**FORMS, "template_ids": ["279", OWN]})
+    assert kind_of(result) == "invalid_arguments"
+    assert "template_ids.1: this template is of another order" in text_of(result)
+    assert (await world.get("state"))["forms"] == []
+
+
+@pytest.mark.parametrize("order", [LISTED, int(LISTED), None])
+async def test_a_template_of_the_order_itself_and_of_none_is_used(order: Any, connect: Connect, world: World) -> None:
+    async with connect(upstream=of_order(world, order)) as client:
+        made = answer_of(await client.call_tool("create_forms", FORMS))
+    assert made["forms"] == ["Insurance Acknowledgement" if order is None else "***"]
+
+
+async def test_what_a_template_of_one_order_is_called_and_holds_is_for_who_may_see_contact_data(
+    connect: Connect, world: World
+) -> None:
+    arguments = {**AT_UMAZDA, "template_id": OWN}
+    uri = f"roadster://umazda/templates/{OWN}/file"
+    async with connect(upstream=of_order(world, LISTED)) as client:
+        for tool in ("get_template", "get_template_file", "list_templates"):
+            result = await client.call_tool(tool, arguments if tool != "list_templates" else AT_UMAZDA)
+            assert not result.is_error
+            assert links_of(result) == []
+            for words in ("Insurance Acknowledgement", "This is for insurance details"):
+                assert words not in text_of(result) + json.dumps(result.structured_content), tool
+            assert tool != "get_template_file" or "of one order" in answer_of(result)["hint"]
+        with pytest.raises(MCPError, match="personal_data"):
+            await client.read_resource(uri)
+    async with connect(upstream=of_order(world, LISTED), personal_data="contact") as client:
+        assert answer_of(await client.call_tool("get_template", arguments))["name"] == "Insurance Acknowledgement"
+        assert len(links_of(await client.call_tool("get_template_file", arguments))) == 1
+        assert (await client.read_resource(uri)).contents
+
+
+async def test_a_template_given_twice_is_refused_by_its_place(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, "279", int(OWN)]})
+    assert kind_of(result) == "invalid_arguments"
+    assert "template_ids.2: is there before" in text_of(result)
+    assert await operations(world) == []
 
 
 async def test_the_question_names_the_order_and_each_template(connect: Connect) -> None:
@@ -494,9 +619,86 @@ async def test_the_question_names_the_order_and_each_template(connect: Connect) 
         "Create forms for an order at University Mazda (umazda)? This writes to Roadster.\n"
         f'order id: "{LISTED}"\n'
         'title: "Please sign"\n'
-        'template ids 1: "278 (Insurance Acknowledgement)"\n'
-        'template ids 2: "279 (Privacy Notice)"'
+        'template ids 1: id 278, name "Insurance Acknowledgement", file name "Insurance Acknowledgement.pdf", '
+        'updated at "2025-01-01T00:00:00.000Z", pages 2, fields 7\n'
+        'template ids 2: id 279, name "Privacy Notice", file name "Privacy Notice.pdf", '
+        'updated at "2025-01-01T00:00:00.000Z", pages 1, fields 2'
     )
+
+
+class Edits(httpx2.AsyncBaseTransport):
+    """The sandbox, where the template is another once it was edited."""
+
+    def __init__(self, world: World, was: bytes, becomes: bytes) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self._change = (was, becomes)
+        self.edited = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self._sandbox.handle_async_request(request)
+        if not self.edited or not request.url.path.endswith("/templates/details"):
+            return answer
+        return httpx2.Response(200, stream=httpx2.ByteStream((await answer.aread()).replace(*self._change)))
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [(b"Insurance Acknowledgement", b"Power of Attorney"), (b'"updated_at":"2025', b'"updated_at":"2026')],
+)
+async def test_a_template_that_is_another_after_the_yes_is_asked_about_anew(
+    was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
+) -> None:
+    """The ids are the same, and what the person read is not what the customer would sign."""
+    upstream = Edits(world, was, becomes)
+    questions: list[str] = []
+
+    async def ask(_ctx: Any, params: Any) -> ElicitResult:
+        questions.append(params.message)
+        upstream.edited = True
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, access={"forms": Access.CONFIRM}, ask=ask, upstream=upstream) as client:
+        first = await client.call_tool("create_forms", FORMS)
+        assert (await world.get("state"))["forms"] == []
+        answer_of(await client.call_tool("create_forms", FORMS))
+    assert kind_of(first) == "not_confirmed"
+    assert "to be asked anew" in text_of(first)
+    assert len(set(questions)) == 2
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_no_forms_are_made_of_a_template_that_is_deleted_while_the_person_thinks(
+    mode: str, connect: Connect, world: World
+) -> None:
+    upstream = Edits(world, b'"is_deleted":false', b'"is_deleted":true')
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        upstream.edited = True
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, access={"forms": Access.CONFIRM}, ask=ask, upstream=upstream) as client:
+        result = await client.call_tool("create_forms", FORMS)
+    assert kind_of(result) in ("not_found", "invalid_arguments")
+    assert (await world.get("state"))["forms"] == []
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_an_order_that_is_taken_from_the_dealer_while_the_person_thinks_is_gone(
+    mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    live = LiveSettings(settings_for(store_url, access={"forms": Access.CONFIRM}))
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        without = {dpid: DealerSettings() for dpid in live.current.dealers}
+        live.current = live.current.model_copy(update={"dealers": without})
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, live=live, ask=ask) as client:
+        result = await client.call_tool("create_forms", FORMS)
+    assert kind_of(result) == "refused"
+    assert "dealers.umazda.orders" in text_of(result)
+    assert (await world.get("state"))["forms"] == []
 
 
 async def test_rights_to_an_order_come_from_the_configuration_in_force(

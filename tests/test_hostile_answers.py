@@ -13,8 +13,8 @@ import anyio
 import httpx2
 import pytest
 
-from roadster_client import ClientError, MalformedAnswer
-from roadster_client.upstream import MAX_ANSWER_BYTES
+from roadster_client import ClientError, ForeignDealer, MalformedAnswer, RequestRefused
+from roadster_client.upstream import MAX_ANSWER_BYTES, MAX_ANSWER_VALUES
 from roadster_sandbox import SandboxTransport
 from roadster_tools import failure
 
@@ -73,6 +73,51 @@ async def test_no_answer_takes_more_memory_than_the_cap(fault: str, world: World
     error, peak = await error_of(SandboxTransport(world.app))
     assert type(error) is MalformedAnswer
     assert peak < FLAT
+
+
+FULL = b",".join([b"{}"] * (MAX_ANSWER_VALUES // 2 - 2))
+"""As many values as are let through."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" + b",".join([b"{}"] * 1_000_000) + b"]", id="empty objects"),
+        pytest.param(b'{"vehicles":[' + b",".join([b"[]"] * 1_000_000) + b"]}", id="empty lists"),
+        pytest.param(b'{"vehicles":[' + b",".join([b"1"] * 3_000_000) + b"]}", id="numbers"),
+        pytest.param(b"{" + b",".join(b'"%d":0' % n for n in range(400_000)) + b"}", id="fields"),
+        pytest.param(b'{"vehicles":[' + FULL + b"]}", id="as many as are let through"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+@reliability("an answer of millions of values", "ends before they are made: above 100,000 it is a malformed answer")
+async def test_an_answer_of_millions_of_values_is_not_parsed(body: bytes, status: int) -> None:
+    """Parsed, three megabytes of them took 330 MB, and kept everybody else waiting for seconds."""
+
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(body, status)
+
+    error, peak = await error_of(Watched(answer))
+    assert type(error) is (MalformedAnswer if status == httpx2.codes.OK else RequestRefused)
+    assert peak < FLAT
+
+
+async def test_commas_in_a_file_are_no_reason_to_withhold_it() -> None:
+    """An answer of one text is one value; only an absurd text has as many commas as an absurd answer has values."""
+    body = json.dumps({"vehicles": [], "note": ", ".join(["word"] * (MAX_ANSWER_VALUES // 2))}).encode()
+
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(body)
+
+    assert (await error_of(Watched(answer)))[0] is None
+
+
+@pytest.mark.parametrize("named", [["umazda"], {"dpid": "umazda"}, 7, True, "umazda\u200b", "toyotademo"], ids=str)
+async def test_a_dealer_that_is_not_plainly_the_own_one_is_another(named: Any) -> None:
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(json.dumps({"vehicles": [], "more": [{"dpid": named}]}).encode())
+
+    assert type((await error_of(Watched(answer)))[0]) is ForeignDealer
 
 
 @reliability("gzip that goes on for ever and inflates to nothing", "ends at 8 MiB as they come; memory stays flat")

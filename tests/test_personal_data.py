@@ -90,7 +90,6 @@ NOT_PERSONAL = {
     # A dealer's blank form, and the names of its fields; a thing that is sent.
     *("Template.name", "Template.file_name", "Template.description", "FormField.name", "ShippedItem.description"),
     # A kind: home, work.
-    *("Address.address_type", "OlderAddress.address_type"),
 }
 """Received fields that sound personal and are not."""
 
@@ -409,7 +408,7 @@ async def every_tool(client: Client, *, unique: str) -> list[tuple[str, str]]:
 
 
 async def every_prompt(client: Client) -> list[tuple[str, str]]:
-    known = {"vin": VIN, "customer_id": "1650260"}
+    known = {"vin": VIN, "customer_id": "1650260", "order_id": "367101", "template_id": "278"}
     return [
         (prompt.name, (await client.get_prompt(prompt.name, given)).model_dump_json())
         for prompt in (await client.list_prompts()).prompts

@@ -25,8 +25,10 @@ from pydantic_core import PydanticUndefined
 
 from roadster_client import OPERATIONS
 from roadster_prompts import PROMPTS
-from roadster_sandbox import SandboxTransport
+from roadster_sandbox import DEALERS, REQUESTER_USER_UUID, SandboxTransport
 from roadster_sandbox.faults import KINDS
+from roadster_sandbox.mykaarma import LOCKED_UUID, record_of
+from roadster_sandbox.world import World as SandboxWorld
 from roadster_server.backend import sandbox_settings
 from roadster_server.calling import EXIT_CODES
 from roadster_server.gateway import open_calls
@@ -51,6 +53,7 @@ DOCUMENTS = [
         "docs/decisions.md",
         "docs/evaluation.md",
         "examples/README.md",
+        "examples/deploy/README.md",
     )
 ]
 SECRETS = {
@@ -96,7 +99,7 @@ def test_the_tools_are_those_of_the_command() -> None:
     assert shown[1] == run_cli("tools", "--format", "markdown").stdout
 
 
-OPERATION_ROWS = [tuple(map(code, row)) for row in rows("## What Roadster documents, and what is inferred")]
+OPERATION_ROWS = [tuple(map(code, row)) for row in rows("## What the upstreams document, and what is inferred")]
 
 
 def test_the_operations_are_those_of_the_code() -> None:
@@ -139,6 +142,29 @@ def test_the_resources_are_those_of_the_code() -> None:
 def test_the_prompts_are_those_of_the_code() -> None:
     shown = [(code(name), re.findall(r"`(\w+)`", needs), what) for name, needs, what in rows("## Prompts")]
     assert shown == [(name, list(prompt.needs), prompt.description) for name, prompt in PROMPTS.items()]
+
+
+def test_what_detail_adds_is_said_of_each_tool_that_takes_it() -> None:
+    """The list is that of the catalogue, in its order."""
+    shown = [code(tool) for tool, _ in rows("### Detail")]
+    assert shown == [tool.name for tool in TOOLS.values() if "detail" in tool.input_schema["properties"]]
+
+
+def test_the_ids_of_the_sandbox_are_those_that_are_in_it() -> None:
+    """Orders, templates, dealers and customers at myKaarma, and who asks there."""
+    world = SandboxWorld(7)
+    shown = rows("### What is in it")
+    assert [code(row[0]) for row in shown] == [dealer.dpid for dealer in DEALERS]
+    for dealer, (_, orders, templates, at_mykaarma, customers) in zip(DEALERS, shown, strict=True):
+        assert orders == ", ".join(map(str, dealer.orders))
+        ids = sorted(world.templates_of(dealer))
+        assert templates == f"{ids[0]} to {ids[-1]}"
+        assert world.templates_of(dealer)[ids[-1]].is_deleted
+        assert at_mykaarma == f"`{dealer.mykaarma_uuid}`, {dealer.mykaarma_id}"
+        for uuid in re.findall("`(.+?)`", customers):
+            assert record_of(uuid, [dealer.mykaarma_uuid])["customerInfo"]["uuid"] == uuid
+    assert f"`{REQUESTER_USER_UUID}`" in README
+    assert f"`{LOCKED_UUID}`" in README
 
 
 def test_each_key_of_the_configuration_is_explained_with_its_default() -> None:
@@ -217,7 +243,8 @@ def test_exit_codes_access_levels_and_faults_are_all_named() -> None:
 
 def test_each_file_shown_is_the_example_file() -> None:
     shown = re.findall(r"^<!-- (examples/\S+) -->\n```\w+\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert len(shown) == len(blocks(README, "json")) + len(blocks(README, "toml")), "a block without its file's name"
+    of_files = [block for language in ("json", "jsonl", "toml") for block in blocks(README, language)]
+    assert len(shown) == len(of_files), "a block without its file's name"
     for name, text in shown:
         assert text == (PROJECT / name).read_text()
     for text in blocks(README, "json"):
@@ -321,7 +348,7 @@ def test_every_command_shown_stands_in_a_block_that_is_run() -> None:
     shown = {
         step.command.split("roadster-mcp ")[1].split()[0] for step in all_steps() if "roadster-mcp" in step.command
     }
-    assert shown == {"audit", "call", "doctor", "forget", "policy", "sandbox", "serve", "token"}
+    assert shown == {"audit", "call", "doctor", "forget", "policy", "run", "sandbox", "serve", "token"}
 
 
 def all_steps() -> Iterator[Step]:

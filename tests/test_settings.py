@@ -89,6 +89,19 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
         ),
         ("[dealers.hyundaidemo]", "link_key_encoding = 'base64'\n[dealers.hyundaidemo]", "link_key is not base64"),
         ('dealers = ["umazda"]', 'dealers = ["umazda"]\nwrites_per_hour = 0', "callers.local.writes_per_hour: "),
+        (
+            'partner_id = "CA317"',
+            'partner_id = "51101"',
+            "dealers.hyundaidemo.partner_id: the same as dealers.umazda.partner_id; leave it with the one",
+        ),
+        (
+            'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"',
+            'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d51"',
+            "dealers.hyundaidemo.mykaarma_dealer_uuid: the same as dealers.umazda.mykaarma_dealer_uuid; leave it",
+        ),
+        ('partner_id = "CA317"', 'orders = ["367101", "0367102"]', "dealers.hyundaidemo.orders: entry 2: expected a"),
+        ('partner_id = "CA317"', 'orders = ["367101 "]', "dealers.hyundaidemo.orders: entry 1: expected a whole"),
+        ('partner_id = "CA317"', 'orders = [""]', "dealers.hyundaidemo.orders: entry 1: expected a whole"),
     ],
 )
 def test_a_mistake_names_its_file_its_key_and_the_mend(old: str, new: str, told: str, tmp_path: Path) -> None:
@@ -100,6 +113,20 @@ def test_a_mistake_names_its_file_its_key_and_the_mend(old: str, new: str, told:
     )
     assert "live_51H8x" not in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_order_of_two_dealers_is_refused(tmp_path: Path) -> None:
+    """Whose it is, nothing could say; the same order twice at one dealer, and one in each list, say no such thing."""
+    umazdas = '[dealers.umazda]\norders = ["367101", "367101", "367102"]'
+    mine = GOOD.replace("[dealers.umazda]", umazdas).replace("[dealers.hyundaidemo]", "[dealers.hyundaidemo]\n{}")
+    settings_of(mine.replace("{}", 'orders = ["367103"]'), tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(mine.replace("{}", 'orders = ["367103", "367102", "367101"]'), tmp_path)
+    assert caught.value.problems == [
+        f"{tmp_path / 'roadster.toml'}: dealers.hyundaidemo.orders: order {order} is also in dealers.umazda.orders; "
+        "leave it with the one whose it is"
+        for order in ("367102", "367101")
+    ]
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
@@ -125,17 +152,11 @@ def test_an_empty_secret_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         reveal("env:EMPTY")
 
 
-def test_sections_of_the_contract_that_nothing_uses_yet_are_checked_and_named(tmp_path: Path) -> None:
-    more = """
-[roadie]
-token = "env:ROADSTER_API_KEY"
-[replicas]
-redis_url = "env:ROADSTER_API_KEY"
-"""
-    assert settings_of(GOOD, tmp_path).without_effect() == []
-    assert settings_of(GOOD + more, tmp_path).without_effect() == ["replicas"]
+def test_a_token_of_roadies_and_the_url_of_redis_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"roadie\.token: a literal secret is refused"):
         settings_of(GOOD + '[roadie]\ntoken = "abc"\n', tmp_path)
+    with pytest.raises(ConfigurationError, match=r"replicas\.redis_url: expected a redis:// or rediss:// URL"):
+        settings_of(GOOD + '[replicas]\nredis_url = "env:ROADSTER_API_KEY"\n', tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,6 +163,44 @@ async def test_what_is_stored_is_there_after_reopening(url: str) -> None:
         await store.append(RECORD)
     async with open_store(url) as store:
         assert [stored.record async for stored in store.records()] == [RECORD]
+
+
+async def test_a_delivery_is_one_dealers_and_an_order_and_a_customer_may_be_of_several(store: Store) -> None:
+    """Of deliveries claimed at once, too: exactly one dealer has it, and may say so again."""
+    told: dict[str, bool] = {}
+
+    async def claim(dealer: str) -> None:
+        told[dealer] = await store.add_belonging(dealer, "delivery", "7")
+
+    async with anyio.create_task_group() as tasks:
+        for dealer in "abcdef":
+            tasks.start_soon(claim, dealer)
+    (owner,) = [dealer for dealer, has in told.items() if has]
+    assert await store.add_belonging(owner, "delivery", "7")
+    assert [dealer for dealer in "abcdef" if await store.belongs(dealer, "delivery", "7")] == [owner]
+    for kind in ("order", "customer"):
+        assert await store.add_belonging("a", kind, "7")
+        assert await store.add_belonging("b", kind, "7")
+
+
+async def test_a_delivery_that_an_older_store_has_twice_stays_with_the_first_dealer(url: str) -> None:
+    async with open_store(url) as store:
+        await store.add_belonging("a", "delivery", "8")
+    await execute(url, "DROP INDEX roadster_belongings_delivery")
+    await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0003'")
+    for row in (
+        "'b', 'delivery', '7', 2",
+        "'a', 'delivery', '7', 3",
+        "'c', 'delivery', '7', 2",
+        "'z', 'order', '7', 1",
+    ):
+        await execute(url, f"INSERT INTO roadster_belongings (dealer, kind, id, added) VALUES ({row})")
+    async with open_store(url) as store:
+        owners = [dealer for dealer in "abc" if await store.belongs(dealer, "delivery", "7")]
+        assert owners == ["b"]
+        assert await store.belongs("a", "delivery", "8")
+        assert await store.belongs("z", "order", "7")
+        assert not await store.add_belonging("a", "delivery", "7")
 
 
 OPEN_AND_APPEND = """
@@ -705,14 +743,14 @@ async def test_a_finished_call_is_replayed_for_a_day(store: Store) -> None:
 async def test_other_arguments_conflict_whatever_became_of_the_first_call(store: Store) -> None:
     claim = await claimed(store)
     later = NOON + timedelta(minutes=3)
-    assert await store.claim("s", "b", now=NOON) == Conflict()
-    assert await store.claim("s", "b", now=later) == Conflict()
+    assert await store.claim("s", "b", now=NOON) == Conflict("a")
+    assert await store.claim("s", "b", now=later) == Conflict("a")
     await store.record_sent(RECORD, claim)
-    assert await store.claim("s", "b", now=later) == Conflict()
+    assert await store.claim("s", "b", now=later) == Conflict("a")
     await store.leave_unknown(claim)
-    assert await store.claim("s", "b", now=later) == Conflict()
+    assert await store.claim("s", "b", now=later) == Conflict("a")
     await store.finish(claim, b"")
-    assert await store.claim("s", "b", now=later) == Conflict()
+    assert await store.claim("s", "b", now=later) == Conflict("a")
 
 
 async def test_a_call_that_goes_on_is_in_progress_sent_or_not(store: Store) -> None:
@@ -721,6 +759,27 @@ async def test_a_call_that_goes_on_is_in_progress_sent_or_not(store: Store) -> N
     assert await store.claim("s", "a", now=at) == InProgress()
     await store.record_sent(RECORD, claim)
     assert await store.claim("s", "a", now=at) == InProgress()
+
+
+async def test_what_became_of_a_call_is_told_while_somebody_writes(url: str) -> None:
+    """Who waits for another's call looks often: a look must not stand in the writers' queue, nor take their lock."""
+    async with open_store(url) as store:
+        done, goes_on = await claimed(store), await claimed(store, scope="t")
+        await store.finish(done, b"")
+        with anyio.fail_after(10):
+            async with AsyncExitStack() as writer:
+                if url.startswith("sqlite"):
+                    other = writer.enter_context(closing(sqlite3.connect(path_of(url), isolation_level=None)))
+                    other.execute("BEGIN IMMEDIATE")
+                else:
+                    connection = await asyncpg.connect(url)
+                    writer.push_async_callback(connection.close)
+                    await writer.enter_async_context(connection.transaction())
+                    await connection.execute("LOCK TABLE roadster_claims IN EXCLUSIVE MODE")
+                assert await store.claim("s", "a", now=NOON) == Replay(b"")
+                assert await store.claim("s", "b", now=NOON) == Conflict("a")
+                assert await store.claim("t", "a", now=NOON) == InProgress()
+        await store.release(goes_on)
 
 
 async def test_an_abandoned_claim_is_taken_over_and_the_first_can_do_nothing_more(store: Store) -> None:

@@ -39,6 +39,7 @@ from roadster_server.backend import sandbox_settings
 from roadster_server.gateway import open_calls
 from roadster_server.http import caller_of_request, http_app
 from roadster_server.live import LiveSettings
+from roadster_server.metrics import Metrics
 from roadster_server.settings import (
     CallerSettings,
     ConfigurationError,
@@ -219,6 +220,7 @@ async def opened(settings: Settings, server: Server[Any] | None = None) -> Async
         host="127.0.0.1",
         port=8123,
         webhooks={},
+        metrics=Metrics(),
     )
     async with (
         app.router.lifespan_context(app),

@@ -15,6 +15,7 @@ from roadster_server.settings import DealerSettings, UploadSettings
 from roadster_tools import TOOLS
 
 from .conftest import LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of
+from .test_gate import SOME_VIN
 
 pytestmark = pytest.mark.anyio
 
@@ -749,3 +750,46 @@ async def test_an_id_is_a_whole_number_and_nothing_like_one(wrong: Any, connect:
             result = await client.call_tool("delete_documents", {**AT_UMAZDA, **arguments})
             assert kind_of(result) == "invalid_arguments"
     assert await world.requests() == []
+
+
+# --- what a failure says ----------------------------------------------------------------------------
+
+LOOKED_UP: list[tuple[str, dict[str, Any], str]] = [
+    ("get_vehicle", {"vin": SOME_VIN}, "Check vin."),
+    ("get_document", {"customer_id": 5, "document_id": 7}, "Check customer_id and document_id."),
+    ("list_documents", {"customer_id": 5}, "Check customer_id."),
+    ("get_template", {"template_id": "999"}, "Check template_id."),
+    ("get_template_file", {"template_id": "999"}, "Check template_id."),
+    ("get_delivery", {"delivery_id": 5}, "Check delivery_id."),
+    ("cancel_delivery", {"delivery_id": 5}, "Check delivery_id. Nothing was changed."),
+    ("get_crm_customer", {"customer_uuid": "c0000000-0000-4000-8a00-000000000009"}, "Check customer_uuid."),
+    ("get_dealer", {}, "The server's operator must check base_url."),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "advice"), LOOKED_UP, ids=[row[0] for row in LOOKED_UP])
+async def test_what_is_not_found_is_told_by_the_tool_and_the_argument_it_was_looked_up_by(
+    tool: str, arguments: dict[str, Any], advice: str, connect: Connect, world: World
+) -> None:
+    """A caller knows the tool that it called and what it gave, and not the operations of an upstream."""
+    async with connect() as client:
+        if tool in {"get_vehicle", "get_dealer", "list_documents"}:
+            await world.fault(tool, "status", status=404)
+        result = await client.call_tool(tool, {"dealer": "umazda", **arguments})
+    assert kind_of(result) == "not_found"
+    assert text_of(result).startswith(f"{tool}: ")
+    assert text_of(result).endswith(f"at this dealer. {advice}")
+
+
+async def test_every_failure_of_an_upstream_names_the_tool_that_was_called(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        for status in (400, 401, 404, 429, 500):
+            await world.fault("*", "status", status=status, times=3, retry_after=None)
+            for tool, arguments in {
+                "list_protection_plans": {"vin": SOME_VIN, "deal_type": "cash"},
+                "assign_agent": {"customer_id": 5, "agent": {"id": "ID9876"}},
+            }.items():
+                told = text_of(await client.call_tool(tool, {"dealer": "umazda", **arguments}))
+                assert tool in told
+                assert "list_plans" not in told
+                assert "update_customer" not in told

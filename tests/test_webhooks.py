@@ -100,7 +100,7 @@ class Hooks:
     """Sends what Roadster and Roadie send."""
 
     def __init__(self, live: LiveSettings, store: LazyStore) -> None:
-        self._apps = receivers(live, store)
+        self._apps = receivers(live, store, lambda _dealer, _customer: None)
 
     async def send(
         self,
@@ -354,7 +354,7 @@ async def test_a_body_that_does_not_come_to_an_end_is_408(
         "headers": [(b"authorization", f"Bearer {KEY}".encode())],
     }
     with anyio.fail_after(10):
-        await receivers(live, store)["/webhooks/roadster"](scope, receive, send)
+        await receivers(live, store, lambda _dealer, _customer: None)["/webhooks/roadster"](scope, receive, send)
     assert sent[0]["status"] == 408
 
 

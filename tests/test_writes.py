@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,19 @@ def test_what_deletes_is_confirmed_unless_the_tool_itself_is_named() -> None:
     assert (by_name.level, by_name.setting) == (Access.WRITE, "callers.c.access.delete_documents")
 
 
+async def test_what_is_said_of_a_tool_that_deletes_is_what_the_file_says_and_that_it_asks(connect: Connect) -> None:
+    """Who reads the setting in the file must find it there as it is told."""
+    said = 'callers.tester.access.documents is "write", but a destructive tool wants a confirmation anyway'
+    async with connect(access={"documents": Access.WRITE}) as client:
+        assert said in text_of(await client.call_tool("delete_documents", dict(DELETION)))
+    async with connect(access={"documents": Access.CONFIRM}) as client:
+        result = await client.call_tool("delete_documents", dict(DELETION))
+        assert 'callers.tester.access.documents is "confirm", and this client cannot ask' in text_of(result)
+    async with connect(access={"documents": Access.PREVIEW}) as client:
+        preview = answer_of(await client.call_tool("delete_documents", dict(DELETION)))["preview"]
+    assert 'callers.tester.access.documents is "preview"' in preview["checks"]
+
+
 @both_eras
 async def test_deletion_with_the_toolset_at_write_asks_and_deletes_only_after_a_yes(
     mode: str, connect: Connect, world: World
@@ -278,12 +291,14 @@ async def test_a_person_is_shown_every_value_that_is_sent_and_the_dealer_by_name
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_no_value_of_any_write_is_left_out_of_the_question(name: str, connect: Connect, store_url: str) -> None:
+async def test_no_value_of_any_write_is_left_out_of_the_question(name: str, connect: Connect) -> None:
     """Wherever the request has it: in its path, its query or its body. A file is shown by size and digest."""
-    await own_delivery(store_url)
     person = agreeing()
+    async with connect() as client:
+        for before in ("create_customer", "upload_document", "create_delivery"):
+            answer_of(await client.call_tool(before, dict(WRITES[before])))
     async with connect(access={name: Access.CONFIRM}, ask=person) as client:
-        await client.call_tool(name, dict(WRITES[name]))
+        answer_of(await client.call_tool(name, dict(WRITES[name])))
     (question,) = person.questions
     for value in leaves({**WRITES[name], "dealer": "umazda"}):
         assert (value in question) is (value not in FILES)
@@ -374,6 +389,78 @@ async def test_what_is_too_long_to_read_is_not_asked(connect: Connect, world: Wo
     assert "too large" in text_of(result)
     assert person.questions == []
     assert await sent_writes(world) == []
+
+
+@both_eras
+async def test_what_is_deleted_is_shown_to_the_person_and_what_is_not_there_is_not_asked_about(
+    mode: str, connect: Connect, world: World
+) -> None:
+    """By what people know it by, also where the caller may not see that: the answers do not repeat it."""
+    person = agreeing()
+    async with connect() as client:
+        answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))
+        answer_of(await client.call_tool("upload_document", {**DOCUMENT, "document_name": "Licence of S. McQueen"}))
+    async with connect(mode=mode, access={"documents": Access.WRITE}, ask=person) as client:
+        missing = await client.call_tool("delete_documents", {**DELETION, "document_ids": [1602287, 1]})
+        assert person.questions == []
+        done = await client.call_tool("delete_documents", dict(DELETION))
+    assert kind_of(missing) == "not_found"
+    (question,) = person.questions
+    shown = 'id 1602287, document type "license", relationship "self", name "Licence of S. McQueen", file name'
+    assert question.splitlines()[1] == 'customer id: "1650260"'
+    assert question.splitlines()[2].startswith(f'document ids 1: {shown} "license.png"')
+    assert answer_of(done) == {"deleted": [1602287]}
+    assert "McQueen" not in text_of(done) + text_of(missing)
+
+
+@both_eras
+async def test_a_document_that_changed_while_the_person_thought_is_asked_about_anew(
+    mode: str, connect: Connect, world: World
+) -> None:
+    renamed = False
+
+    class Renames(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            answer = await SandboxTransport(world.app).handle_async_request(request)
+            if not renamed or request.method != "GET" or not request.url.path.endswith("/documents"):
+                return answer
+            body = (await answer.aread()).replace(b"DL Front", b"Contract")
+            return httpx2.Response(200, stream=httpx2.ByteStream(body))
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        nonlocal renamed
+        renamed = True
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect() as client:
+        answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))
+        answer_of(await client.call_tool("upload_document", dict(DOCUMENT)))
+    async with connect(mode=mode, access={"documents": Access.WRITE}, ask=ask, upstream=Renames()) as client:
+        result = await client.call_tool("delete_documents", dict(DELETION))
+        assert kind_of(result) == "not_confirmed"
+        assert "to be asked anew" in text_of(result)
+        assert len((await world.get("state"))["documents"]) == 1
+        answer_of(await client.call_tool("delete_documents", dict(DELETION)))
+
+
+@both_eras
+async def test_what_a_caller_may_see_is_decided_when_the_answer_is_read(
+    mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    """Contact data that are taken from the caller while the person thinks are masked in the answer."""
+    access = {"deliveries": Access.WRITE, "update_delivery": Access.CONFIRM}
+    live = LiveSettings(settings_for(store_url, access=access, personal_data="contact"))
+
+    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+        masked = settings_for(store_url, access=access).callers
+        live.current = live.current.model_copy(update={"callers": masked})
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(mode=mode, live=live, ask=ask) as client:
+        answer_of(await client.call_tool("create_delivery", {**AT_UMAZDA, **DELIVERY}))
+        await world.move_delivery("driver_assigned")
+        done = answer_of(await client.call_tool("update_delivery", dict(WRITES["update_delivery"])))
+    assert done["driver"] == {"name": "***", "phone": "***"}
 
 
 Repeat = Callable[..., Awaitable[CallToolResult | InputRequiredResult]]
@@ -587,6 +674,117 @@ async def test_rights_that_go_while_a_call_waits_for_its_key_are_gone(connect: C
         tasks.start_soon(call, client)
     assert kinds == ["not_found", "refused"]
     assert sent == ["POST"]
+
+
+@pytest.mark.parametrize("was_sent", [True, False])
+async def test_a_key_that_was_used_under_another_api_key_is_no_reason_to_take_a_new_one(
+    was_sent: bool, connect: Connect, world: World, store_url: str
+) -> None:
+    """Whether its arguments were these, nobody can tell: also where the write was begun and not sent yet."""
+    if was_sent:
+        async with connect() as client:
+            answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+    else:
+        named = json.dumps(["tester", "umazda", "create_customer", KEY["idempotency_key"]])
+        async with open_store(store_url) as store:
+            await store.claim(hashlib.sha256(named.encode()).hexdigest(), "of an older version", now=datetime.now(UTC))
+    sent = await world.requests()
+    rotated = settings_for(store_url).roadster.model_copy(update={"api_key": SecretStr("the new key")})
+    async with connect(change={"roadster": rotated}) as client:
+        for more in ({}, {"checkout": True}):
+            result = await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY, **more})
+            assert kind_of(result) == "outcome_unknown"
+            assert "before the server's API key changed" in text_of(result)
+            assert "take a new one" not in text_of(result)
+            assert TOOLS["create_customer"].if_unknown in text_of(result)
+    assert await world.requests() == sent
+
+
+async def test_an_answer_is_not_replayed_to_who_may_see_less_by_now(
+    connect: Connect, world: World, store_url: str
+) -> None:
+    """It is not sent again either; who may see as much gets it, and one without personal data everybody gets."""
+    live = LiveSettings(settings_for(store_url, personal_data="contact"))
+
+    def lower(personal_data: str) -> None:
+        callers = settings_for(store_url, personal_data=personal_data).callers
+        live.current = live.current.model_copy(update={"callers": callers})
+
+    async with connect(live=live) as client:
+        answer_of(await client.call_tool("create_delivery", {**AT_UMAZDA, **DELIVERY}))
+        await world.move_delivery("driver_assigned")
+        change = {**WRITES["update_delivery"], **KEY}
+        first = answer_of(await client.call_tool("update_delivery", change))
+        lower("masked")
+        refused = await client.call_tool("update_delivery", change)
+        masked = answer_of(await client.call_tool("update_delivery", {**change, "idempotency_key": "order-4712"}))
+        lower("contact")
+        again = answer_of(await client.call_tool("update_delivery", change))
+        less = answer_of(await client.call_tool("update_delivery", {**change, "idempotency_key": "order-4712"}))
+    assert kind_of(refused) == "outcome_unknown"
+    assert text_of(refused).startswith("The write was done, but callers.tester.personal_data")
+    assert "not sent again" in text_of(refused)
+    assert first["driver"]["name"] not in text_of(refused)
+    assert refused.structured_content is None
+    assert masked["driver"]["name"] == "***"
+    assert again == {**first, "replayed": True}
+    assert less == {**masked, "replayed": True}
+    assert await sent_writes(world) == ["create_shipment", "update_shipment", "update_shipment"]
+
+
+class Holds(httpx2.AsyncBaseTransport):
+    """The sandbox, which answers once it is let go."""
+
+    def __init__(self, world: World) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self.let_go = anyio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await self.let_go.wait()
+        return await self._sandbox.handle_async_request(request)
+
+
+async def test_many_repeats_at_once_neither_poll_the_store_nor_wait_without_end(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 60 calls with one key one is sent, some wait for it in line, and the others are told to come back."""
+    looks: list[str] = []
+
+    class Counts(ForgetsResults):
+        async def claim(self, scope: str, arguments: str, *, now: datetime) -> Any:
+            looks.append(scope)
+            return await self._store.claim(scope, arguments, now=now)
+
+        async def finish(self, claim: Claim, result: bytes) -> None:
+            await self._store.finish(claim, result)
+
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncIterator[Counts]:
+        async with open_store(url) as store:
+            yield Counts(store)
+
+    monkeypatch.setattr("roadster_server.opening.open_store", opened)
+    upstream = Holds(world)
+    results: list[CallToolResult] = []
+    most_waiting = 16
+
+    async def call(client: Client) -> None:
+        results.append(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+        if len(results) == 60 - 1 - most_waiting:
+            assert len(looks) == 1
+            upstream.let_go.set()
+
+    with anyio.fail_after(20):
+        async with connect(upstream=upstream) as client, anyio.create_task_group() as tasks:
+            for _ in range(60):
+                tasks.start_soon(call, client)
+    busy = [result for result in results if kind_of(result) == "limited"]
+    assert len(busy) == 60 - 1 - most_waiting
+    assert "Limit reached: idempotency_key allows 16 calls" in text_of(busy[0])
+    done = [answer_of(result) for result in results if result not in busy]
+    assert sorted(answer.get("replayed", False) for answer in done) == [False] + [True] * most_waiting
+    assert len(looks) == 1 + most_waiting
+    assert await sent_writes(world) == ["create_customer"]
 
 
 @pytest.mark.parametrize("key", ["", "short", "with space", "x" * 129, "ünïcödé-key", 7, ["a"]])

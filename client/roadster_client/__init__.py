@@ -6,7 +6,7 @@ async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream
     page = await dealer.list_inventory(size=20)
 """
 
-from .belongings import BelongingKind, Belongings, NotKept
+from .belongings import BelongingKind, Belongings, NotKept, OfAnother
 from .channel import ApproveWrite, OnAnswer, Oversight
 from .dealer import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
 from .errors import (
@@ -17,10 +17,12 @@ from .errors import (
     MalformedAnswer,
     NotConfigured,
     NotFound,
+    NotRecorded,
     OutcomeUnknown,
     RateLimited,
     RequestRefused,
     TimedOut,
+    TooLate,
     Unauthorised,
     Unavailable,
     Unreachable,
@@ -30,9 +32,10 @@ from .inbox import EventPlace, EventQuery, EventsInbox, ReceivedEvent
 from .link import KeyEncoding, customer_link
 from .models.scalars import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
+from .observer import Attempt, Observer, Unobserved
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
 from .roadie import DeliveriesApi, RoadieApi
-from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_upstream
+from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_network, open_upstream
 from .visible import is_visible, visible
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "Answer",
     "ApiName",
     "ApproveWrite",
+    "Attempt",
     "Audience",
     "AuthScheme",
     "BelongingKind",
@@ -65,6 +69,9 @@ __all__ = [
     "NotConfigured",
     "NotFound",
     "NotKept",
+    "NotRecorded",
+    "Observer",
+    "OfAnother",
     "OnAnswer",
     "Operation",
     "OrderApi",
@@ -78,14 +85,17 @@ __all__ = [
     "RoadieApi",
     "RoadsterApi",
     "TimedOut",
+    "TooLate",
     "Unauthorised",
     "Unavailable",
+    "Unobserved",
     "Unreachable",
     "Untrusted",
     "Upstream",
     "basic_key",
     "customer_link",
     "is_visible",
+    "open_network",
     "open_upstream",
     "operations_of",
     "overridden",

@@ -1,8 +1,8 @@
-"""A circuit breaker: who has failed several times in a row is left alone for a while, then tried with one call."""
+"""A circuit breaker: what has failed several times in a row is left alone for a while, then tried with one call."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -18,12 +18,21 @@ OPEN_SECONDS = 10.0
 
 
 class Breaker:
-    """Closed, it lets every call pass; open, none; and after `OPEN_SECONDS` one, whose outcome decides."""
+    """Closed, it lets every call pass; open, none; and after `OPEN_SECONDS` one, whose outcome decides.
 
-    def __init__(self) -> None:
+    `opened` is called when it opens.
+    """
+
+    def __init__(self, opened: Callable[[], None] = lambda: None) -> None:
+        self._opened = opened
         self._failures = 0
         self._open_until: float | None = None
         self._trying = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is, also while it waits for the one call that decides."""
+        return self._open_until is not None
 
     @contextmanager
     def guarding(self, operation: Operation) -> Iterator[None]:
@@ -45,6 +54,10 @@ class Breaker:
             if trial:
                 self._trying = False
 
+    def open(self) -> None:
+        """Opens it: also because another process has seen the upstream fail."""
+        self._open_until = anyio.current_time() + OPEN_SECONDS
+
     def _admit(self, operation: Operation) -> bool:
         """Whether the call is the one that tries."""
         if self._open_until is None:
@@ -52,7 +65,7 @@ class Breaker:
         left = self._open_until - anyio.current_time()
         if left > 0 or self._trying:
             raise errors.CircuitOpen(
-                f"{operation.name}: the upstream has failed {FAILURES_IN_A_ROW} times in a row for this dealer",
+                f"{operation.name}: the upstream has failed at this {FAILURES_IN_A_ROW} times in a row for this dealer",
                 retry_after=max(1.0, left),
                 operation=operation.name,
             )
@@ -62,7 +75,8 @@ class Breaker:
     def _failed(self, trial: bool) -> None:
         self._failures += 1
         if trial or (self._open_until is None and self._failures >= FAILURES_IN_A_ROW):
-            self._open_until = anyio.current_time() + OPEN_SECONDS
+            self.open()
+            self._opened()
 
     def _answered(self) -> None:
         self._failures = 0

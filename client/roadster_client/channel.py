@@ -7,14 +7,14 @@ and what is personal and not for this caller is masked before anybody holds the 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from .models.scalars import PersonalData, Sent
 from .operations import Operation
-from .upstream import Answer, Lane, Request, Upstream
+from .upstream import About, Answer, Lane, Request, Upstream, about_nothing
 from .visible import visible
 
 _ReadT = TypeVar("_ReadT")
@@ -24,6 +24,10 @@ ApproveWrite = Callable[[Request], Awaitable[None]]
 
 OnAnswer = Callable[[Answer], None]
 """Is told of each answer, before it is read."""
+
+
+IsOwn = Callable[[Mapping[str, Any]], bool]
+"""Whether an object of an answer, as it came, names no other dealer."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,11 @@ class Api:
 
 @dataclass(frozen=True)
 class Oversight:
-    """What one grant does about each exchange; `personal_data` is what its caller may see."""
+    """What one grant does about each exchange; `personal_data` gives what its caller may see as an answer is read."""
 
     approve_write: ApproveWrite
     on_answer: OnAnswer = lambda _answer: None
-    personal_data: PersonalData = "masked"
+    personal_data: Callable[[], PersonalData] = lambda: "masked"
     lane: Lane = field(default_factory=Lane)
 
 
@@ -59,24 +63,44 @@ class Channel:
         query: Mapping[str, str | int | float] | None = None,
         content: Sent | None = None,
         dealer: Mapping[str, Any] | None = None,
+        about: About = about_nothing,
     ) -> Answer:
         """The answer to one request, a write only once it was approved. Raises ClientError."""
-        request = Request(self.api.operations[operation], path or {}, query or {}, content, dealer or {})
+        request = Request(self.api.operations[operation], path or {}, query or {}, content, dealer or {}, about)
         if request.operation.writes:
             await self.oversight.approve_write(request)
         answer = await self.api.upstream.send(request, self.oversight.lane)
         self.oversight.on_answer(answer)
         return answer
 
-    def read(self, shape: type[_ReadT], answer: Answer) -> _ReadT:
-        """`answer` as the documented model, without invisible characters and masked for the caller."""
-        return read(shape, answer, self.oversight.personal_data)
+    def read(self, shape: type[_ReadT], answer: Answer, is_own: IsOwn = lambda _node: True) -> _ReadT:
+        """`answer` as the documented model, without invisible characters and masked for the caller.
+
+        `is_own` is asked of each object in it, at any depth and also in fields no model reads: one that is not
+        withholds the answer.
+        """
+        return read(shape, answer, self.oversight.personal_data(), is_own)
+
+    def for_person(self) -> Channel:
+        """The same for what a person is asked about, who must see it: nothing is masked, and no tool may hold it."""
+        return replace(self, oversight=replace(self.oversight, personal_data=lambda: "contact"))
 
 
-def read(shape: type[_ReadT], answer: Answer, personal_data: PersonalData = "masked") -> _ReadT:
+def read(
+    shape: type[_ReadT],
+    answer: Answer,
+    personal_data: PersonalData = "masked",
+    is_own: IsOwn = lambda _node: True,
+) -> _ReadT:
     """The same for an answer that belongs to no grant of one dealer."""
+
+    def look(node: Mapping[str, Any]) -> None:
+        if not is_own(node):
+            raise answer.foreign()
+
+    seen = visible(answer.json, look)
     try:
-        return TypeAdapter(shape).validate_python(visible(answer.json), context=personal_data)
+        return TypeAdapter(shape).validate_python(seen, context=personal_data)
     except ValidationError:
         # Its text holds the upstream's values; which fields were wrong is for the upstream's logs, not for ours.
         raise answer.malformed("does not have the documented fields") from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from . import errors
-from .channel import Api, Channel, Oversight, read
+from .channel import Api, Channel, IsOwn, Oversight, read
 from .link import KeyEncoding, customer_link
 from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
 from .models.dealers import Dealer, DealerDetails
@@ -30,7 +31,7 @@ from .models.scalars import Sent, file_bytes
 from .models.templates import NewTemplate, Template, TemplateReceipt
 from .models.trades import TradeValuation, TradeValued
 from .models.vehicles import InventoryPage, VehicleDetails
-from .upstream import Answer, Lane, Request
+from .upstream import About, Answer, Lane, Request, about_nothing
 
 _AnswerT = TypeVar("_AnswerT")
 
@@ -49,6 +50,8 @@ class DealerRef:
     mykaarma_dealer_uuid: str | None = None
     mykaarma_dealer_id: int | None = None
     """The number that myKaarma's answers name the dealer with."""
+    random: Callable[[int], bytes] = field(default=os.urandom, repr=False, compare=False)
+    """What customers' links are encrypted with besides the key."""
 
 
 @dataclass(frozen=True)
@@ -193,8 +196,19 @@ class DealerApi:
 
     async def delete_documents(self, customer_id: int, deletion: DocumentDeletion) -> DocumentsDeleted:
         """DELETE /customers/{id}/documents: out of the customer's and the deal's binder, for good."""
+        operation = "delete_documents"
+
+        async def about() -> Mapping[str, Any]:
+            listed = await DealerApi(self._channel.for_person(), self._dealer).list_documents(
+                customer_id, DocumentQuery(doc_type="all")
+            )
+            known = {document.id: document.in_short() for document in listed}
+            if not known.keys() >= set(deletion.doc_ids):
+                raise errors.NotFound(f"{operation}: not all of these documents are there", operation=operation)
+            return {"doc_ids": [known[id_] for id_ in deletion.doc_ids]}
+
         return await self._call(
-            DocumentsDeleted, "delete_documents", path={"customer_id": str(customer_id)}, content=deletion
+            DocumentsDeleted, operation, path={"customer_id": str(customer_id)}, content=deletion, about=about
         )
 
     async def list_templates(self) -> tuple[Template, ...]:
@@ -207,6 +221,17 @@ class DealerApi:
         found = await self._call(Template, operation, query={"dpid": self.dpid, "template_id": template_id})
         if str(found.id) != template_id:
             raise errors.MalformedAnswer(f"{operation}: the answer is another template", operation=operation)
+        return found
+
+    async def get_templates(self, template_ids: Sequence[str]) -> list[Template]:
+        """Each as `get_template` gives it; the `place` of NotFound says which of them is not there."""
+        found = []
+        for place, template_id in enumerate(template_ids):
+            try:
+                found.append(await self.get_template(template_id))
+            except errors.NotFound as error:
+                error.place = place
+                raise
         return found
 
     async def get_template_file(self, template_id: str) -> bytes:
@@ -235,7 +260,9 @@ class DealerApi:
             "phone": contact.phone,
             "custid": contact.partner_id,
         }
-        return customer_link(host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding)
+        return customer_link(
+            host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding, random=self._dealer.random
+        )
 
     async def _call(
         self,
@@ -246,9 +273,12 @@ class DealerApi:
         query: Mapping[str, str | int | float] | None = None,
         content: Sent | None = None,
         named_as: Mapping[str, Any] | None = None,
+        about: About = about_nothing,
     ) -> _AnswerT:
         dealer = {"dealer": {"dpid": self.dpid}} if named_as is None else named_as
-        answer = await self._channel.send(operation, path=path, query=query, content=content, dealer=dealer)
+        answer = await self._channel.send(
+            operation, path=path, query=query, content=content, dealer=dealer, about=about
+        )
         return _read(shape, self._channel, self._dealer, answer)
 
     def _partner_id(self, operation: str) -> str:
@@ -275,14 +305,20 @@ class OrderApi:
             template_ids=tuple(template.id for template in templates),
             template_names={template.id: template.name for template in templates if template.name},
         )
-        answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms)
+
+        async def about() -> Mapping[str, Any]:
+            dealer = DealerApi(self._channel.for_person(), self._dealer)
+            found = [await dealer.get_template(str(given.id)) for given in templates]
+            if any(template.is_deleted for template in found):
+                raise errors.NotFound("create_forms: a template was deleted", operation="create_forms")
+            return {"template_ids": [template.in_short() for template in found]}
+
+        answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms, about=about)
         return _read(FormsCreated, self._channel, self._dealer, answer)
 
 
 def _read(shape: type[_AnswerT], channel: Channel, dealer: DealerRef, answer: Answer) -> _AnswerT:
-    if not _names_only(dealer, answer.json):
-        raise answer.foreign()
-    return channel.read(shape, answer)
+    return channel.read(shape, answer, _names_only(dealer))
 
 
 def _decoded(contents: str, operation: str) -> bytes:
@@ -292,23 +328,23 @@ def _decoded(contents: str, operation: str) -> bytes:
         raise errors.MalformedAnswer(f"{operation}: the contents are not base64", operation=operation) from None
 
 
-def _names_only(dealer: DealerRef, json: Any) -> bool:
-    """Whether every dealer that `json` names, at any depth and also in fields no model reads, is `dealer`.
+def _names_only(dealer: DealerRef) -> IsOwn:
+    """Whether an object names no dealer but `dealer`.
 
     A dealer is named by `dpid`, or by `dealer` or `dealership`, an object with an id in it or the id itself.
     """
-    own = {None, dealer.dpid, dealer.partner_id}
-    unseen = [json]
-    while unseen:
-        node = unseen.pop()
-        if isinstance(node, list):
-            unseen += node
-        elif isinstance(node, dict):
-            if node.get("dpid") not in {None, dealer.dpid}:
+    dpids = (None, dealer.dpid)  # tuples, for what is compared may be a list
+    ids = (*dpids, dealer.partner_id)
+
+    def is_own(node: Mapping[str, Any]) -> bool:
+        if node.get("dpid") not in dpids:
+            return False
+        if dealer.partner_id is None:
+            return True
+        for named in (node.get("dealer"), node.get("dealership")):
+            found = named.get("partner_id") if isinstance(named, dict) else named
+            if isinstance(found, str | int) and str(found) not in ids:
                 return False
-            for named in (node.get("dealer"), node.get("dealership")):
-                found = named.get("partner_id") if isinstance(named, dict) else named
-                if isinstance(found, str | int) and str(found) not in own and dealer.partner_id is not None:
-                    return False
-            unseen += node.values()
-    return True
+        return True
+
+    return is_own

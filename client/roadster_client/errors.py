@@ -3,6 +3,7 @@
     ClientError
     ├── NotConfigured       the configuration lacks what the operation needs; nothing was sent
     ├── RequestRefused      400 (or another 4xx): refused, with the upstream's documented message
+    │   └── TooLate         what it would change has gone too far for that
     ├── NotFound            404
     ├── Unauthorised        401 or 403: the upstream does not accept our credentials
     ├── RateLimited         429, or a pause that an earlier 429 asked for is not over
@@ -12,6 +13,7 @@
     │       ├── Untrusted   its certificate is not good for its name
     │       └── CircuitOpen it failed several times in a row, and is left alone for a while
     ├── TimedOut            the operation's total deadline passed on a read
+    ├── NotRecorded         a replay, and nothing like the request is in the recording; nothing was sent
     ├── OutcomeUnknown      a write was sent and its answer was lost: it may or may not have been done
     └── MalformedAnswer     not what the documents describe: no JSON, wrong types, too large, a redirect
         └── ForeignDealer   the answer names another dealer than the call was bound to; it is withheld
@@ -59,6 +61,11 @@ class ClientError(Exception):
         self.operation = operation
         self.request_id = request_id
         self.retry_after = retry_after
+
+
+def name_of(error: ClientError) -> str:
+    """The kind of the error in snake case: `rate_limited`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
 class NotConfigured(ClientError):
@@ -109,6 +116,9 @@ def refused(
     if code == _NO_SUCH_SHIPMENT:
         return NotFound(f"{operation}: not found", operation=operation, request_id=request_id)
     message = body.get("error")
+    if code == _AGAINST_RULES and first.get("parameter") == "state":
+        message = "the delivery was picked up, or is delivered, canceled or over, and cannot be changed any more"
+        return TooLate(status, message, operation=operation, request_id=request_id, ours=True)
     if code in _ROADIE_CODES:
         parameter = first.get("parameter")
         named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter) and _is_known(parameter)
@@ -132,18 +142,29 @@ _LARGEST_CODE = 99_999
 """Of an error: what is longer may be a telephone number."""
 
 _NO_SUCH_SHIPMENT = "1006"
+_AGAINST_RULES = "1003"
 _ROADIE_CODES = {
     "1001": "is missing",
     "1002": "is not valid",
-    "1003": "is against Roadie's rules",
+    _AGAINST_RULES: "is against Roadie's rules",
     "1004": "names an address that Roadie does not find",
     "1005": "leaves no route between the two places",
 }
 _PARAMETER = re.compile(r"[a-z_]+([.\[][a-z0-9_]+\]?){0,5}")
 
 
-class NotFound(ClientError):
+class TooLate(RequestRefused):
     pass
+
+
+class NotFound(ClientError):
+    """`place` is that of what was looked up in the list that was asked for, counted from 0; None for no list."""
+
+    def __init__(
+        self, message: str, *, operation: str, request_id: str | None = None, place: int | None = None
+    ) -> None:
+        super().__init__(message, operation=operation, request_id=request_id)
+        self.place = place
 
 
 class Unauthorised(ClientError):
@@ -187,6 +208,10 @@ class CircuitOpen(Unreachable):
 
 
 class TimedOut(ClientError):
+    pass
+
+
+class NotRecorded(ClientError):
     pass
 
 

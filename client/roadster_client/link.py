@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 from urllib.parse import quote, quote_plus
 
@@ -28,18 +28,25 @@ _RUBY_LINE = 60
 
 
 def customer_link(
-    express_host: str, vin: str, contact: Mapping[str, str | None], *, key: str, key_encoding: KeyEncoding = "raw"
+    express_host: str,
+    vin: str,
+    contact: Mapping[str, str | None],
+    *,
+    key: str,
+    key_encoding: KeyEncoding = "raw",
+    random: Callable[[int], bytes] = os.urandom,
 ) -> str:
     """The link that opens `vin` at the dealer's storefront with the customer's account active.
 
     `contact` has `email` (required upstream) and any of `fname`, `lname`, `phone`, `custid`; absent
-    ones are left out. Each call draws a fresh IV, so no two links are equal. Raises ValueError for
+    ones are left out. Each call draws a fresh IV, so no two links are equal; `random` is for
+    a sandbox whose answers repeat. Raises ValueError for
     an empty key or one that is not base64 although `key_encoding` says so.
     """
     query = "&".join(
         f"{name}={quote_plus(value)}" for name, value in sorted(contact.items()) if value is not None and value != ""
     )
-    sealed = _encrypt(_aes_key(key, key_encoding), query.encode())
+    sealed = _encrypt(_aes_key(key, key_encoding), random(_BLOCK), query.encode())
     return f"https://{express_host}/express/{quote(vin, safe='')}?mem={quote_plus(_encode64(sealed))}"
 
 
@@ -50,8 +57,7 @@ def _aes_key(key: str, encoding: KeyEncoding) -> bytes:
     return material if len(material) == 32 else hashlib.sha256(material).digest()  # noqa: PLR2004 - AES-256
 
 
-def _encrypt(key: bytes, plaintext: bytes) -> bytes:
-    iv = os.urandom(_BLOCK)
+def _encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
     padder = PKCS7(_BLOCK * 8).padder()
     encryptor = Cipher(AES256(key), CBC(iv)).encryptor()
     return iv + encryptor.update(padder.update(plaintext) + padder.finalize()) + encryptor.finalize()

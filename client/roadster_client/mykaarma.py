@@ -50,7 +50,10 @@ class CustomerRecordsApi:
             raise answer.foreign()
         if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
             raise errors.NotFound(f"{operation}: no such customer", operation=operation, request_id=answer.request_id)
-        return self._channel.read(CustomerRecord, answer)
+        record = self._channel.read(CustomerRecord, answer)
+        if record.customer_info.uuid not in (None, customer_uuid):
+            raise answer.malformed("is another customer's record and was withheld")
+        return record
 
 
 def _names_only(dealer: DealerRef, json: Any) -> bool:
@@ -69,10 +72,15 @@ def _names_only(dealer: DealerRef, json: Any) -> bool:
 
 
 _DEALER_FIELDS = re.compile("dealer(uuid|id)s?(list)?")
+_DEALER_OBJECTS = re.compile("dealer(ship)?s?(info|data|details?)?(list)?")
+_OTHER_UUID = re.compile("[A-Za-z0-9_-]{32,64}")
 
 
 def _named_dealers(json: Any) -> Iterator[tuple[str, str]]:
-    """Field and value of all that `json` names dealers with: dealerId, dealer_id, dealerID, dealerUUIDList and such."""
+    """Field and value of all that `json` names dealers with: dealerId, dealer_id, dealerID, dealerUUIDList and such.
+
+    And what stands in an object such as `dealer` or `dealerInfo`, or in its place.
+    """
     unseen = [json]
     while unseen:
         node = unseen.pop()
@@ -81,7 +89,24 @@ def _named_dealers(json: Any) -> Iterator[tuple[str, str]]:
         elif isinstance(node, dict):
             for name, value in node.items():
                 plain = re.sub("[^a-z]", "", name.lower())
+                values = value if isinstance(value, list) else [value]
                 if _DEALER_FIELDS.fullmatch(plain):
-                    values = value if isinstance(value, list) else [value]
                     yield from ((plain, str(each)) for each in values if each is not None)
+                elif _DEALER_OBJECTS.fullmatch(plain):
+                    for each in values:
+                        yield from _named_by(each)
             unseen += node.values()
+
+
+def _named_by(dealer: Any) -> Iterator[tuple[str, str]]:
+    """What an object names itself with, or what stands for one: a number or a UUID, but not the dealer's name."""
+    if isinstance(dealer, dict):
+        found = {name.lower(): str(value) for name, value in dealer.items() if value is not None}
+        if "uuid" in found:
+            yield "dealeruuid", found["uuid"]
+        if "id" in found:
+            yield "dealerid" if found["id"].isdecimal() else "dealeruuid", found["id"]
+    elif isinstance(dealer, int) or (isinstance(dealer, str) and dealer.isdecimal()):
+        yield "dealerid", str(dealer)
+    elif isinstance(dealer, str) and _OTHER_UUID.fullmatch(dealer):
+        yield "dealeruuid", dealer

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import errors
-from .belongings import Belongings, NotKept
+from .belongings import Belongings, NotKept, OfAnother
 from .channel import Api, Channel, Oversight
 from .models.deliveries import NewShipment, Shipment, ShipmentUpdate
 from .models.scalars import Sent
-from .upstream import Answer
+from .upstream import About, Answer, about_nothing
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,26 @@ class DeliveriesApi:
         self._belongings = belongings
 
     async def create_shipment(self, shipment: NewShipment) -> Shipment:
-        """POST /shipments: the delivery is the dealer's from when this returns."""
-        operation = "create_shipment"
-        answer = await self._channel.send(operation, content=shipment)
-        if _field(answer, "reference_id") not in (None, shipment.reference_id):
+        """POST /shipments: the delivery is the dealer's from when this returns, or says that it cannot be read."""
+        answer = await self._channel.send("create_shipment", content=shipment)
+        if _written(answer, "reference_id") not in (None, shipment.reference_id):
             raise answer.malformed(_ANOTHER)
-        made = self._channel.read(Shipment, answer)
+        made = _written(answer, "id")
+        if not isinstance(made, str) or _ID.fullmatch(made) is None:
+            raise answer.malformed("does not say which delivery was made")
         try:
-            await self._belongings.add("delivery", str(made.id))
+            await self._belongings.add("delivery", made)
+        except OfAnother:
+            raise answer.malformed(_ANOTHER) from None
         except NotKept:
-            raise errors.OutcomeUnknown(
-                f"{operation}: delivery {made.id} was made, but it could not be recorded as this dealer's, "
-                "so that no tool here finds it",
-                operation=operation,
-                request_id=answer.request_id,
-            ) from None
-        return made
+            lost = f"delivery {made} was made, but it could not be recorded as this dealer's, so that no tool finds it"
+            raise _unknown(answer, lost) from None
+        # Only now, so that one odd field cannot cost the dealer a delivery that is on its way.
+        try:
+            return self._channel.read(Shipment, answer)
+        except errors.OutcomeUnknown:
+            unread = f"delivery {made} was made for this dealer, but the answer does not have the documented fields"
+            raise _unknown(answer, unread) from None
 
     async def get_shipment(self, shipment_id: int) -> Shipment:
         """GET /shipments/{id}"""
@@ -60,19 +66,42 @@ class DeliveriesApi:
 
     async def cancel_shipment(self, shipment_id: int) -> None:
         """DELETE /shipments/{id}: possible until the driver has confirmed the pickup."""
-        await self._send("cancel_shipment", shipment_id)
 
-    async def _send(self, operation: str, shipment_id: int, content: Sent | None = None) -> Answer:
+        async def about() -> Mapping[str, Any]:
+            shipment = await DeliveriesApi(self._channel.for_person(), self._belongings).get_shipment(shipment_id)
+            return shipment.in_short()
+
+        await self._send("cancel_shipment", shipment_id, about=about)
+
+    async def _send(
+        self, operation: str, shipment_id: int, content: Sent | None = None, about: About = about_nothing
+    ) -> Answer:
         """The answer about one of the dealer's own deliveries; nothing is sent about any other."""
         if not await self._belongings.has("delivery", str(shipment_id)):
             raise errors.NotFound(f"{operation}: not found", operation=operation)
-        answer = await self._channel.send(operation, path={"shipment_id": str(shipment_id)}, content=content)
-        if _field(answer, "id") not in (None, shipment_id, str(shipment_id)):
+        answer = await self._channel.send(
+            operation, path={"shipment_id": str(shipment_id)}, content=content, about=about
+        )
+        if _written(answer, "id") not in (None, str(shipment_id)):
             raise answer.malformed(_ANOTHER)
         return answer
 
 
 _ANOTHER = "is about another delivery and was withheld"
+
+
+_ID = re.compile("[1-9][0-9]{0,15}")
+
+
+def _unknown(answer: Answer, reason: str) -> errors.OutcomeUnknown:
+    name = answer.request.operation.name
+    return errors.OutcomeUnknown(f"{name}: {reason}", operation=name, request_id=answer.request_id)
+
+
+def _written(answer: Answer, name: str) -> Any:
+    """The field as text where it is a number: ids come as either."""
+    found = _field(answer, name)
+    return str(found) if type(found) is int else found
 
 
 def _field(answer: Answer, name: str) -> Any:

@@ -1,8 +1,8 @@
 """One upstream API over one pooled HTTP client: what a call passes on its way, and what becomes of its answer.
 
-A call passes, from the outside in: its dealer's breaker, the deadline, one to three attempts, and for each of these
-the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never time out; its
-decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
+A call passes, from the outside in: the breaker of its dealer and operation, the deadline, one to three attempts, and
+for each of these the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never
+time out; its decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
 a cap, and redirects that count as malformed answers.
 """
 
@@ -12,9 +12,8 @@ import re
 import ssl
 import zlib
 from base64 import b64encode
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,6 +31,7 @@ from . import errors
 from .admission import AT_ONCE, LONGEST_PAUSE, Admission
 from .breaker import Breaker
 from .models.scalars import Audience, Sent
+from .observer import Attempt, Observer, Unobserved
 from .operations import Operation
 from .retries import RetryBudget, attempts
 
@@ -40,7 +40,22 @@ AuthScheme = Literal["Bearer", "Token", "Basic", "none"]
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
 
+EXCHANGE = "roadster_client.request"
+"""The extension of an HTTP request that holds the `Request` it was made of, for a transport that records."""
+
+MAX_ANSWER_VALUES = 100_000
+"""Each takes up to a hundred bytes once it is parsed, and some microseconds in which nobody else is served. A dealer's
+templates, which come whole, have eleven in each field: 9,000 fields are let through."""
+
 _CONNECT_SECONDS = 5.0
+
+
+About = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Looks up what the ids in a write name, as it is then, for the person who is asked: unmasked. Raises ClientError."""
+
+
+async def about_nothing() -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,8 @@ class Request:
     content: Sent | None = None
     dealer: Mapping[str, Any] = field(default_factory=dict)
     """What is added to a body to name the dealer: `{"dealer": {"dpid": …}}`, or the bare `{"dpid": …}`."""
+    about: About = about_nothing
+    """By the request's own names where it says more of what stands there, by new ones where it adds something."""
 
     @property
     def body(self) -> dict[str, Any] | None:
@@ -104,7 +121,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Lane:
-    """Whose call it is: callers share an upstream fairly, and each dealer has a breaker of its own."""
+    """Whose call it is: callers share an upstream fairly, and each dealer has breakers of its own."""
 
     caller: str = ""
     dealer: str | None = None
@@ -116,11 +133,16 @@ _NOBODY = Lane()
 class Upstream:
     """Sends requests to one API. Made by `open_upstream`, which owns the connections."""
 
-    def __init__(self, connect: Callable[[], httpx2.AsyncClient]) -> None:
+    def __init__(self, connect: Callable[[], httpx2.AsyncClient], observer: Observer) -> None:
         self._connect = connect
+        self._observer = observer
         self._admission = Admission()
         self._budget = RetryBudget()
-        self._breakers: defaultdict[str | None, Breaker] = defaultdict(Breaker)
+        # Of each operation too: one VIN at which the upstream fails must not shut a dealer out of all the others.
+        self._breakers: dict[tuple[str | None, str], Breaker] = {}
+        self._open: set[Breaker] = set()
+        self.breaker_opened: Callable[[str | None, str], None] = lambda _dealer, _operation: None
+        """Called with the dealer and the operation whose breaker opens, for other processes to open theirs."""
 
     @cached_property
     def _http(self) -> httpx2.AsyncClient:
@@ -129,8 +151,9 @@ class Upstream:
 
     async def send(self, request: Request, lane: Lane = _NOBODY) -> Answer:
         """The parsed answer to `request`, or one of `errors`."""
+        breaker = self._breaker(lane.dealer, request.operation.name)
         try:
-            with self._breakers[lane.dealer].guarding(request.operation):
+            with breaker.guarding(request.operation):
                 return await self._in_time(request, lane.caller)
         except errors.Unreachable:
             raise
@@ -138,23 +161,55 @@ class Upstream:
             if request.operation.writes:
                 raise errors.outcome_unknown(error) from None
             raise
+        finally:
+            (self._open.add if breaker.is_open else self._open.discard)(breaker)
+            self._observer.breakers_open(request.operation.api, len(self._open))
+
+    def open_breaker(self, dealer: str | None, operation: str) -> None:
+        """Leaves the operation alone for the dealer, because another process has seen it fail."""
+        self._breaker(dealer, operation).open()
+
+    def _breaker(self, dealer: str | None, operation: str) -> Breaker:
+        found = self._breakers.get((dealer, operation))
+        if found is None:
+            found = Breaker(lambda: self.breaker_opened(dealer, operation))
+            self._breakers[dealer, operation] = found
+        return found
 
     async def _in_time(self, request: Request, caller: str) -> Answer:
         operation = request.operation
         begin_by = anyio.current_time() + operation.begins_within
-        with anyio.move_on_after(operation.deadline):
+        with anyio.move_on_after(operation.deadline) as in_time:
             async for attempt in attempts(operation, self._budget, begin_by):
-                with attempt:
+                with attempt, self._observed(operation, attempt.num, in_time) as observed:
                     async with self._admission.turn(operation, caller, begin_by):
-                        return await self._attempt(request)
+                        observed.begins()
+                        return await self._attempt(request, observed)
         raise errors.TimedOut(
             f"{operation.name}: no answer came within {operation.deadline:g} seconds", operation=operation.name
         )
 
-    async def _attempt(self, request: Request) -> Answer:
+    @contextmanager
+    def _observed(self, operation: Operation, number: int, in_time: anyio.CancelScope) -> Iterator[Attempt]:
+        observed = self._observer.attempt(operation, number)
+        outcome = "defect"
+        try:
+            yield observed
+            outcome = "done"
+        except errors.ClientError as error:
+            outcome = errors.name_of(error)
+            raise
+        except anyio.get_cancelled_exc_class():
+            outcome = "timed_out" if in_time.cancel_called else "cancelled"
+            raise
+        finally:
+            observed.ended(outcome)
+
+    async def _attempt(self, request: Request, observed: Attempt) -> Answer:
         operation = request.operation
         try:
             status, headers, content = await self._exchange(request)
+            observed.answered(status)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             if _refuses_certificate(error):
                 raise errors.Untrusted(
@@ -184,8 +239,9 @@ class Upstream:
             request.target,
             params=dict(request.query),
             json=request.body,
+            extensions={EXCHANGE: request},
         ) as response:
-            content = await _read_capped(response, request.operation)
+            content = await read_capped(response, request.operation)
             return response.status_code, response.headers, content
 
 
@@ -197,7 +253,8 @@ def _refuses_certificate(error: BaseException | None) -> bool:
     return False
 
 
-async def _read_capped(response: httpx2.Response, operation: Operation) -> bytes:
+async def read_capped(response: httpx2.Response, operation: Operation) -> bytes:
+    """The body, decompressed. Raises MalformedAnswer where it is larger than `MAX_ANSWER_BYTES`."""
     # The raw stream, because httpx2 would inflate a whole chunk before anyone can look at its size.
     gzip = response.headers.get("content-encoding", "identity").lower() == "gzip"
     inflate = zlib.decompressobj(wbits=31) if gzip else None
@@ -257,7 +314,7 @@ def _request_id(headers: httpx2.Headers) -> str | None:
 
 def _error_body(content: bytes) -> Any:
     try:
-        return from_json(content, allow_inf_nan=False)
+        return None if _has_too_many_values(content) else from_json(content, allow_inf_nan=False)
     except ValueError:
         return None
 
@@ -283,10 +340,17 @@ def _parse(operation: Operation, headers: httpx2.Headers, content: bytes, reques
         raise _spoilt(operation, "is a web page, often a login: check the credentials", request_id)
     if not _JSON.fullmatch(media_type):
         raise _spoilt(operation, "is not declared as JSON", request_id)
+    if _has_too_many_values(content):
+        raise _spoilt(operation, f"has more than {MAX_ANSWER_VALUES} values", request_id)
     try:
         return from_json(content, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         raise _spoilt(operation, "is not JSON", request_id) from None
+
+
+def _has_too_many_values(content: bytes) -> bool:
+    """Before anything is made of them. Each stands behind a comma or a bracket; those in texts count too."""
+    return sum(map(content.count, (b",", b"[", b"{"))) > MAX_ANSWER_VALUES
 
 
 _WEB_PAGES = ("text/html", "application/xhtml+xml")
@@ -304,6 +368,12 @@ def basic_key(username: str, password: str) -> str:
     return b64encode(f"{username}:{password}".encode()).decode()
 
 
+def open_network() -> httpx2.AsyncBaseTransport:
+    """What requests leave by, where nothing replaces it."""
+    limits = httpx2.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=20)
+    return httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+
+
 @asynccontextmanager
 async def open_upstream(
     base_url: str,
@@ -311,12 +381,13 @@ async def open_upstream(
     api_key: str,
     auth_scheme: AuthScheme = "Bearer",
     transport: httpx2.AsyncBaseTransport | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Upstream]:
     """An `Upstream` at `base_url` whose connections are pooled, and closed at the end of the block.
 
     `auth_scheme` is the word before the key in `Authorization`; `none` sends the bare key, as the
     older document of Roadster's shows. For `Basic` the key is what `basic_key` makes.
-    `transport` replaces the network, for the embedded sandbox.
+    `transport` replaces the network, for the embedded sandbox. `observer` is told of each attempt.
     """
 
     def connect() -> httpx2.AsyncClient:
@@ -331,15 +402,14 @@ async def open_upstream(
             # Reading and writing end with the operation's deadline. Connecting ends sooner than what is left of it when
             # a write begins, so that a write without a connection is known not to have been sent.
             timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=20),
             follow_redirects=False,
             # An upstream could set ever more of them, and they would go to it with everybody's requests.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,  # a .netrc entry would replace our Authorization
-            transport=transport,
+            transport=transport or open_network(),
         )
         closing.push_async_callback(http.aclose)
         return http
 
     async with AsyncExitStack() as closing:
-        yield Upstream(connect)
+        yield Upstream(connect, observer or Unobserved())

@@ -7,6 +7,7 @@ the answer that it stands in.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 # Printable by Unicode's book, and nothing to see: joiners, fillers, blanks, variation selectors.
@@ -22,26 +23,31 @@ def is_visible(character: str) -> bool:
     return character.isprintable() and _BLANK.match(character) is None
 
 
-def visible(json: Any) -> Any:
-    """`json` with its texts reduced to visible characters and plain spaces; the names of its fields stay."""
-    match json:
-        case str():
-            return _visible_text(json)
-        case list():
-            return [visible(item) for item in json]
-        case dict():
-            return {name: visible(value) for name, value in json.items()}
-        case _:
-            return json
+def visible(json: Any, look: Callable[[Mapping[str, Any]], None] = lambda _node: None) -> Any:
+    """`json` with its texts reduced to visible characters and plain spaces; the names of its fields stay.
+
+    `look` is shown each object on the way, as it came: an answer is walked through once.
+    """
+    if isinstance(json, str):
+        return _visible_text(json)
+    if isinstance(json, list):
+        return [visible(item, look) for item in json]
+    if isinstance(json, dict):
+        look(json)
+        return {name: visible(value, look) for name, value in json.items()}
+    return json
 
 
 def _visible_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     one_line = _LINE_ENDS.sub(" ", text)
-    return "".join(" " if character.isspace() else character for character in one_line if _is_kept(character))
+    # Each character is looked at once, however often it stands there: a text may have millions.
+    return one_line.translate({ord(character): _kept(character) for character in set(one_line)})
 
 
-def _is_kept(character: str) -> bool:
+def _kept(character: str) -> str | None:
+    if is_visible(character):
+        return character
     # The spaces of other scripts and widths part words too, and become plain ones.
-    return is_visible(character) or (character.isspace() and not character.isascii())
+    return " " if character.isspace() and not character.isascii() else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -43,9 +43,12 @@ class PromptText:
     arguments: tuple[Argument, ...]
     text: str
 
-    def render(self, given: Mapping[str, str], choices: Mapping[str, Collection[str]]) -> str:
+    def render(
+        self, given: Mapping[str, str], choices: Mapping[str, Collection[str]], is_visible: Callable[[str], bool]
+    ) -> str:
         """The text with the arguments filled in; one named in `choices` must be one of its values.
 
+        Of free text only the characters that are `is_visible` stay: what a person does not see a model may follow.
         Raises ValueError for a missing, an unknown or an unfit argument; it does not repeat what was given.
         """
         known = {argument.name: argument for argument in self.arguments}
@@ -55,13 +58,13 @@ class PromptText:
         if missing:
             raise ValueError(f"missing: {', '.join(missing)}")
         filled = {
-            name: _filled(argument, given[name], choices.get(name)) if given.get(name) else "not given"
+            name: _filled(argument, given[name], choices.get(name), is_visible) if given.get(name) else "not given"
             for name, argument in known.items()
         }
         return f"{_RULES}\n\n{self.text.format_map(filled)}"
 
 
-def _filled(argument: Argument, value: str, choices: Collection[str] | None) -> str:
+def _filled(argument: Argument, value: str, choices: Collection[str] | None, is_visible: Callable[[str], bool]) -> str:
     if len(value) > _LONGEST:
         raise ValueError(f"{argument.name} is longer than {_LONGEST} characters")
     if choices is not None:
@@ -72,16 +75,8 @@ def _filled(argument: Argument, value: str, choices: Collection[str] | None) -> 
         if re.fullmatch(argument.pattern, value) is None:
             raise ValueError(f"{argument.name} must be: {argument.description}")
         return value
-    return "\n".join(f"> {_visible(line)}" for line in value.splitlines())
-
-
-def _visible(line: str) -> str:
-    """`line` without the characters that a person does not see and a model may follow."""
-    return "".join(" " if character.isspace() else character for character in line if _shows(character))
-
-
-def _shows(character: str) -> bool:
-    return character.isprintable() or character.isspace()
+    spaced = ("".join(" " if character.isspace() else character for character in line) for line in value.splitlines())
+    return "\n".join(f"> {''.join(filter(is_visible, line))}" for line in spaced)
 
 
 def _load(name: str, source: str) -> PromptText:

@@ -122,7 +122,7 @@ def _refusal(api: ApiName, refused: Refused) -> Any:
 def _authorised(api: ApiName, header: str) -> bool:
     match header.split():
         case ["Basic", key]:
-            return api == "mykaarma" and key == basic_key(USERNAME, API_KEY)
+            return api == "mykaarma" and key in {basic_key(user, API_KEY) for user in (USERNAME, API_KEY)}
         case ["Bearer", key]:
             return api != "mykaarma" and key == API_KEY
         case [key] | ["Token", key]:

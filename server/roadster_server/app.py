@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
@@ -33,14 +33,23 @@ from .instructions import instructions
 from .prompts import filled, listed, prompts_of
 from .resources import read_resource, resources_of, templates_of
 
+if TYPE_CHECKING:
+    from .updates import Updates
+
 # What a caller may use is its own: no cache on the way may show it to another.
 _OWN_LISTS = CacheHint(ttl_ms=60_000, scope="private")
 
 _INTRODUCTIONS = ("initialize", "server/discover")
 
 
-def build_server(calls: Calls, who_is_calling: WhoIsCalling) -> Server[Any]:
-    """The server that has `calls` carried out. `who_is_calling` is asked at each request, within its context."""
+def build_server(
+    calls: Calls, who_is_calling: WhoIsCalling, updates: Updates | None = None, *, sessions: bool = True
+) -> Server[Any]:
+    """The server that has `calls` carried out. `who_is_calling` is asked at each request, within its context.
+
+    Without `updates` no resource can be followed: events come in at a server over HTTP alone. Without `sessions`
+    clients of protocol 2025-11-25 cannot follow one, for they are told over their session.
+    """
 
     async def list_tools(_ctx: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
         calls.store.wanted_soon.set()
@@ -87,6 +96,9 @@ def build_server(calls: Calls, who_is_calling: WhoIsCalling) -> Server[Any]:
         on_list_resource_templates=list_templates,
         on_read_resource=read,
         on_completion=on_completion,
+        on_subscribe_resource=updates.follow if updates and sessions else None,
+        on_unsubscribe_resource=updates.unfollow if updates and sessions else None,
+        on_subscriptions_listen=updates.listen if updates else None,
     )
     server.middleware.append(_own_instructions(who_is_calling))
     return server

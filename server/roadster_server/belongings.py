@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from roadster_client import BelongingKind, NotKept
+from roadster_client import BelongingKind, NotKept, OfAnother
 
 from .logs import log
 from .opening import LazyStore
@@ -30,21 +30,24 @@ class StoredBelongings:
     async def add(self, kind: BelongingKind, id_: str) -> None:
         # What it is about exists: neither one failure nor a caller that has gone may leave it without its dealer.
         with anyio.CancelScope(shield=True):
-            for pause in _PAUSES:
-                try:
-                    await self._add_once(kind, id_)
-                except StoreError:
-                    await anyio.sleep(pause)
-                else:
-                    return
-            try:
-                await self._add_once(kind, id_)
-            except StoreError as error:
-                log.error("belonging not kept", extra={"kind": kind, "reason": str(error)})
-                raise NotKept(str(error)) from None
+            if not await self._add(kind, id_):
+                log.error("belongs to another dealer", extra={"kind": kind})
+                raise OfAnother
 
-    async def _add_once(self, kind: BelongingKind, id_: str) -> None:
-        await (await self.store.get()).add_belonging(self.dealer, kind, id_)
+    async def _add(self, kind: BelongingKind, id_: str) -> bool:
+        for pause in _PAUSES:
+            try:
+                return await self._add_once(kind, id_)
+            except StoreError:
+                await anyio.sleep(pause)
+        try:
+            return await self._add_once(kind, id_)
+        except StoreError as error:
+            log.error("belonging not kept", extra={"kind": kind, "reason": str(error)})
+            raise NotKept(str(error)) from None
+
+    async def _add_once(self, kind: BelongingKind, id_: str) -> bool:
+        return await (await self.store.get()).add_belonging(self.dealer, kind, id_)
 
     async def note(self, kind: BelongingKind, id_: str) -> None:
         try:

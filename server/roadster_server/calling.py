@@ -1,10 +1,12 @@
-"""Single calls from the command line: through the same server and client as an assistant's."""
+"""Calls from the command line: through the same server and client as an assistant's."""
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,6 +14,7 @@ import anyio.to_thread
 from mcp.client.client import Client
 from mcp.client.session import ClientRequestContext, ElicitationFnT
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
+from pydantic_core import from_json
 
 from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
 
@@ -32,51 +35,97 @@ EXIT_CODES: dict[FailureKind, int] = {
 }
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a call came to: an answer, or the kind of its failure with what is told of it."""
+
+    answer: dict[str, Any] | None = None
+    kind: FailureKind | None = None
+    message: str = ""
+
+    @classmethod
+    def of(cls, result: CallToolResult) -> Outcome:
+        if not result.is_error:
+            return cls(answer=result.structured_content)
+        return cls(kind=(result.meta or {})[FAILURE_META], message=_text(result))
+
+    @property
+    def code(self) -> int:
+        return 0 if self.kind is None else EXIT_CODES[self.kind]
+
+    @property
+    def shown(self) -> dict[str, Any] | None:
+        """The JSON object that the call prints."""
+        return self.answer if self.kind is None else {"error": self.kind, "message": self.message}
+
+
 def read_arguments(given: str, stdin: TextIO) -> dict[str, Any]:
     """The JSON object in `given`, in the file behind its `@`, or on stdin for `-`. Raises ConfigurationError."""
+    source = given
+    if given == "-" or given.startswith("@"):
+        source = read_text(given.removeprefix("@"), stdin)
     try:
-        source = stdin.read() if given == "-" else given
-        if given.startswith("@"):
-            source = Path(given[1:]).read_text(encoding="utf-8")
-        arguments = json.loads(source, parse_constant=_no_constant)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{given}: cannot be read ({type(error).__name__})"]) from None
-    except json.JSONDecodeError as error:
-        raise ConfigurationError([f"the arguments are not JSON: {error}"]) from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError([f"the arguments cannot be read ({type(error).__name__})"]) from None
+        arguments = read_json(source)
+    except ValueError as error:
+        raise ConfigurationError([f"the arguments are {error}"]) from None
     if not isinstance(arguments, dict):
         raise ConfigurationError(['the arguments are not a JSON object; write them as {"name": value}'])
     return arguments
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+def read_text(name: str, stdin: TextIO) -> str:
+    """What is in the file, or on stdin for `-`. Raises ConfigurationError."""
+    try:
+        return stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{name}: cannot be read ({type(error).__name__})"]) from None
 
 
-async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any], yes: bool) -> tuple[str, int]:
-    """The result as JSON, and the exit code. `yes`, or a person at the terminal, confirms what wants confirming."""
+def read_json(text: str) -> Any:
+    """The JSON value in `text`, of what can be sent on. Raises ValueError, whose text says where it ends to be one."""
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
 
-    async def confirm(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
-        del context  # the terminal is asked, whatever the call
-        # A thread that waits for a line cannot be cancelled: Ctrl-C ends the program here, and nothing was sent.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if yes or await anyio.to_thread.run_sync(_person_agrees, params.message):
-            return ElicitResult(action="accept", content={"confirm": True})
-        return ElicitResult(action="decline")
 
-    can_ask: ElicitationFnT | None = confirm if yes or sys.stdin.isatty() else None
+@asynccontextmanager
+async def open_client(backend: Backend, caller: str, confirm: ElicitationFnT | None) -> AsyncIterator[Client]:
+    """A client of the real server, in this process. `confirm` answers for the person who is asked before a write."""
     async with (
         backend.open_server(caller) as (server, _),
-        Client(server, elicitation_callback=can_ask) as client,
+        Client(server, elicitation_callback=confirm) as client,
     ):
-        result = await client.call_tool(tool, arguments)
-    if not result.is_error:
-        return json.dumps(result.structured_content, ensure_ascii=False), 0
-    kind: FailureKind = (result.meta or {})[FAILURE_META]
-    if kind == "not_confirmed" and can_ask is None:
+        yield client
+
+
+async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+    """Confirms whatever is asked, for `--yes`."""
+    del context, params
+    return ElicitResult(action="accept", content={"confirm": True})
+
+
+async def _ask_at_the_terminal(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+    del context  # the terminal is asked, whatever the call
+    # A thread that waits for a line cannot be cancelled: Ctrl-C ends the program here, and nothing was sent.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if await anyio.to_thread.run_sync(_person_agrees, params.message):
+        return ElicitResult(action="accept", content={"confirm": True})
+    return ElicitResult(action="decline")
+
+
+async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any], yes: bool) -> Outcome:
+    """What one call came to. `yes`, or a person at the terminal, confirms what wants confirming."""
+    confirm: ElicitationFnT | None = None
+    if yes:
+        confirm = agree
+    elif sys.stdin.isatty():
+        confirm = _ask_at_the_terminal
+    async with open_client(backend, caller, confirm) as client:
+        outcome = Outcome.of(await client.call_tool(tool, arguments))
+    if outcome.kind == "not_confirmed" and confirm is None:
         sys.stderr.write("roadster-mcp: what wants confirming needs a terminal, or --yes\n")
-    return json.dumps({"error": kind, "message": _text(result)}, ensure_ascii=False), EXIT_CODES[kind]
+    return outcome
 
 
 def _person_agrees(question: str) -> bool:
@@ -96,7 +145,7 @@ def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> s
     by_dealer = dealer_verdict(who, dealer)
     if TOOLS[tool].of_one_dealer and not by_dealer.allowed:
         return f"refused: {by_dealer.reason}"
-    return f'allowed: {by_tool.setting} is "{by_tool.level.name.lower()}", and {by_dealer.setting} names {dealer}'
+    return f"allowed: {by_tool.said}, and {by_dealer.setting} names {dealer}"
 
 
 def _text(result: CallToolResult) -> str:

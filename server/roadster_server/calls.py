@@ -26,7 +26,7 @@ from mcp_types import (
     TextContent,
 )
 
-from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown
+from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown, PersonalData
 from roadster_tools import (
     TOOLS,
     AccessRefused,
@@ -44,7 +44,6 @@ from roadster_tools import (
     Tool,
     ToolFailure,
     Unrecorded,
-    Unsealable,
     failure,
     verdict,
 )
@@ -53,18 +52,17 @@ from .confirmation import Ask, Confirmation
 from .keys import Keys
 from .limiter import Limiter
 from .logs import log, log_crash
+from .observing import ServerObserver
 from .opening import LazyStore
 from .recording import Recorder
-from .store import AuditRecord, Claim, Conflict, InProgress, Replay, Store, StoreError
+from .store import AuditRecord, Claim, Replay, Store, StoreError
+from .turns import KeyTurns
 
 FAILURE_META = "roadster-mcp/failure"
 """The key in a failed result's `_meta` that holds the stable kind of the failure."""
 
 LONGEST_ANSWER = 200_000
 """Characters, far above anything documented: what is longer is not an answer but an accident."""
-
-_WAIT_FOR_THE_FIRST = 30.0
-_POLL = 0.1
 
 WhoIsCalling = Callable[[], Caller]
 CallResult = CallToolResult | InputRequiredResult
@@ -75,13 +73,24 @@ _GivenT = TypeVar("_GivenT")
 class Calls:
     """Carries out every call of one server."""
 
-    def __init__(self, gate: Gate, store: LazyStore, keys: Keys, *, refuse_unrecorded_reads: bool) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        store: LazyStore,
+        keys: Keys,
+        *,
+        refuse_unrecorded_reads: bool,
+        redis_url: str | None,
+        observer: ServerObserver,
+    ) -> None:
         self.gate = gate
         self.store = store
         self.keys = keys
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
-        self.limiter = Limiter()
+        self.observer = observer
+        self.limiter = Limiter(redis_url)
         self.recorder = Recorder(store)
+        self.turns = KeyTurns(keys)
         self._in_flight: set[anyio.CancelScope] = set()
         self._one_ended = anyio.Event()
 
@@ -237,7 +246,7 @@ class _Call:
 
     def failed(self, error: ToolFailure | ClientError) -> Failure:
         """What is told of a call that failed, and what the audit says of it."""
-        found = failure(error)
+        found = failure(error, self._tool, self._arguments)
         self.outcome = found.kind
         if isinstance(error, ClientError):
             self._request_id = error.request_id
@@ -278,6 +287,7 @@ class _Call:
 
     async def _end(self) -> Failure | None:
         milliseconds = round((time.perf_counter() - self._started) * 1000)
+        self._calls.observer.call_ended(self.tool_name, self.outcome, self._refused_by, milliseconds / 1000)
         log.info(
             "call",
             extra={
@@ -316,21 +326,31 @@ class _Call:
         # Without a key of ours, so that a write stays done once when the API key, and with it our keys, change.
         named = json.dumps([self._caller.name, admitted.dealer, admitted.tool.name, admitted.idempotency_key])
         scope = hashlib.sha256(named.encode()).hexdigest()
+        given = {name: value for name, value in self._arguments.items() if value is not None}
+        arguments = self._calls.keys.marked_hash({**given, "dealer": None})  # the scope has it, also where left out
         seal = Seal.bound_to(self._calls.keys.results, scope)
-        claim = await self._claim_key(store, scope)
-        if isinstance(claim, Replay):
-            self.outcome = "replayed"
-            return _replayed(seal, claim.result)
+        async with self._calls.turns.claimed(store, scope, arguments) as claim:
+            if isinstance(claim, Replay):
+                self.outcome = "replayed"
+                return _replayed(seal, claim.result, self._who())
+            return await self._done(admitted, store, claim, seal)
+
+    async def _done(self, admitted: Admitted, store: Store, claim: Claim, seal: Seal) -> CallToolResult:
         self._claim = claim
         try:
-            given = await self._answer(admitted)
+            answer = await self._answer(admitted)
         except BaseException as error:
             # A documented refusal did nothing; anything else after sending may have.
             open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
             await self._settle(store.leave_unknown(claim) if open_end else store.release(claim))
             raise
-        await self._settle(store.finish(claim, seal.seal(json.dumps([given.text, given.structured])).encode()))
-        return _result(given)
+        kept = json.dumps([self._shown(), answer.text, answer.structured])
+        await self._settle(store.finish(claim, seal.seal(kept).encode()))
+        return _result(answer)
+
+    def _shown(self) -> PersonalData:
+        """What of a person's data the answer may hold: rights may have changed while it came."""
+        return "contact" if "contact" in (self._caller.personal_data, self._who().personal_data) else "masked"
 
     async def _settle(self, claim_ended: Awaitable[None]) -> None:
         """Ends a claim whatever happens to the call. A claim that cannot be ended reads as outcome unknown in time."""
@@ -339,25 +359,6 @@ class _Call:
                 await claim_ended
         except StoreError as error:
             log.error("idempotency key not settled", extra={"call": self._id, "reason": str(error)})
-
-    async def _claim_key(self, store: Store, scope: str) -> Claim | Replay:
-        given = {name: value for name, value in self._arguments.items() if value is not None}
-        arguments = self._calls.keys.hash({**given, "dealer": None})  # the scope has it, also where it was left out
-        with anyio.move_on_after(_WAIT_FOR_THE_FIRST):
-            while True:
-                found = await store.claim(scope, arguments, now=datetime.now(UTC))
-                match found:
-                    case Claim() | Replay():
-                        return found
-                    case Conflict():
-                        raise InvalidArguments({"idempotency_key": "was used with other arguments; take a new one"})
-                    case InProgress():
-                        await anyio.sleep(_POLL)
-                    case _:
-                        raise KeyOutcomeUnknown("An earlier write with this idempotency_key lost its answer")
-        raise Limited(
-            "one call at a time with one idempotency_key", wait=_WAIT_FOR_THE_FIRST, setting="idempotency_key"
-        )
 
     def _record(self, phase: Literal["sent", "ended"], outcome: str, milliseconds: int | None = None) -> AuditRecord:
         decided = self._refused_by or (verdict(self._caller, self._tool).setting if self._tool else "")
@@ -402,11 +403,16 @@ def _result(given: _Given) -> CallToolResult:
     )
 
 
-def _replayed(seal: Seal, kept: bytes) -> CallToolResult:
+def _replayed(seal: Seal, kept: bytes, caller: Caller) -> CallToolResult:
     try:
-        text, structured = json.loads(seal.open(kept.decode()))
-    except Unsealable:
+        shown, text, structured = json.loads(seal.open(kept.decode()))
+    except ValueError:  # not sealed with this key, or kept by a version that kept less
         raise KeyOutcomeUnknown("The write was done, but its answer cannot be read any more") from None
+    if shown not in ("masked", caller.personal_data):
+        setting = f"callers.{caller.name}.personal_data"
+        raise KeyOutcomeUnknown(
+            f'The write was done, but {setting} was "{shown}" then, and its answer cannot be shown any more'
+        )
     return _result(
         _Given(f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True})
     )
@@ -416,7 +422,7 @@ def _preview(write: PendingWrite) -> CallToolResult:
     request = write.request.shown_to("person" if write.caller.personal_data == "contact" else "model")
     checks = [
         "the arguments are valid",
-        f'{write.allowed.setting} is "preview"',
+        write.allowed.said,
         f"callers.{write.caller.name}.dealers names {write.dealer}",
     ]
     preview = {**request, "checks": checks}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import os
 import re
 import secrets
 import sys
@@ -11,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import anyio
 import typer
@@ -21,8 +24,12 @@ from roadster_tools import TOOLS
 
 from .app import tools_of
 from .backend import DEFAULT_CONFIG, LOCAL_CALLER, Backend, choose
-from .logs import configure_logs, log
+from .hosts import Host, file_of
+from .logs import configure_logs
 from .settings import ConfigurationError, load
+
+if TYPE_CHECKING:
+    from socket import socket
 
 # Plain help: rich would be imported by every start, also that of a stdio server.
 app = typer.Typer(
@@ -56,6 +63,10 @@ class Format(StrEnum):
 
 Config = Annotated[Path | None, typer.Option(help="The configuration file.", show_default="roadster.toml")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the embedded sandbox; needs no configuration.")]
+Seed = Annotated[int | None, typer.Option(help="The sandbox's world: one seed answers alike.", show_default="7")]
+Record = Annotated[Path | None, typer.Option(help="Write down what is exchanged with the upstreams, masked.")]
+Replay = Annotated[Path | None, typer.Option(help="Answer from a recording; needs no credentials, sends nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Confirm each write without being asked.")]
 CallerName = Annotated[str, typer.Option("--caller", help="A caller of the configuration.")]
 
 
@@ -65,9 +76,13 @@ def _mistakes_exit() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        for problem in error.problems:
-            typer.echo(f"roadster-mcp: {problem}", err=True)
+        _say(error)
         raise typer.Exit(USAGE_ERROR) from None
+
+
+def _say(error: ConfigurationError) -> None:
+    for problem in error.problems:
+        typer.echo(f"roadster-mcp: {problem}", err=True)
 
 
 @app.command()
@@ -79,12 +94,20 @@ def serve(
     ] = 8000,
     config: Config = None,
     sandbox: Sandbox = False,
+    seed: Seed = None,
+    record: Record = None,
+    replay: Replay = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the port (http); needs PostgreSQL and Redis.")
+    ] = 1,
 ) -> None:
     """Serve MCP to assistants, over stdio or HTTP."""
     configure_logs()
-    with _mistakes_exit(), choose(config, sandbox=sandbox) as backend:
-        for section in backend.settings.without_effect():
-            log.warning("nothing in this version uses the section", extra={"section": section})
+    with _mistakes_exit(), choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
+        if workers > 1:
+            if record is not None or replay is not None:
+                raise ConfigurationError(["--record and --replay are for one process; leave out --workers"])
+            raise typer.Exit(_serve_in_workers(backend, transport, host, port, config, workers))
         if transport is Transport.STDIO:
             from .stdio import serve_stdio
 
@@ -93,11 +116,40 @@ def serve(
                     await serve_stdio(server, calls, backend)
         else:
             from .http import serve_backend
+            from .listening import listen
+
+            bound = listen(host, port)
 
             async def run() -> None:
-                await serve_backend(backend, "http" if transport is Transport.HTTP else "sse", host=host, port=port)
+                await serve_backend(backend, "http" if transport is Transport.HTTP else "sse", bound, host=host)
 
         anyio.run(run)
+
+
+def _serve_in_workers(
+    backend: Backend, transport: Transport, host: str, port: int, config: Path | None, count: int
+) -> int:
+    from .listening import listen
+    from .workers import require_shared, run_workers
+
+    if transport is not Transport.HTTP:
+        raise ConfigurationError([f"--workers {count}: is for --transport http alone"])
+    require_shared(backend.settings, count)
+    return run_workers(count, partial(_serve_as_worker, config, host, count), listen(host, port))
+
+
+def _serve_as_worker(config: Path | None, host: str, count: int, bound: socket) -> None:
+    """What each worker runs, in a process of its own: it reads the configuration itself."""
+    from .http import serve_backend
+    from .workers import CANNOT_START
+
+    configure_logs()
+    try:
+        with choose(config, sandbox=False) as backend:
+            anyio.run(partial(serve_backend, backend, "http", bound, host=host, workers=count))
+    except ConfigurationError as error:
+        _say(error)
+        raise SystemExit(CANNOT_START) from None
 
 
 @app.command()
@@ -152,9 +204,12 @@ def call(
     tool: Annotated[str, typer.Argument(help="The tool's name.")],
     arguments: Annotated[str, typer.Argument(metavar="[JSON|@FILE|-]", help="Its arguments as a JSON object.")] = "{}",
     caller: CallerName = LOCAL_CALLER,
-    yes: Annotated[bool, typer.Option("--yes", help="Confirm a write without being asked.")] = False,
+    yes: Yes = False,
     config: Config = None,
     sandbox: Sandbox = False,
+    seed: Seed = None,
+    record: Record = None,
+    replay: Replay = None,
 ) -> None:
     """Call one tool; the result is JSON on stdout.
 
@@ -166,10 +221,74 @@ def call(
     configure_logs()
     with _mistakes_exit():
         given = read_arguments(arguments, sys.stdin)
-        with choose(config, sandbox=sandbox) as backend:
-            output, code = anyio.run(call_once, backend, caller, tool, given, yes)
-    typer.echo(output)
-    raise typer.Exit(code)
+        with choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
+            outcome = anyio.run(call_once, backend, caller, tool, given, yes)
+    typer.echo(json.dumps(outcome.shown, ensure_ascii=False))
+    raise typer.Exit(outcome.code)
+
+
+@app.command()
+def run(
+    script: Annotated[str, typer.Argument(metavar="SCRIPT.jsonl|-", help="One call a line.")],
+    out: Annotated[Path | None, typer.Option(help="Where the results go.", show_default="stdout")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=32, help="How many calls at once.")] = 1,
+    caller: CallerName = LOCAL_CALLER,
+    yes: Yes = False,
+    config: Config = None,
+    sandbox: Sandbox = False,
+    seed: Seed = None,
+    record: Record = None,
+    replay: Replay = None,
+) -> None:
+    """Call tools by a script, one call a line in, one result a line out, in the script's order.
+
+    A line, with what it expects where you want that checked:
+
+    \b
+      {"tool": "get_vehicle", "arguments": {"dealer": "umazda", "vin": "3MVDMBBM0SM472067"},
+       "id": "car", "expect": {"jmespath": "make", "value": "Mazda"}}
+      {"tool": "list_inventory", "arguments": {"dealer": "toyotademo"}, "expect": {"error": "refused"}}
+
+    (each on one line). "expect" may be a list of such. The results:
+
+    \b
+      {"line": 1, "id": "car", "tool": "get_vehicle", "code": 0, "result": {…}, "met": true}
+      {"line": 2, "tool": "list_inventory", "code": 3, "error": "refused", "message": "Refused: …", "met": true}
+
+    "code" is the exit code that `call` would have. Try it: put the lines into deal.jsonl, then
+
+    \b
+      roadster-mcp run deal.jsonl --sandbox --seed 7
+
+    Exit codes: 1 where an expectation does not hold; else the largest "code" of the lines that expect nothing; 2 for
+    a line that is no call, before anything is sent. Nobody is asked: what wants confirming needs --yes.
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from .running import run_script
+    from .scripts import read_script
+
+    configure_logs(logging.WARNING)
+    with _mistakes_exit():
+        calls = read_script(script, sys.stdin)
+        with (
+            choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend,
+            _results(out) as results,
+        ):
+            report = anyio.run(partial(run_script, backend, caller, calls, results, jobs=jobs, yes=yes))
+    for line in report.summary():
+        typer.echo(f"roadster-mcp: {line}", err=True)
+    raise typer.Exit(report.code)
+
+
+@contextmanager
+def _results(out: Path | None) -> Iterator[TextIO]:
+    if out is None:
+        yield sys.stdout
+        return
+    try:
+        with out.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+    except OSError as error:
+        raise ConfigurationError([f"{out}: cannot be written ({type(error).__name__})"]) from None
 
 
 @app.command()
@@ -201,6 +320,60 @@ def doctor(config: Config = None, sandbox: Sandbox = False) -> None:
             typer.echo(Finding("configuration", problem, USAGE_ERROR).line())
         code = USAGE_ERROR
     raise typer.Exit(code)
+
+
+@app.command()
+def install(
+    host: Annotated[Host, typer.Argument(help="The application that shall start the server.")],
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print what to put into its file, and change none.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take our entry out again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Change the file without being asked.")] = False,
+    config: Config = None,
+    sandbox: Sandbox = False,
+) -> None:
+    """Put this server into an application's configuration, with --sandbox or with a configuration.
+
+    What changes is shown first, and a copy of the file is kept. All else in it stays as it is. Claude Code's file is
+    the .mcp.json of the current folder; the others' are those of the user.
+
+    Exit codes: 0 done, or nothing to do; 1 you said no; 2 the file cannot be changed, because it has comments or such.
+    """
+    from .installing import entry, installed, removed, snippet
+
+    with _mistakes_exit():
+        if only_print and undo:
+            raise ConfigurationError(["--print and --undo exclude each other; leave out one"])
+        put = {} if undo else entry(host, _existing(config, sandbox=sandbox))
+        if only_print:
+            typer.echo(snippet(host, put))
+            return
+        path = file_of(host, platform=sys.platform, home=Path.home(), environment=os.environ, folder=Path.cwd())
+        change = removed(path, host) if undo else installed(path, host, put)
+        if change is None:
+            typer.echo(f"{path}: nothing to do")
+            return
+        typer.echo(change.diff())
+        if not yes and not sys.stdin.isatty():
+            raise ConfigurationError([f"{path}: is changed only after asking: needs a terminal, or --yes"])
+        if not yes and not typer.confirm("Change the file?"):
+            typer.echo("nothing was changed")
+            raise typer.Exit(1)
+        backup = change.apply()
+    typer.echo(f"{path}: changed" + (f"; as it was: {backup}" if backup else ""))
+
+
+def _existing(config: Path | None, *, sandbox: bool) -> Path | None:
+    """The configuration that a host shall start with, None for the sandbox."""
+    if sandbox:
+        if config is not None:
+            raise ConfigurationError(["--sandbox takes no configuration; leave out --sandbox, or --config"])
+        return None
+    path = config or DEFAULT_CONFIG
+    if not path.is_file():
+        raise ConfigurationError([f"{path}: there is no such file; name one with --config, or try --sandbox"])
+    return path
 
 
 @policy.command()

@@ -7,10 +7,21 @@ known, not allowed, or not to be had right now is no proposal, never an error.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 
 from mcp_types import CompleteRequestParams, Completion, PromptReference
 
-from roadster_tools import RESOURCES, TOOLS, Admitted, Caller, Failure, ToolFailure, verdict, vins_in_stock
+from roadster_tools import (
+    RESOURCES,
+    TOOLS,
+    Admitted,
+    Caller,
+    Failure,
+    ToolFailure,
+    usable_template_ids,
+    verdict,
+    vins_in_stock,
+)
 
 from .calls import Calls, Context, WhoIsCalling
 from .prompts import prompts_of
@@ -19,6 +30,8 @@ from .store import StoreError
 
 _MOST = 100
 """As the specification has it."""
+
+_READ_CUSTOMERS = ("list_documents", "get_customer")
 
 
 async def complete(calls: Calls, who: WhoIsCalling, ctx: Context, params: CompleteRequestParams) -> Completion:
@@ -32,6 +45,8 @@ async def complete(calls: Calls, who: WhoIsCalling, ctx: Context, params: Comple
                 found = [own for own in who().dealers if own.startswith(typed)]
             case "vin":
                 found = await _vins(calls, who, ctx, dealer, typed.upper())
+            case "template_id":
+                found = await _template_ids(calls, who, ctx, dealer, typed)
             case "customer_id":
                 found = await _customer_ids(calls, who(), dealer, typed)
     return Completion(values=found[:_MOST], has_more=len(found) > _MOST)
@@ -47,24 +62,46 @@ def _places(caller: Caller, params: CompleteRequestParams) -> list[str]:
 
 
 async def _vins(calls: Calls, who: WhoIsCalling, ctx: Context, dealer: str | None, typed: str) -> list[str]:
-    """Vehicles in stock. This asks the upstream, so it counts and is on record as a use of list_inventory."""
-    tool = TOOLS["list_inventory"]
-    if not verdict(who(), tool).allowed or re.fullmatch("[A-HJ-NPR-Z0-9]{0,17}", typed) is None:
+    """Vehicles in stock, as list_inventory finds them."""
+    if re.fullmatch("[A-HJ-NPR-Z0-9]{0,17}", typed) is None:
+        return []
+    return await _asked(calls, who, ctx, "list_inventory", vins_in_stock, dealer, typed)
+
+
+async def _template_ids(calls: Calls, who: WhoIsCalling, ctx: Context, dealer: str | None, typed: str) -> list[str]:
+    """Templates that are not deleted, as list_templates has them."""
+    if re.fullmatch("([1-9][0-9]{0,15})?", typed) is None:
+        return []
+    return await _asked(calls, who, ctx, "list_templates", usable_template_ids, dealer, typed)
+
+
+async def _asked(
+    calls: Calls,
+    who: WhoIsCalling,
+    ctx: Context,
+    tool: str,
+    body: Callable[..., Awaitable[list[str]]],
+    dealer: str | None,
+    typed: str,
+) -> list[str]:
+    """What an upstream has. Asking it counts, and is on record, as a use of `tool`."""
+    if not verdict(who(), TOOLS[tool]).allowed:
         return []
 
     async def propose(admitted: Admitted) -> list[str]:
-        return await admitted.run_as(vins_in_stock, prefix=typed, most=_MOST + 1)
+        return await admitted.run_as(body, prefix=typed, most=_MOST + 1)
 
-    found = await calls.use(who, ctx, tool, {} if dealer is None else {"dealer": dealer}, propose)
+    found = await calls.use(who, ctx, TOOLS[tool], {} if dealer is None else {"dealer": dealer}, propose)
     return [] if isinstance(found, Failure) else found
 
 
 async def _customer_ids(calls: Calls, caller: Caller, dealer: str | None, typed: str) -> list[str]:
-    """Customers that were made here, for who may look into their binders. It counts too, and asks the store alone."""
-    if re.fullmatch("[0-9]{0,16}", typed) is None:
+    """Customers that are known here, for who may look at them. It counts too, and asks the store alone."""
+    tool = next((TOOLS[name] for name in _READ_CUSTOMERS if verdict(caller, TOOLS[name]).allowed), None)
+    if tool is None or re.fullmatch("[0-9]{0,16}", typed) is None:
         return []
     try:
         await calls.limiter.count_call(caller)
-        return await calls.gate.belongings(caller, TOOLS["list_documents"], dealer).known("customer", typed, _MOST + 1)
+        return await calls.gate.belongings(caller, tool, dealer).known("customer", typed, _MOST + 1)
     except (ToolFailure, StoreError):
         return []

@@ -41,6 +41,8 @@ _FORM: dict[str, Any] = {
 _ANSWER = "confirm"
 _READABLE = 4000
 _NAMES: Mapping[ApiName, str] = {"roadster": "Roadster", "roadie": "Roadie", "mykaarma": "myKaarma"}
+_WORDS: Mapping[str, str] = {"doc_ids": "document_ids", "id": "customer_id", "shipment_id": "delivery_id"}
+"""The tools' words for what the requests call otherwise. The one bare id is of the customer whose agent is assigned."""
 _ASK_AGAIN = "call again without it to be asked anew"
 
 
@@ -67,14 +69,16 @@ class Confirmation:
         """Returns once a person has confirmed `write`. Raises Ask and NotConfirmed."""
         if not _can_ask(self._ctx):
             raise NotConfirmed(
-                f'{write.allowed.setting} is "confirm", and this client cannot ask a person; use one that supports '
-                f'elicitation, or let the operator set callers.{write.caller.name}.access.{write.tool.name} = "write"'
+                f"{write.allowed.said}, and this client cannot ask a person; use one that supports elicitation, "
+                f'or let the operator set callers.{write.caller.name}.access.{write.tool.name} = "write"'
             )
-        question = summary(write, dealer_name)
+        about = await write.request.about()
         if is_version_at_least(self._ctx.protocol_version, "2026-07-28"):
-            await self._by_repeated_call(write, question)
-        else:
-            await self._within_the_call(question)
+            await self._by_repeated_call(write, about, dealer_name)
+            return
+        await self._within_the_call(summary(write, about, dealer_name))
+        if await write.request.about() != about:
+            raise NotConfirmed("what it is about has changed since it was shown; call again to be asked anew")
 
     async def _within_the_call(self, question: str) -> None:
         try:
@@ -86,10 +90,11 @@ class Confirmation:
             raise NotConfirmed("the client failed to ask a person; use another, or call again") from None
         _check(answer)
 
-    async def _by_repeated_call(self, write: PendingWrite, question: str) -> None:
+    async def _by_repeated_call(self, write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> None:
+        question = summary(write, about, dealer_name)
         seal = Seal.bound_to(self._key, write.caller.name, write.dealer, write.tool.name)
         request = write.request
-        sent = [request.operation.method, request.target, dict(request.query), request.body]
+        sent = [request.operation.method, request.target, dict(request.query), request.body, about]
         shown = hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
         now = datetime.now(UTC)
         if self._params.request_state is None:
@@ -115,14 +120,16 @@ class Confirmation:
         _check((self._params.input_responses or {}).get(_ANSWER))
 
 
-def summary(write: PendingWrite, dealer_name: str) -> str:
+def summary(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> str:
     """What a person reads: what happens, at which dealer, and every value that is sent, wherever it stands.
 
-    Raises NotConfirmed where that is more than a person reads.
+    `about` is what the ids in it name, in their place or besides. Raises NotConfirmed where it is more than a person
+    reads.
     """
     request = write.request
     content = {} if request.content is None else request.content.shown_to("person")
-    lines = [f"{name}: {value}" for name, value in _leaves({**request.path, **request.query, **content})]
+    shown = {**request.path, **request.query, **content, **about}
+    lines = [f"{name}: {value}" for name, value in _leaves({_WORDS.get(name, name): shown[name] for name in shown})]
     effect = (
         "This deletes and cannot be undone."
         if write.tool.destructive

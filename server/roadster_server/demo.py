@@ -114,9 +114,8 @@ class _Deal:
             "Find an SUV in stock", "list_inventory", {"dealer": _DEALER, "body": "SUV", "limit": 3}
         )
         vin = next(vehicle["vin"] for vehicle in found["vehicles"] if not vehicle.get("reserved"))
-        quote = await self._call(
-            "What does the first free one cost?", "quote_payments", {"dealer": _DEALER, "vin": vin}, show=False
-        )
+        await self._call("What is the first free one?", "get_vehicle", {"dealer": _DEALER, "vin": vin})
+        quote = await self._call("What does it cost?", "quote_payments", {"dealer": _DEALER, "vin": vin}, show=False)
         self._show_quote(quote)
         await self._call(
             "Which protection plans go with it?",

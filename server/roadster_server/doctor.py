@@ -13,7 +13,7 @@ import stat
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -39,9 +39,10 @@ from roadster_client import (
     open_upstream,
 )
 from roadster_client.models.customer_records import CustomerRecordQuery
+from roadster_tools import TOOLS, verdict
 
 from .backend import LOCAL_CALLER, Backend
-from .settings import Settings
+from .settings import ReplicasSettings, Settings
 from .store import StoreError, open_store
 
 PROBLEM = 1
@@ -67,8 +68,7 @@ class Finding:
 async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Finding]:
     """The findings, as they are made. `config` is the file that the settings come from, None for the sandbox's."""
     settings = backend.settings
-    unused = "".join(f"; nothing in this version uses [{section}]" for section in settings.without_effect())
-    yield Finding("configuration", f"dealers: {len(settings.dealers)}, callers: {len(settings.callers)}{unused}")
+    yield Finding("configuration", f"dealers: {len(settings.dealers)}, callers: {len(settings.callers)}")
     if config is not None:
         references = list(_references(config))
         yield Finding("secrets", f"found: {len(references)}")
@@ -80,8 +80,13 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
         yield finding
     for finding in _all_well("callers", "each can connect, over stdio or HTTP", _callers(settings)):
         yield finding
+    if settings.mykaarma:
+        for finding in _all_well("mykaarma dealers", "each has its UUID where it is used", _mykaarma_dealers(settings)):
+            yield finding
     async for finding in _store(settings.store.url.get_secret_value()):
         yield finding
+    if settings.replicas is not None:
+        yield await _redis(settings.replicas)
     async for finding in _upstreams(settings, backend.transport):
         yield finding
 
@@ -179,6 +184,15 @@ async def _store(url: str) -> AsyncIterator[Finding]:
             yield finding
 
 
+async def _redis(replicas: ReplicasSettings) -> Finding:
+    from .replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
+
+    async with open_replicas(replicas.redis_url) as redis:
+        if await redis.healthy():
+            return Finding("redis", "answers")
+    return Finding("redis", "does not answer at [replicas] redis_url; start it, or correct the URL", PROBLEM)
+
+
 def _store_modes(path: Path) -> Iterator[str]:
     if _mode(path) & (stat.S_IRWXG | stat.S_IRWXO):
         yield f"others may read or change {path}; chmod 600 {path}"
@@ -213,7 +227,8 @@ def _probes(settings: Settings) -> Iterator[_Probe]:
     if roadie:
         token = roadie.token.get_secret_value()
         yield _Probe("roadie", roadie.base_url, token, "Bearer", "token", _read_shipment)
-    if mykaarma:
+    dealers = [dealer.mykaarma_dealer_uuid for dealer in settings.dealers.values() if dealer.mykaarma_dealer_uuid]
+    if mykaarma and dealers:
         key = basic_key(mykaarma.username.get_secret_value(), mykaarma.password.get_secret_value())
         yield _Probe(
             "mykaarma",
@@ -221,7 +236,7 @@ def _probes(settings: Settings) -> Iterator[_Probe]:
             key,
             "Basic",
             "username and password",
-            lambda upstream: _read_customer(upstream, mykaarma.requester_user_uuid, settings),
+            lambda upstream: _read_customer(upstream, mykaarma.requester_user_uuid, dealers),
         )
 
 
@@ -334,9 +349,21 @@ async def _read_shipment(upstream: Upstream) -> list[Finding]:
     return []
 
 
-async def _read_customer(upstream: Upstream, requester: str, settings: Settings) -> list[Finding]:
+def _mykaarma_dealers(settings: Settings) -> Iterator[str]:
+    """Where a caller may use get_crm_customer in vain; without any UUID there is nobody to ask myKaarma for."""
+    # Whether it is listed for the caller depends on the very setting that is looked for.
+    callers = [replace(settings.caller(name), unconfigured={}) for name in settings.callers]
+    tool = TOOLS["get_crm_customer"]
+    used_at = {dpid for caller in callers if verdict(caller, tool).allowed for dpid in caller.dealers}
+    for dpid, dealer in settings.dealers.items():
+        if dpid in used_at and dealer.mykaarma_dealer_uuid is None:
+            yield f"dealers.{dpid}.mykaarma_dealer_uuid is not set, and get_crm_customer needs it there; add it"
+    if not any(dealer.mykaarma_dealer_uuid for dealer in settings.dealers.values()):
+        yield "no dealer has a mykaarma_dealer_uuid, so myKaarma was not tried; add it, or take [mykaarma] out"
+
+
+async def _read_customer(upstream: Upstream, requester: str, dealers: list[str]) -> list[Finding]:
     """A customer who cannot exist, which myKaarma answers with 204."""
-    dealers = [dealer.mykaarma_dealer_uuid for dealer in settings.dealers.values() if dealer.mykaarma_dealer_uuid]
     query = CustomerRecordQuery(requester_user_uuid=requester)
     await upstream.send(
         Request(
@@ -346,7 +373,4 @@ async def _read_customer(upstream: Upstream, requester: str, settings: Settings)
             dealer={"dealerUUIDList": dealers},
         )
     )
-    if dealers:
-        return []
-    text = "no dealer has a mykaarma_dealer_uuid, and get_crm_customer needs it; add it, or take [mykaarma] out"
-    return [Finding("mykaarma dealers", text, PROBLEM)]
+    return []

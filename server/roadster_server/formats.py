@@ -9,6 +9,7 @@ from typing import Any, Literal
 from roadster_tools import Tool
 
 from .app import described
+from .strict import NotStrict, strict
 
 Form = Literal["mcp", "openai", "anthropic", "markdown"]
 
@@ -19,7 +20,7 @@ def render(tools: Iterable[Tool], form: Form) -> str:
         case "mcp":
             return _json([described(tool).model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools])
         case "openai":
-            return _json([{"type": "function", "function": _named(tool, "parameters")} for tool in tools])
+            return _json([{"type": "function", "function": _openai_function(tool)} for tool in tools])
         case "anthropic":
             return _json([_named(tool, "input_schema") for tool in tools])
         case "markdown":
@@ -28,6 +29,14 @@ def render(tools: Iterable[Tool], form: Form) -> str:
                 for tool in tools
             ]
             return "\n".join(["| toolset | tool | | what for |", "|---|---|---|---|", *rows])
+
+
+def _openai_function(tool: Tool) -> dict[str, Any]:
+    named = _named(tool, "parameters")
+    try:
+        return {**named, "parameters": strict(tool.input_schema), "strict": True}
+    except NotStrict:
+        return {**named, "strict": False}
 
 
 def _named(tool: Tool, schema_key: str) -> dict[str, Any]:

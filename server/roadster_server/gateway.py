@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from roadster_client import (
+    ApiName,
     AuthScheme,
     MyKaarmaApi,
+    Observer,
     RoadieApi,
     RoadsterApi,
     Upstream,
@@ -22,59 +27,94 @@ from .belongings import StoredBelongings
 from .calls import Calls
 from .inbox import StoredEvents
 from .keys import Keys
+from .observing import ServerObserver
 from .opening import lazy_store
+from .traces import Traced, exported_traces
 
 if TYPE_CHECKING:
     import httpx2
 
     from .live import LiveSettings
+    from .replicas import Replicas
     from .settings import Settings
 
 
 @asynccontextmanager
 async def open_calls(
-    live: LiveSettings, *, local: bool, transport: httpx2.AsyncBaseTransport | None = None
+    live: LiveSettings,
+    *,
+    local: bool,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    random: Callable[[int], bytes] = os.urandom,
+    observer: ServerObserver | None = None,
+    replicas: Replicas | None = None,
 ) -> AsyncIterator[Calls]:
     """What carries out calls at the configured upstream, closed at the end of the block.
 
     `local` says that the caller sits at this machine, so that it may upload from the configured
-    folder. `transport` replaces the network, for the embedded sandbox.
+    folder. `transport` replaces the network, and `random` the system's, for the embedded sandbox.
+    `observer` counts what happens.
     """
+    observer = observer or ServerObserver()
     settings = live.current
     api_key = settings.roadster.api_key.get_secret_value()
     keys = Keys.derive(api_key)
     async with AsyncExitStack() as stack:
+        stack.enter_context(exported_traces())
         store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
         gate = Gate(
-            await _services(settings, stack, transport),
-            lambda: live.current.dealer_refs(),  # noqa: PLW0108 - of the settings in force then, not now
+            await _services(settings, stack, transport, replicas, Traced(observer)),
+            # Of the settings in force then, not now.
+            lambda: {dpid: replace(ref, random=random) for dpid, ref in live.current.dealer_refs().items()},
             belongings=lambda dealer: StoredBelongings(store, dealer),
             events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )
-        calls = Calls(gate, store, keys, refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads)
+        calls = Calls(
+            gate,
+            store,
+            keys,
+            refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
+            redis_url=settings.replicas.redis_url.get_secret_value() if settings.replicas else None,
+            observer=observer,
+        )
         stack.push_async_callback(calls.recorder.closed)
         yield calls
 
 
-async def _services(settings: Settings, stack: AsyncExitStack, transport: httpx2.AsyncBaseTransport | None) -> Services:
-    async def connected(base_url: str, key: str, scheme: AuthScheme) -> Upstream:
-        return await stack.enter_async_context(
-            open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport)
+async def _services(
+    settings: Settings,
+    stack: AsyncExitStack,
+    transport: httpx2.AsyncBaseTransport | None,
+    replicas: Replicas | None,
+    observer: Observer,
+) -> Services:
+    async def connected(api: ApiName, base_url: str, key: str, scheme: AuthScheme) -> Upstream:
+        upstream = await stack.enter_async_context(
+            open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport, observer=observer)
         )
+        if replicas is not None:
+            topic = f"breaker of {api}"
+            upstream.breaker_opened = partial(replicas.tell, topic)
+            replicas.hear(topic, upstream.open_breaker)
+        return upstream
 
     roadster, roadie, mykaarma = settings.roadster, settings.roadie, settings.mykaarma
     return Services(
         RoadsterApi(
-            await connected(roadster.base_url, roadster.api_key.get_secret_value(), roadster.auth_scheme),
+            await connected("roadster", roadster.base_url, roadster.api_key.get_secret_value(), roadster.auth_scheme),
             settings.operations(),
         ),
-        RoadieApi(await connected(roadie.base_url, roadie.token.get_secret_value(), "Bearer"), operations_of("roadie"))
+        RoadieApi(
+            await connected("roadie", roadie.base_url, roadie.token.get_secret_value(), "Bearer"),
+            operations_of("roadie"),
+        )
         if roadie
         else None,
         MyKaarmaApi(
             await connected(
+                "mykaarma",
                 mykaarma.base_url,
                 basic_key(mykaarma.username.get_secret_value(), mykaarma.password.get_secret_value()),
                 "Basic",

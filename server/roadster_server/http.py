@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import uvicorn
@@ -36,19 +36,26 @@ from .calls import Calls
 from .gateway import open_calls
 from .inbox import keep_tidy
 from .intake import Intake
-from .listening import listen
 from .live import LiveSettings
 from .logs import log
+from .metrics import Metrics
 from .settings import ConfigurationError, Settings, is_loopback
 from .stopping import Stop
 from .store import StoreError
 from .tokens import SCOPE, TokenVerifier, identity_of
+from .updates import Updates
 from .webhooks import receivers
+
+if TYPE_CHECKING:
+    import socket
+
+    from .replicas import Replicas
 
 HttpTransport = Literal["http", "sse"]
 Healthy = Callable[[], Awaitable[bool]]
 
-_PROBES = ("/healthz", "/readyz")
+_BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
+"""What machines ask, by an address: they tell nobody anything of a caller, dealer or customer."""
 _DRAIN_SECONDS = 5.0
 """For calls to end by themselves, once the server is to stop."""
 _INTERRUPTED_SECONDS = 1.0
@@ -78,14 +85,18 @@ def http_app(
     host: str,
     port: int,
     webhooks: Mapping[str, ASGIApp],
+    metrics: Metrics,
+    sessions: bool = True,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
     """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `healthy` and `stopping`.
 
+    Without `sessions` each request of protocol 2025-11-25 stands for itself, and the SSE pair is left out.
+
     `webhooks` are applications by path, which see to their own senders.
     """
     sse = SseServerTransport("/messages/")
-    streamable = StreamableHTTPSessionManager(server)
+    streamable = StreamableHTTPSessionManager(server, stateless=not sessions)
 
     async def open_sse(scope: Scope, receive: Receive, send: Send) -> None:
         async with sse.connect_sse(scope, receive, send) as (read, write):
@@ -106,10 +117,14 @@ def http_app(
     routes: list[Route | Mount] = [
         Route("/healthz", probes.alive),
         Route("/readyz", probes.ready),
+        Route("/metrics", metrics.scrape),
         *(metadata.routes if metadata else ()),
-        Route("/sse", guarded(open_sse), methods=["GET"]),
-        Mount("/messages/", guarded(sse.handle_post_message)),
     ]
+    if sessions:
+        routes += [
+            Route("/sse", guarded(open_sse), methods=["GET"]),
+            Mount("/messages/", guarded(sse.handle_post_message)),
+        ]
     if transport == "http":
         routes.append(Route("/mcp", guarded(StreamableHTTPASGIApp(streamable))))
 
@@ -128,29 +143,54 @@ def http_app(
     )
 
 
-async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str, port: int) -> None:
-    """Serves until a signal comes. Raises ConfigurationError where the port is taken or the store cannot be opened.
+async def serve_backend(
+    backend: Backend, transport: HttpTransport, bound: socket.socket, *, host: str, workers: int = 1
+) -> None:
+    """Serves at `bound` until a signal comes. Raises ConfigurationError where what it needs does not answer.
 
-    It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile.
+    It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile. Where it is one
+    of several `workers`, it keeps no sessions: the next request of a client may come to another.
     """
     settings = backend.settings
     if not any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()) and not (
         is_loopback(host) and settings.http.anonymous_caller
     ):
         log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
-    bound = listen(host, port)
     port = bound.getsockname()[1]
-    async with open_calls(backend.live, local=False, transport=backend.transport) as calls:
-        server = build_server(calls, lambda: caller_of_request(backend.settings))
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        replicas = await _replicas(settings, stack)
+        calls = await stack.enter_async_context(
+            open_calls(
+                backend.live,
+                local=False,
+                transport=backend.transport,
+                random=backend.random,
+                observer=metrics,
+                replicas=replicas,
+            )
+        )
+
+        def who() -> Caller:
+            return caller_of_request(backend.settings)
+
+        updates = Updates(calls, who, replicas)
+        server = build_server(calls, who, updates, sessions=workers == 1)
+
+        async def healthy() -> bool:
+            return await calls.store.healthy() and (replicas is None or await replicas.healthy())
+
         stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
         app = http_app(
             server,
             backend.live,
-            calls.store.healthy,
+            healthy,
             transport,
             host=host,
             port=port,
-            webhooks=receivers(backend.live, calls.store),
+            sessions=workers == 1,
+            webhooks=receivers(backend.live, calls.store, updates.customer_changed, metrics),
+            metrics=metrics,
             stopping=stop.requested.is_set,
         )
         listener = _Listener(
@@ -177,7 +217,10 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
-            tasks.start_soon(_drain, stop, calls, listener)
+            tasks.start_soon(_drain, stop, calls, updates, listener)
+            tasks.start_soon(updates.run)
+            if replicas is not None:
+                tasks.start_soon(replicas.run)
             tasks.start_soon(keep_store)
             await listener.serve(sockets=[bound])
             tasks.cancel_scope.cancel()
@@ -187,6 +230,17 @@ async def serve_backend(backend: Backend, transport: HttpTransport, *, host: str
             raise ConfigurationError(unopened)
 
 
+async def _replicas(settings: Settings, stack: AsyncExitStack) -> Replicas | None:
+    if settings.replicas is None:
+        return None
+    from .replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
+
+    replicas = await stack.enter_async_context(open_replicas(settings.replicas.redis_url))
+    if not await replicas.healthy():
+        raise ConfigurationError(["Redis does not answer at [replicas] redis_url; start it, or correct the URL"])
+    return replicas
+
+
 class _Listener(uvicorn.Server):
     """uvicorn, which would close its port at the signal: here it listens on while calls end, and the probes say so."""
 
@@ -194,9 +248,10 @@ class _Listener(uvicorn.Server):
         return nullcontext()
 
 
-async def _drain(stop: Stop, calls: Calls, listener: uvicorn.Server) -> None:
+async def _drain(stop: Stop, calls: Calls, updates: Updates, listener: uvicorn.Server) -> None:
     """Once the server is to stop: lets calls end, interrupts what is left, and has the listener close."""
     await stop.requested.wait()
+    updates.close()
     with anyio.move_on_after(_DRAIN_SECONDS):
         await calls.idle()
     calls.interrupt()
@@ -321,14 +376,14 @@ class _WebHooks:
 
 
 class _HostGuard:
-    """Refuses foreign Host and Origin headers on every route but the probes, whatever address it is bound to."""
+    """Refuses foreign Host and Origin headers, whatever address it is bound to, but for what is asked by address."""
 
     def __init__(self, app: ASGIApp, security: Callable[[], TransportSecuritySettings]) -> None:
         self._app = app
         self._security = security
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in _PROBES:
+        if scope["type"] == "http" and scope["path"] not in _BY_ADDRESS:
             refusal = await TransportSecurityMiddleware(self._security()).validate_request(Request(scope))
             if refusal is not None:
                 await refusal(scope, receive, send)

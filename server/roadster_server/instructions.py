@@ -31,8 +31,14 @@ def _sentences(caller: Caller) -> Iterator[str]:
     steps = [name for name in ("list_inventory", "quote_payments", "create_customer") if name in levels]
     if len(steps) > 1:
         yield f"Usual order: {', '.join(steps)}; each takes ids from the answers before."
+    if "create_forms" in levels and "list_templates" in levels:
+        yield "Forms: list_templates, create_forms."
+    if "create_delivery" in levels and "get_delivery" in levels:
+        yield "Deliveries: create_delivery, get_delivery."
+    if "get_crm_customer" in levels:
+        yield "get_crm_customer: a UUID from the person."
     if "quote_payments" in levels:
-        yield "Every figure comes from an answer: work none out."
+        yield "Take every figure from an answer."
     yield from _writes(levels)
     if caller.personal_data == "masked":
         yield "Personal data in answers is masked as ***: neither guess it nor write it back."

@@ -24,15 +24,28 @@ class Keys:
     confirmations: bytes
     results: bytes
     hashes: bytes
+    id: bytes
 
     @classmethod
     def derive(cls, secret: str) -> Keys:
-        return cls(*(_derived(secret, purpose) for purpose in ("cursors", "confirmations", "results", "hashes")))
+        return cls(*(_derived(secret, purpose) for purpose in ("cursors", "confirmations", "results", "hashes", "id")))
 
     def hash(self, value: Any) -> str:
         """A keyed hash of a JSON value: equal values have equal hashes, and nobody without the key can guess one."""
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
         return hmac.new(self.hashes, text.encode(), "sha256").hexdigest()[:32]
+
+    def marked_hash(self, value: Any) -> str:
+        """The same, told apart from one that was made under another API key: those cannot be compared."""
+        return f"{self._mark}{self.hash(value)}"
+
+    def made(self, marked_hash: str) -> bool:
+        """Whether `marked_hash` is of these keys."""
+        return marked_hash.startswith(self._mark)
+
+    @property
+    def _mark(self) -> str:
+        return f"{self.id.hex()[:16]}:"
 
 
 def _derived(secret: str, purpose: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from roadster_tools import Caller, Limited
+from roadster_tools import Caller, Limited, Uncounted
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class Limiter:
-    """Moving windows, in memory: they start anew with the process."""
+    """Moving windows: in Redis, shared by all processes at it, or in memory, where they start anew with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, redis_url: str | None = None) -> None:
+        self._redis_url = redis_url
         self._windows: MovingWindowRateLimiter | None = None
 
     async def count_call(self, caller: Caller) -> None:
@@ -37,13 +38,34 @@ class Limiter:
             )
 
     async def _hit(self, item: RateLimitItem, name: str, setting: str, unit: str) -> None:
-        if self._windows is None:
-            from limits.aio.storage import MemoryStorage  # noqa: PLC0415 - as above
-            from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415 - as above
+        from limits.errors import StorageError  # noqa: PLC0415 - as above
 
-            self._windows = MovingWindowRateLimiter(MemoryStorage())
-        if not await self._windows.hit(item, setting, name):
+        if self._windows is None:
+            self._windows = _windows(self._redis_url)
+        try:
+            if await self._windows.hit(item, setting, name):
+                return
             reset = (await self._windows.get_window_stats(item, setting, name)).reset_time
-            raise Limited(
-                f"{item.amount} {unit}", wait=max(1.0, reset - time.time()), setting=f"callers.{name}.{setting}"
-            )
+        except StorageError:
+            raise Uncounted("The call cannot be counted: Redis does not answer") from None
+        raise Limited(f"{item.amount} {unit}", wait=max(1.0, reset - time.time()), setting=f"callers.{name}.{setting}")
+
+
+def _windows(redis_url: str | None) -> MovingWindowRateLimiter:
+    from limits.aio.storage import MemoryStorage, RedisStorage  # noqa: PLC0415 - as above
+    from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415 - as above
+
+    if redis_url is None:
+        return MovingWindowRateLimiter(MemoryStorage())
+    from .replicas import ANSWERS_WITHIN  # noqa: PLC0415 - as above
+
+    return MovingWindowRateLimiter(
+        RedisStorage(
+            redis_url,
+            wrap_exceptions=True,
+            implementation="redispy",
+            key_prefix="roadster-mcp",
+            socket_connect_timeout=ANSWERS_WITHIN,
+            socket_timeout=ANSWERS_WITHIN,
+        )
+    )

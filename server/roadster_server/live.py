@@ -10,7 +10,7 @@ import anyio
 from .logs import log, log_crash
 from .settings import ConfigurationError, Settings, load
 
-_AT_THE_START = ("roadster", "roadie", "mykaarma", "store", "uploads")
+_AT_THE_START = ("roadster", "roadie", "mykaarma", "store", "uploads", "replicas")
 _LOOK_EVERY = 2.0
 
 

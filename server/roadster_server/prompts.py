@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
+from roadster_client import is_visible
 from roadster_prompts import PROMPTS, PromptText
 from roadster_tools import TOOLS, Caller, verdict
 
@@ -45,7 +46,7 @@ def filled(name: str, given: Mapping[str, str], caller: Caller) -> GetPromptResu
         raise _invalid(f"there is no such prompt; there are: {', '.join(prompts)}")
     only = {"dealer": caller.dealers[0]} if len(caller.dealers) == 1 else {}
     try:
-        text = prompts[name].render({**only, **given}, {"dealer": caller.dealers})
+        text = prompts[name].render({**only, **given}, {"dealer": caller.dealers}, is_visible)
     except ValueError as error:
         raise _invalid(str(error)) from None
     return GetPromptResult(

@@ -81,7 +81,7 @@ async def read_resource(calls: Calls, who: WhoIsCalling, ctx: Context, uri: str)
     """The resource at `uri`. Raises MCPError with the text of the failure, its kind in the data."""
     found = resource_at(uri)
     if found is None:
-        raise _told(await calls.refuse(who, ctx, {"uri": _NO_ADDRESS}))
+        raise told(await calls.refuse(who, ctx, {"uri": _NO_ADDRESS}))
     resource, arguments = found
 
     async def read(admitted: Admitted) -> TextResourceContents | BlobResourceContents:
@@ -97,12 +97,12 @@ async def read_resource(calls: Calls, who: WhoIsCalling, ctx: Context, uri: str)
 
     outcome = await calls.use(who, ctx, TOOLS[resource.tool_name], arguments, read)
     if isinstance(outcome, Failure):
-        raise _told(outcome, uri)
+        raise told(outcome, uri)
     return ReadResourceResult(contents=[outcome])
 
 
-def _told(failed: Failure, uri: str | None = None) -> MCPError:
-    """The error of the protocol.
+def told(failed: Failure, uri: str | None = None) -> MCPError:
+    """`failed` as an error of the protocol.
 
     It repeats the address of what is not found, as the specification wishes, and no other: a refused one may hold
     anything.

@@ -11,7 +11,7 @@ import binascii
 import ipaddress
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
@@ -25,13 +25,15 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
 from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, operations_of, overridden
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller
+from roadster_tools.parameters import whole_number
 
-from .secrets import Secret, reveal
+from .secrets import UNREVEALED, Secret, reveal
 from .store import StoreError, default_url
 
 
@@ -81,6 +83,16 @@ class AcknowledgeSettings(_Section):
     agent_id: str | None = None
 
 
+def _order_ids(orders: str | list[str]) -> str | list[str]:
+    if isinstance(orders, list):
+        for place, order in enumerate(orders, 1):
+            try:
+                whole_number(order)
+            except ValueError as error:
+                raise ValueError(f"entry {place}: {error}, as a text without leading zeros") from None
+    return orders
+
+
 class DealerSettings(_Section):
     """`[dealers.DPID]`: what Roadster calls the dealer, and what its storefront needs for encrypted links.
 
@@ -93,7 +105,7 @@ class DealerSettings(_Section):
     link_key_encoding: KeyEncoding = "raw"
     mykaarma_dealer_uuid: str | None = None
     mykaarma_dealer_id: int | None = None
-    orders: Literal["any"] | list[str] = []
+    orders: Annotated[Literal["any"] | list[str], AfterValidator(_order_ids)] = []
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
 
     @model_validator(mode="after")
@@ -195,9 +207,11 @@ class UploadSettings(_Section):
     folder: Annotated[Path, AfterValidator(_folder)]
 
 
-def _store_url(value: Any) -> Any:
+def _store_url(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
+    if info.context == UNREVEALED:
+        return SecretStr("sqlite://")
     if value.startswith(("sqlite:///", "postgresql://")):
         parts = urlsplit(value)
         if parts.password is not None or "password" in parse_qs(parts.query):
@@ -244,10 +258,16 @@ class WebhookSettings(_Section):
     retention_days: int = Field(default=400, ge=1, le=36_500)
 
 
-class ReplicasSettings(_Section):
-    """`[replicas]`: several processes. Read and checked, so that one file serves this version and the next."""
+def _redis_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://")):
+        raise ValueError("expected a redis:// or rediss:// URL")
+    return url
 
-    redis_url: Secret
+
+class ReplicasSettings(_Section):
+    """`[replicas]`: the Redis over which several processes share limits, circuit state and update notifications."""
+
+    redis_url: Annotated[Secret, AfterValidator(_redis_url)]
 
 
 class Settings(_Section):
@@ -261,10 +281,6 @@ class Settings(_Section):
     mykaarma: MyKaarmaSettings | None = None
     webhooks: WebhookSettings = WebhookSettings()
     replicas: ReplicasSettings | None = None
-
-    def without_effect(self) -> list[str]:
-        """The sections that are set and that nothing in this version uses."""
-        return [name for name in ("replicas",) if getattr(self, name) is not None]
 
     def operations(self) -> Mapping[str, Operation]:
         return overridden(self.roadster.operations)
@@ -300,18 +316,23 @@ class Settings(_Section):
             tuple(found.dealers),
             found.access,
             found.personal_data,
-            {
-                toolset: section
-                for toolset, section in (("deliveries", "roadie"), ("crm", "mykaarma"))
-                if getattr(self, section) is None
-            },
+            dict(self._unconfigured(found.dealers)),
             calls_per_minute=found.calls_per_minute,
             writes_per_hour=found.writes_per_hour,
         )
 
+    def _unconfigured(self, dpids: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """As `Caller` has it, for one of these dealers."""
+        if self.roadie is None:
+            yield "deliveries", "[roadie]"
+        if self.mykaarma is None:
+            yield "crm", "[mykaarma]"
+        elif dpids and not any(self.dealers[dpid].mykaarma_dealer_uuid for dpid in dpids if dpid in self.dealers):
+            yield "crm", f"dealers.{dpids[0]}.mykaarma_dealer_uuid"
 
-def load(path: Path) -> Settings:
-    """The settings in `path`. Raises ConfigurationError."""
+
+def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
+    """The settings in `path`; without its secrets, for what sends nothing. Raises ConfigurationError."""
     try:
         if path.exists() and not path.is_file():  # a pipe would hold up the server until somebody writes to it
             raise ConfigurationError([f"{path}: is not a plain file; name one with --config"])
@@ -327,7 +348,7 @@ def load(path: Path) -> Settings:
     except (ValueError, RecursionError) as error:  # an integer of 5,000 digits, tables 3,000 deep
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
     try:
-        settings = Settings.model_validate(document)
+        settings = Settings.model_validate(document, context=None if reveal_secrets else UNREVEALED)
     except StoreError as error:  # there is no place for the store by default
         raise ConfigurationError([f"{path}: store.url: {error}"]) from None
     except ValidationError as error:
@@ -367,6 +388,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             yield f"callers.{name}.dealers: unknown dealer {dpid!r}; add [dealers.{dpid}], or correct it"
         for key in caller.access.keys() - TOOLS.keys() - set(TOOLSETS):
             yield f"callers.{name}.access.{key}: unknown toolset or tool; `roadster-mcp tools` lists them"
+    yield from _shared_by_dealers(settings.dealers)
     yield from _shared_tokens(settings.callers)
     yield from _shared_subjects(settings.callers)
     of_jwt = [name for name, caller in settings.callers.items() if caller.jwt]
@@ -375,6 +397,23 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"http.resource_url: is missing, and callers.{of_jwt[0]} has jwt; "
             "add the public URL of /mcp, such as https://mcp.example.com/mcp"
         )
+
+
+def _shared_by_dealers(dealers: Mapping[str, DealerSettings]) -> Iterator[str]:
+    """What says whose something is says it of one dealer."""
+    owners: dict[tuple[str, str], str] = {}
+    for dpid, dealer in dealers.items():
+        orders = [] if dealer.orders == "any" else dealer.orders
+        named = [
+            ("partner_id", dealer.partner_id),
+            ("mykaarma_dealer_uuid", dealer.mykaarma_dealer_uuid),
+            *(("orders", order) for order in dict.fromkeys(orders)),
+        ]
+        for key, value in named:
+            owner = owners.setdefault((key, value), dpid) if value else dpid
+            if owner != dpid:
+                what = f"order {value} is also in" if key == "orders" else "the same as"
+                yield f"dealers.{dpid}.{key}: {what} dealers.{owner}.{key}; leave it with the one whose it is"
 
 
 def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -32,6 +33,7 @@ from roadster_client.models.events import (
 from .inbox import EventWriter
 from .live import LiveSettings
 from .logs import log
+from .observing import ServerObserver
 from .opening import LazyStore
 from .settings import Settings, WebhookSettings
 from .store import NewEvent, StoreError
@@ -43,12 +45,18 @@ _BODY_SECONDS = 10.0
 """For the whole body: a sender of a byte a second would otherwise hold its connection for good."""
 
 
-def receivers(live: LiveSettings, store: LazyStore) -> dict[str, ASGIApp]:
+CustomerChanged = Callable[[str, str], None]
+"""Called with the dealer and the customer's id when an event of theirs is kept."""
+
+
+def receivers(
+    live: LiveSettings, store: LazyStore, customer_changed: CustomerChanged, observer: ServerObserver | None = None
+) -> dict[str, ASGIApp]:
     """By path, the application that takes in one source's events."""
-    writer = EventWriter(live, store)
+    writer, observer = EventWriter(live, store), observer or ServerObserver()
     return {
-        "/webhooks/roadster": _Receiver(_ROADSTER, live, writer),
-        "/webhooks/roadie": _Receiver(_ROADIE, live, writer),
+        "/webhooks/roadster": _Receiver(_ROADSTER, live, writer, customer_changed, observer),
+        "/webhooks/roadie": _Receiver(_ROADIE, live, writer, customer_changed, observer),
     }
 
 
@@ -76,13 +84,16 @@ class _Receiver:
     source: _Source
     live: LiveSettings
     writer: EventWriter
+    customer_changed: CustomerChanged
+    observer: ServerObserver
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         try:
-            outcome, response = await self._take_in(Request(scope, receive))
+            outcome, age, response = await self._take_in(Request(scope, receive))
         except _Refused as refused:
-            outcome, response = "refused", refused.response
+            outcome, age, response = "refused", None, refused.response
+        self.observer.event_came(self.source.name, outcome, age)
         await response(scope, receive, send)
         log.info(
             "web hook",
@@ -94,18 +105,22 @@ class _Receiver:
             },
         )
 
-    async def _take_in(self, request: Request) -> tuple[str, Response]:
+    async def _take_in(self, request: Request) -> tuple[str, float, Response]:
+        """What became of the event, its age in seconds when it came, and the answer."""
         settings = self.live.current
         self._check_key(request, settings)
         event, document = self._read(await _body(request))
+        age = max(0.0, (datetime.now(UTC) - event.happened).total_seconds())
         try:
             outcome = await self.writer.keep(event)
         except StoreError as error:
             log.error("event not stored, its sender has to repeat it", extra={"reason": str(error)})
             raise _Refused(503, "the event could not be stored; send it again", {"retry-after": "10"}) from None
+        if outcome == "kept" and event.dealer and event.customer:
+            self.customer_changed(event.dealer, event.customer)
         if outcome == "quarantined":
             log.warning("event of an unknown dealer, kept in quarantine", extra={"dealer": event.dealer})
-        return outcome, JSONResponse(_acknowledgement(settings, event, document))
+        return outcome, age, JSONResponse(_acknowledgement(settings, event, document))
 
     def _check_key(self, request: Request, settings: Settings) -> None:
         keys = self.source.keys(settings.webhooks)

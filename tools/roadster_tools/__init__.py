@@ -18,16 +18,24 @@ from .failures import (
     Limited,
     NotConfirmed,
     ToolFailure,
+    Uncounted,
     Unrecorded,
     failure,
 )
 from .files import File, UploadFolder
-from .forms import create_forms, create_template, get_template, get_template_file, list_templates
+from .forms import (
+    create_forms,
+    create_template,
+    get_template,
+    get_template_file,
+    list_templates,
+    usable_template_ids,
+)
 from .inventory import get_vehicle, list_inventory, vins_in_stock
 from .links import build_deep_link
 from .payments import quote_payments
 from .protection_plans import list_protection_plans
-from .resources import RESOURCES, Resource, resource_at
+from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
 from .seal import Seal, Unsealable
 
 TOOLS = catalogue(
@@ -47,6 +55,7 @@ TOOLS = catalogue(
 TOOLSETS = tuple(dict.fromkeys(tool.toolset for tool in TOOLS.values()))
 
 __all__ = [
+    "CUSTOMER_RESOURCE",
     "RESOURCES",
     "TOOLS",
     "TOOLSETS",
@@ -71,6 +80,7 @@ __all__ = [
     "Services",
     "Tool",
     "ToolFailure",
+    "Uncounted",
     "Unrecorded",
     "Unsealable",
     "UploadFolder",
@@ -78,6 +88,7 @@ __all__ = [
     "dealer_verdict",
     "failure",
     "resource_at",
+    "usable_template_ids",
     "verdict",
     "vins_in_stock",
 ]

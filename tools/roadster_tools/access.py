@@ -9,10 +9,10 @@ must be named exactly as its table in the configuration is: no trimming, no fold
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from roadster_client import (
     AccountApi,
@@ -27,6 +27,7 @@ from roadster_client import (
     Lane,
     MyKaarmaApi,
     NotConfigured,
+    NotFound,
     OrderApi,
     PersonalData,
     Request,
@@ -66,19 +67,30 @@ class Caller:
     access: Mapping[str, Access] = field(default_factory=dict)
     personal_data: PersonalData = "masked"
     unconfigured: Mapping[str, str] = field(default_factory=dict)
-    """The toolsets whose service the configuration does not have, with the section that is missing."""
+    """The toolsets that nothing is configured for, with what is missing: a [section] or a key."""
     calls_per_minute: int | None = None
     writes_per_hour: int | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether something is allowed, the setting that decided, and what to do about a refusal."""
+    """Whether something is allowed, the setting that decided, and what to do about a refusal.
+
+    `level` is what holds, `written` what the setting says where that is more.
+    """
 
     allowed: bool
     level: Access
     setting: str
     reason: str = ""
+    written: Access | None = None
+
+    @property
+    def said(self) -> str:
+        """The setting as it is written, and that less holds where it does."""
+        if self.written is None:
+            return f'{self.setting} is "{self.level.name.lower()}"'
+        return f'{self.setting} is "{self.written.name.lower()}", but a destructive tool wants a confirmation anyway'
 
 
 @dataclass(frozen=True)
@@ -101,18 +113,8 @@ class Grant:
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
     events: EventsInbox
-    orders: Literal["any"] | frozenset[str]
-    """Those that the configuration says are the dealer's."""
-    _order: Callable[[str], OrderApi]
-
-    async def order(self, order_id: str) -> OrderApi:
-        """That order, which is known to be the dealer's. Raises AccessRefused for any other; nothing was sent."""
-        if self.orders == "any" or order_id in self.orders or await self.belongings.has("order", order_id):
-            return self._order(order_id)
-        setting = f"dealers.{self.roadster.dpid}.orders"
-        raise AccessRefused(
-            f"{setting} does not list this order, so nothing says that it is this dealer's", setting=setting
-        )
+    order: Callable[[str], Awaitable[OrderApi]]
+    """That order, which is known to be the dealer's. Raises AccessRefused for any other; nothing was sent."""
 
     @property
     def deliveries(self) -> DeliveriesApi:
@@ -130,15 +132,15 @@ class Grant:
 def verdict(caller: Caller, tool: Tool) -> Verdict:
     """What the caller's access settings say of `tool`: its own setting wins over its toolset's."""
     if tool.toolset in caller.unconfigured:
-        section = caller.unconfigured[tool.toolset]
-        return Verdict(False, Access.OFF, section, f"[{section}] is not set, and {tool.name} needs it")
+        missing = caller.unconfigured[tool.toolset]
+        return Verdict(False, Access.OFF, missing.strip("[]"), f"{missing} is not set, and {tool.name} needs it")
     if tool.name in caller.access:
         level, setting = caller.access[tool.name], f"callers.{caller.name}.access.{tool.name}"
     elif tool.toolset in caller.access:
         level, setting = caller.access[tool.toolset], f"callers.{caller.name}.access.{tool.toolset}"
-        if tool.destructive:
+        if tool.destructive and level > Access.CONFIRM:
             # Who opens a whole toolset has not said that anything in it may vanish unasked.
-            level = min(level, Access.CONFIRM)
+            return Verdict(True, Access.CONFIRM, setting, written=level)
     else:
         level, setting = Access.OFF, f"callers.{caller.name}.access"
     needed = Access.PREVIEW if tool.writes else Access.READ
@@ -247,12 +249,17 @@ class Gate:
         ref = self._dealers()[dealer]
         belongings = self._belongings(dealer)
         overseen = ClientOversight(
-            _WriteGuard(caller, tool, dealer, allowed, oversight),
+            _WriteGuard(caller, tool, dealer, allowed, oversight, lambda request: self._require_own(dealer, request)),
             oversight.answered,
-            caller.personal_data,
+            lambda: oversight.caller().personal_data,
             Lane(caller.name, dealer),
         )
         roadie, mykaarma = self._services.roadie, self._services.mykaarma
+
+        async def order(order_id: str) -> OrderApi:
+            await self._require_order(dealer, order_id)
+            return self._services.roadster.for_order(ref, order_id, overseen)
+
         return Grant(
             caller,
             self._services.roadster.for_dealer(ref, overseen),
@@ -262,8 +269,26 @@ class Gate:
             roadie.for_dealer(belongings, overseen) if roadie else None,
             mykaarma.for_dealer(ref, overseen) if mykaarma else None,
             self._events(dealer, caller.personal_data),
-            ref.orders,
-            lambda order_id: self._services.roadster.for_order(ref, order_id, overseen),
+            order,
+        )
+
+    async def _require_own(self, dealer: str, request: Request) -> None:
+        """Raises AccessRefused or NotFound where what the request is about is not the dealer's, or no longer."""
+        order, delivery = request.path.get("order_id"), request.path.get("shipment_id")
+        if order is not None:
+            await self._require_order(dealer, order)
+        if delivery is not None and not await self._belongings(dealer).has("delivery", delivery):
+            name = request.operation.name
+            raise NotFound(f"{name}: not found", operation=name)
+
+    async def _require_order(self, dealer: str, order_id: str) -> None:
+        ref = self._dealers().get(dealer)
+        orders = ref.orders if ref is not None else frozenset()
+        if orders == "any" or order_id in orders or await self._belongings(dealer).has("order", order_id):
+            return
+        setting = f"dealers.{dealer}.orders"
+        raise AccessRefused(
+            f"{setting} does not list this order, so nothing says that it is this dealer's", setting=setting
         )
 
     def belongings(self, caller: Caller, tool: Tool, dealer: str | None) -> Belongings:
@@ -294,6 +319,7 @@ class _WriteGuard:
     dealer: str
     allowed: Verdict
     oversight: Oversight
+    require_own: Callable[[Request], Awaitable[None]]
 
     async def __call__(self, request: Request) -> None:
         if not self.tool.writes:
@@ -304,14 +330,16 @@ class _WriteGuard:
         if self.allowed.level == Access.CONFIRM:
             await self.oversight.confirm(write)
         self._check_again()
+        await self.require_own(request)
         await self.oversight.sending(write)
 
     def _check_again(self) -> None:
+        """All that the gate decided about the caller: a person may have thought for minutes."""
         now = self.oversight.caller()
         found = verdict(now, self.tool)
         _check(found)
         if found.level < self.allowed.level:
-            raise AccessRefused(f'{found.setting} is "{found.level.name.lower()}" by now', setting=found.setting)
+            raise AccessRefused(f"by now {found.said}", setting=found.setting)
         _check(dealer_verdict(now, self.dealer))
 
 

@@ -83,6 +83,11 @@ def plain(value: Any) -> str:
             return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """`number` with its noun, in the plural but for one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def money(amount: float) -> str:
     """An amount in the currency's units, the cents only where there are any."""
     return f"{amount:,.2f}".removesuffix(".00")

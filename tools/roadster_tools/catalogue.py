@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from .access import AccountGrant, Caller, Gate, Grant, Oversight
 from .answers import WRITE_PROPERTIES, ToolAnswer
-from .failures import InvalidArguments, told_name
+from .failures import InvalidArguments
 from .parameters import MOST, PLAUSIBLE, IdempotencyKey
+from .problems import told_name
 from .schemas import written_schemas
 
 _LONGEST_TEXT = 1000
@@ -113,7 +114,7 @@ class Tool:
                 }
             )
         except ValidationError as error:
-            raise InvalidArguments.from_validation(error, self.arguments.model_fields) from None
+            raise InvalidArguments.from_validation(error, self.arguments) from None
         values = {name: getattr(given, name) for name in type(given).model_fields}
         key = values.pop("idempotency_key", None)
         if not self.of_one_dealer:

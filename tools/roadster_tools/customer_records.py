@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -18,6 +20,8 @@ from .parameters import Detail
 _UUID = r"^[A-Za-z0-9_-]{32,64}$"
 _NEWEST = 5
 _MOST = 100
+_MOST_PAYMENTS = 20
+"""Of one order."""
 
 
 def _uuid(given: str) -> str:
@@ -107,6 +111,7 @@ class CrmCustomerAnswer(ToolAnswer):
     communications: list[CommunicationRow] | None = None
     addresses: list[AddressRow] | None = None
     other_customers: list[OtherCustomer] | None = Field(default=None, description="of the same household or company")
+    truncated: bool | None = Field(default=None, description="said where a list is cut")
     warnings: int | None = Field(default=None, description="said where myKaarma warned of something in the record")
 
 
@@ -126,16 +131,28 @@ async def get_crm_customer(grant: Grant, customer_uuid: CustomerUuid, detail: De
         company=customer.company,
         vehicles=[
             OwnedVehicleRow(year=owned.year, make=owned.make, model=owned.model, trim=owned.trim, vin=owned.vin)
-            for owned in customer.vehicles
+            for owned in customer.vehicles[:_MOST]
         ],
         order_counts=[
             OrderCount(order_type=order_type, orders=count)
-            for order_type, count in Counter(order.order_type for order in orders).items()
+            for order_type, count in islice(Counter(order.order_type for order in orders).items(), _MOST)
         ],
         orders=[_order_row(order, customer.vehicles, full) for order in orders[: _MOST if full else _NEWEST]],
+        truncated=_is_cut(record, full) or None,
         warnings=len(record.warnings) or None,
     )
     return answer.model_copy(update=_details(record)) if full else answer
+
+
+def _is_cut(record: CustomerRecord, full: bool) -> bool:
+    """Whether more is known than is shown, but for the orders of a brief answer, which `order_counts` counts."""
+    customer = record.customer_info
+    lists: list[Sequence[object]] = [customer.vehicles, record.dealer_order_info_list]
+    if full:
+        lists += [customer.communications, customer.secondary_customer_data]
+        lists += [record.address_list_v2 or record.address_list]
+    paid = [order.transactions for order in record.dealer_order_info_list] if full else []
+    return any(len(rows) > _MOST for rows in lists) or any(len(rows) > _MOST_PAYMENTS for rows in paid)
 
 
 def _day(order: DealerOrder) -> str:
@@ -163,7 +180,7 @@ def _order_row(order: DealerOrder, vehicles: tuple[OwnedVehicle, ...], full: boo
             "description": order.description,
             "transactions": [
                 Payment(amount=paid.transaction_amount, type_id=paid.transaction_type_id, card_number=paid.cc_number)
-                for paid in order.transactions
+                for paid in order.transactions[:_MOST_PAYMENTS]
             ],
         }
     )
@@ -175,11 +192,12 @@ def _details(record: CustomerRecord) -> dict[str, object]:
         "customer_key": customer.customer_key,
         "communications": [
             CommunicationRow(type=way.comm_type, label=way.comm_label, value=way.comm_value, preferred=way.preferred)
-            for way in customer.communications
+            for way in customer.communications[:_MOST]
         ],
         "addresses": _addresses(record),
         "other_customers": [
-            OtherCustomer(first_name=other.fname, last_name=other.lname) for other in customer.secondary_customer_data
+            OtherCustomer(first_name=other.fname, last_name=other.lname)
+            for other in customer.secondary_customer_data[:_MOST]
         ],
     }
 
@@ -197,7 +215,7 @@ def _addresses(record: CustomerRecord) -> list[AddressRow]:
             country=address.country,
             preferred=address.is_preferred,
         )
-        for address in record.address_list_v2
+        for address in record.address_list_v2[:_MOST]
     ]
     return newer or [
         AddressRow(
@@ -210,5 +228,5 @@ def _addresses(record: CustomerRecord) -> list[AddressRow]:
             country=address.country,
             phone=address.phone,
         )
-        for address in record.address_list
+        for address in record.address_list[:_MOST]
     ]

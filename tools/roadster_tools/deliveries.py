@@ -68,10 +68,8 @@ _MEANINGS = {
     "scheduled": "waiting for a driver",
     "assigned": "a driver is on the way to the pickup",
     "en_route": "picked up, and on the way",
-    "delivered": "delivered",
     "attempted": "the driver tried to deliver, and could not",
     "returned": "not delivered, and back at the pickup",
-    "canceled": "canceled",
     "expired": "no driver was found in time",
 }
 
@@ -84,7 +82,7 @@ class DriverRow(ToolAnswer):
 class DeliveryAnswer(ToolAnswer):
     delivery_id: int
     state: str | None = None
-    meaning: str | None = Field(default=None, description="of the state")
+    meaning: str | None = Field(default=None, description="of a state that does not say it itself")
     reference_id: str | None = None
     tracking_number: str | None = None
     driver: DriverRow | None = None
@@ -100,8 +98,8 @@ class DeliveryAnswer(ToolAnswer):
 
 @write_tool(
     "Create a delivery",
-    if_unknown="Ask Roadie whether it has the delivery before you make another; only create_delivery's own answer "
-    "makes one known here",
+    if_unknown="get_delivery shows a delivery that is named as made; else ask Roadie whether it has one before you "
+    "make another, for only create_delivery's own answer makes one known here",
 )
 async def create_delivery(
     grant: Grant,
@@ -186,7 +184,7 @@ async def update_delivery(
         options=None if signature_required is None else DeliveryOptions(signature_required=signature_required),
     )
     if update == ShipmentUpdate():
-        raise InvalidArguments({"delivery_id": "is not enough: give what shall change"})
+        raise InvalidArguments({"arguments": "give what shall change, besides delivery_id"})
     return _answer(await grant.deliveries.update_shipment(delivery_id, update))
 
 

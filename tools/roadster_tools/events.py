@@ -12,7 +12,7 @@ from roadster_client import EventPlace, EventQuery, ReceivedEvent
 from roadster_client.models.events import EventVehicle
 
 from .access import Grant
-from .answers import ToolAnswer
+from .answers import ToolAnswer, counted
 from .catalogue import tool
 from .failures import InvalidArguments, NothingKnown
 from .parameters import MOST, Cursor, Detail, Limit
@@ -69,7 +69,7 @@ class EventsAnswer(ToolAnswer):
     hint: str | None = None
 
     def text(self) -> str:
-        lines = [f"{len(self.events)} events", *(row.text() for row in self.events)]
+        lines = [counted(len(self.events), "event"), *(row.text() for row in self.events)]
         if self.next_cursor is not None:
             lines.append(f"truncated; next_cursor: {self.next_cursor}")
         return "\n".join([*lines, self.hint] if self.hint else lines)

@@ -7,12 +7,12 @@ can reach a model. `kind` is stable: scripts and exit codes rely on it.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from roadster_client import (
     Busy,
@@ -20,14 +20,21 @@ from roadster_client import (
     ClientError,
     NotConfigured,
     NotFound,
+    NotRecorded,
     OutcomeUnknown,
     RateLimited,
     RequestRefused,
     TimedOut,
+    TooLate,
     Unauthorised,
     Unavailable,
     Untrusted,
 )
+
+from .problems import problems
+
+if TYPE_CHECKING:
+    from .catalogue import Tool
 
 FailureKind = Literal[
     "invalid_arguments",
@@ -43,14 +50,6 @@ FailureKind = Literal[
 
 
 _MOST_PROBLEMS = 10
-_LONGEST_NAME = 64
-_NAME = re.compile(r"[A-Za-z_]+(\.([A-Za-z_]+|\d{1,3}))*")
-"""Without digits but for places in a list: a number may be somebody's."""
-
-
-def told_name(given: str) -> str:
-    """An argument's name as an error may repeat it: it is the caller's own text, and may be anything."""
-    return given if len(given) <= _LONGEST_NAME and _NAME.fullmatch(given) else "an unknown name"
 
 
 class ToolFailure(Exception):
@@ -81,24 +80,13 @@ class InvalidArguments(ToolFailure):
     kind = "invalid_arguments"
 
     def __init__(self, problems: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
+        told = [f"{name}: {problem}" for name, problem in islice(problems.items(), _MOST_PROBLEMS)]
+        more = ["and more: correct these first"] if len(problems) > _MOST_PROBLEMS else []
+        super().__init__("; ".join([*told, *more]))
 
     @classmethod
-    def from_validation(cls, error: ValidationError, known: Iterable[str]) -> InvalidArguments:
-        problems: dict[str, str] = {}
-        for found in error.errors(include_url=False, include_context=False, include_input=False):
-            if len(problems) == _MOST_PROBLEMS:
-                problems["and more"] = "correct these first"
-                break
-            name = ".".join(str(part) for part in found["loc"])[:_LONGEST_NAME]
-            if found["type"] == "extra_forbidden":
-                nested = "." in name
-                problems[told_name(name)] = (
-                    "no such argument" if nested else f"no such argument; there are: {', '.join(known)}"
-                )
-            else:
-                problems[name] = found["msg"].removeprefix("Value error, ")
-        return cls(problems)
+    def from_validation(cls, error: ValidationError, arguments: type[BaseModel]) -> InvalidArguments:
+        return cls(problems(error, arguments))
 
     def told(self) -> str:
         return f"Invalid arguments: {self}. Nothing was sent; correct them and call again."
@@ -145,6 +133,15 @@ class Unrecorded(ToolFailure):
         return f"{self}. Nothing was sent; the server's operator must look at the store."
 
 
+class Uncounted(ToolFailure):
+    """The caller has a limit, and what counts its calls does not answer."""
+
+    kind = "unrecorded"
+
+    def told(self) -> str:
+        return f"{self}. Nothing was sent; the server's operator must look at it."
+
+
 class KeyOutcomeUnknown(ToolFailure):
     """An earlier write with the same idempotency key was sent, and its answer was lost."""
 
@@ -160,34 +157,59 @@ class Failure:
     text: str
 
 
-def failure(error: ToolFailure | ClientError) -> Failure:  # noqa: C901 - a case for each kind of failure
-    """`error` as an assistant can act on it."""
+_LOOKED_UP = (
+    *("vin", "customer_id", "document_id", "document_ids", "template_id", "template_ids", "order_id", "delivery_id"),
+    "customer_uuid",
+)
+"""The arguments by which something is looked up, and not found."""
+
+
+def failure(
+    error: ToolFailure | ClientError, tool: Tool | None = None, arguments: Mapping[str, Any] | None = None
+) -> Failure:
+    """`error` as an assistant can act on it, who knows the tool that it called and its `arguments` alone."""
+    if isinstance(error, ToolFailure):
+        return Failure(error.kind, error.told())
+    said = str(error)
+    if tool is not None and said.startswith(error.operation):
+        said = f"{tool.name}{said.removeprefix(error.operation)}"
+    if isinstance(error, NotFound):
+        nothing = " Nothing was changed." if tool is not None and tool.writes else ""
+        return Failure("not_found", f"{said} at this dealer. {_what_to_check(error, arguments or {})}.{nothing}")
+    return _failure(error, said)
+
+
+def _what_to_check(error: NotFound, arguments: Mapping[str, Any]) -> str:
+    given = [name for name in _LOOKED_UP if arguments.get(name) is not None]
+    if error.place is not None:
+        given = [f"{name}.{error.place}" for name in given if isinstance(arguments[name], list)]
+    return f"Check {' and '.join(given)}" if given else "The server's operator must check base_url"
+
+
+def _failure(error: ClientError, said: str) -> Failure:  # noqa: C901 - a case for each kind of failure
     match error:
-        case ToolFailure():
-            return Failure(error.kind, error.told())
         case NotConfigured():
-            return Failure("not_configured", f"{error}. Nothing was sent; the server's operator must set it.")
-        case NotFound():
-            return Failure(
-                "not_found",
-                f"{error} at this dealer. Check the VIN or id; the operator checks base_url.",
-            )
+            return Failure("not_configured", f"{said}. Nothing was sent; the server's operator must set it.")
+        case TooLate():
+            return Failure("upstream", f"{said}. get_delivery shows where it is; the same call will be refused again.")
         case RequestRefused():
-            return Failure("upstream", f"{error}. Correct the arguments; the same call will be refused again.")
+            return Failure("upstream", f"{said}. Correct the arguments; the same call will be refused again.")
         case Unauthorised():
-            return Failure("upstream", f"{error}. The server's operator must check the API key and its dealers.")
+            return Failure("upstream", f"{said}. The server's operator must check the API key and its dealers.")
         case Busy():
-            return Failure("limited", f"Busy: {error}. Nothing was sent; call again {_when(error)}.")
+            return Failure("limited", f"Busy: {said}. Nothing was sent; call again {_when(error)}.")
         case RateLimited() | CircuitOpen():
-            return Failure("upstream", f"{error}. Nothing was done; call again {_when(error)}.")
+            return Failure("upstream", f"{said}. Nothing was done; call again {_when(error)}.")
         case Untrusted():
-            return Failure("upstream", f"{error}. Nothing was sent; the server's operator must check base_url.")
+            return Failure("upstream", f"{said}. Nothing was sent; the server's operator must check base_url.")
+        case NotRecorded():
+            return Failure("upstream", f"{said}. Nothing was sent; record it, or call as it was recorded.")
         case OutcomeUnknown():
-            return Failure("outcome_unknown", f"{error}. Do not simply repeat it.")
+            return Failure("outcome_unknown", f"{said}. Do not simply repeat it.")
         case TimedOut() | Unavailable():
-            return Failure("upstream", f"{error}. Nothing was changed; try again {_when(error)}.")
+            return Failure("upstream", f"{said}. Nothing was changed; try again {_when(error)}.")
         case _:
-            return Failure("upstream", f"{error}. Nothing of it is shown; tell the server's operator.")
+            return Failure("upstream", f"{said}. Nothing of it is shown; tell the server's operator.")
 
 
 def _when(error: ClientError) -> str:

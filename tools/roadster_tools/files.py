@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +41,7 @@ LocalPath = Annotated[str, Field(description="in the server's upload folder")]
 async def given_file(uploads: UploadFolder | None, contents: str | None, path: str | None) -> bytes:
     """The file that a caller gives as `contents` or as `path`. Raises InvalidArguments."""
     if (contents is None) == (path is None):
-        raise InvalidArguments({"contents": "or path is needed, and not both"})
+        raise InvalidArguments({"contents": "give contents or path, not both"})
     if contents is not None:
         return _decoded(contents)
     if uploads is None:
@@ -126,6 +128,37 @@ def check_pdf(content: bytes) -> None:
     """Whether the bytes are a PDF. Raises InvalidArguments."""
     if content_type(content) != PDF:
         raise InvalidArguments({"contents": "is not a PDF"})
+
+
+_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
+_PACKED = b"/ObjStm"
+_STREAM = re.compile(rb"stream\r?\n")
+_MOST_PACKS = 1000
+_MOST_UNPACKED_BYTES = 32 * 1024 * 1024
+
+
+def pdf_pages(content: bytes) -> int | None:
+    """How many pages a PDF has, None where that cannot be read off it.
+
+    Its page objects are counted, also those in compressed packs, as PDF 1.5 has them.
+    """
+    if b"/Encrypt" in content or content.count(_PACKED) > _MOST_PACKS:
+        return None
+    found, left = len(_PAGE.findall(content)), _MOST_UNPACKED_BYTES
+    for pack in re.finditer(_PACKED, content):
+        begin = _STREAM.search(content, pack.end(), pack.end() + 500)
+        if begin is None:
+            return None
+        packed = content[begin.end() : content.find(b"endstream", begin.end())]
+        try:
+            unpacked = zlib.decompressobj().decompress(packed, left)
+        except zlib.error:
+            return None
+        left -= len(unpacked)
+        if left <= 0:
+            return None
+        found += len(_PAGE.findall(unpacked))
+    return found or None
 
 
 def handed_on(content: bytes, operation: str) -> File:

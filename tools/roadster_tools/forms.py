@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from roadster_client.models.templates import NewFormDefinition, NewTemplate, Template, TemplateData
+from roadster_client.models.templates import (
+    FormDefinition,
+    FormPage,
+    NewFormDefinition,
+    NewTemplate,
+    Template,
+    TemplateData,
+)
 
 from .access import Grant
-from .answers import Link, ToolAnswer
+from .answers import Link, ToolAnswer, counted
 from .catalogue import tool, write_tool
-from .failures import InvalidArguments
+from .failures import AccessRefused, InvalidArguments
 from .files import (
     MAX_RESOURCE_BYTES,
     PDF,
@@ -26,6 +34,7 @@ from .files import (
     file_uri,
     given_file,
     handed_on,
+    pdf_pages,
 )
 from .paging import Part
 from .parameters import Cursor, Detail, Limit, OrderId, TemplateId
@@ -52,7 +61,7 @@ class TemplateRow(ToolAnswer):
     fields: int
 
     def text(self) -> str:
-        size = f"{self.pages} pages, {self.fields} fields"
+        size = f"{counted(self.pages, 'page')}, {counted(self.fields, 'field')}"
         return "; ".join(filter(None, [f"{self.template_id} {self.name or ''}".rstrip(), self.description, size]))
 
 
@@ -63,7 +72,7 @@ class TemplatesAnswer(ToolAnswer):
     hint: str | None = None
 
     def text(self) -> str:
-        lines = [f"{len(self.templates)} templates", *(row.text() for row in self.templates)]
+        lines = [counted(len(self.templates), "template"), *(row.text() for row in self.templates)]
         if self.next_cursor is not None:
             lines.append(f"truncated; next_cursor: {self.next_cursor}")
         return "\n".join([*lines, self.hint] if self.hint else lines)
@@ -74,7 +83,7 @@ async def list_templates(grant: Grant, limit: Limit = 20, cursor: Cursor | None 
     """A dealer's templates of documents to sign: id, name, description, how many pages and fields. The way to the ids
     for create_forms; for what is on a template use get_template."""
     part = Part.asked_for(cursor, limit, grant.cursors, "list_templates")
-    usable = [template for template in await grant.roadster.list_templates() if not template.is_deleted]
+    usable = await _usable(grant)
     shown, next_cursor = part.of(usable)
     return TemplatesAnswer(
         templates=[_row(template) for template in shown],
@@ -82,6 +91,16 @@ async def list_templates(grant: Grant, limit: Limit = 20, cursor: Cursor | None 
         next_cursor=next_cursor,
         hint=None if shown else "No more templates." if usable else "This dealer has none; create_template makes one.",
     )
+
+
+async def usable_template_ids(grant: Grant, prefix: str, most: int) -> list[str]:
+    """At most `most` ids of templates that forms can be made of, and that begin so."""
+    ids = (str(template.id) for template in await _usable(grant))
+    return list(islice((id_ for id_ in ids if id_.startswith(prefix)), most))
+
+
+async def _usable(grant: Grant) -> list[Template]:
+    return [template for template in await grant.roadster.list_templates() if not template.is_deleted]
 
 
 def _row(template: Template) -> TemplateRow:
@@ -100,22 +119,6 @@ def _shortened(description: str | None) -> str | None:
     return f"{description[: _LONGEST_DESCRIPTION - 1]}…"
 
 
-class FieldRow(ToolAnswer):
-    """Place and size as the dealer's template has them."""
-
-    page: int
-    name: str | None = None
-    type: str | None = None
-    label: str | None = None
-    signee: str | None = None
-    agent_filled_required: bool | None = None
-    x: float | None = None
-    y: float | None = None
-    width: float | None = None
-    height: float | None = None
-    font_size: float | None = None
-
-
 class TemplateAnswer(ToolAnswer):
     template_id: str
     name: str | None = None
@@ -128,17 +131,19 @@ class TemplateAnswer(ToolAnswer):
     pages: int
     fields: int
     signees: list[str] = Field(description="who has fields to fill")
-    form_fields: list[FieldRow] | None = Field(default=None, description="with detail full")
+    form_definition: FormDefinition | None = Field(
+        default=None, description="with detail full: each field, as create_template takes it"
+    )
     hint: str | None = None
 
 
 @tool("Get a form template")
 async def get_template(grant: Grant, template_id: TemplateId, detail: Detail = "brief") -> TemplateAnswer:
-    """One template: name, pages, how many fields and who fills them in; with detail full also each field, its type and
-    place. For the blank PDF use get_template_file."""
+    """One template: name, pages, fields, and who fills them in; full detail adds form_definition, as create_template
+    takes it. For the blank PDF use get_template_file."""
     template = await grant.roadster.get_template(template_id)
-    fields = list(_fields(template))
-    shown = fields[:_MOST_FIELDS] if detail == "full" else None
+    fields = [field for page in template.pages for field in page.fields]
+    cut = detail == "full" and len(fields) > _MOST_FIELDS
     return TemplateAnswer(
         template_id=template_id,
         name=template.name,
@@ -151,27 +156,16 @@ async def get_template(grant: Grant, template_id: TemplateId, detail: Detail = "
         pages=len(template.pages),
         fields=len(fields),
         signees=sorted({field.signee for field in fields if field.signee}),
-        form_fields=shown,
-        hint=f"The first {len(shown)} fields are shown." if shown is not None and len(shown) < len(fields) else None,
+        form_definition=FormDefinition(pages=tuple(_first_fields(template))) if detail == "full" else None,
+        hint=f"The first {_MOST_FIELDS} fields are shown." if cut else None,
     )
 
 
-def _fields(template: Template) -> Iterator[FieldRow]:
-    for number, page in enumerate(template.pages, 1):
-        for field in page.fields:
-            yield FieldRow(
-                page=number,
-                name=field.name,
-                type=field.type,
-                label=field.formLabel,
-                signee=field.signee,
-                agent_filled_required=field.agentFilledRequired,
-                x=field.x,
-                y=field.y,
-                width=field.width,
-                height=field.height,
-                font_size=field.fontSize,
-            )
+def _first_fields(template: Template) -> Iterator[FormPage]:
+    left = _MOST_FIELDS
+    for page in template.pages:
+        yield FormPage(fields=page.fields[:left])
+        left -= min(left, len(page.fields))
 
 
 class TemplateFile(ToolAnswer):
@@ -196,7 +190,7 @@ async def get_template_file(grant: Grant, template_id: TemplateId) -> TemplateFi
     template = await grant.roadster.get_template(template_id)
     content = await grant.roadster.get_template_file(template_id)
     is_pdf = content_type(content) == PDF
-    readable = is_pdf and len(content) <= MAX_RESOURCE_BYTES
+    readable = is_pdf and len(content) <= MAX_RESOURCE_BYTES and _may_see_file(grant, template)
     return TemplateFile(
         template_id=template_id,
         file_name=template.file_name,
@@ -204,14 +198,30 @@ async def get_template_file(grant: Grant, template_id: TemplateId) -> TemplateFi
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         uri=file_uri(grant.roadster.dpid, "templates", template_id) if readable else None,
-        hint=None
-        if readable
-        else f"The file is {'too large' if is_pdf else 'no PDF'}, and not linked to. The dealer finds it in Roadster.",
+        hint=None if readable else _not_linked(grant, template, is_pdf),
     )
 
 
+def _not_linked(grant: Grant, template: Template, is_pdf: bool) -> str:
+    if not _may_see_file(grant, template):
+        reason = "of one order, and not for this caller"
+    else:
+        reason = f"{'too large' if is_pdf else 'no PDF'}, and not linked to"
+    return f"The file is {reason}. The dealer finds it in Roadster."
+
+
+def _may_see_file(grant: Grant, template: Template) -> bool:
+    """A template of one order is a document of its customer's."""
+    return template.order_id is None or grant.caller.personal_data != "masked"
+
+
 async def template_file(grant: Grant, template_id: str) -> File:
-    """A template's PDF, as a resource. Raises MalformedAnswer for what is not handed on."""
+    """A template's PDF, as a resource. Raises AccessRefused, and MalformedAnswer for what is not handed on."""
+    if not _may_see_file(grant, await grant.roadster.get_template(template_id)):
+        setting = f"callers.{grant.caller.name}.personal_data"
+        raise AccessRefused(
+            f'{setting} is "masked", and the file of a template of one order needs "contact"', setting=setting
+        )
     return handed_on(await grant.roadster.get_template_file(template_id), "get_template_file")
 
 
@@ -239,11 +249,28 @@ async def create_template(
     here. For documents of one deal use create_forms. Give contents or path, not both."""
     content = await given_file(grant.uploads, contents, path)
     check_pdf(content)
+    _check_definition(form_definition, pdf_pages(content))
     data = TemplateData(name=name, file_name=file_name, description=description, form_definition=form_definition)
     await grant.roadster.create_template(NewTemplate.of(data, content))
     return NewTemplateAnswer(
         name=name, file_name=file_name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
     )
+
+
+def _check_definition(definition: NewFormDefinition, pages: int | None) -> None:
+    """What the schema cannot say. `pages` is None where the PDF does not tell. Raises InvalidArguments."""
+    problems: dict[str, str] = {}
+    names: set[str] = set()
+    for number, page in enumerate(definition.pages):
+        place = f"form_definition.pages.{number}"
+        if pages is not None and number >= pages and page.fields:
+            problems[place] = f"has fields, and the PDF has only {counted(pages, 'page')}"
+        for index, field in enumerate(page.fields):
+            if field.name in names:
+                problems[f"{place}.fields.{index}.name"] = "an earlier field has the same name; each needs its own"
+            names.add(field.name)
+    if problems:
+        raise InvalidArguments(problems)
 
 
 class FormsAnswer(ToolAnswer):
@@ -264,11 +291,19 @@ async def create_forms(
 ) -> FormsAnswer:
     """Make a packet of forms for an order: Roadster fills the templates with the deal and gives them to customer and
     dealer to sign. Only for an order that the person named. For a document that is filled in use upload_document."""
+    repeated = [at for at, id_ in enumerate(template_ids) if id_ in template_ids[:at]]
+    if repeated:
+        raise InvalidArguments({f"template_ids.{at}": "is there before" for at in repeated})
     order = await grant.order(order_id)
-    templates = [await grant.roadster.get_template(template_id) for template_id in template_ids]
-    deleted = [str(template.id) for template in templates if template.is_deleted]
+    templates = await grant.roadster.get_templates(template_ids)
+    deleted = [place for place, template in enumerate(templates) if template.is_deleted]
     if deleted:
-        raise InvalidArguments({"template_ids": f"{', '.join(deleted)} deleted; list_templates shows those there are"})
+        told = "this template is deleted; list_templates shows those there are"
+        raise InvalidArguments({f"template_ids.{place}": told for place in deleted})
+    others = [place for place, template in enumerate(templates) if template.order_id not in (None, order_id)]
+    if others:
+        told = "this template is of another order; list_templates shows those for any"
+        raise InvalidArguments({f"template_ids.{place}": told for place in others})
     await order.create_forms(title, templates)
     return FormsAnswer(
         order_id=order_id, title=title, forms=[template.name or str(template.id) for template in templates]

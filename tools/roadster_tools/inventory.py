@@ -9,7 +9,7 @@ from pydantic import Field
 from roadster_client.models.vehicles import InventoryVehicle, Option
 
 from .access import Grant
-from .answers import MOST_CHARACTERS, ToolAnswer, cell, money
+from .answers import MOST_CHARACTERS, ToolAnswer, cell, counted, money
 from .catalogue import tool
 from .failures import InvalidArguments
 from .paging import Cursors
@@ -80,7 +80,10 @@ class InventoryAnswer(ToolAnswer):
     hint: str | None = None
 
     def text(self) -> str:
-        lines = [f"{len(self.vehicles)} vehicles of {self.searched} searched", *(row.text() for row in self.vehicles)]
+        lines = [
+            f"{counted(len(self.vehicles), 'vehicle')} of {self.searched} searched",
+            *(row.text() for row in self.vehicles),
+        ]
         if self.next_cursor is not None:
             lines.append(f"truncated; next_cursor: {self.next_cursor}")
         lines += [

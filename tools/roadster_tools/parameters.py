@@ -38,8 +38,8 @@ DocumentId = Annotated[int, Field(strict=True, gt=0, le=MOST)]
 _NUMBER = r"^[1-9][0-9]{0,15}$"
 
 
-def _number(given: Any) -> str:
-    """Written in one way, so without leading zeros: an id is compared as text."""
+def whole_number(given: Any) -> str:
+    """`given` as text. Written in one way, so without leading zeros: an id is compared as text. Raises ValueError."""
     text = str(given) if type(given) is int else given
     if not isinstance(text, str) or re.fullmatch(_NUMBER, text) is None:
         raise ValueError("expected a whole number above 0")
@@ -47,7 +47,7 @@ def _number(given: Any) -> str:
 
 
 # A string in one place and a number in another, as the reference has these ids: either is taken.
-_Number = Annotated[str, BeforeValidator(_number), WithJsonSchema({"type": "string"})]
+_Number = Annotated[str, BeforeValidator(whole_number), WithJsonSchema({"type": "string"})]
 TemplateId = _Number
 OrderId = _Number
 Months = Annotated[int, plausible(1, 120)]

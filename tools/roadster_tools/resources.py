@@ -18,6 +18,7 @@ from .answers import ToolAnswer
 from .catalogue import Admitted
 from .dealers import get_dealer
 from .documents import document_file, get_document, list_documents
+from .events import get_customer
 from .failures import AccessRefused
 from .files import File
 from .forms import get_template, get_template_file, template_file
@@ -93,6 +94,15 @@ class Resource:
         return await admitted.run_as(self.file, **admitted.values)
 
 
+CUSTOMER_RESOURCE = Resource(
+    "roadster://{dealer}/customers/{customer_id}",
+    get_customer.name,
+    "customer",
+    "Customer",
+    "Where one customer's deal stands, from the events received. It can be followed.",
+)
+"""The one whose changes are announced: events bring them."""
+
 RESOURCES = (
     Resource(
         "roadster://{dealer}",
@@ -108,6 +118,7 @@ RESOURCES = (
         "Vehicle",
         "One vehicle of a dealer: make, model, year, trim, consumption or range.",
     ),
+    CUSTOMER_RESOURCE,
     Resource(
         "roadster://{dealer}/customers/{customer_id}/documents",
         list_documents.name,

@@ -1,14 +1,47 @@
 """Customer records of myKaarma: POST /customer/{customerUUID}.
 
-The document shows one sample and no word of explanation: times are given as texts, amounts without a unit.
+The document shows one sample and no word of explanation: times are given as texts, amounts without a unit. Nor does it
+say which words a type or a status may be: who may not see contact data is shown those that are written like one.
 """
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from .scalars import ContactData, IdentityData, Money, Received, Sent, WebUrl
+from .free_text import without_card_numbers
+from .scalars import MASK, ContactData, IdentityData, Money, Received, Sent, WebUrl
+
+_LONGEST = 500
+_LONGEST_CARD_NUMBER = 40
+"""With what parts its digits."""
+
+
+def _masked_unless(form: str) -> BeforeValidator:
+    def masked(value: Any, info: ValidationInfo) -> Any:
+        shown = info.context == "contact" or value in (None, "") or re.fullmatch(form, str(value))
+        return value if shown else MASK
+
+    return BeforeValidator(masked)
+
+
+Code = Annotated[str, "contact", _masked_unless("[A-Z]{2,20}(_[A-Z]{2,20}){0,2}")]
+"""A type, a status, a state: one word in capitals."""
+
+OrderNumber = Annotated[str, "contact", _masked_unless("[A-Z]{0,4}-?[0-9]{1,8}")]
+"""Shorter than a telephone number."""
+
+Date = Annotated[
+    str,
+    "contact",
+    _masked_unless(
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4})([T ][0-9:.]{1,15}(Z|[+-][0-9:]{2,6})?)?"
+    ),
+]
+"""As it was written."""
 
 
 class CustomerRecordQuery(Sent):
@@ -19,7 +52,19 @@ class CustomerRecordQuery(Sent):
     requester_user_uuid: str = Field(alias="requesterUserUUID")
 
 
-class _CamelCase(Received):
+class _Record(Received):
+    """Each text is bounded, and no card number stands in one, whoever reads it."""
+
+    @field_validator("*")
+    @classmethod
+    def _safe(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str) or (info.field_name or "").endswith("uuid"):
+            return value
+        text = without_card_numbers(value[: _LONGEST + _LONGEST_CARD_NUMBER])
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+class _CamelCase(_Record):
     model_config = ConfigDict(alias_generator=to_camel, serialize_by_alias=True)
 
 
@@ -35,8 +80,8 @@ class Communication(_CamelCase):
     """One way to reach the customer: `comm_value` is the number or the address."""
 
     id: int | None = None
-    comm_type: str | None = None
-    comm_label: str | None = None
+    comm_type: Code | None = None
+    comm_label: ContactData | None = None
     comm_value: ContactData | None = None
     preferred: bool | None = None
 
@@ -94,7 +139,7 @@ class Transaction(_CamelCase):
     cc_number: IdentityData | None = None
 
 
-class DealerOrder(Received):
+class DealerOrder(_Record):
     """An order for service. `description` is what somebody wrote down; `tag_or_hat` is what stands on the car."""
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -108,17 +153,17 @@ class DealerOrder(Received):
     vehicle_uuid: str | None = None
     associate_id: int | None = Field(default=None, alias="dealerassociate_id")
     associate_uuid: str | None = Field(default=None, alias="dealerAssociate_uuid")
-    order_number: str | None = None
-    order_type: str | None = None
-    order_date: str | None = None
+    order_number: OrderNumber | None = None
+    order_type: Code | None = None
+    order_date: Date | None = None
     order_amount: Money | None = None
-    order_status: str | None = None
+    order_status: Code | None = None
     status_filter: tuple[str, ...] = Field(default=(), alias="dealerOrderStatusFilter")
     description: ContactData | None = None
-    tag_or_hat: str | None = None
-    created_date: str | None = None
-    updated_date: str | None = None
-    close_date: str | None = None
+    tag_or_hat: ContactData | None = None
+    created_date: Date | None = None
+    updated_date: Date | None = None
+    close_date: Date | None = None
     transactions: tuple[Transaction, ...] = ()
 
 
@@ -129,14 +174,14 @@ class Address(_CamelCase):
     line1: ContactData | None = None
     line2: ContactData | None = None
     city: ContactData | None = None
-    state: str | None = None
+    state: Code | None = None
     zip: ContactData | None = None
-    country: str | None = None
-    address_type: str | None = None
-    type: str | None = None
+    country: Code | None = None
+    address_type: Code | None = None
+    type: Code | None = None
     is_preferred: bool | None = None
     is_valid: bool | None = None
-    updated: str | None = Field(default=None, alias="updateTS")
+    updated: Date | None = Field(default=None, alias="updateTS")
 
 
 class OlderAddress(_CamelCase):
@@ -147,14 +192,14 @@ class OlderAddress(_CamelCase):
     line1: ContactData | None = None
     line2: ContactData | None = None
     city: ContactData | None = None
-    state_code: str | None = None
-    state_description: str | None = None
+    state_code: Code | None = None
+    state_description: Code | None = None
     zip: ContactData | None = None
     zip_ext: ContactData | None = None
-    country: str | None = None
-    country_code: str | None = None
+    country: Code | None = None
+    country_code: Code | None = None
     phone: ContactData | None = None
-    address_type: str | None = None
+    address_type: Code | None = None
 
 
 class CustomerRecord(_CamelCase):

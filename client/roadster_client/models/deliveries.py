@@ -6,7 +6,18 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from .dealers import Dealer
 from .scalars import Contact, ContactData, Money, Received, Sent
@@ -46,6 +57,7 @@ Timestamp = Annotated[datetime, BeforeValidator(read_time)]
 _Text = StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
 ShipmentReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 _Positive = Annotated[float, Field(gt=0)]
+_ITEMS_IN_SHORT = 10
 
 
 class Item(Sent):
@@ -68,7 +80,7 @@ class Address(Sent):
     street1: Annotated[Contact, _Text]
     street2: Annotated[Contact, _Text] | None = None
     city: Annotated[Contact, _Text]
-    state: Annotated[Contact, AfterValidator(_state_code)]
+    state: Annotated[str, AfterValidator(_state_code)]
     zip: Annotated[Contact, StringConstraints(strip_whitespace=True, min_length=1, max_length=10)]
 
 
@@ -80,11 +92,19 @@ class LocationContact(Sent):
 
 
 class Location(Sent):
-    """`notes` tell the driver what else they need to know there."""
+    """`notes` tell the driver what else they need to know there. Where the dealer is, nothing is personal."""
 
     address: Address
     contact: LocationContact
     notes: Annotated[Contact, StringConstraints(max_length=300)] | None = None
+    _is_dealers: bool = PrivateAttr(default=False)
+
+    @model_serializer(mode="wrap")
+    def _shown(self, serialized: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        if self._is_dealers and info.context == "model":
+            return self.shown_to("person")
+        shown: dict[str, Any] = serialized(self)
+        return shown
 
     @classmethod
     def of_dealer(cls, dealer: Dealer) -> Location | list[str]:
@@ -97,10 +117,12 @@ class Location(Sent):
             "zip": dealer.zip_code,
         }
         try:
-            return cls.model_validate({"address": address, "contact": {"name": dealer.name, "phone": dealer.phone}})
+            own = cls.model_validate({"address": address, "contact": {"name": dealer.name, "phone": dealer.phone}})
         except ValidationError as error:
             names = [str(found["loc"][-1]) for found in error.errors(include_url=False, include_input=False)]
             return list(dict.fromkeys({"street1": "address", "zip": "zip_code"}.get(name, name) for name in names))
+        own._is_dealers = True  # noqa: SLF001 - no field, so that nobody can say it of another place
+        return own
 
 
 class TimeWindow(Sent):
@@ -158,7 +180,7 @@ class PlaceAddress(Received):
     street1: ContactData | None = None
     street2: ContactData | None = None
     city: ContactData | None = None
-    state: ContactData | None = None
+    state: str | None = None
     zip: ContactData | None = None
 
 
@@ -206,3 +228,20 @@ class Shipment(Received):
     price: Money | None = None
     created_at: Timestamp | None = None
     updated_at: Timestamp | None = None
+
+    def in_short(self) -> dict[str, Any]:
+        """What a person knows the delivery by, bounded: the first items, the places, the times."""
+        told = self.model_dump(
+            mode="json",
+            exclude_none=True,
+            include={
+                "reference_id": True,
+                "items": {"__all__": {"description", "quantity"}},
+                "pickup_location": {"address", "contact"},
+                "delivery_location": {"address", "contact"},
+                "pickup_after": True,
+                "deliver_between": True,
+            },
+        )
+        more = len(self.items) - _ITEMS_IN_SHORT
+        return {**told, "items": told["items"][:_ITEMS_IN_SHORT], **({"more_items": more} if more > 0 else {})}

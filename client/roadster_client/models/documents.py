@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -46,6 +46,10 @@ class Document(Received):
     file_name: ContactData | None = None
     created_at: str | None = None
     updated_at: str | None = None
+
+    def in_short(self) -> dict[str, Any]:
+        """What a person knows the document by."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"updated_at"})
 
 
 class DocumentContentsQuery(Sent):

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    field_validator,
+)
 
-from .scalars import FileContents, Received, Sent
+from .scalars import MASK, FileContents, Received, Sent
 
 _PDF_HEADER = "data:application/pdf;charset=utf-8;base64,"
 
-# An int stays one, as the reference sends it.
-Coordinate = Annotated[int | float, WithJsonSchema({"type": "number"})]
+
+def _number(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(given)
+    except ValidationError:  # one for each kind of number
+        raise ValueError("expected a number") from None
+
+
+Coordinate = Annotated[int | float, WrapValidator(_number), WithJsonSchema({"type": "number"})]
+"""An int stays one, as the reference sends it."""
+
 Words = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -78,14 +95,14 @@ class TemplateReceipt(Received):
 class FormField(Received):
     """One field of a page: where it stands, what fills it, who does."""
 
-    x: float | None = None
-    y: float | None = None
+    x: Coordinate | None = None
+    y: Coordinate | None = None
     name: str | None = None
     type: str | None = None
-    width: float | None = None
-    height: float | None = None
+    width: Coordinate | None = None
+    height: Coordinate | None = None
     signee: str | None = None
-    fontSize: float | None = None  # noqa: N815
+    fontSize: Coordinate | None = None  # noqa: N815
     formLabel: str | None = None  # noqa: N815
     agentFilledRequired: bool | None = None  # noqa: N815
 
@@ -99,8 +116,12 @@ class FormDefinition(Received):
 
 
 class Template(Received):
-    """Times are RFC 3339. `order_id` is there where the template is of one order alone."""
+    """Times are RFC 3339. `order_id` is there where the template is of one order alone.
 
+    What such a one is called may say whose order it is: its names are contact data.
+    """
+
+    order_id: str | None = None  # first, because the names are read by it
     id: int
     name: str | None = None
     file_name: str | None = None
@@ -110,8 +131,18 @@ class Template(Received):
     created_at: str | None = None
     updated_at: str | None = None
     is_deleted: bool | None = None
-    order_id: str | None = None
+
+    @field_validator("name", "file_name", "description")
+    @classmethod
+    def _masked_for_an_order(cls, value: str | None, info: ValidationInfo) -> str | None:
+        shown = info.context == "contact" or info.data.get("order_id") is None
+        return value if shown or not value else MASK
 
     @property
     def pages(self) -> tuple[FormPage, ...]:
         return self.form_definition.pages if self.form_definition is not None else ()
+
+    def in_short(self) -> dict[str, Any]:
+        """What a person knows the template by, and what differs when another takes its place."""
+        told = self.model_dump(mode="json", exclude_none=True, include={"id", "name", "file_name", "updated_at"})
+        return {**told, "pages": len(self.pages), "fields": sum(len(page.fields) for page in self.pages)}

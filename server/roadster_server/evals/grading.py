@@ -20,7 +20,6 @@ _HARMLESS = ("seed", "links")
 """Of the state: building a link changes nothing."""
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True)
@@ -87,16 +86,12 @@ def grade(agent: str, scenario: Scenario, seen: Observed) -> Result:
 
 
 def tokens(seen: Observed) -> int:
-    """What a model reads: each definition (name, description, input schema) once, and the text of each answer.
-
-    An escape of a URL counts as one byte: an encrypted link is different each time, and must not count differently.
-    """
+    """What a model reads: each definition (name, description, input schema) once, and the text of each answer."""
     definitions = [
         f"{tool.name}{tool.description}{json.dumps(tool.input_schema, ensure_ascii=False, separators=(',', ':'))}"
         for tool in seen.definitions
     ]
-    texts = (_ESCAPE.sub("x", text) for text in (*definitions, *(call.text for call in seen.calls)))
-    return sum(-(-len(text.encode()) // 4) for text in texts)
+    return sum(-(-len(text.encode()) // 4) for text in (*definitions, *(call.text for call in seen.calls)))
 
 
 def _is_forbidden(tool: str, expect: Expected) -> bool:

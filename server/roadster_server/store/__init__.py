@@ -93,10 +93,13 @@ class Store(Protocol):
         """True for the first use of a nonce, False for any later one and for one that has expired."""
 
     async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
-        """Whether `add_belonging` was ever told so."""
+        """Whether `add_belonging` ever kept so."""
 
-    async def add_belonging(self, dealer: str, kind: str, id_: str) -> None:
-        """Keeps that the delivery, order or customer `id_` is the dealer's. Told again, it changes nothing."""
+    async def add_belonging(self, dealer: str, kind: str, id_: str) -> bool:
+        """Keeps that the delivery, order or customer `id_` is the dealer's. Told again, it changes nothing.
+
+        False, and nothing kept, for a delivery that is another dealer's: it has one dealer, the first.
+        """
 
     async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         """The newest ids of the kind at the dealer that start with `prefix`."""

@@ -19,11 +19,13 @@ async def has(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> 
     return (await connection.execute(found)).first() is not None
 
 
-async def add(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> None:
+async def add(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> bool:
+    """Whether it is the dealer's then: a delivery stays with the dealer that had it first."""
     added = insert_new(connection, belongings).values(
         dealer=dealer, kind=kind, id=id_, added=milliseconds(datetime.now(UTC))
     )
     await connection.execute(added)
+    return await has(connection, dealer, kind, id_)
 
 
 async def known(connection: AsyncConnection, dealer: str, kind: str, prefix: str, most: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Idempotency keys. A claim goes pending → sent → done, or sent → unknown; released, it is gone.
 
-Each function is part of a write transaction. Two claims of one key at the same moment meet at the
+Each function but `held` is part of a write transaction. Two claims of one key at the same moment meet at the
 table's primary key, where one of them waits for the other's transaction.
 """
 
@@ -23,6 +23,15 @@ _PATIENCE = timedelta(seconds=120)
 """For a call to come to an end; after that its process is taken for dead."""
 
 
+async def held(
+    connection: AsyncConnection, scope: str, arguments: str, now: datetime
+) -> Replay | Conflict | InProgress | Unknown | None:
+    """What keeps a key from being claimed, by a look alone; None where it may be claimed."""
+    remembered = claims.c.claimed >= milliseconds(now - _REMEMBERED)
+    row = (await connection.execute(select(claims).where(claims.c.scope == scope, remembered))).first()
+    return _held(row, arguments, now) if row else None
+
+
 async def claim(
     connection: AsyncConnection, scope: str, arguments: str, now: datetime
 ) -> Claim | Replay | Conflict | InProgress | Unknown:
@@ -36,18 +45,18 @@ async def claim(
         row = (await connection.execute(select(claims).where(claims.c.scope == scope).with_for_update())).first()
         if row:  # else it was released between the two statements
             break
-    held = _held(row, arguments, now)
-    if held is None:
+    kept = _held(row, arguments, now)
+    if kept is None:
         await connection.execute(update(claims).where(claims.c.scope == scope).values(pending))
         return made
-    return held
+    return kept
 
 
 def _held(row: Row[Any], arguments: str, now: datetime) -> Replay | Conflict | InProgress | Unknown | None:
     """What keeps a key from being claimed; None for a claim that was abandoned before anything was sent."""
     fresh = row.claimed >= milliseconds(now - _PATIENCE)
     if row.arguments != arguments:
-        return Conflict()
+        return Conflict(row.arguments)
     match row.state:
         case "done":
             return Replay(row.result)

@@ -72,7 +72,9 @@ class Replay:
 
 @dataclass(frozen=True)
 class Conflict:
-    """The key was used within the last day with other arguments."""
+    """The key was used within the last day with other arguments: these."""
+
+    arguments: str
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,11 @@ class SqlStore:
     async def claim(
         self, scope: str, arguments: str, *, now: datetime
     ) -> Claim | Replay | Conflict | InProgress | Unknown:
+        # A look first: who waits for another's call must not hold up those who write.
+        async with self.database.reading() as connection:
+            held = await claims.held(connection, scope, arguments, now)
+        if held:
+            return held
         async with self.database.writing() as connection:
             return await claims.claim(connection, scope, arguments, now)
 
@@ -104,9 +109,9 @@ class SqlStore:
         async with self.database.reading() as connection:
             return await belongings.has(connection, dealer, kind, id_)
 
-    async def add_belonging(self, dealer: str, kind: str, id_: str) -> None:
+    async def add_belonging(self, dealer: str, kind: str, id_: str) -> bool:
         async with self.database.writing() as connection:
-            await belongings.add(connection, dealer, kind, id_)
+            return await belongings.add(connection, dealer, kind, id_)
 
     async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         async with self.database.reading() as connection:

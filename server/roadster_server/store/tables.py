@@ -14,9 +14,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -70,6 +71,14 @@ belongings = Table(
     Column("kind", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("added", BigInteger, nullable=False),
+    # Of no other kind: the same order or customer may be seen at several dealers.
+    Index(
+        "roadster_belongings_delivery",
+        "id",
+        unique=True,
+        sqlite_where=text("kind = 'delivery'"),
+        postgresql_where=text("kind = 'delivery'"),
+    ),
 )
 
 events = Table(

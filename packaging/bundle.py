@@ -1,0 +1,96 @@
+"""Builds dist/roadster-mcp-VERSION.mcpb: an MCP bundle that a host such as Claude Desktop installs with a click.
+
+    make bundle
+
+A zip with a manifest of version 0.4 and the project's sources. Its server is of the type uv: the host brings Python and
+the dependencies, because compiled ones, such as pydantic, cannot be bundled for every platform. The same sources give
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from roadster_tools import TOOLS
+
+PROJECT = Path(__file__).parent.parent
+FOLDERS = ("client", "tools", "prompts", "server", "sandbox")
+FILES = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
+_LONG_AGO = (2020, 1, 1, 0, 0, 0)
+
+
+def manifest() -> dict[str, Any]:
+    """What the host shows of the server, asks for, and starts."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {
+        "manifest_version": "0.4",
+        "name": project["name"],
+        "display_name": "Roadster",
+        "version": project["version"],
+        "description": project["description"],
+        "author": {"name": "the roadster-mcp developers"},
+        "license": project["license"],
+        "keywords": project["keywords"],
+        "server": {
+            "type": "uv",
+            "entry_point": "server/roadster_server/__main__.py",
+            "mcp_config": {
+                "command": "uv",
+                "args": [
+                    *("run", "--no-dev", "--directory", "${__dirname}"),
+                    *("roadster-mcp", "serve", "--config", "${user_config.configuration}"),
+                ],
+            },
+        },
+        "tools": [{"name": tool.name, "description": tool.description} for tool in TOOLS.values()],
+        "user_config": {
+            "configuration": {
+                "type": "file",
+                "title": "Configuration",
+                "description": "roadster.toml: dealers, callers, and where the secrets are (file: or keyring:).",
+                "required": True,
+            }
+        },
+        "compatibility": {
+            "platforms": ["darwin", "win32", "linux"],
+            "runtimes": {"python": project["requires-python"]},
+        },
+    }
+
+
+def build(folder: Path) -> Path:
+    """The bundle, in `folder`."""
+    made = manifest()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{made['name']}-{made['version']}.mcpb"
+    with zipfile.ZipFile(path, "w") as bundle:
+        _put(bundle, "manifest.json", (json.dumps(made, indent=2, ensure_ascii=False) + "\n").encode())
+        for source in _sources():
+            _put(bundle, source.relative_to(PROJECT).as_posix(), source.read_bytes())
+    return path
+
+
+def _sources() -> Iterator[Path]:
+    yield from (PROJECT / name for name in FILES)
+    for folder in FOLDERS:
+        for path in sorted((PROJECT / folder).rglob("*")):
+            hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(PROJECT).parts)
+            if path.is_file() and not hidden:
+                yield path
+
+
+def _put(bundle: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _LONG_AGO)
+    entry.external_attr = 0o644 << 16
+    bundle.writestr(entry, content, zipfile.ZIP_DEFLATED)
+
+
+if __name__ == "__main__":
+    built = build(PROJECT / "dist")
+    print(f"{built.relative_to(PROJECT)}  SHA-256 {hashlib.sha256(built.read_bytes()).hexdigest()}")

@@ -1,0 +1,266 @@
+"""What of an exchange with an upstream may be kept: everything but a person's data, files, and links that sign in.
+
+The models' own classes decide, so that what is masked in an answer is masked in a recording. What no model names
+is left out, but for the ids of dealers, by which a foreign answer is known.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from roadster_client import RequestRefused
+from roadster_client.models.customer_records import CustomerRecord
+from roadster_client.models.customers import CustomerCreated, CustomerUpdated
+from roadster_client.models.dealers import Dealer, DealerDetails
+from roadster_client.models.deliveries import Shipment
+from roadster_client.models.documents import Document, DocumentsDeleted, DocumentUploaded
+from roadster_client.models.forms import FormsCreated
+from roadster_client.models.free_text import without_contact, without_social_security
+from roadster_client.models.links import LinkCreated
+from roadster_client.models.plans import PlanCatalogue
+from roadster_client.models.quotes import Quote
+from roadster_client.models.scalars import MASK, FileContents, PersonalDataClass, Received, WebUrl, file_bytes
+from roadster_client.models.templates import Template, TemplateReceipt
+from roadster_client.models.trades import TradeValued
+from roadster_client.models.vehicles import InventoryPage, VehicleDetails
+from roadster_client.upstream import Request
+
+
+class _DocumentFile(Received):
+    contents: FileContents
+
+
+ANSWERS: Mapping[str, Any] = {
+    "list_dealers": tuple[Dealer, ...],
+    "get_dealer": DealerDetails,
+    "list_inventory": InventoryPage,
+    "get_vehicle": VehicleDetails,
+    "quote_payments": Quote,
+    "list_plans": PlanCatalogue,
+    "create_link": LinkCreated,
+    "create_customer": CustomerCreated,
+    "update_customer": CustomerUpdated,
+    "submit_trade_valuation": TradeValued,
+    "list_documents": tuple[Document, ...],
+    "upload_document": DocumentUploaded,
+    "get_document": _DocumentFile,
+    "delete_documents": DocumentsDeleted,
+    "list_templates": tuple[Template, ...],
+    "get_template": Template,
+    "get_template_file": FileContents,
+    "create_template": TemplateReceipt,
+    "create_forms": FormsCreated,
+    "create_shipment": Shipment,
+    "get_shipment": Shipment,
+    "update_shipment": Shipment,
+    "cancel_shipment": Shipment,
+    "get_customer_record": CustomerRecord,
+}
+"""What each operation is answered with."""
+
+_CLASSES = get_args(PersonalDataClass)
+_LINK, _FILE = get_args(WebUrl)[1], get_args(FileContents)[1]
+_SHORTEST = 3
+_MAGIC = (b"%PDF-1.4", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_NUMBER = re.compile(r"(?<!\w)\+?\(?\d(?:[ ().\-/]{0,3}\d){6,}(?!\w)")
+"""Of a card or a telephone, however it is grouped."""
+_QUOTED_OF_A_PERSON = ("credit_score", "zip_code", "payoff")
+"""In the request of a quote, which no preview shows, so that the models do not class it."""
+
+
+def masked_request(request: Request) -> dict[str, Any]:
+    """Method, path, query and body as they may be kept: the same for the same request."""
+    shown = request.shown_to("model")
+    if "body" in shown:
+        shown["body"] = _free_of(shown["body"], people_of(request))
+    return shown
+
+
+def people_of(request: Request) -> frozenset[str]:
+    """The values of the request that say who somebody is, and their words."""
+    if request.content is None:
+        return frozenset()
+    hidden = set(_hidden(request.content.wire(), request.content.shown_to("model")))
+    words = hidden | {word for value in hidden for word in value.split()}
+    return frozenset(word for word in words if len(word) >= _SHORTEST)
+
+
+def masked_answer(operation: str, json: Any, people: Iterable[str]) -> Any:
+    """The answer as it may be kept; `people` is what the request said of somebody."""
+    if isinstance(json, dict) and (json.get("errors") or json.get("status") == "error"):
+        return _refusal(json)
+    return _masked(ANSWERS[operation], json, frozenset(people))
+
+
+def _hidden(sent: Any, shown: Any) -> Iterator[str]:
+    if isinstance(sent, str) and shown == MASK:
+        yield sent
+    elif isinstance(sent, dict) and isinstance(shown, dict):
+        for name, value in sent.items():
+            yield from _hidden(value, shown.get(name))
+    elif isinstance(sent, list) and isinstance(shown, list):
+        for value, other in zip(sent, shown, strict=False):
+            yield from _hidden(value, other)
+
+
+def _free_of(body: Any, people: frozenset[str]) -> Any:
+    match body:
+        case str():
+            return _free_text(body, people)
+        case list():
+            return [_free_of(item, people) for item in body]
+        case dict():
+            return {
+                name: MASK if name in _QUOTED_OF_A_PERSON and value is not None else _free_of(value, people)
+                for name, value in body.items()
+            }
+        case _:
+            return body
+
+
+def _masked(kind: Any, value: Any, people: frozenset[str]) -> Any:
+    """`value` as a field of this kind may keep it."""
+    parts = tuple(_parts(kind))
+    match value:
+        case list():
+            return [_masked(kind, item, people) for item in value]
+        case dict():
+            model = next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
+            return _dealers_of(value) if model is None else _masked_object(model, value, people)
+        case None | "" | bool():
+            return value
+        case _ if any(part in _CLASSES for part in parts if isinstance(part, str)):
+            return _as_shown(kind, value)
+        case str():
+            return _masked_text(parts, value, people)
+        case _:
+            return value
+
+
+def _masked_object(model: type[BaseModel], value: Mapping[str, Any], people: frozenset[str]) -> dict[str, Any]:
+    fields = {
+        field.alias or name: Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        for name, field in model.model_fields.items()
+    }
+    known = {
+        # A phone of no class is the dealership's.
+        name: item if name == "phone" and not _is_personal(fields[name]) else _masked(fields[name], item, people)
+        for name, item in value.items()
+        if name in fields
+    }
+    unknown = _dealers_of({name: item for name, item in value.items() if name not in fields})
+    return {**known, **unknown}
+
+
+def _is_personal(kind: Any) -> bool:
+    return any(part in _CLASSES for part in _parts(kind) if isinstance(part, str))
+
+
+def _as_shown(kind: Any, value: Any) -> Any:
+    """A person's value as whoever may see none is shown it: masked, and where it is a number, left out."""
+    try:
+        return TypeAdapter(kind, config={"coerce_numbers_to_str": True}).validate_python(value, context="masked")
+    except ValidationError:
+        return MASK
+
+
+def _masked_text(parts: tuple[Any, ...], text: str, people: frozenset[str]) -> str:
+    if _LINK in parts:
+        # What follows the host may sign in whoever opens it.
+        address = urlsplit(text)
+        return f"{address.scheme}://{address.hostname}/{MASK}"
+    if _FILE in parts:
+        return _stand_in(text)
+    if str not in parts and re.fullmatch(r"[0-9T:Z.+-]{0,40}", text) is None:
+        return MASK  # of another type than documented: nobody knows what it is
+    return _free_text(text, people)
+
+
+def _free_text(text: str, people: frozenset[str]) -> str:
+    """`text` without the people of its request and, where it is written text, without what looks like somebody's."""
+    if " " in text or "@" in text:
+        text = _NUMBER.sub(MASK, without_social_security(text))
+        return without_contact(text, people)
+    return MASK if text.casefold() in {value.casefold() for value in people} else text
+
+
+def _stand_in(contents: str) -> str:
+    """A file of the same type that holds nothing but a mark of its own, in base64."""
+    try:
+        data = file_bytes(contents)
+    except ValueError:
+        return MASK
+    begins = next((magic for magic in _MAGIC if data[:3] == magic[:3]), b"")
+    mark = f"\nnot recorded: {len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:16]}\n"
+    return base64.b64encode(begins + mark.encode()).decode()
+
+
+def _refusal(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A documented refusal, of whose texts those alone are kept that are told, too."""
+    kept: dict[str, Any] = {}
+    if body.get("status") == "error":
+        kept["status"] = "error"
+    error = body.get("error")
+    if isinstance(error, str):
+        kept["error"] = RequestRefused(400, error, operation="").upstream_message or MASK
+    errors = body.get("errors")
+    if errors:
+        listed = errors if isinstance(errors, list) else [errors]
+        kept["errors"] = [_problem(each) if isinstance(each, dict) else MASK for each in listed]
+    return kept
+
+
+def _problem(given: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {}
+    for name in ("code", "errorCode"):
+        value = given.get(name)
+        if isinstance(value, int | str) and re.fullmatch(r"\d{1,5}", str(value)):
+            kept[name] = value
+    parameter = given.get("parameter")
+    if isinstance(parameter, str) and re.fullmatch(r"[a-z_]{1,30}([.\[][a-z0-9_]{1,30}\]?){0,5}", parameter):
+        words = " ".join(re.findall("[a-z_]+", parameter))
+        kept["parameter"] = parameter if RequestRefused(400, words, operation="").upstream_message else MASK
+    return kept
+
+
+_DEALER = re.compile("dpid|dealer|dealership|dealer(uuid|id)s?(list)?")
+
+
+def _dealers_of(value: Any) -> Any:
+    """Of what no model names, the ids of dealers at any depth."""
+    if isinstance(value, list):
+        return [kept for kept in map(_dealers_of, value) if kept]
+    if not isinstance(value, dict):
+        return {}
+    found: dict[str, Any] = {}
+    for name, item in value.items():
+        names_dealer = _DEALER.fullmatch(re.sub("[^a-z]", "", name.lower())) is not None
+        if names_dealer and _is_id(item):
+            found[name] = item
+        elif names_dealer and isinstance(item, dict):
+            ids = {key: item[key] for key in ("dpid", "partner_id") if _is_id(item.get(key))}
+            found[name] = {**_dealers_of(item), **ids}
+        elif isinstance(item, dict | list) and (kept := _dealers_of(item)):
+            found[name] = kept
+    return found
+
+
+def _is_id(value: Any) -> bool:
+    """Letters and digits in one word, or a list of such: no name, address or number of a person's looks like it."""
+    if isinstance(value, list):
+        return all(map(_is_id, value))
+    return isinstance(value, int | str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", str(value)) is not None
+
+
+def _parts(*annotations: Any) -> Iterator[Any]:
+    """All that an annotation is made of, but for what a model in it is made of."""
+    for annotation in annotations:
+        yield annotation
+        yield from _parts(*(get_args(annotation) or getattr(annotation, "__metadata__", ())))
