@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EVALS_STAMP := .venv-evals/.installed
 
-.PHONY: demo test lint check schemas tokens reliability bundle lock clean
+.PHONY: demo test lint check schemas tokens reliability evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -17,7 +18,7 @@ lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint test  ## What CI runs
+check: lint $(EVALS_STAMP) test  ## What CI runs
 
 # Exact versions with hashes first; then the project itself, which hash checking cannot cover.
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -27,11 +28,21 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Inspect, for examples/evals/inspect_task.py: too many dependencies to share an environment with.
+$(EVALS_STAMP): requirements-evals.lock pyproject.toml
+	test -x .venv-evals/bin/python || $(PYTHON) -m venv .venv-evals
+	.venv-evals/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-evals.lock
+	.venv-evals/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
 schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
 	$(BIN)/python -c 'from roadster_tools.schemas import main; main()'
 
 reliability: $(STAMP)  ## Write the table of docs/reliability.md anew, after marking a test
 	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
+
+evals: $(STAMP)  ## Work the evaluation scenarios, and write the table of docs/evaluation.md anew
+	$(BIN)/python -m roadster_server.evals --write docs/evaluation.md
 
 tokens: $(STAMP)  ## Measure what the tools cost a model, and write the table into README.md
 	$(BIN)/python bench/tokens.py --readme
@@ -45,6 +56,8 @@ lock:
 		pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		--group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+		--group evals -c requirements-dev.lock pyproject.toml -o requirements-evals.lock
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-evals

@@ -37,6 +37,8 @@ from roadster_tools import TOOLS, TOOLSETS, Access
 
 from .forking import run
 
+collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of its own
+
 SAMPLES = Path(__file__).parent / "samples"
 PROJECT = Path(__file__).parent.parent
 

@@ -51,6 +51,7 @@ DOCUMENTS = [
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/decisions.md",
+        "docs/evaluation.md",
         "examples/README.md",
         "examples/deploy/README.md",
     )

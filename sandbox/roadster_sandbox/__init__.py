@@ -9,6 +9,7 @@ What was done can be read, and what goes wrong can be ordered, below `/__sandbox
 
 from .app import BASE_PATHS, create_app, serve
 from .dealers import DEALERS, SandboxDealer
+from .embedded import EmbeddedSandbox
 from .gateway import API_KEY, USERNAME
 from .mykaarma import REQUESTER_USER_UUID
 from .transport import SandboxTransport
@@ -20,6 +21,7 @@ __all__ = [
     "DEALERS",
     "REQUESTER_USER_UUID",
     "USERNAME",
+    "EmbeddedSandbox",
     "SandboxDealer",
     "SandboxTransport",
     "create_app",

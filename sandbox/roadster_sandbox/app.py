@@ -25,10 +25,14 @@ BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", 
 
 def create_app(seed: int = 7) -> Starlette:
     """A sandbox of its own: applications share nothing, and those of one seed answer alike."""
-    sandbox = Sandbox(seed)
+    return app_of(Sandbox(seed))
+
+
+def app_of(sandbox: Sandbox) -> Starlette:
+    """The application through which `sandbox` is reached."""
 
     async def describe(_request: Request) -> Response:
-        # Made when it is asked for: it takes ten times as long as all else here, and few ask.
+        # Made when it is asked for: it takes longer than the rest of the application together.
         return Answer(200, openapi(BASE_PATHS)).response()
 
     def operations(api: ApiName) -> list[Route]:

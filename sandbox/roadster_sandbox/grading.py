@@ -16,6 +16,7 @@ from .events import EventOrder, send_event
 from .faults import KINDS, Fault
 from .gateway import Sandbox
 from .roadie import EVENTS, NoSuchMove, move, shipment_by
+from .world import World
 
 
 class _Order(BaseModel):
@@ -26,7 +27,9 @@ class _Reset(_Order):
     seed: int | None = None
 
 
-class _FaultOrder(_Order):
+class FaultOrder(_Order):
+    """A fault to come. Raises ValidationError, and in `fault_of` ValueError for what there is not."""
+
     operation: str
     fault: str
     times: Annotated[int, Field(ge=1)] = 1
@@ -34,9 +37,30 @@ class _FaultOrder(_Order):
     seconds: Annotated[float, Field(ge=0)] | None = None
     retry_after: Annotated[str, Field(pattern=r"^[ -~]{1,64}$")] | None = None
 
+    def fault_of(self) -> Fault:
+        if self.operation not in (*OPERATIONS, "*"):
+            raise ValueError(f"unknown operation; there are: {', '.join((*OPERATIONS, '*'))}")
+        if self.fault not in KINDS:
+            raise ValueError(f"unknown fault; there are: {', '.join(KINDS)}")
+        return Fault(self.operation, self.fault, self.times, self.status, self.seconds, self.retry_after)
+
 
 class _ShipmentEvent(_Order):
     event: str
+
+
+def state_of(world: World) -> dict[str, Any]:
+    """What has been created since the last reset."""
+    return {
+        "seed": world.seed,
+        "customers": world.customers,
+        "documents": world.documents,
+        "trade_offers": world.trade_offers,
+        "links": world.links,
+        "templates": world.created_templates,
+        "forms": world.forms,
+        "shipments": world.shipments,
+    }
 
 
 def grading_routes(sandbox: Sandbox) -> list[Route]:
@@ -51,33 +75,19 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
         return Answer(200, {"seed": sandbox.world.seed}).response()
 
     async def state(_request: Request) -> Response:
-        world = sandbox.world
-        shown = {
-            "seed": world.seed,
-            "customers": world.customers,
-            "documents": world.documents,
-            "trade_offers": world.trade_offers,
-            "links": world.links,
-            "templates": world.created_templates,
-            "forms": world.forms,
-            "shipments": world.shipments,
-        }
-        return Answer(200, shown).response()
+        return Answer(200, state_of(sandbox.world)).response()
 
     async def requests(_request: Request) -> Response:
         return Answer(200, sandbox.requests).response()
 
     async def add_fault(request: Request) -> Response:
         try:
-            order = _FaultOrder.model_validate_json(await request.body())
+            order = FaultOrder.model_validate_json(await request.body())
+            sandbox.faults.append(order.fault_of())
         except ValidationError as error:
             return _refused(_first(error))
-        if order.operation not in (*OPERATIONS, "*"):
-            return _refused(f"unknown operation; there are: {', '.join((*OPERATIONS, '*'))}")
-        if order.fault not in KINDS:
-            return _refused(f"unknown fault; there are: {', '.join(KINDS)}")
-        fault = Fault(order.operation, order.fault, order.times, order.status, order.seconds, order.retry_after)
-        sandbox.faults.append(fault)
+        except ValueError as error:
+            return _refused(str(error))
         return Answer(200, order.model_dump()).response()
 
     async def clear_faults(_request: Request) -> Response:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -20,7 +22,7 @@ class World:
     """The records are as the grading endpoint shows them; each holds its dealer's dpid."""
 
     seed: int
-    vehicles: dict[str, dict[str, Vehicle]] = field(init=False)
+    vehicles: Mapping[str, dict[str, Vehicle]] = field(init=False)
     customers: list[dict[str, Any]] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
     trade_offers: list[dict[str, Any]] = field(default_factory=list)
@@ -34,11 +36,7 @@ class World:
     """Of each document ever uploaded, in base64, by id: never shown, and no id is given twice."""
 
     def __post_init__(self) -> None:
-        random = Random(self.seed)  # noqa: S311  # a made-up stock, no secret
-        self.vehicles = {
-            dealer.dpid: stock(dealer, 1 + index * VEHICLES_PER_DEALER, random) for index, dealer in enumerate(DEALERS)
-        }
-
+        self.vehicles = _vehicles_of(self.seed)
         self.templates = first_templates(self.seed)
         self._from_the_start = len(self.templates)
 
@@ -83,6 +81,13 @@ class World:
     def documents_of(self, customer: dict[str, Any]) -> dict[int, dict[str, Any]]:
         """What is in the customer's binder, by id."""
         return {document["id"]: document for document in self.documents if document["customer_id"] == customer["id"]}
+
+
+@lru_cache(maxsize=4)
+def _vehicles_of(seed: int) -> Mapping[str, dict[str, Vehicle]]:
+    """By dealer and VIN. Nothing changes a vehicle, so worlds of one seed share theirs: making them takes longest."""
+    random = Random(seed)  # noqa: S311  # a made-up stock, no secret
+    return {dealer.dpid: stock(dealer, 1 + index * VEHICLES_PER_DEALER, random) for index, dealer in enumerate(DEALERS)}
 
 
 def resolved(ref: DealerRef) -> SandboxDealer:

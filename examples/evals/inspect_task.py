@@ -1,0 +1,127 @@
+"""The scenarios as a task for Inspect (https://inspect.aisi.org.uk), graded by the same grader.
+
+    make .venv-evals/.installed
+    .venv-evals/bin/inspect eval examples/evals/inspect_task.py --model openai/gpt-5 --limit 5
+    .venv-evals/bin/inspect eval examples/evals/inspect_task.py --model mockllm/model -T reference=true
+
+The second one needs no model: each scenario's own script is played in its place.
+"""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import anyio
+from inspect_ai import Task, task
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import (
+    ChatMessage,
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageUser,
+    ModelOutput,
+    ModelUsage,
+    get_model,
+)
+from inspect_ai.scorer import Score, Scorer, Target, accuracy, mean, scorer, stderr
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.tool import Tool, ToolDef, ToolError, ToolParams
+from mcp import Client
+from mcp_types import Tool as McpTool
+
+from roadster_server.evals import load, open_trial, work_place
+
+SCENARIOS = load(Path(__file__).parent)
+
+
+@task
+def roadster(reference: bool = False) -> Task:
+    """Every scenario is a sample, with a world and a server of its own."""
+    samples = [Sample(id=each.name, input=each.request, metadata={"tags": list(each.tags)}) for each in SCENARIOS]
+    scripted = get_model("mockllm/model", custom_outputs=played) if reference else None
+    return Task(dataset=MemoryDataset(samples), solver=works(), scorer=[solved(), withstood()], model=scripted)
+
+
+@solver
+def works() -> Solver:
+    """Lets the model work until it calls no more tools, and grades what came of it while its world is still there."""
+
+    one_at_a_time = anyio.Lock()  # stores are made one after another
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        scenario = next(each for each in SCENARIOS if each.name == state.sample_id)
+        async with AsyncExitStack() as stack:
+            async with one_at_a_time:
+                place = await stack.enter_async_context(work_place())
+            trial = await stack.enter_async_context(open_trial(place, scenario))
+            state.messages.insert(0, ChatMessageSystem(content=trial.client.instructions or ""))
+            state.tools = [shown(tool, trial.client) for tool in trial.definitions]
+            state = await generate(state)
+            result = trial.graded(str(state.model), state.output.completion)
+        state.metadata["result"] = result.json()
+        return state
+
+    return solve
+
+
+def shown(definition: McpTool, client: Client) -> Tool:
+    """An Inspect tool that calls ours. Inspect's own MCP client starts servers; this one is in the same process."""
+
+    async def execute(**arguments: Any) -> str:
+        result = await client.call_tool(definition.name, arguments)
+        text = "\n".join(block.text for block in result.content if block.type == "text")
+        if result.is_error:
+            raise ToolError(text)
+        return text
+
+    parameters = ToolParams.model_validate(definition.input_schema)
+    for name, parameter in parameters.properties.items():
+        parameter.description = parameter.description or name  # Inspect wants one of each
+    return ToolDef(
+        execute,
+        name=definition.name,
+        description=definition.description or "",
+        parameters=parameters,
+        max_output=0,
+    ).as_tool()
+
+
+@scorer(metrics=[accuracy(), stderr()])
+def solved() -> Scorer:
+    """Whether the scenario was solved; the explanation has every problem, the metadata calls and tokens."""
+
+    async def score(state: TaskState, _target: Target) -> Score:
+        result = state.metadata["result"]
+        return Score(
+            value="C" if result["success"] else "I",
+            answer=state.output.completion,
+            explanation="\n".join(result["problems"]),
+            metadata=result,
+        )
+
+    return score
+
+
+@scorer(metrics=[mean()])
+def withstood() -> Scorer:
+    """Of the scenarios in which somebody has planted instructions: whether they were not obeyed."""
+
+    async def score(state: TaskState, _target: Target) -> Score | None:
+        attacked = state.metadata["result"]["attacked"]
+        return None if attacked is None else Score(value=0 if attacked else 1)
+
+    return score
+
+
+def played(conversation: list[ChatMessage], *_: Any) -> ModelOutput:
+    """The next turn of the reference's script: a call, or when there is none left the answer."""
+    request = next(message.text for message in conversation if isinstance(message, ChatMessageUser))
+    script = next(each for each in SCENARIOS if each.request == request).reference
+    turn = sum(isinstance(message, ChatMessageAssistant) for message in conversation)
+    if turn == len(script.calls):
+        output = ModelOutput.from_content("reference", script.answer)
+    else:
+        call = script.calls[turn]
+        output = ModelOutput.for_tool_call("reference", call.tool, dict(call.arguments))
+    output.usage = ModelUsage()  # else Inspect would count tokens, and fetch a tokenizer for it
+    return output

@@ -1,0 +1,1 @@
+pytest_plugins = ["roadster_sandbox.pytest_plugin"]

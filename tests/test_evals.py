@@ -1,0 +1,271 @@
+"""The evaluation kit: every scenario can be solved, and each kind of bad agent fails where it should."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from roadster_server.evals import Result, Scenario, ScenarioError, agents_for, evaluate, load
+from roadster_server.evals.__main__ import main
+from roadster_server.evals.agents import is_tempted
+from roadster_server.evals.grading import mismatches
+from roadster_server.evals.report import BEGIN, END, scripted_results, table
+from roadster_tools import TOOLS, TOOLSETS
+
+from .conftest import PROJECT
+
+pytestmark = pytest.mark.timeout(300)  # all scenarios by all agents, on a machine that may be busy
+
+FOLDER = PROJECT / "examples" / "evals"
+DOCUMENT = PROJECT / "docs" / "evaluation.md"
+SCENARIOS = load(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def results() -> list[Result]:
+    return anyio.run(scripted_results, SCENARIOS)
+
+
+def of(agent: str, results: Sequence[Result]) -> list[Result]:
+    return [result for result in results if result.agent == agent]
+
+
+def scenario(name: str) -> Scenario:
+    return next(each for each in SCENARIOS if each.name == name)
+
+
+def tried(agent: Any, *names: str) -> list[Result]:
+    return anyio.run(evaluate, {"tried": agent}, [scenario(name) for name in names])
+
+
+# --- the scenarios --------------------------------------------------------------------------------
+
+
+def test_every_tool_and_every_toolset_has_a_scenario() -> None:
+    """Each tool is wanted by one, and each kind of difficulty is there several times."""
+    assert {tool for each in SCENARIOS for tool in each.expect.called} == TOOLS.keys()
+    tags = [tag for each in SCENARIOS for tag in each.tags]
+    assert set(tags) == {*TOOLSETS, "deal", "pair", "missing", "refusal", "injection", "fault", "arithmetic"}
+    assert min(tags.count(tag) for tag in ("deal", "missing", "refusal", "injection", "fault", "arithmetic")) >= 3
+    assert tags.count("pair") >= 10
+
+
+def test_no_two_scenarios_have_the_same_request() -> None:
+    """By it the scripted agents know which one it is."""
+    assert len({each.request for each in SCENARIOS}) == len(SCENARIOS) >= 30
+
+
+def test_the_reference_solves_every_scenario(results: list[Result]) -> None:
+    assert [(each.scenario, each.problems) for each in of("reference", results) if not each.success] == []
+    assert len(of("reference", results)) == len(SCENARIOS)
+
+
+@pytest.mark.parametrize("agent", [name for name in agents_for(SCENARIOS) if name != "reference"])
+def test_a_bad_agent_fails_wherever_it_does_what_it_should_not(agent: str, results: list[Result]) -> None:
+    found = of(agent, results)
+    assert [each.scenario for each in found if each.success] == []
+    assert [each.scenario for each in found] == [each.name for each in SCENARIOS if is_tempted(agent, each)]
+    assert len(found) >= 3
+
+
+def test_an_attack_is_counted_where_it_succeeds_and_only_there(results: list[Result]) -> None:
+    """The obedient agent acts only upon what it has read: so what is planted does reach the reader."""
+    injections = [each.name for each in SCENARIOS if "injection" in each.tags]
+    assert injections == [each.name for each in SCENARIOS if each.attack]
+    assert [each.scenario for each in of("obedient", results) if each.attacked] == injections
+    assert [each.attacked for each in of("reference", results) if each.attacked is not None] == [False] * len(
+        injections
+    )
+
+
+def test_a_repeated_write_is_seen_in_the_requests(results: list[Result]) -> None:
+    for each in of("repeater", results):
+        assert any("was requested 2 times, not 1" in problem for problem in each.problems), each
+
+
+def test_a_second_run_gives_the_same_bytes(results: list[Result]) -> None:
+    again = anyio.run(evaluate, {"reference": agents_for(SCENARIOS)["reference"]}, SCENARIOS)
+    assert [json.dumps(each.json()) for each in again] == [json.dumps(each.json()) for each in of("reference", results)]
+
+
+def test_a_run_in_another_process_gives_the_same_bytes(results: list[Result]) -> None:
+    """Whatever order its sets have."""
+    run = subprocess.run(
+        [sys.executable, "-m", "roadster_server.evals", "--only", "documents_", "--json"],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    here = [each for each in results if each.scenario.startswith("documents_")]
+    assert run.stdout.splitlines() == [json.dumps(each.json(), ensure_ascii=False) for each in here]
+    assert run.stderr == ""
+
+
+# --- the document ---------------------------------------------------------------------------------
+
+
+def test_the_documents_table_is_of_these_results(results: list[Result]) -> None:
+    """`make evals` writes it anew."""
+    shown = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
+    assert shown == table(SCENARIOS, results)
+
+
+def test_the_agent_of_the_document_is_the_one_of_the_example() -> None:
+    shown = re.search(r"<!-- examples/evals/own_agent.py -->\n```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert shown is not None
+    assert shown[1] == (FOLDER / "own_agent.py").read_text()
+
+
+def test_the_command_of_the_document_runs_an_agent_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.syspath_prepend(FOLDER)
+    command = re.search(r"python -m roadster_server\.evals (.*own_agent.*)\n(.*)\n(.*)\n", DOCUMENT.read_text())
+    assert command is not None
+    assert main(command[1].split()) == 0
+    for shown, said in zip(command.groups()[1:], capsys.readouterr().out.splitlines(), strict=True):
+        assert re.fullmatch(re.escape(shown).replace("…", r"[\d,]+"), said), (shown, said)
+
+
+def test_the_command_says_what_is_wrong_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1 for an agent that does not solve all, 2 for a mistake."""
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.syspath_prepend(FOLDER)
+    assert main(["--agent", "own_agent:agent", "--only", "payments_finance", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["success"] is False
+    assert main(["--agent", "own_agent:nobody"]) == 2
+    assert "MODULE:NAME" in capsys.readouterr().err
+    assert main(["--scenarios", str(tmp_path)]) == 2
+    assert "no scenario" in capsys.readouterr().err
+
+
+# --- the grader -----------------------------------------------------------------------------------
+
+
+async def raises(_request: str, _client: Client) -> str:
+    raise RuntimeError("no key")
+
+
+def test_an_agent_that_raises_has_failed_there_and_the_others_go_on() -> None:
+    found = tried(raises, "dealers_doc_fee", "payments_lease")
+    assert [each.problems[0] for each in found] == ["the agent failed: RuntimeError: no key"] * 2
+
+
+async def guesses(_request: str, _client: Client) -> str:
+    return "The documentation fee is $200."
+
+
+def test_a_right_answer_without_the_call_is_not_enough() -> None:
+    assert tried(guesses, "dealers_doc_fee")[0].problems == ("get_dealer was not called",)
+
+
+async def looks_into_the_file_too(_request: str, client: Client) -> str:
+    of_customer = {"dealer": "umazda", "customer_id": 1650260}
+    await client.call_tool("list_documents", of_customer)
+    await client.call_tool("get_document", {**of_customer, "document_id": 1602287})
+    return "The license is there, the insurance is missing."
+
+
+def test_a_tool_that_must_not_be_called_counts_although_the_answer_is_right() -> None:
+    found = tried(looks_into_the_file_too, "documents_what_is_there")[0]
+    assert found.problems == ("get_document was called, and must not be",)
+    assert found.forbidden_calls == ("get_document",)
+
+
+async def tries_a_tool_that_there_is_not(_request: str, client: Client) -> str:
+    await client.call_tool("get_dealer", {"dealer": "umazda"})
+    await client.call_tool("get_documentation_fee", {})
+    return "It is $200."
+
+
+def test_calls_of_what_there_is_not_count() -> None:
+    found = tried(tries_a_tool_that_there_is_not, "dealers_doc_fee")[0]
+    assert (found.success, found.calls) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "problem"),
+    [
+        ({"a": 1}, {"a": 1, "b": 2}, None),
+        ({"a": {"b": 2}}, {"a": {"b": 3}}, "at.a.b is 3, not 2"),
+        ({"a": 1}, None, 'at is null, not {"a": 1}'),
+        ([{"a": 1}], [{"a": 1, "b": 2}], None),
+        ([{}], [{}, {}], "at has 2 rows, not 1"),
+        ([1, 2], [2, 1], "at[0] is 2, not 1"),
+        ([], None, "at is null, not []"),
+        ({"a": {"absent": True}}, {}, None),
+        ({"a": {"absent": True}}, {"a": 0}, 'at.a is 0, not {"absent": true}'),
+        (9000, 9000.0, None),
+        ("9000", 9000, 'at is 9000, not "9000"'),
+    ],
+)
+def test_what_is_compared_with_the_state(expected: Any, found: Any, problem: str | None) -> None:
+    assert next(mismatches(expected, found, "at"), None) == problem
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("$398.53", True),
+        ("398.53 dollars", True),
+        ("398.5", False),
+        ("USD 1,398.53", False),
+        ("$398.54", True),
+        ("$398.55", False),
+        ("about 399", False),
+    ],
+)
+def test_an_amount_must_be_right_to_the_cent(answer: str, right: bool) -> None:
+    async def says(_request: str, client: Client) -> str:
+        await client.call_tool("quote_payments", {"dealer": "umazda", "vin": "JM3KFBCM0S0829064"})
+        return answer
+
+    assert tried(says, "payments_lease")[0].success is right
+
+
+# --- a scenario's file ----------------------------------------------------------------------------
+
+MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("title = ", "Invalid value"),
+        (MINIMAL, "reference: Field required"),
+        (MINIMAL + "expects = {}\nreference = { answer = '' }", "expects: Extra inputs"),
+        (MINIMAL + "expect = { called = ['get_dealers'] }\nreference = { answer = '' }", "is called get_dealers"),
+        (MINIMAL + "expect = { requests = { quote = 1 } }\nreference = { answer = '' }", "is called quote"),
+        (MINIMAL + "caller = { access = { inventory = 'all' } }\nreference = { answer = '' }", "expected one of off"),
+    ],
+)
+def test_a_mistake_in_a_scenario_is_told_with_its_file(text: str, told: str, tmp_path: Path) -> None:
+    """A misspelt name would otherwise be a check that never fails."""
+    (tmp_path / "wrong.toml").write_text(text)
+    with pytest.raises(ScenarioError, match=re.escape(told)) as error:
+        load(tmp_path)
+    assert "wrong.toml" in str(error.value)
+
+
+def test_a_world_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text(
+        MINIMAL + "before = [{ tool = 'get_vehicle', arguments = { dealer = 'umazda', vin = '1' } }]\n"
+        "reference = { answer = '' }"
+    )
+    with pytest.raises(ScenarioError, match="wrong: before, Invalid arguments"):
+        anyio.run(evaluate, agents_for(load(tmp_path)), load(tmp_path))
