@@ -36,6 +36,7 @@ from .calls import Calls
 from .gateway import open_calls
 from .inbox import keep_tidy
 from .intake import Intake
+from .keys import Keys
 from .live import LiveSettings
 from .logs import log
 from .metrics import Metrics
@@ -52,7 +53,8 @@ if TYPE_CHECKING:
     from .replicas import Replicas
 
 HttpTransport = Literal["http", "sse"]
-Healthy = Callable[[], Awaitable[bool]]
+Missing = Callable[[], Awaitable[str | None]]
+"""Names what does not answer."""
 
 _BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
 """What machines ask, by an address: they tell nobody anything of a caller, dealer or customer."""
@@ -79,7 +81,7 @@ def caller_of_request(settings: Settings) -> Caller:
 def http_app(
     server: Server[Any],
     live: LiveSettings,
-    healthy: Healthy,
+    missing: Missing,
     transport: HttpTransport,
     *,
     host: str,
@@ -89,7 +91,7 @@ def http_app(
     sessions: bool = True,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
-    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `healthy` and `stopping`.
+    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `missing` and `stopping`.
 
     Without `sessions` each request of protocol 2025-11-25 stands for itself, and the SSE pair is left out.
 
@@ -102,7 +104,7 @@ def http_app(
         async with sse.connect_sse(scope, receive, send) as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    probes = _Probes(healthy, stopping)
+    probes = _Probes(missing, stopping)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -144,12 +146,19 @@ def http_app(
 
 
 async def serve_backend(
-    backend: Backend, transport: HttpTransport, bound: socket.socket, *, host: str, workers: int = 1
+    backend: Backend,
+    transport: HttpTransport,
+    bound: socket.socket,
+    *,
+    host: str,
+    workers: int = 1,
+    serves: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves at `bound` until a signal comes. Raises ConfigurationError where what it needs does not answer.
 
     It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile. Where it is one
-    of several `workers`, it keeps no sessions: the next request of a client may come to another.
+    of several `workers`, it keeps no sessions: the next request of a client may come to another. `serves` is called
+    when it takes calls.
     """
     settings = backend.settings
     if not any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()) and not (
@@ -177,14 +186,16 @@ async def serve_backend(
         updates = Updates(calls, who, replicas)
         server = build_server(calls, who, updates, sessions=workers == 1)
 
-        async def healthy() -> bool:
-            return await calls.store.healthy() and (replicas is None or await replicas.healthy())
+        async def missing() -> str | None:
+            if not await calls.store.healthy():
+                return "the store"
+            return None if replicas is None or await replicas.healthy() else "Redis"
 
         stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
         app = http_app(
             server,
             backend.live,
-            healthy,
+            missing,
             transport,
             host=host,
             port=port,
@@ -203,7 +214,7 @@ async def serve_backend(
             )
         )
         log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
-        stop.heed_signals()
+        stop.heed_signals(watched=workers > 1)
         unopened: list[str] = []
 
         async def keep_store() -> None:
@@ -213,6 +224,7 @@ async def serve_backend(
                 unopened.append(str(error))
                 listener.should_exit = True
             else:
+                serves()
                 await keep_tidy(backend.live, calls.store)
 
         async with anyio.create_task_group() as tasks:
@@ -235,7 +247,8 @@ async def _replicas(settings: Settings, stack: AsyncExitStack) -> Replicas | Non
         return None
     from .replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
 
-    replicas = await stack.enter_async_context(open_replicas(settings.replicas.redis_url))
+    deployment = Keys.derive(settings.roadster.api_key.get_secret_value()).deployment
+    replicas = await stack.enter_async_context(open_replicas(settings.replicas.redis_url, deployment))
     if not await replicas.healthy():
         raise ConfigurationError(["Redis does not answer at [replicas] redis_url; start it, or correct the URL"])
     return replicas
@@ -263,8 +276,8 @@ async def _drain(stop: Stop, calls: Calls, updates: Updates, listener: uvicorn.S
 class _Probes:
     """What an orchestrator asks: is the process alive, and can it take calls?"""
 
-    def __init__(self, healthy: Healthy, stopping: Callable[[], bool]) -> None:
-        self._healthy = healthy
+    def __init__(self, missing: Missing, stopping: Callable[[], bool]) -> None:
+        self._missing = missing
         self._stopping = stopping
         self._tasks: TaskGroup | None = None
 
@@ -282,19 +295,20 @@ class _Probes:
             return JSONResponse({"status": "the server is stopping"}, 503)
         # A store that hangs is waited for elsewhere: a statement cannot be cancelled, and a probe must be answered.
         answered = anyio.Event()
-        found: list[bool] = []
+        missing: str | None = "the store"
 
         async def ask() -> None:
-            found.append(await self._healthy())
+            nonlocal missing
+            missing = await self._missing()
             answered.set()
 
         if self._tasks is not None:
             self._tasks.start_soon(ask)
             with anyio.move_on_after(_PROBE_SECONDS):
                 await answered.wait()
-        if found == [True]:
+        if missing is None:
             return JSONResponse({"status": "ok"})
-        return JSONResponse({"status": "the store does not answer"}, 503)
+        return JSONResponse({"status": f"{missing} does not answer"}, 503)
 
 
 class _Bearer(BearerAuthBackend):
