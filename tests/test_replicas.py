@@ -337,15 +337,18 @@ async def test_a_worker_that_cannot_be_replaced_leaves_the_others_alone(
 ) -> None:
     config = write_config(tmp_path, upstream, postgresql_url)
     url, watching = workers(stack, config, redis_url)
+    with anyio.fail_after(30):
+        while len(children(watching.pid)) != 2:
+            await anyio.sleep(0.05)
     good = config.read_text()
     config.write_text(f"{good}\noops = [")
-    killed = children(watching.pid)[0]
+    killed = children(watching.pid)[1]  # the first is the one that serves already
     os.kill(killed, signal.SIGKILL)
     seen: set[int] = set()
     with anyio.fail_after(30):
         while len(seen) < 4:  # the other one, and two that could not start in the place of the first
             seen |= set(children(watching.pid))
-            assert httpx2.get(f"{url}/healthz").status_code == 200
+            assert httpx2.get(f"{url}/healthz", timeout=30).status_code == 200
             await anyio.sleep(0.05)
     config.write_text(good)
     await replaced(watching, killed)

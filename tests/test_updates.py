@@ -25,7 +25,7 @@ from .conftest import free_port, serving
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.filterwarnings("ignore:resources/subscribe is removed"),
+    pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed"),
 ]
 
 CONFIG = """
