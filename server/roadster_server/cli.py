@@ -115,8 +115,8 @@ def serve(
                 async with backend.open_server(LOCAL_CALLER) as (server, calls):
                     await serve_stdio(server, calls, backend)
         else:
-            from .http import serve_backend
             from .listening import listen
+            from .serving import serve_backend
 
             bound = listen(host, port)
 
@@ -140,7 +140,7 @@ def _serve_in_workers(
 
 def _serve_as_worker(config: Path | None, host: str, count: int, bound: socket, serves: Callable[[], None]) -> None:
     """What each worker runs, in a process of its own: it reads the configuration itself."""
-    from .http import serve_backend
+    from .serving import serve_backend
 
     configure_logs()
     try:
