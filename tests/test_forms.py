@@ -403,6 +403,22 @@ async def test_fields_stand_on_pages_that_the_pdf_has(
     assert await operations(world) == ["create_template"] * 2
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        in_packs(pdf("Two", 2) + b" " * 5_000_000),
+        in_packs(pdf("Two", 2)).replace(b"endstream", b""),
+    ],
+    ids=["much in little", "no end"],
+)
+async def test_a_pdf_whose_pages_would_cost_everybody_time_is_not_counted(content: bytes, connect: Connect) -> None:
+    """A pack that unpacks to megabytes, and one that never ends: nothing is said of pages."""
+    on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
+    given = {"form_definition": {"pages": on}, "contents": base64.b64encode(content).decode()}
+    async with connect() as client:
+        answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **given}))
+
+
 async def test_an_error_in_a_field_names_the_field_and_what_there_is(connect: Connect, world: World) -> None:
     """Each mistake once, and what a field may have once for each field; none that only follows from the others."""
     wrong = {"name": "a", "type": "signature", "x": 1, "label": "A", "font_size": 9}
