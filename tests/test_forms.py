@@ -660,7 +660,11 @@ class Edits(httpx2.AsyncBaseTransport):
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 @pytest.mark.parametrize(
     ("was", "becomes"),
-    [(b"Insurance Acknowledgement", b"Power of Attorney"), (b'"updated_at":"2025', b'"updated_at":"2026')],
+    [
+        (b"Insurance Acknowledgement", b"Power of Attorney"),
+        (b'"updated_at":"2025', b'"updated_at":"2026'),
+        (b'"order_id":null', f'"order_id":"{LISTED}"'.encode()),
+    ],
 )
 async def test_a_template_that_is_another_after_the_yes_is_asked_about_anew(
     was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
@@ -684,10 +688,19 @@ async def test_a_template_that_is_another_after_the_yes_is_asked_about_anew(
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
-async def test_no_forms_are_made_of_a_template_that_is_deleted_while_the_person_thinks(
-    mode: str, connect: Connect, world: World
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b'"is_deleted":false', b'"is_deleted":true'),
+        (b'"order_id":null', f'"order_id":"{UNLISTED}"'.encode()),
+    ],
+    ids=["deleted", "of another order"],
+)
+async def test_no_forms_are_made_of_a_template_that_is_gone_while_the_person_thinks(
+    was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
 ) -> None:
-    upstream = Edits(world, b'"is_deleted":false', b'"is_deleted":true')
+    """Deleted, or another order's by now: the yes was not for that."""
+    upstream = Edits(world, was, becomes)
 
     async def ask(_ctx: Any, _params: Any) -> ElicitResult:
         upstream.edited = True
