@@ -41,6 +41,7 @@ def record(**changed: Any) -> dict[str, Any]:
     for name in ("dealerId", "dealer_id", "dealerID"):
         text = text.replace(f'"{name}": 0', f'"{name}": {UMAZDA.mykaarma_id}')
     text = text.replace('"uuid": "string"', f'"uuid": "{CARLOS_UUID}"', 1)
+    text = text.replace('"customer_uuid": "string"', f'"customer_uuid": "{CARLOS_UUID}"')
     return {**json.loads(text), "errors": [], "warnings": [], **changed}
 
 
@@ -176,6 +177,17 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "one dealer of several": {"dealers": [{"id": 4101}, {"id": 4103}]},
     "a number for a dealer": {"dealer": 4103},
     "a uuid for a dealer": {"dealership": OTHER_UUID},
+    "a second dealer's number": {"secondaryDealerId": 4103},
+    "an owner's uuid": {"ownerDealerUuid": OTHER_UUID},
+    "another dealer": {"otherDealer": {"id": 4103}},
+    "a department's number": {"dealerDepartment": {"id": 4103}},
+    "a department's uuid": {"dealerDepartment": {"uuid": OTHER_UUID}},
+    "a dealer's number by that name": {"dealer": {"number": 4103}},
+    "a number as such": {"dealerNumber": "4103"},
+    "a number as a code": {"dealerCode": 4103},
+    "a rooftop": {"rooftopId": 4103},
+    "a list in a list": {"dealers": [[{"id": 4103}]]},
+    "an order's dealer": {"dealerOrderInfoList": [{"dealer": {"id": 4103}}]},
     "our uuid with something invisible": {"dealerUuid": f"{UMAZDA.mykaarma_uuid}\u200b"},
     "our number with something invisible": {"addressList": [{"dealerID": "41\u200b01"}]},
 }
@@ -197,6 +209,10 @@ async def test_a_record_that_names_another_dealer_is_withheld(way: str, connect:
         {"dealer": {"id": UMAZDA.mykaarma_id, "uuid": UMAZDA.mykaarma_uuid, "name": "University Mazda"}},
         {"dealerInfo": {"id": str(UMAZDA.mykaarma_id)}, "dealership": "University Mazda", "dealer": None},
         {"dealer": UMAZDA.mykaarma_uuid, "dealers": [UMAZDA.mykaarma_id]},
+        {"dealerUuid": UMAZDA.mykaarma_uuid.upper(), "dealerId": float(UMAZDA.mykaarma_id)},
+        {"dealerId": "", "dealerUuid": "", "dealer": {"id": None, "uuid": "", "isValid": True}},
+        {"dealer": {"phoneNumber": "2065550100", "zipCode": "98125", "city": "Seattle"}},
+        {"dealerOrderInfoList": [{"dealerOrder_id": 7, "dealerAssociate_uuid": OTHER_UUID, "dealerassociate_id": 7}]},
     ],
 )
 async def test_a_record_that_names_the_dealer_in_any_of_its_ways_is_shown(
@@ -206,7 +222,9 @@ async def test_a_record_that_names_the_dealer_in_any_of_its_ways_is_shown(
         answer_of(await client.call_tool("get_crm_customer", ASKED))
 
 
-@pytest.mark.parametrize("uuid", ["c0000000-0000-4000-8a00-000000000002", CARLOS_UUID.upper(), "", 7])
+@pytest.mark.parametrize(
+    "uuid", ["c0000000-0000-4000-8a00-000000000002", CARLOS_UUID.upper(), f"{CARLOS_UUID}\u200b", "", 7, None]
+)
 async def test_the_record_of_another_customer_is_withheld(uuid: Any, connect: Connect, world: World) -> None:
     other = {**record()["customerInfo"], "uuid": uuid, "fname": "Natalie"}
     async with connect(upstream=upstream(world, record(customerInfo=other)), personal_data="contact") as client:
@@ -216,12 +234,42 @@ async def test_the_record_of_another_customer_is_withheld(uuid: Any, connect: Co
     assert "Natalie" not in text_of(result)
 
 
+OTHER_CUSTOMER = "c0000000-0000-4000-8a00-000000000002"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"dealerOrderInfoList": [{"customer_uuid": CARLOS_UUID}, {"customer_uuid": OTHER_CUSTOMER}]},
+        {"addressListV2": [{"customerUUID": OTHER_CUSTOMER}]},
+        {"dealerOrderInfoList": [{"customer": {"uuid": OTHER_CUSTOMER}}]},
+        {"customerUuids": [CARLOS_UUID, OTHER_CUSTOMER]},
+    ],
+)
+async def test_a_record_in_which_something_is_another_customers_is_withheld(
+    changed: dict[str, Any], connect: Connect, world: World
+) -> None:
+    """An order or an address, also in a field that nobody reads."""
+    async with connect(upstream=upstream(world, record(**changed)), personal_data="contact") as client:
+        result = await client.call_tool("get_crm_customer", ASKED)
+    assert "another customer's record and was withheld" in text_of(result)
+
+
+async def test_a_record_names_others_of_the_household_and_orders_of_nobody(connect: Connect, world: World) -> None:
+    changed = record(dealerOrderInfoList=[{"customer_uuid": None}, {"customer_uuid": ""}])
+    changed["customerInfo"]["secondaryCustomerData"] = [{"uuid": OTHER_CUSTOMER, "guid": OTHER_CUSTOMER}]
+    changed["customerInfo"]["dealerUuid"] = UMAZDA.mykaarma_uuid
+    async with connect(upstream=upstream(world, changed)) as client:
+        answer_of(await client.call_tool("get_crm_customer", ASKED))
+
+
 @pytest.mark.parametrize(
     ("changed", "withheld"),
     [
         ({}, False),
         ({"dealer": {"id": 4103}}, True),
         ({"dealer": {"uuid": OTHER_UUID}}, True),
+        ({"secondaryDealerId": 4103}, True),
         ({"addressList": [{"dealerID": 0}, {"dealerID": None}]}, False),
         ({"addressList": [{"dealerID": 4103}]}, True),
         ({"dealerUUID": UMAZDA.mykaarma_uuid}, False),
