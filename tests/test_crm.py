@@ -41,6 +41,7 @@ def record(**changed: Any) -> dict[str, Any]:
     for name in ("dealerId", "dealer_id", "dealerID"):
         text = text.replace(f'"{name}": 0', f'"{name}": {UMAZDA.mykaarma_id}')
     text = text.replace('"uuid": "string"', f'"uuid": "{CARLOS_UUID}"', 1)
+    text = text.replace('"customer_uuid": "string"', f'"customer_uuid": "{CARLOS_UUID}"')
     return {**json.loads(text), "errors": [], "warnings": [], **changed}
 
 
@@ -176,6 +177,17 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "one dealer of several": {"dealers": [{"id": 4101}, {"id": 4103}]},
     "a number for a dealer": {"dealer": 4103},
     "a uuid for a dealer": {"dealership": OTHER_UUID},
+    "a second dealer's number": {"secondaryDealerId": 4103},
+    "an owner's uuid": {"ownerDealerUuid": OTHER_UUID},
+    "another dealer": {"otherDealer": {"id": 4103}},
+    "a department's number": {"dealerDepartment": {"id": 4103}},
+    "a department's uuid": {"dealerDepartment": {"uuid": OTHER_UUID}},
+    "a dealer's number by that name": {"dealer": {"number": 4103}},
+    "a number as such": {"dealerNumber": "4103"},
+    "a number as a code": {"dealerCode": 4103},
+    "a rooftop": {"rooftopId": 4103},
+    "a list in a list": {"dealers": [[{"id": 4103}]]},
+    "an order's dealer": {"dealerOrderInfoList": [{"dealer": {"id": 4103}}]},
     "our uuid with something invisible": {"dealerUuid": f"{UMAZDA.mykaarma_uuid}\u200b"},
     "our number with something invisible": {"addressList": [{"dealerID": "41\u200b01"}]},
 }
@@ -197,6 +209,10 @@ async def test_a_record_that_names_another_dealer_is_withheld(way: str, connect:
         {"dealer": {"id": UMAZDA.mykaarma_id, "uuid": UMAZDA.mykaarma_uuid, "name": "University Mazda"}},
         {"dealerInfo": {"id": str(UMAZDA.mykaarma_id)}, "dealership": "University Mazda", "dealer": None},
         {"dealer": UMAZDA.mykaarma_uuid, "dealers": [UMAZDA.mykaarma_id]},
+        {"dealerUuid": UMAZDA.mykaarma_uuid.upper(), "dealerId": float(UMAZDA.mykaarma_id)},
+        {"dealerId": "", "dealerUuid": "", "dealer": {"id": None, "uuid": "", "isValid": True}},
+        {"dealer": {"phoneNumber": "2065550100", "zipCode": "98125", "city": "Seattle"}},
+        {"dealerOrderInfoList": [{"dealerOrder_id": 7, "dealerAssociate_uuid": OTHER_UUID, "dealerassociate_id": 7}]},
     ],
 )
 async def test_a_record_that_names_the_dealer_in_any_of_its_ways_is_shown(
@@ -206,7 +222,9 @@ async def test_a_record_that_names_the_dealer_in_any_of_its_ways_is_shown(
         answer_of(await client.call_tool("get_crm_customer", ASKED))
 
 
-@pytest.mark.parametrize("uuid", ["c0000000-0000-4000-8a00-000000000002", CARLOS_UUID.upper(), "", 7])
+@pytest.mark.parametrize(
+    "uuid", ["c0000000-0000-4000-8a00-000000000002", CARLOS_UUID.upper(), f"{CARLOS_UUID}\u200b", "", 7, None]
+)
 async def test_the_record_of_another_customer_is_withheld(uuid: Any, connect: Connect, world: World) -> None:
     other = {**record()["customerInfo"], "uuid": uuid, "fname": "Natalie"}
     async with connect(upstream=upstream(world, record(customerInfo=other)), personal_data="contact") as client:
@@ -216,12 +234,42 @@ async def test_the_record_of_another_customer_is_withheld(uuid: Any, connect: Co
     assert "Natalie" not in text_of(result)
 
 
+OTHER_CUSTOMER = "c0000000-0000-4000-8a00-000000000002"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"dealerOrderInfoList": [{"customer_uuid": CARLOS_UUID}, {"customer_uuid": OTHER_CUSTOMER}]},
+        {"addressListV2": [{"customerUUID": OTHER_CUSTOMER}]},
+        {"dealerOrderInfoList": [{"customer": {"uuid": OTHER_CUSTOMER}}]},
+        {"customerUuids": [CARLOS_UUID, OTHER_CUSTOMER]},
+    ],
+)
+async def test_a_record_in_which_something_is_another_customers_is_withheld(
+    changed: dict[str, Any], connect: Connect, world: World
+) -> None:
+    """An order or an address, also in a field that nobody reads."""
+    async with connect(upstream=upstream(world, record(**changed)), personal_data="contact") as client:
+        result = await client.call_tool("get_crm_customer", ASKED)
+    assert "another customer's record and was withheld" in text_of(result)
+
+
+async def test_a_record_names_others_of_the_household_and_orders_of_nobody(connect: Connect, world: World) -> None:
+    changed = record(dealerOrderInfoList=[{"customer_uuid": None}, {"customer_uuid": ""}])
+    changed["customerInfo"]["secondaryCustomerData"] = [{"uuid": OTHER_CUSTOMER, "guid": OTHER_CUSTOMER}]
+    changed["customerInfo"]["dealerUuid"] = UMAZDA.mykaarma_uuid
+    async with connect(upstream=upstream(world, changed)) as client:
+        answer_of(await client.call_tool("get_crm_customer", ASKED))
+
+
 @pytest.mark.parametrize(
     ("changed", "withheld"),
     [
         ({}, False),
         ({"dealer": {"id": 4103}}, True),
         ({"dealer": {"uuid": OTHER_UUID}}, True),
+        ({"secondaryDealerId": 4103}, True),
         ({"addressList": [{"dealerID": 0}, {"dealerID": None}]}, False),
         ({"addressList": [{"dealerID": 4103}]}, True),
         ({"dealerUUID": UMAZDA.mykaarma_uuid}, False),
@@ -345,31 +393,80 @@ def written(text: str) -> dict[str, Any]:
         return text if isinstance(node, str) else node
 
     filled: dict[str, Any] = fill(record())
-    for vehicle in filled["customerInfo"]["vehicles"]:
-        vehicle.update(year="2021", make="Mazda", model="CX-5", trim=None, vin="JM3KFBCM1M0300017")
     return filled
+
+
+VEHICLE = {"year": "2021", "make": "Mazda", "model": "CX-5", "trim": "2.5 S", "vin": "JM3KFBCM1M0300017"}
 
 
 @pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize(
-    "text", ["Carlos Silva", "Carlos", "206-555-0171", "2065550171", "2065550171 ask for Carlos", "carlos@example.com"]
+    "text",
+    [
+        *("206-555-0171", "2065550171", "5550171", "2065550171 ask for Carlos", "carlos@example.com"),
+        *("2020-01-01 4155551234", "2061231112", "2020-13-45", "01/01/2020 4155551234", "RO2065550171", "98105-1234"),
+    ],
 )
-async def test_whatever_somebody_wrote_into_a_record_is_masked(
+async def test_a_number_that_leads_to_a_person_is_masked_wherever_it_stands(
     text: str, older: bool, connect: Connect, world: World
 ) -> None:
-    """Types, states, numbers and dates are shown to a masked caller where they are written like such alone."""
+    """Also among the vehicles, and where a date or an order's number should be."""
     answer = {**written(text), **({"addressListV2": []} if older else {})}
     async with connect(upstream=upstream(world, answer)) as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
-    assert text not in text_of(result)
-    assert "Carlos" not in text_of(result)
-    assert text not in json.dumps(answer_of(result))
+    assert text not in text_of(result) + json.dumps(answer_of(result))
+
+
+async def test_a_masked_caller_reads_what_a_vehicle_is(connect: Connect, world: World) -> None:
+    """And not what else somebody wrote there; who may see contact data reads that too."""
+    free = {"year": "ask Carlos", "make": None, "model": "call 415-555-1234", "trim": "x" * 61, "vin": "Carlos Silva"}
+    changed = record()
+    changed["customerInfo"]["vehicles"] = [VEHICLE, free]
+    async with connect(upstream=upstream(world, changed)) as client:
+        masked = answer_of(await client.call_tool("get_crm_customer", ASKED))["vehicles"]
+    async with connect(upstream=upstream(world, changed), personal_data="contact") as client:
+        shown = answer_of(await client.call_tool("get_crm_customer", ASKED))["vehicles"]
+    assert masked == [VEHICLE, dict.fromkeys(("year", "model", "trim", "vin"), "***")]
+    assert shown == [VEHICLE, {name: value for name, value in free.items() if value}]
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("text", ["Carlos Silva", "Carlos", "CARLOS_SILVA", "CARLOS"])
+async def test_whatever_somebody_wrote_into_a_record_is_masked(
+    text: str, older: bool, connect: Connect, world: World
+) -> None:
+    """A type or a status is shown to a masked caller where it is a word that is known to be one, and none else."""
+    answer = {**written(text), **({"addressListV2": []} if older else {})}
+    answer["customerInfo"]["vehicles"] = [VEHICLE]
+    async with connect(upstream=upstream(world, answer)) as client:
+        result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
+    assert text not in text_of(result) + json.dumps(answer_of(result))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SSN 123-45-6789", "SSN123-45-6789", "123 45 6789", "123  45  6789", "123\u201345\u20136789", "123/45/6789"],
+)
+async def test_a_social_security_number_is_nobodys_to_read_wherever_it_stands(
+    text: str, connect: Connect, world: World
+) -> None:
+    async with connect(upstream=upstream(world, written(text)), personal_data="contact") as client:
+        result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
+    assert "***" in answer_of(result)["orders"][0]["description"]
+    assert "6789" not in text_of(result) + json.dumps(answer_of(result))
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "4111111111111111",
+        "4111  1111  1111  1111",
+        "4111/1111/1111/1111",
+        "4111_1111_1111_1111",
+        "4111, 1111, 1111, 1111",
+        "4111 - 1111 - 1111 - 1111",
+        "4111\u20131111\u20131111\u20131111",
+        "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
         "paid with 4111 1111 1111 1111 12/27",
         "4111-1111-1111-1111 123",
         "Visa4111111111111111",
@@ -381,10 +478,13 @@ async def test_a_card_number_is_nobodys_to_read_wherever_it_stands(text: str, co
     async with connect(upstream=upstream(world, written(text)), personal_data="contact") as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
     assert answer_of(result)["orders"][0]["description"].count("***") == 1 or "…" in text_of(result)
-    assert not re.search(r"4111|3782", text_of(result))
+    assert not re.search(r"4111|3782|4 1 1", text_of(result))
 
 
-@pytest.mark.parametrize("text", ["4111111111111112", "12345678901234567890123", "206-555-0171", "2024-02-12 09:00"])
+@pytest.mark.parametrize(
+    "text",
+    ["4111111111111112", "12345678901234567890123", "206-555-0171", *(f"2024-02-1{day} 09:00:00" for day in range(10))],
+)
 async def test_other_numbers_are_no_card_numbers(text: str, connect: Connect, world: World) -> None:
     async with connect(upstream=upstream(world, written(text)), personal_data="contact") as client:
         found = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))
@@ -394,6 +494,7 @@ async def test_other_numbers_are_no_card_numbers(text: str, connect: Connect, wo
 async def test_every_text_and_every_list_of_a_record_is_bounded(connect: Connect, world: World) -> None:
     long = written("long " * 200)
     customer = long["customerInfo"]
+    customer["vehicles"] = [VEHICLE]
     for parent, name in (
         (customer, "vehicles"),
         (customer, "communications"),

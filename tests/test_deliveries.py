@@ -388,6 +388,22 @@ async def test_a_delivery_whose_answer_has_an_odd_field_is_the_dealers_all_the_s
     assert await sent(world) == ["create_shipment", "get_shipment", "cancel_shipment"]
 
 
+async def test_a_text_of_any_length_does_not_cost_the_answer_that_names_the_delivery(
+    connect: Connect, world: World
+) -> None:
+    """Each is cut, and a social security number is masked before it could be parted."""
+    long = "x" * 490 + " 123-45-6789" + "x" * 250_000
+    driver = {"name": long, "phone": long}
+    odd = {"state": long, "tracking_number": long, "driver": driver}
+    async with connect(upstream=Said(world, **odd), personal_data="contact") as client:
+        result = await client.call_tool("create_delivery", NEW)
+    made = answer_of(result)
+    assert made["delivery_id"] == DELIVERY_ID
+    for text in (made["state"], made["tracking_number"], *made["driver"].values()):
+        assert len(text) == 500
+        assert "123-45" not in text
+
+
 @pytest.mark.parametrize(
     "odd", [None, 0, -7, 1.5, True, "", "7/../8", "١٢", " 7", "7" * 17, 10**40, [7], {"id": 7}], ids=str
 )

@@ -403,6 +403,22 @@ async def test_fields_stand_on_pages_that_the_pdf_has(
     assert await operations(world) == ["create_template"] * 2
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        in_packs(pdf("Two", 2) + b" " * 5_000_000),
+        in_packs(pdf("Two", 2)).replace(b"endstream", b""),
+    ],
+    ids=["much in little", "no end"],
+)
+async def test_a_pdf_whose_pages_would_cost_everybody_time_is_not_counted(content: bytes, connect: Connect) -> None:
+    """A pack that unpacks to megabytes, and one that never ends: nothing is said of pages."""
+    on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
+    given = {"form_definition": {"pages": on}, "contents": base64.b64encode(content).decode()}
+    async with connect() as client:
+        answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **given}))
+
+
 async def test_an_error_in_a_field_names_the_field_and_what_there_is(connect: Connect, world: World) -> None:
     """Each mistake once, and what a field may have once for each field; none that only follows from the others."""
     wrong = {"name": "a", "type": "signature", "x": 1, "label": "A", "font_size": 9}
@@ -644,7 +660,11 @@ class Edits(httpx2.AsyncBaseTransport):
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 @pytest.mark.parametrize(
     ("was", "becomes"),
-    [(b"Insurance Acknowledgement", b"Power of Attorney"), (b'"updated_at":"2025', b'"updated_at":"2026')],
+    [
+        (b"Insurance Acknowledgement", b"Power of Attorney"),
+        (b'"updated_at":"2025', b'"updated_at":"2026'),
+        (b'"order_id":null', f'"order_id":"{LISTED}"'.encode()),
+    ],
 )
 async def test_a_template_that_is_another_after_the_yes_is_asked_about_anew(
     was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
@@ -668,10 +688,19 @@ async def test_a_template_that_is_another_after_the_yes_is_asked_about_anew(
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
-async def test_no_forms_are_made_of_a_template_that_is_deleted_while_the_person_thinks(
-    mode: str, connect: Connect, world: World
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b'"is_deleted":false', b'"is_deleted":true'),
+        (b'"order_id":null', f'"order_id":"{UNLISTED}"'.encode()),
+    ],
+    ids=["deleted", "of another order"],
+)
+async def test_no_forms_are_made_of_a_template_that_is_gone_while_the_person_thinks(
+    was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
 ) -> None:
-    upstream = Edits(world, b'"is_deleted":false', b'"is_deleted":true')
+    """Deleted, or another order's by now: the yes was not for that."""
+    upstream = Edits(world, was, becomes)
 
     async def ask(_ctx: Any, _params: Any) -> ElicitResult:
         upstream.edited = True

@@ -229,6 +229,20 @@ async def test_a_new_store_may_be_opened_many_times_at_once(url: str) -> None:
         assert (await store.verify()).count == 8
 
 
+async def test_several_new_stores_may_be_opened_at_once(tmp_path: Path) -> None:
+    """Each gets its own tables, although what makes them is one for the whole process."""
+
+    async def open_and_append(number: int) -> None:
+        async with open_store(f"sqlite:///{tmp_path / f'{number}.db'}") as store:
+            await store.append(RECORD)
+            assert (await store.verify()).count == 1
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            for number in range(5):
+                group.start_soon(open_and_append, number)
+
+
 async def test_several_processes_may_open_a_new_store_at_once_and_keep_one_chain(url: str) -> None:
     processes = [start(OPEN_AND_APPEND, url, name, "25") for name in "abc"]
     stderr = [process.communicate(timeout=60)[1] for process in processes]

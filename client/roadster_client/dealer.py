@@ -309,8 +309,8 @@ class OrderApi:
         async def about() -> Mapping[str, Any]:
             dealer = DealerApi(self._channel.for_person(), self._dealer)
             found = [await dealer.get_template(str(given.id)) for given in templates]
-            if any(template.is_deleted for template in found):
-                raise errors.NotFound("create_forms: a template was deleted", operation="create_forms")
+            if any(template.why_not_for(self._order_id) for template in found):
+                raise errors.NotFound("create_forms: a template is gone", operation="create_forms")
             return {"template_ids": [template.in_short() for template in found]}
 
         answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms, about=about)

@@ -51,62 +51,78 @@ class CustomerRecordsApi:
         if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
             raise errors.NotFound(f"{operation}: no such customer", operation=operation, request_id=answer.request_id)
         record = self._channel.read(CustomerRecord, answer)
-        if record.customer_info.uuid not in (None, customer_uuid):
+        if record.customer_info.uuid != customer_uuid or not _customers(answer.json) <= {customer_uuid}:
             raise answer.malformed("is another customer's record and was withheld")
         return record
 
 
+_Named = tuple[tuple[str, ...], Any]
+"""A value that is no object and no list, behind the fields that it stands in, in small letters alone."""
+
+
+def _named(json: Any) -> Iterator[_Named]:
+    """All values at any depth as they came, also in fields that no model reads."""
+    unseen: list[_Named] = [((), json)]
+    while unseen:
+        fields, node = unseen.pop()
+        if isinstance(node, list):
+            unseen += ((fields, each) for each in node)
+        elif isinstance(node, dict):
+            unseen += (((*fields, re.sub("[^a-z]", "", name.lower())), value) for name, value in node.items())
+        elif fields:
+            yield fields, node
+
+
+def _customers(json: Any) -> set[Any]:
+    """The customers that `json` names by UUID, but for those of the same household or company, who are others."""
+    return {value for fields, value in _named(json) if value not in (None, "") and _names_customer(fields)}
+
+
+def _names_customer(fields: tuple[str, ...]) -> bool:
+    *above, field = fields
+    whose = above[-1:] if field == "uuid" else [field] if "uuid" in field else []
+    return any("customer" in name for name in whose) and not any(name.startswith("secondary") for name in fields)
+
+
 def _names_only(dealer: DealerRef, json: Any) -> bool:
-    """Whether every dealer that `json` names, at any depth and also in fields no model reads, is `dealer`.
+    """Whether every dealer that `json` names is `dealer`.
 
     The request takes a UUID and the documented answer gives numbers. A UUID, in whatever field, must be the dealer's.
     Numbers are compared with the configured one; where none is, two different ones cannot both be the dealer's.
     """
-    named = list(_named_dealers(json))
-    uuids = {value for name, value in named if name.startswith("dealeruuid")}
-    numbers = {value for name, value in named if name.startswith("dealerid")} - {"0"}  # what is not set
-    own_number = dealer.mykaarma_dealer_id
-    return uuids <= {dealer.mykaarma_dealer_uuid} and (
-        len(numbers) <= 1 if own_number is None else numbers <= {str(own_number)}
-    )
+    named = {_comparable(value) for fields, value in _named(json) if _names_dealer(fields, value)}
+    own = {_comparable(dealer.mykaarma_dealer_uuid), _comparable(dealer.mykaarma_dealer_id)}
+    others = named - own - _NOT_SET
+    if dealer.mykaarma_dealer_id is not None:
+        return not others
+    return len(others) <= 1 and all(isinstance(other, int) for other in others)
 
 
-_DEALER_FIELDS = re.compile("dealer(uuid|id)s?(list)?")
-_DEALER_OBJECTS = re.compile("dealer(ship)?s?(info|data|details?)?(list)?")
-_OTHER_UUID = re.compile("[A-Za-z0-9_-]{32,64}")
+_NOT_SET = {0, "", "none"}
+_OF_A_DEALER = re.compile("dealer(?!order|associate)|rooftop")
+"""Documented, `dealerOrder` and `dealerAssociate` are an order and an employee, which have ids of their own."""
+_ID = re.compile("(id|uuid)s?(list)?$")
+_STANDS_FOR_ONE = re.compile(
+    "(dealer|ship|rooftop|info|data|details?|(?<!phone)(?<!fax)number|(?<!zip)(?<!postal)code)s?(list)?$"
+)
+_UUID = re.compile("[A-Za-z0-9_-]{32,64}")
 
 
-def _named_dealers(json: Any) -> Iterator[tuple[str, str]]:
-    """Field and value of all that `json` names dealers with: dealerId, dealer_id, dealerID, dealerUUIDList and such.
+def _names_dealer(fields: tuple[str, ...], value: Any) -> bool:
+    """Whether an id stands there, in a field of a dealer or below one, or a number or a UUID in place of an id.
 
-    And what stands in an object such as `dealer` or `dealerInfo`, or in its place.
+    Not the dealer's name, its telephone number, its zip code.
     """
-    unseen = [json]
-    while unseen:
-        node = unseen.pop()
-        if isinstance(node, list):
-            unseen += node
-        elif isinstance(node, dict):
-            for name, value in node.items():
-                plain = re.sub("[^a-z]", "", name.lower())
-                values = value if isinstance(value, list) else [value]
-                if _DEALER_FIELDS.fullmatch(plain):
-                    yield from ((plain, str(each)) for each in values if each is not None)
-                elif _DEALER_OBJECTS.fullmatch(plain):
-                    for each in values:
-                        yield from _named_by(each)
-            unseen += node.values()
+    if isinstance(value, bool) or not any(map(_OF_A_DEALER.search, fields)):
+        return False
+    if _ID.search(fields[-1]):
+        return True
+    is_id = isinstance(_comparable(value), int) or _UUID.fullmatch(str(value))
+    return bool(is_id and _STANDS_FOR_ONE.search(fields[-1]))
 
 
-def _named_by(dealer: Any) -> Iterator[tuple[str, str]]:
-    """What an object names itself with, or what stands for one: a number or a UUID, but not the dealer's name."""
-    if isinstance(dealer, dict):
-        found = {name.lower(): str(value) for name, value in dealer.items() if value is not None}
-        if "uuid" in found:
-            yield "dealeruuid", found["uuid"]
-        if "id" in found:
-            yield "dealerid" if found["id"].isdecimal() else "dealeruuid", found["id"]
-    elif isinstance(dealer, int) or (isinstance(dealer, str) and dealer.isdecimal()):
-        yield "dealerid", str(dealer)
-    elif isinstance(dealer, str) and _OTHER_UUID.fullmatch(dealer):
-        yield "dealeruuid", dealer
+def _comparable(value: Any) -> int | str:
+    """A number however it is written, any other text in small letters."""
+    text = str(value).lower()
+    number = re.fullmatch(r"([0-9]{1,18})(\.0+)?", text)
+    return int(number[1]) if number else text

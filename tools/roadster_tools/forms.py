@@ -296,14 +296,10 @@ async def create_forms(
         raise InvalidArguments({f"template_ids.{at}": "is there before" for at in repeated})
     order = await grant.order(order_id)
     templates = await grant.roadster.get_templates(template_ids)
-    deleted = [place for place, template in enumerate(templates) if template.is_deleted]
-    if deleted:
-        told = "this template is deleted; list_templates shows those there are"
-        raise InvalidArguments({f"template_ids.{place}": told for place in deleted})
-    others = [place for place, template in enumerate(templates) if template.order_id not in (None, order_id)]
-    if others:
-        told = "this template is of another order; list_templates shows those for any"
-        raise InvalidArguments({f"template_ids.{place}": told for place in others})
+    reasons = [template.why_not_for(order_id) for template in templates]
+    if any(reasons):
+        told = "this template is {}; list_templates shows those there are"
+        raise InvalidArguments({f"template_ids.{at}": told.format(why) for at, why in enumerate(reasons) if why})
     await order.create_forms(title, templates)
     return FormsAnswer(
         order_id=order_id, title=title, forms=[template.name or str(template.id) for template in templates]

@@ -1,47 +1,83 @@
 """Customer records of myKaarma: POST /customer/{customerUUID}.
 
 The document shows one sample and no word of explanation: times are given as texts, amounts without a unit. Nor does it
-say which words a type or a status may be: who may not see contact data is shown those that are written like one.
+say which words a type or a status may be: who may not see contact data is shown those that we know, and of the rest
+what reads as a date, a short number, a vehicle.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from .free_text import without_card_numbers
+from .free_text import bounded, without_card_numbers, without_social_security
 from .scalars import MASK, ContactData, IdentityData, Money, Received, Sent, WebUrl
 
-_LONGEST = 500
-_LONGEST_CARD_NUMBER = 40
-"""With what parts its digits."""
 
-
-def _masked_unless(form: str) -> BeforeValidator:
+def _masked_unless(is_known: Callable[[str], object]) -> BeforeValidator:
     def masked(value: Any, info: ValidationInfo) -> Any:
-        shown = info.context == "contact" or value in (None, "") or re.fullmatch(form, str(value))
+        shown = info.context == "contact" or value in (None, "") or is_known(str(value))
         return value if shown else MASK
 
     return BeforeValidator(masked)
 
 
-Code = Annotated[str, "contact", _masked_unless("[A-Z]{2,20}(_[A-Z]{2,20}){0,2}")]
-"""A type, a status, a state: one word in capitals."""
+def _of_form(form: str) -> BeforeValidator:
+    return _masked_unless(re.compile(form).fullmatch)
 
-OrderNumber = Annotated[str, "contact", _masked_unless("[A-Z]{0,4}-?[0-9]{1,8}")]
+
+def _is_date(text: str) -> bool:
+    """ISO 8601 or month/day/year, with the signs between its parts: without, a telephone number would be one too."""
+    if re.search(r"\d{7}", text):
+        return False
+    try:
+        if "/" in text:
+            datetime.strptime(text, "%m/%d/%Y")  # noqa: DTZ007 - only whether it is one is asked
+        else:
+            datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+_CODES = {
+    *("RO", "APPOINTMENT", "OPEN", "CLOSED", "CANCELED", "CANCELLED"),
+    *("COMMON", "HOME", "WORK", "BUSINESS", "MAILING", "BILLING"),
+    *("PHONE", "CELL", "MOBILE", "TEXT", "EMAIL"),
+}
+
+
+def _is_vehicle_name(text: str) -> bool:
+    digits = sum(map(str.isdigit, text))
+    return len(text) <= _LONGEST_VEHICLE_NAME and digits <= _MOST_DIGITS and "@" not in text
+
+
+_LONGEST_VEHICLE_NAME = 60
+_MOST_DIGITS = 4
+"""Fewer than any number that leads to a person has."""
+
+Code = Annotated[str, "contact", _masked_unless(_CODES.__contains__)]
+"""A type or a status: a word that we know to be one. The document names COMMON alone."""
+
+Region = Annotated[str, "contact", _of_form("[A-Z]{2}")]
+"""A state or a country: two capitals."""
+
+OrderNumber = Annotated[str, "contact", _of_form("(RO-?)?[0-9]{1,6}")]
 """Shorter than a telephone number."""
 
-Date = Annotated[
-    str,
-    "contact",
-    _masked_unless(
-        r"([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4})([T ][0-9:.]{1,15}(Z|[+-][0-9:]{2,6})?)?"
-    ),
-]
+Date = Annotated[str, "contact", _masked_unless(_is_date)]
 """As it was written."""
+
+Vin = Annotated[str, "contact", _of_form("[A-HJ-NPR-Z0-9]{13}[0-9]{4}")]
+Year = Annotated[str, "contact", _of_form("[0-9]{4}")]
+
+VehicleName = Annotated[str, "contact", _masked_unless(_is_vehicle_name)]
+"""A make, a model, a trim."""
 
 
 class CustomerRecordQuery(Sent):
@@ -53,15 +89,14 @@ class CustomerRecordQuery(Sent):
 
 
 class _Record(Received):
-    """Each text is bounded, and no card number stands in one, whoever reads it."""
+    """Each text is bounded, and no card or social security number stands in one, whoever reads it."""
 
     @field_validator("*")
     @classmethod
     def _safe(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str) or (info.field_name or "").endswith("uuid"):
             return value
-        text = without_card_numbers(value[: _LONGEST + _LONGEST_CARD_NUMBER])
-        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        return bounded(value, without_card_numbers, without_social_security)
 
 
 class _CamelCase(_Record):
@@ -90,13 +125,13 @@ class OwnedVehicle(_CamelCase):
     id: int | None = None
     uuid: str | None = None
     vehicle_key: str | None = None
-    vin: str | None = None
-    year: str | None = None
-    make: str | None = None
-    model: str | None = None
-    trim: str | None = None
-    engine: str | None = None
-    body_style: str | None = None
+    vin: Vin | None = None
+    year: Year | None = None
+    make: VehicleName | None = None
+    model: VehicleName | None = None
+    trim: VehicleName | None = None
+    engine: VehicleName | None = None
+    body_style: VehicleName | None = None
     is_valid: bool | None = None
     image_url: WebUrl = None
 
@@ -158,7 +193,7 @@ class DealerOrder(_Record):
     order_date: Date | None = None
     order_amount: Money | None = None
     order_status: Code | None = None
-    status_filter: tuple[str, ...] = Field(default=(), alias="dealerOrderStatusFilter")
+    status_filter: tuple[Code, ...] = Field(default=(), alias="dealerOrderStatusFilter")
     description: ContactData | None = None
     tag_or_hat: ContactData | None = None
     created_date: Date | None = None
@@ -174,9 +209,9 @@ class Address(_CamelCase):
     line1: ContactData | None = None
     line2: ContactData | None = None
     city: ContactData | None = None
-    state: Code | None = None
+    state: Region | None = None
     zip: ContactData | None = None
-    country: Code | None = None
+    country: Region | None = None
     address_type: Code | None = None
     type: Code | None = None
     is_preferred: bool | None = None
@@ -192,12 +227,12 @@ class OlderAddress(_CamelCase):
     line1: ContactData | None = None
     line2: ContactData | None = None
     city: ContactData | None = None
-    state_code: Code | None = None
-    state_description: Code | None = None
+    state_code: Region | None = None
+    state_description: ContactData | None = None
     zip: ContactData | None = None
     zip_ext: ContactData | None = None
-    country: Code | None = None
-    country_code: Code | None = None
+    country: Region | None = None
+    country_code: Region | None = None
     phone: ContactData | None = None
     address_type: Code | None = None
 

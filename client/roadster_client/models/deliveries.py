@@ -15,11 +15,13 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
 
 from .dealers import Dealer
+from .free_text import bounded, without_social_security
 from .scalars import Contact, ContactData, Money, Received, Sent
 
 _TIME = re.compile(
@@ -164,7 +166,16 @@ class ShipmentUpdate(Sent):
     options: DeliveryOptions | None = None
 
 
-class ShippedItem(Received):
+class _Told(Received):
+    """Each text is bounded, so that a long one cannot cost the answer that names a delivery."""
+
+    @field_validator("*")
+    @classmethod
+    def _safe(cls, value: Any) -> Any:
+        return bounded(value, without_social_security) if isinstance(value, str) else value
+
+
+class ShippedItem(_Told):
     description: str | None = None
     reference_id: str | None = None
     length: float | None = None
@@ -175,7 +186,7 @@ class ShippedItem(Received):
     quantity: int | None = None
 
 
-class PlaceAddress(Received):
+class PlaceAddress(_Told):
     name: ContactData | None = None
     street1: ContactData | None = None
     street2: ContactData | None = None
@@ -184,12 +195,12 @@ class PlaceAddress(Received):
     zip: ContactData | None = None
 
 
-class PlaceContact(Received):
+class PlaceContact(_Told):
     name: ContactData | None = None
     phone: ContactData | None = None
 
 
-class Place(Received):
+class Place(_Told):
     """`notes` are written for the driver, and may hold anything about a person."""
 
     address: PlaceAddress | None = None
@@ -197,21 +208,21 @@ class Place(Received):
     notes: ContactData | None = None
 
 
-class DeliveryWindow(Received):
+class DeliveryWindow(_Told):
     start: Timestamp
     end: Timestamp
 
 
-class ShippedOptions(Received):
+class ShippedOptions(_Told):
     signature_required: bool | None = None
 
 
-class Driver(Received):
+class Driver(_Told):
     name: ContactData | None = None
     phone: ContactData | None = None
 
 
-class Shipment(Received):
+class Shipment(_Told):
     """`state` is free text: Roadie may add one. The reference shows no `price`; it is read where Roadie sends one."""
 
     id: int = Field(gt=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -142,7 +142,14 @@ class Template(Received):
     def pages(self) -> tuple[FormPage, ...]:
         return self.form_definition.pages if self.form_definition is not None else ()
 
+    def why_not_for(self, order_id: str) -> Literal["deleted", "of another order"] | None:
+        """Why no forms for that order can be made of it, None where they can."""
+        if self.is_deleted:
+            return "deleted"
+        return "of another order" if self.order_id not in (None, order_id) else None
+
     def in_short(self) -> dict[str, Any]:
         """What a person knows the template by, and what differs when another takes its place."""
-        told = self.model_dump(mode="json", exclude_none=True, include={"id", "name", "file_name", "updated_at"})
+        shown = {"id", "order_id", "name", "file_name", "updated_at"}
+        told = self.model_dump(mode="json", exclude_none=True, include=shown)
         return {**told, "pages": len(self.pages), "fields": sum(len(page.fields) for page in self.pages)}

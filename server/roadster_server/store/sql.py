@@ -32,12 +32,15 @@ from .records import (
 )
 from .schema import migrate
 
+_MIGRATING = anyio.Lock()
+"""Alembic's context is the whole process's: of several stores, one is migrated at a time."""
+
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[SqlStore]:
     database = await _database(url)
     try:
-        async with database.writing() as connection:
+        async with _MIGRATING, database.writing() as connection:
             await take_turn(connection, Turn.MIGRATE)
             await connection.run_sync(migrate)
         yield SqlStore(database)
