@@ -1,7 +1,8 @@
 """A model that plays a script, behind as much of OpenAI's API as agent frameworks use: Chat Completions and Responses.
 
-A framework that is told this address runs as it does with a model: its own adapter makes the requests, reads the calls and
-hands back what the tools answered. The script finds the VIN and the figure in what it is handed back, nowhere else."""
+A framework that is told this address runs as it does with a model: its own adapter makes the requests, reads the calls
+and hands back what the tools answered. The script finds the VIN and the figure in what it is handed back, nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ def next_step(answers: list[str]) -> Step:
     """What the model does once its calls have had these answers."""
     match answers:
         case []:
-            return "list_inventory", {"dealer": "umazda", "body": "SUV", "limit": 1}
+            return "list_inventory", {"dealer": "umazda", "model": "CX-5", "limit": 1}
         case [found]:
             return "quote_payments", {"dealer": "umazda", "vin": _in(found, r"\b([A-HJ-NPR-Z0-9]{17})\b")}
         case [_, _]:
-            return "list_inventory", {"dealer": "toyotademo", "body": "SUV", "limit": 1}
+            return "list_inventory", {"dealer": "toyotademo", "model": "CX-5", "limit": 1}
         case [_, quote, refusal]:
             lease = _in(quote, r"(?i)lease\W+monthly.payment\W+([\d,]+\.\d+)")
             told = _in(refusal, r'(Refused: [^"]*)')
@@ -48,7 +49,7 @@ def scripted_model() -> Iterator[str]:
 
 
 class _OpenAi(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # noqa: N802 -- the name that http.server calls
+    def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         body = json.dumps(_APIS[self.path](request)).encode()
         self.send_response(200)
@@ -57,8 +58,8 @@ class _OpenAi(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    def log_message(self, *_: Any) -> None:
+        """Says nothing of each request."""
 
 
 def _completion(request: dict[str, Any]) -> dict[str, Any]:

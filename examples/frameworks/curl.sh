@@ -23,7 +23,7 @@ call() {
 }
 
 request tools/list '' '{}' | jq -r '"tools: \(.result.tools | length)"'
-vin=$(call list_inventory '{"dealer": "umazda", "body": "SUV", "limit": 1}' |
+vin=$(call list_inventory '{"dealer": "umazda", "model": "CX-5", "limit": 1}' |
   jq -r '.result.structuredContent.vehicles[0].vin')
 call quote_payments "{\"dealer\": \"umazda\", \"vin\": \"$vin\"}" |
   jq -r '"lease: \(.result.structuredContent.lease.monthly_payment) a month"'

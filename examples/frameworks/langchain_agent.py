@@ -3,8 +3,8 @@
     pip install langchain langchain-mcp-adapters langchain-openai
     OPENAI_API_KEY=… python examples/frameworks/langchain_agent.py --model openai:gpt-5
 
-Another maker's model: `pip install langchain-anthropic` and `--model anthropic:claude-sonnet-4-5`. The adapter needs version 1
-of the MCP SDK, so it cannot be installed beside the server; over HTTP they need not meet.
+Another maker's model: `pip install langchain-anthropic` and `--model anthropic:claude-sonnet-4-5`. The adapter needs
+version 1 of the MCP SDK, so it cannot be installed beside the server; over HTTP they need not meet.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from langchain.agents import create_agent
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from langchain_mcp_adapters.tools import load_mcp_tools
 
-TASK = "Find an SUV at umazda and tell me its lease a month. Then try the same at toyotademo."
+TASK = "Find a CX-5 at umazda and tell me its lease a month. Then try the same at toyotademo."
 
 
 async def main(url: str, model: str) -> None:

@@ -13,7 +13,7 @@ import os
 from agents import Agent, Runner, set_tracing_disabled
 from agents.mcp import MCPServerStreamableHttp
 
-TASK = "Find an SUV at umazda and tell me its lease a month. Then try the same at toyotademo."
+TASK = "Find a CX-5 at umazda and tell me its lease a month. Then try the same at toyotademo."
 
 set_tracing_disabled(True)  # its traces go to OpenAI, with arguments and answers
 

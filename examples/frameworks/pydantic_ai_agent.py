@@ -13,7 +13,7 @@ import os
 from pydantic_ai import Agent
 from pydantic_ai.mcp import MCPToolset
 
-TASK = "Find an SUV at umazda and tell me its lease a month. Then try the same at toyotademo."
+TASK = "Find a CX-5 at umazda and tell me its lease a month. Then try the same at toyotademo."
 
 
 async def main(url: str, model: str) -> None:

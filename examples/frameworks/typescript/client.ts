@@ -1,4 +1,4 @@
-// The TypeScript client: finds an SUV, quotes it, and is refused at a dealer that is not its own.
+// The TypeScript client: finds a CX-5, quotes it, and is refused at a dealer that is not its own.
 //
 //     npm ci
 //     npm start -- http://127.0.0.1:8000/mcp
@@ -26,7 +26,7 @@ async function call(name: string, args: Record<string, unknown>): Promise<Answer
 
 await client.connect(transport);
 try {
-  const found = await call('list_inventory', { dealer: 'umazda', body: 'SUV', limit: 1 });
+  const found = await call('list_inventory', { dealer: 'umazda', model: 'CX-5', limit: 1 });
   const { vin } = found.data.vehicles[0];
   const quote = await call('quote_payments', { dealer: 'umazda', vin });
   console.log(`lease: ${quote.data.lease.monthly_payment} a month`);
