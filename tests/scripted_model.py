@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+TOLD = "umazda, hyundaidemo"
+"""The dealers, as the server's instructions say them before anything is called."""
+
 Step = tuple[str, dict[str, str | int]] | str
 """A tool and its arguments, or what is said at the end."""
 
@@ -51,6 +54,7 @@ def scripted_model() -> Iterator[str]:
 class _OpenAi(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert TOLD in json.dumps(request), "the framework keeps the server's instructions from the model"
         body = json.dumps(_APIS[self.path](request)).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

@@ -19,6 +19,7 @@ from .conftest import PROJECT, free_port, run_cli, serving
 from .scripted_model import scripted_model
 from .test_http import SALES, SECRETS, write_config
 
+pytestmark = pytest.mark.timeout(300)  # a framework's first start compiles it
 FRAMEWORKS = PROJECT / "examples" / "frameworks"
 TYPESCRIPT = FRAMEWORKS / "typescript"
 VIN = "JM3KFBCM0S0202106"
@@ -63,7 +64,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
         env={"PATH": os.environ["PATH"], "HOME": str(cwd), "ROADSTER_MCP_TOKEN": SALES, **environment},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

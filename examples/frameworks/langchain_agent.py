@@ -22,8 +22,10 @@ async def main(url: str, model: str) -> None:
     token = os.environ.get("ROADSTER_MCP_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     servers = MultiServerMCPClient({"roadster": {"transport": "http", "url": url, "headers": headers}})
-    async with servers.session("roadster") as session:  # one for all calls; `get_tools` would make one for each
-        agent = create_agent(model, await load_mcp_tools(session), system_prompt="You help to sell cars.")
+    # One session for all calls; `servers.get_tools()` would make one for each.
+    async with servers.session("roadster", auto_initialize=False) as session:
+        told = (await session.initialize()).instructions  # which dealers there are, what is only data
+        agent = create_agent(model, await load_mcp_tools(session), system_prompt=told)
         result = await agent.ainvoke({"messages": [("user", TASK)]})
     print(result["messages"][-1].text)
 

@@ -25,7 +25,8 @@ async def main(url: str, model: str) -> None:
         client_session_timeout_seconds=60,  # the default of 5 is too short for a quote
     )
     async with roadster:
-        agent = Agent(name="Sales", model=model, instructions="You help to sell cars.", mcp_servers=[roadster])
+        told = roadster.session.instructions  # which dealers there are, what is only data
+        agent = Agent(name="Sales", model=model, instructions=told, mcp_servers=[roadster])
         result = await Runner.run(agent, TASK)
     print(result.final_output)
 

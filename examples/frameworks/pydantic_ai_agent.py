@@ -21,10 +21,10 @@ async def main(url: str, model: str) -> None:
     roadster = MCPToolset(
         url,
         headers={"Authorization": f"Bearer {token}"} if token else None,
-        include_instructions=True,  # the server's: which dealers there are, what is only data
+        include_instructions=True,  # which dealers there are, what is only data
         tool_error_behavior="failed",  # a refusal is an answer, not a reason to try again
     )
-    agent = Agent(model, instructions="You help to sell cars.", toolsets=[roadster])
+    agent = Agent(model, toolsets=[roadster])
     async with agent:
         result = await agent.run(TASK)
     print(result.output)
