@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EVALS_STAMP := .venv-evals/.installed
+# What the examples for others' frameworks need, apart from the server.
+EXTRA := $(patsubst %,.venv-%/.installed,evals agents langchain)
+TYPESCRIPT := examples/frameworks/typescript
 
-.PHONY: demo test lint check schemas tokens reliability evals bundle lock clean
+.PHONY: demo test lint check frameworks schemas tokens reliability evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -18,7 +20,7 @@ lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint $(EVALS_STAMP) test  ## What CI runs
+check: lint frameworks test  ## What CI runs
 
 # Exact versions with hashes first; then the project itself, which hash checking cannot cover.
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -28,12 +30,24 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-# Inspect, for examples/evals/inspect_task.py: too many dependencies to share an environment with.
-$(EVALS_STAMP): requirements-evals.lock pyproject.toml
-	test -x .venv-evals/bin/python || $(PYTHON) -m venv .venv-evals
-	.venv-evals/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-evals.lock
-	.venv-evals/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+frameworks: $(STAMP)  ## What the examples need besides the server, side by side
+	$(MAKE) -j 4 $(EXTRA) $(TYPESCRIPT)/node_modules/.installed
+
+# Too many dependencies, or other ones, to share an environment with: .venv-NAME, of requirements-NAME.lock.
+.venv-%/.installed: requirements-%.lock | $(STAMP)
+	$(PYTHON) -m venv --clear --without-pip .venv-$*
+	$(BIN)/python -m pip --python .venv-$* install --quiet --no-cache-dir --no-compile --disable-pip-version-check \
+		--require-hashes -r $<
+	$(if $(filter evals,$*),$(BIN)/python -m pip --python .venv-$* install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .)
 	touch $@
+
+.venv-evals/.installed: pyproject.toml  # the evaluation kit is the project's own
+
+# Without npm nothing is installed, and the test says so.
+$(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
+	! command -v npm >/dev/null || { cd $(<D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error \
+		--cache .npm-cache && rm -rf .npm-cache && touch node_modules/.installed; }
 
 schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
 	$(BIN)/python -c 'from roadster_tools.schemas import main; main()'
@@ -58,6 +72,8 @@ lock:
 		--group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		--group evals -c requirements-dev.lock pyproject.toml -o requirements-evals.lock
+	for group in agents langchain; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --upgrade --group $$group -o requirements-$$group.lock || exit; done
 
 clean:
-	rm -rf $(VENV) .venv-evals
+	rm -rf $(VENV) $(dir $(EXTRA)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build

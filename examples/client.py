@@ -1,20 +1,44 @@
-"""Finds an SUV and quotes it, as a client of the server over stdio.
+"""Finds an SUV, quotes it, and is refused at a dealer that is not the caller's: the MCP client for Python.
 
-python examples/client.py                                against the embedded sandbox
-python examples/client.py --config /path/roadster.toml   against your own dealer
+python examples/client.py                                starts the server: stdio, the embedded sandbox
+python examples/client.py --config /path/roadster.toml   starts the server: stdio, your own dealers
+python examples/client.py http://127.0.0.1:8000/mcp      a running one: Streamable HTTP
+python examples/client.py http://127.0.0.1:8000/sse      a running one: legacy SSE
+
+The token for a running one is read from ROADSTER_MCP_TOKEN.
 """
 
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
+import httpx2
 from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
 
-SERVER = StdioServerParameters(
-    command=sys.executable,
-    args=["-m", "roadster_server", "serve", *(sys.argv[1:] or ["--sandbox"])],
-    env=dict(os.environ),  # the configuration may name secrets of the environment
-)
+
+@asynccontextmanager
+async def connected(arguments: list[str]) -> AsyncIterator[Client]:
+    token = os.environ.get("ROADSTER_MCP_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    match arguments:
+        case [url] if url.endswith("/sse"):
+            async with Client(sse_client(url, headers=headers), mode="legacy") as client:
+                yield client
+        case [url] if url.startswith("http"):
+            async with (
+                httpx2.AsyncClient(headers=headers, timeout=60) as http,
+                Client(streamable_http_client(url, http_client=http)) as client,
+            ):
+                yield client
+        case _:
+            server = ["-m", "roadster_server", "serve", *(arguments or ["--sandbox"])]
+            environment = dict(os.environ)  # the configuration may name secrets of the environment
+            async with Client(StdioServerParameters(command=sys.executable, args=server, env=environment)) as client:
+                yield client
 
 
 async def call(client: Client, tool: str, **arguments: object) -> tuple[dict, str]:
@@ -26,7 +50,7 @@ async def call(client: Client, tool: str, **arguments: object) -> tuple[dict, st
 
 
 async def main() -> None:
-    async with Client(SERVER) as client:
+    async with connected(sys.argv[1:]) as client:
         dealers, _ = await call(client, "list_dealers")
         dealer = dealers["dealers"][0]["dpid"]
         found, _ = await call(client, "list_inventory", dealer=dealer, body="SUV", limit=5)
@@ -36,6 +60,10 @@ async def main() -> None:
         for deal in ("finance", "lease"):
             if deal in quote:
                 print(f"{deal}: {quote[deal]['monthly_payment']} a month")
+        try:
+            await call(client, "list_inventory", dealer="toyotademo")
+        except RuntimeError as refusal:
+            print(refusal)
 
 
 anyio.run(main)

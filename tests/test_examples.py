@@ -169,6 +169,7 @@ def test_the_client_prints_a_quote(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Lease: monthly payment [\d.,]+, term months 36", done.stdout, re.MULTILINE)
     assert re.search(r"^lease: [\d.]+ a month$", done.stdout, re.MULTILINE)
+    assert re.search(r"^Refused: callers.local.dealers does not name this dealer", done.stdout, re.MULTILINE)
 
 
 def test_the_client_works_with_a_configuration_too(roadster: Roadster) -> None:

@@ -273,7 +273,7 @@ def steps(block: str) -> list[Step]:
 @pytest.fixture
 def shell(tmp_path: Path) -> Path:
     """A folder with the examples, and with a `roadster-mcp` in bin that runs this project."""
-    shutil.copytree(PROJECT / "examples", tmp_path / "examples")
+    shutil.copytree(PROJECT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("node_modules"))
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "roadster-mcp"
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m roadster_server "$@"\n')
@@ -283,8 +283,8 @@ def shell(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("block", blocks(README, "console"))
 def test_each_console_block_shows_what_happens(block: str, shell: Path) -> None:
-    if "$ curl " in block and shutil.which("curl") is None:
-        pytest.skip("the curl command is not installed")
+    if "curl" in block and None in (shutil.which("curl"), shutil.which("jq")):
+        pytest.skip("the curl or the jq command is not installed")
     with ExitStack() as running:
         run_block(elsewhere(block, shell), shell, running)
 
