@@ -130,7 +130,7 @@ OF_EACH_KIND = (
 )
 OURS = (
     *("dpid", "partner_id", "dealer", "dealerId", "dealer_id", "dealerID", "vin", "contents", "status", "reference_id"),
-    *("uuid", "customer_uuid"),
+    *("uuid", "customer_uuid", "vehicle_uuid"),
     "state",
     # Times of Roadie's, which are read as times.
     *("pickup_after", "start", "end", "created_at", "updated_at"),
