@@ -130,6 +130,7 @@ OF_EACH_KIND = (
 )
 OURS = (
     *("dpid", "partner_id", "dealer", "dealerId", "dealer_id", "dealerID", "vin", "contents", "status", "reference_id"),
+    *("uuid", "customer_uuid"),
     "state",
     # Times of Roadie's, which are read as times.
     *("pickup_after", "start", "end", "created_at", "updated_at"),
@@ -319,7 +320,7 @@ async def test_a_dealers_name_cannot_end_the_question(name: str, asked: str, con
         await client.call_tool("assign_agent", {"dealer": "umazda", "customer_id": 7, "agent": {"id": "A1"}})
     assert questions[0].split("\n") == [
         f"Assign an agent to a customer at {asked}? This writes to Roadster.",
-        'id: "7"' if '"7"' in questions[0] else "id: 7",
+        "customer id: 7",
         'agent.id: "A1"',
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from roadster_server.keys import Keys
 
 from .conftest import STEVE, answer_of, free_port, kind_of, run_cli, serving, text_of
 
@@ -83,6 +86,10 @@ def write_config(folder: Path, upstream: str, store: str, *, level: str = "write
     digest = hashlib.sha256(b"bot-token").hexdigest()
     path.write_text(CONFIG.format(upstream=upstream, store=store, digest=digest, level=level, calls=calls))
     return path
+
+
+async def agree(_ctx: Any, _params: Any) -> ElicitResult:
+    return ElicitResult(action="accept", content={"confirm": True})
 
 
 class InTurns(httpx2.AsyncBaseTransport):
@@ -249,7 +256,8 @@ async def test_a_call_that_cannot_be_counted_is_refused(
             refused = await client.call_tool("list_inventory", {"limit": 1})
             assert kind_of(refused) == "unrecorded"
             assert "Redis does not answer" in text_of(refused)
-        assert httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=10).status_code == 503
+        ready = httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
+        assert (ready.status_code, ready.json()) == (503, {"status": "Redis does not answer"})
     finally:
         redis.kill()
         redis.wait()
@@ -262,52 +270,127 @@ async def answers(redis: Redis) -> bool:
         return False
 
 
-async def test_workers_share_one_port_are_replaced_and_end_together(
-    upstream: str, postgresql_url: str, redis_url: str, tmp_path: Path
-) -> None:
+def workers(stack: ExitStack, config: Path, redis_url: str) -> tuple[str, subprocess.Popen[bytes]]:
+    """Two of them: where they are reached, and the process that watches over them."""
     port = free_port()
-    command = (
-        *("serve", "--transport", "http", "--workers", "2"),
-        *("--port", str(port), "--config", str(write_config(tmp_path, upstream, postgresql_url))),
-    )
+    command = ("serve", "--transport", "http", "--workers", "2", "--port", str(port), "--config", str(config))
     url = f"http://127.0.0.1:{port}"
-    with serving(*command, url=f"{url}/readyz", REDIS_URL=redis_url, **SECRETS) as parent:
-        workers = children(parent.pid)
-        assert len(workers) == 2
-        for mode in ("2026-07-28", "legacy"):
-            async with Replicas([port]).client(mode=mode) as client:
-                for _ in range(10):
-                    assert kind_of(await client.call_tool("list_inventory", {"limit": 1})) is None
-        assert httpx2.get(f"{url}/sse").status_code == 404, "it needs a session"
-        counted = 'roadster_mcp_calls_total{outcome="done",tool="list_inventory"} 20.0'
-        assert counted in httpx2.get(f"{url}/metrics").text, "whichever answers, it tells of both"
-        os.kill(workers[0], signal.SIGKILL)
-        with anyio.fail_after(30):
-            while len(children(parent.pid)) != 2 or workers[0] in children(parent.pid):
-                await anyio.sleep(0.05)
-        async with Replicas([port]).client() as client:
+    watching = stack.enter_context(serving(*command, url=f"{url}/readyz", REDIS_URL=redis_url, **SECRETS))
+    return url, watching
+
+
+async def replaced(watching: subprocess.Popen[bytes], killed: int) -> None:
+    with anyio.fail_after(30):
+        while len(now := children(watching.pid)) != 2 or killed in now:
+            await anyio.sleep(0.05)
+
+
+async def test_workers_share_one_port_are_replaced_and_end_together(
+    upstream: str, postgresql_url: str, redis_url: str, tmp_path: Path, stack: ExitStack
+) -> None:
+    config = write_config(tmp_path, upstream, postgresql_url, level="confirm")
+    url, watching = workers(stack, config, redis_url)
+    port = int(url.rpartition(":")[2])
+    with anyio.fail_after(30):
+        while len(children(watching.pid)) != 2:
+            await anyio.sleep(0.05)
+    for mode in ("2026-07-28", "legacy"):
+        async with Replicas([port]).client(mode=mode, ask=agree) as client:
+            for _ in range(10):
+                assert kind_of(await client.call_tool("list_inventory", {"limit": 1})) is None
+            made = await client.call_tool("create_customer", NEW_CUSTOMER)
+            assert kind_of(made) == (None if mode == "2026-07-28" else "not_confirmed")
+    assert "use a client of protocol 2026-07-28" in text_of(made)
+    assert httpx2.get(f"{url}/sse").status_code == 404, "it needs a session"
+    counted = 'roadster_mcp_calls_total{outcome="done",tool="list_inventory"} 20.0'
+    assert counted in httpx2.get(f"{url}/metrics").text, "whichever answers, it tells of both"
+
+    killed = children(watching.pid)[0]
+    os.kill(killed, signal.SIGKILL)
+    await replaced(watching, killed)
+    async with Replicas([port]).client() as client:
+        assert kind_of(await client.call_tool("list_inventory", {"limit": 1})) is None
+
+    # A service manager signals each process of a service; a call under way is answered all the same.
+    httpx2.post(
+        f"{upstream}/__sandbox/faults", json={"operation": "list_inventory", "fault": "delay", "seconds": 2}
+    ).raise_for_status()
+    left = children(watching.pid)
+    async with Replicas([port]).client() as client, anyio.create_task_group() as tasks:
+
+        async def slow() -> None:
             assert kind_of(await client.call_tool("list_inventory", {"limit": 1})) is None
-        left = children(parent.pid)
-        parent.terminate()
-        assert parent.wait(30) == 0
-        assert not [pid for pid in left if Path(f"/proc/{pid}").exists()]
+
+        tasks.start_soon(slow)
+        with anyio.fail_after(20):
+            while not httpx2.get(f"{upstream}/__sandbox/requests").json()[-1].get("fault"):
+                await anyio.sleep(0.02)
+        for pid in (watching.pid, *left):
+            os.kill(pid, signal.SIGTERM)
+    assert await anyio.to_thread.run_sync(watching.wait) == 0
+    assert not [pid for pid in left if running(pid)]
+
+
+@pytest.mark.reliability("a worker dies, and none can start in its place", "the others serve on, and it is tried again")
+async def test_a_worker_that_cannot_be_replaced_leaves_the_others_alone(
+    upstream: str, postgresql_url: str, redis_url: str, tmp_path: Path, stack: ExitStack
+) -> None:
+    config = write_config(tmp_path, upstream, postgresql_url)
+    url, watching = workers(stack, config, redis_url)
+    with anyio.fail_after(30):
+        while len(children(watching.pid)) != 2:
+            await anyio.sleep(0.05)
+    good = config.read_text()
+    config.write_text(f"{good}\noops = [")
+    killed = children(watching.pid)[1]  # the first is the one that serves already
+    os.kill(killed, signal.SIGKILL)
+    seen: set[int] = set()
+    with anyio.fail_after(30):
+        while len(seen) < 4:  # the other one, and two that could not start in the place of the first
+            seen |= set(children(watching.pid))
+            assert httpx2.get(f"{url}/healthz", timeout=30).status_code == 200
+            await anyio.sleep(0.05)
+    config.write_text(good)
+    await replaced(watching, killed)
+
+
+@pytest.mark.reliability("messages of others in Redis's channel", "are no words of ours: left alone, and logged")
+async def test_what_others_write_into_the_channel_ends_nothing(
+    upstream: str, postgresql_url: str, redis_url: str, tmp_path: Path, stack: ExitStack
+) -> None:
+    replicas = two(stack, write_config(tmp_path, upstream, postgresql_url), redis_url)
+    channel = Keys.derive("sandbox-key").deployment
+    hostile = (
+        *("not json", "", "[]", "{}", "null", "[" * 10_000, "\xff"),
+        '{"sender": "x", "topic": "changed", "of": 5}',
+        '{"sender": "x", "topic": "changed", "of": ["nothing"]}',
+        '{"sender": "x", "topic": "breaker of roadster", "of": ["a", "b", "c"]}',
+        '{"sender": "x", "topic": "breaker of roadster", "of": ["nobody", "list_inventory"]}',
+        '{"sender": "x", "topic": "breaker of roadster", "of": ["umazda", "no_such_operation"]}',
+    )
+    async with Redis.from_url(redis_url) as redis:
+        for message in hostile:
+            assert await redis.publish(channel, message) == 2, "both hear it"
+    # Both are there, and hear what is one.
+    async with replicas.client(replicas.ports[0]) as client, client.listen(resource_subscriptions=[FOLLOWED]) as stream:
+        async with Redis.from_url(redis_url) as redis:
+            await redis.publish(channel, json.dumps({"sender": "x", "topic": "changed", "of": [FOLLOWED]}))
+        with anyio.fail_after(20):
+            told: Any = await anext(aiter(stream))
+        assert told.uri == FOLLOWED
+        assert kind_of(await client.call_tool("list_inventory", {"limit": 1})) is None
 
 
 @pytest.mark.reliability("the process that watches over workers is killed", "they end by themselves")
 async def test_workers_that_nobody_watches_end(
-    upstream: str, postgresql_url: str, redis_url: str, tmp_path: Path
+    upstream: str, postgresql_url: str, redis_url: str, tmp_path: Path, stack: ExitStack
 ) -> None:
-    port = free_port()
-    command = (
-        *("serve", "--transport", "http", "--workers", "2"),
-        *("--port", str(port), "--config", str(write_config(tmp_path, upstream, postgresql_url))),
-    )
-    with serving(*command, url=f"http://127.0.0.1:{port}/readyz", REDIS_URL=redis_url, **SECRETS) as parent:
-        workers = children(parent.pid)
-        parent.kill()
-        with anyio.fail_after(30):
-            while [pid for pid in workers if running(pid)]:
-                await anyio.sleep(0.05)
+    _, watching = workers(stack, write_config(tmp_path, upstream, postgresql_url), redis_url)
+    left = children(watching.pid)
+    watching.kill()
+    with anyio.fail_after(30):
+        while [pid for pid in left if running(pid)]:
+            await anyio.sleep(0.05)
 
 
 def children(pid: int) -> list[int]:

@@ -25,7 +25,7 @@ from .conftest import free_port, serving
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.filterwarnings("ignore:resources/subscribe is removed"),
+    pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed"),
 ]
 
 CONFIG = """
@@ -228,3 +228,57 @@ async def test_too_many_addresses_are_refused(served: Served) -> None:
     with pytest.raises((MCPError, ExceptionGroup)):
         async with following(served, "http 2026-07-28", *many):
             pytest.fail("they are followed")
+
+
+async def test_following_one_address_many_times_at_once_is_following_it_once(served: Served) -> None:
+    """A session takes its places before the gate is asked, and what is given up is given up."""
+    told: list[str] = []
+    one = anyio.Event()
+
+    async def on_message(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            told.append(str(message.params.uri))
+            one.set()
+
+    headers = {"Authorization": "Bearer bot-token"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        Client(
+            streamable_http_client(f"{served.url}/mcp", http_client=http), mode="legacy", message_handler=on_message
+        ) as client,
+    ):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(client.session.subscribe_resource, STEVE)
+        await served.event()
+        with anyio.fail_after(20):
+            await one.wait()
+        await client.session.unsubscribe_resource(STEVE)
+        await served.event()
+        await client.session.subscribe_resource("roadster://umazda/customers/7")
+        one = anyio.Event()
+        await served.event(customer=7)
+        with anyio.fail_after(20):
+            await one.wait()
+    assert told == [STEVE, "roadster://umazda/customers/7"]
+
+
+async def test_places_are_counted_before_the_gate_is_asked(served: Served) -> None:
+    refused = 0
+    headers = {"Authorization": "Bearer bot-token"}
+
+    async def follow(client: Client, number: int) -> None:
+        nonlocal refused
+        try:
+            await client.session.subscribe_resource(f"roadster://umazda/customers/{number}")
+        except MCPError:
+            refused += 1
+
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        Client(streamable_http_client(f"{served.url}/mcp", http_client=http), mode="legacy") as client,
+        anyio.create_task_group() as tasks,
+    ):
+        for number in range(1, MOST_FOLLOWED + 21):
+            tasks.start_soon(follow, client, number)
+    assert refused == 20

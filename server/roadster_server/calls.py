@@ -88,7 +88,7 @@ class Calls:
         self.keys = keys
         self.refuse_unrecorded_reads = refuse_unrecorded_reads
         self.observer = observer
-        self.limiter = Limiter(redis_url)
+        self.limiter = Limiter(redis_url, keys.deployment)
         self.recorder = Recorder(store)
         self.turns = KeyTurns(keys)
         self._in_flight: set[anyio.CancelScope] = set()

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -117,8 +117,8 @@ def serve(
                 async with backend.open_server(LOCAL_CALLER) as (server, calls):
                     await serve_stdio(server, calls, backend)
         else:
-            from .http import serve_backend
             from .listening import listen
+            from .serving import serve_backend
 
             bound = listen(host, port)
 
@@ -140,18 +140,17 @@ def _serve_in_workers(
     return run_workers(count, partial(_serve_as_worker, config, host, count), listen(host, port))
 
 
-def _serve_as_worker(config: Path | None, host: str, count: int, bound: socket) -> None:
+def _serve_as_worker(config: Path | None, host: str, count: int, bound: socket, serves: Callable[[], None]) -> None:
     """What each worker runs, in a process of its own: it reads the configuration itself."""
-    from .http import serve_backend
-    from .workers import CANNOT_START
+    from .serving import serve_backend
 
     configure_logs()
     try:
         with choose(config, sandbox=False) as backend:
-            anyio.run(partial(serve_backend, backend, "http", bound, host=host, workers=count))
+            anyio.run(partial(serve_backend, backend, "http", bound, host=host, workers=count, serves=serves))
     except ConfigurationError as error:
         _say(error)
-        raise SystemExit(CANNOT_START) from None
+        raise SystemExit(USAGE_ERROR) from None
 
 
 @app.command()

@@ -67,13 +67,19 @@ class Confirmation:
 
     async def obtain(self, write: PendingWrite, dealer_name: str) -> None:
         """Returns once a person has confirmed `write`. Raises Ask and NotConfirmed."""
+        modern = is_version_at_least(self._ctx.protocol_version, "2026-07-28")
+        if not modern and not self._ctx.session.can_send_request:
+            raise NotConfirmed(
+                f"{write.allowed.said}, and this server, one of several workers, keeps no session in which it "
+                "could ask a person; use a client of protocol 2026-07-28"
+            )
         if not _can_ask(self._ctx):
             raise NotConfirmed(
                 f"{write.allowed.said}, and this client cannot ask a person; use one that supports elicitation, "
                 f'or let the operator set callers.{write.caller.name}.access.{write.tool.name} = "write"'
             )
         about = await write.request.about()
-        if is_version_at_least(self._ctx.protocol_version, "2026-07-28"):
+        if modern:
             await self._by_repeated_call(write, about, dealer_name)
             return
         await self._within_the_call(summary(write, about, dealer_name))

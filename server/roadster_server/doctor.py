@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx2
+from pydantic import SecretStr
 
 from roadster_client import (
     OPERATIONS,
@@ -42,7 +43,7 @@ from roadster_client.models.customer_records import CustomerRecordQuery
 from roadster_tools import TOOLS, verdict
 
 from .backend import LOCAL_CALLER, Backend
-from .settings import ReplicasSettings, Settings
+from .settings import Settings
 from .store import StoreError, open_store
 
 PROBLEM = 1
@@ -86,7 +87,7 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
     async for finding in _store(settings.store.url.get_secret_value()):
         yield finding
     if settings.replicas is not None:
-        yield await _redis(settings.replicas)
+        yield await _redis(settings.replicas.redis_url)
     async for finding in _upstreams(settings, backend.transport):
         yield finding
 
@@ -184,10 +185,10 @@ async def _store(url: str) -> AsyncIterator[Finding]:
             yield finding
 
 
-async def _redis(replicas: ReplicasSettings) -> Finding:
+async def _redis(url: SecretStr) -> Finding:
     from .replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
 
-    async with open_replicas(replicas.redis_url) as redis:
+    async with open_replicas(url, "roadster-mcp doctor") as redis:
         if await redis.healthy():
             return Finding("redis", "answers")
     return Finding("redis", "does not answer at [replicas] redis_url; start it, or correct the URL", PROBLEM)

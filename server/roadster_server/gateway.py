@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from roadster_client import (
+    OPERATIONS,
     ApiName,
     AuthScheme,
     MyKaarmaApi,
@@ -83,6 +84,13 @@ async def open_calls(
         yield calls
 
 
+def _open_breaker(upstream: Upstream, settings: Settings, of: tuple[str, ...]) -> None:
+    """What another process has told; a dealer or an operation that is not ours is left alone."""
+    match of:
+        case (dealer, operation) if operation in OPERATIONS and (not dealer or dealer in settings.dealers):
+            upstream.open_breaker(dealer or None, operation)
+
+
 async def _services(
     settings: Settings,
     stack: AsyncExitStack,
@@ -96,8 +104,8 @@ async def _services(
         )
         if replicas is not None:
             topic = f"breaker of {api}"
-            upstream.breaker_opened = partial(replicas.tell, topic)
-            replicas.hear(topic, upstream.open_breaker)
+            upstream.breaker_opened = lambda dealer, operation: replicas.tell(topic, dealer or "", operation)
+            replicas.hear(topic, partial(_open_breaker, upstream, settings))
         return upstream
 
     roadster, roadie, mykaarma = settings.roadster, settings.roadie, settings.mykaarma

@@ -1,14 +1,13 @@
-"""MCP over HTTP: both eras of Streamable HTTP at /mcp, the legacy SSE pair, the probes, and the web hooks."""
+"""The HTTP application: both eras of Streamable HTTP at /mcp, the legacy SSE pair, the probes, and the web hooks."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import anyio
-import uvicorn
 from anyio.abc import TaskGroup
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend, RequireAuthMiddleware
@@ -30,39 +29,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_tools import Caller
 
-from .app import build_server
-from .backend import Backend
-from .calls import Calls
-from .gateway import open_calls
-from .inbox import keep_tidy
 from .intake import Intake
 from .live import LiveSettings
-from .logs import log
 from .metrics import Metrics
-from .settings import ConfigurationError, Settings, is_loopback
-from .stopping import Stop
-from .store import StoreError
+from .settings import Settings, is_loopback
 from .tokens import SCOPE, TokenVerifier, identity_of
-from .updates import Updates
-from .webhooks import receivers
-
-if TYPE_CHECKING:
-    import socket
-
-    from .replicas import Replicas
 
 HttpTransport = Literal["http", "sse"]
-Healthy = Callable[[], Awaitable[bool]]
+Missing = Callable[[], Awaitable[str | None]]
+"""Names what does not answer."""
 
 _BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
 """What machines ask, by an address: they tell nobody anything of a caller, dealer or customer."""
-_DRAIN_SECONDS = 5.0
-"""For calls to end by themselves, once the server is to stop."""
-_INTERRUPTED_SECONDS = 1.0
-"""For calls that were interrupted to get on record."""
-_CLOSE_SECONDS = 1
-"""For answers to be written out, and for clients to close their streams."""
-_EXIT_SECONDS = 10.0
 _HTTP_PORT = 80
 """Browsers and clients leave it out of the Host header."""
 _PROBE_SECONDS = 2.0
@@ -79,7 +57,7 @@ def caller_of_request(settings: Settings) -> Caller:
 def http_app(
     server: Server[Any],
     live: LiveSettings,
-    healthy: Healthy,
+    missing: Missing,
     transport: HttpTransport,
     *,
     host: str,
@@ -89,7 +67,7 @@ def http_app(
     sessions: bool = True,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Starlette:
-    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `healthy` and `stopping`.
+    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `missing` and `stopping`.
 
     Without `sessions` each request of protocol 2025-11-25 stands for itself, and the SSE pair is left out.
 
@@ -102,7 +80,7 @@ def http_app(
         async with sse.connect_sse(scope, receive, send) as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    probes = _Probes(healthy, stopping)
+    probes = _Probes(missing, stopping)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -143,128 +121,11 @@ def http_app(
     )
 
 
-async def serve_backend(
-    backend: Backend, transport: HttpTransport, bound: socket.socket, *, host: str, workers: int = 1
-) -> None:
-    """Serves at `bound` until a signal comes. Raises ConfigurationError where what it needs does not answer.
-
-    It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile. Where it is one
-    of several `workers`, it keeps no sessions: the next request of a client may come to another.
-    """
-    settings = backend.settings
-    if not any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()) and not (
-        is_loopback(host) and settings.http.anonymous_caller
-    ):
-        log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
-    port = bound.getsockname()[1]
-    metrics = Metrics()
-    async with AsyncExitStack() as stack:
-        replicas = await _replicas(settings, stack)
-        calls = await stack.enter_async_context(
-            open_calls(
-                backend.live,
-                local=False,
-                transport=backend.transport,
-                random=backend.random,
-                observer=metrics,
-                replicas=replicas,
-            )
-        )
-
-        def who() -> Caller:
-            return caller_of_request(backend.settings)
-
-        updates = Updates(calls, who, replicas)
-        server = build_server(calls, who, updates, sessions=workers == 1)
-
-        async def healthy() -> bool:
-            return await calls.store.healthy() and (replicas is None or await replicas.healthy())
-
-        stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
-        app = http_app(
-            server,
-            backend.live,
-            healthy,
-            transport,
-            host=host,
-            port=port,
-            sessions=workers == 1,
-            webhooks=receivers(backend.live, calls.store, updates.customer_changed, metrics),
-            metrics=metrics,
-            stopping=stop.requested.is_set,
-        )
-        listener = _Listener(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,  # it would print query strings
-                server_header=False,
-                timeout_graceful_shutdown=_CLOSE_SECONDS,
-            )
-        )
-        log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
-        stop.heed_signals()
-        unopened: list[str] = []
-
-        async def keep_store() -> None:
-            try:
-                await calls.store.get()
-            except StoreError as error:
-                unopened.append(str(error))
-                listener.should_exit = True
-            else:
-                await keep_tidy(backend.live, calls.store)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(backend.live.watch)
-            tasks.start_soon(_drain, stop, calls, updates, listener)
-            tasks.start_soon(updates.run)
-            if replicas is not None:
-                tasks.start_soon(replicas.run)
-            tasks.start_soon(keep_store)
-            await listener.serve(sockets=[bound])
-            tasks.cancel_scope.cancel()
-        # Calls that are cut off only now get on record before the store closes.
-        await calls.idle()
-        if unopened:
-            raise ConfigurationError(unopened)
-
-
-async def _replicas(settings: Settings, stack: AsyncExitStack) -> Replicas | None:
-    if settings.replicas is None:
-        return None
-    from .replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
-
-    replicas = await stack.enter_async_context(open_replicas(settings.replicas.redis_url))
-    if not await replicas.healthy():
-        raise ConfigurationError(["Redis does not answer at [replicas] redis_url; start it, or correct the URL"])
-    return replicas
-
-
-class _Listener(uvicorn.Server):
-    """uvicorn, which would close its port at the signal: here it listens on while calls end, and the probes say so."""
-
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override] # used as a context manager alone
-        return nullcontext()
-
-
-async def _drain(stop: Stop, calls: Calls, updates: Updates, listener: uvicorn.Server) -> None:
-    """Once the server is to stop: lets calls end, interrupts what is left, and has the listener close."""
-    await stop.requested.wait()
-    updates.close()
-    with anyio.move_on_after(_DRAIN_SECONDS):
-        await calls.idle()
-    calls.interrupt()
-    with anyio.move_on_after(_INTERRUPTED_SECONDS):
-        await calls.idle()
-    listener.should_exit = True
-
-
 class _Probes:
     """What an orchestrator asks: is the process alive, and can it take calls?"""
 
-    def __init__(self, healthy: Healthy, stopping: Callable[[], bool]) -> None:
-        self._healthy = healthy
+    def __init__(self, missing: Missing, stopping: Callable[[], bool]) -> None:
+        self._missing = missing
         self._stopping = stopping
         self._tasks: TaskGroup | None = None
 
@@ -282,19 +143,20 @@ class _Probes:
             return JSONResponse({"status": "the server is stopping"}, 503)
         # A store that hangs is waited for elsewhere: a statement cannot be cancelled, and a probe must be answered.
         answered = anyio.Event()
-        found: list[bool] = []
+        missing: str | None = "the store"
 
         async def ask() -> None:
-            found.append(await self._healthy())
+            nonlocal missing
+            missing = await self._missing()
             answered.set()
 
         if self._tasks is not None:
             self._tasks.start_soon(ask)
             with anyio.move_on_after(_PROBE_SECONDS):
                 await answered.wait()
-        if found == [True]:
+        if missing is None:
             return JSONResponse({"status": "ok"})
-        return JSONResponse({"status": "the store does not answer"}, 503)
+        return JSONResponse({"status": f"{missing} does not answer"}, 503)
 
 
 class _Bearer(BearerAuthBackend):

@@ -44,6 +44,11 @@ class Keys:
         return marked_hash.startswith(self._mark)
 
     @property
+    def deployment(self) -> str:
+        """What the processes of one deployment have in common at a Redis that others use too."""
+        return f"roadster-mcp:{self.id.hex()[:16]}"
+
+    @property
     def _mark(self) -> str:
         return f"{self.id.hex()[:16]}:"
 

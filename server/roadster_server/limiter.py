@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Limiter:
     """Moving windows: in Redis, shared by all processes at it, or in memory, where they start anew with the process."""
 
-    def __init__(self, redis_url: str | None = None) -> None:
+    def __init__(self, redis_url: str | None, deployment: str) -> None:
         self._redis_url = redis_url
+        self._deployment = deployment
         self._windows: MovingWindowRateLimiter | None = None
 
     async def count_call(self, caller: Caller) -> None:
@@ -41,7 +42,7 @@ class Limiter:
         from limits.errors import StorageError  # noqa: PLC0415 - as above
 
         if self._windows is None:
-            self._windows = _windows(self._redis_url)
+            self._windows = _windows(self._redis_url, self._deployment)
         try:
             if await self._windows.hit(item, setting, name):
                 return
@@ -51,7 +52,7 @@ class Limiter:
         raise Limited(f"{item.amount} {unit}", wait=max(1.0, reset - time.time()), setting=f"callers.{name}.{setting}")
 
 
-def _windows(redis_url: str | None) -> MovingWindowRateLimiter:
+def _windows(redis_url: str | None, deployment: str) -> MovingWindowRateLimiter:
     from limits.aio.storage import MemoryStorage, RedisStorage  # noqa: PLC0415 - as above
     from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415 - as above
 
@@ -64,7 +65,7 @@ def _windows(redis_url: str | None) -> MovingWindowRateLimiter:
             redis_url,
             wrap_exceptions=True,
             implementation="redispy",
-            key_prefix="roadster-mcp",
+            key_prefix=deployment,
             socket_connect_timeout=ANSWERS_WITHIN,
             socket_timeout=ANSWERS_WITHIN,
         )

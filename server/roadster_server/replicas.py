@@ -6,13 +6,13 @@ changed, that an upstream has failed. What must not be lost stands in the store.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import anyio
+from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -24,30 +24,39 @@ if TYPE_CHECKING:
 ANSWERS_WITHIN = 2.0
 """Seconds. A call that is counted waits for it."""
 
-_CHANNEL = "roadster-mcp"
 _WAITING = 10_000
 _AGAIN_AFTER = 1.0
 
-Hear = Callable[..., None]
+Hear = Callable[[tuple[str, ...]], None]
+
+
+class _Word(BaseModel):
+    """What one process tells the others: `topic`, and what of it."""
+
+    sender: str
+    topic: str
+    of: tuple[str, ...]
 
 
 class Replicas:
     """One process's place among the others. Made by `open_replicas`."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, deployment: str) -> None:
         self._redis = redis
+        self._channel = deployment
         self._me = uuid4().hex
         self._hears: dict[str, Hear] = {}
+        self._away = False
         self._to_tell, self._told = anyio.create_memory_object_stream[str](_WAITING)
 
     def hear(self, topic: str, by: Hear) -> None:
-        """Has `by` called with what others tell of `topic`."""
+        """Has `by` called with what others tell of `topic`; `by` looks whether it can use it."""
         self._hears[topic] = by
 
-    def tell(self, topic: str, *words: str | None) -> None:
-        """Passes `words` on to the others, as soon as `run` gets to it."""
+    def tell(self, topic: str, *of: str) -> None:
+        """Passes it on to the others, as soon as `run` gets to it."""
         try:
-            self._to_tell.send_nowait(json.dumps([self._me, topic, *words]))
+            self._to_tell.send_nowait(_Word(sender=self._me, topic=topic, of=of).model_dump_json())
         except anyio.WouldBlock:
             log.warning("word to the other processes dropped, too many are waiting", extra={"topic": topic})
 
@@ -67,35 +76,49 @@ class Replicas:
                 try:
                     await self._hear_all()
                 except (RedisError, OSError) as error:
-                    log.warning("the other processes are not heard", extra={"reason": type(error).__name__})
+                    self._lost(error)
                 await anyio.sleep(_AGAIN_AFTER)
 
     async def _tell_all(self) -> None:
         async for word in self._told:
             try:
-                await self._redis.publish(_CHANNEL, word)
+                await self._redis.publish(self._channel, word)
             except (RedisError, OSError) as error:
-                log.warning("the other processes are not told", extra={"reason": type(error).__name__})
+                self._lost(error)
 
     async def _hear_all(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(_CHANNEL)
+            await channel.subscribe(self._channel)
+            self._away = False
             while True:
                 message = await channel.get_message(timeout=None)
                 if message is not None:
                     self._heard(message["data"])
 
-    def _heard(self, data: Any) -> None:
-        sender, topic, *words = json.loads(data)
-        if sender != self._me and topic in self._hears:
-            self._hears[topic](*words)
+    def _heard(self, data: bytes) -> None:
+        # Whoever reaches Redis can write here: what is not a word of ours must not end anything.
+        try:
+            word = _Word.model_validate_json(data)
+        except ValidationError:
+            log.warning("a message that is no word of another process")
+            return
+        if word.sender != self._me and word.topic in self._hears:
+            self._hears[word.topic](word.of)
+
+    def _lost(self, error: Exception) -> None:
+        if not self._away:
+            log.warning(
+                "Redis does not answer: other processes are neither told nor heard",
+                extra={"error": type(error).__name__},
+            )
+        self._away = True
 
 
 @asynccontextmanager
-async def open_replicas(url: SecretStr) -> AsyncIterator[Replicas]:
-    """The place of this process among those at one Redis, given up at the end of the block."""
+async def open_replicas(url: SecretStr, deployment: str) -> AsyncIterator[Replicas]:
+    """The place of this process among those of its `deployment` at one Redis, given up at the end of the block."""
     redis = Redis.from_url(url.get_secret_value(), socket_connect_timeout=ANSWERS_WITHIN, socket_timeout=ANSWERS_WITHIN)
     try:
-        yield Replicas(redis)
+        yield Replicas(redis, deployment)
     finally:
         await redis.aclose()

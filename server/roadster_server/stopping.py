@@ -41,12 +41,16 @@ class Stop:
         last_resort.daemon = True
         last_resort.start()
 
-    def heed_signals(self) -> None:
-        """From now on, to the end of the process."""
+    def heed_signals(self, *, watched: bool = False) -> None:
+        """From now on, to the end of the process.
+
+        Where it is `watched`, a second signal is no more than a first: a service manager sends one to every process
+        of a service, and the process that watches this one passes on its own. That one ends it, if need be.
+        """
         loop = asyncio.get_running_loop()
 
         def received(number: int, _frame: Any) -> None:
-            if self._signalled:
+            if self._signalled and not watched:
                 self._exit(_KILLED + number)
             self._signalled = True
             with suppress(RuntimeError):  # the event loop has ended, and the process is about to

@@ -59,7 +59,7 @@ class Updates:
         self._who = who
         self._replicas = replicas
         if replicas is not None:
-            replicas.hear(_TOPIC, self._changed)
+            replicas.hear(_TOPIC, self._changed_elsewhere)
         self._bus = InMemorySubscriptionBus()
         self._streams = ListenHandler(self)
         self._streams_of: Counter[str] = Counter()
@@ -72,6 +72,10 @@ class Updates:
         self._changed(uri)
         if self._replicas is not None:
             self._replicas.tell(_TOPIC, uri)
+
+    def _changed_elsewhere(self, uris: tuple[str, ...]) -> None:
+        for uri in uris:
+            self._changed(uri)
 
     def _changed(self, uri: str) -> None:
         try:
@@ -106,33 +110,41 @@ class Updates:
     async def listen(self, ctx: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         """`subscriptions/listen`: of the addresses asked for, those that the caller may follow."""
         caller = self._who().name
-        asked = params.notifications.resource_subscriptions or []
+        asked = list(dict.fromkeys(params.notifications.resource_subscriptions or []))
         if len(asked) > MOST_FOLLOWED or self._streams_of[caller] >= MOST_STREAMS_OF_A_CALLER:
             raise _too_many()
-        refusals = {uri: await self._refusal(ctx, uri) for uri in dict.fromkeys(asked)}
-        followed = [uri for uri, refusal in refusals.items() if refusal is None]
-        for refusal in refusals.values():
-            if refusal is not None and not followed:
-                raise refusal
-        granted = params.model_copy(update={"notifications": SubscriptionFilter(resource_subscriptions=followed)})
         self._streams_of[caller] += 1
         try:
+            followed = await self._allowed(ctx, asked)
+            granted = params.model_copy(update={"notifications": SubscriptionFilter(resource_subscriptions=followed)})
             with anyio.move_on_after(_LONGEST_STREAM):
                 return await self._streams(ctx, granted)
         finally:
             self._streams_of[caller] -= 1
         return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
 
+    async def _allowed(self, ctx: Context, asked: list[str]) -> list[str]:
+        """Those that the caller may follow. Raises MCPError where it asked for some and may follow none."""
+        refusals = [await self._refusal(ctx, uri) for uri in asked]
+        followed = [uri for uri, refusal in zip(asked, refusals, strict=True) if refusal is None]
+        if not followed and refusals and refusals[0] is not None:
+            raise refusals[0]
+        return followed
+
     async def follow(self, ctx: Context, params: SubscribeRequestParams) -> EmptyResult:
         """`resources/subscribe`, to the end of the session."""
-        followed = _followed_in(ctx)
-        if params.uri not in followed:
-            if len(followed) >= MOST_FOLLOWED:
-                raise _too_many()
-            refusal = await self._refusal(ctx, params.uri)
-            if refusal is not None:
-                raise refusal
-            followed[params.uri] = self.subscribe(self._teller(ctx.session, params.uri))
+        followed, uri = _followed_in(ctx), params.uri
+        if uri in followed:
+            return EmptyResult()
+        if len(followed) >= MOST_FOLLOWED:
+            raise _too_many()
+        followed[uri] = _asking  # its place is taken before anything is waited for: another request may come meanwhile
+        refusal = await self._refusal(ctx, uri)
+        if refusal is not None:
+            followed.pop(uri, None)
+            raise refusal
+        if uri in followed:  # else it was given up meanwhile
+            followed[uri] = self.subscribe(self._teller(ctx.session, uri))
         return EmptyResult()
 
     async def unfollow(self, ctx: Context, params: UnsubscribeRequestParams) -> EmptyResult:
@@ -171,6 +183,10 @@ class Updates:
             return told(await self._calls.refuse(self._who, ctx, {"uri": problem}))
         outcome = await self._calls.use(self._who, ctx, TOOLS[CUSTOMER_RESOURCE.tool_name], arguments, _nothing)
         return told(outcome) if isinstance(outcome, Failure) else None
+
+
+def _asking() -> None:
+    """In the place of what ends following, while the gate is asked."""
 
 
 async def _nothing(_admitted: Admitted) -> None:
