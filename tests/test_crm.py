@@ -300,16 +300,16 @@ def problem(code: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("answer", "kind", "said"),
     [
-        (response(problem(7001)), "upstream", 'was refused with 200: "error code 7001"'),
-        (response(problem("7001")), "upstream", "was refused with 200."),
-        (response(problem(12065550171)), "upstream", "was refused with 200."),
-        (response(problem(None)), "upstream", "was refused with 200."),
-        (response({"errors": [PROSE]}), "upstream", "was refused with 200."),
-        (response({"errors": PROSE}), "upstream", "was refused with 200."),
+        (response(problem(7001)), "upstream", 'was refused: "myKaarma reports error code 7001". No document says'),
+        (response(problem("7001")), "upstream", "was refused."),
+        (response(problem(12065550171)), "upstream", "was refused."),
+        (response(problem(None)), "upstream", "was refused."),
+        (response({"errors": [PROSE]}), "upstream", "was refused."),
+        (response({"errors": PROSE}), "upstream", "was refused."),
         (response(problem(401)), "upstream", "does not accept our credentials (401)"),
         (response(problem(403)), "upstream", "does not accept our credentials (403)"),
         (response(problem(404)), "not_found", "not found at this dealer"),
-        (response(problem(7002), 400), "upstream", 'was refused with 400: "error code 7002"'),
+        (response(problem(7002), 400), "upstream", 'was refused with 400: "myKaarma reports error code 7002"'),
         (response(problem(7002), 401), "upstream", "does not accept our credentials (401)"),
         (response(problem(7002), 500), "upstream", "failed with 500"),
         (response([]), "upstream", "does not have the documented fields"),
@@ -333,6 +333,7 @@ async def test_the_sandboxs_own_refusals(connect: Connect, world: World) -> None
         await world.fault("get_customer_record", "html")
         page = await client.call_tool("get_crm_customer", ASKED)
     assert "error code 7001" in text_of(locked)
+    assert "the server's operator must ask myKaarma" in text_of(locked)
     assert "is a web page, often a login: check the credentials" in text_of(page)
 
 

@@ -764,6 +764,7 @@ async def test_a_person_who_is_asked_to_cancel_is_shown_which_delivery(
         "Cancel a delivery at University Mazda (umazda)? This deletes and cannot be undone.",
         f'delivery id: "{DELIVERY_ID}"',
         'reference id: "RO-4711"',
+        'state: "scheduled"',
         'items 1: description "Four winter tires", quantity 1',
         'pickup location.address.name: "The tire shop"',
         'pickup location.address.street1: "12 Main Street"',
@@ -785,6 +786,37 @@ async def test_a_person_who_is_asked_to_cancel_is_shown_which_delivery(
     ]
     assert preview.keys() == {"method", "path", "checks"}
     assert (await sent(world)).count("cancel_shipment") == 1
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_a_person_who_is_asked_about_a_change_is_shown_what_is_there_now(mode: str, connect: Connect) -> None:
+    """Beside what it becomes; an assistant that may see a preview alone sees none of it."""
+    questions: list[str] = []
+
+    async def agree(_ctx: Any, params: Any) -> Any:
+        questions.append(params.message)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    change = {**IT, "reference_id": "RO-4712"}
+    async with connect(access={"deliveries": Access.WRITE}) as client:
+        answer_of(await client.call_tool("create_delivery", NEW))
+    async with connect(access={"deliveries": Access.PREVIEW}) as client:
+        assert answer_of(await client.call_tool("update_delivery", change))["preview"]["body"] == {
+            "reference_id": "RO-4712"
+        }
+    async with connect(mode=mode, access={"deliveries": Access.CONFIRM}, ask=agree) as client:
+        assert answer_of(await client.call_tool("update_delivery", change))["reference_id"] == "RO-4712"
+    (question,) = questions
+    first, *lines = question.splitlines()
+    assert first == "Update a delivery at University Mazda (umazda)? This writes to Roadie."
+    assert lines[:5] == [
+        f'delivery id: "{DELIVERY_ID}"',
+        'reference id: "RO-4712"',
+        'now.reference id: "RO-4711"',
+        'now.state: "scheduled"',
+        'now.items 1: description "Four winter tires", quantity 1',
+    ]
+    assert 'now.delivery location.contact.name: "Carlos Silva"' in lines
 
 
 async def test_a_delivery_of_many_items_is_told_by_the_first(connect: Connect) -> None:

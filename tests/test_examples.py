@@ -52,7 +52,9 @@ def roadster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roadster]:
         )
     with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
         yield Roadster(
-            folder / "roadster.toml", folder / "sandbox.toml", {**SECRETS, "XDG_STATE_HOME": str(folder / "state")}
+            folder / "roadster.toml",
+            folder / "sandbox.toml",
+            {**SECRETS, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")},
         )
 
 

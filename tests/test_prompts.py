@@ -223,6 +223,8 @@ async def test_the_instructions_are_the_callers_own(mode: str, connect: Connect)
     assert "list_inventory, quote_payments, create_customer" in said["all"]
     writing = dict.fromkeys(tool.toolset for tool in TOOLS.values() if tool.writes)
     assert f"sent at once: {', '.join(writing)}." in said["all"]
+    assert "get_customer, list_customer_events" in said["all"]
+    assert "get_customer" not in said["careful"]
     assert "masked" in said["all"]
     assert "hyundaidemo" in said["reader"]
     assert "umazda" not in said["reader"]

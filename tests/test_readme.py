@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from roadster_sandbox import DEALERS, REQUESTER_USER_UUID, SandboxTransport
 from roadster_sandbox.faults import KINDS
 from roadster_sandbox.mykaarma import LOCKED_UUID, record_of
 from roadster_sandbox.world import World as SandboxWorld
+from roadster_server.app import tools_of
 from roadster_server.backend import sandbox_settings
 from roadster_server.calling import EXIT_CODES
 from roadster_server.gateway import open_calls
@@ -219,6 +220,22 @@ def test_what_the_annotated_configuration_shows_as_comments_loads_too(
     assert settings.http.anonymous_caller == "local"
 
 
+def test_the_sandboxs_configuration_shows_every_tool_in_a_store_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the keys that its first lines and the examples name."""
+    path = PROJECT / "examples" / "sandbox.toml"
+    named = dict(re.findall(r"\b([A-Z_]+_KEY)=(\S+)", path.read_text()))
+    assert f"$ export {' '.join(f'{name}={value}' for name, value in named.items())}\n" in README
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    settings = load(path)
+    assert [tool.name for tool in tools_of(settings.caller("local"))] == list(TOOLS)
+    umazda = settings.dealers["umazda"]
+    assert umazda.link_key is not None
+    assert umazda.link_key.get_secret_value() == DEALERS[0].link_key
+    assert settings.store.url.get_secret_value() != default_url()
+    assert "~" not in settings.store.url.get_secret_value()
+
+
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     needed = [
@@ -286,7 +303,23 @@ def test_each_console_block_shows_what_happens(block: str, shell: Path) -> None:
     if "curl" in block and None in (shutil.which("curl"), shutil.which("jq")):
         pytest.skip("the curl or the jq command is not installed")
     with ExitStack() as running:
-        run_block(elsewhere(block, shell), shell, running)
+        run_steps(steps(elsewhere(block, shell)), shell, running)
+
+
+def test_each_example_with_a_sandbox_shows_the_same_after_all_before_it(shell: Path) -> None:
+    """Read from top to bottom, in one store and with one sandbox, whose line is left out where it still runs."""
+    if shutil.which("curl") is None:
+        pytest.skip("the curl command is not installed")
+    shown = [block for block in blocks(README, "console") if "$ roadster-mcp sandbox" in block]
+    once: list[Step] = []
+    started: set[str] = set()
+    for step in steps(elsewhere("".join(shown), shell)):
+        if step.command not in started:
+            once.append(step)
+        if step.starts_a_server:
+            started.add(step.command)
+    with ExitStack() as running:
+        run_steps(once, shell, running)
 
 
 def elsewhere(block: str, folder: Path) -> str:
@@ -294,20 +327,20 @@ def elsewhere(block: str, folder: Path) -> str:
     for port in ("8000", "9000"):
         free = str(free_port())
         block = block.replace(port, free)
-        for config in (folder / "examples" / "sandbox.toml", folder / "examples" / "inbox.toml"):
-            config.write_text(config.read_text().replace(port, free))
+        config = folder / "examples" / "sandbox.toml"
+        config.write_text(config.read_text().replace(port, free))
     return block
 
 
-def run_block(block: str, folder: Path, running: ExitStack) -> None:
+def run_steps(steps: Iterable[Step], folder: Path, running: ExitStack) -> None:
     code = 0
-    for step in steps(block):
+    for step in steps:
         if step.starts_a_server:
             arguments = shlex.split(step.command.removesuffix(" &"))[1:]
             probe = "__sandbox/state" if arguments[0] == "sandbox" else "healthz"
             url = f"http://127.0.0.1:{arguments[arguments.index('--port') + 1]}/{probe}"
-            state = str(folder / "state")
-            running.enter_context(serving(*arguments, url=url, cwd=folder, XDG_STATE_HOME=state, **SECRETS))
+            places = {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+            running.enter_context(serving(*arguments, url=url, cwd=folder, **places, **SECRETS))
         elif step.command == "echo $?":
             assert step.shown == str(code)
         else:

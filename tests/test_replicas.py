@@ -430,6 +430,14 @@ def test_more_than_one_process_without_what_they_share_is_refused_with_the_reaso
     assert all(line.startswith("roadster-mcp: --workers 2: ") for line in ended.stderr.splitlines())
 
 
+def test_workers_and_the_embedded_sandbox_exclude_each_other() -> None:
+    ended = run_cli("serve", "--transport", "http", "--sandbox", "--workers", "2")
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "roadster-mcp: --sandbox and --workers exclude each other; leave out one\n",
+    )
+
+
 async def test_without_redis_at_the_start_one_line_says_so(upstream: str, tmp_path: Path) -> None:
     config = write_config(tmp_path, upstream, f"sqlite:///{tmp_path}/s.db")
     nowhere = f"redis://127.0.0.1:{free_port()}/0"

@@ -147,6 +147,19 @@ async def test_an_empty_answer_says_what_to_do(connect: Connect) -> None:
     assert answer_of(result)["hint"] in text_of(result)
 
 
+async def test_a_price_that_nothing_has_is_told_what_the_rest_costs(connect: Connect) -> None:
+    """Of the vehicles that are as asked for otherwise, and of no other."""
+    async with connect() as client:
+        fits = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "body": "Sedan", "limit": 100}))
+        prices = [row["price"] for row in fits["vehicles"]]
+        found = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "body": "Sedan", "price_max": 1000}))
+        none = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "make": "Trabant", "price_max": 1000}))
+    assert not fits["truncated"]
+    low, high = (f"{price:,.2f}".removesuffix(".00") for price in (min(prices), max(prices)))
+    assert found["hint"] == f"No vehicle matches at this price: {len(prices)} match otherwise, from {low} to {high}."
+    assert "drop a filter" in none["hint"]
+
+
 async def test_a_full_row_has_the_equipment_and_a_brief_one_has_not(connect: Connect) -> None:
     async with connect() as client:
         brief = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "limit": 5}))
@@ -667,8 +680,12 @@ async def test_a_caller_who_may_not_see_personal_data_gets_no_file(connect: Conn
         result = await client.call_tool(
             "get_document", {**at, "document_id": uploaded["document_id"], "detail": "full"}
         )
+        listed = answer_of(await client.call_tool("list_documents", at))
     assert "contents" not in answer_of(result)
     assert LICENCE_PNG not in text_of(result)
+    assert 'callers.tester.personal_data is "masked"' in answer_of(result)["hint"], "what the operator can change"
+    assert [row["name"] for row in listed["documents"]] == ["***"]
+    assert "tell documents apart by type, time and id" in listed["hint"]
 
 
 @pytest.mark.parametrize("arguments", [{"plans": [0] * 100_000}, {"x" * 100_000: 1}, {str(n): n for n in range(5000)}])
@@ -743,13 +760,23 @@ async def test_what_json_has_no_number_for_is_refused(amount: str, connect: Conn
     assert await world.requests() == []
 
 
-@pytest.mark.parametrize("wrong", [True, "2", 3.5, 0, -1, 10**40, [1]])
+@pytest.mark.parametrize("wrong", [True, "2.0", "02", "+2", " 2", "２", "1" * 17, 3.5, 0, -1, 10**40, [1]])
 async def test_an_id_is_a_whole_number_and_nothing_like_one(wrong: Any, connect: Connect, world: World) -> None:
     async with connect() as client:
         for arguments in ({"customer_id": wrong, "document_ids": [1]}, {"customer_id": 1, "document_ids": [wrong]}):
             result = await client.call_tool("delete_documents", {**AT_UMAZDA, **arguments})
             assert kind_of(result) == "invalid_arguments"
     assert await world.requests() == []
+
+
+async def test_an_id_may_also_be_written_as_text(connect: Connect, world: World) -> None:
+    """As other systems write it; what is sent is the same."""
+    async with connect() as client:
+        made = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))["customer_id"]
+        for id_ in (made, str(made)):
+            answer_of(await client.call_tool("list_documents", {**AT_UMAZDA, "customer_id": id_}))
+    first, second = ({**request, "n": None} for request in (await world.requests())[-2:])
+    assert first == second
 
 
 # --- what a failure says ----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from anyio.abc import SocketStream
 from roadster_client import (
     OPERATIONS,
     ClientError,
+    CodeReported,
     DealerApi,
     DealerRef,
     ForeignDealer,
@@ -28,6 +29,7 @@ from roadster_client import (
     RequestRefused,
     RoadsterApi,
     TimedOut,
+    TooLate,
     Unauthorised,
     Unavailable,
     Unreachable,
@@ -138,7 +140,7 @@ async def test_every_error_of_the_tree_is_told_in_a_sentence_that_says_what_to_d
 
     made: dict[type[ClientError], ClientError] = {
         NotConfigured: NotConfigured("dealers.umazda.link_key", operation="x"),
-        RequestRefused: RequestRefused(400, "Missing email", operation="x"),
+        **{kind: kind(400, "Missing email", operation="x") for kind in (RequestRefused, CodeReported, TooLate)},
         RateLimited: RateLimited("x", retry_after=3, operation="x", request_id=None),
     }
     for kind in tree(ClientError):

@@ -148,7 +148,7 @@ async def listed(connect: Connect, connected_as: Mapping[str, Any] | None = None
         return answer_of(await client.call_tool("list_customer_events", {"dealer": "umazda", **arguments}))
 
 
-async def deal(connect: Connect, customer_id: int, *, detail: str = "brief", **caller: Any) -> dict[str, Any]:
+async def deal(connect: Connect, customer_id: int | str, *, detail: str = "brief", **caller: Any) -> dict[str, Any]:
     arguments = {"dealer": "umazda", "customer_id": customer_id, "detail": detail}
     async with connect(**caller) as client:
         return answer_of(await client.call_tool("get_customer", arguments))
@@ -484,7 +484,7 @@ async def test_a_deliverys_event_is_the_dealers_whose_delivery_it_is(
         assert await hooks.taken(SHIPMENT, source="roadie", headers=headers) == {}
     found = await listed(connect, event_type="shipment.driver_assigned")
     (row,) = found["events"]
-    assert row["delivery_id"] == "5678"
+    assert row["delivery_id"] == 5678
     assert row["time"] == "2018-01-14T18:20:00Z"
     assert "Beth" not in json.dumps(found)
     assert (await listed(connect, dealer="hyundaidemo"))["events"] == []
@@ -499,7 +499,7 @@ async def test_a_delivery_that_nobody_knows_waits_in_quarantine_until_somebody_d
     assert (await tidy(live, store)).quarantined == 1
     await (await store.get()).add_belonging("umazda", "delivery", "5678")
     assert (await tidy(live, store)).released == 1
-    assert [row["delivery_id"] for row in (await listed(connect))["events"]] == ["5678"]
+    assert [row["delivery_id"] for row in (await listed(connect))["events"]] == [5678]
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -528,6 +528,31 @@ async def test_a_list_is_by_customer_type_and_time(hooks: Hooks, connect: Connec
     assert await found(since="2026-03-01T12:02:00") == ["e-3", "e-2"]
     assert await found(until="2026-03-01T13:02:00+01:00") == ["e-1"]
     assert await found(since="2026-03-01", until="2026-03-01T12:03:00Z", customer_id=77) == ["e-2", "e-1"]
+
+
+async def test_the_ids_in_a_list_are_taken_by_the_other_tools(hooks: Hooks, connect: Connect) -> None:
+    """As they stand there: a number, but for an id that is none."""
+    for number, id_ in enumerate((77, "78", "YC-7", "007", "9" * 16)):
+        await hooks.taken(brief_event(f"e-{number}", number, customer={"id": id_, "first_name": "Steve"}))
+    ids = [row["customer_id"] for row in (await listed(connect))["events"]]
+    assert ids == ["9" * 16, "007", "YC-7", 78, 77]
+    assert (await deal(connect, ids[-1]))["customer_id"] == 77
+    assert (await deal(connect, "78"))["customer_id"] == 78
+
+
+async def test_an_event_type_that_was_not_received_is_answered_with_those_that_were(
+    hooks: Hooks, connect: Connect
+) -> None:
+    """At this dealer; and the text has them, too."""
+    await hooks.taken(brief_event("e-1", kind="customer_started_purchase"))
+    await hooks.taken(brief_event("e-2"))
+    await hooks.taken(brief_event("e-3", kind="agent_sent_message", dealer={"dpid": "hyundaidemo"}))
+    async with connect() as client:
+        given = {"dealer": "umazda", "event_type": "started_purchase"}
+        result = await client.call_tool("list_customer_events", given)
+    assert answer_of(result)["event_types"] == ["customer_saved_vehicle", "customer_started_purchase"]
+    assert "event_types: customer_saved_vehicle, customer_started_purchase" in text_of(result)
+    assert "event_types" not in await listed(connect)
 
 
 async def test_an_empty_list_says_what_to_do(connect: Connect) -> None:
@@ -606,6 +631,19 @@ async def test_a_customers_deal_is_the_newest_of_each_part(hooks: Hooks, connect
         "customer_started_purchase",
     ]
     assert found["older"] is False
+
+
+async def test_a_deal_has_nothing_that_is_empty(hooks: Hooks, connect: Connect) -> None:
+    """Neither lists, nor our ids where there are none, nor times that say what as_of says."""
+    await hooks.taken(brief_event("e-1", order={"id": 5, "plans": [], "accessories": []}))
+    assert await deal(connect, 77) == {
+        "customer_id": 77,
+        "as_of": "2026-03-01T12:00:00Z",
+        "customer": {"first_name": "***", "email": "***"},
+        "order": {"id": "5"},
+        "history": [{"time": "2026-03-01T12:00:00Z", "event_type": "customer_saved_vehicle"}],
+        "older": False,
+    }
 
 
 async def test_the_sample_as_a_deal_shows_what_it_should(hooks: Hooks, connect: Connect) -> None:
@@ -739,3 +777,15 @@ async def test_forgetting_deletes_one_customer_of_one_dealer_and_what_was_known_
     assert await opened.belongs("hyundaidemo", "order", "367146")
     assert await opened.belongs("umazda", "customer", "77")
     assert [stored.record.tool async for stored in opened.records()] == ["forget"]
+
+
+@on_both_engines
+async def test_the_store_knows_a_dealer_by_its_events_and_by_what_belongs_to_it(hooks: Hooks, store: LazyStore) -> None:
+    """Also one that the configuration does not have."""
+    opened = await store.get()
+    assert not await opened.knows_dealer("umazda")
+    await hooks.taken(event("e-1", dealer={"dpid": "nobody"}))
+    await opened.add_belonging("umazda", "delivery", "5678")
+    assert await opened.knows_dealer("nobody")
+    assert await opened.knows_dealer("umazda")
+    assert not await opened.knows_dealer("hyundaidemo")

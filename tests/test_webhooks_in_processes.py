@@ -230,6 +230,21 @@ def test_what_was_forgotten_is_not_in_the_files_of_the_store(tmp_path: Path) -> 
     assert b"Sandrine" not in b"".join(file.read_bytes() for file in tmp_path.glob("store.db*"))
 
 
+async def test_a_dealer_that_nobody_knows_is_a_mistake_and_no_success(tmp_path: Path) -> None:
+    """A typing error must not look like data deleted; a dealer that left the configuration still has its events."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    async with open_store(url) as store:
+        await store.add_belonging("gone", "customer", "1001")
+    command = ("forget", "--customer", "1001", "--config", str(write_config(tmp_path, url)))
+    typo = run_cli(*command, "--dealer", "nobody", **SECRETS)
+    assert (typo.returncode, typo.stdout) == (2, "")
+    assert "nobody: there is no such dealer, and the store knows nothing of one; there are: umazda" in typo.stderr
+    assert run_cli(*command, "--dealer", "gone", **SECRETS).returncode == 0
+    async with open_store(url) as store:
+        assert not await store.belongs("gone", "customer", "1001")
+        assert [stored.record.dealer async for stored in store.records()] == ["gone"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_only_this_user_may_read_the_store(place: tuple[str, str, Path]) -> None:
     for file in place[2].parent.glob("store.db*"):

@@ -265,6 +265,7 @@ def test_a_write_on_the_command_line_is_confirmed_with_yes_or_not_sent(upstream:
     config = str(write_config(tmp_path, upstream, callers(local="confirm")))
     without = run_cli("call", "create_customer", json.dumps(NEW_CUSTOMER), "--config", config, **SECRETS)
     assert (without.returncode, json.loads(without.stdout)["error"]) == (3, "not_confirmed")
+    assert "add --yes" in json.loads(without.stdout)["message"]
     assert writes(upstream) == 0
     confirmed = run_cli("call", "create_customer", json.dumps(NEW_CUSTOMER), "--yes", "--config", config, **SECRETS)
     assert confirmed.returncode == 0, confirmed.stdout

@@ -3,7 +3,8 @@
     ClientError
     ├── NotConfigured       the configuration lacks what the operation needs; nothing was sent
     ├── RequestRefused      400 (or another 4xx): refused, with the upstream's documented message
-    │   └── TooLate         what it would change has gone too far for that
+    │   ├── TooLate         what it would change has gone too far for that
+    │   └── CodeReported    with a code whose meaning no document says
     ├── NotFound            404
     ├── Unauthorised        401 or 403: the upstream does not accept our credentials
     ├── RateLimited         429, or a pause that an earlier 429 asked for is not over
@@ -96,7 +97,9 @@ class RequestRefused(ClientError):
         self.status = status
         self.upstream_message = text if ours or (_PLAIN_WORDS.fullmatch(text) and _is_known(text)) else None
         said = f': "{self.upstream_message}"' if self.upstream_message else ""
-        super().__init__(f"{operation} was refused with {status}{said}", operation=operation, request_id=request_id)
+        # An error can come inside a success, whose status says nothing.
+        answered = f" with {status}" if status >= _FIRST_REFUSAL else ""
+        super().__init__(f"{operation} was refused{answered}{said}", operation=operation, request_id=request_id)
 
 
 def refused(
@@ -134,9 +137,12 @@ def refused(
         case 404:
             return NotFound(f"{operation}: not found", operation=operation, request_id=request_id)
         case int(own) if 0 <= own <= _LARGEST_CODE:
-            return RequestRefused(status, f"error code {own:d}", operation=operation, request_id=request_id, ours=True)
+            message = f"myKaarma reports error code {own:d}"
+            return CodeReported(status, message, operation=operation, request_id=request_id, ours=True)
     return RequestRefused(status, message, operation=operation, request_id=request_id)
 
+
+_FIRST_REFUSAL = 400
 
 _LARGEST_CODE = 99_999
 """Of an error: what is longer may be a telephone number."""
@@ -154,6 +160,10 @@ _PARAMETER = re.compile(r"[a-z_]+([.\[][a-z0-9_]+\]?){0,5}")
 
 
 class TooLate(RequestRefused):
+    pass
+
+
+class CodeReported(RequestRefused):
     pass
 
 

@@ -62,16 +62,24 @@ class DeliveriesApi:
 
     async def update_shipment(self, shipment_id: int, update: ShipmentUpdate) -> Shipment:
         """PATCH /shipments/{id}: the delivery as it is afterwards."""
-        return self._channel.read(Shipment, await self._send("update_shipment", shipment_id, update))
+
+        async def about() -> Mapping[str, Any]:
+            return {"now": await self._in_short(shipment_id)}
+
+        return self._channel.read(Shipment, await self._send("update_shipment", shipment_id, update, about))
 
     async def cancel_shipment(self, shipment_id: int) -> None:
         """DELETE /shipments/{id}: possible until the driver has confirmed the pickup."""
 
         async def about() -> Mapping[str, Any]:
-            shipment = await DeliveriesApi(self._channel.for_person(), self._belongings).get_shipment(shipment_id)
-            return shipment.in_short()
+            return await self._in_short(shipment_id)
 
         await self._send("cancel_shipment", shipment_id, about=about)
+
+    async def _in_short(self, shipment_id: int) -> dict[str, Any]:
+        """What the person who is asked knows the delivery by, unmasked."""
+        shipment = await DeliveriesApi(self._channel.for_person(), self._belongings).get_shipment(shipment_id)
+        return shipment.in_short()
 
     async def _send(
         self, operation: str, shipment_id: int, content: Sent | None = None, about: About = about_nothing

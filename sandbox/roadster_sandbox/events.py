@@ -16,7 +16,6 @@ from .world import FIRST_CUSTOMER_ID, World
 
 _SECONDS = 10.0
 _FIRST_EVENT = datetime(2026, 3, 1, 9, tzinfo=UTC)
-_FIRST_ORDER_ID = 367_146
 
 
 def _loopback(url: str) -> str:
@@ -68,7 +67,7 @@ def event_of(world: World, order: EventOrder) -> dict[str, Any]:
             "type": "New",
         },
         "order": {
-            "id": _FIRST_ORDER_ID + order.customer_id - FIRST_CUSTOMER_ID,
+            "id": dealer.orders[(order.customer_id - FIRST_CUSTOMER_ID) % len(dealer.orders)],
             "financing": {"type": "cash", "msrp": vehicle.msrp, "purchase_price": vehicle.price},
             "plans": [],
             "accessories": [],

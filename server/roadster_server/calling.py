@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -124,7 +124,7 @@ async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[st
     async with open_client(backend, caller, confirm) as client:
         outcome = Outcome.of(await client.call_tool(tool, arguments))
     if outcome.kind == "not_confirmed" and confirm is None:
-        sys.stderr.write("roadster-mcp: what wants confirming needs a terminal, or --yes\n")
+        return replace(outcome, message=f"{outcome.message} At the command line: call from a terminal, or add --yes.")
     return outcome
 
 

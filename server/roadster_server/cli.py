@@ -105,6 +105,8 @@ def serve(
     configure_logs()
     with _mistakes_exit(), choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
         if workers > 1:
+            if sandbox:
+                raise ConfigurationError(["--sandbox and --workers exclude each other; leave out one"])
             if record is not None or replay is not None:
                 raise ConfigurationError(["--record and --replay are for one process; leave out --workers"])
             raise typer.Exit(_serve_in_workers(backend, transport, host, port, config, workers))

@@ -8,14 +8,15 @@ from uuid import uuid4
 
 from .auditing import existing_store
 from .keys import Keys
-from .settings import Settings
+from .settings import ConfigurationError, Settings
 from .store import AuditRecord
 
 
 async def forget_customer(settings: Settings, dealer: str, customer: str) -> int:
     """How many events were deleted; the audit keeps that it was done. Raises ConfigurationError.
 
-    The dealer need not be in the configuration: events of an unknown one are kept in quarantine.
+    The dealer may be one that the configuration no longer has, or never had: events of those are kept in quarantine.
+    One that the store does not know either is a mistake, and must not look like a request that was met.
     """
     # As an argument of a tool is hashed, so that one search finds what was asked about a customer and this.
     hashed = Keys.derive(settings.roadster.api_key.get_secret_value()).hash(
@@ -38,4 +39,9 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> int
         arguments={"customer_id": hashed},
     )
     async with existing_store(settings) as store:
+        if dealer not in settings.dealers and not await store.knows_dealer(dealer):
+            known = ", ".join(settings.dealers) or "none"
+            raise ConfigurationError(
+                [f"{dealer}: there is no such dealer, and the store knows nothing of one; there are: {known}"]
+            )
         return await store.forget_customer(dealer, customer, record)

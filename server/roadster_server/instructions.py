@@ -31,12 +31,13 @@ def _sentences(caller: Caller) -> Iterator[str]:
     steps = [name for name in ("list_inventory", "quote_payments", "create_customer") if name in levels]
     if len(steps) > 1:
         yield f"Usual order: {', '.join(steps)}; each takes ids from the answers before."
+    seen = [name for name in ("get_customer", "list_customer_events") if name in levels]
+    if seen:
+        yield f"Events: {', '.join(seen)}."
     if "create_forms" in levels and "list_templates" in levels:
         yield "Forms: list_templates, create_forms."
     if "create_delivery" in levels and "get_delivery" in levels:
         yield "Deliveries: create_delivery, get_delivery."
-    if "get_crm_customer" in levels:
-        yield "get_crm_customer: a UUID from the person."
     if "quote_payments" in levels:
         yield "Take every figure from an answer."
     yield from _writes(levels)

@@ -216,8 +216,18 @@ def _store_url(value: Any, info: ValidationInfo) -> Any:
         parts = urlsplit(value)
         if parts.password is not None or "password" in parse_qs(parts.query):
             raise ValueError("the URL holds a password; name the whole URL as a secret, for instance env:STORE_URL")
-        return SecretStr(value)
+        return SecretStr(_at_home(value))
     return SecretStr(reveal(value))
+
+
+def _at_home(url: str) -> str:
+    """`url` with the user's home folder for the `~` of a SQLite file."""
+    if not url.startswith("sqlite:///~/"):
+        return url
+    try:
+        return f"sqlite:///{Path(url.removeprefix('sqlite:///')).expanduser().as_posix()}"
+    except RuntimeError:
+        raise ValueError("there is no home folder; write the path without ~") from None
 
 
 class StoreSettings(_Section):

@@ -29,9 +29,9 @@ from .access import Grant
 from .answers import ToolAnswer
 from .catalogue import tool, write_tool
 from .failures import InvalidArguments
-from .parameters import MOST, Detail
+from .parameters import Detail, NumericId
 
-DeliveryId = Annotated[int, Field(strict=True, gt=0, le=MOST, description="from create_delivery")]
+DeliveryId = Annotated[NumericId, Field(description="from create_delivery")]
 
 _ITEM = "description, value, length, width, height (inches), weight (pounds), quantity, reference_id?"
 _PLACE: dict[str, Any] = {

@@ -85,8 +85,14 @@ async def list_documents(
         ],
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
-        hint=_nothing_to_list(bool(found), binder) if not shown else None,
+        hint=_names_are_masked(grant) if shown else _nothing_to_list(bool(found), binder),
     )
+
+
+def _names_are_masked(grant: Grant) -> str | None:
+    if _may_see_contents(grant):
+        return None
+    return "Names are masked for this caller: tell documents apart by type, time and id."
 
 
 def _nothing_to_list(any_before: bool, binder: str) -> str:
@@ -169,7 +175,8 @@ async def get_document(
 def _kept_back(grant: Grant, content: bytes, kind: str | None) -> str | None:
     """Why the contents are not for a model, None where they are."""
     if not _may_see_contents(grant):
-        return "The contents are not shown to this caller. The person finds the file in Roadster."
+        setting = f"callers.{grant.caller.name}.personal_data"
+        return f'The contents are not shown: {setting} is "masked". The person finds the file in Roadster.'
     if kind is None:
         return "The contents are not shown: they are neither JPEG, PNG nor PDF."
     if len(content) > MAX_SHOWN_BYTES:

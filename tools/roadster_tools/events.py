@@ -6,16 +6,16 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from roadster_client import EventPlace, EventQuery, ReceivedEvent
 from roadster_client.models.events import EventVehicle
 
 from .access import Grant
-from .answers import ToolAnswer, counted
+from .answers import ToolAnswer, cell, counted
 from .catalogue import tool
 from .failures import InvalidArguments, NothingKnown
-from .parameters import MOST, Cursor, Detail, Limit
+from .parameters import Cursor, CustomerId, Detail, Limit, as_number
 from .seal import Unsealable
 
 _SHORT_MESSAGE = 160
@@ -32,18 +32,20 @@ def _utc(given: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_utc), WithJsonSchema({"type": "string", "format": "date-time"})]
-SeenCustomerId = Annotated[int, Field(strict=True, gt=0, le=MOST)]
+
+AnyId = Annotated[int | str, BeforeValidator(as_number), WithJsonSchema({"type": ["integer", "string"]})]
+"""As the other tools take and give it: a number, but for what is none."""
 
 
 class EventRow(ToolAnswer):
     event_id: str
     event_type: str
     time: str = Field(description="when it happened, UTC")
-    customer_id: str | None = None
+    customer_id: AnyId | None = None
     order_id: str | None = None
     vehicle: str | None = None
     message: str | None = Field(default=None, description="shortened")
-    delivery_id: str | None = None
+    delivery_id: AnyId | None = None
     event: dict[str, Any] | None = Field(default=None, description="with detail full: its documented fields")
 
     def text(self) -> str:
@@ -66,19 +68,22 @@ class EventsAnswer(ToolAnswer):
     events: list[EventRow] = Field(description="the newest first")
     truncated: bool = Field(description="whether there are older ones behind next_cursor")
     next_cursor: str | None = None
+    event_types: list[str] | None = Field(default=None, description="that were received, where none is as asked for")
     hint: str | None = None
 
     def text(self) -> str:
         lines = [counted(len(self.events), "event"), *(row.text() for row in self.events)]
         if self.next_cursor is not None:
             lines.append(f"truncated; next_cursor: {self.next_cursor}")
+        if self.event_types:
+            lines.append(f"event_types: {', '.join(map(cell, self.event_types))}")
         return "\n".join([*lines, self.hint] if self.hint else lines)
 
 
 @tool("List customer events")
 async def list_customer_events(
     grant: Grant,
-    customer_id: SeenCustomerId | None = None,
+    customer_id: CustomerId | None = None,
     event_type: Annotated[str | None, Field(description="for instance customer_started_purchase")] = None,
     since: Moment | None = None,
     until: Moment | None = None,
@@ -98,6 +103,7 @@ async def list_customer_events(
         events=[_row(received, detail) for received in shown],
         truncated=more,
         next_cursor=_cursor(grant, query, shown[-1].place) if more else None,
+        event_types=await _types(grant) if event_type is not None and not shown else None,
         hint=None if shown else _NOTHING if cursor is None else "That was all.",
     )
 
@@ -106,6 +112,11 @@ _NOTHING = (
     "No such event was received at this dealer. Leave filters out to see whether there is any; "
     "the server's operator knows whether Roadster sends its events here."
 )
+
+
+async def _types(grant: Grant) -> list[str] | None:
+    """Those of the dealer's newest events."""
+    return sorted({found.event_type for found in await grant.events.newest(EventQuery(), most=_PAGE)}) or None
 
 
 def _cursor(grant: Grant, query: EventQuery, place: EventPlace) -> str:
@@ -205,11 +216,14 @@ class DealAccessory(ToolAnswer):
     installed_price: float | None = None
 
 
+_NotEmpty = BeforeValidator(lambda given: given or None)
+
+
 class DealOrder(ToolAnswer):
     id: str
     financing: DealFinancing | None = None
-    plans: list[DealPlan]
-    accessories: list[DealAccessory]
+    plans: Annotated[list[DealPlan] | None, _NotEmpty] = None
+    accessories: Annotated[list[DealAccessory] | None, _NotEmpty] = None
 
 
 class DealCredit(ToolAnswer):
@@ -243,7 +257,7 @@ class Happened(ToolAnswer):
 
 
 class CustomerAnswer(ToolAnswer):
-    """Each part is as the newest event has it that has one; `part_times` says when that was."""
+    """Each part is as the newest event has it that has one; `part_times` says when that was, if not `as_of`."""
 
     customer_id: int
     as_of: str = Field(description="time of the newest event, UTC")
@@ -253,14 +267,16 @@ class CustomerAnswer(ToolAnswer):
     credit_decision: DealCredit | None = None
     agent: DealAgent | None = None
     our_ids: OurIds | None = Field(default=None, description="identifiers in the dealer's own systems")
-    part_times: dict[str, str] = Field(description="by part, the time of the event that it comes from")
+    part_times: dict[str, str] | None = Field(
+        default=None, description="by part, the time of the event that it comes from, where that is before as_of"
+    )
     history: list[Happened] = Field(description="the newest first")
     older: bool = Field(description="whether list_customer_events has more of the history")
     documented: dict[str, Any] | None = Field(default=None, description="with detail full: every part with all fields")
 
 
 @tool("Get a customer's deal")
-async def get_customer(grant: Grant, customer_id: SeenCustomerId, detail: Detail = "brief") -> CustomerAnswer:
+async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "brief") -> CustomerAnswer:
     """Where one customer's deal stands by the events Roadster has sent: vehicle, order, financing, credit decision,
     agent. Use it before you continue a deal; for messages use list_customer_events."""
     events = await _events_of(grant, customer_id)
@@ -280,7 +296,7 @@ async def get_customer(grant: Grant, customer_id: SeenCustomerId, detail: Detail
         credit_decision=_shown(DealCredit, parts, "credit_decision"),
         agent=_shown(DealAgent, parts, "agent"),
         our_ids=_shown(OurIds, parts, "api_partner"),
-        part_times={name: time for name, (_, time) in parts.items()},
+        part_times={name: time for name, (_, time) in parts.items() if time != _time(events[0])} or None,
         history=[Happened(time=_time(event), event_type=event.event_type) for event in events[:most]],
         older=len(events) > most,
         documented={name: part.model_dump(mode="json", exclude_none=True) for name, (part, _) in parts.items()}
@@ -320,4 +336,8 @@ _SECTIONS = ("customer", "vehicle", "order", "credit_applicant", "credit_decisio
 
 
 def _shown(shape: type[_ShapeT], parts: _Parts, name: str) -> _ShapeT | None:
-    return shape.model_validate(parts[name][0], from_attributes=True) if name in parts else None
+    """None where the section has nothing that is shown."""
+    if name not in parts:
+        return None
+    shown = shape.model_validate(parts[name][0], from_attributes=True)
+    return shown if shown.model_dump(exclude_none=True) else None

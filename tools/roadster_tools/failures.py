@@ -18,6 +18,7 @@ from roadster_client import (
     Busy,
     CircuitOpen,
     ClientError,
+    CodeReported,
     NotConfigured,
     NotFound,
     NotRecorded,
@@ -192,6 +193,10 @@ def _failure(error: ClientError, said: str) -> Failure:  # noqa: C901 - a case f
             return Failure("not_configured", f"{said}. Nothing was sent; the server's operator must set it.")
         case TooLate():
             return Failure("upstream", f"{said}. get_delivery shows where it is; the same call will be refused again.")
+        case CodeReported():
+            return Failure(
+                "upstream", f"{said}. No document says what that means: the server's operator must ask myKaarma."
+            )
         case RequestRefused():
             return Failure("upstream", f"{said}. Correct the arguments; the same call will be refused again.")
         case Unauthorised():

@@ -119,6 +119,7 @@ async def list_inventory(
     room = MOST_CHARACTERS
     models: set[str] = set()
     bodies: set[str] = set()
+    other_prices: list[float] = []
     searched = unpriced = 0
     more = True
     for _ in range(_MOST_PAGES):
@@ -132,9 +133,12 @@ async def list_inventory(
             unpriced += filters.lacks_price(vehicle)
             models.add(vehicle.model or "")
             bodies.add(vehicle.body or "")
-            if filters.match(vehicle):
+            price = _price(vehicle)
+            if filters.match(vehicle) and filters.affords(price):
                 found.append(_row(vehicle, detail))
                 room -= len(found[-1].text())
+            elif filters.match(vehicle) and price is not None:
+                other_prices.append(price)
             if len(found) == limit or room <= 0:
                 break
         if seen_before + searched == page.total:
@@ -148,7 +152,9 @@ async def list_inventory(
         next_cursor=cursors.made(f"{seen_before + searched} {position}") if more else None,
         models=_some(models) if not found else None,
         bodies=_some(bodies) if not found else None,
-        hint=_hint(len(found), unpriced, more, first=cursor is None, cut=room <= 0 and len(found) < limit),
+        hint=_hint(
+            len(found), unpriced, other_prices, more, first=cursor is None, cut=room <= 0 and len(found) < limit
+        ),
     )
 
 
@@ -197,12 +203,15 @@ class _Filters:
         self.wanted = (make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
 
     def match(self, vehicle: InventoryVehicle) -> bool:
+        """Whatever it costs."""
         return (
             all(wanted is None or _equal(wanted, getattr(vehicle, name)) for wanted, name in self._same)
             and (self._color is None or any(_contains(name, self._color) for name in _color_names(vehicle)))
             and _within(vehicle.year, *self._years)
-            and _within(_price(vehicle), *self._prices)
         )
+
+    def affords(self, price: float | None) -> bool:
+        return _within(price, *self._prices)
 
     def lacks_price(self, vehicle: InventoryVehicle) -> bool:
         return self._prices != (None, None) and _price(vehicle) is None
@@ -231,7 +240,7 @@ def _within(value: float | None, low: float | None, high: float | None) -> bool:
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _hint(found: int, unpriced: int, more: bool, *, first: bool, cut: bool) -> str | None:
+def _hint(found: int, unpriced: int, other_prices: list[float], more: bool, *, first: bool, cut: bool) -> str | None:
     if unpriced:
         return f"Left out for want of a price in the feed: {unpriced}; quote_payments knows their price."
     if cut and more:
@@ -242,6 +251,9 @@ def _hint(found: int, unpriced: int, more: bool, *, first: bool, cut: bool) -> s
         return "Nothing yet: search on with next_cursor, or ask for less."
     if not first:
         return "No more vehicles match."
+    if other_prices:
+        low, high = money(min(other_prices)), money(max(other_prices))
+        return f"No vehicle matches at this price: {len(other_prices)} match otherwise, from {low} to {high}."
     return "No vehicle matches. The feed lists new vehicles only; drop a filter, or try in_stock false."
 
 

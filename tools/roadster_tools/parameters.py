@@ -32,10 +32,18 @@ Vin = Annotated[str, AfterValidator(_vin)]
 MOST = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
-CustomerId = Annotated[int, Field(strict=True, gt=0, le=MOST)]
-DocumentId = Annotated[int, Field(strict=True, gt=0, le=MOST)]
+_NUMBER = r"[1-9][0-9]{0,15}"
 
-_NUMBER = r"^[1-9][0-9]{0,15}$"
+
+def as_number(given: Any) -> Any:
+    """An id of digits alone as the number that it is, anything else as it was given."""
+    digits = isinstance(given, str) and re.fullmatch(_NUMBER, given)
+    return int(given) if digits and int(given) <= MOST else given
+
+
+NumericId = Annotated[int, Field(strict=True, gt=0, le=MOST), BeforeValidator(as_number)]
+CustomerId = NumericId
+DocumentId = NumericId
 
 
 def whole_number(given: Any) -> str:

@@ -241,11 +241,12 @@ class Shipment(_Told):
     updated_at: Timestamp | None = None
 
     def in_short(self) -> dict[str, Any]:
-        """What a person knows the delivery by, bounded: the first items, the places, the times."""
+        """What a person knows the delivery by, bounded: its state, the first items, the places, the times."""
         told = self.model_dump(
             mode="json",
             exclude_none=True,
             include={
+                "state": True,
                 "reference_id": True,
                 "items": {"__all__": {"description", "quantity"}},
                 "pickup_location": {"address", "contact"},

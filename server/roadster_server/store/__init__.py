@@ -117,6 +117,9 @@ class Store(Protocol):
     async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> int:
         """Deletes all that events brought of one customer, says so in the audit, and returns how many they were."""
 
+    async def knows_dealer(self, dealer: str) -> bool:
+        """Whether there is an event of the dealer, also in quarantine, or anything that belongs to it."""
+
     async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> Tidied:
         """Deletes old events, and takes out of quarantine what belongs to one of `dealers` by now."""
 

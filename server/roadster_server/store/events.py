@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .database import insert_new
@@ -159,3 +159,8 @@ async def forget_customer(connection: AsyncConnection, dealer: str, customer: st
     )
     await connection.execute(delete(belongings).where(belongings.c.dealer == dealer, named))
     return (await connection.execute(delete(events).where(theirs))).rowcount
+
+
+async def knows_dealer(connection: AsyncConnection, dealer: str) -> bool:
+    named = or_(exists().where(events.c.dealer == dealer), exists().where(belongings.c.dealer == dealer))
+    return bool(await connection.scalar(select(named)))

@@ -133,6 +133,10 @@ class SqlStore:
             await audit.append(connection, record)
             return await events.forget_customer(connection, dealer, customer)
 
+    async def knows_dealer(self, dealer: str) -> bool:
+        async with self.database.reading() as connection:
+            return await events.knows_dealer(connection, dealer)
+
     async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> Tidied:
         async with self.database.writing() as connection:
             await events.forget_received_before(connection, received_before)
