@@ -14,12 +14,12 @@ import anyio.to_thread
 from mcp.client.client import Client
 from mcp.client.session import ClientRequestContext, ElicitationFnT
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
-from pydantic_core import from_json
 
 from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
 
 from .backend import Backend
 from .calls import FAILURE_META, Calls
+from .plain_json import read_json
 from .settings import ConfigurationError, Settings
 
 EXIT_CODES: dict[FailureKind, int] = {
@@ -79,14 +79,6 @@ def read_text(name: str, stdin: TextIO) -> str:
         return stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{name}: cannot be read ({type(error).__name__})"]) from None
-
-
-def read_json(text: str) -> Any:
-    """The JSON value in `text`, of what can be sent on. Raises ValueError, whose text says where it ends to be one."""
-    try:
-        return from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
 
 
 @asynccontextmanager
