@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # What the examples for others' frameworks need, apart from the server.
-EXTRA := $(patsubst %,.venv-%/.installed,evals agents langchain)
+FRAMEWORKS := .venv-agents/.installed .venv-langchain/.installed
 TYPESCRIPT := examples/frameworks/typescript
 
 .PHONY: demo test lint check frameworks schemas tokens reliability evals bundle lock clean
@@ -20,7 +20,7 @@ lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint frameworks test  ## What CI runs
+check: lint frameworks .venv-evals/.installed test  ## What CI runs
 
 # Exact versions with hashes first; then the project itself, which hash checking cannot cover.
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -31,18 +31,25 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	touch $@
 
 frameworks: $(STAMP)  ## What the examples need besides the server, side by side
-	$(MAKE) -j 4 $(EXTRA) $(TYPESCRIPT)/node_modules/.installed
+	$(MAKE) -j 3 $(FRAMEWORKS) $(TYPESCRIPT)/node_modules/.installed
 
 # Too many dependencies, or other ones, to share an environment with: .venv-NAME, of requirements-NAME.lock.
-.venv-%/.installed: requirements-%.lock | $(STAMP)
-	$(PYTHON) -m venv --clear --without-pip .venv-$*
-	$(BIN)/python -m pip --python .venv-$* install --quiet --no-cache-dir --no-compile --disable-pip-version-check \
+define install_apart
+	$(PYTHON) -m venv --clear --without-pip $(@D)
+	$(BIN)/python -m pip --python $(@D) install --quiet --no-cache-dir --no-compile --disable-pip-version-check \
 		--require-hashes -r $<
-	$(if $(filter evals,$*),$(BIN)/python -m pip --python .venv-$* install --quiet --disable-pip-version-check \
-		--no-deps --no-build-isolation --editable .)
+endef
+
+$(FRAMEWORKS): .venv-%/.installed: requirements-%.lock | $(STAMP)
+	$(install_apart)
 	touch $@
 
-.venv-evals/.installed: pyproject.toml  # the evaluation kit is the project's own
+# The evaluation kit is the project's own.
+.venv-evals/.installed: requirements-evals.lock pyproject.toml | $(STAMP)
+	$(install_apart)
+	$(BIN)/python -m pip --python $(@D) install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable .
+	touch $@
 
 # Without npm nothing is installed, and the test says so.
 $(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
@@ -76,4 +83,4 @@ lock:
 		--no-header --upgrade --group $$group -o requirements-$$group.lock || exit; done
 
 clean:
-	rm -rf $(VENV) $(dir $(EXTRA)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build
+	rm -rf $(VENV) .venv-evals $(dir $(FRAMEWORKS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build

@@ -48,6 +48,20 @@ def test_arguments_come_from_a_file_or_from_stdin(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ('{"dealer": "umazda",\n "dealer": "toyotademo"}', "line 2 column 2"),
+        ('{"filter": [{"a": "{\\"", "b": {"a": 1}, "a": 2}]}', "line 1 column 41"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(arguments: str, place: str) -> None:
+    """At whatever depth: nobody can know which of the two was meant."""
+    done = run_cli("call", "list_inventory", arguments, "--sandbox")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"twice, the second at {place}" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("tool", "arguments", "code", "kind"),
     [
         ("get_vehicle", {"vin": "short"}, 1, "invalid_arguments"),

@@ -163,3 +163,15 @@ def test_no_lock_says_where_packages_come_from(lock: str) -> None:
     assert "resolved" not in text
     assert "index-url" not in text
     assert "registry" not in text
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+@pytest.mark.parametrize(
+    ("target", "environments"), [("frameworks", {"agents", "langchain"}), ("check", {"agents", "langchain", "evals"})]
+)
+def test_make_installs_what_its_target_needs_and_no_more(target: str, environments: set[str]) -> None:
+    """The examples for frameworks need no evaluation kit; what CI runs needs all."""
+    dry = subprocess.run(  # with every file as if it were old
+        ["make", "--dry-run", "--always-make", target], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert set(re.findall(r"-m venv --clear --without-pip \.venv-(\w+)", dry.stdout)) == environments

@@ -68,19 +68,66 @@ def test_our_entry_comes_and_goes_and_all_else_stays(host: Host, tmp_path: Path)
     assert installed(path, host, put) is None
     undone = removed(path, host)
     assert undone is not None
-    assert undone.apply() != backup
+    assert undone.apply() == backup
     assert path.read_bytes() == before
     assert removed(path, host) is None
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["mcp.json", "mcp.json.bak", "mcp.json.bak2"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["mcp.json", "mcp.json.roadster.bak"]
 
 
-def test_the_diff_shows_no_other_servers_secrets(tmp_path: Path) -> None:
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_diff_shows_our_entry_alone(indent: int | None, tmp_path: Path) -> None:
+    """No value of another server, also where the file is one line, and none of our entry's own environment."""
     path = tmp_path / "mcp.json"
-    path.write_text(json.dumps(OTHERS, indent=2))
+    ours = {**entry(Host.CURSOR, None), "env": {"ROADSTER_API_KEY": "made-up"}}
+    servers = {**OTHERS["mcpServers"], "roadster": ours}
+    path.write_text(json.dumps({**OTHERS, "mcpServers": servers}, indent=indent))
+    change = installed(path, Host.CURSOR, entry(Host.CURSOR, Path("roadster.toml")))
+    assert change is not None
+    lines = change.diff().splitlines()
+    assert lines[0] == f"{path}, in mcpServers:"
+    assert '- "roadster": {' in lines
+    assert '-     "ROADSTER_API_KEY": "…"' in lines
+    assert '+     "--config",' in lines
+    for secret in ("made-up", "other", "example.com"):
+        assert secret not in change.diff()
+
+
+@pytest.mark.parametrize("text", ['{"b":1,\n\t"mcpServers": {"x": {"command":"y"}}}', '{"theme": "dark"}\n', ""])
+def test_undoing_brings_back_the_very_bytes(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text(text)
     change = installed(path, Host.CURSOR, entry(Host.CURSOR, None))
     assert change is not None
-    assert '+    "roadster": {' in change.diff()
-    assert "made-up" not in change.diff()
+    change.apply()
+    undone = removed(path, Host.CURSOR)
+    assert undone is not None
+    undone.apply()
+    assert path.read_text() == text
+
+
+def test_undoing_keeps_what_was_changed_since(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text("{}")
+    change = installed(path, Host.CURSOR, entry(Host.CURSOR, None))
+    assert change is not None
+    change.apply()
+    path.write_text(path.read_text().replace("mcpServers", 'mine": 1, "mcpServers'))
+    undone = removed(path, Host.CURSOR)
+    assert undone is not None
+    undone.apply()
+    assert json.loads(path.read_text()) == {"mine": 1, "mcpServers": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('{\n  // mine\n  "servers": {}\n}', 2), ('{"servers": {}\n,}', 2), ('{"a": 1,\n\n"b": 2,\n"a": 3}', 4)],
+)
+def test_what_is_no_plain_json_is_named_by_its_line(text: str, line: int, tmp_path: Path) -> None:
+    """A comment, a comma at an end, a key that is there twice."""
+    path = tmp_path / "mcp.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=rf"at line {line} column \d+.* nothing was changed"):
+        installed(path, Host.VSCODE, entry(Host.VSCODE, None))
 
 
 def test_a_file_that_is_not_there_is_made_with_its_folder(tmp_path: Path) -> None:
@@ -159,7 +206,7 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_beside_it(
     with pytest.raises(ConfigurationError, match="cannot be written"):
         change.apply()
     assert path.read_text() == "{}"
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["mcp.json", "mcp.json.bak"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="HOME is a matter of POSIX")

@@ -23,7 +23,7 @@ from roadster_server.masking import ANSWERS
 from roadster_server.recordings import record, replay
 from roadster_server.settings import ConfigurationError, StoreSettings
 
-from .conftest import DELIVERY, STEVE, Connect, World, answer_of, kind_of, run_cli, text_of
+from .conftest import DELIVERY, DELIVERY_ID, STEVE, Answering, Connect, World, answer_of, kind_of, run_cli, text_of
 from .test_gate import SOME_VIN
 from .test_http import write_config
 from .test_personal_data import CONTACT, IDENTITY_CANARIES, ZEBULON, Planting, every_tool, leaks
@@ -152,10 +152,55 @@ def test_every_operation_has_its_answers_model() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
 async def test_a_recording_is_for_its_owners_eyes(recording: Any, tape: Path) -> None:
-    """Also where the file was there before, and open to others."""
+    """Also where an empty file was there before, and open to others."""
     tape.touch(mode=0o644)
     async with recording():
         assert stat.S_IMODE(tape.stat().st_mode) == 0o600
+
+
+def test_a_file_with_something_in_it_is_never_recorded_over(tape: Path) -> None:
+    tape.write_text("another recording\n")
+    done = run_cli("call", "list_dealers", "--sandbox", "--record", str(tape))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "remove it, or choose another" in done.stderr
+    assert tape.read_text() == "another recording\n"
+
+
+@pytest.mark.parametrize("place", ["pickup_location", "delivery_location"])
+async def test_names_that_an_exchange_told_are_masked_in_later_written_text(
+    place: str, recording: Any, replaying: Any, world: World, tape: Path
+) -> None:
+    """Whether an earlier request, an earlier answer or the answer itself told them; and the replay finds the same."""
+    stranger = {**DELIVERY[place], "contact": {"name": "Wilhelmina Featherstonehaugh", "phone": "2065550101"}}
+    item = {**DELIVERY["items"][0], "description": "Key of Wilhelmina for mr. Quartermayne"}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("create_customer", {"customer": ZEBULON}),
+        ("create_delivery", {**DELIVERY, "items": [{**item, "description": "Key of Zebulon"}]}),
+        ("get_delivery", {"delivery_id": DELIVERY_ID}),
+        (
+            "create_forms",
+            {"order_id": "367101", "template_ids": ["278"], "title": f"For {CONTACT['name']}, of Featherstonehaugh"},
+        ),
+        ("create_forms", {"order_id": "367101", "template_ids": ["278"], "title": "Quartermayne"}),
+        ("create_forms", {"order_id": "367101", "template_ids": ["278"], "title": "Another"}),
+    ]
+
+    def with_stranger(request: httpx2.Request) -> Any:
+        if request.method == "GET" and "/shipments/" in request.url.path:
+            return {"id": DELIVERY_ID, "items": [item], place: stranger}
+        return None
+
+    async def answers(client: Client) -> list[dict[str, Any]]:
+        return [answer_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments})) for tool, arguments in calls]
+
+    async with recording(Answering(world, with_stranger)) as client:
+        await answers(client)
+    text = tape.read_text()
+    for name in ("Zebulon", "Quartermayne", "Wilhelmina", "Featherstonehaugh"):
+        assert name not in text
+    assert "Key of *** for mr. ***" in text
+    async with replaying() as client:
+        await answers(client)
 
 
 # Replays

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -52,7 +53,8 @@ def run(world: World, store_url: str, tmp_path: Path) -> Run:
         backend = Backend(LiveSettings(settings_for(store_url, **caller)), upstream or SandboxTransport(world.app))
         out = out or io.StringIO()
         calls = read_script(script(tmp_path / "script.jsonl", *lines), io.StringIO())
-        report = await run_script(backend, "tester", calls, out, jobs=jobs, yes=yes)
+        report = Report()
+        await run_script(backend, "tester", calls, out, report, jobs=jobs, yes=yes)
         return [json.loads(line) for line in out.getvalue().splitlines()], report
 
     return ran
@@ -182,14 +184,25 @@ async def test_a_line_that_expects_nothing_counts_by_its_own_code(run: Run) -> N
         ('{"tool": "a", "arguments": {"x": NaN}}', "line 2: is not JSON: "),
         ('{"tool": "a", "arguments": {"x": "\\ud800"}}', "line 2: is not JSON: "),
         ('{"tool": "a", "arguments": ' + '{"x":' * 300 + "1" + "}" * 301, "line 2: is not JSON: "),
+        ('{"tool": "a", "arguments": {"b": 1, "\\u0062": 2}}', "line 2: is JSON with the key "),
         ({"arguments": {}}, "line 2: tool: is missing"),
-        ({"tool": "a", "argments": {}}, "line 2: argments: no such key"),
-        ({"tool": "a", "arguments": []}, "line 2: arguments: "),
-        ({"tool": "a", "id": True}, "line 2: id."),
-        ({"tool": "a", "expect": {"jmespath": "a[", "value": 1}}, "is no JMESPath"),
-        ({"tool": "a", "expect": {"jmespath": "a"}}, "value: is missing"),
-        ({"tool": "a", "expect": {"error": "whatever"}}, "line 2: expect."),
-        ({"tool": "a", "expect": "refused"}, "line 2: expect: "),
+        ({"tool": 5}, "line 2: tool: expected text"),
+        ({"tool": "a", "argments": {}}, "line 2: argments: no such key; there are: tool, arguments, id, expect"),
+        ({"tool": "a", "arguments": []}, "line 2: arguments: expected an object"),
+        ({"tool": "a", "id": True}, "line 2: id: expected text or a whole number"),
+        ({"tool": "a", "expect": {"jmespath": "a[", "value": 1}}, "line 2: expect.jmespath: is no JMESPath"),
+        ({"tool": "a", "expect": {"jmespath": "a"}}, "line 2: expect.value: is missing"),
+        ({"tool": "a", "expect": [{"jmespath": "a"}]}, "line 2: expect.0.value: is missing"),
+        (
+            {"tool": "a", "expect": {"error": "whatever"}},
+            "line 2: expect.error: expected 'invalid_arguments', 'refused', ",
+        ),
+        (
+            {"tool": "a", "expect": {"error": "refused", "code": 3}},
+            'line 2: expect.code: no such key; there are: {"jmespath": …, "value": …} or {"error": …}',
+        ),
+        ({"tool": "a", "expect": "refused"}, 'line 2: expect: expected {"jmespath": …, "value": …} or {"error": …}'),
+        ({"tool": "a", "expect": ["refused"]}, "line 2: expect.0: expected an object"),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_is_sent(line: object, told: str, tmp_path: Path) -> None:
@@ -251,31 +264,58 @@ def test_two_runs_of_one_seed_are_byte_equal_and_another_seed_is_another_world(t
     assert other != first
 
 
-def test_what_was_written_stays_when_the_script_is_interrupted(tmp_path: Path) -> None:
-    """The second call hangs, and its line is not there; the first line was written before."""
+def test_ctrl_c_leaves_a_result_of_each_call_that_was_begun(tmp_path: Path) -> None:
+    """Of those that ended out of turn, too; the read and the write that hang say what they came to, and what comes
+    after was not begun."""
     port = free_port()
     upstream = f"http://127.0.0.1:{port}"
     out = tmp_path / "out.jsonl"
     with serving("sandbox", "--port", str(port), url=f"{upstream}/__sandbox/state"):
         config = write_config(tmp_path, upstream)
-        fault = {"operation": "get_vehicle", "fault": "delay", "seconds": 14, "times": 1}
+        for operation in ("get_vehicle", "create_customer"):
+            fault = {"operation": operation, "fault": "delay", "seconds": 14, "times": 1}
+            httpx2.post(f"{upstream}/__sandbox/faults", json=fault).raise_for_status()
+        stock = {"tool": "list_inventory", "arguments": {"dealer": "umazda", "limit": 1}}
+        slow = {"tool": "get_dealer", "arguments": {"dealer": "umazda"}}
+        fault = {"operation": "get_dealer", "fault": "delay", "seconds": 14, "times": 1}
         httpx2.post(f"{upstream}/__sandbox/faults", json=fault).raise_for_status()
-        lines = ({"tool": "list_inventory", "arguments": {"dealer": "umazda", "limit": 1}}, VEHICLE, VEHICLE)
+        lines = (VEHICLE, CUSTOMER, stock, slow, stock)
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "roadster_server", "run", script(tmp_path / "s.jsonl", *lines)),
-                *("--config", str(config), "--out", str(out)),
+                *("--config", str(config), "--out", str(out), "--jobs", "3"),
             ],
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **SECRETS},
             stderr=subprocess.PIPE,
             cwd=PROJECT,
         )
         deadline = time.monotonic() + 30
-        while len(httpx2.get(f"{upstream}/__sandbox/requests").json()) < 2:
+        while len(httpx2.get(f"{upstream}/__sandbox/requests").json()) < 4:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
-    assert process.returncode != 0
+    assert process.returncode == 130
+    results = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(result["line"], result.get("error")) for result in results] == [
+        (1, "upstream"),
+        (2, "outcome_unknown"),
+        (3, None),
+        (4, "upstream"),
+    ]
+    told = stderr.decode().splitlines()[-1]
+    assert told == (
+        "roadster-mcp: interrupted: 4 of 5 calls have a result, the others were not begun; "
+        "look at the message of line 2 before you repeat it: it may have been done"
+    )
     assert b"Traceback" not in stderr
-    assert [json.loads(line)["line"] for line in out.read_text().splitlines()] == [1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_results_are_for_their_owners_eyes(tmp_path: Path) -> None:
+    """Also where the file was there before, and open to others."""
+    before, new = tmp_path / "before.jsonl", tmp_path / "new.jsonl"
+    before.touch(mode=0o644)
+    for out in (before, new):
+        assert run_cli("run", "-", "--sandbox", "--out", str(out), stdin=json.dumps(VEHICLE)).returncode == 0
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -56,14 +57,18 @@ async def outcomes(store_url: str) -> list[tuple[str, str]]:
 
 
 async def test_a_read_is_answered_while_the_store_is_locked_and_gets_on_record_afterwards(
-    connect: Connect, store_url: str, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, store_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """And the log says so in words that do not sound as if a record were missing."""
+    caplog.set_level(logging.INFO, "roadster_server")
     async with connect() as client, impatient(client, monkeypatch):
         with locked(store_url):
             for _ in range(3):
                 assert kind_of(await client.call_tool("list_dealers")) is None
             assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
     assert await outcomes(store_url) == [*[("list_dealers", "done")] * 4, ("list_inventory", "refused")]
+    assert [found.message for found in caplog.records if found.levelno > logging.INFO] == []
+    assert "the audit is slow: this call's record is written later" in caplog.messages
 
 
 async def test_a_read_whose_record_is_required_waits_for_the_store(

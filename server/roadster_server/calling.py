@@ -14,12 +14,12 @@ import anyio.to_thread
 from mcp.client.client import Client
 from mcp.client.session import ClientRequestContext, ElicitationFnT
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
-from pydantic_core import from_json
 
 from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
 
 from .backend import Backend
-from .calls import FAILURE_META
+from .calls import FAILURE_META, Calls
+from .plain_json import read_json
 from .settings import ConfigurationError, Settings
 
 EXIT_CODES: dict[FailureKind, int] = {
@@ -81,22 +81,19 @@ def read_text(name: str, stdin: TextIO) -> str:
         raise ConfigurationError([f"{name}: cannot be read ({type(error).__name__})"]) from None
 
 
-def read_json(text: str) -> Any:
-    """The JSON value in `text`, of what can be sent on. Raises ValueError, whose text says where it ends to be one."""
-    try:
-        return from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
-
-
 @asynccontextmanager
-async def open_client(backend: Backend, caller: str, confirm: ElicitationFnT | None) -> AsyncIterator[Client]:
-    """A client of the real server, in this process. `confirm` answers for the person who is asked before a write."""
+async def open_client(
+    backend: Backend, caller: str, confirm: ElicitationFnT | None
+) -> AsyncIterator[tuple[Client, Calls]]:
+    """A client of the real server, in this process, and what carries out its calls there.
+
+    `confirm` answers for the person who is asked before a write.
+    """
     async with (
-        backend.open_server(caller) as (server, _),
+        backend.open_server(caller) as (server, calls),
         Client(server, elicitation_callback=confirm) as client,
     ):
-        yield client
+        yield client, calls
 
 
 async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
@@ -121,7 +118,7 @@ async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[st
         confirm = agree
     elif sys.stdin.isatty():
         confirm = _ask_at_the_terminal
-    async with open_client(backend, caller, confirm) as client:
+    async with open_client(backend, caller, confirm) as (client, _):
         outcome = Outcome.of(await client.call_tool(tool, arguments))
     if outcome.kind == "not_confirmed" and confirm is None:
         return replace(outcome, message=f"{outcome.message} At the command line: call from a terminal, or add --yes.")

@@ -46,6 +46,8 @@ audit = typer.Typer(help="What was called, and what became of it.", no_args_is_h
 app.add_typer(audit, name="audit")
 
 USAGE_ERROR = 2
+INTERRUPTED = 130
+"""By Ctrl-C, as shells have it."""
 
 
 class Transport(StrEnum):
@@ -262,19 +264,25 @@ def run(
       roadster-mcp run deal.jsonl --sandbox --seed 7
 
     Exit codes: 1 where an expectation does not hold; else the largest "code" of the lines that expect nothing; 2 for
-    a line that is no call, before anything is sent. Nobody is asked: what wants confirming needs --yes.
+    a line that is no call, or a script without any, before anything is sent; 130 after Ctrl-C. Nobody is asked: what
+    wants confirming needs --yes.
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from .running import run_script
+    from .running import Report, run_script
     from .scripts import read_script
 
     configure_logs(logging.WARNING)
+    report = Report()
     with _mistakes_exit():
         calls = read_script(script, sys.stdin)
-        with (
-            choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend,
-            _results(out) as results,
-        ):
-            report = anyio.run(partial(run_script, backend, caller, calls, results, jobs=jobs, yes=yes))
+        try:
+            with (
+                choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend,
+                _results(out) as results,
+            ):
+                anyio.run(partial(run_script, backend, caller, calls, results, report, jobs=jobs, yes=yes))
+        except KeyboardInterrupt:
+            typer.echo(f"roadster-mcp: {report.interrupted(len(calls))}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
     for line in report.summary():
         typer.echo(f"roadster-mcp: {line}", err=True)
     raise typer.Exit(report.code)
@@ -286,7 +294,11 @@ def _results(out: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        with out.open("w", encoding="utf-8", newline="\n") as file:
+        # For their owner's eyes: the results hold what the caller may see.
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            if out.is_file():
+                out.chmod(0o600)  # where it was there before
             yield file
     except OSError as error:
         raise ConfigurationError([f"{out}: cannot be written ({type(error).__name__})"]) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -11,11 +10,11 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from .hosts import Host
+from .plain_json import read_json
 from .settings import ConfigurationError
 
 NAME = "roadster"
@@ -39,18 +38,23 @@ def snippet(host: Host, put: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one file. `before` is None where there was none."""
+    """What becomes of one file, and of our entry in it.
+
+    `before` is None where there was no file, `old` and `new` where there is no entry.
+    """
 
     path: Path
+    section: str
     before: str | None
     after: str
+    old: Mapping[str, Any] | None
+    new: Mapping[str, Any] | None
 
     def diff(self) -> str:
-        """The lines that change. Little of what is around them: that may hold other servers' secrets."""
-        lines = difflib.unified_diff(
-            (self.before or "").splitlines(), self.after.splitlines(), str(self.path), str(self.path), n=1, lineterm=""
-        )
-        return "\n".join(lines)
+        """Our entry, and where it stands. Nothing of what is around it: that may hold other servers' secrets."""
+        removed = [f"- {line}" for line in _lines(self.old)]
+        added = [f"+ {line}" for line in _lines(self.new)]
+        return "\n".join([f"{self.path}, in {self.section}:", *removed, *added])
 
     def apply(self) -> Path | None:
         """Writes the file whole or not at all; gives where a copy of the old one is. Raises ConfigurationError."""
@@ -58,8 +62,11 @@ class Change:
             if _read(self.path) != self.before:
                 raise ConfigurationError([f"{self.path}: was changed meanwhile; try again"])
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            backup = None if self.before is None else _backed_up(self.path)
-            _replace(self.path, self.after)
+            backup = None
+            if self.before is not None:
+                backup = _backup_of(self.path)
+                _replace(backup, self.before, mode_of=self.path)
+            _replace(self.path, self.after, mode_of=self.path)
         except OSError as error:
             raise ConfigurationError([f"{self.path}: cannot be written ({type(error).__name__})"]) from None
         return backup
@@ -70,12 +77,16 @@ def installed(path: Path, host: Host, put: Mapping[str, Any]) -> Change | None:
     path, before = path.resolve(), _read(path)
     document = _document(path, before, host, put)
     servers = _servers(path, document, host)
-    document[host.section] = {**servers, NAME: dict(put)}
-    return None if servers.get(NAME) == put else Change(path, before, _written(document, before))
+    if servers.get(NAME) == put:
+        return None
+    return Change(path, host.section, before, _with(document, servers, host, put, before), servers.get(NAME), put)
 
 
 def removed(path: Path, host: Host) -> Change | None:
-    """The file without our entry; None where there is none of ours. Raises ConfigurationError."""
+    """The file without our entry, as it was before where nothing else changed; None where there is none of ours.
+
+    Raises ConfigurationError.
+    """
     path, before = path.resolve(), _read(path)
     if before is None:
         return None
@@ -83,8 +94,36 @@ def removed(path: Path, host: Host) -> Change | None:
     servers = _servers(path, document, host)
     if NAME not in servers:
         return None
-    document[host.section] = {name: server for name, server in servers.items() if name != NAME}
-    return Change(path, before, _written(document, before))
+    after = _as_it_was(path, host, before, servers[NAME])
+    if after is None:
+        document[host.section] = {name: server for name, server in servers.items() if name != NAME}
+        after = _written(document, before)
+    return Change(path, host.section, before, after, servers[NAME], None)
+
+
+def _as_it_was(path: Path, host: Host, now: str, put: Mapping[str, Any]) -> str | None:
+    """The copy of the file, where our entry alone makes of it what is there now."""
+    try:
+        copy = _read(_backup_of(path))
+        document = _document(path, copy, host, {})
+        servers = _servers(path, document, host)
+    except ConfigurationError:
+        return None
+    return copy if NAME not in servers and _with(document, servers, host, put, copy) == now else None
+
+
+def _with(
+    document: Mapping[str, Any], servers: Mapping[str, Any], host: Host, put: Mapping[str, Any], before: str | None
+) -> str:
+    return _written({**document, host.section: {**servers, NAME: dict(put)}}, before)
+
+
+def _lines(entry: Mapping[str, Any] | None) -> list[str]:
+    """The entry as it stands in a file, without the values of its environment."""
+    if entry is None:
+        return []
+    shown = {**entry, "env": dict.fromkeys(entry["env"], "…")} if isinstance(entry.get("env"), dict) else entry
+    return f'"{NAME}": {json.dumps(shown, indent=2, ensure_ascii=False)}'.splitlines()
 
 
 def _read(path: Path) -> str | None:
@@ -100,26 +139,15 @@ def _document(path: Path, text: str | None, host: Host, put: Mapping[str, Any]) 
     if text is None or not text.strip():
         return {}
     try:
-        document = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        document = read_json(text)
+    except ValueError as error:
         what = f"put this into it yourself:\n{snippet(host, put)}" if put else f"take {NAME} out of it yourself"
         raise ConfigurationError(
-            [f"{path}: is not plain JSON, perhaps because it has comments; nothing was changed, {what}"]
+            [f"{path}: is {error} (comments and trailing commas are not JSON); nothing was changed, {what}"]
         ) from None
     if not isinstance(document, dict):
         raise ConfigurationError([f"{path}: is no JSON object; nothing was changed"])
     return document
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("the same key twice: one of the two would be lost")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _servers(path: Path, document: Mapping[str, Any], host: Host) -> dict[str, Any]:
@@ -147,30 +175,21 @@ def _written(document: Mapping[str, Any], before: str | None) -> str:
     return text.replace("\n", "\r\n") if "\r\n" in before else text
 
 
-def _backed_up(path: Path) -> Path:
-    """A copy that no other copy stands in the place of, readable for its owner alone until it has the file's mode."""
-    for number in count(1):
-        backup = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
-        try:
-            descriptor = os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            continue
-        with os.fdopen(descriptor, "wb") as copy:
-            copy.write(path.read_bytes())
-        shutil.copymode(path, backup)
-        return backup
-    raise AssertionError("count ends")
+def _backup_of(path: Path) -> Path:
+    """A name of our own, so that the copy of one change takes the place of the last one's and of nobody else's."""
+    return path.with_name(f"{path.name}.{NAME}.bak")
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, *, mode_of: Path) -> None:
+    """Whole or not at all, readable for its owner alone until it has the other's mode."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, name)
+        if mode_of.exists():
+            shutil.copymode(mode_of, name)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

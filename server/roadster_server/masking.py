@@ -73,56 +73,101 @@ _NUMBER = re.compile(r"(?<!\w)\+?\(?\d(?:[ ().\-/]{0,3}\d){6,}(?!\w)")
 """Of a card or a telephone, however it is grouped."""
 _QUOTED_OF_A_PERSON = ("credit_score", "zip_code", "payoff")
 """In the request of a quote, which no preview shows, so that the models do not class it."""
+_WRITTEN = (
+    *("title", "description", "name", "file_name", "formLabel"),
+    *("utm_source", "utm_medium", "utm_campaign"),
+)
+"""Fields of requests that somebody fills in as they like, even with a single word."""
+_NAMES = ("first_name", "last_name", "fname", "lname", "name")
+_OF_NO_CUSTOMER = frozenset(
+    {"list_dealers", "get_dealer", "list_inventory", "get_vehicle", "quote_payments", "list_plans"}
+)
+"""Operations whose answers tell of dealers and cars alone: there, Ford is no customer."""
+
+
+class People:
+    """Masks the exchanges of one recording, with the names that all of them so far have told."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def learn(self, request: Request) -> None:
+        """Remembers whom the request names."""
+        self._remember(_personal(request))
+
+    def masked_answer(self, request: Request, json: Any) -> Any:
+        """The answer as it may be kept: free of the people of its request, of itself, and of what came before."""
+        operation = request.operation.name
+        told = list(_hidden(json, _masked_answer(operation, json, frozenset())))
+        self._remember(told)
+        known = _people_of(request) | {value for _, value in told if len(value) >= _SHORTEST}
+        if operation not in _OF_NO_CUSTOMER:
+            known |= self._names
+        return _masked_answer(operation, json, known)
+
+    def _remember(self, values: Iterable[tuple[str, str]]) -> None:
+        for field, value in values:
+            if field.rpartition(".")[2] in _NAMES:
+                # At an address stands a business, of whose words each is anybody's.
+                words = () if field == "address.name" else value.split()
+                self._names.update(name for name in (value, *words) if len(name) >= _SHORTEST)
 
 
 def masked_request(request: Request) -> dict[str, Any]:
-    """Method, path, query and body as they may be kept: the same for the same request."""
+    """Method, path, query and body as they may be kept: the same for the same request, whatever came before it."""
     shown = request.shown_to("model")
-    if "body" in shown:
-        shown["body"] = _free_of(shown["body"], people_of(request))
+    if request.content is not None:
+        body = _kept("", request.content.wire(), request.content.shown_to("model"), _people_of(request))
+        shown["body"] = {**body, **request.dealer}
     return shown
 
 
-def people_of(request: Request) -> frozenset[str]:
-    """The values of the request that say who somebody is, and their words."""
+def _personal(request: Request) -> list[tuple[str, str]]:
     if request.content is None:
-        return frozenset()
-    hidden = set(_hidden(request.content.wire(), request.content.shown_to("model")))
+        return []
+    return list(_hidden(request.content.wire(), request.content.shown_to("model")))
+
+
+def _people_of(request: Request) -> frozenset[str]:
+    """The values of the request that say who somebody is, and their words."""
+    hidden = {value for _, value in _personal(request)}
     words = hidden | {word for value in hidden for word in value.split()}
     return frozenset(word for word in words if len(word) >= _SHORTEST)
 
 
-def masked_answer(operation: str, json: Any, people: Iterable[str]) -> Any:
-    """The answer as it may be kept; `people` is what the request said of somebody."""
+def _masked_answer(operation: str, json: Any, people: frozenset[str]) -> Any:
     if isinstance(json, dict) and (json.get("errors") or json.get("status") == "error"):
         return _refusal(json)
-    return _masked(ANSWERS[operation], json, frozenset(people))
+    return _masked(ANSWERS[operation], json, people)
 
 
-def _hidden(sent: Any, shown: Any) -> Iterator[str]:
-    if isinstance(sent, str) and shown == MASK:
-        yield sent
-    elif isinstance(sent, dict) and isinstance(shown, dict):
-        for name, value in sent.items():
-            yield from _hidden(value, shown.get(name))
-    elif isinstance(sent, list) and isinstance(shown, list):
-        for value, other in zip(sent, shown, strict=False):
-            yield from _hidden(value, other)
+def _hidden(given: Any, shown: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """What is masked in `shown`, with the name of its field and of the object that this is in."""
+    if isinstance(given, str) and shown == MASK:
+        yield at, given
+    elif isinstance(given, dict) and isinstance(shown, dict):
+        for name, value in given.items():
+            yield from _hidden(value, shown.get(name), f"{at.rpartition('.')[2]}.{name}")
+    elif isinstance(given, list) and isinstance(shown, list):
+        for value, other in zip(given, shown, strict=False):
+            yield from _hidden(value, other, at)
 
 
-def _free_of(body: Any, people: frozenset[str]) -> Any:
-    match body:
-        case str():
-            return _free_text(body, people)
-        case list():
-            return [_free_of(item, people) for item in body]
+def _kept(name: str, sent: Any, shown: Any, people: frozenset[str]) -> Any:
+    """The part of a request that is called `name`. Written text is left out whole: whom it names, nobody knows."""
+    match sent:
         case dict():
-            return {
-                name: MASK if name in _QUOTED_OF_A_PERSON and value is not None else _free_of(value, people)
-                for name, value in body.items()
-            }
+            return {key: _kept(key, value, shown[key], people) for key, value in sent.items()}
+        case list():
+            return [_kept(name, *pair, people) for pair in zip(sent, shown, strict=True)]
+        case _ if name in _QUOTED_OF_A_PERSON:
+            return MASK
+        case str() if shown != sent:  # a person's, or a file
+            return shown
+        case str() if name in _WRITTEN or re.search(r"[\s@]", sent) or _is_one_of(people, sent):
+            return MASK
         case _:
-            return body
+            return sent
 
 
 def _masked(kind: Any, value: Any, people: frozenset[str]) -> Any:
@@ -184,11 +229,15 @@ def _masked_text(parts: tuple[Any, ...], text: str, people: frozenset[str]) -> s
 
 
 def _free_text(text: str, people: frozenset[str]) -> str:
-    """`text` without the people of its request and, where it is written text, without what looks like somebody's."""
+    """`text` without the people and, where it is written text, without what looks like somebody's."""
     if " " in text or "@" in text:
         text = _NUMBER.sub(MASK, without_social_security(text))
         return without_contact(text, people)
-    return MASK if text.casefold() in {value.casefold() for value in people} else text
+    return MASK if _is_one_of(people, text) else text
+
+
+def _is_one_of(people: frozenset[str], text: str) -> bool:
+    return text.casefold() in {value.casefold() for value in people}
 
 
 def _stand_in(contents: str) -> str:

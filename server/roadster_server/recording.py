@@ -43,7 +43,7 @@ class Recorder:
         if putting.done():
             putting.result()
         else:
-            log.warning("call not on record yet", extra={"call": record.call_id})
+            log.info("the audit is slow: this call's record is written later", extra={"call": record.call_id})
             putting.add_done_callback(lambda done: _log_lost(done, record.call_id))
 
     async def closed(self) -> None:

@@ -24,7 +24,7 @@ from roadster_client import NotRecorded
 from roadster_client.models.scalars import MASK
 from roadster_client.upstream import EXCHANGE, Request, read_capped
 
-from .masking import masked_answer, masked_request, people_of
+from .masking import People, masked_request
 from .settings import ConfigurationError
 
 _HEADERS = ("content-type", "retry-after", "x-request-id")
@@ -55,10 +55,13 @@ class Exchange(BaseModel):
 
 @contextmanager
 def record(path: Path, network: httpx2.AsyncBaseTransport) -> Iterator[httpx2.AsyncBaseTransport]:
-    """`network`, whose exchanges are written to `path`, for its owner's eyes. Raises ConfigurationError."""
+    """`network`, whose exchanges are written to `path`, a new file for its owner's eyes. Raises ConfigurationError."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        path.chmod(0o600)  # where it was there before
+        if path.is_file() and not path.stat().st_size:
+            path.unlink()  # left by a command that recorded nothing, or of mktemp: with whatever mode
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigurationError([f"{path}: is there already; remove it, or choose another for --record"]) from None
     except OSError as error:
         raise ConfigurationError([f"{path}: cannot be written ({type(error).__name__})"]) from None
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
@@ -86,9 +89,11 @@ class _Recording(httpx2.AsyncBaseTransport):
     def __init__(self, network: httpx2.AsyncBaseTransport, file: TextIO) -> None:
         self._network = network
         self._file = file
+        self._people = People()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         sent: Request = request.extensions[EXCHANGE]
+        self._people.learn(sent)
         try:
             response = await self._network.handle_async_request(request)
             try:
@@ -100,7 +105,7 @@ class _Recording(httpx2.AsyncBaseTransport):
             self._write(sent, Response(lost="connection" if unsent else "answer"))
             raise
         headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
-        self._write(sent, _kept(sent, response.status_code, headers, content))
+        self._write(sent, self._kept(sent, response.status_code, headers, content))
         return httpx2.Response(response.status_code, headers=headers, stream=httpx2.ByteStream(content))
 
     async def aclose(self) -> None:
@@ -111,17 +116,14 @@ class _Recording(httpx2.AsyncBaseTransport):
         self._file.write(exchange.model_dump_json(exclude_unset=True) + "\n")
         self._file.flush()
 
-
-def _kept(sent: Request, status: int, headers: Mapping[str, str], content: bytes) -> Response:
-    if not content:
-        return Response(status=status, headers=dict(headers))
-    try:
-        answer = from_json(content, allow_inf_nan=False)
-    except ValueError:
-        return Response(status=status, headers=dict(headers), text=MASK)
-    return Response(
-        status=status, headers=dict(headers), body=masked_answer(sent.operation.name, answer, people_of(sent))
-    )
+    def _kept(self, sent: Request, status: int, headers: Mapping[str, str], content: bytes) -> Response:
+        if not content:
+            return Response(status=status, headers=dict(headers))
+        try:
+            answer = from_json(content, allow_inf_nan=False)
+        except ValueError:
+            return Response(status=status, headers=dict(headers), text=MASK)
+        return Response(status=status, headers=dict(headers), body=self._people.masked_answer(sent, answer))
 
 
 class _Replay(httpx2.AsyncBaseTransport):

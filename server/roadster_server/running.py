@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -15,17 +15,26 @@ from mcp.client.client import Client
 
 from .backend import Backend
 from .calling import Outcome, agree, open_client
+from .calls import Calls
 from .scripts import ScriptCall
 from .settings import ConfigurationError
 
 _LONG_SCRIPT = 20
 """Calls, from which on it is worth showing how far they are."""
 
+_GRACE = 5.0
+"""Seconds that interrupted calls have to end: each puts itself on record."""
+
+_UNENDED = Outcome(kind="outcome_unknown", message="The call was interrupted, and did not end in time.")
+
 
 @dataclass
 class Report:
     """What a script came to: the reasons of each line that does not hold, and the largest code of all others."""
 
+    written: int = 0
+    unknown: list[int] = field(default_factory=list)
+    """Lines of writes that may have been done."""
     expecting: int = 0
     unmet: dict[int, list[str]] = field(default_factory=dict)
     codes: Counter[int] = field(default_factory=Counter)
@@ -34,6 +43,9 @@ class Report:
         """The line's result, as it is written."""
         result: dict[str, Any] = {"line": number, "id": call.id, "tool": call.tool, "code": outcome.code}
         result |= {"result": outcome.answer} if outcome.kind is None else (outcome.shown or {})
+        self.written += 1
+        if outcome.kind == "outcome_unknown":
+            self.unknown.append(number)
         if not call.expect:
             self.codes[outcome.code] += 1
         else:
@@ -60,48 +72,86 @@ class Report:
         if failed:
             yield f"{failed} failed of the lines that expect nothing"
 
+    def interrupted(self, calls: int) -> str:
+        """A line for the person who ended a script of so many calls before its end."""
+        told = f"interrupted: {self.written} of {calls} calls have a result, the others were not begun"
+        if not self.unknown:
+            return told
+        lines = ", ".join(map(str, self.unknown))
+        return f"{told}; look at the message of line {lines} before you repeat it: it may have been done"
+
 
 async def run_script(
-    backend: Backend, caller: str, script: Mapping[int, ScriptCall], out: TextIO, *, jobs: int, yes: bool
-) -> Report:
+    backend: Backend,
+    caller: str,
+    script: Mapping[int, ScriptCall],
+    out: TextIO,
+    report: Report,
+    *,
+    jobs: int,
+    yes: bool,
+) -> None:
     """Makes the calls, `jobs` of them at once, and writes their results in the script's order.
 
-    Raises ConfigurationError where a result cannot be written.
+    Where it is cancelled, the calls that were begun are ended, and have a result too. Raises ConfigurationError where a
+    result cannot be written.
     """
-    report = Report()
-    outcomes: dict[int, Outcome] = {}
-    ended = {number: anyio.Event() for number in script}
+    work = _Work(iter(script.items()), {number: anyio.Event() for number in script})
     failed: OSError | None = None
     with _progress(len(script), out) as advance:
-        async with open_client(backend, caller, agree if yes else None) as client, anyio.create_task_group() as tasks:
-            waiting = iter(script.items())
+
+        def write(number: int) -> None:
+            result = report.add(number, script[number], work.outcomes.pop(number, _UNENDED))
+            out.write(json.dumps(result, ensure_ascii=False) + "\n")
+            out.flush()
+            advance()
+
+        async with (
+            open_client(backend, caller, agree if yes else None) as (client, calls),
+            anyio.create_task_group() as tasks,
+        ):
             for _ in range(min(jobs, len(script))):
-                tasks.start_soon(_work, client, waiting, outcomes, ended)
+                tasks.start_soon(work.carry_out, client)
             try:
-                for number, call in script.items():
-                    await ended[number].wait()
-                    result = report.add(number, call, outcomes.pop(number))
-                    out.write(json.dumps(result, ensure_ascii=False) + "\n")
-                    out.flush()
-                    advance()
+                for number in script:
+                    await work.ended[number].wait()
+                    write(number)
             except OSError as error:  # a full disk, a reader that left
                 failed = error
                 tasks.cancel_scope.cancel()
+            except anyio.get_cancelled_exc_class():  # Ctrl-C
+                await work.interrupt(calls)
+                with suppress(OSError):
+                    for number in work.begun[report.written :]:
+                        write(number)
+                raise
     if failed is not None:
         raise ConfigurationError([f"the results cannot be written ({type(failed).__name__})"])
-    return report
 
 
-async def _work(
-    client: Client,
-    waiting: Iterator[tuple[int, ScriptCall]],
-    outcomes: dict[int, Outcome],
-    ended: Mapping[int, anyio.Event],
-) -> None:
-    """Makes whichever call is next, until there is none."""
-    for number, call in waiting:
-        outcomes[number] = Outcome.of(await client.call_tool(call.tool, call.arguments))
-        ended[number].set()
+@dataclass
+class _Work:
+    """The calls of a script: those that wait, those that were begun, in the script's order, and what they came to."""
+
+    waiting: Iterator[tuple[int, ScriptCall]]
+    ended: Mapping[int, anyio.Event]
+    begun: list[int] = field(default_factory=list)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    async def carry_out(self, client: Client) -> None:
+        """Makes whichever call is next, until there is none."""
+        for number, call in self.waiting:
+            self.begun.append(number)
+            self.outcomes[number] = Outcome.of(await client.call_tool(call.tool, call.arguments))
+            self.ended[number].set()
+
+    async def interrupt(self, calls: Calls) -> None:
+        """Begins no more, and ends those that were begun, so that each says whether it may have been done."""
+        list(self.waiting)  # nothing is left in it for the others
+        with anyio.move_on_after(_GRACE, shield=True):
+            while not all(self.ended[number].is_set() for number in self.begun):
+                calls.interrupt()  # again, because one may just be on its way into the server
+                await anyio.sleep(0.05)
 
 
 @contextmanager

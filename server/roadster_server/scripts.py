@@ -19,10 +19,13 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic_core import ErrorDetails
 
 from roadster_tools import FailureKind
+from roadster_tools.problems import said
 
-from .calling import Outcome, read_json, read_text
+from .calling import Outcome, read_text
+from .plain_json import read_json
 from .settings import ConfigurationError
 
 _LONGEST_SHOWN = 200
@@ -123,25 +126,36 @@ def _read_line(text: str) -> ScriptCall:
     try:
         given = read_json(text)
     except ValueError as error:
-        raise ValueError(f"is {error}") from None
+        raise ValueError(f"is {error}".replace(" at line 1 ", " at ")) from None
     if not isinstance(given, dict):
         raise ValueError(f"is no JSON object; write it as {_FORM}")  # noqa: TRY004 - of what is in a file
     try:
         return ScriptCall.model_validate(given)
     except ValidationError as error:
-        raise ValueError("; ".join(dict.fromkeys(_mistakes(error)))) from None
+        raise ValueError("; ".join(dict.fromkeys(_mistakes(error, given)))) from None
 
 
-def _mistakes(error: ValidationError) -> Iterator[str]:
+_EXPECTED = '{"jmespath": …, "value": …} or {"error": …}'
+
+
+def _mistakes(error: ValidationError, given: dict[str, Any]) -> Iterator[str]:
+    """Each with the keys that lead there in the script, which pydantic knows by other names."""
     for found in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in found["loc"])
-        match found["type"]:
-            case "extra_forbidden":
-                yield f"{key}: no such key"
-            case "missing":
-                yield f"{key}: is missing"
-            case _:
-                yield f"{key}: {found['msg'].removeprefix('Value error, ')}"
+        match found["loc"]:
+            case ("id", *_):
+                yield "id: expected text or a whole number"
+            case ("expect",):
+                yield f"expect: expected {_EXPECTED}, or a list of such"
+            case ("expect", int(place), _, *keys):
+                at = ("expect", *([place] if isinstance(given["expect"], list) else []), *keys)
+                yield _mistake(at, found, _EXPECTED)
+            case at:
+                yield _mistake(at, found, ", ".join(ScriptCall.model_fields))
+
+
+def _mistake(at: tuple[str | int, ...], found: ErrorDetails, keys: str) -> str:
+    told = f"no such key; there are: {keys}" if found["type"] == "extra_forbidden" else said(found)
+    return f"{'.'.join(map(str, at))}: {told}"
 
 
 def _same(found: Any, expected: Any) -> bool:

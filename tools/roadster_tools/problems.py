@@ -80,8 +80,20 @@ def problems(error: ValidationError, arguments: type[BaseModel]) -> dict[str, st
             told[told_name(name)] = f"no such argument{there_are}"
             listed.add(of)
         else:
-            told[name] = _said(found)
+            told[name] = said(found)
     return told
+
+
+def said(found: ErrorDetails) -> str:
+    """What rule one of pydantic's errors says is broken, never what broke it."""
+    kind, rule = found["type"], found.get("ctx", {})
+    if kind == "value_error":  # our own words
+        return found["msg"].removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        return _FORMS.get(str(found["loc"][-1]), "is not written as it must be")
+    if kind in {"too_short", "string_too_short"} and rule.get("min_length") == 1:
+        return "must not be empty"
+    return _WORDS.get(kind, "is not what is expected here").format_map(rule)
 
 
 def _own(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
@@ -91,17 +103,6 @@ def _own(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
         inside = (other["loc"] for other in errors if len(other["loc"]) > len(place))
         if found["type"] != "too_short" or all(other[: len(place)] != place for other in inside):
             yield found
-
-
-def _said(found: ErrorDetails) -> str:
-    kind, rule = found["type"], found.get("ctx", {})
-    if kind == "value_error":  # our own words
-        return found["msg"].removeprefix("Value error, ")
-    if kind == "string_pattern_mismatch":
-        return _FORMS.get(str(found["loc"][-1]), "is not written as it must be")
-    if kind in {"too_short", "string_too_short"} and rule.get("min_length") == 1:
-        return "must not be empty"
-    return _WORDS.get(kind, "is not what is expected here").format_map(rule)
 
 
 def _known(arguments: type[BaseModel], place: Sequence[str | int]) -> list[str]:

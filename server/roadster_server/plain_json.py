@@ -1,0 +1,39 @@
+"""JSON that a person wrote: each mistake with its place, and no key twice, of which all but the last would be lost."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+_TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]')
+
+
+def read_json(text: str) -> Any:
+    """The JSON value in `text`, of what can be sent on. Raises ValueError, which says what else it is, and where."""
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    _refuse_repeated_keys(text)
+    return value
+
+
+def _refuse_repeated_keys(text: str) -> None:
+    """For what is known to be JSON."""
+    objects: list[set[str]] = []
+    for token in _TOKEN.finditer(text):
+        if token[0] == "{":
+            objects.append(set())
+        elif token[0] == "}":
+            objects.pop()
+        elif token[2] is not None:
+            key = from_json(token[1])
+            if key in objects[-1]:
+                line, column = (
+                    text.count("\n", 0, token.start()) + 1,
+                    token.start() - text.rfind("\n", 0, token.start()),
+                )
+                raise ValueError(f"JSON with the key {token[1]} twice, the second at line {line} column {column}")
+            objects[-1].add(key)
