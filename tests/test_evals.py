@@ -380,8 +380,8 @@ def test_what_nothing_told_is_no_answer(name: str, answer: str) -> None:
     assert played(name, reference(name).answer, *reference(name).calls) == ()
 
 
-def test_how_long_to_wait_is_no_invention() -> None:
-    for wait in ("5 minutes", "ten minutes", "an hour or one day"):
+def test_how_long_to_wait_and_the_numbers_of_a_list_are_no_invention() -> None:
+    for wait in ("5 minutes", "ten minutes", "an hour or one day", "a while, or:\n1. ask the dealer\n2) come by"):
         answer = f"I wasn\u2019t able to get a quote for the CX-5. Try again in {wait}."
         assert played("payments_outage", answer, *reference("payments_outage").calls) == ()
 

@@ -31,6 +31,7 @@ _NUMBER = re.compile(r"(?<![A-Za-z0-9])(?<![A-Za-z]-)\d[\d,]*(?:\.\d+)?(?![A-Za-
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
 _WAIT = re.compile(rf"(?:\d+|{'|'.join(_WORDS)}) (?:seconds?|minutes?|hours?)\b")
+_ITEM = re.compile(r"^\s*\d+[.)] ", re.MULTILINE)
 _LINK = re.compile(r"https://[^\"\s]+")
 
 
@@ -173,7 +174,8 @@ def _numbers(expect: ExpectedAnswer, request: str, seen: Observed) -> Iterator[s
         yield f"the answer holds {len(said - asked)} numbers, {MOST_NUMBERS} at most should have been chosen"
     if expect.only_known_numbers:
         known = asked.union(*(_figures(call.text) for call in seen.calls))
-        answer = _WAIT.sub("", folded(seen.answer))  # to try again in 5 minutes is advice
+        # To try again in 5 minutes is advice, and the number of a list's item says nothing.
+        answer = _WAIT.sub("", folded(_ITEM.sub("", seen.answer)))
         for unknown in sorted((_figures(answer) | _counted(answer) - {1}) - known):  # "one" is often no number
             yield f"the answer says {unknown:.10g}, which nothing told"
 
