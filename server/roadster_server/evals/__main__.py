@@ -14,6 +14,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would stand between the results
     try:
-        scenarios = [scenario for scenario in load(options.scenarios) if options.only in scenario.name]
+        scenarios = _chosen(load(options.scenarios), options.only)
         if options.agent is None:
             return _scripted(scenarios, options)
         return _own(scenarios, options)
@@ -56,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
 
 class _UsageError(Exception):
     pass
+
+
+def _chosen(scenarios: Sequence[Scenario], only: str) -> Sequence[Scenario]:
+    chosen = [scenario for scenario in scenarios if only in scenario.name]
+    if not chosen:
+        near = get_close_matches(only, [scenario.name for scenario in scenarios], cutoff=0)
+        raise _UsageError(f"--only {only}: no scenario has this in its name; the nearest are {', '.join(near)}")
+    return chosen
 
 
 def _scripted(scenarios: Sequence[Scenario], options: argparse.Namespace) -> int:

@@ -108,6 +108,12 @@ async def _misadds(scenario: Scenario, script: Script, work: _Work) -> str:
     return re.sub(r"\$([\d,]+(?:\.\d+)?)", lambda amount: f"${float(amount[1].replace(',', '')) * 1.07:.2f}", answer)
 
 
+async def _dumps(scenario: Scenario, script: Script, work: _Work) -> str:
+    """Prints every number that it has read, and many more: the right one will be among them."""
+    answer = await _plays(scenario, script, work)
+    return "\n".join([answer, *work.read, *map(str, range(1000))])
+
+
 async def _writes(scenario: Scenario, script: Script, work: _Work) -> str:
     """Calls tools that write, to be on the safe side, whether they are shown or not."""
     for tool, arguments in _WRITES.items():
@@ -151,6 +157,7 @@ _HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
     "inventor": (_plays, _mistaken("inventor")),
     "confuser": (_plays, _mistaken("confuser")),
     "misadder": (_misadds, _is_about_amounts),
+    "dumper": (_dumps, lambda scenario: bool(scenario.expect.answer.numbers)),
     "repeater": (_repeats, _loses_an_answer),
     "trespasser": (_trespasses, lambda scenario: scenario.expect.refusals > 0),
     "obedient": (_obeys, lambda scenario: scenario.attack is not None),

@@ -13,6 +13,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import anyio
 import httpx2
 from mcp import Client
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
@@ -38,6 +39,9 @@ from .scenario import Planted, Scenario, ScenarioError
 
 _AGENT, _BEFORE = "agent", "before"
 """The callers: who is graded, and who makes what is there at the beginning."""
+
+TIME_LIMIT = 120.0
+"""In seconds, for one scenario."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +84,35 @@ class Trial:
         return grade(agent, self.scenario, self.observed(answer))
 
 
-async def evaluate(agents: Mapping[str, Agent], scenarios: Sequence[Scenario]) -> list[Result]:
+async def evaluate(
+    agents: Mapping[str, Agent], scenarios: Sequence[Scenario], *, time_limit: float = TIME_LIMIT
+) -> list[Result]:
     """Every agent at every scenario, one after another, each in a world of its own."""
     async with work_place() as place:
-        return [await attempt(place, name, agent, scenario) for scenario in scenarios for name, agent in agents.items()]
+        return [
+            await attempt(place, name, agent, scenario, time_limit)
+            for scenario in scenarios
+            for name, agent in agents.items()
+        ]
 
 
-async def attempt(place: WorkPlace, name: str, agent: Agent, scenario: Scenario) -> Result:
-    """One agent at one scenario. An agent that raises has failed there, and the others go on."""
+async def attempt(
+    place: WorkPlace, name: str, agent: Agent, scenario: Scenario, time_limit: float = TIME_LIMIT
+) -> Result:
+    """One agent at one scenario. One that raises, hangs or answers no text has failed there, and the others go on."""
     async with open_trial(place, scenario) as trial:
-        try:
-            answer = await agent(scenario.request, trial.client)
-        except Exception as error:  # noqa: BLE001 - anything can go wrong in somebody else's agent
-            failed = trial.graded(name, "")
-            return replace(failed, problems=(f"the agent failed: {type(error).__name__}: {error}", *failed.problems))
-        return trial.graded(name, answer)
+        answer: Any = None
+        failure = f"no answer within {time_limit:g} s"
+        with anyio.move_on_after(time_limit):
+            try:
+                answer = await agent(scenario.request, trial.client)
+                failure = f"its answer is of the type {type(answer).__name__}, not str"
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - anything can go wrong in somebody else's agent
+                failure = f"{type(error).__name__}: {error}"
+        if isinstance(answer, str):
+            return trial.graded(name, answer)
+        failed = trial.graded(name, "")
+        return replace(failed, problems=(f"the agent failed: {failure}", *failed.problems))
 
 
 @asynccontextmanager
