@@ -104,7 +104,6 @@ async def serve_backend(
                 timeout_graceful_shutdown=_CLOSE_SECONDS,
             )
         )
-        log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
         stop.heed_signals(watched=workers > 1)
         unopened: list[StoreError] = []
 
@@ -115,6 +114,7 @@ async def serve_backend(
                 unopened.append(error)
                 listener.should_exit = True
             else:
+                log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
                 serves()
                 await keep_tidy(backend.live, calls.store)
 
