@@ -99,6 +99,16 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
             'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d51"',
             "dealers.hyundaidemo.mykaarma_dealer_uuid: the same as dealers.umazda.mykaarma_dealer_uuid; leave it",
         ),
+        (
+            'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"',
+            'mykaarma_dealer_uuid = "5B0C7D1E-6A3F-4C52-9E0D-7F1A2B3C4D51"',
+            "dealers.hyundaidemo.mykaarma_dealer_uuid: the same as dealers.umazda.mykaarma_dealer_uuid; leave it",
+        ),
+        (
+            'partner_id = "CA317"',
+            "mykaarma_dealer_id = 4101",
+            "dealers.hyundaidemo.mykaarma_dealer_id: the same as dealers.umazda.mykaarma_dealer_id; leave it",
+        ),
         ('partner_id = "CA317"', 'orders = ["367101", "0367102"]', "dealers.hyundaidemo.orders: entry 2: expected a"),
         ('partner_id = "CA317"', 'orders = ["367101 "]', "dealers.hyundaidemo.orders: entry 1: expected a whole"),
         ('partner_id = "CA317"', 'orders = [""]', "dealers.hyundaidemo.orders: entry 1: expected a whole"),

@@ -416,7 +416,8 @@ def _shared_by_dealers(dealers: Mapping[str, DealerSettings]) -> Iterator[str]:
         orders = [] if dealer.orders == "any" else dealer.orders
         named = [
             ("partner_id", dealer.partner_id),
-            ("mykaarma_dealer_uuid", dealer.mykaarma_dealer_uuid),
+            ("mykaarma_dealer_uuid", dealer.mykaarma_dealer_uuid and dealer.mykaarma_dealer_uuid.lower()),
+            ("mykaarma_dealer_id", dealer.mykaarma_dealer_id and str(dealer.mykaarma_dealer_id)),
             *(("orders", order) for order in dict.fromkeys(orders)),
         ]
         for key, value in named:
