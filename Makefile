@@ -22,11 +22,13 @@ lint: $(STAMP)  ## Lint, formatting, strict types
 
 check: lint frameworks .venv-evals/.installed test  ## What CI runs
 
-# Exact versions with hashes first; then the project itself, which hash checking cannot cover.
+# Exact versions with hashes first, then the project itself, which hash checking cannot cover. --no-deps: a lock is
+# complete, and older versions of pip look for a newer release of a package that another one needs with an extra.
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -37,7 +39,7 @@ frameworks: $(STAMP)  ## What the examples need besides the server, side by side
 define install_apart
 	$(PYTHON) -m venv --clear --without-pip $(@D)
 	$(BIN)/python -m pip --python $(@D) install --quiet --no-cache-dir --no-compile --disable-pip-version-check \
-		--require-hashes -r $<
+		--no-deps --require-hashes -r $<
 endef
 
 $(FRAMEWORKS): .venv-%/.installed: requirements-%.lock | $(STAMP)
