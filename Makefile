@@ -59,13 +59,13 @@ $(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
 		--cache .npm-cache && rm -rf .npm-cache && touch node_modules/.installed; }
 
 schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
-	$(BIN)/python -c 'from roadster_tools.schemas import main; main()'
+	$(BIN)/python packaging/schemas.py
 
 reliability: $(STAMP)  ## Write the table of docs/reliability.md anew, after marking a test
 	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
 
 evals: $(STAMP)  ## Work the evaluation scenarios, and write the table of docs/evaluation.md anew
-	$(BIN)/python -m roadster_server.evals --write docs/evaluation.md
+	$(BIN)/python -m roadster_evals --write docs/evaluation.md
 
 tokens: $(STAMP)  ## Measure what the tools cost a model, and write the table into README.md
 	$(BIN)/python bench/tokens.py --readme

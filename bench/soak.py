@@ -41,8 +41,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
 from roadster_client import OPERATIONS
-from roadster_sandbox.faults import KINDS
-from roadster_server.calls import FAILURE_META
+from roadster_sandbox.http.faults import KINDS
+from roadster_server.calls.results import FAILURE_META
 from roadster_tools import FailureKind
 
 CALLERS = ("amber", "beryl", "coral", "dusk")

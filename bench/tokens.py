@@ -29,13 +29,13 @@ from mcp import Client
 from mcp_types import CallToolResult, ListToolsResult
 
 from roadster_sandbox import SandboxTransport, create_app
-from roadster_sandbox.events import EventOrder, event_of
-from roadster_sandbox.world import World
-from roadster_server.app import build_server, described
-from roadster_server.backend import LOCAL_CALLER, sandbox_settings
-from roadster_server.gateway import open_calls
-from roadster_server.live import LiveSettings
-from roadster_server.settings import CallerSettings
+from roadster_sandbox.http.events import EventOrder, event_of
+from roadster_sandbox.world.world import World
+from roadster_server.protocol.server import build_server, described
+from roadster_server.runtime import open_calls
+from roadster_server.sandbox import LOCAL_CALLER, sandbox_settings
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import CallerSettings
 from roadster_server.store import open_store
 from roadster_server.store.records import NewEvent
 from roadster_tools import TOOLS, Access, Tool

@@ -26,12 +26,12 @@ from mcp_types import CallToolResult
 from starlette.applications import Starlette
 
 from roadster_sandbox import SandboxTransport, create_app
-from roadster_server.app import build_server
-from roadster_server.backend import sandbox_settings
-from roadster_server.calls import FAILURE_META
-from roadster_server.gateway import open_calls
-from roadster_server.live import LiveSettings
-from roadster_server.settings import CallerSettings, Settings
+from roadster_server.calls.results import FAILURE_META
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.sandbox import sandbox_settings
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import CallerSettings, Settings
 from roadster_server.store import open_store
 from roadster_tools import TOOLS, TOOLSETS, Access
 
@@ -260,7 +260,7 @@ def connect(world: World, store_url: str) -> Connect:
 async def own_delivery(store_url: str, dealer: str = "umazda") -> None:
     """Puts on record that the sandbox's first delivery is the dealer's, also where it is not made yet."""
     async with open_store(store_url) as store:
-        await store.add_belonging(dealer, "delivery", str(DELIVERY_ID))
+        await store.add_owned(dealer, "delivery", str(DELIVERY_ID))
 
 
 def text_of(result: CallToolResult) -> str:

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from roadster_client import Busy, ClientError, RateLimited
-from roadster_client.admission import AT_ONCE, AT_ONCE_FOR_A_CALLER, WAITING_FOR_A_CALLER
+from roadster_client.upstream.admission import AT_ONCE, AT_ONCE_FOR_A_CALLER, WAITING_FOR_A_CALLER
 from roadster_sandbox import SandboxTransport
 from roadster_tools import failure
 

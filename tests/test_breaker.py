@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from roadster_client import CircuitOpen, MalformedAnswer, NotFound, OutcomeUnknown, Unavailable
-from roadster_client.breaker import FAILURES_IN_A_ROW, OPEN_SECONDS
+from roadster_client.upstream.breaker import FAILURES_IN_A_ROW, OPEN_SECONDS
 from roadster_sandbox import SandboxTransport
 from roadster_tools import failure
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from roadster_server.app import described
+from roadster_server.protocol.server import described
 from roadster_tools import TOOLS, TOOLSETS, Tool
 from roadster_tools.schemas import written_schemas
 

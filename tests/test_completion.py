@@ -239,10 +239,10 @@ class KeepsNoIds:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def add_belonging(self, *_: Any) -> None:
+    async def add_owned(self, *_: Any) -> None:
         raise StoreError("the disk is full; free some space")
 
-    async def belongings(self, *_: Any) -> list[str]:
+    async def ownership(self, *_: Any) -> list[str]:
         raise StoreError("the disk is full; free some space")
 
 
@@ -254,7 +254,7 @@ async def test_a_customer_is_created_also_where_the_id_cannot_be_kept(
         async with open_store(url) as store:
             yield KeepsNoIds(store)
 
-    monkeypatch.setattr("roadster_server.opening.open_store", opened)
+    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
     async with connect() as client:
         assert await made(client, "umazda", 1)
         assert await completed(client, DOCUMENTS, "customer_id", "", AT_UMAZDA) == []

@@ -1,4 +1,4 @@
-"""What users build on: tools, prompts, resources and exit codes, byte for byte as in `samples/contract.json`.
+"""What users build on: tools, prompts, resources and exit codes, byte for byte as in `contract.json`.
 
 A difference is a change of the contract. Read it like code; if you mean it, write the file anew:
 `python -m tests.test_contract`.
@@ -16,13 +16,13 @@ import pytest
 from mcp import Client
 
 from roadster_sandbox import SandboxTransport
-from roadster_server.app import build_server
-from roadster_server.gateway import open_calls
-from roadster_server.live import LiveSettings
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
 
-from .conftest import SAMPLES, World, create_app, run_cli, settings_for
+from .conftest import World, create_app, run_cli, settings_for
 
-CONTRACT = SAMPLES / "contract.json"
+CONTRACT = Path(__file__).with_name("contract.json")
 
 COMMANDS: dict[str, list[str]] = {
     "nothing": [],

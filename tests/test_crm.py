@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from roadster_sandbox import API_KEY, DEALERS, REQUESTER_USER_UUID, USERNAME
-from roadster_sandbox.mykaarma import LOCKED_UUID
-from roadster_server.settings import DealerSettings, Settings
+from roadster_sandbox.world.service_records import LOCKED_UUID
+from roadster_server.settings.sections import DealerSettings, Settings
 
 from .conftest import (
     CARLOS_UUID,

@@ -22,22 +22,12 @@ from pydantic import SecretStr
 from roadster_client.models import deliveries as models
 from roadster_client.models.deliveries import Place, read_time, ten_digits
 from roadster_sandbox import DEALERS, SandboxTransport
-from roadster_server.settings import StoreSettings
+from roadster_server.settings.sections import StoreSettings
 from roadster_server.store import Store, StoreError, open_store
 from roadster_tools import TOOLS, Access, InvalidArguments
-from roadster_tools.deliveries import check_times
+from roadster_tools.toolsets.deliveries import check_times
 
-from .conftest import (
-    DELIVERY,
-    DELIVERY_ID,
-    RECEIVER,
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    own_delivery,
-    text_of,
-)
+from .conftest import DELIVERY, DELIVERY_ID, RECEIVER, Connect, World, answer_of, kind_of, own_delivery, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -217,7 +207,7 @@ async def test_a_lost_answer_leaves_the_outcome_open_and_nobody_owns_anything(
     assert TOOLS["create_delivery"].if_unknown in text_of(lost)
     assert await sent(world) == ["create_shipment"]
     async with open_store(store_url) as store:
-        assert await store.belongings("umazda", "delivery", "", 10) == []
+        assert await store.owned_ids("umazda", "delivery", "", 10) == []
 
 
 class Forgetful:
@@ -230,11 +220,11 @@ class Forgetful:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def add_belonging(self, dealer: str, kind: str, id_: str) -> bool:
+    async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
         self._failures -= 1
         if self._failures >= 0:
             raise StoreError("the disk is full; free some space")
-        return await self._store.add_belonging(dealer, kind, id_)
+        return await self._store.add_owned(dealer, kind, id_)
 
 
 def forgetting(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
@@ -243,8 +233,8 @@ def forgetting(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
         async with open_store(url) as store:
             yield Forgetful(store, failures)
 
-    monkeypatch.setattr("roadster_server.opening.open_store", opened)
-    monkeypatch.setattr("roadster_server.belongings._PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
+    monkeypatch.setattr("roadster_server.stored._PAUSES", (0.0, 0.0))
 
 
 async def test_a_delivery_that_could_not_be_recorded_is_told_as_made_and_never_made_again(
@@ -270,7 +260,7 @@ async def test_no_failure_of_the_store_after_sending_reads_as_if_nothing_was_sen
     async def fails(*_arguments: Any) -> None:
         raise StoreError("the disk is full; free some space")
 
-    monkeypatch.setattr("roadster_server.belongings.StoredBelongings.add", fails)
+    monkeypatch.setattr("roadster_server.stored.StoredOwnership.add", fails)
     async with connect() as client:
         result = await client.call_tool("create_delivery", NEW)
     assert kind_of(result) == "outcome_unknown"
@@ -328,7 +318,7 @@ async def test_an_answer_about_another_delivery_is_withheld_and_recorded_for_nob
             assert "another delivery" in text_of(result)
             assert "152041" not in text_of(result)
     async with open_store(store_url) as store:
-        assert await store.belongings("umazda", "delivery", "", 10) == [str(DELIVERY_ID)]
+        assert await store.owned_ids("umazda", "delivery", "", 10) == [str(DELIVERY_ID)]
 
 
 class Said(httpx2.AsyncBaseTransport):
@@ -413,7 +403,7 @@ async def test_what_is_no_id_of_a_delivery_is_nobodys(odd: Any, connect: Connect
     assert kind_of(result) == "outcome_unknown"
     assert "does not say which delivery was made" in text_of(result)
     async with open_store(store_url) as store:
-        assert await store.belongings("umazda", "delivery", "", 10) == []
+        assert await store.owned_ids("umazda", "delivery", "", 10) == []
 
 
 async def test_a_reference_that_comes_back_as_a_number_is_still_ours(connect: Connect, world: World) -> None:

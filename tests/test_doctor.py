@@ -21,9 +21,9 @@ from starlette.routing import Mount
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.backend import Backend
-from roadster_server.doctor import Finding, examine
-from roadster_server.live import LiveSettings
-from roadster_server.settings import DealerSettings, RoadsterSettings
+from roadster_server.cli.doctor import Finding, examine
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import DealerSettings, RoadsterSettings
 
 from .conftest import World, free_port, run_cli, serving, settings_for
 from .test_http import SECRETS, write_config

@@ -15,13 +15,13 @@ import anyio
 import pytest
 from mcp import Client
 
-from roadster_server.evals import Result, Scenario, ScenarioError, agents_for, evaluate, load
-from roadster_server.evals.__main__ import main
-from roadster_server.evals.agents import is_tempted
-from roadster_server.evals.grading import mismatches
-from roadster_server.evals.phrases import PHRASES, folded
-from roadster_server.evals.report import BEGIN, END, scripted_results, table
-from roadster_server.evals.scenario import Call, Script
+from roadster_evals import Result, Scenario, ScenarioError, agents_for, evaluate, load
+from roadster_evals.__main__ import main
+from roadster_evals.agents import is_tempted
+from roadster_evals.grading import mismatches
+from roadster_evals.phrases import PHRASES, folded
+from roadster_evals.report import BEGIN, END, scripted_results, table
+from roadster_evals.scenario import Call, Script
 from roadster_tools import TOOLS, TOOLSETS
 
 from .conftest import PROJECT
@@ -130,7 +130,7 @@ def test_a_second_run_gives_the_same_bytes(results: list[Result]) -> None:
 def test_a_run_in_another_process_gives_the_same_bytes(results: list[Result]) -> None:
     """Whatever order its sets have."""
     run = subprocess.run(
-        [sys.executable, "-m", "roadster_server.evals", "--only", "documents_", "--json"],
+        [sys.executable, "-m", "roadster_evals", "--only", "documents_", "--json"],
         cwd=PROJECT,
         env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "1"},
         capture_output=True,
@@ -162,7 +162,7 @@ def test_the_command_of_the_document_runs_an_agent_of_ones_own(
 ) -> None:
     monkeypatch.chdir(PROJECT)
     monkeypatch.syspath_prepend(FOLDER)
-    command = re.search(r"python -m roadster_server\.evals (.*own_agent.*)\n(.*)\n(.*)\n", DOCUMENT.read_text())
+    command = re.search(r"python -m roadster_evals (.*own_agent.*)\n(.*)\n(.*)\n", DOCUMENT.read_text())
     assert command is not None
     assert main(command[1].split()) == 0
     for shown, said in zip(command.groups()[1:], capsys.readouterr().out.splitlines(), strict=True):

@@ -10,13 +10,13 @@ import httpx2
 import pytest
 from mcp import Client
 
-from roadster_client.admission import AT_ONCE_FOR_A_CALLER
-from roadster_client.breaker import FAILURES_IN_A_ROW
+from roadster_client.upstream.admission import AT_ONCE_FOR_A_CALLER
+from roadster_client.upstream.breaker import FAILURES_IN_A_ROW
 from roadster_sandbox import SandboxTransport
-from roadster_server.app import build_server
-from roadster_server.gateway import open_calls
-from roadster_server.live import LiveSettings
-from roadster_server.settings import CallerSettings
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import CallerSettings
 
 from .conftest import ALLOWED, EVERYTHING, STEVE, World, answer_of, kind_of, settings_for, text_of
 

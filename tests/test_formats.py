@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from roadster_server.formats import render
-from roadster_server.strict import NotStrict, strict
+from roadster_server.cli.formats import render
+from roadster_server.cli.strict_schema import NotStrict, strict
 from roadster_tools import TOOLS
 
 from .conftest import Connect, World, answer_of, kind_of, text_of

@@ -16,10 +16,10 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult, ResourceLink
 
 from roadster_sandbox import DEALERS, SandboxTransport
-from roadster_sandbox.pdf import pdf
-from roadster_server.gateway import open_calls
-from roadster_server.live import LiveSettings
-from roadster_server.settings import DealerSettings, UploadSettings
+from roadster_sandbox.world.pdf import pdf
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import DealerSettings, UploadSettings
 from roadster_tools import TOOLS, Access
 
 from .conftest import (
@@ -529,9 +529,9 @@ async def test_an_order_that_was_seen_at_the_dealer_is_the_dealers(
     """An event that names it, for instance: kept in the store, for that dealer and as an order."""
     live = LiveSettings(settings_for(store_url))
     async with open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls:
-        store = await calls.store.get()
-        await store.add_belonging("umazda", "order", UNLISTED)
-        await store.add_belonging("umazda", "customer", str(UMAZDA.orders[-2]))
+        store = await calls.services.store.get()
+        await store.add_owned("umazda", "order", UNLISTED)
+        await store.add_owned("umazda", "customer", str(UMAZDA.orders[-2]))
     dealers = {dpid: DealerSettings() for dpid in live.current.dealers}
     async with connect(change={"dealers": dealers}) as client:
         answer_of(await client.call_tool("create_forms", {**FORMS, "order_id": UNLISTED}))

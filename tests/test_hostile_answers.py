@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from roadster_client import ClientError, ForeignDealer, MalformedAnswer, RequestRefused
-from roadster_client.upstream import MAX_ANSWER_BYTES, MAX_ANSWER_VALUES
+from roadster_client.upstream.response import MAX_ANSWER_BYTES, MAX_ANSWER_VALUES
 from roadster_sandbox import SandboxTransport
 from roadster_tools import failure
 

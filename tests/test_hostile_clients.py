@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from starlette.types import Message
 
-from roadster_server.intake import Intake
+from roadster_server.transports.intake import Intake
 
 from .conftest import free_port, serving
 from .test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, write_config
@@ -82,8 +82,8 @@ async def test_over_stdio_a_line_of_4_mib_is_read_and_one_byte_more_is_skipped_t
 
 def test_what_is_printed_by_mistake_is_not_in_the_protocol() -> None:
     script = (
-        "import os, sys, roadster_server.calls as calls\n"
-        "from roadster_server.cli import app\n"
+        "import os, sys, roadster_server.calls.calls as calls\n"
+        "from roadster_server.cli.app import app\n"
         "true_answer = calls.Calls.answer\n"
         "async def noisy(*arguments):\n"
         "    print('stray'); os.write(1, b'stray bytes\\n'); os.system('echo stray child')\n"

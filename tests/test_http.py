@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference
 
-from roadster_server.listening import listen
+from roadster_server.transports.sockets import listen
 from roadster_tools import TOOLS
 
 from .conftest import (

@@ -16,6 +16,7 @@ ALLOWED = {
     "prompts": set(),
     "sandbox": {"roadster_client"},
     "server": {"roadster_client", "roadster_tools", "roadster_prompts", "roadster_sandbox"},
+    "evals": {"roadster_server", "roadster_tools", "roadster_sandbox", "roadster_client"},
 }
 
 

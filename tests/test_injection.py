@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_types import CallToolResult, ElicitResult
 
-from roadster_client.visible import visible
+from roadster_client.visible_text import visible
 from roadster_sandbox import create_app
 from roadster_tools import TOOLS
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from roadster_server.hosts import Host, file_of
-from roadster_server.installing import entry, installed, removed, snippet
-from roadster_server.settings import ConfigurationError
+from roadster_server.cli.hosts import Host, file_of
+from roadster_server.cli.install import entry, installed, removed, snippet
+from roadster_server.settings.errors import ConfigurationError
 
 from .conftest import run_cli
 

@@ -18,17 +18,17 @@ from mcp.shared.exceptions import MCPError
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from roadster_client import OPERATIONS, Lane, Request, errors, open_upstream
+from roadster_client import OPERATIONS, Origin, Request, errors, open_upstream
 from roadster_sandbox import SandboxTransport
-from roadster_server.app import build_server
-from roadster_server.calling import EXIT_CODES
-from roadster_server.gateway import open_calls
-from roadster_server.http import http_app
-from roadster_server.live import LiveSettings
-from roadster_server.metrics import Metrics
-from roadster_server.settings import Settings, WebhookSettings
+from roadster_server.cli.call import EXIT_CODES
+from roadster_server.events.webhooks import receivers
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import Settings, WebhookSettings
 from roadster_server.store import Keeping
-from roadster_server.webhooks import receivers
+from roadster_server.telemetry.metrics import Metrics
+from roadster_server.transports.http import http_app
 from roadster_tools import TOOLS, Access
 
 from .conftest import EVERYTHING, FOREIGN, STEVE, World, free_port, kind_of, own_delivery, serving, settings_for
@@ -83,11 +83,11 @@ async def watched(settings: Settings, world: World, caller: str = "tester") -> A
         app = http_app(
             server,
             live,
-            calls.store.healthy,
+            calls.services.store.healthy,
             "http",
             host="127.0.0.1",
             port=8123,
-            webhooks=receivers(live, calls.store, lambda _dealer, _customer: None, metrics),
+            webhooks=receivers(live, calls.services.store, lambda _dealer, _customer: None, metrics),
             metrics=metrics,
         )
         async with (
@@ -105,7 +105,7 @@ OUTCOMES = {
     "done", "asked", "previewed", "replayed", "defect", "cancelled", *EXIT_CODES,
 }  # fmt: skip
 REQUEST_OUTCOMES = {"done", "timed_out", "cancelled", "defect"} | {
-    errors.name_of(kind("", operation="")) for kind in (errors.Unavailable, errors.Unreachable, errors.NotFound)
+    errors.name_of(kind("", "")) for kind in (errors.Unavailable, errors.Unreachable, errors.NotFound)
 }
 BOUNDED: dict[str, set[str]] = {
     "tool": {*TOOLS, "unknown"},
@@ -248,7 +248,7 @@ class TestOneUpstream(InVirtualTime):
             anyio.create_task_group() as tasks,
         ):
             for _ in range(9):
-                tasks.start_soon(upstream.send, page(), Lane("tester"))
+                tasks.start_soon(upstream.send, page(), Origin("tester"))
             await anyio.wait_all_tasks_blocked()
             text = scraped(metrics)
             assert figure(text, "upstream_running", api="roadster") == 8
@@ -267,7 +267,7 @@ class TestOneUpstream(InVirtualTime):
         async with open_upstream("http://x/v1", api_key="k", transport=Watched(answer), observer=metrics) as upstream:
             for _ in range(6):
                 with suppress(errors.ClientError):
-                    await upstream.send(page(), Lane("tester", "umazda"))
+                    await upstream.send(page(), Origin("tester", "umazda"))
             assert figure(scraped(metrics), "upstream_breakers_open", api="roadster") == 1
             assert figure(
                 scraped(metrics), "upstream_requests_total", api="roadster", operation="list_inventory",
@@ -275,7 +275,7 @@ class TestOneUpstream(InVirtualTime):
             ) == 5, "the sixth was not sent"  # fmt: skip
             broken = False
             await anyio.sleep(11)
-            await upstream.send(page(), Lane("tester", "umazda"))
+            await upstream.send(page(), Origin("tester", "umazda"))
         assert figure(scraped(metrics), "upstream_breakers_open", api="roadster") == 0
 
     async def test_a_request_that_the_deadline_ends_is_told_from_one_that_its_caller_gives_up(self) -> None:

@@ -23,16 +23,19 @@ from roadster_client.models.documents import (
     DocumentUploaded,
     NewDocument,
 )
-from roadster_client.models.events import Acknowledgement, CustomerEvent
+from roadster_client.models.events import CustomerEvent
 from roadster_client.models.forms import NewForms
 from roadster_client.models.links import LinkCreated, LinkRequest
+from roadster_client.models.parts import Received
 from roadster_client.models.payments import PaymentRequest
+from roadster_client.models.personal_data import MASK
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
-from roadster_client.models.scalars import MASK, Received, file_bytes
 from roadster_client.models.templates import NewTemplate, Template, TemplateReceipt
 from roadster_client.models.trades import TradeValuation, TradeValued
+from roadster_client.models.values import file_bytes
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
+from roadster_client.models.webhooks import Acknowledgement
 
 from .conftest import SAMPLES
 

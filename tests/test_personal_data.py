@@ -25,18 +25,17 @@ from mcp_types import CallToolResult, ElicitResult, ResourceTemplateReference
 from pydantic import BaseModel, PlainSerializer, TypeAdapter
 
 from roadster_client import models
-from roadster_client.models.scalars import (
+from roadster_client.models.parts import Received, Sent
+from roadster_client.models.personal_data import (
     MASK,
     ContactData,
     FinancialAmount,
     FinancialData,
     IdentityData,
     PersonalDataClass,
-    Received,
-    Sent,
 )
-from roadster_server.logs import _JsonLines
 from roadster_server.store import open_store
+from roadster_server.telemetry.logs import _JsonLines
 from roadster_tools import RESOURCES, TOOLS
 
 from .conftest import (
@@ -621,7 +620,7 @@ async def test_a_defect_is_logged_without_what_it_was_about(
     def broken(*_arguments: Any) -> None:
         raise RuntimeError(" ".join(SAID))
 
-    monkeypatch.setattr("roadster_client.dealer._names_only", broken)
+    monkeypatch.setattr("roadster_client.roadster._names_only", broken)
     monkeypatch.setattr("roadster_client.mykaarma._names_only", broken)
     async with connect(personal_data="contact") as client:
         answers = await every_tool(client, unique="broken")

@@ -14,7 +14,7 @@ from mcp_types import INVALID_PARAMS, TextContent
 
 from roadster_client import is_visible
 from roadster_prompts import PROMPTS, PromptText
-from roadster_server.instructions import instructions
+from roadster_server.protocol.instructions import instructions
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller
 
 from .conftest import ALLOWED, EVERYTHING, FOREIGN, Connect, World

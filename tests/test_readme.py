@@ -26,19 +26,20 @@ from pydantic_core import PydanticUndefined
 from roadster_client import OPERATIONS
 from roadster_prompts import PROMPTS
 from roadster_sandbox import DEALERS, REQUESTER_USER_UUID, SandboxTransport
-from roadster_sandbox.faults import KINDS
-from roadster_sandbox.mykaarma import LOCKED_UUID, record_of
-from roadster_sandbox.world import World as SandboxWorld
-from roadster_server.app import tools_of
-from roadster_server.backend import sandbox_settings
-from roadster_server.calling import EXIT_CODES
-from roadster_server.gateway import open_calls
-from roadster_server.live import LiveSettings
-from roadster_server.settings import Settings, load
+from roadster_sandbox.http.faults import KINDS
+from roadster_sandbox.world.service_records import LOCKED_UUID, record_of
+from roadster_sandbox.world.world import World as SandboxWorld
+from roadster_server.cli.call import EXIT_CODES
+from roadster_server.protocol.server import tools_of
+from roadster_server.runtime import open_calls
+from roadster_server.sandbox import sandbox_settings
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.loading import load
+from roadster_server.settings.sections import Settings
 from roadster_server.store import default_url
-from roadster_tools import RESOURCES, TOOLS, Access, Caller, Tool
-from roadster_tools.access import Oversight
+from roadster_tools import RESOURCES, TOOLS, Access, Caller, Tool, admit
 from roadster_tools.catalogue import catalogue
+from roadster_tools.gate.gate import CallOversight
 
 from .conftest import PROJECT, Connect, World, answer_of, free_port, kind_of, run_cli, serving
 from .test_writes import READS, WRITES
@@ -420,7 +421,7 @@ async def test_the_tool_that_contributing_shows_works(world: World, store_url: s
     caller = Caller("tester", ("umazda",), {"inventory": Access.READ})
     live = LiveSettings(sandbox_settings(store_url))
     async with open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls:
-        answer = await shown.admit(calls.gate, caller, {}, Mock(spec=Oversight)).run()
+        answer = await admit(shown, calls.services.gate, caller, {}, Mock(spec=CallOversight)).run()
     assert answer.structured()["vehicles"] > 0
     assert 80 <= len(shown.description) <= 500
 

@@ -19,9 +19,10 @@ from pydantic import SecretStr
 
 from roadster_client import OPERATIONS
 from roadster_sandbox import SandboxTransport
-from roadster_server.masking import ANSWERS
-from roadster_server.recordings import record, replay
-from roadster_server.settings import ConfigurationError, StoreSettings
+from roadster_server.recordings.masking import ANSWERS
+from roadster_server.recordings.transport import record, replay
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.sections import StoreSettings
 
 from .conftest import DELIVERY, DELIVERY_ID, STEVE, Answering, Connect, World, answer_of, kind_of, run_cli, text_of
 from .test_gate import SOME_VIN

@@ -22,7 +22,7 @@ from mcp_types import ElicitResult
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from roadster_server.keys import Keys
+from roadster_server.calls.keys import Keys
 
 from .conftest import STEVE, answer_of, free_port, kind_of, run_cli, serving, text_of
 

@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, BlobResourceContents, TextResourceContents
 
 from roadster_sandbox import DEALERS
-from roadster_server.calls import FAILURE_META
+from roadster_server.calls.results import FAILURE_META
 from roadster_server.store import StoredRecord, open_store
 from roadster_tools import RESOURCES, TOOLS, Access, Resource, resource_at
 

@@ -20,10 +20,10 @@ import pytest
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.backend import Backend
-from roadster_server.live import LiveSettings
-from roadster_server.running import Report, run_script
-from roadster_server.scripts import read_script
-from roadster_server.settings import ConfigurationError
+from roadster_server.cli.script import read_script
+from roadster_server.cli.script_run import Report, run_script
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.live import LiveSettings
 
 from .conftest import PROJECT, STEVE, World, free_port, run_cli, serving, settings_for
 from .test_gate import SOME_VIN

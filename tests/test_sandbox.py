@@ -26,12 +26,12 @@ from roadster_client.models.documents import DocumentContents, DocumentsDeleted,
 from roadster_client.models.links import LinkCreated
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
-from roadster_client.models.scalars import file_bytes
 from roadster_client.models.templates import Template, TemplateReceipt
 from roadster_client.models.trades import TradeValued
+from roadster_client.models.values import file_bytes
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, SandboxTransport, create_app, vin_check_digit
-from roadster_sandbox.serving import server_config
+from roadster_sandbox.http.server import server_config
 
 pytestmark = pytest.mark.anyio
 

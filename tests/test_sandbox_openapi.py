@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 
 from roadster_client import OPERATIONS, basic_key
 from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, REQUESTER_USER_UUID, USERNAME, create_app
-from roadster_sandbox.mykaarma import LOCKED_UUID
+from roadster_sandbox.world.service_records import LOCKED_UUID
 
 from .conftest import CARLOS_UUID, SAMPLES
 

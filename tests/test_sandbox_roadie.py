@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from roadster_sandbox import API_KEY, BASE_PATHS, SandboxTransport, create_app
-from roadster_sandbox.roadie import EVENTS
+from roadster_sandbox.apis.roadie import EVENTS
 
 from .conftest import SAMPLES
 

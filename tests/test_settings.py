@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from roadster_server.secrets import reveal
-from roadster_server.settings import ConfigurationError, Settings, load
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.loading import load
+from roadster_server.settings.secrets import reveal
+from roadster_server.settings.sections import Settings
 
 from .conftest import CONFIG
 

@@ -12,8 +12,8 @@ import pytest
 from mcp import Client
 from pydantic import SecretStr
 
-from roadster_server import recording
-from roadster_server.settings import StoreSettings
+from roadster_server.calls import recorder
+from roadster_server.settings.sections import StoreSettings
 from roadster_server.store import open_store
 
 from .conftest import STEVE, Connect, World, kind_of
@@ -39,9 +39,9 @@ def locked(store_url: str) -> Iterator[None]:
 async def impatient(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """The client's server has its store open, and from now on waits for hardly any record."""
     with monkeypatch.context() as patched:
-        patched.setattr(recording, "PATIENCE", 60)
+        patched.setattr(recorder, "PATIENCE", 60)
         assert kind_of(await client.call_tool("list_dealers")) is None
-        patched.setattr(recording, "PATIENCE", 0.01)
+        patched.setattr(recorder, "PATIENCE", 0.01)
         yield
 
 
@@ -107,7 +107,7 @@ async def test_a_write_waits_for_the_store_and_nothing_is_sent_meanwhile(
 async def test_where_too_many_records_are_late_calls_wait_and_none_is_lost(
     connect: Connect, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "_MOST_LATE", 2)
+    monkeypatch.setattr(recorder, "_MOST_LATE", 2)
     answered = anyio.Event()
     async with connect() as client, impatient(client, monkeypatch), anyio.create_task_group() as tasks:
         with locked(store_url):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bench.soak import soaked
 
-from roadster_sandbox.faults import KINDS
+from roadster_sandbox.http.faults import KINDS
 
 pytestmark = pytest.mark.anyio
 

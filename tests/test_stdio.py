@@ -142,11 +142,11 @@ def test_a_missing_configuration_is_one_line_and_exit_2(tmp_path: Path) -> None:
 def test_the_stdio_start_loads_nothing_that_it_does_not_need() -> None:
     """What only HTTP, the sandbox, pretty printing or uploads need is loaded when they do."""
     script = (
-        "import sys, roadster_server.cli, roadster_server.stdio, roadster_server.backend;"
-        "print([name for name in ('rich', 'roadster_sandbox', 'structlog', 'roadster_server.http',"
-        " 'roadster_server.demo', 'filetype', 'jmespath', 'roadster_server.recordings', 'prometheus_client',"
-        " 'opentelemetry.sdk', 'redis',"
-        " 'roadster_server.installing', 'roadster_server.scripts') if name in sys.modules])"
+        "import sys, roadster_server.cli.app, roadster_server.transports.stdio, roadster_server.backend;"
+        "print([name for name in ('rich', 'roadster_sandbox', 'structlog', 'roadster_server.transports.http',"
+        " 'roadster_server.cli.demo', 'filetype', 'jmespath', 'roadster_server.recordings.transport',"
+        " 'prometheus_client', 'opentelemetry.sdk', 'redis',"
+        " 'roadster_server.cli.install', 'roadster_server.cli.script') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -170,22 +170,22 @@ async def test_a_delivery_is_one_dealers_and_an_order_and_a_customer_may_be_of_s
     told: dict[str, bool] = {}
 
     async def claim(dealer: str) -> None:
-        told[dealer] = await store.add_belonging(dealer, "delivery", "7")
+        told[dealer] = await store.add_owned(dealer, "delivery", "7")
 
     async with anyio.create_task_group() as tasks:
         for dealer in "abcdef":
             tasks.start_soon(claim, dealer)
     (owner,) = [dealer for dealer, has in told.items() if has]
-    assert await store.add_belonging(owner, "delivery", "7")
+    assert await store.add_owned(owner, "delivery", "7")
     assert [dealer for dealer in "abcdef" if await store.belongs(dealer, "delivery", "7")] == [owner]
     for kind in ("order", "customer"):
-        assert await store.add_belonging("a", kind, "7")
-        assert await store.add_belonging("b", kind, "7")
+        assert await store.add_owned("a", kind, "7")
+        assert await store.add_owned("b", kind, "7")
 
 
 async def test_a_delivery_that_an_older_store_has_twice_stays_with_the_first_dealer(url: str) -> None:
     async with open_store(url) as store:
-        await store.add_belonging("a", "delivery", "8")
+        await store.add_owned("a", "delivery", "8")
     await execute(url, "DROP INDEX roadster_belongings_delivery")
     await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0003'")
     for row in (
@@ -200,7 +200,7 @@ async def test_a_delivery_that_an_older_store_has_twice_stays_with_the_first_dea
         assert owners == ["b"]
         assert await store.belongs("a", "delivery", "8")
         assert await store.belongs("z", "order", "7")
-        assert not await store.add_belonging("a", "delivery", "7")
+        assert not await store.add_owned("a", "delivery", "7")
 
 
 OPEN_AND_APPEND = """

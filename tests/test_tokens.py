@@ -33,23 +33,17 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_sandbox import API_KEY, SandboxTransport, create_app
-from roadster_server import tokens
-from roadster_server.app import build_server
-from roadster_server.backend import sandbox_settings
-from roadster_server.gateway import open_calls
-from roadster_server.http import caller_of_request, http_app
-from roadster_server.live import LiveSettings
-from roadster_server.metrics import Metrics
-from roadster_server.settings import (
-    CallerSettings,
-    ConfigurationError,
-    HttpSettings,
-    JwtSettings,
-    Settings,
-    StoreSettings,
-    load,
-)
-from roadster_server.tokens import TokenVerifier
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.sandbox import sandbox_settings
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.loading import load
+from roadster_server.settings.sections import CallerSettings, HttpSettings, JwtSettings, Settings, StoreSettings
+from roadster_server.telemetry.metrics import Metrics
+from roadster_server.transports import tokens
+from roadster_server.transports.http import caller_of_request, http_app
+from roadster_server.transports.tokens import TokenVerifier
 from roadster_tools import Access
 
 from .conftest import CONFIG, answer_of

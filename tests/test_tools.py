@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from roadster_server.settings import DealerSettings, UploadSettings
+from roadster_server.settings.sections import DealerSettings, UploadSettings
 from roadster_tools import TOOLS
 
 from .conftest import LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of

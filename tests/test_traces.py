@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from roadster_sandbox import SandboxTransport
-from roadster_server.exporting import KnownAlone
+from roadster_server.telemetry.exporting import AllowlistExporter
 
 from .conftest import FOREIGN, STEVE, Connect, World, own_delivery, run_cli
 from .test_writes import READS, WRITES
@@ -32,7 +32,7 @@ EXPORTED = InMemorySpanExporter()
 @pytest.fixture(scope="module", autouse=True)
 def _exporting() -> None:
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(KnownAlone(EXPORTED)))
+    provider.add_span_processor(SimpleSpanProcessor(AllowlistExporter(EXPORTED)))
     trace.set_tracer_provider(provider)  # once in a process
 
 
@@ -201,7 +201,7 @@ def test_without_the_packages_one_line_says_so_and_the_server_works(variable: st
 
 def test_nothing_for_traces_is_loaded_unless_they_are_exported() -> None:
     script = (
-        "import sys, roadster_server.cli, roadster_server.gateway;"
+        "import sys, roadster_server.cli.app, roadster_server.runtime;"
         "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -18,8 +18,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
-from roadster_server.calls import FAILURE_META
-from roadster_server.updates import MOST_FOLLOWED
+from roadster_server.calls.results import FAILURE_META
+from roadster_server.protocol.subscriptions import MOST_FOLLOWED
 
 from .conftest import free_port, serving
 

@@ -14,6 +14,7 @@ from anyio.abc import SocketStream
 
 from roadster_client import (
     OPERATIONS,
+    ChannelPolicy,
     ClientError,
     CodeReported,
     DealerApi,
@@ -23,7 +24,6 @@ from roadster_client import (
     NotConfigured,
     NotFound,
     OutcomeUnknown,
-    Oversight,
     RateLimited,
     Request,
     RequestRefused,
@@ -40,7 +40,8 @@ from roadster_client import (
 from roadster_client.models.customers import Agent, CustomerContact, CustomerUpdate, NewCustomer
 from roadster_client.models.documents import DocumentDeletion
 from roadster_client.models.trades import TradeValuation
-from roadster_client.upstream import MAX_ANSWER_BYTES
+from roadster_client.refusals import refusal
+from roadster_client.upstream.response import MAX_ANSWER_BYTES
 from roadster_sandbox import API_KEY, SandboxTransport
 from roadster_tools import failure
 
@@ -61,7 +62,7 @@ async def approve(_request: Request) -> None:
 async def dealer_api(world: World, *, key: str = API_KEY, **upstream: Any) -> AsyncIterator[DealerApi]:
     transport = SandboxTransport(world.app)
     async with open_upstream("http://sandbox/v1", api_key=key, transport=transport, **upstream) as opened:
-        yield RoadsterApi(opened, HASTY).for_dealer(UMAZDA, Oversight(approve))
+        yield RoadsterApi(opened, HASTY).for_dealer(UMAZDA, ChannelPolicy(approve))
 
 
 async def failed_read(api: DealerApi) -> ClientError:
@@ -139,12 +140,14 @@ async def test_every_error_of_the_tree_is_told_in_a_sentence_that_says_what_to_d
         return [root, *(leaf for child in root.__subclasses__() for leaf in tree(child))]
 
     made: dict[type[ClientError], ClientError] = {
-        NotConfigured: NotConfigured("dealers.umazda.link_key", operation="x"),
-        **{kind: kind(400, "Missing email", operation="x") for kind in (RequestRefused, CodeReported, TooLate)},
-        RateLimited: RateLimited("x", retry_after=3, operation="x", request_id=None),
+        NotConfigured: NotConfigured("x", "dealers.umazda.link_key"),
+        **{kind: kind("x", 400, "Missing email") for kind in (RequestRefused, CodeReported, TooLate)},
+        Unauthorised: Unauthorised("x", 401),
+        ForeignDealer: ForeignDealer("x"),
+        RateLimited: RateLimited("x", "slowly", retry_after=3),
     }
     for kind in tree(ClientError):
-        told = failure(made.get(kind) or kind("x failed", operation="x"))
+        told = failure(made.get(kind) or kind("x", "failed"))
         assert told.text.endswith(".")
         assert ". " in told.text
 
@@ -162,7 +165,7 @@ async def test_every_error_of_httpx2_is_mapped(world: World) -> None:
                 raise kind("secret text of the layer below")
 
         async with open_upstream("http://sandbox/v1", api_key="k", transport=Broken()) as opened:
-            api = RoadsterApi(opened, HASTY).for_dealer(UMAZDA, Oversight(approve))
+            api = RoadsterApi(opened, HASTY).for_dealer(UMAZDA, ChannelPolicy(approve))
             for call in (failed_read, failed_write):
                 assert "secret" not in str(await call(api))
 
@@ -180,8 +183,9 @@ async def test_every_error_of_httpx2_is_mapped(world: World) -> None:
     ],
 )
 async def test_of_a_refusal_only_plain_words_are_told(said: object, shown: str | None) -> None:
-    error = RequestRefused(400, said, operation="create_customer")
-    assert error.upstream_message == shown
+    error = refusal("create_customer", 400, {"status": "error", "error": said}, request_id=None)
+    assert isinstance(error, RequestRefused)
+    assert error.explanation == shown
     if shown is None and isinstance(said, str):
         assert said not in str(error)
 
@@ -202,7 +206,7 @@ async def test_the_credentials_are_sent_in_the_configured_scheme(scheme: Any, he
             return httpx2.Response(200, stream=httpx2.ByteStream(b'{"vehicles": []}'))
 
     async with open_upstream("http://x/v1", api_key="key", auth_scheme=scheme, transport=Recorder()) as opened:
-        await RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve)).list_inventory(size=1)
+        await RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, ChannelPolicy(approve)).list_inventory(size=1)
     assert seen == [header]
 
 
@@ -244,14 +248,14 @@ async def test_a_document_that_is_not_base64_is_a_malformed_answer() -> None:
             return httpx2.Response(200, stream=httpx2.ByteStream(b'{"contents": "Base64 content"}'))
 
     async with open_upstream("http://x/v1", api_key="k", transport=Prose()) as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, ChannelPolicy(approve))
         with pytest.raises(MalformedAnswer):
             await api.get_document(1650260, 1602287)
 
 
 async def test_a_missing_partner_id_is_a_setting_to_make(world: World) -> None:
     async with open_upstream("http://sandbox/v1", api_key=API_KEY, transport=SandboxTransport(world.app)) as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(DealerRef("umazda"), Oversight(approve))
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(DealerRef("umazda"), ChannelPolicy(approve))
         with pytest.raises(NotConfigured, match=r"dealers\.umazda\.partner_id"):
             await api.get_vehicle("JM1NDAM77K0306400")
         with pytest.raises(NotConfigured, match=r"dealers\.umazda\.partner_id"):
@@ -270,7 +274,7 @@ async def test_a_write_that_is_not_approved_is_not_sent(world: World) -> None:
         raise No
 
     async with open_upstream("http://sandbox/v1", api_key=API_KEY, transport=SandboxTransport(world.app)) as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(refuse))
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, ChannelPolicy(refuse))
         with pytest.raises(No):
             await api.create_customer(STEVE)
         await api.list_inventory(size=1)
@@ -282,7 +286,7 @@ async def test_an_operation_can_be_moved_to_another_path(world: World) -> None:
     moved = overridden({"list_inventory": "GET /inventory"})
     async with open_upstream("http://sandbox/v1", api_key=API_KEY, transport=SandboxTransport(world.app)) as opened:
         with pytest.raises(NotFound):
-            await RoadsterApi(opened, moved).for_dealer(UMAZDA, Oversight(approve)).list_inventory(size=1)
+            await RoadsterApi(opened, moved).for_dealer(UMAZDA, ChannelPolicy(approve)).list_inventory(size=1)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +309,7 @@ async def test_no_connection_is_told_at_once_and_nothing_can_have_been_written()
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as taken:
         port = taken.extra(anyio.abc.SocketAttribute.local_port)
     async with open_upstream(f"http://127.0.0.1:{port}/v1", api_key="k") as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, ChannelPolicy(approve))
         with anyio.fail_after(5):
             assert type(await failed_write(api)) is Unreachable
             assert type(await failed_read(api)) is Unreachable
@@ -317,7 +321,7 @@ async def test_a_connection_that_dies_under_a_write_leaves_its_outcome_open() ->
             await stream.receive()
 
     async with _listening(hang_up) as port, open_upstream(f"http://127.0.0.1:{port}/v1", api_key="k") as opened:
-        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
+        api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, ChannelPolicy(approve))
         assert type(await failed_write(api)) is OutcomeUnknown
 
 
@@ -332,7 +336,7 @@ async def test_an_answer_at_the_cap_is_read_and_one_above_it_is_not() -> None:
                 return httpx2.Response(200, stream=httpx2.ByteStream(body(size)))
 
         async with open_upstream("http://x/v1", api_key="k", transport=Large()) as opened:
-            api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, Oversight(approve))
+            api = RoadsterApi(opened, OPERATIONS).for_dealer(UMAZDA, ChannelPolicy(approve))
             if fits:
                 assert (await api.list_inventory(size=1)).vehicles == ()
             else:

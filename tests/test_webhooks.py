@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from mcp import Client
 from pydantic import SecretStr
 
-from roadster_client.models.events import without_identity
-from roadster_server import inbox, webhooks
-from roadster_server.inbox import keep_tidy
-from roadster_server.live import LiveSettings
-from roadster_server.opening import LazyStore, lazy_store
-from roadster_server.settings import AcknowledgeSettings, DealerSettings, WebhookSettings
+from roadster_client.models.webhooks import without_identity
+from roadster_server.events import inbox, webhooks
+from roadster_server.events.inbox import keep_tidy
+from roadster_server.events.webhooks import receivers
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import AcknowledgeSettings, DealerSettings, WebhookSettings
 from roadster_server.store import AuditRecord
-from roadster_server.webhooks import receivers
+from roadster_server.store.lazy import LazyStore, lazy_store
 
 from .conftest import SAMPLES, Connect, World, answer_of, kind_of, settings_for, text_of
 
@@ -479,7 +479,7 @@ async def test_our_identifiers_come_from_the_configuration_and_from_what_is_carr
 async def test_a_deliverys_event_is_the_dealers_whose_delivery_it_is(
     headers: dict[str, str], hooks: Hooks, store: LazyStore, connect: Connect
 ) -> None:
-    await (await store.get()).add_belonging("umazda", "delivery", "5678")
+    await (await store.get()).add_owned("umazda", "delivery", "5678")
     for _ in range(2):
         assert await hooks.taken(SHIPMENT, source="roadie", headers=headers) == {}
     found = await listed(connect, event_type="shipment.driver_assigned")
@@ -497,7 +497,7 @@ async def test_a_delivery_that_nobody_knows_waits_in_quarantine_until_somebody_d
     await hooks.taken(SHIPMENT, source="roadie", key=ROADIE_KEY)
     assert await rows(store_url, "delivery, dealer, quarantined") == [("5678", None, True)]
     assert (await tidy(live, store)).quarantined == 1
-    await (await store.get()).add_belonging("umazda", "delivery", "5678")
+    await (await store.get()).add_owned("umazda", "delivery", "5678")
     assert (await tidy(live, store)).released == 1
     assert [row["delivery_id"] for row in (await listed(connect))["events"]] == [5678]
 
@@ -785,7 +785,7 @@ async def test_the_store_knows_a_dealer_by_its_events_and_by_what_belongs_to_it(
     opened = await store.get()
     assert not await opened.knows_dealer("umazda")
     await hooks.taken(event("e-1", dealer={"dpid": "nobody"}))
-    await opened.add_belonging("umazda", "delivery", "5678")
+    await opened.add_owned("umazda", "delivery", "5678")
     assert await opened.knows_dealer("nobody")
     assert await opened.knows_dealer("umazda")
     assert not await opened.knows_dealer("hyundaidemo")

@@ -234,7 +234,7 @@ async def test_a_dealer_that_nobody_knows_is_a_mistake_and_no_success(tmp_path: 
     """A typing error must not look like data deleted; a dealer that left the configuration still has its events."""
     url = f"sqlite:///{tmp_path}/store.db"
     async with open_store(url) as store:
-        await store.add_belonging("gone", "customer", "1001")
+        await store.add_owned("gone", "customer", "1001")
     command = ("forget", "--customer", "1001", "--config", str(write_config(tmp_path, url)))
     typo = run_cli(*command, "--dealer", "nobody", **SECRETS)
     assert (typo.returncode, typo.stdout) == (2, "")

@@ -21,10 +21,10 @@ from pydantic import SecretStr
 
 from roadster_client import OPERATIONS
 from roadster_sandbox import BASE_PATHS, SandboxTransport
-from roadster_server.app import build_server
-from roadster_server.gateway import open_calls
-from roadster_server.live import LiveSettings
-from roadster_server.settings import CallerSettings, StoreSettings
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import CallerSettings, StoreSettings
 from roadster_server.store import AuditRecord, Claim, Store, StoredRecord, StoreError, open_store
 from roadster_tools import TOOLS, Access, Caller, verdict
 
@@ -571,7 +571,7 @@ async def test_altered_foreign_and_unanswered_states_send_nothing(connect: Conne
 async def test_an_expired_confirmation_sends_nothing(
     connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadster_server.confirmation._LIFETIME", timedelta(seconds=-1))
+    monkeypatch.setattr("roadster_server.calls.confirmation._LIFETIME", timedelta(seconds=-1))
     async with asked(connect) as (repeat, state):
         result = await repeat(state)
     assert isinstance(result, CallToolResult)
@@ -765,7 +765,7 @@ async def test_many_repeats_at_once_neither_poll_the_store_nor_wait_without_end(
         async with open_store(url) as store:
             yield Counts(store)
 
-    monkeypatch.setattr("roadster_server.opening.open_store", opened)
+    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
     upstream = Holds(world)
     results: list[CallToolResult] = []
     most_waiting = 16
@@ -872,7 +872,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         async with open_store(url) as store:
             yield FullDisk(store)
 
-    monkeypatch.setattr("roadster_server.opening.open_store", opened)
+    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
 
 
 @pytest.mark.usefixtures("full_disk")
@@ -915,7 +915,7 @@ async def test_a_write_that_was_done_is_answered_though_its_key_cannot_be_kept(
         async with open_store(url) as store:
             yield ForgetsResults(store)
 
-    monkeypatch.setattr("roadster_server.opening.open_store", opened)
+    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
     async with connect() as client:
         answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
     assert await sent_writes(world) == ["create_customer"]

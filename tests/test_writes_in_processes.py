@@ -23,8 +23,8 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
-from roadster_server.live import LiveSettings
-from roadster_server.settings import load
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.loading import load
 from roadster_server.store import open_store
 from roadster_tools import Access
 

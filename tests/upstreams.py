@@ -12,11 +12,11 @@ import httpx2
 
 from roadster_client import (
     OPERATIONS,
+    ChannelPolicy,
     ClientError,
     DealerApi,
     DealerRef,
-    Lane,
-    Oversight,
+    Origin,
     Request,
     RoadsterApi,
     open_upstream,
@@ -96,7 +96,7 @@ async def opened(transport: httpx2.AsyncBaseTransport | None, url: str = "http:/
         api = RoadsterApi(upstream, OPERATIONS)
 
         def bound(caller: str = "tester", dealer: str = "umazda") -> DealerApi:
-            return api.for_dealer(UMAZDA, Oversight(approve, lane=Lane(caller, dealer)))
+            return api.for_dealer(UMAZDA, ChannelPolicy(approve, origin=Origin(caller, dealer)))
 
         yield bound
 

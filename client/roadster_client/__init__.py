@@ -2,13 +2,12 @@
 
 async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream:
     api = RoadsterApi(upstream, OPERATIONS)
-    dealer = api.for_dealer(DealerRef("umazda", partner_id="51101"), Oversight(approve_write))
+    dealer = api.for_dealer(DealerRef("umazda", partner_id="51101"), ChannelPolicy(approve_write))
     page = await dealer.list_inventory(size=20)
 """
 
-from .belongings import BelongingKind, Belongings, NotKept, OfAnother
-from .channel import ApproveWrite, OnAnswer, Oversight
-from .dealer import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
+from .channel import ApproveWrite, ChannelPolicy, OnAnswer
+from .customer_link import KeyEncoding, customer_link
 from .errors import (
     Busy,
     CircuitOpen,
@@ -29,15 +28,16 @@ from .errors import (
     Unreachable,
     Untrusted,
 )
-from .inbox import EventPlace, EventQuery, EventsInbox, ReceivedEvent
-from .link import KeyEncoding, customer_link
-from .models.scalars import MASK, Audience, PersonalData
+from .models.personal_data import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
-from .observer import Attempt, Observer, Unobserved
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
+from .ownership import NotStored, OwnedByAnother, OwnedKind, Ownership
 from .roadie import DeliveriesApi, RoadieApi
-from .upstream import Answer, AuthScheme, Lane, Request, Upstream, basic_key, open_network, open_upstream
-from .visible import is_visible, visible
+from .roadster import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
+from .upstream.exchange import Answer, Origin, Request
+from .upstream.observer import Attempt, Observer, Unobserved
+from .upstream.upstream import AuthScheme, Upstream, basic_key, open_network, open_upstream
+from .visible_text import is_visible, visible
 
 __all__ = [
     "MASK",
@@ -49,10 +49,9 @@ __all__ = [
     "Attempt",
     "Audience",
     "AuthScheme",
-    "BelongingKind",
-    "Belongings",
     "Busy",
     "Certainty",
+    "ChannelPolicy",
     "CircuitOpen",
     "ClientError",
     "CodeReported",
@@ -60,28 +59,25 @@ __all__ = [
     "DealerApi",
     "DealerRef",
     "DeliveriesApi",
-    "EventPlace",
-    "EventQuery",
-    "EventsInbox",
     "ForeignDealer",
     "KeyEncoding",
-    "Lane",
     "MalformedAnswer",
     "MyKaarmaApi",
     "NotConfigured",
     "NotFound",
-    "NotKept",
     "NotRecorded",
+    "NotStored",
     "Observer",
-    "OfAnother",
     "OnAnswer",
     "Operation",
     "OrderApi",
+    "Origin",
     "OutcomeUnknown",
-    "Oversight",
+    "OwnedByAnother",
+    "OwnedKind",
+    "Ownership",
     "PersonalData",
     "RateLimited",
-    "ReceivedEvent",
     "Request",
     "RequestRefused",
     "RoadieApi",

@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from .models.scalars import PersonalData, Sent
+from .models.parts import Sent
+from .models.personal_data import PersonalData
 from .operations import Operation
-from .upstream import About, Answer, Lane, Request, Upstream, about_nothing
-from .visible import visible
+from .upstream.exchange import About, Answer, Origin, Request, about_nothing
+from .upstream.upstream import Upstream
+from .visible_text import visible
 
 _ReadT = TypeVar("_ReadT")
 
@@ -39,13 +41,13 @@ class Api:
 
 
 @dataclass(frozen=True)
-class Oversight:
+class ChannelPolicy:
     """What one grant does about each exchange; `personal_data` gives what its caller may see as an answer is read."""
 
     approve_write: ApproveWrite
     on_answer: OnAnswer = lambda _answer: None
     personal_data: Callable[[], PersonalData] = lambda: "masked"
-    lane: Lane = field(default_factory=Lane)
+    origin: Origin = field(default_factory=Origin)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Channel:
     """One API for one grant."""
 
     api: Api
-    oversight: Oversight
+    oversight: ChannelPolicy
 
     async def send(
         self,
@@ -69,7 +71,7 @@ class Channel:
         request = Request(self.api.operations[operation], path or {}, query or {}, content, dealer or {}, about)
         if request.operation.writes:
             await self.oversight.approve_write(request)
-        answer = await self.api.upstream.send(request, self.oversight.lane)
+        answer = await self.api.upstream.send(request, self.oversight.origin)
         self.oversight.on_answer(answer)
         return answer
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import errors
-from .channel import Api, Channel, Oversight
-from .dealer import DealerRef
+from .channel import Api, Channel, ChannelPolicy
 from .models.customer_records import CustomerRecord, CustomerRecordQuery
+from .roadster import DealerRef
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class MyKaarmaApi(Api):
 
     requester_user_uuid: str
 
-    def for_dealer(self, dealer: DealerRef, oversight: Oversight) -> CustomerRecordsApi:
+    def for_dealer(self, dealer: DealerRef, oversight: ChannelPolicy) -> CustomerRecordsApi:
         return CustomerRecordsApi(Channel(self, oversight), dealer, self.requester_user_uuid)
 
 
@@ -39,7 +39,7 @@ class CustomerRecordsApi:
         operation = "get_customer_record"
         uuid = self._dealer.mykaarma_dealer_uuid
         if not uuid:
-            raise errors.NotConfigured(f"dealers.{self._dealer.dpid}.mykaarma_dealer_uuid", operation=operation)
+            raise errors.NotConfigured(operation, f"dealers.{self._dealer.dpid}.mykaarma_dealer_uuid")
         answer = await self._channel.send(
             operation,
             path={"customer_uuid": customer_uuid},
@@ -49,7 +49,7 @@ class CustomerRecordsApi:
         if not _names_only(self._dealer, answer.json):
             raise answer.foreign()
         if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
-            raise errors.NotFound(f"{operation}: no such customer", operation=operation, request_id=answer.request_id)
+            raise errors.NotFound(operation, "no such customer", request_id=answer.request_id)
         record = self._channel.read(CustomerRecord, answer)
         if record.customer_info.uuid != customer_uuid or not _customers(answer.json) <= {customer_uuid}:
             raise answer.malformed("is another customer's record and was withheld")

@@ -8,31 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import errors
-from .belongings import Belongings, NotKept, OfAnother
-from .channel import Api, Channel, Oversight
+from .channel import Api, Channel, ChannelPolicy
 from .models.deliveries import NewShipment, Shipment, ShipmentUpdate
-from .models.scalars import Sent
-from .upstream import About, Answer, about_nothing
+from .models.parts import Sent
+from .ownership import NotStored, OwnedByAnother, Ownership
+from .upstream.exchange import About, Answer, about_nothing
 
 
 @dataclass(frozen=True)
 class RoadieApi(Api):
-    """The Roadie API, which knows no dealers: whose a delivery is stands in `belongings`."""
+    """The Roadie API, which knows no dealers: whose a delivery is stands in `ownership`."""
 
-    def for_dealer(self, belongings: Belongings, oversight: Oversight) -> DeliveriesApi:
-        return DeliveriesApi(Channel(self, oversight), belongings)
+    def for_dealer(self, ownership: Ownership, oversight: ChannelPolicy) -> DeliveriesApi:
+        return DeliveriesApi(Channel(self, oversight), ownership)
 
 
 class DeliveriesApi:
     """One dealer's deliveries: those that were made through it, and no other.
 
-    Each method raises the errors of `roadster_client.errors`, and whatever `belongings` raises before anything is
+    Each method raises the errors of `roadster_client.errors`, and whatever `ownership` raises before anything is
     sent. A delivery of another dealer is not found, as one that does not exist.
     """
 
-    def __init__(self, channel: Channel, belongings: Belongings) -> None:
+    def __init__(self, channel: Channel, ownership: Ownership) -> None:
         self._channel = channel
-        self._belongings = belongings
+        self._ownership = ownership
 
     async def create_shipment(self, shipment: NewShipment) -> Shipment:
         """POST /shipments: the delivery is the dealer's from when this returns, or says that it cannot be read."""
@@ -43,10 +43,10 @@ class DeliveriesApi:
         if not isinstance(made, str) or _ID.fullmatch(made) is None:
             raise answer.malformed("does not say which delivery was made")
         try:
-            await self._belongings.add("delivery", made)
-        except OfAnother:
+            await self._ownership.add("delivery", made)
+        except OwnedByAnother:
             raise answer.malformed(_ANOTHER) from None
-        except NotKept:
+        except NotStored:
             lost = f"delivery {made} was made, but it could not be recorded as this dealer's, so that no tool finds it"
             raise _unknown(answer, lost) from None
         # Only now, so that one odd field cannot cost the dealer a delivery that is on its way.
@@ -78,15 +78,15 @@ class DeliveriesApi:
 
     async def _in_short(self, shipment_id: int) -> dict[str, Any]:
         """What the person who is asked knows the delivery by, unmasked."""
-        shipment = await DeliveriesApi(self._channel.for_person(), self._belongings).get_shipment(shipment_id)
+        shipment = await DeliveriesApi(self._channel.for_person(), self._ownership).get_shipment(shipment_id)
         return shipment.in_short()
 
     async def _send(
         self, operation: str, shipment_id: int, content: Sent | None = None, about: About = about_nothing
     ) -> Answer:
         """The answer about one of the dealer's own deliveries; nothing is sent about any other."""
-        if not await self._belongings.has("delivery", str(shipment_id)):
-            raise errors.NotFound(f"{operation}: not found", operation=operation)
+        if not await self._ownership.has("delivery", str(shipment_id)):
+            raise errors.NotFound(operation, "not found")
         answer = await self._channel.send(
             operation, path={"shipment_id": str(shipment_id)}, content=content, about=about
         )
@@ -103,7 +103,7 @@ _ID = re.compile("[1-9][0-9]{0,15}")
 
 def _unknown(answer: Answer, reason: str) -> errors.OutcomeUnknown:
     name = answer.request.operation.name
-    return errors.OutcomeUnknown(f"{name}: {reason}", operation=name, request_id=answer.request_id)
+    return errors.OutcomeUnknown(name, reason, request_id=answer.request_id)
 
 
 def _written(answer: Answer, name: str) -> Any:

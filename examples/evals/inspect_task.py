@@ -29,7 +29,7 @@ from inspect_ai.tool import Tool, ToolDef, ToolError, ToolParams
 from mcp import Client
 from mcp_types import Tool as McpTool
 
-from roadster_server.evals import load, open_trial, work_place
+from roadster_evals import load, open_trial, work_place
 
 SCENARIOS = load(Path(__file__).parent)
 

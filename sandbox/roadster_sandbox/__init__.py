@@ -7,13 +7,13 @@
 What was done can be read, and what goes wrong can be ordered, below `/__sandbox/`.
 """  # noqa: E501
 
-from .app import BASE_PATHS, create_app, serve
-from .dealers import DEALERS, SandboxDealer
 from .embedded import EmbeddedSandbox
-from .gateway import API_KEY, USERNAME
-from .mykaarma import REQUESTER_USER_UUID
-from .transport import SandboxTransport
-from .vin import vin_check_digit
+from .http.app import BASE_PATHS, create_app, serve
+from .http.endpoint import API_KEY, USERNAME
+from .http.transport import SandboxTransport
+from .world.dealers import DEALERS, SandboxDealer
+from .world.service_records import REQUESTER_USER_UUID
+from .world.vin import vin_check_digit
 
 __all__ = [
     "API_KEY",

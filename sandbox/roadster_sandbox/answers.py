@@ -29,3 +29,16 @@ class Answer:
 
     def response(self) -> Response:
         return Response(self.content, self.status, media_type=None if self.json is None else "application/json")
+
+
+class Refused(Exception):
+    """An error answer. Roadster's 400 carries `error`; its 401, 404 and 500 are documented without a body."""
+
+    def __init__(self, status: int, error: str | None = None) -> None:
+        super().__init__(status, error)
+        self.status = status
+        self.error = error
+
+    @property
+    def body(self) -> Any:
+        return {"status": "error", "error": self.error} if self.error else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .app import app_of
-from .gateway import Sandbox
-from .grading import FaultOrder, state_of
-from .transport import SandboxTransport
+from .http.app import app_of
+from .http.endpoint import Sandbox
+from .http.grading import FaultOrder, state_of
+from .http.transport import SandboxTransport
 
 
 class EmbeddedSandbox:

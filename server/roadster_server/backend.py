@@ -14,24 +14,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from roadster_client import open_network
-from roadster_tools import TOOLSETS, Access
 
-from .app import build_server
-from .calls import Calls
-from .gateway import open_calls
-from .live import LiveSettings
-from .settings import (
-    CallerSettings,
-    ConfigurationError,
-    DealerSettings,
-    HttpSettings,
-    MyKaarmaSettings,
-    RoadieSettings,
-    RoadsterSettings,
+from .calls.calls import Calls
+from .protocol.server import build_server
+from .runtime import open_calls
+from .sandbox import sandbox_settings
+from .settings.errors import ConfigurationError
+from .settings.live import LiveSettings
+from .settings.loading import load
+from .settings.sections import (
     Settings,
     StoreSettings,
-    WebhookSettings,
-    load,
 )
 
 if TYPE_CHECKING:
@@ -39,9 +32,6 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
 
 DEFAULT_CONFIG = Path("roadster.toml")
-
-LOCAL_CALLER = "local"
-"""Who stdio and the command line are: `[callers.local]`."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +81,12 @@ def choose(
     with ExitStack() as stack:
         backend = _sandboxed(stack, seed) if sandbox else _configured(stack, config or DEFAULT_CONFIG, replay)
         if record is not None:
-            from .recordings import record as recording  # noqa: PLC0415 - few need it, and it reads all models
+            from .recordings.transport import record as recording  # noqa: PLC0415 - few need it, and it reads all models
 
             network = stack.enter_context(recording(record, backend.transport or open_network()))
             backend = replace(backend, transport=network)
         if replay is not None:
-            from .recordings import replay as recorded  # noqa: PLC0415 - as above
+            from .recordings.transport import replay as recorded  # noqa: PLC0415 - as above
 
             backend = replace(backend, transport=recorded(replay))
         yield backend
@@ -130,47 +120,3 @@ def _folder(stack: ExitStack) -> TemporaryDirectory[str]:
 
 def _store_in(folder: TemporaryDirectory[str]) -> StoreSettings:
     return StoreSettings(url=SecretStr(f"sqlite:///{folder.name}/store.db"))
-
-
-def sandbox_settings(store_url: str) -> Settings:
-    """What `--sandbox` runs with: one caller, who may write at two of the three dealers and do nothing at the third."""
-    from roadster_sandbox import (  # noqa: PLC0415 - as above
-        API_KEY,
-        BASE_PATHS,
-        DEALERS,
-        REQUESTER_USER_UUID,
-        USERNAME,
-    )
-
-    urls = {api: f"https://sandbox{path}" for api, path in BASE_PATHS.items()}
-    key = SecretStr(API_KEY)
-    return Settings(
-        roadster=RoadsterSettings(base_url=urls["roadster"], api_key=key),
-        roadie=RoadieSettings(base_url=urls["roadie"], token=key),
-        mykaarma=MyKaarmaSettings(
-            base_url=urls["mykaarma"],
-            username=SecretStr(USERNAME),
-            password=key,
-            requester_user_uuid=REQUESTER_USER_UUID,
-        ),
-        dealers={
-            dealer.dpid: DealerSettings(
-                partner_id=dealer.partner_id,
-                express_host=dealer.express_host,
-                link_key=SecretStr(dealer.link_key),
-                # One is left out, and all of the other dealers', so that the refusal of an order can be seen.
-                orders=[str(order_id) for order_id in dealer.orders[:-1]] if dealer.dpid == "umazda" else [],
-                mykaarma_dealer_uuid=dealer.mykaarma_uuid,
-                mykaarma_dealer_id=dealer.mykaarma_id,
-            )
-            for dealer in DEALERS
-        },
-        callers={
-            LOCAL_CALLER: CallerSettings(
-                dealers=["umazda", "hyundaidemo"], access=dict.fromkeys(TOOLSETS, Access.WRITE)
-            )
-        },
-        http=HttpSettings(anonymous_caller=LOCAL_CALLER),
-        webhooks=WebhookSettings(roadster_keys=[key], roadie_keys=[key]),
-        store=StoreSettings(url=SecretStr(store_url)),
-    )

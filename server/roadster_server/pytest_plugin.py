@@ -17,11 +17,11 @@ from mcp_types import Tool as McpTool
 from roadster_sandbox import EmbeddedSandbox
 from roadster_tools import TOOLS
 
-from .app import build_server
-from .backend import LOCAL_CALLER, sandbox_settings
-from .gateway import open_calls
-from .live import LiveSettings
-from .settings import CallerSettings, Settings
+from .protocol.server import build_server
+from .runtime import open_calls
+from .sandbox import LOCAL_CALLER, sandbox_settings
+from .settings.live import LiveSettings
+from .settings.sections import CallerSettings, Settings
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from .logs import log
+from .telemetry.logs import log
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -1,14 +1,8 @@
 """The typed tools, and the gate in front of them. The surface is the list below; `RESOURCES` gives it addresses."""
 
-from .access import Access, Caller, Gate, Oversight, PendingWrite, Previewed, Services, Verdict, dealer_verdict, verdict
 from .answers import Link
-from .catalogue import Admitted, Tool, catalogue
-from .customer_records import get_crm_customer
-from .customers import assign_agent, create_customer, submit_trade_valuation
-from .dealers import get_dealer, list_dealers
-from .deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
-from .documents import delete_documents, get_document, list_documents, upload_document
-from .events import get_customer, list_customer_events
+from .catalogue import catalogue
+from .cursors import Seal, Unsealable
 from .failures import (
     AccessRefused,
     Failure,
@@ -23,7 +17,18 @@ from .failures import (
     failure,
 )
 from .files import File, UploadFolder
-from .forms import (
+from .gate.access import Access, Caller, Verdict, dealer_verdict, verdict
+from .gate.admission import Admitted, admit
+from .gate.gate import CallOversight, Gate, PendingWrite, Previewed, Services
+from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
+from .tool import Tool
+from .toolsets.crm import get_crm_customer
+from .toolsets.customers import assign_agent, create_customer, submit_trade_valuation
+from .toolsets.dealers import get_dealer, list_dealers
+from .toolsets.deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
+from .toolsets.documents import delete_documents, get_document, list_documents, upload_document
+from .toolsets.events import get_customer, list_customer_events
+from .toolsets.forms import (
     create_forms,
     create_template,
     get_template,
@@ -31,12 +36,10 @@ from .forms import (
     list_templates,
     usable_template_ids,
 )
-from .inventory import get_vehicle, list_inventory, vins_in_stock
-from .links import build_deep_link
-from .payments import quote_payments
-from .protection_plans import list_protection_plans
-from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
-from .seal import Seal, Unsealable
+from .toolsets.inventory import get_vehicle, list_inventory, vins_in_stock
+from .toolsets.links import build_deep_link
+from .toolsets.payments import quote_payments
+from .toolsets.protection_plans import list_protection_plans
 
 TOOLS = catalogue(
     dealers=(list_dealers, get_dealer),
@@ -62,6 +65,7 @@ __all__ = [
     "Access",
     "AccessRefused",
     "Admitted",
+    "CallOversight",
     "Caller",
     "Failure",
     "FailureKind",
@@ -72,7 +76,6 @@ __all__ = [
     "Limited",
     "Link",
     "NotConfirmed",
-    "Oversight",
     "PendingWrite",
     "Previewed",
     "Resource",
@@ -85,6 +88,7 @@ __all__ = [
     "Unsealable",
     "UploadFolder",
     "Verdict",
+    "admit",
     "dealer_verdict",
     "failure",
     "resource_at",

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -33,9 +33,7 @@ from roadster_client import (
 )
 
 from .problems import problems
-
-if TYPE_CHECKING:
-    from .catalogue import Tool
+from .tool import Tool
 
 FailureKind = Literal[
     "invalid_arguments",
@@ -171,13 +169,11 @@ def failure(
     """`error` as an assistant can act on it, who knows the tool that it called and its `arguments` alone."""
     if isinstance(error, ToolFailure):
         return Failure(error.kind, error.told())
-    said = str(error)
-    if tool is not None and said.startswith(error.operation):
-        said = f"{tool.name}{said.removeprefix(error.operation)}"
+    text = error.text_about(tool.name) if tool is not None else str(error)
     if isinstance(error, NotFound):
         nothing = " Nothing was changed." if tool is not None and tool.writes else ""
-        return Failure("not_found", f"{said} at this dealer. {_what_to_check(error, arguments or {})}.{nothing}")
-    return _failure(error, said)
+        return Failure("not_found", f"{text} at this dealer. {_what_to_check(error, arguments or {})}.{nothing}")
+    return _failure(error, text)
 
 
 def _what_to_check(error: NotFound, arguments: Mapping[str, Any]) -> str:
@@ -187,34 +183,34 @@ def _what_to_check(error: NotFound, arguments: Mapping[str, Any]) -> str:
     return f"Check {' and '.join(given)}" if given else "The server's operator must check base_url"
 
 
-def _failure(error: ClientError, said: str) -> Failure:  # noqa: C901 - a case for each kind of failure
+def _failure(error: ClientError, text: str) -> Failure:  # noqa: C901 - a case for each kind of failure
     match error:
         case NotConfigured():
-            return Failure("not_configured", f"{said}. Nothing was sent; the server's operator must set it.")
+            return Failure("not_configured", f"{text}. Nothing was sent; the server's operator must set it.")
         case TooLate():
-            return Failure("upstream", f"{said}. get_delivery shows where it is; the same call will be refused again.")
+            return Failure("upstream", f"{text}. get_delivery shows where it is; the same call will be refused again.")
         case CodeReported():
             return Failure(
-                "upstream", f"{said}. No document says what that means: the server's operator must ask myKaarma."
+                "upstream", f"{text}. No document says what that means: the server's operator must ask myKaarma."
             )
         case RequestRefused():
-            return Failure("upstream", f"{said}. Correct the arguments; the same call will be refused again.")
+            return Failure("upstream", f"{text}. Correct the arguments; the same call will be refused again.")
         case Unauthorised():
-            return Failure("upstream", f"{said}. The server's operator must check the API key and its dealers.")
+            return Failure("upstream", f"{text}. The server's operator must check the API key and its dealers.")
         case Busy():
-            return Failure("limited", f"Busy: {said}. Nothing was sent; call again {_when(error)}.")
+            return Failure("limited", f"Busy: {text}. Nothing was sent; call again {_when(error)}.")
         case RateLimited() | CircuitOpen():
-            return Failure("upstream", f"{said}. Nothing was done; call again {_when(error)}.")
+            return Failure("upstream", f"{text}. Nothing was done; call again {_when(error)}.")
         case Untrusted():
-            return Failure("upstream", f"{said}. Nothing was sent; the server's operator must check base_url.")
+            return Failure("upstream", f"{text}. Nothing was sent; the server's operator must check base_url.")
         case NotRecorded():
-            return Failure("upstream", f"{said}. Nothing was sent; record it, or call as it was recorded.")
+            return Failure("upstream", f"{text}. Nothing was sent; record it, or call as it was recorded.")
         case OutcomeUnknown():
-            return Failure("outcome_unknown", f"{said}. Do not simply repeat it.")
+            return Failure("outcome_unknown", f"{text}. Do not simply repeat it.")
         case TimedOut() | Unavailable():
-            return Failure("upstream", f"{said}. Nothing was changed; try again {_when(error)}.")
+            return Failure("upstream", f"{text}. Nothing was changed; try again {_when(error)}.")
         case _:
-            return Failure("upstream", f"{said}. Nothing of it is shown; tell the server's operator.")
+            return Failure("upstream", f"{text}. Nothing of it is shown; tell the server's operator.")
 
 
 def _when(error: ClientError) -> str:

@@ -175,9 +175,9 @@ def handed_on(content: bytes, operation: str) -> File:
     """The file of an answer, as a resource. Raises MalformedAnswer for what is not handed on."""
     kind = content_type(content)
     if kind is None:
-        raise MalformedAnswer(f"{operation}: the file is neither JPEG, PNG nor PDF", operation=operation)
+        raise MalformedAnswer(operation, "the file is neither JPEG, PNG nor PDF")
     if len(content) > MAX_RESOURCE_BYTES:
-        raise MalformedAnswer(f"{operation}: the file is larger than {MAX_RESOURCE_BYTES} bytes", operation=operation)
+        raise MalformedAnswer(operation, f"the file is larger than {MAX_RESOURCE_BYTES} bytes")
     return File(content, kind)
 
 

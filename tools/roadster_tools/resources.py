@@ -13,16 +13,16 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
 
-from .access import Access, Caller, Verdict
 from .answers import ToolAnswer
-from .catalogue import Admitted
-from .dealers import get_dealer
-from .documents import document_file, get_document, list_documents
-from .events import get_customer
 from .failures import AccessRefused
 from .files import File
-from .forms import get_template, get_template_file, template_file
-from .inventory import get_vehicle
+from .gate.access import Access, Caller, Verdict
+from .gate.admission import Admitted
+from .toolsets.dealers import get_dealer
+from .toolsets.documents import document_file, get_document, list_documents
+from .toolsets.events import get_customer
+from .toolsets.forms import get_template, get_template_file, template_file
+from .toolsets.inventory import get_vehicle
 
 _PLACES: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
     "dealer": (r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+", unquote),

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
+
+from .parameters import MOST, PLAUSIBLE
 
 _NAME = "schemas.json"
 
@@ -24,13 +25,61 @@ def written_schemas() -> dict[str, dict[str, dict[str, Any]]]:
     return schemas
 
 
-def main() -> None:
-    """Writes the schemas anew, into the source tree."""
-    from . import TOOLS  # noqa: PLC0415 - the tools read what this module holds
+def compact(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` as short as it can be with the same meaning to a model.
 
-    derived = {tool.name: tool.derived_schemas() for tool in TOOLS.values()}
-    Path(__file__).with_name(_NAME).write_text(json.dumps(derived, indent=1) + "\n", encoding="utf-8")
+    A reference is something that not every host resolves, and `null` is how an optional field is left
+    out; answers never hold it. A nested class's docstring is for who reads the code: what a model needs
+    to know stands with the field. What is left out of the rest is in `_says_nothing`.
+    """
+    definitions = schema.pop("$defs", {})
+
+    def shorten(node: Any) -> Any:
+        if isinstance(node, list):
+            return [shorten(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            definition = {**definitions[node["$ref"].rpartition("/")[2]], "description": None}
+            return shorten({**definition, **{key: value for key, value in node.items() if key != "$ref"}})
+        if "anyOf" in node:
+            branches = [branch for branch in node["anyOf"] if branch != {"type": "null"}]
+            rest = {key: value for key, value in node.items() if key != "anyOf"}
+            if len(branches) == 1:
+                return shorten({**branches[0], **rest})
+        return {
+            key: {name: shorten(part) for name, part in value.items()} if key == "properties" else shorten(value)
+            for key, value in node.items()
+            if not _says_nothing(key, value, node)
+        }
+
+    shortened: dict[str, Any] = shorten(schema)
+    return {"additionalProperties": False, **shortened}
 
 
-if __name__ == "__main__":
-    main()
+def _says_nothing(key: str, value: Any, node: dict[str, Any]) -> bool:
+    """Whether a model knows what it should without `key`. All of it is checked all the same.
+
+    Titles repeat names, and a text's default is the first of its choices. That nested objects take no
+    other properties is what a model does unasked; so are bounds that nobody would cross. A pattern is
+    for programs: where the name does not say it, the description does in words.
+    """
+    match key:
+        case "title":
+            return isinstance(value, str)
+        case "description":
+            return value is None
+        case "default":
+            return value is None or isinstance(value, str) or "const" in node
+        case "additionalProperties":
+            return isinstance(value, bool)
+        case "pattern" | "maxLength":
+            return True
+        case "minLength" | "minItems":
+            return value in (0, 1)
+        case "minimum" | "exclusiveMinimum":
+            return value in (0, 1) or PLAUSIBLE in node
+        case "maximum":
+            return bool(value >= MOST) or PLAUSIBLE in node
+        case _:
+            return key == PLAUSIBLE

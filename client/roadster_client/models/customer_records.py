@@ -15,8 +15,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from .free_text import bounded, without_card_numbers, without_social_security
-from .scalars import MASK, ContactData, IdentityData, Money, Received, Sent, WebUrl
+from .parts import Received, Sent
+from .personal_data import MASK, ContactData, IdentityData
+from .personal_text import bounded, without_card_numbers, without_social_security
+from .values import Money, WebUrl
 
 
 def _masked_unless(is_known: Callable[[str], object]) -> BeforeValidator:

@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from .scalars import Contact, ContactData, Email, Received, Sent, WebUrl
+from .parts import Received, Sent
+from .personal_data import Contact, ContactData, Email
+from .values import WebUrl
 from .vehicles import VehicleRequest
 
 

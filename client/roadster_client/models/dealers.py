@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from .scalars import Money, Received, Zip
+from .parts import Received
+from .values import Money, Zip
 
 
 class Dealer(Received):

@@ -21,8 +21,10 @@ from pydantic import (
 )
 
 from .dealers import Dealer
-from .free_text import bounded, without_social_security
-from .scalars import Contact, ContactData, Money, Received, Sent
+from .parts import Received, Sent
+from .personal_data import Contact, ContactData
+from .personal_text import bounded, without_social_security
+from .values import Money
 
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"

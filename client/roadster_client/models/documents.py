@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .scalars import Contact, ContactData, FileContents, Received, Sent
+from .parts import Received, Sent
+from .personal_data import Contact, ContactData
+from .values import FileContents
 
 DocumentType = Literal["license", "license_back", "insurance", "income", "residency", "other", "deal"]
 Relationship = Literal["self", "co_app"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, SerializationInfo, field_serializer
 
-from .scalars import Received, Sent
+from .parts import Received, Sent
 
 
 class NewForms(Sent):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .customers import Analytics
-from .scalars import Received, Sent, WebUrl
+from .parts import Received, Sent
+from .values import WebUrl
 from .vehicles import VehicleRequest
 
 

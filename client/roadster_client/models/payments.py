@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from .customers import PlanChoice
-from .scalars import Sent
+from .parts import Sent
 
 DealType = Literal["cash", "finance", "lease"]
 

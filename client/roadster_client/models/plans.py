@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .scalars import Money, Received
+from .parts import Received
+from .values import Money
 
 
 class PlanTier(Received):

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from .scalars import FinancialAmount, Fraction, Money, Percent, Received
+from .parts import Received
+from .personal_data import FinancialAmount
+from .values import Fraction, Money, Percent
 from .vehicles import Color, Engine, Option, Transmission
 
 

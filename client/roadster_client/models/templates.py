@@ -15,7 +15,9 @@ from pydantic import (
     field_validator,
 )
 
-from .scalars import MASK, FileContents, Received, Sent
+from .parts import Received, Sent
+from .personal_data import MASK
+from .values import FileContents
 
 _PDF_HEADER = "data:application/pdf;charset=utf-8;base64,"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .scalars import Email, Received, Sent, WebUrl
+from .parts import Received, Sent
+from .personal_data import Email
+from .values import WebUrl
 
 
 class TradeValuation(Sent):

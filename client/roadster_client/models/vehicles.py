@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .scalars import Money, Received, Rgb, Sent
+from .parts import Received, Sent
+from .values import Money, Rgb
 
 
 class VehicleRequest(Sent):

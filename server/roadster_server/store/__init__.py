@@ -93,15 +93,15 @@ class Store(Protocol):
         """True for the first use of a nonce, False for any later one and for one that has expired."""
 
     async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
-        """Whether `add_belonging` ever kept so."""
+        """Whether `add_owned` ever kept so."""
 
-    async def add_belonging(self, dealer: str, kind: str, id_: str) -> bool:
+    async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
         """Keeps that the delivery, order or customer `id_` is the dealer's. Told again, it changes nothing.
 
         False, and nothing kept, for a delivery that is another dealer's: it has one dealer, the first.
         """
 
-    async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
+    async def owned_ids(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         """The newest ids of the kind at the dealer that start with `prefix`."""
 
     async def keep_events(self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime) -> list[Keeping]:

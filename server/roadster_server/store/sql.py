@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 from sqlalchemy import select
 
-from . import audit, belongings, claims, events, nonces
+from . import audit, claims, events, nonces, ownership
 from .database import Database, Turn, take_turn
 from .records import (
     AuditRecord,
@@ -110,15 +110,15 @@ class SqlStore:
 
     async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
         async with self.database.reading() as connection:
-            return await belongings.has(connection, dealer, kind, id_)
+            return await ownership.has(connection, dealer, kind, id_)
 
-    async def add_belonging(self, dealer: str, kind: str, id_: str) -> bool:
+    async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
         async with self.database.writing() as connection:
-            return await belongings.add(connection, dealer, kind, id_)
+            return await ownership.add(connection, dealer, kind, id_)
 
-    async def belongings(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
+    async def owned_ids(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         async with self.database.reading() as connection:
-            return await belongings.known(connection, dealer, kind, prefix, most)
+            return await ownership.ids(connection, dealer, kind, prefix, most)
 
     async def keep_events(self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime) -> list[Keeping]:
         async with self.database.writing() as connection:

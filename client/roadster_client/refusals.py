@@ -1,0 +1,97 @@
+"""Reads an upstream's refusal: which error it is, and which of its words may be repeated.
+
+An upstream's text is data. Of Roadster's only plain words are repeated, and only words that the reference names its
+fields with or that say what is wrong with one, so neither a name nor an instruction can be made of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .errors import CodeReported, NotFound, RequestRefused, TooLate, Unauthorised
+
+_PLAIN_WORDS = re.compile(r"[A-Za-z_]{2,20}( [A-Za-z_]{2,20}){0,5}")
+
+
+# What the documents name their fields with, and what is said of a field that is wrong.
+_WORDS = frozenset(
+    """
+    missing invalid unknown unsupported required duplicate expired not found is are already exists too large long short
+    co app doc docs ids id uuid vin dpid zip utm body query path value values type types status code codes name date
+    first last email phone customer partner dealer agent vehicle make model trim year color exterior interior option
+    payment deal lease finance cash down months miles term terms rate amount financed annual mileage tax taxes fees
+    trade in ownership payoff offer plan plans tier accessories analytics source medium campaign checkout
+    credit score incentives document documents file contents relationship size from updated since stock link
+    template templates form forms data definition description pages fields stream order orders title
+    reference item items pickup delivery location after deliver between options address contact notes street city state
+    start end signature length width height weight quantity shipment requester user list
+    """.split()  # noqa: SIM905 - as words they can be read
+)
+
+
+def _is_known(text: str) -> bool:
+    """Whether every word of `text`, also between underscores and dots, is one of the documents' own."""
+    return all(word in _WORDS for word in re.split(r"[^a-z]+", text.lower()) if word)
+
+
+_LARGEST_CODE = 99_999
+"""Of an error: what is longer may be a telephone number."""
+
+
+_NO_SUCH_SHIPMENT = "1006"
+
+
+_AGAINST_RULES = "1003"
+
+
+_ROADIE_CODES = {
+    "1001": "is missing",
+    "1002": "is not valid",
+    _AGAINST_RULES: "is against Roadie's rules",
+    "1004": "names an address that Roadie does not find",
+    "1005": "leaves no route between the two places",
+}
+
+
+_PARAMETER = re.compile(r"[a-z_]+([.\[][a-z0-9_]+\]?){0,5}")
+
+
+def vetted(text: object) -> str | None:
+    """Returns `text` where it is a few words of the documents' own, else None."""
+    return text if isinstance(text, str) and _PLAIN_WORDS.fullmatch(text) and _is_known(text) else None
+
+
+def refusal(
+    operation: str, status: int, body: Any, *, request_id: str | None
+) -> RequestRefused | NotFound | Unauthorised:
+    """Returns the error for a refusal with one of the documented bodies.
+
+    Roadster's is `{"status": "error", "error": "Missing email"}`. Roadie's is `{"errors": [{"code", "parameter",
+    "message"}]}`: its codes are told in words of ours, with the parameter where that is plainly one. myKaarma's is
+    `{"errors": [{"errorCode", "errorTitle", "errorMessage"}]}`, also with status 200: only the code is told, a number
+    whose meanings are not documented except for those of HTTP.
+    """
+    body = body if isinstance(body, dict) else {}
+    errors = body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = str(first.get("code"))
+    if code == _NO_SUCH_SHIPMENT:
+        return NotFound(operation, request_id=request_id)
+    if code == _AGAINST_RULES and first.get("parameter") == "state":
+        too_late = "the delivery was picked up, or is delivered, canceled or over, and cannot be changed any more"
+        return TooLate(operation, status, too_late, request_id=request_id)
+    if code in _ROADIE_CODES:
+        parameter = first.get("parameter")
+        is_named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter) and _is_known(parameter)
+        explanation = f"{parameter} {_ROADIE_CODES[code]}" if is_named else _ROADIE_CODES[code]
+        return RequestRefused(operation, status, explanation, request_id=request_id)
+    match first.get("errorCode"):
+        case 401 | 403 as own_status:
+            return Unauthorised(operation, own_status, request_id=request_id)
+        case 404:
+            return NotFound(operation, request_id=request_id)
+        case int(own_code) if 0 <= own_code <= _LARGEST_CODE:
+            reported = f"myKaarma reports error code {own_code:d}"
+            return CodeReported(operation, status, reported, request_id=request_id)
+    return RequestRefused(operation, status, vetted(body.get("error")), request_id=request_id)

@@ -1,0 +1,351 @@
+"""The operations, bound to one dealer: no method takes a dealer, so none can be given the wrong one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from . import errors
+from .channel import Api, Channel, ChannelPolicy, IsOwn, read
+from .customer_link import KeyEncoding, customer_link
+from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
+from .models.dealers import Dealer, DealerDetails
+from .models.documents import (
+    Document,
+    DocumentContents,
+    DocumentContentsQuery,
+    DocumentDeletion,
+    DocumentQuery,
+    DocumentsDeleted,
+    DocumentUploaded,
+    NewDocument,
+)
+from .models.forms import FormsCreated, NewForms
+from .models.links import LinkCreated, LinkRequest
+from .models.parts import Sent
+from .models.payments import DealType, PaymentRequest
+from .models.plans import PlanCatalogue
+from .models.quotes import Quote
+from .models.templates import NewTemplate, Template, TemplateReceipt
+from .models.trades import TradeValuation, TradeValued
+from .models.values import file_bytes
+from .models.vehicles import InventoryPage, VehicleDetails
+from .upstream.exchange import About, Answer, Origin, Request, about_nothing
+
+_AnswerT = TypeVar("_AnswerT")
+
+
+@dataclass(frozen=True)
+class DealerRef:
+    """How the upstream knows one dealer, and what its storefront needs. The key never shows in a repr."""
+
+    dpid: str
+    partner_id: str | None = None
+    express_host: str | None = None
+    link_key: str | None = field(default=None, repr=False)
+    link_key_encoding: KeyEncoding = "raw"
+    orders: Literal["any"] | frozenset[str] = frozenset()
+    """The orders that the configuration says are this dealer's."""
+    mykaarma_dealer_uuid: str | None = None
+    mykaarma_dealer_id: int | None = None
+    """The number that myKaarma's answers name the dealer with."""
+    random: Callable[[int], bytes] = field(default=os.urandom, repr=False, compare=False)
+    """What customers' links are encrypted with besides the key."""
+
+
+@dataclass(frozen=True)
+class RoadsterApi(Api):
+    """The Roadster API; hands out clients bound to what a caller may reach."""
+
+    def for_dealer(self, dealer: DealerRef, oversight: ChannelPolicy) -> DealerApi:
+        return DealerApi(Channel(self, oversight), dealer)
+
+    def for_order(self, dealer: DealerRef, order_id: str, oversight: ChannelPolicy) -> OrderApi:
+        """For an order that is known to be `dealer`'s: the upstream does not ask."""
+        return OrderApi(Channel(self, oversight), dealer, order_id)
+
+    def for_account(self, dpids: Collection[str], origin: Origin) -> AccountApi:
+        return AccountApi(self, frozenset(dpids), origin)
+
+
+class AccountApi:
+    """What concerns no single dealer, limited to the dealers it was made for."""
+
+    def __init__(self, api: RoadsterApi, dpids: frozenset[str], origin: Origin) -> None:
+        self._api = api
+        self._dpids = dpids
+        self._origin = origin
+
+    async def list_dealers(self) -> list[Dealer]:
+        """GET /dealers: the account's dealers; those outside the bound set are dropped here."""
+        answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]), self._origin)
+        found = read(tuple[Dealer, ...], answer)
+        # As it was sent, too: an id may be another's until its invisible characters are gone.
+        return [
+            dealer
+            for dealer, sent in zip(found, answer.json, strict=True)
+            if dealer.dpid in self._dpids and str(sent["dpid"]) == dealer.dpid
+        ]
+
+
+class DealerApi:
+    """Every dealer's operation. Sends the dealer in the form that each wants, and checks that the answer names no other.
+
+    Each method raises the errors of `roadster_client.errors`.
+    """  # noqa: E501
+
+    def __init__(self, channel: Channel, dealer: DealerRef) -> None:
+        self._channel = channel
+        self._dealer = dealer
+
+    @property
+    def dpid(self) -> str:
+        return self._dealer.dpid
+
+    async def get_dealer(self) -> DealerDetails:
+        """GET /dealers/{dpid}: the dealer with its fees and markups."""
+        return await self._call(DealerDetails, "get_dealer", path={"dpid": self.dpid})
+
+    async def list_inventory(
+        self, *, size: int, from_vin: str | None = None, updated_since: int | None = None, in_stock_only: bool = True
+    ) -> InventoryPage:
+        """GET /vehicles: the next `size` vehicles after `from_vin`, sorted by VIN. `updated_since` in epoch seconds."""
+        query: dict[str, str | int] = {"dpid": self.dpid, "size": size}
+        if from_vin is not None:
+            query["from_vin"] = from_vin
+        if updated_since is not None:
+            query["updated_since"] = updated_since
+        if not in_stock_only:
+            query["in_stock"] = "any"
+        return await self._call(InventoryPage, "list_inventory", query=query)
+
+    async def get_vehicle(self, vin: str) -> VehicleDetails:
+        """GET /vehicles/{vin}: takes the dealer by partner id alone."""
+        query = {"dealer[partner_id]": self._partner_id("get_vehicle")}
+        return await self._call(VehicleDetails, "get_vehicle", path={"vin": vin}, query=query)
+
+    async def quote_payments(self, request: PaymentRequest) -> Quote:
+        """POST /payments: cash, finance and lease for one vehicle."""
+        return await self._call(Quote, "quote_payments", content=request)
+
+    async def list_plans(
+        self,
+        vin: str,
+        deal_type: DealType,
+        *,
+        deal_rate: float | None = None,
+        deal_term: int | None = None,
+        amount_financed: int | None = None,
+    ) -> PlanCatalogue:
+        """GET /plans: takes the dealer by partner id alone, and for finance and lease all of the terms.
+
+        `deal_rate` is the APR in percent, `deal_term` in months, `amount_financed` in the currency's units.
+        """
+        query: dict[str, str | int | float] = {
+            "dealer[partner_id]": self._partner_id("list_plans"),
+            "vin": vin,
+            "deal_type": deal_type,
+        }
+        terms = {"deal_rate": deal_rate, "deal_term": deal_term, "amount_financed": amount_financed}
+        query |= {name: value for name, value in terms.items() if value is not None}
+        return await self._call(PlanCatalogue, "list_plans", query=query)
+
+    async def create_link(self, request: LinkRequest) -> LinkCreated:
+        """POST /links: a link to a vehicle, or to a make's or model's results."""
+        return await self._call(LinkCreated, "create_link", content=request)
+
+    async def create_customer(self, request: NewCustomer) -> CustomerCreated:
+        """POST /customers: makes the customer's account; `duplicate` where the email address was known."""
+        return await self._call(CustomerCreated, "create_customer", content=request)
+
+    async def update_customer(self, customer_id: int, update: CustomerUpdate) -> CustomerUpdated:
+        """PUT /customers?id=: assigns the customer's agent."""
+        return await self._call(CustomerUpdated, "update_customer", query={"id": customer_id}, content=update)
+
+    async def submit_trade_valuation(self, valuation: TradeValuation) -> TradeValued:
+        """POST /create_tradein_offer: makes the customer's offer for that VIN, or updates it."""
+        return await self._call(TradeValued, "submit_trade_valuation", content=valuation, named_as={"dpid": self.dpid})
+
+    async def list_documents(self, customer_id: int, query: DocumentQuery) -> tuple[Document, ...]:
+        """GET /customers/{id}/documents: what is in the customer's and the deal's binder."""
+        return await self._call(
+            tuple[Document, ...], "list_documents", path={"customer_id": str(customer_id)}, content=query
+        )
+
+    async def upload_document(self, customer_id: int, document: NewDocument) -> DocumentUploaded:
+        """POST /customers/{id}/documents: into the customer's or the deal's binder."""
+        return await self._call(
+            DocumentUploaded,
+            "upload_document",
+            path={"customer_id": str(customer_id)},
+            content=document,
+        )
+
+    async def get_document(self, customer_id: int, document_id: int) -> bytes:
+        """GET /customers/{id}/documents/content: the file itself."""
+        operation = "get_document"
+        found = await self._call(
+            DocumentContents,
+            operation,
+            path={"customer_id": str(customer_id)},
+            query={"doc_id": document_id},
+            content=DocumentContentsQuery(),
+        )
+        return _decoded(found.contents, operation)
+
+    async def delete_documents(self, customer_id: int, deletion: DocumentDeletion) -> DocumentsDeleted:
+        """DELETE /customers/{id}/documents: out of the customer's and the deal's binder, for good."""
+        operation = "delete_documents"
+
+        async def about() -> Mapping[str, Any]:
+            listed = await DealerApi(self._channel.for_person(), self._dealer).list_documents(
+                customer_id, DocumentQuery(doc_type="all")
+            )
+            known = {document.id: document.in_short() for document in listed}
+            if not known.keys() >= set(deletion.doc_ids):
+                raise errors.NotFound(operation, "not all of these documents are there")
+            return {"doc_ids": [known[id_] for id_ in deletion.doc_ids]}
+
+        return await self._call(
+            DocumentsDeleted, operation, path={"customer_id": str(customer_id)}, content=deletion, about=about
+        )
+
+    async def list_templates(self) -> tuple[Template, ...]:
+        """GET /templates: all of the dealer's, deleted ones too."""
+        return await self._call(tuple[Template, ...], "list_templates", query={"dpid": self.dpid})
+
+    async def get_template(self, template_id: str) -> Template:
+        """GET /templates/details: one of the dealer's."""
+        operation = "get_template"
+        found = await self._call(Template, operation, query={"dpid": self.dpid, "template_id": template_id})
+        if str(found.id) != template_id:
+            raise errors.MalformedAnswer(operation, "the answer is another template")
+        return found
+
+    async def get_templates(self, template_ids: Sequence[str]) -> list[Template]:
+        """Each as `get_template` gives it; the `place` of NotFound says which of them is not there."""
+        found = []
+        for place, template_id in enumerate(template_ids):
+            try:
+                found.append(await self.get_template(template_id))
+            except errors.NotFound as error:
+                error.place = place
+                raise
+        return found
+
+    async def get_template_file(self, template_id: str) -> bytes:
+        """GET /templates/file: the PDF, which comes as a bare JSON string of base64."""
+        operation = "get_template_file"
+        found = await self._call(str, operation, query={"dpid": self.dpid, "template_id": template_id})
+        return _decoded(found, operation)
+
+    async def create_template(self, template: NewTemplate) -> TemplateReceipt:
+        """POST /templates. The reference names no dealer here; the query is where its siblings have it."""
+        return await self._call(
+            TemplateReceipt, "create_template", query={"dpid": self.dpid}, content=template, named_as={}
+        )
+
+    def customer_link(self, vin: str, contact: CustomerContact) -> str:
+        """The encrypted link (`mem`): made here, no request is sent."""
+        host, key = self._dealer.express_host, self._dealer.link_key
+        if host is None:
+            raise errors.NotConfigured("build_deep_link", f"dealers.{self.dpid}.express_host")
+        if key is None:
+            raise errors.NotConfigured("build_deep_link", f"dealers.{self.dpid}.link_key")
+        fields = {
+            "email": contact.email,
+            "fname": contact.first_name,
+            "lname": contact.last_name,
+            "phone": contact.phone,
+            "custid": contact.partner_id,
+        }
+        return customer_link(
+            host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding, random=self._dealer.random
+        )
+
+    async def _call(
+        self,
+        shape: type[_AnswerT],
+        operation: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int | float] | None = None,
+        content: Sent | None = None,
+        named_as: Mapping[str, Any] | None = None,
+        about: About = about_nothing,
+    ) -> _AnswerT:
+        dealer = {"dealer": {"dpid": self.dpid}} if named_as is None else named_as
+        answer = await self._channel.send(
+            operation, path=path, query=query, content=content, dealer=dealer, about=about
+        )
+        return _read(shape, self._channel, self._dealer, answer)
+
+    def _partner_id(self, operation: str) -> str:
+        if self._dealer.partner_id is None:
+            raise errors.NotConfigured(operation, f"dealers.{self.dpid}.partner_id")
+        return self._dealer.partner_id
+
+
+class OrderApi:
+    """One order of the bound dealer. No request here names a dealer: the order is the binding."""
+
+    def __init__(self, channel: Channel, dealer: DealerRef, order_id: str) -> None:
+        self._channel = channel
+        self._dealer = dealer
+        self._order_id = order_id
+
+    async def create_forms(self, title: str, templates: Sequence[Template]) -> FormsCreated:
+        """POST /orders/{order_id}/forms: a packet of forms for consumer and dealer to complete and sign.
+
+        Takes templates, not ids: what was got under the bound dealer is the bound dealer's.
+        """
+        forms = NewForms(
+            title=title,
+            template_ids=tuple(template.id for template in templates),
+            template_names={template.id: template.name for template in templates if template.name},
+        )
+
+        async def about() -> Mapping[str, Any]:
+            dealer = DealerApi(self._channel.for_person(), self._dealer)
+            found = [await dealer.get_template(str(given.id)) for given in templates]
+            if any(template.why_not_for(self._order_id) for template in found):
+                raise errors.NotFound("create_forms", "a template is gone")
+            return {"template_ids": [template.in_short() for template in found]}
+
+        answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms, about=about)
+        return _read(FormsCreated, self._channel, self._dealer, answer)
+
+
+def _read(shape: type[_AnswerT], channel: Channel, dealer: DealerRef, answer: Answer) -> _AnswerT:
+    return channel.read(shape, answer, _names_only(dealer))
+
+
+def _decoded(contents: str, operation: str) -> bytes:
+    try:
+        return file_bytes(contents)
+    except ValueError:
+        raise errors.MalformedAnswer(operation, "the contents are not base64") from None
+
+
+def _names_only(dealer: DealerRef) -> IsOwn:
+    """Whether an object names no dealer but `dealer`.
+
+    A dealer is named by `dpid`, or by `dealer` or `dealership`, an object with an id in it or the id itself.
+    """
+    dpids = (None, dealer.dpid)  # tuples, for what is compared may be a list
+    ids = (*dpids, dealer.partner_id)
+
+    def is_own(node: Mapping[str, Any]) -> bool:
+        if node.get("dpid") not in dpids:
+            return False
+        if dealer.partner_id is None:
+            return True
+        for named in (node.get("dealer"), node.get("dealership")):
+            found = named.get("partner_id") if isinstance(named, dict) else named
+            if isinstance(found, str | int) and str(found) not in ids:
+                return False
+        return True
+
+    return is_own

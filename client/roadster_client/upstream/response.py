@@ -1,0 +1,129 @@
+"""Reading a response: its size, its status, its JSON, and when to come again."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx2
+from pydantic_core import from_json
+
+from roadster_client import errors
+from roadster_client.operations import Operation
+from roadster_client.refusals import refusal
+
+from .admission import LONGEST_PAUSE
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
+
+
+MAX_ANSWER_VALUES = 100_000
+"""Each takes up to a hundred bytes once it is parsed, and some microseconds in which nobody else is served. A dealer's
+templates, which come whole, have eleven in each field: 9,000 fields are let through."""
+
+
+async def read_capped(response: httpx2.Response, operation: Operation) -> bytes:
+    """The body, decompressed. Raises MalformedAnswer where it is larger than `MAX_ANSWER_BYTES`."""
+    # The raw stream, because httpx2 would inflate a whole chunk before anyone can look at its size.
+    gzip = response.headers.get("content-encoding", "identity").lower() == "gzip"
+    inflate = zlib.decompressobj(wbits=31) if gzip else None
+    content = bytearray()
+    received = 0
+    try:
+        async for chunk in response.aiter_raw():
+            received += len(chunk)  # gzip can go on for ever and come to nothing
+            content += inflate.decompress(chunk, MAX_ANSWER_BYTES + 1 - len(content)) if inflate else chunk
+            if max(received, len(content)) > MAX_ANSWER_BYTES:
+                raise _malformed(operation, f"is larger than {MAX_ANSWER_BYTES} bytes")
+    except zlib.error:
+        raise _malformed(operation, "cannot be decompressed") from None
+    return bytes(content)
+
+
+def raise_for_status(
+    operation: Operation, status: int, headers: httpx2.Headers, content: bytes, request_id: str | None
+) -> None:
+    name = operation.name
+    match status:
+        case _ if status // 100 == 2:  # noqa: PLR2004
+            return
+        case _ if status // 100 == 3:  # noqa: PLR2004
+            raise _malformed(operation, "is a redirect, which is never followed", request_id)
+        case 401 | 403:
+            raise errors.Unauthorised(name, status, request_id=request_id)
+        case 404:
+            raise errors.NotFound(name, request_id=request_id)
+        case 429:
+            raise errors.RateLimited(
+                name, "the upstream asks for fewer requests", retry_after=_retry_after(headers), request_id=request_id
+            )
+        case _ if status // 100 == 4 and status != httpx2.codes.REQUEST_TIMEOUT:  # noqa: PLR2004
+            raise refusal(name, status, _error_body(content), request_id=request_id)
+    raise errors.Unavailable(
+        name,
+        f"the upstream failed with {status}",
+        request_id=request_id,
+        retry_after=_retry_after(headers),
+        status=status,
+    )
+
+
+def request_id_of(headers: httpx2.Headers) -> str | None:
+    """The upstream's own id for the exchange, as far as it looks like one: it goes into the audit."""
+    given = headers.get("x-request-id", "")
+    return given if re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", given) else None
+
+
+def _malformed(operation: Operation, reason: str, request_id: str | None = None) -> errors.MalformedAnswer:
+    return errors.MalformedAnswer(operation.name, f"the answer {reason}", request_id=request_id)
+
+
+def _error_body(content: bytes) -> Any:
+    try:
+        return None if _has_too_many_values(content) else from_json(content, allow_inf_nan=False)
+    except ValueError:
+        return None
+
+
+def _retry_after(headers: httpx2.Headers) -> float | None:
+    """What Retry-After asks for, in seconds from now, and no more than `LONGEST_PAUSE`: it may be seconds or a date."""
+    given = headers.get("retry-after", "")[:40]
+    if re.fullmatch("[0-9]+", given):
+        return min(float(given), LONGEST_PAUSE)
+    try:
+        at = parsedate_to_datetime(given)
+        seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_PAUSE)
+
+
+def parse_body(operation: Operation, headers: httpx2.Headers, content: bytes, request_id: str | None) -> Any:
+    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if not content:
+        raise _malformed(operation, "is empty", request_id)
+    if media_type in _WEB_PAGES:
+        raise _malformed(operation, "is a web page, often a login: check the credentials", request_id)
+    if not _JSON.fullmatch(media_type):
+        raise _malformed(operation, "is not declared as JSON", request_id)
+    if _has_too_many_values(content):
+        raise _malformed(operation, f"has more than {MAX_ANSWER_VALUES} values", request_id)
+    try:
+        return from_json(content, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        raise _malformed(operation, "is not JSON", request_id) from None
+
+
+def _has_too_many_values(content: bytes) -> bool:
+    """Before anything is made of them. Each stands behind a comma or a bracket; those in texts count too."""
+    return sum(map(content.count, (b",", b"[", b"{"))) > MAX_ANSWER_VALUES
+
+
+_WEB_PAGES = ("text/html", "application/xhtml+xml")
+
+
+_JSON = re.compile(r"(application|text)/([\w.-]+\+)?json")

@@ -1,0 +1,118 @@
+"""The operations on templates and forms, each a function of the world and one call."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from roadster_sandbox.answers import Refused
+from roadster_sandbox.world.dealers import SandboxDealer, dealer_of_order
+from roadster_sandbox.world.templates import Template, next_id
+from roadster_sandbox.world.world import World
+
+from .requests import DealerRef, FormsOrder, TemplateOrder, TemplateQuery, asked, resolved
+from .roadster import Call, given
+
+
+def list_templates(world: World, call: Call) -> Any:
+    return [template.listed() for template in world.templates_of(_dealer(call)).values()]
+
+
+def get_template(world: World, call: Call) -> Any:
+    return _template(world, call).listed()
+
+
+def get_template_file(world: World, call: Call) -> Any:
+    """A bare string."""
+    return base64.b64encode(_template(world, call).file).decode()
+
+
+def create_template(world: World, call: Call) -> Any:
+    """The storage's receipt: what it has nothing to say of is null. The new template's id is not in it."""
+    order = asked(TemplateOrder, call.body)
+    dealer = _dealer(call)
+    file = _pdf(order.file_stream)
+    data = order.form_data.model_dump(mode="json", exclude_unset=True)
+    world.templates.append(
+        Template(
+            id=next_id(world.templates),
+            dpid=dealer.dpid,
+            name=data["name"],
+            file_name=data["file_name"],
+            description=data.get("description"),
+            definition=data["form_definition"],
+            file=file,
+        )
+    )
+    return dict.fromkeys(_RECEIPT) | {
+        "etag": hashlib.md5(file, usedforsecurity=False).hexdigest(),
+        "checksum_sha256": base64.b64encode(hashlib.sha256(file).digest()).decode(),
+        "server_side_encryption": "AES256",
+        "bucket_key_enabled": False,
+    }
+
+
+def create_forms(world: World, call: Call) -> Any:
+    """No dealer is named: the templates must be of the dealer whose order it is, and there."""
+    order = asked(FormsOrder, call.body)
+    dealer = dealer_of_order(call.path["order_id"])
+    if dealer is None:
+        raise Refused(404)
+    templates = world.templates_of(dealer)
+    if any(id_ not in templates or templates[id_].is_deleted for id_ in order.template_ids):
+        raise Refused(404)
+    world.forms.append({"dpid": dealer.dpid, "order_id": int(call.path["order_id"]), **order.model_dump(mode="json")})
+    return {}
+
+
+HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
+    "list_templates": list_templates,
+    "get_template": get_template,
+    "get_template_file": get_template_file,
+    "create_template": create_template,
+    "create_forms": create_forms,
+}
+"""By operation id."""
+
+_RECEIPT = (
+    "expiration",
+    "etag",
+    "checksum_crc32",
+    "checksum_crc32c",
+    "checksum_sha1",
+    "checksum_sha256",
+    "server_side_encryption",
+    "version_id",
+    "sse_customer_algorithm",
+    "sse_customer_key_md5",
+    "ssekms_key_id",
+    "ssekms_encryption_context",
+    "bucket_key_enabled",
+    "request_charged",
+)
+
+
+def _dealer(call: Call) -> SandboxDealer:
+    return resolved(asked(DealerRef, {"dpid": given(call.query, "dpid")}))
+
+
+def _template(world: World, call: Call) -> Template:
+    dealer = _dealer(call)
+    template = world.templates_of(dealer).get(asked(TemplateQuery, call.query).template_id)
+    if template is None:
+        raise Refused(404)
+    return template
+
+
+def _pdf(file_stream: str) -> bytes:
+    header, _, contents = file_stream.partition(",")
+    try:
+        file = base64.b64decode(contents, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(400, "Invalid file stream") from None
+    if not (header.startswith("data:application/pdf;") and header.endswith(";base64") and file.startswith(b"%PDF-")):
+        raise Refused(400, "Invalid file stream")
+    return file

@@ -1,0 +1,134 @@
+"""What requests to Roadie must hold, and its documented refusals: a list of codes with the parameter of each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
+
+from roadster_client.models.deliveries import read_time
+from roadster_sandbox.answers import Refused
+
+from .requests import Asked
+
+Code = Literal[1001, 1002, 1003, 1004, 1005, 1006]
+
+_MESSAGES: dict[Code, str] = {
+    1001: "can't be blank.",
+    1002: "is invalid.",
+    1003: "violates system rules.",
+    1004: "cannot be found.",
+    1005: "has no valid route.",
+    1006: "not found.",
+}
+
+
+class ShipmentRefused(Refused):
+    """Roadie's error answer, with one code for each parameter. The status of 1006 is not documented: here it is 404."""
+
+    def __init__(self, *errors: tuple[Code, str]) -> None:
+        super().__init__(404 if errors[0][0] == 1006 else 400)  # noqa: PLR2004
+        self.errors = errors
+
+    @property
+    def body(self) -> Any:
+        return {
+            "errors": [
+                {"code": code, "parameter": parameter, "message": f"{_spoken(parameter)} {_MESSAGES[code]}"}
+                for code, parameter in self.errors
+            ]
+        }
+
+
+def _spoken(parameter: str) -> str:
+    return parameter.replace("_", " ").replace(".", " ").capitalize()
+
+
+def _readable(given: str) -> str:
+    read_time(given)
+    return given
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Measure = Annotated[float, Field(gt=0, le=10_000)]
+Time = Annotated[str, AfterValidator(_readable)]
+"""Kept as it was written."""
+
+
+class AskedItem(Asked):
+    description: Text
+    reference_id: Reference | None = None
+    length: Measure
+    width: Measure
+    height: Measure
+    weight: Measure
+    value: Annotated[float, Field(gt=0, le=10_000_000)]
+    quantity: Annotated[int, Field(ge=1, le=1000)]
+
+
+class AskedAddress(Asked):
+    name: Text | None = None
+    street1: Text
+    street2: Text | None = None
+    city: Text
+    state: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    zip: Annotated[str, StringConstraints(min_length=1, max_length=10)]
+
+
+class AskedContact(Asked):
+    name: Text
+    phone: Annotated[str, StringConstraints(min_length=1, max_length=10)]
+
+
+class AskedLocation(Asked):
+    address: AskedAddress
+    contact: AskedContact
+    notes: Annotated[str, StringConstraints(max_length=300)] | None = None
+
+
+class AskedWindow(Asked):
+    start: Time
+    end: Time
+
+
+class AskedOptions(Asked):
+    signature_required: bool = False
+
+
+class ShipmentOrder(Asked):
+    reference_id: Reference
+    items: Annotated[list[AskedItem], Field(min_length=1)]
+    pickup_location: AskedLocation
+    delivery_location: AskedLocation
+    pickup_after: Time
+    deliver_between: AskedWindow
+    options: AskedOptions
+
+
+class ShipmentChange(Asked):
+    """Each in place of what was there."""
+
+    reference_id: Reference | None = None
+    items: Annotated[list[AskedItem], Field(min_length=1)] | None = None
+    pickup_location: AskedLocation | None = None
+    delivery_location: AskedLocation | None = None
+    pickup_after: Time | None = None
+    deliver_between: AskedWindow | None = None
+    options: AskedOptions | None = None
+
+
+AskedT = TypeVar("AskedT", bound=Asked)
+
+
+def asked_shipment(model: type[AskedT], given: Any) -> AskedT:
+    """`given` as `model`. Raises ShipmentRefused with everything that is wrong."""
+    try:
+        return TypeAdapter(model).validate_python(given)
+    except ValidationError as error:
+        raise ShipmentRefused(*map(_code, error.errors(include_url=False, include_context=False))) from None
+
+
+def _code(found: Any) -> tuple[Code, str]:
+    parameter = ".".join(map(str, found["loc"])) or "body"
+    return (1001 if found["type"] == "missing" or found["input"] in ("", None) else 1002), parameter

@@ -1,0 +1,244 @@
+"""What can be made to go wrong, so that a caller's handling of it can be seen.
+
+The operation is not carried out under `status`, `html`, `huge`, `gzip_bomb`, `deep` and `redirect`; it is under all
+others, whose answer then comes late, damaged, or not at all.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from roadster_sandbox.answers import Answer
+from roadster_sandbox.world.dealers import DEALERS
+
+_MEBIBYTE = bytes(1024 * 1024)
+_BOMB_MEBIBYTES = 200
+_LEVELS = 100_000
+_DIGITS = 10_000
+
+
+class ConnectionDropped(BaseException):
+    """Drops the connection: whatever runs the application closes it without another byte.
+
+    Not an Exception, because Starlette would answer that with a 500.
+    """
+
+
+@dataclass
+class Fault:
+    """`times` counts down; `status` is of the kind `status`, `seconds` of `delay`.
+
+    Of a `status`, `seconds` is the Retry-After; `retry_after` is one as it is written, for instance a date.
+    """
+
+    operation: str
+    kind: str
+    times: int = 1
+    status: int = 503
+    seconds: float | None = None
+    retry_after: str | None = None
+
+
+CarryOut = Callable[[], Answer]
+
+
+def _status(fault: Fault, _carry_out: CarryOut) -> Response:
+    seconds = None if fault.seconds is None else f"{fault.seconds:g}"
+    retry_after = fault.retry_after or seconds
+    return Response(status_code=fault.status, headers={"retry-after": retry_after} if retry_after else {})
+
+
+def _html(_fault: Fault, _carry_out: CarryOut) -> Response:
+    return HTMLResponse("<!doctype html><title>Sign in</title><form><input name=password></form>")
+
+
+def _redirect(_fault: Fault, _carry_out: CarryOut) -> Response:
+    return RedirectResponse("https://elsewhere.example/v1", status_code=302)
+
+
+def _huge(_fault: Fault, _carry_out: CarryOut) -> Response:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b'["'
+        while True:
+            yield b"x" * 65_536
+            await checkpoint()  # lets a server notice that nobody listens any more
+
+    return StreamingResponse(endless(), media_type="application/json")
+
+
+def _gzip_bomb(_fault: Fault, _carry_out: CarryOut) -> Response:
+    async def zeros() -> AsyncIterator[bytes]:
+        deflate = zlib.compressobj(level=1, wbits=31)
+        for _ in range(_BOMB_MEBIBYTES):
+            yield deflate.compress(_MEBIBYTE)
+            await checkpoint()
+        yield deflate.flush()
+
+    return StreamingResponse(zeros(), media_type="application/json", headers={"content-encoding": "gzip"})
+
+
+def _deep(_fault: Fault, _carry_out: CarryOut) -> Response:
+    return Response(b"[" * _LEVELS + b"]" * _LEVELS, media_type="application/json")
+
+
+def _drip(_fault: Fault, carry_out: CarryOut) -> Response:
+    answer = carry_out()
+
+    async def bytewise() -> AsyncIterator[bytes]:
+        for byte in answer.content:
+            yield bytes((byte,))
+            await anyio.sleep(1)
+
+    return StreamingResponse(bytewise(), answer.status, media_type="application/json")
+
+
+class _Broken(Response):
+    """Announces the whole body and drops the connection after half of it."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        raise ConnectionDropped
+
+
+def _reset(_fault: Fault, carry_out: CarryOut) -> Response:
+    answer = carry_out()
+    return _Broken(answer.content, answer.status, media_type="application/json")
+
+
+def _lost_answer(_fault: Fault, carry_out: CarryOut) -> Response:
+    carry_out()
+    raise ConnectionDropped
+
+
+def _truncated(_fault: Fault, carry_out: CarryOut) -> Response:
+    answer = carry_out()
+    return Response(answer.content[: len(answer.content) // 2], answer.status, media_type="application/json")
+
+
+def _huge_number(_fault: Fault, carry_out: CarryOut) -> Response:
+    """One more number at the top, of more digits than Python makes text of."""
+    answer = carry_out()
+    opening, rest = answer.content[:1], answer.content[1:]
+    name = b'"score":' if opening == b"{" else b""
+    more = b"" if rest in (b"]", b"}", b"") else b","
+    return Response(opening + name + b"9" * _DIGITS + more + rest, answer.status, media_type="application/json")
+
+
+def _content_type(_fault: Fault, carry_out: CarryOut) -> Response:
+    answer = carry_out()
+    return Response(answer.content, answer.status, media_type="image/png")
+
+
+def _empty(_fault: Fault, carry_out: CarryOut) -> Response:
+    carry_out()
+    return Response(b"", media_type="application/json")
+
+
+def _no_content(_fault: Fault, carry_out: CarryOut) -> Response:
+    carry_out()
+    return Response(status_code=204)
+
+
+def _delay(_fault: Fault, carry_out: CarryOut) -> Response:
+    return carry_out().response()  # after `seconds`, which `answered` waits
+
+
+def _altered(change: Callable[[Any], Any]) -> Callable[[Fault, CarryOut], Response]:
+    def altered(_fault: Fault, carry_out: CarryOut) -> Response:
+        answer = carry_out()
+        return (answer if answer.json is None else Answer(answer.status, change(answer.json))).response()
+
+    return altered
+
+
+def _wrong_types(json: Any) -> Any:
+    """Every value in a list of its own. The dealer stays named as it was: this is not `foreign_dealer`."""
+    if isinstance(json, list):
+        return [_wrong_types(item) for item in json]
+    if isinstance(json, dict):
+        return {name: value if name in _DEALER_IDS else _wrong_types(value) for name, value in json.items()}
+    return [json]
+
+
+_DEALER_IDS = ("dpid", "partner_id", "dealerId", "dealer_id", "dealerID")
+
+
+def _foreign_dealer(_fault: Fault, carry_out: CarryOut) -> Response:
+    """Every dealer id replaced by another dealer's than was asked, and added at the top where there was none."""
+    answer = carry_out()
+    foreign = next(dealer for dealer in reversed(DEALERS) if dealer.dpid != answer.dpid)
+    ids: dict[str, Any] = {"dpid": foreign.dpid, "partner_id": foreign.partner_id}
+    ids |= dict.fromkeys(("dealerId", "dealer_id", "dealerID"), foreign.mykaarma_id)
+
+    def renamed(node: Any) -> Any:
+        if isinstance(node, list):
+            return [renamed(item) for item in node]
+        if isinstance(node, dict):
+            return {name: ids.get(name) or renamed(value) for name, value in node.items()}
+        return node
+
+    other = renamed(answer.json)
+    return Answer(answer.status, {**other, **ids, "dealer": ids} if isinstance(other, dict) else other).response()
+
+
+def _nan(json: Any) -> Any:
+    """Every number NaN, and one more at the top, so that no answer is without; in place of what holds none."""
+
+    def spoilt(node: Any) -> Any:
+        if isinstance(node, list):
+            return [spoilt(item) for item in node]
+        if isinstance(node, dict):
+            return {name: spoilt(value) for name, value in node.items()}
+        return math.nan if isinstance(node, int | float) and not isinstance(node, bool) else node
+
+    match json:
+        case list():
+            return [*spoilt(json), math.nan]
+        case dict():
+            return {**spoilt(json), "score": math.nan}
+        case _:
+            return math.nan
+
+
+KINDS: Mapping[str, Callable[[Fault, CarryOut], Response]] = {
+    "status": _status,
+    "delay": _delay,
+    "drip": _drip,
+    "reset": _reset,
+    "lost_answer": _lost_answer,
+    "wrong_types": _altered(_wrong_types),
+    "foreign_dealer": _foreign_dealer,
+    "huge": _huge,
+    "gzip_bomb": _gzip_bomb,
+    "html": _html,
+    "truncated": _truncated,
+    "redirect": _redirect,
+    "nan": _altered(_nan),
+    "deep": _deep,
+    "huge_number": _huge_number,
+    "content_type": _content_type,
+    "empty": _empty,
+    "no_content": _no_content,
+}
+"""The fault kinds, in the order in which the grading endpoint names them."""
+
+
+async def answered(fault: Fault | None, carry_out: CarryOut) -> Response:
+    """The answer under `fault`. Raises ConnectionDropped where there shall be none."""
+    if fault is None:
+        return carry_out().response()
+    response = KINDS[fault.kind](fault, carry_out)
+    if fault.kind == "delay":
+        await anyio.sleep(fault.seconds or 0)
+    return response

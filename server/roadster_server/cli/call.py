@@ -1,0 +1,151 @@
+"""Calls from the command line: through the same server and client as an assistant's."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import anyio.to_thread
+from mcp.client.client import Client
+from mcp.client.session import ClientRequestContext, ElicitationFnT
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
+
+from roadster_server.backend import Backend
+from roadster_server.calls.calls import Calls
+from roadster_server.calls.results import FAILURE_META
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.sections import Settings
+from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
+
+from .plain_json import read_json
+
+EXIT_CODES: dict[FailureKind, int] = {
+    "invalid_arguments": 1,
+    "not_found": 1,
+    "not_configured": 2,
+    "refused": 3,
+    "not_confirmed": 3,
+    "limited": 3,
+    "unrecorded": 4,
+    "upstream": 4,
+    "outcome_unknown": 5,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call came to: an answer, or the kind of its failure with what is told of it."""
+
+    answer: dict[str, Any] | None = None
+    kind: FailureKind | None = None
+    message: str = ""
+
+    @classmethod
+    def of(cls, result: CallToolResult) -> Outcome:
+        if not result.is_error:
+            return cls(answer=result.structured_content)
+        return cls(kind=(result.meta or {})[FAILURE_META], message=_text(result))
+
+    @property
+    def code(self) -> int:
+        return 0 if self.kind is None else EXIT_CODES[self.kind]
+
+    @property
+    def shown(self) -> dict[str, Any] | None:
+        """The JSON object that the call prints."""
+        return self.answer if self.kind is None else {"error": self.kind, "message": self.message}
+
+
+def read_arguments(given: str, stdin: TextIO) -> dict[str, Any]:
+    """The JSON object in `given`, in the file behind its `@`, or on stdin for `-`. Raises ConfigurationError."""
+    source = given
+    if given == "-" or given.startswith("@"):
+        source = read_text(given.removeprefix("@"), stdin)
+    try:
+        arguments = read_json(source)
+    except ValueError as error:
+        raise ConfigurationError([f"the arguments are {error}"]) from None
+    if not isinstance(arguments, dict):
+        raise ConfigurationError(['the arguments are not a JSON object; write them as {"name": value}'])
+    return arguments
+
+
+def read_text(name: str, stdin: TextIO) -> str:
+    """What is in the file, or on stdin for `-`. Raises ConfigurationError."""
+    try:
+        return stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{name}: cannot be read ({type(error).__name__})"]) from None
+
+
+@asynccontextmanager
+async def open_client(
+    backend: Backend, caller: str, confirm: ElicitationFnT | None
+) -> AsyncIterator[tuple[Client, Calls]]:
+    """A client of the real server, in this process, and what carries out its calls there.
+
+    `confirm` answers for the person who is asked before a write.
+    """
+    async with (
+        backend.open_server(caller) as (server, calls),
+        Client(server, elicitation_callback=confirm) as client,
+    ):
+        yield client, calls
+
+
+async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+    """Confirms whatever is asked, for `--yes`."""
+    del context, params
+    return ElicitResult(action="accept", content={"confirm": True})
+
+
+async def _ask_at_the_terminal(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+    del context  # the terminal is asked, whatever the call
+    # A thread that waits for a line cannot be cancelled: Ctrl-C ends the program here, and nothing was sent.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if await anyio.to_thread.run_sync(_person_agrees, params.message):
+        return ElicitResult(action="accept", content={"confirm": True})
+    return ElicitResult(action="decline")
+
+
+async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any], yes: bool) -> Outcome:
+    """What one call came to. `yes`, or a person at the terminal, confirms what wants confirming."""
+    confirm: ElicitationFnT | None = None
+    if yes:
+        confirm = agree
+    elif sys.stdin.isatty():
+        confirm = _ask_at_the_terminal
+    async with open_client(backend, caller, confirm) as (client, _):
+        outcome = Outcome.of(await client.call_tool(tool, arguments))
+    if outcome.kind == "not_confirmed" and confirm is None:
+        return replace(outcome, message=f"{outcome.message} At the command line: call from a terminal, or add --yes.")
+    return outcome
+
+
+def _person_agrees(question: str) -> bool:
+    sys.stderr.write(f"{question}\nSend exactly this? Type yes: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> str:
+    """One line: the verdict, and the setting it comes from. Raises ConfigurationError for an unknown tool or caller."""
+    if tool not in TOOLS:
+        raise ConfigurationError([f"{tool}: no such tool; there are: {', '.join(TOOLS)}"])
+    who = settings.caller(caller)
+    by_tool = verdict(who, TOOLS[tool])
+    if not by_tool.allowed:
+        return f"refused: {by_tool.reason}"
+    by_dealer = dealer_verdict(who, dealer)
+    if TOOLS[tool].of_one_dealer and not by_dealer.allowed:
+        return f"refused: {by_dealer.reason}"
+    return f"allowed: {by_tool.said}, and {by_dealer.setting} names {dealer}"
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")

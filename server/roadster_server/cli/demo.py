@@ -1,0 +1,251 @@
+"""A deal worked end to end by a real client, against `serve --sandbox` in a process of its own."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import tempfile
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp_types import ElicitResult
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from roadster_sandbox.world.pdf import pdf
+from roadster_server.calls.results import FAILURE_META
+from roadster_tools.answers import money
+
+_DEALER = "umazda"
+_FOREIGN_DEALER = "toyotademo"
+_CUSTOMER = {
+    "first_name": "Steve",
+    "last_name": "McQueen",
+    "email": "steve.mcqueen@example.com",
+    "phone": "+14155556666",
+}
+_OLD_CAR = "4T1C11AK0LU322811"
+_SECOND_KEY = {
+    "description": "Car key",
+    "value": 250,
+    "length": 4,
+    "width": 2,
+    "height": 1,
+    "weight": 0.5,
+    "quantity": 1,
+}
+_HOME = {
+    "address": {"street1": "1930 Seneca Street", "city": "Seattle", "state": "WA", "zip": "98101"},
+    "contact": {"name": "Steve McQueen", "phone": "(415) 555-6666"},
+}
+_SERVICE_CUSTOMER = "c0000000-0000-4000-8a00-000000000001"
+"""Whom the sandbox's myKaarma knows at this dealer."""
+
+_PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel: no real licence is needed to show how one is uploaded."""
+
+
+_NEW_TEMPLATE = {
+    "name": "Test Drive Agreement",
+    "file_name": "test drive.pdf",
+    "form_definition": {"pages": [{"fields": [{"x": 72, "y": 640, "name": "signature_1", "type": "signature"}]}]},
+    "contents": base64.b64encode(pdf("Test Drive Agreement", 1)).decode(),
+}
+_ORDER, _NOBODYS_ORDER = "367101", "367104"
+
+
+async def run_demo() -> int:
+    """Shows each step; 0 when all of them went as they should."""
+    server = StdioServerParameters(command=sys.executable, args=["-m", "roadster_server", "serve", "--sandbox"])
+    with tempfile.TemporaryFile("w+") as log:  # the server's log would stand between the steps
+        console = Console()
+        client = Client(stdio_client(server, errlog=log), elicitation_callback=_person(console))
+        shown = await _shown(client, console)
+        if not shown:
+            log.seek(0)
+            sys.stderr.write(log.read())
+    return 0 if shown else 1
+
+
+def _person(console: Console) -> Any:
+    """Plays the person who is asked before something is deleted: shows the question, and agrees."""
+
+    async def agree(_ctx: Any, question: Any) -> ElicitResult:
+        console.print(f"[bold]A person is asked, and agrees:[/bold]\n{escape(question.message)}", highlight=False)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    return agree
+
+
+async def _shown(client: Client, console: Console) -> bool:
+    async with client:
+        tools = (await client.list_tools()).tools
+        console.print(f"Connected over stdio: {len(tools)} tools for a caller that may not use {_FOREIGN_DEALER}.")
+        try:
+            await _Deal(client, console).work()
+        except StepFailedError:
+            console.print("\nThis step did not go as it should.", style="bold red")
+            return False
+    console.print("\nDone: every step went as it should.", style="bold green")
+    return True
+
+
+class StepFailedError(Exception):
+    """A call was answered otherwise than the demonstration expects."""
+
+
+class _Deal:
+    def __init__(self, client: Client, console: Console) -> None:
+        self._client = client
+        self._console = console
+        self._step = 0
+
+    async def work(self) -> None:
+        """The whole deal: a car, its price three ways, the customer, their documents, a link, and a refusal."""
+        await self._call("Which dealers may I work with?", "list_dealers", {})
+        await self._call("What does this one charge?", "get_dealer", {"dealer": _DEALER})
+        found = await self._call(
+            "Find an SUV in stock", "list_inventory", {"dealer": _DEALER, "body": "SUV", "limit": 3}
+        )
+        vin = next(vehicle["vin"] for vehicle in found["vehicles"] if not vehicle.get("reserved"))
+        await self._call("What is the first free one?", "get_vehicle", {"dealer": _DEALER, "vin": vin})
+        quote = await self._call("What does it cost?", "quote_payments", {"dealer": _DEALER, "vin": vin}, show=False)
+        self._show_quote(quote)
+        await self._call(
+            "Which protection plans go with it?",
+            "list_protection_plans",
+            {"dealer": _DEALER, "vin": vin, "deal_type": "cash"},
+        )
+        created = await self._call(
+            "The customer wants it: make their account",
+            "create_customer",
+            {"dealer": _DEALER, "customer": _CUSTOMER, "vehicle": {"vin": vin}},
+        )
+        of_customer = {"dealer": _DEALER, "customer_id": created["customer_id"]}
+        await self._call("A salesperson looks after them", "assign_agent", {**of_customer, "agent": {"id": "ID9876"}})
+        await self._call(
+            "The dealer's offer for their old car",
+            "submit_trade_valuation",
+            {"dealer": _DEALER, "email": _CUSTOMER["email"], "vin": _OLD_CAR, "value": 9000},
+        )
+        uploaded = await self._call(
+            "Put the picture of the licence into the binder",
+            "upload_document",
+            {
+                **of_customer,
+                "document_type": "license",
+                "document_name": "Licence, front",
+                "file_name": "licence.png",
+                "relationship": "self",
+                "contents": base64.b64encode(_PICTURE).decode(),
+            },
+        )
+        await self._call("What is in the binder now?", "list_documents", of_customer)
+        document_id = uploaded["document_id"]
+        await self._call("Is it the file that was sent?", "get_document", {**of_customer, "document_id": document_id})
+        await self._call(
+            "It was the wrong picture: delete it", "delete_documents", {**of_customer, "document_ids": [document_id]}
+        )
+        await self._call(
+            "An encrypted link for the customer",
+            "build_deep_link",
+            {"dealer": _DEALER, "vin": vin, "customer": _CUSTOMER},
+        )
+        await self._sign()
+        await self._deliver()
+        await self._call(
+            "What does the service department know of another customer?",
+            "get_crm_customer",
+            {"dealer": _DEALER, "customer_uuid": _SERVICE_CUSTOMER},
+        )
+        await self._call(
+            "And vehicles of a dealer that this caller may not use",
+            "list_inventory",
+            {"dealer": _FOREIGN_DEALER},
+            refused=True,
+        )
+
+    async def _sign(self) -> None:
+        """Forms for an order of the dealer, of a template that is there and one that is new."""
+        at_dealer = {"dealer": _DEALER}
+        listed = await self._call("Which forms does this dealer have?", "list_templates", at_dealer)
+        template = {**at_dealer, "template_id": listed["templates"][0]["template_id"]}
+        await self._call("What is on the first one, and who fills it in?", "get_template", template)
+        await self._call("Where is its blank PDF?", "get_template_file", template)
+        await self._call("One is missing: add it", "create_template", {**at_dealer, **_NEW_TEMPLATE})
+        listed = await self._call("Which id did it get?", "list_templates", at_dealer)
+        forms = {
+            **at_dealer,
+            "title": "Please sign",
+            "template_ids": [listed["templates"][index]["template_id"] for index in (0, -1)],
+        }
+        await self._call("Both for the customer's order", "create_forms", {**forms, "order_id": _ORDER})
+        await self._call(
+            "The same for an order that nobody says is this dealer's",
+            "create_forms",
+            {**forms, "order_id": _NOBODYS_ORDER},
+            refused=True,
+        )
+
+    async def _deliver(self) -> None:
+        """Something that the customer left behind is brought to them, and then it is not."""
+        morning = datetime.now(UTC) + timedelta(days=1)
+        window = {"start": morning.isoformat(), "end": (morning + timedelta(hours=8)).isoformat()}
+        made = await self._call(
+            "A driver shall bring them their second key",
+            "create_delivery",
+            {
+                "dealer": _DEALER,
+                "items": [_SECOND_KEY],
+                "delivery_location": _HOME,
+                "pickup_after": morning.isoformat(),
+                "deliver_between": window,
+            },
+        )
+        it = {"dealer": _DEALER, "delivery_id": made["delivery_id"]}
+        await self._call("Somebody must sign for it", "update_delivery", {**it, "signature_required": True})
+        await self._call("Where is it now?", "get_delivery", it)
+        await self._call("They come by themselves: cancel it", "cancel_delivery", it)
+
+    async def _call(
+        self,
+        purpose: str,
+        tool: str,
+        arguments: dict[str, Any],
+        *,
+        show: bool = True,
+        refused: bool = False,
+    ) -> dict[str, Any]:
+        self._step += 1
+        self._console.print(f"\n[bold]{self._step}. {purpose}[/bold]  [dim]{tool}[/dim]")
+        result = await self._client.call_tool(tool, arguments)
+        if show or result.is_error:
+            for block in result.content:
+                if block.type == "text":
+                    self._console.print(block.text, markup=False, highlight=False, soft_wrap=True)
+        kind = (result.meta or {}).get(FAILURE_META)
+        if kind != ("refused" if refused else None):
+            raise StepFailedError(tool)
+        return result.structured_content or {}
+
+    def _show_quote(self, quote: dict[str, Any]) -> None:
+        deals = {name: quote.get(name, {}) for name in ("cash", "finance", "lease")}
+        table = Table(title=quote.get("vehicle"), title_justify="left")
+        table.add_column("")
+        for name in deals:
+            table.add_column(name, justify="right")
+        for figure in dict.fromkeys(figure for deal in deals.values() for figure in deal):
+            cells = [deal.get(figure, "") for deal in deals.values()]
+            if any(cells):
+                table.add_row(figure.replace("_", " "), *map(_cell, cells))
+        self._console.print(table)
+        self._console.print(quote["caveat"], style="dim")
+
+
+def _cell(value: Any) -> str:
+    return money(value) if isinstance(value, float) and value >= 1 else str(value)

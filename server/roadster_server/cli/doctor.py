@@ -1,0 +1,377 @@
+"""`roadster-mcp doctor`: what would go wrong later, found now, each with what to do about it.
+
+Nothing is changed but the store, which is made or migrated as a server's start would do it. Upstreams are
+only read from. No line holds a secret, and of an upstream's answer none but the dealers' ids.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import stat
+import tomllib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx2
+from pydantic import SecretStr
+
+from roadster_client import (
+    OPERATIONS,
+    AuthScheme,
+    ClientError,
+    NotFound,
+    Origin,
+    Request,
+    RequestRefused,
+    RoadsterApi,
+    Unauthorised,
+    Upstream,
+    basic_key,
+    customer_link,
+    open_upstream,
+)
+from roadster_client.models.customer_records import CustomerRecordQuery
+from roadster_server.backend import Backend
+from roadster_server.sandbox import LOCAL_CALLER
+from roadster_server.settings.sections import Settings
+from roadster_server.store import StoreError, open_store
+from roadster_tools import TOOLS, verdict
+
+PROBLEM = 1
+UPSTREAM_PROBLEM = 4
+"""Exit codes: of the findings of one run, the highest counts."""
+
+_CLOCK_SECONDS = 60
+_REACH_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; `code` is 0 where all is well, else `text` ends with what to do."""
+
+    check: str
+    text: str
+    code: int = 0
+
+    def line(self) -> str:
+        return f"{'problem' if self.code else 'ok':<7}  {self.check}: {self.text}"
+
+
+async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Finding]:
+    """The findings, as they are made. `config` is the file that the settings come from, None for the sandbox's."""
+    settings = backend.settings
+    yield Finding("configuration", f"dealers: {len(settings.dealers)}, callers: {len(settings.callers)}")
+    if config is not None:
+        references = list(_references(config))
+        yield Finding("secrets", f"found: {len(references)}")
+        for finding in _all_well(
+            "files", "nobody else may read secrets or change settings", _files(config, references)
+        ):
+            yield finding
+    for finding in _all_well("links", "every link key can be used", _link_keys(settings)):
+        yield finding
+    for finding in _all_well("callers", "each can connect, over stdio or HTTP", _callers(settings)):
+        yield finding
+    if settings.mykaarma:
+        for finding in _all_well("mykaarma dealers", "each has its UUID where it is used", _mykaarma_dealers(settings)):
+            yield finding
+    async for finding in _store(settings.store.url.get_secret_value()):
+        yield finding
+    if settings.replicas is not None:
+        yield await _redis(settings.replicas.redis_url)
+    async for finding in _upstreams(settings, backend.transport):
+        yield finding
+
+
+def _all_well(check: str, text: str, problems: Iterator[str]) -> Iterator[Finding]:
+    found = [Finding(check, problem, PROBLEM) for problem in problems]
+    yield from found or [Finding(check, text)]
+
+
+def _references(config: Path) -> Iterator[str]:
+    """Each secret that the file names, as it names it."""
+    unseen: list[Any] = [tomllib.loads(config.read_text(encoding="utf-8"))]
+    while unseen:
+        match unseen.pop():
+            case dict() as table:
+                unseen.extend(table.values())
+            case list() as items:
+                unseen.extend(items)
+            case str() as text if text.startswith(("env:", "file:", "keyring:")):
+                yield text
+
+
+def _files(config: Path, references: list[str]) -> Iterator[str]:
+    if os.name != "posix":
+        return
+    if _mode(config) & (stat.S_IWGRP | stat.S_IWOTH):
+        yield f"{config} says who may write, and others may change it; chmod go-w {config}"
+    for reference in references:
+        scheme, _, name = reference.partition(":")
+        path = Path(name).expanduser()
+        if scheme == "file" and _mode(path) & (stat.S_IRWXG | stat.S_IRWXO):
+            yield f"{path} holds a secret, and others may read or change it; chmod 600 {path}"
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def _link_keys(settings: Settings) -> Iterator[str]:
+    for dpid, dealer in settings.dealers.items():
+        if dealer.link_key is None:
+            continue
+        if dealer.express_host is None:
+            yield f"dealers.{dpid} has a link_key and no express_host, and links for customers need both; add it"
+            continue
+        try:
+            key = dealer.link_key.get_secret_value()
+            customer_link(
+                dealer.express_host,
+                "VIN",
+                {"email": "doctor@example.com"},
+                key=key,
+                key_encoding=dealer.link_key_encoding,
+            )
+        except ValueError:
+            yield f"dealers.{dpid}.link_key cannot be used; correct it, or link_key_encoding"
+
+
+def _callers(settings: Settings) -> Iterator[str]:
+    for name, caller in settings.callers.items():
+        if not caller.dealers or not caller.access:
+            lacking = "dealers" if not caller.dealers else "access"
+            yield f"callers.{name} may do nothing; add {lacking}, or take the caller out"
+    by_credential = [name for name, caller in settings.callers.items() if caller.token_sha256 or caller.jwt]
+    if not by_credential:  # nobody connects over HTTP, so nobody needs to
+        return
+    for name in settings.callers.keys() - {*by_credential, LOCAL_CALLER, settings.http.anonymous_caller}:
+        yield (
+            f"callers.{name} cannot connect over HTTP, as {by_credential[0]} can; "
+            f"make a token with roadster-mcp token {name}, or take the caller out"
+        )
+
+
+async def _store(url: str) -> AsyncIterator[Finding]:
+    path = anyio.Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+    new = path is not None and not await path.exists()
+    try:
+        async with open_store(url) as store:
+            if not await store.healthy():
+                yield Finding("store", "cannot be written to; see what else is using it", PROBLEM)
+                return
+            where = f"{path}, made now" if new else str(path or "PostgreSQL")
+            yield Finding("store", f"{where}: open, migrated and writable")
+            found = await store.verify()
+    except StoreError as error:
+        yield Finding("store", str(error), PROBLEM)
+        return
+    if found.broken is None:
+        yield Finding("audit", f"whole; records: {found.count}")
+    else:
+        mend = "keep the file, find out who wrote it, and put a backup in its place"
+        yield Finding("audit", f"broken at record {found.broken}; {mend}", PROBLEM)
+    if path is not None and os.name == "posix":
+        for finding in _all_well("store's files", "nobody else may read them", _store_modes(Path(path))):
+            yield finding
+
+
+async def _redis(url: SecretStr) -> Finding:
+    from roadster_server.replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
+
+    async with open_replicas(url, "roadster-mcp doctor") as redis:
+        if await redis.healthy():
+            return Finding("redis", "answers")
+    return Finding("redis", "does not answer at [replicas] redis_url; start it, or correct the URL", PROBLEM)
+
+
+def _store_modes(path: Path) -> Iterator[str]:
+    if _mode(path) & (stat.S_IRWXG | stat.S_IRWXO):
+        yield f"others may read or change {path}; chmod 600 {path}"
+    if _mode(path.parent) & (stat.S_IWGRP | stat.S_IWOTH):
+        yield f"others may replace files in {path.parent}; chmod go-w {path.parent}"
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """An upstream, and a harmless read that its credentials must be good for."""
+
+    section: str
+    base_url: str
+    key: str
+    scheme: AuthScheme
+    credentials: str
+    """The settings to correct where they are refused."""
+    read: Callable[[Upstream], Awaitable[list[Finding]]]
+    """What it found beside that they are; raises ClientError."""
+
+
+def _probes(settings: Settings) -> Iterator[_Probe]:
+    roadster, roadie, mykaarma = settings.roadster, settings.roadie, settings.mykaarma
+    yield _Probe(
+        "roadster",
+        roadster.base_url,
+        roadster.api_key.get_secret_value(),
+        roadster.auth_scheme,
+        "api_key and auth_scheme",
+        lambda upstream: _read_dealers(upstream, settings),
+    )
+    if roadie:
+        token = roadie.token.get_secret_value()
+        yield _Probe("roadie", roadie.base_url, token, "Bearer", "token", _read_shipment)
+    dealers = [dealer.mykaarma_dealer_uuid for dealer in settings.dealers.values() if dealer.mykaarma_dealer_uuid]
+    if mykaarma and dealers:
+        key = basic_key(mykaarma.username.get_secret_value(), mykaarma.password.get_secret_value())
+        yield _Probe(
+            "mykaarma",
+            mykaarma.base_url,
+            key,
+            "Basic",
+            "username and password",
+            lambda upstream: _read_customer(upstream, mykaarma.requester_user_uuid, dealers),
+        )
+
+
+async def _upstreams(settings: Settings, transport: httpx2.AsyncBaseTransport | None) -> AsyncIterator[Finding]:
+    clock: Finding | None = None
+    for probe in _probes(settings):
+        reached, now = await _reach(probe, transport)
+        yield reached
+        if reached.code:
+            continue
+        clock = clock or (_clock(probe, now) if now is not None else None)
+        async for finding in _credentials(probe, transport):
+            yield finding
+    yield clock or Finding("clock", "not compared: no upstream said what time it is")
+
+
+async def _reach(probe: _Probe, transport: httpx2.AsyncBaseTransport | None) -> tuple[Finding, datetime | None]:
+    """Any answer will do: no credentials are sent. With it, the upstream's time."""
+    host = urlsplit(probe.base_url).netloc
+    try:
+        with anyio.fail_after(_REACH_SECONDS):
+            async with (
+                httpx2.AsyncClient(trust_env=False, timeout=None, transport=transport) as http,
+                http.stream("GET", probe.base_url.rstrip("/") + "/") as response,
+            ):
+                time = response.headers.get("date")
+    except (httpx2.TransportError, TimeoutError) as error:
+        return Finding(f"{probe.section} reach", f"{host}: {_unreachable(error, probe)}", UPSTREAM_PROBLEM), None
+    return Finding(f"{probe.section} reach", host), _http_time(time)
+
+
+def _unreachable(error: BaseException, probe: _Probe) -> str:
+    causes = list(_causes(error))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return f"the name is not known; correct [{probe.section}] base_url, or see to this machine's DNS"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "TLS failed; see to the certificate, and to what stands between this machine and the upstream"
+    if any(isinstance(cause, TimeoutError | httpx2.TimeoutException) for cause in causes):
+        return f"no answer within {_REACH_SECONDS:g} s; see to firewalls, and to the upstream's status"
+    return f"no connection; correct [{probe.section}] base_url, or see to firewalls and the upstream's status"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _http_time(date: str | None) -> datetime | None:
+    try:
+        time = parsedate_to_datetime(date) if date else None
+    except (ValueError, OverflowError):
+        return None
+    return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _clock(probe: _Probe, now: datetime) -> Finding:
+    ahead = round((datetime.now(UTC) - now).total_seconds())
+    if abs(ahead) <= _CLOCK_SECONDS:
+        return Finding("clock", f"within {_CLOCK_SECONDS} s of {probe.section}'s")
+    off = f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} {probe.section}'s"
+    return Finding("clock", f"{off}; set it by NTP: JWTs, confirmations and limits go by it", PROBLEM)
+
+
+async def _credentials(probe: _Probe, transport: httpx2.AsyncBaseTransport | None) -> AsyncIterator[Finding]:
+    check = f"{probe.section} credentials"
+    async with open_upstream(
+        probe.base_url, api_key=probe.key, auth_scheme=probe.scheme, transport=transport
+    ) as upstream:
+        try:
+            found = await probe.read(upstream)
+        except Unauthorised as error:
+            mend = f"correct [{probe.section}] {probe.credentials}, or ask for the right to this API"
+            yield Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)
+        except NotFound as error:
+            yield Finding(check, f"{error}; correct [{probe.section}] base_url", UPSTREAM_PROBLEM)
+        except RequestRefused as error:
+            yield Finding(check, f"{error}; correct the ids in [{probe.section}] and of the dealers", UPSTREAM_PROBLEM)
+        except ClientError as error:
+            mend = f"correct [{probe.section}] base_url, or see to the upstream's status"
+            yield Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)
+        else:
+            yield Finding(check, "accepted")
+            for finding in found:
+                yield finding
+
+
+async def _read_dealers(upstream: Upstream, settings: Settings) -> list[Finding]:
+    account = RoadsterApi(upstream, settings.operations()).for_account(settings.dealers, Origin())
+    known = {dealer.dpid: dealer.partner_id for dealer in await account.list_dealers()}
+    return list(_all_well("dealers", "Roadster knows each by its ids", _foreign_dealers(settings, known)))
+
+
+def _foreign_dealers(settings: Settings, known: dict[str, str | None]) -> Iterator[str]:
+    for dpid, dealer in settings.dealers.items():
+        partner_id = known.get(dpid)
+        if dpid not in known:
+            yield f"dealers.{dpid} is none of this account's; correct the dpid, or ask Roadster to add the dealer"
+        elif None not in (dealer.partner_id, partner_id) and dealer.partner_id != partner_id:
+            yield f"dealers.{dpid}.partner_id is not Roadster's for the dealer; set it to {partner_id!r}"
+
+
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+async def _read_shipment(upstream: Upstream) -> list[Finding]:
+    """A shipment that cannot exist: who may not ask is told so before Roadie looks for it."""
+    with suppress(NotFound, RequestRefused):
+        await upstream.send(Request(OPERATIONS["get_shipment"], path={"shipment_id": "0"}))
+    return []
+
+
+def _mykaarma_dealers(settings: Settings) -> Iterator[str]:
+    """Where a caller may use get_crm_customer in vain; without any UUID there is nobody to ask myKaarma for."""
+    # Whether it is listed for the caller depends on the very setting that is looked for.
+    callers = [replace(settings.caller(name), unconfigured={}) for name in settings.callers]
+    tool = TOOLS["get_crm_customer"]
+    used_at = {dpid for caller in callers if verdict(caller, tool).allowed for dpid in caller.dealers}
+    for dpid, dealer in settings.dealers.items():
+        if dpid in used_at and dealer.mykaarma_dealer_uuid is None:
+            yield f"dealers.{dpid}.mykaarma_dealer_uuid is not set, and get_crm_customer needs it there; add it"
+    if not any(dealer.mykaarma_dealer_uuid for dealer in settings.dealers.values()):
+        yield "no dealer has a mykaarma_dealer_uuid, so myKaarma was not tried; add it, or take [mykaarma] out"
+
+
+async def _read_customer(upstream: Upstream, requester: str, dealers: list[str]) -> list[Finding]:
+    """A customer who cannot exist, which myKaarma answers with 204."""
+    query = CustomerRecordQuery(requester_user_uuid=requester)
+    await upstream.send(
+        Request(
+            OPERATIONS["get_customer_record"],
+            {"customer_uuid": _NOBODY},
+            content=query,
+            dealer={"dealerUUIDList": dealers},
+        )
+    )
+    return []

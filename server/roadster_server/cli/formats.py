@@ -1,0 +1,47 @@
+"""The catalogue in the forms that hosts and readers want."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from roadster_server.protocol.server import described
+from roadster_tools import Tool
+
+from .strict_schema import NotStrict, strict
+
+Form = Literal["mcp", "openai", "anthropic", "markdown"]
+
+
+def render(tools: Iterable[Tool], form: Form) -> str:
+    """`tools` as text: JSON, or a Markdown table."""
+    match form:
+        case "mcp":
+            return _json([described(tool).model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools])
+        case "openai":
+            return _json([{"type": "function", "function": _openai_function(tool)} for tool in tools])
+        case "anthropic":
+            return _json([_named(tool, "input_schema") for tool in tools])
+        case "markdown":
+            rows = [
+                f"| {tool.toolset} | `{tool.name}` | {'writes' if tool.writes else 'reads'} | {tool.description} |"
+                for tool in tools
+            ]
+            return "\n".join(["| toolset | tool | | what for |", "|---|---|---|---|", *rows])
+
+
+def _openai_function(tool: Tool) -> dict[str, Any]:
+    named = _named(tool, "parameters")
+    try:
+        return {**named, "parameters": strict(tool.input_schema), "strict": True}
+    except NotStrict:
+        return {**named, "strict": False}
+
+
+def _named(tool: Tool, schema_key: str) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, schema_key: tool.input_schema}
+
+
+def _json(document: list[dict[str, Any]]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)

@@ -1,0 +1,139 @@
+"""The MCP server: what each request of the protocol is answered with, for the caller that sends it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp_types import (
+    CallToolRequestParams,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    ToolAnnotations,
+)
+from mcp_types import Tool as McpTool
+
+from roadster_server.calls.calls import Calls
+from roadster_server.calls.context import CallResult, WhoIsCalling
+from roadster_tools import TOOLS, Caller, Tool, verdict
+
+from .completion import complete
+from .instructions import instructions
+from .prompts import filled, listed, prompts_of
+from .resources import read_resource, resources_of, templates_of
+
+if TYPE_CHECKING:
+    from .subscriptions import Updates
+
+# What a caller may use is its own: no cache on the way may show it to another.
+_OWN_LISTS = CacheHint(ttl_ms=60_000, scope="private")
+
+_INTRODUCTIONS = ("initialize", "server/discover")
+
+
+def build_server(
+    calls: Calls, who_is_calling: WhoIsCalling, updates: Updates | None = None, *, sessions: bool = True
+) -> Server[Any]:
+    """The server that has `calls` carried out. `who_is_calling` is asked at each request, within its context.
+
+    Without `updates` no resource can be followed: events come in at a server over HTTP alone. Without `sessions`
+    clients of protocol 2025-11-25 cannot follow one, for they are told over their session.
+    """
+
+    async def list_tools(_ctx: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
+        calls.services.store.wanted_soon.set()
+        return ListToolsResult(tools=[described(tool) for tool in tools_of(who_is_calling())])
+
+    async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallResult:
+        return await calls.answer(who_is_calling, ctx, params)
+
+    async def list_prompts(_ctx: Any, _params: PaginatedRequestParams | None) -> ListPromptsResult:
+        caller = who_is_calling()
+        return ListPromptsResult(prompts=[listed(prompt, caller) for prompt in prompts_of(caller).values()])
+
+    async def get_prompt(_ctx: Any, params: GetPromptRequestParams) -> GetPromptResult:
+        return filled(params.name, params.arguments or {}, who_is_calling())
+
+    async def list_resources(_ctx: Any, _params: PaginatedRequestParams | None) -> ListResourcesResult:
+        return ListResourcesResult(resources=resources_of(who_is_calling()))
+
+    async def list_templates(_ctx: Any, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
+        return ListResourceTemplatesResult(resource_templates=templates_of(who_is_calling()))
+
+    async def read(ctx: Any, params: ReadResourceRequestParams) -> ReadResourceResult:
+        return await read_resource(calls, who_is_calling, ctx, params.uri)
+
+    async def on_completion(ctx: Any, params: CompleteRequestParams) -> CompleteResult:
+        return CompleteResult(completion=await complete(calls, who_is_calling, ctx, params))
+
+    server: Server[Any] = Server(
+        "roadster-mcp",
+        title="Roadster",
+        version=version("roadster-mcp"),
+        cache_hints={
+            "tools/list": _OWN_LISTS,
+            "prompts/list": _OWN_LISTS,
+            "resources/list": _OWN_LISTS,
+            "resources/templates/list": _OWN_LISTS,
+        },
+        get_tool_input_schema=lambda name: TOOLS[name].input_schema if name in TOOLS else None,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read,
+        on_completion=on_completion,
+        on_subscribe_resource=updates.follow if updates and sessions else None,
+        on_unsubscribe_resource=updates.unfollow if updates and sessions else None,
+        on_subscriptions_listen=updates.listen if updates else None,
+    )
+    server.middleware.append(_own_instructions(who_is_calling))
+    return server
+
+
+def _own_instructions(who_is_calling: WhoIsCalling) -> ServerMiddleware[Any]:
+    """Gives each caller its own: the server's constructor takes one text for all of them."""
+
+    async def with_instructions(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method in _INTRODUCTIONS and isinstance(result, dict):
+            return {**result, "instructions": instructions(who_is_calling())}
+        return result
+
+    return with_instructions
+
+
+def tools_of(caller: Caller) -> list[Tool]:
+    """The tools that `caller` may use, in the order of the catalogue."""
+    return [tool for tool in TOOLS.values() if verdict(caller, tool).allowed]
+
+
+def described(tool: Tool) -> McpTool:
+    """The tool as `tools/list` shows it."""
+    return McpTool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        output_schema=tool.output_schema,
+        annotations=ToolAnnotations(
+            read_only_hint=not tool.writes,
+            destructive_hint=tool.destructive,
+            idempotent_hint=not tool.writes,
+            open_world_hint=True,
+        ),
+    )

@@ -1,0 +1,60 @@
+"""The settings of an embedded sandbox."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from roadster_tools import TOOLSETS, Access
+
+from .settings.sections import (
+    CallerSettings,
+    DealerSettings,
+    HttpSettings,
+    MyKaarmaSettings,
+    RoadieSettings,
+    RoadsterSettings,
+    Settings,
+    StoreSettings,
+    WebhookSettings,
+)
+
+LOCAL_CALLER = "local"
+"""Who stdio and the command line are: `[callers.local]`."""
+
+
+def sandbox_settings(store_url: str) -> Settings:
+    """What `--sandbox` runs with: one caller, who may write at two of the three dealers and do nothing at the third."""
+    from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, REQUESTER_USER_UUID, USERNAME  # noqa: PLC0415 - as above
+
+    urls = {api: f"https://sandbox{path}" for api, path in BASE_PATHS.items()}
+    key = SecretStr(API_KEY)
+    return Settings(
+        roadster=RoadsterSettings(base_url=urls["roadster"], api_key=key),
+        roadie=RoadieSettings(base_url=urls["roadie"], token=key),
+        mykaarma=MyKaarmaSettings(
+            base_url=urls["mykaarma"],
+            username=SecretStr(USERNAME),
+            password=key,
+            requester_user_uuid=REQUESTER_USER_UUID,
+        ),
+        dealers={
+            dealer.dpid: DealerSettings(
+                partner_id=dealer.partner_id,
+                express_host=dealer.express_host,
+                link_key=SecretStr(dealer.link_key),
+                # One is left out, and all of the other dealers', so that the refusal of an order can be seen.
+                orders=[str(order_id) for order_id in dealer.orders[:-1]] if dealer.dpid == "umazda" else [],
+                mykaarma_dealer_uuid=dealer.mykaarma_uuid,
+                mykaarma_dealer_id=dealer.mykaarma_id,
+            )
+            for dealer in DEALERS
+        },
+        callers={
+            LOCAL_CALLER: CallerSettings(
+                dealers=["umazda", "hyundaidemo"], access=dict.fromkeys(TOOLSETS, Access.WRITE)
+            )
+        },
+        http=HttpSettings(anonymous_caller=LOCAL_CALLER),
+        webhooks=WebhookSettings(roadster_keys=[key], roadie_keys=[key]),
+        store=StoreSettings(url=SecretStr(store_url)),
+    )

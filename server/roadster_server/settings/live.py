@@ -1,0 +1,71 @@
+"""The settings that are in force: reloaded on SIGHUP or when the file changes, never replaced by broken ones."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import anyio
+
+from roadster_server.telemetry.logs import log, log_crash
+
+from .errors import ConfigurationError
+from .loading import load
+from .sections import Settings
+
+_AT_THE_START = ("roadster", "roadie", "mykaarma", "store", "uploads", "replicas")
+_LOOK_EVERY = 2.0
+
+
+class LiveSettings:
+    """`current` is the last good configuration."""
+
+    def __init__(self, current: Settings, path: Path | None = None) -> None:
+        self.current = current
+        self._path = path
+        self._seen = self._modified()
+
+    def reload(self) -> None:
+        """Takes the file's settings if all of it is good; else keeps what is in force, and says why."""
+        if self._path is None:
+            return
+        self._seen = self._modified()
+        try:
+            found = load(self._path)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
+            return
+        except Exception as error:  # noqa: BLE001 - whatever is in the file, the server goes on
+            log_crash(error)
+            return
+        # Connections, keys, the store and the upload folder are made from these at the start.
+        kept = {section: getattr(self.current, section) for section in _AT_THE_START}
+        for section, in_force in kept.items():
+            if getattr(found, section) != in_force:
+                log.warning("changed, and in force after a restart", extra={"section": section})
+        self.current = found.model_copy(update=kept)
+        log.info("configuration reloaded")
+
+    async def watch(self) -> None:
+        """Reloads whenever the file has changed or SIGHUP comes. Runs until it is cancelled."""
+        if self._path is None:
+            return
+        async with anyio.create_task_group() as tasks:
+            if hasattr(signal, "SIGHUP"):  # not on Windows
+                tasks.start_soon(self._reload_on_hangup)
+            while True:
+                await anyio.sleep(_LOOK_EVERY)
+                if self._modified() != self._seen:
+                    self.reload()
+
+    async def _reload_on_hangup(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+            async for _ in signals:
+                self.reload()
+
+    def _modified(self) -> int | None:
+        try:
+            return self._path.stat().st_mtime_ns if self._path is not None else None
+        except OSError:
+            return None

@@ -1,0 +1,122 @@
+"""Loading roadster.toml: read, checked, and each mistake told with its place."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import (
+    ValidationError,
+)
+
+from roadster_client import operations_of, overridden
+from roadster_server.store import StoreError
+from roadster_tools import TOOLS, TOOLSETS
+
+from .errors import ConfigurationError
+from .secrets import UNREVEALED
+from .sections import CallerSettings, DealerSettings, Settings
+
+
+def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
+    """The settings in `path`; without its secrets, for what sends nothing. Raises ConfigurationError."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe would hold up the server until somebody writes to it
+            raise ConfigurationError([f"{path}: is not a plain file; name one with --config"])
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            [f"{path}: there is no such file; name one with --config, or try --sandbox, which needs none"]
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([f"{path}: is not TOML: {error}"]) from None
+    except (ValueError, RecursionError) as error:  # an integer of 5,000 digits, tables 3,000 deep
+        raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
+    try:
+        settings = Settings.model_validate(document, context=None if reveal_secrets else UNREVEALED)
+    except StoreError as error:  # there is no place for the store by default
+        raise ConfigurationError([f"{path}: store.url: {error}"]) from None
+    except ValidationError as error:
+        raise ConfigurationError([f"{path}: {problem}" for problem in _mistakes(error)]) from None
+    problems = [f"{path}: {problem}" for problem in _contradictions(settings)]
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _mistakes(error: ValidationError) -> Iterator[str]:
+    for found in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in found["loc"])
+        match found["type"]:
+            case "extra_forbidden":
+                yield f"{key}: unknown key; remove it, or correct its spelling"
+            case "missing":
+                yield f"{key}: is missing; add it"
+            case _:
+                yield f"{key}: {found['msg'].removeprefix('Value error, ')}"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What each section allows and all of them together do not."""
+    for name, route in settings.roadster.operations.items():
+        try:
+            overridden({name: route})
+        except KeyError:
+            yield f"roadster.operations.{name}: unknown operation; there are: {', '.join(operations_of('roadster'))}"
+        except ValueError as error:
+            yield f"roadster.operations.{name}: {error}"
+    anonymous = settings.http.anonymous_caller
+    if anonymous is not None and anonymous not in settings.callers:
+        yield f"http.anonymous_caller: unknown caller {anonymous!r}; add [callers.{anonymous}], or correct it"
+    for name, caller in settings.callers.items():
+        for dpid in set(caller.dealers) - settings.dealers.keys():
+            yield f"callers.{name}.dealers: unknown dealer {dpid!r}; add [dealers.{dpid}], or correct it"
+        for key in caller.access.keys() - TOOLS.keys() - set(TOOLSETS):
+            yield f"callers.{name}.access.{key}: unknown toolset or tool; `roadster-mcp tools` lists them"
+    yield from _shared_by_dealers(settings.dealers)
+    yield from _shared_tokens(settings.callers)
+    yield from _shared_subjects(settings.callers)
+    of_jwt = [name for name, caller in settings.callers.items() if caller.jwt]
+    if of_jwt and settings.http.resource_url is None:
+        yield (
+            f"http.resource_url: is missing, and callers.{of_jwt[0]} has jwt; "
+            "add the public URL of /mcp, such as https://mcp.example.com/mcp"
+        )
+
+
+def _shared_by_dealers(dealers: Mapping[str, DealerSettings]) -> Iterator[str]:
+    """What says whose something is says it of one dealer."""
+    owners: dict[tuple[str, str], str] = {}
+    for dpid, dealer in dealers.items():
+        orders = [] if dealer.orders == "any" else dealer.orders
+        named = [
+            ("partner_id", dealer.partner_id),
+            ("mykaarma_dealer_uuid", dealer.mykaarma_dealer_uuid and dealer.mykaarma_dealer_uuid.lower()),
+            ("mykaarma_dealer_id", dealer.mykaarma_dealer_id and str(dealer.mykaarma_dealer_id)),
+            *(("orders", order) for order in dict.fromkeys(orders)),
+        ]
+        for key, value in named:
+            owner = owners.setdefault((key, value), dpid) if value else dpid
+            if owner != dpid:
+                what = f"order {value} is also in" if key == "orders" else "the same as"
+                yield f"dealers.{dpid}.{key}: {what} dealers.{owner}.{key}; leave it with the one whose it is"
+
+
+def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for name, caller in callers.items():
+        for digest in caller.token_sha256:
+            if owners.setdefault(digest, name) != name:
+                yield f"callers.{name}.token_sha256: the same token as callers.{owners[digest]}; give each its own"
+
+
+def _shared_subjects(callers: Mapping[str, CallerSettings]) -> Iterator[str]:
+    owners: dict[tuple[str, str], str] = {}
+    for name, caller in callers.items():
+        if caller.jwt is not None:
+            owner = owners.setdefault((caller.jwt.issuer, caller.jwt.subject), name)
+            if owner != name:
+                yield f"callers.{name}.jwt: the same issuer and subject as callers.{owner}; give each its own"

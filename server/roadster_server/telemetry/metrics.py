@@ -1,0 +1,161 @@
+"""Figures for Prometheus. Imported by the HTTP server alone: stdio has nobody who could ask for them.
+
+Each label's values are from a list that this program or its configuration bounds. No caller, dealer or customer
+is in any of them, and nothing that a client or an upstream has said.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from roadster_client import ApiName, Operation
+from roadster_tools import TOOLS
+
+from .observer import MULTIPROCESS, ServerObserver
+
+_CALL_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_EVENT_SECONDS = (1, 5, 30, 60, 300, 1800, 3600, 21_600, 86_400, 604_800)
+
+
+class Row(NamedTuple):
+    """A metric as README.md lists it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    what: str
+
+
+class Metrics(ServerObserver):
+    """Counts what it is told, and answers `/metrics`."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each, which nobody asks for
+        self._registry = CollectorRegistry()
+        self.rows: list[Row] = []
+
+        self.calls = self._counter(
+            "calls_total", "calls ended; the outcome `replayed` is an idempotency key's first answer", "tool", "outcome"
+        )
+        self.call_seconds = self._histogram(
+            "call_seconds", "how long calls took, a person's time to confirm included", _CALL_SECONDS, "tool"
+        )
+        self.refusals = self._counter("refusals_total", "calls refused, by the kind of setting that did", "setting")
+        self.requests = self._counter(
+            "upstream_requests_total", "requests to upstreams, each attempt", "api", "operation", "outcome"
+        )
+        self.request_seconds = self._histogram(
+            "upstream_request_seconds", "how long they took, without waiting", _CALL_SECONDS, "api", "operation"
+        )
+        self.retries = self._counter(
+            "upstream_retries_total", "those that were not the first attempt", "api", "operation"
+        )
+        self.running = self._gauge("upstream_running", "requests under way", "api")
+        self.waiting = self._gauge("upstream_waiting", "requests that wait to be let in", "api")
+        self.open = self._gauge("upstream_breakers_open", "operations, each of one dealer, that keep failing", "api")
+        self.events = self._counter("events_total", "events received, and what became of them", "source", "outcome")
+        self.event_age = self._histogram(
+            "event_age_seconds", "from when an event happened to when it came", _EVENT_SECONDS, "source"
+        )
+
+    def scrape(self, _request: Request) -> Response:
+        """`/metrics`, of all processes where there are several. Not a coroutine: it runs in a thread, and may take."""
+        registry = self._registry
+        if MULTIPROCESS in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    def call_ended(self, tool: str, outcome: str, refused_by: str | None, seconds: float) -> None:
+        self.calls.labels(tool, outcome).inc()
+        self.call_seconds.labels(tool).observe(seconds)
+        if refused_by is not None:
+            self.refusals.labels(_kind(refused_by)).inc()
+
+    def event_came(self, source: str, outcome: str, age: float | None) -> None:
+        self.events.labels(source, outcome).inc()
+        if age is not None:
+            self.event_age.labels(source).observe(age)
+
+    def attempt(self, operation: Operation, number: int) -> _Attempt:
+        return _Attempt(self, operation, number)
+
+    def breakers_open(self, api: ApiName, count: int) -> None:
+        self.open.labels(api).set(count)
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(self._row(name, "counter", what, labels), what, labels, registry=self._registry)
+
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        full = self._row(name, "gauge", what, labels)
+        # Of several processes, what those have that live.
+        return Gauge(full, what, labels, registry=self._registry, multiprocess_mode="livesum")
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        full = self._row(name, "histogram", what, labels)
+        return Histogram(full, what, labels, registry=self._registry, buckets=buckets)
+
+    def _row(self, name: str, kind: str, what: str, labels: tuple[str, ...]) -> str:
+        row = Row(f"roadster_mcp_{name}", kind, labels, what)
+        self.rows.append(row)
+        return row.name
+
+
+class _Attempt:
+    """Implements `roadster_client.Attempt`."""
+
+    def __init__(self, metrics: Metrics, operation: Operation, number: int) -> None:
+        self._metrics = metrics
+        self._operation = operation
+        self._number = number
+        self._began: float | None = None
+        metrics.waiting.labels(operation.api).inc()
+
+    def begins(self) -> None:
+        of = self._operation
+        self._began = time.perf_counter()
+        self._metrics.waiting.labels(of.api).dec()
+        self._metrics.running.labels(of.api).inc()
+        if self._number > 1:
+            self._metrics.retries.labels(of.api, of.name).inc()
+
+    def answered(self, status: int) -> None:
+        pass
+
+    def ended(self, outcome: str) -> None:
+        of = self._operation
+        if self._began is None:
+            self._metrics.waiting.labels(of.api).dec()
+            return
+        self._metrics.running.labels(of.api).dec()
+        self._metrics.requests.labels(of.api, of.name, outcome).inc()
+        self._metrics.request_seconds.labels(of.api, of.name).observe(time.perf_counter() - self._began)
+
+
+def _kind(setting: str) -> str:
+    """What a setting is, without the names of the caller, dealer or tool in its key."""
+    match setting.split("."):
+        case ["callers", *_, "access", name]:
+            return "access.tool" if name in TOOLS else "access.toolset"
+        case ["callers", *_, ("access" | "dealers" | "calls_per_minute" | "writes_per_hour") as kind]:
+            return kind
+        case ["dealers", *_, "orders"]:
+            return "orders"
+        case [("idempotency_key" | "roadie" | "mykaarma") as kind]:
+            return kind
+    return "other"

@@ -1,0 +1,104 @@
+"""The HTTP application: both eras of Streamable HTTP at /mcp, the legacy SSE pair, the probes, and the web hooks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
+from mcp.server.lowlevel import Server
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import Settings, is_loopback
+from roadster_server.telemetry.metrics import Metrics
+from roadster_tools import Caller
+
+from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, WebhookPaths, host_rules
+from .intake import Intake
+from .probes import Probes, Unavailable
+from .tokens import SCOPE, TokenVerifier
+
+HttpTransport = Literal["http", "sse"]
+
+
+def caller_of_request(settings: Settings) -> Caller:
+    """The caller that the current request was authenticated as."""
+    identity = get_access_token()
+    if identity is None:
+        raise RuntimeError("a request came past the authentication")
+    return settings.caller_as_of_now(identity.client_id)
+
+
+def http_app(
+    server: Server[Any],
+    live: LiveSettings,
+    missing: Unavailable,
+    transport: HttpTransport,
+    *,
+    host: str,
+    port: int,
+    webhooks: Mapping[str, ASGIApp],
+    metrics: Metrics,
+    sessions: bool = True,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Starlette:
+    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `missing` and `stopping`.
+
+    Without `sessions` each request of protocol 2025-11-25 stands for itself, and the SSE pair is left out.
+
+    `webhooks` are applications by path, which see to their own senders.
+    """
+    sse = SseServerTransport("/messages/")
+    streamable = StreamableHTTPSessionManager(server, stateless=not sessions)
+
+    async def open_sse(scope: Scope, receive: Receive, send: Send) -> None:
+        async with sse.connect_sse(scope, receive, send) as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+
+    probes = Probes(missing, stopping)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with probes.running(), streamable.run():
+            yield
+
+    metadata = ResourceMetadata.of(live.current)
+
+    def guarded(app: ASGIApp) -> ASGIApp:
+        return ScopeGuard(Intake(app, stopping), [SCOPE], metadata.url if metadata else None)
+
+    routes: list[Route | Mount] = [
+        Route("/healthz", probes.alive),
+        Route("/readyz", probes.ready),
+        Route("/metrics", metrics.scrape),
+        *(metadata.routes if metadata else ()),
+    ]
+    if sessions:
+        routes += [
+            Route("/sse", guarded(open_sse), methods=["GET"]),
+            Mount("/messages/", guarded(sse.handle_post_message)),
+        ]
+    if transport == "http":
+        routes.append(Route("/mcp", guarded(StreamableHTTPASGIApp(streamable))))
+
+    def anonymous() -> str | None:
+        return live.current.http.anonymous_caller if is_loopback(host) else None
+
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(WebhookPaths, receivers=webhooks),
+            Middleware(HostGuard, security=lambda: host_rules(live.current, port)),
+            Middleware(AuthenticationMiddleware, backend=BearerGuard(TokenVerifier(lambda: live.current), anonymous)),
+            Middleware(AuthContextMiddleware),
+        ],
+        lifespan=lifespan,
+    )

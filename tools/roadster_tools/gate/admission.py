@@ -1,0 +1,81 @@
+"""Admission: a call's arguments are checked and typed, and the gate is asked, before a tool runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from roadster_tools.answers import ToolAnswer
+from roadster_tools.failures import InvalidArguments
+from roadster_tools.problems import told_name
+from roadster_tools.tool import Tool
+
+from .access import Caller
+from .gate import AccountGrant, CallOversight, Gate, Grant
+
+_LONGEST_TEXT = 1000
+"""Characters of any text but a file's."""
+
+_LONGEST_LIST = 100
+
+_ResultT = TypeVar("_ResultT")
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A call that has passed the gate: the tool, its grant, and its typed arguments."""
+
+    tool: Tool
+    grant: Grant | AccountGrant
+    values: Mapping[str, Any]
+    dealer: str | None
+    idempotency_key: str | None
+
+    async def run(self) -> ToolAnswer:
+        """The tool's body. Raises ToolFailure, ClientError and Previewed."""
+        return await self.tool.function(self.grant, **self.values)
+
+    async def run_as(self, body: Callable[..., Awaitable[_ResultT]], **values: Any) -> _ResultT:
+        """What another function makes of the same grant, where the tool's answer is not what is asked for."""
+        return await body(self.grant, **values)
+
+
+def admit(tool: Tool, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: CallOversight) -> Admitted:
+    """Checks a call and asks the gate. Raises AccessRefused and InvalidArguments; nothing was sent then.
+
+    The caller's right to the tool comes first, so that whoever is refused learns nothing of the arguments.
+    """
+    gate.require(caller, tool)
+    _require_bounded(arguments)
+    # Models write null for what they leave out.
+    fields = tool.arguments.model_fields
+    present = {name: value for name, value in arguments.items() if value is not None or name not in fields}
+    try:
+        typed = tool.arguments.model_validate(present)
+    except ValidationError as error:
+        raise InvalidArguments.from_validation(error, tool.arguments) from None
+    values = {name: getattr(typed, name) for name in fields}
+    key = values.pop("idempotency_key", None)
+    if not tool.of_one_dealer:
+        return Admitted(tool, gate.admit_to_account(caller, tool), values, None, key)
+    grant = gate.admit(caller, tool, values.pop("dealer"), oversight)
+    return Admitted(tool, grant, values, grant.roadster.dpid, key)
+
+
+def _require_bounded(arguments: Mapping[str, Any]) -> None:
+    """No list that a tool takes is long, and no text but a file's: what is, is refused before it costs anything."""
+    if len(arguments) > _LONGEST_LIST:
+        raise InvalidArguments({"arguments": "are too many"})
+    unseen: list[tuple[str, Any]] = [(name, value) for name, value in arguments.items() if name != "contents"]
+    while unseen:
+        name, value = unseen.pop()
+        longest = _LONGEST_TEXT if isinstance(value, str) else _LONGEST_LIST
+        if isinstance(value, str | list | dict) and len(value) > longest:
+            raise InvalidArguments({told_name(name): "is too long"})
+        if isinstance(value, list):
+            unseen += [(name, item) for item in value]
+        elif isinstance(value, dict):
+            unseen += [(name, item) for item in value.values()]

@@ -1,0 +1,83 @@
+"""One tool: a typed function, and everything about it that can be derived from its signature."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from .answers import WRITE_PROPERTIES, ToolAnswer
+from .parameters import IdempotencyKey
+from .schemas import compact, written_schemas
+
+ToolFunction = Callable[..., Awaitable[ToolAnswer]]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool of the catalogue. `toolset` is set by the catalogue, the other fields by the decorators.
+
+    A tool `of_one_dealer` takes the argument `dealer`. One that `writes` changes something upstream, and `if_unknown`
+    says how to find out whether a write whose answer was lost was done.
+    """
+
+    function: ToolFunction
+    title: str
+    of_one_dealer: bool = True
+    writes: bool = False
+    destructive: bool = False
+    if_unknown: str = ""
+    toolset: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        return " ".join((self.function.__doc__ or "").split())
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def arguments(self) -> type[BaseModel]:
+        """The closed model of the arguments, `dealer` included."""
+        fields: dict[str, Any] = {}
+        if self.of_one_dealer:
+            fields["dealer"] = (str, Field(default=None, min_length=1))
+        for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]:
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[name] = (self._hints[name], default)
+        if self.writes:
+            fields["idempotency_key"] = (IdempotencyKey | None, None)
+        return create_model(
+            self.name, __config__=ConfigDict(extra="forbid", defer_build=True, allow_inf_nan=False), **fields
+        )
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        return self._schemas["input"]
+
+    @property
+    def output_schema(self) -> dict[str, Any]:
+        """The answer's; that of a write may hold a preview in its place, and then none of its fields."""
+        return self._schemas["output"]
+
+    @cached_property
+    def _schemas(self) -> dict[str, dict[str, Any]]:
+        return written_schemas().get(self.name) or self.derived_schemas()
+
+    def derived_schemas(self) -> dict[str, dict[str, Any]]:
+        """What `schemas.json` holds, from the signature."""
+        answer: type[ToolAnswer] = self._hints["return"]
+        output = compact(answer.model_json_schema(mode="serialization"))
+        if self.writes:
+            output["properties"] |= WRITE_PROPERTIES
+            output.pop("required", None)
+        return {"input": compact(self.arguments.model_json_schema(mode="validation")), "output": output}

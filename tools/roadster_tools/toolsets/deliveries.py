@@ -1,0 +1,233 @@
+"""Deliveries with Roadie: make one, see where it is, change it, cancel it.
+
+An item has eight fields and a place twelve: spelt out in JSON Schema, they would be most of what a model reads of
+this server. So the nested ones are named in one line each, and checked by the models of the client all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from roadster_client.models.deliveries import (
+    DeliveryOptions,
+    Item,
+    Location,
+    NewShipment,
+    Shipment,
+    ShipmentReference,
+    ShipmentUpdate,
+    Timestamp,
+    TimeWindow,
+)
+from roadster_client.models.parts import Received
+from roadster_tools.answers import ToolAnswer
+from roadster_tools.catalogue import tool, write_tool
+from roadster_tools.failures import InvalidArguments
+from roadster_tools.gate.gate import Grant
+from roadster_tools.parameters import Detail, NumericId
+
+DeliveryId = Annotated[NumericId, Field(description="from create_delivery")]
+
+_ITEM = "description, value, length, width, height (inches), weight (pounds), quantity, reference_id?"
+_PLACE: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "address": {"type": "object", "description": "{name?, street1, street2?, city, state, zip}"},
+        "contact": {"type": "object", "description": "{name, phone}"},
+        "notes": {"type": "string"},
+    },
+    "required": ["address", "contact"],
+    "additionalProperties": False,
+}
+
+Items = Annotated[
+    list[Item],
+    Field(min_length=1),
+    WithJsonSchema({"type": "array", "items": {"type": "object", "description": f"{{{_ITEM}}}"}, "minItems": 1}),
+]
+DeliveryLocation = Annotated[Location, WithJsonSchema(_PLACE)]
+PickupLocation = Annotated[
+    Location, WithJsonSchema({"type": "object", "description": "as delivery_location; default: the dealer"})
+]
+Window = Annotated[TimeWindow, WithJsonSchema({"type": "object", "description": "{start, end}"})]
+Reference = Annotated[ShipmentReference, WithJsonSchema({"type": "string"})]
+
+SameItems = Annotated[
+    list[Item],
+    Field(min_length=1),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "all of them"}),
+]
+SamePlace = Annotated[Location, WithJsonSchema({"type": "object", "description": "whole"})]
+
+_MEANINGS = {
+    "scheduled": "waiting for a driver",
+    "assigned": "a driver is on the way to the pickup",
+    "en_route": "picked up, and on the way",
+    "attempted": "the driver tried to deliver, and could not",
+    "returned": "not delivered, and back at the pickup",
+    "expired": "no driver was found in time",
+}
+
+
+class DriverRow(ToolAnswer):
+    name: str | None = None
+    phone: str | None = None
+
+
+class DeliveryAnswer(ToolAnswer):
+    delivery_id: int
+    state: str | None = None
+    meaning: str | None = Field(default=None, description="of a state that does not say it itself")
+    reference_id: str | None = None
+    tracking_number: str | None = None
+    driver: DriverRow | None = None
+    price: float | None = Field(default=None, description="of the delivery, in dollars")
+    signature_required: bool | None = None
+    pickup_after: datetime | None = None
+    deliver_from: datetime | None = None
+    deliver_until: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    details: dict[str, Any] | None = Field(default=None, description="with detail full: items and both places")
+
+
+@write_tool(
+    "Create a delivery",
+    if_unknown="get_delivery shows a delivery that is named as made; else ask Roadie whether it has one before you "
+    "make another, for only create_delivery's own answer makes one known here",
+)
+async def create_delivery(
+    grant: Grant,
+    items: Items,
+    delivery_location: DeliveryLocation,
+    pickup_after: Timestamp,
+    deliver_between: Window,
+    pickup_location: PickupLocation | None = None,
+    signature_required: bool | None = None,
+    reference_id: Reference | None = None,
+) -> DeliveryAnswer:
+    """Order a Roadie driver to bring items from the dealer to a place; it costs money. Times need their offset. Invent
+    no size, name or phone. To change one call update_delivery."""
+    check_times(pickup_after, deliver_between, now=datetime.now(UTC))
+    shipment = NewShipment(
+        reference_id="to be derived",
+        items=tuple(items),
+        pickup_location=pickup_location or await _own_address(grant),
+        delivery_location=delivery_location,
+        pickup_after=pickup_after,
+        deliver_between=deliver_between,
+        options=DeliveryOptions(signature_required=bool(signature_required)),
+    )
+    named = shipment.model_copy(update={"reference_id": reference_id or _reference(grant.roadster.dpid, shipment)})
+    return _answer(await grant.deliveries.create_shipment(named))
+
+
+def _reference(dpid: str, shipment: NewShipment) -> str:
+    """Roadie wants one. The same for the same delivery, so that what a person confirms is what is sent."""
+    return f"{dpid[:80]}-{hashlib.sha256(repr(shipment).encode()).hexdigest()[:16]}"
+
+
+async def _own_address(grant: Grant) -> Location:
+    own = Location.of_dealer(await grant.roadster.get_dealer())
+    if isinstance(own, list):
+        raise InvalidArguments(
+            {"pickup_location": f"is needed: Roadster has no usable {', '.join(own)} of this dealer"}
+        )
+    return own
+
+
+def check_times(pickup_after: datetime | None, window: TimeWindow | None, *, now: datetime) -> None:
+    """A window may have begun, it must not be over. Raises InvalidArguments."""
+    if window is None:
+        return
+    if window.end <= now:
+        raise InvalidArguments({"deliver_between.end": "is in the past"})
+    if pickup_after is not None and window.end <= pickup_after:
+        raise InvalidArguments({"deliver_between.end": "is not after pickup_after"})
+
+
+@tool("Get a delivery")
+async def get_delivery(grant: Grant, delivery_id: DeliveryId, detail: Detail = "brief") -> DeliveryAnswer:
+    """Where a delivery is: its state, window, driver, tracking number and price. With detail full also items and
+    places. Finds only deliveries that create_delivery made for this dealer."""
+    found = await grant.deliveries.get_shipment(delivery_id)
+    return _answer(found, details=_details(found) if detail == "full" else None)
+
+
+@write_tool("Update a delivery", if_unknown="get_delivery with detail full shows whether it was changed")
+async def update_delivery(
+    grant: Grant,
+    delivery_id: DeliveryId,
+    items: SameItems | None = None,
+    pickup_location: SamePlace | None = None,
+    delivery_location: SamePlace | None = None,
+    pickup_after: Timestamp | None = None,
+    deliver_between: Window | None = None,
+    signature_required: bool | None = None,
+    reference_id: Reference | None = None,
+) -> DeliveryAnswer:
+    """Change a delivery that create_delivery made. Its arguments are create_delivery's, and each one given replaces
+    what was there. Look with get_delivery first; once picked up, little can change."""
+    check_times(pickup_after, deliver_between, now=datetime.now(UTC))
+    update = ShipmentUpdate(
+        reference_id=reference_id,
+        items=tuple(items) if items else None,
+        pickup_location=pickup_location,
+        delivery_location=delivery_location,
+        pickup_after=pickup_after,
+        deliver_between=deliver_between,
+        options=None if signature_required is None else DeliveryOptions(signature_required=signature_required),
+    )
+    if update == ShipmentUpdate():
+        raise InvalidArguments({"arguments": "give what shall change, besides delivery_id"})
+    return _answer(await grant.deliveries.update_shipment(delivery_id, update))
+
+
+class CancellationAnswer(ToolAnswer):
+    delivery_id: int
+    canceled: Literal[True] = True
+
+
+@write_tool("Cancel a delivery", if_unknown="get_delivery shows whether it is canceled", destructive=True)
+async def cancel_delivery(grant: Grant, delivery_id: DeliveryId) -> CancellationAnswer:
+    """Cancel a delivery, for good; possible until the driver has confirmed the pickup. To change time or place use
+    update_delivery instead."""
+    await grant.deliveries.cancel_shipment(delivery_id)
+    return CancellationAnswer(delivery_id=delivery_id)
+
+
+def _answer(shipment: Shipment, details: dict[str, Any] | None = None) -> DeliveryAnswer:
+    window = shipment.deliver_between
+    driver = shipment.driver
+    return DeliveryAnswer(
+        delivery_id=shipment.id,
+        state=shipment.state,
+        meaning=_MEANINGS.get(shipment.state or ""),
+        reference_id=shipment.reference_id,
+        tracking_number=shipment.tracking_number,
+        driver=DriverRow(name=driver.name, phone=driver.phone) if driver else None,
+        price=shipment.price,
+        signature_required=shipment.options.signature_required if shipment.options else None,
+        pickup_after=shipment.pickup_after,
+        deliver_from=window.start if window else None,
+        deliver_until=window.end if window else None,
+        created_at=shipment.created_at,
+        updated_at=shipment.updated_at,
+        details=details,
+    )
+
+
+def _details(shipment: Shipment) -> dict[str, Any]:
+    places = {"pickup_location": shipment.pickup_location, "delivery_location": shipment.delivery_location}
+    return {
+        "items": [_plain(item) for item in shipment.items],
+        **{name: _plain(place) for name, place in places.items() if place is not None},
+    }
+
+
+def _plain(part: Received) -> dict[str, Any]:
+    return part.model_dump(mode="json", exclude_none=True)

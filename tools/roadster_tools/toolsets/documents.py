@@ -1,0 +1,207 @@
+"""A customer's documents."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from roadster_client.models.documents import DocumentDeletion, DocumentQuery, DocumentType, NewDocument, Relationship
+from roadster_tools.answers import Link, ToolAnswer
+from roadster_tools.catalogue import tool, write_tool
+from roadster_tools.cursors import Part
+from roadster_tools.failures import InvalidArguments
+from roadster_tools.files import (
+    MAX_RESOURCE_BYTES,
+    MAX_SHOWN_BYTES,
+    Contents,
+    File,
+    LocalPath,
+    check_content,
+    content_type,
+    file_uri,
+    given_file,
+    handed_on,
+)
+from roadster_tools.gate.gate import Grant
+from roadster_tools.parameters import Cursor, CustomerId, Detail, DocumentId, Limit
+
+# Spelt out in both cases, because JSON Schema's regular expressions have no flags.
+FileName = Annotated[
+    str,
+    Field(
+        pattern=r"^[^/\\]+\.([jJ][pP][eE]?[gG]|[pP][nN][gG]|[pP][dD][fF])$",
+        description=".jpg, .png or .pdf",
+    ),
+]
+
+
+class DocumentAnswer(ToolAnswer):
+    document_id: int
+
+
+class DocumentRow(ToolAnswer):
+    document_id: int
+    document_type: str | None = None
+    relationship: str | None = None
+    name: str | None = None
+    file_name: str | None = None
+    created_at: str | None = None
+
+
+class DocumentsAnswer(ToolAnswer):
+    documents: list[DocumentRow]
+    truncated: bool = Field(description="whether there are more behind next_cursor")
+    next_cursor: str | None = None
+    hint: str | None = None
+
+
+@tool("List a customer's documents")
+async def list_documents(
+    grant: Grant,
+    customer_id: CustomerId,
+    binder: Literal["all", "user_docs", "deal_docs"] = "all",
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+) -> DocumentsAnswer:
+    """Type, name and time of each document in a customer's binders: what is missing, and whether an upload arrived."""
+    part = Part.asked_for(cursor, limit, grant.cursors, "list_documents", customer_id, binder)
+    found = await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type=binder))
+    shown, next_cursor = part.of(found)
+    return DocumentsAnswer(
+        documents=[
+            DocumentRow(
+                document_id=document.id,
+                document_type=document.document_type,
+                relationship=document.relationship,
+                name=document.name,
+                file_name=document.file_name,
+                created_at=document.created_at,
+            )
+            for document in shown
+        ],
+        truncated=next_cursor is not None,
+        next_cursor=next_cursor,
+        hint=_names_are_masked(grant) if shown else _nothing_to_list(bool(found), binder),
+    )
+
+
+def _names_are_masked(grant: Grant) -> str | None:
+    if _may_see_contents(grant):
+        return None
+    return "Names are masked for this caller: tell documents apart by type, time and id."
+
+
+def _nothing_to_list(any_before: bool, binder: str) -> str:
+    if any_before:
+        return "No more documents."
+    return "The binder is empty." if binder == "all" else 'Nothing in this binder; binder "all" looks into both.'
+
+
+@write_tool("Upload a document", if_unknown="list_documents shows whether it is in the binder")
+async def upload_document(
+    grant: Grant,
+    customer_id: CustomerId,
+    document_type: DocumentType,
+    document_name: Annotated[str, Field(min_length=1, max_length=200)],
+    file_name: FileName,
+    relationship: Annotated[Relationship | None, Field(description="but of a deal")] = None,
+    co_app_email_id: str | None = None,
+    contents: Contents | None = None,
+    path: LocalPath | None = None,
+) -> DocumentAnswer:
+    """Put one JPEG, PNG or PDF, as contents or path, into an existing customer's binder or, as `deal`, into their
+    deal's."""
+    if document_type != "deal" and relationship is None:
+        raise InvalidArguments({"relationship": "is needed unless document_type is deal"})
+    if (relationship == "co_app") != (co_app_email_id is not None):
+        raise InvalidArguments({"co_app_email_id": "goes with relationship co_app, and only with it"})
+    content = await given_file(grant.uploads, contents, path)
+    check_content(content, file_name)
+    uploaded = await grant.roadster.upload_document(
+        customer_id,
+        NewDocument(
+            document_name=document_name,
+            document_type=document_type,
+            file_name=file_name,
+            relationship=relationship,
+            co_app_email_id=co_app_email_id,
+            contents=base64.b64encode(content).decode(),
+        ),
+    )
+    return DocumentAnswer(document_id=uploaded.document_id)
+
+
+class DocumentFile(ToolAnswer):
+    document_id: int
+    content_type: str | None = None
+    bytes: int
+    sha256: str
+    contents: str | None = Field(default=None, description="base64")
+    hint: str | None = None
+    uri: str | None = None
+
+    def links(self) -> tuple[Link, ...]:
+        if self.uri is None or self.content_type is None:
+            return ()
+        return (Link(self.uri, f"document {self.document_id}", self.content_type, self.bytes),)
+
+
+@tool("Get a document")
+async def get_document(
+    grant: Grant, customer_id: CustomerId, document_id: DocumentId, detail: Detail = "brief"
+) -> DocumentFile:
+    """Type, size and digest of a document; full detail adds contents up to 64 KiB, only where the person needs the
+    file. To find one use list_documents."""
+    content = await grant.roadster.get_document(customer_id, document_id)
+    kind = content_type(content)
+    hint = _kept_back(grant, content, kind) if detail == "full" else None
+    return DocumentFile(
+        document_id=document_id,
+        content_type=kind,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        contents=base64.b64encode(content).decode() if detail == "full" and hint is None else None,
+        hint=hint,
+        uri=file_uri(grant.roadster.dpid, "customers", customer_id, "documents", document_id)
+        if kind is not None and len(content) <= MAX_RESOURCE_BYTES and _may_see_contents(grant)
+        else None,
+    )
+
+
+def _kept_back(grant: Grant, content: bytes, kind: str | None) -> str | None:
+    """Why the contents are not for a model, None where they are."""
+    if not _may_see_contents(grant):
+        setting = f"callers.{grant.caller.name}.personal_data"
+        return f'The contents are not shown: {setting} is "masked". The person finds the file in Roadster.'
+    if kind is None:
+        return "The contents are not shown: they are neither JPEG, PNG nor PDF."
+    if len(content) > MAX_SHOWN_BYTES:
+        return f"The contents are not shown: above {MAX_SHOWN_BYTES} bytes. The person finds the file in Roadster."
+    return None
+
+
+async def document_file(grant: Grant, customer_id: int, document_id: int, detail: Detail) -> File:
+    """The file of one document, as a resource. Raises MalformedAnswer for what is not handed on."""
+    del detail  # always full: on record it says that the contents were read
+    return handed_on(await grant.roadster.get_document(customer_id, document_id), "get_document")
+
+
+def _may_see_contents(grant: Grant) -> bool:
+    return grant.caller.personal_data != "masked"
+
+
+class DeletionAnswer(ToolAnswer):
+    deleted: list[int]
+
+
+@write_tool("Delete documents", if_unknown="list_documents shows what is still there", destructive=True)
+async def delete_documents(
+    grant: Grant, customer_id: CustomerId, document_ids: Annotated[list[DocumentId], Field(min_length=1, max_length=50)]
+) -> DeletionAnswer:
+    """Delete documents for good, only those that the person named. Check with list_documents first, and upload a
+    replacement before."""
+    await grant.roadster.delete_documents(customer_id, DocumentDeletion(doc_ids=tuple(document_ids)))
+    return DeletionAnswer(deleted=document_ids)

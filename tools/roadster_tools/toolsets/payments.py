@@ -1,0 +1,393 @@
+"""Payments: what a vehicle costs in cash, financed and leased.
+
+The documents give the same rate in three units. Here a rate is always in percent and says so, and a
+money factor is always the small number that a lease is written with (0.0031; times 2,400 it is the
+rate in percent).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+
+from roadster_client.models.customers import PlanChoice
+from roadster_client.models.parts import Received
+from roadster_client.models.payments import (
+    DealType,
+    PaymentRequest,
+    PaymentTerms,
+    QuotedCustomer,
+    QuotedVehicle,
+    TradeIn,
+)
+from roadster_client.models.quotes import (
+    CashDeal,
+    Deals,
+    FinanceDeal,
+    FinanceProgram,
+    LeaseDeal,
+    LeaseProgram,
+    Programs,
+    Quote,
+)
+from roadster_tools.answers import ToolAnswer, cell, money, plain, table
+from roadster_tools.catalogue import tool
+from roadster_tools.gate.gate import Grant
+from roadster_tools.parameters import Detail, Months, Vin, plausible
+
+_MOST_ROWS = 20
+"""Of each list in a full answer: programs, rebates, a vehicle's options. The documents show one to three."""
+
+_RowT = TypeVar("_RowT")
+
+
+class CashQuote(ToolAnswer):
+    msrp: float | None = None
+    price: float | None = None
+    rebate: float | None = None
+    total_fees: float | None = None
+    sales_tax: float | None = None
+    trade_equity: float | None = None
+    due_at_signing: float | None = None
+    total_cost: float | None = None
+
+
+class FinanceQuote(ToolAnswer):
+    monthly_payment: float | None = None
+    term_months: int | None = None
+    apr_percent: float | None = None
+    due_at_signing: float | None = None
+    total_financed: float | None = None
+    total_interest: float | None = None
+    total_cost: float | None = None
+    lender: str | None = None
+
+
+class LeaseQuote(ToolAnswer):
+    monthly_payment: float | None = None
+    term_months: int | None = None
+    money_factor: float | None = None
+    annual_miles: float | None = None
+    due_at_signing: float | None = None
+    residual_value: float | None = None
+    residual_percent: float | None = None
+    total_cost: float | None = None
+    lender: str | None = None
+
+
+class FinanceOffer(ToolAnswer):
+    term_months: int | None = None
+    apr_percent: float | None = None
+    min_credit_score: int | None = None
+    expires_at: str | None = None
+
+
+class LeaseOffer(ToolAnswer):
+    term_months: int | None = None
+    money_factor: float | None = None
+    residual_percent: float | None = None
+    annual_miles: float | None = None
+    min_credit_score: int | None = None
+    lender: str | None = None
+    expires_at: str | None = None
+
+
+class Discount(ToolAnswer):
+    """A rebate or an incentive; `to` is its recipient where the documents say one."""
+
+    name: str | None = None
+    amount: float | None = None
+    to: str | None = None
+    expires_at: str | None = None
+
+
+class QuoteDetails(ToolAnswer):
+    """Every documented term of each deal, with rates in percent, and the programs behind them."""
+
+    terms: dict[str, dict[str, Any]] = Field(description="by deal: cash, finance, lease")
+    plans: list[dict[str, Any]]
+    vehicle: dict[str, Any]
+    finance_programs: list[FinanceOffer]
+    lease_programs: list[LeaseOffer]
+    rebates: list[Discount]
+    incentives: list[Discount]
+    left_out: dict[str, int] | None = Field(default=None, description="rows of a list that is longer")
+
+    def text(self) -> str:
+        return "\n".join(
+            [
+                *_terms_text(self.terms),
+                *(f"Plan: {_json(plan)}" for plan in self.plans),
+                f"Vehicle: {_json(self.vehicle)}",
+                *table("Finance programs", self.finance_programs),
+                *table("Lease programs", self.lease_programs),
+                *table("Rebates", self.rebates),
+                *table("Incentives", self.incentives),
+            ]
+        )
+
+
+class QuoteAnswer(ToolAnswer):
+    """Amounts in the currency's units, with taxes and fees unless they were left out on request."""
+
+    vin: str
+    vehicle: str | None = None
+    cash: CashQuote | None = None
+    finance: FinanceQuote | None = None
+    lease: LeaseQuote | None = None
+    details: QuoteDetails | None = None
+    truncated: bool | None = None
+    hint: str | None = None
+    caveat: str = "An estimate from the dealer's programs, subject to credit approval; the dealer's contract decides."
+
+    def text(self) -> str:
+        """The three deals side by side, one line each."""
+        deals = {"Cash": self.cash, "Finance": self.finance, "Lease": self.lease}
+        lines = [f"{self.vin} {cell(self.vehicle or '')}".rstrip()]
+        lines += [f"{name}: {_aloud(deal)}" if deal else f"{name}: not offered" for name, deal in deals.items()]
+        if self.details is not None:
+            lines.append(self.details.text())
+        return "\n".join([*lines, *filter(None, [self.hint]), self.caveat])
+
+
+@tool("Quote payments")
+async def quote_payments(
+    grant: Grant,
+    vin: Vin,
+    deal_type: Annotated[DealType | None, Field(description="of the terms")] = None,
+    term_months: Months | None = None,
+    customer_cash: Annotated[float | None, Field(ge=0, description="down payment")] = None,
+    annual_miles: Annotated[int, plausible(1, 100_000)] | None = None,
+    no_taxes_or_fees: bool | None = None,
+    credit_score: Annotated[int, plausible(300, 900)] | None = None,
+    zip_code: Annotated[str | None, Field(pattern=r"^\d{5}$")] = None,
+    incentives: Annotated[list[str] | None, Field(description="such as loyalty")] = None,
+    trade_in: TradeIn | None = None,
+    plans: list[PlanChoice] | None = None,
+    detail: Detail = "brief",
+) -> QuoteAnswer:
+    """What a vehicle costs in cash, financed and leased; only a VIN is needed. Never work out a payment: call again
+    with other terms. Full detail adds the dealer's own figures (profit): not for customers."""
+    terms = PaymentTerms(
+        deal_type=deal_type,
+        customer_cash=customer_cash,
+        term=term_months,
+        annual_mileage=annual_miles,
+        no_taxes_or_fees=no_taxes_or_fees,
+    )
+    quote = await grant.roadster.quote_payments(
+        PaymentRequest(
+            vehicle=QuotedVehicle(vin=vin),
+            customer=QuotedCustomer(
+                credit_score=credit_score,
+                zip_code=zip_code,
+                incentives=tuple(incentives) if incentives else None,
+            ),
+            payment=terms if terms.wire() else None,
+            trade_in=trade_in,
+            plans=tuple(plans) if plans else None,
+        )
+    )
+    deals = quote.deals
+    details = _details(quote, term_months) if detail == "full" else None
+    left_out = details.left_out if details is not None else None
+    return QuoteAnswer(
+        vin=vin,
+        vehicle=_title(quote),
+        cash=_cash(deals.cash) if deals.cash else None,
+        finance=_finance(deals.finance) if deals.finance else None,
+        lease=_lease(deals.lease) if deals.lease else None,
+        details=details,
+        truncated=True if left_out else None,
+        hint=_hint(deals, left_out),
+    )
+
+
+def _json(part: Mapping[str, Any]) -> str:
+    return json.dumps(part, ensure_ascii=False, separators=(",", ":"))
+
+
+def _aloud(deal: CashQuote | FinanceQuote | LeaseQuote) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in deal.structured().items())
+
+
+def _figure(name: str, value: Any) -> str:
+    amount = isinstance(value, float) and name not in {
+        "apr_percent",
+        "money_factor",
+        "annual_miles",
+        "residual_percent",
+    }
+    return money(value) if amount else plain(value)
+
+
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else round(fraction * 100, 4)
+
+
+def _title(quote: Quote) -> str | None:
+    for deal in (quote.deals.cash, quote.deals.finance, quote.deals.lease):
+        if deal is not None and deal.data is not None and deal.data.vehicle is not None:
+            vehicle = deal.data.vehicle
+            return " ".join(str(part) for part in (vehicle.year, vehicle.make, vehicle.title) if part is not None)
+    return None
+
+
+def _cash(deal: CashDeal) -> CashQuote:
+    terms = deal.terms
+    return CashQuote(
+        msrp=terms.msrp,
+        price=terms.price,
+        rebate=terms.rebate,
+        total_fees=terms.total_fees,
+        sales_tax=terms.sales_tax,
+        trade_equity=terms.trade_equity,
+        due_at_signing=terms.due_at_signing,
+        total_cost=terms.total_cost,
+    )
+
+
+def _finance(deal: FinanceDeal) -> FinanceQuote:
+    terms = deal.terms
+    return FinanceQuote(
+        monthly_payment=terms.monthly_payment,
+        term_months=terms.term,
+        apr_percent=_percent(terms.interest_rate),
+        due_at_signing=terms.due_at_signing,
+        total_financed=terms.total_financed,
+        total_interest=terms.total_interest,
+        total_cost=terms.total_cost,
+        lender=terms.lender_name,
+    )
+
+
+def _lease(deal: LeaseDeal) -> LeaseQuote:
+    terms = deal.terms
+    return LeaseQuote(
+        monthly_payment=terms.monthly_payment,
+        term_months=terms.term,
+        money_factor=terms.money_factor,
+        annual_miles=terms.annual_mileage,
+        due_at_signing=terms.due_at_signing,
+        residual_value=terms.residual_value,
+        residual_percent=terms.base_residual_percent,
+        total_cost=terms.total_cost,
+        lender=terms.lender_name,
+    )
+
+
+def _hint(deals: Deals, left_out: Mapping[str, int] | None) -> str | None:
+    if left_out:
+        rows = ", ".join(f"{count} of {name}" for name, count in left_out.items())
+        return f"Left out to keep the answer short: {rows}. The programs nearest to term_months come first: give it."
+    if deals.cash is None and deals.finance is None and deals.lease is None:
+        return "The dealer offers no deal on this vehicle with these terms; try others, or another vehicle."
+    return None
+
+
+def _details(quote: Quote, term_months: int | None) -> QuoteDetails:
+    deals = {"cash": quote.deals.cash, "finance": quote.deals.finance, "lease": quote.deals.lease}
+    data = next((deal.data for deal in deals.values() if deal is not None and deal.data is not None), None)
+    programs = quote.programs or Programs()
+    cut = _Cut()
+    return QuoteDetails(
+        terms={name: _terms(deal.terms) for name, deal in deals.items() if deal is not None},
+        plans=cut.rows("plans", [_plain(plan) for plan in data.plans]) if data is not None else [],
+        vehicle=cut.lists(_plain(data.vehicle)) if data is not None and data.vehicle is not None else {},
+        finance_programs=[
+            FinanceOffer(
+                term_months=program.term,
+                apr_percent=program.interest_rate,
+                min_credit_score=program.min_score,
+                expires_at=program.expires_at,
+            )
+            for program in cut.rows("finance_programs", _nearest(programs.finance, term_months))
+        ],
+        lease_programs=[
+            LeaseOffer(
+                term_months=program.term,
+                money_factor=program.money_factor_fraction,
+                residual_percent=program.base_residual,
+                annual_miles=program.base_annual_mileage,
+                min_credit_score=program.min_score,
+                lender=program.lender_name,
+                expires_at=program.expires_at,
+            )
+            for program in cut.rows("lease_programs", _nearest(programs.lease, term_months))
+        ],
+        rebates=[
+            Discount(name=rebate.name, amount=rebate.cash, to=rebate.recipient, expires_at=rebate.expires_at)
+            for rebate in cut.rows("rebates", programs.cash.rebates if programs.cash else ())
+        ],
+        incentives=[
+            Discount(name=incentive.display_name, amount=incentive.cash, expires_at=incentive.expires_at)
+            for incentive in cut.rows("incentives", programs.cash.incentives if programs.cash else ())
+        ],
+        left_out=cut.left_out or None,
+    )
+
+
+class _Cut:
+    """Keeps the lists of one answer short, and counts what it leaves out."""
+
+    def __init__(self) -> None:
+        self.left_out: dict[str, int] = {}
+
+    def rows(self, name: str, rows: Sequence[_RowT]) -> list[_RowT]:
+        if len(rows) > _MOST_ROWS:
+            self.left_out[name] = len(rows) - _MOST_ROWS
+        return [*rows[:_MOST_ROWS]]
+
+    def lists(self, part: dict[str, Any]) -> dict[str, Any]:
+        return {name: self.rows(name, value) if isinstance(value, list) else value for name, value in part.items()}
+
+
+_ProgramT = TypeVar("_ProgramT", FinanceProgram, LeaseProgram)
+
+
+def _nearest(programs: Sequence[_ProgramT], term_months: int | None) -> Sequence[_ProgramT]:
+    """Those whose term is nearest to what was asked first, in the dealer's order otherwise."""
+    if term_months is None:
+        return programs
+    return sorted(programs, key=lambda program: abs((program.term or 0) - term_months))
+
+
+def _plain(part: Received) -> dict[str, Any]:
+    return part.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+
+
+def _terms(terms: Received) -> dict[str, Any]:
+    """The documented terms under their names, but for the rates: fractions there, percentages here."""
+    return {
+        (f"{name}_percent" if name.endswith("_rate") else name): (_percent(value) if name.endswith("_rate") else value)
+        for name, value in _plain(terms).items()
+    }
+
+
+def _terms_text(terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The deals side by side, a line for each term, because most terms are of all deals and many are 0."""
+    if not terms:
+        return []
+    deals = [dict(_flat(deal)) for deal in terms.values()]
+    names = list(dict.fromkeys(name for deal in deals for name in deal))
+    zero = [name for name in names if all(deal.get(name, 0) == 0 for deal in deals)]
+    lines = [
+        f"{name}: {' | '.join(dict.fromkeys(figures) if len(set(figures)) == 1 else figures)}"
+        for name in names
+        if name not in zero
+        for figures in [[plain(deal.get(name)) for deal in deals]]
+    ]
+    if zero:
+        lines.append(f"0 or false: {', '.join(zero)}")
+    return [f"Terms ({' | '.join(terms)}; one figure where they agree):", *lines]
+
+
+def _flat(terms: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in terms.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", ", ".join(value) if isinstance(value, list) else value

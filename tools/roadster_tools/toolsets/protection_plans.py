@@ -1,0 +1,160 @@
+"""The protection plans (F&I) of a vehicle and a deal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from roadster_client.models.payments import DealType
+from roadster_client.models.plans import Plan
+from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, money, plain
+from roadster_tools.catalogue import tool
+from roadster_tools.cursors import Cursors
+from roadster_tools.failures import InvalidArguments
+from roadster_tools.gate.gate import Grant
+from roadster_tools.parameters import Cursor, Detail, Months, Vin, plausible
+
+
+class PlanTierRow(ToolAnswer):
+    code: str | None = Field(default=None, description="`tier` of a chosen plan")
+    title: str | None = None
+    price: float | None = None
+    term_months: int | None = None
+    miles: int | None = None
+    msrp: float | None = None
+
+    def text(self) -> str:
+        known = (
+            self.title,
+            None if self.price is None else f"price {money(self.price)}",
+            None if self.term_months is None else f"{self.term_months} months",
+            None if self.miles is None else f"{self.miles} miles",
+            None if self.msrp is None else f"MSRP {money(self.msrp)}",
+        )
+        return f"- tier {self.code or 'without a code'}: {'; '.join(filter(None, known))}"
+
+
+class PlanRow(ToolAnswer):
+    """What stands after the tiers is said with detail full."""
+
+    id: int
+    code: str | None = None
+    title: str | None = None
+    category: str | None = None
+    vendor: str | None = None
+    tiers: list[PlanTierRow]
+    description: str | None = None
+    msrp: float | None = None
+    taxable: bool | None = None
+    residualize: bool | None = None
+    price_is_offline: bool | None = None
+    deal_types: list[str] | None = None
+    grades: list[str] | None = None
+
+    def text(self) -> str:
+        said = self.structured()
+        tiers = [tier.text() for tier in self.tiers]
+        first = [f"plan {said.pop('id')}, code {said.pop('code', 'unknown')}", said.pop("title", None)]
+        del said["tiers"]
+        more = [
+            f"{name} {', '.join(value) if isinstance(value, list) else plain(value)}" for name, value in said.items()
+        ]
+        return "\n".join(["; ".join(filter(None, [*first, *more])), *tiers])
+
+
+class PlansAnswer(ToolAnswer):
+    plans: list[PlanRow]
+    truncated: bool
+    next_cursor: str | None = None
+    hint: str | None = None
+
+    def text(self) -> str:
+        lines = [plan.text() for plan in self.plans]
+        if self.next_cursor is not None:
+            lines.append(f"truncated; next_cursor: {self.next_cursor}")
+        return "\n".join([*lines, self.hint] if self.hint else lines)
+
+
+@tool("List protection plans")
+async def list_protection_plans(
+    grant: Grant,
+    vin: Vin,
+    deal_type: DealType,
+    apr_percent: Annotated[
+        Annotated[float, plausible(0, 100)] | None, Field(description="of a lease: money factor x 2400")
+    ] = None,
+    term_months: Months | None = None,
+    amount_financed: Annotated[float, plausible(0, 10_000_000)] | None = None,
+    detail: Detail = "brief",
+    cursor: Cursor | None = None,
+) -> PlansAnswer:
+    """Protection plans (F&I) for a deal on a vehicle, with prices. Finance and lease need rate, term and amount from
+    quote_payments."""
+    terms = {"apr_percent": apr_percent, "term_months": term_months, "amount_financed": amount_financed}
+    if deal_type != "cash":
+        missing = [name for name, value in terms.items() if value is None]
+        if missing:
+            raise InvalidArguments(dict.fromkeys(missing, f"is needed for {deal_type}"))
+    cursors = Cursors.of(grant.cursors, "list_protection_plans", vin, deal_type, *terms.values())
+    start = 0 if cursor is None else int(cursors.position(cursor))
+    found = await grant.roadster.list_plans(
+        vin,
+        deal_type,
+        deal_rate=apr_percent,
+        deal_term=term_months,
+        amount_financed=None if amount_financed is None else round(amount_financed),
+    )
+    rows = _fitting([_plan_row(plan, detail) for plan in found.plans[start:]])
+    end = start + len(rows)
+    return PlansAnswer(
+        plans=rows,
+        truncated=end < len(found.plans),
+        next_cursor=cursors.made(str(end)) if end < len(found.plans) else None,
+        hint=None if rows else "No plan fits this deal; another deal_type or term may have some.",
+    )
+
+
+def _fitting(rows: list[PlanRow]) -> list[PlanRow]:
+    """As many whole plans as one answer holds, and one at least."""
+    room = MOST_CHARACTERS
+    for count, row in enumerate(rows, 1):
+        room -= len(row.text())
+        if room <= 0:
+            return rows[:count]
+    return rows
+
+
+def _plan_row(plan: Plan, detail: Detail) -> PlanRow:
+    full = detail == "full"
+    row = PlanRow(
+        id=plan.id,
+        code=plan.code,
+        title=plan.title,
+        category=plan.category,
+        vendor=plan.vendor,
+        tiers=[
+            PlanTierRow(
+                code=tier.code,
+                title=tier.title,
+                price=tier.offer,
+                term_months=tier.term,
+                miles=tier.mileage or None,
+                msrp=tier.msrp if full else None,
+            )
+            for tier in plan.tiers
+        ],
+    )
+    if not full:
+        return row
+    return row.model_copy(
+        update={
+            "description": plan.description,
+            "msrp": plan.msrp or None,
+            "taxable": plan.taxable,
+            "residualize": plan.residualize,
+            "price_is_offline": plan.price_is_offline,
+            "deal_types": [*plan.deal_types] or None,
+            "grades": [*plan.grades] or None,
+        }
+    )
