@@ -4,7 +4,7 @@
     .venv/bin/python bench/tokens.py --readme   writes it into README.md; `make tokens` does that
 
 A token is four bytes of compact UTF-8 JSON, or of text. That is near enough to compare by, and needs
-no model's own tokenizer. The budgets are below; tests/test_budgets.py holds the tools to them.
+no model's own tokenizer. The budgets are below; tests/tools/test_budgets.py holds the tools to them.
 
 `upstream` is what the same answer takes as Roadster sends it, over all requests of the call.
 """

@@ -22,10 +22,7 @@ from .sandbox import sandbox_settings
 from .settings.errors import ConfigurationError
 from .settings.live import LiveSettings
 from .settings.loading import load
-from .settings.sections import (
-    Settings,
-    StoreSettings,
-)
+from .settings.sections import Settings, StoreSettings
 
 if TYPE_CHECKING:
     import httpx2

@@ -9,13 +9,7 @@ from datetime import UTC, datetime
 import anyio
 from pydantic_core import from_json
 
-from roadster_client import (
-    NotStored,
-    OwnedByAnother,
-    OwnedKind,
-    PersonalData,
-    Unavailable,
-)
+from roadster_client import NotStored, OwnedByAnother, OwnedKind, PersonalData, Unavailable
 from roadster_client.models.events import CustomerEvent
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
 

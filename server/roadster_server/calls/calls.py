@@ -18,14 +18,7 @@ from mcp_types import (
 from roadster_client import ClientError
 from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log_crash
-from roadster_tools import (
-    TOOLS,
-    Admitted,
-    Failure,
-    InvalidArguments,
-    Tool,
-    ToolFailure,
-)
+from roadster_tools import TOOLS, Admitted, Failure, InvalidArguments, Tool, ToolFailure
 
 from .call import Call
 from .context import CallResult, CallServices, Context, WhoIsCalling

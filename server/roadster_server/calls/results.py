@@ -8,14 +8,7 @@ from typing import Any, NamedTuple
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
-from roadster_tools import (
-    Caller,
-    Failure,
-    KeyOutcomeUnknown,
-    Link,
-    PendingWrite,
-    Seal,
-)
+from roadster_tools import Caller, Failure, KeyOutcomeUnknown, Link, PendingWrite, Seal
 
 from .context import Context
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from roadster_client import (
-    PersonalData,
-)
+from roadster_client import PersonalData
 from roadster_tools.tool import Tool
 
 

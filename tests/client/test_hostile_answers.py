@@ -1,0 +1,249 @@
+"""Answers made to harm: none takes memory, time or credentials, and each ends as one typed error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from roadster_client import ClientError, ForeignDealer, MalformedAnswer, RequestRefused
+from roadster_client.upstream.response import MAX_ANSWER_BYTES, MAX_ANSWER_VALUES
+from roadster_sandbox import SandboxTransport
+from roadster_tools import failure
+from tests.conftest import Connect, World, kind_of, text_of
+from tests.upstreams import VIRTUAL_TIME, Watched, ok, opened, outcome
+
+pytestmark = pytest.mark.anyio
+reliability = pytest.mark.reliability
+
+FLAT = 3 * MAX_ANSWER_BYTES
+"""The bytes as they come, once more as they are handed on, and room for what the sandbox itself needs."""
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+async def error_of(network: httpx2.AsyncBaseTransport) -> tuple[ClientError | None, int]:
+    """What a read of `network` ends with, and the bytes at its peak."""
+    async with opened(network) as bound:
+        tracemalloc.start()
+        error = await outcome(bound().list_inventory(size=100))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return error, peak
+
+
+class Body(httpx2.AsyncByteStream):
+    """Chunk after chunk for ever."""
+
+    def __init__(self, first: bytes, chunk: bytes) -> None:
+        self._first = first
+        self._chunk = chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._first
+        while True:
+            await anyio.lowlevel.checkpoint()
+            yield self._chunk
+
+
+def endless(first: bytes, chunk: bytes, **headers: str) -> Watched:
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers=headers, stream=Body(first, chunk))
+
+    return Watched(answer)
+
+
+@pytest.mark.parametrize("fault", ["huge", "gzip_bomb", "deep", "huge_number"])
+@reliability(
+    "an answer without end, a bomb, deep nesting, a huge number", "memory stays within three times the 8 MiB cap"
+)
+async def test_no_answer_takes_more_memory_than_the_cap(fault: str, world: World) -> None:
+    await world.fault("*", fault)
+    error, peak = await error_of(SandboxTransport(world.app))
+    assert type(error) is MalformedAnswer
+    assert peak < FLAT
+
+
+FULL = b",".join([b"{}"] * (MAX_ANSWER_VALUES // 2 - 2))
+"""As many values as are let through."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" + b",".join([b"{}"] * 1_000_000) + b"]", id="empty objects"),
+        pytest.param(b'{"vehicles":[' + b",".join([b"[]"] * 1_000_000) + b"]}", id="empty lists"),
+        pytest.param(b'{"vehicles":[' + b",".join([b"1"] * 3_000_000) + b"]}", id="numbers"),
+        pytest.param(b"{" + b",".join(b'"%d":0' % n for n in range(400_000)) + b"}", id="fields"),
+        pytest.param(b'{"vehicles":[' + FULL + b"]}", id="as many as are let through"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+@reliability("an answer of millions of values", "ends before they are made: above 100,000 it is a malformed answer")
+async def test_an_answer_of_millions_of_values_is_not_parsed(body: bytes, status: int) -> None:
+    """Parsed, three megabytes of them took 330 MB, and kept everybody else waiting for seconds."""
+
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(body, status)
+
+    error, peak = await error_of(Watched(answer))
+    assert type(error) is (MalformedAnswer if status == httpx2.codes.OK else RequestRefused)
+    assert peak < FLAT
+
+
+async def test_commas_in_a_file_are_no_reason_to_withhold_it() -> None:
+    """An answer of one text is one value; only an absurd text has as many commas as an absurd answer has values."""
+    body = json.dumps({"vehicles": [], "note": ", ".join(["word"] * (MAX_ANSWER_VALUES // 2))}).encode()
+
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(body)
+
+    assert (await error_of(Watched(answer)))[0] is None
+
+
+@pytest.mark.parametrize("named", [["umazda"], {"dpid": "umazda"}, 7, True, "umazda\u200b", "toyotademo"], ids=str)
+async def test_a_dealer_that_is_not_plainly_the_own_one_is_another(named: Any) -> None:
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(json.dumps({"vehicles": [], "more": [{"dpid": named}]}).encode())
+
+    assert type((await error_of(Watched(answer)))[0]) is ForeignDealer
+
+
+@reliability("gzip that goes on for ever and inflates to nothing", "ends at 8 MiB as they come; memory stays flat")
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        pytest.param(b"\x00\x00\x00\xff\xff" * 13_000, id="empty blocks"),
+        pytest.param(b"x" * 65_000, id="a file name"),
+    ],
+)
+async def test_gzip_without_content_does_not_go_on_for_ever(chunk: bytes) -> None:
+    named = b"\x1f\x8b\x08" + (b"\x08" if chunk.startswith(b"x") else b"\x00") + b"\0" * 6
+    error, peak = await error_of(endless(named, chunk, **{"content-encoding": "gzip"}))
+    assert type(error) is MalformedAnswer
+    assert peak < FLAT
+
+
+@reliability("gzip with endless bytes behind its end", "ends at 8 MiB as they come; memory stays flat")
+async def test_bytes_behind_the_end_of_gzip_are_not_kept() -> None:
+    error, peak = await error_of(
+        endless(gzip.compress(b'{"vehicles": []}'), b"x" * 65_536, **{"content-encoding": "gzip"})
+    )
+    assert type(error) is MalformedAnswer
+    assert peak < FLAT
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        pytest.param({"content-encoding": "gzip"}, b"no gzip", id="no gzip"),
+        pytest.param({"content-encoding": "gzip"}, gzip.compress(b'{"vehicles": []}')[:20], id="half of a gzip"),
+        pytest.param({"content-encoding": "br"}, zlib.compress(b"{}"), id="an encoding that was not asked for"),
+        pytest.param({}, b'{"vehicles": []}{"vehicles": []}', id="two documents"),
+        pytest.param({}, b'{"vehicles": "\xff"}', id="no UTF-8"),
+        pytest.param({}, b"\xef\xbb\xbf{", id="a byte order mark"),
+        pytest.param({}, b'{"vehicles": "\\ud800"}', id="half of a character"),
+        pytest.param({}, b"null", id="null"),
+        pytest.param({}, b"17", id="a number"),
+        pytest.param({}, b'"vehicles"', id="a string"),
+        pytest.param({}, b'{"vehicles": null}', id="null for a list"),
+        pytest.param({}, b'{"vehicles": [{"vin": 7, "price": 1e999}]}', id="infinity by its exponent"),
+        pytest.param({}, b'{"vehicles": [{"vin": "x", "price": Infinity}]}', id="infinity by its name"),
+    ],
+)
+@reliability("bytes that are no JSON document of the documented fields", "malformed answer; nothing of it is shown")
+async def test_what_is_not_the_documented_json_is_a_malformed_answer(headers: dict[str, str], body: bytes) -> None:
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(body, **headers)
+
+    error, _ = await error_of(Watched(answer))
+    assert type(error) is MalformedAnswer
+    assert "vehicles" not in failure(error).text
+
+
+@pytest.mark.parametrize(
+    "declared", ["application/json", "application/json; charset=utf-8", "application/hal+json", None]
+)
+async def test_json_may_be_declared_in_several_ways_or_not_at_all(declared: str | None) -> None:
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(**({"content_type": declared} if declared else {}))
+
+    error, _ = await error_of(Watched(answer))
+    assert error is None
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://elsewhere.example/v1",
+        "//elsewhere.example",
+        "/v1/vehicles",
+        "",
+        "http://[",
+        "ftp://x",
+        "\x7f",
+        "http://a..b/",
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 304])
+@reliability(
+    "a redirect to another host, or to nowhere", "an error; no second request is made and no credential leaves"
+)
+async def test_a_redirect_is_an_error_and_no_request_follows(status: int, location: str) -> None:
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(b"", status, location=location)
+
+    network = Watched(answer)
+    error, _ = await error_of(network)
+    assert type(error) is MalformedAnswer
+    assert {request.url.host for _, request in network.seen} == {"sandbox"}
+    assert len(network.seen) == 1
+
+
+@reliability("an upstream that sets cookies", "none is kept or sent")
+async def test_cookies_are_not_kept() -> None:
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return ok(set_cookie="session=of-somebody; Path=/")
+
+    network = Watched(answer)
+    async with opened(network) as bound:
+        for _ in range(2):
+            await bound().list_inventory(size=1)
+    assert not any("cookie" in request.headers for _, request in network.seen)
+
+
+@reliability("numbers of 4,000 digits in every field", "an answer without them or an upstream failure, never a defect")
+@pytest.mark.parametrize("tool", ["list_inventory", "get_dealer", "list_dealers"])
+async def test_numbers_that_are_legal_and_absurd_do_no_harm(tool: str, connect: Connect, world: World) -> None:
+    sandbox = SandboxTransport(world.app)
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        response = await sandbox.handle_async_request(request)
+        return ok(json.dumps(_with_every_number(json.loads(await response.aread()), 10**3_999)).encode())
+
+    async with connect(upstream=Watched(answer)) as client:
+        result = await client.call_tool(tool, {} if tool == "list_dealers" else {"dealer": "umazda"})
+    assert not result.is_error or kind_of(result) == "upstream"
+    assert "failed on this call" not in text_of(result)
+
+
+def _with_every_number(node: Any, number: int) -> Any:
+    match node:
+        case list():
+            return [_with_every_number(each, number) for each in node]
+        case dict():
+            return {name: _with_every_number(value, number) for name, value in node.items()}
+        case int() | float() if not isinstance(node, bool):
+            return number
+        case _:
+            return node

@@ -1,0 +1,179 @@
+"""Each file in examples/ works: hosts' configurations start a server that answers, and the client gets its quote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitResult
+
+from roadster_tools import TOOLS
+from tests.conftest import PROJECT, answer_of, free_port, kind_of, serving
+
+pytestmark = pytest.mark.anyio
+
+EXAMPLES = PROJECT / "examples"
+SECRETS = {"ROADSTER_API_KEY": "sandbox-key", "UMAZDA_LINK_KEY": "k" * 32}
+TOKEN = "a-token"
+
+
+@dataclass(frozen=True)
+class Roadster:
+    """A sandbox on a socket, copies of the example configurations that point to it, and a place for their store."""
+
+    roadster_toml: Path
+    sandbox_toml: Path
+    environment: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def roadster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roadster]:
+    port = free_port()
+    folder = tmp_path_factory.mktemp("examples")
+    here = f"http://127.0.0.1:{port}/v1"
+    hashed = hashlib.sha256(TOKEN.encode()).hexdigest()
+    for name in ("roadster.toml", "sandbox.toml"):
+        text = (EXAMPLES / name).read_text()
+        (folder / name).write_text(
+            re.sub(r'base_url = ".*?"', f'base_url = "{here}"', text).replace('"' + "0" * 64 + '"', f'"{hashed}"')
+        )
+    with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
+        yield Roadster(
+            folder / "roadster.toml",
+            folder / "sandbox.toml",
+            {**SECRETS, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")},
+        )
+
+
+def server_in(name: str) -> dict[str, Any]:
+    """The one server of a host's configuration, under the key that the host reads."""
+    document = json.loads((EXAMPLES / name).read_text())
+    servers = document["servers" if name.startswith("vscode") else "mcpServers"]
+    assert document.keys() <= ({"servers", "inputs"} if name.startswith("vscode") else {"mcpServers"})
+    found: dict[str, Any] = servers["roadster"]
+    return found
+
+
+def stdio_in(name: str, roadster: Roadster | None = None) -> StdioServerParameters:
+    """How the host starts the server, with this project for the installed one and `roadster`'s for the placeholder."""
+    server = server_in(name)
+    assert Path(server["command"]).name == "roadster-mcp"
+    assert Path(server["command"]).is_absolute()
+    assert server.get("type", "stdio") == "stdio"
+    arguments = list(server["args"])
+    environment = {key: Template(value).substitute(SECRETS) for key, value in server.get("env", {}).items()}
+    if roadster is not None:
+        arguments[arguments.index("/absolute/path/to/roadster.toml")] = str(roadster.roadster_toml)
+        environment["XDG_STATE_HOME"] = roadster.environment["XDG_STATE_HOME"]
+    return StdioServerParameters(command=sys.executable, args=["-m", "roadster_server", *arguments], env=environment)
+
+
+@pytest.mark.parametrize(
+    "name", ["claude_desktop_config.json", "claude_code.mcp.json", "cursor.mcp.json", "vscode.mcp.json"]
+)
+async def test_a_host_starts_the_sandbox(name: str) -> None:
+    async with Client(stdio_in(name)) as client:
+        assert len((await client.list_tools()).tools) == len(TOOLS)
+        assert answer_of(await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 1}))["vehicles"]
+        assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
+
+
+async def test_a_host_starts_the_server_with_a_configuration(roadster: Roadster) -> None:
+    questions: list[str] = []
+
+    async def ask(_ctx: Any, params: Any) -> ElicitResult:
+        questions.append(params.message)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    server = stdio_in("claude_code.dealer.mcp.json", roadster)
+    async with Client(server, elicitation_callback=ask) as client:
+        vin = answer_of(await client.call_tool("list_inventory", {"limit": 1}))["vehicles"][0]["vin"]
+        assert answer_of(await client.call_tool("get_vehicle", {"vin": vin}))["vin"] == vin
+        customer = {"first_name": "Steve", "last_name": "McQueen", "email": "steve@example.com"}
+        link = answer_of(await client.call_tool("build_deep_link", {"vin": vin, "customer": customer}))
+        assert link["url"].startswith("https://express.umazda.com/")
+        assert answer_of(await client.call_tool("create_customer", {"customer": customer}))["customer_id"]
+    assert len(questions) == 1
+    async with Client(server) as client:
+        refused = await client.call_tool("create_customer", {"customer": customer})
+        assert kind_of(refused) == "not_confirmed", "a client that cannot ask sends nothing"
+
+
+@pytest.fixture(scope="module")
+def address(roadster: Roadster) -> Iterator[str]:
+    port = free_port()
+    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(roadster.roadster_toml))
+    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **roadster.environment):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("claude_code.http.mcp.json", "${ROADSTER_MCP_TOKEN}"), ("vscode.http.mcp.json", "${input:roadster-token}")],
+)
+async def test_a_host_connects_over_http_with_its_token(name: str, variable: str, address: str) -> None:
+    server = server_in(name)
+    assert server["type"] == "http"
+    headers = {key: value.replace(variable, TOKEN) for key, value in server["headers"].items()}
+    assert headers == {"Authorization": f"Bearer {TOKEN}"}
+    url = server["url"].replace("https://mcp.example.com", address)
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        listed = {tool.name for tool in (await client.list_tools()).tools}
+        assert "quote_payments" in listed
+        assert "upload_document" not in listed
+        arguments = {"dealer": "umazda", **json.loads((EXAMPLES / "customer.json").read_text())}
+        shown = answer_of(await client.call_tool("create_customer", arguments))["preview"]
+        assert shown["body"]["customer"]["email"] == "***"
+        assert answer_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo", "limit": 1}))["vehicles"]
+
+
+def test_vs_code_asks_for_the_token_that_its_header_names() -> None:
+    document = json.loads((EXAMPLES / "vscode.http.mcp.json").read_text())
+    assert [entry["id"] for entry in document["inputs"] if entry["password"]] == ["roadster-token"]
+
+
+def test_a_name_that_a_proxy_passes_on_is_allowed(address: str) -> None:
+    """With the example's `allowed_hosts`, the name in the HTTP examples reaches the token check."""
+    for host, status in (("mcp.example.com", 401), ("other.example.com", 421)):
+        assert httpx2.post(f"{address}/mcp", headers={"Host": host}).status_code == status
+
+
+def run_client(*arguments: str, environment: Mapping[str, str] = SECRETS) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(EXAMPLES / "client.py"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["--sandbox"]])
+def test_the_client_prints_a_quote(arguments: list[str]) -> None:
+    done = run_client(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Lease: monthly payment [\d.,]+, term months 36", done.stdout, re.MULTILINE)
+    assert re.search(r"^lease: [\d.]+ a month$", done.stdout, re.MULTILINE)
+    assert re.search(r"^Refused: callers.local.dealers does not name this dealer", done.stdout, re.MULTILINE)
+
+
+def test_the_client_works_with_a_configuration_too(roadster: Roadster) -> None:
+    done = run_client("--config", str(roadster.sandbox_toml), environment=roadster.environment)
+    assert done.returncode == 0, done.stderr
+    assert "Finance: monthly payment" in done.stdout

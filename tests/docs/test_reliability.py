@@ -1,0 +1,25 @@
+"""docs/reliability.md lists what is tested, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.reliability import documented, rows_of
+
+
+def test_the_table_is_what_the_tests_say_of_themselves(request: pytest.FixtureRequest) -> None:
+    """Compared for each file that is collected whole; `make reliability` writes the table anew."""
+    config = request.config
+    if config.option.keyword or config.option.markexpr or any("::" in argument for argument in config.args):
+        pytest.skip("not every test is collected")
+    collected = {item.nodeid.partition("::")[0] for item in request.session.items}
+    assert [row for row in documented() if row.file in collected] == rows_of(request.session.items)
+
+
+def test_each_row_names_a_file_of_tests_and_each_fault_stands_once() -> None:
+    rows = documented()
+    assert len(rows) >= 50
+    assert len({row.fault for row in rows}) == len(rows)
+    for row in rows:
+        assert PROJECT.joinpath(row.file).is_file(), row

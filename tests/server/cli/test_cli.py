@@ -1,0 +1,207 @@
+"""The command line's contract: results on stdout, everything else on stderr, and the exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from roadster_tools import TOOLS
+from tests.conftest import STEVE, free_port, run_cli, serving
+from tests.server.transports.test_http import SECRETS, write_config
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    port = free_port()
+    with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def config(upstream: str, tmp_path: Path) -> str:
+    httpx2.post(f"{upstream}/__sandbox/reset", json={})
+    return str(write_config(tmp_path, upstream))
+
+
+def fault(upstream: str, **what: object) -> None:
+    httpx2.post(f"{upstream}/__sandbox/faults", json={"times": 1, **what}).raise_for_status()
+
+
+def test_a_result_is_json_on_stdout_and_exit_0() -> None:
+    done = run_cli("call", "list_inventory", '{"dealer": "umazda", "limit": 2}', "--sandbox")
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["vehicles"]) == 2
+
+
+def test_arguments_come_from_a_file_or_from_stdin(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"dealer": "umazda", "limit": 1}')
+    for arguments, stdin in ((f"@{tmp_path / 'a.json'}", ""), ("-", '{"dealer": "umazda", "limit": 1}')):
+        done = run_cli("call", "list_inventory", arguments, "--sandbox", stdin=stdin)
+        assert len(json.loads(done.stdout)["vehicles"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ('{"dealer": "umazda",\n "dealer": "toyotademo"}', "line 2 column 2"),
+        ('{"filter": [{"a": "{\\"", "b": {"a": 1}, "a": 2}]}', "line 1 column 41"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(arguments: str, place: str) -> None:
+    """At whatever depth: nobody can know which of the two was meant."""
+    done = run_cli("call", "list_inventory", arguments, "--sandbox")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"twice, the second at {place}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code", "kind"),
+    [
+        ("get_vehicle", {"vin": "short"}, 1, "invalid_arguments"),
+        ("get_vehicle", {"vin": "1M8GDM9AXKP042788"}, 1, "not_found"),
+        ("list_inventory", {"dealer": "toyotademo"}, 3, "refused"),
+    ],
+)
+def test_an_error_is_json_on_stdout_too(
+    tool: str, arguments: dict[str, object], code: int, kind: str, config: str
+) -> None:
+    done = run_cli("call", tool, json.dumps(arguments), "--config", config, **SECRETS)
+    assert done.returncode == code
+    assert json.loads(done.stdout)["error"] == kind
+    assert json.loads(done.stdout)["message"]
+
+
+def test_a_failing_upstream_is_exit_4(config: str, upstream: str) -> None:
+    fault(upstream, operation="list_inventory", fault="status", status=503, times=3)
+    assert run_cli("call", "list_inventory", "--config", config, **SECRETS).returncode == 4
+
+
+def test_a_write_whose_answer_was_lost_is_exit_5_and_was_done_once(config: str, upstream: str) -> None:
+    fault(upstream, operation="create_customer", fault="lost_answer")
+    done = run_cli("call", "create_customer", json.dumps({"customer": STEVE}), "--config", config, **SECRETS)
+    assert done.returncode == 5
+    assert "may or may not have been done" in json.loads(done.stdout)["message"]
+    assert len(httpx2.get(f"{upstream}/__sandbox/state").json()["customers"]) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["call", "list_dealers", "{", "--sandbox"],
+        ["call", "list_dealers", "[]", "--sandbox"],
+        ["call", "list_dealers", "@/no/such/file", "--sandbox"],
+        ["call", "list_dealers", "--sandbox", "--caller", "nobody"],
+        ["call", "list_dealers", "--config", "/no/such/file"],
+        ["call"],
+        ["nonsense"],
+        ["serve", "--transport", "carrier-pigeon"],
+        ["policy", "explain", "--caller", "local", "--tool", "nothing", "--dealer", "umazda", "--sandbox"],
+    ],
+)
+def test_a_mistake_of_usage_is_exit_2_with_nothing_on_stdout(arguments: list[str]) -> None:
+    done = run_cli(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_what_keeps_a_server_from_starting_is_one_line_each_and_exit_2(transport: str, config: str) -> None:
+    serve = ("serve", "--transport", transport, "--config")
+    done = run_cli(*serve, config)
+    assert done.returncode == 2
+    assert [line.partition(": ")[2].count("is not set; set it") for line in done.stderr.splitlines()] == [1] * 5
+    Path(config).write_bytes(b"\xff\xfe")
+    done = run_cli(*serve, config, **SECRETS)
+    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
+
+
+def test_the_caller_option_is_who_calls(config: str) -> None:
+    done = run_cli("call", "list_inventory", "{}", "--caller", "reader", "--config", config, **SECRETS)
+    assert json.loads(done.stdout)["vehicles"][0]["make"] == "Hyundai"
+
+
+@pytest.mark.parametrize(
+    ("caller", "tool", "dealer", "told"),
+    [
+        ("local", "create_customer", "umazda", 'allowed: callers.local.access.customers is "write"'),
+        (
+            "local",
+            "cancel_delivery",
+            "umazda",
+            'allowed: callers.local.access.deliveries is "write", but a destructive tool wants a confirmation anyway',
+        ),
+        ("local", "create_customer", "hyundaidemo", "refused: callers.local.dealers does not name this dealer"),
+        ("reader", "get_vehicle", "hyundaidemo", 'allowed: callers.reader.access.inventory is "read"'),
+        ("reader", "upload_document", "hyundaidemo", 'refused: callers.reader.access gives "off"'),
+    ],
+)
+def test_policy_explain_names_the_setting_that_decides(
+    caller: str, tool: str, dealer: str, told: str, config: str
+) -> None:
+    arguments = ("--caller", caller, "--tool", tool, "--dealer", dealer, "--config", config)
+    assert run_cli("policy", "explain", *arguments, **SECRETS).stdout.startswith(told)
+
+
+@pytest.mark.parametrize(("form", "schema"), [("mcp", "inputSchema"), ("anthropic", "input_schema")])
+def test_tools_prints_the_schemas(form: str, schema: str) -> None:
+    listed = json.loads(run_cli("tools", "--format", form).stdout)
+    assert {tool["name"]: tool[schema] for tool in listed} == {name: tool.input_schema for name, tool in TOOLS.items()}
+
+
+def test_tools_for_openai_and_in_markdown() -> None:
+    listed = json.loads(run_cli("tools", "--format", "openai").stdout)
+    assert [tool["function"]["name"] for tool in listed] == list(TOOLS)
+    assert run_cli("tools", "--format", "markdown").stdout.count("\n| ") == len(TOOLS)
+
+
+def test_tools_for_a_caller_are_its_own(config: str) -> None:
+    listed = run_cli("tools", "--format", "mcp", "--caller", "reader", "--config", config, **SECRETS)
+    assert [tool["name"] for tool in json.loads(listed.stdout)] == ["list_inventory", "get_vehicle"]
+
+
+def test_a_token_is_shown_once_with_its_hash() -> None:
+    first, second = (run_cli("token", "sales-bot").stdout for _ in range(2))
+    made = re.findall(r"shown once: (\S+)\n.*\[\"([0-9a-f]{64})\"\]", first)
+    assert [hashlib.sha256(token.encode()).hexdigest() for token, _ in made] == [made[0][1]]
+    assert first != second
+
+
+def test_the_demo_works_a_deal_and_shows_a_refusal() -> None:
+    done = run_cli("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every step went as it should" in done.stdout
+    of_events = {"list_customer_events", "get_customer"}  # which come over HTTP alone
+    for tool in TOOLS.keys() - {"get_vehicle"} - of_events:
+        assert tool in done.stdout
+    assert "Refused: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["serve"],
+        ["call"],
+        ["run"],
+        ["tools"],
+        ["policy", "explain"],
+        ["token"],
+        ["forget"],
+        ["sandbox"],
+        ["demo"],
+        ["install"],
+        ["doctor"],
+    ],
+)
+def test_help_teaches(command: list[str]) -> None:
+    done = run_cli(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage: " in done.stdout

@@ -1,0 +1,320 @@
+"""Scripts of calls: the results in the script's order, what is expected of them, the exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from roadster_sandbox import SandboxTransport
+from roadster_server.backend import Backend
+from roadster_server.cli.script import read_script
+from roadster_server.cli.script_run import Report, run_script
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.live import LiveSettings
+from tests.conftest import PROJECT, STEVE, World, free_port, run_cli, serving, settings_for
+from tests.server.transports.test_http import SECRETS, write_config
+from tests.tools.test_gate import SOME_VIN
+
+pytestmark = pytest.mark.anyio
+
+VEHICLE = {"tool": "get_vehicle", "arguments": {"dealer": "umazda", "vin": SOME_VIN}}
+FOREIGN_STOCK = {"tool": "list_inventory", "arguments": {"dealer": "toyotademo"}}
+CUSTOMER = {"tool": "create_customer", "arguments": {"dealer": "umazda", "customer": STEVE}}
+
+Run = Callable[..., Any]
+
+
+def script(path: Path, *lines: object) -> str:
+    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines))
+    return str(path)
+
+
+@pytest.fixture
+def run(world: World, store_url: str, tmp_path: Path) -> Run:
+    """Runs lines in one process with `world`; gives the results and the report."""
+
+    async def ran(
+        *lines: object, jobs: int = 1, yes: bool = False, out: Any = None, upstream: Any = None, **caller: Any
+    ) -> tuple[list[dict[str, Any]], Report]:
+        backend = Backend(LiveSettings(settings_for(store_url, **caller)), upstream or SandboxTransport(world.app))
+        out = out or io.StringIO()
+        calls = read_script(script(tmp_path / "script.jsonl", *lines), io.StringIO())
+        report = Report()
+        await run_script(backend, "tester", calls, out, report, jobs=jobs, yes=yes)
+        return [json.loads(line) for line in out.getvalue().splitlines()], report
+
+    return ran
+
+
+class LateFirst(httpx2.AsyncBaseTransport):
+    """The sandbox, which answers the first request only once all others have come."""
+
+    def __init__(self, world: World, others: int) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self._seen, self._others = 0, others
+        self._all_came = anyio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._seen += 1
+        if self._seen == 1:
+            await self._all_came.wait()
+        elif self._seen > self._others:
+            self._all_came.set()
+        return await self._sandbox.handle_async_request(request)
+
+
+async def test_each_line_has_a_result_in_its_place(run: Run) -> None:
+    """With its number in the file, its id, its tool, the exit code that `call` would have, and the answer or error."""
+    results, report = await run({**VEHICLE, "id": "car"}, "", FOREIGN_STOCK, {"tool": "nothing", "id": 7})
+    car, foreign, unknown = results
+    assert (car["line"], car["id"], car["tool"], car["code"]) == (1, "car", "get_vehicle", 0)
+    assert car["result"]["make"] == "Mazda"
+    assert (foreign["line"], foreign["code"], foreign["error"]) == (3, 3, "refused")
+    assert "toyotademo" not in foreign["message"]
+    assert (unknown["line"], unknown["id"], unknown["error"]) == (4, 7, "invalid_arguments")
+    assert all("met" not in result for result in results)
+    assert report.code == 3
+    assert list(report.summary()) == []
+
+
+async def test_results_keep_the_scripts_order_whatever_comes_first(run: Run, world: World) -> None:
+    vins = [SOME_VIN, "1M8GDM9AXKP042788", SOME_VIN, "1M8GDM9AXKP042788"]
+    lines = [{**VEHICLE, "arguments": {"dealer": "umazda", "vin": vin}} for vin in vins]
+    with anyio.fail_after(20):
+        results, report = await run(*lines, jobs=2, upstream=LateFirst(world, others=3))
+    assert [(result["line"], result["code"]) for result in results] == [(1, 0), (2, 1), (3, 0), (4, 1)]
+    assert report.code == 1
+
+
+async def test_writes_of_one_key_are_done_once_however_many_jobs(run: Run, world: World) -> None:
+    keyed = {**CUSTOMER, "arguments": {**CUSTOMER["arguments"], "idempotency_key": "done-only-once"}}
+    with anyio.fail_after(30):
+        results, report = await run(keyed, keyed, keyed, keyed, jobs=4)
+    assert report.code == 0
+    assert sorted(result["result"].get("replayed", False) for result in results) == [False, True, True, True]
+    assert len((await world.get("state"))["customers"]) == 1
+
+
+async def test_limits_and_confirmation_hold(run: Run, world: World) -> None:
+    """Nobody is asked: what wants confirming is not confirmed without --yes."""
+    access = {"customers": "confirm", "inventory": "read"}
+    results, _ = await run(CUSTOMER, VEHICLE, VEHICLE, access=access, calls_per_minute=2)
+    assert [result.get("error") for result in results] == ["not_confirmed", None, "limited"]
+    assert {request["method"] for request in await world.requests()} == {"GET"}
+    _, report = await run(CUSTOMER, access=access, yes=True)
+    assert report.code == 0
+
+
+@pytest.mark.parametrize(
+    ("expect", "met"),
+    [
+        ({"jmespath": "make", "value": "Mazda"}, True),
+        ({"jmespath": "make", "value": "Kia"}, False),
+        ([{"jmespath": "year", "value": 2025.0}, {"jmespath": "[make, model]", "value": ["Mazda", "CX-30"]}], True),
+        ([{"jmespath": "year", "value": 2025}, {"jmespath": "model", "value": "CX-5"}], False),
+        ({"jmespath": "nothing", "value": None}, True),
+        ({"jmespath": "year == `2025`", "value": True}, True),
+        ({"jmespath": "year == `2025`", "value": 1}, False),
+        ({"jmespath": "length(year)", "value": 1}, False),
+        ({"error": "refused"}, False),
+        ([], None),
+    ],
+)
+async def test_an_answer_is_compared_as_json(expect: Any, met: bool | None, run: Run) -> None:
+    results, report = await run({**VEHICLE, "expect": expect})
+    assert results[0].get("met") is met
+    assert report.code == (1 if met is False else 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "expect", "met"),
+    [
+        (FOREIGN_STOCK, {"error": "refused"}, True),
+        (FOREIGN_STOCK, {"error": "not_found"}, False),
+        (FOREIGN_STOCK, {"jmespath": "make", "value": None}, False),
+        ({"tool": "get_vehicle", "arguments": {"vin": "short"}}, {"error": "invalid_arguments"}, True),
+    ],
+)
+async def test_an_error_that_is_expected_is_what_was_wanted(call: Any, expect: Any, met: bool, run: Run) -> None:
+    results, report = await run({**call, "expect": expect})
+    assert results[0]["met"] is met
+    assert report.code == (0 if met else 1)
+
+
+async def test_the_summary_says_which_lines_and_why(run: Run) -> None:
+    """And not what a caller may not see: an expected name is the script's own, the one that is there stays masked."""
+    crm = {
+        "tool": "get_crm_customer",
+        "arguments": {"dealer": "umazda", "customer_uuid": "c0000000-0000-4000-8a00-000000000001"},
+        "expect": {"jmespath": "first_name", "value": "Steve"},
+    }
+    _, report = await run({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, crm, FOREIGN_STOCK)
+    assert list(report.summary()) == [
+        "1 met, 1 failed",
+        'line 2: first_name: expected "Steve", got "***"',
+        "1 failed of the lines that expect nothing",
+    ]
+    assert report.code == 1
+
+
+async def test_a_line_that_expects_nothing_counts_by_its_own_code(run: Run) -> None:
+    _, report = await run({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, FOREIGN_STOCK)
+    assert report.code == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{", "line 2: is not JSON: "),
+        ("[]", "line 2: is no JSON object"),
+        ('{"tool": "a", "arguments": {"x": NaN}}', "line 2: is not JSON: "),
+        ('{"tool": "a", "arguments": {"x": "\\ud800"}}', "line 2: is not JSON: "),
+        ('{"tool": "a", "arguments": ' + '{"x":' * 300 + "1" + "}" * 301, "line 2: is not JSON: "),
+        ('{"tool": "a", "arguments": {"b": 1, "\\u0062": 2}}', "line 2: is JSON with the key "),
+        ({"arguments": {}}, "line 2: tool: is missing"),
+        ({"tool": 5}, "line 2: tool: expected text"),
+        ({"tool": "a", "argments": {}}, "line 2: argments: no such key; there are: tool, arguments, id, expect"),
+        ({"tool": "a", "arguments": []}, "line 2: arguments: expected an object"),
+        ({"tool": "a", "id": True}, "line 2: id: expected text or a whole number"),
+        ({"tool": "a", "expect": {"jmespath": "a[", "value": 1}}, "line 2: expect.jmespath: is no JMESPath"),
+        ({"tool": "a", "expect": {"jmespath": "a"}}, "line 2: expect.value: is missing"),
+        ({"tool": "a", "expect": [{"jmespath": "a"}]}, "line 2: expect.0.value: is missing"),
+        (
+            {"tool": "a", "expect": {"error": "whatever"}},
+            "line 2: expect.error: expected 'invalid_arguments', 'refused', ",
+        ),
+        (
+            {"tool": "a", "expect": {"error": "refused", "code": 3}},
+            'line 2: expect.code: no such key; there are: {"jmespath": …, "value": …} or {"error": …}',
+        ),
+        ({"tool": "a", "expect": "refused"}, 'line 2: expect: expected {"jmespath": …, "value": …} or {"error": …}'),
+        ({"tool": "a", "expect": ["refused"]}, "line 2: expect.0: expected an object"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_sent(line: object, told: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_script(script(tmp_path / "s.jsonl", CUSTOMER, line), io.StringIO())
+    assert [told in problem for problem in refused.value.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [os.devnull, "--sandbox"],
+        ["-", "--seed", "7"],
+        ["-", "--sandbox", "--out", "/no/such/folder/out"],
+    ],
+)
+def test_a_mistake_of_usage_is_exit_2(arguments: list[str]) -> None:
+    done = run_cli("run", *arguments, stdin=json.dumps(VEHICLE))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_results_go_to_a_file_and_the_summary_to_stderr(tmp_path: Path) -> None:
+    lines = ({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, FOREIGN_STOCK)
+    done = run_cli("run", script(tmp_path / "s.jsonl", *lines), "--sandbox", "--out", str(tmp_path / "out.jsonl"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert [json.loads(line)["line"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == [1, 2]
+    assert "roadster-mcp: 1 met, 0 failed" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_results_that_cannot_be_written_end_the_script() -> None:
+    done = run_cli("run", "-", "--sandbox", "--out", "/dev/full", stdin=json.dumps(VEHICLE))
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_two_runs_of_one_seed_are_byte_equal_and_another_seed_is_another_world(tmp_path: Path) -> None:
+    """Also their cursors, the ids of what is made, and links."""
+    at = {"dealer": "umazda"}
+    of_customer = {**at, "customer_id": 1650260}
+    lines = [
+        {"tool": "list_inventory", "arguments": {**at, "limit": 3}},
+        {"tool": "quote_payments", "arguments": {**at, "vin": SOME_VIN}},
+        CUSTOMER,
+        {"tool": "assign_agent", "arguments": {**of_customer, "agent": {"id": "ID9876"}}},
+        {"tool": "list_documents", "arguments": of_customer},
+        {"tool": "build_deep_link", "arguments": {**at, "vin": SOME_VIN, "customer": STEVE}},
+        {"tool": "list_templates", "arguments": {**at, "limit": 1}},
+        {"tool": "create_forms", "arguments": {**at, "order_id": "367101", "title": "T", "template_ids": ["278"]}},
+        FOREIGN_STOCK,
+    ]
+    name = script(tmp_path / "s.jsonl", *lines)
+    first, second, other = (run_cli("run", name, "--sandbox", "--seed", seed).stdout for seed in ("7", "7", "8"))
+    assert first.count("next_cursor") == 2
+    assert first == second
+    assert len(other.splitlines()) == len(lines)
+    assert other != first
+
+
+def test_ctrl_c_leaves_a_result_of_each_call_that_was_begun(tmp_path: Path) -> None:
+    """Of those that ended out of turn, too; the read and the write that hang say what they came to, and what comes
+    after was not begun."""
+    port = free_port()
+    upstream = f"http://127.0.0.1:{port}"
+    out = tmp_path / "out.jsonl"
+    with serving("sandbox", "--port", str(port), url=f"{upstream}/__sandbox/state"):
+        config = write_config(tmp_path, upstream)
+        for operation in ("get_vehicle", "create_customer"):
+            fault = {"operation": operation, "fault": "delay", "seconds": 14, "times": 1}
+            httpx2.post(f"{upstream}/__sandbox/faults", json=fault).raise_for_status()
+        stock = {"tool": "list_inventory", "arguments": {"dealer": "umazda", "limit": 1}}
+        slow = {"tool": "get_dealer", "arguments": {"dealer": "umazda"}}
+        fault = {"operation": "get_dealer", "fault": "delay", "seconds": 14, "times": 1}
+        httpx2.post(f"{upstream}/__sandbox/faults", json=fault).raise_for_status()
+        lines = (VEHICLE, CUSTOMER, stock, slow, stock)
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "roadster_server", "run", script(tmp_path / "s.jsonl", *lines)),
+                *("--config", str(config), "--out", str(out), "--jobs", "3"),
+            ],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **SECRETS},
+            stderr=subprocess.PIPE,
+            cwd=PROJECT,
+        )
+        deadline = time.monotonic() + 30
+        while len(httpx2.get(f"{upstream}/__sandbox/requests").json()) < 4:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    results = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(result["line"], result.get("error")) for result in results] == [
+        (1, "upstream"),
+        (2, "outcome_unknown"),
+        (3, None),
+        (4, "upstream"),
+    ]
+    told = stderr.decode().splitlines()[-1]
+    assert told == (
+        "roadster-mcp: interrupted: 4 of 5 calls have a result, the others were not begun; "
+        "look at the message of line 2 before you repeat it: it may have been done"
+    )
+    assert b"Traceback" not in stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_results_are_for_their_owners_eyes(tmp_path: Path) -> None:
+    """Also where the file was there before, and open to others."""
+    before, new = tmp_path / "before.jsonl", tmp_path / "new.jsonl"
+    before.touch(mode=0o644)
+    for out in (before, new):
+        assert run_cli("run", "-", "--sandbox", "--out", str(out), stdin=json.dumps(VEHICLE)).returncode == 0
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600

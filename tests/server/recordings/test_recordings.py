@@ -1,0 +1,304 @@
+"""Recordings of upstream traffic hold nobody's data, and a replay answers from them without a network."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from pydantic import SecretStr
+
+from roadster_client import OPERATIONS
+from roadster_sandbox import SandboxTransport
+from roadster_server.recordings.masking import ANSWERS
+from roadster_server.recordings.transport import record, replay
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.sections import StoreSettings
+from tests.conftest import DELIVERY, DELIVERY_ID, STEVE, Answering, Connect, World, answer_of, kind_of, run_cli, text_of
+from tests.server.calls.test_writes import READS, WRITES
+from tests.server.transports.test_http import write_config
+from tests.tools.test_gate import SOME_VIN
+from tests.tools.test_personal_data import CONTACT, IDENTITY_CANARIES, ZEBULON, Planting, every_tool, leaks
+
+pytestmark = pytest.mark.anyio
+
+AT_UMAZDA = {"dealer": "umazda"}
+VEHICLE = {**AT_UMAZDA, "vin": SOME_VIN}
+CUSTOMER = {**AT_UMAZDA, "customer": STEVE}
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    return tmp_path / "recording.jsonl"
+
+
+@pytest.fixture
+def recording(connect: Connect, world: World, tape: Path) -> Callable[..., AbstractAsyncContextManager[Client]]:
+    @asynccontextmanager
+    async def opened(network: httpx2.AsyncBaseTransport | None = None, **caller: Any) -> AsyncIterator[Client]:
+        with record(tape, network or SandboxTransport(world.app)) as transport:
+            async with connect(upstream=transport, **caller) as client:
+                yield client
+
+    return opened
+
+
+@pytest.fixture
+def replaying(connect: Connect, tape: Path, tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Client]]:
+    """A client of a server with a store of its own, over what is in `tape`."""
+
+    def opened(**caller: Any) -> AbstractAsyncContextManager[Client]:
+        store = StoreSettings(url=SecretStr(f"sqlite:///{tmp_path / 'another.db'}"))
+        return connect(upstream=replay(tape), change={"store": store}, **caller)
+
+    return opened
+
+
+def exchanges(tape: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in tape.read_text().splitlines()]
+
+
+CANARIES = {**CONTACT, **IDENTITY_CANARIES}
+
+
+@pytest.mark.parametrize("personal_data", ["masked", "contact"])
+async def test_no_planted_value_is_in_a_recording(personal_data: str, recording: Any, world: World, tape: Path) -> None:
+    """In whatever field of an answer or a request, and in whatever form; also for a caller who may see contact data."""
+    async with recording(Planting(world), personal_data=personal_data) as client:
+        await every_tool(client, unique="recorded")
+    assert {line["request"]["operation"] for line in exchanges(tape)} == OPERATIONS.keys()
+    assert leaks(tape.read_text(), CANARIES) == set()
+
+
+async def test_no_file_and_no_written_text_of_a_person_is_in_a_recording(
+    recording: Any, world: World, tape: Path
+) -> None:
+    """A file's bytes, what a driver is told, and texts without a class that name the people of their request."""
+    pdf = b"%PDF-1.4 " + "; ".join(CANARIES.values()).encode()
+    place = {**DELIVERY["delivery_location"], "notes": f"Ask for {CONTACT['name']}, {CONTACT['phone']}"}
+    place["contact"] = {"name": CONTACT["name"], "phone": "4155558642"}
+    item = {**DELIVERY["items"][0], "description": f"Tires of {CONTACT['name']}, card {IDENTITY_CANARIES['card']}"}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("create_customer", {"customer": ZEBULON, "utm_campaign": f"for {CONTACT['name']} {CONTACT['email']}"}),
+        (
+            "upload_document",
+            {
+                "customer_id": 1650260,
+                "document_type": "income",
+                "relationship": "self",
+                "document_name": CONTACT["file"],
+                "file_name": f"{CONTACT['file']}.pdf",
+                "contents": base64.b64encode(pdf).decode(),
+            },
+        ),
+        ("get_document", {"customer_id": 1650260, "document_id": 1602287, "detail": "full"}),
+        ("create_delivery", {**DELIVERY, "items": [item], "delivery_location": place}),
+        (
+            "create_forms",
+            {
+                "order_id": "367101",
+                "template_ids": ["278"],
+                "title": f"Call {CONTACT['phone']}, mail {CONTACT['email']}, {IDENTITY_CANARIES['ssn']}",
+            },
+        ),
+    ]
+    async with recording(personal_data="contact") as client:
+        for tool, arguments in calls:
+            answer_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments}))
+    assert leaks(tape.read_text(), CANARIES) == set()
+    assert "8642" not in tape.read_text()
+    assert base64.b64encode(pdf[9:-9]).decode()[:40] not in tape.read_text()
+
+
+async def test_no_credential_and_no_link_that_signs_in_is_in_a_recording(recording: Any, tape: Path) -> None:
+    async with recording() as client:
+        link = answer_of(await client.call_tool("create_customer", CUSTOMER))["redirect_url"]
+        await client.call_tool(
+            "get_crm_customer", {**AT_UMAZDA, "customer_uuid": "c0000000-0000-4000-8a00-000000000001"}
+        )
+    text = tape.read_text()
+    assert link not in text
+    assert exchanges(tape)[0]["response"]["body"]["customer"]["redirect_url"] == "https://express.umazda.com/***"
+    for secret in ("sandbox-key", "Bearer", "Basic", "uthorization"):
+        assert secret not in text
+
+
+async def test_a_refusal_is_kept_without_the_upstreams_own_words(recording: Any, world: World, tape: Path) -> None:
+    planted = {
+        "status": "error",
+        "error": f"No {CONTACT['name']}",
+        "errors": [{"code": 1002, "message": CONTACT["email"]}],
+    }
+    refusing = httpx2.Response(400, json=planted)
+    async with recording(Planting(world, refusing)) as client:
+        assert kind_of(await client.call_tool("create_customer", CUSTOMER)) == "upstream"
+    assert leaks(tape.read_text(), CANARIES) == set()
+    body = exchanges(tape)[0]["response"]["body"]
+    assert body == {"status": "error", "error": "***", "errors": [{"code": 1002}]}
+
+
+def test_every_operation_has_its_answers_model() -> None:
+    assert ANSWERS.keys() == OPERATIONS.keys()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+async def test_a_recording_is_for_its_owners_eyes(recording: Any, tape: Path) -> None:
+    """Also where an empty file was there before, and open to others."""
+    tape.touch(mode=0o644)
+    async with recording():
+        assert stat.S_IMODE(tape.stat().st_mode) == 0o600
+
+
+def test_a_file_with_something_in_it_is_never_recorded_over(tape: Path) -> None:
+    tape.write_text("another recording\n")
+    done = run_cli("call", "list_dealers", "--sandbox", "--record", str(tape))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "remove it, or choose another" in done.stderr
+    assert tape.read_text() == "another recording\n"
+
+
+@pytest.mark.parametrize("place", ["pickup_location", "delivery_location"])
+async def test_names_that_an_exchange_told_are_masked_in_later_written_text(
+    place: str, recording: Any, replaying: Any, world: World, tape: Path
+) -> None:
+    """Whether an earlier request, an earlier answer or the answer itself told them; and the replay finds the same."""
+    stranger = {**DELIVERY[place], "contact": {"name": "Wilhelmina Featherstonehaugh", "phone": "2065550101"}}
+    item = {**DELIVERY["items"][0], "description": "Key of Wilhelmina for mr. Quartermayne"}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("create_customer", {"customer": ZEBULON}),
+        ("create_delivery", {**DELIVERY, "items": [{**item, "description": "Key of Zebulon"}]}),
+        ("get_delivery", {"delivery_id": DELIVERY_ID}),
+        (
+            "create_forms",
+            {"order_id": "367101", "template_ids": ["278"], "title": f"For {CONTACT['name']}, of Featherstonehaugh"},
+        ),
+        ("create_forms", {"order_id": "367101", "template_ids": ["278"], "title": "Quartermayne"}),
+        ("create_forms", {"order_id": "367101", "template_ids": ["278"], "title": "Another"}),
+    ]
+
+    def with_stranger(request: httpx2.Request) -> Any:
+        if request.method == "GET" and "/shipments/" in request.url.path:
+            return {"id": DELIVERY_ID, "items": [item], place: stranger}
+        return None
+
+    async def answers(client: Client) -> list[dict[str, Any]]:
+        return [answer_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments})) for tool, arguments in calls]
+
+    async with recording(Answering(world, with_stranger)) as client:
+        await answers(client)
+    text = tape.read_text()
+    for name in ("Zebulon", "Quartermayne", "Wilhelmina", "Featherstonehaugh"):
+        assert name not in text
+    assert "Key of *** for mr. ***" in text
+    async with replaying() as client:
+        await answers(client)
+
+
+# Replays
+
+WHOLE_CATALOGUE = {
+    **{name: WRITES[name] for name in WRITES if name not in {"delete_documents", "cancel_delivery"}},
+    **{name: READS[name] for name in READS if name not in {"list_customer_events", "get_customer"}},
+    **{name: WRITES[name] for name in ("delete_documents", "cancel_delivery")},
+}
+OF_FILES = ("get_document", "get_template_file")
+"""Whose files are stand-ins: size and digest are those."""
+
+
+async def test_a_replay_answers_as_what_was_recorded(recording: Any, replaying: Any) -> None:
+    """Every tool that sends something, for a caller to whom personal data are masked."""
+
+    async def answers(client: Client) -> dict[str, Any]:
+        return {
+            tool: answer_of(await client.call_tool(tool, dict(arguments)))
+            for tool, arguments in WHOLE_CATALOGUE.items()
+        }
+
+    async with recording() as client:
+        recorded = await answers(client)
+    async with replaying() as client:
+        replayed = await answers(client)
+    for tool, answer in recorded.items():
+        if tool in OF_FILES:
+            assert replayed[tool].keys() == answer.keys()
+        elif isinstance(answer.get("redirect_url"), str) and tool != "build_deep_link":
+            assert replayed[tool] == {**answer, "redirect_url": "https://express.umazda.com/***"}
+        elif tool == "build_deep_link":
+            assert replayed[tool].keys() == answer.keys()
+        else:
+            assert replayed[tool] == answer, tool
+
+
+async def test_a_request_that_was_not_recorded_is_refused_without_a_network(recording: Any, replaying: Any) -> None:
+    """A read and a write, and one more repeat than there were: told as such, and never as a write that may be done."""
+    async with recording() as client:
+        await client.call_tool("get_vehicle", VEHICLE)
+    async with replaying() as client:
+        assert kind_of(await client.call_tool("get_vehicle", VEHICLE)) is None
+        for tool, arguments in (("get_vehicle", VEHICLE), ("list_dealers", {}), ("create_customer", CUSTOMER)):
+            with anyio.fail_after(5):
+                missing = await client.call_tool(tool, arguments)
+            assert kind_of(missing) == "upstream"
+            assert text_of(missing).startswith(f"{tool}: this request was not recorded")
+
+
+async def test_repeats_are_answered_in_their_order(recording: Any, replaying: Any, world: World) -> None:
+    """Also a failure that another attempt came after."""
+    async with recording() as client:
+        await world.fault("get_vehicle", "status", status=503)
+        await world.fault("create_customer", "lost_answer")
+        first = answer_of(await client.call_tool("get_vehicle", VEHICLE))
+        assert kind_of(await client.call_tool("create_customer", CUSTOMER)) == "outcome_unknown"
+        assert answer_of(await client.call_tool("create_customer", CUSTOMER))["duplicate"] is True
+    async with replaying() as client:
+        assert answer_of(await client.call_tool("get_vehicle", VEHICLE)) == first
+        assert kind_of(await client.call_tool("create_customer", CUSTOMER)) == "outcome_unknown"
+        assert answer_of(await client.call_tool("create_customer", CUSTOMER))["duplicate"] is True
+
+
+@pytest.mark.parametrize("fault", ["foreign_dealer", "html", "truncated", "nan", "empty", "wrong_types", "redirect"])
+@pytest.mark.parametrize(("tool", "arguments"), [("get_dealer", AT_UMAZDA), ("get_vehicle", VEHICLE)])
+async def test_an_answer_that_cannot_be_used_cannot_be_used_in_the_replay(
+    tool: str, arguments: dict[str, Any], fault: str, recording: Any, replaying: Any, world: World
+) -> None:
+    """Above all one of another dealer, which is withheld also for what no model reads."""
+    async with recording() as client:
+        await world.fault(tool, fault)
+        recorded = await client.call_tool(tool, arguments)
+        assert kind_of(recorded) == "upstream"
+    async with replaying() as client:
+        assert text_of(await client.call_tool(tool, arguments)) == text_of(recorded)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"request": {}}', '{"request": {}, "response": {"status": "x"}}'])
+def test_a_broken_recording_is_named_by_its_line(line: str, tape: Path) -> None:
+    tape.write_text(f"\n{line}\n")
+    with pytest.raises(ConfigurationError, match="line 2: is no recorded exchange"):
+        replay(tape)
+
+
+def test_the_command_records_and_replays_without_credentials(tmp_path: Path, tape: Path) -> None:
+    """With a configuration whose secrets and whose upstream are not there; what is missing is exit 4."""
+    calls = json.dumps({"tool": "get_vehicle", "arguments": VEHICLE})
+    recorded = run_cli("run", "-", "--sandbox", "--record", str(tape), stdin=calls)
+    config = write_config(tmp_path, "http://127.0.0.1:9")
+    done = run_cli("run", "-", "--config", str(config), "--replay", str(tape), stdin=calls)
+    assert (done.returncode, done.stdout) == (0, recorded.stdout)
+    done = run_cli("call", "get_dealer", "{}", "--config", str(config), "--replay", str(tape))
+    assert done.returncode == 4
+    assert "get_dealer: this request was not recorded" in json.loads(done.stdout)["message"]
+
+
+def test_recording_and_replaying_at_once_is_a_mistake(tape: Path) -> None:
+    done = run_cli("call", "list_dealers", "--sandbox", "--record", str(tape), "--replay", str(tape))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "exclude each other" in done.stderr

@@ -1,0 +1,179 @@
+"""A mistake in the configuration stops the start, with its file, its key and what to do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.loading import load
+from roadster_server.settings.secrets import reveal
+from roadster_server.settings.sections import Settings
+from tests.conftest import CONFIG
+
+TOKEN = "a" * 64
+GOOD = CONFIG.format(base_url="https://api.roadster.com/v1", sales_token=TOKEN, reader_token="b" * 64)
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADSTER_API_KEY", "the-api-key")
+    monkeypatch.setenv("UMAZDA_LINK_KEY", "k!" * 16)
+    monkeypatch.setenv("STORE_URL", "postgresql://operator:s3cret@db.example.com/roadster")
+
+
+def settings_of(text: str, folder: Path) -> Settings:
+    path = folder / "roadster.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_a_good_configuration_is_read(tmp_path: Path) -> None:
+    settings = settings_of(GOOD, tmp_path)
+    assert settings.caller("sales-bot").dealers == ("umazda", "hyundaidemo")
+    assert settings.dealer_refs()["umazda"].link_key == "k!" * 16
+    assert settings.roadster.auth_scheme == "Bearer"
+    assert settings.caller("reader").access.keys() == {"inventory"}
+
+
+def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
+    settings = settings_of(GOOD, tmp_path)
+    shown = repr(settings) + str(settings.dealer_refs())
+    assert "the-api-key" not in shown
+    assert "k!" * 16 not in shown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"env:ROADSTER_API_KEY"', '"live_51H8x"', "roadster.api_key: a literal secret is refused"),
+        ('"env:ROADSTER_API_KEY"', '"env:NOT_SET"', "roadster.api_key: the environment variable NOT_SET is not set"),
+        ('"env:ROADSTER_API_KEY"', '"file:/no/such/file"', "roadster.api_key: cannot read the file"),
+        ('"env:ROADSTER_API_KEY"', '"env:"', "roadster.api_key: a literal secret is refused"),
+        ("[roadster]", "[roadster]\nbase_uri = 1", "roadster.base_uri: unknown key"),
+        ("[roadster]", "[roadster]\nauth_scheme = 'Basic'", "roadster.auth_scheme: "),
+        ("[roadster]", "[rodster]", "roadster: is missing"),
+        ("https://api", "ftp://api", "roadster.base_url: "),
+        (
+            "[dealers.umazda]",
+            "[roadster.operations]\nget_car = 'GET /c'\n[dealers.umazda]",
+            "get_car: unknown operation",
+        ),
+        (
+            "[dealers.umazda]",
+            "[roadster.operations]\nget_vehicle = 'GET /car'\n[dealers.umazda]",
+            "roadster.operations.get_vehicle: the path must have these parameters: {vin}",
+        ),
+        ('dealers = ["umazda"]', 'dealers = ["umazda", "gone"]', "callers.local.dealers: unknown dealer 'gone'"),
+        ('dealers = ["umazda"]', 'dealers = ["*"]', "callers.local.dealers: unknown dealer '*'"),
+        ('dealers = ["umazda"]', 'dealers = "umazda"', "callers.local.dealers: "),
+        ('payments = "read"', 'payment = "read"', "access.payment: unknown toolset or tool"),
+        ('payments = "read"', 'payments = "yes"', "access.payments: expected one of off, read"),
+        ('payments = "read"', "payments = true", "access.payments: expected one of off, read"),
+        (f'["{TOKEN}"]', '["secret-token"]', "callers.sales-bot.token_sha256.0: "),
+        ("b" * 64, TOKEN, "token_sha256: the same token as callers.sales-bot"),
+        (
+            "[callers.local]",
+            "[http]\nanonymous_caller = 'x'\n[callers.local]",
+            "http.anonymous_caller: unknown caller 'x'",
+        ),
+        ("[callers.local]", "[http]\nallowed_hosts = ['a:*']\n[callers.local]", "http.allowed_hosts.0: "),
+        ("[roadster]", "[roadster", "is not TOML"),
+        ("env:STORE_URL", "postgresql://operator:s3cret@db/x", "store.url: the URL holds a password"),
+        ("env:STORE_URL", "mysql://db/x", "store.url: a literal secret is refused"),
+        (
+            "[callers.local]",
+            "[uploads]\nfolder = '/no/such'\n[callers.local]",
+            "uploads.folder: there is no such folder",
+        ),
+        ("[dealers.hyundaidemo]", "link_key_encoding = 'base64'\n[dealers.hyundaidemo]", "link_key is not base64"),
+        ('dealers = ["umazda"]', 'dealers = ["umazda"]\nwrites_per_hour = 0', "callers.local.writes_per_hour: "),
+        (
+            'partner_id = "CA317"',
+            'partner_id = "51101"',
+            "dealers.hyundaidemo.partner_id: the same as dealers.umazda.partner_id; leave it with the one",
+        ),
+        (
+            'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"',
+            'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d51"',
+            "dealers.hyundaidemo.mykaarma_dealer_uuid: the same as dealers.umazda.mykaarma_dealer_uuid; leave it",
+        ),
+        (
+            'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"',
+            'mykaarma_dealer_uuid = "5B0C7D1E-6A3F-4C52-9E0D-7F1A2B3C4D51"',
+            "dealers.hyundaidemo.mykaarma_dealer_uuid: the same as dealers.umazda.mykaarma_dealer_uuid; leave it",
+        ),
+        (
+            'partner_id = "CA317"',
+            "mykaarma_dealer_id = 4101",
+            "dealers.hyundaidemo.mykaarma_dealer_id: the same as dealers.umazda.mykaarma_dealer_id; leave it",
+        ),
+        ('partner_id = "CA317"', 'orders = ["367101", "0367102"]', "dealers.hyundaidemo.orders: entry 2: expected a"),
+        ('partner_id = "CA317"', 'orders = ["367101 "]', "dealers.hyundaidemo.orders: entry 1: expected a whole"),
+        ('partner_id = "CA317"', 'orders = [""]', "dealers.hyundaidemo.orders: entry 1: expected a whole"),
+    ],
+)
+def test_a_mistake_names_its_file_its_key_and_the_mend(old: str, new: str, told: str, tmp_path: Path) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(GOOD.replace(old, new), tmp_path)
+    assert any(
+        problem.startswith(f"{tmp_path / 'roadster.toml'}: ") and told in problem for problem in caught.value.problems
+    )
+    assert "live_51H8x" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_order_of_two_dealers_is_refused(tmp_path: Path) -> None:
+    """Whose it is, nothing could say; the same order twice at one dealer, and one in each list, say no such thing."""
+    umazdas = '[dealers.umazda]\norders = ["367101", "367101", "367102"]'
+    mine = GOOD.replace("[dealers.umazda]", umazdas).replace("[dealers.hyundaidemo]", "[dealers.hyundaidemo]\n{}")
+    settings_of(mine.replace("{}", 'orders = ["367103"]'), tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(mine.replace("{}", 'orders = ["367103", "367102", "367101"]'), tmp_path)
+    assert caught.value.problems == [
+        f"{tmp_path / 'roadster.toml'}: dealers.hyundaidemo.orders: order {order} is also in dealers.umazda.orders; "
+        "leave it with the one whose it is"
+        for order in ("367102", "367101")
+    ]
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    bad = GOOD.replace('payments = "read"', 'payment = "read"').replace('dealers = ["umazda"]', 'dealers = ["gone"]')
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(bad, tmp_path)
+    assert len(caught.value.problems) == 3
+
+
+def test_a_missing_file_leads_to_the_sandbox(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--sandbox"):
+        load(tmp_path / "nothing.toml")
+
+
+def test_a_secret_comes_from_a_file_without_its_newline(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    assert reveal(f"file:{tmp_path / 'key'}") == "s3cret"
+
+
+def test_an_empty_secret_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMPTY", " ")
+    with pytest.raises(ValueError, match="empty"):
+        reveal("env:EMPTY")
+
+
+def test_a_token_of_roadies_and_the_url_of_redis_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"roadie\.token: a literal secret is refused"):
+        settings_of(GOOD + '[roadie]\ntoken = "abc"\n', tmp_path)
+    with pytest.raises(ConfigurationError, match=r"replicas\.redis_url: expected a redis:// or rediss:// URL"):
+        settings_of(GOOD + '[replicas]\nredis_url = "env:ROADSTER_API_KEY"\n', tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+def test_a_pipe_in_place_of_a_file_does_not_hold_up_anybody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="not a plain file"):
+        load(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match=r"roadster\.api_key: .* is not a plain file"):
+        settings_of(GOOD.replace("env:ROADSTER_API_KEY", f"file:{tmp_path / 'pipe'}"), tmp_path)

@@ -1,0 +1,337 @@
+"""`/metrics`: what it counts, over one process and several, and that nobody's data get into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from roadster_client import OPERATIONS, Origin, Request, errors, open_upstream
+from roadster_sandbox import SandboxTransport
+from roadster_server.cli.call import EXIT_CODES
+from roadster_server.events.webhooks import receivers
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import Settings, WebhookSettings
+from roadster_server.store import Keeping
+from roadster_server.telemetry.metrics import Metrics
+from roadster_server.transports.http import http_app
+from roadster_tools import TOOLS, Access
+from tests.conftest import EVERYTHING, FOREIGN, STEVE, World, free_port, kind_of, own_delivery, serving, settings_for
+from tests.docs.test_readme import rows
+from tests.server.calls.test_writes import READS, WRITES
+from tests.server.events.test_webhooks import SHIPMENT, brief_event
+from tests.upstreams import VIRTUAL_TIME, Watched, ok
+
+pytestmark = pytest.mark.anyio
+
+KEY = "our-own-key"
+Samples = dict[tuple[str, frozenset[str]], float]
+
+
+@dataclass
+class Server:
+    """A client of a server in memory, and the same server's HTTP side."""
+
+    client: Client
+    http: httpx2.AsyncClient
+
+    async def text(self) -> str:
+        return (await self.http.get("/metrics")).raise_for_status().text
+
+    async def figure(self, name: str, **labels: str) -> float:
+        """0 for what is not there: a counter begins with its first event."""
+        return figure(await self.text(), name, **labels)
+
+    async def hook(self, body: Any, *, source: str = "roadster", key: str = KEY) -> int:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {key}"}
+        return (await self.http.post(f"/webhooks/{source}", content=content, headers=headers)).status_code
+
+
+def figure(text: str, name: str, **labels: str) -> float:
+    found = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == f"roadster_mcp_{name}" and sample.labels == labels
+    ]
+    return found[0] if found else 0.0
+
+
+@asynccontextmanager
+async def watched(settings: Settings, world: World, caller: str = "tester") -> AsyncIterator[Server]:
+    keys = WebhookSettings(roadster_keys=[SecretStr(KEY)], roadie_keys=[SecretStr(KEY)])
+    live = LiveSettings(settings.model_copy(update={"webhooks": keys}))
+    metrics = Metrics()
+    async with open_calls(live, local=True, transport=SandboxTransport(world.app), observer=metrics) as calls:
+        server = build_server(calls, lambda: live.current.caller(caller))
+        app = http_app(
+            server,
+            live,
+            calls.services.store.healthy,
+            "http",
+            host="127.0.0.1",
+            port=8123,
+            webhooks=receivers(live, calls.services.store, lambda _dealer, _customer: None, metrics),
+            metrics=metrics,
+        )
+        async with (
+            Client(server) as client,
+            # Prometheus asks by an address of its own finding.
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://10.1.2.3:8123") as http,
+        ):
+            yield Server(client, http)
+
+
+# Nobody's data
+
+PLANTED = ("McQueen", "steve.mcqueen@example.com", "4155556666", "planted", "Natalie", "Carlos", FOREIGN, "umazda")
+OUTCOMES = {
+    "done", "asked", "previewed", "replayed", "defect", "cancelled", *EXIT_CODES,
+}  # fmt: skip
+REQUEST_OUTCOMES = {"done", "timed_out", "cancelled", "defect"} | {
+    errors.name_of(kind("", "")) for kind in (errors.Unavailable, errors.Unreachable, errors.NotFound)
+}
+BOUNDED: dict[str, set[str]] = {
+    "tool": {*TOOLS, "unknown"},
+    "setting": {
+        "access", "access.tool", "access.toolset", "dealers", "orders", "calls_per_minute", "writes_per_hour",
+        "idempotency_key", "roadie", "mykaarma", "other",
+    },
+    "api": {operation.api for operation in OPERATIONS.values()},
+    "operation": set(OPERATIONS),
+    "source": {"roadster", "roadie"},
+}  # fmt: skip
+
+
+async def test_the_whole_catalogue_leaves_nobodys_data_in_the_figures(world: World, store_url: str) -> None:
+    """Every tool, foreign dealers, made-up tools, hostile web hooks: labels stay bounded, and values stay out."""
+    await own_delivery(store_url)
+    async with watched(settings_for(store_url, "planted-caller"), world, "planted-caller") as server:
+        for tool, arguments in {**WRITES, **READS}.items():
+            await server.client.call_tool(tool, dict(arguments))
+            await server.client.call_tool(tool, {**arguments, "dealer": FOREIGN})
+            await server.client.call_tool(tool, {**arguments, "planted": "planted", "dealer": "planted dealer"})
+        await server.client.call_tool("planted McQueen", {"customer": STEVE})
+        with suppress(MCPError):
+            await server.client.read_resource("roadster://planted/vehicles/McQueen")
+        await server.hook(brief_event("planted"))
+        await server.hook(brief_event("e-2", dealer={"dpid": "planted"}))
+        await server.hook(brief_event("e-3", kind="planted McQueen"))
+        await server.hook({**SHIPMENT, "event": "planted"}, source="roadie")
+        await server.hook(b"planted {")
+        await server.hook(brief_event("e-4"), key="planted")
+        await server.http.get("/webhooks/planted")
+        text = await server.text()
+    for value in PLANTED:
+        assert value not in text
+    seen: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            for label, given in sample.labels.items():
+                seen.setdefault(label, set()).add(given)
+    outcomes = seen.pop("outcome")
+    assert outcomes <= OUTCOMES | {*get_args(Keeping), "refused"} | REQUEST_OUTCOMES
+    del seen["le"]
+    assert seen.keys() == BOUNDED.keys()
+    for label, values in seen.items():
+        assert values <= BOUNDED[label], label
+    assert {*TOOLS, "unknown"} == seen["tool"]
+    assert set(OPERATIONS) == seen["operation"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "call", "setting"),
+    [
+        ({"access": {}}, {}, "access"),
+        ({"access": {"inventory": Access.OFF}}, {}, "access.toolset"),
+        ({"access": {"list_inventory": Access.OFF}}, {}, "access.tool"),
+        ({}, {"dealer": FOREIGN}, "dealers"),
+        ({"name": "a.b.access"}, {"dealer": FOREIGN}, "access.toolset"),
+        ({"calls_per_minute": 1}, {}, "calls_per_minute"),
+    ],
+)
+async def test_a_refusal_is_counted_by_the_kind_of_setting(
+    caller: dict[str, Any], call: dict[str, Any], setting: str, world: World, store_url: str
+) -> None:
+    """Whatever the caller's name is: one that is made to look like a setting only counts as another kind."""
+    settings = settings_for(store_url, **{"access": dict(EVERYTHING), **caller})
+    async with watched(settings, world, caller.get("name", "tester")) as server:
+        for _ in range(2):
+            result = await server.client.call_tool("list_inventory", {"dealer": "umazda", **call})
+        assert kind_of(result) in {"refused", "limited"}
+        assert await server.figure("refusals_total", setting=setting) == (1 if setting == "calls_per_minute" else 2)
+
+
+# What is counted
+
+
+async def test_calls_are_counted_by_tool_and_outcome_with_their_time(world: World, store_url: str) -> None:
+    """A replay is an outcome of its own."""
+    async with watched(settings_for(store_url), world) as server:
+        for _ in range(2):
+            await server.client.call_tool(
+                "create_customer", {"dealer": "umazda", "customer": STEVE, "idempotency_key": "one-customer-once"}
+            )
+        assert await server.figure("calls_total", tool="create_customer", outcome="done") == 1
+        assert await server.figure("calls_total", tool="create_customer", outcome="replayed") == 1
+        assert await server.figure("call_seconds_count", tool="create_customer") == 2
+
+
+async def test_each_attempt_upstream_is_counted_and_retries_apart(world: World, store_url: str) -> None:
+    await world.fault("list_inventory", "status", times=2, status=503)
+    async with watched(settings_for(store_url), world) as server:
+        await server.client.call_tool("list_inventory", {"dealer": "umazda"})
+        named = {"api": "roadster", "operation": "list_inventory"}
+        assert await server.figure("upstream_requests_total", **named, outcome="unavailable") == 2
+        assert await server.figure("upstream_requests_total", **named, outcome="done") == 1
+        assert await server.figure("upstream_retries_total", **named) == 2
+        assert await server.figure("upstream_request_seconds_count", **named) == 3
+        assert await server.figure("upstream_running", api="roadster") == 0
+        assert await server.figure("upstream_waiting", api="roadster") == 0
+
+
+async def test_events_are_counted_by_what_became_of_them_with_their_age(world: World, store_url: str) -> None:
+    async with watched(settings_for(store_url), world) as server:
+        await server.hook(brief_event("e-1"))
+        await server.hook(brief_event("e-1"))
+        await server.hook(brief_event("e-2", dealer={"dpid": "elsewhere"}))
+        await server.hook(brief_event("e-3"), key="another")
+        await server.hook(brief_event("e-4", event_time="2999-01-01T00:00:00Z"))
+        for outcome, count in (("kept", 2), ("duplicate", 1), ("quarantined", 1), ("refused", 1)):
+            assert await server.figure("events_total", source="roadster", outcome=outcome) == count
+        assert await server.figure("event_age_seconds_count", source="roadster") == 4
+        assert await server.figure("event_age_seconds_bucket", source="roadster", le="1.0") == 1, "from the future: 0"
+
+
+class InVirtualTime:
+    @pytest.fixture
+    def anyio_backend(self) -> tuple[str, dict[str, Any]]:
+        return VIRTUAL_TIME
+
+
+def page() -> Request:
+    return Request(OPERATIONS["list_inventory"])
+
+
+def scraped(metrics: Metrics) -> str:
+    return bytes(metrics.scrape(None).body).decode()  # type: ignore[arg-type]
+
+
+class TestOneUpstream(InVirtualTime):
+    async def test_what_waits_and_what_runs_is_shown(self) -> None:
+        """A caller has eight at once; the ninth waits, and is let in when one ends."""
+        go_on = anyio.Event()
+        metrics = Metrics()
+
+        async def answer(_request: httpx2.Request) -> httpx2.Response:
+            await go_on.wait()
+            return ok()
+
+        async with (
+            open_upstream("http://x/v1", api_key="k", transport=Watched(answer), observer=metrics) as upstream,
+            anyio.create_task_group() as tasks,
+        ):
+            for _ in range(9):
+                tasks.start_soon(upstream.send, page(), Origin("tester"))
+            await anyio.wait_all_tasks_blocked()
+            text = scraped(metrics)
+            assert figure(text, "upstream_running", api="roadster") == 8
+            assert figure(text, "upstream_waiting", api="roadster") == 1
+            go_on.set()
+        text = scraped(metrics)
+        assert figure(text, "upstream_running", api="roadster") == 0
+        assert figure(text, "upstream_waiting", api="roadster") == 0
+
+    async def test_a_breaker_is_shown_open_until_a_call_succeeds(self) -> None:
+        metrics, broken = Metrics(), True
+
+        async def answer(_request: httpx2.Request) -> httpx2.Response:
+            return ok(status=500) if broken else ok()
+
+        async with open_upstream("http://x/v1", api_key="k", transport=Watched(answer), observer=metrics) as upstream:
+            for _ in range(6):
+                with suppress(errors.ClientError):
+                    await upstream.send(page(), Origin("tester", "umazda"))
+            assert figure(scraped(metrics), "upstream_breakers_open", api="roadster") == 1
+            assert figure(
+                scraped(metrics), "upstream_requests_total", api="roadster", operation="list_inventory",
+                outcome="unavailable",
+            ) == 5, "the sixth was not sent"  # fmt: skip
+            broken = False
+            await anyio.sleep(11)
+            await upstream.send(page(), Origin("tester", "umazda"))
+        assert figure(scraped(metrics), "upstream_breakers_open", api="roadster") == 0
+
+    async def test_a_request_that_the_deadline_ends_is_told_from_one_that_its_caller_gives_up(self) -> None:
+        metrics = Metrics()
+
+        async def answer(_request: httpx2.Request) -> httpx2.Response:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async with open_upstream("http://x/v1", api_key="k", transport=Watched(answer), observer=metrics) as upstream:
+            with anyio.move_on_after(1):
+                await upstream.send(page())
+            with pytest.raises(errors.TimedOut):
+                await upstream.send(page())
+        for outcome in ("cancelled", "timed_out"):
+            named = {"api": "roadster", "operation": "list_inventory", "outcome": outcome}
+            assert figure(scraped(metrics), "upstream_requests_total", **named) == 1
+
+
+# How it is asked
+
+
+async def test_figures_need_neither_a_token_nor_a_known_host(world: World, store_url: str) -> None:
+    async with watched(settings_for(store_url), world) as server:
+        answer = await server.http.get("/metrics")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert (await server.http.post("/mcp")).status_code == 421, "the guard of the other routes stands"
+
+
+async def test_several_processes_are_told_as_one(tmp_path: Path) -> None:
+    """With prometheus_client's folder for several, each answers for all of them."""
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "XDG_STATE_HOME": str(tmp_path)}
+    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+    first, second = (
+        serving("serve", "--transport", "http", "--sandbox", "--port", url.rpartition(":")[2],
+                url=f"{url}/healthz", **environment)
+        for url in urls
+    )  # fmt: skip
+    with first, second:
+        for url in urls:
+            async with httpx2.AsyncClient(timeout=30) as http, Client(
+                streamable_http_client(f"{url}/mcp", http_client=http)
+            ) as client:  # fmt: skip
+                await client.call_tool("list_inventory", {"dealer": "umazda"})
+        for url in urls:
+            text = httpx2.get(f"{url}/metrics").text
+            assert figure(text, "calls_total", tool="list_inventory", outcome="done") == 2
+            assert figure(text, "call_seconds_count", tool="list_inventory") == 2
+            assert figure(text, "upstream_breakers_open", api="roadster") == 0
+            assert "pid=" not in text
+
+
+def test_the_figures_listed_are_those_of_the_code() -> None:
+    shown = [tuple(cell.replace("`", "") for cell in row) for row in rows("### Metrics")]
+    assert shown == [
+        (name, kind, ", ".join(labels), what.replace("`", "")) for name, kind, labels, what in Metrics().rows
+    ]

@@ -1,0 +1,207 @@
+"""Traces: one from a client's call to the requests upstream, with nothing of anybody's in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any, ClassVar
+
+import pytest
+from mcp.shared.exceptions import MCPError
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from roadster_sandbox import SandboxTransport
+from roadster_server.telemetry.exporting import AllowlistExporter
+from tests.conftest import FOREIGN, STEVE, Connect, World, own_delivery, run_cli
+from tests.server.calls.test_writes import READS, WRITES
+from tests.upstreams import Watched
+
+pytestmark = pytest.mark.anyio
+
+EXPORTED = InMemorySpanExporter()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _exporting() -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(AllowlistExporter(EXPORTED)))
+    trace.set_tracer_provider(provider)  # once in a process
+
+
+@pytest.fixture(autouse=True)
+def spans() -> Iterator[InMemorySpanExporter]:
+    EXPORTED.clear()
+    yield EXPORTED
+    EXPORTED.clear()
+
+
+def of_upstreams(spans: InMemorySpanExporter) -> list[ReadableSpan]:
+    return [span for span in spans.get_finished_spans() if "roadster.api" in (span.attributes or {})]
+
+
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+async def test_one_trace_leads_from_the_clients_call_to_the_requests_upstream(
+    era: str, connect: Connect, world: World, spans: InMemorySpanExporter
+) -> None:
+    """Also where the client has a trace of its own; each attempt is a span below the server's span of the call."""
+    await world.fault("list_inventory", "status", times=1, status=503)
+    async with connect(mode=era) as client:
+        spans.clear()
+        with trace.get_tracer("an assistant").start_as_current_span("an assistant's work") as work:
+            await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 1})
+    (server,) = [span for span in spans.get_finished_spans() if span.name == "tools/call list_inventory"]
+    assert server.kind is trace.SpanKind.SERVER
+    requests = of_upstreams(spans)
+    assert [dict(span.attributes or {}) for span in requests] == [
+        {
+            "roadster.api": "roadster",
+            "roadster.operation": "list_inventory",
+            "roadster.attempt": 1,
+            "roadster.outcome": "unavailable",
+            "error.type": "unavailable",
+            "http.response.status_code": 503,
+        },
+        {
+            "roadster.api": "roadster",
+            "roadster.operation": "list_inventory",
+            "roadster.attempt": 2,
+            "roadster.outcome": "done",
+            "http.response.status_code": 200,
+        },
+    ]
+    for span in requests:
+        assert span.name == "list_inventory"
+        assert span.kind is trace.SpanKind.CLIENT
+        assert span.parent is not None
+        assert span.parent.span_id == server.context.span_id
+    assert {span.context.trace_id for span in (*requests, server)} == {work.get_span_context().trace_id}
+
+
+async def test_no_upstream_gets_a_header_of_the_trace(connect: Connect, world: World) -> None:
+    """It is a third party."""
+    upstream = Watched(SandboxTransport(world.app).handle_async_request)
+    async with connect(upstream=upstream) as client:
+        with trace.get_tracer("an assistant").start_as_current_span("work"):
+            await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 1})
+    assert upstream.seen
+    for _, request in upstream.seen:
+        assert not {"traceparent", "tracestate", "baggage"} & request.headers.keys()
+
+
+PLANTED = ("McQueen", "steve", "4155556666", "planted", "Natalie", "Carlos", FOREIGN, "umazda")
+STATE = {"_meta": {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "vendor=planted"}}
+
+
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+async def test_the_whole_catalogue_leaves_nobodys_data_in_the_traces(
+    era: str, connect: Connect, store_url: str, spans: InMemorySpanExporter
+) -> None:
+    """Not in a name, an attribute, a status, an event, nor in the client's own trace state."""
+    planted = {"planted": "planted"}
+    await own_delivery(store_url)
+    async with connect(mode=era, name="planted-caller") as client:
+        for tool, arguments in {**WRITES, **READS}.items():
+            await client.call_tool(tool, dict(arguments), meta=dict(STATE["_meta"]))
+            await client.call_tool(tool, {**arguments, "dealer": FOREIGN, "planted": "planted"})
+        await client.call_tool("planted McQueen", {"customer": STEVE})
+        for failing in (
+            client.read_resource("roadster://umazda/vehicles/planted"),
+            client.get_prompt("planted McQueen"),
+            client.get_prompt("quote", {"dealer": "planted"}),
+        ):
+            with suppress(MCPError):
+                await failing
+        with suppress(ValueError), trace.get_tracer("a library").start_as_current_span("planted", attributes=planted):
+            raise ValueError("planted")
+    found = spans.get_finished_spans()
+    assert {"tools/call unknown unknown", *(f"tools/call {tool}" for tool in {**WRITES, **READS})} <= {
+        span.name for span in found
+    }
+    assert of_upstreams(spans)
+    for span in found:
+        for value in PLANTED:
+            assert value not in span.to_json()
+            assert value not in span.context.trace_state.to_header()
+
+
+# Exporting
+
+
+class Collector(BaseHTTPRequestHandler):
+    received: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        self.received.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def collecting() -> Iterator[str]:
+    Collector.received.clear()
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+CALL = ("call", "list_inventory", '{"dealer": "umazda", "limit": 1}', "--sandbox")
+
+
+def test_traces_go_where_opentelemetrys_own_variables_say() -> None:
+    """Also those of a process that ends at once."""
+    with collecting() as url:
+        done = run_cli(*CALL, OTEL_EXPORTER_OTLP_ENDPOINT=url)
+    assert done.returncode == 0, done.stderr
+    sent = b"".join(body for _, body in Collector.received)
+    assert {path for path, _ in Collector.received} == {"/v1/traces"}
+    for part in (b"roadster-mcp", b"tools/call list_inventory", b"roadster.operation"):
+        assert part in sent
+    assert b"umazda" not in sent
+
+
+def test_a_service_can_have_a_name_of_its_own() -> None:
+    with collecting() as url:
+        run_cli(*CALL, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{url}/traces", OTEL_SERVICE_NAME="a-shop")
+    assert {path for path, _ in Collector.received} == {"/traces"}
+    assert b"a-shop" in b"".join(body for _, body in Collector.received)
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_without_the_packages_one_line_says_so_and_the_server_works(variable: str) -> None:
+    """Assistants hand the variable on to servers that they start, for traces of their own."""
+    without = "import sys; sys.modules['opentelemetry.sdk'] = None; from roadster_server.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, *CALL],
+        env={variable: "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "traces" in line]
+    assert "roadster-mcp[otel]" in line
+
+
+def test_nothing_for_traces_is_loaded_unless_they_are_exported() -> None:
+    script = (
+        "import sys, roadster_server.cli.app, roadster_server.runtime;"
+        "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

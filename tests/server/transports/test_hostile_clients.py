@@ -1,0 +1,185 @@
+"""What no sound client sends: refused in words that quote nothing, and the server goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from starlette.types import Message
+
+from roadster_server.transports.intake import Intake
+from tests.conftest import free_port, serving
+from tests.processes.test_stdio import SERVE
+from tests.processes.test_stopping import INITIALIZED, session_of, spawned
+
+from .test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, write_config
+
+pytestmark = pytest.mark.anyio
+
+LIMIT = 4 * 1024 * 1024
+SECRET = "Carlos-Silva-4155556666"
+PING = {"jsonrpc": "2.0", "id": 99, "method": "ping"}
+
+PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+
+MALFORMED = {
+    "no JSON": (f'{{"jsonrpc": "2.0", "id": 7, "{SECRET}": '.encode(), PARSE_ERROR, None),
+    "no UTF-8": (f'{{"jsonrpc": "2.0", "id": 7, "method": "{SECRET}\xff"}}'.encode("latin-1"), PARSE_ERROR, None),
+    "100,000 levels deep": (b'{"jsonrpc": "2.0", "id": 7, "method": ' + b"[" * 100_000, PARSE_ERROR, None),
+    "100,000 levels deep and closed": (
+        b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+        PARSE_ERROR,
+        None,
+    ),
+    "a number of 5,000 digits": (
+        b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": ' + b"9" * 5000 + b"}}",
+        PARSE_ERROR,
+        None,
+    ),
+    "a batch": (json.dumps([PING, {**PING, "method": SECRET}]).encode(), INVALID_REQUEST, None),
+    "a string": (json.dumps(SECRET).encode(), INVALID_REQUEST, None),
+    "no message": (json.dumps({"id": 7, SECRET: SECRET}).encode(), INVALID_REQUEST, 7),
+    "the same key twice": (
+        b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": {"dealer": "toyotademo", "dealer": "umazda"}}}',
+        INVALID_REQUEST,
+        7,
+    ),
+    "two ids": (b'{"jsonrpc": "2.0", "id": 7, "id": 8, "method": "ping"}', INVALID_REQUEST, None),
+}
+
+malformed = pytest.mark.parametrize(("raw", "code", "id_"), MALFORMED.values(), ids=MALFORMED)
+
+
+@malformed
+async def test_over_stdio_a_malformed_line_is_answered_without_being_quoted(
+    raw: bytes, code: int, id_: int | None
+) -> None:
+    async with spawned("--sandbox") as server:
+        await server.say(raw, b"", PING)
+        refused = await server.answer()
+        assert (refused["id"], refused["error"]["code"]) == (id_, code)
+        assert SECRET not in json.dumps(refused)
+        assert (await server.answer())["id"] == PING["id"]
+        await server.end()
+        assert await server.exit_code() == 0
+        rest = b"".join([chunk async for chunk in server.process.stderr or ()])  # type: ignore[attr-defined]
+        assert SECRET.encode() not in rest
+
+
+async def test_over_stdio_a_line_of_4_mib_is_read_and_one_byte_more_is_skipped_to_its_end() -> None:
+    async with spawned("--sandbox") as server:
+        await server.say(json.dumps(PING).encode().ljust(LIMIT), json.dumps(PING).encode().ljust(LIMIT + 1), PING)
+        assert (await server.answer())["id"] == PING["id"]
+        refused = await server.answer()
+        assert (refused["id"], refused["error"]["code"]) == (None, INVALID_REQUEST)
+        assert (await server.answer())["id"] == PING["id"]
+
+
+def test_what_is_printed_by_mistake_is_not_in_the_protocol() -> None:
+    script = (
+        "import os, sys, roadster_server.calls.calls as calls\n"
+        "from roadster_server.cli.app import app\n"
+        "true_answer = calls.Calls.answer\n"
+        "async def noisy(*arguments):\n"
+        "    print('stray'); os.write(1, b'stray bytes\\n'); os.system('echo stray child')\n"
+        "    return await true_answer(*arguments)\n"
+        "calls.Calls.answer = noisy\n"
+        "app(['serve', '--sandbox'])\n"
+    )
+    said = [INITIALIZE, INITIALIZED, {**LIST_TOOLS, "method": "tools/call", "params": {"name": "list_dealers"}}]
+    done = subprocess.run(
+        [SERVE[0], "-c", script],
+        input="".join(json.dumps(message) + "\n" for message in said).encode(),
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [INITIALIZE["id"], LIST_TOOLS["id"]]
+    for stray in (b"stray\n", b"stray bytes\n", b"stray child\n"):
+        assert stray in done.stderr
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    config = write_config(tmp_path_factory.mktemp("http"), "http://127.0.0.1:1")
+    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
+    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
+        yield f"http://127.0.0.1:{port}"
+
+
+HEADERS = {
+    "Authorization": f"Bearer {SALES}",
+    "Content-Type": "application/json",
+    "Accept": "application/json, text/event-stream",
+}
+
+
+@malformed
+@pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28"])
+async def test_over_http_a_malformed_body_is_answered_without_being_quoted(
+    era: str, raw: bytes, code: int, id_: int | None, server: str
+) -> None:
+    async with httpx2.AsyncClient(headers={**HEADERS, "Mcp-Protocol-Version": era}) as http:
+        for path in ("/mcp", "/messages/?session_id=0"):
+            response = await http.post(server + path, content=raw)
+            assert response.status_code == 400
+            assert (response.json()["id"], response.json()["error"]["code"]) == (id_, code)
+            assert SECRET not in response.text
+        assert (await http.get(f"{server}/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/messages/"])
+async def test_over_http_a_chunked_body_of_4_mib_and_one_byte_is_refused(path: str, server: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b" " * (LIMIT // 64)
+        yield b" "
+
+    async with httpx2.AsyncClient(headers=HEADERS) as http:
+        response = await http.post(server + path, content=chunks())
+        assert response.status_code == 413
+        assert (await http.get(f"{server}/healthz")).status_code == 200
+
+
+async def test_over_http_a_body_of_4_mib_is_read(server: str) -> None:
+    async with httpx2.AsyncClient(headers=HEADERS) as http, session_of(http, server) as session:
+        response = await http.post(f"{server}/mcp", content=json.dumps(PING).encode().ljust(LIMIT), headers=session)
+        assert response.status_code == 200
+
+
+async def test_over_http_a_body_that_comes_too_slowly_is_cut_off() -> None:
+    """One byte at a time for ever: no single read takes long, and the whole would never end."""
+    sent: list[Message] = []
+
+    async def drip() -> Message:
+        await anyio.lowlevel.checkpoint()
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def never(*_: Any) -> None:
+        raise AssertionError("a transport must not see half a body")
+
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
+    with anyio.fail_after(30):
+        await Intake(never, lambda: False, body_seconds=0.01)(scope, drip, send)
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+async def test_over_http_a_client_that_leaves_in_the_middle_of_its_body_does_no_harm(
+    server: str,
+) -> None:
+    host, _, port = server.removeprefix("http://").partition(":")
+    async with await anyio.connect_tcp(host, int(port)) as connection:
+        head = f"POST /mcp HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {SALES}\r\nContent-Length: 100\r\n"
+        await connection.send(f"{head}\r\n{{".encode())
+    async with httpx2.AsyncClient(headers=HEADERS) as http:
+        assert (await http.post(f"{server}/mcp", json=INITIALIZE)).status_code == 200
