@@ -80,7 +80,7 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		--group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
-		--group evals -c requirements-dev.lock pyproject.toml -o requirements-evals.lock
+		--group evals -c requirements.lock pyproject.toml -o requirements-evals.lock
 	for group in agents langchain; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --upgrade --group $$group -o requirements-$$group.lock || exit; done
 
