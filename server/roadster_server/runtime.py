@@ -13,6 +13,7 @@ from roadster_client import (
     OPERATIONS,
     ApiName,
     AuthScheme,
+    DealerRef,
     MyKaarmaApi,
     Observer,
     RoadieApi,
@@ -68,8 +69,7 @@ async def open_calls(
         store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
         gate = Gate(
             await _services(settings, stack, transport, replicas, Traced(observer)),
-            # Of the settings in force then, not now.
-            lambda: {dpid: replace(ref, random=random) for dpid, ref in live.current.dealer_refs().items()},
+            partial(_dealer_ref, live, random),
             ownership=lambda dealer: StoredOwnership(store, dealer),
             events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
             cursor_key=keys.cursors,
@@ -90,6 +90,12 @@ async def open_calls(
                 settings.store.refuse_unrecorded_reads,
             )
         )
+
+
+def _dealer_ref(live: LiveSettings, random: Callable[[int], bytes], dpid: str) -> DealerRef | None:
+    """Returns the dealer from the settings that are in force when the gate asks."""
+    ref = live.current.dealer_ref(dpid)
+    return ref and replace(ref, random=random)
 
 
 def _open_breaker(upstream: Upstream, settings: Settings, of: tuple[str, ...]) -> None:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roadster_client import OPERATIONS
-from roadster_tools import TOOLS, TOOLSETS, Access, Caller, Tool, dealer_verdict, verdict
+from roadster_tools import (
+    TOOLS,
+    TOOLSETS,
+    Access,
+    AccessRefused,
+    Caller,
+    Gate,
+    Services,
+    Tool,
+    dealer_verdict,
+    verdict,
+)
 from tests.conftest import (
     ALLOWED,
     CARLOS_UUID,
@@ -151,6 +163,15 @@ async def test_an_empty_list_allows_nothing(connect: Connect, world: World) -> N
                 assert (await client.call_tool(tool, {**arguments, **dealer})).is_error
         assert answer_of(await client.call_tool("list_dealers"))["dealers"] == []
     assert {request["operation"] for request in await world.requests()} <= {"list_dealers"}
+
+
+@pytest.mark.parametrize("tool", ["get_dealer", "create_forms", "get_delivery", "list_customer_events"])
+def test_gate_refuses_a_dealer_that_the_configuration_dropped(tool: str) -> None:
+    """A reload may take a dealer's table away while a caller's list, read a moment before, still has it."""
+    gate = Gate(Services(Mock()), lambda _: None, ownership=Mock(), events=Mock(), cursor_key=b"k" * 32)
+    with pytest.raises(AccessRefused) as refusal:
+        gate.admit(Caller("c", ALLOWED, EVERYTHING), TOOLS[tool], "umazda", Mock())
+    assert refusal.value.setting == "dealers.umazda"
 
 
 async def test_list_dealers_shows_the_callers_dealers_alone(connect: Connect) -> None:

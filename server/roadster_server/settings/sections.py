@@ -287,20 +287,21 @@ class Settings(_Section):
     def operations(self) -> Mapping[str, Operation]:
         return overridden(self.roadster.operations)
 
-    def dealer_refs(self) -> dict[str, DealerRef]:
-        return {
-            dpid: DealerRef(
-                dpid,
-                partner_id=dealer.partner_id,
-                express_host=dealer.express_host,
-                link_key=dealer.link_key.get_secret_value() if dealer.link_key else None,
-                link_key_encoding=dealer.link_key_encoding,
-                orders="any" if dealer.orders == "any" else frozenset(dealer.orders),
-                mykaarma_dealer_uuid=dealer.mykaarma_dealer_uuid,
-                mykaarma_dealer_id=dealer.mykaarma_dealer_id,
-            )
-            for dpid, dealer in self.dealers.items()
-        }
+    def dealer_ref(self, dpid: str) -> DealerRef | None:
+        """Returns the dealer as the client takes it, None where the configuration has no table for it."""
+        dealer = self.dealers.get(dpid)
+        if dealer is None:
+            return None
+        return DealerRef(
+            dpid,
+            partner_id=dealer.partner_id,
+            express_host=dealer.express_host,
+            link_key=dealer.link_key.get_secret_value() if dealer.link_key else None,
+            link_key_encoding=dealer.link_key_encoding,
+            orders="any" if dealer.orders == "any" else frozenset(dealer.orders),
+            mykaarma_dealer_uuid=dealer.mykaarma_dealer_uuid,
+            mykaarma_dealer_id=dealer.mykaarma_dealer_id,
+        )
 
     def caller_as_of_now(self, name: str) -> Caller:
         """The caller, or after a reload that took it out, one of its name who may do nothing."""

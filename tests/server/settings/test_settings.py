@@ -33,14 +33,14 @@ def settings_of(text: str, folder: Path) -> Settings:
 def test_a_good_configuration_is_read(tmp_path: Path) -> None:
     settings = settings_of(GOOD, tmp_path)
     assert settings.caller("sales-bot").dealers == ("umazda", "hyundaidemo")
-    assert settings.dealer_refs()["umazda"].link_key == "k!" * 16
+    assert settings.dealer_ref("umazda").link_key == "k!" * 16
     assert settings.roadster.auth_scheme == "Bearer"
     assert settings.caller("reader").access.keys() == {"inventory"}
 
 
 def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
     settings = settings_of(GOOD, tmp_path)
-    shown = repr(settings) + str(settings.dealer_refs())
+    shown = repr(settings) + str(settings.dealer_ref("umazda"))
     assert "the-api-key" not in shown
     assert "k!" * 16 not in shown
 

@@ -9,7 +9,7 @@ must be named exactly as its table in the configuration is: no trimming, no fold
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -128,14 +128,15 @@ class Services:
 class Gate:
     """Holds the upstream clients and hands them out in grants alone.
 
-    `dealers` gives those of the newest configuration, `ownership` what is known to be a dealer's,
-    `events` what a dealer's customers and deliveries caused, as who may see so much of it reads it.
+    `dealer` looks one dealer up in the newest configuration and returns None where it is not there. `ownership`
+    gives what is known to be a dealer's, `events` what a dealer's customers and deliveries caused, as who may see so
+    much of it reads it.
     """
 
     def __init__(
         self,
         services: Services,
-        dealers: Callable[[], Mapping[str, DealerRef]],
+        dealer: Callable[[str], DealerRef | None],
         *,
         ownership: Callable[[str], Ownership],
         events: Callable[[str, PersonalData], EventsInbox],
@@ -143,7 +144,7 @@ class Gate:
         uploads: UploadFolder | None = None,
     ) -> None:
         self._services = services
-        self._dealers = dealers
+        self._dealer = dealer
         self._ownership = ownership
         self._events = events
         self._cursor_key = cursor_key
@@ -164,7 +165,7 @@ class Gate:
         allowed = verdict(caller, tool)
         _check(allowed)
         dealer = _checked_dealer(caller, dealer)
-        ref = self._dealers()[dealer]
+        ref = self._configured(dealer)
         ownership = self._ownership(dealer)
         overseen = ChannelPolicy(
             _WriteGuard(caller, tool, dealer, allowed, oversight, lambda request: self._require_own(dealer, request)),
@@ -190,6 +191,13 @@ class Gate:
             order,
         )
 
+    def _configured(self, dealer: str) -> DealerRef:
+        """Raises AccessRefused where the configuration has dropped the dealer since the caller was looked up."""
+        ref = self._dealer(dealer)
+        if ref is None:
+            raise AccessRefused(f"dealers.{dealer} is not in the configuration any more", setting=f"dealers.{dealer}")
+        return ref
+
     async def _require_own(self, dealer: str, request: Request) -> None:
         """Raises AccessRefused or NotFound where what the request is about is not the dealer's, or no longer."""
         order, delivery = request.path.get("order_id"), request.path.get("shipment_id")
@@ -200,8 +208,7 @@ class Gate:
             raise NotFound(name, "not found")
 
     async def _require_order(self, dealer: str, order_id: str) -> None:
-        ref = self._dealers().get(dealer)
-        orders = ref.orders if ref is not None else frozenset()
+        orders = self._configured(dealer).orders
         if orders == "any" or order_id in orders or await self._ownership(dealer).has("order", order_id):
             return
         setting = f"dealers.{dealer}.orders"
