@@ -7,13 +7,17 @@ STAMP := $(VENV)/.installed
 FRAMEWORKS := .venv-agents/.installed .venv-langchain/.installed
 TYPESCRIPT := examples/frameworks/typescript
 
-.PHONY: demo test lint check frameworks schemas tokens reliability evals bundle lock clean
+.PHONY: demo test test-python lint check frameworks generate evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
 
 test: $(STAMP)  ## The whole suite, on every core
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# For instance: make test-python PYTHON=python3.13. Each version has an environment of its own.
+test-python:  ## The whole suite on another version of Python
+	$(MAKE) test VENV=.venv-python$$($(PYTHON) -c 'import sys; print("{}.{}".format(*sys.version_info))')
 
 lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff check .
@@ -58,17 +62,14 @@ $(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
 	! command -v npm >/dev/null || { cd $(<D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error \
 		--cache .npm-cache && rm -rf .npm-cache && touch node_modules/.installed; }
 
-schemas: $(STAMP)  ## Write the tools' schemas anew, after changing a tool
+generate: $(STAMP)  ## Write anew all that is derived from the code: schemas, tables, references
 	$(BIN)/python packaging/schemas.py
-
-reliability: $(STAMP)  ## Write the table of docs/reliability.md anew, after marking a test
 	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
-
-evals: $(STAMP)  ## Work the evaluation scenarios, and write the table of docs/evaluation.md anew
 	$(BIN)/python -m roadster_evals --write docs/evaluation.md
-
-tokens: $(STAMP)  ## Measure what the tools cost a model, and write the table into README.md
 	$(BIN)/python bench/tokens.py --readme
+
+evals: $(STAMP)  ## Work the evaluation scenarios with every agent, and write their table anew
+	$(BIN)/python -m roadster_evals --write docs/evaluation.md
 
 bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
 	$(BIN)/python packaging/bundle.py
@@ -85,4 +86,4 @@ lock:
 		--no-header --upgrade --group $$group -o requirements-$$group.lock || exit; done
 
 clean:
-	rm -rf $(VENV) .venv-evals $(dir $(FRAMEWORKS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build
+	rm -rf $(VENV) .venv-evals $(wildcard .venv-python*) $(dir $(FRAMEWORKS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build

@@ -1,7 +1,7 @@
 """What the tools cost a model that reads them: their definitions, and the largest answers of the sandbox.
 
     .venv/bin/python bench/tokens.py            the table
-    .venv/bin/python bench/tokens.py --readme   writes it into README.md; `make tokens` does that
+    .venv/bin/python bench/tokens.py --readme   writes it into README.md; `make generate` does that
 
 A token is four bytes of compact UTF-8 JSON, or of text. That is near enough to compare by, and needs
 no model's own tokenizer. The budgets are below; tests/tools/test_budgets.py holds the tools to them.

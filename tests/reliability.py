@@ -1,6 +1,6 @@
 """docs/reliability.md: each test marked `reliability(fault, what_happens)` is a row of its table.
 
-As a plugin, `pytest -p tests.reliability --collect-only` writes the table anew (`make reliability`).
+As a plugin, `pytest -p tests.reliability --collect-only` writes the table anew (`make generate`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from tests.reliability import documented, rows_of
 
 
 def test_the_table_is_what_the_tests_say_of_themselves(request: pytest.FixtureRequest) -> None:
-    """Compared for each file that is collected whole; `make reliability` writes the table anew."""
+    """Compared for each file that is collected whole; `make generate` writes the table anew."""
     config = request.config
     if config.option.keyword or config.option.markexpr or any("::" in argument for argument in config.args):
         pytest.skip("not every test is collected")

@@ -34,7 +34,7 @@ AT_UMAZDA = {"dealer": "umazda"}
 _PLAIN, _BY_THOUSANDS = r"\d+(?:\.\d+)?", r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"
 _ADVICE = (
     "needs a row in BUDGETS of bench/tokens.py, before what deletes: arguments that make the sandbox's largest answer "
-    "of it, and the tokens that its text may take; then `make tokens`"
+    "of it, and the tokens that its text may take; then `make generate`"
 )
 
 
@@ -115,7 +115,7 @@ async def test_neither_part_of_an_answer_is_indented(answers: list[Measured]) ->
 async def test_readme_shows_what_the_bench_says(answers: list[Measured]) -> None:
     shown = SHOWN.search(README.read_text(encoding="utf-8"))
     assert shown is not None
-    assert shown[0] == f"{shown[1]}{table(answers)}{shown[2]}", "`make tokens` writes the table anew"
+    assert shown[0] == f"{shown[1]}{table(answers)}{shown[2]}", "`make generate` writes the table anew"
 
 
 class Says(httpx2.AsyncBaseTransport):

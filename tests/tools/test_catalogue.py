@@ -144,7 +144,7 @@ def test_every_tool_of_a_dealer_takes_the_dpid_alone(tool: Tool) -> None:
 
 @every_tool
 def test_the_written_schemas_are_what_the_code_says(tool: Tool) -> None:
-    """`make schemas` writes them anew; the difference is reviewed like code."""
+    """`make generate` writes them anew; the difference is reviewed like code."""
     assert written_schemas()[tool.name] == tool.derived_schemas()
     assert written_schemas().keys() == TOOLS.keys()
 

@@ -1,7 +1,7 @@
 """The schemas of all tools, written down: reviewed like code, and read at the start instead of derived.
 
 Deriving them makes pydantic build every model, which an assistant would wait for at each start. Run
-`make schemas` after changing a tool; a test compares what is written with what the code says.
+`make generate` after changing a tool; a test compares what is written with what the code says.
 """
 
 from __future__ import annotations
