@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,8 +18,6 @@ from .operations import Operation
 from .upstream.exchange import About, Answer, Origin, Request, about_nothing
 from .upstream.upstream import Upstream
 from .visible_text import visible
-
-_ReadT = TypeVar("_ReadT")
 
 ApproveWrite = Callable[[Request], Awaitable[None]]
 """Runs before each write with exactly what will be sent; raising sends nothing."""
@@ -75,34 +73,29 @@ class Channel:
         self.oversight.on_answer(answer)
         return answer
 
-    def read(self, shape: type[_ReadT], answer: Answer, is_own: IsOwn = lambda _node: True) -> _ReadT:
-        """`answer` as the documented model, without invisible characters and masked for the caller.
+    def read(self, answer: Answer, is_own: IsOwn = lambda _node: True) -> Any:
+        """Returns `answer` in its operation's `answer_type`, without invisible characters and masked for the caller.
 
-        `is_own` is asked of each object in it, at any depth and also in fields no model reads: one that is not
-        withholds the answer.
+        Calls `is_own` with each object of the answer, at any depth and also in fields that no model reads. Raises
+        ForeignDealer, or for a write OutcomeUnknown, where one of them is not.
         """
-        return read(shape, answer, self.oversight.personal_data(), is_own)
+        return read(answer, self.oversight.personal_data(), is_own)
 
     def for_person(self) -> Channel:
         """The same for what a person is asked about, who must see it: nothing is masked, and no tool may hold it."""
         return replace(self, oversight=replace(self.oversight, personal_data=lambda: "contact"))
 
 
-def read(
-    shape: type[_ReadT],
-    answer: Answer,
-    personal_data: PersonalData = "masked",
-    is_own: IsOwn = lambda _node: True,
-) -> _ReadT:
-    """The same for an answer that belongs to no grant of one dealer."""
+def read(answer: Answer, personal_data: PersonalData = "masked", is_own: IsOwn = lambda _node: True) -> Any:
+    """Does the same for an answer that belongs to no grant of one dealer."""
 
     def look(node: Mapping[str, Any]) -> None:
         if not is_own(node):
             raise answer.foreign()
 
-    seen = visible(answer.json, look)
+    cleaned = visible(answer.json, look)
     try:
-        return TypeAdapter(shape).validate_python(seen, context=personal_data)
+        return TypeAdapter(answer.request.operation.answer_type).validate_python(cleaned, context=personal_data)
     except ValidationError:
-        # Its text holds the upstream's values; which fields were wrong is for the upstream's logs, not for ours.
+        # The error's text holds the upstream's values, and which fields are wrong belongs into its logs, not ours.
         raise answer.malformed("does not have the documented fields") from None

@@ -50,7 +50,7 @@ class CustomerRecordsApi:
             raise answer.foreign()
         if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
             raise errors.NotFound(operation, "no such customer", request_id=answer.request_id)
-        record = self._channel.read(CustomerRecord, answer)
+        record: CustomerRecord = self._channel.read(answer)
         if record.customer_info.uuid != customer_uuid or not _customers(answer.json) <= {customer_uuid}:
             raise answer.malformed("is another customer's record and was withheld")
         return record

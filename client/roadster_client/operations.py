@@ -10,7 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
+
+from .models.customer_records import CustomerRecord
+from .models.customers import CustomerCreated, CustomerUpdated
+from .models.dealers import Dealer, DealerDetails
+from .models.deliveries import Shipment
+from .models.documents import Document, DocumentContents, DocumentsDeleted, DocumentUploaded
+from .models.forms import FormsCreated
+from .models.links import LinkCreated
+from .models.plans import PlanCatalogue
+from .models.quotes import Quote
+from .models.templates import Template, TemplateReceipt
+from .models.trades import TradeValued
+from .models.values import FileContents
+from .models.vehicles import InventoryPage, VehicleDetails
 
 Certainty = Literal["stated", "published", "inferred"]
 ApiName = Literal["roadster", "roadie", "mykaarma"]
@@ -29,7 +44,9 @@ class Operation:
     method: str
     path: str
     certainty: Certainty
-    writes: bool = False
+    answer_type: Any
+    """The documented shape of the answer's JSON, for pydantic to read it as."""
+    writes: bool
     deadline: float = 15.0
     api: ApiName = "roadster"
     may_be_empty: bool = False
@@ -56,36 +73,54 @@ class Operation:
         return moved
 
 
+_read = partial(Operation, writes=False)
+_write = partial(Operation, writes=True)
+
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
     for operation in (
-        Operation("list_dealers", "GET", "/dealers", "published"),
-        Operation("get_dealer", "GET", "/dealers/{dpid}", "inferred"),
-        Operation("list_inventory", "GET", "/vehicles", "inferred"),
-        Operation("get_vehicle", "GET", "/vehicles/{vin}", "inferred"),
-        Operation("quote_payments", "POST", "/payments", "inferred", deadline=30.0),
-        Operation("list_plans", "GET", "/plans", "inferred", deadline=30.0),
-        Operation("create_link", "POST", "/links", "published"),
-        Operation("create_customer", "POST", "/customers", "stated", writes=True, deadline=30.0),
-        Operation("update_customer", "PUT", "/customers", "inferred", writes=True),
-        Operation("submit_trade_valuation", "POST", "/create_tradein_offer", "published", writes=True, deadline=30.0),
-        Operation("list_documents", "GET", "/customers/{customer_id}/documents", "inferred"),
-        Operation("upload_document", "POST", "/customers/{customer_id}/documents", "inferred", True, 60.0),
-        Operation("get_document", "GET", "/customers/{customer_id}/documents/content", "inferred", deadline=60.0),
-        Operation("delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", writes=True),
-        Operation("list_templates", "GET", "/templates", "inferred"),
-        Operation("get_template", "GET", "/templates/details", "inferred"),
-        Operation("get_template_file", "GET", "/templates/file", "inferred", deadline=60.0),
-        Operation("create_template", "POST", "/templates", "inferred", writes=True, deadline=60.0),
-        Operation("create_forms", "POST", "/orders/{order_id}/forms", "inferred", writes=True, deadline=30.0),
-        Operation("create_shipment", "POST", "/shipments", "stated", writes=True, deadline=30.0, api="roadie"),
-        Operation("get_shipment", "GET", "/shipments/{shipment_id}", "stated", api="roadie"),
-        Operation("update_shipment", "PATCH", "/shipments/{shipment_id}", "stated", writes=True, api="roadie"),
-        Operation(
-            "cancel_shipment", "DELETE", "/shipments/{shipment_id}", "stated", True, api="roadie", may_be_empty=True
+        _read("list_dealers", "GET", "/dealers", "published", tuple[Dealer, ...]),
+        _read("get_dealer", "GET", "/dealers/{dpid}", "inferred", DealerDetails),
+        _read("list_inventory", "GET", "/vehicles", "inferred", InventoryPage),
+        _read("get_vehicle", "GET", "/vehicles/{vin}", "inferred", VehicleDetails),
+        _read("quote_payments", "POST", "/payments", "inferred", Quote, deadline=30.0),
+        _read("list_plans", "GET", "/plans", "inferred", PlanCatalogue, deadline=30.0),
+        _read("create_link", "POST", "/links", "published", LinkCreated),
+        _write("create_customer", "POST", "/customers", "stated", CustomerCreated, deadline=30.0),
+        _write("update_customer", "PUT", "/customers", "inferred", CustomerUpdated),
+        _write("submit_trade_valuation", "POST", "/create_tradein_offer", "published", TradeValued, deadline=30.0),
+        _read("list_documents", "GET", "/customers/{customer_id}/documents", "inferred", tuple[Document, ...]),
+        _write(
+            "upload_document", "POST", "/customers/{customer_id}/documents", "inferred", DocumentUploaded, deadline=60.0
         ),
-        Operation(
-            "get_customer_record", "POST", "/customer/{customer_uuid}", "stated", api="mykaarma", may_be_empty=True
+        _read(
+            "get_document",
+            "GET",
+            "/customers/{customer_id}/documents/content",
+            "inferred",
+            DocumentContents,
+            deadline=60.0,
+        ),
+        _write("delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", DocumentsDeleted),
+        _read("list_templates", "GET", "/templates", "inferred", tuple[Template, ...]),
+        _read("get_template", "GET", "/templates/details", "inferred", Template),
+        _read("get_template_file", "GET", "/templates/file", "inferred", FileContents, deadline=60.0),
+        _write("create_template", "POST", "/templates", "inferred", TemplateReceipt, deadline=60.0),
+        _write("create_forms", "POST", "/orders/{order_id}/forms", "inferred", FormsCreated, deadline=30.0),
+        _write("create_shipment", "POST", "/shipments", "stated", Shipment, deadline=30.0, api="roadie"),
+        _read("get_shipment", "GET", "/shipments/{shipment_id}", "stated", Shipment, api="roadie"),
+        _write("update_shipment", "PATCH", "/shipments/{shipment_id}", "stated", Shipment, api="roadie"),
+        _write(
+            "cancel_shipment", "DELETE", "/shipments/{shipment_id}", "stated", Shipment, api="roadie", may_be_empty=True
+        ),
+        _read(
+            "get_customer_record",
+            "POST",
+            "/customer/{customer_uuid}",
+            "stated",
+            CustomerRecord,
+            api="mykaarma",
+            may_be_empty=True,
         ),
     )
 }

@@ -51,14 +51,14 @@ class DeliveriesApi:
             raise _unknown(answer, lost) from None
         # Only now, so that one odd field cannot cost the dealer a delivery that is on its way.
         try:
-            return self._channel.read(Shipment, answer)
+            return self._read(answer)
         except errors.OutcomeUnknown:
             unread = f"delivery {made} was made for this dealer, but the answer does not have the documented fields"
             raise _unknown(answer, unread) from None
 
     async def get_shipment(self, shipment_id: int) -> Shipment:
         """GET /shipments/{id}"""
-        return self._channel.read(Shipment, await self._send("get_shipment", shipment_id))
+        return self._read(await self._send("get_shipment", shipment_id))
 
     async def update_shipment(self, shipment_id: int, update: ShipmentUpdate) -> Shipment:
         """PATCH /shipments/{id}: the delivery as it is afterwards."""
@@ -66,7 +66,7 @@ class DeliveriesApi:
         async def about() -> Mapping[str, Any]:
             return {"now": await self._in_short(shipment_id)}
 
-        return self._channel.read(Shipment, await self._send("update_shipment", shipment_id, update, about))
+        return self._read(await self._send("update_shipment", shipment_id, update, about))
 
     async def cancel_shipment(self, shipment_id: int) -> None:
         """DELETE /shipments/{id}: possible until the driver has confirmed the pickup."""
@@ -75,6 +75,10 @@ class DeliveriesApi:
             return await self._in_short(shipment_id)
 
         await self._send("cancel_shipment", shipment_id, about=about)
+
+    def _read(self, answer: Answer) -> Shipment:
+        shipment: Shipment = self._channel.read(answer)
+        return shipment
 
     async def _in_short(self, shipment_id: int) -> dict[str, Any]:
         """What the person who is asked knows the delivery by, unmasked."""

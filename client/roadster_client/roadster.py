@@ -32,7 +32,7 @@ from .models.templates import NewTemplate, Template, TemplateReceipt
 from .models.trades import TradeValuation, TradeValued
 from .models.values import file_bytes
 from .models.vehicles import InventoryPage, VehicleDetails
-from .upstream.exchange import About, Answer, Origin, Request, about_nothing
+from .upstream.exchange import About, Origin, Request, about_nothing
 
 _AnswerT = TypeVar("_AnswerT")
 
@@ -81,11 +81,11 @@ class AccountApi:
     async def list_dealers(self) -> list[Dealer]:
         """GET /dealers: the account's dealers; those outside the bound set are dropped here."""
         answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]), self._origin)
-        found = read(tuple[Dealer, ...], answer)
+        dealers: tuple[Dealer, ...] = read(answer)
         # As it was sent, too: an id may be another's until its invisible characters are gone.
         return [
             dealer
-            for dealer, sent in zip(found, answer.json, strict=True)
+            for dealer, sent in zip(dealers, answer.json, strict=True)
             if dealer.dpid in self._dpids and str(sent["dpid"]) == dealer.dpid
         ]
 
@@ -106,7 +106,7 @@ class DealerApi:
 
     async def get_dealer(self) -> DealerDetails:
         """GET /dealers/{dpid}: the dealer with its fees and markups."""
-        return await self._call(DealerDetails, "get_dealer", path={"dpid": self.dpid})
+        return await self._call("get_dealer", path={"dpid": self.dpid})
 
     async def list_inventory(
         self, *, size: int, from_vin: str | None = None, updated_since: int | None = None, in_stock_only: bool = True
@@ -119,16 +119,16 @@ class DealerApi:
             query["updated_since"] = updated_since
         if not in_stock_only:
             query["in_stock"] = "any"
-        return await self._call(InventoryPage, "list_inventory", query=query)
+        return await self._call("list_inventory", query=query)
 
     async def get_vehicle(self, vin: str) -> VehicleDetails:
         """GET /vehicles/{vin}: takes the dealer by partner id alone."""
         query = {"dealer[partner_id]": self._partner_id("get_vehicle")}
-        return await self._call(VehicleDetails, "get_vehicle", path={"vin": vin}, query=query)
+        return await self._call("get_vehicle", path={"vin": vin}, query=query)
 
     async def quote_payments(self, request: PaymentRequest) -> Quote:
         """POST /payments: cash, finance and lease for one vehicle."""
-        return await self._call(Quote, "quote_payments", content=request)
+        return await self._call("quote_payments", content=request)
 
     async def list_plans(
         self,
@@ -150,50 +150,42 @@ class DealerApi:
         }
         terms = {"deal_rate": deal_rate, "deal_term": deal_term, "amount_financed": amount_financed}
         query |= {name: value for name, value in terms.items() if value is not None}
-        return await self._call(PlanCatalogue, "list_plans", query=query)
+        return await self._call("list_plans", query=query)
 
     async def create_link(self, request: LinkRequest) -> LinkCreated:
         """POST /links: a link to a vehicle, or to a make's or model's results."""
-        return await self._call(LinkCreated, "create_link", content=request)
+        return await self._call("create_link", content=request)
 
     async def create_customer(self, request: NewCustomer) -> CustomerCreated:
         """POST /customers: makes the customer's account; `duplicate` where the email address was known."""
-        return await self._call(CustomerCreated, "create_customer", content=request)
+        return await self._call("create_customer", content=request)
 
     async def update_customer(self, customer_id: int, update: CustomerUpdate) -> CustomerUpdated:
         """PUT /customers?id=: assigns the customer's agent."""
-        return await self._call(CustomerUpdated, "update_customer", query={"id": customer_id}, content=update)
+        return await self._call("update_customer", query={"id": customer_id}, content=update)
 
     async def submit_trade_valuation(self, valuation: TradeValuation) -> TradeValued:
         """POST /create_tradein_offer: makes the customer's offer for that VIN, or updates it."""
-        return await self._call(TradeValued, "submit_trade_valuation", content=valuation, named_as={"dpid": self.dpid})
+        return await self._call("submit_trade_valuation", content=valuation, named_as={"dpid": self.dpid})
 
     async def list_documents(self, customer_id: int, query: DocumentQuery) -> tuple[Document, ...]:
         """GET /customers/{id}/documents: what is in the customer's and the deal's binder."""
-        return await self._call(
-            tuple[Document, ...], "list_documents", path={"customer_id": str(customer_id)}, content=query
-        )
+        return await self._call("list_documents", path={"customer_id": str(customer_id)}, content=query)
 
     async def upload_document(self, customer_id: int, document: NewDocument) -> DocumentUploaded:
         """POST /customers/{id}/documents: into the customer's or the deal's binder."""
-        return await self._call(
-            DocumentUploaded,
-            "upload_document",
-            path={"customer_id": str(customer_id)},
-            content=document,
-        )
+        return await self._call("upload_document", path={"customer_id": str(customer_id)}, content=document)
 
     async def get_document(self, customer_id: int, document_id: int) -> bytes:
         """GET /customers/{id}/documents/content: the file itself."""
         operation = "get_document"
-        found = await self._call(
-            DocumentContents,
+        document: DocumentContents = await self._call(
             operation,
             path={"customer_id": str(customer_id)},
             query={"doc_id": document_id},
             content=DocumentContentsQuery(),
         )
-        return _decoded(found.contents, operation)
+        return _decoded(document.contents, operation)
 
     async def delete_documents(self, customer_id: int, deletion: DocumentDeletion) -> DocumentsDeleted:
         """DELETE /customers/{id}/documents: out of the customer's and the deal's binder, for good."""
@@ -208,21 +200,19 @@ class DealerApi:
                 raise errors.NotFound(operation, "not all of these documents are there")
             return {"doc_ids": [known[id_] for id_ in deletion.doc_ids]}
 
-        return await self._call(
-            DocumentsDeleted, operation, path={"customer_id": str(customer_id)}, content=deletion, about=about
-        )
+        return await self._call(operation, path={"customer_id": str(customer_id)}, content=deletion, about=about)
 
     async def list_templates(self) -> tuple[Template, ...]:
         """GET /templates: all of the dealer's, deleted ones too."""
-        return await self._call(tuple[Template, ...], "list_templates", query={"dpid": self.dpid})
+        return await self._call("list_templates", query={"dpid": self.dpid})
 
     async def get_template(self, template_id: str) -> Template:
         """GET /templates/details: one of the dealer's."""
         operation = "get_template"
-        found = await self._call(Template, operation, query={"dpid": self.dpid, "template_id": template_id})
-        if str(found.id) != template_id:
+        template: Template = await self._call(operation, query={"dpid": self.dpid, "template_id": template_id})
+        if str(template.id) != template_id:
             raise errors.MalformedAnswer(operation, "the answer is another template")
-        return found
+        return template
 
     async def get_templates(self, template_ids: Sequence[str]) -> list[Template]:
         """Each as `get_template` gives it; the `place` of NotFound says which of them is not there."""
@@ -238,14 +228,12 @@ class DealerApi:
     async def get_template_file(self, template_id: str) -> bytes:
         """GET /templates/file: the PDF, which comes as a bare JSON string of base64."""
         operation = "get_template_file"
-        found = await self._call(str, operation, query={"dpid": self.dpid, "template_id": template_id})
-        return _decoded(found, operation)
+        contents: str = await self._call(operation, query={"dpid": self.dpid, "template_id": template_id})
+        return _decoded(contents, operation)
 
     async def create_template(self, template: NewTemplate) -> TemplateReceipt:
         """POST /templates. The reference names no dealer here; the query is where its siblings have it."""
-        return await self._call(
-            TemplateReceipt, "create_template", query={"dpid": self.dpid}, content=template, named_as={}
-        )
+        return await self._call("create_template", query={"dpid": self.dpid}, content=template, named_as={})
 
     def customer_link(self, vin: str, contact: CustomerContact) -> str:
         """The encrypted link (`mem`): made here, no request is sent."""
@@ -267,7 +255,6 @@ class DealerApi:
 
     async def _call(
         self,
-        shape: type[_AnswerT],
         operation: str,
         *,
         path: Mapping[str, str] | None = None,
@@ -276,11 +263,13 @@ class DealerApi:
         named_as: Mapping[str, Any] | None = None,
         about: About = about_nothing,
     ) -> _AnswerT:
+        """Sends one request and reads its answer: the method that calls this returns the operation's `answer_type`."""
         dealer = {"dealer": {"dpid": self.dpid}} if named_as is None else named_as
         answer = await self._channel.send(
             operation, path=path, query=query, content=content, dealer=dealer, about=about
         )
-        return _read(shape, self._channel, self._dealer, answer)
+        typed: _AnswerT = self._channel.read(answer, _names_only(self._dealer))
+        return typed
 
     def _partner_id(self, operation: str) -> str:
         if self._dealer.partner_id is None:
@@ -315,11 +304,8 @@ class OrderApi:
             return {"template_ids": [template.in_short() for template in found]}
 
         answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms, about=about)
-        return _read(FormsCreated, self._channel, self._dealer, answer)
-
-
-def _read(shape: type[_AnswerT], channel: Channel, dealer: DealerRef, answer: Answer) -> _AnswerT:
-    return channel.read(shape, answer, _names_only(dealer))
+        created: FormsCreated = self._channel.read(answer, _names_only(self._dealer))
+        return created
 
 
 def _decoded(contents: str, operation: str) -> bytes:

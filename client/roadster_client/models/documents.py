@@ -59,9 +59,7 @@ class DocumentContentsQuery(Sent):
 
 
 class DocumentContents(Received):
-    """`contents` is what `file_bytes` reads."""
-
-    contents: str
+    contents: FileContents
 
 
 class DocumentDeletion(Sent):
