@@ -29,7 +29,7 @@ from mcp import Client
 from mcp_types import CallToolResult, ListToolsResult
 
 from roadster_sandbox import SandboxTransport, create_app
-from roadster_sandbox.http.events import EventOrder, event_of
+from roadster_sandbox.http.events import EventBody, make_event
 from roadster_sandbox.world.world import World
 from roadster_server.protocol.server import build_server, described
 from roadster_server.runtime import open_calls
@@ -225,10 +225,10 @@ class _Weighed(httpx2.AsyncBaseTransport):
 async def _receive_events(store_url: str) -> None:
     """As many as one answer shows by default, as the web hook would keep them."""
     world = World(seed=7)
-    order = EventOrder(url="http://127.0.0.1", key="key", customer_id=CUSTOMER, message="Is the blue one still there?")
+    order = EventBody(url="http://127.0.0.1", key="key", customer_id=CUSTOMER, message="Is the blue one still there?")
     events = []
     for _ in range(20):
-        event = event_of(world, order)
+        event = make_event(world, order)
         world.events_sent += 1
         events.append(
             NewEvent(

@@ -16,7 +16,7 @@ def json_bytes(value: Any) -> bytes:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     """`json` is None for the answers that are documented without a body; `dpid` names the dealer that was asked."""
 
     status: int

@@ -7,7 +7,7 @@ from typing import Any
 
 from .http.app import app_of
 from .http.endpoint import Sandbox
-from .http.grading import FaultOrder, state_of
+from .http.grading import FaultBody, state_of
 from .http.transport import SandboxTransport
 
 
@@ -34,5 +34,5 @@ class EmbeddedSandbox:
 
     def fault(self, operation: str, fault: str, times: int = 1, **more: Any) -> None:
         """The next `times` requests of `operation` go wrong. Raises ValueError for what there is not."""
-        order = FaultOrder(operation=operation, fault=fault, times=times, **more)
+        order = FaultBody(operation=operation, fault=fault, times=times, **more)
         self._sandbox.faults.append(order.fault_of())

@@ -34,7 +34,7 @@ from roadster_sandbox.world.dealers import ACQUISITION_FEE, FEES, TAX_RATES, Tax
 from roadster_sandbox.world.inventory import Vehicle
 from roadster_sandbox.world.plans import ChosenPlan
 
-from .requests import PaymentTerms, QuoteOrder
+from .requests import QuoteBody, RequestedTerms
 
 ZERO = Decimal(0)
 DEFAULT_FINANCE_TERM, DEFAULT_LEASE_TERM = 60, 36
@@ -122,7 +122,7 @@ class Lease:
         return self.base_payment + self.use_tax
 
 
-def purchase(vehicle: Vehicle, order: QuoteOrder, plans: tuple[ChosenPlan, ...]) -> Purchase:
+def purchase(vehicle: Vehicle, order: QuoteBody, plans: tuple[ChosenPlan, ...]) -> Purchase:
     state, untaxed = vehicle.dealer.state, order.payment.no_taxes_or_fees
     trade = order.trade_in
     return Purchase(
@@ -137,8 +137,8 @@ def purchase(vehicle: Vehicle, order: QuoteOrder, plans: tuple[ChosenPlan, ...])
     )
 
 
-def loan(bought: Purchase, order: QuoteOrder) -> Loan:
-    terms = order.payment if order.payment.deal_type == "finance" else PaymentTerms()
+def loan(bought: Purchase, order: QuoteBody) -> Loan:
+    terms = order.payment if order.payment.deal_type == "finance" else RequestedTerms()
     term = terms.term or DEFAULT_FINANCE_TERM
     apr = programs.apr(bought.vehicle, order.customer.credit_score, term)
     most_down = max(bought.balance, ZERO)
@@ -156,8 +156,8 @@ def loan(bought: Purchase, order: QuoteOrder) -> Loan:
     )
 
 
-def lease(bought: Purchase, order: QuoteOrder) -> Lease:
-    terms = order.payment if order.payment.deal_type == "lease" else PaymentTerms()
+def lease(bought: Purchase, order: QuoteBody) -> Lease:
+    terms = order.payment if order.payment.deal_type == "lease" else RequestedTerms()
     term = terms.term or DEFAULT_LEASE_TERM
     mileage = order.payment.annual_mileage
     money_factor = programs.money_factor(bought.vehicle, order.customer.credit_score)

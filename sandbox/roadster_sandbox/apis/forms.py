@@ -10,34 +10,34 @@ from typing import Any
 
 from roadster_sandbox.answers import Refused
 from roadster_sandbox.world.dealers import SandboxDealer, dealer_of_order
-from roadster_sandbox.world.templates import Template, next_id
+from roadster_sandbox.world.templates import FormTemplate, next_id
 from roadster_sandbox.world.world import World
 
-from .requests import DealerRef, FormsOrder, TemplateOrder, TemplateQuery, asked, resolved
-from .roadster import Call, given
+from .requests import FormsBody, RequestedDealer, TemplateBody, TemplateQuery, find_dealer, parse_request
+from .roadster import ApiCall, given
 
 
-def list_templates(world: World, call: Call) -> Any:
+def list_templates(world: World, call: ApiCall) -> Any:
     return [template.listed() for template in world.templates_of(_dealer(call)).values()]
 
 
-def get_template(world: World, call: Call) -> Any:
+def get_template(world: World, call: ApiCall) -> Any:
     return _template(world, call).listed()
 
 
-def get_template_file(world: World, call: Call) -> Any:
+def get_template_file(world: World, call: ApiCall) -> Any:
     """A bare string."""
     return base64.b64encode(_template(world, call).file).decode()
 
 
-def create_template(world: World, call: Call) -> Any:
+def create_template(world: World, call: ApiCall) -> Any:
     """The storage's receipt: what it has nothing to say of is null. The new template's id is not in it."""
-    order = asked(TemplateOrder, call.body)
+    order = parse_request(TemplateBody, call.body)
     dealer = _dealer(call)
     file = _pdf(order.file_stream)
     data = order.form_data.model_dump(mode="json", exclude_unset=True)
     world.templates.append(
-        Template(
+        FormTemplate(
             id=next_id(world.templates),
             dpid=dealer.dpid,
             name=data["name"],
@@ -55,9 +55,9 @@ def create_template(world: World, call: Call) -> Any:
     }
 
 
-def create_forms(world: World, call: Call) -> Any:
+def create_forms(world: World, call: ApiCall) -> Any:
     """No dealer is named: the templates must be of the dealer whose order it is, and there."""
-    order = asked(FormsOrder, call.body)
+    order = parse_request(FormsBody, call.body)
     dealer = dealer_of_order(call.path["order_id"])
     if dealer is None:
         raise Refused(404)
@@ -68,7 +68,7 @@ def create_forms(world: World, call: Call) -> Any:
     return {}
 
 
-HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
+HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {
     "list_templates": list_templates,
     "get_template": get_template,
     "get_template_file": get_template_file,
@@ -95,13 +95,13 @@ _RECEIPT = (
 )
 
 
-def _dealer(call: Call) -> SandboxDealer:
-    return resolved(asked(DealerRef, {"dpid": given(call.query, "dpid")}))
+def _dealer(call: ApiCall) -> SandboxDealer:
+    return find_dealer(parse_request(RequestedDealer, {"dpid": given(call.query, "dpid")}))
 
 
-def _template(world: World, call: Call) -> Template:
+def _template(world: World, call: ApiCall) -> FormTemplate:
     dealer = _dealer(call)
-    template = world.templates_of(dealer).get(asked(TemplateQuery, call.query).template_id)
+    template = world.templates_of(dealer).get(parse_request(TemplateQuery, call.query).template_id)
     if template is None:
         raise Refused(404)
     return template

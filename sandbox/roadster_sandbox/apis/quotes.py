@@ -12,7 +12,7 @@ from roadster_sandbox.world.lineup import Extra, Paint
 from roadster_sandbox.world.plans import ChosenPlan
 
 from .deal_arithmetic import ZERO, Lease, Loan, Purchase, amortised, cents, lease, loan, purchase
-from .requests import QuoteOrder, TradeIn
+from .requests import QuoteBody, RequestedTradeIn
 
 _NORMALIZED_PRINCIPAL = Decimal(1000)
 _OVERAGE_CHARGE = 0.15
@@ -55,7 +55,7 @@ _NEVER_LEASED = (
 )
 
 
-def quote(vehicle: Vehicle, order: QuoteOrder, plans: tuple[ChosenPlan, ...]) -> dict[str, Any]:
+def quote(vehicle: Vehicle, order: QuoteBody, plans: tuple[ChosenPlan, ...]) -> dict[str, Any]:
     """Cash, finance and lease side by side, whichever of them the request's payment terms were for."""
     bought = purchase(vehicle, order, plans)
     terms = {
@@ -287,7 +287,7 @@ def _color(paint: Paint, color_id: str) -> dict[str, Any]:
     return {"secondary_rgb": None, "msrp": paint.msrp, "id": color_id, "label": paint.label, "rgb": rgb}
 
 
-def _trade(trade_in: TradeIn | None) -> dict[str, Any] | None:
+def _trade(trade_in: RequestedTradeIn | None) -> dict[str, Any] | None:
     if trade_in is None:
         return None
     valuation = {

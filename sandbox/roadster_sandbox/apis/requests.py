@@ -22,26 +22,26 @@ Miles = Annotated[int, Field(ge=0, le=1_000_000)]
 DocumentId = Annotated[int, Field(ge=1)]
 
 
-class Asked(BaseModel):
+class RequestModel(BaseModel):
     model_config = ConfigDict(
         extra="ignore", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False, defer_build=True
     )
 
 
-class DealerRef(Asked):
+class RequestedDealer(RequestModel):
     """Exactly one of the two."""
 
     dpid: Text | None = None
     partner_id: Text | None = None
 
 
-class AskedPlan(Asked):
+class RequestedPlan(RequestModel):
     id: int
     code: str | None = None
     tier: str | None = None
 
 
-class WantedVehicle(Asked):
+class RequestedVehicle(RequestModel):
     vin: Vin | None = None
     make: Text | None = None
     model: Text | None = None
@@ -49,19 +49,19 @@ class WantedVehicle(Asked):
     year: Year | None = None
 
 
-class Analytics(Asked):
+class UtmTags(RequestModel):
     utm_source: Text | None = None
     utm_medium: Text | None = None
     utm_campaign: Text | None = None
 
 
-class LinkOrder(Asked):
-    dealer: DealerRef
-    vehicle: WantedVehicle = WantedVehicle()
-    analytics: Analytics = Analytics()
+class LinkBody(RequestModel):
+    dealer: RequestedDealer
+    vehicle: RequestedVehicle = RequestedVehicle()
+    analytics: UtmTags = UtmTags()
 
 
-class Contact(Asked):
+class RequestedCustomer(RequestModel):
     first_name: Text
     last_name: Text
     email: Email
@@ -69,7 +69,7 @@ class Contact(Asked):
     partner_id: Text | None = None
 
 
-class PreferredPayment(Asked):
+class PreferredPayment(RequestModel):
     deal_type: Literal["lease", "finance"] | None = None
     lease_down: Dollars | None = None
     lease_months: Annotated[int, Field(gt=0, le=120)] | None = None
@@ -78,38 +78,38 @@ class PreferredPayment(Asked):
     finance_months: Annotated[int, Field(gt=0, le=120)] | None = None
 
 
-class Accessory(Asked):
+class RequestedAccessory(RequestModel):
     code: Text
 
 
-class CustomerOrder(Asked):
-    dealer: DealerRef
-    customer: Contact
-    vehicle: WantedVehicle = WantedVehicle()
+class CustomerBody(RequestModel):
+    dealer: RequestedDealer
+    customer: RequestedCustomer
+    vehicle: RequestedVehicle = RequestedVehicle()
     payment: PreferredPayment | None = None
-    plans: tuple[AskedPlan, ...] = ()
-    accessories: tuple[Accessory, ...] = ()
-    analytics: Analytics = Analytics()
+    plans: tuple[RequestedPlan, ...] = ()
+    accessories: tuple[RequestedAccessory, ...] = ()
+    analytics: UtmTags = UtmTags()
     checkout: bool = False
 
 
-class AgentRef(Asked):
+class RequestedAgent(RequestModel):
     """At least one of the two."""
 
     id: Text | None = None
     email: Email | None = None
 
 
-class CustomerUpdateOrder(Asked):
-    dealer: DealerRef
-    agent: AgentRef | None = None
+class CustomerUpdateBody(RequestModel):
+    dealer: RequestedDealer
+    agent: RequestedAgent | None = None
 
 
-class CustomerUpdateQuery(Asked):
+class CustomerUpdateQuery(RequestModel):
     id: Annotated[int, Field(ge=1)]
 
 
-class TradeOfferOrder(Asked):
+class TradeOfferBody(RequestModel):
     """Names its dealer by the bare dpid."""
 
     dpid: Text
@@ -123,17 +123,17 @@ class TradeOfferOrder(Asked):
     mileage: Miles | None = None
 
 
-class Shopper(Asked):
+class Shopper(RequestModel):
     credit_score: Annotated[int, Field(ge=300, le=850)] = 750
     incentives: tuple[str, ...] = ()
     zip_code: str | None = None
 
 
-class QuotedVehicle(Asked):
+class VehicleToQuote(RequestModel):
     vin: Vin
 
 
-class PaymentTerms(Asked):
+class RequestedTerms(RequestModel):
     """`term` in months and `customer_cash` belong to the deal that `deal_type` names, `annual_mileage` to the lease."""
 
     deal_type: Literal["cash", "finance", "lease"] = "finance"
@@ -143,7 +143,7 @@ class PaymentTerms(Asked):
     no_taxes_or_fees: bool = False
 
 
-class TradeIn(Asked):
+class RequestedTradeIn(RequestModel):
     value: Dollars
     ownership: Literal["owned", "financed", "leased"] | None = None
     payoff: Dollars = 0
@@ -151,17 +151,17 @@ class TradeIn(Asked):
     is_offer: bool | None = None
 
 
-class QuoteOrder(Asked):
-    dealer: DealerRef
+class QuoteBody(RequestModel):
+    dealer: RequestedDealer
     customer: Shopper
-    vehicle: QuotedVehicle
-    payment: PaymentTerms = PaymentTerms()
-    trade_in: TradeIn | None = None
-    plans: tuple[AskedPlan, ...] = ()
+    vehicle: VehicleToQuote
+    payment: RequestedTerms = RequestedTerms()
+    trade_in: RequestedTradeIn | None = None
+    plans: tuple[RequestedPlan, ...] = ()
 
 
-class DocumentOrder(Asked):
-    dealer: DealerRef
+class DocumentUploadBody(RequestModel):
+    dealer: RequestedDealer
     document_name: Text
     document_type: Literal["license", "license_back", "insurance", "income", "residency", "other", "deal"]
     file_name: Annotated[
@@ -172,29 +172,29 @@ class DocumentOrder(Asked):
     co_app_email_id: str | None = None
 
 
-class DocumentListOrder(Asked):
-    dealer: DealerRef
+class DocumentListBody(RequestModel):
+    dealer: RequestedDealer
     doc_type: Literal["user_docs", "deal_docs", "all"]
 
 
-class DocumentContentsOrder(Asked):
-    dealer: DealerRef
+class DocumentContentsBody(RequestModel):
+    dealer: RequestedDealer
 
 
-class DocumentContentsQuery(Asked):
+class DocumentIdQuery(RequestModel):
     doc_id: DocumentId
 
 
-class DocumentDeletionOrder(Asked):
-    dealer: DealerRef
+class DocumentDeletionBody(RequestModel):
+    dealer: RequestedDealer
     doc_ids: Annotated[tuple[DocumentId, ...], Field(min_length=1)]
 
 
-class TemplateQuery(Asked):
+class TemplateQuery(RequestModel):
     template_id: DocumentId
 
 
-class AskedField(Asked):
+class RequestedField(RequestModel):
     x: float
     y: float
     name: Text
@@ -207,34 +207,34 @@ class AskedField(Asked):
     agentFilledRequired: bool | None = None  # noqa: N815
 
 
-class AskedPage(Asked):
-    fields: tuple[AskedField, ...]
+class RequestedPage(RequestModel):
+    fields: tuple[RequestedField, ...]
 
 
-class AskedDefinition(Asked):
-    pages: tuple[AskedPage, ...]
+class RequestedDefinition(RequestModel):
+    pages: tuple[RequestedPage, ...]
 
 
-class AskedTemplate(Asked):
+class RequestedTemplate(RequestModel):
     name: Text
     file_name: Annotated[str, StringConstraints(pattern=r"^[^/\\\x00]{1,200}\.[pP][dD][fF]$")]
     description: Text | None = None
-    form_definition: AskedDefinition
+    form_definition: RequestedDefinition
 
 
-class TemplateOrder(Asked):
+class TemplateBody(RequestModel):
     """`file_stream` is a PDF in base64 behind the header of a data URL."""
 
-    form_data: AskedTemplate
+    form_data: RequestedTemplate
     file_stream: Annotated[str, StringConstraints(min_length=1)]
 
 
-class FormsOrder(Asked):
+class FormsBody(RequestModel):
     title: Text
     template_ids: Annotated[tuple[DocumentId, ...], Field(min_length=1)]
 
 
-class PlansQuery(Asked):
+class PlansQuery(RequestModel):
     """`deal_rate` is the APR in percent, `deal_term` in months."""
 
     vin: Vin
@@ -244,7 +244,7 @@ class PlansQuery(Asked):
     amount_financed: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
 
 
-class InventoryQuery(Asked):
+class InventoryQuery(RequestModel):
     size: Annotated[int, Field(ge=1, le=500)] = 100
     from_vin: Text | None = None
     updated_since: Annotated[int, Field(ge=0)] | None = None
@@ -254,27 +254,27 @@ class InventoryQuery(Asked):
 Uuid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{32,64}$")]
 
 
-class RecordOrder(Asked):
+class RecordBody(RequestModel):
     """Of myKaarma."""
 
     requester_user_uuid: Annotated[Uuid, Field(alias="requesterUserUUID")]
     dealer_uuids: Annotated[tuple[Uuid, ...], Field(alias="dealerUUIDList", min_length=1)]
 
 
-class RecordPath(Asked):
+class RecordPath(RequestModel):
     customer_uuid: Uuid
 
 
-class RecordQuery(Asked):
+class RecordQuery(RequestModel):
     """Nothing says what it does: here, nothing."""
 
     exclude_order_type: Annotated[bool | None, Field(alias="excludeOrderType")] = None
 
 
-AskedT = TypeVar("AskedT", bound=Asked)
+ModelT = TypeVar("ModelT", bound=RequestModel)
 
 
-def asked(model: type[AskedT], given: Any) -> AskedT:
+def parse_request(model: type[ModelT], given: Any) -> ModelT:
     """`given` as `model`. Raises Refused(400) with the first thing that is wrong: "Missing email", "Invalid vin"."""
     try:
         return TypeAdapter(model).validate_python(given)
@@ -286,7 +286,7 @@ def asked(model: type[AskedT], given: Any) -> AskedT:
         raise Refused(400, f"{'Missing' if missing else 'Invalid'} {name}") from None
 
 
-def resolved(ref: DealerRef) -> SandboxDealer:
+def find_dealer(ref: RequestedDealer) -> SandboxDealer:
     """The dealer of a request. Raises Refused: 400 unless exactly one id is given, 404 where it is unknown."""
     if ref.dpid is None and ref.partner_id is None:
         raise Refused(400, "Missing dealer")

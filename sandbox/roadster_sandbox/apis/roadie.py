@@ -8,8 +8,8 @@ from typing import Any
 from roadster_client.models.deliveries import read_time
 from roadster_sandbox.world.world import World
 
-from .roadster import Call
-from .shipment_requests import ShipmentChange, ShipmentOrder, ShipmentRefused, asked_shipment
+from .roadster import ApiCall
+from .shipment_requests import ShipmentBody, ShipmentRefused, ShipmentUpdateBody, parse_shipment_request
 
 FIRST_SHIPMENT_ID = 152_040
 
@@ -57,8 +57,8 @@ def shipment_by(world: World, shipment_id: str) -> dict[str, Any] | None:
     return next((shipment for shipment in world.shipments if str(shipment["id"]) == shipment_id), None)
 
 
-def create_shipment(world: World, call: Call) -> Any:
-    order = asked_shipment(ShipmentOrder, call.body)
+def create_shipment(world: World, call: ApiCall) -> Any:
+    order = parse_shipment_request(ShipmentBody, call.body)
     given = order.model_dump(mode="json")
     _check(given)
     number = FIRST_SHIPMENT_ID + len(world.shipments)
@@ -75,13 +75,13 @@ def create_shipment(world: World, call: Call) -> Any:
     return shipment
 
 
-def get_shipment(world: World, call: Call) -> Any:
+def get_shipment(world: World, call: ApiCall) -> Any:
     return _found(world, call)
 
 
-def update_shipment(world: World, call: Call) -> Any:
+def update_shipment(world: World, call: ApiCall) -> Any:
     shipment = _found(world, call)
-    change = asked_shipment(ShipmentChange, call.body)
+    change = parse_shipment_request(ShipmentUpdateBody, call.body)
     if shipment["state"] not in _MOVES["canceled"][0]:
         raise ShipmentRefused((1003, "state"))
     changed = {**shipment, **change.model_dump(mode="json", exclude_none=True)}
@@ -90,14 +90,14 @@ def update_shipment(world: World, call: Call) -> Any:
     return shipment
 
 
-def cancel_shipment(world: World, call: Call) -> None:
+def cancel_shipment(world: World, call: ApiCall) -> None:
     try:
         move(_found(world, call), "canceled")
     except NoSuchMove:
         raise ShipmentRefused((1003, "state")) from None
 
 
-HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
+HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {
     "create_shipment": create_shipment,
     "get_shipment": get_shipment,
     "update_shipment": update_shipment,
@@ -106,7 +106,7 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
 """By operation id."""
 
 
-def _found(world: World, call: Call) -> dict[str, Any]:
+def _found(world: World, call: ApiCall) -> dict[str, Any]:
     shipment = shipment_by(world, call.path["shipment_id"])
     if shipment is None:
         raise ShipmentRefused((1006, "id"))

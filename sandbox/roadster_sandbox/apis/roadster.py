@@ -20,28 +20,28 @@ from roadster_sandbox.world.world import FIRST_DOCUMENT_ID, World
 
 from .quotes import quote
 from .requests import (
-    Analytics,
-    AskedPlan,
-    CustomerOrder,
-    CustomerUpdateOrder,
+    CustomerBody,
+    CustomerUpdateBody,
     CustomerUpdateQuery,
-    DealerRef,
-    DocumentContentsOrder,
-    DocumentContentsQuery,
-    DocumentDeletionOrder,
-    DocumentListOrder,
-    DocumentOrder,
+    DocumentContentsBody,
+    DocumentDeletionBody,
+    DocumentIdQuery,
+    DocumentListBody,
+    DocumentUploadBody,
     InventoryQuery,
-    LinkOrder,
+    LinkBody,
     PlansQuery,
-    QuoteOrder,
-    RecordOrder,
+    QuoteBody,
+    RecordBody,
     RecordPath,
     RecordQuery,
-    TradeOfferOrder,
-    WantedVehicle,
-    asked,
-    resolved,
+    RequestedDealer,
+    RequestedPlan,
+    RequestedVehicle,
+    TradeOfferBody,
+    UtmTags,
+    find_dealer,
+    parse_request,
 )
 
 _UPLOADED_AT = "2025-01-01T00:00:00.000Z"
@@ -49,7 +49,7 @@ _UPLOADED_AT = "2025-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """One request, as far as an operation sees it. `body` is parsed JSON of any shape."""
 
     path: Mapping[str, str]
@@ -57,17 +57,17 @@ class Call:
     body: Any
 
 
-def list_dealers(_world: World, _call: Call) -> Any:
+def list_dealers(_world: World, _call: ApiCall) -> Any:
     return [dealer.listed() for dealer in DEALERS]
 
 
-def get_dealer(_world: World, call: Call) -> Any:
-    return resolved(DealerRef(dpid=call.path["dpid"])).configured()
+def get_dealer(_world: World, call: ApiCall) -> Any:
+    return find_dealer(RequestedDealer(dpid=call.path["dpid"])).configured()
 
 
-def list_inventory(world: World, call: Call) -> Any:
-    query = asked(InventoryQuery, call.query)
-    dealer = resolved(asked(DealerRef, {"dpid": given(call.query, "dpid")}))
+def list_inventory(world: World, call: ApiCall) -> Any:
+    query = parse_request(InventoryQuery, call.query)
+    dealer = find_dealer(parse_request(RequestedDealer, {"dpid": given(call.query, "dpid")}))
     since = query.updated_since or 0
     matching = [
         vehicle
@@ -78,20 +78,20 @@ def list_inventory(world: World, call: Call) -> Any:
     return {"vehicles": [vehicle.listed() for vehicle in rest[: query.size]], "total": len(matching)}
 
 
-def get_vehicle(world: World, call: Call) -> Any:
-    dealer = resolved(asked(DealerRef, {"partner_id": given(call.query, "dealer[partner_id]")}))
+def get_vehicle(world: World, call: ApiCall) -> Any:
+    dealer = find_dealer(parse_request(RequestedDealer, {"partner_id": given(call.query, "dealer[partner_id]")}))
     return {"vehicle_info": world.vehicle(dealer, call.path["vin"]).details()}
 
 
-def quote_payments(world: World, call: Call) -> Any:
-    order = asked(QuoteOrder, call.body)
-    vehicle = world.vehicle(resolved(order.dealer), order.vehicle.vin)
+def quote_payments(world: World, call: ApiCall) -> Any:
+    order = parse_request(QuoteBody, call.body)
+    vehicle = world.vehicle(find_dealer(order.dealer), order.vehicle.vin)
     return quote(vehicle, order, _chosen(order.plans))
 
 
-def list_plans(world: World, call: Call) -> Any:
-    dealer = resolved(asked(DealerRef, {"partner_id": given(call.query, "dealer[partner_id]")}))
-    query = asked(PlansQuery, call.query)
+def list_plans(world: World, call: ApiCall) -> Any:
+    dealer = find_dealer(parse_request(RequestedDealer, {"partner_id": given(call.query, "dealer[partner_id]")}))
+    query = parse_request(PlansQuery, call.query)
     if query.deal_type != "cash":
         for name in ("deal_rate", "deal_term", "amount_financed"):
             if getattr(query, name) is None:
@@ -100,9 +100,9 @@ def list_plans(world: World, call: Call) -> Any:
     return {"plans": [plan.listed(dealer.dpid, rank) for rank, plan in enumerate(PLANS.values(), 1)]}
 
 
-def create_link(world: World, call: Call) -> Any:
-    order = asked(LinkOrder, call.body)
-    dealer = resolved(order.dealer)
+def create_link(world: World, call: ApiCall) -> Any:
+    order = parse_request(LinkBody, call.body)
+    dealer = find_dealer(order.dealer)
     url = _redirect_url(dealer, order.vehicle, order.analytics)
     world.links.append({"dpid": dealer.dpid, **_given_fields(order), "redirect_url": url})
     in_stock = any(
@@ -115,9 +115,9 @@ def create_link(world: World, call: Call) -> Any:
     }
 
 
-def create_customer(world: World, call: Call) -> Any:
-    order = asked(CustomerOrder, call.body)
-    dealer = resolved(order.dealer)
+def create_customer(world: World, call: ApiCall) -> Any:
+    order = parse_request(CustomerBody, call.body)
+    dealer = find_dealer(order.dealer)
     _chosen(order.plans)
     known = world.customer_of(dealer, order.customer.email)
     fields = _given_fields(order)
@@ -127,9 +127,9 @@ def create_customer(world: World, call: Call) -> Any:
     return {**answer, "duplicate": True} if known else answer
 
 
-def update_customer(world: World, call: Call) -> Any:
-    order = asked(CustomerUpdateOrder, call.body)
-    customer = world.customer(resolved(order.dealer), str(asked(CustomerUpdateQuery, call.query).id))
+def update_customer(world: World, call: ApiCall) -> Any:
+    order = parse_request(CustomerUpdateBody, call.body)
+    customer = world.customer(find_dealer(order.dealer), str(parse_request(CustomerUpdateQuery, call.query).id))
     if order.agent is not None:
         if order.agent.id is None and order.agent.email is None:
             raise Refused(400, "Missing agent")
@@ -138,9 +138,9 @@ def update_customer(world: World, call: Call) -> Any:
     return {"status": "ok", "customer": {name: customer.get(name) for name in names}}
 
 
-def submit_trade_valuation(world: World, call: Call) -> Any:
-    order = asked(TradeOfferOrder, call.body)
-    dealer = resolved(DealerRef(dpid=order.dpid))
+def submit_trade_valuation(world: World, call: ApiCall) -> Any:
+    order = parse_request(TradeOfferBody, call.body)
+    dealer = find_dealer(RequestedDealer(dpid=order.dpid))
     customer = world.customer_of(dealer, order.email) or world.add_customer(dealer, email=order.email)
     offer = {
         "dpid": dealer.dpid,
@@ -151,13 +151,13 @@ def submit_trade_valuation(world: World, call: Call) -> Any:
     world.trade_offers = [
         other for other in world.trade_offers if (other["customer_id"], other["vin"]) != (customer["id"], order.vin)
     ] + [offer]
-    url = _redirect_url(dealer, WantedVehicle(), Analytics(), customer["id"])
+    url = _redirect_url(dealer, RequestedVehicle(), UtmTags(), customer["id"])
     return {"status": "ok", "customer": {"id": customer["id"], "redirect_url": url}}
 
 
-def upload_document(world: World, call: Call) -> Any:
-    order = asked(DocumentOrder, call.body)
-    customer = world.customer(resolved(order.dealer), call.path["customer_id"])
+def upload_document(world: World, call: ApiCall) -> Any:
+    order = parse_request(DocumentUploadBody, call.body)
+    customer = world.customer(find_dealer(order.dealer), call.path["customer_id"])
     if order.relationship is None and order.document_type != "deal":
         raise Refused(400, "Missing relationship")
     if order.relationship == "co_app" and not order.co_app_email_id:
@@ -182,9 +182,9 @@ def upload_document(world: World, call: Call) -> Any:
     return {"document_id": document_id}
 
 
-def list_documents(world: World, call: Call) -> Any:
-    order = asked(DocumentListOrder, call.body)
-    customer = world.customer(resolved(order.dealer), call.path["customer_id"])
+def list_documents(world: World, call: ApiCall) -> Any:
+    order = parse_request(DocumentListBody, call.body)
+    customer = world.customer(find_dealer(order.dealer), call.path["customer_id"])
     return [
         {
             "id": document["id"],
@@ -200,35 +200,35 @@ def list_documents(world: World, call: Call) -> Any:
     ]
 
 
-def get_document(world: World, call: Call) -> Any:
-    order = asked(DocumentContentsOrder, call.body)
-    customer = world.customer(resolved(order.dealer), call.path["customer_id"])
-    document_id = asked(DocumentContentsQuery, call.query).doc_id
+def get_document(world: World, call: ApiCall) -> Any:
+    order = parse_request(DocumentContentsBody, call.body)
+    customer = world.customer(find_dealer(order.dealer), call.path["customer_id"])
+    document_id = parse_request(DocumentIdQuery, call.query).doc_id
     if document_id not in world.documents_of(customer):
         raise Refused(404)
     return {"contents": world.contents[document_id]}
 
 
-def delete_documents(world: World, call: Call) -> Any:
+def delete_documents(world: World, call: ApiCall) -> Any:
     """All of them, or none where one of them is unknown."""
-    order = asked(DocumentDeletionOrder, call.body)
-    customer = world.customer(resolved(order.dealer), call.path["customer_id"])
+    order = parse_request(DocumentDeletionBody, call.body)
+    customer = world.customer(find_dealer(order.dealer), call.path["customer_id"])
     if not world.documents_of(customer).keys() >= set(order.doc_ids):
         raise Refused(404)
     world.documents = [document for document in world.documents if document["id"] not in order.doc_ids]
     return {"message": "Successfully deleted document"}
 
 
-def get_customer_record(_world: World, call: Call) -> Any:
-    customer_uuid = asked(RecordPath, call.path).customer_uuid
-    order = asked(RecordOrder, call.body)
-    asked(RecordQuery, call.query)
+def get_customer_record(_world: World, call: ApiCall) -> Any:
+    customer_uuid = parse_request(RecordPath, call.path).customer_uuid
+    order = parse_request(RecordBody, call.body)
+    parse_request(RecordQuery, call.query)
     if order.requester_user_uuid != REQUESTER_USER_UUID:
         raise Refused(401, "Unknown requester")
     return record_of(customer_uuid, order.dealer_uuids)
 
 
-HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
+HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {
     "list_dealers": list_dealers,
     "get_dealer": get_dealer,
     "list_inventory": list_inventory,
@@ -256,19 +256,19 @@ def given(query: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _given_fields(order: LinkOrder | CustomerOrder | DocumentOrder) -> dict[str, Any]:
+def _given_fields(order: LinkBody | CustomerBody | DocumentUploadBody) -> dict[str, Any]:
     """What the caller sent, without the dealer, which every record names by its dpid."""
     return order.model_dump(mode="json", exclude_unset=True, exclude={"dealer"})
 
 
-def _chosen(plans: tuple[AskedPlan, ...]) -> tuple[ChosenPlan, ...]:
+def _chosen(plans: tuple[RequestedPlan, ...]) -> tuple[ChosenPlan, ...]:
     chosen = [chosen_plan(plan.id, plan.code, plan.tier) for plan in plans]
     if None in chosen:
         raise Refused(400, "Unknown plan")
     return tuple(filter(None, chosen))
 
 
-def _matches(vehicle: Vehicle, wanted: WantedVehicle) -> bool:
+def _matches(vehicle: Vehicle, wanted: RequestedVehicle) -> bool:
     own = {
         "vin": vehicle.vin,
         "make": vehicle.dealer.make,
@@ -282,7 +282,7 @@ def _matches(vehicle: Vehicle, wanted: WantedVehicle) -> bool:
 
 
 def _redirect_url(
-    dealer: SandboxDealer, vehicle: WantedVehicle, analytics: Analytics, customer_id: int | None = None
+    dealer: SandboxDealer, vehicle: RequestedVehicle, analytics: UtmTags, customer_id: int | None = None
 ) -> str:
     """The vehicle's page, or the results of a make or model; the customer's id is in `ucid`."""
     narrowing = {} if vehicle.vin else vehicle.model_dump(exclude_none=True)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, Vali
 from roadster_client.models.deliveries import read_time
 from roadster_sandbox.answers import Refused
 
-from .requests import Asked
+from .requests import RequestModel
 
 Code = Literal[1001, 1002, 1003, 1004, 1005, 1006]
 
@@ -56,7 +56,7 @@ Time = Annotated[str, AfterValidator(_readable)]
 """Kept as it was written."""
 
 
-class AskedItem(Asked):
+class RequestedItem(RequestModel):
     description: Text
     reference_id: Reference | None = None
     length: Measure
@@ -67,7 +67,7 @@ class AskedItem(Asked):
     quantity: Annotated[int, Field(ge=1, le=1000)]
 
 
-class AskedAddress(Asked):
+class RequestedAddress(RequestModel):
     name: Text | None = None
     street1: Text
     street2: Text | None = None
@@ -76,52 +76,52 @@ class AskedAddress(Asked):
     zip: Annotated[str, StringConstraints(min_length=1, max_length=10)]
 
 
-class AskedContact(Asked):
+class RequestedContact(RequestModel):
     name: Text
     phone: Annotated[str, StringConstraints(min_length=1, max_length=10)]
 
 
-class AskedLocation(Asked):
-    address: AskedAddress
-    contact: AskedContact
+class RequestedLocation(RequestModel):
+    address: RequestedAddress
+    contact: RequestedContact
     notes: Annotated[str, StringConstraints(max_length=300)] | None = None
 
 
-class AskedWindow(Asked):
+class RequestedWindow(RequestModel):
     start: Time
     end: Time
 
 
-class AskedOptions(Asked):
+class RequestedOptions(RequestModel):
     signature_required: bool = False
 
 
-class ShipmentOrder(Asked):
+class ShipmentBody(RequestModel):
     reference_id: Reference
-    items: Annotated[list[AskedItem], Field(min_length=1)]
-    pickup_location: AskedLocation
-    delivery_location: AskedLocation
+    items: Annotated[list[RequestedItem], Field(min_length=1)]
+    pickup_location: RequestedLocation
+    delivery_location: RequestedLocation
     pickup_after: Time
-    deliver_between: AskedWindow
-    options: AskedOptions
+    deliver_between: RequestedWindow
+    options: RequestedOptions
 
 
-class ShipmentChange(Asked):
+class ShipmentUpdateBody(RequestModel):
     """Each in place of what was there."""
 
     reference_id: Reference | None = None
-    items: Annotated[list[AskedItem], Field(min_length=1)] | None = None
-    pickup_location: AskedLocation | None = None
-    delivery_location: AskedLocation | None = None
+    items: Annotated[list[RequestedItem], Field(min_length=1)] | None = None
+    pickup_location: RequestedLocation | None = None
+    delivery_location: RequestedLocation | None = None
     pickup_after: Time | None = None
-    deliver_between: AskedWindow | None = None
-    options: AskedOptions | None = None
+    deliver_between: RequestedWindow | None = None
+    options: RequestedOptions | None = None
 
 
-AskedT = TypeVar("AskedT", bound=Asked)
+ModelT = TypeVar("ModelT", bound=RequestModel)
 
 
-def asked_shipment(model: type[AskedT], given: Any) -> AskedT:
+def parse_shipment_request(model: type[ModelT], given: Any) -> ModelT:
     """`given` as `model`. Raises ShipmentRefused with everything that is wrong."""
     try:
         return TypeAdapter(model).validate_python(given)

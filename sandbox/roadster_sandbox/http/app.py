@@ -10,12 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from roadster_client.operations import ApiName, operations_of
-from roadster_sandbox.answers import Answer, Refused
+from roadster_sandbox.answers import ApiResponse, Refused
 from roadster_sandbox.apis.openapi import openapi
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
 from roadster_sandbox.world.service_records import problems
 
-from .endpoint import Gateway, Sandbox
+from .endpoint import Endpoint, Sandbox
 from .grading import grading_routes
 
 BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", "mykaarma": "/mykaarma/customer/v2"}
@@ -32,14 +32,14 @@ def app_of(sandbox: Sandbox) -> Starlette:
 
     async def describe(_request: Request) -> Response:
         # Made when it is asked for: it takes longer than the rest of the application together.
-        return Answer(200, openapi(BASE_PATHS)).response()
+        return ApiResponse(200, openapi(BASE_PATHS)).response()
 
     def operations(api: ApiName) -> list[Route]:
         documented = [
-            Route(operation.path, Gateway(sandbox, operation), methods=[operation.method])
+            Route(operation.path, Endpoint(sandbox, operation), methods=[operation.method])
             for operation in operations_of(api).values()
         ]
-        return [*documented, Route("/{path:path}", Gateway(sandbox, None))]
+        return [*documented, Route("/{path:path}", Endpoint(sandbox, None))]
 
     return Starlette(
         routes=[
@@ -54,10 +54,10 @@ def app_of(sandbox: Sandbox) -> Starlette:
 async def _unroutable(request: Request, _error: Exception) -> Response:
     """For a path with a line end in it, which no route matches: an id that nobody has, as each API says that."""
     if request.url.path.startswith(BASE_PATHS["roadie"]):
-        return Answer(404, ShipmentRefused((1006, "id")).body).response()
+        return ApiResponse(404, ShipmentRefused((1006, "id")).body).response()
     if request.url.path.startswith(BASE_PATHS["mykaarma"]):
-        return Answer(400, problems(Refused(400, "Invalid customer"))).response()
-    return Answer(404).response()
+        return ApiResponse(400, problems(Refused(400, "Invalid customer"))).response()
+    return ApiResponse(404).response()
 
 
 def serve(host: str, port: int, seed: int) -> None:

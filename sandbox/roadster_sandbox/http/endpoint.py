@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from roadster_client.operations import ApiName, Operation
 from roadster_client.upstream.upstream import basic_key
-from roadster_sandbox.answers import Answer, Refused
+from roadster_sandbox.answers import ApiResponse, Refused
 from roadster_sandbox.apis import forms, roadie, roadster
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
 from roadster_sandbox.world import service_records
@@ -67,7 +67,7 @@ class Sandbox:
 
 
 @dataclass(frozen=True)
-class Gateway:
+class Endpoint:
     """An ASGI application for one operation; for none, it answers 404 and logs what was tried."""
 
     sandbox: Sandbox
@@ -96,12 +96,12 @@ class Gateway:
         response.headers["x-request-id"] = f"sandbox-{entry['n']:06d}"
         await response(scope, receive, send)
 
-    def _carry_out(self, request: Request, body: Any, dpid: str | None) -> Answer:
+    def _carry_out(self, request: Request, body: Any, dpid: str | None) -> ApiResponse:
         try:
             json = self._json(request, body)
-            return Answer(204 if json is None else 200, json, dpid)
+            return ApiResponse(204 if json is None else 200, json, dpid)
         except Refused as refused:
-            return Answer(refused.status, _refusal(self.operation.api if self.operation else "roadster", refused))
+            return ApiResponse(refused.status, _refusal(self.operation.api if self.operation else "roadster", refused))
 
     def _json(self, request: Request, body: Any) -> Any:
         if self.operation is None:
@@ -110,7 +110,7 @@ class Gateway:
             raise Refused(401)
         if body is _NOT_JSON:
             raise ShipmentRefused((1002, "body")) if self.operation.api == "roadie" else Refused(400, "Invalid body")
-        call = roadster.Call(request.path_params, dict(request.query_params), body)
+        call = roadster.ApiCall(request.path_params, dict(request.query_params), body)
         return _HANDLERS[self.operation.name](self.sandbox.world, call)
 
 

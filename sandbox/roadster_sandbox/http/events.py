@@ -30,7 +30,7 @@ def _loopback(url: str) -> str:
     return url
 
 
-class EventOrder(BaseModel):
+class EventBody(BaseModel):
     """`event` is sent as it is; without it, one is made up of the rest."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -44,7 +44,7 @@ class EventOrder(BaseModel):
     message: str | None = None
 
 
-def event_of(world: World, order: EventOrder) -> dict[str, Any]:
+def make_event(world: World, order: EventBody) -> dict[str, Any]:
     """The ordered event. The same world and the same number of events before it make the same one."""
     if order.event is not None:
         return order.event
@@ -84,11 +84,11 @@ def _customer(world: World, dealer: SandboxDealer, customer_id: int) -> dict[str
     return {"id": customer_id, **{name: known.get(name, value) for name, value in made_up.items()}}
 
 
-async def send_event(world: World, order: EventOrder) -> dict[str, Any]:
+async def send_event(world: World, order: EventBody) -> dict[str, Any]:
     """What was sent, and what the web hook answered; without a `status` where nobody did."""
     import httpx2  # noqa: PLC0415 - only here, and it takes longer to import than the rest of the sandbox
 
-    event = event_of(world, order)
+    event = make_event(world, order)
     world.events_sent += 1
     headers = {"authorization": f"Bearer {order.key}", "content-type": "application/json"}
     try:

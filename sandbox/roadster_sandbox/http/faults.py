@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from roadster_sandbox.answers import Answer
+from roadster_sandbox.answers import ApiResponse
 from roadster_sandbox.world.dealers import DEALERS
 
 _MEBIBYTE = bytes(1024 * 1024)
@@ -48,7 +48,7 @@ class Fault:
     retry_after: str | None = None
 
 
-CarryOut = Callable[[], Answer]
+CarryOut = Callable[[], ApiResponse]
 
 
 def _status(fault: Fault, _carry_out: CarryOut) -> Response:
@@ -157,7 +157,7 @@ def _delay(_fault: Fault, carry_out: CarryOut) -> Response:
 def _altered(change: Callable[[Any], Any]) -> Callable[[Fault, CarryOut], Response]:
     def altered(_fault: Fault, carry_out: CarryOut) -> Response:
         answer = carry_out()
-        return (answer if answer.json is None else Answer(answer.status, change(answer.json))).response()
+        return (answer if answer.json is None else ApiResponse(answer.status, change(answer.json))).response()
 
     return altered
 
@@ -189,7 +189,7 @@ def _foreign_dealer(_fault: Fault, carry_out: CarryOut) -> Response:
         return node
 
     other = renamed(answer.json)
-    return Answer(answer.status, {**other, **ids, "dealer": ids} if isinstance(other, dict) else other).response()
+    return ApiResponse(answer.status, {**other, **ids, "dealer": ids} if isinstance(other, dict) else other).response()
 
 
 def _nan(json: Any) -> Any:

@@ -10,24 +10,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from roadster_client.operations import OPERATIONS
-from roadster_sandbox.answers import Answer
+from roadster_sandbox.answers import ApiResponse
 from roadster_sandbox.apis.roadie import EVENTS, NoSuchMove, move, shipment_by
 from roadster_sandbox.world.world import World
 
 from .endpoint import Sandbox
-from .events import EventOrder, send_event
+from .events import EventBody, send_event
 from .faults import KINDS, Fault
 
 
-class _Order(BaseModel):
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class _Reset(_Order):
+class _ResetBody(_Body):
     seed: int | None = None
 
 
-class FaultOrder(_Order):
+class FaultBody(_Body):
     """A fault to come. Raises ValidationError, and in `fault_of` ValueError for what there is not."""
 
     operation: str
@@ -45,7 +45,7 @@ class FaultOrder(_Order):
         return Fault(self.operation, self.fault, self.times, self.status, self.seconds, self.retry_after)
 
 
-class _ShipmentEvent(_Order):
+class _ShipmentEventBody(_Body):
     event: str
 
 
@@ -68,31 +68,31 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
 
     async def reset(request: Request) -> Response:
         try:
-            order = _Reset.model_validate_json(await request.body() or b"{}")
+            order = _ResetBody.model_validate_json(await request.body() or b"{}")
         except ValidationError as error:
             return _refused(_first(error))
         sandbox.reset(order.seed)
-        return Answer(200, {"seed": sandbox.world.seed}).response()
+        return ApiResponse(200, {"seed": sandbox.world.seed}).response()
 
     async def state(_request: Request) -> Response:
-        return Answer(200, state_of(sandbox.world)).response()
+        return ApiResponse(200, state_of(sandbox.world)).response()
 
     async def requests(_request: Request) -> Response:
-        return Answer(200, sandbox.requests).response()
+        return ApiResponse(200, sandbox.requests).response()
 
     async def add_fault(request: Request) -> Response:
         try:
-            order = FaultOrder.model_validate_json(await request.body())
+            order = FaultBody.model_validate_json(await request.body())
             sandbox.faults.append(order.fault_of())
         except ValidationError as error:
             return _refused(_first(error))
         except ValueError as error:
             return _refused(str(error))
-        return Answer(200, order.model_dump()).response()
+        return ApiResponse(200, order.model_dump()).response()
 
     async def clear_faults(_request: Request) -> Response:
         sandbox.faults = []
-        return Answer(200, []).response()
+        return ApiResponse(200, []).response()
 
     return [
         Route("/reset", reset, methods=["POST"]),
@@ -108,19 +108,19 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
 def _shipment_route(sandbox: Sandbox) -> Route:
     async def move_shipment(request: Request) -> Response:
         try:
-            order = _ShipmentEvent.model_validate_json(await request.body())
+            order = _ShipmentEventBody.model_validate_json(await request.body())
         except ValidationError as error:
             return _refused(_first(error))
         shipment = shipment_by(sandbox.world, request.path_params["id"])
         if shipment is None:
-            return Answer(404).response()
+            return ApiResponse(404).response()
         if order.event not in EVENTS:
             return _refused(f"unknown event; there are: {', '.join(EVENTS)}")
         try:
             move(shipment, order.event)
         except NoSuchMove as error:
             return _refused(str(error))
-        return Answer(200, shipment).response()
+        return ApiResponse(200, shipment).response()
 
     return Route("/shipments/{id}", move_shipment, methods=["POST"])
 
@@ -128,11 +128,11 @@ def _shipment_route(sandbox: Sandbox) -> Route:
 def _events(sandbox: Sandbox) -> Route:
     async def send(request: Request) -> Response:
         try:
-            order = EventOrder.model_validate_json(await request.body())
+            order = EventBody.model_validate_json(await request.body())
         except ValidationError as error:
             return _refused(_first(error))
         sent = await send_event(sandbox.world, order)
-        return Answer(200 if "status" in sent else 502, sent).response()
+        return ApiResponse(200 if "status" in sent else 502, sent).response()
 
     return Route("/events", send, methods=["POST"])
 
@@ -143,4 +143,4 @@ def _first(error: ValidationError) -> str:
 
 
 def _refused(error: str) -> Response:
-    return Answer(400, {"status": "error", "error": error}).response()
+    return ApiResponse(400, {"status": "error", "error": error}).response()

@@ -19,7 +19,7 @@ class Tier:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProtectionPlan:
     id: int
     code: str
     title: str
@@ -66,10 +66,10 @@ class Plan:
         }
 
 
-PLANS: Mapping[int, Plan] = {
+PLANS: Mapping[int, ProtectionPlan] = {
     plan.id: plan
     for plan in (
-        Plan(
+        ProtectionPlan(
             6160,
             "RBX301",
             "Vehicle Service Contract",
@@ -77,7 +77,7 @@ PLANS: Mapping[int, Plan] = {
             "Pays for repairs after the manufacturer's warranty has ended.",
             (Tier("5R", "5 years/ 60K miles", 60, 60_000, 1849), Tier("7R", "7 years/ 100K miles", 84, 100_000, 2470)),
         ),
-        Plan(
+        ProtectionPlan(
             1614,
             "TM59",
             "Prepaid Maintenance",
@@ -85,7 +85,7 @@ PLANS: Mapping[int, Plan] = {
             "Oil, filters and inspections as the manufacturer schedules them.",
             (Tier("TM59", "5 years/ 9 service intervals", 60, 75_000, 695),),
         ),
-        Plan(
+        ProtectionPlan(
             1619,
             "GAP1",
             "Guaranteed Asset Protection",
@@ -100,7 +100,7 @@ PLANS: Mapping[int, Plan] = {
 
 @dataclass(frozen=True)
 class ChosenPlan:
-    plan: Plan
+    plan: ProtectionPlan
     tier: Tier
 
     def quoted(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _CREATED_AT = "2025-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True)
-class Template:
+class FormTemplate:
     """`definition` is the documented `form_definition`."""
 
     id: int
@@ -56,17 +56,17 @@ class Template:
         }
 
 
-def next_id(templates: Sequence[Template]) -> int:
+def next_id(templates: Sequence[FormTemplate]) -> int:
     return _FIRST_ID + len(templates)
 
 
-def first_templates(seed: int) -> list[Template]:
+def first_templates(seed: int) -> list[FormTemplate]:
     """Four of each dealer, the last one deleted."""
     random = Random(f"templates {seed}")  # noqa: S311  # made-up places, no secret
-    templates: list[Template] = []
+    templates: list[FormTemplate] = []
     for dealer in DEALERS:
         for form in _FORMS:
-            template = Template(
+            template = FormTemplate(
                 id=next_id(templates),
                 dpid=dealer.dpid,
                 name=form.name,

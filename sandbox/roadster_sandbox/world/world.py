@@ -12,7 +12,7 @@ from roadster_sandbox.answers import Refused
 
 from .dealers import DEALERS, SandboxDealer
 from .inventory import VEHICLES_PER_DEALER, Vehicle, stock
-from .templates import Template, first_templates
+from .templates import FormTemplate, first_templates
 
 FIRST_CUSTOMER_ID = 1_650_260
 FIRST_DOCUMENT_ID = 1_602_287
@@ -28,7 +28,7 @@ class World:
     documents: list[dict[str, Any]] = field(default_factory=list)
     trade_offers: list[dict[str, Any]] = field(default_factory=list)
     links: list[dict[str, Any]] = field(default_factory=list)
-    templates: list[Template] = field(init=False)
+    templates: list[FormTemplate] = field(init=False)
     forms: list[dict[str, Any]] = field(default_factory=list)
     shipments: list[dict[str, Any]] = field(default_factory=list)
     """As Roadie shows them: it knows no dealers."""
@@ -45,7 +45,7 @@ class World:
     def created_templates(self) -> list[dict[str, Any]]:
         return [template.graded() for template in self.templates[self._from_the_start :]]
 
-    def templates_of(self, dealer: SandboxDealer) -> dict[int, Template]:
+    def templates_of(self, dealer: SandboxDealer) -> dict[int, FormTemplate]:
         """The dealer's, deleted ones too, by id."""
         return {template.id: template for template in self.templates if template.dpid == dealer.dpid}
 
