@@ -186,7 +186,7 @@ class Measured:
         return "\n".join(block.text for block in self.result.content if block.type == "text")
 
     @property
-    def structured(self) -> str:
+    def structured_content(self) -> str:
         return compact(self.result.structured_content)
 
 

@@ -79,7 +79,7 @@ class StoredEvents:
             since=query.since,
             until=query.until,
         )
-        place = None if before is None else (before.happened, before.received, before.key)
+        place = None if before is None else (before.happened_at, before.received_at, before.key)
         try:
             store = await self.store.get()
             kept = await store.events(self.dealer, search, before=place, most=most)
@@ -92,7 +92,7 @@ class StoredEvents:
             place=EventPlace(*kept.place),
             event_id=kept.event_id,
             event_type=kept.event_type,
-            happened=datetime.fromtimestamp(kept.place[0] / 1000, UTC),
+            happened_at=datetime.fromtimestamp(kept.place[0] / 1000, UTC),
             customer_id=kept.customer,
             order_id=kept.order,
             delivery_id=kept.delivery,

@@ -421,7 +421,7 @@ async def test_the_tool_that_contributing_shows_works(world: World, store_url: s
     live = LiveSettings(sandbox_settings(store_url))
     async with open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls:
         answer = await admit(shown, calls.services.gate, caller, {}, Mock(spec=CallOversight)).run()
-    assert answer.structured()["vehicles"] > 0
+    assert answer.structured_content()["vehicles"] > 0
     assert 80 <= len(shown.description) <= 500
 
 

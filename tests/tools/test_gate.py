@@ -204,20 +204,20 @@ def test_a_write_needs_preview_and_a_read_needs_read(level: Access, name: str, b
     tool = TOOLS[name]
     key = name if by == "tool" else tool.toolset
     found = verdict(Caller("c", ALLOWED, {key: level}), tool)
-    assert found.allowed is (level >= (Access.PREVIEW if tool.writes else Access.READ))
+    assert found.is_allowed is (level >= (Access.PREVIEW if tool.writes else Access.READ))
     assert found.setting == f"callers.c.access.{key}"
 
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_the_tools_own_setting_wins_over_its_toolsets(tool: Tool) -> None:
-    assert not verdict(Caller("c", ALLOWED, {tool.toolset: Access.WRITE, tool.name: Access.OFF}), tool).allowed
-    assert verdict(Caller("c", ALLOWED, {tool.toolset: Access.OFF, tool.name: Access.WRITE}), tool).allowed
-    assert not verdict(Caller("c", ALLOWED, {}), tool).allowed
+    assert not verdict(Caller("c", ALLOWED, {tool.toolset: Access.WRITE, tool.name: Access.OFF}), tool).is_allowed
+    assert verdict(Caller("c", ALLOWED, {tool.toolset: Access.OFF, tool.name: Access.WRITE}), tool).is_allowed
+    assert not verdict(Caller("c", ALLOWED, {}), tool).is_allowed
 
 
 @given(st.text(), st.lists(st.text(), max_size=4))
 def test_a_dealer_is_allowed_only_where_it_is_listed_to_the_letter(dealer: str, listed: list[str]) -> None:
-    assert dealer_verdict(Caller("c", tuple(listed), EVERYTHING), dealer).allowed is (dealer in listed)
+    assert dealer_verdict(Caller("c", tuple(listed), EVERYTHING), dealer).is_allowed is (dealer in listed)
 
 
 @given(st.dictionaries(st.sampled_from([*TOOLS, *TOOLSETS]), st.sampled_from(Access)))

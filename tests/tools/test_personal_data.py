@@ -427,7 +427,7 @@ async def every_resource(client: Client) -> list[tuple[str, str]]:
     for resource in RESOURCES:
         places = {"dealer": "umazda", "vin": VIN, "customer_id": 1650260, "document_id": 1602287, "template_id": "278"}
         try:
-            found = await client.read_resource(resource.address(**{name: places[name] for name in resource.places}))
+            found = await client.read_resource(resource.address(**{name: places[name] for name in resource.parameters}))
             read.append((resource.tool_name, found.model_dump_json()))
         except MCPError as error:
             read.append((resource.tool_name, str(error)))
@@ -439,7 +439,7 @@ async def every_completion(client: Client) -> list[tuple[str, str]]:
         (name, (await client.complete(reference, {"name": name, "value": ""}, {"dealer": "umazda"})).model_dump_json())
         for resource in RESOURCES
         for reference in [ResourceTemplateReference(type="ref/resource", uri=resource.template)]
-        for name in resource.places
+        for name in resource.parameters
     ]
 
 

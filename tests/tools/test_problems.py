@@ -57,7 +57,7 @@ def problem(arguments: type[BaseModel], given: dict[str, Any]) -> str:
     try:
         arguments.model_validate(given)
     except ValidationError as error:
-        return InvalidArguments.from_validation(error, arguments).told()
+        return InvalidArguments.from_validation(error, arguments).message()
     return ""
 
 

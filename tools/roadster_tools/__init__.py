@@ -1,6 +1,6 @@
 """The typed tools, and the gate in front of them. The surface is the list below; `RESOURCES` gives it addresses."""
 
-from .answers import Link
+from .answers import FileLink
 from .catalogue import catalogue
 from .cursors import Seal, Unsealable
 from .failures import (
@@ -18,8 +18,8 @@ from .failures import (
 )
 from .files import File, UploadFolder
 from .gate.access import Access, Caller, Verdict, dealer_verdict, verdict
-from .gate.admission import Admitted, admit
-from .gate.gate import CallOversight, Gate, PendingWrite, Previewed, Services
+from .gate.admission import AdmittedCall, admit
+from .gate.gate import CallOversight, Gate, PendingWrite, Services, WritePreview
 from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
 from .tool import Tool
 from .toolsets.crm import get_crm_customer
@@ -64,20 +64,19 @@ __all__ = [
     "TOOLSETS",
     "Access",
     "AccessRefused",
-    "Admitted",
+    "AdmittedCall",
     "CallOversight",
     "Caller",
     "Failure",
     "FailureKind",
     "File",
+    "FileLink",
     "Gate",
     "InvalidArguments",
     "KeyOutcomeUnknown",
     "Limited",
-    "Link",
     "NotConfirmed",
     "PendingWrite",
-    "Previewed",
     "Resource",
     "Seal",
     "Services",
@@ -88,6 +87,7 @@ __all__ = [
     "Unsealable",
     "UploadFolder",
     "Verdict",
+    "WritePreview",
     "admit",
     "dealer_verdict",
     "failure",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 @dataclass(frozen=True)
-class Link:
+class FileLink:
     """A file that belongs to an answer and is read by its URI; `size` is in bytes."""
 
     uri: str
@@ -26,7 +26,7 @@ class ToolAnswer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    def structured(self) -> dict[str, Any]:
+    def structured_content(self) -> dict[str, Any]:
         """The structured content: what is not known is left out."""
         return self.model_dump(mode="json", exclude_none=True)
 
@@ -34,7 +34,7 @@ class ToolAnswer(BaseModel):
         """The same for reading: complete, on one line. Tables say it shorter, in the classes that have rows."""
         return self.model_dump_json(exclude_none=True)
 
-    def links(self) -> tuple[Link, ...]:
+    def links(self) -> tuple[FileLink, ...]:
         """What a client may read besides. Of reads alone: an answer that is kept for a replay keeps none."""
         return ()
 
@@ -59,7 +59,7 @@ def table(title: str, rows: Sequence[ToolAnswer]) -> list[str]:
     """`rows` below a line with the names of their columns. What all of them share is said there, once."""
     if not rows:
         return [f"{title}: none"]
-    cells = [row.structured() for row in rows]
+    cells = [row.structured_content() for row in rows]
     names = list(dict.fromkeys(name for row in cells for name in row))
     shared = [name for name in names if len(rows) > 1 and all(row.get(name) == cells[0].get(name) for row in cells)]
     columns = [name for name in names if name not in shared]

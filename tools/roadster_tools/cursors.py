@@ -52,20 +52,20 @@ _RowT = TypeVar("_RowT")
 class Cursors:
     """The cursors of one search. `digest` tells it from others of the same caller and dealer."""
 
-    seal: Seal
+    sealer: Seal
     digest: str
 
     @classmethod
     def of(cls, seal: Seal, *search: object) -> Cursors:
         return cls(seal, hashlib.sha256(repr(search).encode()).hexdigest()[:16])
 
-    def made(self, position: str) -> str:
-        return self.seal.seal(f"{self.digest} {position}")
+    def seal(self, position: str) -> str:
+        return self.sealer.seal(f"{self.digest} {position}")
 
     def position(self, cursor: str) -> str:
         """What `made` was given. Raises InvalidArguments for any other cursor."""
         try:
-            digest, position = self.seal.open(cursor).split(" ", 1)
+            digest, position = self.sealer.open(cursor).split(" ", 1)
         except Unsealable:
             raise InvalidArguments(
                 {"cursor": "is not one that you got for this dealer; start again without it"}
@@ -92,4 +92,4 @@ class Part:
     def of(self, rows: Sequence[_RowT]) -> tuple[Sequence[_RowT], str | None]:
         """The part of `rows`, and the cursor of the next one where there is more."""
         end = self.start + self.limit
-        return rows[self.start : end], self.cursors.made(str(end)) if end < len(rows) else None
+        return rows[self.start : end], self.cursors.seal(str(end)) if end < len(rows) else None

@@ -52,11 +52,11 @@ _MOST_PROBLEMS = 10
 
 
 class ToolFailure(Exception):
-    """A call that ends before anything is sent. `told` is what the caller reads."""
+    """A call that ends before anything is sent. `message` is what the caller reads."""
 
     kind: ClassVar[FailureKind]
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"{self}. Nothing was sent."
 
 
@@ -69,7 +69,7 @@ class AccessRefused(ToolFailure):
         super().__init__(reason)
         self.setting = setting
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"Refused: {self}. Nothing was sent; only the server's operator can change this."
 
 
@@ -87,7 +87,7 @@ class InvalidArguments(ToolFailure):
     def from_validation(cls, error: ValidationError, arguments: type[BaseModel]) -> InvalidArguments:
         return cls(problems(error, arguments))
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"Invalid arguments: {self}. Nothing was sent; correct them and call again."
 
 
@@ -96,7 +96,7 @@ class NotConfirmed(ToolFailure):
 
     kind = "not_confirmed"
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"Not confirmed: {self}. Nothing was sent."
 
 
@@ -110,16 +110,16 @@ class Limited(ToolFailure):
         self.wait = wait
         self.setting = setting
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"Limit reached: {self}. Nothing was sent; call again in {self.wait:.0f} seconds."
 
 
-class NothingKnown(ToolFailure):
+class NoEventReceived(ToolFailure):
     """The call asks about somebody of whom nothing was received."""
 
     kind = "not_found"
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"{self}."
 
 
@@ -128,7 +128,7 @@ class Unrecorded(ToolFailure):
 
     kind = "unrecorded"
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"{self}. Nothing was sent; the server's operator must look at the store."
 
 
@@ -137,7 +137,7 @@ class Uncounted(ToolFailure):
 
     kind = "unrecorded"
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"{self}. Nothing was sent; the server's operator must look at it."
 
 
@@ -146,7 +146,7 @@ class KeyOutcomeUnknown(ToolFailure):
 
     kind = "outcome_unknown"
 
-    def told(self) -> str:
+    def message(self) -> str:
         return f"{self}. It is not sent again."
 
 
@@ -168,7 +168,7 @@ def failure(
 ) -> Failure:
     """`error` as an assistant can act on it, who knows the tool that it called and its `arguments` alone."""
     if isinstance(error, ToolFailure):
-        return Failure(error.kind, error.told())
+        return Failure(error.kind, error.message())
     text = error.text_about(tool.name) if tool is not None else str(error)
     if isinstance(error, NotFound):
         nothing = " Nothing was changed." if tool is not None and tool.writes else ""

@@ -63,7 +63,7 @@ _FORMS: Mapping[str, str] = {
 """What a pattern means, by the argument that has it."""
 
 
-def told_name(given: str) -> str:
+def safe_name(given: str) -> str:
     """An argument's name as an error may repeat it: it is the caller's own text, and may be anything."""
     return given if len(given) <= _LONGEST_NAME and _NAME.fullmatch(given) else "an unknown name"
 
@@ -77,14 +77,14 @@ def problems(error: ValidationError, arguments: type[BaseModel]) -> dict[str, st
         if found["type"] == "extra_forbidden":
             of = found["loc"][:-1]
             there_are = "" if of in listed else f"; there are: {', '.join(_known(arguments, of))}"
-            told[told_name(name)] = f"no such argument{there_are}"
+            told[safe_name(name)] = f"no such argument{there_are}"
             listed.add(of)
         else:
-            told[name] = said(found)
+            told[name] = broken_rule(found)
     return told
 
 
-def said(found: ErrorDetails) -> str:
+def broken_rule(found: ErrorDetails) -> str:
     """What rule one of pydantic's errors says is broken, never what broke it."""
     kind, rule = found["type"], found.get("ctx", {})
     if kind == "value_error":  # our own words

@@ -17,7 +17,7 @@ from .answers import ToolAnswer
 from .failures import AccessRefused
 from .files import File
 from .gate.access import Access, Caller, Verdict
-from .gate.admission import Admitted
+from .gate.admission import AdmittedCall
 from .toolsets.dealers import get_dealer
 from .toolsets.documents import document_file, get_document, list_documents
 from .toolsets.events import get_customer
@@ -38,8 +38,8 @@ _PLACES: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
 class Resource:
     """A row of the table: the address with `{arguments}`, the tool that reads it, what a person is told of it.
 
-    `file` gives the bytes in place of the tool's answer, with the same grant and arguments; `more` are arguments
-    that the address does not hold. `contents_of_a_person` keeps it from callers who may not see contact data.
+    `file` gives the bytes instead of the tool's answer, with the same grant and arguments. `extra_arguments` are those
+    that the address does not hold. `needs_contact_data` keeps it from callers who may not see contact data.
     """
 
     template: str
@@ -47,13 +47,13 @@ class Resource:
     name: str
     title: str
     description: str
-    more: Mapping[str, Any] = field(default_factory=dict)
+    extra_arguments: Mapping[str, Any] = field(default_factory=dict)
     file: Callable[..., Awaitable[File]] | None = None
     mime_type: str | None = "application/json"
-    contents_of_a_person: bool = False
+    needs_contact_data: bool = False
 
     @property
-    def places(self) -> list[str]:
+    def parameters(self) -> list[str]:
         """The arguments that stand in the address."""
         return re.findall(r"\{(\w+)\}", self.template)
 
@@ -67,7 +67,7 @@ class Resource:
         if found is None:
             return None
         values = {name: _PLACES[name][1](given) for name, given in found.groupdict().items()}
-        return {**values, **self.more} if self.address(**values) == uri else None
+        return {**values, **self.extra_arguments} if self.address(**values) == uri else None
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -76,18 +76,18 @@ class Resource:
             "".join(f"(?P<{part}>{_PLACES[part][0]})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
         )
 
-    def shown_to(self, caller: Caller) -> Verdict:
+    def visibility(self, caller: Caller) -> Verdict:
         """Whether the caller, who may use the tool, may also see what stands there."""
         setting = f"callers.{caller.name}.personal_data"
-        if self.contents_of_a_person and caller.personal_data == "masked":
+        if self.needs_contact_data and caller.personal_data == "masked":
             reason = f'{setting} is "masked", and a document\'s contents need "contact"'
             return Verdict(False, Access.OFF, setting, reason)
         return Verdict(True, Access.READ, setting)
 
-    async def read(self, admitted: Admitted) -> ToolAnswer | File:
+    async def read(self, admitted: AdmittedCall) -> ToolAnswer | File:
         """What stands there. Raises AccessRefused, ToolFailure and ClientError."""
-        allowed = self.shown_to(admitted.grant.caller)
-        if not allowed.allowed:
+        allowed = self.visibility(admitted.grant.caller)
+        if not allowed.is_allowed:
             raise AccessRefused(allowed.reason, setting=allowed.setting)
         if self.file is None:
             return await admitted.run()
@@ -125,7 +125,7 @@ RESOURCES = (
         "documents",
         "Documents of a customer",
         "What is in a customer's binder at a dealer, without contents.",
-        more={"limit": 100},
+        extra_arguments={"limit": 100},
     ),
     Resource(
         "roadster://{dealer}/customers/{customer_id}/documents/{document_id}/file",
@@ -133,10 +133,10 @@ RESOURCES = (
         "document_file",
         "File of a document",
         "One document itself: JPEG, PNG or PDF, up to 1 MiB.",
-        more={"detail": "full"},
+        extra_arguments={"detail": "full"},
         file=document_file,
         mime_type=None,
-        contents_of_a_person=True,
+        needs_contact_data=True,
     ),
     Resource(
         "roadster://{dealer}/templates/{template_id}",
@@ -144,7 +144,7 @@ RESOURCES = (
         "template",
         "Form template",
         "One template of a dealer's forms, with each of its fields.",
-        more={"detail": "full"},
+        extra_arguments={"detail": "full"},
     ),
     Resource(
         "roadster://{dealer}/templates/{template_id}/file",

@@ -18,16 +18,16 @@ from roadster_server.store import AuditRecord, Claim, Replay, Store, StoreError
 from roadster_server.telemetry.logs import log
 from roadster_tools import (
     AccessRefused,
-    Admitted,
+    AdmittedCall,
     Caller,
     Failure,
     Limited,
     PendingWrite,
-    Previewed,
     Seal,
     Tool,
     ToolFailure,
     Unrecorded,
+    WritePreview,
     admit,
     failure,
     verdict,
@@ -59,7 +59,7 @@ class Call:
         self._params = params
         self._id = uuid4().hex
         self._started = time.perf_counter()
-        self._admitted: Admitted | None = None
+        self._admitted: AdmittedCall | None = None
         self._claim: Claim | None = None
         self._sent = False
         self._request_id: str | None = None
@@ -68,7 +68,7 @@ class Call:
         self.tool_name = tool.name if tool else "unknown"
         self._may_write = tool is not None and tool.writes
 
-    async def admit(self, tool: Tool) -> Admitted:
+    async def admit(self, tool: Tool) -> AdmittedCall:
         """The call once it has passed limits and gate. Raises ToolFailure; nothing was sent."""
         await self._services.limiter.count_call(self._caller)
         self._admitted = admit(tool, self._services.gate, self._caller, self._arguments, self)
@@ -84,7 +84,7 @@ class Call:
         except Ask as asked:
             self.outcome = "asked"
             return asked.result
-        except Previewed as previewed:
+        except WritePreview as previewed:
             self.outcome = "previewed"
             return preview_result(previewed.write)
 
@@ -99,14 +99,14 @@ class Call:
         )
         await confirmation.obtain(write, await self._services.gate.dealer_name(write.caller, write.dealer))
 
-    async def sending(self, write: PendingWrite) -> None:
+    async def before_send(self, write: PendingWrite) -> None:
         """As CallOversight has it: within the hour's writes, and on record."""
         await self._services.limiter.count_write(write.caller)
         store = await self._services.store.get()
         await store.record_sent(self._record("sent", "sent"), self._claim)
         self._sent = True
 
-    def answered(self, answer: Answer) -> None:
+    def on_answer(self, answer: Answer) -> None:
         """As CallOversight has it."""
         self._request_id = answer.request_id
 
@@ -177,16 +177,16 @@ class Call:
                 return failure(Unrecorded(f"The call cannot be put on record: {error}"))
         return None
 
-    async def _answer(self, admitted: Admitted) -> GivenAnswer:
+    async def _answer(self, admitted: AdmittedCall) -> GivenAnswer:
         answer = await admitted.run()
         text = answer.text()
         if len(text) > LONGEST_ANSWER:
             kind = OutcomeUnknown if self._sent else MalformedAnswer
             name = admitted.tool.name
             raise kind(name, f"the answer is larger than {LONGEST_ANSWER} characters")
-        return GivenAnswer(text, answer.structured(), answer.links())
+        return GivenAnswer(text, answer.structured_content(), answer.links())
 
-    async def _once(self, admitted: Admitted) -> CallToolResult:
+    async def _once(self, admitted: AdmittedCall) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""
         store = await self._services.store.get()
         # Without a key of ours, so that a write stays done once when the API key, and with it our keys, change.
@@ -201,7 +201,7 @@ class Call:
                 return replayed_result(seal, claim.result, self._who())
             return await self._done(admitted, store, claim, seal)
 
-    async def _done(self, admitted: Admitted, store: Store, claim: Claim, seal: Seal) -> CallToolResult:
+    async def _done(self, admitted: AdmittedCall, store: Store, claim: Claim, seal: Seal) -> CallToolResult:
         self._claim = claim
         try:
             answer = await self._answer(admitted)

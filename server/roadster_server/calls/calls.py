@@ -18,7 +18,7 @@ from mcp_types import (
 from roadster_client import ClientError
 from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log_crash
-from roadster_tools import TOOLS, Admitted, Failure, InvalidArguments, Tool, ToolFailure
+from roadster_tools import TOOLS, AdmittedCall, Failure, InvalidArguments, Tool, ToolFailure
 
 from .call import Call
 from .context import CallResult, CallServices, Context, WhoIsCalling
@@ -50,7 +50,7 @@ class Calls:
         ctx: Context,
         tool: Tool,
         arguments: Mapping[str, Any],
-        give: Callable[[Admitted], Awaitable[_ResultT]],
+        give: Callable[[AdmittedCall], Awaitable[_ResultT]],
     ) -> _ResultT | Failure:
         """What `give` makes of a tool that reads, once the call has passed the gate."""
         call = Call(self.services, who, ctx, tool, arguments, InputResponseRequestParams())

@@ -69,12 +69,12 @@ class Confirmation:
         modern = is_version_at_least(self._ctx.protocol_version, "2026-07-28")
         if not modern and not self._ctx.session.can_send_request:
             raise NotConfirmed(
-                f"{write.allowed.said}, and this server, one of several workers, keeps no session in which it "
+                f"{write.verdict.description}, and this server, one of several workers, keeps no session in which it "
                 "could ask a person; use a client of protocol 2026-07-28"
             )
         if not _can_ask(self._ctx):
             raise NotConfirmed(
-                f"{write.allowed.said}, and this client cannot ask a person; use one that supports elicitation, "
+                f"{write.verdict.description}, and this client cannot ask a person; use one that supports elicitation, "
                 f'or let the operator set callers.{write.caller.name}.access.{write.tool.name} = "write"'
             )
         about = await write.request.about()

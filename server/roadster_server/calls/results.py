@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
-from roadster_tools import Caller, Failure, KeyOutcomeUnknown, Link, PendingWrite, Seal
+from roadster_tools import Caller, Failure, FileLink, KeyOutcomeUnknown, PendingWrite, Seal
 
 from .context import Context
 
@@ -25,7 +25,7 @@ class GivenAnswer(NamedTuple):
 
     text: str
     structured: dict[str, Any]
-    links: tuple[Link, ...] = ()
+    links: tuple[FileLink, ...] = ()
 
 
 def result_of(given: GivenAnswer) -> CallToolResult:
@@ -56,7 +56,7 @@ def preview_result(write: PendingWrite) -> CallToolResult:
     request = write.request.shown_to("person" if write.caller.personal_data == "contact" else "model")
     checks = [
         "the arguments are valid",
-        write.allowed.said,
+        write.verdict.description,
         f"callers.{write.caller.name}.dealers names {write.dealer}",
     ]
     preview = {**request, "checks": checks}

@@ -139,12 +139,12 @@ def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> s
         raise ConfigurationError([f"{tool}: no such tool; there are: {', '.join(TOOLS)}"])
     who = settings.caller(caller)
     by_tool = verdict(who, TOOLS[tool])
-    if not by_tool.allowed:
+    if not by_tool.is_allowed:
         return f"refused: {by_tool.reason}"
     by_dealer = dealer_verdict(who, dealer)
-    if TOOLS[tool].of_one_dealer and not by_dealer.allowed:
+    if TOOLS[tool].of_one_dealer and not by_dealer.is_allowed:
         return f"refused: {by_dealer.reason}"
-    return f"allowed: {by_tool.said}, and {by_dealer.setting} names {dealer}"
+    return f"allowed: {by_tool.description}, and {by_dealer.setting} names {dealer}"
 
 
 def _text(result: CallToolResult) -> str:

@@ -353,9 +353,9 @@ async def _read_shipment(upstream: Upstream) -> list[Finding]:
 def _mykaarma_dealers(settings: Settings) -> Iterator[str]:
     """Where a caller may use get_crm_customer in vain; without any UUID there is nobody to ask myKaarma for."""
     # Whether it is listed for the caller depends on the very setting that is looked for.
-    callers = [replace(settings.caller(name), unconfigured={}) for name in settings.callers]
+    callers = [replace(settings.caller(name), missing_settings={}) for name in settings.callers]
     tool = TOOLS["get_crm_customer"]
-    used_at = {dpid for caller in callers if verdict(caller, tool).allowed for dpid in caller.dealers}
+    used_at = {dpid for caller in callers if verdict(caller, tool).is_allowed for dpid in caller.dealers}
     for dpid, dealer in settings.dealers.items():
         if dpid in used_at and dealer.mykaarma_dealer_uuid is None:
             yield f"dealers.{dpid}.mykaarma_dealer_uuid is not set, and get_crm_customer needs it there; add it"

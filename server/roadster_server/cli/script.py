@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from roadster_server.settings.errors import ConfigurationError
 from roadster_tools import FailureKind
-from roadster_tools.problems import said
+from roadster_tools.problems import broken_rule
 
 from .call import Outcome, read_text
 from .plain_json import read_json
@@ -154,7 +154,7 @@ def _mistakes(error: ValidationError, given: dict[str, Any]) -> Iterator[str]:
 
 
 def _mistake(at: tuple[str | int, ...], found: ErrorDetails, keys: str) -> str:
-    told = f"no such key; there are: {keys}" if found["type"] == "extra_forbidden" else said(found)
+    told = f"no such key; there are: {keys}" if found["type"] == "extra_forbidden" else broken_rule(found)
     return f"{'.'.join(map(str, at))}: {told}"
 
 

@@ -17,7 +17,7 @@ from roadster_server.store import StoreError
 from roadster_tools import (
     RESOURCES,
     TOOLS,
-    Admitted,
+    AdmittedCall,
     Caller,
     Failure,
     ToolFailure,
@@ -59,7 +59,7 @@ def _places(caller: Caller, params: CompleteRequestParams) -> list[str]:
         prompt = prompts_of(caller).get(params.ref.name)
         return [argument.name for argument in prompt.arguments] if prompt else []
     uri = params.ref.uri
-    return next((found.places for found in RESOURCES if found.template == uri and may_read(caller, found)), [])
+    return next((found.parameters for found in RESOURCES if found.template == uri and may_read(caller, found)), [])
 
 
 async def _vins(calls: Calls, who: WhoIsCalling, ctx: Context, dealer: str | None, typed: str) -> list[str]:
@@ -86,10 +86,10 @@ async def _asked(
     typed: str,
 ) -> list[str]:
     """What an upstream has. Asking it counts, and is on record, as a use of `tool`."""
-    if not verdict(who(), TOOLS[tool]).allowed:
+    if not verdict(who(), TOOLS[tool]).is_allowed:
         return []
 
-    async def propose(admitted: Admitted) -> list[str]:
+    async def propose(admitted: AdmittedCall) -> list[str]:
         return await admitted.run_as(body, prefix=typed, most=_MOST + 1)
 
     found = await calls.use(who, ctx, TOOLS[tool], {} if dealer is None else {"dealer": dealer}, propose)
@@ -98,7 +98,7 @@ async def _asked(
 
 async def _customer_ids(calls: Calls, caller: Caller, dealer: str | None, typed: str) -> list[str]:
     """Customers that are known here, for who may look at them. It counts too, and asks the store alone."""
-    tool = next((TOOLS[name] for name in _READ_CUSTOMERS if verdict(caller, TOOLS[name]).allowed), None)
+    tool = next((TOOLS[name] for name in _READ_CUSTOMERS if verdict(caller, TOOLS[name]).is_allowed), None)
     if tool is None or re.fullmatch("[0-9]{0,16}", typed) is None:
         return []
     try:

@@ -25,7 +25,7 @@ def instructions(caller: Caller) -> str:
 
 
 def _sentences(caller: Caller) -> Iterator[str]:
-    levels = {tool.name: found.level for tool in TOOLS.values() if (found := verdict(caller, tool)).allowed}
+    levels = {tool.name: found.level for tool in TOOLS.values() if (found := verdict(caller, tool)).is_allowed}
     yield "Tools for car dealers on Roadster."
     yield _dealers(caller, levels)
     steps = [name for name in ("list_inventory", "quote_payments", "create_customer") if name in levels]

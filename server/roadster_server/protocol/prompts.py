@@ -17,7 +17,7 @@ def prompts_of(caller: Caller) -> dict[str, PromptText]:
     return {
         name: prompt
         for name, prompt in PROMPTS.items()
-        if all(verdict(caller, TOOLS[needed]).allowed for needed in prompt.needs)
+        if all(verdict(caller, TOOLS[needed]).is_allowed for needed in prompt.needs)
     }
 
 

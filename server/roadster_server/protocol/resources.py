@@ -23,7 +23,7 @@ from roadster_server.calls.results import FAILURE_META, LONGEST_ANSWER
 from roadster_tools import (
     RESOURCES,
     TOOLS,
-    Admitted,
+    AdmittedCall,
     Caller,
     Failure,
     FailureKind,
@@ -42,7 +42,7 @@ _FOR_THE_CALLER_TO_MEND: tuple[FailureKind, ...] = ("invalid_arguments", "refuse
 
 def may_read(caller: Caller, resource: Resource) -> bool:
     """Whether the caller may read the resource at a dealer of its own."""
-    return verdict(caller, TOOLS[resource.tool_name]).allowed and resource.shown_to(caller).allowed
+    return verdict(caller, TOOLS[resource.tool_name]).is_allowed and resource.visibility(caller).is_allowed
 
 
 def templates_of(caller: Caller) -> list[McpResourceTemplate]:
@@ -73,7 +73,7 @@ def resources_of(caller: Caller) -> list[McpResource]:
             annotations=_annotations(resource),
         )
         for resource in RESOURCES
-        if resource.places == ["dealer"] and may_read(caller, resource)
+        if resource.parameters == ["dealer"] and may_read(caller, resource)
         for dealer in caller.dealers
     ]
 
@@ -85,7 +85,7 @@ async def read_resource(calls: Calls, who: WhoIsCalling, ctx: Context, uri: str)
         raise told(await calls.refuse(who, ctx, {"uri": _NO_ADDRESS}))
     resource, arguments = found
 
-    async def read(admitted: Admitted) -> TextResourceContents | BlobResourceContents:
+    async def read(admitted: AdmittedCall) -> TextResourceContents | BlobResourceContents:
         content = await resource.read(admitted)
         if isinstance(content, File):
             blob = base64.b64encode(content.content).decode()

@@ -119,7 +119,7 @@ def _own_instructions(who_is_calling: WhoIsCalling) -> ServerMiddleware[Any]:
 
 def tools_of(caller: Caller) -> list[Tool]:
     """The tools that `caller` may use, in the order of the catalogue."""
-    return [tool for tool in TOOLS.values() if verdict(caller, tool).allowed]
+    return [tool for tool in TOOLS.values() if verdict(caller, tool).is_allowed]
 
 
 def described(tool: Tool) -> McpTool:

@@ -31,7 +31,7 @@ from mcp_types import (
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Context, WhoIsCalling
 from roadster_server.telemetry.logs import log
-from roadster_tools import CUSTOMER_RESOURCE, TOOLS, Admitted, Failure
+from roadster_tools import CUSTOMER_RESOURCE, TOOLS, AdmittedCall, Failure
 
 from .resources import may_read, told
 
@@ -190,7 +190,7 @@ def _asking() -> None:
     """In the place of what ends following, while the gate is asked."""
 
 
-async def _nothing(_admitted: Admitted) -> None:
+async def _nothing(_admitted: AdmittedCall) -> None:
     """To follow is not to read yet."""
 
 

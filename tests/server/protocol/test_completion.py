@@ -152,7 +152,7 @@ async def test_a_dealer_outside_the_list_gets_no_proposal_and_no_request(
                 ("customer_id", known[:1]),
                 ("template_id", ""),
             ):
-                if name in resource.places:
+                if name in resource.parameters:
                     found = await completed(client, resource.template, name, typed, {"dealer": str(dealer)})
                     assert found == [], (way, name)
     assert len(await world.requests()) == sent

@@ -31,7 +31,7 @@ eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 
 def address(resource: Resource, dealer: str) -> str:
-    return resource.address(**{place: VALUES.get(place, dealer) for place in resource.places})
+    return resource.address(**{place: VALUES.get(place, dealer) for place in resource.parameters})
 
 
 async def refused(client: Client, uri: str) -> tuple[str, MCPError]:
@@ -73,7 +73,7 @@ def test_every_row_reads_by_a_tool_that_reads_and_takes_what_the_address_holds()
     for resource in RESOURCES:
         tool = TOOLS[resource.tool_name]
         assert not tool.writes
-        assert set(resource.places) | resource.more.keys() <= tool.input_schema["properties"].keys()
+        assert set(resource.parameters) | resource.extra_arguments.keys() <= tool.input_schema["properties"].keys()
     assert len({resource.template for resource in RESOURCES}) == len(RESOURCES)
     assert len({resource.name for resource in RESOURCES}) == len(RESOURCES)
 
@@ -112,7 +112,7 @@ async def test_who_may_not_see_contents_gets_no_file_and_nothing_is_sent(
         assert "callers.tester.personal_data" in error.error.message
         listed = (await client.list_resource_templates()).resource_templates
         assert {found.name for found in listed} == {
-            resource.name for resource in RESOURCES if not resource.contents_of_a_person
+            resource.name for resource in RESOURCES if not resource.needs_contact_data
         }
     assert len(await world.requests()) == sent
     last = (await records(store_url))[-1].record
@@ -303,7 +303,7 @@ def test_what_is_read_as_an_address_is_spelt_in_the_one_way(uri: str) -> None:
     found = resource_at(uri)
     if found is not None:
         resource, arguments = found
-        assert resource.address(**{place: arguments[place] for place in resource.places}) == uri
+        assert resource.address(**{place: arguments[place] for place in resource.parameters}) == uri
 
 
 @given(st.sampled_from(RESOURCES), st.text(min_size=1).filter(lambda text: text.isprintable()))

@@ -28,7 +28,7 @@ class Caller:
     dealers: tuple[str, ...] = ()
     access: Mapping[str, Access] = field(default_factory=dict)
     personal_data: PersonalData = "masked"
-    unconfigured: Mapping[str, str] = field(default_factory=dict)
+    missing_settings: Mapping[str, str] = field(default_factory=dict)
     """The toolsets that nothing is configured for, with what is missing: a [section] or a key."""
     calls_per_minute: int | None = None
     writes_per_hour: int | None = None
@@ -41,14 +41,14 @@ class Verdict:
     `level` is what holds, `written` what the setting says where that is more.
     """
 
-    allowed: bool
+    is_allowed: bool
     level: Access
     setting: str
     reason: str = ""
     written: Access | None = None
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """The setting as it is written, and that less holds where it does."""
         if self.written is None:
             return f'{self.setting} is "{self.level.name.lower()}"'
@@ -57,8 +57,8 @@ class Verdict:
 
 def verdict(caller: Caller, tool: Tool) -> Verdict:
     """What the caller's access settings say of `tool`: its own setting wins over its toolset's."""
-    if tool.toolset in caller.unconfigured:
-        missing = caller.unconfigured[tool.toolset]
+    if tool.toolset in caller.missing_settings:
+        missing = caller.missing_settings[tool.toolset]
         return Verdict(False, Access.OFF, missing.strip("[]"), f"{missing} is not set, and {tool.name} needs it")
     if tool.name in caller.access:
         level, setting = caller.access[tool.name], f"callers.{caller.name}.access.{tool.name}"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.failures import InvalidArguments
-from roadster_tools.problems import told_name
+from roadster_tools.problems import safe_name
 from roadster_tools.tool import Tool
 
 from .access import Caller
@@ -25,7 +25,7 @@ _ResultT = TypeVar("_ResultT")
 
 
 @dataclass(frozen=True)
-class Admitted:
+class AdmittedCall:
     """A call that has passed the gate: the tool, its grant, and its typed arguments."""
 
     tool: Tool
@@ -35,7 +35,7 @@ class Admitted:
     idempotency_key: str | None
 
     async def run(self) -> ToolAnswer:
-        """The tool's body. Raises ToolFailure, ClientError and Previewed."""
+        """The tool's body. Raises ToolFailure, ClientError and WritePreview."""
         return await self.tool.function(self.grant, **self.values)
 
     async def run_as(self, body: Callable[..., Awaitable[_ResultT]], **values: Any) -> _ResultT:
@@ -43,7 +43,9 @@ class Admitted:
         return await body(self.grant, **values)
 
 
-def admit(tool: Tool, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: CallOversight) -> Admitted:
+def admit(
+    tool: Tool, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: CallOversight
+) -> AdmittedCall:
     """Checks a call and asks the gate. Raises AccessRefused and InvalidArguments; nothing was sent then.
 
     The caller's right to the tool comes first, so that whoever is refused learns nothing of the arguments.
@@ -60,9 +62,9 @@ def admit(tool: Tool, gate: Gate, caller: Caller, arguments: Mapping[str, Any], 
     values = {name: getattr(typed, name) for name in fields}
     key = values.pop("idempotency_key", None)
     if not tool.of_one_dealer:
-        return Admitted(tool, gate.admit_to_account(caller, tool), values, None, key)
+        return AdmittedCall(tool, gate.admit_to_account(caller, tool), values, None, key)
     grant = gate.admit(caller, tool, values.pop("dealer"), oversight)
-    return Admitted(tool, grant, values, grant.roadster.dpid, key)
+    return AdmittedCall(tool, grant, values, grant.roadster.dpid, key)
 
 
 def _require_bounded(arguments: Mapping[str, Any]) -> None:
@@ -74,7 +76,7 @@ def _require_bounded(arguments: Mapping[str, Any]) -> None:
         name, value = unseen.pop()
         longest = _LONGEST_TEXT if isinstance(value, str) else _LONGEST_LIST
         if isinstance(value, str | list | dict) and len(value) > longest:
-            raise InvalidArguments({told_name(name): "is too long"})
+            raise InvalidArguments({safe_name(name): "is too long"})
         if isinstance(value, list):
             unseen += [(name, item) for item in value]
         elif isinstance(value, dict):

@@ -88,11 +88,11 @@ class PendingWrite:
     caller: Caller
     tool: Tool
     dealer: str
-    allowed: Verdict
+    verdict: Verdict
     request: Request
 
 
-class Previewed(Exception):
+class WritePreview(Exception):
     """Ends a write at level "preview": nothing was sent, and `write` is what would have been."""
 
     def __init__(self, write: PendingWrite) -> None:
@@ -101,7 +101,7 @@ class Previewed(Exception):
 
 
 class CallOversight(Protocol):
-    """What the server does about one call as it goes. Raising from `confirm` or `sending` sends nothing."""
+    """What the server does about one call as it goes. Raising from `confirm` or `before_send` sends nothing."""
 
     def caller(self) -> Caller:
         """The caller as the configuration has it now: rights may go while a call waits."""
@@ -109,10 +109,10 @@ class CallOversight(Protocol):
     async def confirm(self, write: PendingWrite) -> None:
         """Returns once a person has confirmed exactly this write."""
 
-    async def sending(self, write: PendingWrite) -> None:
+    async def before_send(self, write: PendingWrite) -> None:
         """Runs last before the request leaves: what must be on record is, or the write does not happen."""
 
-    def answered(self, answer: Answer) -> None:
+    def on_answer(self, answer: Answer) -> None:
         """Is told of each answer of the upstream."""
 
 
@@ -169,7 +169,7 @@ class Gate:
         ownership = self._ownership(dealer)
         overseen = ChannelPolicy(
             _WriteGuard(caller, tool, dealer, allowed, oversight, lambda request: self._require_own(dealer, request)),
-            oversight.answered,
+            oversight.on_answer,
             lambda: oversight.caller().personal_data,
             Origin(caller.name, dealer),
         )
@@ -242,34 +242,34 @@ class _WriteGuard:
     caller: Caller
     tool: Tool
     dealer: str
-    allowed: Verdict
+    verdict: Verdict
     oversight: CallOversight
     require_own: Callable[[Request], Awaitable[None]]
 
     async def __call__(self, request: Request) -> None:
         if not self.tool.writes:
             raise RuntimeError(f"{self.tool.name} writes, and the catalogue lists it as a read")
-        write = PendingWrite(self.caller, self.tool, self.dealer, self.allowed, request)
-        if self.allowed.level < Access.CONFIRM:
-            raise Previewed(write)
-        if self.allowed.level == Access.CONFIRM:
+        write = PendingWrite(self.caller, self.tool, self.dealer, self.verdict, request)
+        if self.verdict.level < Access.CONFIRM:
+            raise WritePreview(write)
+        if self.verdict.level == Access.CONFIRM:
             await self.oversight.confirm(write)
         self._check_again()
         await self.require_own(request)
-        await self.oversight.sending(write)
+        await self.oversight.before_send(write)
 
     def _check_again(self) -> None:
         """All that the gate decided about the caller: a person may have thought for minutes."""
         now = self.oversight.caller()
         found = verdict(now, self.tool)
         _check(found)
-        if found.level < self.allowed.level:
-            raise AccessRefused(f"by now {found.said}", setting=found.setting)
+        if found.level < self.verdict.level:
+            raise AccessRefused(f"by now {found.description}", setting=found.setting)
         _check(dealer_verdict(now, self.dealer))
 
 
 def _check(found: Verdict) -> None:
-    if not found.allowed:
+    if not found.is_allowed:
         raise AccessRefused(found.reason, setting=found.setting)
 
 

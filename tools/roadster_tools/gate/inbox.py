@@ -16,8 +16,8 @@ class EventPlace:
     Times are milliseconds since 1970; `key` tells apart what came at once.
     """
 
-    happened: int
-    received: int
+    happened_at: int
+    received_at: int
     key: str
 
 
@@ -38,7 +38,7 @@ class ReceivedEvent:
     place: EventPlace
     event_id: str
     event_type: str
-    happened: datetime
+    happened_at: datetime
     customer_id: str | None
     order_id: str | None
     delivery_id: str | None

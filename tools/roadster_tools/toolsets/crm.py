@@ -46,12 +46,12 @@ class OwnedVehicleRow(ToolAnswer):
     vin: str | None = None
 
 
-class OrderCount(ToolAnswer):
+class OrderCountRow(ToolAnswer):
     order_type: str | None = None
     orders: int
 
 
-class Payment(ToolAnswer):
+class PaymentRow(ToolAnswer):
     amount: float | None = None
     type_id: int | None = None
     card_number: str | None = Field(default=None, description="always masked")
@@ -69,7 +69,7 @@ class OrderRow(ToolAnswer):
     closed: str | None = None
     tag: str | None = None
     description: str | None = None
-    transactions: list[Payment] | None = None
+    transactions: list[PaymentRow] | None = None
 
 
 class CommunicationRow(ToolAnswer):
@@ -91,7 +91,7 @@ class AddressRow(ToolAnswer):
     preferred: bool | None = None
 
 
-class OtherCustomer(ToolAnswer):
+class OtherCustomerRow(ToolAnswer):
     first_name: str | None = None
     last_name: str | None = None
 
@@ -104,12 +104,12 @@ class CrmCustomerAnswer(ToolAnswer):
     last_name: str | None = None
     company: str | None = None
     vehicles: list[OwnedVehicleRow]
-    order_counts: list[OrderCount]
+    order_counts: list[OrderCountRow]
     orders: list[OrderRow] = Field(description=f"newest first; brief: {_NEWEST}, full: {_MOST} at most")
     customer_key: str | None = Field(default=None, description="of the dealer's own management system")
     communications: list[CommunicationRow] | None = None
     addresses: list[AddressRow] | None = None
-    other_customers: list[OtherCustomer] | None = Field(default=None, description="of the same household or company")
+    other_customers: list[OtherCustomerRow] | None = Field(default=None, description="of the same household or company")
     truncated: bool | None = Field(default=None, description="said where a list is cut")
     warnings: int | None = Field(default=None, description="said where myKaarma warned of something in the record")
 
@@ -133,7 +133,7 @@ async def get_crm_customer(grant: Grant, customer_uuid: CustomerUuid, detail: De
             for owned in customer.vehicles[:_MOST]
         ],
         order_counts=[
-            OrderCount(order_type=order_type, orders=count)
+            OrderCountRow(order_type=order_type, orders=count)
             for order_type, count in islice(Counter(order.order_type for order in orders).items(), _MOST)
         ],
         orders=[_order_row(order, customer.vehicles, full) for order in orders[: _MOST if full else _NEWEST]],
@@ -178,7 +178,7 @@ def _order_row(order: DealerOrder, vehicles: tuple[OwnedVehicle, ...], full: boo
             "tag": order.tag_or_hat,
             "description": order.description,
             "transactions": [
-                Payment(amount=paid.transaction_amount, type_id=paid.transaction_type_id, card_number=paid.cc_number)
+                PaymentRow(amount=paid.transaction_amount, type_id=paid.transaction_type_id, card_number=paid.cc_number)
                 for paid in order.transactions[:_MOST_PAYMENTS]
             ],
         }
@@ -195,7 +195,7 @@ def _details(record: CustomerRecord) -> dict[str, object]:
         ],
         "addresses": _addresses(record),
         "other_customers": [
-            OtherCustomer(first_name=other.fname, last_name=other.lname)
+            OtherCustomerRow(first_name=other.fname, last_name=other.lname)
             for other in customer.secondary_customer_data[:_MOST]
         ],
     }

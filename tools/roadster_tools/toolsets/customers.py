@@ -29,7 +29,7 @@ Down = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(gt=0)]
 
 
-class CustomerAnswer(ToolAnswer):
+class CreatedCustomerAnswer(ToolAnswer):
     customer_id: int
     duplicate: bool = Field(description="the email was known: nothing was made")
     redirect_url: str | None = Field(default=None, description="signs in as the customer")
@@ -56,7 +56,7 @@ async def create_customer(
     utm_medium: str | None = None,
     utm_campaign: str | None = None,
     checkout: bool | None = None,
-) -> CustomerAnswer:
+) -> CreatedCustomerAnswer:
     """Create a customer's account and lead, with consent and their own email: never invent one. For a mere link use
     build_deep_link."""
     payment = PaymentPreference(
@@ -80,7 +80,7 @@ async def create_customer(
         )
     )
     await grant.ownership.note("customer", str(created.customer.id))
-    return CustomerAnswer(
+    return CreatedCustomerAnswer(
         customer_id=created.customer.id, duplicate=created.duplicate, redirect_url=created.customer.redirect_url
     )
 

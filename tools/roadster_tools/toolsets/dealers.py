@@ -50,7 +50,7 @@ def _missing(allowed: Sequence[str], missing: Sequence[str]) -> str | None:
     return f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None
 
 
-class DealerCharges(ToolAnswer):
+class DealerFeesRow(ToolAnswer):
     doc_fee: float | None = None
     filing_fee: float | None = None
     handling_fee: float | None = None
@@ -66,7 +66,7 @@ class MarkupRow(ToolAnswer):
 
 class DealerAnswer(DealerRow):
     price_unlock_mode: str | None = None
-    fees: DealerCharges | None = Field(default=None, description="in the currency's units")
+    fees: DealerFeesRow | None = Field(default=None, description="in the currency's units")
     markups: list[MarkupRow] = Field(description="on lenders' rates, as given: Roadster's reference states no unit")
 
 
@@ -79,7 +79,7 @@ async def get_dealer(grant: Grant) -> DealerAnswer:
     return DealerAnswer(
         **found.model_dump(exclude={"partner_id", "configuration"}),
         price_unlock_mode=configuration.price_unlock_mode,
-        fees=DealerCharges.model_validate(configuration.fees.model_dump()) if configuration.fees else None,
+        fees=DealerFeesRow.model_validate(configuration.fees.model_dump()) if configuration.fees else None,
         markups=[row for markup in configuration.markups for row in _markups(markup)],
     )
 

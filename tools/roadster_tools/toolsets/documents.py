@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from roadster_client.models.documents import DocumentDeletion, DocumentQuery, DocumentType, NewDocument, Relationship
-from roadster_tools.answers import Link, ToolAnswer
+from roadster_tools.answers import FileLink, ToolAnswer
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.cursors import Part
 from roadster_tools.failures import InvalidArguments
@@ -143,10 +143,10 @@ class DocumentFile(ToolAnswer):
     hint: str | None = None
     uri: str | None = None
 
-    def links(self) -> tuple[Link, ...]:
+    def links(self) -> tuple[FileLink, ...]:
         if self.uri is None or self.content_type is None:
             return ()
-        return (Link(self.uri, f"document {self.document_id}", self.content_type, self.bytes),)
+        return (FileLink(self.uri, f"document {self.document_id}", self.content_type, self.bytes),)
 
 
 @tool("Get a document")

@@ -12,7 +12,7 @@ from roadster_client.models.events import EventVehicle
 from roadster_tools.answers import ToolAnswer, cell, counted
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Unsealable
-from roadster_tools.failures import InvalidArguments, NothingKnown
+from roadster_tools.failures import InvalidArguments, NoEventReceived
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
 from roadster_tools.parameters import Cursor, CustomerId, Detail, Limit, as_number
@@ -119,7 +119,7 @@ async def _types(grant: Grant) -> list[str] | None:
 
 
 def _cursor(grant: Grant, query: EventQuery, place: EventPlace) -> str:
-    return grant.cursors.seal(f"{_digest(query)} {place.happened} {place.received} {place.key}")
+    return grant.cursors.seal(f"{_digest(query)} {place.happened_at} {place.received_at} {place.key}")
 
 
 def _place(grant: Grant, cursor: str, query: EventQuery) -> EventPlace:
@@ -130,8 +130,8 @@ def _place(grant: Grant, cursor: str, query: EventQuery) -> EventPlace:
         raise InvalidArguments({"cursor": "is not one that you got for this dealer; start again without it"}) from None
     if digest != _digest(query):
         raise InvalidArguments({"cursor": "is of another search; repeat its filters, or start again without it"})
-    happened, received, key = place
-    return EventPlace(int(happened), int(received), key)
+    happened_at, received_at, key = place
+    return EventPlace(int(happened_at), int(received_at), key)
 
 
 def _digest(query: EventQuery) -> str:
@@ -155,7 +155,7 @@ def _row(received: ReceivedEvent, detail: Detail) -> EventRow:
 
 
 def _time(received: ReceivedEvent) -> str:
-    return received.happened.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return received.happened_at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _vehicle_name(vehicle: EventVehicle) -> str | None:
@@ -170,7 +170,7 @@ def _short(text: str | None) -> str | None:
 # --- one customer's deal --------------------------------------------------------------------------
 
 
-class Person(ToolAnswer):
+class PersonRow(ToolAnswer):
     """Personal data, masked for who may not see them."""
 
     first_name: str | None = None
@@ -182,7 +182,7 @@ class Person(ToolAnswer):
     in_showroom: bool | None = None
 
 
-class DealVehicle(ToolAnswer):
+class DealVehicleRow(ToolAnswer):
     vin: str | None = None
     year: int | None = None
     make: str | None = None
@@ -192,7 +192,7 @@ class DealVehicle(ToolAnswer):
     stock_number: str | None = None
 
 
-class DealFinancing(ToolAnswer):
+class DealFinancingRow(ToolAnswer):
     """Amounts in the currency's units."""
 
     type: str | None = None
@@ -204,13 +204,13 @@ class DealFinancing(ToolAnswer):
     term: int | None = Field(default=None, description="months")
 
 
-class DealPlan(ToolAnswer):
+class DealPlanRow(ToolAnswer):
     title: str | None = None
     price: float | None = None
     tier_title: str | None = None
 
 
-class DealAccessory(ToolAnswer):
+class DealAccessoryRow(ToolAnswer):
     title: str | None = None
     installed_price: float | None = None
 
@@ -218,14 +218,14 @@ class DealAccessory(ToolAnswer):
 _NotEmpty = BeforeValidator(lambda given: given or None)
 
 
-class DealOrder(ToolAnswer):
+class DealOrderRow(ToolAnswer):
     id: str
-    financing: DealFinancing | None = None
-    plans: Annotated[list[DealPlan] | None, _NotEmpty] = None
-    accessories: Annotated[list[DealAccessory] | None, _NotEmpty] = None
+    financing: DealFinancingRow | None = None
+    plans: Annotated[list[DealPlanRow] | None, _NotEmpty] = None
+    accessories: Annotated[list[DealAccessoryRow] | None, _NotEmpty] = None
 
 
-class DealCredit(ToolAnswer):
+class CreditDecisionRow(ToolAnswer):
     status: str | None = None
     finance_company: str | None = None
     approved_amount: float | None = None
@@ -237,66 +237,66 @@ class DealCredit(ToolAnswer):
     expires_at: str | None = None
 
 
-class DealAgent(ToolAnswer):
+class AgentRow(ToolAnswer):
     id: str | None = None
     full_name: str | None = None
     email: str | None = None
 
 
-class OurIds(ToolAnswer):
+class OurIdsRow(ToolAnswer):
     customer_id: str | None = None
     lead_id: str | None = None
     agent_id: str | None = None
     dealer_id: str | None = None
 
 
-class Happened(ToolAnswer):
+class HistoryRow(ToolAnswer):
     time: str
     event_type: str
 
 
-class CustomerAnswer(ToolAnswer):
+class CustomerEventsAnswer(ToolAnswer):
     """Each part is as the newest event has it that has one; `part_times` says when that was, if not `as_of`."""
 
     customer_id: int
     as_of: str = Field(description="time of the newest event, UTC")
-    customer: Person | None = None
-    vehicle: DealVehicle | None = None
-    order: DealOrder | None = None
-    credit_decision: DealCredit | None = None
-    agent: DealAgent | None = None
-    our_ids: OurIds | None = Field(default=None, description="identifiers in the dealer's own systems")
+    customer: PersonRow | None = None
+    vehicle: DealVehicleRow | None = None
+    order: DealOrderRow | None = None
+    credit_decision: CreditDecisionRow | None = None
+    agent: AgentRow | None = None
+    our_ids: OurIdsRow | None = Field(default=None, description="identifiers in the dealer's own systems")
     part_times: dict[str, str] | None = Field(
         default=None, description="by part, the time of the event that it comes from, where that is before as_of"
     )
-    history: list[Happened] = Field(description="the newest first")
+    history: list[HistoryRow] = Field(description="the newest first")
     older: bool = Field(description="whether list_customer_events has more of the history")
     documented: dict[str, Any] | None = Field(default=None, description="with detail full: every part with all fields")
 
 
 @tool("Get a customer's deal")
-async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "brief") -> CustomerAnswer:
+async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "brief") -> CustomerEventsAnswer:
     """Where one customer's deal stands by the events Roadster has sent: vehicle, order, financing, credit decision,
     agent. Use it before you continue a deal; for messages use list_customer_events."""
     events = await _events_of(grant, customer_id)
     if not events:
-        raise NothingKnown(
+        raise NoEventReceived(
             "No event of this customer was received at this dealer. Check the id; list_customer_events shows whose "
             "events there are"
         )
     parts = _parts(events)
     most = _BRIEF_HISTORY if detail == "brief" else _FULL_HISTORY
-    return CustomerAnswer(
+    return CustomerEventsAnswer(
         customer_id=customer_id,
         as_of=_time(events[0]),
-        customer=_shown(Person, parts, "customer"),
-        vehicle=_shown(DealVehicle, parts, "vehicle"),
-        order=_shown(DealOrder, parts, "order"),
-        credit_decision=_shown(DealCredit, parts, "credit_decision"),
-        agent=_shown(DealAgent, parts, "agent"),
-        our_ids=_shown(OurIds, parts, "api_partner"),
+        customer=_shown(PersonRow, parts, "customer"),
+        vehicle=_shown(DealVehicleRow, parts, "vehicle"),
+        order=_shown(DealOrderRow, parts, "order"),
+        credit_decision=_shown(CreditDecisionRow, parts, "credit_decision"),
+        agent=_shown(AgentRow, parts, "agent"),
+        our_ids=_shown(OurIdsRow, parts, "api_partner"),
         part_times={name: time for name, (_, time) in parts.items() if time != _time(events[0])} or None,
-        history=[Happened(time=_time(event), event_type=event.event_type) for event in events[:most]],
+        history=[HistoryRow(time=_time(event), event_type=event.event_type) for event in events[:most]],
         older=len(events) > most,
         documented={name: part.model_dump(mode="json", exclude_none=True) for name, (part, _) in parts.items()}
         if detail == "full"

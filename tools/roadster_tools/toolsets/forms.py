@@ -18,7 +18,7 @@ from roadster_client.models.templates import (
     Template,
     TemplateData,
 )
-from roadster_tools.answers import Link, ToolAnswer, counted
+from roadster_tools.answers import FileLink, ToolAnswer, counted
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.cursors import Part
 from roadster_tools.failures import AccessRefused, InvalidArguments
@@ -176,10 +176,10 @@ class TemplateFile(ToolAnswer):
     uri: str | None = Field(default=None, description="of the PDF as a resource")
     hint: str | None = None
 
-    def links(self) -> tuple[Link, ...]:
+    def links(self) -> tuple[FileLink, ...]:
         if self.uri is None:
             return ()
-        return (Link(self.uri, self.file_name or f"template {self.template_id}", PDF, self.bytes),)
+        return (FileLink(self.uri, self.file_name or f"template {self.template_id}", PDF, self.bytes),)
 
 
 @tool("Get a form template's PDF")

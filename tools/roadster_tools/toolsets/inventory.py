@@ -23,7 +23,7 @@ Year = Annotated[int, plausible(1980, 2100)]
 Price = Annotated[float, Field(ge=0)]
 
 
-class Equipment(ToolAnswer):
+class EquipmentRow(ToolAnswer):
     name: str
     msrp: float | None = None
 
@@ -50,7 +50,7 @@ class VehicleRow(ToolAnswer):
     transmission: str | None = None
     drivetrain: str | None = None
     interior_color: str | None = None
-    equipment: list[Equipment] | None = None
+    equipment: list[EquipmentRow] | None = None
 
     def text(self) -> str:
         """One line: what is said aloud first."""
@@ -148,7 +148,7 @@ async def list_inventory(
         vehicles=found,
         searched=searched,
         truncated=more,
-        next_cursor=cursors.made(f"{seen_before + searched} {position}") if more else None,
+        next_cursor=cursors.seal(f"{seen_before + searched} {position}") if more else None,
         models=_some(models) if not found else None,
         bodies=_some(bodies) if not found else None,
         hint=_hint(
@@ -288,8 +288,8 @@ def _some(names: set[str]) -> list[str] | None:
     return sorted(names - {""})[:_MOST_NAMES] or None
 
 
-def _equipment(option: Option) -> Equipment:
-    return Equipment(name=option.name, msrp=option.msrp)
+def _equipment(option: Option) -> EquipmentRow:
+    return EquipmentRow(name=option.name, msrp=option.msrp)
 
 
 class VehicleAnswer(ToolAnswer):

@@ -78,14 +78,14 @@ class LeaseQuote(ToolAnswer):
     lender: str | None = None
 
 
-class FinanceOffer(ToolAnswer):
+class FinanceProgramRow(ToolAnswer):
     term_months: int | None = None
     apr_percent: float | None = None
     min_credit_score: int | None = None
     expires_at: str | None = None
 
 
-class LeaseOffer(ToolAnswer):
+class LeaseProgramRow(ToolAnswer):
     term_months: int | None = None
     money_factor: float | None = None
     residual_percent: float | None = None
@@ -95,7 +95,7 @@ class LeaseOffer(ToolAnswer):
     expires_at: str | None = None
 
 
-class Discount(ToolAnswer):
+class DiscountRow(ToolAnswer):
     """A rebate or an incentive; `to` is its recipient where the documents say one."""
 
     name: str | None = None
@@ -110,10 +110,10 @@ class QuoteDetails(ToolAnswer):
     terms: dict[str, dict[str, Any]] = Field(description="by deal: cash, finance, lease")
     plans: list[dict[str, Any]]
     vehicle: dict[str, Any]
-    finance_programs: list[FinanceOffer]
-    lease_programs: list[LeaseOffer]
-    rebates: list[Discount]
-    incentives: list[Discount]
+    finance_programs: list[FinanceProgramRow]
+    lease_programs: list[LeaseProgramRow]
+    rebates: list[DiscountRow]
+    incentives: list[DiscountRow]
     left_out: dict[str, int] | None = Field(default=None, description="rows of a list that is longer")
 
     def text(self) -> str:
@@ -211,7 +211,8 @@ def _json(part: Mapping[str, Any]) -> str:
 
 
 def _aloud(deal: CashQuote | FinanceQuote | LeaseQuote) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in deal.structured().items())
+    figures = deal.structured_content().items()
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in figures)
 
 
 def _figure(name: str, value: Any) -> str:
@@ -298,7 +299,7 @@ def _details(quote: Quote, term_months: int | None) -> QuoteDetails:
         plans=cut.rows("plans", [_plain(plan) for plan in data.plans]) if data is not None else [],
         vehicle=cut.lists(_plain(data.vehicle)) if data is not None and data.vehicle is not None else {},
         finance_programs=[
-            FinanceOffer(
+            FinanceProgramRow(
                 term_months=program.term,
                 apr_percent=program.interest_rate,
                 min_credit_score=program.min_score,
@@ -307,7 +308,7 @@ def _details(quote: Quote, term_months: int | None) -> QuoteDetails:
             for program in cut.rows("finance_programs", _nearest(programs.finance, term_months))
         ],
         lease_programs=[
-            LeaseOffer(
+            LeaseProgramRow(
                 term_months=program.term,
                 money_factor=program.money_factor_fraction,
                 residual_percent=program.base_residual,
@@ -319,11 +320,11 @@ def _details(quote: Quote, term_months: int | None) -> QuoteDetails:
             for program in cut.rows("lease_programs", _nearest(programs.lease, term_months))
         ],
         rebates=[
-            Discount(name=rebate.name, amount=rebate.cash, to=rebate.recipient, expires_at=rebate.expires_at)
+            DiscountRow(name=rebate.name, amount=rebate.cash, to=rebate.recipient, expires_at=rebate.expires_at)
             for rebate in cut.rows("rebates", programs.cash.rebates if programs.cash else ())
         ],
         incentives=[
-            Discount(name=incentive.display_name, amount=incentive.cash, expires_at=incentive.expires_at)
+            DiscountRow(name=incentive.display_name, amount=incentive.cash, expires_at=incentive.expires_at)
             for incentive in cut.rows("incentives", programs.cash.incentives if programs.cash else ())
         ],
         left_out=cut.left_out or None,

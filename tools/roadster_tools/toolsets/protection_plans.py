@@ -53,7 +53,7 @@ class PlanRow(ToolAnswer):
     grades: list[str] | None = None
 
     def text(self) -> str:
-        said = self.structured()
+        said = self.structured_content()
         tiers = [tier.text() for tier in self.tiers]
         first = [f"plan {said.pop('id')}, code {said.pop('code', 'unknown')}", said.pop("title", None)]
         del said["tiers"]
@@ -110,7 +110,7 @@ async def list_protection_plans(
     return PlansAnswer(
         plans=rows,
         truncated=end < len(found.plans),
-        next_cursor=cursors.made(str(end)) if end < len(found.plans) else None,
+        next_cursor=cursors.seal(str(end)) if end < len(found.plans) else None,
         hint=None if rows else "No plan fits this deal; another deal_type or term may have some.",
     )
 
