@@ -10,6 +10,7 @@ from typing import Any
 from . import errors
 from .channel import Api, Channel, ChannelPolicy
 from .models.customer_records import CustomerRecord, CustomerRecordQuery
+from .models.values import UUID_PATTERN
 from .roadster import DealerRef
 
 
@@ -105,7 +106,6 @@ _ID = re.compile("(id|uuid)s?(list)?$")
 _STANDS_FOR_ONE = re.compile(
     "(dealer|ship|rooftop|info|data|details?|(?<!phone)(?<!fax)number|(?<!zip)(?<!postal)code)s?(list)?$"
 )
-_UUID = re.compile("[A-Za-z0-9_-]{32,64}")
 
 
 def _names_dealer(fields: tuple[str, ...], value: Any) -> bool:
@@ -117,7 +117,7 @@ def _names_dealer(fields: tuple[str, ...], value: Any) -> bool:
         return False
     if _ID.search(fields[-1]):
         return True
-    is_id = isinstance(_comparable(value), int) or _UUID.fullmatch(str(value))
+    is_id = isinstance(_comparable(value), int) or re.fullmatch(UUID_PATTERN, str(value))
     return bool(is_id and _STANDS_FOR_ONE.search(fields[-1]))
 
 

@@ -11,6 +11,7 @@ from . import errors
 from .channel import Api, Channel, ChannelPolicy
 from .models.deliveries import NewShipment, Shipment, ShipmentUpdate
 from .models.parts import Sent
+from .models.values import ID_PATTERN
 from .ownership import NotStored, OwnedByAnother, Ownership
 from .upstream.exchange import About, Answer, about_nothing
 
@@ -40,7 +41,7 @@ class DeliveriesApi:
         if _written(answer, "reference_id") not in (None, shipment.reference_id):
             raise answer.malformed(_ANOTHER)
         made = _written(answer, "id")
-        if not isinstance(made, str) or _ID.fullmatch(made) is None:
+        if not isinstance(made, str) or re.fullmatch(ID_PATTERN, made) is None:
             raise answer.malformed("does not say which delivery was made")
         try:
             await self._ownership.add("delivery", made)
@@ -100,9 +101,6 @@ class DeliveriesApi:
 
 
 _ANOTHER = "is about another delivery and was withheld"
-
-
-_ID = re.compile("[1-9][0-9]{0,15}")
 
 
 def _unknown(answer: Answer, reason: str) -> errors.OutcomeUnknown:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from roadster_client.models.values import ID_PATTERN, VIN_PATTERN
+
 PLAUSIBLE = "plausible"
 """Marks, in a derived schema, bounds that are checked and not published."""
 
@@ -22,7 +24,7 @@ def plausible(low: float, high: float) -> Any:
 
 
 def _vin(given: str) -> str:
-    if re.fullmatch(r"[A-HJ-NPR-Za-hj-npr-z0-9]{17}", given) is None:
+    if re.fullmatch(VIN_PATTERN, given, re.IGNORECASE | re.ASCII) is None:
         raise ValueError("expected 17 letters and digits, without I, O and Q")
     return given.upper()
 
@@ -32,12 +34,10 @@ Vin = Annotated[str, AfterValidator(_vin)]
 MOST = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
-_NUMBER = r"[1-9][0-9]{0,15}"
-
 
 def as_number(given: Any) -> Any:
     """An id of digits alone as the number that it is, anything else as it was given."""
-    digits = isinstance(given, str) and re.fullmatch(_NUMBER, given)
+    digits = isinstance(given, str) and re.fullmatch(ID_PATTERN, given)
     return int(given) if digits and int(given) <= MOST else given
 
 
@@ -49,7 +49,7 @@ DocumentId = NumericId
 def whole_number(given: Any) -> str:
     """`given` as text. Written in one way, so without leading zeros: an id is compared as text. Raises ValueError."""
     text = str(given) if type(given) is int else given
-    if not isinstance(text, str) or re.fullmatch(_NUMBER, text) is None:
+    if not isinstance(text, str) or re.fullmatch(ID_PATTERN, text) is None:
         raise ValueError("expected a whole number above 0")
     return text
 

@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
 
+from roadster_client.models.values import ID_PATTERN, VIN_PATTERN
+
 from .answers import ToolAnswer
 from .failures import AccessRefused
 from .files import File
@@ -26,10 +28,10 @@ from .toolsets.inventory import get_vehicle
 
 _PLACES: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
     "dealer": (r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+", unquote),
-    "vin": (r"[A-HJ-NPR-Z0-9]{17}", str),
-    "customer_id": (r"[1-9][0-9]{0,15}", int),
-    "document_id": (r"[1-9][0-9]{0,15}", int),
-    "template_id": (r"[1-9][0-9]{0,15}", str),
+    "vin": (VIN_PATTERN, str),
+    "customer_id": (ID_PATTERN, int),
+    "document_id": (ID_PATTERN, int),
+    "template_id": (ID_PATTERN, str),
 }
 """What may stand in an address for each argument, and how it is read."""
 

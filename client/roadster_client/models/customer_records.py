@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 from .parts import Received, Sent
 from .personal_data import MASK, ContactData, IdentityData
 from .personal_text import bounded, without_card_numbers, without_social_security
-from .values import Money, WebUrl
+from .values import VIN_CHARACTER, Money, WebUrl
 
 
 def _masked_unless(is_known: Callable[[str], object]) -> BeforeValidator:
@@ -75,7 +75,7 @@ OrderNumber = Annotated[str, "contact", _of_form("(RO-?)?[0-9]{1,6}")]
 Date = Annotated[str, "contact", _masked_unless(_is_date)]
 """As it was written."""
 
-Vin = Annotated[str, "contact", _of_form("[A-HJ-NPR-Z0-9]{13}[0-9]{4}")]
+Vin = Annotated[str, "contact", _of_form(f"{VIN_CHARACTER}{{13}}[0-9]{{4}}")]
 Year = Annotated[str, "contact", _of_form("[0-9]{4}")]
 
 VehicleName = Annotated[str, "contact", _masked_unless(_is_vehicle_name)]

@@ -14,6 +14,19 @@ from pydantic import (
     SerializationInfo,
 )
 
+VIN_CHARACTER = "[A-HJ-NPR-Z0-9]"
+"""Capital I, O and Q are left out of a VIN, because they look like 1 and 0."""
+
+VIN_PATTERN = f"{VIN_CHARACTER}{{17}}"
+
+ID_PATTERN = "[1-9][0-9]{0,15}"
+"""A number that Roadster or Roadie gives to a customer, document, template, order or delivery. Without leading zeros,
+so that two texts are the same id only where they are equal."""
+
+UUID_PATTERN = "[A-Za-z0-9_-]{32,64}"
+"""A UUID of myKaarma's. Its document shows none. Those in use have 64 hexadecimal digits, not the 36 characters of
+RFC 9562, and this takes both. It also holds nothing that could end a segment of a URL's path."""
+
 
 def digits(width: int) -> BeforeValidator:
     """Reads an int as the string that it was before somebody's JSON dropped its leading zeros."""

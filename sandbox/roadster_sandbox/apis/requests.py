@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from roadster_client.models.values import UUID_PATTERN, VIN_PATTERN
 from roadster_sandbox.answers import Refused
 from roadster_sandbox.world.dealers import SandboxDealer, dealer_by
 
-Vin = Annotated[str, StringConstraints(pattern=r"^[A-HJ-NPR-Z0-9]{17}$")]
+Vin = Annotated[str, StringConstraints(pattern=f"^{VIN_PATTERN}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Dollars = Annotated[float, Field(ge=0, le=10_000_000)]
 Year = Annotated[int, Field(ge=1900, le=2100)]
@@ -251,7 +252,7 @@ class InventoryQuery(RequestModel):
     in_stock: Literal["any"] | None = None
 
 
-Uuid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{32,64}$")]
+Uuid = Annotated[str, StringConstraints(pattern=f"^{UUID_PATTERN}$")]
 
 
 class RecordBody(RequestModel):

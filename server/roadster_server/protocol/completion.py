@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from mcp_types import CompleteRequestParams, Completion, PromptReference
 
+from roadster_client.models.values import ID_PATTERN, VIN_CHARACTER
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Context, WhoIsCalling
 from roadster_server.store import StoreError
@@ -64,14 +65,14 @@ def _places(caller: Caller, params: CompleteRequestParams) -> list[str]:
 
 async def _vins(calls: Calls, who: WhoIsCalling, ctx: Context, dealer: str | None, typed: str) -> list[str]:
     """Vehicles in stock, as list_inventory finds them."""
-    if re.fullmatch("[A-HJ-NPR-Z0-9]{0,17}", typed) is None:
+    if re.fullmatch(f"{VIN_CHARACTER}{{0,17}}", typed) is None:
         return []
     return await _asked(calls, who, ctx, "list_inventory", vins_in_stock, dealer, typed)
 
 
 async def _template_ids(calls: Calls, who: WhoIsCalling, ctx: Context, dealer: str | None, typed: str) -> list[str]:
     """Templates that are not deleted, as list_templates has them."""
-    if re.fullmatch("([1-9][0-9]{0,15})?", typed) is None:
+    if re.fullmatch(f"({ID_PATTERN})?", typed) is None:
         return []
     return await _asked(calls, who, ctx, "list_templates", usable_template_ids, dealer, typed)
 

@@ -11,12 +11,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from roadster_client.models.customer_records import CustomerRecord, DealerOrder, OwnedVehicle
+from roadster_client.models.values import UUID_PATTERN
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import tool
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Detail
 
-_UUID = r"^[A-Za-z0-9_-]{32,64}$"
 _NEWEST = 5
 _MOST = 100
 _MOST_PAYMENTS = 20
@@ -24,7 +24,7 @@ _MOST_PAYMENTS = 20
 
 
 def _uuid(given: str) -> str:
-    if re.fullmatch(_UUID, given) is None:
+    if re.fullmatch(UUID_PATTERN, given) is None:
         raise ValueError("expected a UUID of myKaarma: 32 to 64 letters, digits, - or _")
     return given
 
@@ -33,7 +33,11 @@ CustomerUuid = Annotated[
     str,
     AfterValidator(_uuid),
     WithJsonSchema(
-        {"type": "string", "pattern": _UUID, "description": "myKaarma's id of the customer, not Roadster's"}
+        {
+            "type": "string",
+            "pattern": f"^{UUID_PATTERN}$",
+            "description": "myKaarma's id of the customer, not Roadster's",
+        }
     ),
 ]
 
