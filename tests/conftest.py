@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import asyncpg
@@ -35,6 +36,7 @@ from roadster_server.settings.sections import CallerSettings, Settings
 from roadster_server.store import open_store
 from roadster_tools import TOOLS, TOOLSETS, Access
 
+from . import services
 from .forking import run
 
 collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of its own
@@ -116,8 +118,6 @@ DELIVERY: Mapping[str, Any] = {
 DELIVERY_ID = 152040
 """What the sandbox makes of the first one."""
 
-POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/"
-
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -193,22 +193,92 @@ def settings_for(store: str, name: str = "tester", **caller: Any) -> Settings:
     return sandbox_settings(store).model_copy(update={"callers": {name: CallerSettings(**allowed)}})
 
 
-@pytest.fixture
-async def postgresql_url() -> AsyncIterator[str]:
-    """A database of the test's own."""
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def _server(variable: str, start: Callable[[Path], str], folder: Path) -> str:
+    if url := os.environ.get(variable):
+        return url
     try:
-        server = await asyncpg.connect(f"{POSTGRESQL}test", timeout=5)
-    except OSError as error:
+        return start(folder)
+    except services.NotInstalled as missing:
+        reason = f"{missing}; install it, or name a server in {variable}"
         if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no PostgreSQL at {POSTGRESQL}: {type(error).__name__}")
-    name = f"store_{uuid.uuid4().hex}"
-    await server.execute(f"CREATE DATABASE {name}")
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(run_folder: Path) -> str:
+    """The URL of a database on the server where the tests make their own ones."""
+    return _server("ROADSTER_TEST_POSTGRESQL", services.postgresql_server, run_folder)
+
+
+@pytest.fixture(scope="session")
+def redis_url(run_folder: Path) -> str:
+    """A Redis server that others may use too. Each test has an API key of its own, and with it its own keys there."""
+    return _server("ROADSTER_TEST_REDIS", services.redis_server, run_folder)
+
+
+async def _execute(server: str, statement: str) -> None:
+    connection = await asyncpg.connect(server)
     try:
-        yield f"{POSTGRESQL}{name}"
+        await connection.execute(statement)
     finally:
-        await server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        await server.close()
+        await connection.close()
+
+
+async def _migrate(store_url: str) -> None:
+    async with open_store(store_url):
+        pass
+
+
+@pytest.fixture
+async def new_postgresql_url(postgresql_server: str) -> AsyncIterator[str]:
+    """A database of the test's own, without tables."""
+    async with _database(postgresql_server, template="template1") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgresql_server: str) -> Iterator[str]:
+    """The name of an empty store. Copying it takes a twentieth of the time that migrating takes."""
+    name = _new_name()
+    anyio.run(_execute, postgresql_server, f"CREATE DATABASE {name}")
+    try:
+        anyio.run(_migrate, _url_of(postgresql_server, name))
+        yield name
+    finally:
+        anyio.run(_execute, postgresql_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def postgresql_url(postgresql_server: str, migrated_database: str) -> AsyncIterator[str]:
+    """An empty store of the test's own."""
+    async with _database(postgresql_server, template=migrated_database) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _database(server: str, *, template: str) -> AsyncIterator[str]:
+    name = _new_name()
+    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _url_of(server, name)
+    finally:
+        await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _new_name() -> str:
+    return f"roadster_test_{uuid.uuid4().hex}"
+
+
+def _url_of(server: str, database: str) -> str:
+    return urlsplit(server)._replace(path=f"/{database}").geturl()
 
 
 @pytest.fixture(scope="session")
@@ -216,17 +286,20 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store. Migrating takes four times as long as copying one that is; tests of the store do it."""
     path = tmp_path_factory.mktemp("migrated") / "store.db"
 
-    async def migrate() -> None:
-        async with open_store(f"sqlite:///{path}"):
-            pass
-
-    anyio.run(migrate)
+    anyio.run(_migrate, f"sqlite:///{path}")
     return path
 
 
 @pytest.fixture
 def store_url(migrated_store: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copy(migrated_store, tmp_path / 'store.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_store_url(request: pytest.FixtureRequest) -> str:
+    """An empty store of either kind: for what only the database's own locks and transactions decide."""
+    url: str = request.getfixturevalue("store_url" if request.param == "sqlite" else "postgresql_url")
+    return url
 
 
 @pytest.fixture

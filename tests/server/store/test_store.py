@@ -18,6 +18,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import asyncpg
@@ -46,7 +47,6 @@ from roadster_server.store.tables import SCHEMA, VERSION_TABLE, audit, metadata
 
 pytestmark = pytest.mark.anyio
 
-SERVER = "postgresql://postgres@127.0.0.1:5432/"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RECORD = AuditRecord(
     call_id="c-1",
@@ -78,9 +78,15 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    found: str = request.getfixturevalue(f"{request.param}_url")
-    return found
+def new_url(request: pytest.FixtureRequest) -> str:
+    """A database without tables, of either kind."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "new_postgresql_url")
+    return url
+
+
+@pytest.fixture
+def url(either_store_url: str) -> str:
+    return either_store_url
 
 
 @pytest.fixture
@@ -148,8 +154,8 @@ anyio.run(main)
     assert found.stdout.strip() == "[]"
 
 
-async def test_the_migrations_make_what_the_tables_say(url: str) -> None:
-    async with opened(url) as store, store.database.reading() as connection:
+async def test_the_migrations_make_what_the_tables_say(new_url: str) -> None:
+    async with opened(new_url) as store, store.database.reading() as connection:
 
         def differences(sync: Any) -> list[Any]:
             return compare_metadata(MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), metadata)
@@ -217,15 +223,15 @@ anyio.run(main, *sys.argv[1:])
 """
 
 
-async def test_a_new_store_may_be_opened_many_times_at_once(url: str) -> None:
+async def test_a_new_store_may_be_opened_many_times_at_once(new_url: str) -> None:
     async def open_and_append() -> None:
-        async with open_store(url) as store:
+        async with open_store(new_url) as store:
             await store.append(RECORD)
 
     async with anyio.create_task_group() as group:
         for _ in range(8):
             group.start_soon(open_and_append)
-    async with open_store(url) as store:
+    async with open_store(new_url) as store:
         assert (await store.verify()).count == 8
 
 
@@ -243,11 +249,11 @@ async def test_several_new_stores_may_be_opened_at_once(tmp_path: Path) -> None:
                 group.start_soon(open_and_append, number)
 
 
-async def test_several_processes_may_open_a_new_store_at_once_and_keep_one_chain(url: str) -> None:
-    processes = [start(OPEN_AND_APPEND, url, name, "25") for name in "abc"]
+async def test_several_processes_may_open_a_new_store_at_once_and_keep_one_chain(new_url: str) -> None:
+    processes = [start(OPEN_AND_APPEND, new_url, name, "25") for name in "abc"]
     stderr = [process.communicate(timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], stderr
-    async with open_store(url) as store:
+    async with open_store(new_url) as store:
         found = await store.verify()
         assert (found.count, found.broken) == (75, None)
         names = [stored.record.call_id async for stored in store.records()]
@@ -482,28 +488,32 @@ async def test_a_server_that_does_not_answer_is_an_error_without_the_password(wr
     assert "hunter2" not in told
 
 
-async def test_a_missing_database_and_a_user_without_rights_are_told(postgresql_url: str) -> None:
-    assert "has no such database; create it" in await refusal(f"{postgresql_url}_missing")
+async def test_a_missing_database_and_a_user_without_rights_are_told(new_postgresql_url: str) -> None:
+    url = urlsplit(new_postgresql_url)
+    assert "has no such database; create it" in await refusal(url._replace(path=f"{url.path}_missing").geturl())
     role = f"reader_{uuid.uuid4().hex}"
-    await execute(postgresql_url, f"CREATE ROLE {role} LOGIN PASSWORD 'hunter2'")
+    await execute(new_postgresql_url, f"CREATE ROLE {role} LOGIN PASSWORD 'hunter2'")
     try:
-        told = await refusal(postgresql_url.replace("postgres@", f"{role}:hunter2@"))
+        server = url.netloc.rpartition("@")[2]
+        told = await refusal(url._replace(netloc=f"{role}:hunter2@{server}").geturl())
         assert told == "the store's PostgreSQL user may not create or write its tables; grant it CREATE on its schema"
     finally:
-        await execute(postgresql_url, f"DROP ROLE {role}")
+        await execute(new_postgresql_url, f"DROP ROLE {role}")
 
 
-async def test_a_server_that_goes_away_is_noticed_and_its_return_too(postgresql_url: str) -> None:
-    name = postgresql_url.rpartition("/")[2]
+async def test_a_server_that_goes_away_is_noticed_and_its_return_too(
+    postgresql_url: str, postgresql_server: str
+) -> None:
+    name = urlsplit(postgresql_url).path.removeprefix("/")
     async with open_store(postgresql_url) as store:
         assert await store.healthy()
-        await execute(f"{SERVER}test", f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await execute(postgresql_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-        await execute(f"{SERVER}test", kill)
+        await execute(postgresql_server, kill)
         assert not await store.healthy()
         with pytest.raises(StoreError):
             await store.append(RECORD)
-        await execute(f"{SERVER}test", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await execute(postgresql_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert await store.healthy()
         await store.append(RECORD)
 
