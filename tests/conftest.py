@@ -291,15 +291,16 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store_url(migrated_store: Path, tmp_path: Path) -> str:
-    return f"sqlite:///{shutil.copy(migrated_store, tmp_path / 'store.db')}"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either_store_url(request: pytest.FixtureRequest) -> str:
-    """An empty store of either kind: for what only the database's own locks and transactions decide."""
-    url: str = request.getfixturevalue("store_url" if request.param == "sqlite" else "postgresql_url")
+def store_url(request: pytest.FixtureRequest, migrated_store: Path, tmp_path: Path) -> str:
+    """An empty store of the test's own, of the kind that `on_both_databases` asks for."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{shutil.copy(migrated_store, tmp_path / 'store.db')}"
+    url: str = request.getfixturevalue("postgresql_url")
     return url
+
+
+on_both_databases = pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+"""For what a database's own locks and transactions decide. The tests of the store try each of its methods on both."""
 
 
 @pytest.fixture

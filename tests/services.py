@@ -104,7 +104,8 @@ def _keep(service: str, folder: Path) -> None:
         server, url = start(home)
         try:
             address.write_text(url)
-            print("ready", flush=True)
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
             with (folder / f"{service}.users").open("w") as users:
                 flock(users, LOCK_EX)
                 address.unlink(missing_ok=True)

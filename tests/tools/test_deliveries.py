@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import httpx2
@@ -17,16 +16,25 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from mcp_types import ElicitResult
-from pydantic import SecretStr
 
 from roadster_client.models import deliveries as models
 from roadster_client.models.deliveries import Place, read_time, ten_digits
 from roadster_sandbox import DEALERS, SandboxTransport
-from roadster_server.settings.sections import StoreSettings
 from roadster_server.store import Store, StoreError, open_store
 from roadster_tools import TOOLS, Access, InvalidArguments
 from roadster_tools.toolsets.deliveries import check_times
-from tests.conftest import DELIVERY, DELIVERY_ID, RECEIVER, Connect, World, answer_of, kind_of, own_delivery, text_of
+from tests.conftest import (
+    DELIVERY,
+    DELIVERY_ID,
+    RECEIVER,
+    Connect,
+    World,
+    answer_of,
+    kind_of,
+    on_both_databases,
+    own_delivery,
+    text_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -38,14 +46,6 @@ MINE = [(name, {**arguments, "delivery_id": DELIVERY_ID}) for name, arguments in
     ("update_delivery", {"reference_id": "RO-4712"}),
     ("cancel_delivery", {}),
 )]  # fmt: skip
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'either.db'}"
-    url: str = request.getfixturevalue("postgresql_url")
-    return url
 
 
 async def sent(world: World) -> list[str]:
@@ -183,13 +183,11 @@ async def test_what_roadie_does_not_find_reads_the_same(connect: Connect, world:
     assert await sent(world) == ["get_shipment"]
 
 
-async def test_the_owner_survives_a_restart_of_the_server(
-    connect: Connect, world: World, either_store_url: str
-) -> None:
-    change = {"store": StoreSettings(url=SecretStr(either_store_url))}
-    async with connect(change=change) as client:
+@on_both_databases
+async def test_the_owner_survives_a_restart_of_the_server(connect: Connect, world: World) -> None:
+    async with connect() as client:
         answer_of(await client.call_tool("create_delivery", NEW))
-    async with connect(change=change) as client:
+    async with connect() as client:
         assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "scheduled"
         assert kind_of(await client.call_tool("get_delivery", {**IT, "dealer": "hyundaidemo"})) == "not_found"
 
@@ -236,11 +234,12 @@ def forgetting(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
     monkeypatch.setattr("roadster_server.stored._PAUSES", (0.0, 0.0))
 
 
+@on_both_databases
 async def test_a_delivery_that_could_not_be_recorded_is_told_as_made_and_never_made_again(
-    connect: Connect, world: World, either_store_url: str, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, world: World, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forgetting(monkeypatch, failures=99)
-    async with connect(change={"store": StoreSettings(url=SecretStr(either_store_url))}) as client:
+    async with connect() as client:
         result = await client.call_tool("create_delivery", {**NEW, "idempotency_key": "delivery-1"})
         again = await client.call_tool("create_delivery", {**NEW, "idempotency_key": "delivery-1"})
         assert kind_of(await client.call_tool("get_delivery", IT)) == "not_found"
@@ -248,7 +247,7 @@ async def test_a_delivery_that_could_not_be_recorded_is_told_as_made_and_never_m
     assert f"delivery {DELIVERY_ID} was made, but it could not be recorded" in text_of(result)
     assert "Nothing was sent" not in text_of(result)
     assert await sent(world) == ["create_shipment"]
-    async with open_store(either_store_url) as store:
+    async with open_store(store_url) as store:
         outcomes = [stored.record.outcome async for stored in store.records()]
     assert outcomes == ["sent", "outcome_unknown", "outcome_unknown", "not_found"]
 
@@ -335,14 +334,14 @@ class Said(httpx2.AsyncBaseTransport):
         return httpx2.Response(201, stream=httpx2.ByteStream(json.dumps(answer).encode()))
 
 
+@on_both_databases
 async def test_a_delivery_has_one_dealer_the_first_whatever_roadie_answers_another(
-    connect: Connect, world: World, either_store_url: str
+    connect: Connect, world: World
 ) -> None:
     """The second is told that the outcome is unknown, is shown nothing, and can do nothing with it."""
-    change = {"store": StoreSettings(url=SecretStr(either_store_url))}
-    async with connect(change=change) as client:
+    async with connect() as client:
         answer_of(await client.call_tool("create_delivery", {**NEW, "dealer": "hyundaidemo"}))
-    async with connect(change=change, upstream=Said(world, id=DELIVERY_ID)) as client:
+    async with connect(upstream=Said(world, id=DELIVERY_ID)) as client:
         claimed = await client.call_tool("create_delivery", NEW)
         assert kind_of(claimed) == "outcome_unknown"
         assert "is about another delivery and was withheld" in text_of(claimed)

@@ -41,21 +41,13 @@ from tests.conftest import (
     World,
     answer_of,
     kind_of,
+    on_both_databases,
     own_delivery,
     settings_for,
     text_of,
 )
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """All of it holds on both engines."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    url: str = request.getfixturevalue("postgresql_url")
-    return url
 
 
 AT_UMAZDA = {"dealer": "umazda"}
@@ -493,6 +485,7 @@ async def asked(connect: Connect, **caller: Any) -> AsyncIterator[tuple[Repeat, 
         yield repeat, first.request_state
 
 
+@on_both_databases
 async def test_a_confirmation_is_good_once(connect: Connect, world: World) -> None:
     async with asked(connect) as (repeat, state):
         first, second = [await repeat(state) for _ in range(2)]
@@ -504,6 +497,7 @@ async def test_a_confirmation_is_good_once(connect: Connect, world: World) -> No
     assert await sent_writes(world) == ["create_customer"]
 
 
+@on_both_databases
 async def test_two_uses_of_one_confirmation_at_the_same_moment_make_one_write(connect: Connect, world: World) -> None:
     async with asked(connect) as (repeat, state), anyio.create_task_group() as tasks:
         for _ in range(8):
@@ -567,6 +561,7 @@ async def test_altered_foreign_and_unanswered_states_send_nothing(connect: Conne
     assert await sent_writes(world) == []
 
 
+@on_both_databases
 async def test_an_expired_confirmation_sends_nothing(
     connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -584,6 +579,7 @@ async def test_an_expired_confirmation_sends_nothing(
 KEY = {"idempotency_key": "order-4711"}
 
 
+@on_both_databases
 async def test_a_repeat_with_the_same_key_is_answered_and_not_sent(connect: Connect, world: World) -> None:
     async with connect() as client:
         first = answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
@@ -600,6 +596,7 @@ async def test_genuine_repeats_without_a_key_are_both_sent(connect: Connect, wor
     assert await sent_writes(world) == ["create_customer"] * 2
 
 
+@on_both_databases
 async def test_the_same_key_with_other_arguments_is_refused(connect: Connect, world: World) -> None:
     async with connect() as client:
         await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
@@ -609,6 +606,7 @@ async def test_the_same_key_with_other_arguments_is_refused(connect: Connect, wo
     assert await sent_writes(world) == ["create_customer"]
 
 
+@on_both_databases
 async def test_a_key_belongs_to_its_caller_its_dealer_and_its_tool(connect: Connect, world: World) -> None:
     async with connect() as client:
         await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
@@ -619,6 +617,7 @@ async def test_a_key_belongs_to_its_caller_its_dealer_and_its_tool(connect: Conn
     assert await sent_writes(world) == ["create_customer", "create_customer", "upload_document", "create_customer"]
 
 
+@on_both_databases
 async def test_calls_at_the_same_moment_with_one_key_make_one_write(connect: Connect, world: World) -> None:
     await world.fault("create_customer", "delay", seconds=0.3)
     results: list[CallToolResult] = []
@@ -633,6 +632,7 @@ async def test_calls_at_the_same_moment_with_one_key_make_one_write(connect: Con
     assert sorted(answer_of(result).get("replayed", False) for result in results) == [False, *[True] * 5]
 
 
+@on_both_databases
 async def test_what_was_not_sent_or_was_refused_frees_its_key(connect: Connect, world: World) -> None:
     async with connect() as client:
         await world.fault("create_customer", "status", status=429)
@@ -640,6 +640,7 @@ async def test_what_was_not_sent_or_was_refused_frees_its_key(connect: Connect, 
         assert "replayed" not in answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
 
 
+@on_both_databases
 async def test_a_lost_answer_is_never_repeated_under_its_key_and_names_the_way_to_find_out(
     connect: Connect, world: World
 ) -> None:
@@ -652,6 +653,7 @@ async def test_a_lost_answer_is_never_repeated_under_its_key_and_names_the_way_t
     assert await sent_writes(world) == ["create_customer"]
 
 
+@on_both_databases
 async def test_rights_that_go_while_a_call_waits_for_its_key_are_gone(connect: Connect, store_url: str) -> None:
     """The first call with the key is refused by the upstream; the second, which waited, may no longer write."""
     live = LiveSettings(settings_for(store_url))
@@ -677,6 +679,7 @@ async def test_rights_that_go_while_a_call_waits_for_its_key_are_gone(connect: C
     assert sent == ["POST"]
 
 
+@on_both_databases
 @pytest.mark.parametrize("was_sent", [True, False])
 async def test_a_key_that_was_used_under_another_api_key_is_no_reason_to_take_a_new_one(
     was_sent: bool, connect: Connect, world: World, store_url: str
@@ -701,6 +704,7 @@ async def test_a_key_that_was_used_under_another_api_key_is_no_reason_to_take_a_
     assert await world.requests() == sent
 
 
+@on_both_databases
 async def test_an_answer_is_not_replayed_to_who_may_see_less_by_now(
     connect: Connect, world: World, store_url: str
 ) -> None:
@@ -745,6 +749,7 @@ class Holds(httpx2.AsyncBaseTransport):
         return await self._sandbox.handle_async_request(request)
 
 
+@on_both_databases
 async def test_many_repeats_at_once_neither_poll_the_store_nor_wait_without_end(
     connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -799,6 +804,7 @@ async def test_an_unusable_key_is_refused(key: Any, connect: Connect, world: Wor
 # --- audit ----------------------------------------------------------------------------------------
 
 
+@on_both_databases
 async def test_each_call_and_each_refusal_is_on_record_and_a_write_also_before_it_is_sent(
     connect: Connect, store_url: str
 ) -> None:
@@ -839,6 +845,7 @@ async def test_no_value_is_on_record_only_keyed_hashes(connect: Connect, store_u
         assert hashlib.sha256(value.encode()).hexdigest()[:32] not in kept
 
 
+@on_both_databases
 async def test_the_chain_verifies(connect: Connect, store_url: str) -> None:
     async with connect() as client:
         for _ in range(5):

@@ -28,7 +28,7 @@ from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import AcknowledgeSettings, DealerSettings, WebhookSettings
 from roadster_server.store import AuditRecord
 from roadster_server.store.lazy import LazyStore, lazy_store
-from tests.conftest import SAMPLES, Connect, World, answer_of, kind_of, settings_for, text_of
+from tests.conftest import SAMPLES, Connect, World, answer_of, kind_of, on_both_databases, settings_for, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -46,17 +46,6 @@ SHIPMENT = {
         "driver": {"name": "Beth Johnson", "phone": "7701234567"},
     },
 }
-
-
-@pytest.fixture
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    url: str = request.getfixturevalue("postgresql_url")
-    return url
-
-
-on_both_engines = pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
 
 
 def event(event_id: str = "e-1", **changed: Any) -> dict[str, Any]:
@@ -156,7 +145,7 @@ async def deal(connect: Connect, customer_id: int | str, *, detail: str = "brief
 # --- taking in ------------------------------------------------------------------------------------
 
 
-@on_both_engines
+@on_both_databases
 async def test_the_documented_event_is_stored_whole_and_acknowledged_with_the_documented_fields(
     hooks: Hooks, live: LiveSettings, store_url: str
 ) -> None:
@@ -167,7 +156,7 @@ async def test_the_documented_event_is_stored_whole_and_acknowledged_with_the_do
     assert (kind, customer, order) == ("agent_sent_message", "2285882", "367146")
 
 
-@on_both_engines
+@on_both_databases
 async def test_identity_values_are_masked_before_anything_is_stored(hooks: Hooks, store_url: str) -> None:
     """At any depth, in fields that no document names, and where they are written into a text."""
     more = {
@@ -182,7 +171,7 @@ async def test_identity_values_are_masked_before_anything_is_stored(hooks: Hooks
     assert json.loads(body)["credit_applicant"]["license_state"] == "CA"
 
 
-@on_both_engines
+@on_both_databases
 async def test_a_repeated_event_is_acknowledged_and_kept_once(hooks: Hooks, store_url: str) -> None:
     first = await hooks.taken(event())
     again = await hooks.taken(event(event_type="another_type"))
@@ -190,7 +179,7 @@ async def test_a_repeated_event_is_acknowledged_and_kept_once(hooks: Hooks, stor
     assert await rows(store_url, "event_id, event_type") == [("e-1", "agent_sent_message")]
 
 
-@on_both_engines
+@on_both_databases
 async def test_the_same_event_many_times_at_once_is_kept_once(hooks: Hooks, store_url: str) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(16):
@@ -198,7 +187,7 @@ async def test_the_same_event_many_times_at_once_is_kept_once(hooks: Hooks, stor
     assert await rows(store_url) == [("e-1",)]
 
 
-@on_both_engines
+@on_both_databases
 async def test_unknown_types_fields_and_shapes_are_kept(hooks: Hooks, store_url: str, connect: Connect) -> None:
     odd = event(
         "e-odd",
@@ -311,7 +300,7 @@ async def test_a_time_that_no_calendar_has_is_400(hooks: Hooks) -> None:
         assert (await hooks.send(event(event_time=when))).status_code == 400
 
 
-@on_both_engines
+@on_both_databases
 async def test_characters_that_no_database_stores_do_not_lose_an_event(
     hooks: Hooks, store_url: str, connect: Connect
 ) -> None:
@@ -374,7 +363,7 @@ async def test_a_store_that_is_down_is_503_and_the_repeated_event_is_kept(
     assert await rows(store_url) == [("e-1",)]
 
 
-@on_both_engines
+@on_both_databases
 async def test_a_store_that_fails_in_between_is_503(hooks: Hooks, store: LazyStore, store_url: str) -> None:
     """The table is gone after the store was opened: whatever the driver says, nothing is acknowledged."""
     await hooks.taken(event())
@@ -408,7 +397,7 @@ async def test_no_body_breaks_the_receiver(hooks: Hooks, body: Any) -> None:
 # --- dealers --------------------------------------------------------------------------------------
 
 
-@on_both_engines
+@on_both_databases
 async def test_an_unknown_dealers_event_is_acknowledged_kept_in_quarantine_and_counted(
     hooks: Hooks, store: LazyStore, store_url: str, live: LiveSettings, connect: Connect
 ) -> None:
@@ -431,7 +420,7 @@ async def tidy(live: LiveSettings, store: LazyStore, now: datetime | None = None
     return await (await store.get()).tidy_events(received_before=before, dealers=live.current.dealers, now=now)
 
 
-@on_both_engines
+@on_both_databases
 async def test_an_event_is_its_dealers_alone(hooks: Hooks, connect: Connect) -> None:
     await hooks.taken(event("e-1"))
     await hooks.taken(event("e-2", dealer={"dpid": "toyotademo"}))
@@ -446,7 +435,7 @@ async def test_an_event_is_its_dealers_alone(hooks: Hooks, connect: Connect) -> 
     assert kind_of(elsewhere) == "not_found"
 
 
-@on_both_engines
+@on_both_databases
 async def test_orders_and_customers_seen_in_events_are_known_to_their_dealer(hooks: Hooks, store: LazyStore) -> None:
     await hooks.taken(event())
     opened = await store.get()
@@ -489,7 +478,7 @@ async def test_a_deliverys_event_is_the_dealers_whose_delivery_it_is(
     assert (await listed(connect, dealer="hyundaidemo"))["events"] == []
 
 
-@on_both_engines
+@on_both_databases
 async def test_a_delivery_that_nobody_knows_waits_in_quarantine_until_somebody_does(
     hooks: Hooks, store: LazyStore, store_url: str, live: LiveSettings, connect: Connect
 ) -> None:
@@ -504,14 +493,14 @@ async def test_a_delivery_that_nobody_knows_waits_in_quarantine_until_somebody_d
 # --- reading --------------------------------------------------------------------------------------
 
 
-@on_both_engines
+@on_both_databases
 async def test_a_list_is_by_when_it_happened_whatever_the_order_of_arrival(hooks: Hooks, connect: Connect) -> None:
     for minute in (3, 1, 5, 2, 4):
         await hooks.taken(brief_event(f"e-{minute}", minute))
     assert [row["event_id"] for row in (await listed(connect))["events"]] == ["e-5", "e-4", "e-3", "e-2", "e-1"]
 
 
-@on_both_engines
+@on_both_databases
 async def test_a_list_is_by_customer_type_and_time(hooks: Hooks, connect: Connect) -> None:
     await hooks.taken(brief_event("e-1", 1))
     await hooks.taken(brief_event("e-2", 2, kind="customer_started_purchase"))
@@ -561,7 +550,7 @@ async def test_an_empty_list_says_what_to_do(connect: Connect) -> None:
     assert "Leave filters out" in found["hint"]
 
 
-@on_both_engines
+@on_both_databases
 async def test_a_cursor_leads_through_everything_once(hooks: Hooks, connect: Connect) -> None:
     """Also through events of the same second, of which there are many."""
     for number in range(13):
@@ -708,7 +697,7 @@ async def test_reading_needs_the_toolset(connect: Connect, hooks: Hooks) -> None
 # --- forgetting -----------------------------------------------------------------------------------
 
 
-@on_both_engines
+@on_both_databases
 async def test_events_are_kept_for_the_days_that_the_configuration_says(
     hooks: Hooks, live: LiveSettings, store: LazyStore, store_url: str
 ) -> None:
@@ -760,7 +749,7 @@ RECORD = AuditRecord(
 )
 
 
-@on_both_engines
+@on_both_databases
 async def test_forgetting_deletes_one_customer_of_one_dealer_and_what_was_known_of_them(
     hooks: Hooks, store: LazyStore, store_url: str
 ) -> None:
@@ -778,7 +767,7 @@ async def test_forgetting_deletes_one_customer_of_one_dealer_and_what_was_known_
     assert [stored.record.tool async for stored in opened.records()] == ["forget"]
 
 
-@on_both_engines
+@on_both_databases
 async def test_the_store_knows_a_dealer_by_its_events_and_by_what_belongs_to_it(hooks: Hooks, store: LazyStore) -> None:
     """Also one that the configuration does not have."""
     opened = await store.get()

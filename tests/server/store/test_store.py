@@ -84,9 +84,11 @@ def new_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture
-def url(either_store_url: str) -> str:
-    return either_store_url
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """An empty store, of either kind."""
+    url: str = request.getfixturevalue("store_url" if request.param == "sqlite" else "postgresql_url")
+    return url
 
 
 @pytest.fixture
