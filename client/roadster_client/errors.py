@@ -25,6 +25,7 @@ The text of an error is ours and never holds a body, a credential or an argument
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _FIRST_REFUSAL = 400
 """The lowest HTTP status that says no. An error can also come inside a success, whose status says nothing."""
@@ -60,6 +61,13 @@ class ClientError(Exception):
 def name_of(error: ClientError) -> str:
     """Returns the kind of the error in snake case, for instance `rate_limited`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields the error, then the one that it was raised from or during, and so on to the first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class NotConfigured(ClientError):

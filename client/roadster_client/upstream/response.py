@@ -26,8 +26,16 @@ MAX_ANSWER_VALUES = 100_000
 templates, which come whole, have eleven in each field: 9,000 fields are let through."""
 
 
-async def read_capped(response: httpx2.Response, operation: Operation) -> bytes:
-    """The body, decompressed. Raises MalformedAnswer where it is larger than `MAX_ANSWER_BYTES`."""
+async def read_body(response: httpx2.Response, operation: Operation) -> bytes:
+    """Returns the body, decompressed. Raises MalformedAnswer where it is larger than `MAX_ANSWER_BYTES`."""
+    try:
+        return await read_capped(response, MAX_ANSWER_BYTES)
+    except ValueError as error:
+        raise _malformed(operation, str(error)) from None
+
+
+async def read_capped(response: httpx2.Response, limit: int) -> bytes:
+    """Returns the body, decompressed. Raises ValueError where it is larger than `limit` bytes."""
     # The raw stream, because httpx2 would inflate a whole chunk before anyone can look at its size.
     gzip = response.headers.get("content-encoding", "identity").lower() == "gzip"
     inflate = zlib.decompressobj(wbits=31) if gzip else None
@@ -36,11 +44,11 @@ async def read_capped(response: httpx2.Response, operation: Operation) -> bytes:
     try:
         async for chunk in response.aiter_raw():
             received += len(chunk)  # gzip can go on for ever and come to nothing
-            content += inflate.decompress(chunk, MAX_ANSWER_BYTES + 1 - len(content)) if inflate else chunk
-            if max(received, len(content)) > MAX_ANSWER_BYTES:
-                raise _malformed(operation, f"is larger than {MAX_ANSWER_BYTES} bytes")
+            content += inflate.decompress(chunk, limit + 1 - len(content)) if inflate else chunk
+            if max(received, len(content)) > limit:
+                raise ValueError(f"is larger than {limit} bytes")
     except zlib.error:
-        raise _malformed(operation, "cannot be decompressed") from None
+        raise ValueError("cannot be decompressed") from None
     return bytes(content)
 
 
@@ -90,16 +98,23 @@ def _error_body(content: bytes) -> Any:
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
-    """What Retry-After asks for, in seconds from now, and no more than `LONGEST_PAUSE`: it may be seconds or a date."""
-    given = headers.get("retry-after", "")[:40]
-    if re.fullmatch("[0-9]+", given):
-        return min(float(given), LONGEST_PAUSE)
+    """Returns the seconds from now that Retry-After asks for, as a number or a date, and `LONGEST_PAUSE` at most."""
+    value = headers.get("retry-after", "")[:40]
+    if re.fullmatch("[0-9]+", value):
+        return min(float(value), LONGEST_PAUSE)
+    time = http_date(value)
+    if time is None:
+        return None
+    return min(max((time - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_PAUSE)
+
+
+def http_date(value: str) -> datetime | None:
+    """Returns the time in a header such as Date or Retry-After, in UTC where it names no zone, or None."""
     try:
-        at = parsedate_to_datetime(given)
-        seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        time = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), LONGEST_PAUSE)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def parse_body(operation: Operation, headers: httpx2.Headers, content: bytes, request_id: str | None) -> Any:

@@ -28,7 +28,7 @@ from .admission import AT_ONCE, Admission
 from .breaker import Breaker
 from .exchange import Answer, Origin, Request
 from .observer import Attempt, Observer, Unobserved
-from .response import parse_body, raise_for_status, read_capped, request_id_of
+from .response import parse_body, raise_for_status, read_body, request_id_of
 from .retries import RetryBudget, attempts
 
 AuthScheme = Literal["Bearer", "Token", "Basic", "none"]
@@ -123,7 +123,7 @@ class Upstream:
             status, headers, content = await self._exchange(request)
             observed.answered(status)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            if _refuses_certificate(error):
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in errors.causes(error)):
                 raise errors.Untrusted(operation.name, "the upstream's certificate is not good for its name") from None
             raise errors.Unreachable(operation.name, "no connection to the upstream") from None
         except httpx2.TransportError:
@@ -149,16 +149,8 @@ class Upstream:
             json=request.body,
             extensions={EXCHANGE: request},
         ) as response:
-            content = await read_capped(response, request.operation)
+            content = await read_body(response, request.operation)
             return response.status_code, response.headers, content
-
-
-def _refuses_certificate(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def basic_key(username: str, password: str) -> str:

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,7 +38,9 @@ from roadster_client import (
     customer_link,
     open_upstream,
 )
+from roadster_client.errors import causes
 from roadster_client.models.customer_records import CustomerRecordQuery
+from roadster_client.upstream.response import http_date
 from roadster_server.backend import Backend
 from roadster_server.sandbox import LOCAL_CALLER
 from roadster_server.settings.sections import Settings
@@ -263,35 +264,21 @@ async def _reach(probe: _Probe, transport: httpx2.AsyncBaseTransport | None) -> 
                 httpx2.AsyncClient(trust_env=False, timeout=None, transport=transport) as http,
                 http.stream("GET", probe.base_url.rstrip("/") + "/") as response,
             ):
-                time = response.headers.get("date")
+                time = response.headers.get("date", "")
     except (httpx2.TransportError, TimeoutError) as error:
         return Finding(f"{probe.section} reach", f"{host}: {_unreachable(error, probe)}", UPSTREAM_PROBLEM), None
-    return Finding(f"{probe.section} reach", host), _http_time(time)
+    return Finding(f"{probe.section} reach", host), http_date(time)
 
 
 def _unreachable(error: BaseException, probe: _Probe) -> str:
-    causes = list(_causes(error))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
+    chain = list(causes(error))
+    if any(isinstance(cause, socket.gaierror) for cause in chain):
         return f"the name is not known; correct [{probe.section}] base_url, or see to this machine's DNS"
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+    if any(isinstance(cause, ssl.SSLError) for cause in chain):
         return "TLS failed; see to the certificate, and to what stands between this machine and the upstream"
-    if any(isinstance(cause, TimeoutError | httpx2.TimeoutException) for cause in causes):
+    if any(isinstance(cause, TimeoutError | httpx2.TimeoutException) for cause in chain):
         return f"no answer within {_REACH_SECONDS:g} s; see to firewalls, and to the upstream's status"
     return f"no connection; correct [{probe.section}] base_url, or see to firewalls and the upstream's status"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _http_time(date: str | None) -> datetime | None:
-    try:
-        time = parsedate_to_datetime(date) if date else None
-    except (ValueError, OverflowError):
-        return None
-    return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _clock(probe: _Probe, now: datetime) -> Finding:

@@ -23,7 +23,7 @@ from pydantic_core import from_json
 from roadster_client import NotRecorded
 from roadster_client.models.personal_data import MASK
 from roadster_client.upstream.exchange import Request
-from roadster_client.upstream.response import read_capped
+from roadster_client.upstream.response import read_body
 from roadster_client.upstream.upstream import EXCHANGE
 from roadster_server.settings.errors import ConfigurationError
 
@@ -99,7 +99,7 @@ class _Recording(httpx2.AsyncBaseTransport):
         try:
             response = await self._network.handle_async_request(request)
             try:
-                content = await read_capped(response, sent.operation)
+                content = await read_body(response, sent.operation)
             finally:
                 await response.aclose()
         except httpx2.TransportError as error:

@@ -20,6 +20,7 @@ from jwt.algorithms import AllowedPublicKeys
 from mcp.server.auth.provider import AccessToken
 from pydantic_core import from_json
 
+from roadster_client.upstream.response import read_capped
 from roadster_server.settings.sections import JwtSettings, Settings
 from roadster_server.telemetry.logs import log, log_crash
 
@@ -184,7 +185,6 @@ class _IssuersKeys:
 async def _fetched(url: str) -> bytes:
     """The body of a 200 answer. Raises HTTPError or ValueError."""
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    content = bytearray()
     async with (
         # httpx2's timeouts are for each read; the deadline around this is a total one.
         httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=None) as http,
@@ -192,11 +192,7 @@ async def _fetched(url: str) -> bytes:
     ):
         if response.status_code != httpx2.codes.OK:
             raise ValueError(f"the answer's status is {response.status_code}")
-        async for chunk in response.aiter_raw():  # raw, for a compressed one could be of any size
-            content += chunk
-            if len(content) > _MAX_KEYS_BYTES:
-                raise ValueError(f"the answer is larger than {_MAX_KEYS_BYTES} bytes")
-    return bytes(content)
+        return await read_capped(response, _MAX_KEYS_BYTES)
 
 
 def _usable_keys(content: bytes) -> dict[str, _Key]:

@@ -633,7 +633,9 @@ USELESS: dict[str, ASGIApp] = {
     "has no keys": Response(b"{}"),
     "has keys that are no list": Response(b'{"keys": {"kid": "rsa"}}'),
     "has no key in its list": Response(b'{"keys": [null, 7, [], {}, {"kid": "rsa"}, {"kid": "rsa", "kty": []}]}'),
-    "is compressed": Response(gzip.compress(GOOD_KEYS), headers={"Content-Encoding": "gzip"}),
+    "is larger than 256 KiB once it is inflated": Response(
+        gzip.compress(GOOD_KEYS + b" " * 256 * 1024), headers={"Content-Encoding": "gzip"}
+    ),
     "never ends": never_ending,
 }
 
