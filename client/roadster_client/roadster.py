@@ -51,16 +51,17 @@ class DealerRef:
     mykaarma_dealer_uuid: str | None = None
     mykaarma_dealer_id: int | None = None
     """The number that myKaarma's answers name the dealer with."""
-    random: Callable[[int], bytes] = field(default=os.urandom, repr=False, compare=False)
-    """What customers' links are encrypted with besides the key."""
 
 
 @dataclass(frozen=True)
 class RoadsterApi(Api):
     """The Roadster API; hands out clients bound to what a caller may reach."""
 
+    random: Callable[[int], bytes] = os.urandom
+    """Makes the bytes that customers' links are encrypted with besides the key."""
+
     def for_dealer(self, dealer: DealerRef, oversight: ChannelPolicy) -> DealerApi:
-        return DealerApi(Channel(self, oversight), dealer)
+        return DealerApi(Channel(self, oversight), dealer, self.random)
 
     def for_order(self, dealer: DealerRef, order_id: str, oversight: ChannelPolicy) -> OrderApi:
         """For an order that is known to be `dealer`'s: the upstream does not ask."""
@@ -96,9 +97,10 @@ class DealerApi:
     Each method raises the errors of `roadster_client.errors`.
     """  # noqa: E501
 
-    def __init__(self, channel: Channel, dealer: DealerRef) -> None:
+    def __init__(self, channel: Channel, dealer: DealerRef, random: Callable[[int], bytes] = os.urandom) -> None:
         self._channel = channel
         self._dealer = dealer
+        self._random = random
 
     @property
     def dpid(self) -> str:
@@ -250,7 +252,7 @@ class DealerApi:
             "custid": contact.partner_id,
         }
         return customer_link(
-            host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding, random=self._dealer.random
+            host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding, random=self._random
         )
 
     async def _call(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from roadster_client import (
     OPERATIONS,
     ApiName,
     AuthScheme,
-    DealerRef,
     MyKaarmaApi,
     Observer,
     RoadieApi,
@@ -68,8 +66,8 @@ async def open_calls(
         stack.enter_context(exported_traces())
         store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
         gate = Gate(
-            await _services(settings, stack, transport, replicas, Traced(observer)),
-            partial(_dealer_ref, live, random),
+            await _services(settings, stack, transport, random, replicas, Traced(observer)),
+            lambda dpid: live.current.dealer_ref(dpid),  # noqa: PLW0108 - in the settings in force when the gate asks
             ownership=lambda dealer: StoredOwnership(store, dealer),
             events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
             cursor_key=keys.cursors,
@@ -92,12 +90,6 @@ async def open_calls(
         )
 
 
-def _dealer_ref(live: LiveSettings, random: Callable[[int], bytes], dpid: str) -> DealerRef | None:
-    """Returns the dealer from the settings that are in force when the gate asks."""
-    ref = live.current.dealer_ref(dpid)
-    return ref and replace(ref, random=random)
-
-
 def _open_breaker(upstream: Upstream, settings: Settings, of: tuple[str, ...]) -> None:
     """What another process has told; a dealer or an operation that is not ours is left alone."""
     match of:
@@ -109,6 +101,7 @@ async def _services(
     settings: Settings,
     stack: AsyncExitStack,
     transport: httpx2.AsyncBaseTransport | None,
+    random: Callable[[int], bytes],
     replicas: Replicas | None,
     observer: Observer,
 ) -> Services:
@@ -127,6 +120,7 @@ async def _services(
         RoadsterApi(
             await connected("roadster", roadster.base_url, roadster.api_key.get_secret_value(), roadster.auth_scheme),
             settings.operations(),
+            random,
         ),
         RoadieApi(
             await connected("roadie", roadie.base_url, roadie.token.get_secret_value(), "Bearer"),
