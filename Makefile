@@ -7,24 +7,27 @@ STAMP := $(VENV)/.installed
 FRAMEWORKS := .venv-agents/.installed .venv-langchain/.installed
 TYPESCRIPT := examples/frameworks/typescript
 
-.PHONY: demo test test-python lint check frameworks generate evals bundle lock clean
+.PHONY: demo test test-processes test-python lint check frameworks generate evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
 
-test: $(STAMP)  ## The whole suite, on every core
-	$(BIN)/python -m pytest -n auto --dist worksteal
+test: $(STAMP)  ## The suite without the tests of processes, on every core
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not processes"
+
+test-processes: $(STAMP)  ## Tests of workers, replicas, signals and kills, in real processes
+	$(BIN)/python -m pytest -n auto --dist worksteal -m processes
 
 # For instance: make test-python PYTHON=python3.13. Each version has an environment of its own.
-test-python:  ## The whole suite on another version of Python
-	$(MAKE) test VENV=.venv-python$$($(PYTHON) -c 'import sys; print("{}.{}".format(*sys.version_info))')
+test-python:  ## Both lanes of tests on another version of Python
+	$(MAKE) test test-processes VENV=.venv-python$$($(PYTHON) -c 'import sys; print("{}.{}".format(*sys.version_info))')
 
 lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint frameworks .venv-evals/.installed test  ## What CI runs
+check: lint frameworks .venv-evals/.installed test test-processes  ## What CI runs
 
 # Exact versions with hashes first, then the project itself, which hash checking cannot cover. --no-deps: a lock is
 # complete, and older versions of pip look for a newer release of a package that another one needs with an extra.

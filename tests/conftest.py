@@ -38,11 +38,15 @@ from roadster_tools import TOOLS, TOOLSETS, Access
 
 from . import services
 from .forking import run
+from .reliability import COLLECTED
 
 collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of its own
 
 SAMPLES = Path(__file__).parent / "samples"
 PROJECT = Path(__file__).parent.parent
+PROCESSES = Path(__file__).parent / "processes"
+PROCESSES_SECONDS = 600
+"""Timeout of a test of processes: a busy machine may take minutes to start a few of them."""
 
 STEVE = {
     "first_name": "Steve",
@@ -117,6 +121,16 @@ DELIVERY: Mapping[str, Any] = {
 """Valid arguments of create_delivery, for as long as the year 2099 is in the future."""
 DELIVERY_ID = 152040
 """What the sandbox makes of the first one."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Marks what needs real processes by its folder, before `-m` chooses."""
+    session.stash[COLLECTED] = list(items)
+    for item in items:
+        if item.path.is_relative_to(PROCESSES):
+            item.add_marker("processes")
+            item.add_marker(pytest.mark.timeout(PROCESSES_SECONDS))
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reliability.md"
+COLLECTED = pytest.StashKey[list[pytest.Item]]()
+"""In the session's stash: all collected tests, also those that `-m` or `-k` leaves out."""
+
 _TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 _ROW = re.compile(r"^\| (?P<fault>[^|]+) \| (?P<happens>[^|]+) \| `(?P<test>[^|]+)` \|$", re.MULTILINE)
 

@@ -13,7 +13,6 @@ SLOW = ("delay", "drip", "huge", "gzip_bomb")
 """Kinds of fault that take seconds of their own; each has tests of its own."""
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.reliability(
     "every kind of fault at random, under many callers at once",
     "each call ends in time with a documented outcome, and each write is upstream as often as reported",

@@ -101,7 +101,6 @@ class Killed:
         self._running.close()
 
 
-@pytest.mark.timeout(300)
 async def test_no_acknowledged_event_is_lost_by_kill_9_and_none_is_kept_twice(store_url: str, tmp_path: Path) -> None:
     """As Roadster does it: what was not acknowledged is sent again, and some of what was, too."""
     chance = random.Random(20260301)
