@@ -1,4 +1,4 @@
-"""An answer before it is sent: a status, and JSON or nothing."""
+"""The answers of the emulated APIs, before they are sent."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from starlette.responses import Response
 
 
 def json_bytes(value: Any) -> bytes:
-    """Compact JSON. NaN is let through: one of the faults is an answer with it."""
+    """Returns compact JSON. NaN is allowed, because one of the faults sends it."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)
 class ApiResponse:
-    """`json` is None for the answers that are documented without a body; `dpid` names the dealer that was asked."""
+    """A status and JSON.
+
+    `json` is None for an answer that is documented without a body. `dpid` names the dealer of the request.
+    """
 
     status: int
     json: Any = None
@@ -25,14 +28,16 @@ class ApiResponse:
 
     @cached_property
     def content(self) -> bytes:
+        """The body."""
         return b"" if self.json is None else json_bytes(self.json)
 
-    def response(self) -> Response:
+    def to_response(self) -> Response:
+        """Returns the answer as Starlette sends it."""
         return Response(self.content, self.status, media_type=None if self.json is None else "application/json")
 
 
 class Refused(Exception):
-    """An error answer. Roadster's 400 carries `error`; its 401, 404 and 500 are documented without a body."""
+    """An error answer. Roadster's 400 has a text in `error`. Its 401, 404 and 500 are documented without a body."""
 
     def __init__(self, status: int, error: str | None = None) -> None:
         super().__init__(status, error)
@@ -41,4 +46,5 @@ class Refused(Exception):
 
     @property
     def body(self) -> Any:
+        """The JSON of the answer, None for an answer without a body."""
         return {"status": "error", "error": self.error} if self.error else None

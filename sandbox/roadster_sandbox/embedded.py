@@ -1,38 +1,46 @@
-"""A sandbox in the same process: its network, and by plain calls what `/__sandbox/` answers over HTTP."""
+"""A sandbox in the same process. Plain calls do what the endpoints below `/__sandbox/` do over HTTP."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from .http.app import app_of
+from .http.app import make_app
 from .http.endpoint import Sandbox
-from .http.grading import FaultBody, state_of
+from .http.grading import FaultBody, make_state
 from .http.transport import SandboxTransport
 
 
 class EmbeddedSandbox:
-    """`transport` stands for the network of a server; the rest is for those who test or grade."""
+    """The emulated APIs, as the network of a client or server in the same process.
+
+    Pass `transport` to the client or server under test. The methods are for your test: they set faults, and read what
+    was requested and created.
+    """
 
     def __init__(self, seed: int = 7) -> None:
         self._sandbox = Sandbox(seed)
-        self.transport = SandboxTransport(app_of(self._sandbox))
+        self.transport = SandboxTransport(make_app(self._sandbox))
 
     def reset(self, seed: int | None = None) -> None:
-        """Back to the initial world, or to that of another seed; no request and no fault is left."""
+        """Restores the initial world, or makes that of another seed. Forgets all requests and faults."""
         self._sandbox.reset(seed)
 
     def state(self) -> dict[str, Any]:
-        """What has been created since the last reset, as a copy."""
-        copied: dict[str, Any] = json.loads(json.dumps(state_of(self._sandbox.world)))
-        return copied
+        """Returns a copy of all that was created since the last reset, by kind."""
+        state: dict[str, Any] = json.loads(json.dumps(make_state(self._sandbox.world)))
+        return state
 
     def requests(self) -> list[dict[str, Any]]:
-        """Every upstream request seen since the last reset, in order, as a copy."""
-        copied: list[dict[str, Any]] = json.loads(json.dumps(self._sandbox.requests))
-        return copied
+        """Returns a copy of the log: every upstream request since the last reset, the oldest first."""
+        requests: list[dict[str, Any]] = json.loads(json.dumps(self._sandbox.requests))
+        return requests
 
-    def fault(self, operation: str, fault: str, times: int = 1, **more: Any) -> None:
-        """The next `times` requests of `operation` go wrong. Raises ValueError for what there is not."""
-        order = FaultBody(operation=operation, fault=fault, times=times, **more)
-        self._sandbox.faults.append(order.fault_of())
+    def fault(self, operation: str, fault: str, times: int = 1, **options: Any) -> None:
+        """Makes the next `times` requests of `operation` go wrong. The operation `*` means any.
+
+        `options` are those of the endpoint `/__sandbox/faults`: `status`, `seconds`, `retry_after`. Raises ValueError
+        for an unknown operation or fault, with the valid ones in its text.
+        """
+        body = FaultBody(operation=operation, fault=fault, times=times, **options)
+        self._sandbox.faults.append(body.to_fault())

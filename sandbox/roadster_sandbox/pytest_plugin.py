@@ -1,6 +1,9 @@
-"""pytest fixtures for tests of your own, where an assistant works a dealership: `pytest_plugins = [this module]`.
+"""pytest fixtures for your own tests of an assistant. Activate them in your `conftest.py`:
 
-What they need of the server is in its own plugin, named here and not imported: the sandbox knows no server.
+    pytest_plugins = ["roadster_sandbox.pytest_plugin"]
+
+The server's plugin adds the fixtures of a server and its clients. It is named here as text, because the sandbox must
+not import the server.
 """
 
 from __future__ import annotations
@@ -14,5 +17,5 @@ pytest_plugins = ["roadster_server.pytest_plugin"]
 
 @pytest.fixture
 def roadster_world() -> EmbeddedSandbox:
-    """The emulated dealers: state(), requests(), fault(), reset(). A new one for each test."""
+    """Returns the emulated dealers, new for each test: state(), requests(), fault(), reset()."""
     return EmbeddedSandbox()

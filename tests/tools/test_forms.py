@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult, ResourceLink
 
 from roadster_sandbox import DEALERS, SandboxTransport
-from roadster_sandbox.world.pdf import pdf
+from roadster_sandbox.world.pdf import make_pdf
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import DealerSettings, UploadSettings
@@ -389,7 +389,7 @@ async def test_fields_stand_on_pages_that_the_pdf_has(
 ) -> None:
     """A field on a page behind the last one is refused by its place. Where the PDF's pages cannot be counted nothing
     is said of them."""
-    two_pages, unreadable = wrapped(pdf("Two", 2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
+    two_pages, unreadable = wrapped(make_pdf("Two", 2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
     on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
     async with connect() as client:
         for pages, content, fits in ((2, two_pages, True), (9, two_pages, False), (9, unreadable, True)):
@@ -405,8 +405,8 @@ async def test_fields_stand_on_pages_that_the_pdf_has(
 @pytest.mark.parametrize(
     "content",
     [
-        in_packs(pdf("Two", 2) + b" " * 5_000_000),
-        in_packs(pdf("Two", 2)).replace(b"endstream", b""),
+        in_packs(make_pdf("Two", 2) + b" " * 5_000_000),
+        in_packs(make_pdf("Two", 2)).replace(b"endstream", b""),
     ],
     ids=["much in little", "no end"],
 )

@@ -1,7 +1,7 @@
-"""The arithmetic of a deal, so that every question about a quote has exactly one right answer.
+"""The arithmetic of a deal. Every question about a quote has exactly one right answer.
 
-Each named amount is rounded to cents, half up, where it arises, and what is built upon it takes the rounded amount.
-Rates are never rounded. `price` is the vehicle's price and `plans` the sum of the protection plans.
+Each named amount is rounded to cents, half up, when it is calculated. Later amounts are calculated from the rounded
+one. Rates are never rounded. `price` is the vehicle's price and `plans` the sum of the protection plans.
 
     sales tax   = price * combined rate of the dealer's state; neither a rebate nor a trade-in lowers the tax base
     fees        = doc + filing + license + tire of the dealer's state
@@ -19,8 +19,9 @@ Rates are never rounded. `price` is the vehicle's price and `plans` the sum of t
                 monthly use tax = base payment * combined rate; payment = base payment + use tax
                 due at signing = down + fees + first payment
 
-`no_taxes_or_fees` makes the tax, the fees and the acquisition fee zero. A down payment above what is left to pay is
-cut to that; what a trade-in or rebate leaves over is due to the customer. A lease payment is at least zero.
+`no_taxes_or_fees` makes the tax, the fees and the acquisition fee zero. A down payment is at most the amount that is
+left to pay. If a trade-in or rebate is worth more than that, the difference is due to the customer. A lease payment is
+at least zero.
 """
 
 from __future__ import annotations
@@ -39,22 +40,23 @@ from .requests import QuoteBody, RequestedTerms
 ZERO = Decimal(0)
 DEFAULT_FINANCE_TERM, DEFAULT_LEASE_TERM = 60, 36
 
-_UNTAXED = TaxRates(ZERO, ZERO, ZERO)
+_NO_TAXES = TaxRates(ZERO, ZERO, ZERO)
 
 
-def cents(amount: Decimal) -> Decimal:
+def to_cents(amount: Decimal) -> Decimal:
+    """Returns the amount rounded to cents, half up."""
     return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
-def amortised(principal: Decimal, apr: Decimal, months: int) -> Decimal:
-    """The monthly payment that repays `principal` in `months`; `apr` in percent a year."""
+def monthly_payment(principal: Decimal, apr: Decimal, months: int) -> Decimal:
+    """Returns the payment that repays `principal` in `months`, at an `apr` in percent a year."""
     rate = apr / 1200
-    return cents(principal * rate / (1 - (1 + rate) ** -months) if rate else principal / months)
+    return to_cents(principal * rate / (1 - (1 + rate) ** -months) if rate else principal / months)
 
 
 @dataclass(frozen=True)
 class Purchase:
-    """What the three deals have in common."""
+    """The amounts that the three deals have in common."""
 
     vehicle: Vehicle
     price: Decimal
@@ -67,7 +69,7 @@ class Purchase:
 
     @property
     def sales_tax(self) -> Decimal:
-        return cents(self.price * self.rates.combined)
+        return to_cents(self.price * self.rates.combined_rate)
 
     @property
     def total_fees(self) -> Decimal:
@@ -84,7 +86,7 @@ class Purchase:
 
 @dataclass(frozen=True)
 class Loan:
-    """`apr` in percent, `term` in months."""
+    """A finance deal. `apr` is in percent and `term` in months. `most_down` is the largest useful down payment."""
 
     apr: Decimal
     term: int
@@ -101,7 +103,10 @@ class Loan:
 
 @dataclass(frozen=True)
 class Lease:
-    """`residual_percent` is the base residual; `money_factor` a fraction; `term` in months."""
+    """A lease deal. `residual_percent` is the base residual, `money_factor` a fraction, and `term` in months.
+
+    `desired_down` is the requested down payment, and `down` the part of it that is due, at most `most_down`.
+    """
 
     term: int
     annual_mileage: int
@@ -122,55 +127,55 @@ class Lease:
         return self.base_payment + self.use_tax
 
 
-def purchase(vehicle: Vehicle, order: QuoteBody, plans: tuple[ChosenPlan, ...]) -> Purchase:
-    state, untaxed = vehicle.dealer.state, order.payment.no_taxes_or_fees
-    trade = order.trade_in
+def calculate_purchase(vehicle: Vehicle, body: QuoteBody, plans: tuple[ChosenPlan, ...]) -> Purchase:
+    state, no_taxes = vehicle.dealer.state, body.payment.no_taxes_or_fees
+    trade_in = body.trade_in
     return Purchase(
         vehicle=vehicle,
         price=Decimal(vehicle.price),
-        plans=Decimal(sum(chosen.tier.price for chosen in plans)),
-        rates=_UNTAXED if untaxed else TAX_RATES[state],
-        fees={name: ZERO if untaxed else fee for name, fee in FEES[state].items()},
-        acquisition_fee=ZERO if untaxed else ACQUISITION_FEE,
-        rebate=programs.rebate(vehicle, order.customer.incentives),
-        equity=_money(trade.value) - _money(trade.payoff) if trade else ZERO,
+        plans=Decimal(sum(plan.tier.price for plan in plans)),
+        rates=_NO_TAXES if no_taxes else TAX_RATES[state],
+        fees={name: ZERO if no_taxes else fee for name, fee in FEES[state].items()},
+        acquisition_fee=ZERO if no_taxes else ACQUISITION_FEE,
+        rebate=programs.rebate(vehicle, body.customer.incentives),
+        equity=_money(trade_in.value) - _money(trade_in.payoff) if trade_in else ZERO,
     )
 
 
-def loan(bought: Purchase, order: QuoteBody) -> Loan:
-    terms = order.payment if order.payment.deal_type == "finance" else RequestedTerms()
+def calculate_loan(purchase: Purchase, body: QuoteBody) -> Loan:
+    terms = body.payment if body.payment.deal_type == "finance" else RequestedTerms()
     term = terms.term or DEFAULT_FINANCE_TERM
-    apr = programs.apr(bought.vehicle, order.customer.credit_score, term)
-    most_down = max(bought.balance, ZERO)
+    apr = programs.apr(purchase.vehicle, body.customer.credit_score, term)
+    most_down = max(purchase.balance, ZERO)
     down = min(_money(terms.customer_cash), most_down)
     financed = most_down - down
-    untaxed = max(financed - bought.total_fees - bought.sales_tax, ZERO)
+    untaxed_amount = max(financed - purchase.total_fees - purchase.sales_tax, ZERO)
     return Loan(
         apr=apr,
         term=term,
         down=down,
         most_down=most_down,
         financed=financed,
-        payment=amortised(financed, apr, term),
-        payment_before_taxes_and_fees=amortised(untaxed, apr, term),
+        payment=monthly_payment(financed, apr, term),
+        payment_before_taxes_and_fees=monthly_payment(untaxed_amount, apr, term),
     )
 
 
-def lease(bought: Purchase, order: QuoteBody) -> Lease:
-    terms = order.payment if order.payment.deal_type == "lease" else RequestedTerms()
+def calculate_lease(purchase: Purchase, body: QuoteBody) -> Lease:
+    terms = body.payment if body.payment.deal_type == "lease" else RequestedTerms()
     term = terms.term or DEFAULT_LEASE_TERM
-    mileage = order.payment.annual_mileage
-    money_factor = programs.money_factor(bought.vehicle, order.customer.credit_score)
-    msrp = Decimal(bought.vehicle.msrp)
-    percent = programs.base_residual(bought.vehicle, term)
-    adjustment = cents(msrp * programs.mileage_residual(mileage) / 100)
-    residual = cents(msrp * percent / 100) + adjustment
-    gross = bought.price + bought.plans + bought.acquisition_fee
-    most_down = max(gross - bought.rebate - bought.equity - residual, ZERO)
+    mileage = body.payment.annual_mileage
+    money_factor = programs.money_factor(purchase.vehicle, body.customer.credit_score)
+    msrp = Decimal(purchase.vehicle.msrp)
+    percent = programs.base_residual(purchase.vehicle, term)
+    adjustment = to_cents(msrp * programs.mileage_residual(mileage) / 100)
+    residual = to_cents(msrp * percent / 100) + adjustment
+    gross = purchase.price + purchase.plans + purchase.acquisition_fee
+    most_down = max(gross - purchase.rebate - purchase.equity - residual, ZERO)
     desired_down = _money(terms.customer_cash)
     down = min(desired_down, most_down)
-    adjusted = gross - down - bought.rebate - bought.equity
-    payment = max(cents((adjusted - residual) / term + (adjusted + residual) * money_factor), ZERO)
+    adjusted = gross - down - purchase.rebate - purchase.equity
+    base_payment = max(to_cents((adjusted - residual) / term + (adjusted + residual) * money_factor), ZERO)
     return Lease(
         term=term,
         annual_mileage=mileage,
@@ -183,10 +188,10 @@ def lease(bought: Purchase, order: QuoteBody) -> Lease:
         residual_percent=percent,
         residual_adjustment=adjustment,
         residual=residual,
-        base_payment=payment,
-        use_tax=cents(payment * bought.rates.combined),
+        base_payment=base_payment,
+        use_tax=to_cents(base_payment * purchase.rates.combined_rate),
     )
 
 
 def _money(amount: float) -> Decimal:
-    return cents(Decimal(str(amount)))
+    return to_cents(Decimal(str(amount)))

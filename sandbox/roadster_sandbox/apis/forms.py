@@ -1,4 +1,4 @@
-"""The operations on templates and forms, each a function of the world and one call."""
+"""The operations on templates and forms. Each is a function of the world and one call."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from roadster_sandbox.answers import Refused
-from roadster_sandbox.world.dealers import SandboxDealer, dealer_of_order
+from roadster_sandbox.world.dealers import SandboxDealer, find_dealer_of_order
 from roadster_sandbox.world.templates import FormTemplate, next_id
 from roadster_sandbox.world.world import World
 
-from .requests import FormsBody, RequestedDealer, TemplateBody, TemplateQuery, find_dealer, parse_request
-from .roadster import ApiCall, given
+from .requests import DpidQuery, FormsBody, TemplateBody, TemplateIdQuery, parse_request, resolve_dealer
+from .roadster import ApiCall
 
 
 def list_templates(world: World, call: ApiCall) -> Any:
-    return [template.listed() for template in world.templates_of(_dealer(call)).values()]
+    return [template.to_listing() for template in world.templates_of(_dealer(call)).values()]
 
 
 def get_template(world: World, call: ApiCall) -> Any:
-    return _template(world, call).listed()
+    return _template(world, call).to_listing()
 
 
 def get_template_file(world: World, call: ApiCall) -> Any:
-    """A bare string."""
+    """Returns the file in base64, a bare string."""
     return base64.b64encode(_template(world, call).file).decode()
 
 
 def create_template(world: World, call: ApiCall) -> Any:
-    """The storage's receipt: what it has nothing to say of is null. The new template's id is not in it."""
-    order = parse_request(TemplateBody, call.body)
+    """Returns the receipt of the file storage. Unknown fields are null, and the id of the new template is not in it."""
+    body = parse_request(TemplateBody, call.body)
     dealer = _dealer(call)
-    file = _pdf(order.file_stream)
-    data = order.form_data.model_dump(mode="json", exclude_unset=True)
+    file = _pdf(body.file_stream)
+    data = body.form_data.model_dump(mode="json", exclude_unset=True)
     world.templates.append(
         FormTemplate(
             id=next_id(world.templates),
@@ -56,15 +56,18 @@ def create_template(world: World, call: ApiCall) -> Any:
 
 
 def create_forms(world: World, call: ApiCall) -> Any:
-    """No dealer is named: the templates must be of the dealer whose order it is, and there."""
-    order = parse_request(FormsBody, call.body)
-    dealer = dealer_of_order(call.path["order_id"])
+    """Creates forms for an order. The request names no dealer: all templates must belong to the dealer of that order.
+
+    Raises Refused(404) for an unknown order, and for templates that are unknown, deleted or another dealer's.
+    """
+    body = parse_request(FormsBody, call.body)
+    dealer = find_dealer_of_order(call.path["order_id"])
     if dealer is None:
         raise Refused(404)
     templates = world.templates_of(dealer)
-    if any(id_ not in templates or templates[id_].is_deleted for id_ in order.template_ids):
+    if any(id_ not in templates or templates[id_].is_deleted for id_ in body.template_ids):
         raise Refused(404)
-    world.forms.append({"dpid": dealer.dpid, "order_id": int(call.path["order_id"]), **order.model_dump(mode="json")})
+    world.forms.append({"dpid": dealer.dpid, "order_id": int(call.path["order_id"]), **body.model_dump(mode="json")})
     return {}
 
 
@@ -96,12 +99,12 @@ _RECEIPT = (
 
 
 def _dealer(call: ApiCall) -> SandboxDealer:
-    return find_dealer(parse_request(RequestedDealer, {"dpid": given(call.query, "dpid")}))
+    return resolve_dealer(parse_request(DpidQuery, call.query).dealer)
 
 
 def _template(world: World, call: ApiCall) -> FormTemplate:
     dealer = _dealer(call)
-    template = world.templates_of(dealer).get(parse_request(TemplateQuery, call.query).template_id)
+    template = world.templates_of(dealer).get(parse_request(TemplateIdQuery, call.query).template_id)
     if template is None:
         raise Refused(404)
     return template

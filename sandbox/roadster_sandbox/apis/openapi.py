@@ -1,8 +1,8 @@
-"""The OpenAPI description of what the sandbox serves: requests as it reads them, answers as the client's models."""
+"""The OpenAPI description of the sandbox. Requests are constraints by its own models, answers by the client's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,21 +24,29 @@ from roadster_client.operations import OPERATIONS, ApiName, Operation
 
 from .requests import (
     CustomerBody,
+    CustomerIdQuery,
     CustomerUpdateBody,
     DocumentContentsBody,
     DocumentDeletionBody,
+    DocumentIdQuery,
     DocumentListBody,
     DocumentUploadBody,
+    DpidQuery,
     FormsBody,
+    InventoryQuery,
     LinkBody,
+    PartnerIdQuery,
+    PlansQuery,
     QuoteBody,
     RecordBody,
+    RecordQuery,
     TemplateBody,
+    TemplateIdQuery,
     TradeOfferBody,
 )
 from .shipment_requests import ShipmentBody, ShipmentUpdateBody
 
-_ASKED: Mapping[str, type[BaseModel]] = {
+_BODIES: Mapping[str, type[BaseModel]] = {
     "quote_payments": QuoteBody,
     "create_link": LinkBody,
     "create_customer": CustomerBody,
@@ -54,7 +62,7 @@ _ASKED: Mapping[str, type[BaseModel]] = {
     "update_shipment": ShipmentUpdateBody,
     "get_customer_record": RecordBody,
 }
-_ANSWERED: Mapping[str, type[BaseModel]] = {
+_ANSWERS: Mapping[str, type[BaseModel]] = {
     "list_dealers": Dealer,
     "get_dealer": DealerDetails,
     "list_inventory": InventoryPage,
@@ -78,36 +86,21 @@ _ANSWERED: Mapping[str, type[BaseModel]] = {
     "update_shipment": Shipment,
     "get_customer_record": CustomerRecord,
 }
-_TEMPLATE = {"dpid": {"type": "string", "minLength": 1}, "template_id": {"type": "integer", "minimum": 1}}
-_PARAMETERS: Mapping[str, Mapping[str, dict[str, Any]]] = {
-    "list_inventory": {
-        "dpid": {"type": "string", "minLength": 1},
-        "size": {"type": "integer", "minimum": 1, "maximum": 500},
-        "from_vin": {"type": "string", "minLength": 1, "maxLength": 500},
-        "updated_since": {"type": "integer", "minimum": 0, "description": "epoch seconds"},
-        "in_stock": {"type": "string", "enum": ["any"]},
-    },
-    "get_vehicle": {"dealer[partner_id]": {"type": "string", "minLength": 1}},
-    "list_plans": {
-        "dealer[partner_id]": {"type": "string", "minLength": 1},
-        "vin": {"type": "string", "minLength": 17, "maxLength": 17},
-        "deal_type": {"type": "string", "enum": ["cash", "finance", "lease"]},
-        "deal_rate": {"type": "number", "minimum": 0, "maximum": 100, "description": "the APR in percent"},
-        "deal_term": {"type": "integer", "minimum": 1, "maximum": 120, "description": "months"},
-        "amount_financed": {"type": "integer", "minimum": 0},
-    },
-    "update_customer": {"id": {"type": "integer", "minimum": 1}},
-    "get_document": {"doc_id": {"type": "integer", "minimum": 1}},
-    "list_templates": {"dpid": {"type": "string", "minLength": 1}},
-    "get_template": _TEMPLATE,
-    "get_template_file": _TEMPLATE,
-    "create_template": {"dpid": {"type": "string", "minLength": 1}},
-    "get_customer_record": {"excludeOrderType": {"type": "boolean"}},
+_QUERIES: Mapping[str, tuple[type[BaseModel], ...]] = {
+    "list_inventory": (DpidQuery, InventoryQuery),
+    "get_vehicle": (PartnerIdQuery,),
+    "list_plans": (PartnerIdQuery, PlansQuery),
+    "update_customer": (CustomerIdQuery,),
+    "get_document": (DocumentIdQuery,),
+    "list_templates": (DpidQuery,),
+    "get_template": (DpidQuery, TemplateIdQuery),
+    "get_template_file": (DpidQuery, TemplateIdQuery),
+    "create_template": (DpidQuery,),
+    "get_customer_record": (RecordQuery,),
 }
 _LISTS = ("list_dealers", "list_documents", "list_templates")
-"""Answered with an array of what the model describes."""
+"""Operations that answer with a list of the model."""
 
-_REQUIRED = ("dpid", "dealer[partner_id]", "vin", "deal_type", "id", "doc_id", "template_id")
 _ERROR = {
     "type": "object",
     "properties": {"status": {"const": "error"}, "error": {"type": "string", "examples": ["Missing email"]}},
@@ -121,8 +114,7 @@ _PROBLEMS = {
     },
     "required": ["errors", "warnings"],
 }
-"""Of myKaarma, with 200 too."""
-
+"""myKaarma sends errors in this shape, also with the status 200."""
 
 _SHIPMENT_ERRORS = {
     "type": "object",
@@ -147,13 +139,16 @@ _UNKNOWN = {"description": "Unknown dealer, vehicle, customer or document"}
 
 
 def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
-    """OpenAPI 3.1, with every operation of the client's list."""
+    """Returns an OpenAPI 3.1 document with every operation of the client's list.
+
+    `base_paths` holds the path that stands before the operations of each API.
+    """
     schemas = {
         "Error": _ERROR,
         "Problems": _PROBLEMS,
         "ShipmentErrors": _SHIPMENT_ERRORS,
-        **_schemas(_ASKED),
-        **_or_numbers(_schemas(_ANSWERED)),
+        **_schemas(_BODIES),
+        **_or_numbers(_schemas(_ANSWERS)),
     }
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS.values():
@@ -176,16 +171,15 @@ def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     errors = {"$ref": f"#/components/schemas/{'ShipmentErrors' if operation.api == 'roadie' else 'Error'}"}
-    described: dict[str, Any] = {
+    description: dict[str, Any] = {
         "operationId": operation.name,
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
               for name in sorted(operation.path_parameters)),
-            *({"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}
-              for name, schema in _PARAMETERS.get(operation.name, {}).items()),
+            *(parameter for model in _QUERIES.get(operation.name, ()) for parameter in _parameters(model)),
         ],
         "responses": {
-            **_done(operation),
+            **_success(operation),
             "400": _json(errors, "Refused"),
             "401": {"description": "Unknown credentials"},
             "404": _json(errors, "Unknown shipment") if operation.api == "roadie" else _UNKNOWN,
@@ -194,23 +188,32 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }  # fmt: skip
     if operation.api == "mykaarma":
         problems = {"$ref": "#/components/schemas/Problems"}
-        described["security"] = [{"user": []}]
-        described["responses"] = {
-            "200": _json({"anyOf": [_ref(_ANSWERED[operation.name]), problems]}, "Done, or refused"),
+        description["security"] = [{"user": []}]
+        description["responses"] = {
+            "200": _json({"anyOf": [_ref(_ANSWERS[operation.name]), problems]}, "Done, or refused"),
             "204": {"description": "No such customer"},
             "400": _json(problems, "Refused"),
             "401": _json(problems, "Unknown credentials or requester"),
             "500": _json(problems, "Failed"),
         }
-    if operation.name in _ASKED:
-        described["requestBody"] = {"required": True, **_json(_ref(_ASKED[operation.name]))}
-    return described
+    if operation.name in _BODIES:
+        description["requestBody"] = {"required": True, **_json(_ref(_BODIES[operation.name]))}
+    return description
 
 
-def _done(operation: Operation) -> dict[str, Any]:
+def _parameters(model: type[BaseModel]) -> Iterator[dict[str, Any]]:
+    """Yields the query parameters that the model reads."""
+    schema = model.model_json_schema()
+    for name, field in schema["properties"].items():
+        (variant,) = (each for each in field.get("anyOf", [field]) if each != {"type": "null"})
+        constraints = {key: value for key, value in variant.items() if key not in ("title", "default")}
+        yield {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": constraints}
+
+
+def _success(operation: Operation) -> dict[str, Any]:
     if operation.name == "cancel_shipment":
         return {"204": {"description": "Done"}}
-    model = _ANSWERED.get(operation.name)
+    model = _ANSWERS.get(operation.name)
     answer = _ref(model) if model else {"type": "string", "description": "a file in base64"}
     return {"200": _json({"type": "array", "items": answer} if operation.name in _LISTS else answer, "Done")}
 
@@ -233,7 +236,7 @@ def _schemas(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
 
 
 def _or_numbers(schema: Any) -> Any:
-    """`schema` with a number allowed wherever it says string: zips, colours and codes come as either."""
+    """Returns `schema` with a number allowed for each string. Zip codes, colours and codes can be either."""
     if isinstance(schema, list):
         return [_or_numbers(item) for item in schema]
     if isinstance(schema, dict):

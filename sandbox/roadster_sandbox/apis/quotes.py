@@ -1,4 +1,4 @@
-"""The answer of POST /payments in its documented shape: 46, 69 and 85 terms, the deals' data, the programs."""
+"""The answer of `POST /payments` in its documented shape: 46, 69 and 85 terms, the deals' data, the programs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ from roadster_sandbox.world.inventory import Vehicle
 from roadster_sandbox.world.lineup import Extra, Paint
 from roadster_sandbox.world.plans import ChosenPlan
 
-from .deal_arithmetic import ZERO, Lease, Loan, Purchase, amortised, cents, lease, loan, purchase
+from .deal_arithmetic import (
+    ZERO,
+    Lease,
+    Loan,
+    Purchase,
+    calculate_lease,
+    calculate_loan,
+    calculate_purchase,
+    monthly_payment,
+    to_cents,
+)
 from .requests import QuoteBody, RequestedTradeIn
 
 _NORMALIZED_PRINCIPAL = Decimal(1000)
-_OVERAGE_CHARGE = 0.15
+"""Dollars. Terms named `normalized…` are the payment for an add-on of this price."""
 
-# What the sandbox's dealers never charge or grant stands at zero, as in the reference's own sample.
-_NEVER = (
+_OVERAGE_CHARGE = 0.15
+"""Dollars for each mile above the leased mileage."""
+
+# The sandbox's dealers never charge or grant these. They are zero, as in the reference's own sample.
+_ZERO_TERMS = (
     "total_accessories",
     "tax_surcharge",
     "total_bonus",
@@ -33,9 +46,9 @@ _NEVER = (
     "total_contribution",
     "profit",
 )
-_NEVER_BOUGHT = ("total_taxable_add_ons", "tax_adjustment")
-_NEVER_FINANCED = ("stamp_tax", "normalized_monthly_payment_for_taxable_add_ons")
-_NEVER_LEASED = (
+_ZERO_PURCHASE_TERMS = ("total_taxable_add_ons", "tax_adjustment")
+_ZERO_FINANCE_TERMS = ("stamp_tax", "normalized_monthly_payment_for_taxable_add_ons")
+_ZERO_LEASE_TERMS = (
     "excess_mileage",
     "excess_mileage_charge",
     "total_residualizable_add_ons",
@@ -55,173 +68,175 @@ _NEVER_LEASED = (
 )
 
 
-def quote(vehicle: Vehicle, order: QuoteBody, plans: tuple[ChosenPlan, ...]) -> dict[str, Any]:
-    """Cash, finance and lease side by side, whichever of them the request's payment terms were for."""
-    bought = purchase(vehicle, order, plans)
+def quote(vehicle: Vehicle, body: QuoteBody, plans: tuple[ChosenPlan, ...]) -> dict[str, Any]:
+    """Returns the cash, finance and lease deals. Each quote has all three, whatever deal type the request names."""
+    purchase = calculate_purchase(vehicle, body, plans)
     terms = {
-        "cash": _cash_terms(bought),
-        "finance": _finance_terms(bought, loan(bought, order), order.customer.credit_score),
-        "lease": _lease_terms(bought, lease(bought, order)),
+        "cash": _cash_terms(purchase),
+        "finance": _finance_terms(purchase, calculate_loan(purchase, body), body.customer.credit_score),
+        "lease": _lease_terms(purchase, calculate_lease(purchase, body)),
     }
     data = {
-        "plans": [chosen.quoted() for chosen in plans],
+        "plans": [plan.to_quote_row() for plan in plans],
         "accessories": [],
         "vehicle": _priced_vehicle(vehicle),
-        "trade": _trade(order.trade_in),
+        "trade": _trade(body.trade_in),
     }
     deals = {
-        deal_type: {"id": 4550 + vehicle.number, "deal_type": deal_type, "terms": _plain(deal), "data": data}
+        deal_type: {"id": 4550 + vehicle.number, "deal_type": deal_type, "terms": _to_json(deal), "data": data}
         for deal_type, deal in terms.items()
     }
-    return {"deals": deals, "programs": programs.published(vehicle)}
+    return {"deals": deals, "programs": programs.to_programs(vehicle)}
 
 
-def _common_terms(bought: Purchase) -> dict[str, Any]:
-    before = bought.price + bought.plans
+def _common_terms(purchase: Purchase) -> dict[str, Any]:
     return {
-        **dict.fromkeys(_NEVER, 0),
-        "msrp": bought.vehicle.msrp,
-        "price": bought.price,
-        "base_price_before_taxes_and_fees": bought.price,
-        "base_price_after_fees": bought.price + bought.total_fees,
-        "total_add_ons": bought.plans,
-        "total_plans": bought.plans,
-        "tax_rate": bought.rates.state,
-        "secondary_tax_rate": bought.rates.county,
-        "local_tax_rate": bought.rates.local,
-        "combined_tax_rate": bought.rates.combined,
+        **dict.fromkeys(_ZERO_TERMS, 0),
+        "msrp": purchase.vehicle.msrp,
+        "price": purchase.price,
+        "base_price_before_taxes_and_fees": purchase.price,
+        "base_price_after_fees": purchase.price + purchase.total_fees,
+        "total_add_ons": purchase.plans,
+        "total_plans": purchase.plans,
+        "tax_rate": purchase.rates.state,
+        "secondary_tax_rate": purchase.rates.county,
+        "local_tax_rate": purchase.rates.local,
+        "combined_tax_rate": purchase.rates.combined_rate,
         "default_tax_bonus": True,
         "fees": {
             **dict.fromkeys(("acquisition", "handling", "inspection", "misc", "out_of_state"), 0),
-            **_plain(bought.fees),
+            **_to_json(purchase.fees),
         },
-        "rebate": bought.rebate,
-        "taxable_rebate": bought.rebate,
-        "trade_equity": bought.equity,
+        "rebate": purchase.rebate,
+        "taxable_rebate": purchase.rebate,
+        "trade_equity": purchase.equity,
         "due_to_customer_at_signing": 0,
-        "total_purchase_price": bought.total,
-        "total_purchase_price_before_taxes_and_fees": before,
+        "total_purchase_price": purchase.total,
+        "total_purchase_price_before_taxes_and_fees": purchase.price + purchase.plans,
     }
 
 
-def _taxes(bought: Purchase) -> dict[str, Any]:
-    """The parts of the sales tax, of which the last takes the rounding, so that they add up."""
-    primary, secondary = cents(bought.price * bought.rates.state), cents(bought.price * bought.rates.county)
+def _taxes(purchase: Purchase) -> dict[str, Any]:
+    """Returns the sales tax and its parts. The last part takes the rounding, so the parts add up to the tax."""
+    primary, secondary = (
+        to_cents(purchase.price * purchase.rates.state),
+        to_cents(purchase.price * purchase.rates.county),
+    )
     return {
-        "sales_tax": bought.sales_tax,
+        "sales_tax": purchase.sales_tax,
         "primary_tax": primary,
         "secondary_tax": secondary,
-        "local_tax": bought.sales_tax - primary - secondary,
+        "local_tax": purchase.sales_tax - primary - secondary,
         "fees_to_tax": [],
-        "total_fees": bought.total_fees,
-        "total_nontaxable_add_ons": bought.plans,
-        **dict.fromkeys(_NEVER_BOUGHT, 0),
+        "total_fees": purchase.total_fees,
+        "total_nontaxable_add_ons": purchase.plans,
+        **dict.fromkeys(_ZERO_PURCHASE_TERMS, 0),
     }
 
 
-def _cash_terms(bought: Purchase) -> dict[str, Any]:
-    due = max(bought.balance, ZERO)
+def _cash_terms(purchase: Purchase) -> dict[str, Any]:
+    due = max(purchase.balance, ZERO)
     return {
-        **_common_terms(bought),
-        **_taxes(bought),
-        "normalized_taxable_add_on_price": cents(_NORMALIZED_PRINCIPAL * (1 + bought.rates.combined)),
+        **_common_terms(purchase),
+        **_taxes(purchase),
+        "normalized_taxable_add_on_price": to_cents(_NORMALIZED_PRINCIPAL * (1 + purchase.rates.combined_rate)),
         "normalized_nontaxable_add_on_price": _NORMALIZED_PRINCIPAL,
         "due_at_signing": due,
-        "due_at_signing_before_taxes_and_fees": max(due - bought.total_fees - bought.sales_tax, ZERO),
-        "due_to_customer_at_signing": due - bought.balance,
-        "total_cost": bought.total - bought.rebate,
-        "total_cost_of_ownership": bought.total - bought.rebate,
+        "due_at_signing_before_taxes_and_fees": max(due - purchase.total_fees - purchase.sales_tax, ZERO),
+        "due_to_customer_at_signing": due - purchase.balance,
+        "total_cost": purchase.total - purchase.rebate,
+        "total_cost_of_ownership": purchase.total - purchase.rebate,
     }
 
 
-def _finance_terms(bought: Purchase, borrowed: Loan, score: int) -> dict[str, Any]:
-    lender = programs.LENDERS[bought.vehicle.dealer.make]
-    total_cost = bought.total - bought.rebate + borrowed.interest
-    normalized = amortised(_NORMALIZED_PRINCIPAL, borrowed.apr, borrowed.term)
+def _finance_terms(purchase: Purchase, loan: Loan, score: int) -> dict[str, Any]:
+    lender = programs.LENDERS[purchase.vehicle.dealer.make]
+    total_cost = purchase.total - purchase.rebate + loan.interest
+    normalized_payment = monthly_payment(_NORMALIZED_PRINCIPAL, loan.apr, loan.term)
     return {
-        **_common_terms(bought),
-        **_taxes(bought),
-        **dict.fromkeys(_NEVER_FINANCED, 0),
-        # A fraction, while the programs have the same rate in percent.
-        "interest_rate": borrowed.apr / 100,
-        "effective_interest_rate": borrowed.apr / 100,
-        "term": borrowed.term,
-        "customer_cash": borrowed.down,
+        **_common_terms(purchase),
+        **_taxes(purchase),
+        **dict.fromkeys(_ZERO_FINANCE_TERMS, 0),
+        # The deal has the rate as a fraction, and the programs have the same rate in percent.
+        "interest_rate": loan.apr / 100,
+        "effective_interest_rate": loan.apr / 100,
+        "term": loan.term,
+        "customer_cash": loan.down,
         "minimum_customer_cash": 0,
-        "maximum_customer_cash": borrowed.most_down,
-        "due_at_signing": borrowed.down,
-        "due_to_customer_at_signing": borrowed.most_down - bought.balance,
-        "total_financed": borrowed.financed,
-        "total_financed_before_subsidy": borrowed.financed,
-        "total_interest": borrowed.interest,
+        "maximum_customer_cash": loan.most_down,
+        "due_at_signing": loan.down,
+        "due_to_customer_at_signing": loan.most_down - purchase.balance,
+        "total_financed": loan.financed,
+        "total_financed_before_subsidy": loan.financed,
+        "total_interest": loan.interest,
         "lender": lender.code,
         "lender_name": lender.name,
-        "program_name": programs.finance_program_name(bought.vehicle, score),
+        "program_name": programs.finance_program_name(purchase.vehicle, score),
         "days_until_first_payment": 30,
-        **_payments(borrowed.payment, borrowed.payment_before_taxes_and_fees),
-        "base_payment": borrowed.payment_before_taxes_and_fees,
-        "normalized_monthly_payment": normalized,
-        "normalized_monthly_payment_for_nontaxable_add_ons": normalized,
+        **_payments(loan.payment, loan.payment_before_taxes_and_fees),
+        "base_payment": loan.payment_before_taxes_and_fees,
+        "normalized_monthly_payment": normalized_payment,
+        "normalized_monthly_payment_for_nontaxable_add_ons": normalized_payment,
         "total_cost": total_cost,
         "total_cost_of_ownership": total_cost,
     }
 
 
-def _lease_terms(bought: Purchase, leased: Lease) -> dict[str, Any]:
-    lender = programs.LENDERS[bought.vehicle.dealer.make]
-    common = _common_terms(bought)
-    total_cost = leased.down + bought.total_fees + leased.payment * leased.term
+def _lease_terms(purchase: Purchase, lease: Lease) -> dict[str, Any]:
+    lender = programs.LENDERS[purchase.vehicle.dealer.make]
+    common = _common_terms(purchase)
+    total_cost = lease.down + purchase.total_fees + lease.payment * lease.term
     return {
         **common,
-        **dict.fromkeys(_NEVER_LEASED, 0),
-        "fees": {**common["fees"], "acquisition": float(bought.acquisition_fee)},
-        "term": leased.term,
-        "money_factor": leased.money_factor,
-        "cap_cost": leased.adjusted_cap_cost,
-        "residual_value": leased.residual,
-        "base_residual_percent": leased.residual_percent,
-        "residual_adjustment": leased.residual_adjustment,
-        "annual_mileage": leased.annual_mileage,
+        **dict.fromkeys(_ZERO_LEASE_TERMS, 0),
+        "fees": {**common["fees"], "acquisition": float(purchase.acquisition_fee)},
+        "term": lease.term,
+        "money_factor": lease.money_factor,
+        "cap_cost": lease.adjusted_cap_cost,
+        "residual_value": lease.residual,
+        "base_residual_percent": lease.residual_percent,
+        "residual_adjustment": lease.residual_adjustment,
+        "annual_mileage": lease.annual_mileage,
         "lender": lender.code,
         "lender_name": lender.name,
-        "program_name": programs.lease_program_name(bought.vehicle),
-        "residual_msrp": bought.vehicle.msrp,
-        "net_purchase_price": leased.adjusted_cap_cost - bought.acquisition_fee,
-        "monthly_tax": leased.use_tax,
-        "effective_monthly_tax": leased.use_tax,
-        **_payments(leased.payment, leased.base_payment),
-        "first_payment": leased.payment,
-        "base_payment": leased.base_payment,
-        "normalized_monthly_payment_for_nontaxable_nonresidualizable_add_ons": cents(
-            _NORMALIZED_PRINCIPAL / leased.term + _NORMALIZED_PRINCIPAL * leased.money_factor
+        "program_name": programs.lease_program_name(purchase.vehicle),
+        "residual_msrp": purchase.vehicle.msrp,
+        "net_purchase_price": lease.adjusted_cap_cost - purchase.acquisition_fee,
+        "monthly_tax": lease.use_tax,
+        "effective_monthly_tax": lease.use_tax,
+        **_payments(lease.payment, lease.base_payment),
+        "first_payment": lease.payment,
+        "base_payment": lease.base_payment,
+        "normalized_monthly_payment_for_nontaxable_nonresidualizable_add_ons": to_cents(
+            _NORMALIZED_PRINCIPAL / lease.term + _NORMALIZED_PRINCIPAL * lease.money_factor
         ),
-        "customer_cash": leased.down,
-        "desired_customer_cash": leased.desired_down,
-        "down_from_customer_cash": leased.down,
-        "maximum_customer_cash": leased.most_down,
-        "due_at_signing": leased.down + bought.total_fees + leased.payment,
-        "total_purchase_price": bought.price + bought.plans + bought.acquisition_fee + bought.total_fees,
+        "customer_cash": lease.down,
+        "desired_customer_cash": lease.desired_down,
+        "down_from_customer_cash": lease.down,
+        "maximum_customer_cash": lease.most_down,
+        "due_at_signing": lease.down + purchase.total_fees + lease.payment,
+        "total_purchase_price": purchase.price + purchase.plans + purchase.acquisition_fee + purchase.total_fees,
         "total_cost": total_cost,
         "total_cost_of_ownership": total_cost,
         "fees_to_tax_at_signing": [],
         "fees_to_capitalize": ["acquisition"],
         "overage_charge": _OVERAGE_CHARGE,
-        "total_fees_due_at_signing_except_acquisition_fee": bought.total_fees,
-        "total_fees_due_at_signing": bought.total_fees,
-        "total_fees_capitalized": bought.acquisition_fee,
+        "total_fees_due_at_signing_except_acquisition_fee": purchase.total_fees,
+        "total_fees_due_at_signing": purchase.total_fees,
+        "total_fees_capitalized": purchase.acquisition_fee,
     }
 
 
-def _payments(monthly: Decimal, before: Decimal) -> dict[str, Any]:
-    """A year's twelve payments, spread over 26 or 52."""
+def _payments(monthly: Decimal, before_taxes_and_fees: Decimal) -> dict[str, Any]:
+    """Returns the payment a month, and the twelve payments of a year spread over 26 and over 52."""
     return {
         "payment_frequency": "month",
         "monthly_payment": monthly,
-        "biweekly_payment": cents(monthly * 12 / 26),
-        "weekly_payment": cents(monthly * 12 / 52),
-        "monthly_payment_before_taxes_and_fees": before,
-        "biweekly_payment_before_taxes_and_fees": cents(before * 12 / 26),
-        "weekly_payment_before_taxes_and_fees": cents(before * 12 / 52),
+        "biweekly_payment": to_cents(monthly * 12 / 26),
+        "weekly_payment": to_cents(monthly * 12 / 52),
+        "monthly_payment_before_taxes_and_fees": before_taxes_and_fees,
+        "biweekly_payment_before_taxes_and_fees": to_cents(before_taxes_and_fees * 12 / 26),
+        "weekly_payment_before_taxes_and_fees": to_cents(before_taxes_and_fees * 12 / 52),
         "principal_for_normalized_payment": _NORMALIZED_PRINCIPAL,
     }
 
@@ -282,7 +297,7 @@ def _extras(extras: Iterable[Extra]) -> list[dict[str, Any]]:
 
 
 def _color(paint: Paint, color_id: str) -> dict[str, Any]:
-    # The reference's sample has a colour of digits alone as a number.
+    # In the reference's sample, a colour that consists of digits is a number.
     rgb = int(paint.rgb) if paint.rgb.isdigit() else paint.rgb
     return {"secondary_rgb": None, "msrp": paint.msrp, "id": color_id, "label": paint.label, "rgb": rgb}
 
@@ -299,5 +314,5 @@ def _trade(trade_in: RequestedTradeIn | None) -> dict[str, Any] | None:
     return {"valuation": {"valuation": valuation}}
 
 
-def _plain(terms: Mapping[str, Any]) -> dict[str, Any]:
+def _to_json(terms: Mapping[str, Any]) -> dict[str, Any]:
     return {name: float(value) if isinstance(value, Decimal) else value for name, value in terms.items()}

@@ -1,7 +1,10 @@
-"""What requests must hold, read as leniently as the reference's samples need, and the documented refusals.
+"""The models of requests to Roadster and myKaarma, and the documented refusals.
 
-Not the client's models: those send strictly what is documented, while the samples have a zip code as an int,
-and what the emulator demands must not change with what the client happens to send.
+These are not the client's models. The client sends strictly what is documented, while the reference's samples need a
+lenient reader, for instance for a zip code that is an int. The emulator must not start to accept a mistake of the
+client because both share a model.
+
+Bodies are named `…Body` and query parameters `…Query`. The OpenAPI description is derived from both.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from roadster_client.models.values import UUID_PATTERN, VIN_PATTERN
 from roadster_sandbox.answers import Refused
-from roadster_sandbox.world.dealers import SandboxDealer, dealer_by
+from roadster_sandbox.world.dealers import SandboxDealer, find_dealer
 
 Vin = Annotated[str, StringConstraints(pattern=f"^{VIN_PATTERN}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -21,16 +24,19 @@ Year = Annotated[int, Field(ge=1900, le=2100)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 Miles = Annotated[int, Field(ge=0, le=1_000_000)]
 DocumentId = Annotated[int, Field(ge=1)]
+Uuid = Annotated[str, StringConstraints(pattern=f"^{UUID_PATTERN}$")]
 
 
 class RequestModel(BaseModel):
+    """A part of a request. It ignores unknown fields, and takes a number where a string is documented."""
+
     model_config = ConfigDict(
         extra="ignore", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False, defer_build=True
     )
 
 
 class RequestedDealer(RequestModel):
-    """Exactly one of the two."""
+    """The dealer of a request. Exactly one of the two ids must be given: `resolve_dealer` checks that."""
 
     dpid: Text | None = None
     partner_id: Text | None = None
@@ -51,6 +57,8 @@ class RequestedVehicle(RequestModel):
 
 
 class UtmTags(RequestModel):
+    """The documented `analytics` of a link."""
+
     utm_source: Text | None = None
     utm_medium: Text | None = None
     utm_campaign: Text | None = None
@@ -95,7 +103,7 @@ class CustomerBody(RequestModel):
 
 
 class RequestedAgent(RequestModel):
-    """At least one of the two."""
+    """The agent of a customer, by at least one of the two ids."""
 
     id: Text | None = None
     email: Email | None = None
@@ -106,12 +114,8 @@ class CustomerUpdateBody(RequestModel):
     agent: RequestedAgent | None = None
 
 
-class CustomerUpdateQuery(RequestModel):
-    id: Annotated[int, Field(ge=1)]
-
-
 class TradeOfferBody(RequestModel):
-    """Names its dealer by the bare dpid."""
+    """A trade-in offer. It names its dealer by a dpid at the top, without a `dealer` object."""
 
     dpid: Text
     email: Email
@@ -135,7 +139,10 @@ class VehicleToQuote(RequestModel):
 
 
 class RequestedTerms(RequestModel):
-    """`term` in months and `customer_cash` belong to the deal that `deal_type` names, `annual_mileage` to the lease."""
+    """The terms of a quote. `term` in months and `customer_cash` are for the deal that `deal_type` names.
+
+    `annual_mileage` is for the lease, whatever `deal_type` is.
+    """
 
     deal_type: Literal["cash", "finance", "lease"] = "finance"
     customer_cash: Dollars = 0
@@ -182,17 +189,9 @@ class DocumentContentsBody(RequestModel):
     dealer: RequestedDealer
 
 
-class DocumentIdQuery(RequestModel):
-    doc_id: DocumentId
-
-
 class DocumentDeletionBody(RequestModel):
     dealer: RequestedDealer
     doc_ids: Annotated[tuple[DocumentId, ...], Field(min_length=1)]
-
-
-class TemplateQuery(RequestModel):
-    template_id: DocumentId
 
 
 class RequestedField(RequestModel):
@@ -224,7 +223,7 @@ class RequestedTemplate(RequestModel):
 
 
 class TemplateBody(RequestModel):
-    """`file_stream` is a PDF in base64 behind the header of a data URL."""
+    """A new template. `file_stream` is a data URL: its header, and then a PDF in base64."""
 
     form_data: RequestedTemplate
     file_stream: Annotated[str, StringConstraints(min_length=1)]
@@ -235,65 +234,107 @@ class FormsBody(RequestModel):
     template_ids: Annotated[tuple[DocumentId, ...], Field(min_length=1)]
 
 
-class PlansQuery(RequestModel):
-    """`deal_rate` is the APR in percent, `deal_term` in months."""
+class RecordBody(RequestModel):
+    """A request for a customer record at myKaarma."""
 
-    vin: Vin
-    deal_type: Literal["cash", "finance", "lease"]
-    deal_rate: Annotated[float, Field(ge=0, le=100)] | None = None
-    deal_term: Annotated[int, Field(ge=1, le=120)] | None = None
-    amount_financed: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    requester_user_uuid: Annotated[Uuid, Field(alias="requesterUserUUID")]
+    dealer_uuids: Annotated[tuple[Uuid, ...], Field(alias="dealerUUIDList", min_length=1)]
+
+
+class DpidQuery(RequestModel):
+    """The dealer of a request without a body. The title is the field's name in a refusal."""
+
+    dpid: Annotated[str, Field(min_length=1, title="dealer")]
+
+    @property
+    def dealer(self) -> RequestedDealer:
+        """Raises Refused(400) for a dpid that is too long."""
+        return parse_request(RequestedDealer, {"dpid": self.dpid})
+
+
+class PartnerIdQuery(RequestModel):
+    """The same, for the operations that take the partner id instead."""
+
+    partner_id: Annotated[str, Field(alias="dealer[partner_id]", min_length=1, title="dealer")]
+
+    @property
+    def dealer(self) -> RequestedDealer:
+        """Raises Refused(400) for a partner id that is too long."""
+        return parse_request(RequestedDealer, {"partner_id": self.partner_id})
 
 
 class InventoryQuery(RequestModel):
     size: Annotated[int, Field(ge=1, le=500)] = 100
     from_vin: Text | None = None
-    updated_since: Annotated[int, Field(ge=0)] | None = None
+    updated_since: Annotated[int, Field(ge=0, description="epoch seconds")] | None = None
     in_stock: Literal["any"] | None = None
 
 
-Uuid = Annotated[str, StringConstraints(pattern=f"^{UUID_PATTERN}$")]
+class PlansQuery(RequestModel):
+    vin: Vin
+    deal_type: Literal["cash", "finance", "lease"]
+    deal_rate: Annotated[float, Field(ge=0, le=100, description="the APR in percent")] | None = None
+    deal_term: Annotated[int, Field(ge=1, le=120, description="months")] | None = None
+    amount_financed: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
 
 
-class RecordBody(RequestModel):
-    """Of myKaarma."""
+class CustomerIdQuery(RequestModel):
+    id: Annotated[int, Field(ge=1)]
 
-    requester_user_uuid: Annotated[Uuid, Field(alias="requesterUserUUID")]
-    dealer_uuids: Annotated[tuple[Uuid, ...], Field(alias="dealerUUIDList", min_length=1)]
+
+class DocumentIdQuery(RequestModel):
+    doc_id: DocumentId
+
+
+class TemplateIdQuery(RequestModel):
+    template_id: DocumentId
+
+
+class RecordQuery(RequestModel):
+    """The reference does not say what this parameter does, so here it does nothing."""
+
+    exclude_order_type: Annotated[bool | None, Field(alias="excludeOrderType")] = None
 
 
 class RecordPath(RequestModel):
     customer_uuid: Uuid
 
 
-class RecordQuery(RequestModel):
-    """Nothing says what it does: here, nothing."""
-
-    exclude_order_type: Annotated[bool | None, Field(alias="excludeOrderType")] = None
-
-
 ModelT = TypeVar("ModelT", bound=RequestModel)
 
 
-def parse_request(model: type[ModelT], given: Any) -> ModelT:
-    """`given` as `model`. Raises Refused(400) with the first thing that is wrong: "Missing email", "Invalid vin"."""
+def parse_request(model: type[ModelT], value: Any) -> ModelT:
+    """Returns `value` as `model`.
+
+    Raises Refused(400) with the first mistake, for instance "Missing email" or "Invalid vin".
+    """
     try:
-        return TypeAdapter(model).validate_python(given)
+        return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        names = [step for step in first["loc"] if isinstance(step, str)]
-        name = names[-1].replace("_", " ") if names else "body"
         missing = first["type"] == "missing" or first["input"] in ("", None)
-        raise Refused(400, f"{'Missing' if missing else 'Invalid'} {name}") from None
+        raise Refused(400, f"{'Missing' if missing else 'Invalid'} {_spoken_name(model, first['loc'])}") from None
 
 
-def find_dealer(ref: RequestedDealer) -> SandboxDealer:
-    """The dealer of a request. Raises Refused: 400 unless exactly one id is given, 404 where it is unknown."""
-    if ref.dpid is None and ref.partner_id is None:
+def _spoken_name(model: type[RequestModel], location: tuple[str | int, ...]) -> str:
+    """Returns the title of a field that has one, or the name of the innermost field in words."""
+    names = [step for step in location if isinstance(step, str)]
+    if not names:
+        return "body"
+    titles = {field.alias or name: field.title for name, field in model.model_fields.items()}
+    return titles.get(names[-1]) or names[-1].replace("_", " ")
+
+
+def resolve_dealer(requested: RequestedDealer) -> SandboxDealer:
+    """Returns the dealer of a request.
+
+    Raises Refused: 400 unless the request names exactly one id, 404 for an unknown dealer.
+    """
+    if requested.dpid is None and requested.partner_id is None:
         raise Refused(400, "Missing dealer")
-    if ref.dpid is not None and ref.partner_id is not None:
+    if requested.dpid is not None and requested.partner_id is not None:
         raise Refused(400, "Invalid dealer")
-    dealer = dealer_by(dpid=ref.dpid, partner_id=ref.partner_id)
+    dealer = find_dealer(dpid=requested.dpid, partner_id=requested.partner_id)
     if dealer is None:
         raise Refused(404)
     return dealer

@@ -1,4 +1,4 @@
-"""Roadie's shipments: each an object as its API shows it, moved on by the events that a grader sends."""
+"""Roadie's shipments. Each is kept as the API shows it, and events from a grader change its state."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .shipment_requests import ShipmentBody, ShipmentRefused, ShipmentUpdateBody
 FIRST_SHIPMENT_ID = 152_040
 
 UNKNOWN_ZIP = "00000"
-"""No address has it."""
+"""No address has this zip, so a shipment with it is refused with the code 1004."""
 
 ISLAND = "HI"
-"""No route leads there from another state."""
+"""No route leads to this state from another one, so such a shipment is refused with the code 1005."""
 
-_MADE_AT = "2025-01-01T00:00:00+00:00"
-"""Nothing here has a clock."""
+_CREATED_AT = "2025-01-01T00:00:00+00:00"
+"""Always the same time, because the sandbox has no clock."""
 
 _DRIVERS = ("Jeff B.", "Beth J.", "Maria L.")
 
@@ -33,7 +33,7 @@ _MOVES: Mapping[str, tuple[frozenset[str], str]] = {
     "canceled": (frozenset({"scheduled", "assigned"}), "canceled"),
     "expired": (frozenset({"scheduled"}), "expired"),
 }
-"""By event, as Roadie names them: from which states, and to which."""
+"""The states in which an event can happen, and the state that follows, by Roadie's name of the event."""
 
 EVENTS = tuple(_MOVES)
 
@@ -42,8 +42,8 @@ class NoSuchMove(Exception):
     """The event cannot happen to a shipment in its state."""
 
 
-def move(shipment: dict[str, Any], event: str) -> None:
-    """Moves `shipment` on. Raises NoSuchMove."""
+def move_shipment(shipment: dict[str, Any], event: str) -> None:
+    """Changes the shipment's state. Raises NoSuchMove if the event cannot happen to it now."""
     before, after = _MOVES[event]
     if shipment["state"] not in before:
         raise NoSuchMove(f"{event} cannot happen to a shipment that is {shipment['state']}")
@@ -53,46 +53,46 @@ def move(shipment: dict[str, Any], event: str) -> None:
         shipment["driver"] = {"name": _DRIVERS[number % len(_DRIVERS)], "phone": f"770555{number % 10_000:04d}"}
 
 
-def shipment_by(world: World, shipment_id: str) -> dict[str, Any] | None:
+def find_shipment(world: World, shipment_id: str) -> dict[str, Any] | None:
+    """Returns the shipment of that id, None for an unknown id."""
     return next((shipment for shipment in world.shipments if str(shipment["id"]) == shipment_id), None)
 
 
 def create_shipment(world: World, call: ApiCall) -> Any:
-    order = parse_shipment_request(ShipmentBody, call.body)
-    given = order.model_dump(mode="json")
-    _check(given)
+    fields = parse_shipment_request(ShipmentBody, call.body).model_dump(mode="json")
+    _check(fields)
     number = FIRST_SHIPMENT_ID + len(world.shipments)
     shipment = {
         "id": number,
         "state": "scheduled",
-        **given,
+        **fields,
         "tracking_number": f"RESANDBOX{number:07d}",
-        "price": _price(given),
-        "created_at": _MADE_AT,
-        "updated_at": _MADE_AT,
+        "price": _price(fields),
+        "created_at": _CREATED_AT,
+        "updated_at": _CREATED_AT,
     }
     world.shipments.append(shipment)
     return shipment
 
 
 def get_shipment(world: World, call: ApiCall) -> Any:
-    return _found(world, call)
+    return _require_shipment(world, call)
 
 
 def update_shipment(world: World, call: ApiCall) -> Any:
-    shipment = _found(world, call)
+    shipment = _require_shipment(world, call)
     change = parse_shipment_request(ShipmentUpdateBody, call.body)
     if shipment["state"] not in _MOVES["canceled"][0]:
         raise ShipmentRefused((1003, "state"))
-    changed = {**shipment, **change.model_dump(mode="json", exclude_none=True)}
-    _check(changed)
-    shipment.update(changed, price=_price(changed))
+    updated = {**shipment, **change.model_dump(mode="json", exclude_none=True)}
+    _check(updated)
+    shipment.update(updated, price=_price(updated))
     return shipment
 
 
 def cancel_shipment(world: World, call: ApiCall) -> None:
     try:
-        move(_found(world, call), "canceled")
+        move_shipment(_require_shipment(world, call), "canceled")
     except NoSuchMove:
         raise ShipmentRefused((1003, "state")) from None
 
@@ -106,15 +106,15 @@ HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {
 """By operation id."""
 
 
-def _found(world: World, call: ApiCall) -> dict[str, Any]:
-    shipment = shipment_by(world, call.path["shipment_id"])
+def _require_shipment(world: World, call: ApiCall) -> dict[str, Any]:
+    shipment = find_shipment(world, call.path["shipment_id"])
     if shipment is None:
         raise ShipmentRefused((1006, "id"))
     return shipment
 
 
 def _check(shipment: Mapping[str, Any]) -> None:
-    """Raises ShipmentRefused for what no single field is to blame for."""
+    """Raises ShipmentRefused for mistakes that concern several fields together."""
     window = shipment["deliver_between"]
     end = read_time(window["end"])
     if end <= read_time(window["start"]) or end <= read_time(shipment["pickup_after"]):
@@ -129,7 +129,7 @@ def _check(shipment: Mapping[str, Any]) -> None:
 
 
 def _price(shipment: Mapping[str, Any]) -> float:
-    """Invented: a base, and something for weight, insurance and leaving the state."""
+    """Returns dollars. The price is invented: a base, weight, insurance, and a surcharge for leaving the state."""
     items = shipment["items"]
     weight = sum(item["weight"] * item["quantity"] for item in items)
     value = sum(item["value"] * item["quantity"] for item in items)

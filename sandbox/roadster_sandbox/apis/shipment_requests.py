@@ -1,4 +1,4 @@
-"""What requests to Roadie must hold, and its documented refusals: a list of codes with the parameter of each."""
+"""The models of requests to Roadie, and its documented refusals: a list of codes with the parameter of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _MESSAGES: dict[Code, str] = {
 
 
 class ShipmentRefused(Refused):
-    """Roadie's error answer, with one code for each parameter. The status of 1006 is not documented: here it is 404."""
+    """Roadie's error answer, with a code and a parameter for each mistake.
+
+    Roadie does not document the status for the code 1006. The sandbox answers 404.
+    """
 
     def __init__(self, *errors: tuple[Code, str]) -> None:
         super().__init__(404 if errors[0][0] == 1006 else 400)  # noqa: PLR2004
@@ -34,26 +37,26 @@ class ShipmentRefused(Refused):
     def body(self) -> Any:
         return {
             "errors": [
-                {"code": code, "parameter": parameter, "message": f"{_spoken(parameter)} {_MESSAGES[code]}"}
+                {"code": code, "parameter": parameter, "message": f"{_to_words(parameter)} {_MESSAGES[code]}"}
                 for code, parameter in self.errors
             ]
         }
 
 
-def _spoken(parameter: str) -> str:
+def _to_words(parameter: str) -> str:
     return parameter.replace("_", " ").replace(".", " ").capitalize()
 
 
-def _readable(given: str) -> str:
-    read_time(given)
-    return given
+def _check_time(text: str) -> str:
+    read_time(text)
+    return text
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Measure = Annotated[float, Field(gt=0, le=10_000)]
-Time = Annotated[str, AfterValidator(_readable)]
-"""Kept as it was written."""
+Time = Annotated[str, AfterValidator(_check_time)]
+"""A time with an offset, kept as the caller wrote it."""
 
 
 class RequestedItem(RequestModel):
@@ -107,7 +110,7 @@ class ShipmentBody(RequestModel):
 
 
 class ShipmentUpdateBody(RequestModel):
-    """Each in place of what was there."""
+    """The fields that change. Each replaces the whole field of the shipment."""
 
     reference_id: Reference | None = None
     items: Annotated[list[RequestedItem], Field(min_length=1)] | None = None
@@ -121,14 +124,14 @@ class ShipmentUpdateBody(RequestModel):
 ModelT = TypeVar("ModelT", bound=RequestModel)
 
 
-def parse_shipment_request(model: type[ModelT], given: Any) -> ModelT:
-    """`given` as `model`. Raises ShipmentRefused with everything that is wrong."""
+def parse_shipment_request(model: type[ModelT], value: Any) -> ModelT:
+    """Returns `value` as `model`. Raises ShipmentRefused with all mistakes."""
     try:
-        return TypeAdapter(model).validate_python(given)
+        return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
         raise ShipmentRefused(*map(_code, error.errors(include_url=False, include_context=False))) from None
 
 
-def _code(found: Any) -> tuple[Code, str]:
-    parameter = ".".join(map(str, found["loc"])) or "body"
-    return (1001 if found["type"] == "missing" or found["input"] in ("", None) else 1002), parameter
+def _code(mistake: Any) -> tuple[Code, str]:
+    parameter = ".".join(map(str, mistake["loc"])) or "body"
+    return (1001 if mistake["type"] == "missing" or mistake["input"] in ("", None) else 1002), parameter

@@ -1,4 +1,4 @@
-"""The assembly: the documented operations of the three APIs, the grading endpoints, the OpenAPI description."""
+"""The assembly of the sandbox: the documented operations of the three APIs, the grading endpoints, the description."""
 
 from __future__ import annotations
 
@@ -13,55 +13,55 @@ from roadster_client.operations import ApiName, operations_of
 from roadster_sandbox.answers import ApiResponse, Refused
 from roadster_sandbox.apis.openapi import openapi
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
-from roadster_sandbox.world.service_records import problems
+from roadster_sandbox.world.service_records import to_problems
 
 from .endpoint import Endpoint, Sandbox
-from .grading import grading_routes
+from .grading import make_routes
 
 BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", "mykaarma": "/mykaarma/customer/v2"}
-"""What stands before the path of each operation of an API."""
+"""The path that stands before the operations of each API."""
 
 
 def create_app(seed: int = 7) -> Starlette:
-    """A sandbox of its own: applications share nothing, and those of one seed answer alike."""
-    return app_of(Sandbox(seed))
+    """Returns the application of a new sandbox. Applications share nothing. Those of one seed give the same answers."""
+    return make_app(Sandbox(seed))
 
 
-def app_of(sandbox: Sandbox) -> Starlette:
-    """The application through which `sandbox` is reached."""
+def make_app(sandbox: Sandbox) -> Starlette:
+    """Returns the application that serves `sandbox`."""
 
     async def describe(_request: Request) -> Response:
-        # Made when it is asked for: it takes longer than the rest of the application together.
-        return ApiResponse(200, openapi(BASE_PATHS)).response()
+        # Built for each request, because building it takes longer than building the whole application.
+        return ApiResponse(200, openapi(BASE_PATHS)).to_response()
 
     def operations(api: ApiName) -> list[Route]:
-        documented = [
+        routes = [
             Route(operation.path, Endpoint(sandbox, operation), methods=[operation.method])
             for operation in operations_of(api).values()
         ]
-        return [*documented, Route("/{path:path}", Endpoint(sandbox, None))]
+        return [*routes, Route("/{path:path}", Endpoint(sandbox, None))]
 
     return Starlette(
         routes=[
             *(Mount(path, routes=operations(api)) for api, path in BASE_PATHS.items()),
-            Mount("/__sandbox", routes=grading_routes(sandbox)),
+            Mount("/__sandbox", routes=make_routes(sandbox)),
             Route("/openapi.json", describe),
         ],
-        exception_handlers={404: _unroutable},
+        exception_handlers={404: _answer_unroutable},
     )
 
 
-async def _unroutable(request: Request, _error: Exception) -> Response:
-    """For a path with a line end in it, which no route matches: an id that nobody has, as each API says that."""
+async def _answer_unroutable(request: Request, _error: Exception) -> Response:
+    """Answers a path that no route matches because of a line end in it. Each API has its answer for an unknown id."""
     if request.url.path.startswith(BASE_PATHS["roadie"]):
-        return ApiResponse(404, ShipmentRefused((1006, "id")).body).response()
+        return ApiResponse(404, ShipmentRefused((1006, "id")).body).to_response()
     if request.url.path.startswith(BASE_PATHS["mykaarma"]):
-        return ApiResponse(400, problems(Refused(400, "Invalid customer"))).response()
-    return ApiResponse(404).response()
+        return ApiResponse(400, to_problems(Refused(400, "Invalid customer"))).to_response()
+    return ApiResponse(404).to_response()
 
 
 def serve(host: str, port: int, seed: int) -> None:
-    """Serves a new sandbox over HTTP until a signal ends it."""
-    from .server import run  # noqa: PLC0415  # uvicorn is needed only here
+    """Serves a new sandbox over HTTP, until a signal ends the process."""
+    from .server import run_server  # noqa: PLC0415  # uvicorn is needed only here
 
-    run(create_app(seed), host, port)
+    run_server(create_app(seed), host, port)

@@ -1,4 +1,7 @@
-"""The way of one upstream request: into the log, past the credentials and a fault, to its operation and back."""
+"""The state of one sandbox, and the endpoint of each documented operation.
+
+An endpoint logs the request, applies a fault, checks the credentials, and calls the function of the operation.
+"""
 
 from __future__ import annotations
 
@@ -20,27 +23,28 @@ from roadster_sandbox.answers import ApiResponse, Refused
 from roadster_sandbox.apis import forms, roadie, roadster
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
 from roadster_sandbox.world import service_records
-from roadster_sandbox.world.dealers import SandboxDealer, dealer_by, dealer_of_order
+from roadster_sandbox.world.dealers import SandboxDealer, find_dealer, find_dealer_of_order
 from roadster_sandbox.world.world import World
 
-from .faults import Fault, answered
+from .faults import Fault, make_response
 
 API_KEY = "sandbox-key"
-"""The one credential that is accepted: as `Bearer KEY`, by Roadster also as `Token KEY` and as the bare KEY."""
+"""The only key that the sandbox accepts: as `Bearer KEY`, at Roadster also as `Token KEY` or without a scheme."""
 
 USERNAME = "sandbox"
-"""The user of myKaarma's Basic credentials; the password is `API_KEY`."""
+"""The user of myKaarma's Basic credentials. The password is `API_KEY`."""
 
 _HANDLERS = {**roadster.HANDLERS, **forms.HANDLERS, **roadie.HANDLERS}
 _FILES = {"upload_document": "contents", "create_template": "file_stream"}
-"""Where a body holds a file, by operation."""
+"""The field of the body that holds a file, by operation."""
 
 _NOT_JSON = object()
+"""Stands for a body that is no JSON."""
 
 
 @dataclass
 class Sandbox:
-    """What one application holds: the world, the log of requests, and the faults to come."""
+    """The state behind one application: the world, the log of requests, and the faults to come."""
 
     initial_seed: int
     world: World = field(init=False)
@@ -51,34 +55,34 @@ class Sandbox:
         self.reset(self.initial_seed)
 
     def reset(self, seed: int | None) -> None:
-        """Back to the initial world, or to that of another seed; no request and no fault is left."""
+        """Restores the initial world, or makes that of another seed. Forgets all requests and faults."""
         self.world = World(self.initial_seed if seed is None else seed)
         self.requests = []
         self.faults = []
 
-    def next_fault(self, operation: str) -> Fault | None:
-        """The oldest fault for `operation` that is not used up; it counts down."""
+    def take_fault(self, operation: str) -> Fault | None:
+        """Returns the oldest fault for the operation, and counts its use. Returns None if there is none."""
         for fault in self.faults:
             if fault.operation in ("*", operation):
                 fault.times -= 1
-                self.faults = [left for left in self.faults if left.times > 0]
+                self.faults = [each for each in self.faults if each.times > 0]
                 return fault
         return None
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An ASGI application for one operation; for none, it answers 404 and logs what was tried."""
+    """An ASGI application for one operation. Without an operation it logs the request and answers 404."""
 
     sandbox: Sandbox
     operation: Operation | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        body = _parsed(await request.body())
+        body = _parse_json(await request.body())
         name = self.operation.name if self.operation else None
-        fault = self.sandbox.next_fault(name) if name else None
-        dpid = _named_dealer(request.path_params, request.query_params, body)
+        fault = self.sandbox.take_fault(name) if name else None
+        dpid = _find_dpid(request.path_params, request.query_params, body)
         entry = {
             "n": len(self.sandbox.requests) + 1,
             "operation": name,
@@ -86,27 +90,28 @@ class Endpoint:
             "path": request.url.path,
             "query": dict(request.query_params),
             "dealer": dpid,
-            "body": _loggable(name, body),
+            "body": _to_loggable(name, body),
             "status": None,
             **({"fault": fault.kind} if fault else {}),
         }
         self.sandbox.requests.append(entry)
-        response = await answered(fault, lambda: self._carry_out(request, body, dpid))
+        response = await make_response(fault, lambda: self._carry_out(request, body, dpid))
         entry["status"] = response.status_code
         response.headers["x-request-id"] = f"sandbox-{entry['n']:06d}"
         await response(scope, receive, send)
 
     def _carry_out(self, request: Request, body: Any, dpid: str | None) -> ApiResponse:
         try:
-            json = self._json(request, body)
-            return ApiResponse(204 if json is None else 200, json, dpid)
-        except Refused as refused:
-            return ApiResponse(refused.status, _refusal(self.operation.api if self.operation else "roadster", refused))
+            answer = self._answer(request, body)
+            return ApiResponse(204 if answer is None else 200, answer, dpid)
+        except Refused as refusal:
+            api = self.operation.api if self.operation else "roadster"
+            return ApiResponse(refusal.status, _error_body(api, refusal))
 
-    def _json(self, request: Request, body: Any) -> Any:
+    def _answer(self, request: Request, body: Any) -> Any:
         if self.operation is None:
             raise Refused(404)
-        if not _authorised(self.operation.api, request.headers.get("authorization", "")):
+        if not _has_access(self.operation.api, request.headers.get("authorization", "")):
             raise Refused(401)
         if body is _NOT_JSON:
             raise ShipmentRefused((1002, "body")) if self.operation.api == "roadie" else Refused(400, "Invalid body")
@@ -114,12 +119,12 @@ class Endpoint:
         return _HANDLERS[self.operation.name](self.sandbox.world, call)
 
 
-def _refusal(api: ApiName, refused: Refused) -> Any:
-    """The body of an error answer, as each API documents it."""
-    return service_records.problems(refused) if api == "mykaarma" else refused.body
+def _error_body(api: ApiName, refusal: Refused) -> Any:
+    """Returns the body of an error answer, as each API documents it."""
+    return service_records.to_problems(refusal) if api == "mykaarma" else refusal.body
 
 
-def _authorised(api: ApiName, header: str) -> bool:
+def _has_access(api: ApiName, header: str) -> bool:
     match header.split():
         case ["Basic", key]:
             return api == "mykaarma" and key in {basic_key(user, API_KEY) for user in (USERNAME, API_KEY)}
@@ -131,32 +136,33 @@ def _authorised(api: ApiName, header: str) -> bool:
             return False
 
 
-def _parsed(content: bytes) -> Any:
-    """None without a body, `_NOT_JSON` where it is something else."""
+def _parse_json(content: bytes) -> Any:
+    """Returns the JSON, None for an empty body, and `_NOT_JSON` for anything else."""
     try:
         body = from_json(content, allow_inf_nan=False) if content else None
-        json.dumps(body, allow_nan=False)  # 1e999 has become an infinity, which the log could not show
+        json.dumps(body, allow_nan=False)  # 1e999 was read as infinity, which the log could not show
     except ValueError:
         return _NOT_JSON
     return body
 
 
-def _named_dealer(path: Mapping[str, str], query: Mapping[str, str], body: Any) -> str | None:
+def _find_dpid(path: Mapping[str, str], query: Mapping[str, str], body: Any) -> str | None:
+    """Returns the dpid of the dealer that the request names in any documented way, None without a known dealer."""
     top = body if isinstance(body, dict) else {}
-    named = top.get("dealer")
-    ref = named if isinstance(named, dict) else top
+    inner = top.get("dealer")
+    ids = inner if isinstance(inner, dict) else top
     uuids = top.get("dealerUUIDList")
-    dealer: SandboxDealer | None = dealer_by(
-        dpid=path.get("dpid") or query.get("dpid") or ref.get("dpid"),
-        partner_id=query.get("dealer[partner_id]") or ref.get("partner_id"),
+    dealer: SandboxDealer | None = find_dealer(
+        dpid=path.get("dpid") or query.get("dpid") or ids.get("dpid"),
+        partner_id=query.get("dealer[partner_id]") or ids.get("partner_id"),
         mykaarma_uuid=uuids[0] if isinstance(uuids, list) and uuids else None,
     )
-    dealer = dealer or dealer_of_order(path.get("order_id"))
+    dealer = dealer or find_dealer_of_order(path.get("order_id"))
     return dealer.dpid if dealer else None
 
 
-def _loggable(operation: str | None, body: Any) -> Any:
-    """The body, with a file replaced by the digest that the state shows for it, too."""
+def _to_loggable(operation: str | None, body: Any) -> Any:
+    """Returns the body for the log. A file is replaced by its digest, which the state shows as well."""
     if body is _NOT_JSON:
         return None
     name = _FILES.get(operation or "")
@@ -167,7 +173,7 @@ def _loggable(operation: str | None, body: Any) -> Any:
 
 def _digest(contents: str) -> str:
     try:
-        data = b64decode(contents.rpartition(",")[2], validate=True)  # behind the header of a data URL
+        data = b64decode(contents.rpartition(",")[2], validate=True)  # after the header of a data URL
     except (Base64Error, ValueError):
         data = contents.encode()
     return hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""`POST /__sandbox/events`: a customer event, sent to a web hook as Roadster would send it."""
+"""Customer events, sent to a web hook as Roadster would send them: `POST /__sandbox/events`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from roadster_sandbox.world.dealers import DEALERS, SandboxDealer
 from roadster_sandbox.world.world import FIRST_CUSTOMER_ID, World
 
-_SECONDS = 10.0
+_TIMEOUT = 10.0
+"""Seconds that the web hook has to answer."""
+
 _FIRST_EVENT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
-def _loopback(url: str) -> str:
+def _check_loopback(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -31,11 +33,11 @@ def _loopback(url: str) -> str:
 
 
 class EventBody(BaseModel):
-    """`event` is sent as it is; without it, one is made up of the rest."""
+    """A request to send an event. Without an `event`, one is invented from the other fields."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    url: Annotated[str, AfterValidator(_loopback)]
+    url: Annotated[str, AfterValidator(_check_loopback)]
     key: str = Field(pattern=r"^[\x21-\x7e]+$")
     event: dict[str, Any] | None = None
     type: str = Field(default="customer_started_purchase", min_length=1)
@@ -44,19 +46,19 @@ class EventBody(BaseModel):
     message: str | None = None
 
 
-def make_event(world: World, order: EventBody) -> dict[str, Any]:
-    """The ordered event. The same world and the same number of events before it make the same one."""
-    if order.event is not None:
-        return order.event
-    dealer = next(each for each in DEALERS if each.dpid == order.dealer)
+def make_event(world: World, body: EventBody) -> dict[str, Any]:
+    """Returns the event to send. It depends only on the world and the number of events before it."""
+    if body.event is not None:
+        return body.event
+    dealer = next(each for each in DEALERS if each.dpid == body.dealer)
     number = world.events_sent
     vehicle = next(iter(world.vehicles[dealer.dpid].values()))
     return {
-        "event_type": order.type,
+        "event_type": body.type,
         "event_id": hashlib.sha256(f"{world.seed} {number}".encode()).hexdigest()[:25],
         "event_time": (_FIRST_EVENT + timedelta(minutes=number)).isoformat(),
         "api_partner": {"name": "api.partner"},
-        "customer": _customer(world, dealer, order.customer_id),
+        "customer": _customer(world, dealer, body.customer_id),
         "dealer": {"dpid": dealer.dpid, "name": dealer.name, "partner_id": dealer.partner_id},
         "vehicle": {
             "vin": vehicle.vin,
@@ -67,33 +69,33 @@ def make_event(world: World, order: EventBody) -> dict[str, Any]:
             "type": "New",
         },
         "order": {
-            "id": dealer.orders[(order.customer_id - FIRST_CUSTOMER_ID) % len(dealer.orders)],
+            "id": dealer.orders[(body.customer_id - FIRST_CUSTOMER_ID) % len(dealer.orders)],
             "financing": {"type": "cash", "msrp": vehicle.msrp, "purchase_price": vehicle.price},
             "plans": [],
             "accessories": [],
         },
         "agent": {"id": 94366, "full_name": "Judy Agent", "email": "judy_agent@example.com"},
-        **({"message": {"body": order.message, "channels": ["email"]}} if order.message is not None else {}),
+        **({"message": {"body": body.message, "channels": ["email"]}} if body.message is not None else {}),
     }
 
 
 def _customer(world: World, dealer: SandboxDealer, customer_id: int) -> dict[str, Any]:
-    """The one that was created with this id, or Carlos Silva."""
-    known = next((each for each in world.customers if (each["id"], each["dpid"]) == (customer_id, dealer.dpid)), {})
-    made_up = {"first_name": "Carlos", "last_name": "Silva", "email": "carlos.silva@example.com"}
-    return {"id": customer_id, **{name: known.get(name, value) for name, value in made_up.items()}}
+    """Returns the customer of the event: the one that was created with this id, or Carlos Silva."""
+    created = next((each for each in world.customers if (each["id"], each["dpid"]) == (customer_id, dealer.dpid)), {})
+    invented = {"first_name": "Carlos", "last_name": "Silva", "email": "carlos.silva@example.com"}
+    return {"id": customer_id, **{name: created.get(name, value) for name, value in invented.items()}}
 
 
-async def send_event(world: World, order: EventBody) -> dict[str, Any]:
-    """What was sent, and what the web hook answered; without a `status` where nobody did."""
-    import httpx2  # noqa: PLC0415 - only here, and it takes longer to import than the rest of the sandbox
+async def send_event(world: World, body: EventBody) -> dict[str, Any]:
+    """Sends the event, and returns it with the web hook's answer. Without an answer there is no `status`."""
+    import httpx2  # noqa: PLC0415  # only events need it, and importing it takes longer than the whole sandbox
 
-    event = make_event(world, order)
+    event = make_event(world, body)
     world.events_sent += 1
-    headers = {"authorization": f"Bearer {order.key}", "content-type": "application/json"}
+    headers = {"authorization": f"Bearer {body.key}", "content-type": "application/json"}
     try:
-        async with httpx2.AsyncClient(timeout=_SECONDS, trust_env=False) as http:
-            answer = await http.post(order.url, content=json.dumps(event), headers=headers)
+        async with httpx2.AsyncClient(timeout=_TIMEOUT, trust_env=False) as http:
+            answer = await http.post(body.url, content=json.dumps(event), headers=headers)
     except httpx2.HTTPError as error:
         return {"error": f"the url did not answer: {type(error).__name__}", "event": event}
     return {"status": answer.status_code, "answer": answer.text[:1000], "event": event}

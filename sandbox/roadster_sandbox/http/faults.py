@@ -1,7 +1,7 @@
-"""What can be made to go wrong, so that a caller's handling of it can be seen.
+"""The faults that a test can order, to see how a caller handles them.
 
-The operation is not carried out under `status`, `html`, `huge`, `gzip_bomb`, `deep` and `redirect`; it is under all
-others, whose answer then comes late, damaged, or not at all.
+Under `status`, `html`, `huge`, `gzip_bomb`, `deep` and `redirect` the operation is not carried out. Under all other
+faults it is, but the answer comes late, damaged, or not at all.
 """
 
 from __future__ import annotations
@@ -22,22 +22,27 @@ from roadster_sandbox.world.dealers import DEALERS
 
 _MEBIBYTE = bytes(1024 * 1024)
 _BOMB_MEBIBYTES = 200
+
 _LEVELS = 100_000
+"""Nested lists. More than any parser reads."""
+
 _DIGITS = 10_000
+"""More than Python converts to an integer."""
 
 
 class ConnectionDropped(BaseException):
-    """Drops the connection: whatever runs the application closes it without another byte.
+    """Raised to drop the connection. The server closes it without another byte.
 
-    Not an Exception, because Starlette would answer that with a 500.
+    This is not an Exception, because Starlette would answer an Exception with a 500.
     """
 
 
 @dataclass
 class Fault:
-    """`times` counts down; `status` is of the kind `status`, `seconds` of `delay`.
+    """A fault for the next `times` requests of an operation.
 
-    Of a `status`, `seconds` is the Retry-After; `retry_after` is one as it is written, for instance a date.
+    `status` is for the kind `status`. `seconds` is the time of a `delay`, or the Retry-After of a `status`.
+    `retry_after` is a whole header, for instance a date.
     """
 
     operation: str
@@ -70,7 +75,7 @@ def _huge(_fault: Fault, _carry_out: CarryOut) -> Response:
         yield b'["'
         while True:
             yield b"x" * 65_536
-            await checkpoint()  # lets a server notice that nobody listens any more
+            await checkpoint()  # lets a server notice that the client has left
 
     return StreamingResponse(endless(), media_type="application/json")
 
@@ -102,7 +107,7 @@ def _drip(_fault: Fault, carry_out: CarryOut) -> Response:
 
 
 class _Broken(Response):
-    """Announces the whole body and drops the connection after half of it."""
+    """A response that announces the whole body, and drops the connection after half of it."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -127,12 +132,12 @@ def _truncated(_fault: Fault, carry_out: CarryOut) -> Response:
 
 
 def _huge_number(_fault: Fault, carry_out: CarryOut) -> Response:
-    """One more number at the top, of more digits than Python makes text of."""
+    """Adds a number at the top level with more digits than Python converts."""
     answer = carry_out()
     opening, rest = answer.content[:1], answer.content[1:]
     name = b'"score":' if opening == b"{" else b""
-    more = b"" if rest in (b"]", b"}", b"") else b","
-    return Response(opening + name + b"9" * _DIGITS + more + rest, answer.status, media_type="application/json")
+    comma = b"" if rest in (b"]", b"}", b"") else b","
+    return Response(opening + name + b"9" * _DIGITS + comma + rest, answer.status, media_type="application/json")
 
 
 def _content_type(_fault: Fault, carry_out: CarryOut) -> Response:
@@ -151,19 +156,21 @@ def _no_content(_fault: Fault, carry_out: CarryOut) -> Response:
 
 
 def _delay(_fault: Fault, carry_out: CarryOut) -> Response:
-    return carry_out().response()  # after `seconds`, which `answered` waits
+    return carry_out().to_response()  # `make_response` waits for `seconds` before it sends this
 
 
-def _altered(change: Callable[[Any], Any]) -> Callable[[Fault, CarryOut], Response]:
-    def altered(_fault: Fault, carry_out: CarryOut) -> Response:
+def _changing(change: Callable[[Any], Any]) -> Callable[[Fault, CarryOut], Response]:
+    """Returns a fault that sends the JSON of the answer as `change` returns it."""
+
+    def respond(_fault: Fault, carry_out: CarryOut) -> Response:
         answer = carry_out()
-        return (answer if answer.json is None else ApiResponse(answer.status, change(answer.json))).response()
+        return (answer if answer.json is None else ApiResponse(answer.status, change(answer.json))).to_response()
 
-    return altered
+    return respond
 
 
 def _wrong_types(json: Any) -> Any:
-    """Every value in a list of its own. The dealer stays named as it was: this is not `foreign_dealer`."""
+    """Puts every value into a list. Dealer ids stay as they are, because `foreign_dealer` is another fault."""
     if isinstance(json, list):
         return [_wrong_types(item) for item in json]
     if isinstance(json, dict):
@@ -175,38 +182,40 @@ _DEALER_IDS = ("dpid", "partner_id", "dealerId", "dealer_id", "dealerID")
 
 
 def _foreign_dealer(_fault: Fault, carry_out: CarryOut) -> Response:
-    """Every dealer id replaced by another dealer's than was asked, and added at the top where there was none."""
+    """Replaces every dealer id by that of a dealer that the request did not name. Adds ids at the top level."""
     answer = carry_out()
     foreign = next(dealer for dealer in reversed(DEALERS) if dealer.dpid != answer.dpid)
     ids: dict[str, Any] = {"dpid": foreign.dpid, "partner_id": foreign.partner_id}
     ids |= dict.fromkeys(("dealerId", "dealer_id", "dealerID"), foreign.mykaarma_id)
 
-    def renamed(node: Any) -> Any:
+    def replace_ids(node: Any) -> Any:
         if isinstance(node, list):
-            return [renamed(item) for item in node]
+            return [replace_ids(item) for item in node]
         if isinstance(node, dict):
-            return {name: ids.get(name) or renamed(value) for name, value in node.items()}
+            return {name: ids.get(name) or replace_ids(value) for name, value in node.items()}
         return node
 
-    other = renamed(answer.json)
-    return ApiResponse(answer.status, {**other, **ids, "dealer": ids} if isinstance(other, dict) else other).response()
+    changed_json = replace_ids(answer.json)
+    if isinstance(changed_json, dict):
+        changed_json |= {**ids, "dealer": ids}
+    return ApiResponse(answer.status, changed_json).to_response()
 
 
 def _nan(json: Any) -> Any:
-    """Every number NaN, and one more at the top, so that no answer is without; in place of what holds none."""
+    """Replaces every number by NaN, and adds one at the top level. A bare value becomes NaN."""
 
-    def spoilt(node: Any) -> Any:
+    def replace_numbers(node: Any) -> Any:
         if isinstance(node, list):
-            return [spoilt(item) for item in node]
+            return [replace_numbers(item) for item in node]
         if isinstance(node, dict):
-            return {name: spoilt(value) for name, value in node.items()}
+            return {name: replace_numbers(value) for name, value in node.items()}
         return math.nan if isinstance(node, int | float) and not isinstance(node, bool) else node
 
     match json:
         case list():
-            return [*spoilt(json), math.nan]
+            return [*replace_numbers(json), math.nan]
         case dict():
-            return {**spoilt(json), "score": math.nan}
+            return {**replace_numbers(json), "score": math.nan}
         case _:
             return math.nan
 
@@ -217,27 +226,27 @@ KINDS: Mapping[str, Callable[[Fault, CarryOut], Response]] = {
     "drip": _drip,
     "reset": _reset,
     "lost_answer": _lost_answer,
-    "wrong_types": _altered(_wrong_types),
+    "wrong_types": _changing(_wrong_types),
     "foreign_dealer": _foreign_dealer,
     "huge": _huge,
     "gzip_bomb": _gzip_bomb,
     "html": _html,
     "truncated": _truncated,
     "redirect": _redirect,
-    "nan": _altered(_nan),
+    "nan": _changing(_nan),
     "deep": _deep,
     "huge_number": _huge_number,
     "content_type": _content_type,
     "empty": _empty,
     "no_content": _no_content,
 }
-"""The fault kinds, in the order in which the grading endpoint names them."""
+"""The function of each kind of fault, in the order in which the grading endpoint lists them."""
 
 
-async def answered(fault: Fault | None, carry_out: CarryOut) -> Response:
-    """The answer under `fault`. Raises ConnectionDropped where there shall be none."""
+async def make_response(fault: Fault | None, carry_out: CarryOut) -> Response:
+    """Returns the answer under `fault`. Raises ConnectionDropped under a fault that sends no answer."""
     if fault is None:
-        return carry_out().response()
+        return carry_out().to_response()
     response = KINDS[fault.kind](fault, carry_out)
     if fault.kind == "delay":
         await anyio.sleep(fault.seconds or 0)

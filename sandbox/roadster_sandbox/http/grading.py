@@ -1,4 +1,4 @@
-"""`/__sandbox/`: what those who grade need. No credentials, and nothing of it exists at the real upstream."""
+"""The endpoints below `/__sandbox/`, for tests and graders. They need no credentials. No real API has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from roadster_client.operations import OPERATIONS
 from roadster_sandbox.answers import ApiResponse
-from roadster_sandbox.apis.roadie import EVENTS, NoSuchMove, move, shipment_by
+from roadster_sandbox.apis.roadie import EVENTS, NoSuchMove, find_shipment, move_shipment
 from roadster_sandbox.world.world import World
 
 from .endpoint import Sandbox
@@ -28,7 +28,7 @@ class _ResetBody(_Body):
 
 
 class FaultBody(_Body):
-    """A fault to come. Raises ValidationError, and in `fault_of` ValueError for what there is not."""
+    """A request for a fault."""
 
     operation: str
     fault: str
@@ -37,7 +37,8 @@ class FaultBody(_Body):
     seconds: Annotated[float, Field(ge=0)] | None = None
     retry_after: Annotated[str, Field(pattern=r"^[ -~]{1,64}$")] | None = None
 
-    def fault_of(self) -> Fault:
+    def to_fault(self) -> Fault:
+        """Raises ValueError for an unknown operation or fault, with the valid ones in its text."""
         if self.operation not in (*OPERATIONS, "*"):
             raise ValueError(f"unknown operation; there are: {', '.join((*OPERATIONS, '*'))}")
         if self.fault not in KINDS:
@@ -49,8 +50,8 @@ class _ShipmentEventBody(_Body):
     event: str
 
 
-def state_of(world: World) -> dict[str, Any]:
-    """What has been created since the last reset."""
+def make_state(world: World) -> dict[str, Any]:
+    """Returns all that was created since the last reset, by kind."""
     return {
         "seed": world.seed,
         "customers": world.customers,
@@ -63,36 +64,36 @@ def state_of(world: World) -> dict[str, Any]:
     }
 
 
-def grading_routes(sandbox: Sandbox) -> list[Route]:
-    """The endpoints, bound to one sandbox."""
+def make_routes(sandbox: Sandbox) -> list[Route]:
+    """Returns the endpoints of one sandbox."""
 
     async def reset(request: Request) -> Response:
         try:
-            order = _ResetBody.model_validate_json(await request.body() or b"{}")
+            body = _ResetBody.model_validate_json(await request.body() or b"{}")
         except ValidationError as error:
-            return _refused(_first(error))
-        sandbox.reset(order.seed)
-        return ApiResponse(200, {"seed": sandbox.world.seed}).response()
+            return _refuse(_describe(error))
+        sandbox.reset(body.seed)
+        return ApiResponse(200, {"seed": sandbox.world.seed}).to_response()
 
     async def state(_request: Request) -> Response:
-        return ApiResponse(200, state_of(sandbox.world)).response()
+        return ApiResponse(200, make_state(sandbox.world)).to_response()
 
     async def requests(_request: Request) -> Response:
-        return ApiResponse(200, sandbox.requests).response()
+        return ApiResponse(200, sandbox.requests).to_response()
 
     async def add_fault(request: Request) -> Response:
         try:
-            order = FaultBody.model_validate_json(await request.body())
-            sandbox.faults.append(order.fault_of())
+            body = FaultBody.model_validate_json(await request.body())
+            sandbox.faults.append(body.to_fault())
         except ValidationError as error:
-            return _refused(_first(error))
+            return _refuse(_describe(error))
         except ValueError as error:
-            return _refused(str(error))
-        return ApiResponse(200, order.model_dump()).response()
+            return _refuse(str(error))
+        return ApiResponse(200, body.model_dump()).to_response()
 
     async def clear_faults(_request: Request) -> Response:
         sandbox.faults = []
-        return ApiResponse(200, []).response()
+        return ApiResponse(200, []).to_response()
 
     return [
         Route("/reset", reset, methods=["POST"]),
@@ -101,46 +102,46 @@ def grading_routes(sandbox: Sandbox) -> list[Route]:
         Route("/faults", add_fault, methods=["POST"]),
         Route("/faults", clear_faults, methods=["DELETE"]),
         _shipment_route(sandbox),
-        _events(sandbox),
+        _event_route(sandbox),
     ]
 
 
 def _shipment_route(sandbox: Sandbox) -> Route:
-    async def move_shipment(request: Request) -> Response:
+    async def move(request: Request) -> Response:
         try:
-            order = _ShipmentEventBody.model_validate_json(await request.body())
+            body = _ShipmentEventBody.model_validate_json(await request.body())
         except ValidationError as error:
-            return _refused(_first(error))
-        shipment = shipment_by(sandbox.world, request.path_params["id"])
+            return _refuse(_describe(error))
+        shipment = find_shipment(sandbox.world, request.path_params["id"])
         if shipment is None:
-            return ApiResponse(404).response()
-        if order.event not in EVENTS:
-            return _refused(f"unknown event; there are: {', '.join(EVENTS)}")
+            return ApiResponse(404).to_response()
+        if body.event not in EVENTS:
+            return _refuse(f"unknown event; there are: {', '.join(EVENTS)}")
         try:
-            move(shipment, order.event)
+            move_shipment(shipment, body.event)
         except NoSuchMove as error:
-            return _refused(str(error))
-        return ApiResponse(200, shipment).response()
+            return _refuse(str(error))
+        return ApiResponse(200, shipment).to_response()
 
-    return Route("/shipments/{id}", move_shipment, methods=["POST"])
+    return Route("/shipments/{id}", move, methods=["POST"])
 
 
-def _events(sandbox: Sandbox) -> Route:
+def _event_route(sandbox: Sandbox) -> Route:
     async def send(request: Request) -> Response:
         try:
-            order = EventBody.model_validate_json(await request.body())
+            body = EventBody.model_validate_json(await request.body())
         except ValidationError as error:
-            return _refused(_first(error))
-        sent = await send_event(sandbox.world, order)
-        return ApiResponse(200 if "status" in sent else 502, sent).response()
+            return _refuse(_describe(error))
+        report = await send_event(sandbox.world, body)
+        return ApiResponse(200 if "status" in report else 502, report).to_response()
 
     return Route("/events", send, methods=["POST"])
 
 
-def _first(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
 
 
-def _refused(error: str) -> Response:
-    return ApiResponse(400, {"status": "error", "error": error}).response()
+def _refuse(error: str) -> Response:
+    return ApiResponse(400, {"status": "error", "error": error}).to_response()

@@ -1,4 +1,4 @@
-"""The sandbox on a socket. Kept apart because it imports uvicorn, which an embedded sandbox does not need."""
+"""The sandbox on a socket. Only this file imports uvicorn, which an embedded sandbox does not need."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .faults import ConnectionDropped
 
 
 class DroppableHttp(H11Protocol):
-    """HTTP/1.1 whose connection an application can drop; by itself, uvicorn would answer 500 first."""
+    """HTTP/1.1 with connections that the application can drop. Otherwise, uvicorn would answer 500 first."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        served: Any = self.app
+        app: Any = self.app
 
         async def droppable(scope: Scope, receive: Receive, send: Send) -> None:
             try:
-                await served(scope, receive, send)
+                await app(scope, receive, send)
             except ConnectionDropped:
                 self.transport.abort()
                 while (await receive())["type"] != "http.disconnect":
-                    pass  # uvicorn must have noticed before this returns, or it would still answer
+                    pass  # uvicorn must notice the end before this returns, or it would still send an answer
 
         self.app = droppable
 
 
 def server_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
-    """How the sandbox is served; port 0 takes a free one."""
+    """Returns the configuration of uvicorn. The port 0 takes a free one."""
     return uvicorn.Config(
         app,
         host=host,
@@ -44,6 +44,6 @@ def server_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
     )
 
 
-def run(app: ASGIApp, host: str, port: int) -> None:
-    """Serves until a signal ends it."""
+def run_server(app: ASGIApp, host: str, port: int) -> None:
+    """Serves `app` until a signal ends the process."""
     uvicorn.Server(server_config(app, host, port)).run()

@@ -1,7 +1,7 @@
 """Runs an ASGI application as the network of an httpx2 client, without a socket.
 
-Unlike `httpx2.ASGITransport` it hands the body on chunk by chunk, so that an endless one can be read in part,
-and a dropped connection is one.
+Unlike `httpx2.ASGITransport`, it passes the body on chunk by chunk, so a client can read a part of an endless body.
+A connection that the application drops is a read error for the client.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .faults import ConnectionDropped
 
 
 class SandboxTransport(httpx2.AsyncBaseTransport):
-    """`app` is what `create_app` made. For asyncio, as the servers that would run it otherwise."""
+    """The network of a client. `app` comes from `create_app`. It needs asyncio, like a server that would run `app`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,7 +33,7 @@ class SandboxTransport(httpx2.AsyncBaseTransport):
 
 
 class _Exchange(httpx2.AsyncByteStream):
-    """One run of the application, which waits for the reader before each message, as a socket makes it wait."""
+    """One run of the application. Before each message it waits for the reader, as it would on a socket."""
 
     def __init__(self, app: ASGIApp, scope: MutableMapping[str, Any], body: bytes) -> None:
         self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue(maxsize=1)
@@ -62,12 +62,12 @@ class _Exchange(httpx2.AsyncByteStream):
             await app(scope, self._receive, self._messages.put)
         except ConnectionDropped:
             await self._messages.put(httpx2.ReadError("the connection was dropped"))
-        except Exception as error:  # noqa: BLE001  # the reader raises it, where a test can see it
+        except Exception as error:  # noqa: BLE001  # the reader raises it, so a test can see it
             await self._messages.put(error)
 
     async def _receive(self) -> Message:
         if self._body is None:
-            await asyncio.Event().wait()  # a client that leaves cancels the task
+            await asyncio.Event().wait()  # a client that disconnects cancels the task
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
 

@@ -1,4 +1,4 @@
-"""The dealers of the sandbox: who they are, what they charge, and what their state taxes."""
+"""The dealers of the sandbox, the fees that they charge, and the taxes of their states."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TaxRates:
-    """Sales tax and use tax, as fractions. Invented, like the fees: they are nobody's real rates."""
+    """Sales tax and use tax, as fractions. They are invented, like the fees."""
 
     state: Decimal
     county: Decimal
     local: Decimal
 
     @property
-    def combined(self) -> Decimal:
+    def combined_rate(self) -> Decimal:
         return self.state + self.county + self.local
 
 
@@ -31,17 +31,18 @@ FEES: Mapping[str, Mapping[str, Decimal]] = {
     "CA": {"doc": Decimal(85), "filing": Decimal(30), "license": Decimal("120.25"), "tire": Decimal("8.75")},
     "WA": {"doc": Decimal(200), "filing": Decimal(15), "license": Decimal("98.50"), "tire": Decimal(5)},
 }
-"""What is due with every deal, by the dealer's state."""
+"""Dollars that are due with every deal, by the dealer's state and the fee's name."""
 
 ACQUISITION_FEE = Decimal(650)
-"""Of a lease alone, and part of its gross cap cost."""
+"""Dollars. Only a lease has this fee, as a part of its gross cap cost."""
 
 
 @dataclass(frozen=True)
 class SandboxDealer:
-    """One dealership. `link_key` is for encrypted customer links: 32 characters, used as they are.
+    """One dealership.
 
-    `orders` are there from the start, for forms: no operation makes one.
+    `orders` are the ids of orders that forms can be added to. They exist from the start, because no documented
+    operation creates an order. `link_key` encrypts customer links. It has 32 characters, which are used as they are.
     """
 
     dpid: str
@@ -60,17 +61,17 @@ class SandboxDealer:
     mykaarma_id: int
     link_key: str = field(repr=False)
 
-    def listed(self) -> dict[str, Any]:
-        """As GET /dealers shows it."""
+    def to_listing(self) -> dict[str, Any]:
+        """Returns the dealer as `GET /dealers` lists it."""
         names = ("name", "dpid", "address", "city", "state", "zip_code", "phone", "status", "partner_id")
         return {name: getattr(self, name) for name in names}
 
-    def configured(self) -> dict[str, Any]:
-        """As GET /dealers/{dpid} shows it: the fees are those that its quotes charge."""
+    def to_details(self) -> dict[str, Any]:
+        """Returns the dealer as `GET /dealers/{dpid}` shows it, with the fees that its quotes charge."""
         fees = FEES[self.state]
         rate = {"global": {"standard": 1, "special": None}}
         return {
-            **self.listed(),
+            **self.to_listing(),
             "configuration": {
                 "price_unlock_mode": "lock",
                 "fees": {
@@ -111,7 +112,7 @@ DEALERS = (
         address="5300 Wible Rd",
         city="Bakersfield",
         state="CA",
-        zip_code=93313,  # an int in the reference too: whoever reads a zip must take both
+        zip_code=93313,  # an int, as in the reference's sample: a client must read both
         phone="310-949-1234",
         status="Demo",
         orders=(367121, 367122, 367123),
@@ -131,7 +132,7 @@ DEALERS = (
         zip_code="93704",
         phone="559-555-0193",
         status="live",
-        orders=(367146, 367147),  # the first one stands in the reference's sample of an event
+        orders=(367146, 367147),  # the reference's sample of an event has the first one
         mykaarma_uuid="5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d53",
         mykaarma_id=4103,
         link_key="toyota-sandbox-link-key-00000003",
@@ -139,8 +140,10 @@ DEALERS = (
 )
 
 
-def dealer_by(*, dpid: object = None, partner_id: object = None, mykaarma_uuid: object = None) -> SandboxDealer | None:
-    """The dealer of that id, whichever of the three is given."""
+def find_dealer(
+    *, dpid: object = None, partner_id: object = None, mykaarma_uuid: object = None
+) -> SandboxDealer | None:
+    """Returns the dealer that one of the three ids belongs to, None for unknown ids."""
     for dealer in DEALERS:
         if dealer.dpid == dpid or dealer.mykaarma_uuid == mykaarma_uuid:
             return dealer
@@ -149,5 +152,6 @@ def dealer_by(*, dpid: object = None, partner_id: object = None, mykaarma_uuid: 
     return None
 
 
-def dealer_of_order(order_id: str | None) -> SandboxDealer | None:
+def find_dealer_of_order(order_id: str | None) -> SandboxDealer | None:
+    """Returns the dealer that has the order, None for an unknown order."""
     return next((dealer for dealer in DEALERS if order_id in [str(order) for order in dealer.orders]), None)

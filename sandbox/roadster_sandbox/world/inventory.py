@@ -1,4 +1,4 @@
-"""The vehicles of one dealer, made from a seed: the same seed makes the same vehicles, down to the VIN."""
+"""The vehicles of one dealer. The same seed makes the same vehicles, down to the VIN."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from .vin import new_vin
 VEHICLES_PER_DEALER = 200
 
 EPOCH = 1_735_689_600
-"""The sandbox's present, 2025-01-01T00:00:00Z: no answer depends on a clock."""
+"""Epoch seconds of 2025-01-01T00:00:00Z, which is always now in the sandbox. No answer depends on a clock."""
 
 _DAY = 86_400
-_OUT_OF_STOCK, _RESERVED = 0.06, 0.05
+"""Seconds."""
+
+_OUT_OF_STOCK_SHARE, _RESERVED_SHARE = 0.06, 0.05
+"""Shares of the vehicles, so that every world has a few that cannot be sold."""
 
 
 @dataclass(frozen=True)
 class Vehicle:
-    """One new vehicle; amounts in whole dollars, `updated_at` in epoch seconds, `number` unique over all dealers."""
+    """One new vehicle. Amounts are whole dollars, `updated_at` is in epoch seconds, and `number` is unique."""
 
     vin: str
     number: int
@@ -49,17 +52,20 @@ class Vehicle:
 
     @property
     def msrp(self) -> int:
-        """Base, destination, colours, packages and options; what the dealer installed is not in it."""
+        """Base, destination, colours, packages and options, without the options that the dealer installed."""
         extras = sum(extra.msrp for extra in (*self.packages, *self.options))
         return self.trim.base + self.destination + self.paint.msrp + self.interior.msrp + extras
 
     @property
     def price(self) -> int:
-        """MSRP with what the dealer installed, less the dealer's discount."""
+        """MSRP with the options that the dealer installed, less the dealer's discount."""
         return self.msrp + sum(extra.msrp for extra in self.dealer_options) - self.discount
 
-    def listed(self) -> dict[str, Any]:
-        """As the feed shows it: the documented fields, and `type`, `msrp` and `price`, which real feeds carry."""
+    def to_listing(self) -> dict[str, Any]:
+        """Returns the vehicle as `GET /vehicles` lists it.
+
+        It has the documented fields, and `type`, `msrp` and `price`, which real feeds carry.
+        """
         return {
             "make": self.dealer.make,
             "model": self.line.model,
@@ -83,8 +89,8 @@ class Vehicle:
             "price": self.price,
         }
 
-    def details(self) -> dict[str, Any]:
-        """As GET /vehicles/{vin} shows it."""
+    def to_details(self) -> dict[str, Any]:
+        """Returns the vehicle as `GET /vehicles/{vin}` shows it."""
         return {
             "vin": self.vin,
             "make": self.dealer.make,
@@ -101,20 +107,20 @@ class Vehicle:
         return "Manual" if "Manual" in self.line.gearbox.label else "Automatic"
 
 
-def stock(dealer: SandboxDealer, first_number: int, random: Random) -> dict[str, Vehicle]:
-    """The dealer's vehicles by VIN, in the order of their VINs."""
-    vehicles = [_vehicle(dealer, first_number + index, index, random) for index in range(VEHICLES_PER_DEALER)]
+def make_stock(dealer: SandboxDealer, first_number: int, random: Random) -> dict[str, Vehicle]:
+    """Returns the dealer's vehicles by VIN, sorted by VIN."""
+    vehicles = [_make_vehicle(dealer, first_number + index, index, random) for index in range(VEHICLES_PER_DEALER)]
     return {vehicle.vin: vehicle for vehicle in sorted(vehicles, key=lambda vehicle: vehicle.vin)}
 
 
-def _vehicle(dealer: SandboxDealer, number: int, index: int, random: Random) -> Vehicle:
+def _make_vehicle(dealer: SandboxDealer, number: int, index: int, random: Random) -> Vehicle:
     make = MAKES[dealer.make]
-    line = make.lines[index % len(make.lines)]  # in turn, so that every world has enough of each model
+    line = make.lines[index % len(make.lines)]  # by turns, so that every world has enough of each model
     trim = random.choice(line.trims)
     year = random.choice((2024, 2025, 2025))
-    in_stock = random.random() >= _OUT_OF_STOCK
+    in_stock = random.random() >= _OUT_OF_STOCK_SHARE
     return Vehicle(
-        # The number in the serial is what keeps two VINs apart.
+        # The serial ends in the vehicle's number, so no two VINs are the same.
         vin=new_vin(line.wmi, line.vds, year, line.plant, random.randrange(100, 999) * 1000 + number),
         number=number,
         dealer=dealer,
@@ -123,15 +129,15 @@ def _vehicle(dealer: SandboxDealer, number: int, index: int, random: Random) -> 
         trim=trim,
         paint=random.choice(make.paints),
         interior=random.choice(make.interiors),
-        packages=_some(make.packages, 2, random),
-        options=_some(make.options, 3, random),
-        dealer_options=_some(DEALER_OPTIONS, 1, random),
+        packages=_pick(make.packages, 2, random),
+        options=_pick(make.options, 3, random),
+        dealer_options=_pick(DEALER_OPTIONS, 1, random),
         discount=random.randrange(0, 2500, 50),
         in_stock=in_stock,
-        reserved=in_stock and random.random() < _RESERVED,
+        reserved=in_stock and random.random() < _RESERVED_SHARE,
         updated_at=EPOCH - random.randrange(30 * _DAY),
     )
 
 
-def _some(extras: tuple[Extra, ...], most: int, random: Random) -> tuple[Extra, ...]:
+def _pick(extras: tuple[Extra, ...], most: int, random: Random) -> tuple[Extra, ...]:
     return tuple(random.sample(extras, random.randint(0, most)))

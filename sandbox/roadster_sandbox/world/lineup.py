@@ -1,4 +1,4 @@
-"""What each make sells: model lines with trims, engines and prices. Plausible, and nobody's price list."""
+"""The model lines of each make, with trims, engines and prices. They are plausible and invented."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Gearbox:
 
 @dataclass(frozen=True)
 class TrimLevel:
-    """`base` is its price in dollars before destination, colours, packages and options."""
+    """A trim level. `base` is the price in dollars before destination, colours, packages and options."""
 
     name: str
     base: int
@@ -35,7 +35,11 @@ class TrimLevel:
 
 @dataclass(frozen=True)
 class ModelLine:
-    """`vds` is VIN positions 4 to 8; `residual` the percent of MSRP after 36 months; `ev_range` in miles."""
+    """A model with its engine, prices and trims.
+
+    `wmi` is positions 1 to 3 of its VINs and `vds` positions 4 to 8. `residual` is the percent of MSRP that remains
+    after 36 months, `rebate` is in dollars, `weight` in pounds and `ev_range` in miles.
+    """
 
     model: str
     body: str
@@ -203,4 +207,4 @@ _TOYOTA = Make(
 MAKES: Mapping[str, Make] = {"Mazda": _MAZDA, "Hyundai": _HYUNDAI, "Toyota": _TOYOTA}
 
 DEALER_OPTIONS = (Extra("All Weather Mats", 299), Extra("Window Tint", 499), Extra("Paint Protection Film", 899))
-"""Installed by the dealer, at any make: on top of the MSRP."""
+"""Options that a dealer of any make installs. Their prices come on top of the MSRP."""

@@ -1,4 +1,4 @@
-"""The protection plans that a quote can include. Sold at every dealer, never taxed, never part of a residual."""
+"""The protection plans that a quote can include. Every dealer sells them, without tax and without a residual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Tier:
-    """`term` in months, `mileage` in miles, `price` in dollars: the dealer's offer, and what a quote adds."""
+    """One level of a plan: `term` in months, `mileage` in miles, and the `price` in dollars that a quote adds."""
 
     code: str
     title: str
@@ -27,8 +27,8 @@ class ProtectionPlan:
     description: str
     tiers: tuple[Tier, ...]
 
-    def listed(self, dpid: str, rank: int) -> dict[str, Any]:
-        """As GET /plans shows it, and with its `code`, which requests take. The tiers have the prices."""
+    def to_listing(self, dpid: str, rank: int) -> dict[str, Any]:
+        """Returns the plan as `GET /plans` lists it, with the `code` that requests name. Only the tiers have prices."""
         return {
             "id": self.id,
             "code": self.code,
@@ -95,16 +95,18 @@ PLANS: Mapping[int, ProtectionPlan] = {
         ),
     )
 }
-"""By id, as a request names them."""
+"""By the id that requests name."""
 
 
 @dataclass(frozen=True)
 class ChosenPlan:
+    """A plan in one of its tiers."""
+
     plan: ProtectionPlan
     tier: Tier
 
-    def quoted(self) -> dict[str, Any]:
-        """As a deal lists it."""
+    def to_quote_row(self) -> dict[str, Any]:
+        """Returns the plan as a deal of a quote lists it."""
         return {
             "retail_add_on_id": self.plan.id,
             "taxable": False,
@@ -122,8 +124,8 @@ class ChosenPlan:
         }
 
 
-def chosen_plan(plan_id: int, code: str | None, tier_code: str | None) -> ChosenPlan | None:
-    """The plan of that id, in its first tier unless one is named; None where there is no such plan or tier."""
+def choose_plan(plan_id: int, code: str | None, tier_code: str | None) -> ChosenPlan | None:
+    """Returns the plan in the tier of that code, by default in the first tier, and None for unknown codes."""
     plan = PLANS.get(plan_id)
     if plan is None or code not in (None, plan.code):
         return None

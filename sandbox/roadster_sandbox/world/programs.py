@@ -1,7 +1,7 @@
 """The lenders' programs: rates by credit score and term, residuals, rebates and incentives.
 
-A deal takes the best tier whose `min_score` the customer reaches, and of its terms the shortest that is
-not shorter than what was asked (the longest, if none is): 30 months are priced with the 36 months' rate.
+A deal takes the best tier that the customer's credit score reaches. From that tier it takes the shortest program
+that covers the requested term, or the longest program. For instance, 30 months are priced at the rate for 36.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ FINANCE_TERMS = (24, 36, 48, 60, 72)
 LEASE_TERMS = (24, 36, 48)
 BASE_ANNUAL_MILEAGE = 12_000
 TIERS = {720: Decimal(0), 620: Decimal("2.25"), 1: Decimal("5.50")}
-"""By the least score: what the tier adds to the APR, in percentage points. The best comes first."""
+"""Percentage points that a tier adds to the APR, by the lowest credit score of the tier. The best tier comes first."""
 
 _EXPIRES_AT = "2025-03-31T00:00:00.000Z"
+
+# Percentage points, added to the lender's APR and to a model's residual.
 _TERM_APR = {24: Decimal("-0.50"), 36: Decimal("-0.25"), 48: Decimal(0), 60: Decimal("0.25"), 72: Decimal("0.75")}
 _TERM_RESIDUAL = {24: 7, 36: 0, 48: -9}
 _MILEAGE_RESIDUAL = ((10_000, 1), (12_000, 0), (15_000, -2), (18_000, -4))
@@ -28,7 +30,7 @@ _OVER_18_000 = -6
 
 @dataclass(frozen=True)
 class Lender:
-    """`apr` in percent, of the best tier for 48 months; `money_factor` as a fraction, of the best tier."""
+    """A lender with the rates of its best tier: `apr` in percent for 48 months, `money_factor` as a fraction."""
 
     code: str
     name: str
@@ -47,40 +49,40 @@ INCENTIVES = {
     "loyalty": ("Owner Loyalty Program", 500),
     "military": ("Military Appreciation Program", 500),
 }
-"""By the name that a quote's request gives: what it is called, and its cash in dollars."""
+"""Title and dollars of each incentive, by the name that the request for a quote gives."""
 
 
 def apr(vehicle: Vehicle, score: int, term: int) -> Decimal:
-    """The finance rate in percent."""
+    """Returns the finance rate in percent."""
     return _apr(vehicle, _tier(score), _program_term(FINANCE_TERMS, term))
 
 
 def money_factor(vehicle: Vehicle, score: int) -> Decimal:
-    """The lease's rate as the fraction that the formula takes. It does not depend on the term."""
+    """Returns the rate of a lease as a fraction. It does not depend on the term."""
     return _money_factor(vehicle, _tier(score))
 
 
 def base_residual(vehicle: Vehicle, term: int) -> int:
-    """The percent of MSRP that remains at the end of the lease, at 12,000 miles a year."""
+    """Returns the percent of MSRP that remains at the end of the lease, at 12,000 miles a year."""
     return vehicle.line.residual + _TERM_RESIDUAL[_program_term(LEASE_TERMS, term)]
 
 
 def mileage_residual(annual_mileage: int) -> int:
-    """What the mileage adds to the residual, in percentage points."""
+    """Returns the percentage points that the mileage adds to the residual."""
     return next((points for miles, points in _MILEAGE_RESIDUAL if annual_mileage <= miles), _OVER_18_000)
 
 
 def rebate(vehicle: Vehicle, incentives: Iterable[str]) -> Decimal:
-    """The manufacturer's rebate, and the cash of those incentives that the customer is entitled to."""
+    """Returns the dollars of the manufacturer's rebate and of the incentives. Unknown incentives add nothing."""
     return Decimal(vehicle.line.rebate + sum(INCENTIVES[name][1] for name in set(incentives) & INCENTIVES.keys()))
 
 
-def published(vehicle: Vehicle) -> dict[str, Any]:
-    """`programs` of a quote, in the reference's units: finance rates in percent, money factors times 1000."""
+def to_programs(vehicle: Vehicle) -> dict[str, Any]:
+    """Returns the `programs` of a quote, in the reference's units: rates in percent, money factors times 1000."""
     lender = LENDERS[vehicle.dealer.make]
     extras = {"incentives": _incentives(), "rebates": _rebates(vehicle), "expires_at": _EXPIRES_AT}
     return {
-        # One object that calls itself finance, as the reference has it.
+        # In the reference, too, this is one object with the deal type finance.
         "cash": {
             "deal_type": "finance",
             "incentives": extras["incentives"],
@@ -129,11 +131,11 @@ def finance_program_name(vehicle: Vehicle, score: int) -> str:
 
 
 def _tier(score: int) -> int:
-    return next(least for least in TIERS if score >= least)
+    return next(minimum for minimum in TIERS if score >= minimum)
 
 
-def _program_term(offered: tuple[int, ...], asked: int) -> int:
-    return next((term for term in offered if term >= asked), offered[-1])
+def _program_term(terms: tuple[int, ...], months: int) -> int:
+    return next((term for term in terms if term >= months), terms[-1])
 
 
 def _apr(vehicle: Vehicle, tier: int, term: int) -> Decimal:

@@ -1,4 +1,4 @@
-"""The customers that myKaarma has of each dealer, all made up, with card numbers that are set aside for tests."""
+"""The customers of each dealer at myKaarma. All are invented, and their card numbers are reserved for tests."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from roadster_sandbox.answers import Refused
 from .dealers import DEALERS, SandboxDealer
 
 REQUESTER_USER_UUID = "6f1d2a54-8a07-4f0e-9d3c-0d6a54b0f7c1"
-"""Who may ask."""
+"""The only requester that the sandbox accepts."""
 
 LOCKED_UUID = "c0000000-0000-4000-8a00-00000000dead"
-"""A customer for whom the answer is a 200 with errors, at every dealer."""
+"""A customer at every dealer for which the answer is a 200 with errors."""
 
 
 @dataclass(frozen=True)
 class _Customer:
-    """`seed` is what ids are made of; `cards` pays for one order each."""
+    """A customer. Ids are built from `seed`. Each of the `cards` pays for one order, an empty one for an open order."""
 
     uuid: str
     seed: int
@@ -43,7 +43,7 @@ _CUSTOMERS: Mapping[str, tuple[_Customer, ...]] = {
             partner="Marta",
         ),
         _Customer(
-            # Such as myKaarma's own: 64 hexadecimal digits.
+            # myKaarma's own ids look like this: 64 hexadecimal digits.
             "c02f5a7be1844d0d9c0d7a1f3b6e8c02c02f5a7be1844d0d9c0d7a1f3b6e8c02", 2, "Natalie", "Wood",
             "206-555-0172", "natalie.wood@example.com", "22 Nowhere St",
             ("2019", "Mazda", "MAZDA3", "3MZBPAEL0KM100028"), (), company="Wood Made-Up Pictures",
@@ -65,23 +65,26 @@ _CUSTOMERS: Mapping[str, tuple[_Customer, ...]] = {
 
 
 def record_of(customer_uuid: str, dealer_uuids: Collection[str]) -> Any:
-    """The record at the first of the dealers that has the customer, None where none has. Raises Refused."""
-    known = {dealer.mykaarma_uuid: dealer for dealer in DEALERS}
-    if not known.keys() >= set(dealer_uuids):
+    """Returns the customer's record at the first of the dealers that has the customer, None if no dealer has.
+
+    Raises Refused(400) for an unknown dealer.
+    """
+    dealers = {dealer.mykaarma_uuid: dealer for dealer in DEALERS}
+    if not dealers.keys() >= set(dealer_uuids):
         raise Refused(400, "Unknown dealer")
     if customer_uuid == LOCKED_UUID:
         return {**_problem(7001, "Record locked", "Carlos Silva (carlos.silva@example.com) is being merged"),
                 "customerInfo": None}  # fmt: skip
     for uuid in dealer_uuids:
-        for customer in _CUSTOMERS[known[uuid].dpid]:
+        for customer in _CUSTOMERS[dealers[uuid].dpid]:
             if customer.uuid == customer_uuid:
-                return _record(known[uuid], customer)
+                return _record(dealers[uuid], customer)
     return None
 
 
-def problems(refused: Refused) -> Any:
-    """An error answer as myKaarma documents it."""
-    return _problem(refused.status, refused.error or "Unauthorized", refused.error or "Unauthorized")
+def to_problems(refusal: Refused) -> Any:
+    """Returns the body of an error answer as myKaarma documents it."""
+    return _problem(refusal.status, refusal.error or "Unauthorized", refusal.error or "Unauthorized")
 
 
 def _problem(code: int, title: str, message: str) -> dict[str, Any]:
@@ -175,7 +178,7 @@ def _communication(number: int, kind: str, label: str, value: str) -> dict[str, 
 
 
 def _order(dealer: SandboxDealer, customer: _Customer, number: int, card: str) -> dict[str, Any]:
-    """The oldest first; one that was paid is closed."""
+    """Returns one order of the customer. It is closed if a card paid for it. The oldest order has the lowest number."""
     order_id = customer.seed * 1000 + number
     day = f"2024-{2 * number:02d}-12"
     return {

@@ -1,4 +1,4 @@
-"""A dealer's templates: those that are there from the start, the same for the same seed, and those that are made."""
+"""The form templates of each dealer. The same seed makes the same templates."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from uuid import UUID
 
 from .dealers import DEALERS
-from .pdf import pdf
+from .pdf import make_pdf
 
 _FIRST_ID = 278
 _CREATED_AT = "2025-01-01T00:00:00.000Z"
-"""Nothing here has a clock."""
+"""Always the same time, because the sandbox has no clock."""
 
 
 @dataclass(frozen=True)
 class FormTemplate:
-    """`definition` is the documented `form_definition`."""
+    """A template of a form, with its blank PDF in `file`. `definition` is the documented `form_definition`."""
 
     id: int
     dpid: str
@@ -30,10 +30,10 @@ class FormTemplate:
     file: bytes
     is_deleted: bool = False
 
-    def listed(self) -> dict[str, Any]:
-        """As GET /templates shows it: it names no dealer."""
+    def to_listing(self) -> dict[str, Any]:
+        """Returns the template as `GET /templates` lists it. It names no dealer."""
         return {
-            **self._described(),
+            **self._common_fields(),
             "id": self.id,
             "doc_identifier": str(UUID(int=self.id, version=4)),
             "created_at": _CREATED_AT,
@@ -42,12 +42,12 @@ class FormTemplate:
             "order_id": None,
         }
 
-    def graded(self) -> dict[str, Any]:
-        """As the grading endpoint shows it."""
+    def to_record(self) -> dict[str, Any]:
+        """Returns the template as the grading endpoint shows it."""
         digest = hashlib.sha256(self.file).hexdigest()
-        return {"id": self.id, "dpid": self.dpid, **self._described(), "sha256": digest, "size": len(self.file)}
+        return {"id": self.id, "dpid": self.dpid, **self._common_fields(), "sha256": digest, "size": len(self.file)}
 
-    def _described(self) -> dict[str, Any]:
+    def _common_fields(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "file_name": self.file_name,
@@ -57,12 +57,13 @@ class FormTemplate:
 
 
 def next_id(templates: Sequence[FormTemplate]) -> int:
+    """Returns the id of the template that is added to `templates` next."""
     return _FIRST_ID + len(templates)
 
 
-def first_templates(seed: int) -> list[FormTemplate]:
-    """Four of each dealer, the last one deleted."""
-    random = Random(f"templates {seed}")  # noqa: S311  # made-up places, no secret
+def make_templates(seed: int) -> list[FormTemplate]:
+    """Returns the templates that exist from the start: four of each dealer. Its last one is deleted."""
+    random = Random(f"templates {seed}")  # noqa: S311  # no secrets, only places on a page
     templates: list[FormTemplate] = []
     for dealer in DEALERS:
         for form in _FORMS:
@@ -73,7 +74,7 @@ def first_templates(seed: int) -> list[FormTemplate]:
                 file_name=f"{form.name}.pdf",
                 description=form.description,
                 definition={"pages": [{"fields": _fields(page, random)} for page in form.pages]},
-                file=pdf(f"{dealer.name}: {form.name}", len(form.pages)),
+                file=make_pdf(f"{dealer.name}: {form.name}", len(form.pages)),
                 is_deleted=form.is_deleted,
             )
             templates.append(template)
@@ -82,7 +83,7 @@ def first_templates(seed: int) -> list[FormTemplate]:
 
 @dataclass(frozen=True)
 class _Form:
-    """`pages` names the fields of each page: type, label, signee."""
+    """A form that every dealer has. `pages` lists the fields of each page: type, label, signee."""
 
     name: str
     description: str
@@ -97,25 +98,32 @@ _VEHICLE = (
     ("vehicleModel", "Model", _CUSTOMER),
     ("vin", "VIN", _CUSTOMER),
 )
-_SIGNED = (("signature", "Signature", _CUSTOMER), ("date", "Date", _CUSTOMER))
+_SIGNATURE = (("signature", "Signature", _CUSTOMER), ("date", "Date", _CUSTOMER))
 _FORMS = (
     _Form(
         "Insurance Acknowledgement",
         "This is for insurance details",
-        ((*_VEHICLE, ("text", "Insurer", _AGENT)), _SIGNED),
+        ((*_VEHICLE, ("text", "Insurer", _AGENT)), _SIGNATURE),
     ),
-    _Form("Privacy Notice", "What the dealer does with a customer's data", (_SIGNED,)),
+    _Form("Privacy Notice", "What the dealer does with a customer's data", (_SIGNATURE,)),
     _Form(
         "Odometer Disclosure",
         "The mileage of a trade-in, as the law wants it",
-        ((*_VEHICLE, ("mileage", "Odometer reading", _CUSTOMER), *_SIGNED, ("signature", "For the dealer", _AGENT)),),
+        (
+            (
+                *_VEHICLE,
+                ("mileage", "Odometer reading", _CUSTOMER),
+                *_SIGNATURE,
+                ("signature", "For the dealer", _AGENT),
+            ),
+        ),
     ),
-    _Form("Insurance Acknowledgement 2019", "Replaced", (_SIGNED,), is_deleted=True),
+    _Form("Insurance Acknowledgement 2019", "Replaced", (_SIGNATURE,), is_deleted=True),
 )
 
 
 def _fields(page: Sequence[tuple[str, str, str]], random: Random) -> list[dict[str, Any]]:
-    """One below the other, at places of the seed."""
+    """Returns the fields of one page, each below the one before it."""
     return [
         {
             "x": random.randrange(72, 120),

@@ -14,9 +14,10 @@ _YEARS = {2024: "R", 2025: "S", 2026: "T"}
 
 
 def vin_check_digit(vin: str) -> str:
-    """What position 9 of `vin` must be: 0 to 9 or X. Its present character there does not count.
+    """Returns the character that position 9 of `vin` must have: 0 to 9 or X.
 
-    Raises ValueError where `vin` is not 17 of the allowed characters (no I, O, Q).
+    The character that `vin` has there is ignored. Raises ValueError unless `vin` has 17 allowed characters. I, O and Q
+    are not allowed.
     """
     if len(vin) != len(_WEIGHTS) or not set(vin) <= set(_VALUES):
         raise ValueError("a VIN has 17 characters: digits and capital letters without I, O and Q")
@@ -25,6 +26,9 @@ def vin_check_digit(vin: str) -> str:
 
 
 def new_vin(manufacturer: str, attributes: str, year: int, plant: str, serial: int) -> str:
-    """A VIN of the world manufacturer identifier (3), the vehicle attributes (5), the model year, plant and serial."""
+    """Returns a VIN with a valid check digit.
+
+    `manufacturer` is the world manufacturer identifier of 3 characters, and `attributes` describes the vehicle in 5.
+    """
     tail = f"{_YEARS[year]}{plant}{serial:06d}"
     return f"{manufacturer}{attributes}{vin_check_digit(f'{manufacturer}{attributes}0{tail}')}{tail}"

@@ -1,4 +1,4 @@
-"""The state behind the answers: the vehicles of a seed, and what has been created since the last reset."""
+"""The state behind the answers: the vehicles of a seed, and all that was created since the last reset."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from roadster_sandbox.answers import Refused
 
 from .dealers import DEALERS, SandboxDealer
-from .inventory import VEHICLES_PER_DEALER, Vehicle, stock
-from .templates import FormTemplate, first_templates
+from .inventory import VEHICLES_PER_DEALER, Vehicle, make_stock
+from .templates import FormTemplate, make_templates
 
 FIRST_CUSTOMER_ID = 1_650_260
 FIRST_DOCUMENT_ID = 1_602_287
@@ -20,7 +20,7 @@ FIRST_DOCUMENT_ID = 1_602_287
 
 @dataclass
 class World:
-    """The records are as the grading endpoint shows them; each holds its dealer's dpid."""
+    """All data of one sandbox. Records are as the grading endpoint shows them, each with the dpid of its dealer."""
 
     seed: int
     vehicles: Mapping[str, dict[str, Vehicle]] = field(init=False)
@@ -31,40 +31,41 @@ class World:
     templates: list[FormTemplate] = field(init=False)
     forms: list[dict[str, Any]] = field(default_factory=list)
     shipments: list[dict[str, Any]] = field(default_factory=list)
-    """As Roadie shows them: it knows no dealers."""
+    """As Roadie shows them. They have no dpid, because Roadie knows no dealers."""
     events_sent: int = 0
     contents: dict[int, str] = field(default_factory=dict)
-    """Of each document ever uploaded, in base64, by id: never shown, and no id is given twice."""
+    """Base64 of each document ever uploaded, by its id. No id is used twice, so a deleted document stays here."""
 
     def __post_init__(self) -> None:
-        self.vehicles = _vehicles_of(self.seed)
-        self.templates = first_templates(self.seed)
-        self._from_the_start = len(self.templates)
+        self.vehicles = _make_vehicles(self.seed)
+        self.templates = make_templates(self.seed)
+        self._initial_templates = len(self.templates)
 
     @property
     def created_templates(self) -> list[dict[str, Any]]:
-        return [template.graded() for template in self.templates[self._from_the_start :]]
+        """The templates that were created since the last reset, as the grading endpoint shows them."""
+        return [template.to_record() for template in self.templates[self._initial_templates :]]
 
     def templates_of(self, dealer: SandboxDealer) -> dict[int, FormTemplate]:
-        """The dealer's, deleted ones too, by id."""
+        """Returns the dealer's templates by id, including the deleted ones."""
         return {template.id: template for template in self.templates if template.dpid == dealer.dpid}
 
-    def vehicle(self, dealer: SandboxDealer, vin: str) -> Vehicle:
-        """Raises Refused(404) where this dealer has no such vehicle, whoever else may have it."""
+    def require_vehicle(self, dealer: SandboxDealer, vin: str) -> Vehicle:
+        """Returns the dealer's vehicle. Raises Refused(404) if this dealer has no vehicle with that VIN."""
         vehicle = self.vehicles[dealer.dpid].get(vin)
         if vehicle is None:
             raise Refused(404)
         return vehicle
 
-    def customer(self, dealer: SandboxDealer, customer_id: str) -> dict[str, Any]:
-        """Raises Refused(404) for an unknown customer and for one of another dealer alike."""
+    def require_customer(self, dealer: SandboxDealer, customer_id: str) -> dict[str, Any]:
+        """Returns the dealer's customer. Raises Refused(404) for an unknown customer and for another dealer's."""
         for customer in self.customers:
             if str(customer["id"]) == customer_id and customer["dpid"] == dealer.dpid:
                 return customer
         raise Refused(404)
 
-    def customer_of(self, dealer: SandboxDealer, email: str) -> dict[str, Any] | None:
-        """The dealer's customer with that email address, which is what makes two of them one."""
+    def find_customer(self, dealer: SandboxDealer, email: str) -> dict[str, Any] | None:
+        """Returns the dealer's customer with that email address in any case. At a dealer, an address is unique."""
         return next(
             (
                 customer
@@ -74,18 +75,24 @@ class World:
             None,
         )
 
-    def add_customer(self, dealer: SandboxDealer, **given: Any) -> dict[str, Any]:
-        customer = {"id": FIRST_CUSTOMER_ID + len(self.customers), "dpid": dealer.dpid, **given}
+    def add_customer(self, dealer: SandboxDealer, **fields: Any) -> dict[str, Any]:
+        """Adds a customer with a new id, and returns it."""
+        customer = {"id": FIRST_CUSTOMER_ID + len(self.customers), "dpid": dealer.dpid, **fields}
         self.customers.append(customer)
         return customer
 
     def documents_of(self, customer: dict[str, Any]) -> dict[int, dict[str, Any]]:
-        """What is in the customer's binder, by id."""
+        """Returns the documents in the customer's binder, by id."""
         return {document["id"]: document for document in self.documents if document["customer_id"] == customer["id"]}
 
 
 @lru_cache(maxsize=4)
-def _vehicles_of(seed: int) -> Mapping[str, dict[str, Vehicle]]:
-    """By dealer and VIN. Nothing changes a vehicle, so worlds of one seed share theirs: making them takes longest."""
-    random = Random(seed)  # noqa: S311  # a made-up stock, no secret
-    return {dealer.dpid: stock(dealer, 1 + index * VEHICLES_PER_DEALER, random) for index, dealer in enumerate(DEALERS)}
+def _make_vehicles(seed: int) -> Mapping[str, dict[str, Vehicle]]:
+    """Returns the vehicles by dpid and VIN.
+
+    Worlds of one seed share their vehicles. Making them takes longer than all the rest, and no call changes them.
+    """
+    random = Random(seed)  # noqa: S311  # no secret, only invented vehicles
+    return {
+        dealer.dpid: make_stock(dealer, 1 + index * VEHICLES_PER_DEALER, random) for index, dealer in enumerate(DEALERS)
+    }

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from roadster_sandbox.world.pdf import pdf
+from roadster_sandbox.world.pdf import make_pdf
 from roadster_server.calls.results import FAILURE_META
 from roadster_tools.answers import money
 
@@ -54,7 +54,7 @@ _NEW_TEMPLATE = {
     "name": "Test Drive Agreement",
     "file_name": "test drive.pdf",
     "form_definition": {"pages": [{"fields": [{"x": 72, "y": 640, "name": "signature_1", "type": "signature"}]}]},
-    "contents": base64.b64encode(pdf("Test Drive Agreement", 1)).decode(),
+    "contents": base64.b64encode(make_pdf("Test Drive Agreement", 1)).decode(),
 }
 _ORDER, _NOBODYS_ORDER = "367101", "367104"
 
