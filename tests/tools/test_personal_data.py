@@ -83,8 +83,8 @@ NOT_PERSONAL = {
     *("DealerAddress.city", "DealerAddress.street", "DealerAddress.zip"),
     *("EventDealer.address", "EventDealer.name", "EventDealer.partner_id"),
     *("CreditDecision.finance_company", "OurIdentifiers.name"),
-    # A kind of document, a fee, a checksum.
-    *("EventCustomer.gov_id_type", "Financing.license_fee", "TemplateReceipt.sse_customer_key_md5"),
+    # A kind of document, a fee.
+    *("EventCustomer.gov_id_type", "Financing.license_fee"),
     # A dealer's blank form, and the names of its fields; a thing that is sent.
     *("Template.name", "Template.file_name", "Template.description", "FormField.name", "ShippedItem.description"),
     # A kind: home, work.

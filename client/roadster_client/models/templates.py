@@ -75,23 +75,7 @@ class NewTemplate(Sent):
 
 
 class TemplateReceipt(Received):
-    """What the storage says of the file. It holds no id of the template, and says nothing that is needed later."""
-
-    expiration: str | None = None
-    etag: str | None = None
-    checksum_crc32: str | None = None
-    checksum_crc32c: str | None = None
-    checksum_sha1: str | None = None
-    checksum_sha256: str | None = None
-    server_side_encryption: str | None = None
-    version_id: str | None = None
-    sse_customer_algorithm: str | None = None
-    sse_customer_key_md5: str | None = None
-    ssekms_key_id: str | None = None
-    ssekms_encryption_context: str | None = None
-    bucket_key_enabled: str | bool | None = None
-    """The reference's sample has a string, such storages have a boolean."""
-    request_charged: str | None = None
+    """An object whose fields are not read: they tell of the file's storage, and not the template's id."""
 
 
 class FormField(Received):
