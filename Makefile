@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 FRAMEWORKS := .venv-agents/.installed .venv-langchain/.installed
 TYPESCRIPT := examples/frameworks/typescript
 
-.PHONY: demo test test-processes test-python lint check frameworks generate evals bundle lock clean
+.PHONY: demo test test-processes test-python lint check frameworks generate docs evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -68,11 +68,15 @@ $(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
 generate: $(STAMP)  ## Write anew all that is derived from the code: schemas, tables, references
 	$(BIN)/python packaging/schemas.py
 	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
-	$(BIN)/python -m roadster_evals --write docs/evaluation.md
-	$(BIN)/python bench/tokens.py --readme
+	$(BIN)/python -m roadster_evals --write docs/develop/evaluation.md
+	$(BIN)/python bench/tokens.py --write
+	$(BIN)/python packaging/generate_docs.py
+
+docs: $(STAMP)  ## The documentation as a site, into dist/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 evals: $(STAMP)  ## Work the evaluation scenarios with every agent, and write their table anew
-	$(BIN)/python -m roadster_evals --write docs/evaluation.md
+	$(BIN)/python -m roadster_evals --write docs/develop/evaluation.md
 
 bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
 	$(BIN)/python packaging/bundle.py

@@ -1,7 +1,7 @@
 """What the tools cost a model that reads them: their definitions, and the largest answers of the sandbox.
 
     .venv/bin/python bench/tokens.py            the table
-    .venv/bin/python bench/tokens.py --readme   writes it into README.md; `make generate` does that
+    .venv/bin/python bench/tokens.py --write    writes it into docs/reference/tokens.md; `make generate` does that
 
 A token is four bytes of compact UTF-8 JSON, or of text. That is near enough to compare by, and needs
 no model's own tokenizer. The budgets are below; tests/tools/test_budgets.py holds the tools to them.
@@ -296,17 +296,17 @@ def table(answers: list[Measured]) -> str:
     return "\n".join([*lines, "", definitions])
 
 
-README = Path(__file__).parent.parent / "README.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "reference" / "tokens.md"
 SHOWN = re.compile(r"(<!-- tokens -->\n).*?(\n<!-- /tokens -->)", re.DOTALL)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/reference/tokens.md")
     shown = table(anyio.run(measured))
-    if parser.parse_args().readme:
-        text = README.read_text(encoding="utf-8")
-        README.write_text(SHOWN.sub(lambda found: f"{found[1]}{shown}{found[2]}", text), encoding="utf-8")
+    if parser.parse_args().write:
+        text = DOCUMENT.read_text(encoding="utf-8")
+        DOCUMENT.write_text(SHOWN.sub(lambda found: f"{found[1]}{shown}{found[2]}", text), encoding="utf-8")
     else:
         print(shown)
 

@@ -1,4 +1,4 @@
-"""docs/reliability.md: each test marked `reliability(fault, what_happens)` is a row of its table.
+"""docs/reference/faults.md: each test marked `reliability(fault, what_happens)` is a row of its table.
 
 As a plugin, `pytest -p tests.reliability --collect-only` writes the table anew (`make generate`).
 """
@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "reliability.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "reference" / "faults.md"
 COLLECTED = pytest.StashKey[list[pytest.Item]]()
 """In the session's stash: all collected tests, also those that `-m` or `-k` leaves out."""
-
 _TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 _ROW = re.compile(r"^\| (?P<fault>[^|]+) \| (?P<happens>[^|]+) \| `(?P<test>[^|]+)` \|$", re.MULTILINE)
 

@@ -2,7 +2,7 @@
 
 `stated` stands in the API reference; `published` stood in Roadster's public OpenAPI 1.0.0 (2021);
 `inferred` has no public source, because the reference lost its paths. Every one of Roadster's can be
-overridden in the configuration (`[roadster.operations]`), and the README lists them.
+overridden in the configuration (`[roadster.operations]`); docs/reference/operations.md lists them.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     results = await evaluate({"mine": my_agent}, scenarios)
 
 An agent is a coroutine that is given the request, a connected MCP client, and nothing else; what it
-returns is its final answer. See docs/evaluation.md.
+returns is its final answer. See docs/develop/evaluation.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Runs the scenarios: the scripted agents for the table of docs/evaluation.md, or an agent of your own.
+"""Runs the scenarios: the scripted agents for the table of docs/develop/evaluation.md, or an agent of your own.
 
     python -m roadster_evals                              the table
-    python -m roadster_evals --write docs/evaluation.md   writes it there; `make evals` does that
+    python -m roadster_evals --write docs/develop/evaluation.md   writes it there; `make evals` does that
     python -m roadster_evals --agent mine:agent           one line a scenario
 
 Exit codes: 0 done; 1 an agent of your own did not solve everything; 2 a mistake in the usage or in a scenario.

@@ -138,9 +138,9 @@ def test_the_python_client_quotes_a_car_over_both_http_transports(path: str, ser
     assert REFUSAL in said
 
 
-def test_the_readme_lists_each_example_and_names_what_exists() -> None:
-    section = (PROJECT / "README.md").read_text().partition("\n## From an agent framework\n")[2].partition("\n## ")[0]
-    listed = re.findall(r"^\|.*\]\((examples/\S+)\) \| `(.+)` \|$", section, re.MULTILINE)
+def test_the_page_lists_each_example_and_names_what_exists() -> None:
+    page = (PROJECT / "docs" / "develop" / "frameworks.md").read_text()
+    listed = re.findall(r"^\|.*\]\(../../(examples/\S+)\) \| `(.+)` \|$", page, re.MULTILINE)
     assert {example for example, _ in listed} == {
         "examples/client.py",
         "examples/frameworks/typescript/client.ts",

@@ -1,4 +1,4 @@
-"""docs/reliability.md lists what is tested, and nothing else."""
+"""docs/reference/faults.md lists what is tested, and nothing else."""
 
 from __future__ import annotations
 

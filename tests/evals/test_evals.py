@@ -28,7 +28,7 @@ from tests.conftest import PROJECT
 pytestmark = pytest.mark.timeout(300)  # all scenarios by all agents, on a machine that may be busy
 
 FOLDER = PROJECT / "examples" / "evals"
-DOCUMENT = PROJECT / "docs" / "evaluation.md"
+DOCUMENT = PROJECT / "docs" / "develop" / "evaluation.md"
 SCENARIOS = load(FOLDER)
 
 

@@ -69,6 +69,6 @@ def test_what_was_looked_at_does_not_change_the_world() -> None:
 
 
 def test_the_test_in_the_document_is_the_strangers() -> None:
-    blocks = (PROJECT / "docs" / "evaluation.md").read_text().split("```python\n")[1:]
+    blocks = (PROJECT / "docs" / "develop" / "pytest.md").read_text().split("```python\n")[1:]
     shown = [block.partition("```")[0] for block in blocks if "def test_" in block]
     assert [test in (STRANGER / "test_salesbot.py").read_text() for test in shown] == [True]

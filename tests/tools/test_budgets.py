@@ -1,4 +1,4 @@
-"""What a model pays for the tools stays within the budgets of bench/tokens.py, and README.md says what it is."""
+"""What a model pays for the tools stays within the budgets of bench/tokens.py; docs/reference/tokens.md shows it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import httpx2
 import pytest
 from bench.tokens import (
     BUDGETS,
+    DOCUMENT,
     MOST_BYTES_OF_THE_LIST,
     MOST_OF_ONE,
     MOST_ON_AVERAGE,
-    README,
     SHOWN,
     Measured,
     compact,
@@ -112,8 +112,8 @@ async def test_neither_part_of_an_answer_is_indented(answers: list[Measured]) ->
         assert tokens(answer.text) <= tokens(answer.structured) + 1, f"{answer.tool}: longer than its JSON"
 
 
-async def test_readme_shows_what_the_bench_says(answers: list[Measured]) -> None:
-    shown = SHOWN.search(README.read_text(encoding="utf-8"))
+async def test_the_page_shows_what_the_bench_says(answers: list[Measured]) -> None:
+    shown = SHOWN.search(DOCUMENT.read_text(encoding="utf-8"))
     assert shown is not None
     assert shown[0] == f"{shown[1]}{table(answers)}{shown[2]}", "`make generate` writes the table anew"
 

@@ -33,7 +33,7 @@ _EVENT_SECONDS = (1, 5, 30, 60, 300, 1800, 3600, 21_600, 86_400, 604_800)
 
 
 class Row(NamedTuple):
-    """A metric as README.md lists it."""
+    """A metric as docs/operate/metrics.md lists it."""
 
     name: str
     kind: str

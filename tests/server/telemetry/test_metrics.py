@@ -31,7 +31,6 @@ from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app
 from roadster_tools import TOOLS, Access
 from tests.conftest import EVERYTHING, FOREIGN, STEVE, World, free_port, kind_of, own_delivery, serving, settings_for
-from tests.docs.test_readme import rows
 from tests.server.calls.test_writes import READS, WRITES
 from tests.server.events.test_webhooks import SHIPMENT, brief_event
 from tests.upstreams import VIRTUAL_TIME, Watched, ok
@@ -328,10 +327,3 @@ async def test_several_processes_are_told_as_one(tmp_path: Path) -> None:
             assert figure(text, "call_seconds_count", tool="list_inventory") == 2
             assert figure(text, "upstream_breakers_open", api="roadster") == 0
             assert "pid=" not in text
-
-
-def test_the_figures_listed_are_those_of_the_code() -> None:
-    shown = [tuple(cell.replace("`", "") for cell in row) for row in rows("### Metrics")]
-    assert shown == [
-        (name, kind, ", ".join(labels), what.replace("`", "")) for name, kind, labels, what in Metrics().rows
-    ]

@@ -1,0 +1,125 @@
+"""Writes the parts of the documents that follow from the code, each between its markers: `make generate`.
+
+python packaging/generate_docs.py           writes them
+python packaging/generate_docs.py --check   names the files that are stale, and exits with 1 where there are any
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from roadster_prompts import PROMPTS
+from roadster_server.cli.formats import render
+from roadster_server.telemetry.metrics import Metrics
+from roadster_tools import RESOURCES, TOOLS
+
+PROJECT = Path(__file__).parent.parent
+
+
+def tools_in_short() -> str:
+    return table(
+        ["toolset", "tool", "", "what it does"],
+        ([tool.toolset, f"`{tool.name}`", "writes" if tool.writes else "reads", tool.title] for tool in TOOLS.values()),
+    )
+
+
+def tools() -> str:
+    return render(TOOLS.values(), "markdown") + "\n"
+
+
+def resources() -> str:
+    return table(
+        ["address", "tool", "what is there"],
+        ([f"`{resource.template}`", f"`{resource.tool_name}`", resource.description] for resource in RESOURCES),
+    )
+
+
+def prompts() -> str:
+    return table(
+        ["prompt", "needs", "what for"],
+        (
+            [f"`{name}`", ", ".join(f"`{tool}`" for tool in prompt.needs), prompt.description]
+            for name, prompt in PROMPTS.items()
+        ),
+    )
+
+
+def metrics() -> str:
+    return table(
+        ["metric", "kind", "labels", "what"],
+        (
+            [f"`{row.name}`", row.kind, ", ".join(f"`{label}`" for label in row.labels), row.what]
+            for row in Metrics().rows
+        ),
+    )
+
+
+def decisions() -> str:
+    """Returns a row for each page in docs/decisions."""
+    rows = []
+    for path in sorted((PROJECT / "docs" / "decisions").glob("[0-9]*.md")):
+        heading, _, rest = path.read_text(encoding="utf-8").partition("\n")
+        number, _, title = heading.removeprefix("# ").partition(". ")
+        date, status = re.findall(r"^Date: (\S+)\. Status: (.+)\.$", rest, re.MULTILINE)[0]
+        rows.append([number, f"[{title}]({path.name})", date, status])
+    return table(["", "decision", "date", "status"], rows)
+
+
+PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
+    ("README.md", "tools"): tools_in_short,
+    ("docs/use/tools.md", "tools"): tools,
+    ("docs/use/resources.md", "resources"): resources,
+    ("docs/use/prompts.md", "prompts"): prompts,
+    ("docs/operate/metrics.md", "metrics"): metrics,
+    ("docs/decisions/index.md", "decisions"): decisions,
+}
+"""By file and marker: what stands between `<!-- marker -->` and `<!-- /marker -->`."""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    cells = list(head)
+    lines = [cells, ["---"] * len(cells), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- | ---", "|---|---")
+
+
+def documents() -> dict[Path, str]:
+    """Returns the text of each file with generated parts, as it should be."""
+    texts: dict[Path, str] = {}
+    for (name, marker), part in PARTS.items():
+        path = PROJECT / name
+        text = texts.get(path) or path.read_text(encoding="utf-8")
+        between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- /{marker} -->)", re.DOTALL)
+        if not between.search(text):
+            raise ValueError(f"{name} has no part <!-- {marker} -->")
+        generated = part()
+        texts[path] = between.sub(lambda _, generated=generated: generated, text)
+    return texts
+
+
+def stale() -> list[str]:
+    """Returns the names of the files that are not as they should be."""
+    return [
+        path.relative_to(PROJECT).as_posix()
+        for path, text in documents().items()
+        if path.read_text(encoding="utf-8") != text
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; name what is stale")
+    if parser.parse_args().check:
+        names = stale()
+        for name in names:
+            print(f"{name} is stale: run `make generate`")
+        sys.exit(1 if names else 0)
+    for path, text in documents().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""What the pages list is compared with the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from roadster_client import OPERATIONS
+from roadster_prompts import PROMPTS
+from roadster_sandbox import DEALERS, REQUESTER_USER_UUID
+from roadster_sandbox.http.faults import KINDS
+from roadster_sandbox.world.service_records import LOCKED_UUID, record_of
+from roadster_sandbox.world.world import World as SandboxWorld
+from roadster_server.cli.call import EXIT_CODES
+from roadster_server.protocol.server import tools_of
+from roadster_server.settings.loading import load
+from roadster_server.settings.sections import Settings
+from roadster_server.store import default_url
+from roadster_tools import RESOURCES, TOOLS, Access
+from tests.conftest import PROJECT, Connect, World, kind_of, run_cli
+from tests.server.calls.test_writes import READS, WRITES
+
+from .pages import code, page, rows
+from .test_console import SECRETS
+
+COMPUTED = "see right"
+"""What the table of keys says of a default that depends on the machine."""
+
+
+def test_the_tools_are_those_of_the_command() -> None:
+    table = re.search(r"<!-- tools -->\n(.*?)<!-- /tools -->", page("use/tools.md"), re.DOTALL)
+    assert table is not None
+    assert table[1] == run_cli("tools", "--format", "markdown").stdout
+
+
+OPERATION_ROWS = [
+    tuple(map(code, row))
+    for row in rows(page("reference/operations.md"), "# What the upstreams document, and what is inferred")
+]
+
+
+def test_the_operations_are_those_of_the_code() -> None:
+    *operations, link = [row[:3] for row in OPERATION_ROWS]
+    assert operations == [
+        (name, f"{operation.method} {operation.path}", operation.certainty) for name, operation in OPERATIONS.items()
+    ]
+    assert link == ("(link of a customer)", "GET https://{express_host}/express/{vin}?mem=", "stated")
+
+
+@pytest.mark.parametrize("test", sorted({row[4] for row in OPERATION_ROWS}))
+def test_the_test_of_each_operation_exists(test: str) -> None:
+    file, _, name = test.partition("::")
+    assert re.search(rf"^async def {name}\(", (PROJECT / file).read_text(), re.MULTILINE)
+
+
+@pytest.mark.anyio
+async def test_each_tool_sends_the_operation_in_its_row(connect: Connect, world: World) -> None:
+    sent: dict[str, set[str]] = {}
+    made = dict(list(WRITES.items())[:-1])  # what cancels the delivery comes last
+    deletes = made.pop("delete_documents")
+    last = {"delete_documents": deletes, "cancel_delivery": WRITES["cancel_delivery"]}
+    async with connect() as client:
+        for tool, arguments in {**made, **READS, **last}.items():
+            before = len(await world.requests())
+            kind = kind_of(await client.call_tool(tool, dict(arguments)))
+            assert kind == ("not_found" if tool == "get_customer" else None), "no event has named the customer"
+            sent[tool] = {request["operation"] for request in (await world.requests())[before:]}
+    assert sent.keys() == TOOLS.keys()
+    for operation, _, _, tool, _ in OPERATION_ROWS[:-1]:
+        assert operation in sent[tool]
+    assert {operation for operations in sent.values() for operation in operations} == OPERATIONS.keys()
+
+
+def test_the_resources_are_those_of_the_code() -> None:
+    table = [(code(address), code(tool), what) for address, tool, what in rows(page("use/resources.md"), "# Resources")]
+    assert table == [(resource.template, resource.tool_name, resource.description) for resource in RESOURCES]
+
+
+def test_the_prompts_are_those_of_the_code() -> None:
+    table = [
+        (code(name), re.findall(r"`(\w+)`", needs), what)
+        for name, needs, what in rows(page("use/prompts.md"), "# Prompts")
+    ]
+    assert table == [(name, list(prompt.needs), prompt.description) for name, prompt in PROMPTS.items()]
+
+
+def test_what_detail_adds_is_said_of_each_tool_that_takes_it() -> None:
+    """The list is that of the catalogue, in its order."""
+    listed = [code(tool) for tool, _ in rows(page("use/tools.md"), "## Detail")]
+    assert listed == [tool.name for tool in TOOLS.values() if "detail" in tool.input_schema["properties"]]
+
+
+def test_the_ids_of_the_sandbox_are_those_that_are_in_it() -> None:
+    """Orders, templates, dealers and customers at myKaarma, and who asks there."""
+    text = page("develop/sandbox.md")
+    world = SandboxWorld(7)
+    table = rows(text, "## What is in it")
+    assert [code(row[0]) for row in table] == [dealer.dpid for dealer in DEALERS]
+    for dealer, (_, orders, templates, at_mykaarma, customers) in zip(DEALERS, table, strict=True):
+        assert orders == ", ".join(map(str, dealer.orders))
+        ids = sorted(world.templates_of(dealer))
+        assert templates == f"{ids[0]} to {ids[-1]}"
+        assert world.templates_of(dealer)[ids[-1]].is_deleted
+        assert at_mykaarma == f"`{dealer.mykaarma_uuid}`, {dealer.mykaarma_id}"
+        for uuid in re.findall("`(.+?)`", customers):
+            assert record_of(uuid, [dealer.mykaarma_uuid])["customerInfo"]["uuid"] == uuid
+    assert f"`{REQUESTER_USER_UUID}`" in text
+    assert f"`{LOCKED_UUID}`" in text
+
+
+def test_each_key_of_the_configuration_is_explained_with_its_default() -> None:
+    table = {code(key): code(default) for key, default, _ in rows(page("reference/settings.md"), "# Settings")}
+    assert table == dict(keys_of(Settings))
+
+
+def keys_of(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    placeholders = {"dealers": "dealers.DPID", "callers": "callers.NAME"}
+    for name, field in section.model_fields.items():
+        inner = next((part for part in _parts(field.annotation) if issubclass(part, BaseModel)), None)
+        if inner is not None:
+            yield from keys_of(inner, f"{prefix}{placeholders.get(name, name)}.")
+        elif field.default_factory is not None:
+            yield f"{prefix}{name}", COMPUTED
+        elif field.default is PydanticUndefined:
+            yield f"{prefix}{name}", "required"
+        else:
+            yield f"{prefix}{name}", "none" if field.default is None else json.dumps(field.default)
+
+
+def _parts(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
+def test_the_annotated_configuration_loads_and_names_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    path = PROJECT / "examples" / "roadster.toml"
+    assert load(path).caller("local").dealers == ("umazda",)
+    assert load(path).store.url.get_secret_value() == default_url()
+    for key, _ in keys_of(Settings):
+        name = key.rpartition(".")[2]
+        assert re.search(rf"^(# )?{name} = |^\[[\w.-]+\.{name}\]", path.read_text(), re.MULTILINE), key
+
+
+def test_what_the_annotated_configuration_shows_as_comments_loads_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {**SECRETS, "STORE_URL": "postgresql://roadster@db.example.com/roadster"}.items():
+        monkeypatch.setenv(name, value)
+    text = (PROJECT / "examples" / "roadster.toml").read_text().replace("~/roadster-uploads", str(tmp_path))
+    path = tmp_path / "roadster.toml"
+    path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE))
+    settings = load(path)
+    assert settings.callers["erp"].jwt is not None
+    assert settings.store.url.get_secret_value().startswith("postgresql://")
+    assert settings.uploads is not None
+    assert settings.http.anonymous_caller == "local"
+
+
+def test_the_sandboxs_configuration_shows_every_tool_in_a_store_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the keys that its first lines and the examples name."""
+    path = PROJECT / "examples" / "sandbox.toml"
+    keys = dict(re.findall(r"\b([A-Z_]+_KEY)=(\S+)", path.read_text()))
+    export = f"$ export {' '.join(f'{name}={value}' for name, value in keys.items())}\n"
+    for name in ("use/writes.md", "use/events.md", "operate/audit.md", "operate/doctor.md", "develop/sandbox.md"):
+        assert export in page(name)
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    settings = load(path)
+    assert [tool.name for tool in tools_of(settings.caller("local"))] == list(TOOLS)
+    umazda = settings.dealers["umazda"]
+    assert umazda.link_key is not None
+    assert umazda.link_key.get_secret_value() == DEALERS[0].link_key
+    assert settings.store.url.get_secret_value() != default_url()
+    assert "~" not in settings.store.url.get_secret_value()
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    dependencies = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    table = rows(page("reference/dependencies.md"), "# Dependencies")
+    assert {code(row[0]) for row in table} == {re.split(r"[<>=]", name)[0] for name in dependencies}
+
+
+def test_exit_codes_access_levels_and_faults_are_all_named() -> None:
+    text = page("reference/exit-codes.md")
+    kinds = {
+        code(kind): int(number) for number, _, cell in rows(text, "# Exit codes") for kind in re.findall(r"`\w+`", cell)
+    }
+    assert kinds == EXIT_CODES
+    assert " < ".join(f"`{level.name.lower()}`" for level in Access) in page("operate/access.md")
+    for name in KINDS:
+        assert f"`{name}`" in page("develop/sandbox.md")
