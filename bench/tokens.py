@@ -239,12 +239,12 @@ async def _receive_events(store_url: str) -> None:
                 customer=str(CUSTOMER),
                 order=str(event["order"]["id"]),
                 delivery=None,
-                happened=datetime.fromisoformat(event["event_time"]),
+                happened_at=datetime.fromisoformat(event["event_time"]),
                 body=json.dumps(event),
             )
         )
     async with open_store(store_url) as store:
-        await store.keep_events(events, dealers=[order.dealer], now=events[-1].happened)
+        await store.add_events(events, dealers=[order.dealer], now=events[-1].happened_at)
 
 
 @asynccontextmanager

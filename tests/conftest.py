@@ -27,6 +27,7 @@ from mcp_types import CallToolResult
 from starlette.applications import Starlette
 
 from roadster_sandbox import SandboxTransport, create_app
+from roadster_server.calls.context import Timing
 from roadster_server.calls.results import FAILURE_META
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
@@ -34,6 +35,9 @@ from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings, Settings
 from roadster_server.store import open_store
+from roadster_server.store.database import Database
+from roadster_server.store.lazy import OpenStore
+from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS, TOOLSETS, Access
 
 from . import services
@@ -330,17 +334,36 @@ def connect(world: World, store_url: str) -> Connect:
         upstream: httpx2.AsyncBaseTransport | None = None,
         ask: Any = None,
         live: LiveSettings | None = None,
+        timing: Timing | None = None,
+        open_store: OpenStore = open_store,
         **caller: Any,
     ) -> AsyncIterator[Client]:
         settings = settings_for(store_url, name, **caller).model_copy(update=dict(change or {}))
         live = live or LiveSettings(settings)
         async with (
-            open_calls(live, local=True, transport=upstream or SandboxTransport(world.app)) as calls,
+            open_calls(
+                live,
+                local=True,
+                transport=upstream or SandboxTransport(world.app),
+                timing=timing,
+                open_store=open_store,
+            ) as calls,
             Client(
                 build_server(calls, lambda: live.current.caller(name)), mode=mode, elicitation_callback=ask
             ) as client,
         ):
             yield client
+
+    return opened
+
+
+def store_of_class(store_class: Callable[[Database], SqlStore]) -> OpenStore:
+    """Opens stores of a subclass of SqlStore, one that fails for instance."""
+
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncIterator[SqlStore]:
+        async with open_store(url) as store:
+            yield store_class(store.database)
 
     return opened
 

@@ -1,7 +1,7 @@
-"""What several processes of one configuration share besides the store, over Redis: counts, and words to each other.
+"""Messages between the processes of one deployment, over Redis.
 
-A word is lost where nobody listens, or Redis does not answer: only hints are passed on so, that a resource has
-changed, that an upstream has failed. What must not be lost stands in the store.
+A message is lost if nobody listens or Redis does not answer. So messages are only hints: a resource has changed, an
+upstream has failed. Whatever must not be lost is in the store.
 """
 
 from __future__ import annotations
@@ -22,46 +22,48 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 ANSWERS_WITHIN = 2.0
-"""Seconds. A call that is counted waits for it."""
+"""Seconds. Every call of a limited caller waits for Redis, so it must not wait long."""
 
-_WAITING = 10_000
-_AGAIN_AFTER = 1.0
+_MOST_QUEUED = 10_000
+"""Messages that wait to be sent. More are dropped."""
 
-Hear = Callable[[tuple[str, ...]], None]
+_RETRY_SECONDS = 1.0
+
+OnMessage = Callable[[tuple[str, ...]], None]
 
 
-class _Word(BaseModel):
-    """What one process tells the others: `topic`, and what of it."""
+class _Message(BaseModel):
+    """A message to the other processes."""
 
     sender: str
     topic: str
-    of: tuple[str, ...]
+    arguments: tuple[str, ...]
 
 
 class Replicas:
-    """One process's place among the others. Made by `open_replicas`."""
+    """The connection of this process to the others. `open_replicas` makes it."""
 
     def __init__(self, redis: Redis, deployment: str) -> None:
         self._redis = redis
         self._channel = deployment
-        self._me = uuid4().hex
-        self._hears: dict[str, Hear] = {}
-        self._away = False
-        self._to_tell, self._told = anyio.create_memory_object_stream[str](_WAITING)
+        self._own_id = uuid4().hex
+        self._subscribers: dict[str, OnMessage] = {}
+        self._redis_down = False
+        self._outbox, self._queue = anyio.create_memory_object_stream[str](_MOST_QUEUED)
 
-    def hear(self, topic: str, by: Hear) -> None:
-        """Has `by` called with what others tell of `topic`; `by` looks whether it can use it."""
-        self._hears[topic] = by
+    def subscribe(self, topic: str, on_message: OnMessage) -> None:
+        """Calls `on_message` with the arguments of each message of the topic. It must check them."""
+        self._subscribers[topic] = on_message
 
-    def tell(self, topic: str, *of: str) -> None:
-        """Passes it on to the others, as soon as `run` gets to it."""
+    def tell(self, topic: str, *arguments: str) -> None:
+        """Queues a message to the other processes. `run` sends it."""
         try:
-            self._to_tell.send_nowait(_Word(sender=self._me, topic=topic, of=of).model_dump_json())
+            self._outbox.send_nowait(_Message(sender=self._own_id, topic=topic, arguments=arguments).model_dump_json())
         except anyio.WouldBlock:
             log.warning("word to the other processes dropped, too many are waiting", extra={"topic": topic})
 
     async def healthy(self) -> bool:
-        """Whether Redis answers now."""
+        """Returns whether Redis answers now."""
         try:
             with anyio.fail_after(ANSWERS_WITHIN):
                 return bool(await self._redis.ping())
@@ -69,54 +71,54 @@ class Replicas:
             return False
 
     async def run(self) -> None:
-        """Tells and hears until it is cancelled, also after Redis was away."""
+        """Sends and receives messages until it is cancelled. It goes on after Redis was down."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell_all)
+            tasks.start_soon(self._send_all)
             while True:
                 try:
-                    await self._hear_all()
+                    await self._receive_all()
                 except (RedisError, OSError) as error:
-                    self._lost(error)
-                await anyio.sleep(_AGAIN_AFTER)
+                    self._on_error(error)
+                await anyio.sleep(_RETRY_SECONDS)
 
-    async def _tell_all(self) -> None:
-        async for word in self._told:
+    async def _send_all(self) -> None:
+        async for message in self._queue:
             try:
-                await self._redis.publish(self._channel, word)
+                await self._redis.publish(self._channel, message)
             except (RedisError, OSError) as error:
-                self._lost(error)
+                self._on_error(error)
 
-    async def _hear_all(self) -> None:
+    async def _receive_all(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(self._channel)
-            self._away = False
+            self._redis_down = False
             while True:
                 message = await channel.get_message(timeout=None)
                 if message is not None:
-                    self._heard(message["data"])
+                    self._receive(message["data"])
 
-    def _heard(self, data: bytes) -> None:
-        # Whoever reaches Redis can write here: what is not a word of ours must not end anything.
+    def _receive(self, data: bytes) -> None:
+        # Anything that reaches Redis can write here, so other data must not end the server.
         try:
-            word = _Word.model_validate_json(data)
+            message = _Message.model_validate_json(data)
         except ValidationError:
             log.warning("a message that is no word of another process")
             return
-        if word.sender != self._me and word.topic in self._hears:
-            self._hears[word.topic](word.of)
+        if message.sender != self._own_id and message.topic in self._subscribers:
+            self._subscribers[message.topic](message.arguments)
 
-    def _lost(self, error: Exception) -> None:
-        if not self._away:
+    def _on_error(self, error: Exception) -> None:
+        if not self._redis_down:
             log.warning(
                 "Redis does not answer: other processes are neither told nor heard",
                 extra={"error": type(error).__name__},
             )
-        self._away = True
+        self._redis_down = True
 
 
 @asynccontextmanager
 async def open_replicas(url: SecretStr, deployment: str) -> AsyncIterator[Replicas]:
-    """The place of this process among those of its `deployment` at one Redis, given up at the end of the block."""
+    """Connects this process to the others of its `deployment`, until the end of the block."""
     redis = Redis.from_url(url.get_secret_value(), socket_connect_timeout=ANSWERS_WITHIN, socket_timeout=ANSWERS_WITHIN)
     try:
         yield Replicas(redis, deployment)

@@ -1,11 +1,11 @@
-"""Opens what a running server holds: the pooled upstream client, the gate in front of it, and the store."""
+"""The assembly of a running server: the upstream clients, the gate before them, the store, and the calls."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roadster_client import (
@@ -24,17 +24,18 @@ from roadster_client import (
 from roadster_tools import Gate, Services, UploadFolder
 
 from .calls.calls import Calls
-from .calls.context import CallServices
+from .calls.context import CallServices, Timing
 from .calls.idempotency import IdempotencyKeys
 from .calls.keys import Keys
 from .calls.limiter import Limiter
 from .calls.recorder import Recorder
-from .store.lazy import lazy_store
+from .store import open_store
+from .store.lazy import OpenStore, lazy_store
 from .stored import StoredEvents, StoredOwnership
 from .telemetry.observer import ServerObserver
-from .telemetry.traces import Traced, exported_traces
+from .telemetry.traces import TracingObserver, exported_traces
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for start time
     import httpx2
 
     from .replicas import Replicas
@@ -51,53 +52,52 @@ async def open_calls(
     random: Callable[[int], bytes] = os.urandom,
     observer: ServerObserver | None = None,
     replicas: Replicas | None = None,
+    timing: Timing | None = None,
+    open_store: OpenStore = open_store,
 ) -> AsyncIterator[Calls]:
-    """What carries out calls at the configured upstream, closed at the end of the block.
+    """Opens all that a server holds, in the order in which it is needed, and closes it at the end of the block.
 
-    `local` says that the caller sits at this machine, so that it may upload from the configured
-    folder. `transport` replaces the network, and `random` the system's, for the embedded sandbox.
-    `observer` counts what happens.
+    `local` means that the caller sits at this machine, so it may upload files from the configured folder. The
+    embedded sandbox replaces the network with `transport`, and the system's random numbers with `random`. `observer`
+    counts calls and requests. `replicas` are the other processes of the deployment. Tests give a shorter `timing`, or
+    another way to open the store.
     """
-    observer = observer or ServerObserver()
     settings = live.current
-    api_key = settings.roadster.api_key.get_secret_value()
-    keys = Keys.derive(api_key)
+    keys = Keys.derive(settings.roadster.api_key.get_secret_value())
+    observer = observer or ServerObserver()
+    timing = timing or Timing()
     async with AsyncExitStack() as stack:
         stack.enter_context(exported_traces())
-        store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value()))
+        store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value(), open_store))
+        services = await _open_services(settings, stack, transport, random, replicas, TracingObserver(observer))
         gate = Gate(
-            await _services(settings, stack, transport, random, replicas, Traced(observer)),
+            services,
             lambda dpid: live.current.dealer_ref(dpid),  # noqa: PLW0108 - in the settings in force when the gate asks
-            ownership=lambda dealer: StoredOwnership(store, dealer),
+            ownership=lambda dealer: StoredOwnership(store, dealer, timing.ownership_pauses),
             events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )
         redis_url = settings.replicas.redis_url.get_secret_value() if settings.replicas else None
-        recorder = Recorder(store)
-        stack.push_async_callback(recorder.closed)
+        limiter = Limiter(redis_url, keys.deployment)
+        recorder = Recorder(store, timing.record_seconds)
+        stack.push_async_callback(recorder.close)
         yield Calls(
             CallServices(
-                gate,
-                store,
-                keys,
-                Limiter(redis_url, keys.deployment),
-                observer,
-                recorder,
-                IdempotencyKeys(keys),
-                settings.store.refuse_unrecorded_reads,
+                gate=gate,
+                store=store,
+                keys=keys,
+                limiter=limiter,
+                observer=observer,
+                recorder=recorder,
+                idempotency_keys=IdempotencyKeys(keys),
+                timing=timing,
+                refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
             )
         )
 
 
-def _open_breaker(upstream: Upstream, settings: Settings, of: tuple[str, ...]) -> None:
-    """What another process has told; a dealer or an operation that is not ours is left alone."""
-    match of:
-        case (dealer, operation) if operation in OPERATIONS and (not dealer or dealer in settings.dealers):
-            upstream.open_breaker(dealer or None, operation)
-
-
-async def _services(
+async def _open_services(
     settings: Settings,
     stack: AsyncExitStack,
     transport: httpx2.AsyncBaseTransport | None,
@@ -105,39 +105,41 @@ async def _services(
     replicas: Replicas | None,
     observer: Observer,
 ) -> Services:
-    async def connected(api: ApiName, base_url: str, key: str, scheme: AuthScheme) -> Upstream:
+    """Returns the clients of the configured APIs. `stack` closes them."""
+
+    async def connect(api: ApiName, base_url: str, key: str, scheme: AuthScheme) -> Upstream:
         upstream = await stack.enter_async_context(
             open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport, observer=observer)
         )
         if replicas is not None:
-            topic = f"breaker of {api}"
-            upstream.breaker_opened = lambda dealer, operation: replicas.tell(topic, dealer or "", operation)
-            replicas.hear(topic, partial(_open_breaker, upstream, settings))
+            _share_breakers(api, upstream, settings, replicas)
         return upstream
 
-    roadster, roadie, mykaarma = settings.roadster, settings.roadie, settings.mykaarma
-    return Services(
-        RoadsterApi(
-            await connected("roadster", roadster.base_url, roadster.api_key.get_secret_value(), roadster.auth_scheme),
-            settings.operations(),
-            random,
-        ),
-        RoadieApi(
-            await connected("roadie", roadie.base_url, roadie.token.get_secret_value(), "Bearer"),
-            operations_of("roadie"),
-        )
-        if roadie
-        else None,
-        MyKaarmaApi(
-            await connected(
-                "mykaarma",
-                mykaarma.base_url,
-                basic_key(mykaarma.username.get_secret_value(), mykaarma.password.get_secret_value()),
-                "Basic",
-            ),
-            operations_of("mykaarma"),
-            mykaarma.requester_user_uuid,
-        )
-        if mykaarma
-        else None,
-    )
+    api_key, auth_scheme = settings.roadster.api_key.get_secret_value(), settings.roadster.auth_scheme
+    roadster = await connect("roadster", settings.roadster.base_url, api_key, auth_scheme)
+    services = Services(RoadsterApi(roadster, settings.operations(), random))
+    if settings.roadie:
+        token = settings.roadie.token.get_secret_value()
+        roadie = await connect("roadie", settings.roadie.base_url, token, "Bearer")
+        services = replace(services, roadie=RoadieApi(roadie, operations_of("roadie")))
+    if settings.mykaarma:
+        section = settings.mykaarma
+        key = basic_key(section.username.get_secret_value(), section.password.get_secret_value())
+        mykaarma = await connect("mykaarma", section.base_url, key, "Basic")
+        api = MyKaarmaApi(mykaarma, operations_of("mykaarma"), section.requester_user_uuid)
+        services = replace(services, mykaarma=api)
+    return services
+
+
+def _share_breakers(api: ApiName, upstream: Upstream, settings: Settings, replicas: Replicas) -> None:
+    """Tells the other processes when a breaker opens here, and opens it here when they tell."""
+    topic = f"breaker of {api}"
+
+    def on_message(arguments: tuple[str, ...]) -> None:
+        # Another configuration may share the Redis: a dealer or an operation that is not ours is ignored.
+        match arguments:
+            case (dealer, operation) if operation in OPERATIONS and (not dealer or dealer in settings.dealers):
+                upstream.open_breaker(dealer or None, operation)
+
+    upstream.breaker_opened = lambda dealer, operation: replicas.tell(topic, dealer or "", operation)
+    replicas.subscribe(topic, on_message)

@@ -13,12 +13,9 @@ from roadster_client import NotStored, OwnedByAnother, OwnedKind, PersonalData, 
 from roadster_client.models.events import CustomerEvent
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
 
-from .store import EventSearch, KeptEvent, StoreError
+from .store import StoredEvent, StoreError
 from .store.lazy import LazyStore
 from .telemetry.logs import log
-
-_PAUSES: Sequence[float] = (0.1, 0.5)
-"""Seconds before the second and the third try."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +24,11 @@ class StoredOwnership:
 
     store: LazyStore
     dealer: str
+    retry_pauses: Sequence[float]
+    """Seconds before each further attempt to add an id."""
 
     async def has(self, kind: OwnedKind, id_: str) -> bool:
-        return await (await self.store.get()).belongs(self.dealer, kind, id_)
+        return await self.store.belongs(self.dealer, kind, id_)
 
     async def add(self, kind: OwnedKind, id_: str) -> None:
         # What it is about exists: neither one failure nor a caller that has gone may leave it without its dealer.
@@ -39,7 +38,7 @@ class StoredOwnership:
                 raise OwnedByAnother
 
     async def _add(self, kind: OwnedKind, id_: str) -> bool:
-        for pause in _PAUSES:
+        for pause in self.retry_pauses:
             try:
                 return await self._add_once(kind, id_)
             except StoreError:
@@ -51,7 +50,7 @@ class StoredOwnership:
             raise NotStored(str(error)) from None
 
     async def _add_once(self, kind: OwnedKind, id_: str) -> bool:
-        return await (await self.store.get()).add_owned(self.dealer, kind, id_)
+        return await self.store.add_owned(self.dealer, kind, id_)
 
     async def note(self, kind: OwnedKind, id_: str) -> None:
         try:
@@ -61,7 +60,7 @@ class StoredOwnership:
             log.warning("not kept for completion", extra={"kind": kind, "reason": str(error)})
 
     async def ids(self, kind: OwnedKind, prefix: str, most: int) -> list[str]:
-        return await (await self.store.get()).owned_ids(self.dealer, kind, prefix, most)
+        return await self.store.owned_ids(self.dealer, kind, prefix, most)
 
 
 @dataclass(frozen=True)
@@ -73,30 +72,22 @@ class StoredEvents:
     personal_data: PersonalData
 
     async def newest(self, query: EventQuery, *, before: EventPlace | None = None, most: int) -> list[ReceivedEvent]:
-        search = EventSearch(
-            customer=None if query.customer_id is None else str(query.customer_id),
-            event_type=query.event_type,
-            since=query.since,
-            until=query.until,
-        )
-        place = None if before is None else (before.happened_at, before.received_at, before.key)
         try:
-            store = await self.store.get()
-            kept = await store.events(self.dealer, search, before=place, most=most)
+            events = await self.store.events(self.dealer, query, before=before, most=most)
         except StoreError as error:
             raise Unavailable("events", f"the events cannot be read: {error}") from None
-        return [self._received(event) for event in kept]
+        return [self._received(event) for event in events]
 
-    def _received(self, kept: KeptEvent) -> ReceivedEvent:
+    def _received(self, stored: StoredEvent) -> ReceivedEvent:
         return ReceivedEvent(
-            place=EventPlace(*kept.place),
-            event_id=kept.event_id,
-            event_type=kept.event_type,
-            happened_at=datetime.fromtimestamp(kept.place[0] / 1000, UTC),
-            customer_id=kept.customer,
-            order_id=kept.order,
-            delivery_id=kept.delivery,
-            event=CustomerEvent.model_validate(from_json(kept.body), context=self.personal_data)
-            if kept.source == "roadster"
+            place=stored.place,
+            event_id=stored.event_id,
+            event_type=stored.event_type,
+            happened_at=datetime.fromtimestamp(stored.place.happened_at / 1000, UTC),
+            customer_id=stored.customer,
+            order_id=stored.order,
+            delivery_id=stored.delivery,
+            event=CustomerEvent.model_validate(from_json(stored.body), context=self.personal_data)
+            if stored.source == "roadster"
             else None,
         )

@@ -361,11 +361,11 @@ async def test_what_others_write_into_the_channel_ends_nothing(
     channel = Keys.derive("sandbox-key").deployment
     hostile = (
         *("not json", "", "[]", "{}", "null", "[" * 10_000, "\xff"),
-        '{"sender": "x", "topic": "changed", "of": 5}',
-        '{"sender": "x", "topic": "changed", "of": ["nothing"]}',
-        '{"sender": "x", "topic": "breaker of roadster", "of": ["a", "b", "c"]}',
-        '{"sender": "x", "topic": "breaker of roadster", "of": ["nobody", "list_inventory"]}',
-        '{"sender": "x", "topic": "breaker of roadster", "of": ["umazda", "no_such_operation"]}',
+        '{"sender": "x", "topic": "changed", "arguments": 5}',
+        '{"sender": "x", "topic": "changed", "arguments": ["nothing"]}',
+        '{"sender": "x", "topic": "breaker of roadster", "arguments": ["a", "b", "c"]}',
+        '{"sender": "x", "topic": "breaker of roadster", "arguments": ["nobody", "list_inventory"]}',
+        '{"sender": "x", "topic": "breaker of roadster", "arguments": ["umazda", "no_such_operation"]}',
     )
     async with Redis.from_url(redis_url) as redis:
         for message in hostile:
@@ -373,7 +373,7 @@ async def test_what_others_write_into_the_channel_ends_nothing(
     # Both are there, and hear what is one.
     async with replicas.client(replicas.ports[0]) as client, client.listen(resource_subscriptions=[FOLLOWED]) as stream:
         async with Redis.from_url(redis_url) as redis:
-            await redis.publish(channel, json.dumps({"sender": "x", "topic": "changed", "of": [FOLLOWED]}))
+            await redis.publish(channel, json.dumps({"sender": "x", "topic": "changed", "arguments": [FOLLOWED]}))
         with anyio.fail_after(20):
             told: Any = await anext(aiter(stream))
         assert told.uri == FOLLOWED

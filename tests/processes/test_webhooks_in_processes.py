@@ -16,7 +16,8 @@ import anyio
 import httpx2
 import pytest
 
-from roadster_server.store import EventSearch, open_store
+from roadster_server.store import open_store
+from roadster_tools.gate.inbox import EventQuery
 from tests.conftest import free_port, run_cli, serving
 
 pytestmark = pytest.mark.anyio
@@ -149,12 +150,12 @@ async def test_no_acknowledged_event_is_lost_by_kill_9_and_none_is_kept_twice(st
 
 
 async def everything(store_url: str) -> list[tuple[str, int]]:
-    search = EventSearch(customer=None, event_type=None, since=None, until=None)
+    search = EventQuery()
     kept: list[tuple[str, int]] = []
     async with open_store(store_url) as store:
         place = None
         while page := await store.events("umazda", search, before=place, most=1000):
-            kept += [(event.event_id, event.place[0]) for event in page]
+            kept += [(event.event_id, event.place.happened_at) for event in page]
             place = page[-1].place
         for number in range(7):
             assert await store.belongs("umazda", "customer", str(1_000 + number))
@@ -198,12 +199,12 @@ async def test_the_sandbox_sends_an_event_that_is_read_and_forgotten(place: tupl
     told = run_cli("forget", "--dealer", "umazda", "--customer", str(customer), "--config", str(config), **SECRETS)
     assert told.stdout == f"deleted: 1 events of customer {customer} at umazda\n"
     async with open_store(f"sqlite:///{config.parent}/store.db") as store:
-        search = EventSearch(customer=str(customer), event_type=None, since=None, until=None)
+        search = EventQuery(customer_id=customer)
         assert await store.events("umazda", search, before=None, most=1) == []
         asked, forgotten = [stored.record async for stored in store.records(last=2)]
         assert (asked.tool, forgotten.tool) == ("get_customer", "forget")
         assert forgotten.arguments == asked.arguments, "the id is on record as a hash, the same as of a call"
-        assert (await store.verify()).broken is None
+        assert (await store.verify()).first_broken is None
 
 
 def test_forgetting_makes_no_store_where_there_is_none(tmp_path: Path) -> None:

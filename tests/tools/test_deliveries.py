@@ -6,8 +6,7 @@ import copy
 import json
 import re
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any, get_args, get_origin
 
@@ -20,7 +19,10 @@ from mcp_types import ElicitResult
 from roadster_client.models import deliveries as models
 from roadster_client.models.deliveries import Place, read_time, ten_digits
 from roadster_sandbox import DEALERS, SandboxTransport
-from roadster_server.store import Store, StoreError, open_store
+from roadster_server.calls.context import Timing
+from roadster_server.store import StoreError, open_store
+from roadster_server.store.lazy import OpenStore
+from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS, Access, InvalidArguments
 from roadster_tools.toolsets.deliveries import check_times
 from tests.conftest import (
@@ -33,6 +35,7 @@ from tests.conftest import (
     kind_of,
     on_both_databases,
     own_delivery,
+    store_of_class,
     text_of,
 )
 
@@ -207,39 +210,28 @@ async def test_a_lost_answer_leaves_the_outcome_open_and_nobody_owns_anything(
         assert await store.owned_ids("umazda", "delivery", "", 10) == []
 
 
-class Forgetful:
-    """A store that fails to keep what belongs to a dealer, the first `failures` times."""
+def forgetful_store(failures: int) -> OpenStore:
+    """Opens a store that fails to keep what belongs to a dealer, the first `failures` times."""
 
-    def __init__(self, store: Store, failures: int) -> None:
-        self._store = store
-        self._failures = failures
+    class Forgetful(SqlStore):
+        async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
+            nonlocal failures
+            failures -= 1
+            if failures >= 0:
+                raise StoreError("the disk is full; free some space")
+            return await super().add_owned(dealer, kind, id_)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
-        self._failures -= 1
-        if self._failures >= 0:
-            raise StoreError("the disk is full; free some space")
-        return await self._store.add_owned(dealer, kind, id_)
+    return store_of_class(Forgetful)
 
 
-def forgetting(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
-    @asynccontextmanager
-    async def opened(url: str) -> AsyncIterator[Forgetful]:
-        async with open_store(url) as store:
-            yield Forgetful(store, failures)
-
-    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
-    monkeypatch.setattr("roadster_server.stored._PAUSES", (0.0, 0.0))
+AT_ONCE = Timing(ownership_pauses=(0.0, 0.0))
 
 
 @on_both_databases
 async def test_a_delivery_that_could_not_be_recorded_is_told_as_made_and_never_made_again(
-    connect: Connect, world: World, store_url: str, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, world: World, store_url: str
 ) -> None:
-    forgetting(monkeypatch, failures=99)
-    async with connect() as client:
+    async with connect(timing=AT_ONCE, open_store=forgetful_store(failures=99)) as client:
         result = await client.call_tool("create_delivery", {**NEW, "idempotency_key": "delivery-1"})
         again = await client.call_tool("create_delivery", {**NEW, "idempotency_key": "delivery-1"})
         assert kind_of(await client.call_tool("get_delivery", IT)) == "not_found"
@@ -267,22 +259,19 @@ async def test_no_failure_of_the_store_after_sending_reads_as_if_nothing_was_sen
 
 
 async def test_a_store_that_fails_for_a_moment_is_asked_again(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
+    connect: Connect,
 ) -> None:
-    forgetting(monkeypatch, failures=2)
-    async with connect() as client:
+    async with connect(timing=AT_ONCE, open_store=forgetful_store(failures=2)) as client:
         answer_of(await client.call_tool("create_delivery", NEW))
         assert answer_of(await client.call_tool("get_delivery", IT))["delivery_id"] == DELIVERY_ID
 
 
-async def test_a_store_that_cannot_say_whose_it_is_sends_nothing(
-    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fails(*_arguments: Any) -> bool:
-        raise StoreError("the disk is gone; look for it")
+async def test_a_store_that_cannot_say_whose_it_is_sends_nothing(connect: Connect, world: World) -> None:
+    class Gone(SqlStore):
+        async def belongs(self, *_arguments: Any) -> bool:
+            raise StoreError("the disk is gone; look for it")
 
-    monkeypatch.setattr("roadster_server.store.sql.SqlStore.belongs", fails, raising=True)
-    async with connect() as client:
+    async with connect(open_store=store_of_class(Gone)) as client:
         for tool, arguments in MINE:
             assert kind_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments})) == "unrecorded"
     assert await sent(world) == []

@@ -528,7 +528,7 @@ async def test_an_order_that_was_seen_at_the_dealer_is_the_dealers(
     """An event that names it, for instance: kept in the store, for that dealer and as an order."""
     live = LiveSettings(settings_for(store_url))
     async with open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls:
-        store = await calls.services.store.get()
+        store = calls.services.store
         await store.add_owned("umazda", "order", UNLISTED)
         await store.add_owned("umazda", "customer", str(UMAZDA.orders[-2]))
     dealers = {dpid: DealerSettings() for dpid in live.current.dealers}

@@ -14,7 +14,7 @@ import anyio
 from mcp_types import CallToolResult, InputResponseRequestParams
 
 from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown, PersonalData
-from roadster_server.store import AuditRecord, Claim, Replay, Store, StoreError
+from roadster_server.store import AuditRecord, Claim, Replay, StoreError
 from roadster_server.telemetry.logs import log
 from roadster_tools import (
     AccessRefused,
@@ -95,15 +95,18 @@ class Call:
     async def confirm(self, write: PendingWrite) -> None:
         """As CallOversight has it."""
         confirmation = Confirmation(
-            self._ctx, self._params, key=self._services.keys.confirmations, store=await self._services.store.get()
+            self._ctx,
+            self._params,
+            key=self._services.keys.confirmations,
+            store=self._services.store,
+            lifetime=self._services.timing.confirmation,
         )
         await confirmation.obtain(write, await self._services.gate.dealer_name(write.caller, write.dealer))
 
     async def before_send(self, write: PendingWrite) -> None:
         """As CallOversight has it: within the hour's writes, and on record."""
         await self._services.limiter.count_write(write.caller)
-        store = await self._services.store.get()
-        await store.record_sent(self._record("sent", "sent"), self._claim)
+        await self._services.store.record_sent(self._record("sent", "sent"), self._claim)
         self._sent = True
 
     def on_answer(self, answer: Answer) -> None:
@@ -188,21 +191,20 @@ class Call:
 
     async def _once(self, admitted: AdmittedCall) -> CallToolResult:
         """Done once for its key: a repeat gets the first answer."""
-        store = await self._services.store.get()
         # Without a key of ours, so that a write stays done once when the API key, and with it our keys, change.
         named = json.dumps([self._caller.name, admitted.dealer, admitted.tool.name, admitted.idempotency_key])
         scope = hashlib.sha256(named.encode()).hexdigest()
         given = {name: value for name, value in self._arguments.items() if value is not None}
         arguments = self._services.keys.marked_hash({**given, "dealer": None})  # the scope has it, also where left out
         seal = Seal.bound_to(self._services.keys.results, scope)
-        async with self._services.idempotency_keys.claim(store, scope, arguments) as claim:
+        async with self._services.idempotency_keys.claim(self._services.store, scope, arguments) as claim:
             if isinstance(claim, Replay):
                 self.outcome = "replayed"
                 return replayed_result(seal, claim.result, self._who())
-            return await self._done(admitted, store, claim, seal)
+            return await self._done(admitted, claim, seal)
 
-    async def _done(self, admitted: AdmittedCall, store: Store, claim: Claim, seal: Seal) -> CallToolResult:
-        self._claim = claim
+    async def _done(self, admitted: AdmittedCall, claim: Claim, seal: Seal) -> CallToolResult:
+        self._claim, store = claim, self._services.store
         try:
             answer = await self._answer(admitted)
         except BaseException as error:

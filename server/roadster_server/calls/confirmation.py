@@ -28,10 +28,9 @@ from mcp_types import (
 from mcp_types.version import is_version_at_least
 
 from roadster_client import ApiName, is_visible
-from roadster_server.store import Store
+from roadster_server.store.lazy import LazyStore
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Unsealable
 
-_LIFETIME = timedelta(minutes=10)
 _FORM: dict[str, Any] = {
     "type": "object",
     "properties": {"confirm": {"type": "boolean", "title": "Send exactly this", "default": False}},
@@ -57,12 +56,19 @@ class Confirmation:
     """The confirmation of one call's write."""
 
     def __init__(
-        self, ctx: ServerRequestContext[Any, Any], params: InputResponseRequestParams, *, key: bytes, store: Store
+        self,
+        ctx: ServerRequestContext[Any, Any],
+        params: InputResponseRequestParams,
+        *,
+        key: bytes,
+        store: LazyStore,
+        lifetime: timedelta,
     ) -> None:
         self._ctx = ctx
         self._params = params
         self._key = key
         self._store = store
+        self._lifetime = lifetime
 
     async def obtain(self, write: PendingWrite, dealer_name: str) -> None:
         """Returns once a person has confirmed `write`. Raises Ask and NotConfirmed."""
@@ -87,10 +93,12 @@ class Confirmation:
 
     async def _within_the_call(self, question: str) -> None:
         try:
-            with anyio.fail_after(_LIFETIME.total_seconds()):
+            with anyio.fail_after(self._lifetime.total_seconds()):
                 answer = await self._ctx.session.elicit_form(question, _FORM, related_request_id=self._ctx.request_id)
         except TimeoutError:
-            raise NotConfirmed(f"nobody answered within {_LIFETIME.total_seconds():.0f} seconds; call again") from None
+            raise NotConfirmed(
+                f"nobody answered within {self._lifetime.total_seconds():.0f} seconds; call again"
+            ) from None
         except MCPError:
             raise NotConfirmed("the client failed to ask a person; use another, or call again") from None
         _check(answer)
@@ -103,7 +111,7 @@ class Confirmation:
         shown = hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
         now = datetime.now(UTC)
         if self._params.request_state is None:
-            state = {"shown": shown, "nonce": secrets.token_hex(16), "until": (now + _LIFETIME).timestamp()}
+            state = {"shown": shown, "nonce": secrets.token_hex(16), "until": (now + self._lifetime).timestamp()}
             form = ElicitRequestFormParams(message=question, requested_schema=_FORM)
             raise Ask(
                 InputRequiredResult(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -28,8 +29,22 @@ Context = ServerRequestContext[Any, Any]
 
 
 @dataclass(frozen=True)
+class Timing:
+    """How long calls wait. Tests wait less."""
+
+    confirmation: timedelta = timedelta(minutes=10)
+    """For a person's answer to a question."""
+
+    record_seconds: float = 2.0
+    """How long the answer of a read waits for its audit record."""
+
+    ownership_pauses: Sequence[float] = (0.1, 0.5)
+    """Seconds before each further attempt to record what belongs to a dealer."""
+
+
+@dataclass(frozen=True)
 class CallServices:
-    """What all calls of one server share."""
+    """The parts of the server that all its calls share."""
 
     gate: Gate
     store: LazyStore
@@ -38,4 +53,5 @@ class CallServices:
     observer: ServerObserver
     recorder: Recorder
     idempotency_keys: IdempotencyKeys
+    timing: Timing
     refuse_unrecorded_reads: bool

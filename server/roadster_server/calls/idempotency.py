@@ -14,7 +14,8 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from roadster_server.store import Claim, Conflict, InProgress, Replay, Store, Unknown
+from roadster_server.store import Claim, Conflict, InProgress, Replay, Unknown
+from roadster_server.store.lazy import LazyStore
 from roadster_tools import InvalidArguments, KeyOutcomeUnknown, Limited
 
 from .keys import Keys
@@ -35,7 +36,7 @@ class IdempotencyKeys:
         self._locks = WeakValueDictionary[str, anyio.Lock]()
 
     @asynccontextmanager
-    async def claim(self, store: Store, scope: str, arguments: str) -> AsyncIterator[Claim | Replay]:
+    async def claim(self, store: LazyStore, scope: str, arguments: str) -> AsyncIterator[Claim | Replay]:
         """The claim, or the answer to replay; other calls with the key wait until the block ends.
 
         Raises Limited where the turn does not come, InvalidArguments and KeyOutcomeUnknown where none can.
@@ -66,7 +67,7 @@ class IdempotencyKeys:
         raise KeyOutcomeUnknown("An earlier write with this idempotency_key lost its answer")
 
 
-async def _ended(store: Store, scope: str, arguments: str) -> Claim | Replay | Conflict | Unknown:
+async def _ended(store: LazyStore, scope: str, arguments: str) -> Claim | Replay | Conflict | Unknown:
     """The claim, or how the call ended that holds it: in this or any other process."""
     pause, longest = _PAUSES
     while isinstance(found := await store.claim(scope, arguments, now=datetime.now(UTC)), InProgress):

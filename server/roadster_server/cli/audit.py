@@ -8,16 +8,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import anyio
 
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
-from roadster_server.store import Store, StoreError, open_store
+from roadster_server.store import StoreError, open_store
+
+if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
+    from roadster_server.store.sql import SqlStore
 
 
 @asynccontextmanager
-async def existing_store(settings: Settings) -> AsyncIterator[Store]:
+async def existing_store(settings: Settings) -> AsyncIterator[SqlStore]:
     """The store, never made anew: an audit that is gone must not look like one that is empty."""
     url = settings.store.url.get_secret_value()
     path = anyio.Path(url.removeprefix("sqlite:///"))
@@ -34,8 +38,8 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
     """What to say of the chain, and whether it is whole. Raises ConfigurationError."""
     async with existing_store(settings) as store:
         found = await store.verify()
-    if found.broken is not None:
-        return f"broken at record {found.broken}: it, or one before it, is not as it was written", False
+    if found.first_broken is not None:
+        return f"broken at record {found.first_broken}: it, or one before it, is not as it was written", False
     return f"whole; records: {found.count}, head: {found.head}", True
 
 

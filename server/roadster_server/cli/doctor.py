@@ -176,11 +176,11 @@ async def _store(url: str) -> AsyncIterator[Finding]:
     except StoreError as error:
         yield Finding("store", str(error), PROBLEM)
         return
-    if found.broken is None:
+    if found.first_broken is None:
         yield Finding("audit", f"whole; records: {found.count}")
     else:
         mend = "keep the file, find out who wrote it, and put a backup in its place"
-        yield Finding("audit", f"broken at record {found.broken}; {mend}", PROBLEM)
+        yield Finding("audit", f"broken at record {found.first_broken}; {mend}", PROBLEM)
     if path is not None and os.name == "posix":
         for finding in _all_well("store's files", "nobody else may read them", _store_modes(Path(path))):
             yield finding

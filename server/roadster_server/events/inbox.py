@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.store import Keeping, NewEvent, StoreError
+from roadster_server.store import EventOutcome, NewEvent, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
 
@@ -21,7 +21,7 @@ _TIDY_EVERY = 3600.0
 @dataclass
 class _Waiting:
     event: NewEvent
-    became: Keeping | None = None
+    became: EventOutcome | None = None
     failed: str | None = None
 
 
@@ -34,7 +34,7 @@ class EventWriter:
         self._turn = anyio.Lock()
         self._waiting: list[_Waiting] = []
 
-    async def keep(self, event: NewEvent) -> Keeping:
+    async def keep(self, event: NewEvent) -> EventOutcome:
         """What became of the event, once it is durable. Raises StoreError."""
         mine = _Waiting(event)
         self._waiting.append(mine)
@@ -50,8 +50,7 @@ class EventWriter:
         batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
         failed = "the write was given up"
         try:
-            store = await self._store.get()
-            became = await store.keep_events(
+            became = await self._store.add_events(
                 [waiting.event for waiting in batch], dealers=self._live.current.dealers, now=datetime.now(UTC)
             )
             for waiting, outcome in zip(batch, became, strict=True):
@@ -74,7 +73,7 @@ async def _tidy(live: LiveSettings, store: LazyStore) -> None:
     now = datetime.now(UTC)
     settings = live.current
     try:
-        tidied = await (await store.get()).tidy_events(
+        tidied = await store.tidy_events(
             received_before=now - timedelta(days=settings.webhooks.retention_days), dealers=settings.dealers, now=now
         )
     except StoreError as error:

@@ -105,7 +105,7 @@ class _Receiver:
         settings = self.live.current
         self._check_key(request, settings)
         event, document = self._read(await _body(request))
-        age = max(0.0, (datetime.now(UTC) - event.happened).total_seconds())
+        age = max(0.0, (datetime.now(UTC) - event.happened_at).total_seconds())
         try:
             outcome = await self.writer.keep(event)
         except StoreError as error:
@@ -212,7 +212,7 @@ def _customer_event(document: Any, body: str) -> NewEvent:
         customer=event.customer.id,
         order=event.order.id if event.order else None,
         delivery=None,
-        happened=event.event_time,
+        happened_at=event.event_time,
         body=body,
     )
 
@@ -229,7 +229,7 @@ def _delivery_event(document: Any, body: str) -> NewEvent:
         customer=None,
         order=None,
         delivery=event.data.id,
-        happened=event.data.occurred_at,
+        happened_at=event.data.occurred_at,
         body=body,
     )
 

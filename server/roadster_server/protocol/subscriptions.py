@@ -60,7 +60,7 @@ class Updates:
         self._who = who
         self._replicas = replicas
         if replicas is not None:
-            replicas.hear(_TOPIC, self._changed_elsewhere)
+            replicas.subscribe(_TOPIC, self._changed_elsewhere)
         self._bus = InMemorySubscriptionBus()
         self._streams = ListenHandler(self)
         self._streams_of: Counter[str] = Counter()

@@ -1,4 +1,8 @@
-"""The audit table: appending to the chain, checking it, reading it."""
+"""The audit table: appending to the chain, checking it, reading it.
+
+Reading goes page by page, and each page is a transaction of its own. So a slow reader locks nothing and keeps no
+transaction open, and the table is never in memory as a whole.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,6 @@ from .database import Database, Turn, take_turn
 from .records import AuditRecord, StoredRecord, StoreError, Verification
 from .tables import audit
 
-# Reading goes page by page, each a transaction of its own: nothing stays locked or open while a reader
-# of the records takes its time, and the table is never in memory as a whole.
-_PAGE = 500
-
 
 async def append(connection: AsyncConnection, record: AuditRecord) -> None:
     await take_turn(connection, Turn.APPEND)
@@ -25,22 +25,22 @@ async def append(connection: AsyncConnection, record: AuditRecord) -> None:
     await connection.execute(insert(audit).values(row_of(seq, record, previous)))
 
 
-async def verify(database: Database) -> Verification:
-    """Of the records that are there when it starts."""
+async def verify(database: Database, page_rows: int) -> Verification:
+    """Checks the records that are there when it starts."""
     async with database.reading() as connection:
         head = await _head(connection)
         if head is None:
             return Verification(0, GENESIS, None)
         count = await connection.scalar(select(func.count()).where(audit.c.seq <= head.seq)) or 0
-    return Verification(count, head.hash, await _first_broken(database, head.seq))
+    return Verification(count, head.hash, await _first_broken(database, head.seq, page_rows))
 
 
-async def _first_broken(database: Database, last: int) -> int | None:
-    # Pages are ranges of numbers rather than counts of rows: a duplicate number, where someone has dropped
-    # the primary key, cannot hide between two pages. The first page takes numbers below 1 with it.
+async def _first_broken(database: Database, last: int, page_rows: int) -> int | None:
+    # A page is a range of numbers, not a count of rows. Otherwise a duplicate number, possible once somebody has
+    # dropped the primary key, could hide between two pages. The first page includes numbers below 1.
     due, previous = 1, GENESIS
     while due <= last:
-        end = min(due + _PAGE, last + 1)
+        end = min(due + page_rows, last + 1)
         page = select(audit).where(audit.c.seq < end).order_by(audit.c.seq)
         if due > 1:
             page = page.where(audit.c.seq >= due)
@@ -56,18 +56,20 @@ async def _first_broken(database: Database, last: int) -> int | None:
     return None
 
 
-async def records(database: Database, since: datetime | None, last: int | None) -> AsyncIterator[StoredRecord]:
-    page = select(audit).order_by(audit.c.seq).limit(_PAGE)
+async def records(
+    database: Database, page_rows: int, since: datetime | None, last: int | None
+) -> AsyncIterator[StoredRecord]:
+    page = select(audit).order_by(audit.c.seq).limit(page_rows)
     if since is not None:
         page = page.where(audit.c.time >= stored_time(since))
-    done = 0
+    position = 0
     if last is not None:
         async with database.reading() as connection:
             head = await _head(connection)
-        done = head.seq - last if head else 0
+        position = head.seq - last if head else 0
     while True:
         async with database.reading() as connection:
-            rows = (await connection.execute(page.where(audit.c.seq > done))).all()
+            rows = (await connection.execute(page.where(audit.c.seq > position))).all()
         if not rows:
             return
         for row in rows:
@@ -78,7 +80,7 @@ async def records(database: Database, since: datetime | None, last: int | None) 
                     f"audit record {row.seq} was changed and cannot be read; verify says where the chain breaks"
                 ) from None
             yield record
-        done = rows[-1].seq
+        position = rows[-1].seq
 
 
 async def _head(connection: AsyncConnection) -> Row[int, str] | None:

@@ -1,8 +1,8 @@
-"""The audit chain: each row's hash covers the row and, through the hash before it, all rows before.
+"""The audit chain. Each row's hash covers the row and, through the hash before it, all earlier rows.
 
-Hashed is what is stored, column by column: with a SHA-256 and the database's own shell anyone can check
-a chain without this program. A row's hash is SHA-256 over the previous hash and the row, without its
-hash, as JSON with sorted keys, no spaces and ASCII only.
+A row's hash is the SHA-256 of the previous hash and the row without its hash. The row is JSON with sorted keys, no
+spaces and only ASCII. The stored columns are hashed as they are, so you can check a chain without this program, with
+a database shell and a SHA-256 tool.
 """
 
 from __future__ import annotations
@@ -17,41 +17,43 @@ from typing import Any
 from .records import AuditRecord, StoredRecord
 
 GENESIS = "0" * 64
-"""What stands for the previous hash of the first record."""
+"""The previous hash of the first record."""
 
 
 def row_of(seq: int, record: AuditRecord, previous: str) -> dict[str, Any]:
+    """Returns the columns of the record in its place in the chain."""
     row = {name: _storable(value) for name, value in asdict(record).items()}
     row |= {"seq": seq, "time": stored_time(record.time), "arguments": _canonical(dict(record.arguments))}
     return {**row, "hash": digest(previous, row)}
 
 
 def digest(previous: str, row: Mapping[str, Any]) -> str:
+    """Returns the hash of a row, in hex."""
     content = {name: value for name, value in row.items() if name != "hash"}
     return hashlib.sha256(f"{previous}{_canonical(content)}".encode()).hexdigest()
 
 
 def stored_record(row: Mapping[str, Any]) -> StoredRecord:
-    """Raises ValueError for a row that no record makes."""
+    """Returns the record of a row. Raises ValueError or TypeError for a row that no record makes."""
     values = dict(row)
-    seq, stored = values.pop("seq"), values.pop("hash")
+    seq, hash_ = values.pop("seq"), values.pop("hash")
     values["time"] = datetime.fromisoformat(values["time"])
     values["arguments"] = json.loads(values["arguments"])
-    return StoredRecord(seq, AuditRecord(**values), stored)
+    return StoredRecord(seq, AuditRecord(**values), hash_)
 
 
 def stored_time(time: datetime) -> str:
-    """Of one length, so that the order of the texts is the order of the times."""
+    """Returns the time as text. All have one length, so the texts sort as the times do."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _canonical(value: Mapping[str, Any]) -> str:
-    # A tampered row may hold what JSON cannot: it has to give another hash, not an error.
+    # A tampered row may hold a value that JSON cannot. It must give another hash, not an error.
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)
 
 
 def _storable(value: Any) -> Any:
-    """A client names itself: what no database stores as text must not keep its calls from being recorded."""
+    """Escapes text that no database stores. A client chooses its own name, and must not prevent a record with it."""
     if not isinstance(value, str):
         return value
     return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

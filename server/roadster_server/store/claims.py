@@ -1,7 +1,7 @@
-"""Idempotency keys. A claim goes pending → sent → done, or sent → unknown; released, it is gone.
+"""Idempotency keys. A claim goes pending → sent → done, or sent → unknown. Releasing it deletes it.
 
-Each function but `held` is part of a write transaction. Two claims of one key at the same moment meet at the
-table's primary key, where one of them waits for the other's transaction.
+Every function except `find` needs a write transaction. If two calls claim one key at the same moment, the table's
+primary key makes one of them wait for the other's transaction.
 """
 
 from __future__ import annotations
@@ -18,43 +18,45 @@ from .expiry import forget_expired, milliseconds
 from .records import Claim, ClaimLost, Conflict, InProgress, Replay, Unknown
 from .tables import claims
 
-_REMEMBERED = timedelta(hours=24)
-_PATIENCE = timedelta(seconds=120)
-"""For a call to come to an end; after that its process is taken for dead."""
+_KEY_LIFETIME = timedelta(hours=24)
+"""How long a repeated call is recognised."""
+
+_CALL_LIFETIME = timedelta(seconds=120)
+"""A call that has not ended by then is taken for dead, with its process."""
 
 
-async def held(
+async def find(
     connection: AsyncConnection, scope: str, arguments: str, now: datetime
 ) -> Replay | Conflict | InProgress | Unknown | None:
-    """What keeps a key from being claimed, by a look alone; None where it may be claimed."""
-    remembered = claims.c.claimed >= milliseconds(now - _REMEMBERED)
-    row = (await connection.execute(select(claims).where(claims.c.scope == scope, remembered))).first()
-    return _held(row, arguments, now) if row else None
+    """Returns what keeps the key from being claimed, or None if it may be claimed. Only reads."""
+    recent = claims.c.claimed >= milliseconds(now - _KEY_LIFETIME)
+    row = (await connection.execute(select(claims).where(claims.c.scope == scope, recent))).first()
+    return _obstacle(row, arguments, now) if row else None
 
 
 async def claim(
     connection: AsyncConnection, scope: str, arguments: str, now: datetime
 ) -> Claim | Replay | Conflict | InProgress | Unknown:
-    await forget_expired(connection, claims.c.claimed, now - _REMEMBERED)
-    made = Claim(scope, secrets.token_hex(16))
-    pending = {"arguments": arguments, "token": made.token, "claimed": milliseconds(now), "state": "pending"}
+    await forget_expired(connection, claims.c.claimed, now - _KEY_LIFETIME)
+    new = Claim(scope, secrets.token_hex(16))
+    pending = {"arguments": arguments, "token": new.token, "claimed": milliseconds(now), "state": "pending"}
     while True:
-        inserted = await connection.execute(insert_new(connection, claims).values(scope=scope, **pending))
-        if inserted.first():
-            return made
+        insertion = await connection.execute(insert_new(connection, claims).values(scope=scope, **pending))
+        if insertion.first():
+            return new
         row = (await connection.execute(select(claims).where(claims.c.scope == scope).with_for_update())).first()
-        if row:  # else it was released between the two statements
+        if row:  # otherwise it was released between the two statements
             break
-    kept = _held(row, arguments, now)
-    if kept is None:
+    obstacle = _obstacle(row, arguments, now)
+    if obstacle is None:
         await connection.execute(update(claims).where(claims.c.scope == scope).values(pending))
-        return made
-    return kept
+        return new
+    return obstacle
 
 
-def _held(row: Row[Any], arguments: str, now: datetime) -> Replay | Conflict | InProgress | Unknown | None:
-    """What keeps a key from being claimed; None for a claim that was abandoned before anything was sent."""
-    fresh = row.claimed >= milliseconds(now - _PATIENCE)
+def _obstacle(row: Row[Any], arguments: str, now: datetime) -> Replay | Conflict | InProgress | Unknown | None:
+    """Returns what keeps a key from being claimed, or None if its claim was abandoned before anything was sent."""
+    fresh = row.claimed >= milliseconds(now - _CALL_LIFETIME)
     if row.arguments != arguments:
         return Conflict(row.arguments)
     match row.state:
@@ -68,25 +70,25 @@ def _held(row: Row[Any], arguments: str, now: datetime) -> Replay | Conflict | I
 
 
 async def mark_sent(connection: AsyncConnection, claim: Claim) -> None:
-    """Raises ClaimLost."""
-    sent = update(claims).where(_own(claim), claims.c.state.in_(("pending", "sent"))).values(state="sent")
-    if (await connection.execute(sent)).rowcount == 0:
+    """Marks the claim as sent. Raises ClaimLost if another call holds the key."""
+    marking = update(claims).where(_own(claim), claims.c.state.in_(("pending", "sent"))).values(state="sent")
+    if (await connection.execute(marking)).rowcount == 0:
         raise ClaimLost("another call holds this idempotency key by now, so nothing was sent; ask again with the key")
 
 
 async def finish(connection: AsyncConnection, claim: Claim, result: bytes) -> None:
-    await connection.execute(_unfinished(claim).values(state="done", result=result))
+    await connection.execute(_update_unfinished(claim).values(state="done", result=result))
 
 
 async def leave_unknown(connection: AsyncConnection, claim: Claim) -> None:
-    await connection.execute(_unfinished(claim).values(state="unknown"))
+    await connection.execute(_update_unfinished(claim).values(state="unknown"))
 
 
 async def release(connection: AsyncConnection, claim: Claim) -> None:
     await connection.execute(delete(claims).where(_own(claim), claims.c.state != "done"))
 
 
-def _unfinished(claim: Claim) -> Update:
+def _update_unfinished(claim: Claim) -> Update:
     return update(claims).where(_own(claim), claims.c.state != "done")
 
 

@@ -1,4 +1,4 @@
-"""A database of either kind, and the two places where the kinds differ inside a transaction."""
+"""A database, SQLite or PostgreSQL, and the two places where they differ inside a transaction."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from .records import StoreError
 
 WRITING = "roadster_writing"
-"""The execution option of a connection that is going to write."""
+"""The execution option of a connection that will write."""
 
 
 class Turn(IntEnum):
-    """What one transaction at a time may do, of all processes: the keys of PostgreSQL's advisory locks."""
+    """Work that one transaction at a time may do, in all processes. The values are PostgreSQL's advisory lock keys."""
 
     MIGRATE = 0x526F6164737401
     APPEND = 0x526F6164737402
@@ -28,26 +28,29 @@ class Turn(IntEnum):
 
 @dataclass(frozen=True)
 class Database:
+    """One store's database, which turns every failure into a StoreError."""
+
     engine: AsyncEngine
     explain: Callable[[Exception], str]
-    """The sentence for an error of the driver or of SQLAlchemy."""
+    """Returns the sentence that tells an operator about an error of the driver or of SQLAlchemy."""
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction, committed at the end of the block, whatever becomes of the caller's task meanwhile."""
-        with anyio.CancelScope(shield=True), self._explained():
+        """Opens a transaction and commits it at the end of the block, also if the caller's task is cancelled."""
+        with anyio.CancelScope(shield=True), self._explaining():
             async with self.engine.execution_options(**{WRITING: True}).begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        # SQLAlchemy with aiosqlite hangs for good where a statement is cancelled (sqlalchemy #13039, aiosqlite #259).
-        with anyio.CancelScope(shield=True), self._explained():
+        """Opens a transaction that only reads."""
+        # SQLAlchemy with aiosqlite hangs for good if a statement is cancelled (sqlalchemy #13039, aiosqlite #259).
+        with anyio.CancelScope(shield=True), self._explaining():
             async with self.engine.connect() as connection:
                 yield connection
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explaining(self) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:  # a time limit of asyncpg is an OSError
@@ -55,12 +58,12 @@ class Database:
 
 
 async def take_turn(connection: AsyncConnection, turn: Turn) -> None:
-    """Waits until no other transaction has this turn. On SQLite a write transaction is alone as it is."""
+    """Waits until no other transaction has this turn. SQLite needs no lock: it allows one writer at a time."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(turn.value)))
 
 
 def insert_new(connection: AsyncConnection, table: Table) -> Insert:
-    """An INSERT that does nothing where the primary key is taken, and returns the key where it was not."""
+    """Returns an INSERT that skips a row if its primary key exists, and returns the keys of the rows it inserted."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)

@@ -1,4 +1,4 @@
-"""The events that web hooks brought. Each function is part of a transaction."""
+"""The events that web hooks brought. Every function needs a transaction."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from typing import Any
 from sqlalchemy import and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadster_tools.gate.inbox import EventPlace, EventQuery
+
 from .database import insert_new
 from .expiry import forget_expired, milliseconds
-from .records import EventSearch, Keeping, KeptEvent, NewEvent, Place
+from .records import EventOutcome, NewEvent, StoredEvent
 from .tables import belongings, events
 
 
-async def keep(
-    connection: AsyncConnection, new: Sequence[NewEvent], dealers: Collection[str], received: datetime
-) -> list[Keeping]:
-    """Each once for its event id; dealers come to know their customers and orders in the same transaction."""
+async def add(
+    connection: AsyncConnection, new: Sequence[NewEvent], dealers: Collection[str], now: datetime
+) -> list[EventOutcome]:
+    """Stores each event once, by its event id, and the ids of its customer and order with it."""
     rows: dict[str, dict[str, Any]] = {}
     for event in new:
-        row = await _row(connection, event, dealers, received)
+        row = await _row(connection, event, dealers, now)
         rows.setdefault(row["key"], row)
-    # In one order everywhere, so that no two transactions wait for each other.
-    ordered = [rows[key] for key in sorted(rows)]
-    kept = set((await connection.scalars(insert_new(connection, events), ordered)).all())
-    await _make_known(connection, [row for row in ordered if row["key"] in kept and not row["quarantined"]], received)
-    return [_became(rows, kept, _key(event)) for event in new]
+    # Every transaction inserts in the same order, so that no two wait for each other.
+    sorted_rows = [rows[key] for key in sorted(rows)]
+    new_keys = set((await connection.scalars(insert_new(connection, events), sorted_rows)).all())
+    owned_rows = [row for row in sorted_rows if row["key"] in new_keys and not row["quarantined"]]
+    await _add_owned_ids(connection, owned_rows, now)
+    return [_outcome(rows, new_keys, _key(event)) for event in new]
 
 
-def _became(rows: dict[str, dict[str, Any]], kept: set[str], key: str) -> Keeping:
-    if key not in kept:
+def _outcome(rows: dict[str, dict[str, Any]], new_keys: set[str], key: str) -> EventOutcome:
+    if key not in new_keys:
         return "duplicate"
-    kept.remove(key)  # what else has this key came after it
+    new_keys.remove(key)  # a later event of this key is a duplicate
     return "quarantined" if rows[key]["quarantined"] else "kept"
 
 
@@ -42,9 +45,7 @@ def _key(event: NewEvent) -> str:
     return hashlib.sha256(f"{event.source} {event.event_id}".encode()).hexdigest()
 
 
-async def _row(
-    connection: AsyncConnection, event: NewEvent, dealers: Collection[str], received: datetime
-) -> dict[str, Any]:
+async def _row(connection: AsyncConnection, event: NewEvent, dealers: Collection[str], now: datetime) -> dict[str, Any]:
     dealer = await _dealer(connection, event, dealers)
     return {
         "key": _key(event),
@@ -56,14 +57,14 @@ async def _row(
         "customer": event.customer,
         "order": event.order,
         "delivery": event.delivery,
-        "happened": milliseconds(event.happened),
-        "received": milliseconds(received),
+        "happened": milliseconds(event.happened_at),
+        "received": milliseconds(now),
         "body": event.body,
     }
 
 
 async def _dealer(connection: AsyncConnection, event: NewEvent, dealers: Collection[str]) -> str | None:
-    """Whose event it is, None where that is nobody whom the configuration has."""
+    """Returns the dealer whose event it is, or None if that is not one of `dealers`."""
     if event.delivery is None:
         return event.dealer if event.dealer in dealers else None
     return await _owner(connection, event.delivery, dealers)
@@ -73,39 +74,39 @@ async def _owner(connection: AsyncConnection, delivery: str, dealers: Collection
     owners = select(belongings.c.dealer).where(
         belongings.c.dealer.in_(sorted(dealers)), belongings.c.kind == "delivery", belongings.c.id == delivery
     )
-    found = (await connection.scalars(owners)).all()
-    return found[0] if len(found) == 1 else None
+    ids = (await connection.scalars(owners)).all()
+    return ids[0] if len(ids) == 1 else None
 
 
-async def _make_known(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
-    named = {(row["dealer"], kind, row[kind]) for row in rows for kind in ("customer", "order") if row[kind]}
-    if named:
+async def _add_owned_ids(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Records the customers and orders of the rows as their dealers'."""
+    ids = {(row["dealer"], kind, row[kind]) for row in rows for kind in ("customer", "order") if row[kind]}
+    if ids:
         values = [
-            {"dealer": dealer, "kind": kind, "id": id_, "added": milliseconds(now)}
-            for dealer, kind, id_ in sorted(named)
+            {"dealer": dealer, "kind": kind, "id": id_, "added": milliseconds(now)} for dealer, kind, id_ in sorted(ids)
         ]
         await connection.execute(insert_new(connection, belongings), values)
 
 
 async def newest(
-    connection: AsyncConnection, dealer: str, search: EventSearch, before: Place | None, most: int
-) -> list[KeptEvent]:
+    connection: AsyncConnection, dealer: str, query: EventQuery, before: EventPlace | None, most: int
+) -> list[StoredEvent]:
     columns = events.c
-    found = select(events).where(columns.dealer == dealer, columns.quarantined.is_(False))
-    if search.customer is not None:
-        found = found.where(columns.customer == search.customer)
-    if search.event_type is not None:
-        found = found.where(columns.event_type == search.event_type)
-    if search.since is not None:
-        found = found.where(columns.happened >= milliseconds(search.since))
-    if search.until is not None:
-        found = found.where(columns.happened < milliseconds(search.until))
+    selection = select(events).where(columns.dealer == dealer, columns.quarantined.is_(False))
+    if query.customer_id is not None:
+        selection = selection.where(columns.customer == str(query.customer_id))
+    if query.event_type is not None:
+        selection = selection.where(columns.event_type == query.event_type)
+    if query.since is not None:
+        selection = selection.where(columns.happened >= milliseconds(query.since))
+    if query.until is not None:
+        selection = selection.where(columns.happened < milliseconds(query.until))
     order = (columns.happened, columns.received, columns.key)
     if before is not None:
-        found = found.where(tuple_(*order) < tuple_(*before))
-    rows = await connection.execute(found.order_by(*(column.desc() for column in order)).limit(most))
+        selection = selection.where(tuple_(*order) < tuple_(before.happened_at, before.received_at, before.key))
+    rows = await connection.execute(selection.order_by(*(column.desc() for column in order)).limit(most))
     return [
-        KeptEvent(
+        StoredEvent(
             source=row.source,
             event_id=row.event_id,
             event_type=row.event_type,
@@ -113,29 +114,29 @@ async def newest(
             order=row.order,
             delivery=row.delivery,
             body=row.body,
-            place=(row.happened, row.received, row.key),
+            place=EventPlace(row.happened, row.received, row.key),
         )
         for row in rows
     ]
 
 
 async def release(connection: AsyncConnection, dealers: Collection[str], now: datetime) -> int:
-    """Takes out of quarantine what is a configured dealer's by now. Returns how many events that were."""
+    """Takes the events of `dealers` out of quarantine. Returns how many they were."""
     columns = events.c
-    held = (
+    candidates = (
         select(columns.key, columns.dealer, columns.delivery, columns.customer, columns.order)
         .where(columns.quarantined.is_(True), or_(columns.delivery.is_not(None), columns.dealer.in_(sorted(dealers))))
         .with_for_update(skip_locked=True)
     )
-    released: list[dict[str, Any]] = []
-    for row in (await connection.execute(held)).all():
+    owned_rows: list[dict[str, Any]] = []
+    for row in (await connection.execute(candidates)).all():
         owner = row.dealer if row.delivery is None else await _owner(connection, row.delivery, dealers)
         if owner is not None:
-            mine = update(events).where(columns.key == row.key).values(dealer=owner, quarantined=False)
-            await connection.execute(mine)
-            released.append({**row._asdict(), "dealer": owner})
-    await _make_known(connection, released, now)
-    return len(released)
+            release_row = update(events).where(columns.key == row.key).values(dealer=owner, quarantined=False)
+            await connection.execute(release_row)
+            owned_rows.append({**row._asdict(), "dealer": owner})
+    await _add_owned_ids(connection, owned_rows, now)
+    return len(owned_rows)
 
 
 async def count_quarantined(connection: AsyncConnection) -> int:
@@ -147,20 +148,20 @@ async def forget_received_before(connection: AsyncConnection, before: datetime) 
 
 
 async def forget_customer(connection: AsyncConnection, dealer: str, customer: str) -> int:
-    """Deletes the customer's events, and that the dealer knows the customer and their orders.
+    """Deletes the customer's events, and the ids of the customer and their orders, at the dealer.
 
     Returns how many events there were.
     """
-    theirs = and_(events.c.dealer == dealer, events.c.customer == customer)
-    orders = select(events.c.order).where(theirs, events.c.order.is_not(None))
-    named = or_(
+    of_customer = and_(events.c.dealer == dealer, events.c.customer == customer)
+    orders = select(events.c.order).where(of_customer, events.c.order.is_not(None))
+    owned_ids = or_(
         and_(belongings.c.kind == "customer", belongings.c.id == customer),
         and_(belongings.c.kind == "order", belongings.c.id.in_(orders)),
     )
-    await connection.execute(delete(belongings).where(belongings.c.dealer == dealer, named))
-    return (await connection.execute(delete(events).where(theirs))).rowcount
+    await connection.execute(delete(belongings).where(belongings.c.dealer == dealer, owned_ids))
+    return (await connection.execute(delete(events).where(of_customer))).rowcount
 
 
 async def knows_dealer(connection: AsyncConnection, dealer: str) -> bool:
-    named = or_(exists().where(events.c.dealer == dealer), exists().where(belongings.c.dealer == dealer))
-    return bool(await connection.scalar(select(named)))
+    anything = or_(exists().where(events.c.dealer == dealer), exists().where(belongings.c.dealer == dealer))
+    return bool(await connection.scalar(select(anything)))

@@ -1,4 +1,4 @@
-"""Times as the tables keep them, and rows whose time is over."""
+"""Times as the tables keep them, and the deletion of rows whose time is over."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 def milliseconds(time: datetime) -> int:
+    """Returns the milliseconds since 1970."""
     return int(time.timestamp() * 1000)
 
 
 async def forget_expired(connection: AsyncConnection, column: Column[int], before: datetime) -> None:
-    """Deletes what is older. Rows that another transaction works on are left to it, so that no two deadlock."""
+    """Deletes rows older than `before`. It skips rows that another transaction has locked, so that no two deadlock."""
     (key,) = column.table.primary_key
-    expired = select(key).where(column < milliseconds(before)).with_for_update(skip_locked=True)
-    await connection.execute(delete(column.table).where(key.in_(expired)))
+    old_keys = select(key).where(column < milliseconds(before)).with_for_update(skip_locked=True)
+    await connection.execute(delete(column.table).where(key.in_(old_keys)))

@@ -1,43 +1,82 @@
-"""The store, opened when it is first needed: its libraries would make a stdio start a third longer."""
+"""The store of a server that starts: it is opened at the first call of a method, not at the start.
+
+Its libraries would make the start of a stdio server a third longer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import anyio
 
-from . import Store, StoreError, open_store
+from . import StoreError, open_store
+
+if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
+    from .sql import SqlStore
+
+_P = ParamSpec("_P")
+_ResultT = TypeVar("_ResultT")
+
+OpenStore = Callable[[str], "AbstractAsyncContextManager[SqlStore]"]
+"""`open_store`, or what a test opens instead."""
+
+
+def _opening(
+    method: Callable[[SqlStore], Callable[_P, Awaitable[_ResultT]]],
+) -> Callable[Concatenate[LazyStore, _P], Awaitable[_ResultT]]:
+    """Returns the method of LazyStore that opens the store and calls `method` of it, with the same signature."""
+
+    async def call(lazy: LazyStore, /, *args: _P.args, **kwargs: _P.kwargs) -> _ResultT:
+        return await method(await lazy.open())(*args, **kwargs)
+
+    return call
 
 
 class LazyStore:
-    """Made by `lazy_store`, which closes it."""
+    """A store that is opened at the first call. `SqlStore` describes the methods. `lazy_store` makes and closes it."""
 
-    def __init__(self, url: str, stack: AsyncExitStack) -> None:
+    def __init__(self, url: str, stack: AsyncExitStack, open_store: OpenStore) -> None:
         self._url = url
         self._stack = stack
+        self._open_store = open_store
         self._lock = anyio.Lock()
-        self._store: Store | None = None
+        self._store: SqlStore | None = None
         self.wanted_soon = anyio.Event()
-        """Set when a client has shown up, and whatever it waits for first has been answered."""
+        """Set once a client has the list of tools: from then on nobody waits for the start."""
 
-    async def get(self) -> Store:
-        """The open store. Raises StoreError, and tries again the next time."""
+    async def open(self) -> SqlStore:
+        """Opens the store, the first time. Raises StoreError, and tries again at the next call."""
         async with self._lock:
             if self._store is None:
-                self._store = await self._stack.enter_async_context(open_store(self._url))
+                self._store = await self._stack.enter_async_context(self._open_store(self._url))
             return self._store
 
+    append = _opening(lambda store: store.append)
+    record_sent = _opening(lambda store: store.record_sent)
+    claim = _opening(lambda store: store.claim)
+    finish = _opening(lambda store: store.finish)
+    release = _opening(lambda store: store.release)
+    leave_unknown = _opening(lambda store: store.leave_unknown)
+    use_once = _opening(lambda store: store.use_once)
+    belongs = _opening(lambda store: store.belongs)
+    add_owned = _opening(lambda store: store.add_owned)
+    owned_ids = _opening(lambda store: store.owned_ids)
+    add_events = _opening(lambda store: store.add_events)
+    events = _opening(lambda store: store.events)
+    tidy_events = _opening(lambda store: store.tidy_events)
+
     async def healthy(self) -> bool:
-        """Whether the store can be written to now."""
+        """Returns whether the store can be opened and written to now."""
         try:
-            return await (await self.get()).healthy()
+            return await (await self.open()).healthy()
         except StoreError:
             return False
 
 
 @asynccontextmanager
-async def lazy_store(url: str) -> AsyncIterator[LazyStore]:
-    """A store that is not open yet, closed at the end of the block where it was opened."""
+async def lazy_store(url: str, open_store: OpenStore = open_store) -> AsyncIterator[LazyStore]:
+    """Yields a store that is not open yet. Closes it at the end of the block, if it was opened."""
     async with AsyncExitStack() as stack:
-        yield LazyStore(url, stack)
+        yield LazyStore(url, stack, open_store)

@@ -1,4 +1,4 @@
-"""Nonces that count once. A nonce is kept until it would be refused for its age anyway."""
+"""Single-use nonces. A nonce is kept until it would be refused for its age anyway."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .tables import nonces
 
 
 async def use_once(connection: AsyncConnection, nonce: str, expires_at: datetime, now: datetime) -> bool:
-    if expires_at <= now:  # it may have been used, and forgotten since
+    if expires_at <= now:  # it may have been used and then deleted
         return False
     await forget_expired(connection, nonces.c.expires, now)
     insert = insert_new(connection, nonces).values(nonce=nonce, expires=milliseconds(expires_at))

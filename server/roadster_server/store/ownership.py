@@ -1,4 +1,4 @@
-"""Which delivery, order and customer is which dealer's. Each function is part of a transaction."""
+"""The deliveries, orders and customers of each dealer. Every function needs a transaction."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .tables import belongings
 
 
 async def has(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> bool:
-    found = select(belongings.c.id).where(
+    row = select(belongings.c.id).where(
         belongings.c.dealer == dealer, belongings.c.kind == kind, belongings.c.id == id_
     )
-    return (await connection.execute(found)).first() is not None
+    return (await connection.execute(row)).first() is not None
 
 
 async def add(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> bool:
-    """Whether it is the dealer's then: a delivery stays with the dealer that had it first."""
-    added = insert_new(connection, belongings).values(
+    """Returns whether it is the dealer's now: a delivery stays with the dealer that had it first."""
+    insert = insert_new(connection, belongings).values(
         dealer=dealer, kind=kind, id=id_, added=milliseconds(datetime.now(UTC))
     )
-    await connection.execute(added)
+    await connection.execute(insert)
     return await has(connection, dealer, kind, id_)
 
 

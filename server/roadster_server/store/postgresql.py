@@ -1,7 +1,6 @@
-"""The store in PostgreSQL: for servers on several machines.
+"""The store in PostgreSQL, for servers on several machines.
 
-No text of an error is passed on: the parts of a mistyped URL, its password among them, end up in places
-that messages quote.
+No error's own text is passed on: messages quote parts of a mistyped URL, and the password can be among them.
 """
 
 from __future__ import annotations
@@ -19,12 +18,14 @@ from .records import StoreError
 
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 30
+"""A statement that takes longer, waits for locks included, fails."""
+
 _UNREACHABLE = "the store's PostgreSQL server cannot be reached; start it, or correct its address in [store] url"
 _UNUSABLE = (
     "the store's URL cannot be used; write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE, "
     "special characters as %XX"
 )
-_BY_STATE = {  # by SQLSTATE, or by its class
+_BY_STATE = {  # SQLSTATE, or the two digits of its class
     "08": _UNREACHABLE,
     "28": "the store's PostgreSQL server refused the user or the password; correct them in [store] url",
     "3D000": "the store's PostgreSQL server has no such database; create it, or correct [store] url",
@@ -39,8 +40,10 @@ _BY_STATE = {  # by SQLSTATE, or by its class
 
 
 def open_postgresql(url: str) -> Database:
+    """Returns the database. It connects later, when a transaction needs a connection."""
+
     async def connect(**_options: Any) -> asyncpg.Connection:
-        # asyncpg reads the URL itself: it knows all that libpq's URLs may say, sslmode above all.
+        # asyncpg reads the URL itself, because it knows all options of libpq's URLs, above all sslmode.
         try:
             return await asyncpg.connect(url, timeout=_CONNECT_SECONDS, command_timeout=_STATEMENT_SECONDS)
         except (asyncpg.PostgresError, OSError, ValueError, asyncpg.InterfaceError) as error:
@@ -49,8 +52,8 @@ def open_postgresql(url: str) -> Database:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        # The append of the chain looks for its head after it has waited for its turn, and must see what
-        # was committed while it waited: a server's default may be a level that does not.
+        # Appending to the chain reads the head after waiting for its turn, and must see what was committed
+        # during the wait. A server's default level may not show that.
         isolation_level="READ COMMITTED",
         pool_size=10,
         max_overflow=0,
@@ -65,11 +68,13 @@ def _explain(error: Exception) -> str:
         return "the store's PostgreSQL server does not answer in time; see what holds it up, or correct [store] url"
     if isinstance(error, ssl.SSLError):
         return "TLS with the store's PostgreSQL server failed; correct sslmode or sslrootcert in [store] url"
-    disconnected = isinstance(error, DBAPIError) and error.connection_invalidated
-    if disconnected or isinstance(error, OSError):
+    if isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return _UNREACHABLE
     state = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
     if state is None:
         return _UNUSABLE
-    known = _BY_STATE.get(state) or _BY_STATE.get(state[:2])
-    return known or f"the store's PostgreSQL server failed with SQLSTATE {state}; see its log"
+    return (
+        _BY_STATE.get(state)
+        or _BY_STATE.get(state[:2])
+        or (f"the store's PostgreSQL server failed with SQLSTATE {state}; see its log")
+    )

@@ -1,4 +1,4 @@
-"""What the store takes and gives."""
+"""The values that go into the store and come out of it, and its errors."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from roadster_tools.gate.inbox import EventPlace
+
 
 class StoreError(Exception):
-    """The store cannot do its work. The text is one sentence with the mend, and holds no secret and no value."""
+    """The store cannot do its work. The text is one sentence that says how to mend it. It holds no secret, no value."""
 
 
 class ClaimLost(StoreError):
-    """Another call holds the idempotency key by now: what was to be sent must not be sent."""
+    """Another call has taken over the idempotency key, so the write must not be sent."""
 
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """One step of a call. Never holds a value of an argument or of an answer."""
+    """One step of a call. It never holds a value of an argument or of an answer."""
 
     call_id: str
     phase: Literal["sent", "ended"]
@@ -39,7 +41,7 @@ class AuditRecord:
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record in its place in the chain; `seq` counts from 1 without gaps."""
+    """A record in its place in the chain. `seq` counts from 1 without gaps."""
 
     seq: int
     record: AuditRecord
@@ -48,16 +50,18 @@ class StoredRecord:
 
 @dataclass(frozen=True)
 class Verification:
-    """`head` is the hash of the last record (64 zeros for none); `broken` the first number that is not as it was."""
+    """The state of the audit chain."""
 
     count: int
     head: str
-    broken: int | None
+    """The hash of the last record, 64 zeros if there is none."""
+    first_broken: int | None
+    """The number of the first record that is not as it was written."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The key is the caller's: it may send, and must finish, release or leave_unknown."""
+    """An idempotency key that the caller now holds: it may send, then it must finish, release or leave_unknown."""
 
     scope: str
     token: str
@@ -65,41 +69,39 @@ class Claim:
 
 @dataclass(frozen=True)
 class Replay:
-    """Done within the last day with the same arguments: this was the result."""
+    """The write was done within the last day with the same arguments, and had this result."""
 
     result: bytes
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """The key was used within the last day with other arguments: these."""
+    """The key was used within the last day with these other arguments."""
 
     arguments: str
 
 
 @dataclass(frozen=True)
 class InProgress:
-    """Claimed a moment ago, and not ended."""
+    """Another call claimed the key a moment ago and has not ended."""
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Sent within the last day, and nobody knows whether it was done."""
+    """The write was sent within the last day, and nobody knows whether it was done."""
 
 
 EventSource = Literal["roadster", "roadie"]
-Keeping = Literal["kept", "duplicate", "quarantined"]
-"""What became of an event: new, known already, or of nobody whom the configuration has, and durable in each case."""
 
-Place = tuple[int, int, str]
-"""Where an event stands: when it happened and when it came, in milliseconds since 1970, and what tells it apart."""
+EventOutcome = Literal["kept", "duplicate", "quarantined"]
+"""How an event was received: new, stored before, or of a dealer that the configuration lacks. All are durable."""
 
 
 @dataclass(frozen=True)
 class NewEvent:
     """An event as a web hook brought it. `event_id` is unique within its source.
 
-    `dealer` is the one that a customer event names; whose a delivery's event is, its delivery says.
+    `dealer` is the dealer that a customer event names. A delivery's event names none: the delivery says whose it is.
     """
 
     source: EventSource
@@ -109,23 +111,15 @@ class NewEvent:
     customer: str | None
     order: str | None
     delivery: str | None
-    happened: datetime
+    happened_at: datetime
     body: str
     """JSON in ASCII, which every database stores as text."""
 
 
 @dataclass(frozen=True)
-class EventSearch:
-    """What is None restricts nothing. `since` is within, `until` without."""
+class StoredEvent:
+    """An event of one dealer. `body` is the JSON that the web hook brought, personal data included."""
 
-    customer: str | None
-    event_type: str | None
-    since: datetime | None
-    until: datetime | None
-
-
-@dataclass(frozen=True)
-class KeptEvent:
     source: EventSource
     event_id: str
     event_type: str
@@ -133,12 +127,12 @@ class KeptEvent:
     order: str | None
     delivery: str | None
     body: str
-    place: Place
+    place: EventPlace
 
 
 @dataclass(frozen=True)
-class Tidied:
-    """How many events were released from quarantine, and how many are still in it."""
+class TidyCounts:
+    """The events that left quarantine, and those that are still in it."""
 
     released: int
     quarantined: int

@@ -1,4 +1,4 @@
-"""Makes the tables, or brings them to the newest schema. For use under Turn.MIGRATE."""
+"""The migration of a store's tables to the newest schema."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from .tables import SCHEMA, VERSION_TABLE
 
 
 def migrate(connection: Connection) -> None:
-    """Within the transaction of `connection`. Raises StoreError for a schema newer than this program."""
-    found = _version(connection)
-    if found == SCHEMA:
+    """Makes or migrates the tables, in the transaction of `connection`, which must have Turn.MIGRATE.
+
+    Raises StoreError for a schema that is newer than this program.
+    """
+    version = _version(connection)
+    if version == SCHEMA:
         return
 
-    # The start of a server whose tables are up to date does without alembic, which takes long to import.
+    # A server with up-to-date tables starts without alembic, which takes long to import.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", f"{__package__}:migrations")
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    revisions = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in revisions:
         raise StoreError(
             "the store was made by a newer roadster-mcp; install that version, or name another store with [store] url"
         )

@@ -1,4 +1,4 @@
-"""The store over SQLAlchemy: one transaction a method."""
+"""The store over SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from pathlib import Path
 import anyio
 from sqlalchemy import select
 
+from roadster_tools.gate.inbox import EventPlace, EventQuery
+
 from . import audit, claims, events, nonces, ownership
 from .database import Database, Turn, take_turn
 from .records import (
     AuditRecord,
     Claim,
     Conflict,
-    EventSearch,
+    EventOutcome,
     InProgress,
-    Keeping,
-    KeptEvent,
     NewEvent,
-    Place,
     Replay,
+    StoredEvent,
     StoredRecord,
     StoreError,
-    Tidied,
+    TidyCounts,
     Unknown,
     Verification,
 )
 from .schema import migrate
 
 _MIGRATING = anyio.Lock()
-"""Alembic's context is the whole process's: of several stores, one is migrated at a time."""
+"""Alembic has one context for the whole process, so only one store is migrated at a time."""
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[SqlStore]:
+async def open_sql_store(url: str) -> AsyncIterator[SqlStore]:
+    """Opens the store, and makes or migrates its tables. Raises StoreError."""
     database = await _database(url)
     try:
         async with _MIGRATING, database.writing() as connection:
@@ -51,7 +52,7 @@ async def opened(url: str) -> AsyncIterator[SqlStore]:
 
 async def _database(url: str) -> Database:
     scheme, _, rest = url.partition("://")
-    # Each kind's driver is imported where it is used.
+    # Each driver is imported only where it is used.
     if scheme == "sqlite" and rest.startswith("/") and rest not in ("/", "/:memory:"):
         from .sqlite import open_sqlite  # noqa: PLC0415
 
@@ -67,15 +68,26 @@ async def _database(url: str) -> Database:
 
 @dataclass(frozen=True)
 class SqlStore:
-    """Implements `Store`, which says what each method does."""
+    """An open store. Every method is one transaction, and raises StoreError if the database fails.
+
+    A write is durable when its method returns. It is finished even if the caller's task has been cancelled, so
+    neither an audit record nor a claim is left half made.
+    """
 
     database: Database
+    page_rows: int = 500
+    """Audit records that are read in one transaction."""
 
     async def append(self, record: AuditRecord) -> None:
+        """Adds one record to the audit chain."""
         async with self.database.writing() as connection:
             await audit.append(connection, record)
 
     async def record_sent(self, record: AuditRecord, claim: Claim | None) -> None:
+        """Adds the record that a write is about to be sent, and marks its claim as sent.
+
+        Raises ClaimLost, and records nothing, if another call has taken over the claim.
+        """
         async with self.database.writing() as connection:
             if claim:
                 await claims.mark_sent(connection, claim)
@@ -84,66 +96,96 @@ class SqlStore:
     async def claim(
         self, scope: str, arguments: str, *, now: datetime
     ) -> Claim | Replay | Conflict | InProgress | Unknown:
-        # A look first: who waits for another's call must not hold up those who write.
+        """Claims an idempotency key, or returns what an earlier call did with it."""
+        # A read comes first: a call that only waits for another call must not queue with those that write.
         async with self.database.reading() as connection:
-            held = await claims.held(connection, scope, arguments, now)
-        if held:
-            return held
+            obstacle = await claims.find(connection, scope, arguments, now)
+        if obstacle:
+            return obstacle
         async with self.database.writing() as connection:
             return await claims.claim(connection, scope, arguments, now)
 
     async def finish(self, claim: Claim, result: bytes) -> None:
+        """Keeps the result of a write that is done, for replay. Does nothing if the claim is no longer held."""
         async with self.database.writing() as connection:
             await claims.finish(connection, claim, result)
 
     async def release(self, claim: Claim) -> None:
+        """Frees the key of a write that was not sent. Does nothing if the claim is no longer held."""
         async with self.database.writing() as connection:
             await claims.release(connection, claim)
 
     async def leave_unknown(self, claim: Claim) -> None:
+        """Notes that a write was sent and its answer lost. Does nothing if the claim is no longer held."""
         async with self.database.writing() as connection:
             await claims.leave_unknown(connection, claim)
 
     async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
+        """Returns True for the first use of a nonce, False for a later one and for an expired nonce."""
         async with self.database.writing() as connection:
             return await nonces.use_once(connection, nonce, expires_at, now)
 
     async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
+        """Returns whether `add_owned` has ever recorded the id for the dealer."""
         async with self.database.reading() as connection:
             return await ownership.has(connection, dealer, kind, id_)
 
     async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
+        """Records that the delivery, order or customer is the dealer's. Repeating it changes nothing.
+
+        Returns False, and records nothing, for a delivery of another dealer: a delivery stays with its first dealer.
+        """
         async with self.database.writing() as connection:
             return await ownership.add(connection, dealer, kind, id_)
 
     async def owned_ids(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
+        """Returns up to `most` ids of the kind at the dealer that start with `prefix`, the newest first."""
         async with self.database.reading() as connection:
             return await ownership.ids(connection, dealer, kind, prefix, most)
 
-    async def keep_events(self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime) -> list[Keeping]:
-        async with self.database.writing() as connection:
-            return await events.keep(connection, new, dealers, now)
+    async def add_events(
+        self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime
+    ) -> list[EventOutcome]:
+        """Stores each event once, and records its customer and order as its dealer's. Stores all events, or none.
 
-    async def events(self, dealer: str, search: EventSearch, *, before: Place | None, most: int) -> list[KeptEvent]:
+        `dealers` are those of the configuration. An event of any other dealer goes into quarantine, where nobody
+        reads it.
+        """
+        async with self.database.writing() as connection:
+            return await events.add(connection, new, dealers, now)
+
+    async def events(
+        self, dealer: str, query: EventQuery, *, before: EventPlace | None, most: int
+    ) -> list[StoredEvent]:
+        """Returns up to `most` of the dealer's events, the newest first, starting after the place `before`."""
         async with self.database.reading() as connection:
-            return await events.newest(connection, dealer, search, before, most)
+            return await events.newest(connection, dealer, query, before, most)
 
     async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> int:
+        """Deletes the customer's events and ids at the dealer, and adds `record` to the audit.
+
+        Returns how many events there were.
+        """
         async with self.database.writing() as connection:
             await audit.append(connection, record)
             return await events.forget_customer(connection, dealer, customer)
 
     async def knows_dealer(self, dealer: str) -> bool:
+        """Returns whether anything of the dealer is stored, events in quarantine included."""
         async with self.database.reading() as connection:
             return await events.knows_dealer(connection, dealer)
 
-    async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> Tidied:
+    async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> TidyCounts:
+        """Deletes old events, and takes out of quarantine the events of any of `dealers`."""
         async with self.database.writing() as connection:
             await events.forget_received_before(connection, received_before)
-            released = await events.release(connection, dealers, now)
-            return Tidied(released, await events.count_quarantined(connection))
+            return TidyCounts(
+                released=await events.release(connection, dealers, now),
+                quarantined=await events.count_quarantined(connection),
+            )
 
     async def healthy(self) -> bool:
+        """Returns whether the database begins a write transaction. If it hangs, that takes as long as any write."""
         try:
             async with self.database.writing() as connection:
                 await connection.execute(select(1))
@@ -152,7 +194,13 @@ class SqlStore:
         return True
 
     async def verify(self) -> Verification:
-        return await audit.verify(self.database)
+        """Reads the whole audit chain, and finds a record that was changed, inserted, moved or removed.
+
+        If records were removed from the end, what is left is a sound, shorter chain. Only a head hash that was noted
+        elsewhere shows that, so note the head that this returns.
+        """
+        return await audit.verify(self.database, self.page_rows)
 
     def records(self, *, since: datetime | None = None, last: int | None = None) -> AsyncIterator[StoredRecord]:
-        return audit.records(self.database, since, last)
+        """Yields the audit records in order: of the newest `last`, those that are not older than `since`."""
+        return audit.records(self.database, self.page_rows, since, last)

@@ -1,4 +1,4 @@
-"""The store in a SQLite file: on a laptop, or for one server and its workers on one machine."""
+"""The store in a SQLite file, for a laptop, or for one server and its workers on one machine."""
 
 from __future__ import annotations
 
@@ -18,45 +18,49 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from .database import WRITING, Database
 from .records import StoreError
 
-_WAIT_SECONDS = 20
-"""For another process's transaction; each takes milliseconds."""
+_WAIT_SECONDS = 20.0
+"""How long to wait for another process's transaction. Each takes milliseconds."""
 
 
-async def open_sqlite(path: Path) -> Database:
-    """Makes the file where it is missing. Raises StoreError."""
+async def open_sqlite(path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Database:
+    """Opens the file, and makes it if it is missing. Raises StoreError."""
+
+    def explain(error: Exception) -> str:
+        return _explain(path, error, wait_seconds)
+
     try:
-        opened = await to_thread.run_sync(_prepare, path)
+        identity = await to_thread.run_sync(_prepare, path, wait_seconds)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(_explain(path, error)) from None
+        raise StoreError(explain(error)) from None
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
-        connect_args={"timeout": _WAIT_SECONDS},
-        # One connection: SQLite has one writer, and in a pool's queue writers wait in order, which they
-        # do not at the file's lock. Reads are pages of some milliseconds.
+        connect_args={"timeout": wait_seconds},
+        # One connection: SQLite has one writer. In a pool's queue writers wait in order, at the file's lock
+        # they do not. A read is one page and takes some milliseconds.
         pool_size=1,
         max_overflow=0,
         hide_parameters=True,
     )
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
-    event.listen(engine.sync_engine, "begin", lambda _connection: _require_same(path, opened))
-    return Database(engine, lambda error: _explain(path, error))
+    event.listen(engine.sync_engine, "begin", lambda _connection: _require_same(path, identity))
+    return Database(engine, explain)
 
 
-def _prepare(path: Path) -> tuple[int, int]:
-    """Returns what `_identity` says of the file."""
+def _prepare(path: Path, wait_seconds: float) -> tuple[int, int]:
+    """Makes the file, switches it to a write-ahead log, and returns its `_identity`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Only ever created here, never opened: closing a second descriptor of the file would drop the locks
-    # that SQLite holds on it elsewhere in this process.
+    # Create the file if it is missing, but never open it: closing a second descriptor of the file would drop
+    # the locks that SQLite holds on it elsewhere in this process.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    deadline = time.monotonic() + _WAIT_SECONDS
-    with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
+    deadline = time.monotonic() + wait_seconds
+    with closing(sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)) as connection:
         while True:
             try:
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             except sqlite3.OperationalError as error:
-                # This one statement does not wait for a lock by itself.
+                # SQLite does not wait for a lock in this one statement.
                 if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
@@ -68,14 +72,15 @@ def _prepare(path: Path) -> tuple[int, int]:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
+    """Returns numbers that no other file on this machine has."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
-def _require_same(path: Path, opened: tuple[int, int]) -> None:
+def _require_same(path: Path, identity: tuple[int, int]) -> None:
     # A file that was removed or replaced stays open here, and takes records that nobody will ever read.
     try:
-        same = _identity(path) == opened
+        same = _identity(path) == identity
     except OSError:
         same = False
     if not same:
@@ -83,19 +88,19 @@ def _require_same(path: Path, opened: tuple[int, int]) -> None:
 
 
 def _configure(connection: Any, _record: object) -> None:
-    # Left to itself the driver begins a transaction only before some statements, and never for DDL or
-    # SELECT; this and `_begin` are SQLAlchemy's documented way to have real ones.
+    # By default the driver begins a transaction only before some statements, and never for DDL or SELECT.
+    # This and `_begin` are SQLAlchemy's documented way to have real transactions.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL loses the newest commits with the power
+    cursor.execute("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL can lose the newest commits in a power cut
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA secure_delete = ON")  # a customer's data that were deleted must not stay in free pages
+    cursor.execute("PRAGMA secure_delete = ON")  # otherwise a deleted customer's data stay in free pages
     cursor.close()
 
 
 def _begin(connection: Connection) -> None:
-    # A transaction that reads first and then writes cannot wait for the lock: it fails where another has
-    # written meanwhile. So who is going to write takes the lock at once.
+    # A transaction that reads first and then writes cannot wait for the lock: it fails if another has
+    # written meanwhile. So a transaction that will write takes the lock at once.
     writing = connection.get_execution_options().get(WRITING)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
@@ -105,7 +110,7 @@ def _primary_code(error: object) -> int | None:
     return None if code is None else code & 0xFF
 
 
-def _explain(path: Path, error: Exception) -> str:
+def _explain(path: Path, error: Exception, wait_seconds: float) -> str:
     if isinstance(error, PoolTimeout):
         return f"{path} was busy for too long; see what else is using it"
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -117,7 +122,7 @@ def _explain(path: Path, error: Exception) -> str:
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN:
             return f"{path} cannot be written; make the file and its folder writable for this user"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"{path} was locked by another process for {_WAIT_SECONDS} s; end that process"
+            return f"{path} was locked by another process for {wait_seconds:g} s; end that process"
     if isinstance(cause, OSError):
         return f"{path} cannot be used ({cause.strerror or type(cause).__name__}); name another file with [store] url"
     name = getattr(cause, "sqlite_errorname", type(cause or SQLAlchemyError).__name__)

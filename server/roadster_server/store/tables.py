@@ -1,4 +1,4 @@
-"""The tables as they are at the newest migration. Times but the audit's are milliseconds since 1970."""
+"""The tables at the newest migration. Times are milliseconds since 1970, except in the audit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ metadata = MetaData()
 audit = Table(
     "roadster_audit",
     metadata,
-    # SQLite stores a row under its INTEGER PRIMARY KEY, and under nothing else without a second index.
+    # SQLite stores rows in the order of an INTEGER PRIMARY KEY. A BIGINT key would need a second index.
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("call_id", Text, nullable=False),
     Column("phase", Text, nullable=False),
@@ -71,7 +71,7 @@ belongings = Table(
     Column("kind", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("added", BigInteger, nullable=False),
-    # Of no other kind: the same order or customer may be seen at several dealers.
+    # Unique only for deliveries: the same order or customer may appear at several dealers.
     Index(
         "roadster_belongings_delivery",
         "id",

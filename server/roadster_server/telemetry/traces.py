@@ -25,7 +25,7 @@ _LAST_EXPORT_SECONDS = 1.0
 """For what is left when the server ends. A collector that is gone must not hold up the exit."""
 
 
-class Traced:
+class TracingObserver:
     """A `roadster_client.Observer` that makes spans, and tells another one what it is told."""
 
     def __init__(self, other: Observer) -> None:

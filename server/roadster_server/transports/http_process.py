@@ -110,7 +110,7 @@ async def serve_backend(
 
         async def keep_store() -> None:
             try:
-                await calls.services.store.get()
+                await calls.services.store.open()
             except StoreError as error:
                 unopened.append(error)
                 listener.should_exit = True

@@ -71,7 +71,7 @@ async def _open_store(store: LazyStore) -> None:
     await store.wanted_soon.wait()
     await anyio.sleep(_BREATH)
     try:
-        await store.get()
+        await store.open()
     except StoreError as error:
         sys.stderr.write(f"roadster-mcp: {error}\n")
         os._exit(2)

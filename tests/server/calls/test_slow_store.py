@@ -6,16 +6,22 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
-from pydantic import SecretStr
 
-from roadster_server.calls import recorder
-from roadster_server.settings.sections import StoreSettings
+from roadster_sandbox import SandboxTransport
+from roadster_server.calls.context import Timing
+from roadster_server.calls.recorder import Recorder
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
 from roadster_server.store import open_store
-from tests.conftest import STEVE, Connect, World, kind_of
+from roadster_server.store.lazy import lazy_store
+from tests.conftest import STEVE, World, kind_of, settings_for
+from tests.server.store.test_store import RECORD
 
 pytestmark = pytest.mark.anyio
 
@@ -35,13 +41,18 @@ def locked(store_url: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def impatient(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """The client's server has its store open, and from now on waits for hardly any record."""
-    with monkeypatch.context() as patched:
-        patched.setattr(recorder, "PATIENCE", 60)
-        assert kind_of(await client.call_tool("list_dealers")) is None
-        patched.setattr(recorder, "PATIENCE", 0.01)
-        yield
+async def impatient_client(world: World, store_url: str, **store: Any) -> AsyncIterator[Client]:
+    """A client whose server has its store open, and waits for hardly any record."""
+    live = LiveSettings(settings_for(store_url))
+    change = {"store": live.current.store.model_copy(update=store)}
+    live.current = live.current.model_copy(update=change)
+    transport = SandboxTransport(world.app)
+    async with (
+        open_calls(live, local=True, transport=transport, timing=Timing(record_seconds=0.01)) as calls,
+        Client(build_server(calls, lambda: live.current.caller("tester"))) as client,
+    ):
+        await calls.services.store.open()
+        yield client
 
 
 async def waits(client: Client, answered: anyio.Event) -> None:
@@ -51,33 +62,29 @@ async def waits(client: Client, answered: anyio.Event) -> None:
 
 async def outcomes(store_url: str) -> list[tuple[str, str]]:
     async with open_store(store_url) as store:
-        assert (await store.verify()).broken is None
+        assert (await store.verify()).first_broken is None
         return [(stored.record.tool, stored.record.outcome) async for stored in store.records()]
 
 
 async def test_a_read_is_answered_while_the_store_is_locked_and_gets_on_record_afterwards(
-    connect: Connect, store_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: World, store_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And the log says so in words that do not sound as if a record were missing."""
     caplog.set_level(logging.INFO, "roadster_server")
-    async with connect() as client, impatient(client, monkeypatch):
+    async with impatient_client(world, store_url) as client:
         with locked(store_url):
             for _ in range(3):
                 assert kind_of(await client.call_tool("list_dealers")) is None
             assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
-    assert await outcomes(store_url) == [*[("list_dealers", "done")] * 4, ("list_inventory", "refused")]
+    assert await outcomes(store_url) == [*[("list_dealers", "done")] * 3, ("list_inventory", "refused")]
     assert [found.message for found in caplog.records if found.levelno > logging.INFO] == []
     assert "the audit is slow: this call's record is written later" in caplog.messages
 
 
-async def test_a_read_whose_record_is_required_waits_for_the_store(
-    connect: Connect, store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    strict = StoreSettings(url=SecretStr(store_url), refuse_unrecorded_reads=True)
+async def test_a_read_whose_record_is_required_waits_for_the_store(world: World, store_url: str) -> None:
     answered = anyio.Event()
     async with (
-        connect(change={"store": strict}) as client,
-        impatient(client, monkeypatch),
+        impatient_client(world, store_url, refuse_unrecorded_reads=True) as client,
         anyio.create_task_group() as tasks,
     ):
         with locked(store_url):
@@ -85,35 +92,37 @@ async def test_a_read_whose_record_is_required_waits_for_the_store(
             with anyio.move_on_after(A_MOMENT):
                 await answered.wait()
             assert not answered.is_set()
-    assert await outcomes(store_url) == [("list_dealers", "done")] * 2
+    assert await outcomes(store_url) == [("list_dealers", "done")]
 
 
-async def test_a_write_waits_for_the_store_and_nothing_is_sent_meanwhile(
-    connect: Connect, store_url: str, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with connect() as client, impatient(client, monkeypatch), anyio.create_task_group() as tasks:
+async def test_a_write_waits_for_the_store_and_nothing_is_sent_meanwhile(world: World, store_url: str) -> None:
+    async with impatient_client(world, store_url) as client, anyio.create_task_group() as tasks:
         with locked(store_url):
             tasks.start_soon(client.call_tool, "create_customer", {"dealer": "umazda", "customer": STEVE})
             await anyio.sleep(A_MOMENT)
-            assert [request["operation"] for request in await world.requests()] == ["list_dealers"]
+            assert [request["operation"] for request in await world.requests()] == []
     assert await outcomes(store_url) == [
-        ("list_dealers", "done"),
         ("create_customer", "sent"),
         ("create_customer", "done"),
     ]
 
 
-async def test_where_too_many_records_are_late_calls_wait_and_none_is_lost(
-    connect: Connect, store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "_MOST_LATE", 2)
-    answered = anyio.Event()
-    async with connect() as client, impatient(client, monkeypatch), anyio.create_task_group() as tasks:
+async def test_recorder_with_too_many_late_records_waits_and_loses_none(store_url: str) -> None:
+    done = anyio.Event()
+
+    async def record_one_more(recorder: Recorder) -> None:
+        await recorder.put_soon(RECORD)
+        done.set()
+
+    async with lazy_store(store_url) as store, anyio.create_task_group() as tasks:
+        await store.open()
+        recorder = Recorder(store, patience=0.01, most_late=2)
         with locked(store_url):
             for _ in range(2):
-                await client.call_tool("list_dealers")
-            tasks.start_soon(waits, client, answered)
+                await recorder.put_soon(RECORD)
+            tasks.start_soon(record_one_more, recorder)
             with anyio.move_on_after(A_MOMENT):
-                await answered.wait()
-            assert not answered.is_set()
-    assert await outcomes(store_url) == [("list_dealers", "done")] * 4
+                await done.wait()
+            assert not done.is_set()
+        await recorder.close()
+    assert await outcomes(store_url) == [(RECORD.tool, RECORD.outcome)] * 3

@@ -21,11 +21,13 @@ from pydantic import SecretStr
 
 from roadster_client import OPERATIONS
 from roadster_sandbox import BASE_PATHS, SandboxTransport
+from roadster_server.calls.context import Timing
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings, StoreSettings
-from roadster_server.store import AuditRecord, Claim, Store, StoredRecord, StoreError, open_store
+from roadster_server.store import AuditRecord, Claim, StoredRecord, StoreError, open_store
+from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS, Access, Caller, verdict
 from tests.conftest import (
     ALLOWED,
@@ -44,6 +46,7 @@ from tests.conftest import (
     on_both_databases,
     own_delivery,
     settings_for,
+    store_of_class,
     text_of,
 )
 
@@ -562,11 +565,8 @@ async def test_altered_foreign_and_unanswered_states_send_nothing(connect: Conne
 
 
 @on_both_databases
-async def test_an_expired_confirmation_sends_nothing(
-    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("roadster_server.calls.confirmation._LIFETIME", timedelta(seconds=-1))
-    async with asked(connect) as (repeat, state):
+async def test_an_expired_confirmation_sends_nothing(connect: Connect, world: World) -> None:
+    async with asked(connect, timing=Timing(confirmation=timedelta(seconds=-1))) as (repeat, state):
         result = await repeat(state)
     assert isinstance(result, CallToolResult)
     assert "expired" in text_of(result)
@@ -750,26 +750,15 @@ class Holds(httpx2.AsyncBaseTransport):
 
 
 @on_both_databases
-async def test_many_repeats_at_once_neither_poll_the_store_nor_wait_without_end(
-    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_repeats_at_once_neither_poll_the_store_nor_wait_without_end(connect: Connect, world: World) -> None:
     """Of 60 calls with one key one is sent, some wait for it in line, and the others are told to come back."""
     looks: list[str] = []
 
-    class Counts(ForgetsResults):
+    class Counts(SqlStore):
         async def claim(self, scope: str, arguments: str, *, now: datetime) -> Any:
             looks.append(scope)
-            return await self._store.claim(scope, arguments, now=now)
+            return await super().claim(scope, arguments, now=now)
 
-        async def finish(self, claim: Claim, result: bytes) -> None:
-            await self._store.finish(claim, result)
-
-    @asynccontextmanager
-    async def opened(url: str) -> AsyncIterator[Counts]:
-        async with open_store(url) as store:
-            yield Counts(store)
-
-    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
     upstream = Holds(world)
     results: list[CallToolResult] = []
     most_waiting = 16
@@ -781,7 +770,10 @@ async def test_many_repeats_at_once_neither_poll_the_store_nor_wait_without_end(
             upstream.let_go.set()
 
     with anyio.fail_after(20):
-        async with connect(upstream=upstream) as client, anyio.create_task_group() as tasks:
+        async with (
+            connect(upstream=upstream, open_store=store_of_class(Counts)) as client,
+            anyio.create_task_group() as tasks,
+        ):
             for _ in range(60):
                 tasks.start_soon(call, client)
     busy = [result for result in results if kind_of(result) == "limited"]
@@ -852,38 +844,21 @@ async def test_the_chain_verifies(connect: Connect, store_url: str) -> None:
             await client.call_tool("list_dealers")
     async with open_store(store_url) as store:
         found = await store.verify()
-    assert (found.count, found.broken) == (5, None)
+    assert (found.count, found.first_broken) == (5, None)
 
 
-class FullDisk:
+class FullDisk(SqlStore):
     """A store that opens, and can add nothing to the audit."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def append(self, _record: AuditRecord) -> None:
+    async def append(self, record: AuditRecord) -> None:
         raise StoreError("the disk is full; free some space")
 
-    async def record_sent(self, record: AuditRecord, _claim: Claim | None) -> None:
+    async def record_sent(self, record: AuditRecord, claim: Claim | None) -> None:
         await self.append(record)
 
 
-@pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    @asynccontextmanager
-    async def opened(url: str) -> AsyncIterator[FullDisk]:
-        async with open_store(url) as store:
-            yield FullDisk(store)
-
-    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
-
-
-@pytest.mark.usefixtures("full_disk")
 async def test_a_write_that_cannot_be_put_on_record_is_not_sent(connect: Connect, world: World) -> None:
-    async with connect() as client:
+    async with connect(open_store=store_of_class(FullDisk)) as client:
         result = await client.call_tool("create_customer", dict(NEW_CUSTOMER))
         assert kind_of(await client.call_tool("list_inventory", dict(AT_UMAZDA))) is None
     assert kind_of(result) == "unrecorded"
@@ -891,38 +866,23 @@ async def test_a_write_that_cannot_be_put_on_record_is_not_sent(connect: Connect
     assert await sent_writes(world) == []
 
 
-@pytest.mark.usefixtures("full_disk")
 async def test_a_read_is_refused_too_where_the_configuration_says_so(connect: Connect, store_url: str) -> None:
     strict = StoreSettings(url=SecretStr(store_url), refuse_unrecorded_reads=True)
-    async with connect(change={"store": strict}) as client:
+    async with connect(change={"store": strict}, open_store=store_of_class(FullDisk)) as client:
         result = await client.call_tool("list_inventory", dict(AT_UMAZDA))
     assert kind_of(result) == "unrecorded"
     assert result.structured_content is None
 
 
-class ForgetsResults:
+class ForgetsResults(SqlStore):
     """A store that fails once a write was done."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def finish(self, _claim: Claim, _result: bytes) -> None:
+    async def finish(self, claim: Claim, result: bytes) -> None:
         raise StoreError("the disk is full; free some space")
 
 
-async def test_a_write_that_was_done_is_answered_though_its_key_cannot_be_kept(
-    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @asynccontextmanager
-    async def opened(url: str) -> AsyncIterator[ForgetsResults]:
-        async with open_store(url) as store:
-            yield ForgetsResults(store)
-
-    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
-    async with connect() as client:
+async def test_a_write_that_was_done_is_answered_though_its_key_cannot_be_kept(connect: Connect, world: World) -> None:
+    async with connect(open_store=store_of_class(ForgetsResults)) as client:
         answer_of(await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
     assert await sent_writes(world) == ["create_customer"]
 

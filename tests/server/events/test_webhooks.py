@@ -228,7 +228,7 @@ async def test_another_key_is_401_and_stores_nothing(hooks: Hooks, store_url: st
         response = await hooks.send(event(), headers=headers)
         assert response.status_code == 401, headers
         assert response.headers["www-authenticate"] == "Bearer"
-    await store.get()
+    await store.open()
     assert await rows(store_url) == []
 
 
@@ -281,7 +281,7 @@ async def test_what_is_no_json_object_is_400(hooks: Hooks, store: LazyStore, sto
         b'{"a":' * 500 + b"1" + b"}" * 500,
     ):
         assert (await hooks.send(body)).status_code == 400, body[:20]
-    await store.get()
+    await store.open()
     assert await rows(store_url) == []
 
 
@@ -405,19 +405,19 @@ async def test_an_unknown_dealers_event_is_acknowledged_kept_in_quarantine_and_c
     assert await hooks.taken(event("e-1", dealer={"dpid": "nobody"})) == {}
     await hooks.taken(event("e-2"))
     assert await rows(store_url, "event_id, quarantined") == [("e-1", True), ("e-2", False)]
-    assert not await (await store.get()).belongs("nobody", "customer", "2285882")
+    assert not await store.belongs("nobody", "customer", "2285882")
     tidied = await tidy(live, store)
     assert (tidied.released, tidied.quarantined) == (0, 1)
     change(live, dealers={**live.current.dealers, "nobody": DealerSettings()})
     tidied = await tidy(live, store)
     assert (tidied.released, tidied.quarantined) == (1, 0)
-    assert await (await store.get()).belongs("nobody", "customer", "2285882")
+    assert await store.belongs("nobody", "customer", "2285882")
 
 
 async def tidy(live: LiveSettings, store: LazyStore, now: datetime | None = None) -> Any:
     now = now or datetime.now(UTC)
     before = now - timedelta(days=live.current.webhooks.retention_days)
-    return await (await store.get()).tidy_events(received_before=before, dealers=live.current.dealers, now=now)
+    return await store.tidy_events(received_before=before, dealers=live.current.dealers, now=now)
 
 
 @on_both_databases
@@ -438,10 +438,9 @@ async def test_an_event_is_its_dealers_alone(hooks: Hooks, connect: Connect) -> 
 @on_both_databases
 async def test_orders_and_customers_seen_in_events_are_known_to_their_dealer(hooks: Hooks, store: LazyStore) -> None:
     await hooks.taken(event())
-    opened = await store.get()
     for kind, id_ in (("customer", "2285882"), ("order", "367146")):
-        assert await opened.belongs("umazda", kind, id_)
-        assert not await opened.belongs("hyundaidemo", kind, id_)
+        assert await store.belongs("umazda", kind, id_)
+        assert not await store.belongs("hyundaidemo", kind, id_)
 
 
 async def test_our_identifiers_come_from_the_configuration_and_from_what_is_carried_back(
@@ -467,7 +466,7 @@ async def test_our_identifiers_come_from_the_configuration_and_from_what_is_carr
 async def test_a_deliverys_event_is_the_dealers_whose_delivery_it_is(
     headers: dict[str, str], hooks: Hooks, store: LazyStore, connect: Connect
 ) -> None:
-    await (await store.get()).add_owned("umazda", "delivery", "5678")
+    await store.add_owned("umazda", "delivery", "5678")
     for _ in range(2):
         assert await hooks.taken(SHIPMENT, source="roadie", headers=headers) == {}
     found = await listed(connect, event_type="shipment.driver_assigned")
@@ -485,7 +484,7 @@ async def test_a_delivery_that_nobody_knows_waits_in_quarantine_until_somebody_d
     await hooks.taken(SHIPMENT, source="roadie", key=ROADIE_KEY)
     assert await rows(store_url, "delivery, dealer, quarantined") == [("5678", None, True)]
     assert (await tidy(live, store)).quarantined == 1
-    await (await store.get()).add_owned("umazda", "delivery", "5678")
+    await store.add_owned("umazda", "delivery", "5678")
     assert (await tidy(live, store)).released == 1
     assert [row["delivery_id"] for row in (await listed(connect))["events"]] == [5678]
 
@@ -757,7 +756,7 @@ async def test_forgetting_deletes_one_customer_of_one_dealer_and_what_was_known_
     await hooks.taken(event("e-2"))
     await hooks.taken(event("e-3", dealer={"dpid": "hyundaidemo"}))
     await hooks.taken(brief_event("e-4"))
-    opened = await store.get()
+    opened = await store.open()
     assert await opened.forget_customer("umazda", "2285882", RECORD) == 2
     assert await rows(store_url) == [("e-3",), ("e-4",)]
     assert not await opened.belongs("umazda", "customer", "2285882")
@@ -770,7 +769,7 @@ async def test_forgetting_deletes_one_customer_of_one_dealer_and_what_was_known_
 @on_both_databases
 async def test_the_store_knows_a_dealer_by_its_events_and_by_what_belongs_to_it(hooks: Hooks, store: LazyStore) -> None:
     """Also one that the configuration does not have."""
-    opened = await store.get()
+    opened = await store.open()
     assert not await opened.knows_dealer("umazda")
     await hooks.taken(event("e-1", dealer={"dpid": "nobody"}))
     await opened.add_owned("umazda", "delivery", "5678")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,9 +11,10 @@ from mcp import Client
 from mcp_types import Completion, PromptReference, ResourceTemplateReference
 
 from roadster_prompts import PROMPTS
-from roadster_server.store import Store, StoreError, open_store
+from roadster_server.store import StoreError
+from roadster_server.store.sql import SqlStore
 from roadster_tools import RESOURCES, Access, Resource
-from tests.conftest import ALLOWED, FOREIGN, STEVE, Connect, World, answer_of
+from tests.conftest import ALLOWED, FOREIGN, STEVE, Connect, World, answer_of, store_of_class
 from tests.tools.test_gate import FOREIGN_DEALERS
 
 from .test_resources import records
@@ -230,32 +229,20 @@ async def test_what_cannot_begin_an_id_is_asked_of_nobody(typed: str, connect: C
     assert len(await world.requests()) == sent
 
 
-class KeepsNoIds:
-    """A store that records and claims, and can neither keep nor tell what belongs to a dealer."""
+class KeepsNoIds(SqlStore):
+    """A store that records and claims, and fails at whatever belongs to a dealer."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def add_owned(self, *_: Any) -> None:
+    async def add_owned(self, *_: Any) -> bool:
         raise StoreError("the disk is full; free some space")
 
-    async def ownership(self, *_: Any) -> list[str]:
+    async def owned_ids(self, *_: Any) -> list[str]:
         raise StoreError("the disk is full; free some space")
 
 
 async def test_a_customer_is_created_also_where_the_id_cannot_be_kept(
-    connect: Connect, world: World, store_url: str, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, world: World, store_url: str
 ) -> None:
-    @asynccontextmanager
-    async def opened(url: str) -> AsyncIterator[KeepsNoIds]:
-        async with open_store(url) as store:
-            yield KeepsNoIds(store)
-
-    monkeypatch.setattr("roadster_server.store.lazy.open_store", opened)
-    async with connect() as client:
+    async with connect(open_store=store_of_class(KeepsNoIds)) as client:
         assert await made(client, "umazda", 1)
         assert await completed(client, DOCUMENTS, "customer_id", "", AT_UMAZDA) == []
     assert [request["operation"] for request in await world.requests()] == ["create_customer"]

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, closing, suppress
@@ -34,15 +35,13 @@ from roadster_server.store import (
     Conflict,
     InProgress,
     Replay,
-    Store,
     StoreError,
     Unknown,
     default_url,
     open_store,
 )
-from roadster_server.store import audit as audit_module
-from roadster_server.store import sqlite as sqlite_module
-from roadster_server.store.sql import opened
+from roadster_server.store.sql import SqlStore, open_sql_store
+from roadster_server.store.sqlite import open_sqlite
 from roadster_server.store.tables import SCHEMA, VERSION_TABLE, audit, metadata
 
 pytestmark = pytest.mark.anyio
@@ -92,7 +91,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
+async def store(url: str) -> AsyncIterator[SqlStore]:
     async with open_store(url) as opened_store:
         yield opened_store
 
@@ -126,7 +125,7 @@ def start(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-async def fill(store: Store, count: int) -> None:
+async def fill(store: SqlStore, count: int) -> None:
     for number in range(1, count + 1):
         await store.append(replace(RECORD, call_id=f"c-{number}", time=NOON + timedelta(minutes=number)))
 
@@ -157,7 +156,7 @@ anyio.run(main)
 
 
 async def test_the_migrations_make_what_the_tables_say(new_url: str) -> None:
-    async with opened(new_url) as store, store.database.reading() as connection:
+    async with open_sql_store(new_url) as store, store.database.reading() as connection:
 
         def differences(sync: Any) -> list[Any]:
             return compare_metadata(MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), metadata)
@@ -173,7 +172,7 @@ async def test_what_is_stored_is_there_after_reopening(url: str) -> None:
         assert [stored.record async for stored in store.records()] == [RECORD]
 
 
-async def test_a_delivery_is_one_dealers_and_an_order_and_a_customer_may_be_of_several(store: Store) -> None:
+async def test_a_delivery_is_one_dealers_and_an_order_and_a_customer_may_be_of_several(store: SqlStore) -> None:
     """Of deliveries claimed at once, too: exactly one dealer has it, and may say so again."""
     told: dict[str, bool] = {}
 
@@ -257,7 +256,7 @@ async def test_several_processes_may_open_a_new_store_at_once_and_keep_one_chain
     assert [process.returncode for process in processes] == [0, 0, 0], stderr
     async with open_store(new_url) as store:
         found = await store.verify()
-        assert (found.count, found.broken) == (75, None)
+        assert (found.count, found.first_broken) == (75, None)
         names = [stored.record.call_id async for stored in store.records()]
     assert {name: [n for n in names if n.startswith(name)] for name in "abc"} == {
         name: [f"{name}-{number}" for number in range(25)] for name in "abc"
@@ -293,18 +292,23 @@ async def test_a_url_of_another_kind_is_refused(wrong: str) -> None:
     assert "hunter2" not in str(refused.value)
 
 
-def test_the_default_is_in_the_folder_for_state(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="platformdirs knows the folders of the other systems")
+def test_default_url_is_in_the_folder_for_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/steve")
-    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     assert default_url() == "sqlite:////home/steve/.local/state/roadster-mcp/store.db"
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_url() == "sqlite:////state/roadster-mcp/store.db"
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert default_url() == "sqlite:////home/steve/Library/Application Support/roadster-mcp/store.db"
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", "C:/Users/steve/AppData/Local")
-    assert default_url() == "sqlite:///C:/Users/steve/AppData/Local/roadster-mcp/store.db"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="platformdirs knows the folders of the other systems")
+def test_default_url_without_a_home_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user is a bare number."""
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    with pytest.raises(StoreError, match=r"no home folder .* name a place with \[store\] url"):
+        default_url()
 
 
 # SQLite's file
@@ -328,7 +332,7 @@ async def test_the_file_is_its_users_alone(sqlite_url: str) -> None:
 
 
 async def test_a_commit_is_on_the_disk_before_it_is_acknowledged(sqlite_url: str) -> None:
-    async with opened(sqlite_url) as store, store.database.reading() as connection:
+    async with open_sql_store(sqlite_url) as store, store.database.reading() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         found = {name: await connection.scalar(text(f"PRAGMA {name}")) for name in pragmas}
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 20_000}
@@ -336,7 +340,7 @@ async def test_a_commit_is_on_the_disk_before_it_is_acknowledged(sqlite_url: str
 
 async def test_a_write_transaction_holds_the_lock_from_its_beginning(sqlite_url: str) -> None:
     """Also for DDL and before the first statement: the driver left to itself would not begin one."""
-    async with opened(sqlite_url) as store:
+    async with open_sql_store(sqlite_url) as store:
         async with store.database.writing():
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 await anyio.to_thread.run_sync(_begin_immediate, path_of(sqlite_url))
@@ -348,16 +352,18 @@ async def test_a_write_transaction_holds_the_lock_from_its_beginning(sqlite_url:
             assert not await connection.scalar(text("SELECT count(*) FROM sqlite_schema WHERE name = 'half_made'"))
 
 
-async def test_opening_waits_where_sqlite_does_not(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_opening_waits_where_sqlite_does_not(sqlite_url: str) -> None:
     """A new file is switched to its write-ahead log by whoever comes first; SQLite refuses the second at once."""
     path = path_of(sqlite_url)
     path.parent.mkdir()
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as first:
         first.execute("CREATE TABLE x (y)")
         first.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(sqlite_module.time, "sleep", lambda _: first.execute("ROLLBACK"))
+        end_transaction = threading.Timer(0.1, first.execute, ["ROLLBACK"])
+        end_transaction.start()
         async with open_store(sqlite_url) as store:
             await store.append(RECORD)
+        end_transaction.join()
 
 
 def _begin_immediate(path: Path) -> None:
@@ -453,19 +459,24 @@ async def test_a_full_disk_is_an_error_and_leaves_the_chain_whole(sqlite_url: st
     finally:
         event.remove(Engine, "connect", fill_disk)
     async with open_store(sqlite_url) as store:
-        assert (await store.verify()).broken is None
+        assert (await store.verify()).first_broken is None
         await store.append(RECORD)
 
 
-async def test_a_store_that_is_locked_is_not_healthy(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_module, "_WAIT_SECONDS", 0.1)
-    async with open_store(sqlite_url) as store:
+async def test_a_store_that_is_locked_is_not_healthy(sqlite_url: str) -> None:
+    async with open_store(sqlite_url):
+        pass
+    database = await open_sqlite(path_of(sqlite_url), wait_seconds=0.1)
+    store = SqlStore(database)
+    try:
         with closing(sqlite3.connect(path_of(sqlite_url), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             assert not await store.healthy()
             with pytest.raises(StoreError, match="was locked by another process"):
                 await store.append(RECORD)
         assert await store.healthy()
+    finally:
+        await database.engine.dispose()
 
 
 # PostgreSQL's server
@@ -523,7 +534,7 @@ async def test_a_server_that_goes_away_is_noticed_and_its_return_too(
 # Audit
 
 
-async def test_records_come_back_as_they_were_in_order(store: Store) -> None:
+async def test_records_come_back_as_they_were_in_order(store: SqlStore) -> None:
     await store.append(RECORD)
     await store.record_sent(REFUSED, None)
     found = [stored async for stored in store.records()]
@@ -531,13 +542,13 @@ async def test_records_come_back_as_they_were_in_order(store: Store) -> None:
     assert (await store.verify()).head == found[-1].hash
 
 
-async def test_an_empty_chain_is_sound(store: Store) -> None:
+async def test_an_empty_chain_is_sound(store: SqlStore) -> None:
     found = await store.verify()
-    assert (found.count, found.head, found.broken) == (0, "0" * 64, None)
+    assert (found.count, found.head, found.first_broken) == (0, "0" * 64, None)
     assert [stored async for stored in store.records(last=5)] == []
 
 
-async def test_a_chain_can_be_checked_without_this_program(store: Store, url: str) -> None:
+async def test_a_chain_can_be_checked_without_this_program(store: SqlStore, url: str) -> None:
     """As the module's documentation says: each hash over the one before and the row as sorted, compact JSON."""
     await fill(store, 3)
     columns = [column.name for column in audit.columns]
@@ -551,8 +562,8 @@ async def test_a_chain_can_be_checked_without_this_program(store: Store, url: st
     assert (await store.verify()).head == previous
 
 
-async def test_since_and_last_choose_records_across_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_module, "_PAGE", 3)
+async def test_since_and_last_choose_records_across_pages(store: SqlStore) -> None:
+    store = replace(store, page_rows=3)
     await fill(store, 10)
 
     async def chosen(**choice: Any) -> list[int]:
@@ -565,10 +576,10 @@ async def test_since_and_last_choose_records_across_pages(store: Store, monkeypa
     assert await chosen(since=NOON + timedelta(minutes=6)) == [6, 7, 8, 9, 10]
     assert await chosen(since=NOON + timedelta(minutes=6), last=2) == [9, 10]
     found = await store.verify()
-    assert (found.count, found.broken) == (10, None)
+    assert (found.count, found.first_broken) == (10, None)
 
 
-async def test_a_reader_who_stops_early_holds_nothing(store: Store) -> None:
+async def test_a_reader_who_stops_early_holds_nothing(store: SqlStore) -> None:
     await fill(store, 3)
     async for _ in store.records():
         await store.append(RECORD)
@@ -583,10 +594,10 @@ async def test_appends_at_once_make_one_chain(url: str) -> None:
             group.start_soon((one if number % 2 else other).append, RECORD)
     async with open_store(url) as store:
         found = await store.verify()
-    assert (found.count, found.broken) == (20, None)
+    assert (found.count, found.first_broken) == (20, None)
 
 
-async def test_a_change_of_any_column_breaks_the_chain_there(store: Store, url: str) -> None:
+async def test_a_change_of_any_column_breaks_the_chain_there(store: SqlStore, url: str) -> None:
     await fill(store, 5)
     await lift_protection(url)
     for column in audit.columns:
@@ -595,26 +606,26 @@ async def test_a_change_of_any_column_breaks_the_chain_there(store: Store, url: 
         after = f"-{before}" if isinstance(before, int) else f"'{before[:-1]}~'"
         key = f"-{before}" if name == "seq" else "3"
         await execute(url, f"UPDATE roadster_audit SET {name} = {after} WHERE seq = 3")
-        assert (await store.verify()).broken == (1 if name == "seq" else 3), name
+        assert (await store.verify()).first_broken == (1 if name == "seq" else 3), name
         restored = before if isinstance(before, int) else f"'{before}'"
         await execute(url, f"UPDATE roadster_audit SET {name} = {restored} WHERE seq = {key}")
-        assert (await store.verify()).broken is None, name
+        assert (await store.verify()).first_broken is None, name
 
 
-async def test_a_column_emptied_breaks_the_chain(store: Store, url: str) -> None:
+async def test_a_column_emptied_breaks_the_chain(store: SqlStore, url: str) -> None:
     await fill(store, 2)
     await lift_protection(url)
     await execute(url, "UPDATE roadster_audit SET dealer = NULL WHERE seq = 2")
-    assert (await store.verify()).broken == 2
+    assert (await store.verify()).first_broken == 2
 
 
-async def test_a_record_that_cannot_be_read_any_more_is_an_error(store: Store, url: str) -> None:
+async def test_a_record_that_cannot_be_read_any_more_is_an_error(store: SqlStore, url: str) -> None:
     await fill(store, 2)
     await lift_protection(url)
     await execute(url, "UPDATE roadster_audit SET time = 'yesterday' WHERE seq = 2")
     with pytest.raises(StoreError, match="audit record 2 was changed and cannot be read"):
         assert [stored async for stored in store.records()]
-    assert (await store.verify()).broken == 2
+    assert (await store.verify()).first_broken == 2
 
 
 def columns_but_seq() -> str:
@@ -649,39 +660,39 @@ def columns_but_seq() -> str:
     ids=["removed", "first removed", "removed and closed up", "reordered", "added", "put before", "put far behind"],
 )
 async def test_a_record_removed_moved_or_inserted_breaks_the_chain(
-    store: Store, url: str, tampering: list[str], broken: int, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, url: str, tampering: list[str], broken: int
 ) -> None:
-    monkeypatch.setattr(audit_module, "_PAGE", 3)
+    store = replace(store, page_rows=3)
     await fill(store, 6)
     await lift_protection(url)
     for statement in tampering:
         await execute(url, statement)
-    assert (await store.verify()).broken == broken
+    assert (await store.verify()).first_broken == broken
 
 
 async def test_a_duplicate_number_cannot_hide_between_two_pages(
-    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+    postgresql_url: str,
 ) -> None:
-    monkeypatch.setattr(audit_module, "_PAGE", 3)
-    async with open_store(postgresql_url) as store:
+    async with open_sql_store(postgresql_url) as opened:
+        store = replace(opened, page_rows=3)
         await fill(store, 6)
         await execute(postgresql_url, "ALTER TABLE roadster_audit DROP CONSTRAINT roadster_audit_pkey")
         await execute(postgresql_url, "INSERT INTO roadster_audit SELECT * FROM roadster_audit WHERE seq = 3")
-        assert (await store.verify()).broken == 4
+        assert (await store.verify()).first_broken == 4
 
 
-async def test_a_tail_that_was_cut_off_shows_in_the_head_hash(store: Store, url: str) -> None:
+async def test_a_tail_that_was_cut_off_shows_in_the_head_hash(store: SqlStore, url: str) -> None:
     """And in nothing else: that is why the head is reported, to be noted elsewhere."""
     await fill(store, 6)
     noted = await store.verify()
     await lift_protection(url)
     await execute(url, "DELETE FROM roadster_audit WHERE seq > 4")
     found = await store.verify()
-    assert (found.count, found.broken) == (4, None)
+    assert (found.count, found.first_broken) == (4, None)
     assert found.head != noted.head
 
 
-async def test_the_database_itself_refuses_to_change_a_record(store: Store, url: str) -> None:
+async def test_the_database_itself_refuses_to_change_a_record(store: SqlStore, url: str) -> None:
     await fill(store, 2)
     statements = ["UPDATE roadster_audit SET tool = 'x' WHERE seq = 1", "DELETE FROM roadster_audit WHERE seq = 2"]
     if url.startswith("sqlite"):
@@ -694,15 +705,15 @@ async def test_the_database_itself_refuses_to_change_a_record(store: Store, url:
     assert (await store.verify()).count == 2
 
 
-async def test_text_that_no_database_stores_does_not_keep_a_call_from_being_recorded(store: Store) -> None:
+async def test_text_that_no_database_stores_does_not_keep_a_call_from_being_recorded(store: SqlStore) -> None:
     await store.append(replace(RECORD, client="evil\0\ud800 ☃", arguments={"a\0": "\ud800"}))
     [stored] = [stored async for stored in store.records()]
     assert stored.record.client == "evil\\x00\\ud800 ☃"
     assert stored.record.arguments == {"a\0": "\ud800"}
-    assert (await store.verify()).broken is None
+    assert (await store.verify()).first_broken is None
 
 
-async def test_a_cancelled_call_is_recorded_all_the_same(store: Store) -> None:
+async def test_a_cancelled_call_is_recorded_all_the_same(store: SqlStore) -> None:
     with anyio.CancelScope() as scope:
         scope.cancel()
         await store.append(RECORD)
@@ -740,7 +751,7 @@ async def test_what_was_acknowledged_survives_the_death_of_the_process(url: str)
         acknowledged += process.communicate()[0].splitlines()
         later = datetime.now(UTC) + timedelta(minutes=3)
         async with open_store(url) as store:
-            assert (await store.verify()).broken is None
+            assert (await store.verify()).first_broken is None
             assert set(acknowledged) <= {stored.record.call_id async for stored in store.records()}
             for key in acknowledged:
                 assert await store.claim(key, "a", now=later) == Unknown()
@@ -749,13 +760,13 @@ async def test_what_was_acknowledged_survives_the_death_of_the_process(url: str)
 # Idempotency
 
 
-async def claimed(store: Store, *, scope: str = "s", arguments: str = "a", now: datetime = NOON) -> Claim:
+async def claimed(store: SqlStore, *, scope: str = "s", arguments: str = "a", now: datetime = NOON) -> Claim:
     claim = await store.claim(scope, arguments, now=now)
     assert isinstance(claim, Claim)
     return claim
 
 
-async def test_a_finished_call_is_replayed_for_a_day(store: Store) -> None:
+async def test_a_finished_call_is_replayed_for_a_day(store: SqlStore) -> None:
     claim = await claimed(store)
     await store.record_sent(RECORD, claim)
     await store.finish(claim, b'{"id": "\x00"}')
@@ -766,7 +777,7 @@ async def test_a_finished_call_is_replayed_for_a_day(store: Store) -> None:
     await claimed(store, arguments="b", now=NOON + day + timedelta(milliseconds=1))
 
 
-async def test_other_arguments_conflict_whatever_became_of_the_first_call(store: Store) -> None:
+async def test_other_arguments_conflict_whatever_became_of_the_first_call(store: SqlStore) -> None:
     claim = await claimed(store)
     later = NOON + timedelta(minutes=3)
     assert await store.claim("s", "b", now=NOON) == Conflict("a")
@@ -779,7 +790,7 @@ async def test_other_arguments_conflict_whatever_became_of_the_first_call(store:
     assert await store.claim("s", "b", now=later) == Conflict("a")
 
 
-async def test_a_call_that_goes_on_is_in_progress_sent_or_not(store: Store) -> None:
+async def test_a_call_that_goes_on_is_in_progress_sent_or_not(store: SqlStore) -> None:
     claim = await claimed(store)
     at = NOON + timedelta(seconds=120)
     assert await store.claim("s", "a", now=at) == InProgress()
@@ -808,7 +819,7 @@ async def test_what_became_of_a_call_is_told_while_somebody_writes(url: str) -> 
         await store.release(goes_on)
 
 
-async def test_an_abandoned_claim_is_taken_over_and_the_first_can_do_nothing_more(store: Store) -> None:
+async def test_an_abandoned_claim_is_taken_over_and_the_first_can_do_nothing_more(store: SqlStore) -> None:
     first = await claimed(store)
     second = await claimed(store, now=NOON + timedelta(seconds=121))
     assert second.token != first.token
@@ -824,14 +835,14 @@ async def test_an_abandoned_claim_is_taken_over_and_the_first_can_do_nothing_mor
     assert await store.claim("s", "a", now=NOON) == Replay(b"second")
 
 
-async def test_a_call_that_was_sent_and_never_ended_is_unknown_until_a_day_has_passed(store: Store) -> None:
+async def test_a_call_that_was_sent_and_never_ended_is_unknown_until_a_day_has_passed(store: SqlStore) -> None:
     await store.record_sent(RECORD, await claimed(store))
     assert await store.claim("s", "a", now=NOON + timedelta(seconds=121)) == Unknown()
     assert await store.claim("s", "a", now=NOON + timedelta(hours=24)) == Unknown()
     await claimed(store, now=NOON + timedelta(hours=25))
 
 
-async def test_a_lost_answer_is_unknown_at_once_and_may_still_come(store: Store) -> None:
+async def test_a_lost_answer_is_unknown_at_once_and_may_still_come(store: SqlStore) -> None:
     claim = await claimed(store)
     await store.record_sent(RECORD, claim)
     await store.leave_unknown(claim)
@@ -842,12 +853,12 @@ async def test_a_lost_answer_is_unknown_at_once_and_may_still_come(store: Store)
     assert await store.claim("s", "a", now=NOON) == Replay(b"late")
 
 
-async def test_a_released_key_is_free(store: Store) -> None:
+async def test_a_released_key_is_free(store: SqlStore) -> None:
     await store.release(await claimed(store))
     await claimed(store, arguments="b")
 
 
-async def test_what_is_done_stays_done(store: Store) -> None:
+async def test_what_is_done_stays_done(store: SqlStore) -> None:
     claim = await claimed(store)
     await store.finish(claim, b"first")
     await store.finish(claim, b"second")
@@ -856,7 +867,7 @@ async def test_what_is_done_stays_done(store: Store) -> None:
     assert await store.claim("s", "a", now=NOON) == Replay(b"first")
 
 
-async def test_expired_claims_and_nonces_leave_the_tables(store: Store, url: str) -> None:
+async def test_expired_claims_and_nonces_leave_the_tables(store: SqlStore, url: str) -> None:
     for number in range(3):
         await claimed(store, scope=f"s-{number}")
         assert await store.use_once(f"n-{number}", expires_at=NOON + timedelta(minutes=5), now=NOON)
@@ -871,7 +882,7 @@ async def test_expired_claims_and_nonces_leave_the_tables(store: Store, url: str
 async def test_of_claims_at_once_exactly_one_wins(url: str, age: timedelta | None) -> None:
     results: list[object] = []
 
-    async def compete(store: Store) -> None:
+    async def compete(store: SqlStore) -> None:
         results.append(await store.claim("s", "a", now=NOON))
 
     async with open_store(url) as one, open_store(url) as other:
@@ -887,7 +898,7 @@ async def test_of_claims_at_once_exactly_one_wins(url: str, age: timedelta | Non
 # Nonces
 
 
-async def test_a_nonce_counts_once(store: Store) -> None:
+async def test_a_nonce_counts_once(store: SqlStore) -> None:
     expires = NOON + timedelta(minutes=5)
     assert await store.use_once("n", expires_at=expires, now=NOON)
     assert not await store.use_once("n", expires_at=expires, now=NOON)
@@ -895,7 +906,7 @@ async def test_a_nonce_counts_once(store: Store) -> None:
     assert await store.use_once("m", expires_at=expires, now=NOON)
 
 
-async def test_an_expired_nonce_counts_not_at_all(store: Store) -> None:
+async def test_an_expired_nonce_counts_not_at_all(store: SqlStore) -> None:
     """It may have been used, and forgotten since."""
     expires = NOON + timedelta(minutes=5)
     assert await store.use_once("n", expires_at=expires, now=NOON)
@@ -906,7 +917,7 @@ async def test_an_expired_nonce_counts_not_at_all(store: Store) -> None:
 async def test_of_uses_at_once_exactly_one_counts(url: str) -> None:
     results: list[bool] = []
 
-    async def use(store: Store) -> None:
+    async def use(store: SqlStore) -> None:
         results.append(await store.use_once("n", expires_at=NOON + timedelta(minutes=5), now=NOON))
 
     async with open_store(url) as one, open_store(url) as other, anyio.create_task_group() as group:

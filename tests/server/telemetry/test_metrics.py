@@ -26,7 +26,7 @@ from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings, WebhookSettings
-from roadster_server.store import Keeping
+from roadster_server.store import EventOutcome
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app
 from roadster_tools import TOOLS, Access
@@ -144,7 +144,7 @@ async def test_the_whole_catalogue_leaves_nobodys_data_in_the_figures(world: Wor
             for label, given in sample.labels.items():
                 seen.setdefault(label, set()).add(given)
     outcomes = seen.pop("outcome")
-    assert outcomes <= OUTCOMES | {*get_args(Keeping), "refused"} | REQUEST_OUTCOMES
+    assert outcomes <= OUTCOMES | {*get_args(EventOutcome), "refused"} | REQUEST_OUTCOMES
     del seen["le"]
     assert seen.keys() == BOUNDED.keys()
     for label, values in seen.items():

@@ -1,4 +1,4 @@
-"""Run by alembic, on the connection and within the transaction of `schema.migrate`."""
+"""The script that alembic runs, in the transaction of `schema.migrate`."""
 
 from __future__ import annotations
 

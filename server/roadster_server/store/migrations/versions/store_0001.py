@@ -1,4 +1,4 @@
-"""The audit chain, idempotency claims, nonces."""
+"""Tables of the audit chain, idempotency claims and nonces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SQLITE_APPEND_ONLY = (
     CREATE TRIGGER roadster_audit_delete BEFORE DELETE ON roadster_audit
     BEGIN SELECT RAISE(ABORT, 'roadster_audit is append-only'); END
     """,
-    # INSERT OR REPLACE deletes without asking the trigger above.
+    # INSERT OR REPLACE deletes a row without running the trigger above.
     """
     CREATE TRIGGER roadster_audit_replace BEFORE INSERT ON roadster_audit
     WHEN EXISTS (SELECT 1 FROM roadster_audit WHERE seq = NEW.seq)

@@ -1,4 +1,4 @@
-"""Which delivery, order and customer is which dealer's."""
+"""Table of the deliveries, orders and customers of each dealer."""
 
 from __future__ import annotations
 

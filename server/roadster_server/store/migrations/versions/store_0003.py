@@ -1,4 +1,4 @@
-"""The events that web hooks brought."""
+"""Table of the events that web hooks brought."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A delivery is one dealer's: where two had it, it stays with the one that had it first."""
+"""One dealer for each delivery: if two dealers have it, the first one keeps it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
-_BUT_THE_FIRST = """
+_DELETE_LATER_OWNERS = """
     DELETE FROM roadster_belongings WHERE kind = 'delivery' AND EXISTS (
         SELECT 1 FROM roadster_belongings AS earlier
         WHERE earlier.kind = 'delivery' AND earlier.id = roadster_belongings.id
@@ -19,7 +19,7 @@ _BUT_THE_FIRST = """
 
 
 def upgrade() -> None:
-    op.execute(_BUT_THE_FIRST)
+    op.execute(_DELETE_LATER_OWNERS)
     only = sa.text("kind = 'delivery'")
     op.create_index(
         "roadster_belongings_delivery",
