@@ -60,19 +60,25 @@ def _base_url(url: str) -> str:
 
 
 class RoadsterSettings(_Section):
-    """`[roadster]`: the upstream API. `operations` moves an operation to another `METHOD /path`."""
+    """`[roadster]`: the upstream API."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.roadster.com/v1"
+    """The URL of the API: http or https, without user, query or fragment. http is for loopback only."""
     api_key: Annotated[Secret, AfterValidator(_header_text)]
+    """The account's API key."""
     auth_scheme: Literal["Bearer", "Token", "none"] = "Bearer"
+    """The word before the key in the Authorization header. `none` sends the bare key, as an older document shows it."""
     operations: dict[str, str] = {}
+    """By operation, another `METHOD /path`. The path keeps its `{parameters}`."""
 
 
 class AcknowledgeSettings(_Section):
-    """`[dealers.DPID.acknowledge]`: what events are acknowledged with, for later ones to carry back."""
+    """`[dealers.DPID.acknowledge]`: your own ids, with which events are acknowledged. Later events carry them."""
 
     dealer_id: str | None = None
+    """Your own id of the dealer."""
     agent_id: str | None = None
+    """Your own id of an agent, for customers whose events carry back no other."""
 
 
 def _order_ids(orders: str | list[str]) -> str | list[str]:
@@ -86,18 +92,24 @@ def _order_ids(orders: str | list[str]) -> str | list[str]:
 
 
 class DealerSettings(_Section):
-    """`[dealers.DPID]`: what Roadster calls the dealer, and what its storefront needs for encrypted links.
-
-    `orders` are those that forms may be made for; `any` leaves it to Roadster whether an order is this dealer's.
-    """
+    """`[dealers.DPID]`: one dealer. The table's name is the dealer's dpid, exactly as Roadster writes it."""
 
     partner_id: str | None = None
+    """Roadster's other id of the dealer. `get_vehicle` and `list_protection_plans` need it."""
     express_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:\d+)?$")
+    """The host of the dealer's Express Storefront. `build_deep_link` with a customer needs it."""
     link_key: Secret | None = None
+    """The key of encrypted customer links. `build_deep_link` with a customer needs it."""
     link_key_encoding: KeyEncoding = "raw"
+    """`raw` takes the key's bytes as they are. `base64` decodes them first, and a key that is not base64 then stops the
+    start."""
     mykaarma_dealer_uuid: str | None = None
+    """The dealer at myKaarma. `get_crm_customer` needs it: a caller whose dealers have none does not see the tool."""
     mykaarma_dealer_id: int | None = None
+    """The dealer's number in myKaarma's answers. Where it is set, every answer is checked against it."""
     orders: Annotated[Literal["any"] | list[str], AfterValidator(_order_ids)] = []
+    """The orders that `create_forms` may make forms for, as well as those seen at the dealer. `"any"` leaves it to
+    Roadster whether an order is this dealer's."""
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
 
     @model_validator(mode="after")
@@ -142,12 +154,16 @@ _NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class JwtSettings(_Section):
-    """`[callers.NAME.jwt]`: whose JWTs the caller is known by. Each value is compared exactly."""
+    """`[callers.NAME.jwt]`: the JWTs that identify the caller. Each value is compared exactly."""
 
     issuer: _NonEmpty
+    """The JWT's `iss`."""
     audience: _NonEmpty
+    """The JWT's `aud`, usually the same as `http.resource_url`."""
     jwks_url: Annotated[str, Field(pattern=r"^[^\s#\\]+$"), AfterValidator(_https)]
+    """The URL of the issuer's keys: https, or http on a loopback host."""
     subject: _NonEmpty
+    """The JWT's `sub`."""
 
 
 def _digest(given: str) -> str:
@@ -157,27 +173,34 @@ def _digest(given: str) -> str:
 
 
 class CallerSettings(_Section):
-    """`[callers.NAME]`: who may do what, at which dealers. What is not named is off."""
+    """`[callers.NAME]`: one caller, its dealers and its access. A tool that no level covers is off."""
 
     token_sha256: list[Annotated[str, AfterValidator(_digest)]] = []
+    """SHA-256 hashes of the caller's tokens. Two of them while one replaces the other."""
     jwt: JwtSettings | None = None
     dealers: list[str] = []
+    """The dpids that the caller may use: exact names, no wildcard. An empty list allows nothing."""
     access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}
+    """Access levels by toolset or by tool. A tool's own level wins."""
     calls_per_minute: int | None = Field(default=None, ge=1)
+    """The most calls in a minute. Refused calls count too."""
     writes_per_hour: int | None = Field(default=None, ge=1)
+    """The most writes that are sent in an hour."""
     personal_data: PersonalData = "masked"
+    """The personal data that the caller sees, also in documents: `masked` is none, `contact` all but identity data."""
 
 
 class HttpSettings(_Section):
-    """`[http]`: who may connect. Hosts and origins are exact values, as the headers carry them.
-
-    `resource_url` is the public URL of `/mcp`, by which OAuth clients know this server.
-    """
+    """`[http]`: the clients that may connect."""
 
     anonymous_caller: str | None = None
+    """The caller of requests without a token, only while the server listens on loopback."""
     allowed_hosts: list[Annotated[str, Field(pattern=r"^[^*/\s]+$")]] = []
+    """Values of the Host header that are accepted as well as this machine's own names. They are compared exactly."""
     allowed_origins: list[Annotated[str, Field(pattern=r"^https?://[^*/\s]+$")]] = []
+    """Values of the Origin header that are accepted as well as this machine's own. They are compared exactly."""
     resource_url: Annotated[str, Field(pattern=r"^[^\s?#\\]+$"), AfterValidator(_https)] | None = None
+    """The public URL of `/mcp`, by which OAuth clients know this server. Required where a caller has `jwt`."""
 
 
 def _folder(path: Path) -> Path:
@@ -194,9 +217,11 @@ def _folder(path: Path) -> Path:
 
 
 class UploadSettings(_Section):
-    """`[uploads]`: the one folder from which a tool may take a file, over stdio and on the command line."""
+    """`[uploads]`: files from a folder. Tools take them over stdio and on the command line only."""
 
     folder: Annotated[Path, AfterValidator(_folder)]
+    """The folder that `upload_document` and `create_template` take files from. It must exist and be absolute. `~` is
+    your home folder."""
 
 
 def _store_url(value: Any, info: ValidationInfo) -> Any:
@@ -223,41 +248,46 @@ def _at_home(url: str) -> str:
 
 
 class StoreSettings(_Section):
-    """`[store]`: where the audit and the idempotency keys are kept. By default, a file in the user's state folder.
-
-    `refuse_unrecorded_reads` withholds the answer of a read whose audit record cannot be stored, as
-    a write whose record cannot be stored is never sent.
-    """
+    """`[store]`: the database of the audit, the events and the idempotency keys."""
 
     url: Annotated[SecretStr, BeforeValidator(_store_url)] = Field(default_factory=lambda: SecretStr(default_url()))
+    """`sqlite:///PATH` (an absolute path makes four slashes) or `postgresql://…`, with a password only as a secret.
+    `sqlite:///~/PATH` is below your home folder. The default is a file in your state folder."""
     refuse_unrecorded_reads: bool = False
+    """Whether a read is refused while its audit record cannot be stored. A write always is."""
 
 
 class RoadieSettings(_Section):
-    """`[roadie]`: deliveries. Without it their tools are off."""
+    """`[roadie]`: deliveries. Their tools are off without this section."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://connect.roadie.com/v1"
+    """The URL of the API, as for `roadster.base_url`."""
     token: Annotated[Secret, AfterValidator(_header_text)]
+    """The account's token."""
 
 
 class MyKaarmaSettings(_Section):
-    """`[mykaarma]`: customer records. Without it their tool is off."""
+    """`[mykaarma]`: customer records. Their tool is off without this section."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.mykaarma.com/customer/v2"
+    """The URL of the API, as for `roadster.base_url`."""
     username: Secret
+    """The account's user name."""
     password: Secret
+    """The account's password."""
     requester_user_uuid: str
+    """The user in whose name records are requested, as myKaarma identifies them."""
 
 
 class WebhookSettings(_Section):
-    """`[webhooks]`: who may send events, and how long they are kept. A source without a key sends nothing.
-
-    Several keys of one source are for the time in which one replaces another.
-    """
+    """`[webhooks]`: events from Roadster and Roadie. A source without a key cannot send any."""
 
     roadster_keys: list[Annotated[Secret, AfterValidator(_header_text)]] = []
+    """The keys that Roadster may send events with. Two of them while one replaces the other."""
     roadie_keys: list[Annotated[Secret, AfterValidator(_header_text)]] = []
+    """The keys that Roadie may send events with."""
     retention_days: int = Field(default=400, ge=1, le=36_500)
+    """Days that an event is kept, counted from its arrival."""
 
 
 def _redis_url(url: SecretStr) -> SecretStr:
@@ -267,9 +297,10 @@ def _redis_url(url: SecretStr) -> SecretStr:
 
 
 class ReplicasSettings(_Section):
-    """`[replicas]`: the Redis over which several processes share limits, circuit state and update notifications."""
+    """`[replicas]`: the Redis through which several processes share limits, circuit state and update notifications."""
 
     redis_url: Annotated[Secret, AfterValidator(_redis_url)]
+    """The Redis: `redis://` or `rediss://`."""
 
 
 class Settings(_Section):
