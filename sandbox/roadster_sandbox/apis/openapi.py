@@ -1,25 +1,13 @@
-"""The OpenAPI description of the sandbox. Requests are constraints by its own models, answers by the client's."""
+"""The OpenAPI description of the sandbox. Requests are described by its own models, answers by the client's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
-from roadster_client.models.customer_records import CustomerRecord
-from roadster_client.models.customers import CustomerCreated, CustomerUpdated
-from roadster_client.models.dealers import Dealer, DealerDetails
-from roadster_client.models.deliveries import Shipment
-from roadster_client.models.documents import Document, DocumentContents, DocumentsDeleted, DocumentUploaded
-from roadster_client.models.forms import FormsCreated
-from roadster_client.models.links import LinkCreated
-from roadster_client.models.plans import PlanCatalogue
-from roadster_client.models.quotes import Quote
-from roadster_client.models.templates import Template, TemplateReceipt
-from roadster_client.models.trades import TradeValued
-from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_client.operations import OPERATIONS, ApiName, Operation
 
 from .requests import (
@@ -62,30 +50,6 @@ _BODIES: Mapping[str, type[BaseModel]] = {
     "update_shipment": ShipmentUpdateBody,
     "get_customer_record": RecordBody,
 }
-_ANSWERS: Mapping[str, type[BaseModel]] = {
-    "list_dealers": Dealer,
-    "get_dealer": DealerDetails,
-    "list_inventory": InventoryPage,
-    "get_vehicle": VehicleDetails,
-    "quote_payments": Quote,
-    "list_plans": PlanCatalogue,
-    "create_link": LinkCreated,
-    "create_customer": CustomerCreated,
-    "update_customer": CustomerUpdated,
-    "submit_trade_valuation": TradeValued,
-    "list_documents": Document,
-    "upload_document": DocumentUploaded,
-    "get_document": DocumentContents,
-    "delete_documents": DocumentsDeleted,
-    "list_templates": Template,
-    "get_template": Template,
-    "create_template": TemplateReceipt,
-    "create_forms": FormsCreated,
-    "create_shipment": Shipment,
-    "get_shipment": Shipment,
-    "update_shipment": Shipment,
-    "get_customer_record": CustomerRecord,
-}
 _QUERIES: Mapping[str, tuple[type[BaseModel], ...]] = {
     "list_inventory": (DpidQuery, InventoryQuery),
     "get_vehicle": (PartnerIdQuery,),
@@ -98,9 +62,6 @@ _QUERIES: Mapping[str, tuple[type[BaseModel], ...]] = {
     "create_template": (DpidQuery,),
     "get_customer_record": (RecordQuery,),
 }
-_LISTS = ("list_dealers", "list_documents", "list_templates")
-"""Operations that answer with a list of the model."""
-
 _ERROR = {
     "type": "object",
     "properties": {"status": {"const": "error"}, "error": {"type": "string", "examples": ["Missing email"]}},
@@ -138,22 +99,24 @@ _SHIPMENT_ERRORS = {
 _UNKNOWN = {"description": "Unknown dealer, vehicle, customer or document"}
 
 
-def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
+def build_openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
     """Returns an OpenAPI 3.1 document with every operation of the client's list.
 
     `base_paths` holds the path that stands before the operations of each API.
     """
+    bodies, body_schemas = _schemas(_BODIES)
+    answers, answer_schemas = _schemas({operation.name: operation.answer_type for operation in OPERATIONS.values()})
     schemas = {
         "Error": _ERROR,
         "Problems": _PROBLEMS,
         "ShipmentErrors": _SHIPMENT_ERRORS,
-        **_schemas(_BODIES),
-        **_or_numbers(_schemas(_ANSWERS)),
+        **body_schemas,
+        **_or_numbers(answer_schemas),
     }
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS.values():
         path = paths.setdefault(base_paths[operation.api] + operation.path, {})
-        path[operation.method.lower()] = _operation(operation)
+        path[operation.method.lower()] = _describe(operation, bodies.get(operation.name), answers[operation.name])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Roadster sandbox", "version": "1.2.0"},
@@ -169,7 +132,7 @@ def openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _describe(operation: Operation, body: dict[str, Any] | None, answer: dict[str, Any]) -> dict[str, Any]:
     errors = {"$ref": f"#/components/schemas/{'ShipmentErrors' if operation.api == 'roadie' else 'Error'}"}
     description: dict[str, Any] = {
         "operationId": operation.name,
@@ -179,7 +142,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             *(parameter for model in _QUERIES.get(operation.name, ()) for parameter in _parameters(model)),
         ],
         "responses": {
-            **_success(operation),
+            **_success(operation, answer),
             "400": _json(errors, "Refused"),
             "401": {"description": "Unknown credentials"},
             "404": _json(errors, "Unknown shipment") if operation.api == "roadie" else _UNKNOWN,
@@ -190,14 +153,14 @@ def _operation(operation: Operation) -> dict[str, Any]:
         problems = {"$ref": "#/components/schemas/Problems"}
         description["security"] = [{"user": []}]
         description["responses"] = {
-            "200": _json({"anyOf": [_ref(_ANSWERS[operation.name]), problems]}, "Done, or refused"),
+            "200": _json({"anyOf": [answer, problems]}, "Done, or refused"),
             "204": {"description": "No such customer"},
             "400": _json(problems, "Refused"),
             "401": _json(problems, "Unknown credentials or requester"),
             "500": _json(problems, "Failed"),
         }
-    if operation.name in _BODIES:
-        description["requestBody"] = {"required": True, **_json(_ref(_BODIES[operation.name]))}
+    if body is not None:
+        description["requestBody"] = {"required": True, **_json(body)}
     return description
 
 
@@ -210,12 +173,12 @@ def _parameters(model: type[BaseModel]) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": constraints}
 
 
-def _success(operation: Operation) -> dict[str, Any]:
+def _success(operation: Operation, answer: dict[str, Any]) -> dict[str, Any]:
     if operation.name == "cancel_shipment":
         return {"204": {"description": "Done"}}
-    model = _ANSWERS.get(operation.name)
-    answer = _ref(model) if model else {"type": "string", "description": "a file in base64"}
-    return {"200": _json({"type": "array", "items": answer} if operation.name in _LISTS else answer, "Done")}
+    if answer == {"type": "string"}:
+        answer = {**answer, "description": "a file in base64"}
+    return {"200": _json(answer, "Done")}
 
 
 def _json(schema: dict[str, Any], description: str | None = None) -> dict[str, Any]:
@@ -223,16 +186,13 @@ def _json(schema: dict[str, Any], description: str | None = None) -> dict[str, A
     return content if description is None else {"description": description, **content}
 
 
-def _ref(model: type[BaseModel]) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
-
-
-def _schemas(models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in models.values()], ref_template="#/components/schemas/{model}"
-    )
-    schemas: dict[str, Any] = definitions["$defs"]
-    return schemas
+def _schemas(types: Mapping[str, Any]) -> tuple[Mapping[str, dict[str, Any]], dict[str, Any]]:
+    """Returns the schema of each type, by the name of its operation, and the components that the schemas refer to."""
+    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
+        (name, "validation", TypeAdapter(each)) for name, each in types.items()
+    ]
+    schemas, components = TypeAdapter.json_schemas(inputs, ref_template="#/components/schemas/{model}")
+    return {name: schema for (name, _), schema in schemas.items()}, components["$defs"]
 
 
 def _or_numbers(schema: Any) -> Any:

@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 
 from roadster_client.operations import ApiName, operations_of
 from roadster_sandbox.answers import ApiResponse, Refused
-from roadster_sandbox.apis.openapi import openapi
+from roadster_sandbox.apis.openapi import build_openapi
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
 from roadster_sandbox.world.service_records import to_problems
 
@@ -32,7 +32,7 @@ def make_app(sandbox: Sandbox) -> Starlette:
 
     async def describe(_request: Request) -> Response:
         # Built for each request, because building it takes longer than building the whole application.
-        return ApiResponse(200, openapi(BASE_PATHS)).to_response()
+        return ApiResponse(200, build_openapi(BASE_PATHS)).to_response()
 
     def operations(api: ApiName) -> list[Route]:
         routes = [
