@@ -144,7 +144,7 @@ def test_the_stdio_start_loads_nothing_that_it_does_not_need() -> None:
         "import sys, roadster_server.cli.app, roadster_server.transports.stdio, roadster_server.backend;"
         "print([name for name in ('rich', 'roadster_sandbox', 'structlog', 'roadster_server.transports.http',"
         " 'roadster_server.cli.demo', 'filetype', 'jmespath', 'roadster_server.recordings.transport',"
-        " 'prometheus_client', 'opentelemetry.sdk', 'redis',"
+        " 'pypdf', 'prometheus_client', 'opentelemetry.sdk', 'redis',"
         " 'roadster_server.cli.install', 'roadster_server.cli.script') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

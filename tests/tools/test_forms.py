@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult, ResourceLink
 
 from roadster_sandbox import DEALERS, SandboxTransport
-from roadster_sandbox.world.pdf import make_pdf
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import DealerSettings, UploadSettings
@@ -34,6 +32,7 @@ from tests.conftest import (
     settings_for,
     text_of,
 )
+from tests.tools.pdf_files import packed_pdf, pages_of, plain_pdf
 
 pytestmark = pytest.mark.anyio
 
@@ -377,19 +376,13 @@ async def test_a_template_that_would_be_refused_is_refused_here(
     assert await world.requests() == []
 
 
-def in_packs(content: bytes) -> bytes:
-    """The PDF with its objects in a compressed pack, as newer programs write them."""
-    packed = zlib.compress(content)
-    return b"%PDF-1.5\n1 0 obj\n<</Type/ObjStm/Filter/FlateDecode>>\nstream\n" + packed + b"\nendstream\nendobj\n"
-
-
-@pytest.mark.parametrize("wrapped", [bytes, in_packs])
+@pytest.mark.parametrize("written", [plain_pdf, packed_pdf])
 async def test_fields_stand_on_pages_that_the_pdf_has(
-    wrapped: Callable[[bytes], bytes], connect: Connect, world: World
+    written: Callable[[Sequence[bytes]], bytes], connect: Connect, world: World
 ) -> None:
     """A field on a page behind the last one is refused by its place. Where the PDF's pages cannot be counted nothing
     is said of them."""
-    two_pages, unreadable = wrapped(make_pdf("Two", 2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
+    two_pages, unreadable = written(pages_of(2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
     on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
     async with connect() as client:
         for pages, content, fits in ((2, two_pages, True), (9, two_pages, False), (9, unreadable, True)):
@@ -405,13 +398,13 @@ async def test_fields_stand_on_pages_that_the_pdf_has(
 @pytest.mark.parametrize(
     "content",
     [
-        in_packs(make_pdf("Two", 2) + b" " * 5_000_000),
-        in_packs(make_pdf("Two", 2)).replace(b"endstream", b""),
+        packed_pdf([*pages_of(2), b" " * 5_000_000]),
+        packed_pdf(pages_of(2))[:-60],
     ],
     ids=["much in little", "no end"],
 )
 async def test_a_pdf_whose_pages_would_cost_everybody_time_is_not_counted(content: bytes, connect: Connect) -> None:
-    """A pack that unpacks to megabytes, and one that never ends: nothing is said of pages."""
+    """A pack that unpacks to megabytes, and a file that is cut off: nothing is said of pages."""
     on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
     given = {"form_definition": {"pages": on}, "contents": base64.b64encode(content).decode()}
     async with connect() as client:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import re
-import zlib
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -129,46 +126,6 @@ def check_pdf(content: bytes) -> None:
     """Whether the bytes are a PDF. Raises InvalidArguments."""
     if content_type(content) != PDF:
         raise InvalidArguments({"contents": "is not a PDF"})
-
-
-_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
-_PACKED = b"/ObjStm"
-_STREAM = re.compile(rb"stream\r?\n")
-_MOST_COUNTED = 1000
-"""In the file and in each pack: more than a form's definition can have."""
-_MOST_PACKS = 1000
-_MOST_UNPACKED_BYTES = 4 * 1024 * 1024
-
-
-def pdf_pages(content: bytes) -> int | None:
-    """How many pages a PDF has, None where that cannot be read off it at little cost.
-
-    Its page objects are counted, also those in compressed packs, as PDF 1.5 has them. Each byte is passed once, and
-    little is unpacked: all other calls wait meanwhile.
-    """
-    if b"/Encrypt" in content or content.count(_PACKED) > _MOST_PACKS:
-        return None
-    found, left = _page_objects(content), _MOST_UNPACKED_BYTES
-    pack = content.find(_PACKED)
-    while pack >= 0:
-        begin = _STREAM.search(content, pack, pack + 500)
-        end = content.find(b"endstream", begin.end()) if begin else -1
-        if begin is None or end < 0:
-            return None
-        try:
-            unpacked = zlib.decompressobj().decompress(memoryview(content)[begin.end() : end], left)
-        except zlib.error:
-            return None
-        left -= len(unpacked)
-        if left <= 0:
-            return None
-        found += _page_objects(unpacked)
-        pack = content.find(_PACKED, end)
-    return found or None
-
-
-def _page_objects(content: bytes) -> int:
-    return sum(1 for _ in islice(_PAGE.finditer(content), _MOST_COUNTED))
 
 
 def handed_on(content: bytes, operation: str) -> File:

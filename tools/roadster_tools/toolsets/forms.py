@@ -33,10 +33,10 @@ from roadster_tools.files import (
     file_uri,
     given_file,
     handed_on,
-    pdf_pages,
 )
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, Detail, Limit, OrderId, TemplateId
+from roadster_tools.pdf import count_pages
 
 _LONGEST_DESCRIPTION = 200
 _MOST_FIELDS = 200
@@ -248,7 +248,7 @@ async def create_template(
     here. For documents of one deal use create_forms. Give contents or path, not both."""
     content = await given_file(grant.uploads, contents, path)
     check_pdf(content)
-    _check_definition(form_definition, pdf_pages(content))
+    _check_definition(form_definition, await count_pages(content))
     data = TemplateData(name=name, file_name=file_name, description=description, form_definition=form_definition)
     await grant.roadster.create_template(NewTemplate.of(data, content))
     return NewTemplateAnswer(
@@ -257,7 +257,7 @@ async def create_template(
 
 
 def _check_definition(definition: NewFormDefinition, pages: int | None) -> None:
-    """What the schema cannot say. `pages` is None where the PDF does not tell. Raises InvalidArguments."""
+    """What the schema cannot say. `pages` is None where they cannot be counted. Raises InvalidArguments."""
     problems: dict[str, str] = {}
     names: set[str] = set()
     for number, page in enumerate(definition.pages):
