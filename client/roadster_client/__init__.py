@@ -30,14 +30,14 @@ from .errors import (
 )
 from .models.personal_data import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
-from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, overridden
+from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, operations_with
 from .ownership import NotStored, OwnedByAnother, OwnedKind, Ownership
 from .roadie import DeliveriesApi, RoadieApi
 from .roadster import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
 from .upstream.exchange import Answer, Origin, Request
-from .upstream.observer import Attempt, Observer, Unobserved
+from .upstream.observer import Attempt, NoObserver, Observer
 from .upstream.upstream import AuthScheme, Upstream, basic_key, open_network, open_upstream
-from .visible_text import is_visible, visible
+from .visible_text import is_visible, strip_invisible
 
 __all__ = [
     "MASK",
@@ -63,6 +63,7 @@ __all__ = [
     "KeyEncoding",
     "MalformedAnswer",
     "MyKaarmaApi",
+    "NoObserver",
     "NotConfigured",
     "NotFound",
     "NotRecorded",
@@ -86,7 +87,6 @@ __all__ = [
     "TooLate",
     "Unauthorised",
     "Unavailable",
-    "Unobserved",
     "Unreachable",
     "Untrusted",
     "Upstream",
@@ -96,6 +96,6 @@ __all__ = [
     "open_network",
     "open_upstream",
     "operations_of",
-    "overridden",
-    "visible",
+    "operations_with",
+    "strip_invisible",
 ]

@@ -17,7 +17,7 @@ from .models.personal_data import PersonalData
 from .operations import Operation
 from .upstream.exchange import About, Answer, Origin, Request, about_nothing
 from .upstream.upstream import Upstream
-from .visible_text import visible
+from .visible_text import strip_invisible
 
 ApproveWrite = Callable[[Request], Awaitable[None]]
 """Runs before each write with exactly what will be sent; raising sends nothing."""
@@ -91,11 +91,11 @@ def read(answer: Answer, personal_data: PersonalData = "masked", is_own: IsOwn =
 
     def look(node: Mapping[str, Any]) -> None:
         if not is_own(node):
-            raise answer.foreign()
+            raise answer.foreign_error()
 
-    cleaned = visible(answer.json, look)
+    cleaned = strip_invisible(answer.json, look)
     try:
         return TypeAdapter(answer.request.operation.answer_type).validate_python(cleaned, context=personal_data)
     except ValidationError:
         # The error's text holds the upstream's values, and which fields are wrong belongs into its logs, not ours.
-        raise answer.malformed("does not have the documented fields") from None
+        raise answer.malformed_error("does not have the documented fields") from None

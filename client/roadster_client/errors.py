@@ -81,7 +81,7 @@ class NotConfigured(ClientError):
 
 
 class RequestRefused(ClientError):
-    """`status` is the HTTP status. `explanation` is in words of ours or in vetted words of the upstream, or None."""
+    """`status` is the HTTP status. `explanation` is in our words or in repeatable ones of the upstream, or None."""
 
     _joint = " "
 

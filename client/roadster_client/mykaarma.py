@@ -48,12 +48,12 @@ class CustomerRecordsApi:
             dealer={"dealerUUIDList": [uuid]},
         )
         if not _names_only(self._dealer, answer.json):
-            raise answer.foreign()
+            raise answer.foreign_error()
         if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
             raise errors.NotFound(operation, "no such customer", request_id=answer.request_id)
         record: CustomerRecord = self._channel.read(answer)
         if record.customer_info.uuid != customer_uuid or not _customers(answer.json) <= {customer_uuid}:
-            raise answer.malformed("is another customer's record and was withheld")
+            raise answer.malformed_error("is another customer's record and was withheld")
         return record
 
 

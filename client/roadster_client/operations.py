@@ -61,7 +61,7 @@ class Operation:
     def path_parameters(self) -> frozenset[str]:
         return frozenset(re.findall(r"{(\w+)}", self.path))
 
-    def routed(self, route: str) -> Operation:
+    def with_route(self, route: str) -> Operation:
         """The same operation at another `METHOD /path`. Raises ValueError where that cannot work."""
         match = _ROUTE.fullmatch(route)
         if match is None:
@@ -127,9 +127,9 @@ OPERATIONS: Mapping[str, Operation] = {
 """By operation id. `quote_payments`, `create_link` and `get_customer_record` are POSTs that change nothing."""
 
 
-def overridden(routes: Mapping[str, str]) -> Mapping[str, Operation]:
+def operations_with(routes: Mapping[str, str]) -> Mapping[str, Operation]:
     """`OPERATIONS` with the configured routes of Roadster's in place. Raises KeyError and ValueError."""
-    return {**OPERATIONS, **{name: operations_of("roadster")[name].routed(route) for name, route in routes.items()}}
+    return {**OPERATIONS, **{name: operations_of("roadster")[name].with_route(route) for name, route in routes.items()}}
 
 
 def operations_of(api: ApiName) -> Mapping[str, Operation]:

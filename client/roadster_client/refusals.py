@@ -57,7 +57,7 @@ _ROADIE_CODES = {
 _PARAMETER = re.compile(r"[a-z_]+([.\[][a-z0-9_]+\]?){0,5}")
 
 
-def vetted(text: object) -> str | None:
+def repeatable_words(text: object) -> str | None:
     """Returns `text` where it is a few words of the documents' own, else None."""
     return text if isinstance(text, str) and _PLAIN_WORDS.fullmatch(text) and _is_known(text) else None
 
@@ -94,4 +94,4 @@ def refusal(
         case int(own_code) if 0 <= own_code <= _LARGEST_CODE:
             reported = f"myKaarma reports error code {own_code:d}"
             return CodeReported(operation, status, reported, request_id=request_id)
-    return RequestRefused(operation, status, vetted(body.get("error")), request_id=request_id)
+    return RequestRefused(operation, status, repeatable_words(body.get("error")), request_id=request_id)

@@ -39,14 +39,14 @@ class DeliveriesApi:
         """POST /shipments: the delivery is the dealer's from when this returns, or says that it cannot be read."""
         answer = await self._channel.send("create_shipment", content=shipment)
         if _written(answer, "reference_id") not in (None, shipment.reference_id):
-            raise answer.malformed(_ANOTHER)
+            raise answer.malformed_error(_ANOTHER)
         made = _written(answer, "id")
         if not isinstance(made, str) or re.fullmatch(ID_PATTERN, made) is None:
-            raise answer.malformed("does not say which delivery was made")
+            raise answer.malformed_error("does not say which delivery was made")
         try:
             await self._ownership.add("delivery", made)
         except OwnedByAnother:
-            raise answer.malformed(_ANOTHER) from None
+            raise answer.malformed_error(_ANOTHER) from None
         except NotStored:
             lost = f"delivery {made} was made, but it could not be recorded as this dealer's, so that no tool finds it"
             raise _unknown(answer, lost) from None
@@ -84,7 +84,7 @@ class DeliveriesApi:
     async def _in_short(self, shipment_id: int) -> dict[str, Any]:
         """What the person who is asked knows the delivery by, unmasked."""
         shipment = await DeliveriesApi(self._channel.for_person(), self._ownership).get_shipment(shipment_id)
-        return shipment.in_short()
+        return shipment.summary()
 
     async def _send(
         self, operation: str, shipment_id: int, content: Sent | None = None, about: About = about_nothing
@@ -96,7 +96,7 @@ class DeliveriesApi:
             operation, path={"shipment_id": str(shipment_id)}, content=content, about=about
         )
         if _written(answer, "id") not in (None, str(shipment_id)):
-            raise answer.malformed(_ANOTHER)
+            raise answer.malformed_error(_ANOTHER)
         return answer
 
 

@@ -197,7 +197,7 @@ class DealerApi:
             listed = await DealerApi(self._channel.for_person(), self._dealer).list_documents(
                 customer_id, DocumentQuery(doc_type="all")
             )
-            known = {document.id: document.in_short() for document in listed}
+            known = {document.id: document.summary() for document in listed}
             if not known.keys() >= set(deletion.doc_ids):
                 raise errors.NotFound(operation, "not all of these documents are there")
             return {"doc_ids": [known[id_] for id_ in deletion.doc_ids]}
@@ -301,9 +301,9 @@ class OrderApi:
         async def about() -> Mapping[str, Any]:
             dealer = DealerApi(self._channel.for_person(), self._dealer)
             found = [await dealer.get_template(str(given.id)) for given in templates]
-            if any(template.why_not_for(self._order_id) for template in found):
+            if any(template.unusable_reason(self._order_id) for template in found):
                 raise errors.NotFound("create_forms", "a template is gone")
-            return {"template_ids": [template.in_short() for template in found]}
+            return {"template_ids": [template.summary() for template in found]}
 
         answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms, about=about)
         created: FormsCreated = self._channel.read(answer, _names_only(self._dealer))

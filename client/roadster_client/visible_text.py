@@ -23,7 +23,7 @@ def is_visible(character: str) -> bool:
     return character.isprintable() and _BLANK.match(character) is None
 
 
-def visible(json: Any, look: Callable[[Mapping[str, Any]], None] = lambda _node: None) -> Any:
+def strip_invisible(json: Any, look: Callable[[Mapping[str, Any]], None] = lambda _node: None) -> Any:
     """`json` with its texts reduced to visible characters and plain spaces; the names of its fields stay.
 
     `look` is shown each object on the way, as it came: an answer is walked through once.
@@ -31,10 +31,10 @@ def visible(json: Any, look: Callable[[Mapping[str, Any]], None] = lambda _node:
     if isinstance(json, str):
         return _visible_text(json)
     if isinstance(json, list):
-        return [visible(item, look) for item in json]
+        return [strip_invisible(item, look) for item in json]
     if isinstance(json, dict):
         look(json)
-        return {name: visible(value, look) for name, value in json.items()}
+        return {name: strip_invisible(value, look) for name, value in json.items()}
     return json
 
 

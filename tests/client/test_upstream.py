@@ -35,7 +35,7 @@ from roadster_client import (
     Unreachable,
     errors,
     open_upstream,
-    overridden,
+    operations_with,
 )
 from roadster_client.models.customers import Agent, CustomerContact, CustomerUpdate, NewCustomer
 from roadster_client.models.documents import DocumentDeletion
@@ -282,7 +282,7 @@ async def test_a_write_that_is_not_approved_is_not_sent(world: World) -> None:
 
 
 async def test_an_operation_can_be_moved_to_another_path(world: World) -> None:
-    moved = overridden({"list_inventory": "GET /inventory"})
+    moved = operations_with({"list_inventory": "GET /inventory"})
     async with open_upstream("http://sandbox/v1", api_key=API_KEY, transport=SandboxTransport(world.app)) as opened:
         with pytest.raises(NotFound):
             await RoadsterApi(opened, moved).for_dealer(UMAZDA, ChannelPolicy(approve)).list_inventory(size=1)
@@ -293,7 +293,7 @@ async def test_an_operation_can_be_moved_to_another_path(world: World) -> None:
 )
 def test_a_route_that_cannot_work_is_refused(route: str) -> None:
     with pytest.raises(ValueError, match=r"METHOD /path|\{vin\}"):
-        OPERATIONS["get_vehicle"].routed(route)
+        OPERATIONS["get_vehicle"].with_route(route)
 
 
 async def test_a_path_parameter_cannot_leave_its_segment(world: World) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mcp_types import ElicitResult
 
 from roadster_client.models import deliveries as models
-from roadster_client.models.deliveries import Place, read_time, ten_digits
+from roadster_client.models.deliveries import Place, parse_phone, parse_time
 from roadster_sandbox import DEALERS, SandboxTransport
 from roadster_server.calls.context import Timing
 from roadster_server.store import StoreError, open_store
@@ -592,7 +592,7 @@ digits = st.text("0123456789", min_size=10, max_size=10)
 @example("1111111111", [""] * 11, "")
 def test_a_phone_is_its_ten_digits_however_it_is_punctuated(number: str, marks: list[str], prefix: str) -> None:
     written = prefix + "".join(mark + digit for mark, digit in zip(marks, number, strict=False)) + marks[-1]
-    assert ten_digits(written) == number
+    assert parse_phone(written) == number
 
 
 @given(st.text())
@@ -602,7 +602,7 @@ def test_a_phone_is_its_ten_digits_however_it_is_punctuated(number: str, marks: 
 @example("14155556666\n")
 def test_a_phone_is_ten_ascii_digits_or_refused(written: str) -> None:
     try:
-        number = ten_digits(written)
+        number = parse_phone(written)
     except ValueError:
         return
     assert re.fullmatch("[0-9]{10}", number)
@@ -613,7 +613,7 @@ def test_a_phone_is_ten_ascii_digits_or_refused(written: str) -> None:
 def test_a_foreign_number_of_ten_digits_is_not_an_american_one() -> None:
     for written in ("+4155556666", "x4155556666", "415555666", "24155556666", "4155556666 ext 1", ""):
         with pytest.raises(ValueError, match="ten digits"):
-            ten_digits(written)
+            parse_phone(written)
 
 
 offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -621,10 +621,10 @@ offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(
 
 @given(st.datetimes(timezones=offsets))
 def test_a_time_is_read_with_and_without_its_seconds(time: datetime) -> None:
-    assert read_time(time.isoformat()) == time
+    assert parse_time(time.isoformat()) == time
     if time.utcoffset() == timedelta(0):
-        assert read_time(time.isoformat().replace("+00:00", "z")) == time
-    assert read_time(time.isoformat(timespec="minutes")) == time.replace(second=0, microsecond=0)
+        assert parse_time(time.isoformat().replace("+00:00", "z")) == time
+    assert parse_time(time.isoformat(timespec="minutes")) == time.replace(second=0, microsecond=0)
 
 
 @given(
@@ -641,7 +641,7 @@ def test_a_time_is_read_with_and_without_its_seconds(time: datetime) -> None:
 @example("2018-W02-7T19:20:00Z")
 def test_what_is_read_as_a_time_has_an_offset_and_all_else_is_refused(written: Any) -> None:
     try:
-        time = read_time(written)
+        time = parse_time(written)
     except ValueError:
         return
     assert time.tzinfo is not None
@@ -649,7 +649,7 @@ def test_what_is_read_as_a_time_has_an_offset_and_all_else_is_refused(written: A
 
 
 def test_roadies_own_times_without_seconds_are_read() -> None:
-    assert read_time("2018-01-14T19:20+01:00") == datetime(2018, 1, 14, 18, 20, tzinfo=UTC)
+    assert parse_time("2018-01-14T19:20+01:00") == datetime(2018, 1, 14, 18, 20, tzinfo=UTC)
 
 
 # --- personal data ----------------------------------------------------------------------------------

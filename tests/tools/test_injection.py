@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_types import CallToolResult, ElicitResult
 
-from roadster_client.visible_text import visible
+from roadster_client.visible_text import strip_invisible
 from roadster_sandbox import create_app
 from roadster_tools import TOOLS
 from tests.conftest import ALLOWED, Answering, Connect, World, answer_of, kind_of, response, text_of
@@ -73,22 +73,22 @@ def texts(node: Any) -> Iterator[str]:
     )
 )
 def test_of_any_text_only_what_is_seen_is_left(text: str) -> None:
-    assert shown(visible(text))
-    assert visible(visible(text)) == visible(text)
+    assert shown(strip_invisible(text))
+    assert strip_invisible(strip_invisible(text)) == strip_invisible(text)
 
 
 def test_every_character_that_is_not_seen_is_gone() -> None:
     """All of Unicode, one by one: gone, or a plain space where it parts words."""
     for code in range(sys.maxunicode + 1):
         character = chr(code)
-        left = visible(character)
+        left = strip_invisible(character)
         assert left in {character, " ", ""}
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} or character in INVISIBLE:
             assert left != character or character == " ", hex(code)
     for given_range in DEFAULT_IGNORABLE.split():
         low, _, high = given_range.partition("-")
         for code in range(int(low, 16), int(high or low, 16) + 1):
-            assert visible(chr(code)) == "", hex(code)
+            assert strip_invisible(chr(code)) == "", hex(code)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_every_character_that_is_not_seen_is_gone() -> None:
     ],
 )
 def test_ordinary_text_is_as_it_was(text: str) -> None:
-    assert visible(text) == text
+    assert strip_invisible(text) == text
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_ordinary_text_is_as_it_was(text: str) -> None:
     ],
 )
 def test_what_hides_is_gone_and_words_stay_apart(text: str, left: str) -> None:
-    assert visible(text) == left
+    assert strip_invisible(text) == left
 
 
 # --- in every answer ------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ async def test_an_id_with_something_hidden_is_not_ours(hidden: str, named: str, 
 @given(st.text(max_size=20))
 def test_what_is_taken_out_of_a_text_is_no_letter_of_it(text: str) -> None:
     """Cleaning removes and replaces; it never adds, reorders or folds."""
-    left = iter(visible(text).replace(" ", ""))
+    left = iter(strip_invisible(text).replace(" ", ""))
     kept = [character for character in text if not character.isspace()]
     position = 0
     for character in left:

@@ -23,7 +23,7 @@ from pydantic import (
 from .dealers import Dealer
 from .parts import Received, Sent
 from .personal_data import Contact, ContactData
-from .personal_text import bounded, without_social_security
+from .personal_text import bounded, mask_social_security
 from .values import Money
 
 _TIME = re.compile(
@@ -31,7 +31,7 @@ _TIME = re.compile(
 )
 
 
-def read_time(given: Any) -> datetime:
+def parse_time(given: Any) -> datetime:
     """An RFC 3339 time; its seconds may be missing, as Roadie sends them, its offset may not. Raises ValueError."""
     if isinstance(given, datetime) and given.tzinfo is not None:
         return given
@@ -43,7 +43,7 @@ def read_time(given: Any) -> datetime:
     raise ValueError("expected a time with its offset, for instance 2030-01-31T09:00:00-05:00")
 
 
-def ten_digits(given: str) -> str:
+def parse_phone(given: str) -> str:
     """An American phone number as Roadie takes it: without punctuation and the country's 1. Raises ValueError."""
     found = re.fullmatch(r"(?:\+?1)?([0-9]{10})", re.sub(r"[ \xa0().\-/]", "", given))
     if found is None:
@@ -57,7 +57,7 @@ def _state_code(given: str) -> str:
     return given.upper()
 
 
-Timestamp = Annotated[datetime, BeforeValidator(read_time)]
+Timestamp = Annotated[datetime, BeforeValidator(parse_time)]
 _Text = StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
 ShipmentReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 _Positive = Annotated[float, Field(gt=0)]
@@ -92,7 +92,7 @@ class LocationContact(Sent):
     """Whom the driver asks for."""
 
     name: Annotated[Contact, _Text]
-    phone: Annotated[Contact, AfterValidator(ten_digits)]
+    phone: Annotated[Contact, AfterValidator(parse_phone)]
 
 
 class Location(Sent):
@@ -111,7 +111,7 @@ class Location(Sent):
         return shown
 
     @classmethod
-    def of_dealer(cls, dealer: Dealer) -> Location | list[str]:
+    def from_dealer(cls, dealer: Dealer) -> Location | list[str]:
         """Where `dealer` itself is, or the names of its fields that are missing or that Roadie would not take."""
         address = {
             "name": dealer.name,
@@ -174,7 +174,7 @@ class _Told(Received):
     @field_validator("*")
     @classmethod
     def _safe(cls, value: Any) -> Any:
-        return bounded(value, without_social_security) if isinstance(value, str) else value
+        return bounded(value, mask_social_security) if isinstance(value, str) else value
 
 
 class ShippedItem(_Told):
@@ -242,7 +242,7 @@ class Shipment(_Told):
     created_at: Timestamp | None = None
     updated_at: Timestamp | None = None
 
-    def in_short(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """What a person knows the delivery by, bounded: its state, the first items, the places, the times."""
         told = self.model_dump(
             mode="json",

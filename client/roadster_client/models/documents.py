@@ -49,7 +49,7 @@ class Document(Received):
     created_at: str | None = None
     updated_at: str | None = None
 
-    def in_short(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """What a person knows the document by."""
         return self.model_dump(mode="json", exclude_none=True, exclude={"updated_at"})
 

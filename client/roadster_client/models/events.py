@@ -17,9 +17,9 @@ from pydantic import (
 
 from .parts import Received
 from .personal_data import ContactData, ContactZip, FinancialData, IdentityData
-from .personal_text import without_contact
+from .personal_text import mask_contact
 from .values import Money, Percent, Zip
-from .webhooks import Acknowledgement, Lenient
+from .webhooks import Acknowledgement, NoneIfMalformed
 
 # --- taking in ------------------------------------------------------------------------------------
 
@@ -229,15 +229,15 @@ class CustomerEvent(Received):
     event_id: str
     event_type: str
     event_time: str
-    customer: Annotated[EventCustomer | None, Lenient] = None
-    dealer: Annotated[EventDealer | None, Lenient] = None
-    message: Annotated[EventMessage | None, Lenient] = None
-    vehicle: Annotated[EventVehicle | None, Lenient] = None
-    order: Annotated[EventOrder | None, Lenient] = None
-    credit_applicant: Annotated[CreditApplicant | None, Lenient] = None
-    credit_decision: Annotated[CreditDecision | None, Lenient] = None
-    agent: Annotated[EventAgent | None, Lenient] = None
-    api_partner: Annotated[OurIdentifiers | None, Lenient] = None
+    customer: Annotated[EventCustomer | None, NoneIfMalformed] = None
+    dealer: Annotated[EventDealer | None, NoneIfMalformed] = None
+    message: Annotated[EventMessage | None, NoneIfMalformed] = None
+    vehicle: Annotated[EventVehicle | None, NoneIfMalformed] = None
+    order: Annotated[EventOrder | None, NoneIfMalformed] = None
+    credit_applicant: Annotated[CreditApplicant | None, NoneIfMalformed] = None
+    credit_decision: Annotated[CreditDecision | None, NoneIfMalformed] = None
+    agent: Annotated[EventAgent | None, NoneIfMalformed] = None
+    api_partner: Annotated[OurIdentifiers | None, NoneIfMalformed] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -247,7 +247,7 @@ class CustomerEvent(Received):
         known = {word for section in _PEOPLE for word in _contact_words(json.get(section))}
         return {
             section: {
-                name: without_contact(text, known) if name in _FREE_TEXT[section] and isinstance(text, str) else text
+                name: mask_contact(text, known) if name in _FREE_TEXT[section] and isinstance(text, str) else text
                 for name, text in value.items()
             }
             if section in _FREE_TEXT and isinstance(value, dict)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializationInfo, ValidationInfo
 
-from .values import digits
+from .values import zero_padded
 
 Audience = Literal["person", "model"]
 """Who a request is shown to: the person who confirms it, or a model that may not see personal data."""
@@ -51,7 +51,7 @@ ContactData = Annotated[str, "contact", BeforeValidator(_unless_shown)]
 by habit: masked as it is read, but for who may see contact data."""
 
 
-ContactZip = Annotated[ContactData, digits(5)]
+ContactZip = Annotated[ContactData, zero_padded(5)]
 """The zip code of a person's address."""
 
 

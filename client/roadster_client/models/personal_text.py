@@ -30,7 +30,7 @@ def bounded(text: str, *masks: Callable[[str], str]) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def without_contact(text: str, known: Iterable[str]) -> str:
+def mask_contact(text: str, known: Iterable[str]) -> str:
     """`text` with the values of `known`, and whatever looks like an email address or a phone number, masked.
 
     A name that `known` does not hold stays: no program can tell it from another word.
@@ -41,7 +41,7 @@ def without_contact(text: str, known: Iterable[str]) -> str:
     return text
 
 
-def without_card_numbers(text: str) -> str:
+def mask_card_numbers(text: str) -> str:
     """`text` without runs of digits that hold a card number: 13 to 19 of them, the last of which checks the others."""
     return _DIGITS.sub(lambda run: MASK if _holds_card_number(run[0]) else run[0], text)
 
@@ -61,6 +61,6 @@ def _checks(number: str) -> bool:
     return sum(value // 10 + value % 10 for value in doubled) % 10 == 0
 
 
-def without_social_security(text: str) -> str:
+def mask_social_security(text: str) -> str:
     """`text` with whatever is written like a social security number masked."""
     return _SOCIAL_SECURITY.sub(MASK, text)

@@ -128,13 +128,13 @@ class Template(Received):
     def pages(self) -> tuple[FormPage, ...]:
         return self.form_definition.pages if self.form_definition is not None else ()
 
-    def why_not_for(self, order_id: str) -> Literal["deleted", "of another order"] | None:
+    def unusable_reason(self, order_id: str) -> Literal["deleted", "of another order"] | None:
         """Why no forms for that order can be made of it, None where they can."""
         if self.is_deleted:
             return "deleted"
         return "of another order" if self.order_id not in (None, order_id) else None
 
-    def in_short(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """What a person knows the template by, and what differs when another takes its place."""
         shown = {"id", "order_id", "name", "file_name", "updated_at"}
         told = self.model_dump(mode="json", exclude_none=True, include=shown)

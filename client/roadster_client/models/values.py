@@ -28,7 +28,7 @@ UUID_PATTERN = "[A-Za-z0-9_-]{32,64}"
 RFC 9562, and this takes both. It also holds nothing that could end a segment of a URL's path."""
 
 
-def digits(width: int) -> BeforeValidator:
+def zero_padded(width: int) -> BeforeValidator:
     """Reads an int as the string that it was before somebody's JSON dropped its leading zeros."""
 
     def widen(value: Any) -> Any:
@@ -37,8 +37,8 @@ def digits(width: int) -> BeforeValidator:
     return BeforeValidator(widen)
 
 
-Zip = Annotated[str, digits(5)]
-Rgb = Annotated[str, digits(6)]
+Zip = Annotated[str, zero_padded(5)]
+Rgb = Annotated[str, zero_padded(6)]
 
 
 _URL = re.compile(r"https?://[^\s\"<>\\^`{|}]+")

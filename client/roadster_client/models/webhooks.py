@@ -16,7 +16,7 @@ from pydantic import (
 
 from .parts import Received
 from .personal_data import MASK
-from .personal_text import without_social_security
+from .personal_text import mask_social_security
 
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -26,7 +26,7 @@ def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return None
 
 
-Lenient = WrapValidator(_or_none)
+NoneIfMalformed = WrapValidator(_or_none)
 """Left out where it is of another shape than documented."""
 
 
@@ -71,7 +71,7 @@ class CustomerEventEnvelope(Received):
     event_time: EventTime
     customer: _NamedById
     dealer: _NamedDealer
-    order: Annotated[_NamedById | None, Lenient] = None
+    order: Annotated[_NamedById | None, NoneIfMalformed] = None
 
 
 class DeliveryEventData(Received):
@@ -88,16 +88,16 @@ class DeliveryEvent(Received):
     data: DeliveryEventData
 
 
-def without_identity(json: Any) -> Any:
+def mask_identity(json: Any) -> Any:
     """`json` with the numbers that identify a person masked, at any depth: nothing ever shows them, so nothing keeps them."""  # noqa: E501
     match json:
         case str():
-            return without_social_security(json)
+            return mask_social_security(json)
         case list():
-            return [without_identity(item) for item in json]
+            return [mask_identity(item) for item in json]
         case dict():
             return {
-                name: MASK if value not in (None, "") and _identifies(name) else without_identity(value)
+                name: MASK if value not in (None, "") and _identifies(name) else mask_identity(value)
                 for name, value in json.items()
             }
         case _:

@@ -35,7 +35,7 @@ class Breaker:
         return self._open_until is not None
 
     @contextmanager
-    def guarding(self, operation: Operation) -> Iterator[None]:
+    def guard(self, operation: Operation) -> Iterator[None]:
         """One call, whose failure counts. Raises CircuitOpen at once where it would not be sent."""
         trial = self._admit(operation)
         try:

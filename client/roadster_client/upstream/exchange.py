@@ -64,17 +64,17 @@ class Answer:
     json: Any
     request_id: str | None
 
-    def malformed(self, reason: str) -> errors.ClientError:
+    def malformed_error(self, reason: str) -> errors.ClientError:
         """The error for an answer that cannot be used: for a write, it leaves the outcome open."""
         operation = self.request.operation
         lost = errors.MalformedAnswer(operation.name, f"the answer {reason}", request_id=self.request_id)
         return errors.OutcomeUnknown.after(lost) if operation.writes else lost
 
-    def foreign(self) -> errors.ClientError:
+    def foreign_error(self) -> errors.ClientError:
         """The error for an answer that names another dealer than was asked for."""
         operation = self.request.operation
         if operation.writes:
-            return self.malformed("names another dealer and was withheld")
+            return self.malformed_error("names another dealer and was withheld")
         return errors.ForeignDealer(operation.name, request_id=self.request_id)
 
 

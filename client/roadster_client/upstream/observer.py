@@ -13,43 +13,43 @@ from roadster_client.operations import ApiName, Operation
 class Attempt(Protocol):
     """One attempt at an operation, from when it asks to be let in."""
 
-    def begins(self) -> None:
+    def on_begin(self) -> None:
         """It is let in, and sent now. One that is not let in ends without."""
 
-    def answered(self, status: int) -> None:
+    def on_answer(self, status: int) -> None:
         """The upstream has answered with this status."""
 
-    def ended(self, outcome: str) -> None:
+    def on_end(self, outcome: str) -> None:
         """Comes last, once: `done`, `timed_out`, `cancelled`, `defect`, or one of `errors` in snake case."""
 
 
 class Observer(Protocol):
-    def attempt(self, operation: Operation, number: int) -> Attempt:
+    def on_attempt(self, operation: Operation, number: int) -> Attempt:
         """An attempt asks to be let in: the first one has the number 1."""
 
-    def breakers_open(self, api: ApiName, count: int) -> None:
+    def on_breakers_open(self, api: ApiName, count: int) -> None:
         """So many operations, each of one dealer, have failed several times in a row, and none has succeeded since."""
 
 
-class Unobserved:
+class NoObserver:
     """Observes nothing."""
 
-    def attempt(self, operation: Operation, number: int) -> Attempt:
+    def on_attempt(self, operation: Operation, number: int) -> Attempt:
         del operation, number
         return _UNOBSERVED
 
-    def breakers_open(self, api: ApiName, count: int) -> None:
+    def on_breakers_open(self, api: ApiName, count: int) -> None:
         pass
 
 
 class _UnobservedAttempt:
-    def begins(self) -> None:
+    def on_begin(self) -> None:
         pass
 
-    def answered(self, status: int) -> None:
+    def on_answer(self, status: int) -> None:
         pass
 
-    def ended(self, outcome: str) -> None:
+    def on_end(self, outcome: str) -> None:
         pass
 
 

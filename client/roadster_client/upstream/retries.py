@@ -21,7 +21,7 @@ ATTEMPTS = 3
 SHARE = 0.2
 """Of the calls, how many attempts may come on top: a failing upstream sees at most 1.2 times the calls."""
 
-PASSING_STATUSES = frozenset({502, 503, 504})
+TRANSIENT_STATUSES = frozenset({502, 503, 504})
 """What a proxy in front answers, and an upstream that is not ready: likely over soon."""
 
 _FIRST_FEW = 2
@@ -101,6 +101,6 @@ def _passing(operation: Operation, error: BaseException) -> bool:
         case errors.RateLimited():
             return not operation.writes
         case errors.Unavailable(status=status):
-            return not operation.writes and (status is None or status in PASSING_STATUSES)
+            return not operation.writes and (status is None or status in TRANSIENT_STATUSES)
         case _:
             return False

@@ -27,7 +27,7 @@ from roadster_client.refusals import refusal
 from .admission import AT_ONCE, Admission
 from .breaker import Breaker
 from .exchange import Answer, Origin, Request
-from .observer import Attempt, Observer, Unobserved
+from .observer import Attempt, NoObserver, Observer
 from .response import parse_body, raise_for_status, read_body, request_id_of
 from .retries import RetryBudget, attempts
 
@@ -67,7 +67,7 @@ class Upstream:
         """The parsed answer to `request`, or one of `errors`."""
         breaker = self._breaker(origin.dealer, request.operation.name)
         try:
-            with breaker.guarding(request.operation):
+            with breaker.guard(request.operation):
                 return await self._in_time(request, origin.caller)
         except errors.Unreachable:
             raise
@@ -77,7 +77,7 @@ class Upstream:
             raise
         finally:
             (self._open.add if breaker.is_open else self._open.discard)(breaker)
-            self._observer.breakers_open(request.operation.api, len(self._open))
+            self._observer.on_breakers_open(request.operation.api, len(self._open))
 
     def open_breaker(self, dealer: str | None, operation: str) -> None:
         """Leaves the operation alone for the dealer, because another process has seen it fail."""
@@ -97,13 +97,13 @@ class Upstream:
             async for attempt in attempts(operation, self._budget, begin_by):
                 with attempt, self._observed(operation, attempt.num, in_time) as observed:
                     async with self._admission.turn(operation, caller, begin_by):
-                        observed.begins()
+                        observed.on_begin()
                         return await self._attempt(request, observed)
         raise errors.TimedOut(operation.name, f"no answer came within {operation.deadline:g} seconds")
 
     @contextmanager
     def _observed(self, operation: Operation, number: int, in_time: anyio.CancelScope) -> Iterator[Attempt]:
-        observed = self._observer.attempt(operation, number)
+        observed = self._observer.on_attempt(operation, number)
         outcome = "defect"
         try:
             yield observed
@@ -115,13 +115,13 @@ class Upstream:
             outcome = "timed_out" if in_time.cancel_called else "cancelled"
             raise
         finally:
-            observed.ended(outcome)
+            observed.on_end(outcome)
 
     async def _attempt(self, request: Request, observed: Attempt) -> Answer:
         operation = request.operation
         try:
             status, headers, content = await self._exchange(request)
-            observed.answered(status)
+            observed.on_answer(status)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in errors.causes(error)):
                 raise errors.Untrusted(operation.name, "the upstream's certificate is not good for its name") from None
@@ -135,7 +135,7 @@ class Upstream:
         answer = Answer(request, parse_body(operation, headers, content, request_id), request_id)
         said = answer.json if isinstance(answer.json, dict) else {}
         if operation.writes and said.get("errors"):  # a success with errors: nobody knows what was done
-            raise answer.malformed("holds errors beside its result")
+            raise answer.malformed_error("holds errors beside its result")
         if said.get("status") == "error" or said.get("errors"):
             # Documented with 400 and seen with 200; myKaarma documents errors inside a 200.
             raise refusal(operation.name, status, answer.json, request_id=request_id)
@@ -202,4 +202,4 @@ async def open_upstream(
         return http
 
     async with AsyncExitStack() as closing:
-        yield Upstream(connect, observer or Unobserved())
+        yield Upstream(connect, observer or NoObserver())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from roadster_client.models.deliveries import read_time
+from roadster_client.models.deliveries import parse_time
 from roadster_sandbox.world.world import World
 
 from .roadster import ApiCall
@@ -116,8 +116,8 @@ def _require_shipment(world: World, call: ApiCall) -> dict[str, Any]:
 def _check(shipment: Mapping[str, Any]) -> None:
     """Raises ShipmentRefused for mistakes that concern several fields together."""
     window = shipment["deliver_between"]
-    end = read_time(window["end"])
-    if end <= read_time(window["start"]) or end <= read_time(shipment["pickup_after"]):
+    end = parse_time(window["end"])
+    if end <= parse_time(window["start"]) or end <= parse_time(shipment["pickup_after"]):
         raise ShipmentRefused((1003, "deliver_between"))
     places = ("pickup_location", "delivery_location")
     addresses = {name: shipment[name]["address"] for name in places}

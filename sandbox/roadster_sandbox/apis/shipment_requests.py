@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
-from roadster_client.models.deliveries import read_time
+from roadster_client.models.deliveries import parse_time
 from roadster_sandbox.answers import Refused
 
 from .requests import RequestModel
@@ -48,7 +48,7 @@ def _to_words(parameter: str) -> str:
 
 
 def _check_time(text: str) -> str:
-    read_time(text)
+    parse_time(text)
     return text
 
 

@@ -22,8 +22,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roadster_client import visible
-from roadster_client.models.webhooks import Acknowledgement, CustomerEventEnvelope, DeliveryEvent, without_identity
+from roadster_client import strip_invisible
+from roadster_client.models.webhooks import Acknowledgement, CustomerEventEnvelope, DeliveryEvent, mask_identity
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings, WebhookSettings
 from roadster_server.store import NewEvent, StoreError
@@ -129,9 +129,9 @@ class _Receiver:
 
     def _read(self, body: bytes) -> tuple[NewEvent, Any]:
         try:
-            document = visible(from_json(body, allow_inf_nan=False))
+            document = strip_invisible(from_json(body, allow_inf_nan=False))
             # Not everything that can be read can be written: 1e999, or an integer of 5,000 digits.
-            kept = json.dumps(without_identity(document), allow_nan=False, separators=(",", ":"))
+            kept = json.dumps(mask_identity(document), allow_nan=False, separators=(",", ":"))
         except (ValueError, RecursionError):
             raise _Refused(400, "the body is not JSON") from None
         try:

@@ -24,14 +24,14 @@ from roadster_client.models.forms import FormsCreated
 from roadster_client.models.links import LinkCreated
 from roadster_client.models.parts import Received
 from roadster_client.models.personal_data import MASK, PersonalDataClass
-from roadster_client.models.personal_text import without_contact, without_social_security
+from roadster_client.models.personal_text import mask_contact, mask_social_security
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
 from roadster_client.models.templates import Template, TemplateReceipt
 from roadster_client.models.trades import TradeValued
 from roadster_client.models.values import FileContents, WebUrl, file_bytes
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
-from roadster_client.refusals import vetted
+from roadster_client.refusals import repeatable_words
 from roadster_client.upstream.exchange import Request
 
 
@@ -233,8 +233,8 @@ def _masked_text(parts: tuple[Any, ...], text: str, people: frozenset[str]) -> s
 def _free_text(text: str, people: frozenset[str]) -> str:
     """`text` without the people and, where it is written text, without what looks like somebody's."""
     if " " in text or "@" in text:
-        text = _NUMBER.sub(MASK, without_social_security(text))
-        return without_contact(text, people)
+        text = _NUMBER.sub(MASK, mask_social_security(text))
+        return mask_contact(text, people)
     return MASK if _is_one_of(people, text) else text
 
 
@@ -260,7 +260,7 @@ def _refusal(body: Mapping[str, Any]) -> dict[str, Any]:
         kept["status"] = "error"
     error = body.get("error")
     if isinstance(error, str):
-        kept["error"] = vetted(error) or MASK
+        kept["error"] = repeatable_words(error) or MASK
     errors = body.get("errors")
     if errors:
         listed = errors if isinstance(errors, list) else [errors]
@@ -277,7 +277,7 @@ def _problem(given: Mapping[str, Any]) -> dict[str, Any]:
     parameter = given.get("parameter")
     if isinstance(parameter, str) and re.fullmatch(r"[a-z_]{1,30}([.\[][a-z0-9_]{1,30}\]?){0,5}", parameter):
         words = " ".join(re.findall("[a-z_]+", parameter))
-        kept["parameter"] = parameter if vetted(words) else MASK
+        kept["parameter"] = parameter if repeatable_words(words) else MASK
     return kept
 
 

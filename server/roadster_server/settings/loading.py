@@ -10,7 +10,7 @@ from pydantic import (
     ValidationError,
 )
 
-from roadster_client import operations_of, overridden
+from roadster_client import operations_of, operations_with
 from roadster_server.store import StoreError
 from roadster_tools import TOOLS, TOOLSETS
 
@@ -63,7 +63,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     """What each section allows and all of them together do not."""
     for name, route in settings.roadster.operations.items():
         try:
-            overridden({name: route})
+            operations_with({name: route})
         except KeyError:
             yield f"roadster.operations.{name}: unknown operation; there are: {', '.join(operations_of('roadster'))}"
         except ValueError as error:

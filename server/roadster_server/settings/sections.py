@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, overridden
+from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, operations_with
 from roadster_server.store import default_url
 from roadster_tools import Access, Caller
 from roadster_tools.parameters import whole_number
@@ -316,7 +316,7 @@ class Settings(_Section):
     replicas: ReplicasSettings | None = None
 
     def operations(self) -> Mapping[str, Operation]:
-        return overridden(self.roadster.operations)
+        return operations_with(self.roadster.operations)
 
     def dealer_ref(self, dpid: str) -> DealerRef | None:
         """Returns the dealer as the client takes it, None where the configuration has no table for it."""

@@ -92,10 +92,10 @@ class Metrics(ServerObserver):
         if age is not None:
             self.event_age.labels(source).observe(age)
 
-    def attempt(self, operation: Operation, number: int) -> _Attempt:
+    def on_attempt(self, operation: Operation, number: int) -> _Attempt:
         return _Attempt(self, operation, number)
 
-    def breakers_open(self, api: ApiName, count: int) -> None:
+    def on_breakers_open(self, api: ApiName, count: int) -> None:
         self.open.labels(api).set(count)
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
@@ -126,7 +126,7 @@ class _Attempt:
         self._began: float | None = None
         metrics.waiting.labels(operation.api).inc()
 
-    def begins(self) -> None:
+    def on_begin(self) -> None:
         of = self._operation
         self._began = time.perf_counter()
         self._metrics.waiting.labels(of.api).dec()
@@ -134,10 +134,10 @@ class _Attempt:
         if self._number > 1:
             self._metrics.retries.labels(of.api, of.name).inc()
 
-    def answered(self, status: int) -> None:
+    def on_answer(self, status: int) -> None:
         pass
 
-    def ended(self, outcome: str) -> None:
+    def on_end(self, outcome: str) -> None:
         of = self._operation
         if self._began is None:
             self._metrics.waiting.labels(of.api).dec()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from roadster_client import Unobserved
+from roadster_client import NoObserver
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names prometheus_client's folder for several processes. It is read when that is imported."""
 
 
-class ServerObserver(Unobserved):
+class ServerObserver(NoObserver):
     """Observes nothing by itself: over stdio and on the command line nobody could ask for the figures."""
 
     def call_ended(self, tool: str, outcome: str, refused_by: str | None, seconds: float) -> None:

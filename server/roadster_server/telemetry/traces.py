@@ -31,11 +31,11 @@ class TracingObserver:
     def __init__(self, other: Observer) -> None:
         self._other = other
 
-    def attempt(self, operation: Operation, number: int) -> Attempt:
-        return _Attempt(operation, number, self._other.attempt(operation, number))
+    def on_attempt(self, operation: Operation, number: int) -> Attempt:
+        return _Attempt(operation, number, self._other.on_attempt(operation, number))
 
-    def breakers_open(self, api: ApiName, count: int) -> None:
-        self._other.breakers_open(api, count)
+    def on_breakers_open(self, api: ApiName, count: int) -> None:
+        self._other.on_breakers_open(api, count)
 
 
 class _Attempt:
@@ -45,8 +45,8 @@ class _Attempt:
         self._other = other
         self._span: Span | None = None
 
-    def begins(self) -> None:
-        self._other.begins()
+    def on_begin(self) -> None:
+        self._other.on_begin()
         # Neither URL nor body: they hold ids and people.
         self._span = _tracer.start_span(
             self._operation.name,
@@ -58,13 +58,13 @@ class _Attempt:
             },
         )
 
-    def answered(self, status: int) -> None:
-        self._other.answered(status)
+    def on_answer(self, status: int) -> None:
+        self._other.on_answer(status)
         if self._span is not None:
             self._span.set_attribute("http.response.status_code", status)
 
-    def ended(self, outcome: str) -> None:
-        self._other.ended(outcome)
+    def on_end(self, outcome: str) -> None:
+        self._other.on_end(outcome)
         if self._span is not None:
             self._span.set_attribute("roadster.outcome", outcome)
             if outcome != "done":

@@ -132,7 +132,7 @@ def _reference(dpid: str, shipment: NewShipment) -> str:
 
 
 async def _own_address(grant: Grant) -> Location:
-    own = Location.of_dealer(await grant.roadster.get_dealer())
+    own = Location.from_dealer(await grant.roadster.get_dealer())
     if isinstance(own, list):
         raise InvalidArguments(
             {"pickup_location": f"is needed: Roadster has no usable {', '.join(own)} of this dealer"}

@@ -295,7 +295,7 @@ async def create_forms(
         raise InvalidArguments({f"template_ids.{at}": "is there before" for at in repeated})
     order = await grant.order(order_id)
     templates = await grant.roadster.get_templates(template_ids)
-    reasons = [template.why_not_for(order_id) for template in templates]
+    reasons = [template.unusable_reason(order_id) for template in templates]
     if any(reasons):
         told = "this template is {}; list_templates shows those there are"
         raise InvalidArguments({f"template_ids.{at}": told.format(why) for at, why in enumerate(reasons) if why})
