@@ -16,6 +16,24 @@ from roadster_sandbox.world.world import World
 from .requests import DpidQuery, FormsBody, TemplateBody, TemplateIdQuery, parse_request, resolve_dealer
 from .roadster import ApiCall
 
+RECEIPT_FIELDS = (
+    "expiration",
+    "etag",
+    "checksum_crc32",
+    "checksum_crc32c",
+    "checksum_sha1",
+    "checksum_sha256",
+    "server_side_encryption",
+    "version_id",
+    "sse_customer_algorithm",
+    "sse_customer_key_md5",
+    "ssekms_key_id",
+    "ssekms_encryption_context",
+    "bucket_key_enabled",
+    "request_charged",
+)
+"""The fields of the documented answer to a new template. The storage of the files defines them."""
+
 
 def list_templates(world: World, call: ApiCall) -> Any:
     return [template.to_listing() for template in world.templates_of(_dealer(call)).values()]
@@ -47,7 +65,7 @@ def create_template(world: World, call: ApiCall) -> Any:
             file=file,
         )
     )
-    return dict.fromkeys(_RECEIPT) | {
+    return dict.fromkeys(RECEIPT_FIELDS) | {
         "etag": hashlib.md5(file, usedforsecurity=False).hexdigest(),
         "checksum_sha256": base64.b64encode(hashlib.sha256(file).digest()).decode(),
         "server_side_encryption": "AES256",
@@ -79,23 +97,6 @@ HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {
     "create_forms": create_forms,
 }
 """By operation id."""
-
-_RECEIPT = (
-    "expiration",
-    "etag",
-    "checksum_crc32",
-    "checksum_crc32c",
-    "checksum_sha1",
-    "checksum_sha256",
-    "server_side_encryption",
-    "version_id",
-    "sse_customer_algorithm",
-    "sse_customer_key_md5",
-    "ssekms_key_id",
-    "ssekms_encryption_context",
-    "bucket_key_enabled",
-    "request_charged",
-)
 
 
 def _dealer(call: ApiCall) -> SandboxDealer:

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from roadster_client.operations import OPERATIONS, ApiName, Operation
 
+from .forms import RECEIPT_FIELDS
 from .requests import (
     CustomerBody,
     CustomerIdQuery,
@@ -106,6 +107,9 @@ def build_openapi(base_paths: Mapping[ApiName, str]) -> dict[str, Any]:
     """
     bodies, body_schemas = _schemas(_BODIES)
     answers, answer_schemas = _schemas({operation.name: operation.answer_type for operation in OPERATIONS.values()})
+    # The client reads nothing of this receipt, so its model has no fields.
+    receipt = {name: {"type": ["string", "boolean", "null"]} for name in RECEIPT_FIELDS}
+    answer_schemas["TemplateReceipt"]["properties"] = receipt
     schemas = {
         "Error": _ERROR,
         "Problems": _PROBLEMS,
