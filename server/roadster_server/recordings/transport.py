@@ -1,9 +1,11 @@
-"""Recordings of upstream traffic: one exchange a line, masked; and the replay, which answers from one.
+"""Records upstream traffic, and replays it instead of the network.
+
+A recording has one masked exchange a line:
 
     {"request": {"api": …, "operation": …, "method": …, "path": …, "query": …, "body": …}, "response": {…}}
 
-A response has `status`, `headers` and, where the answer had one, `body`, or `lost`: what became of the connection.
-Requests are masked before they are compared, so that a script that sends the same finds its answers.
+A response has `status`, `headers` and `body` if the answer had one. If the connection failed, it has only `lost`. A
+replay masks a request before it looks for it, so a script that sends the same requests finds its answers.
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ from roadster_client.upstream.response import read_body
 from roadster_client.upstream.upstream import EXCHANGE
 from roadster_server.settings.errors import ConfigurationError
 
-from .masking import People, masked_request
+from .masking import ExchangeMask, masked_request
 
 _HEADERS = ("content-type", "retry-after", "x-request-id")
-"""The headers of an answer that the client reads; the rest is the connection's, or nobody's business."""
+"""The headers of an answer that the client reads. Others are not recorded."""
 
 
 class Response(BaseModel):
-    """Where `status` is missing, `lost` says whether there was a connection at all."""
+    """The answer to a request, or how it was lost."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,8 +44,9 @@ class Response(BaseModel):
     headers: dict[str, str] = {}
     body: Any = None
     text: str | None = None
-    """Stands for a body that is no JSON."""
+    """Replaces a body that is not JSON."""
     lost: Literal["connection", "answer"] | None = None
+    """The failure instead of an answer: no connection was made, or it ended before the answer."""
 
 
 class Exchange(BaseModel):
@@ -57,10 +60,13 @@ class Exchange(BaseModel):
 
 @contextmanager
 def record(path: Path, network: httpx2.AsyncBaseTransport) -> Iterator[httpx2.AsyncBaseTransport]:
-    """`network`, whose exchanges are written to `path`, a new file for its owner's eyes. Raises ConfigurationError."""
+    """Yields `network`, and writes its exchanges to the new file `path`, which only its owner may read.
+
+    Raises ConfigurationError.
+    """
     try:
         if path.is_file() and not path.stat().st_size:
-            path.unlink()  # left by a command that recorded nothing, or of mktemp: with whatever mode
+            path.unlink()  # mktemp or a command that recorded nothing left it, with any mode
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigurationError([f"{path}: is there already; remove it, or choose another for --record"]) from None
@@ -71,7 +77,7 @@ def record(path: Path, network: httpx2.AsyncBaseTransport) -> Iterator[httpx2.As
 
 
 def replay(path: Path) -> httpx2.AsyncBaseTransport:
-    """The answers in `path`, in place of the network. Raises ConfigurationError, which names each bad line."""
+    """Returns a network that answers from the file `path`. Raises ConfigurationError, which names each bad line."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -91,41 +97,41 @@ class _Recording(httpx2.AsyncBaseTransport):
     def __init__(self, network: httpx2.AsyncBaseTransport, file: TextIO) -> None:
         self._network = network
         self._file = file
-        self._people = People()
+        self._mask = ExchangeMask()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        sent: Request = request.extensions[EXCHANGE]
-        self._people.learn(sent)
+        typed_request: Request = request.extensions[EXCHANGE]
+        self._mask.learn(typed_request)
         try:
             response = await self._network.handle_async_request(request)
             try:
-                content = await read_body(response, sent.operation)
+                content = await read_body(response, typed_request.operation)
             finally:
                 await response.aclose()
         except httpx2.TransportError as error:
-            unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-            self._write(sent, Response(lost="connection" if unsent else "answer"))
+            not_sent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
+            self._write(typed_request, Response(lost="connection" if not_sent else "answer"))
             raise
         headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
-        self._write(sent, self._kept(sent, response.status_code, headers, content))
+        self._write(typed_request, self._masked_response(typed_request, response.status_code, headers, content))
         return httpx2.Response(response.status_code, headers=headers, stream=httpx2.ByteStream(content))
 
     async def aclose(self) -> None:
         await self._network.aclose()
 
-    def _write(self, sent: Request, response: Response) -> None:
-        exchange = Exchange(request=_named(sent), response=response)
+    def _write(self, request: Request, response: Response) -> None:
+        exchange = Exchange(request=_recorded_request(request), response=response)
         self._file.write(exchange.model_dump_json(exclude_unset=True) + "\n")
         self._file.flush()
 
-    def _kept(self, sent: Request, status: int, headers: Mapping[str, str], content: bytes) -> Response:
+    def _masked_response(self, request: Request, status: int, headers: Mapping[str, str], content: bytes) -> Response:
         if not content:
             return Response(status=status, headers=dict(headers))
         try:
             answer = from_json(content, allow_inf_nan=False)
         except ValueError:
             return Response(status=status, headers=dict(headers), text=MASK)
-        return Response(status=status, headers=dict(headers), body=self._people.masked_answer(sent, answer))
+        return Response(status=status, headers=dict(headers), body=self._mask.masked_answer(request, answer))
 
 
 class _Replay(httpx2.AsyncBaseTransport):
@@ -135,29 +141,31 @@ class _Replay(httpx2.AsyncBaseTransport):
             self._answers[_key(exchange.request)].append(exchange.response)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        sent: Request = request.extensions[EXCHANGE]
-        left = self._answers[_key(_named(sent))]
-        if not left:
-            name = sent.operation.name
+        typed_request: Request = request.extensions[EXCHANGE]
+        answers = self._answers[_key(_recorded_request(typed_request))]
+        if not answers:
+            name = typed_request.operation.name
             raise NotRecorded(name, "this request was not recorded, or fewer times")
-        kept = left.popleft()
-        match kept.lost:
+        answer = answers.popleft()
+        match answer.lost:
             case "connection":
                 raise httpx2.ConnectError("no connection, as it was recorded")
             case "answer":
                 raise httpx2.ReadError("a lost connection, as it was recorded")
-        content = b"" if "body" not in kept.model_fields_set else json.dumps(kept.body).encode()
-        return httpx2.Response(
-            kept.status or 200,
-            headers=kept.headers,
-            stream=httpx2.ByteStream(kept.text.encode() if kept.text is not None else content),
-        )
+        if answer.text is not None:
+            content = answer.text.encode()
+        elif "body" in answer.model_fields_set:
+            content = json.dumps(answer.body).encode()
+        else:
+            content = b""
+        return httpx2.Response(answer.status or 200, headers=answer.headers, stream=httpx2.ByteStream(content))
 
 
-def _named(sent: Request) -> dict[str, Any]:
-    return {"api": sent.operation.api, "operation": sent.operation.name, **masked_request(sent)}
+def _recorded_request(request: Request) -> dict[str, Any]:
+    """Returns the request as a line of a recording has it."""
+    return {"api": request.operation.api, "operation": request.operation.name, **masked_request(request)}
 
 
 def _key(request: Mapping[str, Any]) -> str:
-    """Equal for requests of one method, path, query and masked body at one API."""
+    """Returns a text that is equal for requests with the same method, path, query and masked body at one API."""
     return json.dumps({name: value for name, value in request.items() if name != "operation"}, sort_keys=True)
