@@ -31,6 +31,7 @@ from mcp_types import CallToolResult, ListToolsResult
 from roadster_sandbox import SandboxTransport, create_app
 from roadster_sandbox.http.events import EventBody, make_event
 from roadster_sandbox.world.world import World
+from roadster_server.calls.results import text_of
 from roadster_server.protocol.server import build_server, described
 from roadster_server.runtime import open_calls
 from roadster_server.sandbox import LOCAL_CALLER, sandbox_settings
@@ -183,10 +184,10 @@ class Measured:
 
     @property
     def text(self) -> str:
-        return "\n".join(block.text for block in self.result.content if block.type == "text")
+        return text_of(self.result)
 
     @property
-    def structured_content(self) -> str:
+    def structured(self) -> str:
         return compact(self.result.structured_content)
 
 

@@ -28,7 +28,7 @@ from starlette.applications import Starlette
 
 from roadster_sandbox import SandboxTransport, create_app
 from roadster_server.calls.context import Timing
-from roadster_server.calls.results import FAILURE_META
+from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.sandbox import sandbox_settings
@@ -372,10 +372,6 @@ async def own_delivery(store_url: str, dealer: str = "umazda") -> None:
     """Puts on record that the sandbox's first delivery is the dealer's, also where it is not made yet."""
     async with open_store(store_url) as store:
         await store.add_owned(dealer, "delivery", str(DELIVERY_ID))
-
-
-def text_of(result: CallToolResult) -> str:
-    return "\n".join(block.text for block in result.content if block.type == "text")
 
 
 def kind_of(result: CallToolResult) -> str | None:

@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from mcp import Client
-from mcp_types import CallToolResult
 
-from roadster_server.calls.results import FAILURE_META
+from roadster_server.calls.results import FAILURE_META, text_of
 
 from .scenario import Call, Scenario, Script
 
@@ -43,13 +42,9 @@ class _Work:
     async def call(self, call: Call) -> str | None:
         """Makes the call; the kind of its failure, None for success."""
         result = await self.client.call_tool(call.tool, dict(call.arguments))
-        self.read.append(_text(result))
+        self.read.append(text_of(result))
         kind: str | None = (result.meta or {}).get(FAILURE_META)
         return kind
-
-
-def _text(result: CallToolResult) -> str:
-    return "\n".join(block.text for block in result.content if block.type == "text")
 
 
 _Habit = Callable[[Scenario, Script, _Work], Awaitable[str]]

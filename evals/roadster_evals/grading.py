@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult
 from mcp_types import Tool as McpTool
 
-from roadster_server.calls.results import FAILURE_META
+from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_tools import TOOLS
 
 from .phrases import PHRASES, folded
@@ -46,8 +46,7 @@ class MadeCall:
 
     @classmethod
     def of(cls, tool: str, arguments: Mapping[str, Any], result: CallToolResult) -> MadeCall:
-        text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
-        return cls(tool, arguments, (result.meta or {}).get(FAILURE_META), text)
+        return cls(tool, arguments, (result.meta or {}).get(FAILURE_META), text_of(result))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ def result_of(given: GivenAnswer) -> CallToolResult:
     )
 
 
+def text_of(result: CallToolResult) -> str:
+    """Returns the text of a result as a model reads it."""
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
 def replayed_result(seal: Seal, kept: bytes, caller: Caller) -> CallToolResult:
     try:
         shown, text, structured = json.loads(seal.open(kept.decode()))

@@ -17,7 +17,7 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorDa
 
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.results import FAILURE_META
+from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
 from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
@@ -49,7 +49,7 @@ class Outcome:
     def of(cls, result: CallToolResult) -> Outcome:
         if not result.is_error:
             return cls(answer=result.structured_content)
-        return cls(kind=(result.meta or {})[FAILURE_META], message=_text(result))
+        return cls(kind=(result.meta or {})[FAILURE_META], message=text_of(result))
 
     @property
     def code(self) -> int:
@@ -145,7 +145,3 @@ def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> s
     if TOOLS[tool].of_one_dealer and not by_dealer.is_allowed:
         return f"refused: {by_dealer.reason}"
     return f"allowed: {by_tool.description}, and {by_dealer.setting} names {dealer}"
-
-
-def _text(result: CallToolResult) -> str:
-    return "\n".join(block.text for block in result.content if block.type == "text")
