@@ -7,11 +7,16 @@ python packaging/generate_docs.py --check   names the files that are stale, and 
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from commands_page import commands
+from settings_page import settings
+
+from roadster_client import OPERATIONS
 from roadster_prompts import PROMPTS
 from roadster_server.cli.formats import render
 from roadster_server.telemetry.metrics import Metrics
@@ -58,6 +63,33 @@ def metrics() -> str:
     )
 
 
+def operations() -> str:
+    """Returns a row for each upstream operation, with the test that works it through its tool."""
+    tested = {operation: (tool, test) for operation, tool, test in _operation_tests()}
+    routes = {name: (f"{each.method} {each.path}", each.certainty) for name, each in OPERATIONS.items()}
+    routes["customer_link"] = ("GET https://{express_host}/express/{vin}?mem=", "stated")
+    return table(
+        ["operation", "method, path", "status", "tool", "test"],
+        (
+            [f"`{name}`", f"`{route}`", certainty, f"`{tested[name][0]}`", f"`{tested[name][1]}`"]
+            for name, (route, certainty) in routes.items()
+        ),
+    )
+
+
+def _operation_tests() -> Iterator[tuple[str, str, str]]:
+    """Yields operation, tool and test of each `@pytest.mark.operation(operation, tool)`."""
+    for path in sorted((PROJECT / "tests").rglob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "mark.operation(" not in text:
+            continue
+        for function in ast.walk(ast.parse(text)):
+            for decorator in getattr(function, "decorator_list", []):
+                match decorator:
+                    case ast.Call(ast.Attribute(attr="operation"), [ast.Constant(operation), ast.Constant(tool)]):
+                        yield operation, tool, f"{path.relative_to(PROJECT).as_posix()}::{function.name}"
+
+
 def decisions() -> str:
     """Returns a row for each page in docs/decisions."""
     rows = []
@@ -75,6 +107,9 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/use/resources.md", "resources"): resources,
     ("docs/use/prompts.md", "prompts"): prompts,
     ("docs/operate/metrics.md", "metrics"): metrics,
+    ("docs/reference/operations.md", "operations"): operations,
+    ("docs/reference/settings.md", "settings"): settings,
+    ("docs/reference/cli.md", "commands"): commands,
     ("docs/decisions/index.md", "decisions"): decisions,
 }
 """By file and marker: what stands between `<!-- marker -->` and `<!-- /marker -->`."""
@@ -82,8 +117,8 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     cells = list(head)
-    lines = [cells, ["---"] * len(cells), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- | ---", "|---|---")
+    lines = [f"| {' | '.join(cells)} |", f"|{'---|' * len(cells)}", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def documents() -> dict[Path, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "reference" / "faults.md"
 COLLECTED = pytest.StashKey[list[pytest.Item]]()
 """In the session's stash: all collected tests, also those that `-m` or `-k` leaves out."""
 _TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- /table -->)", re.DOTALL)
-_ROW = re.compile(r"^\| (?P<fault>[^|]+) \| (?P<happens>[^|]+) \| `(?P<test>[^|]+)` \|$", re.MULTILINE)
+_FILE = re.compile(r"^### `(.+)`$")
+_ROW = re.compile(r"^\| (?P<fault>[^|]+) \| (?P<happens>[^|]+) \| `(?P<name>[^|]+)` \|$")
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,20 @@ def rows_of(items: Iterable[pytest.Item]) -> list[Row]:
 
 
 def documented() -> list[Row]:
-    return [Row(**match.groupdict()) for match in _ROW.finditer(_TABLE.search(DOCUMENT.read_text())[0])]  # type: ignore[index]
+    rows, file = [], ""
+    for line in _TABLE.search(DOCUMENT.read_text())[0].splitlines():  # type: ignore[index]
+        if heading := _FILE.match(line):
+            file = heading[1]
+        elif row := _ROW.match(line):
+            rows.append(Row(row["fault"], row["happens"], f"{file}::{row['name']}"))
+    return rows
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    rows = [f"| {row.fault} | {row.happens} | `{row.test}` |\n" for row in rows_of(session.items)]
-    table = "".join(["| fault | what happens | test |\n", "|---|---|---|\n", *rows])
+    lines: list[str] = []
+    for file, rows in groupby(rows_of(session.items), key=lambda row: row.file):
+        lines += [f"### `{file}`", "", "| fault | what happens | test |", "|---|---|---|"]
+        lines += [f"| {row.fault} | {row.happens} | `{row.test.removeprefix(f'{file}::')}` |" for row in rows]
+        lines.append("")
+    table = "\n".join(lines)
     DOCUMENT.write_text(_TABLE.sub(lambda _: table, DOCUMENT.read_text()))

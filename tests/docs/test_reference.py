@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from roadster_client import OPERATIONS
-from roadster_prompts import PROMPTS
 from roadster_sandbox import DEALERS, REQUESTER_USER_UUID
 from roadster_sandbox.http.faults import KINDS
 from roadster_sandbox.world.service_records import LOCKED_UUID, record_of
@@ -22,43 +17,21 @@ from roadster_sandbox.world.world import World as SandboxWorld
 from roadster_server.cli.call import EXIT_CODES
 from roadster_server.protocol.server import tools_of
 from roadster_server.settings.loading import load
-from roadster_server.settings.sections import Settings
 from roadster_server.store import default_url
-from roadster_tools import RESOURCES, TOOLS, Access
-from tests.conftest import PROJECT, Connect, World, kind_of, run_cli
+from roadster_tools import TOOLS, Access
+from tests.conftest import PROJECT, Connect, World, kind_of
 from tests.server.calls.test_writes import READS, WRITES
 
-from .pages import code, page, rows
+from .pages import PAGES, code, page, rows
 from .test_console import SECRETS
 
-COMPUTED = "see right"
-"""What the table of keys says of a default that depends on the machine."""
-
-
-def test_the_tools_are_those_of_the_command() -> None:
-    table = re.search(r"<!-- tools -->\n(.*?)<!-- /tools -->", page("use/tools.md"), re.DOTALL)
-    assert table is not None
-    assert table[1] == run_cli("tools", "--format", "markdown").stdout
-
+sys.path.insert(0, str(PROJECT / "packaging"))
+from settings_page import sections
 
 OPERATION_ROWS = [
     tuple(map(code, row))
     for row in rows(page("reference/operations.md"), "# What the upstreams document, and what is inferred")
 ]
-
-
-def test_the_operations_are_those_of_the_code() -> None:
-    *operations, link = [row[:3] for row in OPERATION_ROWS]
-    assert operations == [
-        (name, f"{operation.method} {operation.path}", operation.certainty) for name, operation in OPERATIONS.items()
-    ]
-    assert link == ("(link of a customer)", "GET https://{express_host}/express/{vin}?mem=", "stated")
-
-
-@pytest.mark.parametrize("test", sorted({row[4] for row in OPERATION_ROWS}))
-def test_the_test_of_each_operation_exists(test: str) -> None:
-    file, _, name = test.partition("::")
-    assert re.search(rf"^async def {name}\(", (PROJECT / file).read_text(), re.MULTILINE)
 
 
 @pytest.mark.anyio
@@ -77,19 +50,6 @@ async def test_each_tool_sends_the_operation_in_its_row(connect: Connect, world:
     for operation, _, _, tool, _ in OPERATION_ROWS[:-1]:
         assert operation in sent[tool]
     assert {operation for operations in sent.values() for operation in operations} == OPERATIONS.keys()
-
-
-def test_the_resources_are_those_of_the_code() -> None:
-    table = [(code(address), code(tool), what) for address, tool, what in rows(page("use/resources.md"), "# Resources")]
-    assert table == [(resource.template, resource.tool_name, resource.description) for resource in RESOURCES]
-
-
-def test_the_prompts_are_those_of_the_code() -> None:
-    table = [
-        (code(name), re.findall(r"`(\w+)`", needs), what)
-        for name, needs, what in rows(page("use/prompts.md"), "# Prompts")
-    ]
-    assert table == [(name, list(prompt.needs), prompt.description) for name, prompt in PROMPTS.items()]
 
 
 def test_what_detail_adds_is_said_of_each_tool_that_takes_it() -> None:
@@ -116,30 +76,12 @@ def test_the_ids_of_the_sandbox_are_those_that_are_in_it() -> None:
     assert f"`{LOCKED_UUID}`" in text
 
 
-def test_each_key_of_the_configuration_is_explained_with_its_default() -> None:
-    table = {code(key): code(default) for key, default, _ in rows(page("reference/settings.md"), "# Settings")}
-    assert table == dict(keys_of(Settings))
-
-
-def keys_of(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    placeholders = {"dealers": "dealers.DPID", "callers": "callers.NAME"}
-    for name, field in section.model_fields.items():
-        inner = next((part for part in _parts(field.annotation) if issubclass(part, BaseModel)), None)
-        if inner is not None:
-            yield from keys_of(inner, f"{prefix}{placeholders.get(name, name)}.")
-        elif field.default_factory is not None:
-            yield f"{prefix}{name}", COMPUTED
-        elif field.default is PydanticUndefined:
-            yield f"{prefix}{name}", "required"
-        else:
-            yield f"{prefix}{name}", "none" if field.default is None else json.dumps(field.default)
-
-
-def _parts(annotation: Any) -> Iterator[type]:
-    if isinstance(annotation, type) and not get_args(annotation):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _parts(part)
+def test_every_command_is_explained() -> None:
+    """On another page than that of their help."""
+    text = "".join(text for name, text in PAGES.items() if name != "docs/reference/cli.md")
+    commands = re.findall(r"^## (.+)$", page("reference/cli.md"), re.MULTILINE)
+    assert {"serve", "policy explain", "audit tail"} <= set(commands)
+    assert [command for command in commands if not re.search(rf"\b{command}\b", text)] == []
 
 
 def test_the_annotated_configuration_loads_and_names_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,9 +90,10 @@ def test_the_annotated_configuration_loads_and_names_every_key(monkeypatch: pyte
     path = PROJECT / "examples" / "roadster.toml"
     assert load(path).caller("local").dealers == ("umazda",)
     assert load(path).store.url.get_secret_value() == default_url()
-    for key, _ in keys_of(Settings):
-        name = key.rpartition(".")[2]
-        assert re.search(rf"^(# )?{name} = |^\[[\w.-]+\.{name}\]", path.read_text(), re.MULTILINE), key
+    for section, _, keys in sections():
+        for key in keys:
+            shown = re.search(rf"^(# )?{key.name} = |^\[[\w.-]+\.{key.name}\]", path.read_text(), re.MULTILINE)
+            assert shown, f"{section}.{key.name}"
 
 
 def test_what_the_annotated_configuration_shows_as_comments_loads_too(

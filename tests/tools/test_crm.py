@@ -48,6 +48,7 @@ def upstream(world: World, answer: Any) -> Answering:
     return Answering(world, lambda request: answer if "mykaarma" in request.url.path else None)
 
 
+@pytest.mark.operation("get_customer_record", "get_crm_customer")
 async def test_brief_is_who_they_are_what_they_drive_and_their_newest_orders(connect: Connect) -> None:
     async with connect(personal_data="contact") as client:
         found = answer_of(await client.call_tool("get_crm_customer", ASKED))

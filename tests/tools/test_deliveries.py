@@ -72,6 +72,9 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 # --- the way of a delivery --------------------------------------------------------------------------
 
 
+@pytest.mark.operation("create_shipment", "create_delivery")
+@pytest.mark.operation("get_shipment", "get_delivery")
+@pytest.mark.operation("update_shipment", "update_delivery")
 async def test_a_delivery_is_made_followed_changed_and_told_in_plain_words(connect: Connect, world: World) -> None:
     async with connect(personal_data="contact") as client:
         made = answer_of(await client.call_tool("create_delivery", NEW))
@@ -102,6 +105,7 @@ async def test_a_delivery_is_made_followed_changed_and_told_in_plain_words(conne
         assert answer_of(await client.call_tool("get_delivery", IT))["state"] == "returned"
 
 
+@pytest.mark.operation("cancel_shipment", "cancel_delivery")
 async def test_a_delivery_is_canceled_until_it_is_picked_up(connect: Connect, world: World) -> None:
     async with connect() as client:
         answer_of(await client.call_tool("create_delivery", NEW))

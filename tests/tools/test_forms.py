@@ -86,6 +86,7 @@ def of_order(world: World, order: Any) -> httpx2.AsyncBaseTransport:
 # --- templates ------------------------------------------------------------------------------------
 
 
+@pytest.mark.operation("list_templates", "list_templates")
 async def test_a_dealers_templates_are_listed_but_for_the_deleted_ones(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("list_templates", AT_UMAZDA)
@@ -170,6 +171,7 @@ async def test_a_long_description_does_not_fill_a_list(connect: Connect) -> None
     assert {len(row["description"]) for row in answer_of(result)["templates"]} == {200}
 
 
+@pytest.mark.operation("get_template", "get_template")
 async def test_a_template_is_told_briefly_and_with_its_fields_on_request(connect: Connect) -> None:
     async with connect() as client:
         brief = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": OWN}))
@@ -242,6 +244,7 @@ async def test_what_is_no_id_is_refused_before_anything_is_sent(wrong: Any, conn
 # --- files ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.operation("get_template_file", "get_template_file")
 async def test_a_templates_file_is_described_and_linked_and_never_in_the_answer(connect: Connect, world: World) -> None:
     async with connect() as client:
         result = await client.call_tool("get_template_file", {**AT_UMAZDA, "template_id": OWN})
@@ -312,6 +315,7 @@ async def test_a_document_is_linked_for_who_may_see_its_contents(
 # --- a new template -------------------------------------------------------------------------------
 
 
+@pytest.mark.operation("create_template", "create_template")
 async def test_a_template_is_added_as_the_reference_documents_it(connect: Connect, world: World) -> None:
     async with connect() as client:
         made = answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE}))
@@ -463,6 +467,7 @@ async def test_a_person_is_shown_each_field_on_a_line_and_the_file_by_its_digest
 # --- forms ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.operation("create_forms", "create_forms")
 async def test_forms_are_made_for_an_order_of_the_dealer(connect: Connect, world: World) -> None:
     async with connect() as client:
         made = answer_of(await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, 279]}))

@@ -28,6 +28,7 @@ async def some_vin(client: Any) -> str:
     return vin
 
 
+@pytest.mark.operation("list_dealers", "list_dealers")
 async def test_list_dealers_says_who_they_are_without_their_partner_id(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("list_dealers")
@@ -42,6 +43,7 @@ async def test_list_dealers_names_a_configured_dealer_that_roadster_does_not_kno
         assert "gonedealer" in answer_of(await client.call_tool("list_dealers"))["hint"]
 
 
+@pytest.mark.operation("get_dealer", "get_dealer")
 async def test_get_dealer_says_fees_and_markups_without_the_partner_id(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("get_dealer", {"dealer": "hyundaidemo"})
@@ -116,6 +118,7 @@ async def test_each_filter_finds_all_that_match_and_nothing_else(
     assert 0 < len(found) <= len(everything)
 
 
+@pytest.mark.operation("list_inventory", "list_inventory")
 async def test_the_cursor_walks_the_whole_inventory_once(connect: Connect) -> None:
     async with connect() as client:
         in_stock = await _all_rows(client, {"limit": 7})
@@ -191,6 +194,7 @@ async def test_a_price_filter_leaves_out_vehicles_without_a_price_and_says_so(co
     assert found["hint"].startswith("Left out for want of a price in the feed: 1")
 
 
+@pytest.mark.operation("get_vehicle", "get_vehicle")
 async def test_get_vehicle_says_consumption(connect: Connect) -> None:
     async with connect() as client:
         vin = await some_vin(client)
@@ -216,6 +220,7 @@ async def test_what_cannot_be_a_vin_is_refused_without_a_request(vin: Any, conne
     assert await world.requests() == []
 
 
+@pytest.mark.operation("quote_payments", "quote_payments")
 async def test_a_quote_gives_three_deals_side_by_side_with_rates_in_named_units(connect: Connect) -> None:
     async with connect() as client:
         vin = await some_vin(client)
@@ -293,6 +298,7 @@ async def test_a_listed_plan_is_quoted_at_its_price(connect: Connect) -> None:
     }
 
 
+@pytest.mark.operation("list_plans", "list_protection_plans")
 async def test_full_plans_say_what_they_cover(connect: Connect, world: World) -> None:
     """Nothing of what the dealer pays or earns; miles that are given as 0 are left out."""
     async with connect() as client:
@@ -333,6 +339,7 @@ async def test_plans_without_the_terms_of_their_deal_are_refused_here(
     assert (sent["query"]["deal_rate"], sent["query"]["amount_financed"]) == ("4.9", "31235")
 
 
+@pytest.mark.operation("update_customer", "assign_agent")
 async def test_an_agent_is_assigned_and_no_contact_data_comes_back(connect: Connect, world: World) -> None:
     async with connect(personal_data="contact") as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
@@ -353,6 +360,7 @@ async def test_an_agent_for_an_unknown_or_foreign_customer_is_not_found(connect:
             assert kind_of(await client.call_tool("assign_agent", arguments)) == "not_found"
 
 
+@pytest.mark.operation("submit_trade_valuation", "submit_trade_valuation")
 async def test_a_trade_in_offer_is_made_and_then_updated(connect: Connect, world: World) -> None:
     """The whole documented request, and one offer for a customer and a car."""
     car = {"vin": "4t1c11ak0lu322811", "year": 2020, "make": "Toyota", "model": "Camry LE", "trim": "4 Cylinders"}
@@ -418,6 +426,7 @@ async def test_a_second_customer_with_the_same_email_is_the_first(connect: Conne
     assert len((await world.get("state"))["customers"]) == 1
 
 
+@pytest.mark.operation("create_customer", "create_customer")
 async def test_a_customer_carries_the_whole_documented_request(connect: Connect, world: World) -> None:
     """Everything that the reference's sample sends can be said to the tool."""
     wish = {
@@ -472,6 +481,8 @@ async def test_an_invalid_argument_is_named_and_its_value_is_not_repeated(connec
     assert "4567" not in text_of(result)
 
 
+@pytest.mark.operation("list_documents", "list_documents")
+@pytest.mark.operation("upload_document", "upload_document")
 async def test_a_document_goes_into_the_binder(connect: Connect, world: World) -> None:
     async with connect() as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
@@ -495,6 +506,7 @@ async def test_a_document_goes_into_the_binder(connect: Connect, world: World) -
     assert kept["size"] == len(base64.b64decode(LICENCE_PNG))
 
 
+@pytest.mark.operation("get_document", "get_document")
 async def test_a_documents_file_is_given_only_on_request(connect: Connect) -> None:
     content = base64.b64decode(LICENCE_PNG)
     async with connect(personal_data="contact") as client:
@@ -535,6 +547,7 @@ async def test_a_file_of_an_unknown_type_is_kept_back_and_one_that_is_not_base64
     assert "not base64" in text_of(result)
 
 
+@pytest.mark.operation("delete_documents", "delete_documents")
 async def test_deleted_documents_are_gone_and_the_others_are_not(connect: Connect) -> None:
     async with connect() as client:
         at = await _binder(client, LICENCE_PNG)
@@ -626,6 +639,7 @@ async def test_a_local_file_is_taken_from_the_configured_folder_alone(
     assert len(await world.requests()) == sent
 
 
+@pytest.mark.operation("create_link", "build_deep_link")
 async def test_a_link_to_a_vehicle_is_made_upstream(connect: Connect, world: World) -> None:
     async with connect() as client:
         vin = await some_vin(client)
@@ -634,6 +648,7 @@ async def test_a_link_to_a_vehicle_is_made_upstream(connect: Connect, world: Wor
     assert (await world.requests())[-1]["operation"] == "create_link"
 
 
+@pytest.mark.operation("customer_link", "build_deep_link")
 async def test_a_customers_link_is_made_here_and_tells_nothing_in_the_open(connect: Connect, world: World) -> None:
     async with connect() as client:
         result = await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": "JM1NDAM77K0306400", "customer": STEVE})

@@ -1,0 +1,130 @@
+"""The reference of the settings: every key of the configuration's models, with what its docstring says."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from roadster_server.settings.sections import Settings
+from roadster_tools import Access
+
+READ_MORE = {
+    "roadster": "[Operations of the upstreams](operations.md)",
+    "dealers.DPID": "[Configuration](../operate/configuration.md)",
+    "dealers.DPID.acknowledge": "[Events](../use/events.md)",
+    "callers.NAME": "[Access](../operate/access.md)",
+    "callers.NAME.jwt": "[JWTs](../operate/tokens.md#jwts)",
+    "http": "[HTTP](../operate/http.md)",
+    "uploads": "[Writes](../use/writes.md)",
+    "store": "[Audit](../operate/audit.md)",
+    "roadie": "[Deliveries](../use/deliveries.md)",
+    "mykaarma": "[Customer records](../use/customer-records.md)",
+    "webhooks": "[Events](../use/events.md)",
+    "replicas": "[Several processes](../operate/deployment.md#several-processes)",
+}
+"""The page that explains each section."""
+PLACEHOLDERS = {"dealers": "DPID"}
+"""What stands for the name that you choose, where it is not NAME."""
+SECRET = "[secret](../operate/secrets.md)"
+
+
+@dataclass(frozen=True)
+class Key:
+    name: str
+    values: str
+    default: str
+    description: str
+
+
+def sections(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, list[Key]]]:
+    """Yields each section: its name, what it is, and its keys. A section stands before those inside it."""
+    keys, inner = [], []
+    docs, annotations = _source(model)
+    for name, field in model.model_fields.items():
+        section = _model(field.annotation)
+        if section is None:
+            keys.append(Key(name, _values(field, annotations[name]), _default(field), docs[name]))
+        else:
+            chosen = f".{PLACEHOLDERS.get(name, 'NAME')}" if get_origin(field.annotation) is dict else ""
+            inner.append((section, f"{prefix}{name}{chosen}"))
+    if keys:
+        yield prefix.rstrip("."), inspect.getdoc(model) or "", keys
+    for section, name in inner:
+        yield from sections(section, f"{name}.")
+
+
+def settings() -> str:
+    """Returns the page's generated part: a heading and a table for each section."""
+    parts = []
+    for name, description, keys in sections():
+        what = description.removeprefix(f"`[{name}]`: ")
+        parts.append(f"## `[{name}]`\n\n{what[0].upper()}{what[1:]} Read more: {READ_MORE[name]}.\n\n")
+        parts.append("| key | value | default | what it is |\n|---|---|---|---|\n")
+        parts += [f"| `{key.name}` | {key.values} | {key.default} | {key.description} |\n" for key in keys]
+        parts.append("\n")
+    return "".join(parts).removesuffix("\n")
+
+
+def _source(model: type[BaseModel]) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the docstring of each field of `model`, and its annotation as it is written."""
+    tree = ast.parse(Path(inspect.getfile(model)).read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == model.__name__)
+    docs, annotations = {}, {}
+    for field, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            annotations[field.target.id] = ast.unparse(field.annotation)
+            match following:
+                case ast.Expr(ast.Constant(str(text))):
+                    docs[field.target.id] = " ".join(text.split())
+    return docs, annotations
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next(filter(None, map(_model, get_args(annotation))), None)
+
+
+def _values(field: FieldInfo, annotation: str) -> str:
+    least = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
+    most = next((bound.le for bound in field.metadata if isinstance(bound, Le)), None)
+    if re.search(r"\bSecret\b", annotation):
+        return f"list of {SECRET}s" if annotation.startswith("list") else SECRET
+    bounds = f" from {least}" * (least is not None) + f" to {most}" * (most is not None)
+    return _in_words(field.annotation) + bounds
+
+
+def _in_words(annotation: Any) -> str:
+    arguments = [part for part in get_args(annotation) if part is not NoneType]
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return " or ".join(f'`"{value}"`' for value in arguments)
+    if origin is list:
+        return f"list of {_in_words(arguments[0])}s"
+    if origin is dict:
+        return "table"
+    if hasattr(annotation, "__metadata__"):  # Annotated
+        return _in_words(arguments[0])
+    if arguments:
+        return " or ".join(map(_in_words, arguments))
+    return {bool: "`true` or `false`", int: "number", Path: "path", Access: "level"}.get(annotation, "text")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "computed"
+    if field.default is PydanticUndefined:
+        return "required"
+    return "none" if field.default is None else f"`{json.dumps(field.default)}`"
