@@ -34,7 +34,8 @@ from roadster_sandbox.world.world import World
 from roadster_server.calls.results import text_of
 from roadster_server.protocol.server import build_server, described
 from roadster_server.runtime import open_calls
-from roadster_server.sandbox import LOCAL_CALLER, sandbox_settings
+from roadster_server.sandbox import sandbox_settings
+from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings
 from roadster_server.store import open_store

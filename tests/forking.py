@@ -63,7 +63,7 @@ def run(
 
 def _serve(orders: socket.socket) -> None:
     from roadster_server import __main__, store  # noqa: F401, PLC0415
-    from roadster_server.cli import app, call, doctor, script_run  # noqa: F401, PLC0415
+    from roadster_server.cli import app, call, demo, doctor, formats, script_run  # noqa: F401, PLC0415
     from roadster_server.store import sql  # noqa: F401, PLC0415
 
     while True:

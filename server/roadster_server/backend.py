@@ -19,6 +19,7 @@ from .calls.calls import Calls
 from .protocol.server import build_server
 from .runtime import open_calls
 from .sandbox import sandbox_settings
+from .settings.defaults import DEFAULT_CONFIG
 from .settings.errors import ConfigurationError
 from .settings.live import LiveSettings
 from .settings.loading import load
@@ -27,8 +28,6 @@ from .settings.sections import Settings, StoreSettings
 if TYPE_CHECKING:
     import httpx2
     from mcp.server.lowlevel import Server
-
-DEFAULT_CONFIG = Path("roadster.toml")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from roadster_tools import TOOLS
 
 from .protocol.server import build_server
 from .runtime import open_calls
-from .sandbox import LOCAL_CALLER, sandbox_settings
+from .sandbox import sandbox_settings
+from .settings.defaults import LOCAL_CALLER
 from .settings.live import LiveSettings
 from .settings.sections import CallerSettings, Settings
 

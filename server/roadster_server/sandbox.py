@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from roadster_tools import TOOLSETS, Access
 
+from .settings.defaults import LOCAL_CALLER
 from .settings.sections import (
     CallerSettings,
     DealerSettings,
@@ -17,9 +18,6 @@ from .settings.sections import (
     StoreSettings,
     WebhookSettings,
 )
-
-LOCAL_CALLER = "local"
-"""Who stdio and the command line are: `[callers.local]`."""
 
 
 def sandbox_settings(store_url: str) -> Settings:

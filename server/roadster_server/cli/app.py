@@ -1,36 +1,30 @@
-"""The command line. Results go to stdout, everything else to stderr; exit codes are part of the contract."""
+"""The command line. Results go to stdout and everything else to stderr. Exit codes are part of the contract.
+
+A command loads what it needs when it runs, so `--help` and shell completion load nothing of the server.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import re
-import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated, TextIO
 
-import anyio
 import typer
 
-from roadster_server.backend import DEFAULT_CONFIG, Backend, choose
-from roadster_server.protocol.server import tools_of
-from roadster_server.sandbox import LOCAL_CALLER
+from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.loading import load
 from roadster_server.telemetry.logs import configure_logs
-from roadster_tools import TOOLS
 
-from .hosts import Host, file_of
+from . import admin
+from .group import CommandGroup
 from .options import (
     INTERRUPTED,
-    USAGE_ERROR,
     CallerName,
     Config,
     Format,
@@ -40,26 +34,35 @@ from .options import (
     Seed,
     Transport,
     Yes,
+    collect_garbage,
     exit_on_mistakes,
-    print_problems,
+    open_backend,
+    print_notice,
+    run_async,
 )
 
-if TYPE_CHECKING:
-    from socket import socket
-
-# Plain help: rich would be imported by every start, also that of a stdio server.
-app = typer.Typer(
-    help="MCP server for the Roadster digital-retail API of car dealers.",
+app = CommandGroup(
+    "MCP server for the Roadster digital-retail API of car dealers.",
     epilog="Try it without any configuration: roadster-mcp demo",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-policy = typer.Typer(help="Who may do what.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(policy, name="policy")
-audit = typer.Typer(help="What was called, and what became of it.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(audit, name="audit")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"roadster-mcp {version('roadster-mcp')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version  # where it is set, `_print_version` has ended the program
 
 
 @app.command()
@@ -67,7 +70,7 @@ def serve(
     transport: Annotated[Transport, typer.Option(help="How assistants connect.")] = Transport.STDIO,
     host: Annotated[str, typer.Option(help="Address to listen on (http, sse).")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on (http, sse); 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="Port to listen on (http, sse). 0 takes a free one.")
     ] = 8000,
     config: Config = None,
     sandbox: Sandbox = False,
@@ -75,59 +78,24 @@ def serve(
     record: Record = None,
     replay: Replay = None,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes that share the port (http); needs PostgreSQL and Redis.")
+        int, typer.Option(min=1, max=64, help="Processes that share the port (http). Needs PostgreSQL and Redis.")
     ] = 1,
 ) -> None:
     """Serve MCP to assistants, over stdio or HTTP."""
+    from .serve import serve_http, serve_in_workers, serve_stdio
+
     configure_logs()
-    with exit_on_mistakes(), choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
+    with exit_on_mistakes(), open_backend(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
         if workers > 1:
             if sandbox:
                 raise ConfigurationError(["--sandbox and --workers exclude each other; leave out one"])
             if record is not None or replay is not None:
                 raise ConfigurationError(["--record and --replay are for one process; leave out --workers"])
-            raise typer.Exit(_serve_in_workers(backend, transport, host, port, config, workers))
+            raise typer.Exit(serve_in_workers(backend, transport, host, port, config, workers))
         if transport is Transport.STDIO:
-            from roadster_server.transports.stdio import serve_stdio
-
-            async def run() -> None:
-                async with backend.open_server(LOCAL_CALLER) as (server, calls):
-                    await serve_stdio(server, calls, backend)
+            serve_stdio(backend)
         else:
-            from roadster_server.transports.http_process import serve_backend
-            from roadster_server.transports.sockets import listen
-
-            bound = listen(host, port)
-
-            async def run() -> None:
-                await serve_backend(backend, "http" if transport is Transport.HTTP else "sse", bound, host=host)
-
-        anyio.run(run)
-
-
-def _serve_in_workers(
-    backend: Backend, transport: Transport, host: str, port: int, config: Path | None, count: int
-) -> int:
-    from roadster_server.transports.sockets import listen
-    from roadster_server.transports.workers import require_shared, run_workers
-
-    if transport is not Transport.HTTP:
-        raise ConfigurationError([f"--workers {count}: is for --transport http alone"])
-    require_shared(backend.settings, count)
-    return run_workers(count, partial(_serve_as_worker, config, host, count), listen(host, port))
-
-
-def _serve_as_worker(config: Path | None, host: str, count: int, bound: socket, serves: Callable[[], None]) -> None:
-    """What each worker runs, in a process of its own: it reads the configuration itself."""
-    from roadster_server.transports.http_process import serve_backend
-
-    configure_logs()
-    try:
-        with choose(config, sandbox=False) as backend:
-            anyio.run(partial(serve_backend, backend, "http", bound, host=host, workers=count, serves=serves))
-    except ConfigurationError as error:
-        print_problems(error)
-        raise SystemExit(USAGE_ERROR) from None
+            serve_http(backend, "http" if transport is Transport.HTTP else "sse", host, port)
 
 
 @app.command()
@@ -135,11 +103,11 @@ def demo() -> None:
     """Work a deal in the embedded sandbox, step by step, as an assistant does it."""
     from .demo import run_demo
 
-    raise typer.Exit(anyio.run(run_demo))
+    raise typer.Exit(run_async(run_demo))
 
 
-@app.command("sandbox")
-def sandbox_command(
+@app.command()
+def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
@@ -151,29 +119,33 @@ def sandbox_command(
 
     with exit_on_mistakes():
         require_free(host, port)
-    at = f"http://{host}:{port}"
-    typer.echo(f"Roadster API at {at}{BASE_PATHS['roadster']} with the key {API_KEY}; world {seed}", err=True)
-    typer.echo(f"Roadie API at {at}{BASE_PATHS['roadie']} with the same key", err=True)
-    typer.echo(f"myKaarma API at {at}{BASE_PATHS['mykaarma']} for {USERNAME} with the key as password", err=True)
+    address = f"http://{host}:{port}"
+    typer.echo(f"Roadster API at {address}{BASE_PATHS['roadster']} with the key {API_KEY}; world {seed}", err=True)
+    typer.echo(f"Roadie API at {address}{BASE_PATHS['roadie']} with the same key", err=True)
+    typer.echo(f"myKaarma API at {address}{BASE_PATHS['mykaarma']} for {USERNAME} with the key as password", err=True)
+    collect_garbage()
     serve_sandbox(host, port, seed)
 
 
 @app.command()
 def tools(
-    form: Annotated[Format, typer.Option("--format", help="The form that a host or a reader wants.")] = Format.MCP,
-    caller: Annotated[str | None, typer.Option(help="Only what this caller may use.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="The form that your host or reader needs.")] = Format.MCP,
+    caller: Annotated[str | None, typer.Option(help="List only the tools that this caller may use.")] = None,
     config: Config = None,
     sandbox: Sandbox = False,
 ) -> None:
     """List the tools, with their schemas."""
+    from roadster_server.protocol.server import tools_of
+    from roadster_tools import TOOLS
+
     from .formats import render
 
     with exit_on_mistakes():
-        listed = list(TOOLS.values())
+        visible = list(TOOLS.values())
         if caller is not None or config is not None:
-            with choose(config, sandbox=sandbox) as backend:
-                listed = listed if caller is None else tools_of(backend.settings.caller(caller))
-        typer.echo(render(listed, form.value))
+            with open_backend(config, sandbox=sandbox) as backend:
+                visible = visible if caller is None else tools_of(backend.settings.caller(caller))
+        typer.echo(render(visible, form.value))
 
 
 @app.command()
@@ -188,7 +160,7 @@ def call(
     record: Record = None,
     replay: Replay = None,
 ) -> None:
-    """Call one tool; the result is JSON on stdout.
+    """Call one tool, and print its result as JSON on stdout.
 
     Exit codes: 0 done; 1 the tool answered with an error; 2 usage or configuration; 3 refused by policy, not
     confirmed or over a limit; 4 upstream or store failed; 5 outcome unknown (a write whose answer was lost).
@@ -197,18 +169,18 @@ def call(
 
     configure_logs()
     with exit_on_mistakes():
-        given = read_arguments(arguments, sys.stdin)
-        with choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
-            outcome = anyio.run(call_once, backend, caller, tool, given, yes)
-    typer.echo(json.dumps(outcome.shown, ensure_ascii=False))
+        document = read_arguments(arguments, sys.stdin)
+        with open_backend(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
+            outcome = run_async(call_once, backend, caller, tool, document, yes)
+    typer.echo(json.dumps(outcome.document, ensure_ascii=False))
     raise typer.Exit(outcome.code)
 
 
 @app.command()
 def run(
-    script: Annotated[str, typer.Argument(metavar="SCRIPT.jsonl|-", help="One call a line.")],
-    out: Annotated[Path | None, typer.Option(help="Where the results go.", show_default="stdout")] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=32, help="How many calls at once.")] = 1,
+    script: Annotated[str, typer.Argument(metavar="SCRIPT.jsonl|-", help="A file with one call a line.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write the results to.", show_default="stdout")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=32, help="How many calls to make at once.")] = 1,
     caller: CallerName = LOCAL_CALLER,
     yes: Yes = False,
     config: Config = None,
@@ -217,29 +189,42 @@ def run(
     record: Record = None,
     replay: Replay = None,
 ) -> None:
-    """Call tools by a script, one call a line in, one result a line out, in the script's order.
+    """Call tools by a script: one call a line in, one result a line out, in the script's order.
 
-    A line, with what it expects where you want that checked:
-
-    \b
-      {"tool": "get_vehicle", "arguments": {"dealer": "umazda", "vin": "3MVDMBBM0SM472067"},
-       "id": "car", "expect": {"jmespath": "make", "value": "Mazda"}}
-      {"tool": "list_inventory", "arguments": {"dealer": "toyotademo"}, "expect": {"error": "refused"}}
-
-    (each on one line). "expect" may be a list of such. The results:
+    These are two calls, each to be written on one line, with what you expect of them:
 
     \b
-      {"line": 1, "id": "car", "tool": "get_vehicle", "code": 0, "result": {…}, "met": true}
-      {"line": 2, "tool": "list_inventory", "code": 3, "error": "refused", "message": "Refused: …", "met": true}
+    {"tool": "get_vehicle", "id": "car",
+     "arguments": {"dealer": "umazda",
+      "vin": "3MVDMBBM0SM472067"},
+     "expect": {"jmespath": "make",
+      "value": "Mazda"}}
+    {"tool": "list_inventory",
+     "arguments":
+      {"dealer": "toyotademo"},
+     "expect": {"error": "refused"}}
+
+    "expect" may be a list. The results, each on one line:
+
+    \b
+    {"line": 1, "id": "car",
+     "tool": "get_vehicle", "code": 0,
+     "result": {…}, "met": true}
+    {"line": 2,
+     "tool": "list_inventory", "code": 3,
+     "error": "refused",
+     "message": "Refused: …",
+     "met": true}
 
     "code" is the exit code that `call` would have. Try it: put the lines into deal.jsonl, then
 
     \b
-      roadster-mcp run deal.jsonl --sandbox --seed 7
+    roadster-mcp run deal.jsonl \\
+      --sandbox --seed 7
 
     Exit codes: 1 where an expectation does not hold; else the largest "code" of the lines that expect nothing; 2 for
-    a line that is no call, or a script without any, before anything is sent; 130 after Ctrl-C. Nobody is asked: what
-    wants confirming needs --yes.
+    a line that is no call, or a script without any, before anything is sent; 130 after Ctrl-C. Nobody is asked, so a
+    write that needs confirmation needs --yes.
     """  # noqa: D301 - \b keeps the lines below it as they are
     from .script import read_script
     from .script_run import Report, run_script
@@ -250,25 +235,25 @@ def run(
         calls = read_script(script, sys.stdin)
         try:
             with (
-                choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend,
-                _results(out) as results,
+                open_backend(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend,
+                _open_results(out) as results,
             ):
-                anyio.run(partial(run_script, backend, caller, calls, results, report, jobs=jobs, yes=yes))
+                run_async(partial(run_script, backend, caller, calls, results, report, jobs=jobs, yes=yes))
         except KeyboardInterrupt:
-            typer.echo(f"roadster-mcp: {report.interrupted(len(calls))}", err=True)
+            print_notice(report.interruption(len(calls)))
             raise typer.Exit(INTERRUPTED) from None
     for line in report.summary():
-        typer.echo(f"roadster-mcp: {line}", err=True)
+        print_notice(line)
     raise typer.Exit(report.code)
 
 
 @contextmanager
-def _results(out: Path | None) -> Iterator[TextIO]:
+def _open_results(out: Path | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
     try:
-        # For their owner's eyes: the results hold what the caller may see.
+        # Only for their owner: the results hold whatever the caller may see.
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             if out.is_file():
@@ -278,171 +263,4 @@ def _results(out: Path | None) -> Iterator[TextIO]:
         raise ConfigurationError([f"{out}: cannot be written ({type(error).__name__})"]) from None
 
 
-@app.command()
-def doctor(config: Config = None, sandbox: Sandbox = False) -> None:
-    """Check the configuration, files, secrets, link keys, callers, the store, the upstreams and the clock.
-
-    One line for each finding: "ok", or "problem" with what to do. Upstreams are only read from; the store is made
-    or migrated, as by serve.
-
-    Exit codes: 0 all is well; 1 a problem on this machine or with a dealer's ids; 2 the configuration cannot be used;
-    4 an upstream cannot be reached, or does not accept the credentials.
-    """
-    from .doctor import Finding, examine
-
-    configure_logs(logging.ERROR)
-
-    async def run(backend: Backend) -> int:
-        worst = 0
-        async for finding in examine(backend, None if sandbox else config or DEFAULT_CONFIG):
-            typer.echo(finding.line())
-            worst = max(worst, finding.code)
-        return worst
-
-    try:
-        with choose(config, sandbox=sandbox) as backend:
-            code = anyio.run(run, backend)
-    except ConfigurationError as error:
-        for problem in error.problems:
-            typer.echo(Finding("configuration", problem, USAGE_ERROR).line())
-        code = USAGE_ERROR
-    raise typer.Exit(code)
-
-
-@app.command()
-def install(
-    host: Annotated[Host, typer.Argument(help="The application that shall start the server.")],
-    only_print: Annotated[
-        bool, typer.Option("--print", help="Print what to put into its file, and change none.")
-    ] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Take our entry out again.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Change the file without being asked.")] = False,
-    config: Config = None,
-    sandbox: Sandbox = False,
-) -> None:
-    """Put this server into an application's configuration, with --sandbox or with a configuration.
-
-    What changes is shown first, and a copy of the file is kept. All else in it stays as it is. Claude Code's file is
-    the .mcp.json of the current folder; the others' are those of the user.
-
-    Exit codes: 0 done, or nothing to do; 1 you said no; 2 the file cannot be changed, because it has comments or such.
-    """
-    from .install import entry, installed, removed, snippet
-
-    with exit_on_mistakes():
-        if only_print and undo:
-            raise ConfigurationError(["--print and --undo exclude each other; leave out one"])
-        put = {} if undo else entry(host, _existing(config, sandbox=sandbox))
-        if only_print:
-            typer.echo(snippet(host, put))
-            return
-        path = file_of(host, platform=sys.platform, home=Path.home(), environment=os.environ, folder=Path.cwd())
-        change = removed(path, host) if undo else installed(path, host, put)
-        if change is None:
-            typer.echo(f"{path}: nothing to do")
-            return
-        typer.echo(change.diff())
-        if not yes and not sys.stdin.isatty():
-            raise ConfigurationError([f"{path}: is changed only after asking: needs a terminal, or --yes"])
-        if not yes and not typer.confirm("Change the file?"):
-            typer.echo("nothing was changed")
-            raise typer.Exit(1)
-        backup = change.apply()
-    typer.echo(f"{path}: changed" + (f"; as it was: {backup}" if backup else ""))
-
-
-def _existing(config: Path | None, *, sandbox: bool) -> Path | None:
-    """The configuration that a host shall start with, None for the sandbox."""
-    if sandbox:
-        if config is not None:
-            raise ConfigurationError(["--sandbox takes no configuration; leave out --sandbox, or --config"])
-        return None
-    path = config or DEFAULT_CONFIG
-    if not path.is_file():
-        raise ConfigurationError([f"{path}: there is no such file; name one with --config, or try --sandbox"])
-    return path
-
-
-@policy.command()
-def explain(
-    caller: CallerName,
-    tool: Annotated[str, typer.Option(help="A tool.")],
-    dealer: Annotated[str, typer.Option(help="A dealer's dpid.")],
-    config: Config = None,
-    sandbox: Sandbox = False,
-) -> None:
-    """Say whether a caller may use a tool at a dealer, and which setting decides."""
-    from .call import explain_policy
-
-    with exit_on_mistakes(), choose(config, sandbox=sandbox) as backend:
-        typer.echo(explain_policy(backend.settings, caller, tool, dealer))
-
-
-@audit.command()
-def verify(config: Config = None) -> None:
-    """Check the chain of audit records; exit 1 where one was changed, taken out or put in.
-
-    Records cut off at the end leave no trace in what remains: note the head's hash somewhere else, and compare.
-    """
-    from .audit import verify_audit
-
-    with exit_on_mistakes():
-        line, good = anyio.run(verify_audit, load(config or DEFAULT_CONFIG))
-    typer.echo(line)
-    raise typer.Exit(0 if good else 1)
-
-
-@audit.command()
-def tail(
-    count: Annotated[int, typer.Option("--last", min=1, help="How many records.")] = 20,
-    config: Config = None,
-) -> None:
-    """Print the newest audit records, one JSON object a line."""
-    from .audit import print_audit
-
-    with exit_on_mistakes():
-        anyio.run(print_audit, load(config or DEFAULT_CONFIG), None, count)
-
-
-@audit.command()
-def export(
-    since: Annotated[str, typer.Option(metavar="TIME", help="An ISO 8601 time, UTC unless it says an offset.")] = "",
-    config: Config = None,
-) -> None:
-    """Print the audit records from a time on, one JSON object a line."""
-    from .audit import print_audit
-
-    with exit_on_mistakes():
-        anyio.run(print_audit, load(config or DEFAULT_CONFIG), _time(since) if since else None, None)
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError([f"{text}: is no ISO 8601 time; write it as 2026-01-31T18:00:00Z"]) from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-@app.command()
-def forget(
-    dealer: Annotated[str, typer.Option(help="The dealer's dpid.")],
-    customer: Annotated[str, typer.Option(help="Roadster's id of the customer.")],
-    config: Config = None,
-) -> None:
-    """Delete all that events brought of one customer; the audit keeps that it was done, with the id hashed."""
-    from .forgetting import forget_customer
-
-    with exit_on_mistakes():
-        deleted = anyio.run(forget_customer, load(config or DEFAULT_CONFIG), dealer, customer)
-    typer.echo(f"deleted: {deleted} events of customer {customer} at {dealer}")
-
-
-@app.command()
-def token(name: Annotated[str, typer.Argument(help="The caller it is for.")]) -> None:
-    """Make a token for a caller. It is shown once; the configuration keeps its hash alone."""
-    if re.fullmatch(r"[A-Za-z0-9_-]+", name) is None:
-        raise typer.BadParameter("a caller's name has letters, digits, - and _ alone")
-    made = secrets.token_urlsafe(32)
-    typer.echo(f"token for {name}, shown once: {made}")
-    typer.echo(f'in [callers.{name}]: token_sha256 = ["{hashlib.sha256(made.encode()).hexdigest()}"]')
+app.add_typer(admin.app)

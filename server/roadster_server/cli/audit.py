@@ -1,4 +1,4 @@
-"""The audit, read on the command line."""
+"""`audit` and `forget`: the audit read on the command line, and one customer's data deleted on request."""
 
 from __future__ import annotations
 
@@ -7,22 +7,77 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import anyio
 
+from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
-from roadster_server.store import StoreError, open_store
+from roadster_server.store import AuditRecord, StoreError, open_store
 
 if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
     from roadster_server.store.sql import SqlStore
 
 
+async def verify_audit(settings: Settings) -> tuple[str, bool]:
+    """Returns a line about the chain, and True where the chain is whole. Raises ConfigurationError."""
+    async with _open_existing_store(settings) as store:
+        chain = await store.verify()
+    if chain.first_broken is not None:
+        return f"broken at record {chain.first_broken}: it, or one before it, is not as it was written", False
+    return f"whole; records: {chain.count}, head: {chain.head}", True
+
+
+async def print_audit(settings: Settings, since: datetime | None, last: int | None) -> None:
+    """Prints one JSON object a line to stdout, in order. Raises ConfigurationError."""
+    async with _open_existing_store(settings) as store:
+        async for stored in store.records(since=since, last=last):
+            line = {"seq": stored.seq, **asdict(stored.record), "hash": stored.hash}
+            sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
+
+
+async def forget_customer(settings: Settings, dealer: str, customer: str) -> int:
+    """Deletes one customer's events, and records the deletion in the audit. Returns how many events there were.
+
+    The dealer need not be in the configuration: the store keeps events of unknown dealers in quarantine. A dealer
+    that the store does not know either is a mistake, and must not look like a deletion. Raises ConfigurationError.
+    """
+    # Hashed as an argument of a tool is: one search finds the calls about a customer and this deletion.
+    customer_hash = Keys.derive(settings.roadster.api_key.get_secret_value()).hash(
+        int(customer) if customer.isdecimal() else customer
+    )
+    record = AuditRecord(
+        call_id=uuid4().hex,
+        phase="ended",
+        time=datetime.now(UTC),
+        caller="operator",
+        client=f"roadster-mcp/{version('roadster-mcp')}",
+        protocol="command line",
+        tool="forget",
+        dealer=dealer,
+        verdict="allowed",
+        setting="roadster-mcp forget",
+        outcome="done",
+        upstream_request_id=None,
+        latency_ms=None,
+        arguments={"customer_id": customer_hash},
+    )
+    async with _open_existing_store(settings) as store:
+        if dealer not in settings.dealers and not await store.knows_dealer(dealer):
+            dealers = ", ".join(settings.dealers) or "none"
+            raise ConfigurationError(
+                [f"{dealer}: there is no such dealer, and the store knows nothing of one; there are: {dealers}"]
+            )
+        return await store.forget_customer(dealer, customer, record)
+
+
 @asynccontextmanager
-async def existing_store(settings: Settings) -> AsyncIterator[SqlStore]:
-    """The store, never made anew: an audit that is gone must not look like one that is empty."""
+async def _open_existing_store(settings: Settings) -> AsyncIterator[SqlStore]:
+    """Opens the store, but never makes a new one: a missing audit must not look like an empty one."""
     url = settings.store.url.get_secret_value()
     path = anyio.Path(url.removeprefix("sqlite:///"))
     if url.startswith("sqlite:///") and not await path.exists():
@@ -32,20 +87,3 @@ async def existing_store(settings: Settings) -> AsyncIterator[SqlStore]:
             yield store
     except StoreError as error:
         raise ConfigurationError([str(error)]) from None
-
-
-async def verify_audit(settings: Settings) -> tuple[str, bool]:
-    """What to say of the chain, and whether it is whole. Raises ConfigurationError."""
-    async with existing_store(settings) as store:
-        found = await store.verify()
-    if found.first_broken is not None:
-        return f"broken at record {found.first_broken}: it, or one before it, is not as it was written", False
-    return f"whole; records: {found.count}, head: {found.head}", True
-
-
-async def print_audit(settings: Settings, since: datetime | None, last: int | None) -> None:
-    """One JSON object a line on stdout, in order. Raises ConfigurationError."""
-    async with existing_store(settings) as store:
-        async for stored in store.records(since=since, last=last):
-            line = {"seq": stored.seq, **asdict(stored.record), "hash": stored.hash}
-            sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""Calls from the command line: through the same server and client as an assistant's."""
+"""`call`: one call from the command line, through the same server and client as an assistant's."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ EXIT_CODES: dict[FailureKind, int] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call came to: an answer, or the kind of its failure with what is told of it."""
+    """The answer of a call, or the kind of its failure and the message for the caller."""
 
     answer: dict[str, Any] | None = None
     kind: FailureKind | None = None
     message: str = ""
 
     @classmethod
-    def of(cls, result: CallToolResult) -> Outcome:
+    def from_result(cls, result: CallToolResult) -> Outcome:
         if not result.is_error:
             return cls(answer=result.structured_content)
         return cls(kind=(result.meta or {})[FAILURE_META], message=text_of(result))
@@ -56,16 +56,17 @@ class Outcome:
         return 0 if self.kind is None else EXIT_CODES[self.kind]
 
     @property
-    def shown(self) -> dict[str, Any] | None:
-        """The JSON object that the call prints."""
+    def document(self) -> dict[str, Any] | None:
+        """Returns the JSON object to print."""
         return self.answer if self.kind is None else {"error": self.kind, "message": self.message}
 
 
-def read_arguments(given: str, stdin: TextIO) -> dict[str, Any]:
-    """The JSON object in `given`, in the file behind its `@`, or on stdin for `-`. Raises ConfigurationError."""
-    source = given
-    if given == "-" or given.startswith("@"):
-        source = read_text(given.removeprefix("@"), stdin)
+def read_arguments(text: str, stdin: TextIO) -> dict[str, Any]:
+    """Reads a JSON object from `text`, from the file behind its `@`, or from stdin for `-`.
+
+    Raises ConfigurationError.
+    """
+    source = read_text(text.removeprefix("@"), stdin) if text == "-" or text.startswith("@") else text
     try:
         arguments = read_json(source)
     except ValueError as error:
@@ -76,7 +77,7 @@ def read_arguments(given: str, stdin: TextIO) -> dict[str, Any]:
 
 
 def read_text(name: str, stdin: TextIO) -> str:
-    """What is in the file, or on stdin for `-`. Raises ConfigurationError."""
+    """Reads the file, or stdin for `-`. Raises ConfigurationError."""
     try:
         return stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -87,9 +88,9 @@ def read_text(name: str, stdin: TextIO) -> str:
 async def open_client(
     backend: Backend, caller: str, confirm: ElicitationFnT | None
 ) -> AsyncIterator[tuple[Client, Calls]]:
-    """A client of the real server, in this process, and what carries out its calls there.
+    """Opens the real server in this process, with a client of it. Yields the client and the server's calls.
 
-    `confirm` answers for the person who is asked before a write.
+    `confirm` answers the question that precedes a write, None where nobody can answer it.
     """
     async with (
         backend.open_server(caller) as (server, calls),
@@ -99,13 +100,13 @@ async def open_client(
 
 
 async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
-    """Confirms whatever is asked, for `--yes`."""
+    """Confirms every write, for `--yes`."""
     del context, params
     return ElicitResult(action="accept", content={"confirm": True})
 
 
 async def _ask_at_the_terminal(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
-    del context  # the terminal is asked, whatever the call
+    del context  # the question is complete without it
     # A thread that waits for a line cannot be cancelled: Ctrl-C ends the program here, and nothing was sent.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if await anyio.to_thread.run_sync(_person_agrees, params.message):
@@ -114,14 +115,14 @@ async def _ask_at_the_terminal(context: ClientRequestContext, params: ElicitRequ
 
 
 async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[str, Any], yes: bool) -> Outcome:
-    """What one call came to. `yes`, or a person at the terminal, confirms what wants confirming."""
+    """Makes one call. `yes` confirms a write, or else a person at the terminal does."""
     confirm: ElicitationFnT | None = None
     if yes:
         confirm = agree
     elif sys.stdin.isatty():
         confirm = _ask_at_the_terminal
     async with open_client(backend, caller, confirm) as (client, _):
-        outcome = Outcome.of(await client.call_tool(tool, arguments))
+        outcome = Outcome.from_result(await client.call_tool(tool, arguments))
     if outcome.kind == "not_confirmed" and confirm is None:
         return replace(outcome, message=f"{outcome.message} At the command line: call from a terminal, or add --yes.")
     return outcome
@@ -134,14 +135,17 @@ def _person_agrees(question: str) -> bool:
 
 
 def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> str:
-    """One line: the verdict, and the setting it comes from. Raises ConfigurationError for an unknown tool or caller."""
+    """Returns one line with the verdict and the setting behind it.
+
+    Raises ConfigurationError for an unknown tool or caller.
+    """
     if tool not in TOOLS:
         raise ConfigurationError([f"{tool}: no such tool; there are: {', '.join(TOOLS)}"])
-    who = settings.caller(caller)
-    by_tool = verdict(who, TOOLS[tool])
+    identity = settings.caller(caller)
+    by_tool = verdict(identity, TOOLS[tool])
     if not by_tool.is_allowed:
         return f"refused: {by_tool.reason}"
-    by_dealer = dealer_verdict(who, dealer)
+    by_dealer = dealer_verdict(identity, dealer)
     if TOOLS[tool].of_one_dealer and not by_dealer.is_allowed:
         return f"refused: {by_dealer.reason}"
     return f"allowed: {by_tool.description}, and {by_dealer.setting} names {dealer}"

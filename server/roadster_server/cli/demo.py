@@ -1,4 +1,4 @@
-"""A deal worked end to end by a real client, against `serve --sandbox` in a process of its own."""
+"""`demo`: a real client works a deal end to end, against `serve --sandbox` in a process of its own."""
 
 from __future__ import annotations
 
@@ -42,13 +42,12 @@ _HOME = {
     "contact": {"name": "Steve McQueen", "phone": "(415) 555-6666"},
 }
 _SERVICE_CUSTOMER = "c0000000-0000-4000-8a00-000000000001"
-"""Whom the sandbox's myKaarma knows at this dealer."""
+"""A customer of this dealer at the sandbox's myKaarma."""
 
 _PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
-"""A PNG of one pixel: no real licence is needed to show how one is uploaded."""
-
+"""A PNG of one pixel: an upload can be shown without a real licence."""
 
 _NEW_TEMPLATE = {
     "name": "Test Drive Agreement",
@@ -60,20 +59,20 @@ _ORDER, _NOBODYS_ORDER = "367101", "367104"
 
 
 async def run_demo() -> int:
-    """Shows each step; 0 when all of them went as they should."""
+    """Shows each step. Returns 0 when all of them went as they should, else 1."""
     server = StdioServerParameters(command=sys.executable, args=["-m", "roadster_server", "serve", "--sandbox"])
-    with tempfile.TemporaryFile("w+") as log:  # the server's log would stand between the steps
+    with tempfile.TemporaryFile("w+") as log:  # on stderr, the server's log would stand between the steps
         console = Console()
         client = Client(stdio_client(server, errlog=log), elicitation_callback=_person(console))
-        shown = await _shown(client, console)
-        if not shown:
+        success = await _show(client, console)
+        if not success:
             log.seek(0)
             sys.stderr.write(log.read())
-    return 0 if shown else 1
+    return 0 if success else 1
 
 
 def _person(console: Console) -> Any:
-    """Plays the person who is asked before something is deleted: shows the question, and agrees."""
+    """Returns a callback that plays the person at the host: it shows the question before a deletion, and agrees."""
 
     async def agree(_ctx: Any, question: Any) -> ElicitResult:
         console.print(f"[bold]A person is asked, and agrees:[/bold]\n{escape(question.message)}", highlight=False)
@@ -82,7 +81,7 @@ def _person(console: Console) -> Any:
     return agree
 
 
-async def _shown(client: Client, console: Console) -> bool:
+async def _show(client: Client, console: Console) -> bool:
     async with client:
         tools = (await client.list_tools()).tools
         console.print(f"Connected over stdio: {len(tools)} tools for a caller that may not use {_FOREIGN_DEALER}.")
@@ -96,7 +95,7 @@ async def _shown(client: Client, console: Console) -> bool:
 
 
 class StepFailedError(Exception):
-    """A call was answered otherwise than the demonstration expects."""
+    """A call had another answer than the demonstration expects."""
 
 
 class _Deal:
@@ -106,51 +105,10 @@ class _Deal:
         self._step = 0
 
     async def work(self) -> None:
-        """The whole deal: a car, its price three ways, the customer, their documents, a link, and a refusal."""
-        await self._call("Which dealers may I work with?", "list_dealers", {})
-        await self._call("What does this one charge?", "get_dealer", {"dealer": _DEALER})
-        found = await self._call(
-            "Find an SUV in stock", "list_inventory", {"dealer": _DEALER, "body": "SUV", "limit": 3}
-        )
-        vin = next(vehicle["vin"] for vehicle in found["vehicles"] if not vehicle.get("reserved"))
-        await self._call("What is the first free one?", "get_vehicle", {"dealer": _DEALER, "vin": vin})
-        quote = await self._call("What does it cost?", "quote_payments", {"dealer": _DEALER, "vin": vin}, show=False)
-        self._show_quote(quote)
-        await self._call(
-            "Which protection plans go with it?",
-            "list_protection_plans",
-            {"dealer": _DEALER, "vin": vin, "deal_type": "cash"},
-        )
-        created = await self._call(
-            "The customer wants it: make their account",
-            "create_customer",
-            {"dealer": _DEALER, "customer": _CUSTOMER, "vehicle": {"vin": vin}},
-        )
-        of_customer = {"dealer": _DEALER, "customer_id": created["customer_id"]}
-        await self._call("A salesperson looks after them", "assign_agent", {**of_customer, "agent": {"id": "ID9876"}})
-        await self._call(
-            "The dealer's offer for their old car",
-            "submit_trade_valuation",
-            {"dealer": _DEALER, "email": _CUSTOMER["email"], "vin": _OLD_CAR, "value": 9000},
-        )
-        uploaded = await self._call(
-            "Put the picture of the licence into the binder",
-            "upload_document",
-            {
-                **of_customer,
-                "document_type": "license",
-                "document_name": "Licence, front",
-                "file_name": "licence.png",
-                "relationship": "self",
-                "contents": base64.b64encode(_PICTURE).decode(),
-            },
-        )
-        await self._call("What is in the binder now?", "list_documents", of_customer)
-        document_id = uploaded["document_id"]
-        await self._call("Is it the file that was sent?", "get_document", {**of_customer, "document_id": document_id})
-        await self._call(
-            "It was the wrong picture: delete it", "delete_documents", {**of_customer, "document_ids": [document_id]}
-        )
+        """Works the whole deal: a car, its price three ways, the customer, their documents, a link, and a refusal."""
+        vin = await self._choose_car()
+        customer = await self._open_account(vin)
+        await self._fill_binder(customer)
         await self._call(
             "An encrypted link for the customer",
             "build_deep_link",
@@ -167,36 +125,91 @@ class _Deal:
             "And vehicles of a dealer that this caller may not use",
             "list_inventory",
             {"dealer": _FOREIGN_DEALER},
-            refused=True,
+            is_refused=True,
+        )
+
+    async def _choose_car(self) -> str:
+        """Finds and quotes a free car. Returns its VIN."""
+        await self._call("Which dealers may I work with?", "list_dealers", {})
+        await self._call("What does this one charge?", "get_dealer", {"dealer": _DEALER})
+        inventory = await self._call(
+            "Find an SUV in stock", "list_inventory", {"dealer": _DEALER, "body": "SUV", "limit": 3}
+        )
+        vin: str = next(vehicle["vin"] for vehicle in inventory["vehicles"] if not vehicle.get("reserved"))
+        await self._call("What is the first free one?", "get_vehicle", {"dealer": _DEALER, "vin": vin})
+        quote = await self._call("What does it cost?", "quote_payments", {"dealer": _DEALER, "vin": vin}, show=False)
+        self._show_quote(quote)
+        await self._call(
+            "Which protection plans go with it?",
+            "list_protection_plans",
+            {"dealer": _DEALER, "vin": vin, "deal_type": "cash"},
+        )
+        return vin
+
+    async def _open_account(self, vin: str) -> dict[str, Any]:
+        """Makes the customer's account, and values their old car. Returns the arguments that name the customer."""
+        account = await self._call(
+            "The customer wants it: make their account",
+            "create_customer",
+            {"dealer": _DEALER, "customer": _CUSTOMER, "vehicle": {"vin": vin}},
+        )
+        customer = {"dealer": _DEALER, "customer_id": account["customer_id"]}
+        await self._call("A salesperson looks after them", "assign_agent", {**customer, "agent": {"id": "ID9876"}})
+        await self._call(
+            "The dealer's offer for their old car",
+            "submit_trade_valuation",
+            {"dealer": _DEALER, "email": _CUSTOMER["email"], "vin": _OLD_CAR, "value": 9000},
+        )
+        return customer
+
+    async def _fill_binder(self, customer: dict[str, Any]) -> None:
+        """Uploads a document to the customer's binder, and deletes it again."""
+        document = await self._call(
+            "Put the picture of the licence into the binder",
+            "upload_document",
+            {
+                **customer,
+                "document_type": "license",
+                "document_name": "Licence, front",
+                "file_name": "licence.png",
+                "relationship": "self",
+                "contents": base64.b64encode(_PICTURE).decode(),
+            },
+        )
+        await self._call("What is in the binder now?", "list_documents", customer)
+        document_id = document["document_id"]
+        await self._call("Is it the file that was sent?", "get_document", {**customer, "document_id": document_id})
+        await self._call(
+            "It was the wrong picture: delete it", "delete_documents", {**customer, "document_ids": [document_id]}
         )
 
     async def _sign(self) -> None:
-        """Forms for an order of the dealer, of a template that is there and one that is new."""
-        at_dealer = {"dealer": _DEALER}
-        listed = await self._call("Which forms does this dealer have?", "list_templates", at_dealer)
-        template = {**at_dealer, "template_id": listed["templates"][0]["template_id"]}
+        """Makes forms for an order of the dealer, from a template that is there and a new one."""
+        dealer = {"dealer": _DEALER}
+        before = await self._call("Which forms does this dealer have?", "list_templates", dealer)
+        template = {**dealer, "template_id": before["templates"][0]["template_id"]}
         await self._call("What is on the first one, and who fills it in?", "get_template", template)
         await self._call("Where is its blank PDF?", "get_template_file", template)
-        await self._call("One is missing: add it", "create_template", {**at_dealer, **_NEW_TEMPLATE})
-        listed = await self._call("Which id did it get?", "list_templates", at_dealer)
+        await self._call("One is missing: add it", "create_template", {**dealer, **_NEW_TEMPLATE})
+        after = await self._call("Which id did it get?", "list_templates", dealer)
         forms = {
-            **at_dealer,
+            **dealer,
             "title": "Please sign",
-            "template_ids": [listed["templates"][index]["template_id"] for index in (0, -1)],
+            "template_ids": [after["templates"][index]["template_id"] for index in (0, -1)],
         }
         await self._call("Both for the customer's order", "create_forms", {**forms, "order_id": _ORDER})
         await self._call(
             "The same for an order that nobody says is this dealer's",
             "create_forms",
             {**forms, "order_id": _NOBODYS_ORDER},
-            refused=True,
+            is_refused=True,
         )
 
     async def _deliver(self) -> None:
-        """Something that the customer left behind is brought to them, and then it is not."""
+        """Sends the customer something that they left behind, then cancels the delivery."""
         morning = datetime.now(UTC) + timedelta(days=1)
         window = {"start": morning.isoformat(), "end": (morning + timedelta(hours=8)).isoformat()}
-        made = await self._call(
+        delivery = await self._call(
             "A driver shall bring them their second key",
             "create_delivery",
             {
@@ -207,10 +220,10 @@ class _Deal:
                 "deliver_between": window,
             },
         )
-        it = {"dealer": _DEALER, "delivery_id": made["delivery_id"]}
-        await self._call("Somebody must sign for it", "update_delivery", {**it, "signature_required": True})
-        await self._call("Where is it now?", "get_delivery", it)
-        await self._call("They come by themselves: cancel it", "cancel_delivery", it)
+        reference = {"dealer": _DEALER, "delivery_id": delivery["delivery_id"]}
+        await self._call("Somebody must sign for it", "update_delivery", {**reference, "signature_required": True})
+        await self._call("Where is it now?", "get_delivery", reference)
+        await self._call("They come by themselves: cancel it", "cancel_delivery", reference)
 
     async def _call(
         self,
@@ -219,7 +232,7 @@ class _Deal:
         arguments: dict[str, Any],
         *,
         show: bool = True,
-        refused: bool = False,
+        is_refused: bool = False,
     ) -> dict[str, Any]:
         self._step += 1
         self._console.print(f"\n[bold]{self._step}. {purpose}[/bold]  [dim]{tool}[/dim]")
@@ -229,7 +242,7 @@ class _Deal:
                 if block.type == "text":
                     self._console.print(block.text, markup=False, highlight=False, soft_wrap=True)
         kind = (result.meta or {}).get(FAILURE_META)
-        if kind != ("refused" if refused else None):
+        if kind != ("refused" if is_refused else None):
             raise StepFailedError(tool)
         return result.structured_content or {}
 

@@ -1,7 +1,7 @@
-"""`roadster-mcp doctor`: what would go wrong later, found now, each with what to do about it.
+"""`doctor`: finds what would go wrong later, and says what to do about it.
 
-Nothing is changed but the store, which is made or migrated as a server's start would do it. Upstreams are
-only read from. No line holds a secret, and of an upstream's answer none but the dealers' ids.
+It changes nothing except the store, which it makes or migrates as the start of a server does. It only reads from
+upstreams. No line holds a secret, nor anything of an upstream's answer except the dealers' ids.
 """
 
 from __future__ import annotations
@@ -42,22 +42,24 @@ from roadster_client.errors import causes
 from roadster_client.models.customer_records import CustomerRecordQuery
 from roadster_client.upstream.response import http_date
 from roadster_server.backend import Backend
-from roadster_server.sandbox import LOCAL_CALLER
+from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.sections import Settings
 from roadster_server.store import StoreError, open_store
 from roadster_tools import TOOLS, verdict
 
 PROBLEM = 1
 UPSTREAM_PROBLEM = 4
-"""Exit codes: of the findings of one run, the highest counts."""
+"""Exit codes. The highest one of all findings counts."""
 
 _CLOCK_SECONDS = 60
+"""The largest difference to an upstream's clock. JWTs and confirmations allow for about as much."""
 _REACH_SECONDS = 10.0
+"""For a connection and the head of an answer."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; `code` is 0 where all is well, else `text` ends with what to do."""
+    """The result of one check. `code` is 0 where all is well. Otherwise `text` ends with what to do."""
 
     check: str
     text: str
@@ -68,7 +70,7 @@ class Finding:
 
 
 async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Finding]:
-    """The findings, as they are made. `config` is the file that the settings come from, None for the sandbox's."""
+    """Yields each finding as soon as it is there. `config` is the file behind the settings, None for the sandbox's."""
     settings = backend.settings
     yield Finding("configuration", f"dealers: {len(settings.dealers)}, callers: {len(settings.callers)}")
     if config is not None:
@@ -94,19 +96,19 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
 
 
 def _all_well(check: str, text: str, problems: Iterator[str]) -> Iterator[Finding]:
-    found = [Finding(check, problem, PROBLEM) for problem in problems]
-    yield from found or [Finding(check, text)]
+    findings = [Finding(check, problem, PROBLEM) for problem in problems]
+    yield from findings or [Finding(check, text)]
 
 
 def _references(config: Path) -> Iterator[str]:
-    """Each secret that the file names, as it names it."""
-    unseen: list[Any] = [tomllib.loads(config.read_text(encoding="utf-8"))]
-    while unseen:
-        match unseen.pop():
+    """Yields each reference to a secret in the file."""
+    values: list[Any] = [tomllib.loads(config.read_text(encoding="utf-8"))]
+    while values:
+        match values.pop():
             case dict() as table:
-                unseen.extend(table.values())
+                values.extend(table.values())
             case list() as items:
-                unseen.extend(items)
+                values.extend(items)
             case str() as text if text.startswith(("env:", "file:", "keyring:")):
                 yield text
 
@@ -150,10 +152,10 @@ def _link_keys(settings: Settings) -> Iterator[str]:
 def _callers(settings: Settings) -> Iterator[str]:
     for name, caller in settings.callers.items():
         if not caller.dealers or not caller.access:
-            lacking = "dealers" if not caller.dealers else "access"
-            yield f"callers.{name} may do nothing; add {lacking}, or take the caller out"
+            missing = "dealers" if not caller.dealers else "access"
+            yield f"callers.{name} may do nothing; add {missing}, or take the caller out"
     by_credential = [name for name, caller in settings.callers.items() if caller.token_sha256 or caller.jwt]
-    if not by_credential:  # nobody connects over HTTP, so nobody needs to
+    if not by_credential:  # this server is not used over HTTP
         return
     for name in settings.callers.keys() - {*by_credential, LOCAL_CALLER, settings.http.anonymous_caller}:
         yield (
@@ -172,22 +174,22 @@ async def _store(url: str) -> AsyncIterator[Finding]:
                 return
             where = f"{path}, made now" if new else str(path or "PostgreSQL")
             yield Finding("store", f"{where}: open, migrated and writable")
-            found = await store.verify()
+            chain = await store.verify()
     except StoreError as error:
         yield Finding("store", str(error), PROBLEM)
         return
-    if found.first_broken is None:
-        yield Finding("audit", f"whole; records: {found.count}")
+    if chain.first_broken is None:
+        yield Finding("audit", f"whole; records: {chain.count}")
     else:
         mend = "keep the file, find out who wrote it, and put a backup in its place"
-        yield Finding("audit", f"broken at record {found.first_broken}; {mend}", PROBLEM)
+        yield Finding("audit", f"broken at record {chain.first_broken}; {mend}", PROBLEM)
     if path is not None and os.name == "posix":
         for finding in _all_well("store's files", "nobody else may read them", _store_modes(Path(path))):
             yield finding
 
 
 async def _redis(url: SecretStr) -> Finding:
-    from roadster_server.replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
+    from roadster_server.replicas import open_replicas  # most servers run without it
 
     async with open_replicas(url, "roadster-mcp doctor") as redis:
         if await redis.healthy():
@@ -204,16 +206,16 @@ def _store_modes(path: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Probe:
-    """An upstream, and a harmless read that its credentials must be good for."""
+    """An upstream, and a harmless read that needs its credentials."""
 
     section: str
     base_url: str
     key: str
     scheme: AuthScheme
     credentials: str
-    """The settings to correct where they are refused."""
+    """The settings to correct where the upstream refuses them."""
     read: Callable[[Upstream], Awaitable[list[Finding]]]
-    """What it found beside that they are; raises ClientError."""
+    """Returns further findings. Raises ClientError where the credentials are no good."""
 
 
 def _probes(settings: Settings) -> Iterator[_Probe]:
@@ -245,9 +247,9 @@ def _probes(settings: Settings) -> Iterator[_Probe]:
 async def _upstreams(settings: Settings, transport: httpx2.AsyncBaseTransport | None) -> AsyncIterator[Finding]:
     clock: Finding | None = None
     for probe in _probes(settings):
-        reached, now = await _reach(probe, transport)
-        yield reached
-        if reached.code:
+        reach, now = await _reach(probe, transport)
+        yield reach
+        if reach.code:
             continue
         clock = clock or (_clock(probe, now) if now is not None else None)
         async for finding in _credentials(probe, transport):
@@ -256,7 +258,7 @@ async def _upstreams(settings: Settings, transport: httpx2.AsyncBaseTransport | 
 
 
 async def _reach(probe: _Probe, transport: httpx2.AsyncBaseTransport | None) -> tuple[Finding, datetime | None]:
-    """Any answer will do: no credentials are sent. With it, the upstream's time."""
+    """Connects without credentials, so any answer will do. Returns the upstream's time too, where it tells it."""
     host = urlsplit(probe.base_url).netloc
     try:
         with anyio.fail_after(_REACH_SECONDS):
@@ -295,7 +297,7 @@ async def _credentials(probe: _Probe, transport: httpx2.AsyncBaseTransport | Non
         probe.base_url, api_key=probe.key, auth_scheme=probe.scheme, transport=transport
     ) as upstream:
         try:
-            found = await probe.read(upstream)
+            findings = await probe.read(upstream)
         except Unauthorised as error:
             mend = f"correct [{probe.section}] {probe.credentials}, or ask for the right to this API"
             yield Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)
@@ -308,20 +310,20 @@ async def _credentials(probe: _Probe, transport: httpx2.AsyncBaseTransport | Non
             yield Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)
         else:
             yield Finding(check, "accepted")
-            for finding in found:
+            for finding in findings:
                 yield finding
 
 
 async def _read_dealers(upstream: Upstream, settings: Settings) -> list[Finding]:
     account = RoadsterApi(upstream, settings.operations()).for_account(settings.dealers, Origin())
-    known = {dealer.dpid: dealer.partner_id for dealer in await account.list_dealers()}
-    return list(_all_well("dealers", "Roadster knows each by its ids", _foreign_dealers(settings, known)))
+    partner_ids = {dealer.dpid: dealer.partner_id for dealer in await account.list_dealers()}
+    return list(_all_well("dealers", "Roadster knows each by its ids", _foreign_dealers(settings, partner_ids)))
 
 
-def _foreign_dealers(settings: Settings, known: dict[str, str | None]) -> Iterator[str]:
+def _foreign_dealers(settings: Settings, partner_ids: dict[str, str | None]) -> Iterator[str]:
     for dpid, dealer in settings.dealers.items():
-        partner_id = known.get(dpid)
-        if dpid not in known:
+        partner_id = partner_ids.get(dpid)
+        if dpid not in partner_ids:
             yield f"dealers.{dpid} is none of this account's; correct the dpid, or ask Roadster to add the dealer"
         elif None not in (dealer.partner_id, partner_id) and dealer.partner_id != partner_id:
             yield f"dealers.{dpid}.partner_id is not Roadster's for the dealer; set it to {partner_id!r}"
@@ -331,15 +333,15 @@ _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 async def _read_shipment(upstream: Upstream) -> list[Finding]:
-    """A shipment that cannot exist: who may not ask is told so before Roadie looks for it."""
+    """Asks for a shipment that cannot exist: Roadie checks the credentials before it looks for the shipment."""
     with suppress(NotFound, RequestRefused):
         await upstream.send(Request(OPERATIONS["get_shipment"], path={"shipment_id": "0"}))
     return []
 
 
 def _mykaarma_dealers(settings: Settings) -> Iterator[str]:
-    """Where a caller may use get_crm_customer in vain; without any UUID there is nobody to ask myKaarma for."""
-    # Whether it is listed for the caller depends on the very setting that is looked for.
+    """Finds dealers where a caller may use get_crm_customer, which fails there without a UUID."""
+    # Without a UUID the tool counts as not configured, and then no caller may use it.
     callers = [replace(settings.caller(name), missing_settings={}) for name in settings.callers]
     tool = TOOLS["get_crm_customer"]
     used_at = {dpid for caller in callers if verdict(caller, tool).is_allowed for dpid in caller.dealers}
@@ -351,7 +353,7 @@ def _mykaarma_dealers(settings: Settings) -> Iterator[str]:
 
 
 async def _read_customer(upstream: Upstream, requester: str, dealers: list[str]) -> list[Finding]:
-    """A customer who cannot exist, which myKaarma answers with 204."""
+    """Asks for a customer who cannot exist. myKaarma answers with 204."""
     query = CustomerRecordQuery(requester_user_uuid=requester)
     await upstream.send(
         Request(

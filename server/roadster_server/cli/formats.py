@@ -1,4 +1,4 @@
-"""The catalogue in the forms that hosts and readers want."""
+"""`tools`: the catalogue in the forms that hosts and readers need."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Form = Literal["mcp", "openai", "anthropic", "markdown"]
 
 
 def render(tools: Iterable[Tool], form: Form) -> str:
-    """`tools` as text: JSON, or a Markdown table."""
+    """Returns `tools` as JSON, or as a Markdown table."""
     match form:
         case "mcp":
             return _json([described(tool).model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools])
         case "openai":
             return _json([{"type": "function", "function": _openai_function(tool)} for tool in tools])
         case "anthropic":
-            return _json([_named(tool, "input_schema") for tool in tools])
+            return _json([_function(tool, "input_schema") for tool in tools])
         case "markdown":
             rows = [
                 f"| {tool.toolset} | `{tool.name}` | {'writes' if tool.writes else 'reads'} | {tool.description} |"
@@ -32,14 +32,14 @@ def render(tools: Iterable[Tool], form: Form) -> str:
 
 
 def _openai_function(tool: Tool) -> dict[str, Any]:
-    named = _named(tool, "parameters")
+    function = _function(tool, "parameters")
     try:
-        return {**named, "parameters": strict(tool.input_schema), "strict": True}
+        return {**function, "parameters": strict(tool.input_schema), "strict": True}
     except NotStrict:
-        return {**named, "strict": False}
+        return {**function, "strict": False}
 
 
-def _named(tool: Tool, schema_key: str) -> dict[str, Any]:
+def _function(tool: Tool, schema_key: str) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, schema_key: tool.input_schema}
 
 

@@ -1,22 +1,30 @@
-"""Options that several commands share, and how a mistake ends a command."""
+"""Options that several commands share, and the way in which every command opens its backend, runs and ends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import gc
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar, TypeVarTuple
 
 import typer
 
+from roadster_server.settings.defaults import DEFAULT_CONFIG
 from roadster_server.settings.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from roadster_server.backend import Backend
+    from roadster_server.settings.sections import Settings
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 
 USAGE_ERROR = 2
 
-
 INTERRUPTED = 130
-"""By Ctrl-C, as shells have it."""
+"""The exit code that shells give a program that Ctrl-C ended."""
 
 
 class Transport(StrEnum):
@@ -32,30 +40,31 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
+class Host(StrEnum):
+    """An application that starts a server."""
+
+    CLAUDE_DESKTOP = "claude-desktop"
+    CLAUDE_CODE = "claude-code"
+    VSCODE = "vscode"
+    CURSOR = "cursor"
+
+
 Config = Annotated[Path | None, typer.Option(help="The configuration file.", show_default="roadster.toml")]
-
-
-Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the embedded sandbox; needs no configuration.")]
-
-
-Seed = Annotated[int | None, typer.Option(help="The sandbox's world: one seed answers alike.", show_default="7")]
-
-
-Record = Annotated[Path | None, typer.Option(help="Write down what is exchanged with the upstreams, masked.")]
-
-
-Replay = Annotated[Path | None, typer.Option(help="Answer from a recording; needs no credentials, sends nothing.")]
-
-
-Yes = Annotated[bool, typer.Option("--yes", help="Confirm each write without being asked.")]
-
-
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the embedded sandbox, which needs no configuration.")]
+Seed = Annotated[
+    int | None, typer.Option(help="The sandbox's world. The same seed gives the same answers.", show_default="7")
+]
+Record = Annotated[Path | None, typer.Option(help="Record the exchange with the upstreams in this file, masked.")]
+Replay = Annotated[
+    Path | None, typer.Option(help="Answer from this recording. It needs no credentials, and nothing is sent.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Confirm each write without asking.")]
 CallerName = Annotated[str, typer.Option("--caller", help="A caller of the configuration.")]
 
 
 @contextmanager
 def exit_on_mistakes() -> Iterator[None]:
-    """A mistake in the configuration or the usage: one line each, exit 2."""
+    """Ends the command with 2 after a mistake of configuration or usage, with one line on stderr for each."""
     try:
         yield
     except ConfigurationError as error:
@@ -65,4 +74,45 @@ def exit_on_mistakes() -> Iterator[None]:
 
 def print_problems(error: ConfigurationError) -> None:
     for problem in error.problems:
-        typer.echo(f"roadster-mcp: {problem}", err=True)
+        print_notice(problem)
+
+
+def print_notice(line: str) -> None:
+    """Writes a line for the person at the terminal to stderr."""
+    typer.echo(f"roadster-mcp: {line}", err=True)
+
+
+def open_backend(
+    config: Path | None,
+    *,
+    sandbox: bool,
+    seed: int | None = None,
+    record: Path | None = None,
+    replay: Path | None = None,
+) -> AbstractContextManager[Backend]:
+    """Opens the backend that the options name, as `backend.choose` does. Loads the server, which `--help` needs not."""
+    from roadster_server.backend import choose
+
+    return choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay)
+
+
+def load_settings(config: Path | None) -> Settings:
+    """Loads the configuration of a command that calls no upstream. Raises ConfigurationError."""
+    from roadster_server.settings.loading import load
+
+    return load(config or DEFAULT_CONFIG)
+
+
+def run_async(work: Callable[[*Arguments], Awaitable[Result]], *arguments: *Arguments) -> Result:
+    """Runs `work` to its end. Everything is loaded by now, so garbage is collected from here on: see `__main__`."""
+    import anyio
+
+    collect_garbage()
+    return anyio.run(work, *arguments)
+
+
+def collect_garbage() -> None:
+    """Has garbage collected again, but never looked for among the loaded modules."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()

@@ -1,4 +1,4 @@
-"""Scripts: one call a line, each with what is expected of it. Read whole, so that nothing is sent of a broken one."""
+"""Scripts: one call a line, each with its expectations. A script is read whole, so that a broken one sends nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from roadster_tools.problems import broken_rule
 from .call import Outcome, read_text
 from .plain_json import read_json
 
-_LONGEST_SHOWN = 200
+_LONGEST_VALUE = 200
+"""Characters of a value in a message. The result itself holds the whole value."""
 
 
 class _Part(BaseModel):
@@ -36,7 +37,7 @@ class _Part(BaseModel):
 
 
 class ExpectedValue(_Part):
-    """What the JMESPath finds in the answer."""
+    """The value that the JMESPath must find in the answer."""
 
     jmespath: str
     value: Any
@@ -51,59 +52,60 @@ class ExpectedValue(_Part):
         return expression
 
     def unmet(self, outcome: Outcome) -> str | None:
-        """Why it does not hold, None where it does."""
+        """Returns why it does not hold, None where it does."""
         if outcome.kind is not None:
-            return f"{self.jmespath}: expected {_shown(self.value)}, got the error {outcome.kind}: {outcome.message}"
+            return f"{self.jmespath}: expected {_quote(self.value)}, got the error {outcome.kind}: {outcome.message}"
         try:
-            found = jmespath.search(self.jmespath, outcome.answer)
-        except JMESPathError as error:  # a function that is given a value of the wrong type
+            actual = jmespath.search(self.jmespath, outcome.answer)
+        except JMESPathError as error:  # such as a function called with a value of the wrong type
             return f"{self.jmespath}: cannot be worked out in this answer ({type(error).__name__})"
-        if _same(found, self.value):
+        if _same(actual, self.value):
             return None
-        return f"{self.jmespath}: expected {_shown(self.value)}, got {_shown(found)}"
+        return f"{self.jmespath}: expected {_quote(self.value)}, got {_quote(actual)}"
 
 
 class ExpectedError(_Part):
-    """The kind of the failure, as `_meta` has it."""
+    """The kind of failure that the call must end with, as in the result's `_meta`."""
 
     error: FailureKind
 
     def unmet(self, outcome: Outcome) -> str | None:
-        """Why it does not hold, None where it does."""
+        """Returns why it does not hold, None where it does."""
         if outcome.kind == self.error:
             return None
         got = f"{outcome.kind}: {outcome.message}" if outcome.kind else "an answer"
         return f"expected the error {self.error}, got {got}"
 
 
-def _sort(given: Any) -> str:
-    return "error" if isinstance(given, dict) and "error" in given else "value"
+def _discriminate(expectation: Any) -> str:
+    return "error" if isinstance(expectation, dict) and "error" in expectation else "value"
 
 
-Expected = Annotated[
-    Annotated[ExpectedValue, Tag("value")] | Annotated[ExpectedError, Tag("error")], Discriminator(_sort)
+Expectation = Annotated[
+    Annotated[ExpectedValue, Tag("value")] | Annotated[ExpectedError, Tag("error")], Discriminator(_discriminate)
 ]
 
 
-def _listed(given: Any) -> Any:
-    return [given] if isinstance(given, dict) else given
+def _as_list(expect: Any) -> Any:
+    return [expect] if isinstance(expect, dict) else expect
 
 
 class ScriptCall(_Part):
-    """One line: a call, and what is expected of it."""
+    """One line: a call and its expectations."""
 
     tool: str
     arguments: dict[str, Any] = {}
     id: StrictStr | StrictInt | None = None
-    expect: Annotated[tuple[Expected, ...], BeforeValidator(_listed)] = ()
+    expect: Annotated[tuple[Expectation, ...], BeforeValidator(_as_list)] = ()
 
     def unmet(self, outcome: Outcome) -> list[str]:
-        """Why what is expected does not hold: nothing where it does, or where nothing is expected."""
-        return [reason for reason in (expected.unmet(outcome) for expected in self.expect) if reason is not None]
+        """Returns a reason for each expectation that does not hold."""
+        reasons = (expectation.unmet(outcome) for expectation in self.expect)
+        return [reason for reason in reasons if reason is not None]
 
 
 def read_script(name: str, stdin: TextIO) -> dict[int, ScriptCall]:
-    """The calls in the file, or on stdin for `-`, by line. Raises ConfigurationError, which names each bad line."""
+    """Reads the calls in the file, or on stdin for `-`, by line. Raises ConfigurationError for all bad lines."""
     calls: dict[int, ScriptCall] = {}
     problems = []
     for number, text in enumerate(read_text(name, stdin).split("\n"), start=1):
@@ -124,51 +126,51 @@ _FORM = '{"tool": …, "arguments": {…}}'
 
 def _read_line(text: str) -> ScriptCall:
     try:
-        given = read_json(text)
+        document = read_json(text)
     except ValueError as error:
         raise ValueError(f"is {error}".replace(" at line 1 ", " at ")) from None
-    if not isinstance(given, dict):
-        raise ValueError(f"is no JSON object; write it as {_FORM}")  # noqa: TRY004 - of what is in a file
+    if not isinstance(document, dict):
+        raise ValueError(f"is no JSON object; write it as {_FORM}")  # noqa: TRY004 - the caller handles ValueError
     try:
-        return ScriptCall.model_validate(given)
+        return ScriptCall.model_validate(document)
     except ValidationError as error:
-        raise ValueError("; ".join(dict.fromkeys(_mistakes(error, given)))) from None
+        raise ValueError("; ".join(dict.fromkeys(_mistakes(error, document)))) from None
 
 
-_EXPECTED = '{"jmespath": …, "value": …} or {"error": …}'
+_EXPECTATION = '{"jmespath": …, "value": …} or {"error": …}'
 
 
-def _mistakes(error: ValidationError, given: dict[str, Any]) -> Iterator[str]:
-    """Each with the keys that lead there in the script, which pydantic knows by other names."""
-    for found in error.errors(include_url=False, include_input=False):
-        match found["loc"]:
+def _mistakes(error: ValidationError, document: dict[str, Any]) -> Iterator[str]:
+    """Yields each mistake with its place in the script. pydantic names the place by its own union tags."""
+    for details in error.errors(include_url=False, include_input=False):
+        match details["loc"]:
             case ("id", *_):
                 yield "id: expected text or a whole number"
             case ("expect",):
-                yield f"expect: expected {_EXPECTED}, or a list of such"
-            case ("expect", int(place), _, *keys):
-                at = ("expect", *([place] if isinstance(given["expect"], list) else []), *keys)
-                yield _mistake(at, found, _EXPECTED)
-            case at:
-                yield _mistake(at, found, ", ".join(ScriptCall.model_fields))
+                yield f"expect: expected {_EXPECTATION}, or a list of such"
+            case ("expect", int(index), _, *keys):
+                place = ("expect", *([index] if isinstance(document["expect"], list) else []), *keys)
+                yield _mistake(place, details, _EXPECTATION)
+            case place:
+                yield _mistake(place, details, ", ".join(ScriptCall.model_fields))
 
 
-def _mistake(at: tuple[str | int, ...], found: ErrorDetails, keys: str) -> str:
-    told = f"no such key; there are: {keys}" if found["type"] == "extra_forbidden" else broken_rule(found)
-    return f"{'.'.join(map(str, at))}: {told}"
+def _mistake(place: tuple[str | int, ...], details: ErrorDetails, keys: str) -> str:
+    problem = f"no such key; there are: {keys}" if details["type"] == "extra_forbidden" else broken_rule(details)
+    return f"{'.'.join(map(str, place))}: {problem}"
 
 
-def _same(found: Any, expected: Any) -> bool:
-    """Equal as JSON: 1 is 1.0, and neither is true."""
-    if isinstance(found, bool) or isinstance(expected, bool):
-        return found is expected
-    if isinstance(found, list) and isinstance(expected, list):
-        return len(found) == len(expected) and all(map(_same, found, expected))
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(_same(found[name], expected[name]) for name in found)
-    return bool(found == expected)
+def _same(actual: Any, value: Any) -> bool:
+    """Compares as JSON: 1 equals 1.0, and neither equals true."""
+    if isinstance(actual, bool) or isinstance(value, bool):
+        return actual is value
+    if isinstance(actual, list) and isinstance(value, list):
+        return len(actual) == len(value) and all(map(_same, actual, value))
+    if isinstance(actual, dict) and isinstance(value, dict):
+        return actual.keys() == value.keys() and all(_same(actual[name], value[name]) for name in actual)
+    return bool(actual == value)
 
 
-def _shown(value: Any) -> str:
+def _quote(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

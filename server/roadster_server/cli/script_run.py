@@ -1,4 +1,4 @@
-"""Running a script: its calls through one server, each result written as soon as its turn has come."""
+"""`run`: a script's calls through one server. Each result is written as soon as its turn has come."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from .call import Outcome, agree, open_client
 from .script import ScriptCall
 
 _LONG_SCRIPT = 20
-"""Calls, from which on it is worth showing how far they are."""
+"""Calls. A script of at least this length shows its progress."""
 
 _GRACE = 5.0
-"""Seconds that interrupted calls have to end: each puts itself on record."""
+"""Seconds for interrupted calls to end. Each puts itself on record."""
 
 _UNENDED = Outcome(kind="outcome_unknown", message="The call was interrupted, and did not end in time.")
 
 
 @dataclass
 class Report:
-    """What a script came to: the reasons of each line that does not hold, and the largest code of all others."""
+    """The results so far: why expectations do not hold, by line, and the codes of the lines that expect nothing."""
 
     written: int = 0
     unknown: list[int] = field(default_factory=list)
-    """Lines of writes that may have been done."""
+    """The lines of writes that may have been done."""
     expecting: int = 0
     unmet: dict[int, list[str]] = field(default_factory=dict)
     codes: Counter[int] = field(default_factory=Counter)
 
     def add(self, number: int, call: ScriptCall, outcome: Outcome) -> dict[str, Any]:
-        """The line's result, as it is written."""
+        """Counts the line's outcome. Returns its result, as it is to be written."""
         result: dict[str, Any] = {"line": number, "id": call.id, "tool": call.tool, "code": outcome.code}
-        result |= {"result": outcome.answer} if outcome.kind is None else (outcome.shown or {})
+        result |= {"result": outcome.answer} if outcome.kind is None else (outcome.document or {})
         self.written += 1
         if outcome.kind == "outcome_unknown":
             self.unknown.append(number)
@@ -59,27 +59,27 @@ class Report:
 
     @property
     def code(self) -> int:
-        """A line that expects something counts by that alone: 1 where it does not hold."""
+        """The exit code: 1 where an expectation does not hold, else the largest of the lines that expect nothing."""
         return 1 if self.unmet else max(self.codes, default=0)
 
     def summary(self) -> Iterator[str]:
-        """Lines for a person; none where nothing was expected."""
+        """Yields lines for a person, none where no line expects anything."""
         if not self.expecting:
             return
         yield f"{self.expecting - len(self.unmet)} met, {len(self.unmet)} failed"
         for number, reasons in self.unmet.items():
             yield from (f"line {number}: {reason}" for reason in reasons)
-        failed = sum(count for code, count in self.codes.items() if code)
-        if failed:
-            yield f"{failed} failed of the lines that expect nothing"
+        failures = sum(count for code, count in self.codes.items() if code)
+        if failures:
+            yield f"{failures} failed of the lines that expect nothing"
 
-    def interrupted(self, calls: int) -> str:
-        """A line for the person who ended a script of so many calls before its end."""
-        told = f"interrupted: {self.written} of {calls} calls have a result, the others were not begun"
+    def interruption(self, calls: int) -> str:
+        """Returns a line for the person who ended a script of `calls` calls before its end."""
+        line = f"interrupted: {self.written} of {calls} calls have a result, the others were not begun"
         if not self.unknown:
-            return told
+            return line
         lines = ", ".join(map(str, self.unknown))
-        return f"{told}; look at the message of line {lines} before you repeat it: it may have been done"
+        return f"{line}; look at the message of line {lines} before you repeat it: it may have been done"
 
 
 async def run_script(
@@ -94,11 +94,11 @@ async def run_script(
 ) -> None:
     """Makes the calls, `jobs` of them at once, and writes their results in the script's order.
 
-    Where it is cancelled, the calls that were begun are ended, and have a result too. Raises ConfigurationError where a
-    result cannot be written.
+    Where it is cancelled, it ends the calls that have begun, and writes their results too. Raises ConfigurationError
+    where a result cannot be written, and BrokenPipeError where nobody reads the results any more.
     """
     work = _Work(iter(script.items()), {number: anyio.Event() for number in script})
-    failed: OSError | None = None
+    write_error: OSError | None = None
     with _progress(len(script), out) as advance:
 
         def write(number: int) -> None:
@@ -112,57 +112,59 @@ async def run_script(
             anyio.create_task_group() as tasks,
         ):
             for _ in range(min(jobs, len(script))):
-                tasks.start_soon(work.carry_out, client)
+                tasks.start_soon(work.make_calls, client)
             try:
                 for number in script:
-                    await work.ended[number].wait()
+                    await work.ends[number].wait()
                     write(number)
-            except OSError as error:  # a full disk, a reader that left
-                failed = error
+            except OSError as error:  # a full disk, a reader that has left
+                write_error = error
                 tasks.cancel_scope.cancel()
             except anyio.get_cancelled_exc_class():  # Ctrl-C
                 await work.interrupt(calls)
                 with suppress(OSError):
-                    for number in work.begun[report.written :]:
+                    for number in work.started[report.written :]:
                         write(number)
                 raise
-    if failed is not None:
-        raise ConfigurationError([f"the results cannot be written ({type(failed).__name__})"])
+    if isinstance(write_error, BrokenPipeError):
+        raise write_error
+    if write_error is not None:
+        raise ConfigurationError([f"the results cannot be written ({type(write_error).__name__})"])
 
 
 @dataclass
 class _Work:
-    """The calls of a script: those that wait, those that were begun, in the script's order, and what they came to."""
+    """The calls of a script: those that wait, those that have started, in the script's order, and their outcomes."""
 
     waiting: Iterator[tuple[int, ScriptCall]]
-    ended: Mapping[int, anyio.Event]
-    begun: list[int] = field(default_factory=list)
+    ends: Mapping[int, anyio.Event]
+    started: list[int] = field(default_factory=list)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
-    async def carry_out(self, client: Client) -> None:
-        """Makes whichever call is next, until there is none."""
+    async def make_calls(self, client: Client) -> None:
+        """Makes one call after the other, until none is left."""
         for number, call in self.waiting:
-            self.begun.append(number)
-            self.outcomes[number] = Outcome.of(await client.call_tool(call.tool, call.arguments))
-            self.ended[number].set()
+            self.started.append(number)
+            self.outcomes[number] = Outcome.from_result(await client.call_tool(call.tool, call.arguments))
+            self.ends[number].set()
 
     async def interrupt(self, calls: Calls) -> None:
-        """Begins no more, and ends those that were begun, so that each says whether it may have been done."""
-        list(self.waiting)  # nothing is left in it for the others
+        """Starts no more calls, and ends those that have started: each result says whether it may have been done."""
+        list(self.waiting)  # leaves nothing for `make_calls`
         with anyio.move_on_after(_GRACE, shield=True):
-            while not all(self.ended[number].is_set() for number in self.begun):
+            while not all(self.ends[number].is_set() for number in self.started):
                 calls.interrupt()  # again, because one may just be on its way into the server
                 await anyio.sleep(0.05)
 
 
 @contextmanager
 def _progress(total: int, out: TextIO) -> Iterator[Callable[[], None]]:
-    """A bar on stderr for a person who waits, where it does not stand between the results."""
+    """Shows a bar on stderr to a person who waits, unless it would stand between the results."""
     if total < _LONG_SCRIPT or out.isatty() or not sys.stderr.isatty():
         yield lambda: None
         return
-    from rich.console import Console  # noqa: PLC0415 - only where it is shown
-    from rich.progress import Progress  # noqa: PLC0415 - as above
+    from rich.console import Console  # few scripts show a bar
+    from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("calls", total=total)

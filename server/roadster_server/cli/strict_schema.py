@@ -1,7 +1,7 @@
-"""OpenAI's strict form of a schema: what its Structured Outputs guide allows, so that a model's arguments always fit.
+"""OpenAI's strict form of a schema, after its guide to Structured Outputs: a model's arguments always fit it.
 
-Every property is required, an optional one may be null, no object is open. Bounds, formats and defaults are told in the
-description instead: not every model takes them as keywords, and the server checks them anyway.
+Every property is required, an optional one may be null, and no object is open. Bounds, formats and defaults stand in
+the description instead: not every model takes them as keywords, and the server checks them anyway.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_TOLD: Mapping[str, str] = {
+_WORDS: Mapping[str, str] = {
     "default": "default {}",
     "minimum": "at least {}",
     "maximum": "at most {}",
@@ -19,46 +19,46 @@ _TOLD: Mapping[str, str] = {
     "maxItems": "at most {}",
     "format": "{}",
 }
-_KEPT = frozenset({"type", "properties", "required", "additionalProperties", "items", "enum", "description"})
+_KEYWORDS = frozenset({"type", "properties", "required", "additionalProperties", "items", "enum", "description"})
 
 
 class NotStrict(Exception):
-    """The schema has what no strict one can have, such as an object whose properties it does not name."""
+    """The schema holds something that no strict one can, such as an object with properties that it does not name."""
 
 
 def strict(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` in the strict form. Raises NotStrict."""
-    if not schema.keys() <= _KEPT | _TOLD.keys() or not isinstance(schema.get("type"), str):
+    """Returns `schema` in the strict form. Raises NotStrict."""
+    if not schema.keys() <= _KEYWORDS | _WORDS.keys() or not isinstance(schema.get("type"), str):
         raise NotStrict
-    made: dict[str, Any] = {"type": schema["type"]}
-    told = [schema["description"]] if "description" in schema else []
-    told += [words.format(_plain(schema[key])) for key, words in _TOLD.items() if key in schema]
-    if told:
-        made["description"] = "; ".join(told)
+    result: dict[str, Any] = {"type": schema["type"]}
+    sentences = [schema["description"]] if "description" in schema else []
+    sentences += [words.format(_plain(schema[key])) for key, words in _WORDS.items() if key in schema]
+    if sentences:
+        result["description"] = "; ".join(sentences)
     if "enum" in schema:
-        made["enum"] = schema["enum"]
+        result["enum"] = schema["enum"]
     if schema["type"] == "array":
         if "items" not in schema:
             raise NotStrict
-        made["items"] = strict(schema["items"])
+        result["items"] = strict(schema["items"])
     if schema["type"] == "object":
         if "properties" not in schema:
             raise NotStrict
-        needed = schema.get("required", [])
-        made["properties"] = {
-            name: strict(part) if name in needed else _or_null(strict(part))
+        required = schema.get("required", [])
+        result["properties"] = {
+            name: strict(part) if name in required else _or_null(strict(part))
             for name, part in schema["properties"].items()
         }
-        made["required"] = list(made["properties"])
-        made["additionalProperties"] = False
-    return made
+        result["required"] = list(result["properties"])
+        result["additionalProperties"] = False
+    return result
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     if schema["type"] in ("object", "array"):
         return {"anyOf": [schema, {"type": "null"}]}
-    made = {**schema, "type": [schema["type"], "null"]}
-    return {**made, "enum": [*schema["enum"], None]} if "enum" in schema else made
+    nullable = {**schema, "type": [schema["type"], "null"]}
+    return {**nullable, "enum": [*schema["enum"], None]} if "enum" in schema else nullable
 
 
 def _plain(value: Any) -> str:

@@ -29,6 +29,12 @@ from .tokens import SCOPE, TokenVerifier
 HttpTransport = Literal["http", "sse"]
 
 
+def url_of(transport: HttpTransport, host: str, port: int) -> str:
+    """Returns the URL that a client on this machine connects to."""
+    address = f"[{host}]" if ":" in host else host
+    return f"http://{address}:{port}/{'mcp' if transport == 'http' else 'sse'}"
+
+
 def caller_of_request(settings: Settings) -> Caller:
     """The caller that the current request was authenticated as."""
     identity = get_access_token()

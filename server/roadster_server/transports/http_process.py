@@ -24,7 +24,7 @@ from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 
-from .http import HttpTransport, caller_of_request, http_app
+from .http import HttpTransport, caller_of_request, http_app, url_of
 from .shutdown import Stop
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ async def serve_backend(
     *,
     host: str,
     workers: int = 1,
-    serves: Callable[[], None] = lambda: None,
+    on_serving: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves at `bound` until a signal comes. Raises ConfigurationError where what it needs does not answer.
 
     It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile. Where it is one
-    of several `workers`, it keeps no sessions: the next request of a client may come to another. `serves` is called
-    when it takes calls.
+    of several `workers`, it keeps no sessions: the next request of a client may come to another. `on_serving` is
+    called when it takes calls.
     """
     settings = backend.settings
     _warn_where_nobody_can_connect(settings, host)
@@ -115,8 +115,8 @@ async def serve_backend(
                 unopened.append(error)
                 listener.should_exit = True
             else:
-                log.info("listening", extra={"url": f"http://{host}:{port}/{'mcp' if transport == 'http' else 'sse'}"})
-                serves()
+                log.info("listening", extra={"url": url_of(transport, host, port)})
+                on_serving()
                 await keep_tidy(backend.live, calls.services.store)
 
         async with anyio.create_task_group() as tasks:

@@ -54,14 +54,15 @@ Work = Callable[[socket.socket, Callable[[], None]], None]
 """What a worker does: serves at the socket, and calls the second argument once it does."""
 
 
-def run_workers(count: int, work: Work, bound: socket.socket) -> int:
+def run_workers(count: int, work: Work, bound: socket.socket, on_serving: Callable[[], None] = lambda: None) -> int:
     """Runs `work` in `count` processes until a signal comes. Returns the exit code.
 
-    `work` and its arguments must be importable by name: each process starts anew.
+    `on_serving` is called when the first one serves. `work` and its arguments must be importable by name: each process
+    starts anew.
     """
     with TemporaryDirectory(prefix="roadster-mcp-metrics-") as figures:
         os.environ[MULTIPROCESS] = figures
-        return _Workers(count, work, bound).run()
+        return _Workers(count, work, bound, on_serving).run()
 
 
 class _Worker(NamedTuple):
@@ -70,10 +71,11 @@ class _Worker(NamedTuple):
 
 
 class _Workers:
-    def __init__(self, count: int, work: Work, bound: socket.socket) -> None:
+    def __init__(self, count: int, work: Work, bound: socket.socket, on_serving: Callable[[], None]) -> None:
         self._count = count
         self._work = work
         self._bound = bound
+        self._on_serving = on_serving
         self._running: list[_Worker] = []
         self._next_start = 0.0
         self._stopping = False
@@ -95,6 +97,8 @@ class _Workers:
             wait([first.process.sentinel], timeout=_LOOK_EVERY)
             if first.process.exitcode is not None:
                 return abs(first.process.exitcode) or 1
+        if not self._stopping:
+            self._on_serving()
         return 0
 
     def _watch(self) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from roadster_server.cli.hosts import Host, file_of
-from roadster_server.cli.install import entry, installed, removed, snippet
+from roadster_server.cli.install import add_entry, entry_of, file_of, remove_entry, snippet
+from roadster_server.cli.options import Host
 from roadster_server.settings.errors import ConfigurationError
 from tests.conftest import run_cli
 
@@ -53,23 +53,23 @@ def test_our_entry_comes_and_goes_and_all_else_stays(host: Host, tmp_path: Path)
     before = json.dumps(OTHERS, indent=4, ensure_ascii=False).replace("\n", "\r\n").encode()
     path.write_bytes(before)
     path.chmod(0o640)
-    put = entry(host, None)
-    change = installed(path, host, put)
+    put = entry_of(host, None)
+    change = add_entry(path, host, put)
     assert change is not None
     assert path.read_bytes() == before, "nothing changes before it is applied"
     backup = change.apply()
     document = json.loads(path.read_text())
-    assert document[host.section].pop("roadster") == put
+    assert document["servers" if host is Host.VSCODE else "mcpServers"].pop("roadster") == put
     assert json.dumps(document) == json.dumps(OTHERS)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert backup is not None
     assert backup.read_bytes() == before
-    assert installed(path, host, put) is None
-    undone = removed(path, host)
+    assert add_entry(path, host, put) is None
+    undone = remove_entry(path, host)
     assert undone is not None
     assert undone.apply() == backup
     assert path.read_bytes() == before
-    assert removed(path, host) is None
+    assert remove_entry(path, host) is None
     assert sorted(found.name for found in tmp_path.iterdir()) == ["mcp.json", "mcp.json.roadster.bak"]
 
 
@@ -77,10 +77,10 @@ def test_our_entry_comes_and_goes_and_all_else_stays(host: Host, tmp_path: Path)
 def test_the_diff_shows_our_entry_alone(indent: int | None, tmp_path: Path) -> None:
     """No value of another server, also where the file is one line, and none of our entry's own environment."""
     path = tmp_path / "mcp.json"
-    ours = {**entry(Host.CURSOR, None), "env": {"ROADSTER_API_KEY": "made-up"}}
+    ours = {**entry_of(Host.CURSOR, None), "env": {"ROADSTER_API_KEY": "made-up"}}
     servers = {**OTHERS["mcpServers"], "roadster": ours}
     path.write_text(json.dumps({**OTHERS, "mcpServers": servers}, indent=indent))
-    change = installed(path, Host.CURSOR, entry(Host.CURSOR, Path("roadster.toml")))
+    change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, Path("roadster.toml")))
     assert change is not None
     lines = change.diff().splitlines()
     assert lines[0] == f"{path}, in mcpServers:"
@@ -91,27 +91,41 @@ def test_the_diff_shows_our_entry_alone(indent: int | None, tmp_path: Path) -> N
         assert secret not in change.diff()
 
 
-@pytest.mark.parametrize("text", ['{"b":1,\n\t"mcpServers": {"x": {"command":"y"}}}', '{"theme": "dark"}\n', ""])
-def test_undoing_brings_back_the_very_bytes(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        (
+            '{"b":1,\n\t"mcpServers": {"x": {"command":"y"}}}',
+            '{\n\t"b": 1,\n\t"mcpServers": {\n\t\t"x": {\n\t\t\t"command": "y"\n\t\t}\n\t}\n}',
+        ),
+        ('{"theme": "dark"}\n', '{\n  "theme": "dark",\n  "mcpServers": {}\n}\n'),
+        ("", '{\n  "mcpServers": {}\n}\n'),
+    ],
+)
+def test_undo_writes_with_the_files_indentation(text: str, after: str, tmp_path: Path) -> None:
+    """And keeps a copy of the file as it was before it."""
     path = tmp_path / "mcp.json"
     path.write_text(text)
-    change = installed(path, Host.CURSOR, entry(Host.CURSOR, None))
+    change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     assert change is not None
     change.apply()
-    undone = removed(path, Host.CURSOR)
-    assert undone is not None
-    undone.apply()
-    assert path.read_text() == text
+    with_entry = path.read_text()
+    undo = remove_entry(path, Host.CURSOR)
+    assert undo is not None
+    backup = undo.apply()
+    assert path.read_text() == after
+    assert backup is not None
+    assert backup.read_text() == with_entry
 
 
 def test_undoing_keeps_what_was_changed_since(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("{}")
-    change = installed(path, Host.CURSOR, entry(Host.CURSOR, None))
+    change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     assert change is not None
     change.apply()
     path.write_text(path.read_text().replace("mcpServers", 'mine": 1, "mcpServers'))
-    undone = removed(path, Host.CURSOR)
+    undone = remove_entry(path, Host.CURSOR)
     assert undone is not None
     undone.apply()
     assert json.loads(path.read_text()) == {"mine": 1, "mcpServers": {}}
@@ -126,17 +140,17 @@ def test_what_is_no_plain_json_is_named_by_its_line(text: str, line: int, tmp_pa
     path = tmp_path / "mcp.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=rf"at line {line} column \d+.* nothing was changed"):
-        installed(path, Host.VSCODE, entry(Host.VSCODE, None))
+        add_entry(path, Host.VSCODE, entry_of(Host.VSCODE, None))
 
 
 def test_a_file_that_is_not_there_is_made_with_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "Code" / "User" / "mcp.json"
-    put = entry(Host.VSCODE, None)
-    change = installed(path, Host.VSCODE, put)
+    put = entry_of(Host.VSCODE, None)
+    change = add_entry(path, Host.VSCODE, put)
     assert change is not None
     assert change.apply() is None
     assert path.read_text() == snippet(Host.VSCODE, put) + "\n"
-    assert removed(tmp_path / "nothing.json", Host.VSCODE) is None
+    assert remove_entry(tmp_path / "nothing.json", Host.VSCODE) is None
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
@@ -144,7 +158,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real, path = tmp_path / "dotfiles.json", tmp_path / "mcp.json"
     real.write_text("{}")
     path.symlink_to(real)
-    change = installed(path, Host.CURSOR, entry(Host.CURSOR, None))
+    change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     assert change is not None
     change.apply()
     assert path.is_symlink()
@@ -171,10 +185,10 @@ def test_what_cannot_be_changed_safely_is_left_alone(text: str, tmp_path: Path) 
     path = tmp_path / "mcp.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError):
-        installed(path, Host.VSCODE, entry(Host.VSCODE, None))
+        add_entry(path, Host.VSCODE, entry_of(Host.VSCODE, None))
     if "roadster" in text:
         with pytest.raises(ConfigurationError, match="another server"):
-            removed(path, Host.VSCODE)
+            remove_entry(path, Host.VSCODE)
     assert path.read_text() == text
     assert list(tmp_path.iterdir()) == [path]
 
@@ -182,7 +196,7 @@ def test_what_cannot_be_changed_safely_is_left_alone(text: str, tmp_path: Path) 
 def test_what_was_changed_while_we_asked_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("{}")
-    change = installed(path, Host.CURSOR, entry(Host.CURSOR, None))
+    change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     assert change is not None
     path.write_text('{"mine": 1}')
     with pytest.raises(ConfigurationError, match="changed meanwhile"):
@@ -195,7 +209,7 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_beside_it(
 ) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("{}")
-    change = installed(path, Host.CURSOR, entry(Host.CURSOR, None))
+    change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     assert change is not None
 
     def full(_descriptor: int) -> None:

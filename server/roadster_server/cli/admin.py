@@ -1,0 +1,211 @@
+"""Commands for the person who operates a server: doctor, install, forget, token, policy, audit."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import secrets
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roadster_server.settings.defaults import DEFAULT_CONFIG
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.telemetry.logs import configure_logs
+
+from .group import CommandGroup
+from .options import (
+    USAGE_ERROR,
+    CallerName,
+    Config,
+    Host,
+    Sandbox,
+    exit_on_mistakes,
+    load_settings,
+    open_backend,
+    run_async,
+)
+
+if TYPE_CHECKING:
+    from roadster_server.backend import Backend
+
+app = CommandGroup("Operate a server.")
+policy = CommandGroup("Show who may do what.")
+app.add_typer(policy, name="policy")
+audit = CommandGroup("Read and check the record of all calls.")
+app.add_typer(audit, name="audit")
+
+
+@app.command()
+def doctor(config: Config = None, sandbox: Sandbox = False) -> None:
+    """Check the configuration, files, secrets, link keys, callers, the store, the upstreams and the clock.
+
+    Each finding is one line: "ok", or "problem" with what to do. Upstreams are only read from. The store is made
+    or migrated, as by serve.
+
+    Exit codes: 0 all is well; 1 a problem on this machine or with a dealer's ids; 2 the configuration cannot be used;
+    4 an upstream cannot be reached, or does not accept the credentials.
+    """
+    from .doctor import Finding, examine
+
+    configure_logs(logging.ERROR)
+
+    async def print_findings(backend: Backend) -> int:
+        worst = 0
+        async for finding in examine(backend, None if sandbox else config or DEFAULT_CONFIG):
+            typer.echo(finding.line())
+            worst = max(worst, finding.code)
+        return worst
+
+    try:
+        with open_backend(config, sandbox=sandbox) as backend:
+            code = run_async(print_findings, backend)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            typer.echo(Finding("configuration", problem, USAGE_ERROR).line())
+        code = USAGE_ERROR
+    raise typer.Exit(code)
+
+
+@app.command()
+def install(
+    host: Annotated[Host, typer.Argument(help="The application that is to start the server.")],
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print what to put into its file, and change nothing.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take our entry out again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Change the file without asking.")] = False,
+    config: Config = None,
+    sandbox: Sandbox = False,
+) -> None:
+    """Put this server into an application's configuration, with --sandbox or with a configuration.
+
+    It shows the change before it asks you, and keeps a copy of the file. Everything else in the file stays as it is.
+    Claude Code's file is the .mcp.json of the current folder. The others' files are the user's.
+
+    Exit codes: 0 done, or nothing to do; 1 you said no; 2 the file cannot be changed, because it has comments or such.
+    """
+    from .install import add_entry, entry_of, file_of, remove_entry, snippet
+
+    with exit_on_mistakes():
+        if only_print and undo:
+            raise ConfigurationError(["--print and --undo exclude each other; leave out one"])
+        entry = {} if undo else entry_of(host, _existing_config(config, sandbox=sandbox))
+        if only_print:
+            typer.echo(snippet(host, entry))
+            return
+        path = file_of(host, platform=sys.platform, home=Path.home(), environment=os.environ, folder=Path.cwd())
+        change = remove_entry(path, host) if undo else add_entry(path, host, entry)
+        if change is None:
+            typer.echo(f"{path}: nothing to do")
+            return
+        typer.echo(change.diff())
+        if not yes and not sys.stdin.isatty():
+            raise ConfigurationError([f"{path}: is changed only after asking: needs a terminal, or --yes"])
+        if not yes and not typer.confirm("Change the file?"):
+            typer.echo("nothing was changed")
+            raise typer.Exit(1)
+        backup = change.apply()
+    typer.echo(f"{path}: changed" + (f"; as it was: {backup}" if backup else ""))
+
+
+def _existing_config(config: Path | None, *, sandbox: bool) -> Path | None:
+    """Returns the configuration that a host is to start the server with, None for the sandbox."""
+    if sandbox:
+        if config is not None:
+            raise ConfigurationError(["--sandbox takes no configuration; leave out --sandbox, or --config"])
+        return None
+    path = config or DEFAULT_CONFIG
+    if not path.is_file():
+        raise ConfigurationError([f"{path}: there is no such file; name one with --config, or try --sandbox"])
+    return path
+
+
+@app.command()
+def forget(
+    dealer: Annotated[str, typer.Option(help="The dealer's dpid.")],
+    customer: Annotated[str, typer.Option(help="Roadster's id of the customer.")],
+    config: Config = None,
+) -> None:
+    """Delete everything that events brought about one customer. The audit keeps the deletion, with the id hashed."""
+    from .audit import forget_customer
+
+    with exit_on_mistakes():
+        deleted = run_async(forget_customer, load_settings(config), dealer, customer)
+    typer.echo(f"deleted: {deleted} events of customer {customer} at {dealer}")
+
+
+@app.command()
+def token(name: Annotated[str, typer.Argument(help="The caller that it is for.")]) -> None:
+    """Make a token for a caller. It is shown once: the configuration holds only its hash."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name) is None:
+        raise typer.BadParameter("a caller's name has letters, digits, - and _ alone")
+    new = secrets.token_urlsafe(32)
+    typer.echo(f"token for {name}, shown once: {new}")
+    typer.echo(f'in [callers.{name}]: token_sha256 = ["{hashlib.sha256(new.encode()).hexdigest()}"]')
+
+
+@policy.command()
+def explain(
+    caller: CallerName,
+    tool: Annotated[str, typer.Option(help="A tool.")],
+    dealer: Annotated[str, typer.Option(help="A dealer's dpid.")],
+    config: Config = None,
+    sandbox: Sandbox = False,
+) -> None:
+    """Say whether a caller may use a tool at a dealer, and which setting decides."""
+    from .call import explain_policy
+
+    with exit_on_mistakes(), open_backend(config, sandbox=sandbox) as backend:
+        typer.echo(explain_policy(backend.settings, caller, tool, dealer))
+
+
+@audit.command()
+def verify(config: Config = None) -> None:
+    """Check the chain of audit records. Exit 1 where one was changed, taken out or put in.
+
+    Records that were cut off at the end leave no trace in the rest. Note the head's hash somewhere else, and compare.
+    """
+    from .audit import verify_audit
+
+    with exit_on_mistakes():
+        line, whole = run_async(verify_audit, load_settings(config))
+    typer.echo(line)
+    raise typer.Exit(0 if whole else 1)
+
+
+@audit.command()
+def tail(
+    count: Annotated[int, typer.Option("--last", min=1, help="How many records.")] = 20,
+    config: Config = None,
+) -> None:
+    """Print the newest audit records, one JSON object a line."""
+    from .audit import print_audit
+
+    with exit_on_mistakes():
+        run_async(print_audit, load_settings(config), None, count)
+
+
+@audit.command()
+def export(
+    since: Annotated[str, typer.Option(metavar="TIME", help="An ISO 8601 time, UTC unless it says an offset.")] = "",
+    config: Config = None,
+) -> None:
+    """Print the audit records from a time on, one JSON object a line."""
+    from .audit import print_audit
+
+    with exit_on_mistakes():
+        run_async(print_audit, load_settings(config), _parse_time(since) if since else None, None)
+
+
+def _parse_time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError([f"{text}: is no ISO 8601 time; write it as 2026-01-31T18:00:00Z"]) from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -1,0 +1,86 @@
+"""`roadster-mcp serve`: one process over stdio or HTTP, or several workers at one port."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from roadster_server.settings.defaults import LOCAL_CALLER
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.telemetry.logs import configure_logs
+
+from .options import USAGE_ERROR, Transport, open_backend, print_notice, print_problems, run_async
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from roadster_server.backend import Backend
+
+
+def serve_stdio(backend: Backend) -> None:
+    """Serves the caller `local` until stdin ends or a signal comes. Raises ConfigurationError."""
+    from roadster_server.transports.stdio import serve_stdio as serve
+
+    async def work() -> None:
+        async with backend.open_server(LOCAL_CALLER) as (server, calls):
+            _print_to_person("waiting on stdin for the host that starts this server; Ctrl-C stops it")
+            await serve(server, calls, backend)
+
+    run_async(work)
+
+
+def serve_http(backend: Backend, transport: Literal["http", "sse"], host: str, port: int) -> None:
+    """Serves until a signal comes. Raises ConfigurationError."""
+    from roadster_server.transports.http import url_of
+    from roadster_server.transports.http_process import serve_backend
+    from roadster_server.transports.sockets import listen
+
+    listener = listen(host, port)
+    on_serving = partial(_print_address, url_of(transport, host, listener.getsockname()[1]))
+    run_async(partial(serve_backend, backend, transport, listener, host=host, on_serving=on_serving))
+
+
+def serve_in_workers(
+    backend: Backend, transport: Transport, host: str, port: int, config: Path | None, count: int
+) -> int:
+    """Serves over HTTP in `count` processes until a signal comes. Returns the exit code. Raises ConfigurationError."""
+    from roadster_server.transports.http import url_of
+    from roadster_server.transports.sockets import listen
+    from roadster_server.transports.workers import require_shared, run_workers
+
+    if transport is not Transport.HTTP:
+        raise ConfigurationError([f"--workers {count}: is only for --transport http"])
+    require_shared(backend.settings, count)
+    listener = listen(host, port)
+    on_serving = partial(_print_address, url_of("http", host, listener.getsockname()[1]))
+    return run_workers(count, partial(serve_as_worker, config, host, count), listener, on_serving)
+
+
+def serve_as_worker(
+    config: Path | None, host: str, count: int, listener: socket, on_serving: Callable[[], None]
+) -> None:
+    """Serves in a process of its own, which reads the configuration itself."""
+    from roadster_server.transports.http_process import serve_backend
+
+    configure_logs()
+    try:
+        with open_backend(config, sandbox=False) as backend:
+            run_async(
+                partial(serve_backend, backend, "http", listener, host=host, workers=count, on_serving=on_serving)
+            )
+    except ConfigurationError as error:
+        print_problems(error)
+        raise SystemExit(USAGE_ERROR) from None
+
+
+def _print_address(url: str) -> None:
+    _print_to_person(f"serving at {url}; Ctrl-C stops it")
+
+
+def _print_to_person(line: str) -> None:
+    """Prints only where a person looks on: a host or a service manager keeps stderr as a log."""
+    if sys.stderr.isatty():
+        print_notice(line)
