@@ -6,10 +6,7 @@ import base64
 import json
 import os
 import shutil
-import socket
 import subprocess
-import sys
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -43,6 +40,7 @@ from roadster_tools import TOOLS, TOOLSETS, Access
 from . import services
 from .forking import run
 from .reliability import COLLECTED
+from .servers import free_port, serving  # noqa: F401
 
 collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of its own
 
@@ -242,6 +240,38 @@ def redis_url(run_folder: Path) -> str:
     return _server("ROADSTER_TEST_REDIS", services.redis_server, run_folder)
 
 
+@pytest.fixture
+def new_postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """A database of the test's own, without tables."""
+    with _database(postgresql_server, template="template1") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgresql_server: str) -> Iterator[str]:
+    """An empty store, as a template. Copying it takes a twentieth of the time that migrating takes."""
+    with _database(postgresql_server, template="template1") as url:
+        anyio.run(_migrate, url)
+        yield urlsplit(url).path.removeprefix("/")
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str, migrated_database: str) -> Iterator[str]:
+    """An empty store of the test's own."""
+    with _database(postgresql_server, template=migrated_database) as url:
+        yield url
+
+
+@contextmanager
+def _database(server: str, *, template: str) -> Iterator[str]:
+    name = f"roadster_test_{uuid.uuid4().hex}"
+    anyio.run(_execute, server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        anyio.run(_execute, server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 async def _execute(server: str, statement: str) -> None:
     connection = await asyncpg.connect(server)
     try:
@@ -253,50 +283,6 @@ async def _execute(server: str, statement: str) -> None:
 async def _migrate(store_url: str) -> None:
     async with open_store(store_url):
         pass
-
-
-@pytest.fixture
-async def new_postgresql_url(postgresql_server: str) -> AsyncIterator[str]:
-    """A database of the test's own, without tables."""
-    async with _database(postgresql_server, template="template1") as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def migrated_database(postgresql_server: str) -> Iterator[str]:
-    """The name of an empty store. Copying it takes a twentieth of the time that migrating takes."""
-    name = _new_name()
-    anyio.run(_execute, postgresql_server, f"CREATE DATABASE {name}")
-    try:
-        anyio.run(_migrate, _url_of(postgresql_server, name))
-        yield name
-    finally:
-        anyio.run(_execute, postgresql_server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-async def postgresql_url(postgresql_server: str, migrated_database: str) -> AsyncIterator[str]:
-    """An empty store of the test's own."""
-    async with _database(postgresql_server, template=migrated_database) as url:
-        yield url
-
-
-@asynccontextmanager
-async def _database(server: str, *, template: str) -> AsyncIterator[str]:
-    name = _new_name()
-    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    try:
-        yield _url_of(server, name)
-    finally:
-        await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _new_name() -> str:
-    return f"roadster_test_{uuid.uuid4().hex}"
-
-
-def _url_of(server: str, database: str) -> str:
-    return urlsplit(server)._replace(path=f"/{database}").geturl()
 
 
 @pytest.fixture(scope="session")
@@ -392,46 +378,6 @@ def run_cli(
     """Runs `roadster-mcp` in a process of its own, with nothing of this one's environment that it could lean on."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment}
     return run(arguments, stdin=stdin, cwd=cwd, env=environment, timeout=60)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
-@contextmanager
-def serving(
-    *arguments: str, url: str, cwd: Path | None = None, **environment: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A `roadster-mcp` process that listens, from when `url` answers to the end of the block."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "roadster_server", *arguments],
-        cwd=cwd,
-        stderr=subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
-    )
-    try:
-        _wait_for(url, process)
-        yield process
-    finally:
-        process.terminate()
-        _, stderr = process.communicate(timeout=20)
-        sys.stderr.buffer.write(stderr)
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise AssertionError(f"ended with {process.returncode} before it listened")
-        try:
-            httpx2.get(url, timeout=1)
-        except httpx2.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"{url} did not answer")
 
 
 CONFIG = """
