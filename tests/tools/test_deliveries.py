@@ -447,7 +447,7 @@ async def test_without_a_pickup_location_it_is_picked_up_at_the_dealer(connect: 
 async def test_what_roadster_lacks_of_the_dealer_is_named(
     lacking: dict[str, Any], named: str, connect: Connect
 ) -> None:
-    dealer = {**DEALERS[0].listed(), **lacking}
+    dealer = {**DEALERS[0].to_listing(), **lacking}
 
     class Lacking(httpx2.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
