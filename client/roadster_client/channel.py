@@ -1,7 +1,7 @@
-"""What stands between every typed method and the upstream: writes are approved, answers checked, cleaned and read.
+"""The way between a typed method and the upstream: approve a write, send, read the answer.
 
-A channel belongs to one grant. Whatever a method does, a write has been approved before it leaves,
-and what is personal and not for this caller is masked before anybody holds the answer.
+A channel belongs to one grant. No method can go around it. A write leaves only once it was approved, and an
+answer reaches its caller only once the personal data that the caller may not see are masked.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from .upstream.upstream import Upstream
 from .visible_text import strip_invisible
 
 ApproveWrite = Callable[[Request], Awaitable[None]]
-"""Runs before each write with exactly what will be sent; raising sends nothing."""
+"""Runs before each write, with exactly what will be sent. If it raises, nothing is sent."""
 
 OnAnswer = Callable[[Answer], None]
-"""Is told of each answer, before it is read."""
-
+"""Runs with each answer, before it is read."""
 
 IsOwn = Callable[[Mapping[str, Any]], bool]
-"""Whether an object of an answer, as it came, names no other dealer."""
+"""Returns False for an object of an answer, as it was received, that names another dealer."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,12 @@ class Api:
 
 @dataclass(frozen=True)
 class ChannelPolicy:
-    """What one grant does about each exchange; `personal_data` gives what its caller may see as an answer is read."""
+    """The rules of one grant for its exchanges."""
 
     approve_write: ApproveWrite
     on_answer: OnAnswer = lambda _answer: None
     personal_data: Callable[[], PersonalData] = lambda: "masked"
+    """Called as an answer is read, so that a change of the settings counts at once."""
     origin: Origin = field(default_factory=Origin)
 
 
@@ -53,7 +53,7 @@ class Channel:
     """One API for one grant."""
 
     api: Api
-    oversight: ChannelPolicy
+    policy: ChannelPolicy
 
     async def send(
         self,
@@ -65,37 +65,38 @@ class Channel:
         dealer: Mapping[str, Any] | None = None,
         about: About = about_nothing,
     ) -> Answer:
-        """The answer to one request, a write only once it was approved. Raises ClientError."""
+        """Sends one request, a write only once it is approved. Raises ClientError."""
         request = Request(self.api.operations[operation], path or {}, query or {}, content, dealer or {}, about)
         if request.operation.writes:
-            await self.oversight.approve_write(request)
-        answer = await self.api.upstream.send(request, self.oversight.origin)
-        self.oversight.on_answer(answer)
+            await self.policy.approve_write(request)
+        answer = await self.api.upstream.send(request, self.policy.origin)
+        self.policy.on_answer(answer)
         return answer
 
     def read(self, answer: Answer, is_own: IsOwn = lambda _node: True) -> Any:
-        """Returns `answer` in its operation's `answer_type`, without invisible characters and masked for the caller.
+        """Returns the answer as its operation's `answer_type`, without invisible characters, masked for the caller.
 
         Calls `is_own` with each object of the answer, at any depth and also in fields that no model reads. Raises
-        ForeignDealer, or for a write OutcomeUnknown, where one of them is not.
+        ForeignDealer where it returns False, MalformedAnswer where the answer has another shape than documented,
+        and OutcomeUnknown instead of either for a write.
         """
-        return read(answer, self.oversight.personal_data(), is_own)
+        return read(answer, self.policy.personal_data(), is_own)
 
     def for_person(self) -> Channel:
-        """The same for what a person is asked about, who must see it: nothing is masked, and no tool may hold it."""
-        return replace(self, oversight=replace(self.oversight, personal_data=lambda: "contact"))
+        """Returns a channel that masks nothing, for questions to a person. No tool may hold it."""
+        return replace(self, policy=replace(self.policy, personal_data=lambda: "contact"))
 
 
 def read(answer: Answer, personal_data: PersonalData = "masked", is_own: IsOwn = lambda _node: True) -> Any:
-    """Does the same for an answer that belongs to no grant of one dealer."""
+    """Does what `Channel.read` does, for an answer that belongs to no grant."""
 
     def look(node: Mapping[str, Any]) -> None:
         if not is_own(node):
             raise answer.foreign_error()
 
-    cleaned = strip_invisible(answer.json, look)
+    json = strip_invisible(answer.json, look)
     try:
-        return TypeAdapter(answer.request.operation.answer_type).validate_python(cleaned, context=personal_data)
+        return TypeAdapter(answer.request.operation.answer_type).validate_python(json, context=personal_data)
     except ValidationError:
-        # The error's text holds the upstream's values, and which fields are wrong belongs into its logs, not ours.
+        # The error's text holds the upstream's values, which must not reach our logs.
         raise answer.malformed_error("does not have the documented fields") from None

@@ -24,7 +24,10 @@ from cryptography.hazmat.primitives.padding import PKCS7
 KeyEncoding = Literal["raw", "base64"]
 
 _BLOCK = 16
+"""Bytes of an AES block, and so of the IV."""
+
 _RUBY_LINE = 60
+"""Characters after which Ruby's `encode64` ends a line."""
 
 
 def customer_link(
@@ -36,18 +39,18 @@ def customer_link(
     key_encoding: KeyEncoding = "raw",
     random: Callable[[int], bytes] = os.urandom,
 ) -> str:
-    """The link that opens `vin` at the dealer's storefront with the customer's account active.
+    """Returns the link that opens `vin` at the dealer's storefront, with the customer's account active.
 
-    `contact` has `email` (required upstream) and any of `fname`, `lname`, `phone`, `custid`; absent
-    ones are left out. Each call draws a fresh IV, so no two links are equal; `random` is for
-    a sandbox whose answers repeat. Raises ValueError for
-    an empty key or one that is not base64 although `key_encoding` says so.
+    `contact` has `email`, which the upstream requires, and any of `fname`, `lname`, `phone`, `custid`. Those that are
+    None or empty are left out. Each call draws a new IV, so no two links are equal, except where a sandbox
+    passes a `random` that repeats. Raises ValueError for an empty key, and for one that is not base64 although
+    `key_encoding` says so.
     """
     query = "&".join(
         f"{name}={quote_plus(value)}" for name, value in sorted(contact.items()) if value is not None and value != ""
     )
-    sealed = _encrypt(_aes_key(key, key_encoding), random(_BLOCK), query.encode())
-    return f"https://{express_host}/express/{quote(vin, safe='')}?mem={quote_plus(_encode64(sealed))}"
+    ciphertext = _encrypt(_aes_key(key, key_encoding), random(_BLOCK), query.encode())
+    return f"https://{express_host}/express/{quote(vin, safe='')}?mem={quote_plus(_encode64(ciphertext))}"
 
 
 def _aes_key(key: str, encoding: KeyEncoding) -> bytes:

@@ -20,8 +20,8 @@ class MyKaarmaApi(Api):
 
     requester_user_uuid: str
 
-    def for_dealer(self, dealer: DealerRef, oversight: ChannelPolicy) -> CustomerRecordsApi:
-        return CustomerRecordsApi(Channel(self, oversight), dealer, self.requester_user_uuid)
+    def for_dealer(self, dealer: DealerRef, policy: ChannelPolicy) -> CustomerRecordsApi:
+        return CustomerRecordsApi(Channel(self, policy), dealer, self.requester_user_uuid)
 
 
 class CustomerRecordsApi:

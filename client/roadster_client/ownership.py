@@ -1,4 +1,7 @@
-"""What belongs to a dealer where the upstream itself knows no dealers: deliveries, orders."""
+"""The port to the record of customers, deliveries and orders that belong to a dealer.
+
+The upstreams do not tell whose a delivery or an order is. The client asks this port, and the server implements it.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,27 @@ OwnedKind = Literal["customer", "delivery", "order"]
 
 
 class NotStored(Exception):
-    """What was to be kept could not be: nobody will know later whose it is."""
+    """The id could not be recorded, so nobody will know later which dealer it belongs to."""
 
 
 class OwnedByAnother(Exception):
-    """It is another dealer's, and stays so."""
+    """The delivery is recorded as another dealer's, and stays there."""
 
 
 class Ownership(Protocol):
-    """What is known to belong to one dealer."""
+    """The ids that are recorded as one dealer's."""
 
     async def has(self, kind: OwnedKind, id_: str) -> bool:
-        """Whether it was seen at this dealer before; what was not is nobody's."""
+        """Returns whether the id is recorded at this dealer. An id that is not recorded belongs to nobody."""
 
     async def add(self, kind: OwnedKind, id_: str) -> None:
-        """Durable when it returns. Raises NotStored, and OwnedByAnother for a delivery that another dealer has."""
+        """Records the id, durably when this returns.
+
+        Raises NotStored, and OwnedByAnother for a delivery that is recorded as another dealer's.
+        """
 
     async def note(self, kind: OwnedKind, id_: str) -> None:
-        """The same where nothing depends on it: what cannot be kept is not, and the call goes on."""
+        """Records the id if that is possible and otherwise does nothing, so that the call can go on."""
 
     async def ids(self, kind: OwnedKind, prefix: str, most: int) -> list[str]:
-        """The newest ids that start with `prefix`, for completion."""
+        """Returns the newest `most` ids that start with `prefix`, for completion."""

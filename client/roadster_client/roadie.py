@@ -20,8 +20,8 @@ from .upstream.exchange import About, Answer, about_nothing
 class RoadieApi(Api):
     """The Roadie API, which knows no dealers: whose a delivery is stands in `ownership`."""
 
-    def for_dealer(self, ownership: Ownership, oversight: ChannelPolicy) -> DeliveriesApi:
-        return DeliveriesApi(Channel(self, oversight), ownership)
+    def for_dealer(self, ownership: Ownership, policy: ChannelPolicy) -> DeliveriesApi:
+        return DeliveriesApi(Channel(self, policy), ownership)
 
 
 class DeliveriesApi:

@@ -60,12 +60,12 @@ class RoadsterApi(Api):
     random: Callable[[int], bytes] = os.urandom
     """Makes the bytes that customers' links are encrypted with besides the key."""
 
-    def for_dealer(self, dealer: DealerRef, oversight: ChannelPolicy) -> DealerApi:
-        return DealerApi(Channel(self, oversight), dealer, self.random)
+    def for_dealer(self, dealer: DealerRef, policy: ChannelPolicy) -> DealerApi:
+        return DealerApi(Channel(self, policy), dealer, self.random)
 
-    def for_order(self, dealer: DealerRef, order_id: str, oversight: ChannelPolicy) -> OrderApi:
+    def for_order(self, dealer: DealerRef, order_id: str, policy: ChannelPolicy) -> OrderApi:
         """For an order that is known to be `dealer`'s: the upstream does not ask."""
-        return OrderApi(Channel(self, oversight), dealer, order_id)
+        return OrderApi(Channel(self, policy), dealer, order_id)
 
     def for_account(self, dpids: Collection[str], origin: Origin) -> AccountApi:
         return AccountApi(self, frozenset(dpids), origin)

@@ -1,7 +1,7 @@
-"""Text that a person sees: what is invisible goes, and a value stays on one line.
+"""Removes invisible characters from an answer's texts, and puts each text on one line.
 
-What a person does not see a model may follow, and a value with a line end could pass for another row of
-the answer that it stands in.
+A model may follow instructions in characters that a person does not see. A text with a line end could pass for
+another row of the answer that it stands in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# Printable by Unicode's book, and nothing to see: joiners, fillers, blanks, variation selectors.
+# Printable by Unicode's book, but nothing to see: joiners, fillers, blanks, variation selectors.
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U0001d159"
     "\U000e0100-\U000e01ef]"
@@ -19,14 +19,17 @@ _LINE_ENDS = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
 
 
 def is_visible(character: str) -> bool:
-    """Whether a font shows it: no control, format or private character, no surrogate, no space but the plain one."""
+    """Returns whether a font shows the character, or it is the plain space.
+
+    Control, format and private characters, surrogates and all other spaces are invisible.
+    """
     return character.isprintable() and _BLANK.match(character) is None
 
 
 def strip_invisible(json: Any, look: Callable[[Mapping[str, Any]], None] = lambda _node: None) -> Any:
-    """`json` with its texts reduced to visible characters and plain spaces; the names of its fields stay.
+    """Returns `json` with its texts reduced to visible characters and plain spaces. Names of fields stay as they are.
 
-    `look` is shown each object on the way, as it came: an answer is walked through once.
+    Calls `look` with each object of `json` as it was, so that an answer needs to be walked through only once.
     """
     if isinstance(json, str):
         return _visible_text(json)
@@ -42,12 +45,12 @@ def _visible_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     one_line = _LINE_ENDS.sub(" ", text)
-    # Each character is looked at once, however often it stands there: a text may have millions.
-    return one_line.translate({ord(character): _kept(character) for character in set(one_line)})
+    # Each character is judged once, however often it stands there: a text may have millions.
+    return one_line.translate({ord(character): _replacement(character) for character in set(one_line)})
 
 
-def _kept(character: str) -> str | None:
+def _replacement(character: str) -> str | None:
     if is_visible(character):
         return character
-    # The spaces of other scripts and widths part words too, and become plain ones.
+    # Spaces of other scripts and widths separate words too, so they become plain ones.
     return " " if character.isspace() and not character.isascii() else None
