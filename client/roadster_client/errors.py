@@ -1,25 +1,25 @@
 """The errors of a typed call to an upstream.
 
     ClientError
-    ├── NotConfigured       the configuration lacks what the operation needs; nothing was sent
+    ├── NotConfigured       a setting that the operation needs is missing; nothing was sent
     ├── RequestRefused      400 (or another 4xx): refused, with the upstream's documented message
-    │   ├── TooLate         what it would change has gone too far for that
-    │   └── CodeReported    with a code whose meaning no document says
+    │   ├── TooLate         the delivery can no longer be changed
+    │   └── CodeReported    with a code that no document explains
     ├── NotFound            404
     ├── Unauthorised        401 or 403: the upstream does not accept our credentials
     ├── RateLimited         429, or a pause that an earlier 429 asked for is not over
-    ├── Busy                more calls at once than are sent at once, for too long; nothing was sent
+    ├── Busy                too many calls were waiting to be sent, for too long; nothing was sent
     ├── Unavailable         on a read: 408, 500 or above, or the connection was lost
     │   └── Unreachable     no connection was made; nothing was sent
-    │       ├── Untrusted   its certificate is not good for its name
-    │       └── CircuitOpen it failed several times in a row, and is left alone for a while
+    │       ├── Untrusted   the upstream's certificate is not good for its name
+    │       └── CircuitOpen the operation failed several times in a row, and is paused for a while
     ├── TimedOut            the operation's total deadline passed on a read
     ├── NotRecorded         a replay, and nothing like the request is in the recording; nothing was sent
     ├── OutcomeUnknown      a write was sent and its answer cannot be used: it may or may not have been done
     └── MalformedAnswer     not what the documents describe: no JSON, wrong types, too large, a redirect
         └── ForeignDealer   the answer names another dealer than the call was bound to; it is withheld
 
-The text of an error is ours and never holds a body, a credential or an argument.
+The text of an error is ours, and never holds a body, a credential or an argument.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ import re
 from collections.abc import Iterator
 
 _FIRST_REFUSAL = 400
-"""The lowest HTTP status that says no. An error can also come inside a success, whose status says nothing."""
+"""The lowest HTTP status of a refusal. Upstreams also refuse inside a 200, and then the text leaves the status out."""
 
 
 class ClientError(Exception):
     """A call of an upstream operation failed.
 
     `operation` is the operation's id in `operations.OPERATIONS`. `reason` says what happened, without the operation.
-    `request_id` is the upstream's own id for the exchange, where it sent one. `retry_after` is when to call again, in
-    seconds, where that is known.
+    `request_id` is the upstream's own id for the exchange, or None where it sent none. `retry_after` is the seconds to
+    wait before calling again, or None where nothing says so.
     """
 
     _joint = ": "
+    """Stands between the operation and the reason."""
 
     def __init__(
         self, operation: str, reason: str, *, request_id: str | None = None, retry_after: float | None = None
@@ -54,7 +55,7 @@ class ClientError(Exception):
         return self.text_about(self.operation)
 
     def text_about(self, name: str) -> str:
-        """The error as text that calls the operation `name`: a caller knows the tool, not the operation."""
+        """Returns the error's text with `name` instead of the operation's id. A caller knows tools, not operations."""
         return f"{name}{self._joint}{self.reason}"
 
 
@@ -81,7 +82,7 @@ class NotConfigured(ClientError):
 
 
 class RequestRefused(ClientError):
-    """`status` is the HTTP status. `explanation` is in our words or in repeatable ones of the upstream, or None."""
+    """`status` is the HTTP status. `explanation` is in our words, in repeatable words of the upstream, or None."""
 
     _joint = " "
 
@@ -89,8 +90,8 @@ class RequestRefused(ClientError):
         self, operation: str, status: int, explanation: str | None = None, *, request_id: str | None = None
     ) -> None:
         with_status = f" with {status}" if status >= _FIRST_REFUSAL else ""
-        quoted = f': "{explanation}"' if explanation else ""
-        super().__init__(operation, f"was refused{with_status}{quoted}", request_id=request_id)
+        quotation = f': "{explanation}"' if explanation else ""
+        super().__init__(operation, f"was refused{with_status}{quotation}", request_id=request_id)
         self.status = status
         self.explanation = explanation
 
@@ -104,7 +105,7 @@ class CodeReported(RequestRefused):
 
 
 class NotFound(ClientError):
-    """`place` is the place of what was looked up in the list of the request, counted from 0, or None for no list."""
+    """`place` is the index, in the request's list, of the item that is missing, or None where there is no list."""
 
     def __init__(
         self, operation: str, reason: str = "not found", *, request_id: str | None = None, place: int | None = None
@@ -114,7 +115,7 @@ class NotFound(ClientError):
 
 
 class Unauthorised(ClientError):
-    """`status` is 401 or 403, as the upstream answered or wrote into its answer."""
+    """`status` is 401 or 403, of the HTTP answer or inside a 200."""
 
     def __init__(self, operation: str, status: int, *, request_id: str | None = None) -> None:
         super().__init__(operation, f"the upstream does not accept our credentials ({status})", request_id=request_id)
@@ -129,7 +130,7 @@ class Busy(ClientError):
 
 
 class Unavailable(ClientError):
-    """`status` is the HTTP status that the upstream answered with, or None where there was no answer."""
+    """`status` is the answer's HTTP status, or None where there was no answer."""
 
     def __init__(
         self,
@@ -166,10 +167,10 @@ class NotRecorded(ClientError):
 
 class OutcomeUnknown(ClientError):
     @classmethod
-    def after(cls, lost: ClientError) -> OutcomeUnknown:
-        """Returns what the failure `lost` means for a write that was sent."""
-        reason = f"the request was sent, but {lost.reason}: it may or may not have been done"
-        return cls(lost.operation, reason, request_id=lost.request_id)
+    def after(cls, error: ClientError) -> OutcomeUnknown:
+        """Returns the error for a write that was sent, and then failed with `error`."""
+        reason = f"the request was sent, but {error.reason}: it may or may not have been done"
+        return cls(error.operation, reason, request_id=error.request_id)
 
 
 class MalformedAnswer(ClientError):

@@ -1,7 +1,8 @@
-"""Reads an upstream's refusal: which error it is, and which of its words may be repeated.
+"""Reads an upstream's refusal: decides which error it is, and which of its words may be repeated.
 
-An upstream's text is data. Of Roadster's only plain words are repeated, and only words that the reference names its
-fields with or that say what is wrong with one, so neither a name nor an instruction can be made of them.
+A model reads the text of our errors, so an upstream's text must not bring instructions or names into it. Only
+Roadster's words are repeated, and only if each is a word of the reference: one that it names a field with, or one
+that says what is wrong with a field.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from .errors import CodeReported, NotFound, RequestRefused, TooLate, Unauthorise
 
 _PLAIN_WORDS = re.compile(r"[A-Za-z_]{2,20}( [A-Za-z_]{2,20}){0,5}")
 
-
-# What the documents name their fields with, and what is said of a field that is wrong.
+# The words that say what is wrong with a field, then the words that the documents name their fields with.
 _WORDS = frozenset(
     """
     missing invalid unknown unsupported required duplicate expired not found is are already exists too large long short
@@ -26,25 +26,14 @@ _WORDS = frozenset(
     template templates form forms data definition description pages fields stream order orders title
     reference item items pickup delivery location after deliver between options address contact notes street city state
     start end signature length width height weight quantity shipment requester user list
-    """.split()  # noqa: SIM905 - as words they can be read
+    """.split()  # noqa: SIM905 - a list of quoted words would be hard to read
 )
 
-
-def _is_known(text: str) -> bool:
-    """Whether every word of `text`, also between underscores and dots, is one of the documents' own."""
-    return all(word in _WORDS for word in re.split(r"[^a-z]+", text.lower()) if word)
-
-
 _LARGEST_CODE = 99_999
-"""Of an error: what is longer may be a telephone number."""
-
+"""Of myKaarma's error codes. A longer number may be a telephone number."""
 
 _NO_SUCH_SHIPMENT = "1006"
-
-
 _AGAINST_RULES = "1003"
-
-
 _ROADIE_CODES = {
     "1001": "is missing",
     "1002": "is not valid",
@@ -52,25 +41,24 @@ _ROADIE_CODES = {
     "1004": "names an address that Roadie does not find",
     "1005": "leaves no route between the two places",
 }
-
-
 _PARAMETER = re.compile(r"[a-z_]+([.\[][a-z0-9_]+\]?){0,5}")
 
 
 def repeatable_words(text: object) -> str | None:
-    """Returns `text` where it is a few words of the documents' own, else None."""
-    return text if isinstance(text, str) and _PLAIN_WORDS.fullmatch(text) and _is_known(text) else None
+    """Returns `text` if it is one to six words of the documents, else None."""
+    return text if isinstance(text, str) and _PLAIN_WORDS.fullmatch(text) and _is_of_documents(text) else None
 
 
-def refusal(
+def refusal_error(
     operation: str, status: int, body: Any, *, request_id: str | None
 ) -> RequestRefused | NotFound | Unauthorised:
     """Returns the error for a refusal with one of the documented bodies.
 
-    Roadster's is `{"status": "error", "error": "Missing email"}`. Roadie's is `{"errors": [{"code", "parameter",
-    "message"}]}`: its codes are told in words of ours, with the parameter where that is plainly one. myKaarma's is
-    `{"errors": [{"errorCode", "errorTitle", "errorMessage"}]}`, also with status 200: only the code is told, a number
-    whose meanings are not documented except for those of HTTP.
+    - Roadster's is `{"status": "error", "error": "Missing email"}`.
+    - Roadie's is `{"errors": [{"code", "parameter", "message"}]}`. The error says the code in our words, and names the
+      parameter where it is a field of the documents.
+    - myKaarma's is `{"errors": [{"errorCode", "errorTitle", "errorMessage"}]}`, also with status 200. The error repeats
+      only the code. No document explains the codes, except that some are those of HTTP.
     """
     body = body if isinstance(body, dict) else {}
     errors = body.get("errors")
@@ -83,8 +71,8 @@ def refusal(
         return TooLate(operation, status, too_late, request_id=request_id)
     if code in _ROADIE_CODES:
         parameter = first.get("parameter")
-        is_named = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter) and _is_known(parameter)
-        explanation = f"{parameter} {_ROADIE_CODES[code]}" if is_named else _ROADIE_CODES[code]
+        is_field = isinstance(parameter, str) and _PARAMETER.fullmatch(parameter) and _is_of_documents(parameter)
+        explanation = f"{parameter} {_ROADIE_CODES[code]}" if is_field else _ROADIE_CODES[code]
         return RequestRefused(operation, status, explanation, request_id=request_id)
     match first.get("errorCode"):
         case 401 | 403 as own_status:
@@ -92,6 +80,11 @@ def refusal(
         case 404:
             return NotFound(operation, request_id=request_id)
         case int(own_code) if 0 <= own_code <= _LARGEST_CODE:
-            reported = f"myKaarma reports error code {own_code:d}"
-            return CodeReported(operation, status, reported, request_id=request_id)
+            explanation = f"myKaarma reports error code {own_code:d}"
+            return CodeReported(operation, status, explanation, request_id=request_id)
     return RequestRefused(operation, status, repeatable_words(body.get("error")), request_id=request_id)
+
+
+def _is_of_documents(text: str) -> bool:
+    """Returns whether every word of `text`, also between underscores and dots, is a word of the documents."""
+    return all(word in _WORDS for word in re.split(r"[^a-z]+", text.lower()) if word)

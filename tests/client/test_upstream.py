@@ -40,7 +40,7 @@ from roadster_client import (
 from roadster_client.models.customers import Agent, CustomerContact, CustomerUpdate, NewCustomer
 from roadster_client.models.documents import DocumentDeletion
 from roadster_client.models.trades import TradeValuation
-from roadster_client.refusals import refusal
+from roadster_client.refusals import refusal_error
 from roadster_client.upstream.response import MAX_ANSWER_BYTES
 from roadster_sandbox import API_KEY, SandboxTransport
 from roadster_tools import failure
@@ -182,7 +182,7 @@ async def test_every_error_of_httpx2_is_mapped(world: World) -> None:
     ],
 )
 async def test_of_a_refusal_only_plain_words_are_told(said: object, shown: str | None) -> None:
-    error = refusal("create_customer", 400, {"status": "error", "error": said}, request_id=None)
+    error = refusal_error("create_customer", 400, {"status": "error", "error": said}, request_id=None)
     assert isinstance(error, RequestRefused)
     assert error.explanation == shown
     if shown is None and isinstance(said, str):

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from roadster_client import errors
 from roadster_client.operations import Operation
-from roadster_client.refusals import refusal
+from roadster_client.refusals import refusal_error
 
 from .admission import LONGEST_PAUSE
 
@@ -70,7 +70,7 @@ def raise_for_status(
                 name, "the upstream asks for fewer requests", retry_after=_retry_after(headers), request_id=request_id
             )
         case _ if status // 100 == 4 and status != httpx2.codes.REQUEST_TIMEOUT:  # noqa: PLR2004
-            raise refusal(name, status, _error_body(content), request_id=request_id)
+            raise refusal_error(name, status, _error_body(content), request_id=request_id)
     raise errors.Unavailable(
         name,
         f"the upstream failed with {status}",

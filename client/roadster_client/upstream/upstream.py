@@ -22,7 +22,7 @@ import httpx2
 
 from roadster_client import errors
 from roadster_client.operations import Operation
-from roadster_client.refusals import refusal
+from roadster_client.refusals import refusal_error
 
 from .admission import AT_ONCE, Admission
 from .breaker import Breaker
@@ -138,7 +138,7 @@ class Upstream:
             raise answer.malformed_error("holds errors beside its result")
         if said.get("status") == "error" or said.get("errors"):
             # Documented with 400 and seen with 200; myKaarma documents errors inside a 200.
-            raise refusal(operation.name, status, answer.json, request_id=request_id)
+            raise refusal_error(operation.name, status, answer.json, request_id=request_id)
         return answer
 
     async def _exchange(self, request: Request) -> tuple[int, httpx2.Headers, bytes]:
