@@ -16,7 +16,7 @@ from .roadster import DealerRef
 
 @dataclass(frozen=True)
 class MyKaarmaApi(Api):
-    """The myKaarma API; `requester_user_uuid` is who asks, as myKaarma knows us."""
+    """The myKaarma API. `requester_user_uuid` is our own user there, which every request names."""
 
     requester_user_uuid: str
 
@@ -25,7 +25,7 @@ class MyKaarmaApi(Api):
 
 
 class CustomerRecordsApi:
-    """One dealer's customer records: the dealer's UUID comes from the configuration, never from a caller."""
+    """One dealer's customer records. The dealer's UUID comes from the configuration, never from a caller."""
 
     def __init__(self, channel: Channel, dealer: DealerRef, requester_user_uuid: str) -> None:
         self._channel = channel
@@ -33,9 +33,9 @@ class CustomerRecordsApi:
         self._requester_user_uuid = requester_user_uuid
 
     async def get_customer_record(self, customer_uuid: str) -> CustomerRecord:
-        """POST /customer/{customerUUID}: the customer, their vehicles, orders and addresses at this dealer alone.
+        """POST /customer/{customerUUID}: the customer with their vehicles, orders and addresses at this dealer.
 
-        Raises NotFound also where the answer holds no customer.
+        Raises NotFound where the answer holds no customer, and ForeignDealer where it names another dealer.
         """
         operation = "get_customer_record"
         uuid = self._dealer.mykaarma_dealer_uuid
@@ -52,18 +52,18 @@ class CustomerRecordsApi:
         if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
             raise errors.NotFound(operation, "no such customer", request_id=answer.request_id)
         record: CustomerRecord = self._channel.read(answer)
-        if record.customer_info.uuid != customer_uuid or not _customers(answer.json) <= {customer_uuid}:
+        if record.customer_info.uuid != customer_uuid or not _customer_uuids(answer.json) <= {customer_uuid}:
             raise answer.malformed_error("is another customer's record and was withheld")
         return record
 
 
-_Named = tuple[tuple[str, ...], Any]
-"""A value that is no object and no list, behind the fields that it stands in, in small letters alone."""
+_Leaf = tuple[tuple[str, ...], Any]
+"""A value that is no object and no list, after the names of the fields that it stands in, as small letters only."""
 
 
-def _named(json: Any) -> Iterator[_Named]:
-    """All values at any depth as they came, also in fields that no model reads."""
-    unseen: list[_Named] = [((), json)]
+def _leaves(json: Any) -> Iterator[_Leaf]:
+    """Yields all values at any depth, also of fields that no model reads."""
+    unseen: list[_Leaf] = [((), json)]
     while unseen:
         fields, node = unseen.pop()
         if isinstance(node, list):
@@ -74,55 +74,59 @@ def _named(json: Any) -> Iterator[_Named]:
             yield fields, node
 
 
-def _customers(json: Any) -> set[Any]:
-    """The customers that `json` names by UUID, but for those of the same household or company, who are others."""
-    return {value for fields, value in _named(json) if value not in (None, "") and _names_customer(fields)}
+def _customer_uuids(json: Any) -> set[Any]:
+    """Returns the UUIDs of customers, except secondary ones: others of the same household or company."""
+    return {value for fields, value in _leaves(json) if value not in (None, "") and _is_customer_uuid(fields)}
 
 
-def _names_customer(fields: tuple[str, ...]) -> bool:
+def _is_customer_uuid(fields: tuple[str, ...]) -> bool:
     *above, field = fields
-    whose = above[-1:] if field == "uuid" else [field] if "uuid" in field else []
-    return any("customer" in name for name in whose) and not any(name.startswith("secondary") for name in fields)
+    owners = above[-1:] if field == "uuid" else [field] if "uuid" in field else []
+    return any("customer" in name for name in owners) and not any(name.startswith("secondary") for name in fields)
 
 
 def _names_only(dealer: DealerRef, json: Any) -> bool:
-    """Whether every dealer that `json` names is `dealer`.
+    """Returns whether every dealer that `json` names is `dealer`.
 
-    The request takes a UUID and the documented answer gives numbers. A UUID, in whatever field, must be the dealer's.
-    Numbers are compared with the configured one; where none is, two different ones cannot both be the dealer's.
+    The request takes a UUID, and the documented answer gives numbers. A UUID, in whatever field, must be the dealer's.
+    A number must be the configured one. If no number is configured, two different ones cannot both be the dealer's.
     """
-    named = {_comparable(value) for fields, value in _named(json) if _names_dealer(fields, value)}
+    ids = {_comparable(value) for fields, value in _leaves(json) if _is_dealer_id(fields, value)}
     own = {_comparable(dealer.mykaarma_dealer_uuid), _comparable(dealer.mykaarma_dealer_id)}
-    others = named - own - _NOT_SET
+    others = ids - own - _UNSET
     if dealer.mykaarma_dealer_id is not None:
         return not others
     return len(others) <= 1 and all(isinstance(other, int) for other in others)
 
 
-_NOT_SET = {0, "", "none"}
-_OF_A_DEALER = re.compile("dealer(?!order|associate)|rooftop")
-"""Documented, `dealerOrder` and `dealerAssociate` are an order and an employee, which have ids of their own."""
-_ID = re.compile("(id|uuid)s?(list)?$")
-_STANDS_FOR_ONE = re.compile(
+_UNSET = {0, "", "none"}
+"""Ids that name nobody."""
+
+_DEALER_FIELD = re.compile("dealer(?!order|associate)|rooftop")
+"""In the document, `dealerOrder` and `dealerAssociate` are an order and an employee with ids of their own."""
+
+_ID_FIELD = re.compile("(id|uuid)s?(list)?$")
+_INSTEAD_OF_ID_FIELD = re.compile(
     "(dealer|ship|rooftop|info|data|details?|(?<!phone)(?<!fax)number|(?<!zip)(?<!postal)code)s?(list)?$"
 )
 
 
-def _names_dealer(fields: tuple[str, ...], value: Any) -> bool:
-    """Whether an id stands there, in a field of a dealer or below one, or a number or a UUID in place of an id.
+def _is_dealer_id(fields: tuple[str, ...], value: Any) -> bool:
+    """Returns whether the value identifies a dealer.
 
-    Not the dealer's name, its telephone number, its zip code.
+    It does so in an id field of a dealer or below one. A number or a UUID does so too, in a field that can stand
+    instead of an id. A dealer's name, telephone number and zip code do not.
     """
-    if isinstance(value, bool) or not any(map(_OF_A_DEALER.search, fields)):
+    if isinstance(value, bool) or not any(map(_DEALER_FIELD.search, fields)):
         return False
-    if _ID.search(fields[-1]):
+    if _ID_FIELD.search(fields[-1]):
         return True
     is_id = isinstance(_comparable(value), int) or re.fullmatch(UUID_PATTERN, str(value))
-    return bool(is_id and _STANDS_FOR_ONE.search(fields[-1]))
+    return bool(is_id and _INSTEAD_OF_ID_FIELD.search(fields[-1]))
 
 
 def _comparable(value: Any) -> int | str:
-    """A number however it is written, any other text in small letters."""
+    """Returns a number for any spelling of one, and any other text in small letters."""
     text = str(value).lower()
     number = re.fullmatch(r"([0-9]{1,18})(\.0+)?", text)
     return int(number[1]) if number else text

@@ -1,8 +1,13 @@
-"""The documented operations: method, path, and how sure the documents are of them.
+"""The documented operations of the three upstreams: method, path, answer, and how certain each is.
 
-`stated` stands in the API reference; `published` stood in Roadster's public OpenAPI 1.0.0 (2021);
-`inferred` has no public source, because the reference lost its paths. Every one of Roadster's can be
-overridden in the configuration (`[roadster.operations]`); docs/reference/operations.md lists them.
+The API reference lost most of its paths, so each operation has a certainty:
+
+- `stated`: the reference states the path.
+- `published`: Roadster's public OpenAPI 1.0.0 (2021) stated it.
+- `inferred`: no public source states it.
+
+The configuration can give each of Roadster's operations another route (`[roadster.operations]`).
+docs/reference/operations.md lists them.
 """
 
 from __future__ import annotations
@@ -35,26 +40,29 @@ _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[A-Za-z0-9._~{}/-]*)")
 
 @dataclass(frozen=True)
 class Operation:
-    """One upstream operation. `deadline` is in seconds, for the whole call, waiting included.
-
-    `writes` forbids repeating what may have been sent.
-    """
+    """One upstream operation."""
 
     name: str
     method: str
     path: str
     certainty: Certainty
     answer_type: Any
-    """The documented shape of the answer's JSON, for pydantic to read it as."""
+    """The documented shape of the answer's JSON: a type that pydantic can read."""
     writes: bool
+    """True forbids a second attempt if the first may have been sent."""
     deadline: float = 15.0
+    """Seconds for the whole call, with its waits and its attempts."""
     api: ApiName = "roadster"
     may_be_empty: bool = False
-    """Whether a 2xx without a body is an answer."""
+    """True where a 2xx without a body counts as an answer."""
 
     @property
-    def begins_within(self) -> float:
-        """Seconds that an exchange may wait before it begins: a write begun late often ends with its outcome open."""
+    def longest_wait(self) -> float:
+        """Seconds that a request may wait before it is sent.
+
+        The rest of the deadline is for the answer. A write gets more of it, because a write that is cut off leaves
+        open whether it was done.
+        """
         return self.deadline / 2 if self.writes else max(self.deadline - 1, self.deadline / 2)
 
     @property
@@ -62,15 +70,18 @@ class Operation:
         return frozenset(re.findall(r"{(\w+)}", self.path))
 
     def with_route(self, route: str) -> Operation:
-        """The same operation at another `METHOD /path`. Raises ValueError where that cannot work."""
+        """Returns the operation at another `METHOD /path`.
+
+        Raises ValueError where `route` has another form, or other path parameters.
+        """
         match = _ROUTE.fullmatch(route)
         if match is None:
             raise ValueError(f"expected METHOD /path, for instance {self.method} {self.path}")
-        moved = replace(self, method=match[1], path=match[2])
-        if moved.path_parameters != self.path_parameters:
-            wanted = ", ".join(sorted(f"{{{name}}}" for name in self.path_parameters)) or "none"
-            raise ValueError(f"the path must have these parameters: {wanted}")
-        return moved
+        operation = replace(self, method=match[1], path=match[2])
+        if operation.path_parameters != self.path_parameters:
+            names = ", ".join(sorted(f"{{{name}}}" for name in self.path_parameters)) or "none"
+            raise ValueError(f"the path must have these parameters: {names}")
+        return operation
 
 
 _read = partial(Operation, writes=False)
@@ -124,14 +135,17 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
     )
 }
-"""By operation id. `quote_payments`, `create_link` and `get_customer_record` are POSTs that change nothing."""
+"""All operations by id. The POSTs among the reads change nothing upstream."""
 
 
 def operations_with(routes: Mapping[str, str]) -> Mapping[str, Operation]:
-    """`OPERATIONS` with the configured routes of Roadster's in place. Raises KeyError and ValueError."""
+    """Returns `OPERATIONS` with other routes for some of Roadster's, given as `METHOD /path` by id.
+
+    Raises KeyError for an id that is not Roadster's, and ValueError for a route that cannot be used.
+    """
     return {**OPERATIONS, **{name: operations_of("roadster")[name].with_route(route) for name, route in routes.items()}}
 
 
 def operations_of(api: ApiName) -> Mapping[str, Operation]:
-    """Those of one API, by operation id."""
+    """Returns the operations of one API by id."""
     return {name: operation for name, operation in OPERATIONS.items() if operation.api == api}

@@ -15,20 +15,22 @@ from .models.values import ID_PATTERN
 from .ownership import NotStored, OwnedByAnother, Ownership
 from .upstream.exchange import About, Answer, about_nothing
 
+_ANOTHER_DELIVERY = "is about another delivery and was withheld"
+
 
 @dataclass(frozen=True)
 class RoadieApi(Api):
-    """The Roadie API, which knows no dealers: whose a delivery is stands in `ownership`."""
+    """The Roadie API. It knows no dealers, so `ownership` says which deliveries are a dealer's."""
 
     def for_dealer(self, ownership: Ownership, policy: ChannelPolicy) -> DeliveriesApi:
         return DeliveriesApi(Channel(self, policy), ownership)
 
 
 class DeliveriesApi:
-    """One dealer's deliveries: those that were made through it, and no other.
+    """One dealer's deliveries: only those that were created through it.
 
-    Each method raises the errors of `roadster_client.errors`, and whatever `ownership` raises before anything is
-    sent. A delivery of another dealer is not found, as one that does not exist.
+    Each method raises the errors of `roadster_client.errors`. Before it sends anything, it also lets those of
+    `ownership.has` pass. Another dealer's delivery raises NotFound, like one that does not exist.
     """
 
     def __init__(self, channel: Channel, ownership: Ownership) -> None:
@@ -36,71 +38,71 @@ class DeliveriesApi:
         self._ownership = ownership
 
     async def create_shipment(self, shipment: NewShipment) -> Shipment:
-        """POST /shipments: the delivery is the dealer's from when this returns, or says that it cannot be read."""
+        """POST /shipments: creates a delivery and records it as the dealer's.
+
+        Raises OutcomeUnknown also where the delivery was created, and it could not be recorded or read.
+        """
         answer = await self._channel.send("create_shipment", content=shipment)
-        if _written(answer, "reference_id") not in (None, shipment.reference_id):
-            raise answer.malformed_error(_ANOTHER)
-        made = _written(answer, "id")
-        if not isinstance(made, str) or re.fullmatch(ID_PATTERN, made) is None:
+        if _text_of(answer, "reference_id") not in (None, shipment.reference_id):
+            raise answer.malformed_error(_ANOTHER_DELIVERY)
+        shipment_id = _text_of(answer, "id")
+        if not isinstance(shipment_id, str) or re.fullmatch(ID_PATTERN, shipment_id) is None:
             raise answer.malformed_error("does not say which delivery was made")
         try:
-            await self._ownership.add("delivery", made)
+            await self._ownership.add("delivery", shipment_id)
         except OwnedByAnother:
-            raise answer.malformed_error(_ANOTHER) from None
+            raise answer.malformed_error(_ANOTHER_DELIVERY) from None
         except NotStored:
-            lost = f"delivery {made} was made, but it could not be recorded as this dealer's, so that no tool finds it"
-            raise _unknown(answer, lost) from None
-        # Only now, so that one odd field cannot cost the dealer a delivery that is on its way.
+            reason = "was made, but it could not be recorded as this dealer's, so that no tool finds it"
+            raise _unknown(answer, f"delivery {shipment_id} {reason}") from None
+        # Read after recording, so that one odd field cannot cost the dealer a delivery that is on its way.
         try:
-            return self._read(answer)
+            return self._shipment(answer)
         except errors.OutcomeUnknown:
-            unread = f"delivery {made} was made for this dealer, but the answer does not have the documented fields"
-            raise _unknown(answer, unread) from None
+            reason = "was made for this dealer, but the answer does not have the documented fields"
+            raise _unknown(answer, f"delivery {shipment_id} {reason}") from None
 
     async def get_shipment(self, shipment_id: int) -> Shipment:
         """GET /shipments/{id}"""
-        return self._read(await self._send("get_shipment", shipment_id))
+        return self._shipment(await self._send("get_shipment", shipment_id))
 
     async def update_shipment(self, shipment_id: int, update: ShipmentUpdate) -> Shipment:
-        """PATCH /shipments/{id}: the delivery as it is afterwards."""
+        """PATCH /shipments/{id}: returns the delivery as it is afterwards."""
 
         async def about() -> Mapping[str, Any]:
-            return {"now": await self._in_short(shipment_id)}
+            return {"now": await self._summary(shipment_id)}
 
-        return self._read(await self._send("update_shipment", shipment_id, update, about))
+        return self._shipment(await self._send("update_shipment", shipment_id, update, about))
 
     async def cancel_shipment(self, shipment_id: int) -> None:
         """DELETE /shipments/{id}: possible until the driver has confirmed the pickup."""
 
         async def about() -> Mapping[str, Any]:
-            return await self._in_short(shipment_id)
+            return await self._summary(shipment_id)
 
         await self._send("cancel_shipment", shipment_id, about=about)
 
-    def _read(self, answer: Answer) -> Shipment:
-        shipment: Shipment = self._channel.read(answer)
-        return shipment
-
-    async def _in_short(self, shipment_id: int) -> dict[str, Any]:
-        """What the person who is asked knows the delivery by, unmasked."""
+    async def _summary(self, shipment_id: int) -> dict[str, Any]:
+        """Returns the delivery as the person who confirms a write sees it, unmasked."""
         shipment = await DeliveriesApi(self._channel.for_person(), self._ownership).get_shipment(shipment_id)
         return shipment.summary()
 
     async def _send(
         self, operation: str, shipment_id: int, content: Sent | None = None, about: About = about_nothing
     ) -> Answer:
-        """The answer about one of the dealer's own deliveries; nothing is sent about any other."""
+        """Sends a request about one of the dealer's own deliveries. Raises NotFound for any other, unsent."""
         if not await self._ownership.has("delivery", str(shipment_id)):
             raise errors.NotFound(operation, "not found")
         answer = await self._channel.send(
             operation, path={"shipment_id": str(shipment_id)}, content=content, about=about
         )
-        if _written(answer, "id") not in (None, str(shipment_id)):
-            raise answer.malformed_error(_ANOTHER)
+        if _text_of(answer, "id") not in (None, str(shipment_id)):
+            raise answer.malformed_error(_ANOTHER_DELIVERY)
         return answer
 
-
-_ANOTHER = "is about another delivery and was withheld"
+    def _shipment(self, answer: Answer) -> Shipment:
+        shipment: Shipment = self._channel.read(answer)
+        return shipment
 
 
 def _unknown(answer: Answer, reason: str) -> errors.OutcomeUnknown:
@@ -108,11 +110,7 @@ def _unknown(answer: Answer, reason: str) -> errors.OutcomeUnknown:
     return errors.OutcomeUnknown(name, reason, request_id=answer.request_id)
 
 
-def _written(answer: Answer, name: str) -> Any:
-    """The field as text where it is a number: ids come as either."""
-    found = _field(answer, name)
-    return str(found) if type(found) is int else found
-
-
-def _field(answer: Answer, name: str) -> Any:
-    return answer.json.get(name) if isinstance(answer.json, dict) else None
+def _text_of(answer: Answer, name: str) -> Any:
+    """Returns the field, as text if it is an integer, because ids come as either."""
+    value = answer.json.get(name) if isinstance(answer.json, dict) else None
+    return str(value) if type(value) is int else value

@@ -1,4 +1,4 @@
-"""The operations, bound to one dealer: no method takes a dealer, so none can be given the wrong one."""
+"""Roadster's operations, bound to one dealer. No method takes a dealer, so nobody can pass the wrong one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _AnswerT = TypeVar("_AnswerT")
 
 @dataclass(frozen=True)
 class DealerRef:
-    """How the upstream knows one dealer, and what its storefront needs. The key never shows in a repr."""
+    """One dealer's ids at the upstreams, and what its storefront's links need. Its repr leaves the key out."""
 
     dpid: str
     partner_id: str | None = None
@@ -47,24 +47,24 @@ class DealerRef:
     link_key: str | None = field(default=None, repr=False)
     link_key_encoding: KeyEncoding = "raw"
     orders: Literal["any"] | frozenset[str] = frozenset()
-    """The orders that the configuration says are this dealer's."""
+    """Orders that the configuration gives to this dealer."""
     mykaarma_dealer_uuid: str | None = None
     mykaarma_dealer_id: int | None = None
-    """The number that myKaarma's answers name the dealer with."""
+    """The number by which myKaarma's answers name the dealer."""
 
 
 @dataclass(frozen=True)
 class RoadsterApi(Api):
-    """The Roadster API; hands out clients bound to what a caller may reach."""
+    """The Roadster API. It makes clients that are bound to one dealer, one order, or an account's dealers."""
 
     random: Callable[[int], bytes] = os.urandom
-    """Makes the bytes that customers' links are encrypted with besides the key."""
+    """Returns that many bytes, for the encryption of customers' links."""
 
     def for_dealer(self, dealer: DealerRef, policy: ChannelPolicy) -> DealerApi:
         return DealerApi(Channel(self, policy), dealer, self.random)
 
     def for_order(self, dealer: DealerRef, order_id: str, policy: ChannelPolicy) -> OrderApi:
-        """For an order that is known to be `dealer`'s: the upstream does not ask."""
+        """Returns a client for an order. Check first that it is the dealer's, because the upstream does not."""
         return OrderApi(Channel(self, policy), dealer, order_id)
 
     def for_account(self, dpids: Collection[str], origin: Origin) -> AccountApi:
@@ -72,7 +72,7 @@ class RoadsterApi(Api):
 
 
 class AccountApi:
-    """What concerns no single dealer, limited to the dealers it was made for."""
+    """Operations of no single dealer, limited to the bound dealers."""
 
     def __init__(self, api: RoadsterApi, dpids: frozenset[str], origin: Origin) -> None:
         self._api = api
@@ -80,22 +80,23 @@ class AccountApi:
         self._origin = origin
 
     async def list_dealers(self) -> list[Dealer]:
-        """GET /dealers: the account's dealers; those outside the bound set are dropped here."""
+        """GET /dealers: the account's dealers, without those that are not bound."""
         answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]), self._origin)
         dealers: tuple[Dealer, ...] = read(answer)
-        # As it was sent, too: an id may be another's until its invisible characters are gone.
+        # Compared also as received: without its invisible characters, another dealer's id may read like a bound one.
         return [
             dealer
-            for dealer, sent in zip(dealers, answer.json, strict=True)
-            if dealer.dpid in self._dpids and str(sent["dpid"]) == dealer.dpid
+            for dealer, raw in zip(dealers, answer.json, strict=True)
+            if dealer.dpid in self._dpids and str(raw["dpid"]) == dealer.dpid
         ]
 
 
 class DealerApi:
-    """Every dealer's operation. Sends the dealer in the form that each wants, and checks that the answer names no other.
+    """The operations of one dealer.
 
-    Each method raises the errors of `roadster_client.errors`.
-    """  # noqa: E501
+    Each method names the dealer in the form that its operation wants, and withholds an answer that names another one.
+    It raises the errors of `roadster_client.errors`.
+    """
 
     def __init__(self, channel: Channel, dealer: DealerRef, random: Callable[[int], bytes] = os.urandom) -> None:
         self._channel = channel
@@ -113,7 +114,10 @@ class DealerApi:
     async def list_inventory(
         self, *, size: int, from_vin: str | None = None, updated_since: int | None = None, in_stock_only: bool = True
     ) -> InventoryPage:
-        """GET /vehicles: the next `size` vehicles after `from_vin`, sorted by VIN. `updated_since` in epoch seconds."""
+        """GET /vehicles: the next `size` vehicles after `from_vin`, sorted by VIN.
+
+        `updated_since` is in epoch seconds.
+        """
         query: dict[str, str | int] = {"dpid": self.dpid, "size": size}
         if from_vin is not None:
             query["from_vin"] = from_vin
@@ -124,7 +128,7 @@ class DealerApi:
         return await self._call("list_inventory", query=query)
 
     async def get_vehicle(self, vin: str) -> VehicleDetails:
-        """GET /vehicles/{vin}: takes the dealer by partner id alone."""
+        """GET /vehicles/{vin}: takes the dealer only by partner id."""
         query = {"dealer[partner_id]": self._partner_id("get_vehicle")}
         return await self._call("get_vehicle", path={"vin": vin}, query=query)
 
@@ -141,7 +145,7 @@ class DealerApi:
         deal_term: int | None = None,
         amount_financed: int | None = None,
     ) -> PlanCatalogue:
-        """GET /plans: takes the dealer by partner id alone, and for finance and lease all of the terms.
+        """GET /plans: takes the dealer only by partner id. Finance and lease need all three terms.
 
         `deal_rate` is the APR in percent, `deal_term` in months, `amount_financed` in the currency's units.
         """
@@ -155,11 +159,11 @@ class DealerApi:
         return await self._call("list_plans", query=query)
 
     async def create_link(self, request: LinkRequest) -> LinkCreated:
-        """POST /links: a link to a vehicle, or to a make's or model's results."""
+        """POST /links: a link to a vehicle, or to the results for a make or model."""
         return await self._call("create_link", content=request)
 
     async def create_customer(self, request: NewCustomer) -> CustomerCreated:
-        """POST /customers: makes the customer's account; `duplicate` where the email address was known."""
+        """POST /customers: creates the customer's account. `duplicate` is true where the email address has one."""
         return await self._call("create_customer", content=request)
 
     async def update_customer(self, customer_id: int, update: CustomerUpdate) -> CustomerUpdated:
@@ -167,15 +171,15 @@ class DealerApi:
         return await self._call("update_customer", query={"id": customer_id}, content=update)
 
     async def submit_trade_valuation(self, valuation: TradeValuation) -> TradeValued:
-        """POST /create_tradein_offer: makes the customer's offer for that VIN, or updates it."""
-        return await self._call("submit_trade_valuation", content=valuation, named_as={"dpid": self.dpid})
+        """POST /create_tradein_offer: creates the customer's offer for that VIN, or updates it."""
+        return await self._call("submit_trade_valuation", content=valuation, dealer={"dpid": self.dpid})
 
     async def list_documents(self, customer_id: int, query: DocumentQuery) -> tuple[Document, ...]:
-        """GET /customers/{id}/documents: what is in the customer's and the deal's binder."""
+        """GET /customers/{id}/documents: the documents in the customer's and the deal's binder."""
         return await self._call("list_documents", path={"customer_id": str(customer_id)}, content=query)
 
     async def upload_document(self, customer_id: int, document: NewDocument) -> DocumentUploaded:
-        """POST /customers/{id}/documents: into the customer's or the deal's binder."""
+        """POST /customers/{id}/documents: adds a document to the customer's or the deal's binder."""
         return await self._call("upload_document", path={"customer_id": str(customer_id)}, content=document)
 
     async def get_document(self, customer_id: int, document_id: int) -> bytes:
@@ -187,29 +191,29 @@ class DealerApi:
             query={"doc_id": document_id},
             content=DocumentContentsQuery(),
         )
-        return _decoded(document.contents, operation)
+        return _decode(document.contents, operation)
 
     async def delete_documents(self, customer_id: int, deletion: DocumentDeletion) -> DocumentsDeleted:
-        """DELETE /customers/{id}/documents: out of the customer's and the deal's binder, for good."""
+        """DELETE /customers/{id}/documents: removes documents from the customer's and the deal's binder for good."""
         operation = "delete_documents"
 
         async def about() -> Mapping[str, Any]:
-            listed = await DealerApi(self._channel.for_person(), self._dealer).list_documents(
+            documents = await DealerApi(self._channel.for_person(), self._dealer).list_documents(
                 customer_id, DocumentQuery(doc_type="all")
             )
-            known = {document.id: document.summary() for document in listed}
-            if not known.keys() >= set(deletion.doc_ids):
+            summaries = {document.id: document.summary() for document in documents}
+            if not summaries.keys() >= set(deletion.doc_ids):
                 raise errors.NotFound(operation, "not all of these documents are there")
-            return {"doc_ids": [known[id_] for id_ in deletion.doc_ids]}
+            return {"doc_ids": [summaries[id_] for id_ in deletion.doc_ids]}
 
         return await self._call(operation, path={"customer_id": str(customer_id)}, content=deletion, about=about)
 
     async def list_templates(self) -> tuple[Template, ...]:
-        """GET /templates: all of the dealer's, deleted ones too."""
+        """GET /templates: all of the dealer's templates, also deleted ones."""
         return await self._call("list_templates", query={"dpid": self.dpid})
 
     async def get_template(self, template_id: str) -> Template:
-        """GET /templates/details: one of the dealer's."""
+        """GET /templates/details: one of the dealer's templates."""
         operation = "get_template"
         template: Template = await self._call(operation, query={"dpid": self.dpid, "template_id": template_id})
         if str(template.id) != template_id:
@@ -217,28 +221,28 @@ class DealerApi:
         return template
 
     async def get_templates(self, template_ids: Sequence[str]) -> list[Template]:
-        """Each as `get_template` gives it; the `place` of NotFound says which of them is not there."""
-        found = []
+        """Returns each as `get_template` does. The `place` of NotFound says which of them is missing."""
+        templates = []
         for place, template_id in enumerate(template_ids):
             try:
-                found.append(await self.get_template(template_id))
+                templates.append(await self.get_template(template_id))
             except errors.NotFound as error:
                 error.place = place
                 raise
-        return found
+        return templates
 
     async def get_template_file(self, template_id: str) -> bytes:
-        """GET /templates/file: the PDF, which comes as a bare JSON string of base64."""
+        """GET /templates/file: the PDF. The answer is a JSON string of base64."""
         operation = "get_template_file"
         contents: str = await self._call(operation, query={"dpid": self.dpid, "template_id": template_id})
-        return _decoded(contents, operation)
+        return _decode(contents, operation)
 
     async def create_template(self, template: NewTemplate) -> TemplateReceipt:
-        """POST /templates. The reference names no dealer here; the query is where its siblings have it."""
-        return await self._call("create_template", query={"dpid": self.dpid}, content=template, named_as={})
+        """POST /templates. The reference names no dealer here, so the query names it, as for the other operations."""
+        return await self._call("create_template", query={"dpid": self.dpid}, content=template, dealer={})
 
     def customer_link(self, vin: str, contact: CustomerContact) -> str:
-        """The encrypted link (`mem`): made here, no request is sent."""
+        """Returns the encrypted link (`mem`) without sending a request. Raises NotConfigured."""
         host, key = self._dealer.express_host, self._dealer.link_key
         if host is None:
             raise errors.NotConfigured("build_deep_link", f"dealers.{self.dpid}.express_host")
@@ -262,16 +266,20 @@ class DealerApi:
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str | int | float] | None = None,
         content: Sent | None = None,
-        named_as: Mapping[str, Any] | None = None,
+        dealer: Mapping[str, Any] | None = None,
         about: About = about_nothing,
     ) -> _AnswerT:
-        """Sends one request and reads its answer: the method that calls this returns the operation's `answer_type`."""
-        dealer = {"dealer": {"dpid": self.dpid}} if named_as is None else named_as
+        """Sends a request and returns its answer, in the operation's `answer_type`.
+
+        `dealer` names the dealer in the body, by default as `{"dealer": {"dpid": …}}`.
+        """
+        dealer = {"dealer": {"dpid": self.dpid}} if dealer is None else dealer
         answer = await self._channel.send(
             operation, path=path, query=query, content=content, dealer=dealer, about=about
         )
-        typed: _AnswerT = self._channel.read(answer, _names_only(self._dealer))
-        return typed
+        # Looked up by the operation's name, so mypy cannot check it. tests/client/test_operations.py does.
+        value: _AnswerT = self._channel.read(answer, _names_only(self._dealer))
+        return value
 
     def _partner_id(self, operation: str) -> str:
         if self._dealer.partner_id is None:
@@ -280,7 +288,7 @@ class DealerApi:
 
 
 class OrderApi:
-    """One order of the bound dealer. No request here names a dealer: the order is the binding."""
+    """The operations of one order. The order binds the requests to its dealer, because none of them names one."""
 
     def __init__(self, channel: Channel, dealer: DealerRef, order_id: str) -> None:
         self._channel = channel
@@ -288,9 +296,9 @@ class OrderApi:
         self._order_id = order_id
 
     async def create_forms(self, title: str, templates: Sequence[Template]) -> FormsCreated:
-        """POST /orders/{order_id}/forms: a packet of forms for consumer and dealer to complete and sign.
+        """POST /orders/{order_id}/forms: creates a packet of forms for consumer and dealer to complete and sign.
 
-        Takes templates, not ids: what was got under the bound dealer is the bound dealer's.
+        Takes templates instead of ids, so that a caller must have read them as the dealer's own.
         """
         forms = NewForms(
             title=title,
@@ -300,17 +308,17 @@ class OrderApi:
 
         async def about() -> Mapping[str, Any]:
             dealer = DealerApi(self._channel.for_person(), self._dealer)
-            found = [await dealer.get_template(str(given.id)) for given in templates]
-            if any(template.unusable_reason(self._order_id) for template in found):
+            current = [await dealer.get_template(str(template.id)) for template in templates]
+            if any(template.unusable_reason(self._order_id) for template in current):
                 raise errors.NotFound("create_forms", "a template is gone")
-            return {"template_ids": [template.summary() for template in found]}
+            return {"template_ids": [template.summary() for template in current]}
 
         answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms, about=about)
-        created: FormsCreated = self._channel.read(answer, _names_only(self._dealer))
-        return created
+        forms_created: FormsCreated = self._channel.read(answer, _names_only(self._dealer))
+        return forms_created
 
 
-def _decoded(contents: str, operation: str) -> bytes:
+def _decode(contents: str, operation: str) -> bytes:
     try:
         return file_bytes(contents)
     except ValueError:
@@ -318,11 +326,11 @@ def _decoded(contents: str, operation: str) -> bytes:
 
 
 def _names_only(dealer: DealerRef) -> IsOwn:
-    """Whether an object names no dealer but `dealer`.
+    """Returns a check that an object names no dealer except `dealer`.
 
-    A dealer is named by `dpid`, or by `dealer` or `dealership`, an object with an id in it or the id itself.
+    An object names a dealer in `dpid`, or in `dealer` or `dealership`, which hold an id or an object with an id.
     """
-    dpids = (None, dealer.dpid)  # tuples, for what is compared may be a list
+    dpids = (None, dealer.dpid)  # tuples, because an answer's value may be a list, which no set can look up
     ids = (*dpids, dealer.partner_id)
 
     def is_own(node: Mapping[str, Any]) -> bool:
@@ -330,9 +338,9 @@ def _names_only(dealer: DealerRef) -> IsOwn:
             return False
         if dealer.partner_id is None:
             return True
-        for named in (node.get("dealer"), node.get("dealership")):
-            found = named.get("partner_id") if isinstance(named, dict) else named
-            if isinstance(found, str | int) and str(found) not in ids:
+        for value in (node.get("dealer"), node.get("dealership")):
+            partner_id = value.get("partner_id") if isinstance(value, dict) else value
+            if isinstance(partner_id, str | int) and str(partner_id) not in ids:
                 return False
         return True
 

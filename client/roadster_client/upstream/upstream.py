@@ -92,7 +92,7 @@ class Upstream:
 
     async def _in_time(self, request: Request, caller: str) -> Answer:
         operation = request.operation
-        begin_by = anyio.current_time() + operation.begins_within
+        begin_by = anyio.current_time() + operation.longest_wait
         with anyio.move_on_after(operation.deadline) as in_time:
             async for attempt in attempts(operation, self._budget, begin_by):
                 with attempt, self._observed(operation, attempt.num, in_time) as observed:
