@@ -20,6 +20,7 @@ from roadster_tools import (
     AccessRefused,
     AdmittedCall,
     Caller,
+    CallOversight,
     Failure,
     Limited,
     PendingWrite,
@@ -34,34 +35,34 @@ from roadster_tools import (
 )
 
 from .confirmation import Ask, Confirmation
-from .context import CallResult, CallServices, Context, WhoIsCalling
-from .results import LONGEST_ANSWER, GivenAnswer, client_name, preview_result, replayed_result, result_of
+from .context import CallResult, CallServices, Context, CurrentCaller
+from .results import LONGEST_ANSWER, AnswerContent, client_name, preview_result, replayed_result, result_of
 
 
-class Call:
-    """What is known of one call while it goes on; the `CallOversight` of its writes."""
+class Call(CallOversight):
+    """The state of one call. It is also the `CallOversight` of the writes that the call sends."""
 
     def __init__(
         self,
         services: CallServices,
-        who: WhoIsCalling,
+        current_caller: CurrentCaller,
         ctx: Context,
         tool: Tool | None,
         arguments: Mapping[str, Any],
         params: InputResponseRequestParams,
     ) -> None:
         self._services = services
-        self._who = who
-        self._caller = who()
+        self._current_caller = current_caller
+        self._caller = current_caller()
         self._ctx = ctx
         self._tool = tool
         self._arguments = arguments
         self._params = params
         self._id = uuid4().hex
-        self._started = time.perf_counter()
-        self._admitted: AdmittedCall | None = None
+        self._start_time = time.perf_counter()
+        self._admitted_call: AdmittedCall | None = None
         self._claim: Claim | None = None
-        self._sent = False
+        self._write_sent = False
         self._request_id: str | None = None
         self._refused_by: str | None = None
         self.outcome = "done"
@@ -69,31 +70,31 @@ class Call:
         self._may_write = tool is not None and tool.writes
 
     async def admit(self, tool: Tool) -> AdmittedCall:
-        """The call once it has passed limits and gate. Raises ToolFailure; nothing was sent."""
+        """Counts the call and checks it. Raises ToolFailure."""
         await self._services.limiter.count_call(self._caller)
-        self._admitted = admit(tool, self._services.gate, self._caller, self._arguments, self)
-        return self._admitted
+        self._admitted_call = admit(tool, self._services.gate, self._caller, self._arguments, self)
+        return self._admitted_call
 
     async def carry_out(self, tool: Tool) -> CallResult:
-        """The tool's answer, a question, or a preview. Raises ToolFailure and ClientError."""
+        """Returns the tool's answer, a question to a person, or a preview. Raises ToolFailure and ClientError."""
         try:
-            admitted = await self.admit(tool)
-            if admitted.idempotency_key is None:
-                return result_of(await self._answer(admitted))
-            return await self._once(admitted)
-        except Ask as asked:
+            admitted_call = await self.admit(tool)
+            if admitted_call.idempotency_key is None:
+                return result_of(await self._answer(admitted_call))
+            return await self._carry_out_once(admitted_call)
+        except Ask as question:
             self.outcome = "asked"
-            return asked.result
-        except WritePreview as previewed:
+            return question.result
+        except WritePreview as preview:
             self.outcome = "previewed"
-            return preview_result(previewed.write)
+            return preview_result(preview.write)
+
+    # CallOversight
 
     def caller(self) -> Caller:
-        """As CallOversight has it."""
-        return self._who()
+        return self._current_caller()
 
     async def confirm(self, write: PendingWrite) -> None:
-        """As CallOversight has it."""
         confirmation = Confirmation(
             self._ctx,
             self._params,
@@ -104,59 +105,67 @@ class Call:
         await confirmation.obtain(write, await self._services.gate.dealer_name(write.caller, write.dealer))
 
     async def before_send(self, write: PendingWrite) -> None:
-        """As CallOversight has it: within the hour's writes, and on record."""
         await self._services.limiter.count_write(write.caller)
         await self._services.store.record_sent(self._record("sent", "sent"), self._claim)
-        self._sent = True
+        self._write_sent = True
 
     def on_answer(self, answer: Answer) -> None:
-        """As CallOversight has it."""
         self._request_id = answer.request_id
 
-    def failed(self, error: ToolFailure | ClientError) -> Failure:
-        """What is told of a call that failed, and what the audit says of it."""
-        found = failure(error, self._tool, self._arguments)
-        self.outcome = found.kind
+    # Failures: each method returns the text for the caller, and notes the outcome for the audit.
+
+    def failure(self, error: ToolFailure | ClientError) -> Failure:
+        """Returns the failure for a refusal, or for an error of an upstream."""
+        result = failure(error, self._tool, self._arguments)
+        self.outcome = result.kind
         if isinstance(error, ClientError):
             self._request_id = error.request_id
         if isinstance(error, AccessRefused | Limited):
             self._refused_by = error.setting
-        return self._told(found)
+        return self._with_next_step(result)
 
-    def unrecorded(self, error: StoreError) -> Failure:
-        """What is told where the store failed. After sending, most such failures are logged and the answer is given."""
-        if not self._sent:
-            return self.failed(Unrecorded(f"The call cannot be put on record: {error}"))
+    def store_failure(self, error: StoreError) -> Failure:
+        """Returns the failure for a store that does not work.
+
+        If that happens after the answer of a write, the log says so and the caller gets the answer. See `_settle`.
+        """
+        if not self._write_sent:
+            return self.failure(Unrecorded(f"The call cannot be put on record: {error}"))
         self.outcome = "outcome_unknown"
-        return self._told(Failure("outcome_unknown", f"The write was sent, and not put on record: {error}."))
+        return self._with_next_step(Failure("outcome_unknown", f"The write was sent, and not put on record: {error}."))
 
-    def broke(self) -> Failure:
-        """What is told where this server failed. After a write was sent, nobody knows more than that it was."""
+    def defect(self) -> Failure:
+        """Returns the failure for a defect of this server."""
         self.outcome = "defect"
-        if self._sent:
-            return self._told(Failure("outcome_unknown", "The write was sent, and the server failed on its answer."))
+        if self._write_sent:
+            return self._with_next_step(
+                Failure("outcome_unknown", "The write was sent, and the server failed on its answer.")
+            )
         return Failure("upstream", "The server failed on this call; its operator finds why in the log.")
 
-    def interrupted(self) -> Failure:
-        """What is told where the server stops before the call has ended. It is on record as cancelled."""
-        if self._sent:
-            return self._told(Failure("outcome_unknown", "The write was sent, and the server stopped on its answer."))
+    def interruption(self) -> Failure:
+        """Returns the failure for a server that stops during the call. The audit has the call as cancelled."""
+        if self._write_sent:
+            return self._with_next_step(
+                Failure("outcome_unknown", "The write was sent, and the server stopped on its answer.")
+            )
         return Failure("upstream", "The server is stopping, and ended this call. Nothing was written.")
 
-    def _told(self, failed: Failure) -> Failure:
-        if failed.kind == "outcome_unknown" and self._admitted is not None:
-            failed = Failure(failed.kind, f"{failed.text} {self._admitted.tool.if_unknown}.")
-        return failed
+    def _with_next_step(self, result: Failure) -> Failure:
+        """Adds how the caller finds out whether the write was done, if that is unknown."""
+        if result.kind == "outcome_unknown" and self._admitted_call is not None:
+            return Failure(result.kind, f"{result.text} {self._admitted_call.tool.if_unknown}.")
+        return result
 
     async def end(self) -> Failure | None:
-        """Logs and records the call, also one that is cancelled; what it returns takes the answer's place."""
+        """Logs and records the call, even if it was cancelled. If it returns a failure, that replaces the answer."""
         with anyio.CancelScope(shield=True):
-            instead = await self._end()
-        return instead  # noqa: RET504 - to mypy, the scope above may swallow a return
+            replacement = await self._end()
+        return replacement  # noqa: RET504 - to mypy, the scope above may swallow a return
 
     async def _end(self) -> Failure | None:
-        milliseconds = round((time.perf_counter() - self._started) * 1000)
-        self._services.observer.call_ended(self.tool_name, self.outcome, self._refused_by, milliseconds / 1000)
+        milliseconds = round((time.perf_counter() - self._start_time) * 1000)
+        self._services.observer.on_call_end(self.tool_name, self.outcome, self._refused_by, milliseconds / 1000)
         log.info(
             "call",
             extra={
@@ -176,61 +185,64 @@ class Call:
                 await recorder.put_soon(record)
         except StoreError as error:
             log.error("call not on record", extra={"call": self._id, "reason": str(error)})
-            if self._services.refuse_unrecorded_reads and not self._sent:
+            if self._services.refuse_unrecorded_reads and not self._write_sent:
                 return failure(Unrecorded(f"The call cannot be put on record: {error}"))
         return None
 
-    async def _answer(self, admitted: AdmittedCall) -> GivenAnswer:
-        answer = await admitted.run()
+    async def _answer(self, admitted_call: AdmittedCall) -> AnswerContent:
+        answer = await admitted_call.run()
         text = answer.text()
         if len(text) > LONGEST_ANSWER:
-            kind = OutcomeUnknown if self._sent else MalformedAnswer
-            name = admitted.tool.name
+            kind = OutcomeUnknown if self._write_sent else MalformedAnswer
+            name = admitted_call.tool.name
             raise kind(name, f"the answer is larger than {LONGEST_ANSWER} characters")
-        return GivenAnswer(text, answer.structured_content(), answer.links())
+        return AnswerContent(text, answer.structured_content(), answer.links())
 
-    async def _once(self, admitted: AdmittedCall) -> CallToolResult:
-        """Done once for its key: a repeat gets the first answer."""
-        # Without a key of ours, so that a write stays done once when the API key, and with it our keys, change.
-        named = json.dumps([self._caller.name, admitted.dealer, admitted.tool.name, admitted.idempotency_key])
-        scope = hashlib.sha256(named.encode()).hexdigest()
-        given = {name: value for name, value in self._arguments.items() if value is not None}
-        arguments = self._services.keys.marked_hash({**given, "dealer": None})  # the scope has it, also where left out
+    async def _carry_out_once(self, admitted_call: AdmittedCall) -> CallToolResult:
+        """Carries out a write with an idempotency key, or replays the answer of an earlier call with the key."""
+        tool, dealer, key = admitted_call.tool, admitted_call.dealer, admitted_call.idempotency_key
+        # The scope is no keyed hash: a new API key changes our keys, and must not allow the write a second time.
+        scope = hashlib.sha256(json.dumps([self._caller.name, dealer, tool.name, key]).encode()).hexdigest()
+        present = {name: value for name, value in self._arguments.items() if value is not None}
+        # The dealer is part of the scope. It is left out here, because a caller with one dealer need not name it.
+        arguments = self._services.keys.marked_hash({**present, "dealer": None})
         seal = Seal.bound_to(self._services.keys.results, scope)
         async with self._services.idempotency_keys.claim(self._services.store, scope, arguments) as claim:
             if isinstance(claim, Replay):
                 self.outcome = "replayed"
-                return replayed_result(seal, claim.result, self._who())
-            return await self._done(admitted, claim, seal)
+                return replayed_result(seal, claim.result, self._current_caller())
+            return await self._carry_out_claimed(admitted_call, claim, seal)
 
-    async def _done(self, admitted: AdmittedCall, claim: Claim, seal: Seal) -> CallToolResult:
+    async def _carry_out_claimed(self, admitted_call: AdmittedCall, claim: Claim, seal: Seal) -> CallToolResult:
         self._claim, store = claim, self._services.store
         try:
-            answer = await self._answer(admitted)
+            answer = await self._answer(admitted_call)
         except BaseException as error:
-            # A documented refusal did nothing; anything else after sending may have.
-            open_end = self._sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
-            await self._settle(store.leave_unknown(claim) if open_end else store.release(claim))
+            # A documented refusal means that nothing was done. After any other error, a write that was sent may
+            # have been done.
+            is_unknown = self._write_sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
+            await self._settle(store.leave_unknown(claim) if is_unknown else store.release(claim))
             raise
-        kept = json.dumps([self._shown(), answer.text, answer.structured])
-        await self._settle(store.finish(claim, seal.seal(kept).encode()))
+        content = json.dumps([self._personal_data(), answer.text, answer.structured_content])
+        await self._settle(store.finish(claim, seal.seal(content).encode()))
         return result_of(answer)
 
-    def _shown(self) -> PersonalData:
-        """What of a person's data the answer may hold: rights may have changed while it came."""
-        return "contact" if "contact" in (self._caller.personal_data, self._who().personal_data) else "masked"
+    def _personal_data(self) -> PersonalData:
+        """Returns the personal data that the answer may hold. The caller's rights may have changed during the call."""
+        rights = (self._caller.personal_data, self._current_caller().personal_data)
+        return "contact" if "contact" in rights else "masked"
 
-    async def _settle(self, claim_ended: Awaitable[None]) -> None:
-        """Ends a claim whatever happens to the call. A claim that cannot be ended reads as outcome unknown in time."""
+    async def _settle(self, claim_end: Awaitable[None]) -> None:
+        """Ends the claim, even if the call is cancelled. A claim that cannot be ended soon counts as unknown."""
         try:
             with anyio.CancelScope(shield=True):
-                await claim_ended
+                await claim_end
         except StoreError as error:
             log.error("idempotency key not settled", extra={"call": self._id, "reason": str(error)})
 
     def _record(self, phase: Literal["sent", "ended"], outcome: str, milliseconds: int | None = None) -> AuditRecord:
-        decided = self._refused_by or (verdict(self._caller, self._tool).setting if self._tool else "")
-        known = self._tool.input_schema["properties"] if self._tool else {}
+        setting = self._refused_by or (verdict(self._caller, self._tool).setting if self._tool else "")
+        properties = self._tool.input_schema["properties"] if self._tool else {}
         return AuditRecord(
             call_id=self._id,
             phase=phase,
@@ -239,16 +251,16 @@ class Call:
             client=client_name(self._ctx),
             protocol=self._ctx.protocol_version,
             tool=self.tool_name,
-            dealer=self._admitted.dealer if self._admitted else None,
+            dealer=self._admitted_call.dealer if self._admitted_call else None,
             verdict="allowed" if self._refused_by is None else "refused",
-            setting=decided,
+            setting=setting,
             outcome=outcome,
             upstream_request_id=self._request_id,
             latency_ms=milliseconds,
             arguments={
-                # Names that no tool has are the caller's own text, and stay out.
+                # Other names are the caller's own text, and stay out.
                 name: self._services.keys.hash(value)
                 for name, value in self._arguments.items()
-                if name in known
+                if name in properties
             },
         )

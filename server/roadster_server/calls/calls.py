@@ -1,6 +1,6 @@
-"""One use of a tool from end to end: limits, the gate, done once for its key, confirmed, recorded.
+"""Carries out calls: limits, gate, idempotency, confirmation, audit record.
 
-`tools/call` is one way in, `Calls.use` the way of all others: resources and completions pass the same
+`tools/call` comes in by `Calls.answer`. Resources, completions and subscriptions come in by `Calls.use`, pass the same
 limits and the same gate, and leave the same records.
 """
 
@@ -21,7 +21,7 @@ from roadster_server.telemetry.logs import log_crash
 from roadster_tools import TOOLS, AdmittedCall, Failure, InvalidArguments, Tool, ToolFailure
 
 from .call import Call
-from .context import CallResult, CallServices, Context, WhoIsCalling
+from .context import CallResult, CallServices, Context, CurrentCaller
 from .results import failed_result
 
 _ResultT = TypeVar("_ResultT")
@@ -33,79 +33,80 @@ class Calls:
     def __init__(self, services: CallServices) -> None:
         self.services = services
         self._in_flight: set[anyio.CancelScope] = set()
-        self._one_ended = anyio.Event()
+        self._call_ended = anyio.Event()
 
-    async def answer(self, who: WhoIsCalling, ctx: Context, params: CallToolRequestParams) -> CallResult:
-        """What `tools/call` is answered with; a failure is an answer too, because a model reads it."""
+    async def answer(self, current_caller: CurrentCaller, ctx: Context, params: CallToolRequestParams) -> CallResult:
+        """Returns the result of `tools/call`. A failure is a result too, because a model reads it."""
         tool = TOOLS.get(params.name)
         if tool is None:
-            return failed_result(await self.refuse(who, ctx, {"name": "there is no such tool; tools/list shows yours"}))
-        call = Call(self.services, who, ctx, tool, params.arguments or {}, params)
-        outcome = await self._ended(call, lambda: call.carry_out(tool))
+            problem = {"name": "there is no such tool; tools/list shows yours"}
+            return failed_result(await self.refuse(current_caller, ctx, problem))
+        call = Call(self.services, current_caller, ctx, tool, params.arguments or {}, params)
+        outcome = await self._run(call, lambda: call.carry_out(tool))
         return failed_result(outcome) if isinstance(outcome, Failure) else outcome
 
     async def use(
         self,
-        who: WhoIsCalling,
+        current_caller: CurrentCaller,
         ctx: Context,
         tool: Tool,
         arguments: Mapping[str, Any],
-        give: Callable[[AdmittedCall], Awaitable[_ResultT]],
+        work: Callable[[AdmittedCall], Awaitable[_ResultT]],
     ) -> _ResultT | Failure:
-        """What `give` makes of a tool that reads, once the call has passed the gate."""
-        call = Call(self.services, who, ctx, tool, arguments, InputResponseRequestParams())
+        """Admits a call of a tool that reads, and returns the result of `work` instead of the tool's answer."""
+        call = Call(self.services, current_caller, ctx, tool, arguments, InputResponseRequestParams())
 
-        async def given() -> _ResultT:
-            return await give(await call.admit(tool))
+        async def admit_and_work() -> _ResultT:
+            return await work(await call.admit(tool))
 
-        return await self._ended(call, given)
+        return await self._run(call, admit_and_work)
 
-    async def refuse(self, who: WhoIsCalling, ctx: Context, problem: Mapping[str, str]) -> Failure:
-        """What is told of a request for what is not here. It counts, and is on record, like any other."""
-        call = Call(self.services, who, ctx, None, {}, InputResponseRequestParams())
+    async def refuse(self, current_caller: CurrentCaller, ctx: Context, problem: Mapping[str, str]) -> Failure:
+        """Returns the failure for a tool or an address that does not exist. It counts and is recorded like a call."""
+        call = Call(self.services, current_caller, ctx, None, {}, InputResponseRequestParams())
 
-        async def refused() -> NoReturn:
+        async def count_and_refuse() -> NoReturn:
             await self.services.limiter.count_call(call.caller())
             raise InvalidArguments(problem)
 
-        return await self._ended(call, refused)
+        return await self._run(call, count_and_refuse)
 
     def interrupt(self) -> None:
-        """Ends the calls in flight, because the server stops: their upstream requests too."""
+        """Ends the calls in flight, and their upstream requests. For a server that stops."""
         for scope in self._in_flight:
             scope.cancel()
 
-    async def idle(self) -> None:
-        """Returns once no call is in flight."""
+    async def wait_until_idle(self) -> None:
+        """Returns when no call is in flight."""
         while self._in_flight:
-            if self._one_ended.is_set():
-                self._one_ended = anyio.Event()
-            await self._one_ended.wait()
+            if self._call_ended.is_set():
+                self._call_ended = anyio.Event()
+            await self._call_ended.wait()
 
-    async def _ended(self, call: Call, work: Callable[[], Awaitable[_ResultT]]) -> _ResultT | Failure:
-        """What `work` gives, also where `interrupt` ends it. Each call ends with one audit record."""
+    async def _run(self, call: Call, work: Callable[[], Awaitable[_ResultT]]) -> _ResultT | Failure:
+        """Returns the result of `work`, or a failure. `interrupt` ends the call. Each call leaves one audit record."""
         scope = anyio.CancelScope()
         self._in_flight.add(scope)
         try:
             with scope:
                 return await self._outcome(call, work)
-            return call.interrupted()
+            return call.interruption()
         finally:
             self._in_flight.discard(scope)
-            self._one_ended.set()
+            self._call_ended.set()
 
     async def _outcome(self, call: Call, work: Callable[[], Awaitable[_ResultT]]) -> _ResultT | Failure:
-        """The one boundary at which errors become failures to tell."""
+        """Turns errors into failures. This happens nowhere else."""
         outcome: _ResultT | Failure
         try:
             outcome = await work()
         except (ToolFailure, ClientError) as error:
-            outcome = call.failed(error)
+            outcome = call.failure(error)
         except StoreError as error:
-            outcome = call.unrecorded(error)
-        except Exception as error:  # noqa: BLE001 - a defect of ours: the caller learns that, the log where
+            outcome = call.store_failure(error)
+        except Exception as error:  # noqa: BLE001 - a defect: the caller learns that it happened, the log where
             log_crash(error, tool=call.tool_name)
-            outcome = call.broke()
+            outcome = call.defect()
         except BaseException:
             call.outcome = "cancelled"
             await call.end()

@@ -1,8 +1,8 @@
-"""Asking a person before a write: they are shown exactly what will be sent, and only that is sent.
+"""Asks a person before a write. The person sees exactly the values that will be sent, and only those are sent.
 
-Clients of protocol 2025-11-25 are asked in the middle of the call. Those of 2026-07-28 get the
-question as the call's result, with sealed state, and repeat the call with the answer: the state
-binds it to the caller, the dealer, the tool and the request, expires, and is good once.
+A client of protocol 2025-11-25 is asked in the middle of the call. A client of 2026-07-28 gets the question as the
+call's result, with sealed state, and repeats the call with the answer. The state is valid only for the same caller,
+dealer, tool and request. It expires, and works once.
 """
 
 from __future__ import annotations
@@ -37,15 +37,17 @@ _FORM: dict[str, Any] = {
     "required": ["confirm"],
 }
 _ANSWER = "confirm"
-_READABLE = 4000
+_MOST_CHARACTERS = 4000
+"""A person does not read a longer question."""
+
 _NAMES: Mapping[ApiName, str] = {"roadster": "Roadster", "roadie": "Roadie", "mykaarma": "myKaarma"}
 _WORDS: Mapping[str, str] = {"doc_ids": "document_ids", "id": "customer_id", "shipment_id": "delivery_id"}
-"""The tools' words for what the requests call otherwise. The one bare id is of the customer whose agent is assigned."""
+"""The tools' names of fields that have other names in requests. Only `assign_agent` sends a bare `id`."""
 _ASK_AGAIN = "call again without it to be asked anew"
 
 
 class Ask(Exception):
-    """Ends a call with a question; `result` carries it."""
+    """Ends a call with a question to a person, which is in `result`."""
 
     def __init__(self, result: InputRequiredResult) -> None:
         super().__init__("a person must confirm")
@@ -71,9 +73,9 @@ class Confirmation:
         self._lifetime = lifetime
 
     async def obtain(self, write: PendingWrite, dealer_name: str) -> None:
-        """Returns once a person has confirmed `write`. Raises Ask and NotConfirmed."""
-        modern = is_version_at_least(self._ctx.protocol_version, "2026-07-28")
-        if not modern and not self._ctx.session.can_send_request:
+        """Returns when a person has confirmed `write`. Raises Ask and NotConfirmed."""
+        is_stateless = is_version_at_least(self._ctx.protocol_version, "2026-07-28")
+        if not is_stateless and not self._ctx.session.can_send_request:
             raise NotConfirmed(
                 f"{write.verdict.description}, and this server, one of several workers, keeps no session in which it "
                 "could ask a person; use a client of protocol 2026-07-28"
@@ -84,14 +86,14 @@ class Confirmation:
                 f'or let the operator set callers.{write.caller.name}.access.{write.tool.name} = "write"'
             )
         about = await write.request.about()
-        if modern:
-            await self._by_repeated_call(write, about, dealer_name)
+        if is_stateless:
+            await self._ask_by_repeated_call(write, about, dealer_name)
             return
-        await self._within_the_call(summary(write, about, dealer_name))
+        await self._ask_within_call(summary(write, about, dealer_name))
         if await write.request.about() != about:
             raise NotConfirmed("what it is about has changed since it was shown; call again to be asked anew")
 
-    async def _within_the_call(self, question: str) -> None:
+    async def _ask_within_call(self, question: str) -> None:
         try:
             with anyio.fail_after(self._lifetime.total_seconds()):
                 answer = await self._ctx.session.elicit_form(question, _FORM, related_request_id=self._ctx.request_id)
@@ -101,17 +103,17 @@ class Confirmation:
             ) from None
         except MCPError:
             raise NotConfirmed("the client failed to ask a person; use another, or call again") from None
-        _check(answer)
+        _require_yes(answer)
 
-    async def _by_repeated_call(self, write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> None:
+    async def _ask_by_repeated_call(self, write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> None:
         question = summary(write, about, dealer_name)
         seal = Seal.bound_to(self._key, write.caller.name, write.dealer, write.tool.name)
         request = write.request
-        sent = [request.operation.method, request.target, dict(request.query), request.body, about]
-        shown = hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
+        content = [request.operation.method, request.target, dict(request.query), request.body, about]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         now = datetime.now(UTC)
         if self._params.request_state is None:
-            state = {"shown": shown, "nonce": secrets.token_hex(16), "until": (now + self._lifetime).timestamp()}
+            state = {"digest": digest, "nonce": secrets.token_hex(16), "until": (now + self._lifetime).timestamp()}
             form = ElicitRequestFormParams(message=question, requested_schema=_FORM)
             raise Ask(
                 InputRequiredResult(
@@ -125,70 +127,73 @@ class Confirmation:
         until = datetime.fromtimestamp(state["until"], UTC)
         if until < now:
             raise NotConfirmed(f"the confirmation has expired; {_ASK_AGAIN}")
-        if state["shown"] != shown:
+        if state["digest"] != digest:
             raise NotConfirmed(f"the write is not the one that was shown; {_ASK_AGAIN}")
-        # Used up by any answer: who has declined is not answered for again with the same state.
+        # Any answer uses the state up: after a no, the same state must not bring a yes.
         if not await self._store.use_once(state["nonce"], expires_at=until, now=now):
             raise NotConfirmed(f"the confirmation was used before; {_ASK_AGAIN}")
-        _check((self._params.input_responses or {}).get(_ANSWER))
+        _require_yes((self._params.input_responses or {}).get(_ANSWER))
 
 
 def summary(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> str:
-    """What a person reads: what happens, at which dealer, and every value that is sent, wherever it stands.
+    """Returns the question: the effect, the dealer, and every value in the path, the query and the body.
 
-    `about` is what the ids in it name, in their place or besides. Raises NotConfirmed where it is more than a person
-    reads.
+    `about` holds what the ids in the request name. A field in `about` replaces the field of that name in the
+    request. Raises NotConfirmed if the question is longer than a person reads.
     """
     request = write.request
     content = {} if request.content is None else request.content.shown_to("person")
-    shown = {**request.path, **request.query, **content, **about}
-    lines = [f"{name}: {value}" for name, value in _leaves({_WORDS.get(name, name): shown[name] for name in shown})]
+    fields = {**request.path, **request.query, **content, **about}
+    named_fields = {_WORDS.get(name, name): value for name, value in fields.items()}
+    lines = [f"{name}: {value}" for name, value in _field_lines(named_fields)]
     effect = (
         "This deletes and cannot be undone."
         if write.tool.destructive
         else f"This writes to {_NAMES[request.operation.api]}."
     )
-    question = "\n".join([f"{write.tool.title} at {_visible(dealer_name)}? {effect}", *lines])
-    if len(question) > _READABLE:
+    question = "\n".join([f"{write.tool.title} at {_with_escapes(dealer_name)}? {effect}", *lines])
+    if len(question) > _MOST_CHARACTERS:
         raise NotConfirmed(f"the write is too large for a person to read ({len(question)} characters); send less")
     return question
 
 
-def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _field_lines(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the name and the value of each field, those of nested objects included."""
     match node:
         case Mapping() if node:
             for name, value in node.items():
-                yield from _leaves(value, f"{path}.{name}".lstrip("."))
+                yield from _field_lines(value, f"{path}.{name}".lstrip("."))
         case list() if node:
             for index, value in enumerate(node, 1):
-                yield from _row(value, f"{path} {index}")
+                yield from _item_lines(value, f"{path} {index}")
         case _:
-            # Quoted, so that no value can pass for another line, and what is empty shows.
-            yield path.replace("_", " "), _visible(json.dumps(node, ensure_ascii=False))
+            # In quotes, so that no value can look like another line, and an empty text is visible.
+            yield path.replace("_", " "), _with_escapes(json.dumps(node, ensure_ascii=False))
 
 
-def _row(node: Any, path: str) -> Iterator[tuple[str, str]]:
-    """What a list holds, on one line where it is flat: a form has dozens of fields, each of ten values."""
+def _item_lines(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yields an item of a list, on one line if it is flat. A form has dozens of fields, each with ten values."""
     if not isinstance(node, Mapping) or not node or any(isinstance(value, Mapping | list) for value in node.values()):
-        yield from _leaves(node, path)
+        yield from _field_lines(node, path)
         return
-    yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in _leaves(node))
+    yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in _field_lines(node))
 
 
-def _visible(text: str) -> str:
-    """With an escape in place of every character that shows as nothing, and of spaces in a row."""
-    spaced = re.sub(" {2,}", lambda spaces: "\\u0020" * len(spaces[0]), text)
-    return "".join(character if is_visible(character) else f"\\u{ord(character):04x}" for character in spaced)
+def _with_escapes(text: str) -> str:
+    """Returns the text with an escape for each invisible character, and for each of several spaces in a row."""
+    text = re.sub(" {2,}", lambda spaces: "\\u0020" * len(spaces[0]), text)
+    return "".join(character if is_visible(character) else f"\\u{ord(character):04x}" for character in text)
 
 
 def _can_ask(ctx: ServerRequestContext[Any, Any]) -> bool:
     capabilities = ctx.session.client_capabilities
     elicitation = capabilities.elicitation if capabilities is not None else None
-    # A bare `elicitation: {}`, the only shape before there were modes, means forms.
+    # A bare `elicitation: {}` means forms. The protocol had no other shape before there were modes.
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
 
-def _check(answer: object) -> None:
+def _require_yes(answer: object) -> None:
+    """Raises NotConfirmed unless the person has confirmed."""
     match answer:
         case ElicitResult(action="accept", content={"confirm": True}):
             return

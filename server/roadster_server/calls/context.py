@@ -1,4 +1,4 @@
-"""Who calls, and what a call needs of the server."""
+"""The caller of a request, and the parts of the server that every call uses."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .keys import Keys
 from .limiter import Limiter
 from .recorder import Recorder
 
-WhoIsCalling = Callable[[], Caller]
-"""Returns the caller as the configuration describes it now."""
+CurrentCaller = Callable[[], Caller]
+"""Returns the caller of the request, with the rights that the configuration gives it at this moment."""
 
 CallResult = CallToolResult | InputRequiredResult
 """A tool's answer, or a question to a person."""

@@ -1,6 +1,7 @@
-"""One call at a time for each idempotency key, and what became of the calls before it.
+"""Idempotency keys: one call at a time for each key, and a replay for the calls after it.
 
-Calls of this process wait in line, so that at most one of them looks into the store for those of others.
+Calls of one process wait for each other here. So at most one call of a process looks into the store for calls of other
+processes.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from roadster_tools import InvalidArguments, KeyOutcomeUnknown, Limited
 from .keys import Keys
 
 _LONGEST_WAIT = 30.0
-_MOST_WAITING = 16
-"""For one key in one process: an assistant that repeats a call does so once or twice."""
+"""Seconds. A client that waits longer may give up, and repeat the call."""
 
-_PAUSES = (0.05, 1.0)
-"""Seconds between two looks at the store, at first and at most."""
+_MOST_WAITING = 16
+"""Calls that wait for one key in one process. An assistant that repeats a call does so once or twice."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between two looks into the store. Each pause is twice as long as the one before."""
 
 
 class IdempotencyKeys:
-    """The turns of one process."""
+    """The idempotency keys in use in this process."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -37,29 +40,30 @@ class IdempotencyKeys:
 
     @asynccontextmanager
     async def claim(self, store: LazyStore, scope: str, arguments: str) -> AsyncIterator[Claim | Replay]:
-        """The claim, or the answer to replay; other calls with the key wait until the block ends.
+        """Yields the claim of a key, or the answer to replay. Other calls with the key wait until the block ends.
 
-        Raises Limited where the turn does not come, InvalidArguments and KeyOutcomeUnknown where none can.
+        Raises Limited if the wait is too long, and InvalidArguments or KeyOutcomeUnknown if the key cannot be used.
         """
         lock = self._locks.setdefault(scope, anyio.Lock())
         if lock.statistics().tasks_waiting >= _MOST_WAITING:
             raise _busy(f"{_MOST_WAITING} calls at a time that wait for the first")
         with anyio.move_on_after(_LONGEST_WAIT) as waiting:
             async with lock:
-                found = self._usable(await _ended(store, scope, arguments))
-                waiting.deadline = math.inf
-                yield found
+                claim = self._require_usable(await _wait_for_claim(store, scope, arguments))
+                waiting.deadline = math.inf  # only the wait is limited, not the call
+                yield claim
         if waiting.cancelled_caught:
             raise _busy("one call at a time with one idempotency_key")
 
-    def _usable(self, found: Claim | Replay | Conflict | Unknown) -> Claim | Replay:
-        match found:
+    def _require_usable(self, outcome: Claim | Replay | Conflict | Unknown) -> Claim | Replay:
+        match outcome:
             case Claim() | Replay():
-                return found
-            case Conflict() if self._keys.made(found.arguments):
+                return outcome
+            case Conflict() if self._keys.is_ours(outcome.arguments):
                 raise InvalidArguments({"idempotency_key": "was used with other arguments; take a new one"})
             case Conflict():
-                # Nothing can say whether these are the arguments of then, and a new key could be a second write.
+                # Hashes of different API keys cannot be compared, so the arguments may be the same. With a new
+                # key, the write could be done twice.
                 raise KeyOutcomeUnknown(
                     "This idempotency_key was used before the server's API key changed, "
                     "and what became of that write cannot be read any more"
@@ -67,14 +71,15 @@ class IdempotencyKeys:
         raise KeyOutcomeUnknown("An earlier write with this idempotency_key lost its answer")
 
 
-async def _ended(store: LazyStore, scope: str, arguments: str) -> Claim | Replay | Conflict | Unknown:
-    """The claim, or how the call ended that holds it: in this or any other process."""
-    pause, longest = _PAUSES
-    while isinstance(found := await store.claim(scope, arguments, now=datetime.now(UTC)), InProgress):
-        await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret: so that not all look at once
-        pause = min(2 * pause, longest)
-    return found
+async def _wait_for_claim(store: LazyStore, scope: str, arguments: str) -> Claim | Replay | Conflict | Unknown:
+    """Claims the key. If a call of any process holds it, waits until that call ends."""
+    pause = _FIRST_PAUSE
+    while isinstance(outcome := await store.claim(scope, arguments, now=datetime.now(UTC)), InProgress):
+        # At random, so that not all processes look at the same moment.
+        await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - this is no secret
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return outcome
 
 
-def _busy(allowed: str) -> Limited:
-    return Limited(allowed, wait=_LONGEST_WAIT, setting="idempotency_key")
+def _busy(allowance: str) -> Limited:
+    return Limited(allowance, wait=_LONGEST_WAIT, setting="idempotency_key")

@@ -1,8 +1,7 @@
-"""Keys for what this server seals and hashes, derived from a secret that it has anyway: Roadster's API key.
+"""The server's own keys for seals and hashes, derived from Roadster's API key.
 
-So they need no setting, outlive the process, and are the same in every replica of one configuration.
-A new API key ends cursors, open confirmations and replays; audit records stay verifiable, because
-their chain needs no key.
+So they need no setting, survive a restart, and are the same in every process of one configuration. A new API key
+invalidates cursors, open confirmations and replays. Audit records stay verifiable, because their chain needs no key.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 @dataclass(frozen=True, repr=False)
 class Keys:
-    """One key for each purpose, so that nothing made for one is good for another."""
+    """One key for each purpose, so that a text sealed for one purpose is not valid for another."""
 
     cursors: bytes
     confirmations: bytes
@@ -28,24 +27,25 @@ class Keys:
 
     @classmethod
     def derive(cls, secret: str) -> Keys:
-        return cls(*(_derived(secret, purpose) for purpose in ("cursors", "confirmations", "results", "hashes", "id")))
+        """Derives all keys from `secret`."""
+        return cls(*(_derive(secret, purpose) for purpose in ("cursors", "confirmations", "results", "hashes", "id")))
 
     def hash(self, value: Any) -> str:
-        """A keyed hash of a JSON value: equal values have equal hashes, and nobody without the key can guess one."""
+        """Returns a keyed hash of a JSON value. Without the key, nobody can test a guess against it."""
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
         return hmac.new(self.hashes, text.encode(), "sha256").hexdigest()[:32]
 
     def marked_hash(self, value: Any) -> str:
-        """The same, told apart from one that was made under another API key: those cannot be compared."""
+        """Returns the hash with a mark of these keys. Hashes of different keys cannot be compared."""
         return f"{self._mark}{self.hash(value)}"
 
-    def made(self, marked_hash: str) -> bool:
-        """Whether `marked_hash` is of these keys."""
+    def is_ours(self, marked_hash: str) -> bool:
+        """Returns whether the hash was made with these keys."""
         return marked_hash.startswith(self._mark)
 
     @property
     def deployment(self) -> str:
-        """What the processes of one deployment have in common at a Redis that others use too."""
+        """The name of this deployment in a Redis that other programs use too. All its processes have the same."""
         return f"roadster-mcp:{self.id.hex()[:16]}"
 
     @property
@@ -53,7 +53,7 @@ class Keys:
         return f"{self.id.hex()[:16]}:"
 
 
-def _derived(secret: str, purpose: str) -> bytes:
+def _derive(secret: str, purpose: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"roadster-mcp {purpose} v1".encode()).derive(
         secret.encode()
     )

@@ -1,4 +1,4 @@
-"""How often a caller may call, and write: `calls_per_minute` and `writes_per_hour`, counted for each caller alone."""
+"""The limits of each caller: `calls_per_minute` and `writes_per_hour`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from roadster_tools import Caller, Limited, Uncounted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for start time: most callers have no limit
     from limits import RateLimitItem
     from limits.aio.strategies import MovingWindowRateLimiter
 
 
 class Limiter:
-    """Moving windows: in Redis, shared by all processes at it, or in memory, where they start anew with the process."""
+    """Counts in moving windows. In Redis, all processes share them. In memory, they begin anew with the process."""
 
     def __init__(self, redis_url: str | None, deployment: str) -> None:
         self._redis_url = redis_url
@@ -21,25 +21,25 @@ class Limiter:
         self._windows: MovingWindowRateLimiter | None = None
 
     async def count_call(self, caller: Caller) -> None:
-        """Raises Limited where the caller has spent this minute's calls."""
+        """Counts a call. Raises Limited if the caller has made all its calls of this minute."""
         if caller.calls_per_minute is not None:
-            from limits import RateLimitItemPerMinute  # noqa: PLC0415 - most callers have no limit
+            from limits import RateLimitItemPerMinute  # noqa: PLC0415 - for start time
 
             await self._hit(
                 RateLimitItemPerMinute(caller.calls_per_minute), caller.name, "calls_per_minute", "calls a minute"
             )
 
     async def count_write(self, caller: Caller) -> None:
-        """Raises Limited where the caller has spent this hour's writes."""
+        """Counts a write. Raises Limited if the caller has made all its writes of this hour."""
         if caller.writes_per_hour is not None:
-            from limits import RateLimitItemPerHour  # noqa: PLC0415 - as above
+            from limits import RateLimitItemPerHour  # noqa: PLC0415 - for start time
 
             await self._hit(
                 RateLimitItemPerHour(caller.writes_per_hour), caller.name, "writes_per_hour", "writes an hour"
             )
 
     async def _hit(self, item: RateLimitItem, name: str, setting: str, unit: str) -> None:
-        from limits.errors import StorageError  # noqa: PLC0415 - as above
+        from limits.errors import StorageError  # noqa: PLC0415 - for start time
 
         if self._windows is None:
             self._windows = _windows(self._redis_url, self._deployment)
@@ -53,12 +53,12 @@ class Limiter:
 
 
 def _windows(redis_url: str | None, deployment: str) -> MovingWindowRateLimiter:
-    from limits.aio.storage import MemoryStorage, RedisStorage  # noqa: PLC0415 - as above
-    from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415 - as above
+    from limits.aio.storage import MemoryStorage, RedisStorage  # noqa: PLC0415 - for start time
+    from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415 - for start time
 
     if redis_url is None:
         return MovingWindowRateLimiter(MemoryStorage())
-    from roadster_server.replicas import ANSWERS_WITHIN  # noqa: PLC0415 - as above
+    from roadster_server.replicas import ANSWERS_WITHIN  # noqa: PLC0415 - for start time
 
     return MovingWindowRateLimiter(
         RedisStorage(

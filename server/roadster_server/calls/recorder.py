@@ -1,4 +1,4 @@
-"""The records of ended calls, put into the store without letting it hold up what it cannot protect."""
+"""Puts the audit records of ended calls into the store. A slow store does not delay the answers of reads for long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from roadster_server.telemetry.logs import log
 
 
 class Recorder:
-    """`close` must be awaited before the store closes."""
+    """Adds records to the audit. Wait for `close` before you close the store.
+
+    `put_soon` waits `patience` seconds for a record. At most `most_late` records may be late at once.
+    """
 
     def __init__(self, store: LazyStore, patience: float, most_late: int = 100) -> None:
         self._store = store
@@ -21,37 +24,37 @@ class Recorder:
         self._late: set[asyncio.Task[None]] = set()
 
     async def put(self, record: AuditRecord) -> None:
-        """On record when it returns. Raises StoreError."""
+        """Returns when the record is stored. Raises StoreError."""
         await self._store.append(record)
 
     async def put_soon(self, record: AuditRecord) -> None:
-        """On record when it returns, or where the store is slow, as soon as it can be. Raises StoreError.
+        """Returns when the record is stored, or after a while, and then stores it later. Raises StoreError.
 
-        Where too many are late, this one is waited for: the calls slow down, and no record is dropped.
+        If too many records are late, it waits for this one. So calls slow down, but no record is dropped.
         """
         if len(self._late) >= self._most_late:
             await self.put(record)
             return
         # A task of its own, because a statement that waits for a lock cannot be cancelled.
-        putting = asyncio.create_task(self.put(record))
-        self._late.add(putting)
-        putting.add_done_callback(self._late.discard)
-        await asyncio.wait({putting}, timeout=self._patience)
-        if putting.done():
-            putting.result()
+        task = asyncio.create_task(self.put(record))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        await asyncio.wait({task}, timeout=self._patience)
+        if task.done():
+            task.result()
         else:
             log.info("the audit is slow: this call's record is written later", extra={"call": record.call_id})
-            putting.add_done_callback(lambda done: _log_lost(done, record.call_id))
+            task.add_done_callback(lambda task: _log_failure(task, record.call_id))
 
     async def close(self) -> None:
-        """Returns once no record is late."""
+        """Returns when all late records are stored."""
         with anyio.CancelScope(shield=True):
             while self._late:
                 await asyncio.wait(self._late)
 
 
-def _log_lost(done: asyncio.Task[None], call_id: str) -> None:
-    error = None if done.cancelled() else done.exception()
-    if done.cancelled() or error is not None:
+def _log_failure(task: asyncio.Task[None], call_id: str) -> None:
+    error = None if task.cancelled() else task.exception()
+    if task.cancelled() or error is not None:
         reason = str(error) if isinstance(error, StoreError) else type(error).__name__
         log.error("call not on record", extra={"call": call_id, "reason": reason})

@@ -1,4 +1,4 @@
-"""Results of tool calls: made from an answer, a preview or a failure."""
+"""Results of tool calls, made from an answer, a preview or a failure."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ FAILURE_META = "roadster-mcp/failure"
 
 
 LONGEST_ANSWER = 200_000
-"""Characters, far above anything documented: what is longer is not an answer but an accident."""
+"""Characters. No documented answer comes near, so a longer one is an accident."""
 
 
-class GivenAnswer(NamedTuple):
-    """An answer as it is given. Kept for a replay are text and structured content: a write has no links."""
+class AnswerContent(NamedTuple):
+    """The parts of a tool's answer. A replay has no links, because no write has any."""
 
     text: str
-    structured: dict[str, Any]
+    structured_content: dict[str, Any]
     links: tuple[FileLink, ...] = ()
 
 
-def result_of(given: GivenAnswer) -> CallToolResult:
+def result_of(answer: AnswerContent) -> CallToolResult:
+    """Returns the result that carries the answer."""
     links = [
-        ResourceLink(uri=link.uri, name=link.name, mime_type=link.mime_type, size=link.size) for link in given.links
+        ResourceLink(uri=link.uri, name=link.name, mime_type=link.mime_type, size=link.size) for link in answer.links
     ]
     return CallToolResult(
-        content=[TextContent(type="text", text=given.text), *links], structured_content=given.structured
+        content=[TextContent(type="text", text=answer.text), *links], structured_content=answer.structured_content
     )
 
 
-def text_of(result: CallToolResult) -> str:
-    """Returns the text of a result as a model reads it."""
-    return "\n".join(block.text for block in result.content if block.type == "text")
+def replayed_result(seal: Seal, sealed_answer: bytes, caller: Caller) -> CallToolResult:
+    """Returns the first answer of a repeated call, as the store has it, sealed.
 
-
-def replayed_result(seal: Seal, kept: bytes, caller: Caller) -> CallToolResult:
+    Raises KeyOutcomeUnknown if the answer cannot be read, or holds personal data that the caller may no longer see.
+    """
     try:
-        shown, text, structured = json.loads(seal.open(kept.decode()))
-    except ValueError:  # not sealed with this key, or kept by a version that kept less
+        personal_data, text, structured_content = json.loads(seal.open(sealed_answer.decode()))
+    except ValueError:  # sealed with another key, or stored by a version that stored less
         raise KeyOutcomeUnknown("The write was done, but its answer cannot be read any more") from None
-    if shown not in ("masked", caller.personal_data):
+    if personal_data not in ("masked", caller.personal_data):
         setting = f"callers.{caller.name}.personal_data"
         raise KeyOutcomeUnknown(
-            f'The write was done, but {setting} was "{shown}" then, and its answer cannot be shown any more'
+            f'The write was done, but {setting} was "{personal_data}" then, and its answer cannot be shown any more'
         )
-    return result_of(
-        GivenAnswer(f"Replay of an earlier answer, nothing was sent now: {text}", {**structured, "replayed": True})
-    )
+    text = f"Replay of an earlier answer, nothing was sent now: {text}"
+    return result_of(AnswerContent(text, {**structured_content, "replayed": True}))
 
 
 def preview_result(write: PendingWrite) -> CallToolResult:
+    """Returns the request that would be sent, and the checks that it has passed."""
     request = write.request.shown_to("person" if write.caller.personal_data == "contact" else "model")
     checks = [
         "the arguments are valid",
@@ -66,16 +66,22 @@ def preview_result(write: PendingWrite) -> CallToolResult:
     ]
     preview = {**request, "checks": checks}
     text = f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}"
-    return result_of(GivenAnswer(text, {"preview": preview}))
+    return result_of(AnswerContent(text, {"preview": preview}))
 
 
-def failed_result(failed: Failure) -> CallToolResult:
+def failed_result(failure: Failure) -> CallToolResult:
+    """Returns the result that tells a model of the failure."""
     return CallToolResult(
-        content=[TextContent(type="text", text=failed.text)], is_error=True, _meta={FAILURE_META: failed.kind}
+        content=[TextContent(type="text", text=failure.text)], is_error=True, _meta={FAILURE_META: failure.kind}
     )
 
 
+def text_of(result: CallToolResult) -> str:
+    """Returns the text of a result, without its links."""
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
 def client_name(ctx: Context) -> str:
-    """What the client calls itself: its own text, so only what a program's name is made of."""
+    """Returns the client's own name, with only the characters of program names. The client chooses this text."""
     params = ctx.session.client_params
     return re.sub(r"[^A-Za-z0-9 ._/-]", "", params.client_info.name)[:64] if params is not None else ""

@@ -88,7 +88,7 @@ class _Receiver:
             outcome, age, response = await self._take_in(Request(scope, receive))
         except _Refused as refused:
             outcome, age, response = "refused", None, refused.response
-        self.observer.event_came(self.source.name, outcome, age)
+        self.observer.on_event(self.source.name, outcome, age)
         await response(scope, receive, send)
         log.info(
             "web hook",

@@ -13,7 +13,7 @@ from mcp_types import CompleteRequestParams, Completion, PromptReference
 
 from roadster_client.models.values import ID_PATTERN, VIN_CHARACTER
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.context import Context, WhoIsCalling
+from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.store import StoreError
 from roadster_tools import (
     RESOURCES,
@@ -36,7 +36,7 @@ _MOST = 100
 _READ_CUSTOMERS = ("list_documents", "get_customer")
 
 
-async def complete(calls: Calls, who: WhoIsCalling, ctx: Context, params: CompleteRequestParams) -> Completion:
+async def complete(calls: Calls, who: CurrentCaller, ctx: Context, params: CompleteRequestParams) -> Completion:
     """What the caller may mean by the argument's value so far."""
     name, typed = params.argument.name, params.argument.value
     dealer = ((params.context.arguments if params.context else None) or {}).get("dealer")
@@ -63,14 +63,14 @@ def _places(caller: Caller, params: CompleteRequestParams) -> list[str]:
     return next((found.parameters for found in RESOURCES if found.template == uri and may_read(caller, found)), [])
 
 
-async def _vins(calls: Calls, who: WhoIsCalling, ctx: Context, dealer: str | None, typed: str) -> list[str]:
+async def _vins(calls: Calls, who: CurrentCaller, ctx: Context, dealer: str | None, typed: str) -> list[str]:
     """Vehicles in stock, as list_inventory finds them."""
     if re.fullmatch(f"{VIN_CHARACTER}{{0,17}}", typed) is None:
         return []
     return await _asked(calls, who, ctx, "list_inventory", vins_in_stock, dealer, typed)
 
 
-async def _template_ids(calls: Calls, who: WhoIsCalling, ctx: Context, dealer: str | None, typed: str) -> list[str]:
+async def _template_ids(calls: Calls, who: CurrentCaller, ctx: Context, dealer: str | None, typed: str) -> list[str]:
     """Templates that are not deleted, as list_templates has them."""
     if re.fullmatch(f"({ID_PATTERN})?", typed) is None:
         return []
@@ -79,7 +79,7 @@ async def _template_ids(calls: Calls, who: WhoIsCalling, ctx: Context, dealer: s
 
 async def _asked(
     calls: Calls,
-    who: WhoIsCalling,
+    who: CurrentCaller,
     ctx: Context,
     tool: str,
     body: Callable[..., Awaitable[list[str]]],

@@ -18,7 +18,7 @@ from mcp_types import ResourceTemplate as McpResourceTemplate
 
 from roadster_client import MalformedAnswer
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.context import Context, WhoIsCalling
+from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.calls.results import FAILURE_META, LONGEST_ANSWER
 from roadster_tools import (
     RESOURCES,
@@ -78,7 +78,7 @@ def resources_of(caller: Caller) -> list[McpResource]:
     ]
 
 
-async def read_resource(calls: Calls, who: WhoIsCalling, ctx: Context, uri: str) -> ReadResourceResult:
+async def read_resource(calls: Calls, who: CurrentCaller, ctx: Context, uri: str) -> ReadResourceResult:
     """The resource at `uri`. Raises MCPError with the text of the failure, its kind in the data."""
     found = resource_at(uri)
     if found is None:

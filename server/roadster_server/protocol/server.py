@@ -26,7 +26,7 @@ from mcp_types import (
 from mcp_types import Tool as McpTool
 
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.context import CallResult, WhoIsCalling
+from roadster_server.calls.context import CallResult, CurrentCaller
 from roadster_tools import TOOLS, Caller, Tool, verdict
 
 from .completion import complete
@@ -44,9 +44,9 @@ _INTRODUCTIONS = ("initialize", "server/discover")
 
 
 def build_server(
-    calls: Calls, who_is_calling: WhoIsCalling, updates: Updates | None = None, *, sessions: bool = True
+    calls: Calls, current_caller: CurrentCaller, updates: Updates | None = None, *, sessions: bool = True
 ) -> Server[Any]:
-    """The server that has `calls` carried out. `who_is_calling` is asked at each request, within its context.
+    """The server that has `calls` carried out. `current_caller` is asked at each request, within its context.
 
     Without `updates` no resource can be followed: events come in at a server over HTTP alone. Without `sessions`
     clients of protocol 2025-11-25 cannot follow one, for they are told over their session.
@@ -54,29 +54,29 @@ def build_server(
 
     async def list_tools(_ctx: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
         calls.services.store.wanted_soon.set()
-        return ListToolsResult(tools=[described(tool) for tool in tools_of(who_is_calling())])
+        return ListToolsResult(tools=[described(tool) for tool in tools_of(current_caller())])
 
     async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallResult:
-        return await calls.answer(who_is_calling, ctx, params)
+        return await calls.answer(current_caller, ctx, params)
 
     async def list_prompts(_ctx: Any, _params: PaginatedRequestParams | None) -> ListPromptsResult:
-        caller = who_is_calling()
+        caller = current_caller()
         return ListPromptsResult(prompts=[listed(prompt, caller) for prompt in prompts_of(caller).values()])
 
     async def get_prompt(_ctx: Any, params: GetPromptRequestParams) -> GetPromptResult:
-        return filled(params.name, params.arguments or {}, who_is_calling())
+        return filled(params.name, params.arguments or {}, current_caller())
 
     async def list_resources(_ctx: Any, _params: PaginatedRequestParams | None) -> ListResourcesResult:
-        return ListResourcesResult(resources=resources_of(who_is_calling()))
+        return ListResourcesResult(resources=resources_of(current_caller()))
 
     async def list_templates(_ctx: Any, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
-        return ListResourceTemplatesResult(resource_templates=templates_of(who_is_calling()))
+        return ListResourceTemplatesResult(resource_templates=templates_of(current_caller()))
 
     async def read(ctx: Any, params: ReadResourceRequestParams) -> ReadResourceResult:
-        return await read_resource(calls, who_is_calling, ctx, params.uri)
+        return await read_resource(calls, current_caller, ctx, params.uri)
 
     async def on_completion(ctx: Any, params: CompleteRequestParams) -> CompleteResult:
-        return CompleteResult(completion=await complete(calls, who_is_calling, ctx, params))
+        return CompleteResult(completion=await complete(calls, current_caller, ctx, params))
 
     server: Server[Any] = Server(
         "roadster-mcp",
@@ -101,17 +101,17 @@ def build_server(
         on_unsubscribe_resource=updates.unfollow if updates and sessions else None,
         on_subscriptions_listen=updates.listen if updates else None,
     )
-    server.middleware.append(_own_instructions(who_is_calling))
+    server.middleware.append(_own_instructions(current_caller))
     return server
 
 
-def _own_instructions(who_is_calling: WhoIsCalling) -> ServerMiddleware[Any]:
+def _own_instructions(current_caller: CurrentCaller) -> ServerMiddleware[Any]:
     """Gives each caller its own: the server's constructor takes one text for all of them."""
 
     async def with_instructions(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)
         if ctx.method in _INTRODUCTIONS and isinstance(result, dict):
-            return {**result, "instructions": instructions(who_is_calling())}
+            return {**result, "instructions": instructions(current_caller())}
         return result
 
     return with_instructions

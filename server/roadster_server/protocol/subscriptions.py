@@ -29,7 +29,7 @@ from mcp_types import (
 )
 
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.context import Context, WhoIsCalling
+from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.telemetry.logs import log
 from roadster_tools import CUSTOMER_RESOURCE, TOOLS, AdmittedCall, Failure
 
@@ -55,7 +55,7 @@ _TOPIC = "changed"
 class Updates:
     """Who follows what at this process. It is the SDK's SubscriptionBus too, for `ListenHandler` to listen at."""
 
-    def __init__(self, calls: Calls, who: WhoIsCalling, replicas: Replicas | None = None) -> None:
+    def __init__(self, calls: Calls, who: CurrentCaller, replicas: Replicas | None = None) -> None:
         self._calls = calls
         self._who = who
         self._replicas = replicas

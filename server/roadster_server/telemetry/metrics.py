@@ -81,13 +81,13 @@ class Metrics(ServerObserver):
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    def call_ended(self, tool: str, outcome: str, refused_by: str | None, seconds: float) -> None:
+    def on_call_end(self, tool: str, outcome: str, refused_by: str | None, seconds: float) -> None:
         self.calls.labels(tool, outcome).inc()
         self.call_seconds.labels(tool).observe(seconds)
         if refused_by is not None:
             self.refusals.labels(_kind(refused_by)).inc()
 
-    def event_came(self, source: str, outcome: str, age: float | None) -> None:
+    def on_event(self, source: str, outcome: str, age: float | None) -> None:
         self.events.labels(source, outcome).inc()
         if age is not None:
             self.event_age.labels(source).observe(age)

@@ -11,11 +11,11 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 class ServerObserver(NoObserver):
     """Observes nothing by itself: over stdio and on the command line nobody could ask for the figures."""
 
-    def call_ended(self, tool: str, outcome: str, refused_by: str | None, seconds: float) -> None:
-        """A call has ended; `tool` is one of the catalogue or `unknown`, `refused_by` the setting that refused it."""
+    def on_call_end(self, tool: str, outcome: str, refused_by: str | None, seconds: float) -> None:
+        """Called when a call has ended. `tool` may be `unknown`. `refused_by` is the setting that refused the call."""
 
-    def event_came(self, source: str, outcome: str, age: float | None) -> None:
-        """Somebody has sent an event to `source`; `age` is in seconds since it happened, where that could be read."""
+    def on_event(self, source: str, outcome: str, age: float | None) -> None:
+        """Called when a web hook has received an event. `age` is in seconds, None if the event could not be read."""
 
 
 SCOPE = "roadster-mcp"

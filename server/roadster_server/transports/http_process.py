@@ -129,7 +129,7 @@ async def serve_backend(
             await listener.serve(sockets=[bound])
             tasks.cancel_scope.cancel()
         # Calls that are cut off only now get on record before the store closes.
-        await calls.idle()
+        await calls.wait_until_idle()
         for error in unopened:
             raise ConfigurationError([str(error)])
 
@@ -165,8 +165,8 @@ async def _drain(stop: Stop, calls: Calls, updates: Updates, listener: uvicorn.S
     await stop.requested.wait()
     updates.close()
     with anyio.move_on_after(_DRAIN_SECONDS):
-        await calls.idle()
+        await calls.wait_until_idle()
     calls.interrupt()
     with anyio.move_on_after(_INTERRUPTED_SECONDS):
-        await calls.idle()
+        await calls.wait_until_idle()
     listener.should_exit = True
