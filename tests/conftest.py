@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -38,7 +37,7 @@ from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS, TOOLSETS, Access
 
 from . import services
-from .forking import run
+from .command_line import run_cli  # noqa: F401
 from .reliability import COLLECTED
 from .servers import free_port, serving  # noqa: F401
 
@@ -370,14 +369,6 @@ def answer_of(result: CallToolResult) -> dict[str, Any]:
     assert not result.is_error, text_of(result)
     assert result.structured_content is not None
     return result.structured_content
-
-
-def run_cli(
-    *arguments: str, stdin: str = "", cwd: Path | None = None, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Runs `roadster-mcp` in a process of its own, with nothing of this one's environment that it could lean on."""
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment}
-    return run(arguments, stdin=stdin, cwd=cwd, env=environment, timeout=60)
 
 
 CONFIG = """

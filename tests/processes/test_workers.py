@@ -140,8 +140,8 @@ async def test_workers_without_a_supervisor_end(deployment: Deployment) -> None:
     ("transport", "reasons"),
     [
         ("http", ["the store is a SQLite file", "shared over Redis"]),
-        ("sse", ["is for --transport http alone"]),
-        ("stdio", ["is for --transport http alone"]),
+        ("sse", ["is only for --transport http"]),
+        ("stdio", ["is only for --transport http"]),
     ],
 )
 def test_workers_without_what_they_share_are_refused(transport: str, reasons: list[str], tmp_path: Path) -> None:

@@ -26,10 +26,14 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 def configure_logs(level: int = logging.INFO) -> None:
-    """Sends all logging of this process to stderr as JSON; other libraries' from WARNING."""
-    handler = _Handler()
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    """Sends all logging of this process to stderr as JSON, that of other libraries from WARNING.
+
+    A second call only sets the level.
+    """
+    if not any(isinstance(handler, _Handler) for handler in logging.getLogger().handlers):
+        handler = _Handler()
+        handler.setFormatter(_JsonLines())
+        logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     log.setLevel(level)
 
 

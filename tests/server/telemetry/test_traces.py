@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-from typing import Any, ClassVar
+from contextlib import suppress
 
 import pytest
 from mcp.shared.exceptions import MCPError
@@ -19,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.telemetry.exporting import AllowlistExporter
-from tests.conftest import FOREIGN, STEVE, Connect, World, own_delivery, run_cli
+from tests.conftest import FOREIGN, STEVE, Connect, World, own_delivery
 from tests.server.calls.test_writes import READS, WRITES
 from tests.upstreams import Watched
 
@@ -129,79 +124,3 @@ async def test_the_whole_catalogue_leaves_nobodys_data_in_the_traces(
         for value in PLANTED:
             assert value not in span.to_json()
             assert value not in span.context.trace_state.to_header()
-
-
-# Exporting
-
-
-class Collector(BaseHTTPRequestHandler):
-    received: ClassVar[list[tuple[str, bytes]]] = []
-
-    def do_POST(self) -> None:
-        self.received.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def collecting() -> Iterator[str]:
-    Collector.received.clear()
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-CALL = ("call", "list_inventory", '{"dealer": "umazda", "limit": 1}', "--sandbox")
-
-
-def test_traces_go_where_opentelemetrys_own_variables_say() -> None:
-    """Also those of a process that ends at once."""
-    with collecting() as url:
-        done = run_cli(*CALL, OTEL_EXPORTER_OTLP_ENDPOINT=url)
-    assert done.returncode == 0, done.stderr
-    sent = b"".join(body for _, body in Collector.received)
-    assert {path for path, _ in Collector.received} == {"/v1/traces"}
-    for part in (b"roadster-mcp", b"tools/call list_inventory", b"roadster.operation"):
-        assert part in sent
-    assert b"umazda" not in sent
-
-
-def test_a_service_can_have_a_name_of_its_own() -> None:
-    with collecting() as url:
-        run_cli(*CALL, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{url}/traces", OTEL_SERVICE_NAME="a-shop")
-    assert {path for path, _ in Collector.received} == {"/traces"}
-    assert b"a-shop" in b"".join(body for _, body in Collector.received)
-
-
-@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
-def test_without_the_packages_one_line_says_so_and_the_server_works(variable: str) -> None:
-    """Assistants hand the variable on to servers that they start, for traces of their own."""
-    without = "import sys; sys.modules['opentelemetry.sdk'] = None; from roadster_server.__main__ import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", without, *CALL],
-        env={variable: "http://127.0.0.1:9"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if "traces" in line]
-    assert "roadster-mcp[otel]" in line
-
-
-def test_nothing_for_traces_is_loaded_unless_they_are_exported() -> None:
-    script = (
-        "import sys, roadster_server.cli.app, roadster_server.runtime;"
-        "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
