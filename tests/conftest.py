@@ -39,7 +39,7 @@ from roadster_tools import TOOLS, TOOLSETS, Access
 from . import services
 from .command_line import run_cli  # noqa: F401
 from .reliability import COLLECTED
-from .servers import free_port, serving  # noqa: F401
+from .servers import free_port, sandbox_server, serving  # noqa: F401
 
 collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of its own
 
@@ -282,6 +282,13 @@ async def _execute(server: str, statement: str) -> None:
 async def _migrate(store_url: str) -> None:
     async with open_store(store_url):
         pass
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    """The URL of a sandbox on a socket, which the tests of a module share."""
+    with sandbox_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -66,13 +66,6 @@ def write_config(folder: Path, upstream: str, more: str, *, store: str | None = 
     return path
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[str]:
-    port = free_port()
-    with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
-        yield f"http://127.0.0.1:{port}"
-
-
 @pytest.fixture(autouse=True)
 def fresh_world(upstream: str) -> None:
     httpx2.post(f"{upstream}/__sandbox/reset", json={}).raise_for_status()

@@ -5,22 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from roadster_tools import TOOLS
-from tests.conftest import STEVE, free_port, run_cli, serving
+from tests.conftest import STEVE, run_cli
 from tests.server.transports.test_http import SECRETS, write_config
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[str]:
-    port = free_port()
-    with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

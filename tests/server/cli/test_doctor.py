@@ -6,7 +6,6 @@ import hashlib
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -24,15 +23,8 @@ from roadster_server.backend import Backend
 from roadster_server.cli.doctor import Finding, examine
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import DealerSettings, RoadsterSettings
-from tests.conftest import World, free_port, run_cli, serving, settings_for
+from tests.conftest import World, free_port, run_cli, settings_for
 from tests.server.transports.test_http import SECRETS, write_config
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[str]:
-    port = free_port()
-    with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

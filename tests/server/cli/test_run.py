@@ -5,11 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import stat
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +20,7 @@ from roadster_server.cli.script import read_script
 from roadster_server.cli.script_run import Report, run_script
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
-from tests.conftest import PROJECT, STEVE, World, free_port, run_cli, serving, settings_for
-from tests.server.transports.test_http import SECRETS, write_config
+from tests.conftest import STEVE, World, run_cli, settings_for
 from tests.tools.test_gate import SOME_VIN
 
 pytestmark = pytest.mark.anyio
@@ -261,53 +256,6 @@ def test_two_runs_of_one_seed_are_byte_equal_and_another_seed_is_another_world(t
     assert first == second
     assert len(other.splitlines()) == len(lines)
     assert other != first
-
-
-def test_ctrl_c_leaves_a_result_of_each_call_that_was_begun(tmp_path: Path) -> None:
-    """Of those that ended out of turn, too; the read and the write that hang say what they came to, and what comes
-    after was not begun."""
-    port = free_port()
-    upstream = f"http://127.0.0.1:{port}"
-    out = tmp_path / "out.jsonl"
-    with serving("sandbox", "--port", str(port), url=f"{upstream}/__sandbox/state"):
-        config = write_config(tmp_path, upstream)
-        for operation in ("get_vehicle", "create_customer"):
-            fault = {"operation": operation, "fault": "delay", "seconds": 14, "times": 1}
-            httpx2.post(f"{upstream}/__sandbox/faults", json=fault).raise_for_status()
-        stock = {"tool": "list_inventory", "arguments": {"dealer": "umazda", "limit": 1}}
-        slow = {"tool": "get_dealer", "arguments": {"dealer": "umazda"}}
-        fault = {"operation": "get_dealer", "fault": "delay", "seconds": 14, "times": 1}
-        httpx2.post(f"{upstream}/__sandbox/faults", json=fault).raise_for_status()
-        lines = (VEHICLE, CUSTOMER, stock, slow, stock)
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "roadster_server", "run", script(tmp_path / "s.jsonl", *lines)),
-                *("--config", str(config), "--out", str(out), "--jobs", "3"),
-            ],
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **SECRETS},
-            stderr=subprocess.PIPE,
-            cwd=PROJECT,
-        )
-        deadline = time.monotonic() + 30
-        while len(httpx2.get(f"{upstream}/__sandbox/requests").json()) < 4:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130
-    results = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [(result["line"], result.get("error")) for result in results] == [
-        (1, "upstream"),
-        (2, "outcome_unknown"),
-        (3, None),
-        (4, "upstream"),
-    ]
-    told = stderr.decode().splitlines()[-1]
-    assert told == (
-        "roadster-mcp: interrupted: 4 of 5 calls have a result, the others were not begun; "
-        "look at the message of line 2 before you repeat it: it may have been done"
-    )
-    assert b"Traceback" not in stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")

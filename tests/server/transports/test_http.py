@@ -47,13 +47,6 @@ INITIALIZE = {
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[str]:
-    port = free_port()
-    with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
-        yield f"http://127.0.0.1:{port}"
-
-
 def write_config(folder: Path, upstream: str, more: str = "") -> Path:
     path = folder / "roadster.toml"
     path.write_text(

@@ -1,0 +1,62 @@
+"""Ctrl-C while `run` works through a script."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+
+from tests.conftest import PROJECT, STEVE
+from tests.server.transports.test_http import SECRETS, write_config
+from tests.servers import PATIENCE
+
+AT_UMAZDA = {"dealer": "umazda"}
+VEHICLE = {"tool": "get_vehicle", "arguments": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"}}
+CUSTOMER = {"tool": "create_customer", "arguments": {**AT_UMAZDA, "customer": STEVE}}
+STOCK = {"tool": "list_inventory", "arguments": {**AT_UMAZDA, "limit": 1}}
+DEALER = {"tool": "get_dealer", "arguments": AT_UMAZDA}
+
+
+def test_ctrl_c_leaves_a_result_of_each_call_that_began(upstream: str, tmp_path: Path) -> None:
+    """Also of a call that ended before earlier ones. The two reads and the write that hang get the result that fits."""
+    out = tmp_path / "out.jsonl"
+    config = write_config(tmp_path, upstream)
+    for operation in ("get_vehicle", "create_customer", "get_dealer"):
+        fault = {"operation": operation, "fault": "delay", "seconds": 14, "times": 1}  # shorter than their deadlines
+        httpx2.post(f"{upstream}/__sandbox/faults", json=fault).raise_for_status()
+    script = tmp_path / "script.jsonl"
+    script.write_text("".join(json.dumps(line) + "\n" for line in (VEHICLE, CUSTOMER, STOCK, DEALER, STOCK)))
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "roadster_server", "run", str(script)),
+            *("--config", str(config), "--out", str(out), "--jobs", "3"),
+        ],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **SECRETS},
+        stderr=subprocess.PIPE,
+        cwd=PROJECT,
+    )
+    deadline = time.monotonic() + PATIENCE
+    while len(httpx2.get(f"{upstream}/__sandbox/requests").json()) < 4:  # the fourth began when the third had ended
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    results = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(result["line"], result.get("error")) for result in results] == [
+        (1, "upstream"),
+        (2, "outcome_unknown"),
+        (3, None),
+        (4, "upstream"),
+    ]
+    assert stderr.decode().splitlines()[-1] == (
+        "roadster-mcp: interrupted: 4 of 5 calls have a result, the others were not begun; "
+        "look at the message of line 2 before you repeat it: it may have been done"
+    )
+    assert b"Traceback" not in stderr
