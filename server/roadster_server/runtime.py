@@ -141,5 +141,5 @@ def _share_breakers(api: ApiName, upstream: Upstream, settings: Settings, replic
             case (dealer, operation) if operation in OPERATIONS and (not dealer or dealer in settings.dealers):
                 upstream.open_breaker(dealer or None, operation)
 
-    upstream.breaker_opened = lambda dealer, operation: replicas.tell(topic, dealer or "", operation)
+    upstream.on_breaker_open = lambda dealer, operation: replicas.tell(topic, dealer or "", operation)
     replicas.subscribe(topic, on_message)

@@ -1,4 +1,4 @@
-"""One exchange with an upstream: what is sent, for whom, and what came back."""
+"""One exchange with an upstream: the request, its origin, and the answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from roadster_client.models.personal_data import Audience
 from roadster_client.operations import Operation
 
 About = Callable[[], Awaitable[Mapping[str, Any]]]
-"""Looks up what the ids in a write name, as it is then, for the person who is asked: unmasked. Raises ClientError."""
+"""Looks up the things that a write names only by id, unmasked, for the person who confirms it. Raises ClientError.
+
+The result's keys are those of the request's body where it explains them, and new ones where it adds something."""
 
 
 async def about_nothing() -> Mapping[str, Any]:
@@ -22,56 +24,56 @@ async def about_nothing() -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Request:
-    """What one call sends: everything but base URL and credentials. `content` is its body without the dealer."""
+    """All that one call sends, except base URL and credentials."""
 
     operation: Operation
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str | int | float] = field(default_factory=dict)
     content: Sent | None = None
+    """The body without the dealer."""
     dealer: Mapping[str, Any] = field(default_factory=dict)
-    """What is added to a body to name the dealer: `{"dealer": {"dpid": …}}`, or the bare `{"dpid": …}`."""
+    """Fields that name the dealer in the body, such as `{"dealer": {"dpid": …}}` or `{"dpid": …}`."""
     about: About = about_nothing
-    """By the request's own names where it says more of what stands there, by new ones where it adds something."""
 
     @property
     def body(self) -> dict[str, Any] | None:
         """The JSON object that is sent."""
-        return None if self.content is None else self._addressed(self.content.wire())
+        return None if self.content is None else {**self.content.wire(), **self.dealer}
 
     def shown_to(self, audience: Audience) -> dict[str, Any]:
-        """Method, path, query and body as `audience` may read them."""
-        shown: dict[str, Any] = {"method": self.operation.method, "path": self.target}
+        """Returns method, path, query and body as `audience` may read them."""
+        description: dict[str, Any] = {"method": self.operation.method, "path": self.target}
         if self.query:
-            shown["query"] = dict(self.query)
+            description["query"] = dict(self.query)
         if self.content is not None:
-            shown["body"] = self._addressed(self.content.shown_to(audience))
-        return shown
-
-    def _addressed(self, body: dict[str, Any]) -> dict[str, Any]:
-        return {**body, **self.dealer}
+            description["body"] = {**self.content.shown_to(audience), **self.dealer}
+        return description
 
     @property
     def target(self) -> str:
-        """The path below the base URL, parameters filled in and escaped."""
+        """The path below the base URL, with its parameters filled in and escaped."""
         return self.operation.path.format_map({name: quote(value, safe="") for name, value in self.path.items()})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A 2xx answer as parsed JSON. `request_id` is the upstream's own, where it sends one."""
+    """A 2xx answer as parsed JSON. `request_id` is the upstream's own id, or None where it sent none."""
 
     request: Request
     json: Any
     request_id: str | None
 
     def malformed_error(self, reason: str) -> errors.ClientError:
-        """The error for an answer that cannot be used: for a write, it leaves the outcome open."""
+        """Returns MalformedAnswer, or for a write OutcomeUnknown, because nobody knows whether it was done.
+
+        `reason` goes on after "the answer".
+        """
         operation = self.request.operation
-        lost = errors.MalformedAnswer(operation.name, f"the answer {reason}", request_id=self.request_id)
-        return errors.OutcomeUnknown.after(lost) if operation.writes else lost
+        error = errors.MalformedAnswer(operation.name, f"the answer {reason}", request_id=self.request_id)
+        return errors.OutcomeUnknown.after(error) if operation.writes else error
 
     def foreign_error(self) -> errors.ClientError:
-        """The error for an answer that names another dealer than was asked for."""
+        """Returns ForeignDealer, or for a write OutcomeUnknown."""
         operation = self.request.operation
         if operation.writes:
             return self.malformed_error("names another dealer and was withheld")
@@ -80,7 +82,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose call it is: callers share an upstream fairly, and each dealer has breakers of its own."""
+    """The caller and the dealer of a call. Callers share an upstream fairly, and each dealer has its own breakers."""
 
     caller: str = ""
     dealer: str | None = None

@@ -1,6 +1,6 @@
-"""What an upstream tells of itself while it works: for figures and traces, which this package knows nothing of.
+"""The port through which an upstream reports its work, for metrics and traces.
 
-Nothing that it tells is of a call's contents, nor of its caller or dealer.
+Nothing that it reports comes from a call's contents, or names its caller or dealer.
 """
 
 from __future__ import annotations
@@ -11,38 +11,38 @@ from roadster_client.operations import ApiName, Operation
 
 
 class Attempt(Protocol):
-    """One attempt at an operation, from when it asks to be let in."""
+    """One attempt at an operation, from the moment when it waits to be sent."""
 
     def on_begin(self) -> None:
-        """It is let in, and sent now. One that is not let in ends without."""
+        """Runs when the attempt is sent. An attempt that waits in vain ends without it."""
 
     def on_answer(self, status: int) -> None:
-        """The upstream has answered with this status."""
+        """Runs when the upstream has answered with this HTTP status."""
 
     def on_end(self, outcome: str) -> None:
-        """Comes last, once: `done`, `timed_out`, `cancelled`, `defect`, or one of `errors` in snake case."""
+        """Runs last and once. `outcome` is `done`, `timed_out`, `cancelled`, `defect`, or an error in snake case."""
 
 
 class Observer(Protocol):
     def on_attempt(self, operation: Operation, number: int) -> Attempt:
-        """An attempt asks to be let in: the first one has the number 1."""
+        """Runs when an attempt begins to wait. The first attempt has number 1."""
 
     def on_breakers_open(self, api: ApiName, count: int) -> None:
-        """So many operations, each of one dealer, have failed several times in a row, and none has succeeded since."""
+        """Runs with the number of open breakers: operations of one dealer that failed several times in a row."""
 
 
 class NoObserver:
-    """Observes nothing."""
+    """An observer that does nothing."""
 
     def on_attempt(self, operation: Operation, number: int) -> Attempt:
         del operation, number
-        return _UNOBSERVED
+        return _NO_ATTEMPT
 
     def on_breakers_open(self, api: ApiName, count: int) -> None:
         pass
 
 
-class _UnobservedAttempt:
+class _NoAttempt:
     def on_begin(self) -> None:
         pass
 
@@ -53,4 +53,4 @@ class _UnobservedAttempt:
         pass
 
 
-_UNOBSERVED = _UnobservedAttempt()
+_NO_ATTEMPT = _NoAttempt()

@@ -1,4 +1,4 @@
-"""Reading a response: its size, its status, its JSON, and when to come again."""
+"""Reads a response: its body up to a size, its status, its JSON, and the seconds to wait before the next call."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from .admission import LONGEST_PAUSE
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
 
-
 MAX_ANSWER_VALUES = 100_000
-"""Each takes up to a hundred bytes once it is parsed, and some microseconds in which nobody else is served. A dealer's
-templates, which come whole, have eleven in each field: 9,000 fields are let through."""
+"""Each parsed value takes up to a hundred bytes, and some microseconds in which no other call is served. The largest
+list that comes whole, a dealer's templates, may still have 9,000 fields of eleven values each."""
+
+_WEB_PAGES = ("text/html", "application/xhtml+xml")
+_JSON = re.compile(r"(application|text)/([\w.-]+\+)?json")
 
 
 async def read_body(response: httpx2.Response, operation: Operation) -> bytes:
@@ -31,21 +33,21 @@ async def read_body(response: httpx2.Response, operation: Operation) -> bytes:
     try:
         return await read_capped(response, MAX_ANSWER_BYTES)
     except ValueError as error:
-        raise _malformed(operation, str(error)) from None
+        raise _malformed_error(operation, str(error)) from None
 
 
 async def read_capped(response: httpx2.Response, limit: int) -> bytes:
     """Returns the body, decompressed. Raises ValueError where it is larger than `limit` bytes."""
-    # The raw stream, because httpx2 would inflate a whole chunk before anyone can look at its size.
+    # The raw stream, because httpx2 would inflate a whole chunk before anybody could check its size.
     gzip = response.headers.get("content-encoding", "identity").lower() == "gzip"
     inflate = zlib.decompressobj(wbits=31) if gzip else None
     content = bytearray()
-    received = 0
+    raw_bytes = 0
     try:
         async for chunk in response.aiter_raw():
-            received += len(chunk)  # gzip can go on for ever and come to nothing
+            raw_bytes += len(chunk)  # counted too, because endless gzip may inflate to nothing
             content += inflate.decompress(chunk, limit + 1 - len(content)) if inflate else chunk
-            if max(received, len(content)) > limit:
+            if max(raw_bytes, len(content)) > limit:
                 raise ValueError(f"is larger than {limit} bytes")
     except zlib.error:
         raise ValueError("cannot be decompressed") from None
@@ -55,12 +57,13 @@ async def read_capped(response: httpx2.Response, limit: int) -> bytes:
 def raise_for_status(
     operation: Operation, status: int, headers: httpx2.Headers, content: bytes, request_id: str | None
 ) -> None:
+    """Raises the error for any status that is not a 2xx."""
     name = operation.name
     match status:
         case _ if status // 100 == 2:  # noqa: PLR2004
             return
         case _ if status // 100 == 3:  # noqa: PLR2004
-            raise _malformed(operation, "is a redirect, which is never followed", request_id)
+            raise _malformed_error(operation, "is a redirect, which is never followed", request_id)
         case 401 | 403:
             raise errors.Unauthorised(name, status, request_id=request_id)
         case 404:
@@ -81,12 +84,38 @@ def raise_for_status(
 
 
 def request_id_of(headers: httpx2.Headers) -> str | None:
-    """The upstream's own id for the exchange, as far as it looks like one: it goes into the audit."""
-    given = headers.get("x-request-id", "")
-    return given if re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", given) else None
+    """Returns the upstream's own id for the exchange, or None. It goes into the audit, so it must look like an id."""
+    value = headers.get("x-request-id", "")
+    return value if re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", value) else None
 
 
-def _malformed(operation: Operation, reason: str, request_id: str | None = None) -> errors.MalformedAnswer:
+def parse_body(operation: Operation, headers: httpx2.Headers, content: bytes, request_id: str | None) -> Any:
+    """Returns the body's JSON. Raises MalformedAnswer where it is not JSON, or has too many values."""
+    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if not content:
+        raise _malformed_error(operation, "is empty", request_id)
+    if media_type in _WEB_PAGES:
+        raise _malformed_error(operation, "is a web page, often a login: check the credentials", request_id)
+    if not _JSON.fullmatch(media_type):
+        raise _malformed_error(operation, "is not declared as JSON", request_id)
+    if _has_too_many_values(content):
+        raise _malformed_error(operation, f"has more than {MAX_ANSWER_VALUES} values", request_id)
+    try:
+        return from_json(content, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        raise _malformed_error(operation, "is not JSON", request_id) from None
+
+
+def http_date(value: str) -> datetime | None:
+    """Returns the time in a header such as Date or Retry-After, in UTC where it names no zone, or None."""
+    try:
+        time = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _malformed_error(operation: Operation, reason: str, request_id: str | None = None) -> errors.MalformedAnswer:
     return errors.MalformedAnswer(operation.name, f"the answer {reason}", request_id=request_id)
 
 
@@ -108,37 +137,6 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
     return min(max((time - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_PAUSE)
 
 
-def http_date(value: str) -> datetime | None:
-    """Returns the time in a header such as Date or Retry-After, in UTC where it names no zone, or None."""
-    try:
-        time = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def parse_body(operation: Operation, headers: httpx2.Headers, content: bytes, request_id: str | None) -> Any:
-    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if not content:
-        raise _malformed(operation, "is empty", request_id)
-    if media_type in _WEB_PAGES:
-        raise _malformed(operation, "is a web page, often a login: check the credentials", request_id)
-    if not _JSON.fullmatch(media_type):
-        raise _malformed(operation, "is not declared as JSON", request_id)
-    if _has_too_many_values(content):
-        raise _malformed(operation, f"has more than {MAX_ANSWER_VALUES} values", request_id)
-    try:
-        return from_json(content, allow_inf_nan=False, cache_strings="keys")
-    except ValueError:
-        raise _malformed(operation, "is not JSON", request_id) from None
-
-
 def _has_too_many_values(content: bytes) -> bool:
-    """Before anything is made of them. Each stands behind a comma or a bracket; those in texts count too."""
+    """Counts before parsing. Each value follows a comma or a bracket, and those inside texts count too."""
     return sum(map(content.count, (b",", b"[", b"{"))) > MAX_ANSWER_VALUES
-
-
-_WEB_PAGES = ("text/html", "application/xhtml+xml")
-
-
-_JSON = re.compile(r"(application|text)/([\w.-]+\+)?json")

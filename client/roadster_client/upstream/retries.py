@@ -1,4 +1,4 @@
-"""Which failures are worth another attempt, when, and how many an upstream may see."""
+"""Decides after a failure whether to try again, and when, within a budget of retries for the upstream."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
     from stamina import Attempt
 
 ATTEMPTS = 3
-"""The first, and at most two more."""
+"""The first one and at most two retries."""
 
 SHARE = 0.2
-"""Of the calls, how many attempts may come on top: a failing upstream sees at most 1.2 times the calls."""
+"""Retries for each call, so a failing upstream sees at most 1.2 times the calls."""
 
 TRANSIENT_STATUSES = frozenset({502, 503, 504})
-"""What a proxy in front answers, and an upstream that is not ready: likely over soon."""
+"""Answers of a proxy in front of the upstream, and of one that is not ready. They are likely to pass soon."""
 
 _FIRST_FEW = 2
-"""Attempts on top that need no calls before them: as many as one call can make."""
+"""Retries allowed before any call has been counted: as many as one call can make."""
 
 _SAVED = 10
-"""What many good calls save up, so that an upstream that then fails does not pay for its good days."""
+"""Cap on saved retries, so a long healthy period cannot fund a retry storm."""
 
 _FIRST_WAIT, _JITTER = 0.1, 0.2
-"""Seconds; the second wait doubles the first. Short, because a person waits, and the deadline does not wait at all."""
+"""Seconds. The second wait doubles the first. Short, because a person waits, and the deadline goes on."""
 
 
 class RetryBudget:
-    """What is left of `SHARE` for one upstream."""
+    """The retries that one upstream may still see."""
 
     def __init__(self) -> None:
-        self._earned = 0.0
-        self._spent = 0
+        self._allowance = 0.0
+        self._retries = 0
 
-    def earn(self) -> None:
-        """Counts a call."""
-        self._earned = min(self._earned + SHARE, self._spent + _SAVED)
+    def count_call(self) -> None:
+        """Adds the call's share to the allowance."""
+        self._allowance = min(self._allowance + SHARE, self._retries + _SAVED)
 
-    def spend(self) -> bool:
-        """Whether one more attempt may be made; it is then counted."""
-        if self._spent + 1 > max(_FIRST_FEW, self._earned):
+    def take_retry(self) -> bool:
+        """Counts one more retry and returns True, or returns False if the budget has none left."""
+        if self._retries + 1 > max(_FIRST_FEW, self._allowance):
             return False
-        self._spent += 1
+        self._retries += 1
         return True
 
 
 def attempts(operation: Operation, budget: RetryBudget, begin_by: float) -> AsyncIterator[Attempt]:
-    """Attempts to be entered one after the other; none begins after `begin_by` on the loop's clock."""
-    import stamina  # noqa: PLC0415 - for the first request, not for the start
+    """Yields attempts to enter one after the other. None begins after `begin_by` on the loop's clock."""
+    import stamina  # noqa: PLC0415 - slow to import, and only a request needs it
 
-    budget.earn()
+    budget.count_call()
     return stamina.retry_context(
         on=_Judge(operation, budget, begin_by),
         attempts=None,  # the judge counts them
@@ -68,31 +68,33 @@ def attempts(operation: Operation, budget: RetryBudget, begin_by: float) -> Asyn
 
 
 class _Judge:
-    """Says of each failure of one call whether to try again: no, yes, or in how many seconds."""
+    """A callable that tells stamina, for each failure of one call, not to retry, to retry, or after which seconds."""
 
     def __init__(self, operation: Operation, budget: RetryBudget, begin_by: float) -> None:
         self._operation = operation
         self._budget = budget
         self._begin_by = begin_by
-        self._made = 0
+        self._attempts = 0
 
     def __call__(self, error: BaseException) -> bool | float:
-        self._made += 1
-        if self._made == ATTEMPTS or not _passing(self._operation, error):
+        self._attempts += 1
+        if self._attempts == ATTEMPTS or not _is_transient(self._operation, error):
             return False
-        asked = error.retry_after if isinstance(error, errors.ClientError) else None
-        longest = (asked or _FIRST_WAIT * self._made) + _JITTER
-        if anyio.current_time() + longest >= self._begin_by:
+        retry_after = error.retry_after if isinstance(error, errors.ClientError) else None
+        longest_wait = (retry_after or _FIRST_WAIT * self._attempts) + _JITTER
+        if anyio.current_time() + longest_wait >= self._begin_by:
             return False
-        # Whoever names the time for the next attempt has planned for it, and Admission sends one ahead.
-        planned = isinstance(error, errors.RateLimited) and asked is not None
-        if not planned and not self._budget.spend():
+        # An upstream that names the time of the next attempt expects it, and Admission sends only one ahead.
+        is_expected = isinstance(error, errors.RateLimited) and retry_after is not None
+        if not is_expected and not self._budget.take_retry():
             return False
-        return True if asked is None else asked + random.uniform(0, _JITTER)  # noqa: S311 - spreads load, no secret
+        if retry_after is None:
+            return True
+        return retry_after + random.uniform(0, _JITTER)  # noqa: S311 - spreads the load, and is no secret
 
 
-def _passing(operation: Operation, error: BaseException) -> bool:
-    """Whether another attempt may go better, and does no harm: a write, only where nothing was sent."""
+def _is_transient(operation: Operation, error: BaseException) -> bool:
+    """Returns whether another attempt may succeed and does no harm. A write is repeated only if nothing was sent."""
     match error:
         case errors.Untrusted():
             return False

@@ -2,7 +2,7 @@
 
 A call passes, from the outside in: the breaker of its dealer and operation, the deadline, one to three attempts, and
 for each of these the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never
-time out; its decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
+time out, and its decompression and its redirects have no limit of ours. Hence the total deadline, the inflating under
 a cap, and redirects that count as malformed answers.
 """
 
@@ -32,43 +32,43 @@ from .response import parse_body, raise_for_status, read_body, request_id_of
 from .retries import RetryBudget, attempts
 
 AuthScheme = Literal["Bearer", "Token", "Basic", "none"]
-
+"""The word before the key in `Authorization`. `none` sends the bare key, as Roadster's older document shows."""
 
 EXCHANGE = "roadster_client.request"
-"""The extension of an HTTP request that holds the `Request` it was made of, for a transport that records."""
-
+"""The key of an HTTP request's extension that holds our `Request`, for a transport that records."""
 
 _CONNECT_SECONDS = 5.0
-
+"""Shorter than the part of the deadline that is left when a write begins, so that a write which finds no connection is
+known not to have been sent."""
 
 _NOBODY = Origin()
 
 
 class Upstream:
-    """Sends requests to one API. Made by `open_upstream`, which owns the connections."""
+    """Sends requests to one API. Use `open_upstream` to make one, because it closes the connections."""
 
     def __init__(self, connect: Callable[[], httpx2.AsyncClient], observer: Observer) -> None:
         self._connect = connect
         self._observer = observer
         self._admission = Admission()
         self._budget = RetryBudget()
-        # Of each operation too: one VIN at which the upstream fails must not shut a dealer out of all the others.
+        # By operation too, so that a failing operation does not keep the dealer from the other ones.
         self._breakers: dict[tuple[str | None, str], Breaker] = {}
         self._open: set[Breaker] = set()
-        self.breaker_opened: Callable[[str | None, str], None] = lambda _dealer, _operation: None
-        """Called with the dealer and the operation whose breaker opens, for other processes to open theirs."""
+        self.on_breaker_open: Callable[[str | None, str], None] = lambda _dealer, _operation: None
+        """Runs with the dealer and the operation when a breaker opens, so that other processes can open theirs."""
 
     @cached_property
     def _http(self) -> httpx2.AsyncClient:
-        # Made for the first request: loading the certificates takes time, and a start that nobody called yet has none.
+        # Connects at the first request, because loading the certificates would slow the start of the server.
         return self._connect()
 
     async def send(self, request: Request, origin: Origin = _NOBODY) -> Answer:
-        """The parsed answer to `request`, or one of `errors`."""
+        """Returns the parsed answer. Raises ClientError."""
         breaker = self._breaker(origin.dealer, request.operation.name)
         try:
             with breaker.guard(request.operation):
-                return await self._in_time(request, origin.caller)
+                return await self._send_within_deadline(request, origin.caller)
         except errors.Unreachable:
             raise
         except (errors.Unavailable, errors.TimedOut, errors.MalformedAnswer) as error:
@@ -80,48 +80,48 @@ class Upstream:
             self._observer.on_breakers_open(request.operation.api, len(self._open))
 
     def open_breaker(self, dealer: str | None, operation: str) -> None:
-        """Leaves the operation alone for the dealer, because another process has seen it fail."""
+        """Opens the breaker, because another process has seen the operation fail for the dealer."""
         self._breaker(dealer, operation).open()
 
     def _breaker(self, dealer: str | None, operation: str) -> Breaker:
-        found = self._breakers.get((dealer, operation))
-        if found is None:
-            found = Breaker(lambda: self.breaker_opened(dealer, operation))
-            self._breakers[dealer, operation] = found
-        return found
+        breaker = self._breakers.get((dealer, operation))
+        if breaker is None:
+            breaker = Breaker(lambda: self.on_breaker_open(dealer, operation))
+            self._breakers[dealer, operation] = breaker
+        return breaker
 
-    async def _in_time(self, request: Request, caller: str) -> Answer:
+    async def _send_within_deadline(self, request: Request, caller: str) -> Answer:
         operation = request.operation
         begin_by = anyio.current_time() + operation.longest_wait
-        with anyio.move_on_after(operation.deadline) as in_time:
+        with anyio.move_on_after(operation.deadline) as deadline:
             async for attempt in attempts(operation, self._budget, begin_by):
-                with attempt, self._observed(operation, attempt.num, in_time) as observed:
+                with attempt, self._observe(operation, attempt.num, deadline) as observer:
                     async with self._admission.turn(operation, caller, begin_by):
-                        observed.on_begin()
-                        return await self._attempt(request, observed)
+                        observer.on_begin()
+                        return await self._attempt(request, observer)
         raise errors.TimedOut(operation.name, f"no answer came within {operation.deadline:g} seconds")
 
     @contextmanager
-    def _observed(self, operation: Operation, number: int, in_time: anyio.CancelScope) -> Iterator[Attempt]:
-        observed = self._observer.on_attempt(operation, number)
+    def _observe(self, operation: Operation, number: int, deadline: anyio.CancelScope) -> Iterator[Attempt]:
+        observer = self._observer.on_attempt(operation, number)
         outcome = "defect"
         try:
-            yield observed
+            yield observer
             outcome = "done"
         except errors.ClientError as error:
             outcome = errors.name_of(error)
             raise
         except anyio.get_cancelled_exc_class():
-            outcome = "timed_out" if in_time.cancel_called else "cancelled"
+            outcome = "timed_out" if deadline.cancel_called else "cancelled"
             raise
         finally:
-            observed.on_end(outcome)
+            observer.on_end(outcome)
 
-    async def _attempt(self, request: Request, observed: Attempt) -> Answer:
+    async def _attempt(self, request: Request, observer: Attempt) -> Answer:
         operation = request.operation
         try:
             status, headers, content = await self._exchange(request)
-            observed.on_answer(status)
+            observer.on_answer(status)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in errors.causes(error)):
                 raise errors.Untrusted(operation.name, "the upstream's certificate is not good for its name") from None
@@ -133,11 +133,11 @@ class Upstream:
         if not content and operation.may_be_empty:
             return Answer(request, None, request_id)
         answer = Answer(request, parse_body(operation, headers, content, request_id), request_id)
-        said = answer.json if isinstance(answer.json, dict) else {}
-        if operation.writes and said.get("errors"):  # a success with errors: nobody knows what was done
+        fields = answer.json if isinstance(answer.json, dict) else {}
+        if operation.writes and fields.get("errors"):  # nobody knows what a success with errors has done
             raise answer.malformed_error("holds errors beside its result")
-        if said.get("status") == "error" or said.get("errors"):
-            # Documented with 400 and seen with 200; myKaarma documents errors inside a 200.
+        if fields.get("status") == "error" or fields.get("errors"):
+            # Roadster documents its errors with 400 and also sends them with 200. myKaarma documents them inside a 200.
             raise refusal_error(operation.name, status, answer.json, request_id=request_id)
         return answer
 
@@ -154,12 +154,12 @@ class Upstream:
 
 
 def basic_key(username: str, password: str) -> str:
-    """The key of HTTP's Basic scheme (RFC 7617)."""
+    """Returns the key for the scheme `Basic` (RFC 7617)."""
     return b64encode(f"{username}:{password}".encode()).decode()
 
 
 def open_network() -> httpx2.AsyncBaseTransport:
-    """What requests leave by, where nothing replaces it."""
+    """Returns the transport that `open_upstream` uses by default."""
     limits = httpx2.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=20)
     return httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
 
@@ -173,11 +173,10 @@ async def open_upstream(
     transport: httpx2.AsyncBaseTransport | None = None,
     observer: Observer | None = None,
 ) -> AsyncIterator[Upstream]:
-    """An `Upstream` at `base_url` whose connections are pooled, and closed at the end of the block.
+    """Opens an `Upstream` at `base_url`, and closes its connections at the end of the block.
 
-    `auth_scheme` is the word before the key in `Authorization`; `none` sends the bare key, as the
-    older document of Roadster's shows. For `Basic` the key is what `basic_key` makes.
-    `transport` replaces the network, for the embedded sandbox. `observer` is told of each attempt.
+    With the scheme `Basic`, make `api_key` with `basic_key`. `transport` replaces the network, for instance by the
+    embedded sandbox. `observer` is told of each attempt.
     """
 
     def connect() -> httpx2.AsyncClient:
@@ -189,11 +188,10 @@ async def open_upstream(
                 "Authorization": api_key if auth_scheme == "none" else f"{auth_scheme} {api_key}",
                 "User-Agent": f"roadster-mcp/{version('roadster-mcp')}",
             },
-            # Reading and writing end with the operation's deadline. Connecting ends sooner than what is left of it when
-            # a write begins, so that a write without a connection is known not to have been sent.
+            # Reading and writing end with the operation's deadline.
             timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
             follow_redirects=False,
-            # An upstream could set ever more of them, and they would go to it with everybody's requests.
+            # Takes no cookies, because an upstream could set ever more of them, for all callers at once.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,  # a .netrc entry would replace our Authorization
             transport=transport or open_network(),
