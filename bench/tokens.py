@@ -32,7 +32,7 @@ from roadster_sandbox import SandboxTransport, create_app
 from roadster_sandbox.http.events import EventBody, make_event
 from roadster_sandbox.world.world import World
 from roadster_server.calls.results import text_of
-from roadster_server.protocol.server import build_server, described
+from roadster_server.protocol.server import build_server, mcp_tool
 from roadster_server.runtime import open_calls
 from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.defaults import LOCAL_CALLER
@@ -169,7 +169,7 @@ def definition_tokens(tool: Tool) -> int:
 
 
 def bytes_of_the_list() -> int:
-    result = ListToolsResult(tools=[described(tool) for tool in TOOLS.values()])
+    result = ListToolsResult(tools=[mcp_tool(tool) for tool in TOOLS.values()])
     return len(compact(result.model_dump(mode="json", by_alias=True, exclude_none=True)).encode())
 
 

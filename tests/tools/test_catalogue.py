@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from roadster_server.protocol.server import described
+from roadster_server.protocol.server import mcp_tool
 from roadster_tools import TOOLS, TOOLSETS, Tool
 from roadster_tools.schemas import written_schemas
 from tests.conftest import Connect, World, kind_of, text_of
@@ -60,7 +60,7 @@ def test_a_tool_says_what_it_is_and_when_to_use_it(tool: Tool) -> None:
 
 @every_tool
 def test_all_four_hints_are_set_and_agree(tool: Tool) -> None:
-    hints = described(tool).annotations
+    hints = mcp_tool(tool).annotations
     assert hints is not None
     assert hints.read_only_hint is not tool.writes
     assert None not in (hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)

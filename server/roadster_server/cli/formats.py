@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from roadster_server.protocol.server import described
+from roadster_server.protocol.server import mcp_tool
 from roadster_tools import Tool
 
 from .strict_schema import NotStrict, strict
@@ -18,7 +18,7 @@ def render(tools: Iterable[Tool], form: Form) -> str:
     """Returns `tools` as JSON, or as a Markdown table."""
     match form:
         case "mcp":
-            return _json([described(tool).model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools])
+            return _json([mcp_tool(tool).model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools])
         case "openai":
             return _json([{"type": "function", "function": _openai_function(tool)} for tool in tools])
         case "anthropic":

@@ -1,13 +1,14 @@
-"""Completion of what a person types: arguments of prompts, and of resource addresses.
+"""Completion of arguments that a person types, of prompts and of resource addresses.
 
-Only what the caller could find out by its tools is proposed, at one dealer of its own. What is not
-known, not allowed, or not to be had right now is no proposal, never an error.
+It proposes only values that the caller could find with its tools, at one of its own dealers. If a value is unknown, not
+allowed, or cannot be fetched now, there is no proposal. That is never an error.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from mcp_types import CompleteRequestParams, Completion, PromptReference
 
@@ -30,80 +31,83 @@ from roadster_tools import (
 from .prompts import prompts_of
 from .resources import may_read
 
-_MOST = 100
-"""As the specification has it."""
+_MOST_VALUES = 100
+"""The specification's limit."""
 
 _READ_CUSTOMERS = ("list_documents", "get_customer")
 
 
-async def complete(calls: Calls, who: CurrentCaller, ctx: Context, params: CompleteRequestParams) -> Completion:
-    """What the caller may mean by the argument's value so far."""
-    name, typed = params.argument.name, params.argument.value
-    dealer = ((params.context.arguments if params.context else None) or {}).get("dealer")
-    found: list[str] = []
-    if name in _places(who(), params):
+async def complete(
+    calls: Calls, current_caller: CurrentCaller, ctx: Context, params: CompleteRequestParams
+) -> Completion:
+    """Returns the values of the argument that begin with the text typed so far."""
+    name, prefix = params.argument.name, params.argument.value
+    values: list[str] = []
+    if name in _argument_names(current_caller(), params):
+        dealer = ((params.context.arguments if params.context else None) or {}).get("dealer")
+        source = _Source(calls, current_caller, ctx, dealer)
         match name:
             case "dealer":
-                found = [own for own in who().dealers if own.startswith(typed)]
+                values = [own for own in current_caller().dealers if own.startswith(prefix)]
             case "vin":
-                found = await _vins(calls, who, ctx, dealer, typed.upper())
+                values = await source.vins(prefix.upper())
             case "template_id":
-                found = await _template_ids(calls, who, ctx, dealer, typed)
+                values = await source.template_ids(prefix)
             case "customer_id":
-                found = await _customer_ids(calls, who(), dealer, typed)
-    return Completion(values=found[:_MOST], has_more=len(found) > _MOST)
+                values = await source.customer_ids(prefix)
+    return Completion(values=values[:_MOST_VALUES], has_more=len(values) > _MOST_VALUES)
 
 
-def _places(caller: Caller, params: CompleteRequestParams) -> list[str]:
-    """The arguments of what is completed; none where the caller may not use it."""
+def _argument_names(caller: Caller, params: CompleteRequestParams) -> list[str]:
+    """Returns the arguments of the prompt or resource. There are none if the caller may not use it."""
     if isinstance(params.ref, PromptReference):
         prompt = prompts_of(caller).get(params.ref.name)
         return [argument.name for argument in prompt.arguments] if prompt else []
     uri = params.ref.uri
-    return next((found.parameters for found in RESOURCES if found.template == uri and may_read(caller, found)), [])
+    resources = (resource for resource in RESOURCES if resource.template == uri and may_read(caller, resource))
+    return next((resource.parameters for resource in resources), [])
 
 
-async def _vins(calls: Calls, who: CurrentCaller, ctx: Context, dealer: str | None, typed: str) -> list[str]:
-    """Vehicles in stock, as list_inventory finds them."""
-    if re.fullmatch(f"{VIN_CHARACTER}{{0,17}}", typed) is None:
-        return []
-    return await _asked(calls, who, ctx, "list_inventory", vins_in_stock, dealer, typed)
+@dataclass(frozen=True)
+class _Source:
+    """The values at one dealer. Each request to an upstream counts and is recorded like a call of its tool."""
 
+    calls: Calls
+    current_caller: CurrentCaller
+    ctx: Context
+    dealer: str | None
 
-async def _template_ids(calls: Calls, who: CurrentCaller, ctx: Context, dealer: str | None, typed: str) -> list[str]:
-    """Templates that are not deleted, as list_templates has them."""
-    if re.fullmatch(f"({ID_PATTERN})?", typed) is None:
-        return []
-    return await _asked(calls, who, ctx, "list_templates", usable_template_ids, dealer, typed)
+    async def vins(self, prefix: str) -> list[str]:
+        """Returns VINs of vehicles in stock."""
+        if re.fullmatch(f"{VIN_CHARACTER}{{0,17}}", prefix) is None:
+            return []
+        return await self._from_upstream("list_inventory", vins_in_stock, prefix)
 
+    async def template_ids(self, prefix: str) -> list[str]:
+        """Returns ids of templates that are not deleted."""
+        if re.fullmatch(f"({ID_PATTERN})?", prefix) is None:
+            return []
+        return await self._from_upstream("list_templates", usable_template_ids, prefix)
 
-async def _asked(
-    calls: Calls,
-    who: CurrentCaller,
-    ctx: Context,
-    tool: str,
-    body: Callable[..., Awaitable[list[str]]],
-    dealer: str | None,
-    typed: str,
-) -> list[str]:
-    """What an upstream has. Asking it counts, and is on record, as a use of `tool`."""
-    if not verdict(who(), TOOLS[tool]).is_allowed:
-        return []
+    async def _from_upstream(self, tool: str, body: Callable[..., Awaitable[list[str]]], prefix: str) -> list[str]:
+        if not verdict(self.current_caller(), TOOLS[tool]).is_allowed:
+            return []
 
-    async def propose(admitted: AdmittedCall) -> list[str]:
-        return await admitted.run_as(body, prefix=typed, most=_MOST + 1)
+        async def propose(admitted_call: AdmittedCall) -> list[str]:
+            return await admitted_call.run_as(body, prefix=prefix, most=_MOST_VALUES + 1)
 
-    found = await calls.use(who, ctx, TOOLS[tool], {} if dealer is None else {"dealer": dealer}, propose)
-    return [] if isinstance(found, Failure) else found
+        arguments = {} if self.dealer is None else {"dealer": self.dealer}
+        outcome = await self.calls.use(self.current_caller, self.ctx, TOOLS[tool], arguments, propose)
+        return [] if isinstance(outcome, Failure) else outcome
 
-
-async def _customer_ids(calls: Calls, caller: Caller, dealer: str | None, typed: str) -> list[str]:
-    """Customers that are known here, for who may look at them. It counts too, and asks the store alone."""
-    tool = next((TOOLS[name] for name in _READ_CUSTOMERS if verdict(caller, TOOLS[name]).is_allowed), None)
-    if tool is None or re.fullmatch("[0-9]{0,16}", typed) is None:
-        return []
-    try:
-        await calls.services.limiter.count_call(caller)
-        return await calls.services.gate.ownership(caller, tool, dealer).ids("customer", typed, _MOST + 1)
-    except (ToolFailure, StoreError):
-        return []
+    async def customer_ids(self, prefix: str) -> list[str]:
+        """Returns ids of customers in the store. They are for callers who may read customers."""
+        caller, services = self.current_caller(), self.calls.services
+        tool = next((TOOLS[name] for name in _READ_CUSTOMERS if verdict(caller, TOOLS[name]).is_allowed), None)
+        if tool is None or re.fullmatch("[0-9]{0,16}", prefix) is None:
+            return []
+        try:
+            await services.limiter.count_call(caller)
+            return await services.gate.ownership(caller, tool, self.dealer).ids("customer", prefix, _MOST_VALUES + 1)
+        except (ToolFailure, StoreError):
+            return []

@@ -1,7 +1,7 @@
-"""What the server tells a client of itself at the start: for each caller, what it may do and how to begin.
+"""The server's instructions to a client: what this caller may do, and how to begin.
 
-A host puts this in front of every conversation, so it is short whatever the caller may do, and holds
-nothing that a tool's description says.
+A host puts them in front of every conversation. So they are short for every caller, and do not repeat the tools'
+descriptions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from roadster_tools import TOOLS, Access, Caller, verdict
 
 _FEW_DEALERS = 5
 _FEW_BYTES = 150
+"""Dealers are named only if they are few and their names are short."""
+
 _EFFECTS = {
     Access.PREVIEW: "Writes that are only previewed, never sent",
     Access.CONFIRM: "Writes that wait for a person's yes",
@@ -20,20 +22,20 @@ _EFFECTS = {
 
 
 def instructions(caller: Caller) -> str:
-    """At most 1,000 bytes."""
+    """Returns the instructions, at most 1,000 bytes."""
     return " ".join(_sentences(caller))
 
 
 def _sentences(caller: Caller) -> Iterator[str]:
-    levels = {tool.name: found.level for tool in TOOLS.values() if (found := verdict(caller, tool)).is_allowed}
+    levels = {tool.name: right.level for tool in TOOLS.values() if (right := verdict(caller, tool)).is_allowed}
     yield "Tools for car dealers on Roadster."
     yield _dealers(caller, levels)
     steps = [name for name in ("list_inventory", "quote_payments", "create_customer") if name in levels]
     if len(steps) > 1:
         yield f"Usual order: {', '.join(steps)}; each takes ids from the answers before."
-    seen = [name for name in ("get_customer", "list_customer_events") if name in levels]
-    if seen:
-        yield f"Events: {', '.join(seen)}."
+    event_tools = [name for name in ("get_customer", "list_customer_events") if name in levels]
+    if event_tools:
+        yield f"Events: {', '.join(event_tools)}."
     if "create_forms" in levels and "list_templates" in levels:
         yield "Forms: list_templates, create_forms."
     if "create_delivery" in levels and "get_delivery" in levels:
@@ -50,13 +52,13 @@ def _sentences(caller: Caller) -> Iterator[str]:
 
 
 def _dealers(caller: Caller, levels: Mapping[str, Access]) -> str:
-    named = ", ".join(caller.dealers)
+    dealers = ", ".join(caller.dealers)
     if not caller.dealers:
         return "You have no dealer: only the server's operator can give you one."
-    if len(caller.dealers) == 1 and len(named.encode()) <= _FEW_BYTES:
-        return f"Your dealer is {named}; the argument `dealer` may be left out."
-    if len(caller.dealers) <= _FEW_DEALERS and len(named.encode()) <= _FEW_BYTES:
-        return f"Your dealers, for the argument `dealer`: {named}."
+    if len(caller.dealers) == 1 and len(dealers.encode()) <= _FEW_BYTES:
+        return f"Your dealer is {dealers}; the argument `dealer` may be left out."
+    if len(caller.dealers) <= _FEW_DEALERS and len(dealers.encode()) <= _FEW_BYTES:
+        return f"Your dealers, for the argument `dealer`: {dealers}."
     source = "list_dealers names them" if "list_dealers" in levels else "a refusal names them"
     return f"You have {len(caller.dealers)} dealers; every call says which as `dealer`, and {source}."
 
@@ -66,13 +68,13 @@ def _writes(levels: Mapping[str, Access]) -> Iterator[str]:
     if not writes:
         yield "You can read, and write nothing."
     for level, effect in _EFFECTS.items():
-        named = dict.fromkeys(_toolset_or_tool(name, writes) for name in writes if writes[name] == level)
-        if named:
-            yield f"{effect}: {', '.join(named)}."
+        names = dict.fromkeys(_toolset_or_tool(name, writes) for name in writes if writes[name] == level)
+        if names:
+            yield f"{effect}: {', '.join(names)}."
 
 
 def _toolset_or_tool(name: str, writes: Mapping[str, Access]) -> str:
-    """The toolset where all its writes are treated alike, else the tool itself."""
+    """Returns the toolset if all its writes have the same level, otherwise the tool itself."""
     toolset = TOOLS[name].toolset
-    alike = {level for other, level in writes.items() if TOOLS[other].toolset == toolset}
-    return toolset if len(alike) == 1 else name
+    levels = {level for other, level in writes.items() if TOOLS[other].toolset == toolset}
+    return toolset if len(levels) == 1 else name

@@ -1,4 +1,4 @@
-"""The prompts as the protocol shows and fills them, for the caller that asks."""
+"""The prompts of the protocol, for one caller."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from roadster_tools import TOOLS, Caller, verdict
 
 
 def prompts_of(caller: Caller) -> dict[str, PromptText]:
-    """By name, the prompts whose indispensable tools `caller` may use."""
+    """Returns the prompts by name. A prompt is left out if the caller may not use a tool that it needs."""
     return {
         name: prompt
         for name, prompt in PROMPTS.items()
-        if all(verdict(caller, TOOLS[needed]).is_allowed for needed in prompt.needs)
+        if all(verdict(caller, TOOLS[tool]).is_allowed for tool in prompt.needs)
     }
 
 
-def listed(prompt: PromptText, caller: Caller) -> Prompt:
-    """The prompt as `prompts/list` shows it: who has one dealer need not name it, as with the tools."""
+def mcp_prompt(prompt: PromptText, caller: Caller) -> Prompt:
+    """Returns the prompt for `prompts/list`. A caller with one dealer need not name it, as with the tools."""
     optional = {"dealer"} if len(caller.dealers) == 1 else set()
     return Prompt(
         name=prompt.name,
@@ -39,14 +39,14 @@ def listed(prompt: PromptText, caller: Caller) -> Prompt:
     )
 
 
-def filled(name: str, given: Mapping[str, str], caller: Caller) -> GetPromptResult:
-    """The prompt with its arguments. Raises MCPError."""
+def fill_prompt(name: str, arguments: Mapping[str, str], caller: Caller) -> GetPromptResult:
+    """Returns the text of the prompt with its arguments. Raises MCPError."""
     prompts = prompts_of(caller)
     if name not in prompts:
         raise _invalid(f"there is no such prompt; there are: {', '.join(prompts)}")
-    only = {"dealer": caller.dealers[0]} if len(caller.dealers) == 1 else {}
+    defaults = {"dealer": caller.dealers[0]} if len(caller.dealers) == 1 else {}
     try:
-        text = prompts[name].render({**only, **given}, {"dealer": caller.dealers}, is_visible)
+        text = prompts[name].render({**defaults, **arguments}, {"dealer": caller.dealers}, is_visible)
     except ValueError as error:
         raise _invalid(str(error)) from None
     return GetPromptResult(

@@ -1,4 +1,4 @@
-"""The resources as the protocol shows and reads them, for the caller that asks."""
+"""The resources of the protocol, for one caller."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _NO_ADDRESS = (
     "is no address of resources/templates/list, or spelt otherwise: lower-case scheme, VIN in capitals, "
     "numbers without leading zeros, only what must be percent-encoded, nothing after it"
 )
-_FOR_THE_CALLER_TO_MEND: tuple[FailureKind, ...] = ("invalid_arguments", "refused", "not_found")
+_CALLER_ERRORS: tuple[FailureKind, ...] = ("invalid_arguments", "refused", "not_found")
 
 
 def may_read(caller: Caller, resource: Resource) -> bool:
-    """Whether the caller may read the resource at a dealer of its own."""
+    """Returns whether the caller may read the resource at its own dealers."""
     return verdict(caller, TOOLS[resource.tool_name]).is_allowed and resource.visibility(caller).is_allowed
 
 
 def templates_of(caller: Caller) -> list[McpResourceTemplate]:
-    """The templates whose resources `caller` may read, in the order of the table."""
+    """Returns the templates of the resources that the caller may read, in the order of `RESOURCES`."""
     return [
         McpResourceTemplate(
             uri_template=resource.template,
@@ -62,7 +62,7 @@ def templates_of(caller: Caller) -> list[McpResourceTemplate]:
 
 
 def resources_of(caller: Caller) -> list[McpResource]:
-    """What can be listed without asking an upstream: the caller's dealers, where it may read them."""
+    """Returns the resources that can be listed without an upstream: the caller's dealers, if it may read them."""
     return [
         McpResource(
             uri=resource.address(dealer=dealer),
@@ -78,15 +78,15 @@ def resources_of(caller: Caller) -> list[McpResource]:
     ]
 
 
-async def read_resource(calls: Calls, who: CurrentCaller, ctx: Context, uri: str) -> ReadResourceResult:
-    """The resource at `uri`. Raises MCPError with the text of the failure, its kind in the data."""
-    found = resource_at(uri)
-    if found is None:
-        raise told(await calls.refuse(who, ctx, {"uri": _NO_ADDRESS}))
-    resource, arguments = found
+async def read_resource(calls: Calls, current_caller: CurrentCaller, ctx: Context, uri: str) -> ReadResourceResult:
+    """Returns the resource at `uri`. Raises MCPError with the text of the failure, and its kind in the data."""
+    match = resource_at(uri)
+    if match is None:
+        raise mcp_error(await calls.refuse(current_caller, ctx, {"uri": _NO_ADDRESS}))
+    resource, arguments = match
 
-    async def read(admitted: AdmittedCall) -> TextResourceContents | BlobResourceContents:
-        content = await resource.read(admitted)
+    async def read_content(admitted_call: AdmittedCall) -> TextResourceContents | BlobResourceContents:
+        content = await resource.read(admitted_call)
         if isinstance(content, File):
             blob = base64.b64encode(content.content).decode()
             return BlobResourceContents(uri=uri, mime_type=content.content_type, blob=blob)
@@ -96,23 +96,23 @@ async def read_resource(calls: Calls, who: CurrentCaller, ctx: Context, uri: str
             raise MalformedAnswer(name, f"the answer is larger than {LONGEST_ANSWER} characters")
         return TextResourceContents(uri=uri, mime_type=resource.mime_type, text=text)
 
-    outcome = await calls.use(who, ctx, TOOLS[resource.tool_name], arguments, read)
+    outcome = await calls.use(current_caller, ctx, TOOLS[resource.tool_name], arguments, read_content)
     if isinstance(outcome, Failure):
-        raise told(outcome, uri)
+        raise mcp_error(outcome, uri)
     return ReadResourceResult(contents=[outcome])
 
 
-def told(failed: Failure, uri: str | None = None) -> MCPError:
-    """`failed` as an error of the protocol.
+def mcp_error(failure: Failure, uri: str | None = None) -> MCPError:
+    """Returns the protocol's error for a failure.
 
-    It repeats the address of what is not found, as the specification wishes, and no other: a refused one may hold
-    anything.
+    The specification wants the address of a resource that is not found in it. No other address is repeated, because a
+    refused one may hold any text.
     """
-    data = {FAILURE_META: failed.kind} | ({"uri": uri} if failed.kind == "not_found" else {})
-    code = INVALID_PARAMS if failed.kind in _FOR_THE_CALLER_TO_MEND else INTERNAL_ERROR
-    return MCPError(code=code, message=failed.text, data=data)
+    data = {FAILURE_META: failure.kind} | ({"uri": uri} if failure.kind == "not_found" else {})
+    code = INVALID_PARAMS if failure.kind in _CALLER_ERRORS else INTERNAL_ERROR
+    return MCPError(code=code, message=failure.text, data=data)
 
 
 def _annotations(resource: Resource) -> Annotations:
-    """A file is for the person, an answer for the model too."""
+    """Marks a file as meant for the person, and any other answer for the model too."""
     return Annotations(audience=["user"] if resource.file else ["user", "assistant"])

@@ -1,4 +1,4 @@
-"""The MCP server: what each request of the protocol is answered with, for the caller that sends it."""
+"""The MCP server: one handler for each request of the protocol. Each answers for the caller of the request."""
 
 from __future__ import annotations
 
@@ -31,40 +31,44 @@ from roadster_tools import TOOLS, Caller, Tool, verdict
 
 from .completion import complete
 from .instructions import instructions
-from .prompts import filled, listed, prompts_of
+from .prompts import fill_prompt, mcp_prompt, prompts_of
 from .resources import read_resource, resources_of, templates_of
 
-if TYPE_CHECKING:
-    from .subscriptions import Updates
+if TYPE_CHECKING:  # for start time: only a server over HTTP has subscriptions
+    from .subscriptions import Subscriptions
 
-# What a caller may use is its own: no cache on the way may show it to another.
+# Each caller has its own lists, so no cache on the way may show them to another.
 _OWN_LISTS = CacheHint(ttl_ms=60_000, scope="private")
 
 _INTRODUCTIONS = ("initialize", "server/discover")
 
 
 def build_server(
-    calls: Calls, current_caller: CurrentCaller, updates: Updates | None = None, *, sessions: bool = True
+    calls: Calls,
+    current_caller: CurrentCaller,
+    subscriptions: Subscriptions | None = None,
+    *,
+    sessions: bool = True,
 ) -> Server[Any]:
-    """The server that has `calls` carried out. `current_caller` is asked at each request, within its context.
+    """Returns the server. `calls` carries out its tools, and `current_caller` runs in the context of each request.
 
-    Without `updates` no resource can be followed: events come in at a server over HTTP alone. Without `sessions`
-    clients of protocol 2025-11-25 cannot follow one, for they are told over their session.
+    Without `subscriptions`, clients cannot subscribe to resources: only a server over HTTP receives events. Without
+    `sessions`, clients of protocol 2025-11-25 cannot subscribe, because they are notified over their session.
     """
 
     async def list_tools(_ctx: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
         calls.services.store.wanted_soon.set()
-        return ListToolsResult(tools=[described(tool) for tool in tools_of(current_caller())])
+        return ListToolsResult(tools=[mcp_tool(tool) for tool in tools_of(current_caller())])
 
     async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallResult:
         return await calls.answer(current_caller, ctx, params)
 
     async def list_prompts(_ctx: Any, _params: PaginatedRequestParams | None) -> ListPromptsResult:
         caller = current_caller()
-        return ListPromptsResult(prompts=[listed(prompt, caller) for prompt in prompts_of(caller).values()])
+        return ListPromptsResult(prompts=[mcp_prompt(prompt, caller) for prompt in prompts_of(caller).values()])
 
     async def get_prompt(_ctx: Any, params: GetPromptRequestParams) -> GetPromptResult:
-        return filled(params.name, params.arguments or {}, current_caller())
+        return fill_prompt(params.name, params.arguments or {}, current_caller())
 
     async def list_resources(_ctx: Any, _params: PaginatedRequestParams | None) -> ListResourcesResult:
         return ListResourcesResult(resources=resources_of(current_caller()))
@@ -97,16 +101,16 @@ def build_server(
         on_list_resource_templates=list_templates,
         on_read_resource=read,
         on_completion=on_completion,
-        on_subscribe_resource=updates.follow if updates and sessions else None,
-        on_unsubscribe_resource=updates.unfollow if updates and sessions else None,
-        on_subscriptions_listen=updates.listen if updates else None,
+        on_subscribe_resource=subscriptions.follow if subscriptions and sessions else None,
+        on_unsubscribe_resource=subscriptions.unfollow if subscriptions and sessions else None,
+        on_subscriptions_listen=subscriptions.listen if subscriptions else None,
     )
     server.middleware.append(_own_instructions(current_caller))
     return server
 
 
 def _own_instructions(current_caller: CurrentCaller) -> ServerMiddleware[Any]:
-    """Gives each caller its own: the server's constructor takes one text for all of them."""
+    """Gives each caller its own instructions. The SDK's constructor takes one text for all callers."""
 
     async def with_instructions(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)
@@ -118,12 +122,12 @@ def _own_instructions(current_caller: CurrentCaller) -> ServerMiddleware[Any]:
 
 
 def tools_of(caller: Caller) -> list[Tool]:
-    """The tools that `caller` may use, in the order of the catalogue."""
+    """Returns the tools that the caller may use, in the order of the catalogue."""
     return [tool for tool in TOOLS.values() if verdict(caller, tool).is_allowed]
 
 
-def described(tool: Tool) -> McpTool:
-    """The tool as `tools/list` shows it."""
+def mcp_tool(tool: Tool) -> McpTool:
+    """Returns the tool for `tools/list`."""
     return McpTool(
         name=tool.name,
         title=tool.title,

@@ -1,8 +1,8 @@
-"""Update notifications: who follows a customer is told that an event came in, and reads the resource anew.
+"""Update notifications: a client subscribes to a customer, is told when an event comes in, and reads the resource anew.
 
-A notification is an address and nothing else. Clients of protocol 2026-07-28 follow on a stream of their own
-(`subscriptions/listen`), those of 2025-11-25 on their session's (`resources/subscribe`). To follow is to pass the gate
-as a reader does, and at each notification the caller's rights of that moment count.
+A notification holds only an address. Clients of protocol 2026-07-28 subscribe on a stream of their own
+(`subscriptions/listen`), those of 2025-11-25 in their session (`resources/subscribe`). A subscription passes the gate
+like a read. The caller's rights are checked again at each notification.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from mcp.server.connection import Connection
 from mcp.server.session import ServerSession
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, SubscriptionBus
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY, ResourceUpdated, ServerEvent
 from mcp_types import (
@@ -33,184 +33,187 @@ from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.telemetry.logs import log
 from roadster_tools import CUSTOMER_RESOURCE, TOOLS, AdmittedCall, Failure
 
-from .resources import may_read, told
+from .resources import may_read, mcp_error
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for start time: it imports Redis
     from roadster_server.replicas import Replicas
 
-MOST_FOLLOWED = 100
-"""Addresses on one stream, or in one session: an assistant follows those it works on."""
+MOST_ADDRESSES = 100
+"""Addresses on one stream, or in one session. An assistant subscribes only to the customers that it works on."""
 
-MOST_STREAMS_OF_A_CALLER = 32
+MOST_STREAMS = 32
+"""Streams of one caller."""
 
 _LONGEST_STREAM = 3600.0
-"""Seconds, after which it ends as the protocol has it. Who opens it again shows the token again, which may be void."""
+"""Seconds, then the stream ends. To open it again, a client must show its token again, which may be invalid by then."""
 
-_TELL_WITHIN = 5.0
-_WAITING = 10_000
-_FOLLOWED = "roadster_server.protocol.subscriptions"
+_NOTIFY_SECONDS = 5.0
+"""A client that does not read in this time misses the notification."""
+
+_MOST_QUEUED = 10_000
+"""Notifications that wait to be sent. More are dropped."""
+
+_STATE_KEY = "roadster_server.protocol.subscriptions"
 _TOPIC = "changed"
 
 
-class Updates:
-    """Who follows what at this process. It is the SDK's SubscriptionBus too, for `ListenHandler` to listen at."""
+class Subscriptions(SubscriptionBus):
+    """The subscriptions at this process. It is also the bus at which the SDK's `ListenHandler` listens."""
 
-    def __init__(self, calls: Calls, who: CurrentCaller, replicas: Replicas | None = None) -> None:
+    def __init__(self, calls: Calls, current_caller: CurrentCaller, replicas: Replicas | None = None) -> None:
         self._calls = calls
-        self._who = who
+        self._current_caller = current_caller
         self._replicas = replicas
         if replicas is not None:
-            replicas.subscribe(_TOPIC, self._changed_elsewhere)
+            replicas.subscribe(_TOPIC, self._queue_all)
         self._bus = InMemorySubscriptionBus()
         self._streams = ListenHandler(self)
-        self._streams_of: Counter[str] = Counter()
-        self._announce, self._announced = anyio.create_memory_object_stream[ResourceUpdated](_WAITING)
-        self._telling: anyio.abc.TaskGroup
+        self._stream_counts: Counter[str] = Counter()
+        self._queue, self._notifications = anyio.create_memory_object_stream[ResourceUpdated](_MOST_QUEUED)
+        self._notifying: anyio.abc.TaskGroup
 
-    def customer_changed(self, dealer: str, customer_id: str) -> None:
-        """Has their followers told, as soon as `run` gets to it, and those at other processes."""
+    def announce_customer(self, dealer: str, customer_id: str) -> None:
+        """Queues a notification that the customer has changed, here and at the other processes. `run` sends it."""
         uri = CUSTOMER_RESOURCE.address(dealer=dealer, customer_id=customer_id)
-        self._changed(uri)
+        self._queue_all((uri,))
         if self._replicas is not None:
             self._replicas.tell(_TOPIC, uri)
 
-    def _changed_elsewhere(self, uris: tuple[str, ...]) -> None:
+    def _queue_all(self, uris: tuple[str, ...]) -> None:
         for uri in uris:
-            self._changed(uri)
-
-    def _changed(self, uri: str) -> None:
-        try:
-            self._announce.send_nowait(ResourceUpdated(uri))
-        except anyio.WouldBlock:
-            log.warning("update notification dropped, too many are waiting")
+            try:
+                self._queue.send_nowait(ResourceUpdated(uri))
+            except anyio.WouldBlock:
+                log.warning("update notification dropped, too many are waiting")
 
     async def run(self) -> None:
-        """Tells followers until it is cancelled."""
-        async with anyio.create_task_group() as self._telling:
-            async for event in self._announced:
+        """Sends notifications until it is cancelled."""
+        async with anyio.create_task_group() as self._notifying:
+            async for event in self._notifications:
                 await self.publish(event)
 
     def close(self) -> None:
-        """Ends the streams as the protocol has it, because the server stops."""
+        """Ends the streams with the result that the protocol wants. For a server that stops."""
         self._streams.close()
 
     async def publish(self, event: ServerEvent) -> None:
-        """As SubscriptionBus has it."""
         await self._bus.publish(event)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """As SubscriptionBus has it; the listener hears what its caller may read when it happens."""
+        """Calls `listener` with each event that the caller may read at that moment. Returns what ends that."""
         subscriber = copy_context()
 
-        def heard(event: ServerEvent) -> None:
+        def on_event(event: ServerEvent) -> None:
             if isinstance(event, ResourceUpdated) and subscriber.run(self._may_read, event.uri):
                 listener(event)
 
-        return self._bus.subscribe(heard)
+        return self._bus.subscribe(on_event)
 
     async def listen(self, ctx: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
-        """`subscriptions/listen`: of the addresses asked for, those that the caller may follow."""
-        caller = self._who().name
-        asked = list(dict.fromkeys(params.notifications.resource_subscriptions or []))
-        if len(asked) > MOST_FOLLOWED or self._streams_of[caller] >= MOST_STREAMS_OF_A_CALLER:
+        """Handles `subscriptions/listen`. The stream has the requested addresses that the caller may read."""
+        caller = self._current_caller().name
+        addresses = list(dict.fromkeys(params.notifications.resource_subscriptions or []))
+        if len(addresses) > MOST_ADDRESSES or self._stream_counts[caller] >= MOST_STREAMS:
             raise _too_many()
-        self._streams_of[caller] += 1
+        self._stream_counts[caller] += 1
         try:
-            followed = await self._allowed(ctx, asked)
-            granted = params.model_copy(update={"notifications": SubscriptionFilter(resource_subscriptions=followed)})
+            readable = await self._readable(ctx, addresses)
+            filter_ = SubscriptionFilter(resource_subscriptions=readable)
             with anyio.move_on_after(_LONGEST_STREAM):
-                return await self._streams(ctx, granted)
+                return await self._streams(ctx, params.model_copy(update={"notifications": filter_}))
         finally:
-            self._streams_of[caller] -= 1
+            self._stream_counts[caller] -= 1
         return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
 
-    async def _allowed(self, ctx: Context, asked: list[str]) -> list[str]:
-        """Those that the caller may follow. Raises MCPError where it asked for some and may follow none."""
-        refusals = [await self._refusal(ctx, uri) for uri in asked]
-        followed = [uri for uri, refusal in zip(asked, refusals, strict=True) if refusal is None]
-        if not followed and refusals and refusals[0] is not None:
+    async def _readable(self, ctx: Context, addresses: list[str]) -> list[str]:
+        """Returns the addresses that the caller may read. Raises MCPError if there are some, but it may read none."""
+        refusals = [await self._refusal(ctx, uri) for uri in addresses]
+        readable = [uri for uri, refusal in zip(addresses, refusals, strict=True) if refusal is None]
+        if not readable and refusals and refusals[0] is not None:
             raise refusals[0]
-        return followed
+        return readable
 
     async def follow(self, ctx: Context, params: SubscribeRequestParams) -> EmptyResult:
-        """`resources/subscribe`, to the end of the session."""
-        followed, uri = _followed_in(ctx), params.uri
-        if uri in followed:
+        """Handles `resources/subscribe`. The subscription ends with the session."""
+        subscriptions, uri = _subscriptions_of_session(ctx), params.uri
+        if uri in subscriptions:
             return EmptyResult()
-        if len(followed) >= MOST_FOLLOWED:
+        if len(subscriptions) >= MOST_ADDRESSES:
             raise _too_many()
-        followed[uri] = _asking  # its place is taken before anything is waited for: another request may come meanwhile
+        subscriptions[uri] = _do_nothing  # takes its place at once: another request may come during the wait below
         refusal = await self._refusal(ctx, uri)
         if refusal is not None:
-            followed.pop(uri, None)
+            subscriptions.pop(uri, None)
             raise refusal
-        if uri in followed:  # else it was given up meanwhile
-            followed[uri] = self.subscribe(self._teller(ctx.session, uri))
+        if uri in subscriptions:  # otherwise the client has unsubscribed meanwhile
+            subscriptions[uri] = self.subscribe(self._notifier(ctx.session, uri))
         return EmptyResult()
 
     async def unfollow(self, ctx: Context, params: UnsubscribeRequestParams) -> EmptyResult:
-        """`resources/unsubscribe`; what is not followed is left alone."""
-        unsubscribe = _followed_in(ctx).pop(params.uri, None)
+        """Handles `resources/unsubscribe`. It ignores addresses without a subscription."""
+        unsubscribe = _subscriptions_of_session(ctx).pop(params.uri, None)
         if unsubscribe is not None:
             unsubscribe()
         return EmptyResult()
 
-    def _teller(self, session: ServerSession, uri: str) -> Callable[[ServerEvent], None]:
+    def _notifier(self, session: ServerSession, uri: str) -> Callable[[ServerEvent], None]:
+        """Returns a listener that notifies the session. While one notification is on its way, it sends no other."""
         underway = False
 
-        async def tell() -> None:
+        async def notify() -> None:
             nonlocal underway
-            with anyio.move_on_after(_TELL_WITHIN):  # a client that does not read
+            with anyio.move_on_after(_NOTIFY_SECONDS):
                 await session.send_resource_updated(uri)
             underway = False
 
-        def heard(event: ServerEvent) -> None:
+        def on_event(event: ServerEvent) -> None:
             nonlocal underway
             if event == ResourceUpdated(uri) and not underway:
                 underway = True
-                self._telling.start_soon(tell)
+                self._notifying.start_soon(notify)
 
-        return heard
+        return on_event
 
     def _may_read(self, uri: str) -> bool:
-        arguments, caller = CUSTOMER_RESOURCE.arguments_in(uri), self._who()
+        arguments, caller = CUSTOMER_RESOURCE.arguments_in(uri), self._current_caller()
         return arguments is not None and arguments["dealer"] in caller.dealers and may_read(caller, CUSTOMER_RESOURCE)
 
     async def _refusal(self, ctx: Context, uri: str) -> MCPError | None:
-        """Why the caller may not follow the address. It counts, and is on record, as a use of the resource's tool."""
+        """Returns why the caller may not subscribe. This counts and is recorded as a call of the resource's tool."""
         arguments = CUSTOMER_RESOURCE.arguments_in(uri)
         if arguments is None:
             problem = f"only addresses like {CUSTOMER_RESOURCE.template} can be followed"
-            return told(await self._calls.refuse(self._who, ctx, {"uri": problem}))
-        outcome = await self._calls.use(self._who, ctx, TOOLS[CUSTOMER_RESOURCE.tool_name], arguments, _nothing)
-        return told(outcome) if isinstance(outcome, Failure) else None
+            return mcp_error(await self._calls.refuse(self._current_caller, ctx, {"uri": problem}))
+        tool = TOOLS[CUSTOMER_RESOURCE.tool_name]
+        outcome = await self._calls.use(self._current_caller, ctx, tool, arguments, _read_nothing)
+        return mcp_error(outcome) if isinstance(outcome, Failure) else None
 
 
-def _asking() -> None:
-    """In the place of what ends following, while the gate is asked."""
+def _do_nothing() -> None:
+    """Ends a subscription that the gate has not admitted yet: there is nothing to end."""
 
 
-async def _nothing(_admitted: AdmittedCall) -> None:
-    """To follow is not to read yet."""
+async def _read_nothing(_admitted_call: AdmittedCall) -> None:
+    """Runs instead of the tool's body, because subscribing reads nothing."""
 
 
-def _followed_in(ctx: Context) -> dict[str, Callable[[], None]]:
-    """By address, what ends following it, in the session of the request."""
-    connection: Connection = ctx.session._connection  # noqa: SLF001 - the SDK shows a handler nothing that ends with a session
-    followed: dict[str, Callable[[], None]] | None = connection.state.get(_FOLLOWED)
-    if followed is None:
-        followed = connection.state[_FOLLOWED] = {}
-        connection.exit_stack.callback(_end, followed)
-    return followed
+def _subscriptions_of_session(ctx: Context) -> dict[str, Callable[[], None]]:
+    """Returns the session's subscriptions: by address, the function that ends it."""
+    connection: Connection = ctx.session._connection  # noqa: SLF001 - the SDK has nothing public that ends with a session
+    subscriptions: dict[str, Callable[[], None]] | None = connection.state.get(_STATE_KEY)
+    if subscriptions is None:
+        subscriptions = connection.state[_STATE_KEY] = {}
+        connection.exit_stack.callback(_end_all, subscriptions)
+    return subscriptions
 
 
-def _end(followed: dict[str, Any]) -> None:
-    for unsubscribe in followed.values():
+def _end_all(subscriptions: dict[str, Any]) -> None:
+    for unsubscribe in subscriptions.values():
         unsubscribe()
 
 
 def _too_many() -> MCPError:
     return MCPError(
         code=INVALID_PARAMS,
-        message=f"At most {MOST_FOLLOWED} addresses can be followed at once, on {MOST_STREAMS_OF_A_CALLER} streams.",
+        message=f"At most {MOST_ADDRESSES} addresses can be followed at once, on {MOST_STREAMS} streams.",
     )

@@ -15,7 +15,7 @@ from roadster_server.calls.keys import Keys
 from roadster_server.events.inbox import keep_tidy
 from roadster_server.events.webhooks import receivers
 from roadster_server.protocol.server import build_server
-from roadster_server.protocol.subscriptions import Updates
+from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings, is_loopback
@@ -82,17 +82,17 @@ async def serve_backend(
             return None if replicas is None or await replicas.healthy() else "Redis"
 
         sessions = workers == 1
-        updates = Updates(calls, who, replicas)
+        subscriptions = Subscriptions(calls, who, replicas)
         stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
         app = http_app(
-            build_server(calls, who, updates, sessions=sessions),
+            build_server(calls, who, subscriptions, sessions=sessions),
             backend.live,
             missing,
             transport,
             host=host,
             port=port,
             sessions=sessions,
-            webhooks=receivers(backend.live, calls.services.store, updates.customer_changed, metrics),
+            webhooks=receivers(backend.live, calls.services.store, subscriptions.announce_customer, metrics),
             metrics=metrics,
             stopping=stop.requested.is_set,
         )
@@ -121,8 +121,8 @@ async def serve_backend(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(backend.live.watch)
-            tasks.start_soon(_drain, stop, calls, updates, listener)
-            tasks.start_soon(updates.run)
+            tasks.start_soon(_drain, stop, calls, subscriptions, listener)
+            tasks.start_soon(subscriptions.run)
             if replicas is not None:
                 tasks.start_soon(replicas.run)
             tasks.start_soon(keep_store)
@@ -160,10 +160,10 @@ class _Listener(uvicorn.Server):
         return nullcontext()
 
 
-async def _drain(stop: Stop, calls: Calls, updates: Updates, listener: uvicorn.Server) -> None:
+async def _drain(stop: Stop, calls: Calls, subscriptions: Subscriptions, listener: uvicorn.Server) -> None:
     """Once the server is to stop: lets calls end, interrupts what is left, and has the listener close."""
     await stop.requested.wait()
-    updates.close()
+    subscriptions.close()
     with anyio.move_on_after(_DRAIN_SECONDS):
         await calls.wait_until_idle()
     calls.interrupt()

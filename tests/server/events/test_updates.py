@@ -19,7 +19,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
 from roadster_server.calls.results import FAILURE_META
-from roadster_server.protocol.subscriptions import MOST_FOLLOWED
+from roadster_server.protocol.subscriptions import MOST_ADDRESSES
 from tests.conftest import free_port, serving
 
 pytestmark = [
@@ -223,7 +223,7 @@ async def test_who_has_lost_the_right_meanwhile_is_told_no_more(era: str, served
 
 
 async def test_too_many_addresses_are_refused(served: Served) -> None:
-    many = [f"roadster://umazda/customers/{number}" for number in range(1, MOST_FOLLOWED + 2)]
+    many = [f"roadster://umazda/customers/{number}" for number in range(1, MOST_ADDRESSES + 2)]
     with pytest.raises((MCPError, ExceptionGroup)):
         async with following(served, "http 2026-07-28", *many):
             pytest.fail("they are followed")
@@ -278,6 +278,6 @@ async def test_places_are_counted_before_the_gate_is_asked(served: Served) -> No
         Client(streamable_http_client(f"{served.url}/mcp", http_client=http), mode="legacy") as client,
         anyio.create_task_group() as tasks,
     ):
-        for number in range(1, MOST_FOLLOWED + 21):
+        for number in range(1, MOST_ADDRESSES + 21):
             tasks.start_soon(follow, client, number)
     assert refused == 20
