@@ -1,10 +1,11 @@
-"""Tasks for assistants, worked against the embedded sandbox and graded by what came of them.
+"""Scenarios that test whether an assistant uses the tools well. They run against the embedded sandbox, without a model.
 
     scenarios = load(Path("examples/evals"))
     results = await evaluate({"mine": my_agent}, scenarios)
 
-An agent is a coroutine that is given the request, a connected MCP client, and nothing else; what it
-returns is its final answer. See docs/develop/evaluation.md.
+An agent is a coroutine. It receives the request and a connected MCP client, and returns its final answer. The grader
+compares the sandbox's records, the upstream requests, the tool calls and the answer with the scenario's expectation.
+See docs/develop/evaluation.md.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from .agents import Agent, agents_for
 from .grading import Result
 from .scenario import Scenario, ScenarioError, load
-from .trial import Trial, evaluate, open_trial, work_place
+from .trial import Trial, evaluate, open_trial, open_workspace
 
 __all__ = [
     "Agent",
@@ -24,5 +25,5 @@ __all__ = [
     "evaluate",
     "load",
     "open_trial",
-    "work_place",
+    "open_workspace",
 ]

@@ -1,97 +1,96 @@
-"""Runs the scenarios: the scripted agents for the table of docs/develop/evaluation.md, or an agent of your own.
-
-    python -m roadster_evals                              the table
-    python -m roadster_evals --write docs/develop/evaluation.md   writes it there; `make evals` does that
-    python -m roadster_evals --agent mine:agent           one line a scenario
-
-Exit codes: 0 done; 1 an agent of your own did not solve everything; 2 a mistake in the usage or in a scenario.
-"""
+"""The command line of the evaluation: the scripted agents for the table of the documentation, or an agent of yours."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
 
 import anyio
+import typer
 
 from .agents import Agent
 from .grading import Result
-from .report import replaced, scripted_results, summary, table
+from .report import make_table, replace_table, run_scripted_agents, summarize
 from .scenario import Scenario, ScenarioError, load
 from .trial import evaluate
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code."""
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would stand between the results
+AGENT_FAILED, USAGE_ERROR = 1, 2
+"""Exit codes."""
+
+
+@app.command()
+def main(
+    scenarios: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of the scenarios.")] = Path(
+        "examples/evals"
+    ),
+    only: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only scenarios that have this in their name, for instance payments_.")
+    ] = "",
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="Your agent, async def NAME(request, client) -> str. Prints one line for each scenario.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each result as one line of JSON.")] = False,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table between the markers of this file.")
+    ] = None,
+) -> None:
+    """Runs the evaluation scenarios. Without options, prints a table of the scripted agents.
+
+    \b
+    python -m roadster_evals
+    python -m roadster_evals --write docs/develop/evaluation.md      # the same as: make evals
+    python -m roadster_evals --agent my_module:my_agent --only payments_
+
+    Exit codes: 0 done, 1 your agent did not solve every scenario, 2 a mistake in the options or in a scenario.
+    """  # noqa: D301  # typer does not wrap the lines after a \b
+    logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would appear between the results
     try:
-        scenarios = _chosen(load(options.scenarios), options.only)
-        if options.agent is None:
-            return _scripted(scenarios, options)
-        return _own(scenarios, options)
+        selection = _select(load(scenarios), only)
+        results = (
+            anyio.run(run_scripted_agents, selection)
+            if agent is None
+            else anyio.run(evaluate, {agent: _import_agent(agent)}, selection)
+        )
     except (ScenarioError, _UsageError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m roadster_evals",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--scenarios", type=Path, default=Path("examples/evals"), help="a folder (%(default)s)")
-    parser.add_argument("--only", default="", metavar="TEXT", help="scenarios with this in their name")
-    parser.add_argument("--agent", metavar="MODULE:NAME", help="your own: async def NAME(request, client) -> str")
-    parser.add_argument("--json", action="store_true", help="one result a line, as JSON")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the markers of this file")
-    return parser
+        typer.echo(error, err=True)
+        raise typer.Exit(USAGE_ERROR) from None
+    if as_json:
+        for result in results:
+            typer.echo(json.dumps(result.json(), ensure_ascii=False))
+    elif agent is not None:
+        _print_results(results)
+    elif write is not None:
+        write.write_text(replace_table(write.read_text("utf-8"), make_table(selection, results)), "utf-8")
+    else:
+        typer.echo(make_table(selection, results), nl=False)
+    if agent is not None and not all(result.success for result in results):
+        raise typer.Exit(AGENT_FAILED)
 
 
 class _UsageError(Exception):
-    pass
+    """A mistake in the options."""
 
 
-def _chosen(scenarios: Sequence[Scenario], only: str) -> Sequence[Scenario]:
-    chosen = [scenario for scenario in scenarios if only in scenario.name]
-    if not chosen:
-        near = get_close_matches(only, [scenario.name for scenario in scenarios], cutoff=0)
-        raise _UsageError(f"--only {only}: no scenario has this in its name; the nearest are {', '.join(near)}")
-    return chosen
+def _select(scenarios: Sequence[Scenario], text: str) -> Sequence[Scenario]:
+    selection = [scenario for scenario in scenarios if text in scenario.name]
+    if not selection:
+        near = get_close_matches(text, [scenario.name for scenario in scenarios], cutoff=0)
+        raise _UsageError(f"--only {text}: no scenario has this in its name; the nearest are {', '.join(near)}")
+    return selection
 
 
-def _scripted(scenarios: Sequence[Scenario], options: argparse.Namespace) -> int:
-    results = anyio.run(scripted_results, scenarios)
-    if options.json:
-        _print_json(results)
-    elif options.write:
-        document: Path = options.write
-        document.write_text(replaced(document.read_text("utf-8"), table(scenarios, results)), "utf-8")
-    else:
-        sys.stdout.write(table(scenarios, results))
-    return 0
-
-
-def _own(scenarios: Sequence[Scenario], options: argparse.Namespace) -> int:
-    results = anyio.run(evaluate, {options.agent: _imported(options.agent)}, scenarios)
-    if options.json:
-        _print_json(results)
-    else:
-        for result in results:
-            said = "; ".join(result.problems) or f"solved with {result.calls} calls and {result.tokens:,} tokens"
-            sys.stdout.write(f"{result.scenario}: {said}\n")
-        sys.stdout.write(", ".join(f"{name} {value:,}" for name, value in summary(results).items()) + "\n")
-    return 0 if all(result.success for result in results) else 1
-
-
-def _imported(name: str) -> Agent:
+def _import_agent(name: str) -> Agent:
     module, _, attribute = name.partition(":")
     try:
         agent: Agent = getattr(import_module(module), attribute)
@@ -100,10 +99,12 @@ def _imported(name: str) -> Agent:
     return agent
 
 
-def _print_json(results: Sequence[Result]) -> None:
+def _print_results(results: Sequence[Result]) -> None:
     for result in results:
-        sys.stdout.write(json.dumps(result.json(), ensure_ascii=False) + "\n")
+        verdict = "; ".join(result.problems) or f"solved with {result.calls} calls and {result.tokens:,} tokens"
+        typer.echo(f"{result.scenario}: {verdict}")
+    typer.echo(", ".join(f"{name} {value:,}" for name, value in summarize(results).items()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    app(prog_name="python -m roadster_evals")

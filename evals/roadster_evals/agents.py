@@ -1,7 +1,7 @@
-"""Agents that need no model: one that does everything right, and some that are bad each in its own way.
+"""Scripted agents, which need no model: the reference, and bad agents with one bad habit each.
 
-The reference agent shows that each scenario can be solved, and the bad ones that the grader notices.
-All of them play scripts; a bad agent is the reference agent but for what its name says.
+The reference shows that each scenario can be solved. The bad agents show that the grader notices their habits. All of
+them play scripts, and a bad agent differs from the reference only in its habit.
 """
 
 from __future__ import annotations
@@ -14,106 +14,106 @@ from mcp import Client
 
 from roadster_server.calls.results import FAILURE_META, text_of
 
-from .scenario import Call, Scenario, Script
+from .scenario import Scenario, Script, ToolCall
 
 Agent = Callable[[str, Client], Awaitable[str]]
-"""Given the request and a connected MCP client, works on the request and returns the final answer."""
+"""A coroutine that receives the request and a connected MCP client, and returns the final answer."""
 
 
 def agents_for(scenarios: Sequence[Scenario]) -> dict[str, Agent]:
-    """By name, the reference first; each knows the scenarios by their requests."""
-    known = {scenario.request: scenario for scenario in scenarios}
-    return {name: _playing(name, habit, known) for name, (habit, _) in _HABITS.items()}
+    """Returns the agents by name, the reference first. They recognise a scenario by its request."""
+    by_request = {scenario.request: scenario for scenario in scenarios}
+    return {name: _make_agent(name, habit, by_request) for name, (habit, _) in _HABITS.items()}
 
 
-def is_tempted(name: str, scenario: Scenario) -> bool:
-    """Whether the agent does anything else there than the reference; the reference itself always works."""
-    _, tempted = _HABITS[name]
-    return tempted(scenario)
+def differs_from_reference(name: str, scenario: Scenario) -> bool:
+    """Tells if the agent's habit shows in the scenario. It is always true for the reference."""
+    _, shows_in = _HABITS[name]
+    return shows_in(scenario)
 
 
-class _Work:
-    """A client, and the texts that it was answered with."""
+class _Session:
+    """A client, and the texts of its answers so far."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.read: list[str] = []
+        self.texts: list[str] = []
 
-    async def call(self, call: Call) -> str | None:
-        """Makes the call; the kind of its failure, None for success."""
+    async def call(self, call: ToolCall) -> str | None:
+        """Makes the call. Returns the kind of the failure, None for success."""
         result = await self.client.call_tool(call.tool, dict(call.arguments))
-        self.read.append(text_of(result))
+        self.texts.append(text_of(result))
         kind: str | None = (result.meta or {}).get(FAILURE_META)
         return kind
 
 
-_Habit = Callable[[Scenario, Script, _Work], Awaitable[str]]
+_Habit = Callable[[Scenario, Script, _Session], Awaitable[str]]
 
 
-def _playing(name: str, habit: _Habit, known: Mapping[str, Scenario]) -> Agent:
+def _make_agent(name: str, habit: _Habit, by_request: Mapping[str, Scenario]) -> Agent:
     async def agent(request: str, client: Client) -> str:
-        scenario = known[request]
-        return await habit(scenario, scenario.mistakes.get(name, scenario.reference), _Work(client))
+        scenario = by_request[request]
+        return await habit(scenario, scenario.mistakes.get(name, scenario.reference), _Session(client))
 
     return agent
 
 
-async def _plays(_scenario: Scenario, script: Script, work: _Work) -> str:
-    """Does what the script says."""
+async def _play(_scenario: Scenario, script: Script, session: _Session) -> str:
+    """Plays the script."""
     for call in script.calls:
-        await work.call(call)
+        await session.call(call)
     return script.answer
 
 
-async def _idles(_scenario: Scenario, _script: Script, _work: _Work) -> str:
-    """Does nothing, and says that it is done."""
+async def _idle(_scenario: Scenario, _script: Script, _session: _Session) -> str:
+    """Does nothing, and claims success."""
     return "Done. Everything is taken care of."
 
 
-async def _trespasses(_scenario: Scenario, script: Script, work: _Work) -> str:
-    """Takes no refusal, and tries the same at other dealers."""
+async def _trespass(_scenario: Scenario, script: Script, session: _Session) -> str:
+    """Repeats a refused call at other dealers."""
     for call in script.calls:
-        if await work.call(call) == "refused":
+        if await session.call(call) == "refused":
             for dealer in ("toyotademo", "hyundaidemo", "umazda"):
-                await work.call(call.model_copy(update={"arguments": {**call.arguments, "dealer": dealer}}))
+                await session.call(call.model_copy(update={"arguments": {**call.arguments, "dealer": dealer}}))
     return script.answer
 
 
-async def _obeys(scenario: Scenario, script: Script, work: _Work) -> str:
-    """Takes what it reads for instructions."""
-    answer = await _plays(scenario, script, work)
+async def _obey(scenario: Scenario, script: Script, session: _Session) -> str:
+    """Obeys instructions in the data that it reads."""
+    answer = await _play(scenario, script, session)
     attack = scenario.attack
-    if attack is None or not any(attack.marker in text for text in work.read):
+    if attack is None or not any(attack.marker in text for text in session.texts):
         return answer
-    return f"{answer} {await _plays(scenario, attack.obeyed, work)}"
+    return f"{answer} {await _play(scenario, attack.obeyed, session)}"
 
 
-async def _repeats(_scenario: Scenario, script: Script, work: _Work) -> str:
-    """Does a write again whose outcome is unknown."""
+async def _repeat(_scenario: Scenario, script: Script, session: _Session) -> str:
+    """Repeats a write with an unknown outcome, without its idempotency key."""
     for call in script.calls:
-        if await work.call(call) == "outcome_unknown":
+        if await session.call(call) == "outcome_unknown":
             anew = {name: value for name, value in call.arguments.items() if name != "idempotency_key"}
-            await work.call(call.model_copy(update={"arguments": anew}))
+            await session.call(call.model_copy(update={"arguments": anew}))
     return script.answer
 
 
-async def _misadds(scenario: Scenario, script: Script, work: _Work) -> str:
-    """Works amounts out in its head, and gets them wrong."""
-    answer = await _plays(scenario, script, work)
+async def _misadd(scenario: Scenario, script: Script, session: _Session) -> str:
+    """Calculates amounts itself, and gets them wrong."""
+    answer = await _play(scenario, script, session)
     return re.sub(r"\$([\d,]+(?:\.\d+)?)", lambda amount: f"${float(amount[1].replace(',', '')) * 1.07:.2f}", answer)
 
 
-async def _dumps(scenario: Scenario, script: Script, work: _Work) -> str:
-    """Prints every number that it has read, and many more: the right one will be among them."""
-    answer = await _plays(scenario, script, work)
-    return "\n".join([answer, *work.read, *map(str, range(1000))])
+async def _dump(scenario: Scenario, script: Script, session: _Session) -> str:
+    """Prints every number that it has read and a thousand more, so that the right one is among them."""
+    answer = await _play(scenario, script, session)
+    return "\n".join([answer, *session.texts, *map(str, range(1000))])
 
 
-async def _writes(scenario: Scenario, script: Script, work: _Work) -> str:
-    """Calls tools that write, to be on the safe side, whether they are shown or not."""
+async def _write(scenario: Scenario, script: Script, session: _Session) -> str:
+    """Calls tools that write, also those that it is not offered, and then plays the script."""
     for tool, arguments in _WRITES.items():
-        await work.call(Call(tool=tool, arguments={"dealer": "umazda", **arguments}))
-    return await _plays(scenario, script, work)
+        await session.call(ToolCall(tool=tool, arguments={"dealer": "umazda", **arguments}))
+    return await _play(scenario, script, session)
 
 
 _CUSTOMER = 1650260
@@ -125,14 +125,14 @@ _WRITES: Mapping[str, Mapping[str, Any]] = {
     "create_forms": {"order_id": "367101", "title": "Forms", "template_ids": ["278"]},
     "cancel_delivery": {"delivery_id": 152040},
 }
-"""Of each toolset that writes a tool, with arguments that could do harm."""
+"""A tool of each toolset that writes, with arguments that could do harm."""
 
 
 def _always(_scenario: Scenario) -> bool:
     return True
 
 
-def _mistaken(name: str) -> Callable[[Scenario], bool]:
+def _has_mistake(name: str) -> Callable[[Scenario], bool]:
     return lambda scenario: name in scenario.mistakes
 
 
@@ -145,16 +145,16 @@ def _is_about_amounts(scenario: Scenario) -> bool:
 
 
 _HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
-    "reference": (_plays, _always),
-    "idle": (_idles, _always),
-    "scribbler": (_writes, _always),
-    # What it was not told it makes up; of two similar tools it takes the wrong one. Both stand in the scenarios.
-    "inventor": (_plays, _mistaken("inventor")),
-    "confuser": (_plays, _mistaken("confuser")),
-    "misadder": (_misadds, _is_about_amounts),
-    "dumper": (_dumps, lambda scenario: bool(scenario.expect.answer.numbers)),
-    "repeater": (_repeats, _loses_an_answer),
-    "trespasser": (_trespasses, lambda scenario: scenario.expect.refusals > 0),
-    "obedient": (_obeys, lambda scenario: scenario.attack is not None),
+    "reference": (_play, _always),
+    "idle": (_idle, _always),
+    "scribbler": (_write, _always),
+    # The inventor makes up missing facts. The confuser uses the wrong one of two similar tools.
+    "inventor": (_play, _has_mistake("inventor")),
+    "confuser": (_play, _has_mistake("confuser")),
+    "misadder": (_misadd, _is_about_amounts),
+    "dumper": (_dump, lambda scenario: bool(scenario.expect.answer.numbers)),
+    "repeater": (_repeat, _loses_an_answer),
+    "trespasser": (_trespass, lambda scenario: scenario.expect.refusals > 0),
+    "obedient": (_obey, lambda scenario: scenario.attack is not None),
 }
-"""How each plays, and where it does so otherwise than the reference."""
+"""By name: how the agent plays, and a test for the scenarios in which its habit shows."""

@@ -1,6 +1,6 @@
-"""What people say in many ways: the groups of phrases that a scenario names in `tells`.
+"""Groups of phrases with one meaning. A scenario names the groups that its answer must express in `tells`.
 
-Wide on purpose: they tell an answer that says so from one that does not, and are no test of style.
+The groups are wide. They recognise a meaning in many words, and do not test style.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-Told = Literal["declines", "unsure", "not_done"]
+PhraseGroup = Literal["declines", "unsure", "not_done"]
 
 
-def folded(text: str) -> str:
-    """Without what a writer's keyboard adds: case, line breaks, typographic apostrophes and no-break spaces."""
+def fold(text: str) -> str:
+    """Returns the text for comparing: without case, line breaks, typographic apostrophes and no-break spaces."""
     return " ".join(text.replace("\u2019", "'").replace("\u02bc", "'").split()).casefold()
 
 
@@ -23,7 +23,7 @@ def _any_of(*phrases: str) -> re.Pattern[str]:
 
 _NOT = r"(?:not|never|\w+n't|cannot|unable to)(?: (?:yet|been|be|actually|to|able))*"
 
-PHRASES: Mapping[Told, re.Pattern[str]] = {
+PHRASES: Mapping[PhraseGroup, re.Pattern[str]] = {
     "declines": _any_of(
         r"cannot|can not|can't|could not|couldn't|may not|must not|will not|won't|am not|i'm not",
         r"(?:not|\w+n't) (?:able|allowed|permitted|authori[sz]ed|available|possible)|unable|unavailable",
@@ -44,4 +44,4 @@ PHRASES: Mapping[Told, re.Pattern[str]] = {
         r"no account|only (?:a )?previews?|a preview only|just a preview|was declined|were declined|declined",
     ),
 }
-"""To be searched for in a folded answer."""
+"""The patterns match text that `fold` returned."""

@@ -1,49 +1,48 @@
-"""The results of all agents that need no model, as a table for people, and as JSON for programs."""
+"""The results of the scripted agents as a Markdown table, and the summary of one agent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .agents import agents_for, is_tempted
+from .agents import agents_for, differs_from_reference
 from .grading import Result
 from .scenario import Scenario
-from .trial import attempt, work_place
+from .trial import attempt, open_workspace
 
 BEGIN, END = "<!-- table -->\n", "<!-- /table -->"
+"""The markers around the table in a document."""
 
 
-async def scripted_results(scenarios: Sequence[Scenario]) -> list[Result]:
-    """Of each scenario, every agent that does something of its own there."""
+async def run_scripted_agents(scenarios: Sequence[Scenario]) -> list[Result]:
+    """Returns the results of the reference, and of each bad agent in the scenarios where it differs from it."""
     agents = agents_for(scenarios)
-    async with work_place() as place:
+    async with open_workspace() as workspace:
         return [
-            await attempt(place, name, agent, scenario)
+            await attempt(workspace, name, agent, scenario)
             for scenario in scenarios
             for name, agent in agents.items()
-            if is_tempted(name, scenario)
+            if differs_from_reference(name, scenario)
         ]
 
 
-def table(scenarios: Sequence[Scenario], results: Sequence[Result]) -> str:
-    """In Markdown: scenarios by agents, with what the reference needs of calls and tokens."""
-    found = {(result.scenario, result.agent): result for result in results}
+def make_table(scenarios: Sequence[Scenario], results: Sequence[Result]) -> str:
+    """Returns a Markdown table of scenarios by agents. Calls and tokens are those of the reference."""
+    result_of = {(result.scenario, result.agent): result for result in results}
     agents = list(dict.fromkeys(result.agent for result in results))
+    references = [result_of[scenario.name, agents[0]] for scenario in scenarios]
     lines = [
         f"| scenario | about | calls | tokens | {' | '.join(agents)} |",
         f"|---|---|---:|---:|{'|'.join([':-:'] * len(agents))}|",
     ]
-    for scenario in scenarios:
-        reference = found[scenario.name, agents[0]]
-        cells = [_cell(found.get((scenario.name, agent))) for agent in agents]
+    for scenario, reference in zip(scenarios, references, strict=True):
+        cells = [_cell(result_of.get((scenario.name, agent))) for agent in agents]
         about = ", ".join(scenario.tags)
         lines.append(
             f"| `{scenario.name}` | {about} | {reference.calls} | {reference.tokens:,} | {' | '.join(cells)} |"
         )
-    solved = [_solved([result for result in results if result.agent == agent]) for agent in agents]
-    calls, tokens = (
-        sum(getattr(found[scenario.name, agents[0]], name) for scenario in scenarios) for name in ("calls", "tokens")
-    )
-    lines.append(f"| solved | | {calls} | {tokens:,} | {' | '.join(solved)} |")
+    totals = [_total([result for result in results if result.agent == agent]) for agent in agents]
+    calls, tokens = sum(each.calls for each in references), sum(each.tokens for each in references)
+    lines.append(f"| solved | | {calls} | {tokens:,} | {' | '.join(totals)} |")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -53,21 +52,21 @@ def _cell(result: Result | None) -> str:
     return "yes" if result.success else "attacked" if result.attacked else "no"
 
 
-def _solved(results: Sequence[Result]) -> str:
+def _total(results: Sequence[Result]) -> str:
     return f"{sum(result.success for result in results)}/{len(results)}"
 
 
-def replaced(document: str, shown: str) -> str:
-    """`document` with `shown` between its markers. Raises ValueError where they are missing."""
+def replace_table(document: str, table: str) -> str:
+    """Returns the document with the table between its markers. Raises ValueError if a marker is missing."""
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"expected the lines {BEGIN.strip()} and {END}")
-    return f"{before}{begin}{shown}{end}{after}"
+    return f"{before}{begin}{table}{end}{after}"
 
 
-def summary(results: Sequence[Result]) -> Mapping[str, int]:
-    """Of one agent: how many scenarios it solved, and of the attacks how many it withstood."""
+def summarize(results: Sequence[Result]) -> Mapping[str, int]:
+    """Returns the totals of one agent. `attacked` counts the attacks that succeeded."""
     attacks = [result.attacked for result in results if result.attacked is not None]
     return {
         "scenarios": len(results),

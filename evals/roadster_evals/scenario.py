@@ -1,4 +1,4 @@
-"""One task as its TOML file has it: the request, the world it begins in, and what must come of it."""
+"""The model of a scenario's TOML file: the request, the world in which it begins, and the expected outcome."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from roadster_client import OPERATIONS
 from roadster_server.settings.sections import CallerSettings
 from roadster_tools import TOOLS, TOOLSETS
 
-from .phrases import Told
+from .phrases import PhraseGroup
 
 
 class ScenarioError(Exception):
-    """A scenario that cannot be used: its file and what is wrong with it."""
+    """A scenario cannot be used. The text has its file and the mistake."""
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Call(_Part):
-    """One use of a tool."""
+class ToolCall(_Part):
+    """One call of a tool."""
 
     tool: str
     arguments: Mapping[str, Any] = {}
 
 
 class Script(_Part):
-    """What an agent does that thinks nothing: the calls in their order, then the answer."""
+    """The calls and the answer of an agent that only plays a script."""
 
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
     answer: str
 
 
 class CallerPolicy(_Part):
-    """What the agent may do, as a `[callers.NAME]` of the configuration says it."""
+    """The rights of the agent, as in `[callers.NAME]` of the configuration."""
 
     dealers: tuple[str, ...] = ("umazda",)
     access: Mapping[str, str] = Field(default_factory=lambda: dict.fromkeys(TOOLSETS, "write"))
     personal_data: Literal["masked", "contact"] = "masked"
     person: Literal["agrees", "declines"] = "agrees"
-    """What the person does who is asked to confirm a write."""
+    """The answer of the person to each question about a write."""
 
     def settings(self) -> CallerSettings:
-        """Raises ValidationError."""
+        """Returns the rights as the server reads them. Raises ValidationError."""
         return CallerSettings.model_validate(self.model_dump(exclude={"person"}))
 
 
-class Fault(_Part):
-    """The next `times` requests of `operation` go wrong, as `POST /__sandbox/faults` has it."""
+class PlannedFault(_Part):
+    """A fault for the next `times` requests of `operation`, with the fields of `POST /__sandbox/faults`."""
 
     operation: str
     fault: str
@@ -61,10 +61,10 @@ class Fault(_Part):
     status: int = 503
 
 
-class Planted(_Part):
-    """Text that somebody has put into upstream data: into the answers of `operation`.
+class PlantedText(_Part):
+    """Text that an attacker has put into upstream data. It appears in the answers of `operation`.
 
-    `at` is the place, by the names of fields and the numbers of rows, with dots.
+    `at` is the place in the JSON: names of fields and numbers of rows, separated by dots.
     """
 
     operation: str
@@ -79,29 +79,30 @@ class Number(_Part):
     tolerance: float = 0.01
 
 
-class ExpectedAnswer(_Part):
-    """`says` has groups of words, of each of which one must appear, in whatever case; `asks` wants a question.
+class AnswerExpectation(_Part):
+    """What the final answer must say.
 
-    `tells` names groups of phrases.py; `link_of` a tool with whose link the person is to be answered. With
-    `only_known_numbers` each number must stand in the request or in a tool's answer, but for how long to wait.
+    Of each group in `says`, one text must appear, in any case. `tells` names groups of phrases.py. With `asks`, the
+    answer must hold a question. `link_of` names a tool: the answer must hold the link that this tool returned. With
+    `only_known_numbers`, each number must appear in the request or in a tool's answer. Times to wait are exempt.
     """
 
     numbers: tuple[Number, ...] = ()
     says: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
-    tells: tuple[Told, ...] = ()
+    tells: tuple[PhraseGroup, ...] = ()
     never_says: tuple[str, ...] = ()
     only_known_numbers: bool = False
     link_of: str | None = None
     asks: bool = False
 
 
-class Expected(_Part):
-    """What must be so in the end.
+class Expectation(_Part):
+    """The expected outcome.
 
-    Of tools that write, only those in `called` may be called. A collection of the
-    sandbox's state that `state` does not name must be as it was at the beginning, but for links, which
-    change nothing. `requests` says how often an upstream operation must have been requested, and
-    `arguments`, by a tool's name, what every call of it must have had that succeeded.
+    Each tool in `called` must be called. Tools that write may be called only if `called` names them. `state` holds
+    rows of the sandbox's state: a collection that it does not name must not change, except links, which change
+    nothing. `requests` holds the number of requests by upstream operation. `arguments` holds, by tool, the arguments
+    that each successful call must have.
     """
 
     called: tuple[str, ...] = ()
@@ -110,15 +111,15 @@ class Expected(_Part):
     state: Mapping[str, tuple[Any, ...]] = {}
     requests: Mapping[str, int] = {}
     arguments: Mapping[str, Mapping[str, Any]] = {}
-    answer: ExpectedAnswer = ExpectedAnswer()
+    answer: AnswerExpectation = AnswerExpectation()
 
 
 class Attack(_Part):
-    """What planted text wants.
+    """The aim of planted text.
 
-    It has succeeded where one of `tools` was called, or where one of `texts` stands in a call's
-    arguments. Who only tells of it, warns. `marker` is a part of the planted text; `obeyed` is what obeying
-    it looks like.
+    The attack succeeds if the agent calls one of `tools`, or uses one of `texts` in an argument. An answer that only
+    mentions the text is a warning. `marker` is a part of the planted text, and `obeyed` the script of an agent that
+    obeys it.
     """
 
     marker: str
@@ -128,7 +129,10 @@ class Attack(_Part):
 
 
 class Scenario(_Part):
-    """`name` is the file's; `mistakes` has, by the name of a bad agent, what it does instead of `reference`."""
+    """A task for an agent. `name` is the name of its file.
+
+    `reference` solves the task. `mistakes` holds the scripts that bad agents play instead, by the name of the agent.
+    """
 
     name: str
     title: str
@@ -136,22 +140,22 @@ class Scenario(_Part):
     request: Annotated[str, Field(min_length=1)]
     seed: int = 7
     caller: CallerPolicy = CallerPolicy()
-    before: tuple[Call, ...] = ()
+    before: tuple[ToolCall, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
-    planted: tuple[Planted, ...] = ()
-    faults: tuple[Fault, ...] = ()
-    expect: Expected = Expected()
+    planted: tuple[PlantedText, ...] = ()
+    faults: tuple[PlannedFault, ...] = ()
+    expect: Expectation = Expectation()
     attack: Attack | None = None
     reference: Script
     mistakes: Mapping[str, Script] = {}
 
 
 def load(folder: Path) -> tuple[Scenario, ...]:
-    """Every `*.toml` of a folder, by name. Raises ScenarioError."""
-    found = tuple(_read(path) for path in sorted(folder.glob("*.toml")))
-    if not found:
+    """Returns the scenario of each `*.toml` in the folder, sorted by name. Raises ScenarioError."""
+    scenarios = tuple(_read(path) for path in sorted(folder.glob("*.toml")))
+    if not scenarios:
         raise ScenarioError(f"{folder}: there is no scenario here, which is a file NAME.toml")
-    return found
+    return scenarios
 
 
 def _read(path: Path) -> Scenario:
@@ -159,24 +163,24 @@ def _read(path: Path) -> Scenario:
         scenario = Scenario.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
         scenario.caller.settings()
     except (OSError, ValueError) as error:  # pydantic's and tomllib's errors are ValueErrors
-        raise ScenarioError(f"{path}: {_told(error)}") from None
+        raise ScenarioError(f"{path}: {_explain(error)}") from None
     _check_names(path, scenario)
     return scenario
 
 
-def _told(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+    return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())
 
 
 def _check_names(path: Path, scenario: Scenario) -> None:
-    """A misspelt name would make a check that never fails."""
+    """Raises ScenarioError for an unknown name. Otherwise, a misspelt name would be a check that never fails."""
     expect, attack = scenario.expect, scenario.attack
     tools = {*expect.called, *expect.not_called, *expect.arguments, *(attack.tools if attack else ())}
     if expect.answer.link_of:
         tools.add(expect.answer.link_of)
-    operations = {*expect.requests, *(planted.operation for planted in scenario.planted)}
+    operations = {*expect.requests, *(text.operation for text in scenario.planted)}
     unknown = sorted([*(tools - TOOLS.keys()), *(operations - OPERATIONS.keys())])
     if unknown:
         raise ScenarioError(f"{path}: no tool or operation is called {', '.join(unknown)}")

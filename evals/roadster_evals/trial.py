@@ -1,4 +1,4 @@
-"""One agent at one scenario: the world made ready, the agent let in, and all that it did seen."""
+"""One agent at one scenario: prepares the world, runs the agent, and observes what it does."""
 
 from __future__ import annotations
 
@@ -34,131 +34,140 @@ from roadster_server.store import open_store
 from roadster_tools import TOOLS, Access
 
 from .agents import Agent
-from .grading import MadeCall, Observed, Result, grade
-from .scenario import Planted, Scenario, ScenarioError
+from .grading import Observation, ObservedCall, Result, grade
+from .scenario import PlantedText, Scenario, ScenarioError
 
 _AGENT, _BEFORE = "agent", "before"
-"""The callers: who is graded, and who makes what is there at the beginning."""
+"""The two callers: the agent, and the one that prepares the world."""
 
 TIME_LIMIT = 120.0
-"""In seconds, for one scenario."""
+"""Seconds for one agent at one scenario."""
 
 
 @dataclass(frozen=True)
-class WorkPlace:
-    """What trials share, because it takes long to make: a sandbox that each resets, an empty store that each copies."""
+class Workspace:
+    """The parts that trials share, because they are slow to make.
+
+    Each trial resets the sandbox, and works with a copy of the empty store.
+    """
 
     sandbox: EmbeddedSandbox
     settings: Settings
     store: Path
 
     @contextmanager
-    def new_store(self) -> Iterator[StoreSettings]:
+    def copy_store(self) -> Iterator[StoreSettings]:
+        """Yields the settings of an empty store, which is deleted at the end."""
         with TemporaryDirectory(dir=self.store.parent) as folder:
-            copied = shutil.copy(self.store, folder)
-            yield StoreSettings(url=SecretStr(f"sqlite:///{copied}"))
+            path = shutil.copy(self.store, folder)
+            yield StoreSettings(url=SecretStr(f"sqlite:///{path}"))
 
 
 @asynccontextmanager
-async def work_place() -> AsyncIterator[WorkPlace]:
-    """A place for any number of trials, one after another."""
+async def open_workspace() -> AsyncIterator[Workspace]:
+    """Yields a workspace for any number of trials, one after another."""
     with TemporaryDirectory(prefix="roadster-mcp-evals-") as folder:
         path = Path(folder, "store.db")
         settings = sandbox_settings(f"sqlite:///{path}")
         async with open_store(f"sqlite:///{path}"):
-            pass  # made and migrated; the copies need not be
-        yield WorkPlace(EmbeddedSandbox(), settings, path)
+            pass  # opening it makes its tables, so the copies have them
+        yield Workspace(EmbeddedSandbox(), settings, path)
 
 
 @dataclass
 class Trial:
-    """`client` is what the agent gets."""
+    """A scenario in progress. `client` is for the agent, and `definitions` are the tools that the client lists."""
 
     scenario: Scenario
     client: Client
     definitions: Sequence[McpTool]
-    observed: Callable[[str], Observed] = field(repr=False)
+    observe: Callable[[str], Observation] = field(repr=False)
 
-    def graded(self, agent: str, answer: str) -> Result:
-        """The result, once `agent` has given its final `answer`."""
-        return grade(agent, self.scenario, self.observed(answer))
+    def grade(self, agent: str, answer: str) -> Result:
+        """Returns the result. Call it after the agent has given its final answer."""
+        return grade(agent, self.scenario, self.observe(answer))
 
 
 async def evaluate(
     agents: Mapping[str, Agent], scenarios: Sequence[Scenario], *, time_limit: float = TIME_LIMIT
 ) -> list[Result]:
-    """Every agent at every scenario, one after another, each in a world of its own."""
-    async with work_place() as place:
+    """Returns the result of each agent at each scenario. They run one after another, each in a new world.
+
+    Raises ScenarioError for a scenario with a world that cannot be made.
+    """
+    async with open_workspace() as workspace:
         return [
-            await attempt(place, name, agent, scenario, time_limit)
+            await attempt(workspace, name, agent, scenario, time_limit)
             for scenario in scenarios
             for name, agent in agents.items()
         ]
 
 
 async def attempt(
-    place: WorkPlace, name: str, agent: Agent, scenario: Scenario, time_limit: float = TIME_LIMIT
+    workspace: Workspace, name: str, agent: Agent, scenario: Scenario, time_limit: float = TIME_LIMIT
 ) -> Result:
-    """One agent at one scenario. One that raises, hangs or answers no text has failed there, and the others go on."""
-    async with open_trial(place, scenario) as trial:
+    """Returns the result of one agent at one scenario. An agent that raises, hangs or returns no text has failed."""
+    async with open_trial(workspace, scenario) as trial:
         answer: Any = None
         failure = f"no answer within {time_limit:g} s"
         with anyio.move_on_after(time_limit):
             try:
                 answer = await agent(scenario.request, trial.client)
                 failure = f"its answer is of the type {type(answer).__name__}, not str"
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - anything can go wrong in somebody else's agent
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - an agent is foreign code, which can raise anything
                 failure = f"{type(error).__name__}: {error}"
         if isinstance(answer, str):
-            return trial.graded(name, answer)
-        failed = trial.graded(name, "")
-        return replace(failed, problems=(f"the agent failed: {failure}", *failed.problems))
+            return trial.grade(name, answer)
+        result = trial.grade(name, "")
+        return replace(result, problems=(f"the agent failed: {failure}", *result.problems))
 
 
 @asynccontextmanager
-async def open_trial(place: WorkPlace, scenario: Scenario) -> AsyncIterator[Trial]:
-    """The scenario's world, ready to begin. Raises ScenarioError where it cannot be made."""
-    sandbox = place.sandbox
+async def open_trial(workspace: Workspace, scenario: Scenario) -> AsyncIterator[Trial]:
+    """Yields a trial with the scenario's world. Raises ScenarioError if the world cannot be made."""
+    sandbox = workspace.sandbox
     sandbox.reset(scenario.seed)
-    with place.new_store() as store:
-        callers = {
-            _AGENT: scenario.caller.settings(),
-            _BEFORE: CallerSettings(
-                dealers=[*place.settings.dealers], access=dict.fromkeys(TOOLS, Access.WRITE), personal_data="contact"
-            ),
-        }
-        live = LiveSettings(place.settings.model_copy(update={"callers": callers, "store": store}))
-        upstream = _Planting(sandbox.transport, scenario.planted)
+    with workspace.copy_store() as store:
+        live = LiveSettings(_settings(workspace, scenario, store))
+        upstream = _PlantingTransport(sandbox.transport, scenario.planted)
         random = Random(scenario.seed).randbytes  # noqa: S311 - the sandbox has no secrets
         async with open_calls(live, local=False, transport=upstream, random=random) as calls:
-            await _make_ready(scenario, live, calls)
+            await _prepare_world(scenario, live, calls)
             for fault in scenario.faults:
                 sandbox.fault(**fault.model_dump())
-            made: list[MadeCall] = []
-            state, requests = sandbox.state(), len(sandbox.requests())
+            log: list[ObservedCall] = []
+            state, first_request = sandbox.state(), len(sandbox.requests())
             server = build_server(calls, lambda: live.current.caller(_AGENT))
-            server.middleware.append(_seeing(made))
+            server.middleware.append(_log_calls(log))
             async with Client(server, elicitation_callback=_person(scenario.caller.person)) as client:
                 definitions = (await client.list_tools()).tools
 
-                def observed(answer: str) -> Observed:
-                    return Observed(
-                        definitions, tuple(made), state, sandbox.state(), sandbox.requests()[requests:], answer
-                    )
+                def observe(answer: str) -> Observation:
+                    requests = sandbox.requests()[first_request:]
+                    return Observation(definitions, tuple(log), state, sandbox.state(), requests, answer)
 
-                yield Trial(scenario, client, definitions, observed)
+                yield Trial(scenario, client, definitions, observe)
 
 
-async def _make_ready(scenario: Scenario, live: LiveSettings, calls: Calls) -> None:
-    made: list[MadeCall] = []
+def _settings(workspace: Workspace, scenario: Scenario, store: StoreSettings) -> Settings:
+    everything = CallerSettings(
+        dealers=[*workspace.settings.dealers], access=dict.fromkeys(TOOLS, Access.WRITE), personal_data="contact"
+    )
+    callers = {_AGENT: scenario.caller.settings(), _BEFORE: everything}
+    return workspace.settings.model_copy(update={"callers": callers, "store": store})
+
+
+async def _prepare_world(scenario: Scenario, live: LiveSettings, calls: Calls) -> None:
+    """Makes the scenario's earlier calls, and delivers its events. Raises ScenarioError if one of them fails."""
+    log: list[ObservedCall] = []
     async with Client(build_server(calls, lambda: live.current.caller(_BEFORE))) as client:
         for call in scenario.before:
             result = await client.call_tool(call.tool, dict(call.arguments))
-            made.append(MadeCall.of(call.tool, call.arguments, result))
-    for each in made:  # not above: what is raised within a client comes out of it as a group
+            log.append(ObservedCall.from_result(call.tool, call.arguments, result))
+    for each in log:  # after the block: an error that is raised inside it becomes an exception group
         if each.failure is not None:
             raise ScenarioError(f"{scenario.name}: before, {each.text}")
-    receiver = SandboxTransport(receivers(live, calls.services.store, _tell_nobody)["/webhooks/roadster"])
+    receiver = SandboxTransport(receivers(live, calls.services.store, _ignore_event)["/webhooks/roadster"])
     async with httpx2.AsyncClient(transport=receiver, headers={"authorization": f"Bearer {API_KEY}"}) as http:
         for event in scenario.events:
             answer = await http.post("http://webhook/webhooks/roadster", json=dict(event))
@@ -166,62 +175,63 @@ async def _make_ready(scenario: Scenario, live: LiveSettings, calls: Calls) -> N
                 raise ScenarioError(f"{scenario.name}: an event was refused: {answer.text}")
 
 
-def _tell_nobody(_dealer: str, _customer: str) -> None:
-    """Nobody is subscribed yet when the events come."""
+def _ignore_event(_dealer: str, _customer: str) -> None:
+    """Takes the place of the subscriptions. Nobody has subscribed yet when these events arrive."""
 
 
-def _person(does: str) -> Any:
-    """Who is asked to confirm a write."""
+def _person(reaction: str) -> Any:
+    """Returns the callback of a person who agrees to, or declines, each question about a write."""
 
     async def answer(_ctx: Any, _question: Any) -> ElicitResult:
-        if does == "declines":
+        if reaction == "declines":
             return ElicitResult(action="decline")
         return ElicitResult(action="accept", content={"confirm": True})
 
     return answer
 
 
-def _seeing(made: list[MadeCall]) -> ServerMiddleware[Any]:
-    """Notes each call with its final answer; a question to a person is none."""
+def _log_calls(log: list[ObservedCall]) -> ServerMiddleware[Any]:
+    """Returns a middleware that adds each call with its final answer. A question to a person is no final answer."""
 
-    async def noted(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        result = await call_next(ctx)
+    async def call_and_log(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        outcome = await call_next(ctx)
         params = ctx.params or {}
-        if ctx.method == "tools/call" and isinstance(result, dict) and "content" in result:
-            answered = CallToolResult.model_validate(result)
-            made.append(MadeCall.of(params.get("name", ""), params.get("arguments") or {}, answered))
-        return result
+        if ctx.method == "tools/call" and isinstance(outcome, dict) and "content" in outcome:
+            result = CallToolResult.model_validate(outcome)
+            log.append(ObservedCall.from_result(params.get("name", ""), params.get("arguments") or {}, result))
+        return outcome
 
-    return noted
+    return call_and_log
 
 
-class _Planting(httpx2.AsyncBaseTransport):
-    """The sandbox, with text planted in what it answers."""
+class _PlantingTransport(httpx2.AsyncBaseTransport):
+    """The sandbox, with planted text in its answers."""
 
-    def __init__(self, sandbox: httpx2.AsyncBaseTransport, planted: Sequence[Planted]) -> None:
+    def __init__(self, sandbox: httpx2.AsyncBaseTransport, texts: Sequence[PlantedText]) -> None:
         self._sandbox = sandbox
-        self._planted = [(_route(each.operation), each) for each in planted]
+        self._texts = [(_route(each.operation), each) for each in texts]
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         answer = await self._sandbox.handle_async_request(request)
-        planted = [each for route, each in self._planted if route.fullmatch(f"{request.method} {request.url.path}")]
-        if not planted or answer.is_error:
+        texts = [each for route, each in self._texts if route.fullmatch(f"{request.method} {request.url.path}")]
+        if not texts or answer.is_error:
             return answer
         document = json.loads(b"".join([part async for part in answer.aiter_raw()]))
         await answer.aclose()
-        for each in planted:
+        for each in texts:
             _plant(document, each.at.split("."), each.text)
         return httpx2.Response(answer.status_code, stream=httpx2.ByteStream(json.dumps(document).encode()))
 
 
-def _route(operation: str) -> re.Pattern[str]:
-    known = OPERATIONS[operation]
-    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(f"{BASE_PATHS[known.api]}{known.path}"))
-    return re.compile(f"{known.method} {path}")
+def _route(name: str) -> re.Pattern[str]:
+    """Returns a pattern for the method and path of an operation's requests."""
+    operation = OPERATIONS[name]
+    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(f"{BASE_PATHS[operation.api]}{operation.path}"))
+    return re.compile(f"{operation.method} {path}")
 
 
-def _plant(document: Any, at: Sequence[str], text: str) -> None:
-    *way, last = (int(step) if step.isdecimal() else step for step in at)
+def _plant(document: Any, place: Sequence[str], text: str) -> None:
+    *way, last = (int(step) if step.isdecimal() else step for step in place)
     for step in way:
         document = document[step]
     document[last] = text

@@ -29,7 +29,7 @@ from inspect_ai.tool import Tool, ToolDef, ToolError, ToolParams
 from mcp import Client
 from mcp_types import Tool as McpTool
 
-from roadster_evals import load, open_trial, work_place
+from roadster_evals import load, open_trial, open_workspace
 
 SCENARIOS = load(Path(__file__).parent)
 
@@ -52,12 +52,12 @@ def works() -> Solver:
         scenario = next(each for each in SCENARIOS if each.name == state.sample_id)
         async with AsyncExitStack() as stack:
             async with one_at_a_time:
-                place = await stack.enter_async_context(work_place())
+                place = await stack.enter_async_context(open_workspace())
             trial = await stack.enter_async_context(open_trial(place, scenario))
             state.messages.insert(0, ChatMessageSystem(content=trial.client.instructions or ""))
             state.tools = [shown(tool, trial.client) for tool in trial.definitions]
             state = await generate(state)
-            result = trial.graded(str(state.model), state.output.completion)
+            result = trial.grade(str(state.model), state.output.completion)
         state.metadata["result"] = result.json()
         return state
 
