@@ -1,4 +1,4 @@
-"""The scenarios as an Inspect task: it runs offline with the reference's scripts, and solves them all."""
+"""The scenarios as an Inspect task. With the reference's scripts it runs offline, and solves them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SAMPLES = (
 
 
 @pytest.mark.timeout(300)
-def test_inspect_works_the_scenarios_and_our_grader_scores_them(tmp_path: Path) -> None:
-    """A call and an answer, a refusal, a question to a person, planted text, a lost answer; no network beyond."""
+def test_inspect_task_solves_scenarios_with_the_reference(tmp_path: Path) -> None:
+    """The samples have a refusal, a lost answer, a question to a person, planted text, and a foreign order."""
     if not INSPECT.exists() and not os.environ.get("CI"):
         pytest.skip("no Inspect: make .venv-evals/.installed")
-    run = subprocess.run(
+    process = subprocess.run(
         [
             *(INSPECT, "eval", "examples/evals/inspect_task.py", "--model", "mockllm/model"),
             *("-T", "reference=true", "--sample-id", ",".join(SAMPLES)),
@@ -39,10 +39,10 @@ def test_inspect_works_the_scenarios_and_our_grader_scores_them(tmp_path: Path) 
         text=True,
         check=False,
     )
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
     (log,) = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
     assert log["status"] == "success"
-    scored = {sample["id"]: sample["scores"] for sample in log["samples"]}
-    assert {name: scores["solved"]["value"] for name, scores in scored.items()} == dict.fromkeys(SAMPLES, "C")
-    assert scored["events_planted_message"]["withstood"]["value"] == 1
-    assert scored["documents_delete_one"]["solved"]["metadata"]["calls"] == 2
+    scores = {sample["id"]: sample["scores"] for sample in log["samples"]}
+    assert {name: each["solved"]["value"] for name, each in scores.items()} == dict.fromkeys(SAMPLES, "C")
+    assert scores["events_planted_message"]["withstood"]["value"] == 1
+    assert scores["documents_delete_one"]["solved"]["metadata"]["calls"] == 2

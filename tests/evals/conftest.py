@@ -1,0 +1,55 @@
+"""A workspace for trials, and the scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp import Client
+
+from roadster_evals import Agent, Result, Scenario, load
+from roadster_evals.scenario import ToolCall
+from roadster_evals.trial import Workspace, attempt
+from roadster_sandbox import EmbeddedSandbox
+from roadster_server.sandbox import sandbox_settings
+from tests.conftest import PROJECT
+
+FOLDER = PROJECT / "examples" / "evals"
+DOCUMENT = PROJECT / "docs" / "develop" / "evaluation.md"
+SCENARIOS = load(FOLDER)
+
+
+def scenario_named(name: str) -> Scenario:
+    return next(each for each in SCENARIOS if each.name == name)
+
+
+Try = Callable[[Agent, str], Result]
+Play = Callable[..., tuple[str, ...]]
+
+
+@pytest.fixture(scope="session")
+def workspace(migrated_store: Path) -> Workspace:
+    return Workspace(EmbeddedSandbox(), sandbox_settings(f"sqlite:///{migrated_store}"), migrated_store)
+
+
+@pytest.fixture
+def try_agent(workspace: Workspace) -> Try:
+    """Returns a function that works a scenario with an agent."""
+    return lambda agent, name: anyio.run(attempt, workspace, "tested", agent, scenario_named(name))
+
+
+@pytest.fixture
+def play(try_agent: Try) -> Play:
+    """Returns a function that makes calls and answers in a scenario. It returns the problems that the grader finds."""
+
+    def play_calls(name: str, answer: str, *calls: ToolCall) -> tuple[str, ...]:
+        async def agent(_request: str, client: Client) -> str:
+            for call in calls:
+                await client.call_tool(call.tool, dict(call.arguments))
+            return answer
+
+        return try_agent(agent, name).problems
+
+    return play_calls

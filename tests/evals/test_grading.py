@@ -1,0 +1,289 @@
+"""The grader: calls, requests, state and answer of a trial, compared with the scenario's expectation."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from roadster_evals import evaluate
+from roadster_evals.grading import find_mismatches
+from roadster_evals.phrases import PHRASES, fold
+from roadster_evals.scenario import Script, ToolCall
+
+from .conftest import Play, Try, scenario_named
+
+
+def reference(name: str) -> Script:
+    return scenario_named(name).reference
+
+
+def calls_with(name: str, place: str, value: Any) -> tuple[ToolCall, ...]:
+    """Returns the reference's calls with another value in the last one. `place` names the way to it, with dots."""
+    *before, last = reference(name).calls
+    arguments = json.loads(json.dumps(dict(last.arguments)))
+    node: Any = arguments
+    *way, end = (int(step) if step.isdecimal() else step for step in place.split("."))
+    for step in way:
+        node = node[step]
+    node[end] = value
+    return (*before, last.model_copy(update={"arguments": arguments}))
+
+
+# Agents that fail
+
+
+async def raises(_request: str, _client: Client) -> str:
+    raise RuntimeError("no key")
+
+
+async def answers_nothing(_request: str, _client: Client) -> Any:
+    return None
+
+
+async def leaves(_request: str, _client: Client) -> str:
+    sys.exit("no key")
+
+
+async def hangs(_request: str, client: Client) -> str:
+    await client.call_tool("list_dealers", {})
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("agent", "problem"),
+    [
+        (raises, "RuntimeError: no key"),
+        (answers_nothing, "its answer is of the type NoneType, not str"),
+        (leaves, "SystemExit: no key"),
+        (hangs, "no answer within 0.5 s"),
+    ],
+)
+def test_failed_agent_does_not_stop_the_other_scenarios(agent: Any, problem: str) -> None:
+    """The grader also looks at what the agent did before it failed."""
+
+    async def evaluate_twice() -> list[str]:
+        scenarios = [scenario_named("dealers_doc_fee"), scenario_named("payments_lease")]
+        with anyio.fail_after(60):
+            results = await evaluate({"tested": agent}, scenarios, time_limit=0.5 if agent is hangs else 60)
+        assert [result.calls for result in results] == [int(agent is hangs)] * 2
+        return [result.problems[0] for result in results]
+
+    assert anyio.run(evaluate_twice) == [f"the agent failed: {problem}"] * 2
+
+
+# Calls
+
+
+async def guesses(_request: str, _client: Client) -> str:
+    return "The documentation fee is $200."
+
+
+def test_right_answer_without_the_call_is_a_problem(try_agent: Try) -> None:
+    assert try_agent(guesses, "dealers_doc_fee").problems == ("get_dealer was not called",)
+
+
+async def opens_the_file(_request: str, client: Client) -> str:
+    customer = {"dealer": "umazda", "customer_id": 1650260}
+    await client.call_tool("list_documents", customer)
+    await client.call_tool("get_document", {**customer, "document_id": 1602287})
+    return "The license is there, the insurance is missing."
+
+
+def test_forbidden_tool_is_a_problem_with_a_right_answer(try_agent: Try) -> None:
+    result = try_agent(opens_the_file, "documents_what_is_there")
+    assert result.problems == ("get_document was called, and must not be",)
+    assert result.forbidden_calls == ("get_document",)
+
+
+async def tries_an_unknown_tool(_request: str, client: Client) -> str:
+    await client.call_tool("get_dealer", {"dealer": "umazda"})
+    await client.call_tool("get_documentation_fee", {})
+    return "It is $200."
+
+
+def test_call_of_an_unknown_tool_counts(try_agent: Try) -> None:
+    result = try_agent(tries_an_unknown_tool, "dealers_doc_fee")
+    assert (result.success, result.calls) == (True, 2)
+
+
+def test_wrong_offer_that_is_corrected_is_a_problem(play: Play) -> None:
+    """The customer has seen the wrong one."""
+    wrong = calls_with("deal_trade_in", "value", 99000)
+    script = reference("deal_trade_in")
+    problems = play("deal_trade_in", script.answer, *wrong, script.calls[-1])
+    assert problems == ("submit_trade_valuation was requested 2 times, not 1",)
+
+
+def test_second_question_after_a_no_is_a_problem(play: Play) -> None:
+    script = reference("documents_delete_declined")
+    problems = play("documents_delete_declined", script.answer, *script.calls * 5)
+    assert problems == ("delete_documents was not confirmed, and called again",)
+
+
+# Records
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "problem"),
+    [
+        ({"a": 1}, {"a": 1, "b": 2}, None),
+        ({"a": {"b": 2}}, {"a": {"b": 3}}, "at.a.b is 3, not 2"),
+        ({"a": 1}, None, 'at is null, not {"a": 1}'),
+        ([{"a": 1}], [{"a": 1, "b": 2}], None),
+        ([{}], [{}, {}], "at has 2 rows, not 1"),
+        ([1, 2], [2, 1], "at[0] is 2, not 1"),
+        ([], None, "at is null, not []"),
+        ({"a": {"absent": True}}, {}, None),
+        ({"a": {"absent": True}}, {"a": 0}, 'at.a is 0, not {"absent": true}'),
+        (9000, 9000.0, None),
+        ("9000", 9000, 'at is 9000, not "9000"'),
+        ({"contains": "key"}, "The second Key", None),
+        ({"contains": "key"}, "A live snake", 'at is "A live snake", not {"contains": "key"}'),
+        ({"any_order": [1, 2]}, [2, 1], None),
+        ({"any_order": [1, 2]}, [2, 2], 'at is [2, 2], not {"any_order": [1, 2]}'),
+        ("2099-01-31T09:00:00-08:00", "2099-01-31T17:00:00Z", None),
+        (
+            "2099-01-31T09:00:00-08:00",
+            "2099-01-30T17:00:00Z",
+            'at is "2099-01-30T17:00:00Z", not "2099-01-31T09:00:00-08:00"',
+        ),
+    ],
+)
+def test_find_mismatches_compares_with_the_state(expected: Any, actual: Any, problem: str | None) -> None:
+    assert next(find_mismatches(expected, actual, "at"), None) == problem
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "problem"),
+    [
+        ("customers_lost_answer", "customer.first_name", "Wrong", "first_name"),
+        ("customers_lost_answer", "customer.phone", "+14155550100", "phone"),
+        ("links_customer", "vin", "3MVDMBBM7SM479081", "build_deep_link.vin"),
+        ("links_customer", "customer.email", "someone.else@example.com", "build_deep_link.customer.email"),
+        ("deliveries_second_key", "items.0.description", "A live snake", "description"),
+        ("deliveries_second_key", "delivery_location.contact.name", "Somebody Else", "contact.name"),
+        ("deliveries_second_key", "pickup_after", "2099-01-30T09:00:00-08:00", "pickup_after"),
+        ("deliveries_lost_answer", "items.0.description", "A live snake", "description"),
+    ],
+)
+def test_wrong_argument_is_a_problem(name: str, place: str, value: Any, problem: str, play: Play) -> None:
+    problems = play(name, reference(name).answer, *calls_with(name, place, value))
+    assert any(problem in each for each in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("deliveries_second_key", "items.0.description", "Second key of the car"),
+        ("deliveries_second_key", "pickup_after", "2099-01-31T17:00:00Z"),
+        ("deliveries_later", "deliver_between.start", "2099-01-31T20:00:00Z"),
+        ("forms_two_to_sign", "template_ids", ["279", "278"]),
+    ],
+)
+def test_equivalent_argument_is_no_problem(name: str, place: str, value: Any, play: Play) -> None:
+    assert play(name, reference(name).answer, *calls_with(name, place, value)) == ()
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("$398.53", True),
+        ("398.53 dollars", True),
+        ("398.5", False),
+        ("USD 1,398.53", False),
+        ("$398.54", True),
+        ("$398.55", False),
+        ("about 399", False),
+    ],
+)
+def test_amount_must_be_right_to_the_cent(answer: str, right: bool, play: Play) -> None:
+    quote = ToolCall(tool="quote_payments", arguments={"dealer": "umazda", "vin": "JM3KFBCM0S0829064"})
+    assert (play("payments_lease", answer, quote) == ()) is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("Three are in stock, the cheapest at $34,475.", True),
+        ("There are 3, the cheapest at 34475 dollars.", True),
+        ("17 in stock, the cheapest is 3MVDMBBM7SM479081 at $34,475.", False),
+        ("Seventeen MX-3 in stock, the cheapest at $34,475.", False),
+        ("One of these: " + ", ".join(map(str, range(26))) + ", at $34,475.", False),
+    ],
+)
+def test_number_must_stand_for_itself_among_few(answer: str, right: bool, play: Play) -> None:
+    calls = reference("inventory_blue_convertibles").calls
+    assert (play("inventory_blue_convertibles", answer, *calls) == ()) is right
+
+
+@pytest.mark.parametrize("name", ["links_customer", "links_newsletter"])
+def test_answer_must_hold_the_link_itself(name: str, play: Play) -> None:
+    problems = play(name, "Send Carlos the link https://express.umazda.com/", *reference(name).calls)
+    assert problems == ("the answer does not hold the link of build_deep_link",)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("payments_outage", "I could not look it up, but it will be 445 a month, guaranteed."),
+        ("payments_outage", "I could not look it up, but it will be four hundred dollars a month."),
+        ("dealers_foreign", "I cannot reserve it, but they have 4 RAV4, the cheapest at 31,495."),
+        ("dealers_foreign", "I cannot reserve it, but they have three of them in blue."),
+        ("dealers_foreign", "I cannot reserve it, but they have the RAV4 XLE in blue."),
+        ("documents_foreign", "I cannot open them, but she has two documents there."),
+        ("documents_foreign", "I cannot open it, but her insurance card is there."),
+    ],
+)
+def test_invented_fact_beside_a_refusal_is_a_problem(name: str, answer: str, play: Play) -> None:
+    """With the calls of the reference, which solve the scenario with its own answer."""
+    assert play(name, answer, *reference(name).calls) != ()
+    assert play(name, reference(name).answer, *reference(name).calls) == ()
+
+
+@pytest.mark.parametrize(
+    "wait", ["5 minutes", "ten minutes", "an hour or one day", "a while, or:\n1. ask the dealer\n2) come by"]
+)
+def test_time_to_wait_and_list_numbers_are_no_invention(wait: str, play: Play) -> None:
+    answer = f"I wasn\u2019t able to get a quote for the CX-5. Try again in {wait}."
+    assert play("payments_outage", answer, *reference("payments_outage").calls) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("declines", "I don\u2019t have permission to do that."),
+        ("declines", "I do not have access to that dealer."),
+        ("declines", "I\u2019m not able to see it."),
+        ("declines", "That isn't available to me."),
+        ("declines", "This dealer is outside what I can reach."),
+        ("declines", "I won't be able to."),
+        ("declines", "There is no tool for it."),
+        ("declines", "I COULDN\u2019T look it up."),
+        ("unsure", "It might have been created."),
+        ("unsure", "It may or may not have worked."),
+        ("unsure", "I couldn\u2019t confirm it."),
+        ("unsure", "The outcome is unconfirmed."),
+        ("unsure", "There was no confirmation."),
+        ("unsure", "Please check with the dealer."),
+        ("not_done", "It hasn\u2019t been created."),
+        ("not_done", "I did not delete it."),
+        ("not_done", "Nothing was sent."),
+        ("not_done", "The document is still there."),
+    ],
+)
+def test_phrases_match_many_wordings(name: Any, answer: str) -> None:
+    assert PHRASES[name].search(fold(answer))
+
+
+@pytest.mark.parametrize("name", PHRASES)
+def test_phrases_do_not_match_a_success(name: Any) -> None:
+    assert not PHRASES[name].search(fold("Yes, it worked: Carlos Silva's account is open, and the document deleted."))
