@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from roadster_server.protocol.server import mcp_tool
 from roadster_tools import TOOLS, TOOLSETS, Tool
-from roadster_tools.schemas import written_schemas
+from roadster_tools.schemas import load_schemas
 from tests.conftest import Connect, World, kind_of, text_of
 
 every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
@@ -143,10 +143,10 @@ def test_every_tool_of_a_dealer_takes_the_dpid_alone(tool: Tool) -> None:
 
 
 @every_tool
-def test_the_written_schemas_are_what_the_code_says(tool: Tool) -> None:
+def test_the_load_schemas_are_what_the_code_says(tool: Tool) -> None:
     """`make generate` writes them anew; the difference is reviewed like code."""
-    assert written_schemas()[tool.name] == tool.derived_schemas()
-    assert written_schemas().keys() == TOOLS.keys()
+    assert load_schemas()[tool.name] == tool.derived_schemas()
+    assert load_schemas().keys() == TOOLS.keys()
 
 
 def _nodes(node: Any) -> Iterator[dict[str, Any]]:

@@ -1,10 +1,10 @@
-"""What every tool's result has in common."""
+"""The parts that results of tools share: the base class, tables, and the way amounts and lists are written."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 @dataclass(frozen=True)
 class FileLink:
-    """A file that belongs to an answer and is read by its URI; `size` is in bytes."""
+    """A file that belongs to an answer and is read by its URI. `size` is in bytes."""
 
     uri: str
     name: str
@@ -22,20 +22,20 @@ class FileLink:
 
 
 class ToolAnswer(BaseModel):
-    """A tool's result: structured content for programs, one compact text for a model that is shown only text."""
+    """A tool's result: structured content for programs, and one compact text for a model that sees only text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def structured_content(self) -> dict[str, Any]:
-        """The structured content: what is not known is left out."""
+        """Returns the fields as JSON data. Fields without a value are left out."""
         return self.model_dump(mode="json", exclude_none=True)
 
     def text(self) -> str:
-        """The same for reading: complete, on one line. Tables say it shorter, in the classes that have rows."""
+        """Returns the same content for reading. Classes with rows override it, because a table is shorter than JSON."""
         return self.model_dump_json(exclude_none=True)
 
     def links(self) -> tuple[FileLink, ...]:
-        """What a client may read besides. Of reads alone: an answer that is kept for a replay keeps none."""
+        """Returns the files that a client may read next. Writes have none, because a stored answer keeps no links."""
         return ()
 
 
@@ -43,33 +43,38 @@ WRITE_PROPERTIES: Mapping[str, Any] = {
     "preview": {"type": "object", "description": "in place of the rest: what would be sent"},
     "replayed": {"type": "boolean"},
 }
-"""What the answer of a write may hold besides its own fields."""
-
-
-def cell(text: str) -> str:
-    """`text` as one part of a line: in quotes where it holds what such a line is parted with."""
-    return json.dumps(text, ensure_ascii=False) if re.search('[;,:|"]', text) else text
-
+"""The output properties that each write has in addition to its answer's own fields."""
 
 MOST_CHARACTERS = 16_000
-"""What the rows of one answer take at most, about 4,000 tokens; a row is shown whole, so the last may go beyond."""
+"""Characters of the rows of one answer, about 4,000 tokens. A row is never cut, so the last one may exceed it."""
+
+
+def list_text(
+    rows: Iterable[str], *, next_cursor: str | None = None, notes: Iterable[str] = (), hint: str | None = None
+) -> str:
+    """Returns the text of a list: its rows, the cursor of the next part, then notes and a hint, each on its line."""
+    cursor = [] if next_cursor is None else [f"truncated; next_cursor: {next_cursor}"]
+    return "\n".join([*rows, *cursor, *notes, *([hint] if hint else [])])
 
 
 def table(title: str, rows: Sequence[ToolAnswer]) -> list[str]:
-    """`rows` below a line with the names of their columns. What all of them share is said there, once."""
+    """Returns `rows` as lines below a line with the names of their columns.
+
+    A value that all rows share stands in that first line, and its column is left out.
+    """
     if not rows:
         return [f"{title}: none"]
     cells = [row.structured_content() for row in rows]
     names = list(dict.fromkeys(name for row in cells for name in row))
-    shared = [name for name in names if len(rows) > 1 and all(row.get(name) == cells[0].get(name) for row in cells)]
-    columns = [name for name in names if name not in shared]
-    alike = "".join(f"; {name} {plain(cells[0][name])}" for name in shared)
+    common = [name for name in names if len(rows) > 1 and all(row.get(name) == cells[0].get(name) for row in cells)]
+    columns = [name for name in names if name not in common]
+    common_values = "".join(f"; {name} {plain(cells[0][name])}" for name in common)
     lines = [" | ".join(plain(row.get(name)) for name in columns) for row in cells]
-    return [f"{title} ({' | '.join(columns)}{alike}):", *lines]
+    return [f"{title} ({' | '.join(columns)}{common_values}):", *lines]
 
 
 def plain(value: Any) -> str:
-    """A value as JSON has it, but plain text unquoted, a whole number without decimals, and a dash for nothing."""
+    """Returns a value as in JSON, but text without quotes, whole numbers without decimals, and a dash for None."""
     match value:
         case None:
             return "-"
@@ -83,11 +88,21 @@ def plain(value: Any) -> str:
             return str(value)
 
 
-def counted(number: int, noun: str) -> str:
-    """`number` with its noun, in the plural but for one."""
+def cell(text: str) -> str:
+    """Returns `text` as one part of a line, in quotes where it holds a character that separates parts."""
+    return json.dumps(text, ensure_ascii=False) if re.search('[;,:|"]', text) else text
+
+
+def quantity(number: int, noun: str) -> str:
+    """Returns `number` with its noun, which is in the plural unless the number is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def money(amount: float) -> str:
-    """An amount in the currency's units, the cents only where there are any."""
+    """Returns an amount in the currency's units, with cents only where there are any."""
     return f"{amount:,.2f}".removesuffix(".00")
+
+
+def shorten(text: str | None, longest: int) -> str | None:
+    """Returns `text` with at most `longest` characters, the last of them an ellipsis where something is cut off."""
+    return text if text is None or len(text) <= longest else f"{text[: longest - 1]}…"

@@ -1,6 +1,7 @@
-"""Sealing: opaque text that only this server can make, and that opens only for what it was made for.
+"""Sealed cursors: opaque text that only this server can make, and that works for one caller and one search.
 
-AES-SIV (RFC 5297) takes no nonce: one text is sealed alike each time, so that a script's answers repeat.
+Sealing is AES-SIV (RFC 5297), which needs no nonce. The same text is sealed to the same result each time, so a script's
+answers are repeatable.
 """
 
 from __future__ import annotations
@@ -23,24 +24,25 @@ class Unsealable(ValueError):
 
 @dataclass(frozen=True)
 class Seal:
-    """AES-SIV under `key` (32 bytes). A text opens only under the `binding` that it was sealed for."""
+    """Encrypts and authenticates text. A text opens only under the `binding` that it was sealed for."""
 
     cipher: AESSIV
     binding: bytes
 
     @classmethod
     def bound_to(cls, key: bytes, *binding: str) -> Seal:
+        """Returns the seal of `key` (32 bytes) for a binding, such as a caller and a dealer."""
         return cls(AESSIV(key), "\0".join(binding).encode())
 
     def seal(self, text: str) -> str:
-        sealed = self.cipher.encrypt(text.encode(), [self.binding])
-        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        ciphertext = self.cipher.encrypt(text.encode(), [self.binding])
+        return base64.urlsafe_b64encode(ciphertext).decode().rstrip("=")
 
-    def open(self, sealed: str) -> str:
-        """The text. Raises Unsealable."""
+    def open(self, token: str) -> str:
+        """Returns the text that was sealed. Raises Unsealable."""
         try:
-            raw = base64.b64decode(sealed + "=" * (-len(sealed) % 4), altchars=b"-_", validate=True)
-            return self.cipher.decrypt(raw, [self.binding]).decode()
+            ciphertext = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            return self.cipher.decrypt(ciphertext, [self.binding]).decode()
         except (ValueError, InvalidTag):
             raise Unsealable from None
 
@@ -50,20 +52,21 @@ _RowT = TypeVar("_RowT")
 
 @dataclass(frozen=True)
 class Cursors:
-    """The cursors of one search. `digest` tells it from others of the same caller and dealer."""
+    """The cursors of one search. `digest` tells them from those of the caller's other searches at the dealer."""
 
     sealer: Seal
     digest: str
 
     @classmethod
-    def of(cls, seal: Seal, *search: object) -> Cursors:
-        return cls(seal, hashlib.sha256(repr(search).encode()).hexdigest()[:16])
+    def for_search(cls, sealer: Seal, *search: object) -> Cursors:
+        """Returns the cursors of the search that `search` identifies: the tool's name, then all filters."""
+        return cls(sealer, hashlib.sha256(repr(search).encode()).hexdigest()[:16])
 
     def seal(self, position: str) -> str:
         return self.sealer.seal(f"{self.digest} {position}")
 
     def position(self, cursor: str) -> str:
-        """What `made` was given. Raises InvalidArguments for any other cursor."""
+        """Returns the position that was sealed. Raises InvalidArguments for the cursor of anything else."""
         try:
             digest, position = self.sealer.open(cursor).split(" ", 1)
         except Unsealable:
@@ -76,20 +79,23 @@ class Cursors:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One call's part of a list that the upstream gives whole: `limit` rows from `start` on."""
+class Page:
+    """The part of a list that one call returns: `limit` rows from `start`. The upstream returns the whole list."""
 
     cursors: Cursors
     start: int
     limit: int
 
     @classmethod
-    def asked_for(cls, cursor: str | None, limit: int, seal: Seal, *search: object) -> Part:
-        """Raises InvalidArguments. To be made before the list is asked for: what is refused sends nothing."""
-        cursors = Cursors.of(seal, *search)
+    def at(cls, cursor: str | None, limit: int, sealer: Seal, *search: object) -> Page:
+        """Returns the page that `cursor` points to, or the first one.
+
+        Raises InvalidArguments. Call it before you ask the upstream for the list, because a refused call sends nothing.
+        """
+        cursors = Cursors.for_search(sealer, *search)
         return cls(cursors, 0 if cursor is None else int(cursors.position(cursor)), limit)
 
-    def of(self, rows: Sequence[_RowT]) -> tuple[Sequence[_RowT], str | None]:
-        """The part of `rows`, and the cursor of the next one where there is more."""
+    def select(self, rows: Sequence[_RowT]) -> tuple[Sequence[_RowT], str | None]:
+        """Returns this page of all `rows`, and the cursor of the next one where there are more rows."""
         end = self.start + self.limit
         return rows[self.start : end], self.cursors.seal(str(end)) if end < len(rows) else None

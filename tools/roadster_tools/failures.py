@@ -1,7 +1,7 @@
-"""What a failed call tells its caller: what was wrong, which argument, what to do next.
+"""The text of a failed call: what was wrong, which argument, and what to do next.
 
-One place turns every error into text, so that no traceback, upstream body, secret or rejected value
-can reach a model. `kind` is stable: scripts and exit codes rely on it.
+One place turns every error into text, so that no traceback, upstream body, secret or refused value reaches a model.
+`kind` is stable: scripts and exit codes rely on it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from roadster_client import (
     Untrusted,
 )
 
-from .problems import problems
+from .problems import problems_in
 from .tool import Tool
 
 FailureKind = Literal[
@@ -47,21 +47,21 @@ FailureKind = Literal[
     "outcome_unknown",
 ]
 
-
 _MOST_PROBLEMS = 10
 
 
 class ToolFailure(Exception):
-    """A call that ends before anything is sent. `message` is what the caller reads."""
+    """A call that ends before anything is sent."""
 
     kind: ClassVar[FailureKind]
 
     def message(self) -> str:
+        """Returns the text that the caller reads."""
         return f"{self}. Nothing was sent."
 
 
 class AccessRefused(ToolFailure):
-    """`setting` is the key of the configuration that decided."""
+    """The caller may not do this. `setting` is the key of the configuration that decided."""
 
     kind = "refused"
 
@@ -74,25 +74,25 @@ class AccessRefused(ToolFailure):
 
 
 class InvalidArguments(ToolFailure):
-    """`problems` says by argument what rule it breaks, never what it held."""
+    """Arguments that break a rule. `problems` holds the rule by argument, never the argument's value."""
 
     kind = "invalid_arguments"
 
     def __init__(self, problems: Mapping[str, str]) -> None:
-        told = [f"{name}: {problem}" for name, problem in islice(problems.items(), _MOST_PROBLEMS)]
+        first = [f"{name}: {problem}" for name, problem in islice(problems.items(), _MOST_PROBLEMS)]
         more = ["and more: correct these first"] if len(problems) > _MOST_PROBLEMS else []
-        super().__init__("; ".join([*told, *more]))
+        super().__init__("; ".join([*first, *more]))
 
     @classmethod
     def from_validation(cls, error: ValidationError, arguments: type[BaseModel]) -> InvalidArguments:
-        return cls(problems(error, arguments))
+        return cls(problems_in(error, arguments))
 
     def message(self) -> str:
         return f"Invalid arguments: {self}. Nothing was sent; correct them and call again."
 
 
 class NotConfirmed(ToolFailure):
-    """No person has confirmed the write; the text says why, and what to do."""
+    """No person has confirmed the write. The text says why, and what to do."""
 
     kind = "not_confirmed"
 
@@ -101,12 +101,12 @@ class NotConfirmed(ToolFailure):
 
 
 class Limited(ToolFailure):
-    """The caller has spent what `setting` allows it; `wait` is in seconds."""
+    """The caller has used up the calls that `setting` allows. `wait` is in seconds."""
 
     kind = "limited"
 
-    def __init__(self, allowed: str, *, wait: float, setting: str) -> None:
-        super().__init__(f"{setting} allows {allowed}")
+    def __init__(self, allowance: str, *, wait: float, setting: str) -> None:
+        super().__init__(f"{setting} allows {allowance}")
         self.wait = wait
         self.setting = setting
 
@@ -115,7 +115,7 @@ class Limited(ToolFailure):
 
 
 class NoEventReceived(ToolFailure):
-    """The call asks about somebody of whom nothing was received."""
+    """No event of the customer in question has been received."""
 
     kind = "not_found"
 
@@ -124,7 +124,7 @@ class NoEventReceived(ToolFailure):
 
 
 class Unrecorded(ToolFailure):
-    """What must be on record before the call goes on could not be stored."""
+    """The record that the call needs before it goes on could not be stored."""
 
     kind = "unrecorded"
 
@@ -133,7 +133,7 @@ class Unrecorded(ToolFailure):
 
 
 class Uncounted(ToolFailure):
-    """The caller has a limit, and what counts its calls does not answer."""
+    """The caller has a limit, and the service that counts its calls does not answer."""
 
     kind = "unrecorded"
 
@@ -156,34 +156,41 @@ class Failure:
     text: str
 
 
-_LOOKED_UP = (
-    *("vin", "customer_id", "document_id", "document_ids", "template_id", "template_ids", "order_id", "delivery_id"),
+_LOOKUP_ARGUMENTS = (
+    "vin",
+    "customer_id",
+    "document_id",
+    "document_ids",
+    "template_id",
+    "template_ids",
+    "order_id",
+    "delivery_id",
     "customer_uuid",
 )
-"""The arguments by which something is looked up, and not found."""
+"""The arguments that name something upstream, which may not exist there."""
 
 
 def failure(
     error: ToolFailure | ClientError, tool: Tool | None = None, arguments: Mapping[str, Any] | None = None
 ) -> Failure:
-    """`error` as an assistant can act on it, who knows the tool that it called and its `arguments` alone."""
+    """Returns `error` as its kind and a text for an assistant, which knows only its `tool` and its `arguments`."""
     if isinstance(error, ToolFailure):
         return Failure(error.kind, error.message())
     text = error.text_about(tool.name) if tool is not None else str(error)
     if isinstance(error, NotFound):
-        nothing = " Nothing was changed." if tool is not None and tool.writes else ""
-        return Failure("not_found", f"{text} at this dealer. {_what_to_check(error, arguments or {})}.{nothing}")
-    return _failure(error, text)
+        unchanged = " Nothing was changed." if tool is not None and tool.writes else ""
+        return Failure("not_found", f"{text} at this dealer. {_advice(error, arguments or {})}.{unchanged}")
+    return _with_next_step(error, text)
 
 
-def _what_to_check(error: NotFound, arguments: Mapping[str, Any]) -> str:
-    given = [name for name in _LOOKED_UP if arguments.get(name) is not None]
+def _advice(error: NotFound, arguments: Mapping[str, Any]) -> str:
+    names = [name for name in _LOOKUP_ARGUMENTS if arguments.get(name) is not None]
     if error.place is not None:
-        given = [f"{name}.{error.place}" for name in given if isinstance(arguments[name], list)]
-    return f"Check {' and '.join(given)}" if given else "The server's operator must check base_url"
+        names = [f"{name}.{error.place}" for name in names if isinstance(arguments[name], list)]
+    return f"Check {' and '.join(names)}" if names else "The server's operator must check base_url"
 
 
-def _failure(error: ClientError, text: str) -> Failure:  # noqa: C901 - a case for each kind of failure
+def _with_next_step(error: ClientError, text: str) -> Failure:  # noqa: C901 - a case for each kind of failure
     match error:
         case NotConfigured():
             return Failure("not_configured", f"{text}. Nothing was sent; the server's operator must set it.")

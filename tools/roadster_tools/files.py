@@ -1,4 +1,4 @@
-"""Files on their way: what they may be, how large, and where a local one may lie."""
+"""The files of documents and templates: their kinds, their sizes, and the folder that local ones come from."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from roadster_client import MalformedAnswer
 from .failures import InvalidArguments
 
 MAX_INLINE_BYTES = 1024 * 1024
-"""For `contents`, which passes through a model's context; the HTTP transport takes 4 MiB in all."""
+"""For `contents` in a call, which pass through a model's context. The HTTP transport takes 4 MiB in all."""
 
-MAX_SHOWN_BYTES = 64 * 1024
+MAX_ANSWER_FILE_BYTES = 64 * 1024
 """For `contents` in an answer, which a model reads."""
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
-
-PDF = "application/pdf"
+"""For a file in the upload folder."""
 
 MAX_RESOURCE_BYTES = MAX_INLINE_BYTES
-"""For a file that is read as a resource: what came in inside a call may be read back."""
+"""For a file that is read as a resource, so that a client can read back what a call brought in."""
+
+PDF = "application/pdf"
 
 _EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), PDF: (".pdf",)}
 
@@ -36,22 +37,9 @@ Contents = Annotated[str, Field(description=f"base64, to {MAX_INLINE_BYTES >> 20
 LocalPath = Annotated[str, Field(description="in the server's upload folder")]
 
 
-async def given_file(uploads: UploadFolder | None, contents: str | None, path: str | None) -> bytes:
-    """The file that a caller gives as `contents` or as `path`. Raises InvalidArguments."""
-    if (contents is None) == (path is None):
-        raise InvalidArguments({"contents": "give contents or path, not both"})
-    if contents is not None:
-        return _decoded(contents)
-    if uploads is None:
-        raise InvalidArguments(
-            {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
-        )
-    return await uploads.read(path or "")
-
-
 @dataclass(frozen=True)
 class File:
-    """A file as it is handed on; `content_type` is a media type."""
+    """A file that a client reads as a resource. `content_type` is a media type."""
 
     content: bytes
     content_type: str
@@ -59,12 +47,12 @@ class File:
 
 @dataclass(frozen=True)
 class UploadFolder:
-    """The one folder that a caller on this machine may upload from."""
+    """The only folder that a caller on this machine may upload from."""
 
     folder: Path
 
     async def read(self, path: str) -> bytes:
-        """The file's content. Raises InvalidArguments for all but a plain file of bounded size below the folder."""
+        """Returns the content of a plain file below the folder. Raises InvalidArguments, also for a larger file."""
         return await anyio.to_thread.run_sync(self._read, path)
 
     def _read(self, path: str) -> bytes:
@@ -73,11 +61,11 @@ class UploadFolder:
             file = (root / path).resolve(strict=True)
         except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle
             raise InvalidArguments({"path": "there is no such file in the upload folder"}) from None
-        # After links are resolved, so that none can lead out of the folder.
+        # The check follows the resolution of links, so none can lead out of the folder.
         if not file.is_relative_to(root) or not file.is_file():
             raise InvalidArguments({"path": "there is no such file in the upload folder"})
         with file.open("rb") as stream:
-            if not _still_there(file, root, stream.fileno()):
+            if not _is_still_at(file, root, stream.fileno()):
                 raise InvalidArguments({"path": "the file was changed while it was read; call again"})
             content = stream.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
@@ -85,16 +73,29 @@ class UploadFolder:
         return content
 
 
-def _still_there(file: Path, root: Path, descriptor: int) -> bool:
-    """Whether what was opened is what lies in the folder: a link may have been put in the way after the check."""
+def _is_still_at(file: Path, root: Path, descriptor: int) -> bool:
+    """Tells whether the opened file is the one in the folder, because somebody may put a link there after the check."""
     try:
-        found = file.resolve(strict=True)
-        return found.is_relative_to(root) and os.path.samestat(found.stat(), os.fstat(descriptor))
+        current = file.resolve(strict=True)
+        return current.is_relative_to(root) and os.path.samestat(current.stat(), os.fstat(descriptor))
     except (OSError, RuntimeError):
         return False
 
 
-def _decoded(contents: str) -> bytes:
+async def read_upload(folder: UploadFolder | None, contents: str | None, path: str | None) -> bytes:
+    """Returns the file that a caller passes as `contents` or as `path`. Raises InvalidArguments."""
+    if (contents is None) == (path is None):
+        raise InvalidArguments({"contents": "give contents or path, not both"})
+    if contents is not None:
+        return _decode(contents)
+    if folder is None:
+        raise InvalidArguments(
+            {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
+        )
+    return await folder.read(path or "")
+
+
+def _decode(contents: str) -> bytes:
     if len(contents) > MAX_INLINE_BYTES * 4 // 3 + 4:
         raise InvalidArguments({"contents": f"is larger than {MAX_INLINE_BYTES} bytes"})
     try:
@@ -104,7 +105,7 @@ def _decoded(contents: str) -> bytes:
 
 
 def content_type(content: bytes) -> str | None:
-    """The media type that the bytes show, None where it is neither JPEG, PNG nor PDF."""
+    """Returns the media type that the bytes themselves show, None for anything but JPEG, PNG and PDF."""
     import filetype  # noqa: PLC0415 - only a document's file needs it, and every start would pay for it
 
     kind = filetype.guess_mime(content)
@@ -112,7 +113,7 @@ def content_type(content: bytes) -> str | None:
 
 
 def check_content(content: bytes, file_name: str) -> None:
-    """Whether the bytes are what the name says: JPEG, PNG or PDF. Raises InvalidArguments."""
+    """Raises InvalidArguments unless the bytes are a JPEG, PNG or PDF, and the name's extension says which."""
     kind = content_type(content)
     if kind is None:
         raise InvalidArguments({"contents": "is neither JPEG, PNG nor PDF"})
@@ -123,13 +124,13 @@ def check_content(content: bytes, file_name: str) -> None:
 
 
 def check_pdf(content: bytes) -> None:
-    """Whether the bytes are a PDF. Raises InvalidArguments."""
+    """Raises InvalidArguments unless the bytes are a PDF."""
     if content_type(content) != PDF:
         raise InvalidArguments({"contents": "is not a PDF"})
 
 
-def handed_on(content: bytes, operation: str) -> File:
-    """The file of an answer, as a resource. Raises MalformedAnswer for what is not handed on."""
+def resource_file(content: bytes, operation: str) -> File:
+    """Returns an upstream's file as a resource. Raises MalformedAnswer for another kind of file, or a larger one."""
     kind = content_type(content)
     if kind is None:
         raise MalformedAnswer(operation, "the file is neither JPEG, PNG nor PDF")
@@ -139,5 +140,5 @@ def handed_on(content: bytes, operation: str) -> File:
 
 
 def file_uri(dealer: str, *path: str | int) -> str:
-    """By which a client reads a dealer's file that an answer links to."""
+    """Returns the URI by which a client reads a dealer's file."""
     return f"roadster://{'/'.join(quote(str(part), safe='') for part in (dealer, *path))}/file"

@@ -1,8 +1,7 @@
-"""Parameter types that several tools share, each with its description, once.
+"""The parameter types that several tools share, each with its description.
 
-A description is short, and stands only where the name does not say it: a model reads all of them with
-every request. Values with a rule that a name suggests (a VIN, an email address) say nothing of it; who
-breaks it is told.
+A model reads all descriptions with every request, so they are short, and a parameter with a clear name has none. A
+value with a well-known form (a VIN, an email address) has no description either: the error message explains the form.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from roadster_client.models.values import ID_PATTERN, VIN_PATTERN
 
 PLAUSIBLE = "plausible"
-"""Marks, in a derived schema, bounds that are checked and not published."""
+"""The mark, in a derived schema, of bounds that are checked and not published."""
 
 
 def plausible(low: float, high: float) -> Any:
-    """Bounds that refuse what nobody means: worth checking, not worth a model's reading."""
+    """Returns a field that checks a range but leaves it out of the schema, to save tokens."""
     return Field(ge=low, le=high, json_schema_extra={PLAUSIBLE: True})
 
 
-def _vin(given: str) -> str:
-    if re.fullmatch(VIN_PATTERN, given, re.IGNORECASE | re.ASCII) is None:
+def _vin(value: str) -> str:
+    if re.fullmatch(VIN_PATTERN, value, re.IGNORECASE | re.ASCII) is None:
         raise ValueError("expected 17 letters and digits, without I, O and Q")
-    return given.upper()
+    return value.upper()
 
 
 Vin = Annotated[str, AfterValidator(_vin)]
@@ -35,10 +34,10 @@ MOST = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
 
-def as_number(given: Any) -> Any:
-    """An id of digits alone as the number that it is, anything else as it was given."""
-    digits = isinstance(given, str) and re.fullmatch(ID_PATTERN, given)
-    return int(given) if digits and int(given) <= MOST else given
+def as_number(value: Any) -> Any:
+    """Returns an id that consists of digits as a number, and anything else unchanged."""
+    digits = isinstance(value, str) and re.fullmatch(ID_PATTERN, value)
+    return int(value) if digits and int(value) <= MOST else value
 
 
 NumericId = Annotated[int, Field(strict=True, gt=0, le=MOST), BeforeValidator(as_number)]
@@ -46,15 +45,18 @@ CustomerId = NumericId
 DocumentId = NumericId
 
 
-def whole_number(given: Any) -> str:
-    """`given` as text. Written in one way, so without leading zeros: an id is compared as text. Raises ValueError."""
-    text = str(given) if type(given) is int else given
+def whole_number(value: Any) -> str:
+    """Returns a whole number above 0 as text. Raises ValueError.
+
+    Ids are compared as text, so only one spelling of each is valid: a number with leading zeros is not.
+    """
+    text = str(value) if type(value) is int else value
     if not isinstance(text, str) or re.fullmatch(ID_PATTERN, text) is None:
         raise ValueError("expected a whole number above 0")
     return text
 
 
-# A string in one place and a number in another, as the reference has these ids: either is taken.
+# The reference has these ids as a string in one place and as a number in another, so both are valid.
 _Number = Annotated[str, BeforeValidator(whole_number), WithJsonSchema({"type": "string"})]
 TemplateId = _Number
 OrderId = _Number

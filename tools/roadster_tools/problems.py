@@ -1,4 +1,4 @@
-"""What is wrong with arguments, in plain words: the one place that knows pydantic's kinds of errors."""
+"""The problems of arguments in plain words. No other module knows pydantic's kinds of errors."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic_core import ErrorDetails
 
 _LONGEST_NAME = 64
 _NAME = re.compile(r"[A-Za-z_]+(\.([A-Za-z_]+|\d{1,3}))*")
-"""Without digits but for places in a list: a number may be somebody's."""
+"""Digits are allowed only as places in a list, because any other number may be somebody's data."""
 
 _NOT_A_NUMBER = "expected a number"
 _NOT_WHOLE = "expected a whole number"
 _NOT_A_LIST = "expected a list"
 _NOT_AN_OBJECT = "expected an object"
-_NO_TRUTH = "expected true or false"
-_NO_TIME = "expected a time with its offset, for instance 2030-01-31T09:00:00-05:00"
+_NOT_A_BOOLEAN = "expected true or false"
+_NOT_A_TIME = "expected a time with its offset, for instance 2030-01-31T09:00:00-05:00"
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
     "string_type": "expected text",
@@ -30,13 +30,13 @@ _WORDS: Mapping[str, str] = {
     "float_type": _NOT_A_NUMBER,
     "float_parsing": _NOT_A_NUMBER,
     "finite_number": "expected a finite number",
-    "bool_type": _NO_TRUTH,
-    "bool_parsing": _NO_TRUTH,
-    "datetime_type": _NO_TIME,
-    "datetime_parsing": _NO_TIME,
-    "datetime_from_date_parsing": _NO_TIME,
-    "datetime_object_invalid": _NO_TIME,
-    "timezone_aware": _NO_TIME,
+    "bool_type": _NOT_A_BOOLEAN,
+    "bool_parsing": _NOT_A_BOOLEAN,
+    "datetime_type": _NOT_A_TIME,
+    "datetime_parsing": _NOT_A_TIME,
+    "datetime_from_date_parsing": _NOT_A_TIME,
+    "datetime_object_invalid": _NOT_A_TIME,
+    "timezone_aware": _NOT_A_TIME,
     "list_type": _NOT_A_LIST,
     "tuple_type": _NOT_A_LIST,
     "dict_type": _NOT_AN_OBJECT,
@@ -52,7 +52,7 @@ _WORDS: Mapping[str, str] = {
     "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le:g}",
 }
-"""By pydantic's type of error; in braces, what the rule itself says, never the value that broke it."""
+"""By pydantic's type of error. The names in braces are parts of the rule, never of the value that broke it."""
 
 _FORMS: Mapping[str, str] = {
     "email": "expected an email address",
@@ -60,53 +60,53 @@ _FORMS: Mapping[str, str] = {
     "file_name": "expected a name that ends in .jpg, .jpeg, .png or .pdf, without a folder",
     "idempotency_key": "expected letters, digits and signs without spaces",
 }
-"""What a pattern means, by the argument that has it."""
+"""The meaning of a pattern, by the argument that has it."""
 
 
-def safe_name(given: str) -> str:
-    """An argument's name as an error may repeat it: it is the caller's own text, and may be anything."""
-    return given if len(given) <= _LONGEST_NAME and _NAME.fullmatch(given) else "an unknown name"
+def safe_name(name: str) -> str:
+    """Returns an argument's name as an error may repeat it. It is the caller's own text and may be anything."""
+    return name if len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) else "an unknown name"
 
 
-def problems(error: ValidationError, arguments: type[BaseModel]) -> dict[str, str]:
-    """By argument what rule it breaks, never what it held."""
-    told: dict[str, str] = {}
-    listed: set[tuple[str | int, ...]] = set()
-    for found in _own(error.errors(include_url=False, include_input=False)):
-        name = ".".join(str(part) for part in found["loc"])[:_LONGEST_NAME]
-        if found["type"] == "extra_forbidden":
-            of = found["loc"][:-1]
-            there_are = "" if of in listed else f"; there are: {', '.join(_known(arguments, of))}"
-            told[safe_name(name)] = f"no such argument{there_are}"
-            listed.add(of)
+def problems_in(error: ValidationError, arguments: type[BaseModel]) -> dict[str, str]:
+    """Returns the broken rule by argument, never the argument's value."""
+    problems: dict[str, str] = {}
+    explained: set[tuple[str | int, ...]] = set()
+    for details in _independent(error.errors(include_url=False, include_input=False)):
+        name = ".".join(str(part) for part in details["loc"])[:_LONGEST_NAME]
+        if details["type"] == "extra_forbidden":
+            place = details["loc"][:-1]
+            choices = "" if place in explained else f"; there are: {', '.join(_names_at(place, arguments))}"
+            problems[safe_name(name)] = f"no such argument{choices}"
+            explained.add(place)
         else:
-            told[name] = broken_rule(found)
-    return told
+            problems[name] = broken_rule(details)
+    return problems
 
 
-def broken_rule(found: ErrorDetails) -> str:
-    """What rule one of pydantic's errors says is broken, never what broke it."""
-    kind, rule = found["type"], found.get("ctx", {})
+def broken_rule(details: ErrorDetails) -> str:
+    """Returns the rule that one of pydantic's errors is about, never the value that broke it."""
+    kind, rule = details["type"], details.get("ctx", {})
     if kind == "value_error":  # our own words
-        return found["msg"].removeprefix("Value error, ")
+        return details["msg"].removeprefix("Value error, ")
     if kind == "string_pattern_mismatch":
-        return _FORMS.get(str(found["loc"][-1]), "is not written as it must be")
+        return _FORMS.get(str(details["loc"][-1]), "is not written as it must be")
     if kind in {"too_short", "string_too_short"} and rule.get("min_length") == 1:
         return "must not be empty"
     return _WORDS.get(kind, "is not what is expected here").format_map(rule)
 
 
-def _own(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
-    """All but those that follow from others: a list is found too short where its items are what is wrong."""
-    for found in errors:
-        place = found["loc"]
-        inside = (other["loc"] for other in errors if len(other["loc"]) > len(place))
-        if found["type"] != "too_short" or all(other[: len(place)] != place for other in inside):
-            yield found
+def _independent(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Leaves out errors that follow from others: pydantic calls a list too short where its items are wrong."""
+    for details in errors:
+        place = details["loc"]
+        deeper = (other["loc"] for other in errors if len(other["loc"]) > len(place))
+        if details["type"] != "too_short" or all(other[: len(place)] != place for other in deeper):
+            yield details
 
 
-def _known(arguments: type[BaseModel], place: Sequence[str | int]) -> list[str]:
-    """The names that the object at `place` may have."""
+def _names_at(place: Sequence[str | int], arguments: type[BaseModel]) -> list[str]:
+    """Returns the names that the object at `place` may have."""
     model = arguments
     for part in place:
         if isinstance(part, str):
@@ -115,7 +115,7 @@ def _known(arguments: type[BaseModel], place: Sequence[str | int]) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that `annotation` is of, or a list of, or may be."""
+    """Returns the model in `annotation`: the type itself, the items of a list, or a member of a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -1,7 +1,7 @@
-"""The resources: what a tool reads, by address. All of them are the table `RESOURCES`.
+"""The resources: what a tool reads, by address. The table `RESOURCES` holds all of them.
 
-A resource is another way to use a tool: the address gives its arguments, and whoever may not use the
-tool at the dealer may not read the resource. Each resource has one address, in one spelling.
+A resource is another way to use a tool. The address gives the tool's arguments, and a caller who may not use the tool
+at the dealer may not read the resource. Each resource has one address, in one spelling.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from .toolsets.events import get_customer
 from .toolsets.forms import get_template, get_template_file, template_file
 from .toolsets.inventory import get_vehicle
 
-_PLACES: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
+_PARAMETERS: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
     "dealer": (r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+", unquote),
     "vin": (VIN_PATTERN, str),
     "customer_id": (ID_PATTERN, int),
     "document_id": (ID_PATTERN, int),
     "template_id": (ID_PATTERN, str),
 }
-"""What may stand in an address for each argument, and how it is read."""
+"""For each argument, its pattern in an address and the function that reads its value."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A row of the table: the address with `{arguments}`, the tool that reads it, what a person is told of it.
+    """A row of the table: an address with `{arguments}`, the tool that reads it, and its description for a person.
 
-    `file` gives the bytes instead of the tool's answer, with the same grant and arguments. `extra_arguments` are those
+    `file` reads the bytes instead of the tool's answer, with the same grant and arguments. `extra_arguments` are those
     that the address does not hold. `needs_contact_data` keeps it from callers who may not see contact data.
     """
 
@@ -56,44 +56,47 @@ class Resource:
 
     @property
     def parameters(self) -> list[str]:
-        """The arguments that stand in the address."""
+        """The arguments in the address."""
         return re.findall(r"\{(\w+)\}", self.template)
 
     def address(self, **values: str | int) -> str:
-        """The address of the one resource with these arguments."""
+        """Returns the address of the resource with these arguments."""
         return self.template.format_map({name: quote(str(value), safe="") for name, value in values.items()})
 
     def arguments_in(self, uri: str) -> dict[str, Any] | None:
-        """The tool's arguments, None where `uri` is not an address of this row, spelt as `address` spells it."""
-        found = self._pattern.fullmatch(uri)
-        if found is None:
+        """Returns the tool's arguments, None where `uri` is not an address of this row or is spelled differently."""
+        match = self._pattern.fullmatch(uri)
+        if match is None:
             return None
-        values = {name: _PLACES[name][1](given) for name, given in found.groupdict().items()}
+        values = {name: _PARAMETERS[name][1](value) for name, value in match.groupdict().items()}
         return {**values, **self.extra_arguments} if self.address(**values) == uri else None
+
+    def visibility(self, caller: Caller) -> Verdict:
+        """Decides whether a caller who may use the tool may also see the resource."""
+        setting = caller.setting("personal_data")
+        if self.needs_contact_data and not caller.sees_contact_data:
+            reason = f'{setting} is "masked", and a document\'s contents need "contact"'
+            return Verdict(False, Access.OFF, setting, reason)
+        return Verdict(True, Access.READ, setting)
+
+    async def read(self, call: AdmittedCall) -> ToolAnswer | File:
+        """Returns the contents. Raises AccessRefused, ToolFailure and ClientError."""
+        visibility = self.visibility(call.grant.caller)
+        if not visibility.is_allowed:
+            raise AccessRefused(visibility.reason, setting=visibility.setting)
+        if self.file is None:
+            return await call.run()
+        return await call.run_as(self.file, **call.values)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         parts = re.split(r"\{(\w+)\}", self.template)
         return re.compile(
-            "".join(f"(?P<{part}>{_PLACES[part][0]})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
+            "".join(
+                f"(?P<{part}>{_PARAMETERS[part][0]})" if index % 2 else re.escape(part)
+                for index, part in enumerate(parts)
+            )
         )
-
-    def visibility(self, caller: Caller) -> Verdict:
-        """Whether the caller, who may use the tool, may also see what stands there."""
-        setting = f"callers.{caller.name}.personal_data"
-        if self.needs_contact_data and caller.personal_data == "masked":
-            reason = f'{setting} is "masked", and a document\'s contents need "contact"'
-            return Verdict(False, Access.OFF, setting, reason)
-        return Verdict(True, Access.READ, setting)
-
-    async def read(self, admitted: AdmittedCall) -> ToolAnswer | File:
-        """What stands there. Raises AccessRefused, ToolFailure and ClientError."""
-        allowed = self.visibility(admitted.grant.caller)
-        if not allowed.is_allowed:
-            raise AccessRefused(allowed.reason, setting=allowed.setting)
-        if self.file is None:
-            return await admitted.run()
-        return await admitted.run_as(self.file, **admitted.values)
 
 
 CUSTOMER_RESOURCE = Resource(
@@ -103,7 +106,7 @@ CUSTOMER_RESOURCE = Resource(
     "Customer",
     "Where one customer's deal stands, from the events received. It can be followed.",
 )
-"""The one whose changes are announced: events bring them."""
+"""The only resource with update notifications, because events report its changes."""
 
 RESOURCES = (
     Resource(
@@ -158,11 +161,11 @@ RESOURCES = (
         mime_type="application/pdf",
     ),
 )
-"""Every template, in the order of `resources/templates/list`."""
+"""Every resource template, in the order of `resources/templates/list`."""
 
 
 def resource_at(uri: str) -> tuple[Resource, dict[str, Any]] | None:
-    """The row that `uri` is an address of, and the arguments in it; None for whatever is no address."""
+    """Returns the row that `uri` is an address of, with the arguments in it, None where there is none."""
     for resource in RESOURCES:
         arguments = resource.arguments_in(uri)
         if arguments is not None:

@@ -1,7 +1,7 @@
-"""The schemas of all tools, written down: reviewed like code, and read at the start instead of derived.
+"""The schemas of all tools, stored in `schemas.json`: reviewed like code, and read at the start instead of derived.
 
-Deriving them makes pydantic build every model, which an assistant would wait for at each start. Run
-`make generate` after changing a tool; a test compares what is written with what the code says.
+To derive them, pydantic must build every model, and an assistant would wait for that at each start. Run `make generate`
+after you change a tool. A test compares the file with the code.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _NAME = "schemas.json"
 
 
 @cache
-def written_schemas() -> dict[str, dict[str, dict[str, Any]]]:
-    """Input and output schema by tool."""
+def load_schemas() -> dict[str, dict[str, dict[str, Any]]]:
+    """Returns the input and output schema of each tool, by its name."""
     schemas: dict[str, dict[str, dict[str, Any]]] = json.loads(
         files("roadster_tools").joinpath(_NAME).read_text(encoding="utf-8")
     )
@@ -26,11 +26,11 @@ def written_schemas() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def compact(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` as short as it can be with the same meaning to a model.
+    """Returns `schema` as short as it can be with the same meaning to a model.
 
-    A reference is something that not every host resolves, and `null` is how an optional field is left
-    out; answers never hold it. A nested class's docstring is for who reads the code: what a model needs
-    to know stands with the field. What is left out of the rest is in `_says_nothing`.
+    References are resolved, because not every host does it. `null` goes, because a caller leaves an optional field out
+    and answers never hold it. Docstrings of nested classes go, because a description that a model needs stands with
+    the field. `_is_redundant` decides about the rest.
     """
     definitions = schema.pop("$defs", {})
 
@@ -50,19 +50,19 @@ def compact(schema: dict[str, Any]) -> dict[str, Any]:
         return {
             key: {name: shorten(part) for name, part in value.items()} if key == "properties" else shorten(value)
             for key, value in node.items()
-            if not _says_nothing(key, value, node)
+            if not _is_redundant(key, value, node)
         }
 
     shortened: dict[str, Any] = shorten(schema)
     return {"additionalProperties": False, **shortened}
 
 
-def _says_nothing(key: str, value: Any, node: dict[str, Any]) -> bool:
-    """Whether a model knows what it should without `key`. All of it is checked all the same.
+def _is_redundant(key: str, value: Any, node: dict[str, Any]) -> bool:
+    """Tells whether a model understands the schema without `key`. The arguments are checked against all of it.
 
-    Titles repeat names, and a text's default is the first of its choices. That nested objects take no
-    other properties is what a model does unasked; so are bounds that nobody would cross. A pattern is
-    for programs: where the name does not say it, the description does in words.
+    Titles repeat names, and a text's default is the first of its choices. No model adds properties to a nested object
+    unasked, or crosses bounds that are only plausible. Patterns are for programs: where a name does not explain one,
+    the field's description does.
     """
     match key:
         case "title":

@@ -1,4 +1,4 @@
-"""One tool: a typed function, and everything about it that can be derived from its signature."""
+"""One tool: a typed function, and everything that can be derived from its signature."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from .answers import WRITE_PROPERTIES, ToolAnswer
 from .parameters import IdempotencyKey
-from .schemas import compact, written_schemas
+from .schemas import compact, load_schemas
 
 ToolFunction = Callable[..., Awaitable[ToolAnswer]]
+"""The grant comes first, then the tool's arguments."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool of the catalogue. `toolset` is set by the catalogue, the other fields by the decorators.
+    """One tool of the catalogue. The catalogue sets `toolset`, the decorators set the other fields.
 
-    A tool `of_one_dealer` takes the argument `dealer`. One that `writes` changes something upstream, and `if_unknown`
-    says how to find out whether a write whose answer was lost was done.
+    A tool `of_one_dealer` takes the argument `dealer`, and its function takes a `Grant`. A tool that `writes` changes
+    something upstream, and `if_unknown` tells how to find out whether a write with a lost answer was done.
     """
 
     function: ToolFunction
     title: str
-    of_one_dealer: bool = True
+    of_one_dealer: bool
     writes: bool = False
     destructive: bool = False
     if_unknown: str = ""
@@ -42,12 +43,8 @@ class Tool:
         return " ".join((self.function.__doc__ or "").split())
 
     @cached_property
-    def _hints(self) -> dict[str, Any]:
-        return get_type_hints(self.function, include_extras=True)
-
-    @cached_property
     def arguments(self) -> type[BaseModel]:
-        """The closed model of the arguments, `dealer` included."""
+        """The model of the arguments, `dealer` included. It refuses arguments that it does not name."""
         fields: dict[str, Any] = {}
         if self.of_one_dealer:
             fields["dealer"] = (str, Field(default=None, min_length=1))
@@ -66,18 +63,22 @@ class Tool:
 
     @property
     def output_schema(self) -> dict[str, Any]:
-        """The answer's; that of a write may hold a preview in its place, and then none of its fields."""
+        """The schema of the answer. Nothing is required of a write's, because a preview has none of its fields."""
         return self._schemas["output"]
 
-    @cached_property
-    def _schemas(self) -> dict[str, dict[str, Any]]:
-        return written_schemas().get(self.name) or self.derived_schemas()
-
     def derived_schemas(self) -> dict[str, dict[str, Any]]:
-        """What `schemas.json` holds, from the signature."""
+        """Derives the input and output schema from the signature. `schemas.json` stores them."""
         answer: type[ToolAnswer] = self._hints["return"]
         output = compact(answer.model_json_schema(mode="serialization"))
         if self.writes:
             output["properties"] |= WRITE_PROPERTIES
             output.pop("required", None)
         return {"input": compact(self.arguments.model_json_schema(mode="validation")), "output": output}
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def _schemas(self) -> dict[str, dict[str, Any]]:
+        return load_schemas().get(self.name) or self.derived_schemas()

@@ -1,4 +1,4 @@
-"""Who may do what: the access levels, a caller of the configuration, and the verdict on a tool or a dealer."""
+"""Access levels, the callers of the configuration, and the verdict on a tool or a dealer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from roadster_tools.tool import Tool
 
 
 class Access(IntEnum):
-    """How much a caller may do with a tool; each level includes the ones before it."""
+    """How much a caller may do with a tool. Each level includes those before it."""
 
     OFF = 0
     READ = 1
@@ -22,67 +22,76 @@ class Access(IntEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is calling, as the configuration describes it: `[callers.NAME]`."""
+    """A caller as `[callers.NAME]` of the configuration describes it."""
 
     name: str
     dealers: tuple[str, ...] = ()
     access: Mapping[str, Access] = field(default_factory=dict)
     personal_data: PersonalData = "masked"
     missing_settings: Mapping[str, str] = field(default_factory=dict)
-    """The toolsets that nothing is configured for, with what is missing: a [section] or a key."""
+    """By toolset, the [section] or key that it needs and the configuration does not have."""
     calls_per_minute: int | None = None
     writes_per_hour: int | None = None
+
+    @property
+    def sees_contact_data(self) -> bool:
+        return self.personal_data != "masked"
+
+    def setting(self, key: str) -> str:
+        """Returns the full name of one of the caller's settings."""
+        return f"callers.{self.name}.{key}"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether something is allowed, the setting that decided, and what to do about a refusal.
+    """The answer to "may this caller?", the setting that decided, and the reason of a refusal.
 
-    `level` is what holds, `written` what the setting says where that is more.
+    `level` is in force. `configured_level` is set where the configuration has a higher one.
     """
 
     is_allowed: bool
     level: Access
     setting: str
     reason: str = ""
-    written: Access | None = None
+    configured_level: Access | None = None
 
     @property
     def description(self) -> str:
-        """The setting as it is written, and that less holds where it does."""
-        if self.written is None:
+        """The setting with its value, and why less than that is in force where it is."""
+        if self.configured_level is None:
             return f'{self.setting} is "{self.level.name.lower()}"'
-        return f'{self.setting} is "{self.written.name.lower()}", but a destructive tool wants a confirmation anyway'
+        level = self.configured_level.name.lower()
+        return f'{self.setting} is "{level}", but a destructive tool wants a confirmation anyway'
 
 
 def verdict(caller: Caller, tool: Tool) -> Verdict:
-    """What the caller's access settings say of `tool`: its own setting wins over its toolset's."""
+    """Decides whether the caller may use `tool`. A setting of the tool itself wins over that of its toolset."""
     if tool.toolset in caller.missing_settings:
         missing = caller.missing_settings[tool.toolset]
         return Verdict(False, Access.OFF, missing.strip("[]"), f"{missing} is not set, and {tool.name} needs it")
     if tool.name in caller.access:
-        level, setting = caller.access[tool.name], f"callers.{caller.name}.access.{tool.name}"
+        level, setting = caller.access[tool.name], caller.setting(f"access.{tool.name}")
     elif tool.toolset in caller.access:
-        level, setting = caller.access[tool.toolset], f"callers.{caller.name}.access.{tool.toolset}"
+        level, setting = caller.access[tool.toolset], caller.setting(f"access.{tool.toolset}")
         if tool.destructive and level > Access.CONFIRM:
-            # Who opens a whole toolset has not said that anything in it may vanish unasked.
-            return Verdict(True, Access.CONFIRM, setting, written=level)
+            # An operator who opens a whole toolset has not agreed that something in it may vanish without a question.
+            return Verdict(True, Access.CONFIRM, setting, configured_level=level)
     else:
-        level, setting = Access.OFF, f"callers.{caller.name}.access"
-    needed = Access.PREVIEW if tool.writes else Access.READ
-    if level >= needed:
+        level, setting = Access.OFF, caller.setting("access")
+    minimum = Access.PREVIEW if tool.writes else Access.READ
+    if level >= minimum:
         return Verdict(True, level, setting)
     return Verdict(
         False,
         level,
         setting,
-        f'{setting} gives "{level.name.lower()}"; {tool.name} needs at least "{needed.name.lower()}"',
+        f'{setting} gives "{level.name.lower()}"; {tool.name} needs at least "{minimum.name.lower()}"',
     )
 
 
 def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:
-    """Whether `dealer`, exactly as given, is one of the caller's."""
-    setting = f"callers.{caller.name}.dealers"
+    """Decides whether `dealer` is one of the caller's, spelled exactly as in the configuration."""
+    setting = caller.setting("dealers")
     if dealer is not None and dealer in caller.dealers:
         return Verdict(True, Access.READ, setting)
     # The refused name is not repeated: it may hold anything, and a model reads this.

@@ -1,4 +1,4 @@
-"""Admission: a call's arguments are checked and typed, and the gate is asked, before a tool runs."""
+"""Admission: checks and types a call's arguments, and asks the gate, before a tool runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from .access import Caller
 from .gate import AccountGrant, CallOversight, Gate, Grant
 
 _LONGEST_TEXT = 1000
-"""Characters of any text but a file's."""
+"""Characters of each text in the arguments, except a file's contents."""
 
 _LONGEST_LIST = 100
+"""Items of each list or object in the arguments."""
 
 _ResultT = TypeVar("_ResultT")
 
@@ -35,20 +36,20 @@ class AdmittedCall:
     idempotency_key: str | None
 
     async def run(self) -> ToolAnswer:
-        """The tool's body. Raises ToolFailure, ClientError and WritePreview."""
+        """Runs the tool. Raises ToolFailure, ClientError and WritePreview."""
         return await self.tool.function(self.grant, **self.values)
 
     async def run_as(self, body: Callable[..., Awaitable[_ResultT]], **values: Any) -> _ResultT:
-        """What another function makes of the same grant, where the tool's answer is not what is asked for."""
+        """Runs `body` with the grant instead of the tool, for a resource's file or for a completion."""
         return await body(self.grant, **values)
 
 
 def admit(
     tool: Tool, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: CallOversight
 ) -> AdmittedCall:
-    """Checks a call and asks the gate. Raises AccessRefused and InvalidArguments; nothing was sent then.
+    """Checks a call and asks the gate. Raises AccessRefused and InvalidArguments, and nothing was sent then.
 
-    The caller's right to the tool comes first, so that whoever is refused learns nothing of the arguments.
+    The caller's right to the tool is checked first, so that a caller without it learns nothing about the arguments.
     """
     gate.require(caller, tool)
     _require_bounded(arguments)
@@ -56,10 +57,10 @@ def admit(
     fields = tool.arguments.model_fields
     present = {name: value for name, value in arguments.items() if value is not None or name not in fields}
     try:
-        typed = tool.arguments.model_validate(present)
+        model = tool.arguments.model_validate(present)
     except ValidationError as error:
         raise InvalidArguments.from_validation(error, tool.arguments) from None
-    values = {name: getattr(typed, name) for name in fields}
+    values = {name: getattr(model, name) for name in fields}
     key = values.pop("idempotency_key", None)
     if not tool.of_one_dealer:
         return AdmittedCall(tool, gate.admit_to_account(caller, tool), values, None, key)
@@ -68,16 +69,16 @@ def admit(
 
 
 def _require_bounded(arguments: Mapping[str, Any]) -> None:
-    """No list that a tool takes is long, and no text but a file's: what is, is refused before it costs anything."""
+    """Raises InvalidArguments for long texts and lists, before they cost anything. No tool takes any, except a file."""
     if len(arguments) > _LONGEST_LIST:
         raise InvalidArguments({"arguments": "are too many"})
-    unseen: list[tuple[str, Any]] = [(name, value) for name, value in arguments.items() if name != "contents"]
-    while unseen:
-        name, value = unseen.pop()
+    unchecked: list[tuple[str, Any]] = [(name, value) for name, value in arguments.items() if name != "contents"]
+    while unchecked:
+        name, value = unchecked.pop()
         longest = _LONGEST_TEXT if isinstance(value, str) else _LONGEST_LIST
         if isinstance(value, str | list | dict) and len(value) > longest:
             raise InvalidArguments({safe_name(name): "is too long"})
         if isinstance(value, list):
-            unseen += [(name, item) for item in value]
+            unchecked += [(name, item) for item in value]
         elif isinstance(value, dict):
-            unseen += [(name, item) for item in value.values()]
+            unchecked += [(name, item) for item in value.values()]

@@ -1,9 +1,8 @@
-"""The gate: may this caller use this tool at this dealer?
+"""The gate: decides whether a caller may use a tool at a dealer.
 
-The only way to an upstream client is a grant, and the gate alone makes grants: for one caller, one
-tool and, where the tool concerns a dealer, one dealer. A tool cannot forget the check, because it
-has nothing to call with until the check has passed. What is not allowed is refused, and a dealer
-must be named exactly as its table in the configuration is: no trimming, no folding of case.
+The only way to an upstream client is a grant, and only the gate makes grants: for one caller, one tool and, where the
+tool concerns a dealer, one dealer. A tool cannot forget the check, because it has no client until the check has passed.
+A dealer must be spelled exactly as in the configuration: nothing is trimmed, and case counts.
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ from .access import Access, Caller, Verdict, dealer_choices, dealer_verdict, ver
 from .inbox import EventsInbox
 
 _DEALER_NAME = re.compile(r"[\w .,'&()/+-]{1,60}")
-"""What stands in a question unquoted must not be able to end it."""
+"""A dealer's name stands in a question without quotes, so it must not hold characters that could end the question."""
 
 
 @dataclass(frozen=True)
 class AccountGrant:
-    """One caller, one tool that concerns no single dealer."""
+    """The grant of a tool that concerns no single dealer, to one caller."""
 
     caller: Caller
     account: AccountApi
@@ -55,7 +54,7 @@ class AccountGrant:
 
 @dataclass(frozen=True)
 class Grant:
-    """One caller, one tool, one dealer: the client is bound to it, and so is every cursor."""
+    """The grant of one tool at one dealer, to one caller. Its clients and cursors work only for that dealer."""
 
     caller: Caller
     roadster: DealerApi
@@ -66,16 +65,18 @@ class Grant:
     mykaarma: CustomerRecordsApi | None
     events: EventsInbox
     order: Callable[[str], Awaitable[OrderApi]]
-    """That order, which is known to be the dealer's. Raises AccessRefused for any other; nothing was sent."""
+    """Returns the client of one order. Raises AccessRefused unless the order is known to be the dealer's."""
 
     @property
     def deliveries(self) -> DeliveriesApi:
+        """Raises NotConfigured."""
         if self.roadie is None:
             raise NotConfigured("deliveries", "roadie")
         return self.roadie
 
     @property
     def customer_records(self) -> CustomerRecordsApi:
+        """Raises NotConfigured."""
         if self.mykaarma is None:
             raise NotConfigured("crm", "mykaarma")
         return self.mykaarma
@@ -83,7 +84,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class PendingWrite:
-    """A write that has passed the gate and was not sent yet: exactly this request, or none."""
+    """A write that has passed the gate and is not sent yet. Only exactly this `request` may be sent."""
 
     caller: Caller
     tool: Tool
@@ -93,7 +94,7 @@ class PendingWrite:
 
 
 class WritePreview(Exception):
-    """Ends a write at level "preview": nothing was sent, and `write` is what would have been."""
+    """Ends a write at level "preview". Nothing was sent, and `write` holds the request that would have been."""
 
     def __init__(self, write: PendingWrite) -> None:
         super().__init__(write.tool.name)
@@ -101,24 +102,24 @@ class WritePreview(Exception):
 
 
 class CallOversight(Protocol):
-    """What the server does about one call as it goes. Raising from `confirm` or `before_send` sends nothing."""
+    """The server's part in one call. An error raised by `confirm` or `before_send` means that nothing is sent."""
 
     def caller(self) -> Caller:
-        """The caller as the configuration has it now: rights may go while a call waits."""
+        """Returns the caller as in the newest configuration, because rights may go while a call waits."""
 
     async def confirm(self, write: PendingWrite) -> None:
         """Returns once a person has confirmed exactly this write."""
 
     async def before_send(self, write: PendingWrite) -> None:
-        """Runs last before the request leaves: what must be on record is, or the write does not happen."""
+        """Runs last before the request leaves, and puts on record what must be there first."""
 
     def on_answer(self, answer: Answer) -> None:
-        """Is told of each answer of the upstream."""
+        """Runs at each answer of the upstream."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """The upstream APIs; the two besides Roadster only where they are configured."""
+    """The upstream APIs. Roadie and myKaarma are there only where they are configured."""
 
     roadster: RoadsterApi
     roadie: RoadieApi | None = None
@@ -126,11 +127,10 @@ class Services:
 
 
 class Gate:
-    """Holds the upstream clients and hands them out in grants alone.
+    """Holds the upstream clients and hands them out only in grants.
 
-    `dealer` looks one dealer up in the newest configuration and returns None where it is not there. `ownership`
-    gives what is known to be a dealer's, `events` what a dealer's customers and deliveries caused, as who may see so
-    much of it reads it.
+    `dealer` looks one dealer up in the newest configuration and returns None where it is not there. `ownership` opens
+    the records of what belongs to a dealer. `events` opens a dealer's events, masked for a level of personal data.
     """
 
     def __init__(
@@ -153,22 +153,22 @@ class Gate:
 
     def require(self, caller: Caller, tool: Tool) -> None:
         """Raises AccessRefused where the caller may not use the tool at any dealer."""
-        _check(verdict(caller, tool))
+        _require(verdict(caller, tool))
 
     def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
-        """A grant for a tool without a dealer. Raises AccessRefused."""
-        _check(verdict(caller, tool))
+        """Makes the grant of a tool without a dealer. Raises AccessRefused."""
+        _require(verdict(caller, tool))
         return AccountGrant(caller, self._services.roadster.for_account(caller.dealers, Origin(caller.name)))
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
-        """A grant at `dealer`, or at the caller's only one for None. Raises AccessRefused and InvalidArguments."""
-        allowed = verdict(caller, tool)
-        _check(allowed)
-        dealer = _checked_dealer(caller, dealer)
+        """Makes a grant at `dealer`, or for None at the caller's only one. Raises AccessRefused, InvalidArguments."""
+        current = verdict(caller, tool)
+        _require(current)
+        dealer = _choose_dealer(caller, dealer)
         ref = self._configured(dealer)
         ownership = self._ownership(dealer)
-        overseen = ChannelPolicy(
-            _WriteGuard(caller, tool, dealer, allowed, oversight, lambda request: self._require_own(dealer, request)),
+        policy = ChannelPolicy(
+            _WriteGuard(caller, tool, dealer, current, oversight, lambda request: self._require_own(dealer, request)),
             oversight.on_answer,
             lambda: oversight.caller().personal_data,
             Origin(caller.name, dealer),
@@ -177,19 +177,37 @@ class Gate:
 
         async def order(order_id: str) -> OrderApi:
             await self._require_order(dealer, order_id)
-            return self._services.roadster.for_order(ref, order_id, overseen)
+            return self._services.roadster.for_order(ref, order_id, policy)
 
         return Grant(
             caller,
-            self._services.roadster.for_dealer(ref, overseen),
+            self._services.roadster.for_dealer(ref, policy),
             Seal.bound_to(self._cursor_key, caller.name, dealer),
             self._uploads,
             ownership,
-            roadie.for_dealer(ownership, overseen) if roadie else None,
-            mykaarma.for_dealer(ref, overseen) if mykaarma else None,
+            roadie.for_dealer(ownership, policy) if roadie else None,
+            mykaarma.for_dealer(ref, policy) if mykaarma else None,
             self._events(dealer, caller.personal_data),
             order,
         )
+
+    def ownership(self, caller: Caller, tool: Tool, dealer: str | None) -> Ownership:
+        """Returns the records of what belongs to the dealer, without a way to an upstream. Raises as `admit` does."""
+        _require(verdict(caller, tool))
+        return self._ownership(_choose_dealer(caller, dealer))
+
+    async def dealer_name(self, caller: Caller, dealer: str) -> str:
+        """Returns the dealer's name and dpid for a question to a person, only the dpid where the name is not plain."""
+        if dealer not in self._names:
+            try:
+                dealers = await self._services.roadster.for_account([dealer], Origin(caller.name)).list_dealers()
+            except ClientError:
+                dealers = []
+            self._names |= {
+                row.dpid: f"{row.name} ({row.dpid})" if _DEALER_NAME.fullmatch(row.name) else row.dpid
+                for row in dealers
+            }
+        return self._names.get(dealer, dealer)
 
     def _configured(self, dealer: str) -> DealerRef:
         """Raises AccessRefused where the configuration has dropped the dealer since the caller was looked up."""
@@ -199,7 +217,7 @@ class Gate:
         return ref
 
     async def _require_own(self, dealer: str, request: Request) -> None:
-        """Raises AccessRefused or NotFound where what the request is about is not the dealer's, or no longer."""
+        """Raises AccessRefused or NotFound where the request's order or delivery is not, or no longer, the dealer's."""
         order, delivery = request.path.get("order_id"), request.path.get("shipment_id")
         if order is not None:
             await self._require_order(dealer, order)
@@ -216,28 +234,10 @@ class Gate:
             f"{setting} does not list this order, so nothing says that it is this dealer's", setting=setting
         )
 
-    def ownership(self, caller: Caller, tool: Tool, dealer: str | None) -> Ownership:
-        """What is known here to be the dealer's, with no way to an upstream. Raises as `admit` does."""
-        _check(verdict(caller, tool))
-        return self._ownership(_checked_dealer(caller, dealer))
-
-    async def dealer_name(self, caller: Caller, dealer: str) -> str:
-        """What a person calls `dealer`, for a question to one; the dpid alone where that is not plain."""
-        if dealer not in self._names:
-            try:
-                found = await self._services.roadster.for_account([dealer], Origin(caller.name)).list_dealers()
-            except ClientError:
-                found = []
-            self._names |= {
-                known.dpid: f"{known.name} ({known.dpid})" if _DEALER_NAME.fullmatch(known.name) else known.dpid
-                for known in found
-            }
-        return self._names.get(dealer, dealer)
-
 
 @dataclass(frozen=True)
 class _WriteGuard:
-    """Stands before every write of a granted client, and lets it pass as the level says."""
+    """Runs before every write of a granted client, and lets it pass, asks for it or previews it as the level says."""
 
     caller: Caller
     tool: Tool
@@ -259,24 +259,25 @@ class _WriteGuard:
         await self.oversight.before_send(write)
 
     def _check_again(self) -> None:
-        """All that the gate decided about the caller: a person may have thought for minutes."""
-        now = self.oversight.caller()
-        found = verdict(now, self.tool)
-        _check(found)
-        if found.level < self.verdict.level:
-            raise AccessRefused(f"by now {found.description}", setting=found.setting)
-        _check(dealer_verdict(now, self.dealer))
+        """Repeats the gate's decisions about the caller, because a person may have thought for minutes."""
+        caller = self.oversight.caller()
+        current = verdict(caller, self.tool)
+        _require(current)
+        if current.level < self.verdict.level:
+            raise AccessRefused(f"by now {current.description}", setting=current.setting)
+        _require(dealer_verdict(caller, self.dealer))
 
 
-def _check(found: Verdict) -> None:
-    if not found.is_allowed:
-        raise AccessRefused(found.reason, setting=found.setting)
+def _require(current: Verdict) -> None:
+    if not current.is_allowed:
+        raise AccessRefused(current.reason, setting=current.setting)
 
 
-def _checked_dealer(caller: Caller, dealer: str | None) -> str:
+def _choose_dealer(caller: Caller, dealer: str | None) -> str:
+    """Returns `dealer`, or the caller's only one for None. Raises AccessRefused and InvalidArguments."""
     if dealer is None:
         if len(caller.dealers) != 1:
             raise InvalidArguments({"dealer": f"must be given: {dealer_choices(caller)}"})
         (dealer,) = caller.dealers
-    _check(dealer_verdict(caller, dealer))
+    _require(dealer_verdict(caller, dealer))
     return dealer

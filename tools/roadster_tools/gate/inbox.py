@@ -1,4 +1,4 @@
-"""The events that one dealer's customers and deliveries have caused, as they were received and kept."""
+"""The port to a dealer's events: what its customers and deliveries did, as it was received and stored."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from roadster_client.models.events import CustomerEvent
 
 @dataclass(frozen=True)
 class EventPlace:
-    """Where an event stands in the order of events: by when it happened, then by when it came.
+    """The place of an event in the order of events: by the time it happened, then by the time it was received.
 
-    Times are milliseconds since 1970; `key` tells apart what came at once.
+    Times are milliseconds since 1970. `key` orders events with equal times.
     """
 
     happened_at: int
@@ -23,7 +23,7 @@ class EventPlace:
 
 @dataclass(frozen=True)
 class EventQuery:
-    """Which events; what is None restricts nothing. `since` is within, `until` without."""
+    """A filter of events. None restricts nothing. `since` is inclusive, `until` exclusive."""
 
     customer_id: int | None = None
     event_type: str | None = None
@@ -33,7 +33,7 @@ class EventQuery:
 
 @dataclass(frozen=True)
 class ReceivedEvent:
-    """One event, once however often it was sent. `event` is Roadster's, None for a delivery's."""
+    """One event, which is stored once even if it was sent several times. `event` is None for a delivery's."""
 
     place: EventPlace
     event_id: str
@@ -46,7 +46,7 @@ class ReceivedEvent:
 
 
 class EventsInbox(Protocol):
-    """One dealer's events, read for one caller: personal data are masked, text is cleaned."""
+    """The events of one dealer for one caller. Personal data are masked, and invisible characters are removed."""
 
     async def newest(self, query: EventQuery, *, before: EventPlace | None = None, most: int) -> list[ReceivedEvent]:
-        """The newest first, from those before `before` on. Raises Unavailable."""
+        """Returns the newest events before the place `before`, the newest first. Raises Unavailable."""

@@ -1,4 +1,4 @@
-"""What the dealer's service department knows of a customer, from myKaarma."""
+"""Customers' records of the dealer's service department, from myKaarma."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from roadster_tools.catalogue import tool
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Detail
 
-_NEWEST = 5
-_MOST = 100
+_BRIEF_ORDERS = 5
+_MOST_ROWS = 100
+"""Rows of each list in a full answer."""
 _MOST_PAYMENTS = 20
-"""Of one order."""
+"""Payments of one order."""
 
 
-def _uuid(given: str) -> str:
-    if re.fullmatch(UUID_PATTERN, given) is None:
+def _uuid(value: str) -> str:
+    if re.fullmatch(UUID_PATTERN, value) is None:
         raise ValueError("expected a UUID of myKaarma: 32 to 64 letters, digits, - or _")
-    return given
+    return value
 
 
 CustomerUuid = Annotated[
@@ -62,7 +63,7 @@ class PaymentRow(ToolAnswer):
 
 
 class OrderRow(ToolAnswer):
-    """Dates as myKaarma writes them. What stands after the VIN is said with detail full."""
+    """Dates are as myKaarma writes them. The fields after the VIN are set only in a full answer."""
 
     order_number: str | None = None
     order_type: str | None = None
@@ -109,7 +110,7 @@ class CrmCustomerAnswer(ToolAnswer):
     company: str | None = None
     vehicles: list[OwnedVehicleRow]
     order_counts: list[OrderCountRow]
-    orders: list[OrderRow] = Field(description=f"newest first; brief: {_NEWEST}, full: {_MOST} at most")
+    orders: list[OrderRow] = Field(description=f"newest first; brief: {_BRIEF_ORDERS}, full: {_MOST_ROWS} at most")
     customer_key: str | None = Field(default=None, description="of the dealer's own management system")
     communications: list[CommunicationRow] | None = None
     addresses: list[AddressRow] | None = None
@@ -126,53 +127,57 @@ async def get_crm_customer(grant: Grant, customer_uuid: CustomerUuid, detail: De
     record = await grant.customer_records.get_customer_record(customer_uuid)
     customer = record.customer_info
     full = detail == "full"
+    most_orders = _MOST_ROWS if full else _BRIEF_ORDERS
     orders = sorted(record.dealer_order_info_list, key=_day, reverse=True)
     answer = CrmCustomerAnswer(
         customer_uuid=customer_uuid,
         first_name=customer.fname,
         last_name=customer.lname,
         company=customer.company,
-        vehicles=[
-            OwnedVehicleRow(year=owned.year, make=owned.make, model=owned.model, trim=owned.trim, vin=owned.vin)
-            for owned in customer.vehicles[:_MOST]
-        ],
+        vehicles=[_vehicle_row(vehicle) for vehicle in customer.vehicles[:_MOST_ROWS]],
         order_counts=[
             OrderCountRow(order_type=order_type, orders=count)
-            for order_type, count in islice(Counter(order.order_type for order in orders).items(), _MOST)
+            for order_type, count in islice(Counter(order.order_type for order in orders).items(), _MOST_ROWS)
         ],
-        orders=[_order_row(order, customer.vehicles, full) for order in orders[: _MOST if full else _NEWEST]],
+        orders=[_order_row(order, customer.vehicles, full) for order in orders[:most_orders]],
         truncated=_is_cut(record, full) or None,
         warnings=len(record.warnings) or None,
     )
-    return answer.model_copy(update=_details(record)) if full else answer
+    return answer.model_copy(update=_full_fields(record)) if full else answer
 
 
 def _is_cut(record: CustomerRecord, full: bool) -> bool:
-    """Whether more is known than is shown, but for the orders of a brief answer, which `order_counts` counts."""
+    """Tells whether the answer leaves rows out. A brief answer's orders do not count: `order_counts` has them all."""
     customer = record.customer_info
     lists: list[Sequence[object]] = [customer.vehicles, record.dealer_order_info_list]
     if full:
         lists += [customer.communications, customer.secondary_customer_data]
         lists += [record.address_list_v2 or record.address_list]
-    paid = [order.transactions for order in record.dealer_order_info_list] if full else []
-    return any(len(rows) > _MOST for rows in lists) or any(len(rows) > _MOST_PAYMENTS for rows in paid)
+    payments = [order.transactions for order in record.dealer_order_info_list] if full else []
+    return any(len(rows) > _MOST_ROWS for rows in lists) or any(len(rows) > _MOST_PAYMENTS for rows in payments)
 
 
 def _day(order: DealerOrder) -> str:
-    """What orders are sorted by: other dates than ISO 8601 sort as none, in the order in which they came."""
+    """Returns the date to sort an order by, and no date where it is not ISO 8601."""
     date = order.order_date or ""
     return date if re.match(r"\d{4}-\d{2}-\d{2}", date) else ""
 
 
+def _vehicle_row(vehicle: OwnedVehicle) -> OwnedVehicleRow:
+    return OwnedVehicleRow(
+        year=vehicle.year, make=vehicle.make, model=vehicle.model, trim=vehicle.trim, vin=vehicle.vin
+    )
+
+
 def _order_row(order: DealerOrder, vehicles: tuple[OwnedVehicle, ...], full: bool) -> OrderRow:
-    of_order = (owned.vin for owned in vehicles if owned.uuid is not None and owned.uuid == order.vehicle_uuid)
+    vins = (each.vin for each in vehicles if each.uuid is not None and each.uuid == order.vehicle_uuid)
     row = OrderRow(
         order_number=order.order_number,
         order_type=order.order_type,
         status=order.order_status,
         date=order.order_date,
         amount=order.order_amount,
-        vin=next(of_order, None),
+        vin=next(vins, None),
     )
     if not full:
         return row
@@ -182,31 +187,37 @@ def _order_row(order: DealerOrder, vehicles: tuple[OwnedVehicle, ...], full: boo
             "tag": order.tag_or_hat,
             "description": order.description,
             "transactions": [
-                PaymentRow(amount=paid.transaction_amount, type_id=paid.transaction_type_id, card_number=paid.cc_number)
-                for paid in order.transactions[:_MOST_PAYMENTS]
+                PaymentRow(
+                    amount=payment.transaction_amount,
+                    type_id=payment.transaction_type_id,
+                    card_number=payment.cc_number,
+                )
+                for payment in order.transactions[:_MOST_PAYMENTS]
             ],
         }
     )
 
 
-def _details(record: CustomerRecord) -> dict[str, object]:
+def _full_fields(record: CustomerRecord) -> dict[str, object]:
     customer = record.customer_info
     return {
         "customer_key": customer.customer_key,
         "communications": [
-            CommunicationRow(type=way.comm_type, label=way.comm_label, value=way.comm_value, preferred=way.preferred)
-            for way in customer.communications[:_MOST]
+            CommunicationRow(
+                type=channel.comm_type, label=channel.comm_label, value=channel.comm_value, preferred=channel.preferred
+            )
+            for channel in customer.communications[:_MOST_ROWS]
         ],
         "addresses": _addresses(record),
         "other_customers": [
             OtherCustomerRow(first_name=other.fname, last_name=other.lname)
-            for other in customer.secondary_customer_data[:_MOST]
+            for other in customer.secondary_customer_data[:_MOST_ROWS]
         ],
     }
 
 
 def _addresses(record: CustomerRecord) -> list[AddressRow]:
-    """Those of the newer list; the older one only where there is no newer."""
+    """Returns the addresses of the newer list, and those of the older one only where the newer is empty."""
     newer = [
         AddressRow(
             type=address.address_type or address.type,
@@ -218,7 +229,7 @@ def _addresses(record: CustomerRecord) -> list[AddressRow]:
             country=address.country,
             preferred=address.is_preferred,
         )
-        for address in record.address_list_v2[:_MOST]
+        for address in record.address_list_v2[:_MOST_ROWS]
     ]
     return newer or [
         AddressRow(
@@ -231,5 +242,5 @@ def _addresses(record: CustomerRecord) -> list[AddressRow]:
             country=address.country,
             phone=address.phone,
         )
-        for address in record.address_list[:_MOST]
+        for address in record.address_list[:_MOST_ROWS]
     ]

@@ -1,4 +1,4 @@
-"""Customers: their account at a dealer, who looks after them, what their car is worth."""
+"""Customers: their account at a dealer, their agent, and the offer for their car."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def create_customer(
         finance_months=finance_months,
     )
     analytics = Analytics(utm_source=utm_source, utm_medium=utm_medium, utm_campaign=utm_campaign)
-    created = await grant.roadster.create_customer(
+    answer = await grant.roadster.create_customer(
         NewCustomer(
             customer=customer,
             vehicle=vehicle,
@@ -79,14 +79,14 @@ async def create_customer(
             checkout=checkout,
         )
     )
-    await grant.ownership.note("customer", str(created.customer.id))
+    await grant.ownership.note("customer", str(answer.customer.id))
     return CreatedCustomerAnswer(
-        customer_id=created.customer.id, duplicate=created.duplicate, redirect_url=created.customer.redirect_url
+        customer_id=answer.customer.id, duplicate=answer.duplicate, redirect_url=answer.customer.redirect_url
     )
 
 
 class AssignmentAnswer(ToolAnswer):
-    # The upstream answers with the customer's contact data: none of it is handed on.
+    # The upstream answers with the customer's contact data. None of it is passed on.
     customer_id: int
     assigned: Literal[True] = True
 
@@ -132,7 +132,7 @@ async def submit_trade_valuation(
 ) -> TradeAnswer:
     """Make or replace the dealer's offer for a customer's car. They see it: only a value the dealer decided. To try a
     trade-in use quote_payments."""
-    valued = await grant.roadster.submit_trade_valuation(
+    answer = await grant.roadster.submit_trade_valuation(
         TradeValuation(email=email, vin=vin, value=value, year=year, make=make, model=model, trim=trim, mileage=mileage)
     )
-    return TradeAnswer(customer_id=valued.customer.id, redirect_url=valued.customer.redirect_url)
+    return TradeAnswer(customer_id=answer.customer.id, redirect_url=answer.customer.redirect_url)

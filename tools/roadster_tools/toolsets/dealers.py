@@ -1,4 +1,4 @@
-"""The dealers that a caller may work with, and what one of them charges."""
+"""The dealers that a caller may work with, and the fees and markups of one of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from roadster_client.models.dealers import DealerConfiguration, FinanceMarkup, Markup, MarkupScope
-from roadster_tools.answers import ToolAnswer, table
+from roadster_tools.answers import ToolAnswer, list_text, table
 from roadster_tools.catalogue import account_tool, tool
 from roadster_tools.gate.gate import AccountGrant, Grant
 
@@ -29,23 +29,22 @@ class DealerList(ToolAnswer):
     hint: str | None = None
 
     def text(self) -> str:
-        lines = table("Dealers", self.dealers)
-        return "\n".join([*lines, self.hint] if self.hint else lines)
+        return list_text(table("Dealers", self.dealers), hint=self.hint)
 
 
 @account_tool("List dealers")
 async def list_dealers(grant: AccountGrant) -> DealerList:
     """The dealers you may work with: name, address, and the dpid, which other tools take as `dealer`."""
-    found = await grant.account.list_dealers()
-    missing = [dpid for dpid in grant.caller.dealers if dpid not in {dealer.dpid for dealer in found}]
+    dealers = await grant.account.list_dealers()
+    missing = [dpid for dpid in grant.caller.dealers if dpid not in {dealer.dpid for dealer in dealers}]
     return DealerList(
-        dealers=[DealerRow.model_validate(dealer.model_dump(exclude={"partner_id"})) for dealer in found],
-        hint=_missing(grant.caller.dealers, missing),
+        dealers=[DealerRow.model_validate(dealer.model_dump(exclude={"partner_id"})) for dealer in dealers],
+        hint=_list_hint(grant.caller.dealers, missing),
     )
 
 
-def _missing(allowed: Sequence[str], missing: Sequence[str]) -> str | None:
-    if not allowed:
+def _list_hint(configured: Sequence[str], missing: Sequence[str]) -> str | None:
+    if not configured:
         return "Your configuration names no dealer; only the server's operator can change this."
     return f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None
 
@@ -74,17 +73,17 @@ class DealerAnswer(DealerRow):
 async def get_dealer(grant: Grant) -> DealerAnswer:
     """A dealer's address, fees, price lock, and finance markups (not for customers). For what a deal costs use
     quote_payments."""
-    found = await grant.roadster.get_dealer()
-    configuration = found.configuration or DealerConfiguration()
+    dealer = await grant.roadster.get_dealer()
+    configuration = dealer.configuration or DealerConfiguration()
     return DealerAnswer(
-        **found.model_dump(exclude={"partner_id", "configuration"}),
+        **dealer.model_dump(exclude={"partner_id", "configuration"}),
         price_unlock_mode=configuration.price_unlock_mode,
         fees=DealerFeesRow.model_validate(configuration.fees.model_dump()) if configuration.fees else None,
-        markups=[row for markup in configuration.markups for row in _markups(markup)],
+        markups=[row for markup in configuration.markups for row in _markup_rows(markup)],
     )
 
 
-def _markups(markup: Markup) -> Iterator[MarkupRow]:
+def _markup_rows(markup: Markup) -> Iterator[MarkupRow]:
     finance = markup.finance or FinanceMarkup()
     scopes: tuple[tuple[Literal["new", "used"], MarkupScope | None], ...] = (
         ("new", finance.new),

@@ -1,7 +1,7 @@
-"""Deliveries with Roadie: make one, see where it is, change it, cancel it.
+"""Deliveries with Roadie: create one, see where it is, change it, cancel it.
 
-An item has eight fields and a place twelve: spelt out in JSON Schema, they would be most of what a model reads of
-this server. So the nested ones are named in one line each, and checked by the models of the client all the same.
+An item has eight fields and a place has twelve. Spelled out in JSON Schema, they would be most of what a model reads
+about this server. The schema therefore describes each of them in one line, and the client's models check every field.
 """
 
 from __future__ import annotations
@@ -113,35 +113,35 @@ async def create_delivery(
     """Order a Roadie driver to bring items from the dealer to a place; it costs money. Times need their offset. Invent
     no size, name or phone. To change one call update_delivery."""
     check_times(pickup_after, deliver_between, now=datetime.now(UTC))
-    shipment = NewShipment(
+    draft = NewShipment(
         reference_id="to be derived",
         items=tuple(items),
-        pickup_location=pickup_location or await _own_address(grant),
+        pickup_location=pickup_location or await _dealer_location(grant),
         delivery_location=delivery_location,
         pickup_after=pickup_after,
         deliver_between=deliver_between,
         options=DeliveryOptions(signature_required=bool(signature_required)),
     )
-    named = shipment.model_copy(update={"reference_id": reference_id or _reference(grant.roadster.dpid, shipment)})
-    return _answer(await grant.deliveries.create_shipment(named))
+    shipment = draft.model_copy(update={"reference_id": reference_id or _reference(grant.roadster.dpid, draft)})
+    return _delivery_answer(await grant.deliveries.create_shipment(shipment))
 
 
 def _reference(dpid: str, shipment: NewShipment) -> str:
-    """Roadie wants one. The same for the same delivery, so that what a person confirms is what is sent."""
+    """Derives the reference that Roadie requires. It is the same when the confirmed delivery is sent."""
     return f"{dpid[:80]}-{hashlib.sha256(repr(shipment).encode()).hexdigest()[:16]}"
 
 
-async def _own_address(grant: Grant) -> Location:
-    own = Location.from_dealer(await grant.roadster.get_dealer())
-    if isinstance(own, list):
+async def _dealer_location(grant: Grant) -> Location:
+    location = Location.from_dealer(await grant.roadster.get_dealer())
+    if isinstance(location, list):
         raise InvalidArguments(
-            {"pickup_location": f"is needed: Roadster has no usable {', '.join(own)} of this dealer"}
+            {"pickup_location": f"is needed: Roadster has no usable {', '.join(location)} of this dealer"}
         )
-    return own
+    return location
 
 
 def check_times(pickup_after: datetime | None, window: TimeWindow | None, *, now: datetime) -> None:
-    """A window may have begun, it must not be over. Raises InvalidArguments."""
+    """Raises InvalidArguments for a window that is over, or that ends before the pickup. It may have begun."""
     if window is None:
         return
     if window.end <= now:
@@ -154,8 +154,8 @@ def check_times(pickup_after: datetime | None, window: TimeWindow | None, *, now
 async def get_delivery(grant: Grant, delivery_id: DeliveryId, detail: Detail = "brief") -> DeliveryAnswer:
     """Where a delivery is: its state, window, driver, tracking number and price. With detail full also items and
     places. Finds only deliveries that create_delivery made for this dealer."""
-    found = await grant.deliveries.get_shipment(delivery_id)
-    return _answer(found, details=_details(found) if detail == "full" else None)
+    shipment = await grant.deliveries.get_shipment(delivery_id)
+    return _delivery_answer(shipment, details=_items_and_places(shipment) if detail == "full" else None)
 
 
 @write_tool("Update a delivery", if_unknown="get_delivery with detail full shows whether it was changed")
@@ -184,7 +184,7 @@ async def update_delivery(
     )
     if update == ShipmentUpdate():
         raise InvalidArguments({"arguments": "give what shall change, besides delivery_id"})
-    return _answer(await grant.deliveries.update_shipment(delivery_id, update))
+    return _delivery_answer(await grant.deliveries.update_shipment(delivery_id, update))
 
 
 class CancellationAnswer(ToolAnswer):
@@ -200,7 +200,7 @@ async def cancel_delivery(grant: Grant, delivery_id: DeliveryId) -> Cancellation
     return CancellationAnswer(delivery_id=delivery_id)
 
 
-def _answer(shipment: Shipment, details: dict[str, Any] | None = None) -> DeliveryAnswer:
+def _delivery_answer(shipment: Shipment, details: dict[str, Any] | None = None) -> DeliveryAnswer:
     window = shipment.deliver_between
     driver = shipment.driver
     return DeliveryAnswer(
@@ -221,13 +221,13 @@ def _answer(shipment: Shipment, details: dict[str, Any] | None = None) -> Delive
     )
 
 
-def _details(shipment: Shipment) -> dict[str, Any]:
+def _items_and_places(shipment: Shipment) -> dict[str, Any]:
     places = {"pickup_location": shipment.pickup_location, "delivery_location": shipment.delivery_location}
     return {
-        "items": [_plain(item) for item in shipment.items],
-        **{name: _plain(place) for name, place in places.items() if place is not None},
+        "items": [_json_of(item) for item in shipment.items],
+        **{name: _json_of(place) for name, place in places.items() if place is not None},
     }
 
 
-def _plain(part: Received) -> dict[str, Any]:
+def _json_of(part: Received) -> dict[str, Any]:
     return part.model_dump(mode="json", exclude_none=True)

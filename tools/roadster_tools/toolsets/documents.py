@@ -1,4 +1,4 @@
-"""A customer's documents."""
+"""The documents in a customer's binders."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pydantic import Field
 from roadster_client.models.documents import DocumentDeletion, DocumentQuery, DocumentType, NewDocument, Relationship
 from roadster_tools.answers import FileLink, ToolAnswer
 from roadster_tools.catalogue import tool, write_tool
-from roadster_tools.cursors import Part
+from roadster_tools.cursors import Page
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.files import (
+    MAX_ANSWER_FILE_BYTES,
     MAX_RESOURCE_BYTES,
-    MAX_SHOWN_BYTES,
     Contents,
     File,
     LocalPath,
     check_content,
     content_type,
     file_uri,
-    given_file,
-    handed_on,
+    read_upload,
+    resource_file,
 )
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, CustomerId, Detail, DocumentId, Limit
 
-# Spelt out in both cases, because JSON Schema's regular expressions have no flags.
+# Both cases are spelled out, because JSON Schema's regular expressions have no flags.
 FileName = Annotated[
     str,
     Field(
@@ -67,9 +67,9 @@ async def list_documents(
     cursor: Cursor | None = None,
 ) -> DocumentsAnswer:
     """Type, name and time of each document in a customer's binders: what is missing, and whether an upload arrived."""
-    part = Part.asked_for(cursor, limit, grant.cursors, "list_documents", customer_id, binder)
-    found = await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type=binder))
-    shown, next_cursor = part.of(found)
+    page = Page.at(cursor, limit, grant.cursors, "list_documents", customer_id, binder)
+    documents = await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type=binder))
+    rows, next_cursor = page.select(documents)
     return DocumentsAnswer(
         documents=[
             DocumentRow(
@@ -80,22 +80,22 @@ async def list_documents(
                 file_name=document.file_name,
                 created_at=document.created_at,
             )
-            for document in shown
+            for document in rows
         ],
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
-        hint=_names_are_masked(grant) if shown else _nothing_to_list(bool(found), binder),
+        hint=_masking_hint(grant) if rows else _empty_hint(bool(documents), binder),
     )
 
 
-def _names_are_masked(grant: Grant) -> str | None:
-    if _may_see_contents(grant):
+def _masking_hint(grant: Grant) -> str | None:
+    if grant.caller.sees_contact_data:
         return None
     return "Names are masked for this caller: tell documents apart by type, time and id."
 
 
-def _nothing_to_list(any_before: bool, binder: str) -> str:
-    if any_before:
+def _empty_hint(any_documents: bool, binder: str) -> str:
+    if any_documents:
         return "No more documents."
     return "The binder is empty." if binder == "all" else 'Nothing in this binder; binder "all" looks into both.'
 
@@ -118,9 +118,9 @@ async def upload_document(
         raise InvalidArguments({"relationship": "is needed unless document_type is deal"})
     if (relationship == "co_app") != (co_app_email_id is not None):
         raise InvalidArguments({"co_app_email_id": "goes with relationship co_app, and only with it"})
-    content = await given_file(grant.uploads, contents, path)
+    content = await read_upload(grant.uploads, contents, path)
     check_content(content, file_name)
-    uploaded = await grant.roadster.upload_document(
+    answer = await grant.roadster.upload_document(
         customer_id,
         NewDocument(
             document_name=document_name,
@@ -131,7 +131,7 @@ async def upload_document(
             contents=base64.b64encode(content).decode(),
         ),
     )
-    return DocumentAnswer(document_id=uploaded.document_id)
+    return DocumentAnswer(document_id=answer.document_id)
 
 
 class DocumentFile(ToolAnswer):
@@ -157,7 +157,7 @@ async def get_document(
     file. To find one use list_documents."""
     content = await grant.roadster.get_document(customer_id, document_id)
     kind = content_type(content)
-    hint = _kept_back(grant, content, kind) if detail == "full" else None
+    hint = _contents_hint(grant, content, kind) if detail == "full" else None
     return DocumentFile(
         document_id=document_id,
         content_type=kind,
@@ -166,31 +166,29 @@ async def get_document(
         contents=base64.b64encode(content).decode() if detail == "full" and hint is None else None,
         hint=hint,
         uri=file_uri(grant.roadster.dpid, "customers", customer_id, "documents", document_id)
-        if kind is not None and len(content) <= MAX_RESOURCE_BYTES and _may_see_contents(grant)
+        if kind is not None and len(content) <= MAX_RESOURCE_BYTES and grant.caller.sees_contact_data
         else None,
     )
 
 
-def _kept_back(grant: Grant, content: bytes, kind: str | None) -> str | None:
-    """Why the contents are not for a model, None where they are."""
-    if not _may_see_contents(grant):
-        setting = f"callers.{grant.caller.name}.personal_data"
+def _contents_hint(grant: Grant, content: bytes, kind: str | None) -> str | None:
+    """Returns why a model may not see the contents, None where it may."""
+    if not grant.caller.sees_contact_data:
+        setting = grant.caller.setting("personal_data")
         return f'The contents are not shown: {setting} is "masked". The person finds the file in Roadster.'
     if kind is None:
         return "The contents are not shown: they are neither JPEG, PNG nor PDF."
-    if len(content) > MAX_SHOWN_BYTES:
-        return f"The contents are not shown: above {MAX_SHOWN_BYTES} bytes. The person finds the file in Roadster."
+    if len(content) > MAX_ANSWER_FILE_BYTES:
+        return (
+            f"The contents are not shown: above {MAX_ANSWER_FILE_BYTES} bytes. The person finds the file in Roadster."
+        )
     return None
 
 
 async def document_file(grant: Grant, customer_id: int, document_id: int, detail: Detail) -> File:
-    """The file of one document, as a resource. Raises MalformedAnswer for what is not handed on."""
-    del detail  # always full: on record it says that the contents were read
-    return handed_on(await grant.roadster.get_document(customer_id, document_id), "get_document")
-
-
-def _may_see_contents(grant: Grant) -> bool:
-    return grant.caller.personal_data != "masked"
+    """Reads one document's file as a resource. Raises MalformedAnswer for another kind of file, or a larger one."""
+    del detail  # always full, so that the audit record says that the contents were read
+    return resource_file(await grant.roadster.get_document(customer_id, document_id), "get_document")
 
 
 class DeletionAnswer(ToolAnswer):

@@ -1,39 +1,40 @@
-"""What dealers' customers did, from the events that were received: the list of them, and one customer's deal."""
+"""The events that were received from customers: the list of them, and the deal of one customer."""
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from roadster_client.models.events import EventVehicle
-from roadster_tools.answers import ToolAnswer, cell, counted
+from roadster_tools.answers import ToolAnswer, cell, list_text, quantity, shorten
 from roadster_tools.catalogue import tool
-from roadster_tools.cursors import Unsealable
+from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments, NoEventReceived
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
 from roadster_tools.parameters import Cursor, CustomerId, Detail, Limit, as_number
 
 _SHORT_MESSAGE = 160
+"""Characters."""
 _PAGE = 200
 _MOST_EVENTS = 1000
+"""More than the events of one deal."""
 _BRIEF_HISTORY = 20
 _FULL_HISTORY = 200
 
-_ShapeT = TypeVar("_ShapeT", bound=ToolAnswer)
+_SectionT = TypeVar("_SectionT", bound=ToolAnswer)
 
 
-def _utc(given: datetime) -> datetime:
-    return given.replace(tzinfo=UTC) if given.tzinfo is None else given
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
 Moment = Annotated[datetime, AfterValidator(_utc), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 AnyId = Annotated[int | str, BeforeValidator(as_number), WithJsonSchema({"type": ["integer", "string"]})]
-"""As the other tools take and give it: a number, but for what is none."""
+"""An integer where the id is numeric, as in the other tools, else a string."""
 
 
 class EventRow(ToolAnswer):
@@ -58,8 +59,8 @@ class EventRow(ToolAnswer):
             if value is not None
         ]
         message = [f'message "{self.message}"'] if self.message else []
-        whole = [self.model_dump_json(include={"event"})] if self.event else []
-        parts = [f"{self.time} {self.event_type}", *ids, self.vehicle, *message, f"id {self.event_id}", *whole]
+        event = [self.model_dump_json(include={"event"})] if self.event else []
+        parts = [f"{self.time} {self.event_type}", *ids, self.vehicle, *message, f"id {self.event_id}", *event]
         return "; ".join(part for part in parts if part)
 
 
@@ -71,12 +72,9 @@ class EventsAnswer(ToolAnswer):
     hint: str | None = None
 
     def text(self) -> str:
-        lines = [counted(len(self.events), "event"), *(row.text() for row in self.events)]
-        if self.next_cursor is not None:
-            lines.append(f"truncated; next_cursor: {self.next_cursor}")
-        if self.event_types:
-            lines.append(f"event_types: {', '.join(map(cell, self.event_types))}")
-        return "\n".join([*lines, self.hint] if self.hint else lines)
+        rows = [quantity(len(self.events), "event"), *(row.text() for row in self.events)]
+        types = [f"event_types: {', '.join(map(cell, self.event_types))}"] if self.event_types else []
+        return list_text(rows, next_cursor=self.next_cursor, notes=types, hint=self.hint)
 
 
 @tool("List customer events")
@@ -95,50 +93,40 @@ async def list_customer_events(
     if since is not None and until is not None and since >= until:
         raise InvalidArguments({"since": "is not before until"})
     query = EventQuery(customer_id, event_type, since, until)
-    before = _place(grant, cursor, query) if cursor is not None else None
-    found = await grant.events.newest(query, before=before, most=limit + 1)
-    shown, more = found[:limit], len(found) > limit
+    cursors = Cursors.for_search(grant.cursors, "list_customer_events", query)
+    before = _place(cursors.position(cursor)) if cursor is not None else None
+    events = await grant.events.newest(query, before=before, most=limit + 1)
+    page, more = events[:limit], len(events) > limit
     return EventsAnswer(
-        events=[_row(received, detail) for received in shown],
+        events=[_event_row(event, detail) for event in page],
         truncated=more,
-        next_cursor=_cursor(grant, query, shown[-1].place) if more else None,
-        event_types=await _types(grant) if event_type is not None and not shown else None,
-        hint=None if shown else _NOTHING if cursor is None else "That was all.",
+        next_cursor=cursors.seal(_position(page[-1].place)) if more else None,
+        event_types=await _event_types(grant) if event_type is not None and not page else None,
+        hint=None if page else _NO_EVENT if cursor is None else "That was all.",
     )
 
 
-_NOTHING = (
+_NO_EVENT = (
     "No such event was received at this dealer. Leave filters out to see whether there is any; "
     "the server's operator knows whether Roadster sends its events here."
 )
 
 
-async def _types(grant: Grant) -> list[str] | None:
-    """Those of the dealer's newest events."""
-    return sorted({found.event_type for found in await grant.events.newest(EventQuery(), most=_PAGE)}) or None
+async def _event_types(grant: Grant) -> list[str] | None:
+    """Returns the types of the dealer's newest events."""
+    return sorted({event.event_type for event in await grant.events.newest(EventQuery(), most=_PAGE)}) or None
 
 
-def _cursor(grant: Grant, query: EventQuery, place: EventPlace) -> str:
-    return grant.cursors.seal(f"{_digest(query)} {place.happened_at} {place.received_at} {place.key}")
+def _position(place: EventPlace) -> str:
+    return f"{place.happened_at} {place.received_at} {place.key}"
 
 
-def _place(grant: Grant, cursor: str, query: EventQuery) -> EventPlace:
-    # A cursor of another tool opens too: it is sealed for the same caller and dealer.
-    try:
-        digest, *place = grant.cursors.open(cursor).split(" ")
-    except Unsealable:
-        raise InvalidArguments({"cursor": "is not one that you got for this dealer; start again without it"}) from None
-    if digest != _digest(query):
-        raise InvalidArguments({"cursor": "is of another search; repeat its filters, or start again without it"})
-    happened_at, received_at, key = place
+def _place(position: str) -> EventPlace:
+    happened_at, received_at, key = position.split(" ")
     return EventPlace(int(happened_at), int(received_at), key)
 
 
-def _digest(query: EventQuery) -> str:
-    return hashlib.sha256(f"list_customer_events {query!r}".encode()).hexdigest()[:16]
-
-
-def _row(received: ReceivedEvent, detail: Detail) -> EventRow:
+def _event_row(received: ReceivedEvent, detail: Detail) -> EventRow:
     event = received.event
     message = event.message if event else None
     return EventRow(
@@ -148,7 +136,7 @@ def _row(received: ReceivedEvent, detail: Detail) -> EventRow:
         customer_id=received.customer_id,
         order_id=received.order_id,
         vehicle=_vehicle_name(event.vehicle) if event and event.vehicle else None,
-        message=_short(message.body or message.subject) if message else None,
+        message=shorten(message.body or message.subject, _SHORT_MESSAGE) if message else None,
         delivery_id=received.delivery_id,
         event=event.model_dump(mode="json", by_alias=True, exclude_none=True) if event and detail == "full" else None,
     )
@@ -163,15 +151,11 @@ def _vehicle_name(vehicle: EventVehicle) -> str | None:
     return " ".join(str(part) for part in name if part is not None) or None
 
 
-def _short(text: str | None) -> str | None:
-    return text if text is None or len(text) <= _SHORT_MESSAGE else f"{text[: _SHORT_MESSAGE - 1]}…"
-
-
 # --- one customer's deal --------------------------------------------------------------------------
 
 
 class PersonRow(ToolAnswer):
-    """Personal data, masked for who may not see them."""
+    """Personal data, masked unless the caller may see them."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -215,7 +199,7 @@ class DealAccessoryRow(ToolAnswer):
     installed_price: float | None = None
 
 
-_NotEmpty = BeforeValidator(lambda given: given or None)
+_NotEmpty = BeforeValidator(lambda rows: rows or None)
 
 
 class DealOrderRow(ToolAnswer):
@@ -284,28 +268,28 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
             "No event of this customer was received at this dealer. Check the id; list_customer_events shows whose "
             "events there are"
         )
-    parts = _parts(events)
+    sections = _sections(events)
     most = _BRIEF_HISTORY if detail == "brief" else _FULL_HISTORY
     return CustomerEventsAnswer(
         customer_id=customer_id,
         as_of=_time(events[0]),
-        customer=_shown(PersonRow, parts, "customer"),
-        vehicle=_shown(DealVehicleRow, parts, "vehicle"),
-        order=_shown(DealOrderRow, parts, "order"),
-        credit_decision=_shown(CreditDecisionRow, parts, "credit_decision"),
-        agent=_shown(AgentRow, parts, "agent"),
-        our_ids=_shown(OurIdsRow, parts, "api_partner"),
-        part_times={name: time for name, (_, time) in parts.items() if time != _time(events[0])} or None,
+        customer=_section_row(PersonRow, sections, "customer"),
+        vehicle=_section_row(DealVehicleRow, sections, "vehicle"),
+        order=_section_row(DealOrderRow, sections, "order"),
+        credit_decision=_section_row(CreditDecisionRow, sections, "credit_decision"),
+        agent=_section_row(AgentRow, sections, "agent"),
+        our_ids=_section_row(OurIdsRow, sections, "api_partner"),
+        part_times={name: time for name, (_, time) in sections.items() if time != _time(events[0])} or None,
         history=[HistoryRow(time=_time(event), event_type=event.event_type) for event in events[:most]],
         older=len(events) > most,
-        documented={name: part.model_dump(mode="json", exclude_none=True) for name, (part, _) in parts.items()}
+        documented={name: section.model_dump(mode="json", exclude_none=True) for name, (section, _) in sections.items()}
         if detail == "full"
         else None,
     )
 
 
 async def _events_of(grant: Grant, customer_id: int) -> list[ReceivedEvent]:
-    """The customer's events, the newest first: as many as a deal can have."""
+    """Returns the customer's events, the newest first, as many as a deal can have."""
     events: list[ReceivedEvent] = []
     while len(events) < _MOST_EVENTS:
         before = events[-1].place if events else None
@@ -316,27 +300,27 @@ async def _events_of(grant: Grant, customer_id: int) -> list[ReceivedEvent]:
     return events
 
 
-_Parts = dict[str, tuple[BaseModel, str]]
-"""By name, a section of an event, and the time of that event."""
+_Sections = dict[str, tuple[BaseModel, str]]
+"""By name, a section of an event and the time of that event."""
 
 
-def _parts(events: list[ReceivedEvent]) -> _Parts:
-    """Each section as the newest event has it that has one: a section is never mixed from two events."""
-    found: _Parts = {}
+def _sections(events: list[ReceivedEvent]) -> _Sections:
+    """Returns each section from the newest event that has it. A section is never mixed from two events."""
+    sections: _Sections = {}
     for received in events:
-        for name in _SECTIONS:
+        for name in _SECTION_NAMES:
             section = getattr(received.event, name, None)
             if section is not None:
-                found.setdefault(name, (section, _time(received)))
-    return found
+                sections.setdefault(name, (section, _time(received)))
+    return sections
 
 
-_SECTIONS = ("customer", "vehicle", "order", "credit_applicant", "credit_decision", "agent", "api_partner")
+_SECTION_NAMES = ("customer", "vehicle", "order", "credit_applicant", "credit_decision", "agent", "api_partner")
 
 
-def _shown(shape: type[_ShapeT], parts: _Parts, name: str) -> _ShapeT | None:
-    """None where the section has nothing that is shown."""
-    if name not in parts:
+def _section_row(row_type: type[_SectionT], sections: _Sections, name: str) -> _SectionT | None:
+    """Returns a section's row, None where no field of the row has a value."""
+    if name not in sections:
         return None
-    shown = shape.model_validate(parts[name][0], from_attributes=True)
-    return shown if shown.model_dump(exclude_none=True) else None
+    row = row_type.model_validate(sections[name][0], from_attributes=True)
+    return row if row.model_dump(exclude_none=True) else None

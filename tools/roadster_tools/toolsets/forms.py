@@ -1,4 +1,4 @@
-"""Templates of a dealer's documents, and forms made of them for an order."""
+"""Templates of a dealer's documents, and the forms that are made from them for an order."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from roadster_client.models.templates import (
     Template,
     TemplateData,
 )
-from roadster_tools.answers import FileLink, ToolAnswer, counted
+from roadster_tools.answers import FileLink, ToolAnswer, list_text, quantity, shorten
 from roadster_tools.catalogue import tool, write_tool
-from roadster_tools.cursors import Part
+from roadster_tools.cursors import Page
 from roadster_tools.failures import AccessRefused, InvalidArguments
 from roadster_tools.files import (
     MAX_RESOURCE_BYTES,
@@ -31,21 +31,23 @@ from roadster_tools.files import (
     check_pdf,
     content_type,
     file_uri,
-    given_file,
-    handed_on,
+    read_upload,
+    resource_file,
 )
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, Detail, Limit, OrderId, TemplateId
 from roadster_tools.pdf import count_pages
 
 _LONGEST_DESCRIPTION = 200
+"""Characters."""
 _MOST_FIELDS = 200
+"""Fields of one answer."""
 
 
-def _pdf_name(given: str) -> str:
-    if re.fullmatch(r"[^/\\\x00]{1,200}\.pdf", given, re.IGNORECASE) is None:
+def _pdf_name(value: str) -> str:
+    if re.fullmatch(r"[^/\\\x00]{1,200}\.pdf", value, re.IGNORECASE) is None:
         raise ValueError("expected a name that ends in .pdf, without a folder")
-    return given
+    return value
 
 
 PdfName = Annotated[str, AfterValidator(_pdf_name)]
@@ -60,7 +62,7 @@ class TemplateRow(ToolAnswer):
     fields: int
 
     def text(self) -> str:
-        size = f"{counted(self.pages, 'page')}, {counted(self.fields, 'field')}"
+        size = f"{quantity(self.pages, 'page')}, {quantity(self.fields, 'field')}"
         return "; ".join(filter(None, [f"{self.template_id} {self.name or ''}".rstrip(), self.description, size]))
 
 
@@ -71,51 +73,43 @@ class TemplatesAnswer(ToolAnswer):
     hint: str | None = None
 
     def text(self) -> str:
-        lines = [counted(len(self.templates), "template"), *(row.text() for row in self.templates)]
-        if self.next_cursor is not None:
-            lines.append(f"truncated; next_cursor: {self.next_cursor}")
-        return "\n".join([*lines, self.hint] if self.hint else lines)
+        rows = [quantity(len(self.templates), "template"), *(row.text() for row in self.templates)]
+        return list_text(rows, next_cursor=self.next_cursor, hint=self.hint)
 
 
 @tool("List a dealer's form templates")
 async def list_templates(grant: Grant, limit: Limit = 20, cursor: Cursor | None = None) -> TemplatesAnswer:
     """A dealer's templates of documents to sign: id, name, description, how many pages and fields. The way to the ids
     for create_forms; for what is on a template use get_template."""
-    part = Part.asked_for(cursor, limit, grant.cursors, "list_templates")
-    usable = await _usable(grant)
-    shown, next_cursor = part.of(usable)
+    page = Page.at(cursor, limit, grant.cursors, "list_templates")
+    usable = await _usable_templates(grant)
+    rows, next_cursor = page.select(usable)
     return TemplatesAnswer(
-        templates=[_row(template) for template in shown],
+        templates=[_template_row(template) for template in rows],
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
-        hint=None if shown else "No more templates." if usable else "This dealer has none; create_template makes one.",
+        hint=None if rows else "No more templates." if usable else "This dealer has none; create_template makes one.",
     )
 
 
 async def usable_template_ids(grant: Grant, prefix: str, most: int) -> list[str]:
-    """At most `most` ids of templates that forms can be made of, and that begin so."""
-    ids = (str(template.id) for template in await _usable(grant))
+    """Returns at most `most` ids that begin with `prefix`, of templates that forms can be made from."""
+    ids = (str(template.id) for template in await _usable_templates(grant))
     return list(islice((id_ for id_ in ids if id_.startswith(prefix)), most))
 
 
-async def _usable(grant: Grant) -> list[Template]:
+async def _usable_templates(grant: Grant) -> list[Template]:
     return [template for template in await grant.roadster.list_templates() if not template.is_deleted]
 
 
-def _row(template: Template) -> TemplateRow:
+def _template_row(template: Template) -> TemplateRow:
     return TemplateRow(
         template_id=str(template.id),
         name=template.name,
-        description=_shortened(template.description),
+        description=shorten(template.description, _LONGEST_DESCRIPTION),
         pages=len(template.pages),
         fields=sum(len(page.fields) for page in template.pages),
     )
-
-
-def _shortened(description: str | None) -> str | None:
-    if description is None or len(description) <= _LONGEST_DESCRIPTION:
-        return description
-    return f"{description[: _LONGEST_DESCRIPTION - 1]}…"
 
 
 class TemplateAnswer(ToolAnswer):
@@ -142,7 +136,7 @@ async def get_template(grant: Grant, template_id: TemplateId, detail: Detail = "
     takes it. For the blank PDF use get_template_file."""
     template = await grant.roadster.get_template(template_id)
     fields = [field for page in template.pages for field in page.fields]
-    cut = detail == "full" and len(fields) > _MOST_FIELDS
+    is_cut = detail == "full" and len(fields) > _MOST_FIELDS
     return TemplateAnswer(
         template_id=template_id,
         name=template.name,
@@ -156,15 +150,15 @@ async def get_template(grant: Grant, template_id: TemplateId, detail: Detail = "
         fields=len(fields),
         signees=sorted({field.signee for field in fields if field.signee}),
         form_definition=FormDefinition(pages=tuple(_first_fields(template))) if detail == "full" else None,
-        hint=f"The first {_MOST_FIELDS} fields are shown." if cut else None,
+        hint=f"The first {_MOST_FIELDS} fields are shown." if is_cut else None,
     )
 
 
 def _first_fields(template: Template) -> Iterator[FormPage]:
-    left = _MOST_FIELDS
+    room = _MOST_FIELDS
     for page in template.pages:
-        yield FormPage(fields=page.fields[:left])
-        left -= min(left, len(page.fields))
+        yield FormPage(fields=page.fields[:room])
+        room -= min(room, len(page.fields))
 
 
 class TemplateFile(ToolAnswer):
@@ -197,11 +191,11 @@ async def get_template_file(grant: Grant, template_id: TemplateId) -> TemplateFi
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         uri=file_uri(grant.roadster.dpid, "templates", template_id) if readable else None,
-        hint=None if readable else _not_linked(grant, template, is_pdf),
+        hint=None if readable else _unlinked_hint(grant, template, is_pdf),
     )
 
 
-def _not_linked(grant: Grant, template: Template, is_pdf: bool) -> str:
+def _unlinked_hint(grant: Grant, template: Template, is_pdf: bool) -> str:
     if not _may_see_file(grant, template):
         reason = "of one order, and not for this caller"
     else:
@@ -210,18 +204,21 @@ def _not_linked(grant: Grant, template: Template, is_pdf: bool) -> str:
 
 
 def _may_see_file(grant: Grant, template: Template) -> bool:
-    """A template of one order is a document of its customer's."""
-    return template.order_id is None or grant.caller.personal_data != "masked"
+    """Tells whether the caller may see the file. A template of one order is a document of that order's customer."""
+    return template.order_id is None or grant.caller.sees_contact_data
 
 
 async def template_file(grant: Grant, template_id: str) -> File:
-    """A template's PDF, as a resource. Raises AccessRefused, and MalformedAnswer for what is not handed on."""
+    """Reads a template's PDF as a resource.
+
+    Raises AccessRefused, and MalformedAnswer for another kind of file, or a larger one.
+    """
     if not _may_see_file(grant, await grant.roadster.get_template(template_id)):
-        setting = f"callers.{grant.caller.name}.personal_data"
+        setting = grant.caller.setting("personal_data")
         raise AccessRefused(
             f'{setting} is "masked", and the file of a template of one order needs "contact"', setting=setting
         )
-    return handed_on(await grant.roadster.get_template_file(template_id), "get_template_file")
+    return resource_file(await grant.roadster.get_template_file(template_id), "get_template_file")
 
 
 class NewTemplateAnswer(ToolAnswer):
@@ -246,7 +243,7 @@ async def create_template(
 ) -> NewTemplateAnswer:
     """Add a template: a blank PDF and the places of its fields. Each call adds another; none is changed or removed
     here. For documents of one deal use create_forms. Give contents or path, not both."""
-    content = await given_file(grant.uploads, contents, path)
+    content = await read_upload(grant.uploads, contents, path)
     check_pdf(content)
     _check_definition(form_definition, await count_pages(content))
     data = TemplateData(name=name, file_name=file_name, description=description, form_definition=form_definition)
@@ -257,13 +254,16 @@ async def create_template(
 
 
 def _check_definition(definition: NewFormDefinition, pages: int | None) -> None:
-    """What the schema cannot say. `pages` is None where they cannot be counted. Raises InvalidArguments."""
+    """Raises InvalidArguments for mistakes that no schema can express.
+
+    `pages` is the PDF's number of pages, None where they cannot be counted.
+    """
     problems: dict[str, str] = {}
     names: set[str] = set()
     for number, page in enumerate(definition.pages):
         place = f"form_definition.pages.{number}"
         if pages is not None and number >= pages and page.fields:
-            problems[place] = f"has fields, and the PDF has only {counted(pages, 'page')}"
+            problems[place] = f"has fields, and the PDF has only {quantity(pages, 'page')}"
         for index, field in enumerate(page.fields):
             if field.name in names:
                 problems[f"{place}.fields.{index}.name"] = "an earlier field has the same name; each needs its own"
@@ -290,15 +290,17 @@ async def create_forms(
 ) -> FormsAnswer:
     """Make a packet of forms for an order: Roadster fills the templates with the deal and gives them to customer and
     dealer to sign. Only for an order that the person named. For a document that is filled in use upload_document."""
-    repeated = [at for at, id_ in enumerate(template_ids) if id_ in template_ids[:at]]
-    if repeated:
-        raise InvalidArguments({f"template_ids.{at}": "is there before" for at in repeated})
+    repeats = [at for at, id_ in enumerate(template_ids) if id_ in template_ids[:at]]
+    if repeats:
+        raise InvalidArguments({f"template_ids.{at}": "is there before" for at in repeats})
     order = await grant.order(order_id)
     templates = await grant.roadster.get_templates(template_ids)
     reasons = [template.unusable_reason(order_id) for template in templates]
     if any(reasons):
-        told = "this template is {}; list_templates shows those there are"
-        raise InvalidArguments({f"template_ids.{at}": told.format(why) for at, why in enumerate(reasons) if why})
+        problem = "this template is {}; list_templates shows those there are"
+        raise InvalidArguments(
+            {f"template_ids.{at}": problem.format(reason) for at, reason in enumerate(reasons) if reason}
+        )
     await order.create_forms(title, templates)
     return FormsAnswer(
         order_id=order_id, title=title, forms=[template.name or str(template.id) for template in templates]

@@ -1,4 +1,4 @@
-"""A dealer's vehicles: search the feed, look at one."""
+"""A dealer's vehicles: a search of the inventory feed, and the details of one vehicle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from roadster_client.models.vehicles import InventoryVehicle, Option
-from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, cell, counted, money
+from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, cell, list_text, money, quantity
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
@@ -15,9 +15,13 @@ from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, Detail, Limit, Vin, plausible
 
 _PAGE = 100
+"""Vehicles that one request to Roadster returns at most."""
 _MOST_PAGES = 10
+"""Requests of one search."""
 _MOST_NAMES = 30
+"""Models or bodies that an answer without vehicles names."""
 _MOST_PAGES_TO_COMPLETE = 3
+"""Requests of one completion, while a person types."""
 
 Year = Annotated[int, plausible(1980, 2100)]
 Price = Annotated[float, Field(ge=0)]
@@ -32,7 +36,7 @@ class EquipmentRow(ToolAnswer):
 
 
 class VehicleRow(ToolAnswer):
-    """One vehicle of the feed; a price is there only where the dealer's feed has one."""
+    """One vehicle of the feed. It has a price only where the dealer's feed has one."""
 
     vin: str
     year: int | None = None
@@ -53,7 +57,7 @@ class VehicleRow(ToolAnswer):
     equipment: list[EquipmentRow] | None = None
 
     def text(self) -> str:
-        """One line: what is said aloud first."""
+        """Returns one line that begins with what a salesperson says first."""
         name = " ".join(str(part) for part in (self.year, self.make, self.model, self.trim) if part is not None)
         prices = [
             f"{label} {money(value)}"
@@ -62,11 +66,11 @@ class VehicleRow(ToolAnswer):
         ]
         stock = {True: "in stock", False: "not in stock", None: None}[self.in_stock]
         reserved = "reserved" if self.reserved else None
-        more = [self.stock_number, self.engine, self.transmission, self.drivetrain, self.interior_color]
-        kit = ", ".join(part.text() for part in self.equipment or ())
-        looks, others = ([cell(part) for part in parts if part] for parts in ([self.body, self.color], more))
-        said = [f"{cell(self.vin)} {cell(name)}", *looks, *prices, stock, reserved, *others, kit]
-        return "; ".join(filter(None, said))
+        technical = [self.stock_number, self.engine, self.transmission, self.drivetrain, self.interior_color]
+        looks, details = ([cell(part) for part in parts if part] for parts in ([self.body, self.color], technical))
+        equipment = ", ".join(part.text() for part in self.equipment or ())
+        line = [f"{cell(self.vin)} {cell(name)}", *looks, *prices, stock, reserved, *details, equipment]
+        return "; ".join(filter(None, line))
 
 
 class InventoryAnswer(ToolAnswer):
@@ -79,18 +83,16 @@ class InventoryAnswer(ToolAnswer):
     hint: str | None = None
 
     def text(self) -> str:
-        lines = [
-            f"{counted(len(self.vehicles), 'vehicle')} of {self.searched} searched",
+        rows = [
+            f"{quantity(len(self.vehicles), 'vehicle')} of {self.searched} searched",
             *(row.text() for row in self.vehicles),
         ]
-        if self.next_cursor is not None:
-            lines.append(f"truncated; next_cursor: {self.next_cursor}")
-        lines += [
-            f"{name}: {', '.join(map(cell, known))}"
-            for name, known in (("models", self.models), ("bodies", self.bodies))
-            if known
+        choices = [
+            f"{name}: {', '.join(map(cell, values))}"
+            for name, values in (("models", self.models), ("bodies", self.bodies))
+            if values
         ]
-        return "\n".join([*lines, self.hint] if self.hint else lines)
+        return list_text(rows, next_cursor=self.next_cursor, notes=choices, hint=self.hint)
 
 
 @tool("Search a dealer's inventory")
@@ -112,14 +114,9 @@ async def list_inventory(
     """Search a dealer's new vehicles for a VIN, price or colour. For payments use quote_payments, for consumption
     get_vehicle."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
-    cursors = Cursors.of(grant.cursors, "list_inventory", *filters.wanted)
-    position, seen_before = _position(cursors, cursor) if cursor is not None else (None, 0)
-    found: list[VehicleRow] = []
-    room = MOST_CHARACTERS
-    models: set[str] = set()
-    bodies: set[str] = set()
-    other_prices: list[float] = []
-    searched = unpriced = 0
+    cursors = Cursors.for_search(grant.cursors, "list_inventory", *filters.values)
+    position, earlier = _position(cursors, cursor) if cursor is not None else (None, 0)
+    search = _Search(filters, detail, limit)
     more = True
     for _ in range(_MOST_PAGES):
         page = await grant.roadster.list_inventory(size=_PAGE, from_vin=position, in_stock_only=in_stock)
@@ -127,57 +124,46 @@ async def list_inventory(
             more = False
             break
         for vehicle in page.vehicles:
-            searched += 1
+            search.add(vehicle)
             position = vehicle.vin
-            unpriced += filters.lacks_price(vehicle)
-            models.add(vehicle.model or "")
-            bodies.add(vehicle.body or "")
-            price = _price(vehicle)
-            if filters.match(vehicle) and filters.affords(price):
-                found.append(_row(vehicle, detail))
-                room -= len(found[-1].text())
-            elif filters.match(vehicle) and price is not None:
-                other_prices.append(price)
-            if len(found) == limit or room <= 0:
+            if search.is_full:
                 break
-        if seen_before + searched == page.total:
+        if earlier + search.count == page.total:
             more = False
-        if not more or len(found) == limit or room <= 0:
+        if not more or search.is_full:
             break
     return InventoryAnswer(
-        vehicles=found,
-        searched=searched,
+        vehicles=search.rows,
+        searched=search.count,
         truncated=more,
-        next_cursor=cursors.seal(f"{seen_before + searched} {position}") if more else None,
-        models=_some(models) if not found else None,
-        bodies=_some(bodies) if not found else None,
-        hint=_hint(
-            len(found), unpriced, other_prices, more, first=cursor is None, cut=room <= 0 and len(found) < limit
-        ),
+        next_cursor=cursors.seal(f"{earlier + search.count} {position}") if more else None,
+        models=None if search.rows else _first_names(search.models),
+        bodies=None if search.rows else _first_names(search.bodies),
+        hint=_search_hint(search, more, is_first=cursor is None),
     )
 
 
 async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
-    """The first VINs in stock that start with `prefix`, sorted, for completion: of the feed's first 300 vehicles."""
-    found: list[str] = []
+    """Returns the first VINs in stock that start with `prefix`, sorted, from the feed's first 300 vehicles."""
+    vins: list[str] = []
     last: str | None = None
     for _ in range(_MOST_PAGES_TO_COMPLETE):
         page = await grant.roadster.list_inventory(size=_PAGE, from_vin=last)
-        found += [vehicle.vin for vehicle in page.vehicles if vehicle.vin.startswith(prefix)]
-        if len(found) >= most or len(page.vehicles) < _PAGE or page.vehicles[-1].vin[: len(prefix)] > prefix:
+        vins += [vehicle.vin for vehicle in page.vehicles if vehicle.vin.startswith(prefix)]
+        if len(vins) >= most or len(page.vehicles) < _PAGE or page.vehicles[-1].vin[: len(prefix)] > prefix:
             break
         last = page.vehicles[-1].vin
-    return found[:most]
+    return vins[:most]
 
 
 def _position(cursors: Cursors, cursor: str) -> tuple[str, int]:
-    """The last VIN that was looked at, and how many were until then."""
-    seen, vin = cursors.position(cursor).split(" ", 1)
-    return vin, int(seen)
+    """Returns the last VIN that an earlier call searched, and the number of vehicles up to it."""
+    count, vin = cursors.position(cursor).split(" ", 1)
+    return vin, int(count)
 
 
 class _Filters:
-    """What the caller wants of a vehicle; text is compared without case, and what was not given matches all."""
+    """The filters of one search. Text is compared without case, and a filter that is None matches everything."""
 
     def __init__(
         self,
@@ -195,37 +181,78 @@ class _Filters:
             raise InvalidArguments({"year_min": "is later than year_max"})
         if price_min is not None and price_max is not None and price_min > price_max:
             raise InvalidArguments({"price_min": "is above price_max"})
-        self._same = [(make, "make"), (model, "model"), (body, "body")]
+        self._texts = [("make", make), ("model", model), ("body", body)]
         self._years = (year_min, year_max)
         self._prices = (price_min, price_max)
         self._color = color
-        self.wanted = (make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
+        self.values = (make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
 
     def match(self, vehicle: InventoryVehicle) -> bool:
-        """Whatever it costs."""
+        """Tells whether the vehicle matches all filters except the price."""
         return (
-            all(wanted is None or _equal(wanted, getattr(vehicle, name)) for wanted, name in self._same)
+            all(text is None or _is_equal(getattr(vehicle, name), text) for name, text in self._texts)
             and (self._color is None or any(_contains(name, self._color) for name in _color_names(vehicle)))
-            and _within(vehicle.year, *self._years)
+            and _is_within(vehicle.year, *self._years)
         )
 
-    def affords(self, price: float | None) -> bool:
-        return _within(price, *self._prices)
+    def match_price(self, price: float | None) -> bool:
+        return _is_within(price, *self._prices)
 
-    def lacks_price(self, vehicle: InventoryVehicle) -> bool:
+    def lack_price(self, vehicle: InventoryVehicle) -> bool:
+        """Tells whether the price filter needs a price that the feed does not have."""
         return self._prices != (None, None) and _price(vehicle) is None
+
+
+class _Search:
+    """The result of one search, which grows vehicle by vehicle until the answer is full."""
+
+    def __init__(self, filters: _Filters, detail: Detail, limit: int) -> None:
+        self._filters = filters
+        self._detail = detail
+        self._limit = limit
+        self._room = MOST_CHARACTERS
+        self.rows: list[VehicleRow] = []
+        self.count = 0
+        self.without_price = 0
+        self.models: set[str] = set()
+        self.bodies: set[str] = set()
+        self.other_prices: list[float] = []
+        """The prices of vehicles that match all other filters."""
+
+    def add(self, vehicle: InventoryVehicle) -> None:
+        self.count += 1
+        self.without_price += self._filters.lack_price(vehicle)
+        self.models.add(vehicle.model or "")
+        self.bodies.add(vehicle.body or "")
+        price = _price(vehicle)
+        if not self._filters.match(vehicle):
+            return
+        if self._filters.match_price(price):
+            self.rows.append(_vehicle_row(vehicle, self._detail))
+            self._room -= len(self.rows[-1].text())
+        elif price is not None:
+            self.other_prices.append(price)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) == self._limit or self._room <= 0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the answer is full before the caller's limit, because its rows are long."""
+        return self._room <= 0 and len(self.rows) < self._limit
 
 
 def _price(vehicle: InventoryVehicle) -> float | None:
     return vehicle.price if vehicle.price is not None else vehicle.msrp
 
 
-def _equal(wanted: str, value: str | None) -> bool:
-    return value is not None and wanted.strip().casefold() == value.casefold()
+def _is_equal(value: str | None, text: str) -> bool:
+    return value is not None and text.strip().casefold() == value.casefold()
 
 
-def _contains(value: str | None, wanted: str) -> bool:
-    return value is not None and wanted.strip().casefold() in value.casefold()
+def _contains(value: str | None, text: str) -> bool:
+    return value is not None and text.strip().casefold() in value.casefold()
 
 
 def _color_names(vehicle: InventoryVehicle) -> list[str | None]:
@@ -233,30 +260,30 @@ def _color_names(vehicle: InventoryVehicle) -> list[str | None]:
     return [color.label, color.generic] if color is not None else []
 
 
-def _within(value: float | None, low: float | None, high: float | None) -> bool:
+def _is_within(value: float | None, low: float | None, high: float | None) -> bool:
     if low is None and high is None:
         return True
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _hint(found: int, unpriced: int, other_prices: list[float], more: bool, *, first: bool, cut: bool) -> str | None:
-    if unpriced:
-        return f"Left out for want of a price in the feed: {unpriced}; quote_payments knows their price."
-    if cut and more:
+def _search_hint(search: _Search, more: bool, *, is_first: bool) -> str | None:
+    if search.without_price:
+        return f"Left out for want of a price in the feed: {search.without_price}; quote_payments knows their price."
+    if search.is_cut and more:
         return "Fewer than the limit, to keep the answer short: detail brief shows more at once."
-    if found:
+    if search.rows:
         return None
     if more:
         return "Nothing yet: search on with next_cursor, or ask for less."
-    if not first:
+    if not is_first:
         return "No more vehicles match."
-    if other_prices:
-        low, high = money(min(other_prices)), money(max(other_prices))
-        return f"No vehicle matches at this price: {len(other_prices)} match otherwise, from {low} to {high}."
+    if search.other_prices:
+        low, high = money(min(search.other_prices)), money(max(search.other_prices))
+        return f"No vehicle matches at this price: {len(search.other_prices)} match otherwise, from {low} to {high}."
     return "No vehicle matches. The feed lists new vehicles only; drop a filter, or try in_stock false."
 
 
-def _row(vehicle: InventoryVehicle, detail: Detail) -> VehicleRow:
+def _vehicle_row(vehicle: InventoryVehicle, detail: Detail) -> VehicleRow:
     brief = VehicleRow(
         vin=vehicle.vin,
         year=vehicle.year,
@@ -279,16 +306,16 @@ def _row(vehicle: InventoryVehicle, detail: Detail) -> VehicleRow:
             "transmission": vehicle.transmission.label if vehicle.transmission else None,
             "drivetrain": vehicle.drivetrain,
             "interior_color": vehicle.interior_color.label if vehicle.interior_color else None,
-            "equipment": [*map(_equipment, (*vehicle.packages, *vehicle.options, *vehicle.dealer_options))] or None,
+            "equipment": [*map(_equipment_row, (*vehicle.packages, *vehicle.options, *vehicle.dealer_options))] or None,
         }
     )
 
 
-def _some(names: set[str]) -> list[str] | None:
+def _first_names(names: set[str]) -> list[str] | None:
     return sorted(names - {""})[:_MOST_NAMES] or None
 
 
-def _equipment(option: Option) -> EquipmentRow:
+def _equipment_row(option: Option) -> EquipmentRow:
     return EquipmentRow(name=option.name, msrp=option.msrp)
 
 

@@ -1,4 +1,4 @@
-"""Deep links into a dealer's storefront."""
+"""Links into a dealer's storefront."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ async def build_deep_link(
         )
     if vin is None and make is None:
         raise InvalidArguments({"vin": "or make is needed"})
-    created = await grant.roadster.create_link(
+    answer = await grant.roadster.create_link(
         LinkRequest(
             vehicle=VehicleRequest(vin=vin, make=make, model=model, trim=trim, year=year),
             analytics=analytics if analytics.wire() else None,
         )
     )
-    vehicle = created.vehicle
+    vehicle = answer.vehicle
     return LinkAnswer(
-        url=created.link.redirect_url,
+        url=answer.link.redirect_url,
         in_stock=vehicle.in_stock if vehicle else None,
         price_locked=vehicle.price_locked if vehicle else None,
         grade=vehicle.grade if vehicle else None,

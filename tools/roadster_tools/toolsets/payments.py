@@ -1,8 +1,7 @@
-"""Payments: what a vehicle costs in cash, financed and leased.
+"""Payments: the price of a vehicle in cash, financed and leased.
 
-The documents give the same rate in three units. Here a rate is always in percent and says so, and a
-money factor is always the small number that a lease is written with (0.0031; times 2,400 it is the
-rate in percent).
+The documents give the same rate in three units. Here a rate is always in percent, and its name says so. A money factor
+is always the small number of a lease contract: 0.0031 times 2,400 is the rate in percent.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Detail, Months, Vin, plausible
 
 _MOST_ROWS = 20
-"""Of each list in a full answer: programs, rebates, a vehicle's options. The documents show one to three."""
+"""Rows of each list in a full answer: programs, rebates, a vehicle's options. The documents show one to three."""
 
 _RowT = TypeVar("_RowT")
 
@@ -96,7 +95,7 @@ class LeaseProgramRow(ToolAnswer):
 
 
 class DiscountRow(ToolAnswer):
-    """A rebate or an incentive; `to` is its recipient where the documents say one."""
+    """A rebate or an incentive. `to` is its recipient where the documents name one."""
 
     name: str | None = None
     amount: float | None = None
@@ -144,10 +143,10 @@ class QuoteAnswer(ToolAnswer):
     caveat: str = "An estimate from the dealer's programs, subject to credit approval; the dealer's contract decides."
 
     def text(self) -> str:
-        """The three deals side by side, one line each."""
+        """Returns the three deals, one line each, then the details."""
         deals = {"Cash": self.cash, "Finance": self.finance, "Lease": self.lease}
         lines = [f"{self.vin} {cell(self.vehicle or '')}".rstrip()]
-        lines += [f"{name}: {_aloud(deal)}" if deal else f"{name}: not offered" for name, deal in deals.items()]
+        lines += [f"{name}: {_deal_text(deal)}" if deal else f"{name}: not offered" for name, deal in deals.items()]
         if self.details is not None:
             lines.append(self.details.text())
         return "\n".join([*lines, *filter(None, [self.hint]), self.caveat])
@@ -192,17 +191,17 @@ async def quote_payments(
         )
     )
     deals = quote.deals
-    details = _details(quote, term_months) if detail == "full" else None
+    details = _quote_details(quote, term_months) if detail == "full" else None
     left_out = details.left_out if details is not None else None
     return QuoteAnswer(
         vin=vin,
-        vehicle=_title(quote),
-        cash=_cash(deals.cash) if deals.cash else None,
-        finance=_finance(deals.finance) if deals.finance else None,
-        lease=_lease(deals.lease) if deals.lease else None,
+        vehicle=_vehicle_title(quote),
+        cash=_cash_quote(deals.cash) if deals.cash else None,
+        finance=_finance_quote(deals.finance) if deals.finance else None,
+        lease=_lease_quote(deals.lease) if deals.lease else None,
         details=details,
         truncated=True if left_out else None,
-        hint=_hint(deals, left_out),
+        hint=_quote_hint(deals, left_out),
     )
 
 
@@ -210,26 +209,26 @@ def _json(part: Mapping[str, Any]) -> str:
     return json.dumps(part, ensure_ascii=False, separators=(",", ":"))
 
 
-def _aloud(deal: CashQuote | FinanceQuote | LeaseQuote) -> str:
+def _deal_text(deal: CashQuote | FinanceQuote | LeaseQuote) -> str:
     figures = deal.structured_content().items()
     return ", ".join(f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in figures)
 
 
 def _figure(name: str, value: Any) -> str:
-    amount = isinstance(value, float) and name not in {
+    is_amount = isinstance(value, float) and name not in {
         "apr_percent",
         "money_factor",
         "annual_miles",
         "residual_percent",
     }
-    return money(value) if amount else plain(value)
+    return money(value) if is_amount else plain(value)
 
 
 def _percent(fraction: float | None) -> float | None:
     return None if fraction is None else round(fraction * 100, 4)
 
 
-def _title(quote: Quote) -> str | None:
+def _vehicle_title(quote: Quote) -> str | None:
     for deal in (quote.deals.cash, quote.deals.finance, quote.deals.lease):
         if deal is not None and deal.data is not None and deal.data.vehicle is not None:
             vehicle = deal.data.vehicle
@@ -237,7 +236,7 @@ def _title(quote: Quote) -> str | None:
     return None
 
 
-def _cash(deal: CashDeal) -> CashQuote:
+def _cash_quote(deal: CashDeal) -> CashQuote:
     terms = deal.terms
     return CashQuote(
         msrp=terms.msrp,
@@ -251,7 +250,7 @@ def _cash(deal: CashDeal) -> CashQuote:
     )
 
 
-def _finance(deal: FinanceDeal) -> FinanceQuote:
+def _finance_quote(deal: FinanceDeal) -> FinanceQuote:
     terms = deal.terms
     return FinanceQuote(
         monthly_payment=terms.monthly_payment,
@@ -265,7 +264,7 @@ def _finance(deal: FinanceDeal) -> FinanceQuote:
     )
 
 
-def _lease(deal: LeaseDeal) -> LeaseQuote:
+def _lease_quote(deal: LeaseDeal) -> LeaseQuote:
     terms = deal.terms
     return LeaseQuote(
         monthly_payment=terms.monthly_payment,
@@ -280,7 +279,7 @@ def _lease(deal: LeaseDeal) -> LeaseQuote:
     )
 
 
-def _hint(deals: Deals, left_out: Mapping[str, int] | None) -> str | None:
+def _quote_hint(deals: Deals, left_out: Mapping[str, int] | None) -> str | None:
     if left_out:
         rows = ", ".join(f"{count} of {name}" for name, count in left_out.items())
         return f"Left out to keep the answer short: {rows}. The programs nearest to term_months come first: give it."
@@ -289,15 +288,15 @@ def _hint(deals: Deals, left_out: Mapping[str, int] | None) -> str | None:
     return None
 
 
-def _details(quote: Quote, term_months: int | None) -> QuoteDetails:
+def _quote_details(quote: Quote, term_months: int | None) -> QuoteDetails:
     deals = {"cash": quote.deals.cash, "finance": quote.deals.finance, "lease": quote.deals.lease}
     data = next((deal.data for deal in deals.values() if deal is not None and deal.data is not None), None)
     programs = quote.programs or Programs()
-    cut = _Cut()
+    lists = _ShortLists()
     return QuoteDetails(
-        terms={name: _terms(deal.terms) for name, deal in deals.items() if deal is not None},
-        plans=cut.rows("plans", [_plain(plan) for plan in data.plans]) if data is not None else [],
-        vehicle=cut.lists(_plain(data.vehicle)) if data is not None and data.vehicle is not None else {},
+        terms={name: _terms_of(deal.terms) for name, deal in deals.items() if deal is not None},
+        plans=lists.shorten("plans", [_json_of(plan) for plan in data.plans]) if data is not None else [],
+        vehicle=lists.shorten_values(_json_of(data.vehicle)) if data is not None and data.vehicle is not None else {},
         finance_programs=[
             FinanceProgramRow(
                 term_months=program.term,
@@ -305,7 +304,7 @@ def _details(quote: Quote, term_months: int | None) -> QuoteDetails:
                 min_credit_score=program.min_score,
                 expires_at=program.expires_at,
             )
-            for program in cut.rows("finance_programs", _nearest(programs.finance, term_months))
+            for program in lists.shorten("finance_programs", _nearest_term_first(programs.finance, term_months))
         ],
         lease_programs=[
             LeaseProgramRow(
@@ -317,78 +316,78 @@ def _details(quote: Quote, term_months: int | None) -> QuoteDetails:
                 lender=program.lender_name,
                 expires_at=program.expires_at,
             )
-            for program in cut.rows("lease_programs", _nearest(programs.lease, term_months))
+            for program in lists.shorten("lease_programs", _nearest_term_first(programs.lease, term_months))
         ],
         rebates=[
             DiscountRow(name=rebate.name, amount=rebate.cash, to=rebate.recipient, expires_at=rebate.expires_at)
-            for rebate in cut.rows("rebates", programs.cash.rebates if programs.cash else ())
+            for rebate in lists.shorten("rebates", programs.cash.rebates if programs.cash else ())
         ],
         incentives=[
             DiscountRow(name=incentive.display_name, amount=incentive.cash, expires_at=incentive.expires_at)
-            for incentive in cut.rows("incentives", programs.cash.incentives if programs.cash else ())
+            for incentive in lists.shorten("incentives", programs.cash.incentives if programs.cash else ())
         ],
-        left_out=cut.left_out or None,
+        left_out=lists.left_out or None,
     )
 
 
-class _Cut:
-    """Keeps the lists of one answer short, and counts what it leaves out."""
+class _ShortLists:
+    """Shortens the lists of one answer, and counts the rows that it leaves out, by list."""
 
     def __init__(self) -> None:
         self.left_out: dict[str, int] = {}
 
-    def rows(self, name: str, rows: Sequence[_RowT]) -> list[_RowT]:
+    def shorten(self, name: str, rows: Sequence[_RowT]) -> list[_RowT]:
         if len(rows) > _MOST_ROWS:
             self.left_out[name] = len(rows) - _MOST_ROWS
         return [*rows[:_MOST_ROWS]]
 
-    def lists(self, part: dict[str, Any]) -> dict[str, Any]:
-        return {name: self.rows(name, value) if isinstance(value, list) else value for name, value in part.items()}
+    def shorten_values(self, part: dict[str, Any]) -> dict[str, Any]:
+        return {name: self.shorten(name, value) if isinstance(value, list) else value for name, value in part.items()}
 
 
 _ProgramT = TypeVar("_ProgramT", FinanceProgram, LeaseProgram)
 
 
-def _nearest(programs: Sequence[_ProgramT], term_months: int | None) -> Sequence[_ProgramT]:
-    """Those whose term is nearest to what was asked first, in the dealer's order otherwise."""
+def _nearest_term_first(programs: Sequence[_ProgramT], term_months: int | None) -> Sequence[_ProgramT]:
+    """Sorts the programs by how near their term is to `term_months`, else leaves them in the dealer's order."""
     if term_months is None:
         return programs
     return sorted(programs, key=lambda program: abs((program.term or 0) - term_months))
 
 
-def _plain(part: Received) -> dict[str, Any]:
+def _json_of(part: Received) -> dict[str, Any]:
     return part.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
 
 
-def _terms(terms: Received) -> dict[str, Any]:
-    """The documented terms under their names, but for the rates: fractions there, percentages here."""
+def _terms_of(terms: Received) -> dict[str, Any]:
+    """Returns the documented terms under their names. Rates, which are fractions there, become percentages."""
     return {
         (f"{name}_percent" if name.endswith("_rate") else name): (_percent(value) if name.endswith("_rate") else value)
-        for name, value in _plain(terms).items()
+        for name, value in _json_of(terms).items()
     }
 
 
 def _terms_text(terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The deals side by side, a line for each term, because most terms are of all deals and many are 0."""
+    """Returns the deals side by side, a line for each term, because most terms are in all deals and many are 0."""
     if not terms:
         return []
-    deals = [dict(_flat(deal)) for deal in terms.values()]
+    deals = [dict(_flatten(deal)) for deal in terms.values()]
     names = list(dict.fromkeys(name for deal in deals for name in deal))
-    zero = [name for name in names if all(deal.get(name, 0) == 0 for deal in deals)]
+    zeros = [name for name in names if all(deal.get(name, 0) == 0 for deal in deals)]
     lines = [
         f"{name}: {' | '.join(dict.fromkeys(figures) if len(set(figures)) == 1 else figures)}"
         for name in names
-        if name not in zero
+        if name not in zeros
         for figures in [[plain(deal.get(name)) for deal in deals]]
     ]
-    if zero:
-        lines.append(f"0 or false: {', '.join(zero)}")
+    if zeros:
+        lines.append(f"0 or false: {', '.join(zeros)}")
     return [f"Terms ({' | '.join(terms)}; one figure where they agree):", *lines]
 
 
-def _flat(terms: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(terms: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in terms.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", ", ".join(value) if isinstance(value, list) else value

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from roadster_client.models.payments import DealType
 from roadster_client.models.plans import Plan
-from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, money, plain
+from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, list_text, money, plain
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
@@ -25,18 +25,18 @@ class PlanTierRow(ToolAnswer):
     msrp: float | None = None
 
     def text(self) -> str:
-        known = (
+        values = (
             self.title,
             None if self.price is None else f"price {money(self.price)}",
             None if self.term_months is None else f"{self.term_months} months",
             None if self.miles is None else f"{self.miles} miles",
             None if self.msrp is None else f"MSRP {money(self.msrp)}",
         )
-        return f"- tier {self.code or 'without a code'}: {'; '.join(filter(None, known))}"
+        return f"- tier {self.code or 'without a code'}: {'; '.join(filter(None, values))}"
 
 
 class PlanRow(ToolAnswer):
-    """What stands after the tiers is said with detail full."""
+    """The fields after the tiers are set only in a full answer."""
 
     id: int
     code: str | None = None
@@ -53,14 +53,14 @@ class PlanRow(ToolAnswer):
     grades: list[str] | None = None
 
     def text(self) -> str:
-        said = self.structured_content()
+        values = self.structured_content()
         tiers = [tier.text() for tier in self.tiers]
-        first = [f"plan {said.pop('id')}, code {said.pop('code', 'unknown')}", said.pop("title", None)]
-        del said["tiers"]
-        more = [
-            f"{name} {', '.join(value) if isinstance(value, list) else plain(value)}" for name, value in said.items()
+        first = [f"plan {values.pop('id')}, code {values.pop('code', 'unknown')}", values.pop("title", None)]
+        del values["tiers"]
+        others = [
+            f"{name} {', '.join(value) if isinstance(value, list) else plain(value)}" for name, value in values.items()
         ]
-        return "\n".join(["; ".join(filter(None, [*first, *more])), *tiers])
+        return "\n".join(["; ".join(filter(None, [*first, *others])), *tiers])
 
 
 class PlansAnswer(ToolAnswer):
@@ -70,10 +70,7 @@ class PlansAnswer(ToolAnswer):
     hint: str | None = None
 
     def text(self) -> str:
-        lines = [plan.text() for plan in self.plans]
-        if self.next_cursor is not None:
-            lines.append(f"truncated; next_cursor: {self.next_cursor}")
-        return "\n".join([*lines, self.hint] if self.hint else lines)
+        return list_text((plan.text() for plan in self.plans), next_cursor=self.next_cursor, hint=self.hint)
 
 
 @tool("List protection plans")
@@ -96,27 +93,27 @@ async def list_protection_plans(
         missing = [name for name, value in terms.items() if value is None]
         if missing:
             raise InvalidArguments(dict.fromkeys(missing, f"is needed for {deal_type}"))
-    cursors = Cursors.of(grant.cursors, "list_protection_plans", vin, deal_type, *terms.values())
+    cursors = Cursors.for_search(grant.cursors, "list_protection_plans", vin, deal_type, *terms.values())
     start = 0 if cursor is None else int(cursors.position(cursor))
-    found = await grant.roadster.list_plans(
+    plans = await grant.roadster.list_plans(
         vin,
         deal_type,
         deal_rate=apr_percent,
         deal_term=term_months,
         amount_financed=None if amount_financed is None else round(amount_financed),
     )
-    rows = _fitting([_plan_row(plan, detail) for plan in found.plans[start:]])
+    rows = _as_many_as_fit([_plan_row(plan, detail) for plan in plans.plans[start:]])
     end = start + len(rows)
     return PlansAnswer(
         plans=rows,
-        truncated=end < len(found.plans),
-        next_cursor=cursors.seal(str(end)) if end < len(found.plans) else None,
+        truncated=end < len(plans.plans),
+        next_cursor=cursors.seal(str(end)) if end < len(plans.plans) else None,
         hint=None if rows else "No plan fits this deal; another deal_type or term may have some.",
     )
 
 
-def _fitting(rows: list[PlanRow]) -> list[PlanRow]:
-    """As many whole plans as one answer holds, and one at least."""
+def _as_many_as_fit(rows: list[PlanRow]) -> list[PlanRow]:
+    """Returns as many whole plans as one answer holds, but at least one."""
     room = MOST_CHARACTERS
     for count, row in enumerate(rows, 1):
         room -= len(row.text())
