@@ -1,1 +1,1 @@
-"""What makes the tools a server: settings, transports, who is calling, command line."""
+"""The server: settings, calls, protocol, transports, events, store and command line."""

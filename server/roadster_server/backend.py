@@ -1,4 +1,4 @@
-"""Which upstream a command works against: the configured one, or the embedded sandbox."""
+"""The backend of a command: the configured upstreams, the embedded sandbox, or a recording."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from .settings.live import LiveSettings
 from .settings.loading import load
 from .settings.sections import Settings, StoreSettings
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for start time
     import httpx2
     from mcp.server.lowlevel import Server
 
 
 @dataclass(frozen=True)
 class Backend:
-    """The settings of a command; `transport` stands for the network where the upstream is embedded."""
+    """The settings of a command, and what it uses instead of the network and of random numbers."""
 
     live: LiveSettings
     transport: httpx2.AsyncBaseTransport | None = None
     discard: Callable[[], None] = lambda: None
-    """Removes what the backend keeps for the length of the process, where an exit cannot wait for `choose` to end."""
+    """Removes the temporary store. For an exit that cannot wait until the block of `open_backend` ends."""
 
     random: Callable[[int], bytes] = os.urandom
-    """Under a seed, the seed's: what a script answers is the same each time."""
+    """With a seed, the numbers are the same each time, and so are a script's answers."""
 
     @property
     def settings(self) -> Settings:
@@ -48,14 +48,14 @@ class Backend:
 
     @asynccontextmanager
     async def open_server(self, caller: str) -> AsyncIterator[tuple[Server[Any], Calls]]:
-        """The MCP server for one caller on this machine, over an upstream that is open within the block."""
-        self.settings.caller(caller)  # a name that is not configured ends here, not at the first request
+        """Opens the MCP server for one caller on this machine."""
+        self.settings.caller(caller)  # fails at once if there is no such caller, not at the first request
         async with open_calls(self.live, local=True, transport=self.transport, random=self.random) as calls:
             yield build_server(calls, lambda: self.settings.caller_as_of_now(caller)), calls
 
 
 @contextmanager
-def choose(
+def open_backend(
     config: Path | None,
     *,
     sandbox: bool,
@@ -63,52 +63,61 @@ def choose(
     record: Path | None = None,
     replay: Path | None = None,
 ) -> Iterator[Backend]:
-    """The backend of a command's options, within the block. Raises ConfigurationError.
+    """Yields the backend for a command's options. Raises ConfigurationError.
 
-    `seed` is the sandbox's. `record` writes down what is exchanged with the upstreams, `replay` answers from what was
-    written down: then no secret is needed, and the store is a new one.
+    `seed` is the sandbox's. `record` is a file to which the exchanges with the upstreams are written. `replay` is such
+    a file to answer from. A replay needs no secrets, and has an empty store.
     """
     if sandbox and config is not None:
         raise ConfigurationError(["--sandbox takes no configuration; leave out --sandbox, or --config"])
     if seed is not None and not sandbox:
-        raise ConfigurationError(["--seed is for the sandbox alone; add --sandbox, or leave out --seed"])
+        raise ConfigurationError(["--seed is only for the sandbox; add --sandbox, or leave out --seed"])
     if record is not None and replay is not None:
         raise ConfigurationError(["--record and --replay exclude each other; leave out one"])
     with ExitStack() as stack:
-        backend = _sandboxed(stack, seed) if sandbox else _configured(stack, config or DEFAULT_CONFIG, replay)
+        if sandbox:
+            backend = _sandbox_backend(stack, seed)
+        elif replay is not None:
+            backend = _replay_backend(stack, config or DEFAULT_CONFIG)
+        else:
+            backend = _configured_backend(config or DEFAULT_CONFIG)
         if record is not None:
-            from .recordings.transport import record as recording  # noqa: PLC0415 - few need it, and it reads all models
+            from .recordings.transport import record_to  # noqa: PLC0415 - for start time: few commands need it
 
-            network = stack.enter_context(recording(record, backend.transport or open_network()))
+            network = stack.enter_context(record_to(record, backend.transport or open_network()))
             backend = replace(backend, transport=network)
         if replay is not None:
-            from .recordings.transport import replay as recorded  # noqa: PLC0415 - as above
+            from .recordings.transport import replay_from  # noqa: PLC0415 - for start time: few commands need it
 
-            backend = replace(backend, transport=recorded(replay))
+            backend = replace(backend, transport=replay_from(replay))
         yield backend
 
 
-def _configured(stack: ExitStack, path: Path, replay: Path | None) -> Backend:
-    if replay is None:
-        return Backend(LiveSettings(load(path), path))
-    folder = _folder(stack)
-    settings = load(path, reveal_secrets=False)
-    return Backend(
-        LiveSettings(settings.model_copy(update={"store": _store_in(folder), "replicas": None})), discard=folder.cleanup
-    )
+def _configured_backend(path: Path) -> Backend:
+    """Returns the upstreams of the configuration file."""
+    return Backend(LiveSettings(load(path), path))
 
 
-def _sandboxed(stack: ExitStack, seed: int | None) -> Backend:
-    from roadster_sandbox import SandboxTransport, create_app  # noqa: PLC0415 - nothing else needs it
+def _sandbox_backend(stack: ExitStack, seed: int | None) -> Backend:
+    """Returns the embedded sandbox, with an empty store."""
+    from roadster_sandbox import SandboxTransport, create_app  # noqa: PLC0415 - for start time: few commands need it
 
-    folder = _folder(stack)
+    folder = _temporary_folder(stack)
     app = create_app() if seed is None else create_app(seed)
     random = os.urandom if seed is None else Random(seed).randbytes  # noqa: S311 - the sandbox has no secrets
     settings = sandbox_settings(_store_in(folder).url.get_secret_value())
     return Backend(LiveSettings(settings), SandboxTransport(app), folder.cleanup, random)
 
 
-def _folder(stack: ExitStack) -> TemporaryDirectory[str]:
+def _replay_backend(stack: ExitStack, path: Path) -> Backend:
+    """Returns the settings of the configuration file without its secrets, and with an empty store."""
+    folder = _temporary_folder(stack)
+    settings = load(path, reveal_secrets=False)
+    settings = settings.model_copy(update={"store": _store_in(folder), "replicas": None})
+    return Backend(LiveSettings(settings), discard=folder.cleanup)
+
+
+def _temporary_folder(stack: ExitStack) -> TemporaryDirectory[str]:
     folder = TemporaryDirectory(prefix="roadster-mcp-", ignore_cleanup_errors=True)
     stack.enter_context(folder)
     return folder

@@ -1,4 +1,4 @@
-"""The half of `roadster_sandbox.pytest_plugin` that is a server and its clients."""
+"""The fixtures of `roadster_sandbox.pytest_plugin` that need a server: its settings and its clients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
 @pytest.fixture
 def roadster_caller() -> Mapping[str, Any]:
-    """Who calls, as `[callers.NAME]` has it: all rights at two of three dealers. Override it to test with fewer."""
+    """The caller's section `[callers.NAME]`: all rights at two of three dealers. Override it to test with fewer."""
     return {"dealers": ["umazda", "hyundaidemo"], "access": dict.fromkeys(TOOLS, "write"), "personal_data": "masked"}
 
 
@@ -42,49 +42,49 @@ def roadster_settings(roadster_caller: Mapping[str, Any], tmp_path: Path) -> Set
 
 @pytest.fixture
 def roadster_connect(roadster_world: EmbeddedSandbox, roadster_settings: Settings) -> Connect:
-    """For asynchronous tests: makes an MCP client of a server over the world, as an asynchronous context manager.
+    """For asynchronous tests: opens an MCP client of a server over the sandbox, as an asynchronous context manager.
 
-    On asyncio, with whatever runs your tests. A person who is asked to confirm a write agrees.
+    It needs asyncio. Every question to a person is answered with yes.
     """
     live = LiveSettings(roadster_settings)
 
     @asynccontextmanager
-    async def connected() -> AsyncIterator[Client]:
+    async def open_client() -> AsyncIterator[Client]:
         async with (
             open_calls(live, local=True, transport=roadster_world.transport) as calls,
             Client(
-                build_server(calls, lambda: live.current.caller(LOCAL_CALLER)), elicitation_callback=_agrees
+                build_server(calls, lambda: live.current.caller(LOCAL_CALLER)), elicitation_callback=_answer_yes
             ) as client,
         ):
             yield client
 
-    return connected
+    return open_client
 
 
-async def _agrees(context: Any, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001 - the SDK's names
+async def _answer_yes(context: Any, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001 - the SDK's names
     return ElicitResult(action="accept", content={"confirm": True})
 
 
 @dataclass(frozen=True)
 class BlockingClient:
-    """A connected client whose calls return when they are done."""
+    """A connected client for code without `await`."""
 
     _client: Client
     _portal: BlockingPortal
 
     def list_tools(self) -> list[McpTool]:
-        """The tools that the caller may use."""
+        """Returns the tools that the caller may use."""
         return self._portal.call(self._client.list_tools).tools
 
     def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> CallToolResult:
-        """The answer, also where it says that the call failed: look at `is_error`."""
+        """Returns the answer. If the call has failed, its `is_error` is true."""
         result: CallToolResult = self._portal.call(self._client.call_tool, name, dict(arguments or {}))
         return result
 
 
 @pytest.fixture
 def roadster_client(roadster_connect: Connect) -> Iterator[BlockingClient]:
-    """For synchronous tests: a client of a server over the world."""
+    """For synchronous tests: a client of a server over the sandbox."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(roadster_connect()) as client,

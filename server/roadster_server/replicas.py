@@ -60,7 +60,7 @@ class Replicas:
         try:
             self._outbox.send_nowait(_Message(sender=self._own_id, topic=topic, arguments=arguments).model_dump_json())
         except anyio.WouldBlock:
-            log.warning("word to the other processes dropped, too many are waiting", extra={"topic": topic})
+            log.warning("message to the other processes dropped, too many are waiting", extra={"topic": topic})
 
     async def healthy(self) -> bool:
         """Returns whether Redis answers now."""
@@ -102,7 +102,7 @@ class Replicas:
         try:
             message = _Message.model_validate_json(data)
         except ValidationError:
-            log.warning("a message that is no word of another process")
+            log.warning("message ignored: it is not from a process of this server")
             return
         if message.sender != self._own_id and message.topic in self._subscribers:
             self._subscribers[message.topic](message.arguments)

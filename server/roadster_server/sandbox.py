@@ -21,8 +21,8 @@ from .settings.sections import (
 
 
 def sandbox_settings(store_url: str) -> Settings:
-    """What `--sandbox` runs with: one caller, who may write at two of the three dealers and do nothing at the third."""
-    from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, REQUESTER_USER_UUID, USERNAME  # noqa: PLC0415 - as above
+    """Returns the settings of `--sandbox`. Its one caller may write at two of the three dealers."""
+    from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, REQUESTER_USER_UUID, USERNAME  # noqa: PLC0415 - for start time
 
     urls = {api: f"https://sandbox{path}" for api, path in BASE_PATHS.items()}
     key = SecretStr(API_KEY)
@@ -40,7 +40,7 @@ def sandbox_settings(store_url: str) -> Settings:
                 partner_id=dealer.partner_id,
                 express_host=dealer.express_host,
                 link_key=SecretStr(dealer.link_key),
-                # One is left out, and all of the other dealers', so that the refusal of an order can be seen.
+                # One order is left out, and all orders of the other dealers, to show how an order is refused.
                 orders=[str(order_id) for order_id in dealer.orders[:-1]] if dealer.dpid == "umazda" else [],
                 mykaarma_dealer_uuid=dealer.mykaarma_uuid,
                 mykaarma_dealer_id=dealer.mykaarma_id,

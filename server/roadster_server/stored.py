@@ -1,4 +1,4 @@
-"""What belongs to a dealer, kept in the store."""
+"""The two ports of the tools to the store: what belongs to a dealer, and the events that it received."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .telemetry.logs import log
 
 @dataclass(frozen=True)
 class StoredOwnership:
-    """Implements `roadster_client.Ownership` for one dealer. Raises StoreError, but for `add` and `note`."""
+    """The `roadster_client.Ownership` of one dealer. `has` and `ids` raise StoreError."""
 
     store: LazyStore
     dealer: str
@@ -31,31 +31,28 @@ class StoredOwnership:
         return await self.store.belongs(self.dealer, kind, id_)
 
     async def add(self, kind: OwnedKind, id_: str) -> None:
-        # What it is about exists: neither one failure nor a caller that has gone may leave it without its dealer.
+        # The delivery or customer exists now. Neither one failure nor a cancelled call may leave it without a dealer.
         with anyio.CancelScope(shield=True):
-            if not await self._add(kind, id_):
+            if not await self._add_with_retries(kind, id_):
                 log.error("belongs to another dealer", extra={"kind": kind})
                 raise OwnedByAnother
 
-    async def _add(self, kind: OwnedKind, id_: str) -> bool:
+    async def _add_with_retries(self, kind: OwnedKind, id_: str) -> bool:
         for pause in self.retry_pauses:
             try:
-                return await self._add_once(kind, id_)
+                return await self.store.add_owned(self.dealer, kind, id_)
             except StoreError:
                 await anyio.sleep(pause)
         try:
-            return await self._add_once(kind, id_)
+            return await self.store.add_owned(self.dealer, kind, id_)
         except StoreError as error:
             log.error("belonging not kept", extra={"kind": kind, "reason": str(error)})
             raise NotStored(str(error)) from None
 
-    async def _add_once(self, kind: OwnedKind, id_: str) -> bool:
-        return await self.store.add_owned(self.dealer, kind, id_)
-
     async def note(self, kind: OwnedKind, id_: str) -> None:
         try:
-            with anyio.CancelScope(shield=True):  # the write before it is done, and ends as done
-                await self._add_once(kind, id_)
+            with anyio.CancelScope(shield=True):  # the write before it is done, so the call must end as done
+                await self.store.add_owned(self.dealer, kind, id_)
         except StoreError as error:
             log.warning("not kept for completion", extra={"kind": kind, "reason": str(error)})
 
@@ -65,7 +62,7 @@ class StoredOwnership:
 
 @dataclass(frozen=True)
 class StoredEvents:
-    """Implements `roadster_client.EventsInbox` for one dealer, and for who may see `personal_data`."""
+    """The `EventsInbox` of one dealer, for a caller with this right to personal data."""
 
     store: LazyStore
     dealer: str
@@ -76,18 +73,18 @@ class StoredEvents:
             events = await self.store.events(self.dealer, query, before=before, most=most)
         except StoreError as error:
             raise Unavailable("events", f"the events cannot be read: {error}") from None
-        return [self._received(event) for event in events]
+        return [self._read(event) for event in events]
 
-    def _received(self, stored: StoredEvent) -> ReceivedEvent:
+    def _read(self, event: StoredEvent) -> ReceivedEvent:
         return ReceivedEvent(
-            place=stored.place,
-            event_id=stored.event_id,
-            event_type=stored.event_type,
-            happened_at=datetime.fromtimestamp(stored.place.happened_at / 1000, UTC),
-            customer_id=stored.customer,
-            order_id=stored.order,
-            delivery_id=stored.delivery,
-            event=CustomerEvent.model_validate(from_json(stored.body), context=self.personal_data)
-            if stored.source == "roadster"
+            place=event.place,
+            event_id=event.event_id,
+            event_type=event.event_type,
+            happened_at=datetime.fromtimestamp(event.place.happened_at / 1000, UTC),
+            customer_id=event.customer,
+            order_id=event.order,
+            delivery_id=event.delivery,
+            event=CustomerEvent.model_validate(from_json(event.body), context=self.personal_data)
+            if event.source == "roadster"
             else None,
         )

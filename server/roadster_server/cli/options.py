@@ -90,10 +90,10 @@ def open_backend(
     record: Path | None = None,
     replay: Path | None = None,
 ) -> AbstractContextManager[Backend]:
-    """Opens the backend that the options name, as `backend.choose` does. Loads the server, which `--help` needs not."""
-    from roadster_server.backend import choose
+    """Opens the backend that the options name, and loads the server for it. `--help` needs no server."""
+    from roadster_server.backend import open_backend
 
-    return choose(config, sandbox=sandbox, seed=seed, record=record, replay=replay)
+    return open_backend(config, sandbox=sandbox, seed=seed, record=record, replay=replay)
 
 
 def load_settings(config: Path | None) -> Settings:

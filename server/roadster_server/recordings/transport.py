@@ -59,7 +59,7 @@ class Exchange(BaseModel):
 
 
 @contextmanager
-def record(path: Path, network: httpx2.AsyncBaseTransport) -> Iterator[httpx2.AsyncBaseTransport]:
+def record_to(path: Path, network: httpx2.AsyncBaseTransport) -> Iterator[httpx2.AsyncBaseTransport]:
     """Yields `network`, and writes its exchanges to the new file `path`, which only its owner may read.
 
     Raises ConfigurationError.
@@ -76,7 +76,7 @@ def record(path: Path, network: httpx2.AsyncBaseTransport) -> Iterator[httpx2.As
         yield _Recording(network, file)
 
 
-def replay(path: Path) -> httpx2.AsyncBaseTransport:
+def replay_from(path: Path) -> httpx2.AsyncBaseTransport:
     """Returns a network that answers from the file `path`. Raises ConfigurationError, which names each bad line."""
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Traces leave the process here, and nothing that a client has said leaves with them.
+"""Exports traces without any text of a client.
 
-The SDK's spans hold some of it: names of tools that do not exist, ids of requests, texts of errors, a trace state.
-So a span is made anew from what is known here, and whatever is not is left out.
+The SDK's spans hold such text: names of tools that do not exist, ids of requests, texts of errors, a trace state. So
+each span is copied, and the copy has only the attributes on the allowlist below, with values of the right form.
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ _METHODS = frozenset(
 _WORDS = _METHODS | TOOLS.keys() | PROMPTS.keys() | OPERATIONS.keys() | {"MCP", "send"}
 
 
-def _one_of(*known: Any) -> Callable[[Any], Any]:
-    return lambda value: value if value in known else UNKNOWN
+def _one_of(*values: Any) -> Callable[[Any], Any]:
+    return lambda value: value if value in values else UNKNOWN
 
 
-def _like(pattern: str) -> Callable[[Any], Any]:
+def _matching(pattern: str) -> Callable[[Any], Any]:
     return lambda value: value if re.fullmatch(pattern, str(value)) else UNKNOWN
 
 
 _ATTRIBUTES: Mapping[str, Callable[[Any], Any]] = {
     "mcp.method.name": _one_of(*_METHODS),
-    "mcp.protocol.version": _like(r"\d{4}-\d{2}-\d{2}"),
+    "mcp.protocol.version": _matching(r"\d{4}-\d{2}-\d{2}"),
     "gen_ai.operation.name": _one_of("execute_tool"),
     "gen_ai.tool.name": _one_of(*TOOLS),
     "gen_ai.prompt.name": _one_of(*PROMPTS),
-    "error.type": _like(r"-?\d{1,6}|[A-Za-z_]{1,40}"),  # a JSON-RPC code, a class, an outcome: no text of a client's
-    "rpc.response.status_code": _like(r"-?\d{1,6}"),
-    "http.response.status_code": _like(r"\d{3}"),
+    "error.type": _matching(r"-?\d{1,6}|[A-Za-z_]{1,40}"),  # a JSON-RPC code, a class or an outcome
+    "rpc.response.status_code": _matching(r"-?\d{1,6}"),
+    "http.response.status_code": _matching(r"\d{3}"),
     "roadster.api": _one_of(*{operation.api for operation in OPERATIONS.values()}),
     "roadster.operation": _one_of(*OPERATIONS),
-    "roadster.attempt": _like(r"\d"),
-    "roadster.outcome": _like(r"[a-z_]{1,40}"),
+    "roadster.attempt": _matching(r"\d"),
+    "roadster.outcome": _matching(r"[a-z_]{1,40}"),
 }
-"""What is exported of a span, each checked against what it may be."""
+"""The attributes that are exported. Each has a function that replaces unexpected values by `unknown`."""
 
 
 class AllowlistExporter(SpanExporter):
-    """Hands spans on to `other`, with nothing in them but what is known."""
+    """Exports only the attributes on the allowlist, through another exporter."""
 
     def __init__(self, other: SpanExporter) -> None:
         self._other = other
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return self._other.export([_known_alone(span) for span in spans])
+        return self._other.export([_filter(span) for span in spans])
 
     def shutdown(self) -> None:
         self._other.shutdown()
@@ -81,7 +81,7 @@ class AllowlistExporter(SpanExporter):
 
 
 def start_exporting() -> Callable[[], None]:
-    """Exports the spans of this process from now on, as OpenTelemetry's variables say. Returns what ends it."""
+    """Exports the spans of this process from now on, where OpenTelemetry's variables say. Returns what ends that."""
     own = Resource({"service.name": SCOPE, "service.version": version("roadster-mcp")})
     provider = TracerProvider(
         resource=Resource.create().merge(own).merge(OTELResourceDetector().detect()),
@@ -92,15 +92,15 @@ def start_exporting() -> Callable[[], None]:
     return provider.shutdown
 
 
-def _known_alone(span: ReadableSpan) -> ReadableSpan:
-    given = span.attributes or {}
+def _filter(span: ReadableSpan) -> ReadableSpan:
+    attributes = span.attributes or {}
     words = span.name.split(" ", 3)
     return ReadableSpan(
         name=" ".join(word if word in _WORDS else UNKNOWN for word in words),
         context=_without_state(span.context),
         parent=_without_state(span.parent),
         resource=span.resource,
-        attributes={name: known(given[name]) for name, known in _ATTRIBUTES.items() if name in given},
+        attributes={name: check(attributes[name]) for name, check in _ATTRIBUTES.items() if name in attributes},
         kind=span.kind,
         status=Status(span.status.status_code),
         start_time=span.start_time,

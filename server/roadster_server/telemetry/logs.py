@@ -1,8 +1,8 @@
 """Logs: one JSON object a line on stderr, without values of arguments or answers.
 
-Text of other libraries' log records can hold a request's body, so of theirs only the place is
-logged; an exception is its type and where it was raised. Writing happens on a thread of its own
-behind a bounded queue: a host that does not read stderr costs log lines, not the server.
+A log record of another library can hold a request's body, so only its place in the code is logged. Of an exception,
+only the type and the place are logged. A thread writes the lines from a bounded queue. If a host does not read stderr,
+lines are lost, but the server goes on.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ log = logging.getLogger("roadster_server")
 
 _QUEUED_LINES = 1000
 _FLUSH_SECONDS = 0.5
-_OWN = ("roadster_",)
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_OWN_LOGGERS = ("roadster_",)
+_STANDARD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 def configure_logs(level: int = logging.INFO) -> None:
@@ -38,17 +38,17 @@ def configure_logs(level: int = logging.INFO) -> None:
 
 
 def flush_logs() -> None:
-    """Waits for what is queued, for a moment: a host that reads no stderr does not hold up the exit."""
+    """Waits until the queued lines are written, but not for long: a host may not read stderr."""
     for handler in logging.getLogger().handlers:
         handler.flush()
 
 
 def log_crash(error: BaseException, **fields: Any) -> None:
-    """A defect: its type and the way it came, without its text, which may quote an argument."""
-    log.error("crash", extra={**_described(error), **fields})
+    """Logs a defect by its type and its place. Its text may quote an argument, so it is left out."""
+    log.error("crash", extra={**_type_and_place(error), **fields})
 
 
-def _described(error: BaseException) -> dict[str, Any]:
+def _type_and_place(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     return {"error": type(error).__name__, "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]}
 
@@ -60,13 +60,13 @@ class _JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
         }
-        if record.name.startswith(_OWN):
+        if record.name.startswith(_OWN_LOGGERS):
             line["event"] = record.getMessage()
-            line.update({name: value for name, value in record.__dict__.items() if name not in _STANDARD})
+            line.update({name: value for name, value in record.__dict__.items() if name not in _STANDARD_FIELDS})
         else:
             line["event"] = f"{record.module}.{record.funcName}:{record.lineno}"
             if record.exc_info and record.exc_info[1] is not None:
-                line.update(_described(record.exc_info[1]))
+                line.update(_type_and_place(record.exc_info[1]))
         return json.dumps(line, default=str)
 
 
@@ -81,7 +81,7 @@ class _Handler(logging.Handler):
             self._lines.put_nowait(self.format(record))
 
     def flush(self) -> None:
-        # logging calls it at the exit, too.
+        # logging calls it at the exit too.
         with self._lines.all_tasks_done:
             self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, _FLUSH_SECONDS)
 

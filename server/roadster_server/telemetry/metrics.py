@@ -1,7 +1,7 @@
-"""Figures for Prometheus. Imported by the HTTP server alone: stdio has nobody who could ask for them.
+"""Metrics for Prometheus. Only the HTTP server imports this module: over stdio nobody could read them.
 
-Each label's values are from a list that this program or its configuration bounds. No caller, dealer or customer
-is in any of them, and nothing that a client or an upstream has said.
+The values of each label come from a list that this program or its configuration limits. No label names a caller, a
+dealer or a customer, or repeats text of a client or an upstream.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Row(NamedTuple):
     name: str
     kind: str
     labels: tuple[str, ...]
-    what: str
+    description: str
 
 
 class Metrics(ServerObserver):
-    """Counts what it is told, and answers `/metrics`."""
+    """Counts the events of a server, and answers `/metrics`."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call] # they double the number of series
         self._registry = CollectorRegistry()
         self.rows: list[Row] = []
 
@@ -74,7 +74,7 @@ class Metrics(ServerObserver):
         )
 
     def scrape(self, _request: Request) -> Response:
-        """`/metrics`, of all processes where there are several. Not a coroutine: it runs in a thread, and may take."""
+        """Answers `/metrics`, for all processes if there are several. It is slow, so Starlette runs it in a thread."""
         registry = self._registry
         if MULTIPROCESS in os.environ:
             registry = CollectorRegistry()
@@ -98,57 +98,59 @@ class Metrics(ServerObserver):
     def on_breakers_open(self, api: ApiName, count: int) -> None:
         self.open.labels(api).set(count)
 
-    def _counter(self, name: str, what: str, *labels: str) -> Counter:
-        return Counter(self._row(name, "counter", what, labels), what, labels, registry=self._registry)
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(self._row(name, "counter", description, labels), description, labels, registry=self._registry)
 
-    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
-        full = self._row(name, "gauge", what, labels)
-        # Of several processes, what those have that live.
-        return Gauge(full, what, labels, registry=self._registry, multiprocess_mode="livesum")
+    def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
+        full = self._row(name, "gauge", description, labels)
+        # With several processes, the sum over those that are alive.
+        return Gauge(full, description, labels, registry=self._registry, multiprocess_mode="livesum")
 
-    def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        full = self._row(name, "histogram", what, labels)
-        return Histogram(full, what, labels, registry=self._registry, buckets=buckets)
+    def _histogram(self, name: str, description: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        full = self._row(name, "histogram", description, labels)
+        return Histogram(full, description, labels, registry=self._registry, buckets=buckets)
 
-    def _row(self, name: str, kind: str, what: str, labels: tuple[str, ...]) -> str:
-        row = Row(f"roadster_mcp_{name}", kind, labels, what)
+    def _row(self, name: str, kind: str, description: str, labels: tuple[str, ...]) -> str:
+        row = Row(f"roadster_mcp_{name}", kind, labels, description)
         self.rows.append(row)
         return row.name
 
 
 class _Attempt:
-    """Implements `roadster_client.Attempt`."""
+    """Counts one attempt at an operation."""
 
     def __init__(self, metrics: Metrics, operation: Operation, number: int) -> None:
         self._metrics = metrics
         self._operation = operation
         self._number = number
-        self._began: float | None = None
+        self._start_time: float | None = None
         metrics.waiting.labels(operation.api).inc()
 
     def on_begin(self) -> None:
-        of = self._operation
-        self._began = time.perf_counter()
-        self._metrics.waiting.labels(of.api).dec()
-        self._metrics.running.labels(of.api).inc()
+        operation = self._operation
+        self._start_time = time.perf_counter()
+        self._metrics.waiting.labels(operation.api).dec()
+        self._metrics.running.labels(operation.api).inc()
         if self._number > 1:
-            self._metrics.retries.labels(of.api, of.name).inc()
+            self._metrics.retries.labels(operation.api, operation.name).inc()
 
     def on_answer(self, status: int) -> None:
         pass
 
     def on_end(self, outcome: str) -> None:
-        of = self._operation
-        if self._began is None:
-            self._metrics.waiting.labels(of.api).dec()
+        operation = self._operation
+        if self._start_time is None:
+            self._metrics.waiting.labels(operation.api).dec()
             return
-        self._metrics.running.labels(of.api).dec()
-        self._metrics.requests.labels(of.api, of.name, outcome).inc()
-        self._metrics.request_seconds.labels(of.api, of.name).observe(time.perf_counter() - self._began)
+        self._metrics.running.labels(operation.api).dec()
+        self._metrics.requests.labels(operation.api, operation.name, outcome).inc()
+        self._metrics.request_seconds.labels(operation.api, operation.name).observe(
+            time.perf_counter() - self._start_time
+        )
 
 
 def _kind(setting: str) -> str:
-    """What a setting is, without the names of the caller, dealer or tool in its key."""
+    """Returns the kind of a setting: its key without the name of the caller, dealer or tool."""
     match setting.split("."):
         case ["callers", *_, "access", name]:
             return "access.tool" if name in TOOLS else "access.toolset"

@@ -1,7 +1,7 @@
-"""One trace from a client's call to the requests upstream: a span for each of these, below the SDK's span of the call.
+"""Traces: one span for each request to an upstream, below the SDK's span of the call.
 
-Spans are made by OpenTelemetry's API, which the SDK loads anyway, and which does nothing until somebody exports.
-The trace stays here: an upstream is a third party, and gets no header of it.
+Spans use OpenTelemetry's API. The SDK loads it anyway, and without an exporter it does nothing. An upstream is a third
+party, so no request has a header with the trace.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _tracer = get_tracer(SCOPE)
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _LAST_EXPORT_SECONDS = 1.0
-"""For what is left when the server ends. A collector that is gone must not hold up the exit."""
+"""Time for the last spans when the server ends. A collector that is down must not delay the exit."""
 
 
 class TracingObserver:
-    """A `roadster_client.Observer` that makes spans, and tells another one what it is told."""
+    """Makes a span for each attempt, and passes all events on to another observer."""
 
     def __init__(self, other: Observer) -> None:
         self._other = other
@@ -47,7 +47,7 @@ class _Attempt:
 
     def on_begin(self) -> None:
         self._other.on_begin()
-        # Neither URL nor body: they hold ids and people.
+        # No URL and no body, because they hold ids and names of people.
         self._span = _tracer.start_span(
             self._operation.name,
             kind=SpanKind.CLIENT,
@@ -75,16 +75,16 @@ class _Attempt:
 
 @contextmanager
 def exported_traces() -> Iterator[None]:
-    """Exports traces within the block, where OpenTelemetry's own variables say whereto.
+    """Exports traces within the block, if OpenTelemetry's own variables name a collector.
 
-    Without the packages for it a line in the log says so, and the server goes on: assistants set these variables for
-    traces of their own, and hand them on to each server that they start.
+    Without the packages for that, it logs a warning and goes on. Assistants set these variables for their own traces,
+    and pass them on to each server that they start.
     """
     if not any(os.environ.get(name) for name in _ENDPOINTS):
         yield
         return
     try:
-        from .exporting import start_exporting  # noqa: PLC0415 - an extra, and slow to load
+        from .exporting import start_exporting  # noqa: PLC0415 - an optional dependency, slow to import
     except ImportError:
         log.warning("traces are not exported: pip install 'roadster-mcp[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT")
         yield
@@ -93,6 +93,6 @@ def exported_traces() -> Iterator[None]:
     try:
         yield
     finally:
-        stopping = threading.Thread(target=stop, name="traces", daemon=True)
-        stopping.start()
-        stopping.join(_LAST_EXPORT_SECONDS)
+        thread = threading.Thread(target=stop, name="traces", daemon=True)
+        thread.start()
+        thread.join(_LAST_EXPORT_SECONDS)

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from roadster_client import OPERATIONS
 from roadster_sandbox import SandboxTransport
-from roadster_server.recordings.transport import record, replay
+from roadster_server.recordings.transport import record_to, replay_from
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import StoreSettings
 from tests.conftest import DELIVERY, DELIVERY_ID, STEVE, Answering, Connect, World, answer_of, kind_of, run_cli, text_of
@@ -44,7 +44,7 @@ def tape(tmp_path: Path) -> Path:
 def recording(connect: Connect, world: World, tape: Path) -> Callable[..., AbstractAsyncContextManager[Client]]:
     @asynccontextmanager
     async def opened(network: httpx2.AsyncBaseTransport | None = None, **caller: Any) -> AsyncIterator[Client]:
-        with record(tape, network or SandboxTransport(world.app)) as transport:
+        with record_to(tape, network or SandboxTransport(world.app)) as transport:
             async with connect(upstream=transport, **caller) as client:
                 yield client
 
@@ -57,7 +57,7 @@ def replaying(connect: Connect, tape: Path, tmp_path: Path) -> Callable[..., Abs
 
     def opened(**caller: Any) -> AbstractAsyncContextManager[Client]:
         store = StoreSettings(url=SecretStr(f"sqlite:///{tmp_path / 'another.db'}"))
-        return connect(upstream=replay(tape), change={"store": store}, **caller)
+        return connect(upstream=replay_from(tape), change={"store": store}, **caller)
 
     return opened
 
@@ -278,7 +278,7 @@ async def test_an_answer_that_cannot_be_used_cannot_be_used_in_the_replay(
 def test_a_broken_recording_is_named_by_its_line(line: str, tape: Path) -> None:
     tape.write_text(f"\n{line}\n")
     with pytest.raises(ConfigurationError, match="line 2: is no recorded exchange"):
-        replay(tape)
+        replay_from(tape)
 
 
 def test_the_command_records_and_replays_without_credentials(tmp_path: Path, tape: Path) -> None:
