@@ -1,4 +1,4 @@
-"""The sandbox keeps its own OpenAPI description, whatever schemathesis thinks of sending."""
+"""The sandbox keeps to its own OpenAPI description, under the requests that schemathesis invents and under ours."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 @schema.parametrize()
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_as_described(case):
-    """No server error, no undocumented status, content type or body, for good requests and bad ones."""
+def test_answer_matches_the_description(case):
+    """Good and bad requests lead to no server error, and to no undocumented status, content type or body."""
     case.call_and_validate(headers=AS_USER if "mykaarma" in case.path else AUTHORISED, checks=CHECKS)
 
 
@@ -59,7 +59,7 @@ BINDER = "/v1/customers/{customer_id}/documents"
 
 
 @pytest.mark.parametrize(
-    ("path", "method", "given"),
+    ("path", "method", "parts"),
     [
         ("/v1/dealers", "GET", {}),
         ("/v1/dealers/{dpid}", "GET", {"path_parameters": {"dpid": "umazda"}}),
@@ -90,33 +90,33 @@ BINDER = "/v1/customers/{customer_id}/documents"
         (f"{SHIPMENTS}/{{shipment_id}}", "DELETE", {}),
     ],
 )
-def test_what_succeeds_is_as_described(vin, path, method, given):
-    """Random requests seldom name a dealer that exists: these do, and are answered with 200."""
+def test_success_matches_the_description(vin, path, method, parts):
+    """Random requests seldom name a dealer that exists. These do, and succeed."""
     if "{shipment_id}" in path:
-        made = schema[SHIPMENTS]["POST"].Case(body=SHIPMENT).call(headers=AUTHORISED)
-        given = {**given, "path_parameters": {"shipment_id": str(made.json()["id"])}}
+        shipment = schema[SHIPMENTS]["POST"].Case(body=SHIPMENT).call(headers=AUTHORISED)
+        parts = {**parts, "path_parameters": {"shipment_id": str(shipment.json()["id"])}}
     elif method == "POST" and path not in ("/v1/create_tradein_offer", SHIPMENTS):
-        given = {**given, "body": {**DEALER, "vehicle": {"vin": vin}, **given["body"]}}
+        parts = {**parts, "body": {**DEALER, "vehicle": {"vin": vin}, **parts["body"]}}
     elif "{vin}" in path:
-        given = {**given, "path_parameters": {"vin": vin}}
+        parts = {**parts, "path_parameters": {"vin": vin}}
     elif path == "/v1/plans":
-        given = {**given, "query": {**given["query"], "vin": vin}}
-    if path.startswith("/v1/customers"):  # what is there depends on which test came first: each brings its own
-        customer_id, document_id = kept()
+        parts = {**parts, "query": {**parts["query"], "vin": vin}}
+    if path.startswith("/v1/customers"):  # the order of the tests must not matter, so each makes its own customer
+        customer_id, document_id = new_customer()
         if "{customer_id}" in path:
-            given = {**given, "path_parameters": {"customer_id": str(customer_id)}}
+            parts = {**parts, "path_parameters": {"customer_id": str(customer_id)}}
         if method == "PUT":
-            given = {**given, "query": {"id": customer_id}}
+            parts = {**parts, "query": {"id": customer_id}}
         if path.endswith("/content"):
-            given = {**given, "query": {"doc_id": document_id}}
+            parts = {**parts, "query": {"doc_id": document_id}}
         if method == "DELETE":
-            given = {**given, "body": {**given["body"], "doc_ids": [document_id]}}
-    answer = schema[path][method].Case(**given).call_and_validate(headers=AUTHORISED, checks=CHECKS)
+            parts = {**parts, "body": {**parts["body"], "doc_ids": [document_id]}}
+    answer = schema[path][method].Case(**parts).call_and_validate(headers=AUTHORISED, checks=CHECKS)
     assert answer.status_code == (204 if path.startswith(SHIPMENTS) and method == "DELETE" else 200)
 
 
-def kept():
-    """The ids of a customer who is there and of a new document of theirs."""
+def new_customer():
+    """Returns the ids of a customer and of a new document."""
     customer = schema["/v1/customers"]["POST"].Case(body={**DEALER, "customer": CUSTOMER}).call(headers=AUTHORISED)
     customer_id = customer.json()["customer"]["id"]
     upload = schema[BINDER]["POST"].Case(
@@ -128,7 +128,7 @@ def kept():
 @pytest.mark.parametrize(
     ("customer_uuid", "status"), [(CARLOS_UUID, 200), (LOCKED_UUID, 200), ("0" * 64, 204), ("short", 400)]
 )
-def test_a_customer_record_is_as_described(customer_uuid, status):
+def test_customer_record_matches_the_description(customer_uuid, status):
     case = schema["/mykaarma/customer/v2/customer/{customer_uuid}"]["POST"].Case(
         path_parameters={"customer_uuid": customer_uuid},
         body={"requesterUserUUID": REQUESTER_USER_UUID, "dealerUUIDList": [DEALERS[0].mykaarma_uuid]},
@@ -136,14 +136,14 @@ def test_a_customer_record_is_as_described(customer_uuid, status):
     assert case.call_and_validate(headers=AS_USER, checks=CHECKS).status_code == status
 
 
-def test_every_operation_is_described():
-    """The description and the client's list of operations name the same methods and paths."""
-    described = {
+def test_description_has_every_operation_of_the_client():
+    """Methods and paths are the same."""
+    operations = {
         (operation["operationId"], method.upper(), path)
         for path, methods in schema.raw_schema["paths"].items()
         for method, operation in methods.items()
     }
-    assert described == {
+    assert operations == {
         (operation.name, operation.method, BASE_PATHS[operation.api] + operation.path)
         for operation in OPERATIONS.values()
     }
