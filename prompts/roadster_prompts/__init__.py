@@ -1,12 +1,11 @@
-"""Prompts: ready-made requests that a person picks in their assistant. One Markdown file each.
+"""Prompts: ready-made requests that a person picks in their assistant. Each is a Markdown file.
 
-A file opens with TOML between two lines of `+++`: title, description, the tools that it `needs`, and
-the arguments, each with `name`, `description`, `required` and, where it is more than free text, the
-`pattern` that it must match. The text names an argument as `{name}`.
+A file opens with TOML between two lines of `+++`: `title`, `description`, the tools that the prompt `needs`, and its
+`arguments`, each with `name`, `description`, `required` and, where it is more than free text, a `pattern`. The text
+names an argument as `{name}`.
 
-An argument is data, whoever wrote it. One that may only be one of some values, or has a pattern, is
-checked and stands in the line. Any other stands by itself as a quotation: each line of it begins with
-`> `, so that nothing in it can pass for a line of ours.
+An argument is data, and anybody may have written it. One with a pattern or a list of choices is checked and stands in
+the line. Free text stands by itself as a quotation: each of its lines begins with `> `, so that none looks like ours.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ _RULES = (
     "Use the tools that you have. Where one named here is missing, say what a person has to do instead."
 )
 _LONGEST = 20_000
+"""Characters of one argument."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class PromptText:
-    """One prompt; `text` holds `{name}` where the argument goes, `needs` the tools it is no use without."""
+    """One prompt. `text` holds `{name}` where an argument goes. Without the tools in `needs` the prompt is useless."""
 
     name: str
     title: str
@@ -44,27 +44,27 @@ class PromptText:
     text: str
 
     def render(
-        self, given: Mapping[str, str], choices: Mapping[str, Collection[str]], is_visible: Callable[[str], bool]
+        self, values: Mapping[str, str], choices: Mapping[str, Collection[str]], is_visible: Callable[[str], bool]
     ) -> str:
-        """The text with the arguments filled in; one named in `choices` must be one of its values.
+        """Returns the text with the arguments filled in. An argument with `choices` must be one of them.
 
-        Of free text only the characters that are `is_visible` stay: what a person does not see a model may follow.
-        Raises ValueError for a missing, an unknown or an unfit argument; it does not repeat what was given.
+        Only the characters of free text that are `is_visible` stay, because a model may follow text that a person does
+        not see. Raises ValueError for a missing, an unknown or an unfit argument, without repeating its value.
         """
-        known = {argument.name: argument for argument in self.arguments}
-        if not given.keys() <= known.keys():
-            raise ValueError(f"unknown argument; {self.name} takes {', '.join(known)}")
-        missing = [name for name, argument in known.items() if argument.required and not given.get(name)]
+        arguments = {argument.name: argument for argument in self.arguments}
+        if not values.keys() <= arguments.keys():
+            raise ValueError(f"unknown argument; {self.name} takes {', '.join(arguments)}")
+        missing = [name for name, argument in arguments.items() if argument.required and not values.get(name)]
         if missing:
             raise ValueError(f"missing: {', '.join(missing)}")
-        filled = {
-            name: _filled(argument, given[name], choices.get(name), is_visible) if given.get(name) else "not given"
-            for name, argument in known.items()
+        texts = {
+            name: _text_of(argument, values[name], choices.get(name), is_visible) if values.get(name) else "not given"
+            for name, argument in arguments.items()
         }
-        return f"{_RULES}\n\n{self.text.format_map(filled)}"
+        return f"{_RULES}\n\n{self.text.format_map(texts)}"
 
 
-def _filled(argument: Argument, value: str, choices: Collection[str] | None, is_visible: Callable[[str], bool]) -> str:
+def _text_of(argument: Argument, value: str, choices: Collection[str] | None, is_visible: Callable[[str], bool]) -> str:
     if len(value) > _LONGEST:
         raise ValueError(f"{argument.name} is longer than {_LONGEST} characters")
     if choices is not None:
@@ -75,8 +75,9 @@ def _filled(argument: Argument, value: str, choices: Collection[str] | None, is_
         if re.fullmatch(argument.pattern, value) is None:
             raise ValueError(f"{argument.name} must be: {argument.description}")
         return value
-    spaced = ("".join(" " if character.isspace() else character for character in line) for line in value.splitlines())
-    return "\n".join(f"> {''.join(filter(is_visible, line))}" for line in spaced)
+    # A tab, for instance, is not visible either. It becomes a space, so that its removal does not join two words.
+    lines = ("".join(" " if character.isspace() else character for character in line) for line in value.splitlines())
+    return "\n".join(f"> {''.join(filter(is_visible, line))}" for line in lines)
 
 
 def _load(name: str, source: str) -> PromptText:
@@ -91,6 +92,6 @@ PROMPTS = {
     for file in sorted(files(__name__).iterdir(), key=lambda file: file.name)
     if file.name.endswith(".md")
 }
-"""Every prompt by name, which is the file's."""
+"""Every prompt by its name, which is the file's."""
 
 __all__ = ["PROMPTS", "Argument", "PromptText"]

@@ -1,24 +1,25 @@
-"""What holds for every tool, so that a new one is checked without a test of its own."""
+"""The rules of the whole catalogue, so that a new tool is checked without a test of its own."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from roadster_server.protocol.server import mcp_tool
 from roadster_tools import TOOLS, TOOLSETS, Tool
+from roadster_tools.gate.gate import Grant
 from roadster_tools.schemas import load_schemas
 from tests.conftest import Connect, World, kind_of, text_of
 
 every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 
 
-def test_the_catalogue_holds_the_tools_of_the_main_job() -> None:
+def test_catalogue_holds_these_tools() -> None:
     assert {name: tool.toolset for name, tool in TOOLS.items()} == {
         "list_dealers": "dealers",
         "get_dealer": "dealers",
@@ -51,7 +52,7 @@ def test_the_catalogue_holds_the_tools_of_the_main_job() -> None:
 
 
 @every_tool
-def test_a_tool_says_what_it_is_and_when_to_use_it(tool: Tool) -> None:
+def test_tool_has_a_name_a_title_and_a_description(tool: Tool) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)+", tool.name)
     assert tool.title
     assert 80 <= len(tool.description) <= 500
@@ -59,7 +60,7 @@ def test_a_tool_says_what_it_is_and_when_to_use_it(tool: Tool) -> None:
 
 
 @every_tool
-def test_all_four_hints_are_set_and_agree(tool: Tool) -> None:
+def test_tool_hints_are_set_and_agree(tool: Tool) -> None:
     hints = mcp_tool(tool).annotations
     assert hints is not None
     assert hints.read_only_hint is not tool.writes
@@ -68,17 +69,24 @@ def test_all_four_hints_are_set_and_agree(tool: Tool) -> None:
 
 
 @every_tool
-def test_what_a_tool_takes_is_closed(tool: Tool) -> None:
-    """What is nested is too, which the published schema does not say: see the tests of what it leaves out."""
+def test_tool_of_one_dealer_takes_a_grant(tool: Tool) -> None:
+    """The decorator and the function's first parameter say the same: a `Grant`, or the grant of an account."""
+    first, *_ = get_type_hints(tool.function).values()
+    assert tool.of_one_dealer is (first is Grant)
+
+
+@every_tool
+def test_input_schema_takes_no_other_arguments(tool: Tool) -> None:
+    """Nested objects take none either, although the published schema leaves that out: see the test of what it omits."""
     Draft202012Validator.check_schema(tool.input_schema)
     assert tool.input_schema["type"] == "object"
     assert tool.input_schema["additionalProperties"] is False
 
 
 @every_tool
-def test_every_argument_has_its_type_and_a_text_with_choices_the_default_first(tool: Tool) -> None:
-    """The published schema leaves out a text's default for that reason."""
-    full = _resolved(tool.arguments.model_json_schema())
+def test_input_schema_has_types_and_the_default_choice_first(tool: Tool) -> None:
+    """The published schema leaves a text's default out, because it is the first of its choices."""
+    full = _resolve(tool.arguments.model_json_schema())
     for name, published in tool.input_schema["properties"].items():
         assert all("type" in node for node in _nodes(published)), name
         default = full["properties"][name].get("default")
@@ -87,8 +95,8 @@ def test_every_argument_has_its_type_and_a_text_with_choices_the_default_first(t
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A value that breaks one rule of a tool's arguments; `path` is where, as an answer names it."""
+class Violation:
+    """Arguments that break one rule of a tool. `path` is the place of the wrong value, as an answer names it."""
 
     tool: str
     path: str
@@ -96,24 +104,24 @@ class Broken:
     arguments: dict[str, Any]
 
 
-def broken() -> Iterator[Broken]:
-    """One for each rule in each tool's full schema, the one that pydantic checks by."""
+def violations() -> Iterator[Violation]:
+    """Yields one for each rule in each tool's full schema, which pydantic checks."""
     for tool in TOOLS.values():
-        for path, node in _places(_resolved(tool.arguments.model_json_schema()), ()):
-            for rule, value in _breaking(node):
-                arguments = _at(path, value)
-                named = ".".join(map(str, (*path, "unheard_of") if rule == "additionalProperties" else path))
-                yield Broken(tool.name, named, rule, arguments)
+        for path, node in _places(_resolve(tool.arguments.model_json_schema()), ()):
+            for rule, value in _wrong_values(node):
+                arguments = _nest(path, value)
+                place = ".".join(map(str, (*path, "unheard_of") if rule == "additionalProperties" else path))
+                yield Violation(tool.name, place, rule, arguments)
 
 
 @pytest.mark.anyio
-async def test_what_the_published_schemas_leave_out_is_refused_all_the_same(connect: Connect, world: World) -> None:
-    """Each bound, length and pattern, and each unknown argument, however deep; of a new tool too."""
-    tried = list(broken())
-    assert {each.rule for each in tried} >= {"additionalProperties", "minimum", "maximum", "pattern", "minLength"}
-    assert any("." in each.path and each.rule == "additionalProperties" for each in tried)
+async def test_rules_that_published_schemas_omit_are_checked(connect: Connect, world: World) -> None:
+    """Each bound, length and pattern is checked, and each unknown argument is refused, however deep it stands."""
+    cases = list(violations())
+    assert {each.rule for each in cases} >= {"additionalProperties", "minimum", "maximum", "pattern", "minLength"}
+    assert any("." in each.path and each.rule == "additionalProperties" for each in cases)
     async with connect() as client:
-        for each in tried:
+        for each in cases:
             result = await client.call_tool(each.tool, each.arguments)
             assert kind_of(result) == "invalid_arguments", each
             problems = text_of(result).removeprefix("Invalid arguments: ")
@@ -122,8 +130,8 @@ async def test_what_the_published_schemas_leave_out_is_refused_all_the_same(conn
 
 
 @every_tool
-def test_schemas_stand_alone_and_say_nothing_twice(tool: Tool) -> None:
-    """No reference, which not every host resolves; no generated title; no null for what is simply left out."""
+def test_schemas_hold_no_reference_title_or_null(tool: Tool) -> None:
+    """Not every host resolves references, generated titles repeat names, and optional fields are simply left out."""
     Draft202012Validator.check_schema(tool.output_schema)
     for schema in (tool.input_schema, tool.output_schema):
         assert "$ref" not in str(schema)
@@ -133,8 +141,8 @@ def test_schemas_stand_alone_and_say_nothing_twice(tool: Tool) -> None:
 
 
 @every_tool
-def test_every_tool_of_a_dealer_takes_the_dpid_alone(tool: Tool) -> None:
-    """A partner id of a dealer comes from the configuration: no argument could carry one."""
+def test_tool_takes_a_dealer_only_by_its_dpid(tool: Tool) -> None:
+    """A dealer's partner id comes from the configuration, so no argument can carry one."""
     properties = tool.input_schema["properties"]
     assert ("dealer" in properties) is (tool.name != "list_dealers")
     if "dealer" in properties:
@@ -143,8 +151,8 @@ def test_every_tool_of_a_dealer_takes_the_dpid_alone(tool: Tool) -> None:
 
 
 @every_tool
-def test_the_load_schemas_are_what_the_code_says(tool: Tool) -> None:
-    """`make generate` writes them anew; the difference is reviewed like code."""
+def test_stored_schemas_are_what_the_code_derives(tool: Tool) -> None:
+    """`make generate` writes them anew, and the difference is reviewed like code."""
     assert load_schemas()[tool.name] == tool.derived_schemas()
     assert load_schemas().keys() == TOOLS.keys()
 
@@ -164,8 +172,8 @@ def _nodes(node: Any) -> Iterator[dict[str, Any]]:
                 yield from _nodes(item)
 
 
-def _resolved(schema: dict[str, Any]) -> Any:
-    """`schema` without references, and without the null of what may be left out."""
+def _resolve(schema: dict[str, Any]) -> Any:
+    """Returns `schema` without references, and without the null of optional fields."""
     definitions = schema.pop("$defs", {})
 
     def resolve(node: Any) -> Any:
@@ -194,14 +202,14 @@ def _places(
         yield from _places(node["items"], (*path, 0))
 
 
-def _breaking(node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each rule of `node`, with a value that breaks it."""
+def _wrong_values(node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields each rule of `node` with a value that breaks it."""
     if node.get("type") == "object":
         yield "additionalProperties", {"unheard_of": 1}
-    yield from ((rule, breaks(node[rule])) for rule, breaks in _BREAKS.items() if rule in node)
+    yield from ((rule, wrong_value(node[rule])) for rule, wrong_value in _WRONG_VALUES.items() if rule in node)
 
 
-_BREAKS: dict[str, Callable[[Any], Any]] = {
+_WRONG_VALUES: dict[str, Callable[[Any], Any]] = {
     "minimum": lambda least: least - 1,
     "exclusiveMinimum": lambda bound: bound,
     "maximum": lambda most: most + 1,
@@ -213,8 +221,8 @@ _BREAKS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _at(path: tuple[str | int, ...], value: Any) -> Any:
+def _nest(path: tuple[str | int, ...], value: Any) -> Any:
     if not path:
         return value
-    inner = _at(path[1:], value)
+    inner = _nest(path[1:], value)
     return [inner] if path[0] == 0 else {path[0]: inner}

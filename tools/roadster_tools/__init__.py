@@ -1,4 +1,4 @@
-"""The typed tools, and the gate in front of them. The surface is the list below; `RESOURCES` gives it addresses."""
+"""The typed tools, and the gate in front of them. `TOOLS` lists all of them, and `RESOURCES` gives them addresses."""
 
 from .answers import FileLink
 from .catalogue import catalogue

@@ -52,7 +52,7 @@ _WORDS: Mapping[str, str] = {
     "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le:g}",
 }
-"""By pydantic's type of error. The names in braces are parts of the rule, never of the value that broke it."""
+"""The text for each of pydantic's types of errors. Braces take parts of the rule, never of the value that broke it."""
 
 _FORMS: Mapping[str, str] = {
     "email": "expected an email address",

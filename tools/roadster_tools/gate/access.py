@@ -29,7 +29,7 @@ class Caller:
     access: Mapping[str, Access] = field(default_factory=dict)
     personal_data: PersonalData = "masked"
     missing_settings: Mapping[str, str] = field(default_factory=dict)
-    """By toolset, the [section] or key that it needs and the configuration does not have."""
+    """The [section] or key that a toolset needs and the configuration does not have, by toolset."""
     calls_per_minute: int | None = None
     writes_per_hour: int | None = None
 
@@ -57,7 +57,7 @@ class Verdict:
 
     @property
     def description(self) -> str:
-        """The setting with its value, and why less than that is in force where it is."""
+        """The setting with its value, and the reason where less than that is in force."""
         if self.configured_level is None:
             return f'{self.setting} is "{self.level.name.lower()}"'
         level = self.configured_level.name.lower()

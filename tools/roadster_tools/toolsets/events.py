@@ -301,7 +301,7 @@ async def _events_of(grant: Grant, customer_id: int) -> list[ReceivedEvent]:
 
 
 _Sections = dict[str, tuple[BaseModel, str]]
-"""By name, a section of an event and the time of that event."""
+"""A section of an event and the time of that event, by the section's name."""
 
 
 def _sections(events: list[ReceivedEvent]) -> _Sections:

@@ -239,7 +239,7 @@ class _Search:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the answer is full before the caller's limit, because its rows are long."""
+        """True where the answer is full before the caller's limit, because its rows are long."""
         return self._room <= 0 and len(self.rows) < self._limit
 
 
