@@ -30,7 +30,7 @@ from .models.plans import PlanCatalogue
 from .models.quotes import Quote
 from .models.templates import NewTemplate, Template, TemplateReceipt
 from .models.trades import TradeValuation, TradeValued
-from .models.values import file_bytes
+from .models.values import decode_file
 from .models.vehicles import InventoryPage, VehicleDetails
 from .upstream.exchange import About, Origin, Request, about_nothing
 
@@ -320,7 +320,7 @@ class OrderApi:
 
 def _decode(contents: str, operation: str) -> bytes:
     try:
-        return file_bytes(contents)
+        return decode_file(contents)
     except ValueError:
         raise errors.MalformedAnswer(operation, "the contents are not base64") from None
 

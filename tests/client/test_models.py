@@ -33,7 +33,7 @@ from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
 from roadster_client.models.templates import NewTemplate, Template, TemplateReceipt
 from roadster_client.models.trades import TradeValuation, TradeValued
-from roadster_client.models.values import file_bytes
+from roadster_client.models.values import decode_file
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_client.models.webhooks import Acknowledgement
 from tests.conftest import SAMPLES
@@ -165,13 +165,13 @@ def test_unknown_fields_of_an_answer_are_dropped() -> None:
 
 def test_a_file_is_read_from_base64_in_lines_too() -> None:
     """Ruby's encode64, which the reference's own code uses, breaks it into lines."""
-    assert file_bytes("JVBE\nRg==\n") == b"%PDF"
+    assert decode_file("JVBE\nRg==\n") == b"%PDF"
     with pytest.raises(binascii.Error):
-        file_bytes(DocumentContents.model_validate(sample("docs_content.resp")).contents)
+        decode_file(DocumentContents.model_validate(sample("docs_content.resp")).contents)
 
 
 def test_a_file_is_read_from_behind_the_header_of_a_data_url() -> None:
-    assert file_bytes("data:application/pdf;charset=utf-8;base64,JVBERg==") == b"%PDF"
+    assert decode_file("data:application/pdf;charset=utf-8;base64,JVBERg==") == b"%PDF"
 
 
 def test_a_rate_that_is_not_a_number_is_refused() -> None:

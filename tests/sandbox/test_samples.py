@@ -11,7 +11,7 @@ from roadster_client.models.links import LinkCreated
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
 from roadster_client.models.trades import TradeValued
-from roadster_client.models.values import file_bytes
+from roadster_client.models.values import decode_file
 from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 
 from .conftest import (
@@ -56,7 +56,7 @@ async def test_answers_parse_with_the_clients_models(http):
     update = await ask(http, "PUT", "/customers", {**AT_UMAZDA, "agent": {"id": 9876}}, id=1650260)
     assert CustomerUpdated.model_validate(update.json()).status == "ok"
     contents = await ask(http, "GET", "/customers/1650260/documents/content", AT_UMAZDA, doc_id=1602287)
-    assert file_bytes(DocumentContents.model_validate(contents.json()).contents) == b"%PDF-1.7 a page"
+    assert decode_file(DocumentContents.model_validate(contents.json()).contents) == b"%PDF-1.7 a page"
     deletion = await ask(http, "DELETE", "/customers/1650260/documents", {**AT_UMAZDA, "doc_ids": [1602287]})
     assert DocumentsDeleted.model_validate(deletion.json()).message == "Successfully deleted document"
 

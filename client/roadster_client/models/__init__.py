@@ -1,1 +1,1 @@
-"""Typed requests and answers of the documented operations, one module for each subject of the reference."""
+"""Typed requests and answers of the documented operations, in one module for each subject of the reference."""

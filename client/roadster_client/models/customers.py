@@ -13,7 +13,7 @@ from .vehicles import VehicleRequest
 
 
 class CustomerContact(Sent):
-    """Who the customer is; the email address is what makes two of them one."""
+    """The customer's contact data. Two customers with one email address are the same."""
 
     first_name: Contact = Field(min_length=1)
     last_name: Contact = Field(min_length=1)
@@ -23,7 +23,7 @@ class CustomerContact(Sent):
 
 
 class PaymentPreference(Sent):
-    """The deal that the customer prefers; amounts in the currency's units, terms in months, miles a year."""
+    """The deal that the customer prefers. Amounts are in the currency's units, terms in months, miles a year."""
 
     deal_type: Literal["lease", "finance"] | None = None
     lease_down: float | None = Field(default=None, ge=0)
@@ -34,7 +34,7 @@ class PaymentPreference(Sent):
 
 
 class PlanChoice(Sent):
-    """A protection plan: its id, and the code and tier chosen."""
+    """A protection plan by id, with the code and the tier of the choice."""
 
     id: int
     code: str | None = None
@@ -70,7 +70,7 @@ class CreatedCustomer(Received):
 
 
 class CustomerCreated(Received):
-    """`duplicate` is true where the customer existed; then nothing new was made."""
+    """`duplicate` is true where the customer existed already, and nothing was created."""
 
     status: str
     customer: CreatedCustomer
@@ -78,20 +78,20 @@ class CustomerCreated(Received):
 
 
 class Agent(Sent):
-    """The salesperson who looks after a customer, by id or email; the reference shows ids as strings and as numbers."""
+    """A customer's salesperson, by id or email. The reference shows ids as strings and as numbers."""
 
     id: str | None = Field(default=None, min_length=1)
     email: Email | None = None
 
 
 class CustomerUpdate(Sent):
-    """The customer's id is in the query."""
+    """A change of a customer. The request's query has the customer's id."""
 
     agent: Agent
 
 
 class UpdatedCustomer(Received):
-    """Who was updated: contact data, and no id."""
+    """The customer after the update: contact data, without an id."""
 
     first_name: ContactData | None = None
     last_name: ContactData | None = None

@@ -23,7 +23,7 @@ from pydantic import (
 from .dealers import Dealer
 from .parts import Received, Sent
 from .personal_data import Contact, ContactData
-from .personal_text import bounded, mask_social_security
+from .personal_text import mask_and_shorten, mask_social_security
 from .values import Money
 
 _TIME = re.compile(
@@ -174,7 +174,7 @@ class _Told(Received):
     @field_validator("*")
     @classmethod
     def _safe(cls, value: Any) -> Any:
-        return bounded(value, mask_social_security) if isinstance(value, str) else value
+        return mask_and_shorten(value, mask_social_security) if isinstance(value, str) else value
 
 
 class ShippedItem(_Told):

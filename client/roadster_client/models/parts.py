@@ -10,21 +10,21 @@ from .personal_data import Audience
 
 
 class Sent(BaseModel):
-    """Part of a request: what the documents do not name cannot be sent."""
+    """A part of a request. Only fields that the documents name can be sent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
     def wire(self) -> dict[str, Any]:
-        """The JSON object as it is sent: what was not given is left out."""
+        """Returns the JSON object as it is sent, without the fields that are None."""
         return self.model_dump(mode="json", exclude_none=True)
 
     def shown_to(self, audience: Audience) -> dict[str, Any]:
-        """The same for reading: files described and, to a model, contact data masked."""
+        """Returns the same for somebody to read: files are described, and for a model contact data are masked."""
         return self.model_dump(mode="json", exclude_none=True, context=audience)
 
 
 class Received(BaseModel):
-    """Part of an answer: fields that the documents do not name are dropped, numbers may come for strings."""
+    """A part of an answer. Fields that the documents do not name are dropped. A number may come instead of a string."""
 
     model_config = ConfigDict(
         extra="ignore", frozen=True, defer_build=True, allow_inf_nan=False, coerce_numbers_to_str=True

@@ -1,4 +1,4 @@
-"""Masking of personal data: the types of fields that hold it, in requests and in answers."""
+"""Masks personal data: the types of the fields that hold it, in requests and in answers."""
 
 from __future__ import annotations
 
@@ -8,60 +8,51 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializationInfo,
 
 from .values import zero_padded
 
+MASK = "***"
+
 Audience = Literal["person", "model"]
-"""Who a request is shown to: the person who confirms it, or a model that may not see personal data."""
+"""Readers of a request: the person who confirms it, or a model, which must not see contact data."""
+
+PersonalData = Literal["masked", "contact"]
+"""The personal data in an answer that its reader sees: none, or contact and financial data, but never identity data."""
+
+PersonalDataClass = Literal["contact", "financial", "identity"]
+"""The kind of personal data in a field of an answer. It stands in the field's metadata, for tests and recordings."""
 
 
-def _masked(value: str, info: SerializationInfo) -> str:
+def _mask_for_model(value: str, info: SerializationInfo) -> str:
     return MASK if info.context == "model" else value
 
 
-Contact = Annotated[str, PlainSerializer(_masked)]
-"""Contact data of a person in a request, and free text that holds them by habit."""
-
-
-Email = Annotated[Contact, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
-
-
-PersonalData = Literal["masked", "contact"]
-"""What of a person's data whoever reads an answer may see; identity data they see never."""
-
-
-PersonalDataClass = Literal["contact", "financial", "identity"]
-"""What a field of an answer says of a person; it stands in the field's metadata, where tests find it."""
-
-
-MASK = "***"
-
-
-def _unless_shown(value: Any, info: ValidationInfo) -> Any:
+def _mask_unless_contact(value: Any, info: ValidationInfo) -> Any:
     return value if info.context == "contact" or value in (None, "") else MASK
 
 
-def _nothing_unless_shown(value: Any, info: ValidationInfo) -> Any:
+def _drop_unless_contact(value: Any, info: ValidationInfo) -> Any:
     return value if info.context == "contact" else None
 
 
-def _never_shown(value: Any) -> Any:
+def _mask_always(value: Any) -> Any:
     return value if value in (None, "") else MASK
 
 
-ContactData = Annotated[str, "contact", BeforeValidator(_unless_shown)]
-"""Name, address, phone, email of a person in an answer, what other systems know them by, and free text that holds such
-by habit: masked as it is read, but for who may see contact data."""
+Contact = Annotated[str, PlainSerializer(_mask_for_model)]
+"""Contact data of a person in a request, or free text that often holds some."""
 
+Email = Annotated[Contact, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+ContactData = Annotated[str, "contact", BeforeValidator(_mask_unless_contact)]
+"""Contact data of a person in an answer: name, address, phone, email, an id of another system, or free text that often
+holds such data. Masked as it is read, unless the reader may see contact data."""
 
 ContactZip = Annotated[ContactData, zero_padded(5)]
 """The zip code of a person's address."""
 
+FinancialData = Annotated[str, "financial", BeforeValidator(_mask_unless_contact)]
+"""Income, rent or a credit score in an answer. Masked wherever contact data is."""
 
-FinancialData = Annotated[str, "financial", BeforeValidator(_unless_shown)]
-"""Income, rent, a credit score in an answer: kept from whoever contact data are kept from."""
+FinancialAmount = Annotated[float | None, "financial", BeforeValidator(_drop_unless_contact)]
+"""The same as an amount, in the currency's units. It becomes None instead, because a mask is not a number."""
 
-
-FinancialAmount = Annotated[float | None, "financial", BeforeValidator(_nothing_unless_shown)]
-"""The same as a number, in the currency's units: a mask is no number, so it is left out."""
-
-
-IdentityData = Annotated[str, "identity", BeforeValidator(_never_shown)]
-"""Social security, licence, government id and card numbers, birth dates: masked for everybody as they are read."""
+IdentityData = Annotated[str, "identity", BeforeValidator(_mask_always)]
+"""Numbers of social security, licences, government ids and cards, and birth dates. Masked for everybody."""

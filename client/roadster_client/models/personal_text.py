@@ -1,4 +1,4 @@
-"""Text that people wrote: what it holds of a person's contact data stands in no field of its own."""
+"""Masks personal data inside free text, which people wrote, and where no field of its own holds it."""
 
 from __future__ import annotations
 
@@ -10,57 +10,61 @@ from .personal_data import MASK
 
 _EMAIL = re.compile(r"[^\s@<>()\"',;:]+@[^\s@<>()\"',;:]+")
 _PHONE = re.compile(r"(?<!\w)(\+\d{8,15}|(\+?1[\s.-]?)?\(?\d{3}\)?[\s.-]?\d{3}[\s.-]?\d{4})(?!\w)")
-_GAP = "[-\u2010-\u2015\u2212 _/]{1,3}"  # every dash, but no point: amounts have those
+_GAP = "[-\u2010-\u2015\u2212 _/]{1,3}"  # every dash, and no point, which amounts have
 _SOCIAL_SECURITY = re.compile(rf"(?<!\d)\d{{3}}{_GAP}\d{{2}}{_GAP}\d{{4}}(?!\d)")
-_SHORTEST = 2
+_SHORTEST_VALUE = 2
+"""Characters. A shorter value, such as an initial, would mask too much of a text."""
+
 _DIGITS = re.compile(r"\d(?:[\W_]{0,3}\d){12,}")
 _CARD = re.compile("[3-6]|2[2-7]")
-"""What payment cards begin with; years do not."""
+"""The first digits of payment cards, which are not those of years."""
 _SHORTEST_CARD, _LONGEST_CARD = 13, 19
-_LONGEST = 500
+_LONGEST_TEXT = 500
 _LONGEST_NUMBER = _LONGEST_CARD * 4
-"""With what parts its digits."""
+"""Characters of a card number, with up to three between two digits."""
 
 
-def bounded(text: str, *masks: Callable[[str], str]) -> str:
-    """`text` as each of `masks` leaves it, cut at 500 characters: a number that the cut would part is masked before."""
-    text = text[: _LONGEST + _LONGEST_NUMBER]
+def mask_and_shorten(text: str, *masks: Callable[[str], str]) -> str:
+    """Returns `text` after each of `masks`, cut at 500 characters.
+
+    The masks run before the cut and see a bit more, because they would not recognise half a number.
+    """
+    text = text[: _LONGEST_TEXT + _LONGEST_NUMBER]
     for mask in masks:
         text = mask(text)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
-def mask_contact(text: str, known: Iterable[str]) -> str:
-    """`text` with the values of `known`, and whatever looks like an email address or a phone number, masked.
+def mask_contact(text: str, values: Iterable[str]) -> str:
+    """Masks `values`, and all that looks like an email address or a phone number.
 
-    A name that `known` does not hold stays: no program can tell it from another word.
+    A name that is not among `values` stays, because no program can tell it from another word.
     """
     text = _PHONE.sub(MASK, _EMAIL.sub(MASK, text))
-    for value in sorted({value for value in known if len(value) >= _SHORTEST}, key=len, reverse=True):
+    for value in sorted({value for value in values if len(value) >= _SHORTEST_VALUE}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text, flags=re.IGNORECASE)
     return text
 
 
 def mask_card_numbers(text: str) -> str:
-    """`text` without runs of digits that hold a card number: 13 to 19 of them, the last of which checks the others."""
-    return _DIGITS.sub(lambda run: MASK if _holds_card_number(run[0]) else run[0], text)
+    """Masks each sequence of digits that holds a card number: 13 to 19 digits, the last of which checks the others."""
+    return _DIGITS.sub(lambda match: MASK if _holds_card_number(match[0]) else match[0], text)
 
 
-def _holds_card_number(run: str) -> bool:
-    groups = re.findall(r"\d+", run)  # what stands behind a card's number, such as its expiry, is a group of its own
+def _holds_card_number(text: str) -> bool:
+    groups = re.findall(r"\d+", text)  # by groups, because an expiry date may follow the card's number
     return any(
-        len(number) >= _SHORTEST_CARD and _CARD.match(str(int(number))) and _checks(number)
+        len(number) >= _SHORTEST_CARD and _CARD.match(str(int(number))) and _passes_luhn(number)
         for at in range(len(groups))
         for number in takewhile(lambda number: len(number) <= _LONGEST_CARD, accumulate(groups[at:]))
     )
 
 
-def _checks(number: str) -> bool:
-    """Luhn's formula."""
-    doubled = (int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(number)))
-    return sum(value // 10 + value % 10 for value in doubled) % 10 == 0
+def _passes_luhn(number: str) -> bool:
+    weighted_digits = (int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(number)))
+    return sum(value // 10 + value % 10 for value in weighted_digits) % 10 == 0
 
 
 def mask_social_security(text: str) -> str:
-    """`text` with whatever is written like a social security number masked."""
+    """Masks all that is written like a social security number."""
     return _SOCIAL_SECURITY.sub(MASK, text)

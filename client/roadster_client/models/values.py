@@ -1,4 +1,4 @@
-"""The value types of the documents, and how each is read where the documents disagree with themselves."""
+"""The value types of the documents. Where the documents disagree with themselves, each type says how it is read."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ import hashlib
 import re
 from typing import Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    SerializationInfo,
-)
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializationInfo
 
 VIN_CHARACTER = "[A-HJ-NPR-Z0-9]"
-"""Capital I, O and Q are left out of a VIN, because they look like 1 and 0."""
+"""A VIN has no I, O and Q, because they look like 1 and 0."""
 
 VIN_PATTERN = f"{VIN_CHARACTER}{{17}}"
 
@@ -29,44 +24,43 @@ RFC 9562, and this takes both. It also holds nothing that could end a segment of
 
 
 def zero_padded(width: int) -> BeforeValidator:
-    """Reads an int as the string that it was before somebody's JSON dropped its leading zeros."""
+    """Returns a validator that reads an integer as text, with the leading zeros that JSON numbers cannot have."""
 
-    def widen(value: Any) -> Any:
+    def pad(value: Any) -> Any:
         return str(value).zfill(width) if type(value) is int else value
 
-    return BeforeValidator(widen)
+    return BeforeValidator(pad)
 
 
 Zip = Annotated[str, zero_padded(5)]
 Rgb = Annotated[str, zero_padded(6)]
 
-
 _URL = re.compile(r"https?://[^\s\"<>\\^`{|}]+")
 
 
-def _web_url(value: Any) -> Any:
+def _none_unless_web_url(value: Any) -> Any:
     return value if isinstance(value, str) and _URL.fullmatch(value) else None
 
 
-WebUrl = Annotated[str | None, BeforeValidator(_web_url)]
-"""A link to hand on as given, never fetched; anything that no browser opens as a page is dropped."""
+WebUrl = Annotated[str | None, BeforeValidator(_none_unless_web_url)]
+"""A link that is passed on as it is, and never fetched. Anything that no browser opens as a page becomes None."""
 
 Money = Annotated[float, Field(description="in the currency's units, for instance 24050.25")]
 Percent = Annotated[float, Field(description="in percent: 6.19 is 6.19 %")]
 Fraction = Annotated[float, Field(description="a fraction: 0.009 is 0.9 %")]
 
 
-def _described(contents: str, info: SerializationInfo) -> str:
+def _describe(contents: str, info: SerializationInfo) -> str:
     if info.context is None:
         return contents
-    data = file_bytes(contents)
+    data = decode_file(contents)
     return f"<{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:16]}>"
 
 
-FileContents = Annotated[str, PlainSerializer(_described)]
-"""A file as `file_bytes` reads it, which is described wherever it is shown."""
+FileContents = Annotated[str, PlainSerializer(_describe)]
+"""A file, which `decode_file` reads. Serialised with a context, that is for somebody to read, it is only described."""
 
 
-def file_bytes(contents: str) -> bytes:
-    """The file in `contents`: base64, in lines or without, bare or behind a data URL's header. Raises ValueError."""
+def decode_file(contents: str) -> bytes:
+    """Returns the file in base64, which may be in lines, and behind a data URL's header. Raises ValueError."""
     return base64.b64decode("".join(contents.rpartition(",")[2].split()), validate=True)

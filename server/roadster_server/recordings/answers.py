@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from roadster_client.models.personal_data import MASK, PersonalDataClass
 from roadster_client.models.personal_text import mask_contact, mask_social_security
-from roadster_client.models.values import FileContents, WebUrl, file_bytes
+from roadster_client.models.values import FileContents, WebUrl, decode_file
 from roadster_client.refusals import repeatable_words
 
 # The parts of an annotation that mark a field as personal data, as a link and as a file.
@@ -106,7 +106,7 @@ def _masked_text(parts: tuple[Any, ...], text: str, people: frozenset[str]) -> s
 def _file_stand_in(contents: str) -> str:
     """Returns a file of the same type, in base64. It holds only the size and the digest of the original."""
     try:
-        data = file_bytes(contents)
+        data = decode_file(contents)
     except ValueError:
         return MASK
     header = next((magic for magic in _MAGIC if data[:3] == magic[:3]), b"")
