@@ -1,8 +1,8 @@
 """Customer records of myKaarma: POST /customer/{customerUUID}.
 
-The document shows one sample and no word of explanation: times are given as texts, amounts without a unit. Nor does it
-say which words a type or a status may be: who may not see contact data is shown those that we know, and of the rest
-what reads as a date, a short number, a vehicle.
+The document shows one sample without an explanation: times are texts, and amounts have no unit. It also does not say
+which words a type or a status may be. A reader who may not see contact data therefore sees only the words that we know,
+and texts that read as a date, a short number or a vehicle.
 """
 
 from __future__ import annotations
@@ -21,25 +21,30 @@ from .personal_text import mask_and_shorten, mask_card_numbers, mask_social_secu
 from .values import VIN_CHARACTER, Money, WebUrl
 
 
-def _masked_unless(is_known: Callable[[str], object]) -> BeforeValidator:
-    def masked(value: Any, info: ValidationInfo) -> Any:
-        shown = info.context == "contact" or value in (None, "") or is_known(str(value))
-        return value if shown else MASK
+def _mask_unless(is_harmless: Callable[[str], object]) -> BeforeValidator:
+    """Returns a validator that masks a text for a reader without contact data, unless `is_harmless` says yes."""
 
-    return BeforeValidator(masked)
+    def mask(value: Any, info: ValidationInfo) -> Any:
+        is_visible = info.context == "contact" or value in (None, "") or is_harmless(str(value))
+        return value if is_visible else MASK
+
+    return BeforeValidator(mask)
 
 
-def _of_form(form: str) -> BeforeValidator:
-    return _masked_unless(re.compile(form).fullmatch)
+def _mask_unless_matching(pattern: str) -> BeforeValidator:
+    return _mask_unless(re.compile(pattern).fullmatch)
 
 
 def _is_date(text: str) -> bool:
-    """ISO 8601 or month/day/year, with the signs between its parts: without, a telephone number would be one too."""
+    """Returns whether `text` is ISO 8601 or month/day/year, with signs between its parts.
+
+    Without the signs, a telephone number would be a date too.
+    """
     if re.search(r"\d{7}", text):
         return False
     try:
         if "/" in text:
-            datetime.strptime(text, "%m/%d/%Y")  # noqa: DTZ007 - only whether it is one is asked
+            datetime.strptime(text, "%m/%d/%Y")  # noqa: DTZ007 - only tested for its form
         else:
             datetime.fromisoformat(text)
     except ValueError:
@@ -48,10 +53,18 @@ def _is_date(text: str) -> bool:
 
 
 _CODES = {
+    # Types and statuses of orders, then of addresses, then of communications. The document names only COMMON.
     *("RO", "APPOINTMENT", "OPEN", "CLOSED", "CANCELED", "CANCELLED"),
     *("COMMON", "HOME", "WORK", "BUSINESS", "MAILING", "BILLING"),
     *("PHONE", "CELL", "MOBILE", "TEXT", "EMAIL"),
 }
+
+
+_LONGEST_VEHICLE_NAME = 60
+"""Characters."""
+
+_MOST_DIGITS = 4
+"""Digits in a vehicle's name. A number that leads to a person has more."""
 
 
 def _is_vehicle_name(text: str) -> bool:
@@ -59,31 +72,27 @@ def _is_vehicle_name(text: str) -> bool:
     return len(text) <= _LONGEST_VEHICLE_NAME and digits <= _MOST_DIGITS and "@" not in text
 
 
-_LONGEST_VEHICLE_NAME = 60
-_MOST_DIGITS = 4
-"""Fewer than any number that leads to a person has."""
+Code = Annotated[str, "contact", _mask_unless(_CODES.__contains__)]
+"""A type or a status that we know."""
 
-Code = Annotated[str, "contact", _masked_unless(_CODES.__contains__)]
-"""A type or a status: a word that we know to be one. The document names COMMON alone."""
+Region = Annotated[str, "contact", _mask_unless_matching("[A-Z]{2}")]
+"""A state or a country in two capitals."""
 
-Region = Annotated[str, "contact", _of_form("[A-Z]{2}")]
-"""A state or a country: two capitals."""
-
-OrderNumber = Annotated[str, "contact", _of_form("(RO-?)?[0-9]{1,6}")]
+OrderNumber = Annotated[str, "contact", _mask_unless_matching("(RO-?)?[0-9]{1,6}")]
 """Shorter than a telephone number."""
 
-Date = Annotated[str, "contact", _masked_unless(_is_date)]
-"""As it was written."""
+Date = Annotated[str, "contact", _mask_unless(_is_date)]
+"""A date as myKaarma wrote it."""
 
-Vin = Annotated[str, "contact", _of_form(f"{VIN_CHARACTER}{{13}}[0-9]{{4}}")]
-Year = Annotated[str, "contact", _of_form("[0-9]{4}")]
+Vin = Annotated[str, "contact", _mask_unless_matching(f"{VIN_CHARACTER}{{13}}[0-9]{{4}}")]
+Year = Annotated[str, "contact", _mask_unless_matching("[0-9]{4}")]
 
-VehicleName = Annotated[str, "contact", _masked_unless(_is_vehicle_name)]
-"""A make, a model, a trim."""
+VehicleName = Annotated[str, "contact", _mask_unless(_is_vehicle_name)]
+"""A make, a model, a trim or the like."""
 
 
 class CustomerRecordQuery(Sent):
-    """Who asks; the dealers, of whom it is always the bound one alone, are added by the client."""
+    """The user who sends the query. The client adds the dealer that it is bound to."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
@@ -91,11 +100,11 @@ class CustomerRecordQuery(Sent):
 
 
 class _Record(Received):
-    """Each text is bounded, and no card or social security number stands in one, whoever reads it."""
+    """A part of a record. Its texts are cut, and hold no card or social security number for any reader."""
 
     @field_validator("*")
     @classmethod
-    def _safe(cls, value: Any, info: ValidationInfo) -> Any:
+    def _clean(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str) or (info.field_name or "").endswith("uuid"):
             return value
         return mask_and_shorten(value, mask_card_numbers, mask_social_security)
@@ -106,7 +115,7 @@ class _CamelCase(_Record):
 
 
 class RecordWarning(_CamelCase):
-    """Its texts are anybody's, and are not handed on."""
+    """A warning. Anybody may have written its texts, so they are contact data."""
 
     warning_code: int | None = None
     warning_title: ContactData | None = None
@@ -114,7 +123,7 @@ class RecordWarning(_CamelCase):
 
 
 class Communication(_CamelCase):
-    """One way to reach the customer: `comm_value` is the number or the address."""
+    """One way to reach the customer. `comm_value` is the number or the address."""
 
     id: int | None = None
     comm_type: Code | None = None
@@ -149,7 +158,7 @@ class SecondaryCustomer(_CamelCase):
 
 
 class CustomerInfo(_CamelCase):
-    """`customer_key` is what the dealer's own management system calls the customer."""
+    """The customer. `customer_key` is the customer's id in the dealer's own management system."""
 
     id: int | None = None
     uuid: str | None = None
@@ -177,7 +186,7 @@ class Transaction(_CamelCase):
 
 
 class DealerOrder(_Record):
-    """An order for service. `description` is what somebody wrote down; `tag_or_hat` is what stands on the car."""
+    """A service order. `description` is free text. `tag_or_hat` is the label on the car."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -204,8 +213,8 @@ class DealerOrder(_Record):
     transactions: tuple[Transaction, ...] = ()
 
 
-class Address(_CamelCase):
-    """Of `addressListV2`."""
+class RecordAddress(_CamelCase):
+    """An address of `addressListV2`."""
 
     uuid: str | None = None
     line1: ContactData | None = None
@@ -221,8 +230,8 @@ class Address(_CamelCase):
     updated: Date | None = Field(default=None, alias="updateTS")
 
 
-class OlderAddress(_CamelCase):
-    """Of `addressList`, which says the same of fewer addresses."""
+class OlderRecordAddress(_CamelCase):
+    """An address of `addressList`, which lists fewer of the addresses."""
 
     id: int | None = None
     dealer_id: int | None = Field(default=None, alias="dealerID")
@@ -240,10 +249,10 @@ class OlderAddress(_CamelCase):
 
 
 class CustomerRecord(_CamelCase):
-    """`errors` are no part of it: an answer with any is refused before it is read."""
+    """The whole answer, without `errors`: an answer with any raises an error before it is read."""
 
     customer_info: CustomerInfo
     dealer_order_info_list: tuple[DealerOrder, ...] = ()
-    address_list_v2: tuple[Address, ...] = Field(default=(), alias="addressListV2")
-    address_list: tuple[OlderAddress, ...] = ()
+    address_list_v2: tuple[RecordAddress, ...] = Field(default=(), alias="addressListV2")
+    address_list: tuple[OlderRecordAddress, ...] = ()
     warnings: tuple[RecordWarning, ...] = ()

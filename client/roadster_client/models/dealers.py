@@ -9,7 +9,7 @@ from .values import Money, Zip
 
 
 class Dealer(Received):
-    """One dealership. `status` is free text: the documents show "live" and "Demo"."""
+    """One dealership. `status` is text. The documents show "live" and "Demo"."""
 
     dpid: str
     name: str
@@ -30,14 +30,14 @@ class DealerFees(Received):
 
 
 class RateMarkup(Received):
-    """What the dealer adds to a lender's rate, standard or special. The reference states no unit."""
+    """The dealer's markup on a lender's standard or special rate. The reference states no unit."""
 
     standard: float | None = None
     special: float | None = None
 
 
 class MarkupScope(Received):
-    """An empty object where the dealer has set none."""
+    """Markups of one kind of vehicle, an empty object where the dealer has set none."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -50,7 +50,7 @@ class FinanceMarkup(Received):
 
 
 class Markup(Received):
-    """`make` is "All" where it holds for every make."""
+    """Markups for one make, or for every make where `make` is "All"."""
 
     make: str | None = None
     finance: FinanceMarkup | None = None

@@ -1,4 +1,4 @@
-"""Deliveries: Roadie's shipments. Amounts in dollars, lengths in inches, weights in pounds."""
+"""Deliveries: Roadie's shipments. Amounts are in dollars, lengths in inches, weights in pounds."""
 
 from __future__ import annotations
 
@@ -31,41 +31,44 @@ _TIME = re.compile(
 )
 
 
-def parse_time(given: Any) -> datetime:
-    """An RFC 3339 time; its seconds may be missing, as Roadie sends them, its offset may not. Raises ValueError."""
-    if isinstance(given, datetime) and given.tzinfo is not None:
-        return given
-    if isinstance(given, str) and _TIME.fullmatch(given):
+def parse_time(value: Any) -> datetime:
+    """Returns an RFC 3339 time, with its offset. Roadie leaves the seconds out, so they may be missing.
+
+    Raises ValueError, also for a text that has no such offset or day.
+    """
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value
+    if isinstance(value, str) and _TIME.fullmatch(value):
         try:
-            return datetime.fromisoformat(given.upper())
+            return datetime.fromisoformat(value.upper())
         except ValueError:
             pass  # the 30th of February, an offset of 30 hours
     raise ValueError("expected a time with its offset, for instance 2030-01-31T09:00:00-05:00")
 
 
-def parse_phone(given: str) -> str:
-    """An American phone number as Roadie takes it: without punctuation and the country's 1. Raises ValueError."""
-    found = re.fullmatch(r"(?:\+?1)?([0-9]{10})", re.sub(r"[ \xa0().\-/]", "", given))
-    if found is None:
+def parse_phone(text: str) -> str:
+    """Returns an American phone number as Roadie takes it: ten digits. Raises ValueError."""
+    match = re.fullmatch(r"(?:\+?1)?([0-9]{10})", re.sub(r"[ \xa0().\-/]", "", text))
+    if match is None:
         raise ValueError("expected ten digits, with or without punctuation and the country code 1")
-    return found[1]
+    return match[1]
 
 
-def _state_code(given: str) -> str:
-    if re.fullmatch(r"[A-Za-z]{2}", given) is None:
+def _parse_state(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z]{2}", text) is None:
         raise ValueError("expected two letters")
-    return given.upper()
+    return text.upper()
 
 
 Timestamp = Annotated[datetime, BeforeValidator(parse_time)]
 _Text = StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
 ShipmentReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 _Positive = Annotated[float, Field(gt=0)]
-_ITEMS_IN_SHORT = 10
+_ITEMS_IN_SUMMARY = 10
 
 
 class Item(Sent):
-    """What is delivered; value, size and weight are those of one piece."""
+    """One kind of piece in a delivery. Value, size and weight are those of one piece."""
 
     description: Annotated[str, _Text]
     value: _Positive
@@ -77,42 +80,42 @@ class Item(Sent):
     reference_id: ShipmentReference | None = None
 
 
-class Address(Sent):
-    """`name` is for the driver, where the address is a business."""
+class LocationAddress(Sent):
+    """A street address. `name` tells the driver which business is there."""
 
     name: Annotated[Contact, _Text] | None = None
     street1: Annotated[Contact, _Text]
     street2: Annotated[Contact, _Text] | None = None
     city: Annotated[Contact, _Text]
-    state: Annotated[str, AfterValidator(_state_code)]
+    state: Annotated[str, AfterValidator(_parse_state)]
     zip: Annotated[Contact, StringConstraints(strip_whitespace=True, min_length=1, max_length=10)]
 
 
 class LocationContact(Sent):
-    """Whom the driver asks for."""
+    """The person that the driver asks for."""
 
     name: Annotated[Contact, _Text]
     phone: Annotated[Contact, AfterValidator(parse_phone)]
 
 
 class Location(Sent):
-    """`notes` tell the driver what else they need to know there. Where the dealer is, nothing is personal."""
+    """A place to pick up or to deliver, with `notes` for the driver. The dealer's own place is not personal data."""
 
-    address: Address
+    address: LocationAddress
     contact: LocationContact
     notes: Annotated[Contact, StringConstraints(max_length=300)] | None = None
     _is_dealers: bool = PrivateAttr(default=False)
 
     @model_serializer(mode="wrap")
-    def _shown(self, serialized: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+    def _unmask_dealers(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         if self._is_dealers and info.context == "model":
             return self.shown_to("person")
-        shown: dict[str, Any] = serialized(self)
-        return shown
+        fields: dict[str, Any] = serialize(self)
+        return fields
 
     @classmethod
     def from_dealer(cls, dealer: Dealer) -> Location | list[str]:
-        """Where `dealer` itself is, or the names of its fields that are missing or that Roadie would not take."""
+        """Returns the dealer's place, or the names of its fields that are missing or that Roadie would not take."""
         address = {
             "name": dealer.name,
             "street1": dealer.address,
@@ -123,9 +126,9 @@ class Location(Sent):
         try:
             own = cls.model_validate({"address": address, "contact": {"name": dealer.name, "phone": dealer.phone}})
         except ValidationError as error:
-            names = [str(found["loc"][-1]) for found in error.errors(include_url=False, include_input=False)]
+            names = [str(problem["loc"][-1]) for problem in error.errors(include_url=False, include_input=False)]
             return list(dict.fromkeys({"street1": "address", "zip": "zip_code"}.get(name, name) for name in names))
-        own._is_dealers = True  # noqa: SLF001 - no field, so that nobody can say it of another place
+        own._is_dealers = True  # noqa: SLF001 - private, so that no argument can set it for another place
         return own
 
 
@@ -134,7 +137,7 @@ class TimeWindow(Sent):
     end: Timestamp
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _check_order(self) -> Self:
         if self.end <= self.start:
             raise ValueError("end is not after start")
         return self
@@ -145,7 +148,7 @@ class DeliveryOptions(Sent):
 
 
 class NewShipment(Sent):
-    """`reference_id` is ours; all but an item's own reference is required."""
+    """A delivery to create. `reference_id` is our own id for it. Only an item's `reference_id` may be left out."""
 
     reference_id: ShipmentReference
     items: tuple[Item, ...] = Field(min_length=1)
@@ -157,7 +160,7 @@ class NewShipment(Sent):
 
 
 class ShipmentUpdate(Sent):
-    """What is given replaces what was there, whole."""
+    """A change of a delivery. Each field that is given replaces the whole field of the delivery."""
 
     reference_id: ShipmentReference | None = None
     items: tuple[Item, ...] | None = None
@@ -168,16 +171,16 @@ class ShipmentUpdate(Sent):
     options: DeliveryOptions | None = None
 
 
-class _Told(Received):
-    """Each text is bounded, so that a long one cannot cost the answer that names a delivery."""
+class _DeliveryPart(Received):
+    """A part of an answer. Long texts are cut, because refusing one could lose a delivery that was just created."""
 
     @field_validator("*")
     @classmethod
-    def _safe(cls, value: Any) -> Any:
+    def _clean(cls, value: Any) -> Any:
         return mask_and_shorten(value, mask_social_security) if isinstance(value, str) else value
 
 
-class ShippedItem(_Told):
+class ShippedItem(_DeliveryPart):
     description: str | None = None
     reference_id: str | None = None
     length: float | None = None
@@ -188,7 +191,7 @@ class ShippedItem(_Told):
     quantity: int | None = None
 
 
-class PlaceAddress(_Told):
+class PlaceAddress(_DeliveryPart):
     name: ContactData | None = None
     street1: ContactData | None = None
     street2: ContactData | None = None
@@ -197,35 +200,35 @@ class PlaceAddress(_Told):
     zip: ContactData | None = None
 
 
-class PlaceContact(_Told):
+class PlaceContact(_DeliveryPart):
     name: ContactData | None = None
     phone: ContactData | None = None
 
 
-class Place(_Told):
-    """`notes` are written for the driver, and may hold anything about a person."""
+class Place(_DeliveryPart):
+    """A place of a delivery. `notes` are free text for the driver, and may hold anything about a person."""
 
     address: PlaceAddress | None = None
     contact: PlaceContact | None = None
     notes: ContactData | None = None
 
 
-class DeliveryWindow(_Told):
+class DeliveryWindow(_DeliveryPart):
     start: Timestamp
     end: Timestamp
 
 
-class ShippedOptions(_Told):
+class ShippedOptions(_DeliveryPart):
     signature_required: bool | None = None
 
 
-class Driver(_Told):
+class Driver(_DeliveryPart):
     name: ContactData | None = None
     phone: ContactData | None = None
 
 
-class Shipment(_Told):
-    """`state` is free text: Roadie may add one. The reference shows no `price`; it is read where Roadie sends one."""
+class Shipment(_DeliveryPart):
+    """A delivery. `state` is text, because Roadie may add states. `price` is not in the reference."""
 
     id: int = Field(gt=0)
     reference_id: str | None = None
@@ -243,8 +246,8 @@ class Shipment(_Told):
     updated_at: Timestamp | None = None
 
     def summary(self) -> dict[str, Any]:
-        """What a person knows the delivery by, bounded: its state, the first items, the places, the times."""
-        told = self.model_dump(
+        """Returns what a person recognises the delivery by: its state, the first items, the places, the times."""
+        fields = self.model_dump(
             mode="json",
             exclude_none=True,
             include={
@@ -257,5 +260,5 @@ class Shipment(_Told):
                 "deliver_between": True,
             },
         )
-        more = len(self.items) - _ITEMS_IN_SHORT
-        return {**told, "items": told["items"][:_ITEMS_IN_SHORT], **({"more_items": more} if more > 0 else {})}
+        more = len(self.items) - _ITEMS_IN_SUMMARY
+        return {**fields, "items": fields["items"][:_ITEMS_IN_SUMMARY], **({"more_items": more} if more > 0 else {})}

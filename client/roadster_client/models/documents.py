@@ -1,4 +1,4 @@
-"""A customer's documents: /customers/{id}/documents, and the contents of one."""
+"""A customer's documents: /customers/{id}/documents, and the file of one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Relationship = Literal["self", "co_app"]
 
 
 class NewDocument(Sent):
-    """`contents` is base64. `relationship` is for the customer's own documents, not for `deal`.
+    """A document to add. `relationship` is for the customer's own documents, not for those of type `deal`.
 
-    People name files after their customers: such names are masked like the customers' own.
+    The names are contact data, because people name files after their customers.
     """
 
     document_name: Contact
@@ -33,13 +33,13 @@ class DocumentUploaded(Received):
 
 
 class DocumentQuery(Sent):
-    """The reference documents this as a body, although listing is a GET."""
+    """The body of the GET that lists documents, as the reference has it."""
 
     doc_type: Literal["user_docs", "deal_docs", "all"]
 
 
 class Document(Received):
-    """One document of a binder, without its contents; times are RFC 3339."""
+    """One document of a binder, without its contents. Times are RFC 3339."""
 
     id: int
     document_type: str | None = None
@@ -50,12 +50,12 @@ class Document(Received):
     updated_at: str | None = None
 
     def summary(self) -> dict[str, Any]:
-        """What a person knows the document by."""
+        """Returns what a person recognises the document by."""
         return self.model_dump(mode="json", exclude_none=True, exclude={"updated_at"})
 
 
 class DocumentContentsQuery(Sent):
-    """Nothing but the dealer, which the reference documents as a body, although this is a GET."""
+    """The body of the GET that returns a file, as the reference has it: only the dealer, which the client adds."""
 
 
 class DocumentContents(Received):

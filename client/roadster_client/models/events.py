@@ -1,7 +1,6 @@
-"""What is sent to us: Roadster's customer events, Roadie's delivery events, and our acknowledgement.
+"""Roadster's customer events, as a tool reads them from the store.
 
-An event is taken in by its envelope alone, and kept whole: a type, a field or a shape that the documents
-do not name must not lose it. When it is read, a section of another shape than documented is left out.
+A section of another shape than documented is read as None, so that the others can still be read.
 """
 
 from __future__ import annotations
@@ -9,22 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import (
-    Field,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, model_validator
 
 from .parts import Received
 from .personal_data import ContactData, ContactZip, FinancialData, IdentityData
 from .personal_text import mask_contact
 from .values import Money, Percent, Zip
-from .webhooks import Acknowledgement, NoneIfMalformed
-
-# --- taking in ------------------------------------------------------------------------------------
-
-
-# --- reading --------------------------------------------------------------------------------------
+from .webhooks import Acknowledgement, NoneIfInvalid
 
 
 class CustomerAddress(Received):
@@ -67,7 +57,7 @@ class EventDealer(Received):
 
 
 class EventMessage(Received):
-    """Stands in no event but the one that brought it."""
+    """A message. Later events do not repeat it, as they do the other sections."""
 
     subject: str | None = None
     body: str | None = None
@@ -93,7 +83,7 @@ class EventVehicle(Received):
 
 
 class Financing(Received):
-    """Terms in months."""
+    """The financing of an order. `term` is in months."""
 
     type: str | None = None
     msrp: Money | None = None
@@ -190,7 +180,7 @@ class CreditApplicant(Received):
 
 
 class CreditDecision(Received):
-    """The lender's terms: `rate` in percent, money factors as the small number (0.003), `term` in months."""
+    """A lender's terms. `rate` is in percent, `term` in months. A money factor is the small number, such as 0.003."""
 
     status: str | None = None
     finance_company: str | None = None
@@ -218,36 +208,36 @@ class EventAgent(Received):
 
 
 class OurIdentifiers(Acknowledgement):
-    """`api_partner`: our name, and the identifiers that an acknowledgement of ours gave."""
+    """The section `api_partner`: our name, and the identifiers of an earlier acknowledgement."""
 
     name: str | None = None
 
 
 class CustomerEvent(Received):
-    """A kept event for reading: each section where the event has it in the documented shape."""
+    """A stored event. A section is None where the event lacks it or has it in another shape than documented."""
 
     event_id: str
     event_type: str
     event_time: str
-    customer: Annotated[EventCustomer | None, NoneIfMalformed] = None
-    dealer: Annotated[EventDealer | None, NoneIfMalformed] = None
-    message: Annotated[EventMessage | None, NoneIfMalformed] = None
-    vehicle: Annotated[EventVehicle | None, NoneIfMalformed] = None
-    order: Annotated[EventOrder | None, NoneIfMalformed] = None
-    credit_applicant: Annotated[CreditApplicant | None, NoneIfMalformed] = None
-    credit_decision: Annotated[CreditDecision | None, NoneIfMalformed] = None
-    agent: Annotated[EventAgent | None, NoneIfMalformed] = None
-    api_partner: Annotated[OurIdentifiers | None, NoneIfMalformed] = None
+    customer: Annotated[EventCustomer | None, NoneIfInvalid] = None
+    dealer: Annotated[EventDealer | None, NoneIfInvalid] = None
+    message: Annotated[EventMessage | None, NoneIfInvalid] = None
+    vehicle: Annotated[EventVehicle | None, NoneIfInvalid] = None
+    order: Annotated[EventOrder | None, NoneIfInvalid] = None
+    credit_applicant: Annotated[CreditApplicant | None, NoneIfInvalid] = None
+    credit_decision: Annotated[CreditDecision | None, NoneIfInvalid] = None
+    agent: Annotated[EventAgent | None, NoneIfInvalid] = None
+    api_partner: Annotated[OurIdentifiers | None, NoneIfInvalid] = None
 
     @model_validator(mode="before")
     @classmethod
     def _mask_free_text(cls, json: Any, info: ValidationInfo) -> Any:
         if info.context == "contact" or not isinstance(json, dict):
             return json
-        known = {word for section in _PEOPLE for word in _contact_words(json.get(section))}
+        values = {value for section in _PEOPLE for value in _contact_values(json.get(section))}
         return {
             section: {
-                name: mask_contact(text, known) if name in _FREE_TEXT[section] and isinstance(text, str) else text
+                name: mask_contact(text, values) if name in _FREE_TEXT[section] and isinstance(text, str) else text
                 for name, text in value.items()
             }
             if section in _FREE_TEXT and isinstance(value, dict)
@@ -257,23 +247,29 @@ class CustomerEvent(Received):
 
 
 _FREE_TEXT = {"message": ("subject", "body"), "credit_decision": ("stipulations", "comments")}
+"""Fields of free text by section."""
+
 _PEOPLE = ("customer", "message", "credit_applicant", "agent")
+"""Sections that hold contact data."""
+
 _NAMES = ("first_name", "middle_name", "last_name", "full_name", "from", "to")
-_WHOLE = ("address", "address1", "address2", "employer", "mobile", "phone", "home_phone", "work_phone")
+"""Fields whose words are masked one by one, because people are called by either name."""
+
+_OTHER_CONTACT_DATA = ("address", "address1", "address2", "employer", "mobile", "phone", "home_phone", "work_phone")
 
 
-def _contact_words(section: Any) -> Iterator[str]:
-    """The names of the section's people word by word, and what else says who they are as a whole."""
+def _contact_values(section: Any) -> Iterator[str]:
+    """Yields the contact data at any depth of the section, names word by word."""
     if isinstance(section, list):
         for item in section:
-            yield from _contact_words(item)
+            yield from _contact_values(item)
     if not isinstance(section, dict):
         return
     for name, value in section.items():
         if isinstance(value, str):
             if name in _NAMES:
                 yield from value.split()
-            elif name in _WHOLE:
+            elif name in _OTHER_CONTACT_DATA:
                 yield value
         else:
-            yield from _contact_words(value)
+            yield from _contact_values(value)

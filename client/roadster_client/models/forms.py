@@ -1,4 +1,4 @@
-"""Forms: templates applied to one order, POST /orders/{order_id}/forms."""
+"""Forms, which apply templates to one order: POST /orders/{order_id}/forms."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .parts import Received, Sent
 
 
 class NewForms(Sent):
-    """`template_names` is not sent: whoever reads the request sees each id with its name."""
+    """A packet of forms to create. `template_names` is not sent, but shown with the ids to the request's reader."""
 
     title: str
     template_ids: tuple[int, ...] = Field(min_length=1)
     template_names: Mapping[int, str] = Field(default_factory=dict, exclude=True)
 
     @field_serializer("template_ids")
-    def _named(self, template_ids: tuple[int, ...], info: SerializationInfo) -> Any:
+    def _add_names(self, template_ids: tuple[int, ...], info: SerializationInfo) -> Any:
         if info.context is None:
             return template_ids
         return [f"{id_} ({self.template_names.get(id_, 'without a name')})" for id_ in template_ids]
 
 
 class FormsCreated(Received):
-    """The reference answers with an empty object."""
+    """An empty object in the reference."""

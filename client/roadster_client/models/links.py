@@ -14,7 +14,10 @@ class LinkRequest(Sent):
 
 
 class LinkedVehicle(Received):
-    """`grade` is new, used or certified; `price_locked` says that the page asks for contact data first."""
+    """The vehicle of a link. `grade` is new, used or certified.
+
+    Where `price_locked` is true, the page asks for contact data first.
+    """
 
     price_locked: bool | None = None
     in_stock: bool | None = None

@@ -1,4 +1,4 @@
-"""What is asked of POST /payments: a quote for cash, finance and lease side by side."""
+"""The request of POST /payments: a quote for cash, finance and lease side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DealType = Literal["cash", "finance", "lease"]
 
 
 class QuotedCustomer(Sent):
-    """Who the quote is for: nothing that names a person."""
+    """The customer of a quote, without anything that names a person."""
 
     credit_score: int | None = None
     incentives: tuple[str, ...] | None = None
@@ -32,7 +32,7 @@ class QuotedVehicle(Sent):
 
 
 class PaymentTerms(Sent):
-    """`term` in months, `annual_mileage` in miles, `customer_cash` in the currency's units."""
+    """The terms of a deal: `term` in months, `annual_mileage` in miles, `customer_cash` in the currency's units."""
 
     deal_type: DealType | None = None
     customer_cash: float | None = None
@@ -42,7 +42,7 @@ class PaymentTerms(Sent):
 
 
 class TradeIn(Sent):
-    """The customer's car; `is_offer` says that the dealer has offered this value."""
+    """The customer's car. `is_offer` is true where the dealer has offered this value."""
 
     value: float = Field(ge=0)
     ownership: Literal["owned", "financed", "leased"] | None = None
@@ -52,7 +52,7 @@ class TradeIn(Sent):
 
 
 class PaymentRequest(Sent):
-    """`customer` is required upstream, also where nothing of it is known."""
+    """The whole request. The upstream requires `customer`, even if it is empty."""
 
     vehicle: QuotedVehicle
     customer: QuotedCustomer = QuotedCustomer()

@@ -7,7 +7,7 @@ from .values import Money
 
 
 class PlanTier(Received):
-    """`term` in months; `mileage` in miles, 0 also where the title says a number of them."""
+    """A tier of a plan. `term` is in months, `mileage` in miles. It can be 0 although the title states a mileage."""
 
     code: str | None = None
     title: str | None = None
@@ -20,7 +20,7 @@ class PlanTier(Received):
 
 
 class Plan(Received):
-    """The tiers, where there are any, have the prices. The reference shows `code` in its requests alone."""
+    """A plan. If it has tiers, these have the prices. The reference shows `code` only in its requests."""
 
     id: int
     code: str | None = None

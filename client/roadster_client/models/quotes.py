@@ -1,4 +1,4 @@
-"""The answer of POST /payments: three deals with their terms, and the programs behind them."""
+"""The answer of POST /payments: three deals with their terms, and the programs that they come from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Fees(Received):
 
 
 class Terms(Received):
-    """What the three deals have in common."""
+    """The terms that all three deals have."""
 
     msrp: Money | None = None
     price: Money | None = None
@@ -65,7 +65,7 @@ class Terms(Received):
 
 
 class CashTerms(Terms):
-    """46 terms. Sums in the reference do not add up: never recompute a total."""
+    """All 46 terms. Sums in the reference do not add up, so never recompute a total."""
 
     total_taxable_add_ons: Money | None = None
     total_nontaxable_add_ons: Money | None = None
@@ -81,7 +81,7 @@ class CashTerms(Terms):
 
 
 class FinanceTerms(Terms):
-    """69 terms. `interest_rate` is a fraction here and a percentage in the programs; `term` in months."""
+    """All 69 terms. `interest_rate` is a fraction here and a percentage in the programs. `term` is in months."""
 
     interest_rate: Fraction | None = None
     effective_interest_rate: Fraction | None = None
@@ -120,7 +120,7 @@ class FinanceTerms(Terms):
 
 
 class LeaseTerms(Terms):
-    """85 terms. `money_factor` times 2,400 is the rate in percent; `term` in months, mileage in miles a year."""
+    """All 85 terms. `money_factor` times 2,400 is the rate in percent. `term` is in months, mileage in miles a year."""
 
     term: int | None = None
     money_factor: float | None = None
@@ -175,7 +175,7 @@ class LeaseTerms(Terms):
 
 
 class QuotedPlan(Received):
-    """A protection plan within a deal; `tier_term` in months, `tier_mileage` in miles."""
+    """A protection plan within a deal. `tier_term` is in months, `tier_mileage` in miles."""
 
     retail_add_on_id: int | None = None
     title: str | None = None
@@ -208,7 +208,7 @@ class Prices(Received):
 
 
 class DealVehicle(Received):
-    """The vehicle that was priced; `mpg` is one figure, `weight` in pounds, `mileage` in miles."""
+    """The vehicle of a deal. `mpg` is a single figure. `weight` is in pounds, `mileage` in miles."""
 
     used: bool | None = None
     demo: bool | None = None
@@ -254,13 +254,13 @@ class Valuation(Received):
 
 
 class Trade(Received):
-    """The reference nests `valuation` in `valuation`."""
+    """A trade-in. The reference nests `valuation` in `valuation`."""
 
     valuation: Valuation | None = None
 
 
 class DealData(Received):
-    """`accessories` is the text "string" in the reference, and is not read."""
+    """The parts of a deal. `accessories` is not read, because the reference shows only the text "string"."""
 
     plans: tuple[QuotedPlan, ...] = ()
     vehicle: DealVehicle | None = None
@@ -289,7 +289,7 @@ class LeaseDeal(Received):
 
 
 class Deals(Received):
-    """Each where the dealer offers it."""
+    """The three deals. Each is None where the dealer does not offer it."""
 
     cash: CashDeal | None = None
     finance: FinanceDeal | None = None
@@ -313,7 +313,7 @@ class Rebate(Received):
 
 
 class CashProgram(Received):
-    """One object whose `deal_type` says "finance" in the reference."""
+    """The program for cash. The reference shows one object, with the `deal_type` "finance"."""
 
     deal_type: str | None = None
     rebate: Money | None = None
@@ -322,7 +322,7 @@ class CashProgram(Received):
 
 
 class FinanceProgram(Received):
-    """`interest_rate` is a percentage here and a fraction in the deals."""
+    """A program for financing. `interest_rate` is a percentage here and a fraction in the deals."""
 
     deal_type: str | None = None
     term: int | None = None
@@ -334,7 +334,10 @@ class FinanceProgram(Received):
 
 
 class LeaseProgram(Received):
-    """`money_factor` is a thousand times that of the deals: 3.1 for 0.0031. Read it through `money_factor_fraction`."""
+    """A program for leasing. Its `money_factor` is a thousand times that of the deals: 3.1 for 0.0031.
+
+    Use `money_factor_fraction` instead.
+    """
 
     name: str | None = None
     deal_type: str | None = None
@@ -351,23 +354,23 @@ class LeaseProgram(Received):
 
     @property
     def money_factor_fraction(self) -> float | None:
-        """The money factor as the deals write it."""
+        """The money factor as in the deals, for instance 0.0031."""
         return None if self.money_factor is None else self.money_factor / 1000
 
 
-def _one_or_many(value: Any) -> Any:
-    """programs.cash is one object, finance and lease are arrays; a lone object there is an array of one."""
+def _to_array(value: Any) -> Any:
+    """Reads one object as an array of one. In the reference, `cash` is an object, `finance` and `lease` are arrays."""
     return [value] if isinstance(value, dict) else value
 
 
 class Programs(Received):
     cash: CashProgram | None = None
-    finance: Annotated[tuple[FinanceProgram, ...], BeforeValidator(_one_or_many)] = ()
-    lease: Annotated[tuple[LeaseProgram, ...], BeforeValidator(_one_or_many)] = ()
+    finance: Annotated[tuple[FinanceProgram, ...], BeforeValidator(_to_array)] = ()
+    lease: Annotated[tuple[LeaseProgram, ...], BeforeValidator(_to_array)] = ()
 
 
 class Quote(Received):
-    """The whole answer: about 16 KB."""
+    """The whole answer, of about 16 KB."""
 
     deals: Deals
     programs: Programs | None = None

@@ -1,4 +1,4 @@
-"""Document templates of a dealer: /templates, its details, its file. Fields are named as the reference names them."""
+"""Document templates of a dealer: /templates, its details, its file. Fields have the names of the reference."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .values import FileContents
 _PDF_HEADER = "data:application/pdf;charset=utf-8;base64,"
 
 
-def _number(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+def _read_number(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     try:
-        return read(given)
-    except ValidationError:  # one for each kind of number
+        return validate(value)
+    except ValidationError:  # it has two problems, one each for int and float
         raise ValueError("expected a number") from None
 
 
-Coordinate = Annotated[int | float, WrapValidator(_number), WithJsonSchema({"type": "number"})]
-"""An int stays one, as the reference sends it."""
+Coordinate = Annotated[int | float, WrapValidator(_read_number), WithJsonSchema({"type": "number"})]
+"""A number. An int stays an int, as the reference sends it."""
 
 Words = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -64,13 +64,13 @@ class TemplateData(Sent):
 
 
 class NewTemplate(Sent):
-    """`file_stream` is a PDF as a data URL, with the header that the reference shows."""
+    """A template to add. `file_stream` is a PDF as a data URL, with the header of the reference."""
 
     form_data: TemplateData
     file_stream: FileContents
 
     @classmethod
-    def of(cls, data: TemplateData, pdf: bytes) -> NewTemplate:
+    def from_pdf(cls, data: TemplateData, pdf: bytes) -> NewTemplate:
         return cls(form_data=data, file_stream=_PDF_HEADER + base64.b64encode(pdf).decode())
 
 
@@ -79,7 +79,7 @@ class TemplateReceipt(Received):
 
 
 class FormField(Received):
-    """One field of a page: where it stands, what fills it, who does."""
+    """One field of a page: its place, its content, and the person who fills it in."""
 
     x: Coordinate | None = None
     y: Coordinate | None = None
@@ -102,12 +102,12 @@ class FormDefinition(Received):
 
 
 class Template(Received):
-    """Times are RFC 3339. `order_id` is there where the template is of one order alone.
+    """A template. Times are RFC 3339. Some templates belong to only one order, which is in `order_id`.
 
-    What such a one is called may say whose order it is: its names are contact data.
+    The names of such a template are contact data, because they may tell whose order it is.
     """
 
-    order_id: str | None = None  # first, because the names are read by it
+    order_id: str | None = None  # first, because the validator of the names needs it
     id: int
     name: str | None = None
     file_name: str | None = None
@@ -120,22 +120,22 @@ class Template(Received):
 
     @field_validator("name", "file_name", "description")
     @classmethod
-    def _masked_for_an_order(cls, value: str | None, info: ValidationInfo) -> str | None:
-        shown = info.context == "contact" or info.data.get("order_id") is None
-        return value if shown or not value else MASK
+    def _mask_names_of_order(cls, value: str | None, info: ValidationInfo) -> str | None:
+        is_visible = info.context == "contact" or info.data.get("order_id") is None
+        return value if is_visible or not value else MASK
 
     @property
     def pages(self) -> tuple[FormPage, ...]:
         return self.form_definition.pages if self.form_definition is not None else ()
 
     def unusable_reason(self, order_id: str) -> Literal["deleted", "of another order"] | None:
-        """Why no forms for that order can be made of it, None where they can."""
+        """Returns why the template cannot be used for forms of that order, or None if it can."""
         if self.is_deleted:
             return "deleted"
         return "of another order" if self.order_id not in (None, order_id) else None
 
     def summary(self) -> dict[str, Any]:
-        """What a person knows the template by, and what differs when another takes its place."""
-        shown = {"id", "order_id", "name", "file_name", "updated_at"}
-        told = self.model_dump(mode="json", exclude_none=True, include=shown)
-        return {**told, "pages": len(self.pages), "fields": sum(len(page.fields) for page in self.pages)}
+        """Returns what a person recognises the template by, and what changes when its file does."""
+        names = {"id", "order_id", "name", "file_name", "updated_at"}
+        fields = self.model_dump(mode="json", exclude_none=True, include=names)
+        return {**fields, "pages": len(self.pages), "fields": sum(len(page.fields) for page in self.pages)}

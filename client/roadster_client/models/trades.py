@@ -10,9 +10,9 @@ from .values import WebUrl
 
 
 class TradeValuation(Sent):
-    """What the dealer offers for a customer's car; `value` in whole units of the currency, `mileage` in miles.
+    """A dealer's offer for a customer's car. `value` is in whole units of the currency, `mileage` in miles.
 
-    Email, dealer and VIN say which offer it is: one that is there already is updated.
+    Email, dealer and VIN identify the offer. If there is one already, it is updated.
     """
 
     email: Email

@@ -1,4 +1,4 @@
-"""Vehicles: the inventory feed, the details of one, and how a request names one."""
+"""Vehicles: the inventory feed, the details of one, and a vehicle in a request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .values import Money, Rgb
 
 
 class VehicleRequest(Sent):
-    """The vehicle of a link or a customer: a VIN, or a make with anything narrower."""
+    """The vehicle of a link or a customer: a VIN, or a make that the other fields narrow down."""
 
     vin: str | None = None
     make: str | None = None
@@ -50,7 +50,7 @@ class Option(Received):
 
 
 class InventoryVehicle(Received):
-    """One vehicle of the feed. The reference shows no price; `msrp`, `price` and `type` are read where a dealer sends them."""  # noqa: E501
+    """One vehicle of the feed. `msrp`, `price` and `type` are not in the reference, but some dealers send them."""
 
     vin: str
     make: str | None = None
@@ -76,14 +76,14 @@ class InventoryVehicle(Received):
 
 
 class InventoryPage(Received):
-    """GET /vehicles: one page, sorted by VIN; `total` counts the whole inventory."""
+    """GET /vehicles: one page, sorted by VIN. `total` counts the whole inventory."""
 
     vehicles: tuple[InventoryVehicle, ...] = ()
     total: int | None = None
 
 
 class VehicleInfo(Received):
-    """What GET /vehicles/{vin} adds to the feed: consumption and range, in miles."""
+    """The fields that GET /vehicles/{vin} adds to the feed: consumption and range, in miles."""
 
     make: str | None = None
     model: str | None = None

@@ -247,7 +247,7 @@ async def create_template(
     check_pdf(content)
     _check_definition(form_definition, await count_pages(content))
     data = TemplateData(name=name, file_name=file_name, description=description, form_definition=form_definition)
-    await grant.roadster.create_template(NewTemplate.of(data, content))
+    await grant.roadster.create_template(NewTemplate.from_pdf(data, content))
     return NewTemplateAnswer(
         name=name, file_name=file_name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
     )
