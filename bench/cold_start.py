@@ -1,14 +1,13 @@
-"""How long a stdio host waits for us: from starting the process to the answer of `tools/list`.
+"""How long a stdio host waits for the server: from the start of the process to the answer of `tools/list`.
 
-    .venv/bin/python bench/cold_start.py [--runs 15] [--limit 1.25]
+    .venv/bin/python -m bench.cold_start [--runs 15] [--limit 1.25]
 
-Measures two servers in turns: ours, with a configuration that grants every tool, and the SDK's bare
-`MCPServer` with a single tool, which is what any Python server of that SDK costs. One start of each
-that does not count compiles the bytecode and brings the files into the disk's cache.
+Measures two servers in turns: ours, with a configuration that grants every tool, and a bare `MCPServer` of the SDK with
+a single tool, which is the least that any Python server of this SDK takes. Before that, each is started once without
+counting. This start compiles the bytecode and fills the disk's cache.
 
-Read the ratio of the medians, where 1.00 is as fast as a bare server; the milliseconds depend on the
-machine. A ratio above the limit exits with 1. Where `fastest` and `median` are far apart, something
-else was running: repeat.
+Read the ratio of the medians: 1.00 is as fast as a bare server. The milliseconds depend on the machine. Exits with 1 if
+the ratio is above the limit. If `fastest` and `median` are far apart, another program was running, so repeat.
 """
 
 from __future__ import annotations
@@ -65,6 +64,7 @@ INITIALIZE = {
     "clientInfo": {"name": "cold-start", "version": "1"},
 }
 GIVE_UP_SECONDS = 30
+"""For one start. Then the process is killed."""
 
 
 def main() -> int:
@@ -83,32 +83,32 @@ def main() -> int:
             "roadster-mcp": [sys.executable, "-m", "roadster_server", "serve", "--config", str(config)],
             "bare MCPServer": [sys.executable, str(bare)],
         }
-        taken = measure(commands, options.runs)
+        times = measure(commands, options.runs)
 
-    for name, seconds in taken.items():
+    for name, seconds in times.items():
         print(f"{name:14}  median {statistics.median(seconds) * 1000:5.0f} ms  fastest {min(seconds) * 1000:5.0f} ms")
-    ours, theirs = (statistics.median(seconds) for seconds in taken.values())
+    ours, theirs = (statistics.median(seconds) for seconds in times.values())
     ratio = ours / theirs
     print(f"ratio of the medians {ratio:.2f}, limit {options.limit:.2f}, {options.runs} starts of each")
     return int(ratio > options.limit)
 
 
 def measure(commands: dict[str, list[str]], runs: int) -> dict[str, list[float]]:
-    """The seconds of each start. Every other round goes backwards, so that no server always starts first."""
-    taken: dict[str, list[float]] = {name: [] for name in commands}
+    """Returns the seconds of each start. Every other round goes backwards, so no server is always the first."""
+    times: dict[str, list[float]] = {name: [] for name in commands}
     for command in commands.values():
         start(command)
     for turn in range(runs):
         for name in list(commands)[:: -1 if turn % 2 else 1]:
-            taken[name].append(start(commands[name]))
-    return taken
+            times[name].append(start(commands[name]))
+    return times
 
 
 def start(command: list[str]) -> float:
-    """The seconds from starting `command` to its list of tools; the process has ended on return."""
+    """Starts `command`, lists its tools, and ends it. Returns the seconds until the list arrived."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "ROADSTER_API_KEY": "not-a-key"}
     with tempfile.TemporaryFile("w+") as stderr:
-        began = time.perf_counter()
+        begin = time.perf_counter()
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
         )
@@ -118,12 +118,12 @@ def start(command: list[str]) -> float:
             assert process.stdin is not None
             assert process.stdout is not None
             send(process.stdin, "initialize", INITIALIZE, number=1)
-            answer(process.stdout, 1)
+            read_answer(process.stdout, 1)
             send(process.stdin, "notifications/initialized")
             send(process.stdin, "tools/list", {}, number=2)
-            listed = answer(process.stdout, 2)
-            seconds = time.perf_counter() - began
-            assert listed["tools"]
+            result = read_answer(process.stdout, 2)
+            seconds = time.perf_counter() - begin
+            assert result["tools"]
             process.stdin.close()
             process.wait()
         except (OSError, EOFError) as error:
@@ -147,8 +147,8 @@ def send(stdin: IO[str], method: str, params: dict[str, Any] | None = None, numb
     stdin.flush()
 
 
-def answer(stdout: IO[str], number: int) -> dict[str, Any]:
-    """The result of request `number`; what the server sends on its own account before it is skipped."""
+def read_answer(stdout: IO[str], number: int) -> dict[str, Any]:
+    """Returns the result of request `number`. Skips other messages of the server."""
     for line in stdout:
         message = json.loads(line)
         if message.get("id") == number:

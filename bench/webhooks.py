@@ -1,13 +1,13 @@
-"""How fast events are acknowledged: events a second, and the time from sending one to its 2xx.
+"""How fast the server acknowledges events: events a second, and the time from sending one to its 2xx.
 
-    .venv/bin/python bench/webhooks.py [--events 3000] [--senders 16] [--store postgresql://…] [--limit-ms 250]
+    .venv/bin/python -m bench.webhooks [--events 3000] [--senders 16] [--store postgresql://…] [--limit-ms 250]
 
-Starts a server with a store of its own (SQLite in a temporary folder unless told otherwise) and sends it
-documented events over real HTTP: first one after another, then from several senders at once. Every event
-is durable before it is acknowledged, so the disk decides: where `fsync` is slow, so is this. Senders and server
-share the machine; absolute figures are good for comparing two versions on the same one, in turns.
+Starts a server with a store of its own, by default SQLite in a temporary folder. Sends it documented events over real
+HTTP: first one after another, and then from several senders at once. Every event is durable before it is acknowledged,
+so the disk decides: a slow `fsync` makes slow acknowledgements. Senders and server share the machine. To compare two
+versions, run them in turns on the same one.
 
-Exits with 1 where an event was not acknowledged, or the p99 of one after another is above the limit.
+Exits with 1 if an event was not acknowledged, or if the p99 of the first round is above the limit.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
+
+from bench.processes import start_process
 
 SAMPLE = Path(__file__).parent.parent / "tests" / "samples" / "webhook_event.json"
 KEY = "our-own-key"
@@ -53,84 +52,62 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "roadster.toml")
         config.write_text(CONFIG.format(store=options.store or f"sqlite:///{folder}/store.db"), encoding="utf-8")
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "roadster_server", "serve", "--transport", "http"]
-        environment = {"PATH": os.environ["PATH"], "ROADSTER_API_KEY": "not-a-key", "WEBHOOK_KEY": KEY}
-        server = subprocess.Popen(
-            [*command, "--port", str(port), "--config", str(config)], env=environment, stderr=subprocess.DEVNULL
-        )
-        try:
-            wait_for(port, server)
-            run = os.urandom(4).hex()
-            asyncio.run(round_of(port, 100, 1, f"{run}-warm"))
-            p99 = report("one after another", asyncio.run(round_of(port, options.events, 1, f"{run}-one")))
-            at_once = asyncio.run(round_of(port, options.events, options.senders, f"{run}-many"))
+        command = ("serve", "--transport", "http", "--config", str(config))
+        with start_process(*command, path="/healthz", ROADSTER_API_KEY="not-a-key", WEBHOOK_KEY=KEY) as (url, _):
+            port = int(url.rpartition(":")[2])
+            name = os.urandom(4).hex()
+            asyncio.run(send_round(port, 100, 1, f"{name}-warm"))
+            p99 = report("one after another", asyncio.run(send_round(port, options.events, 1, f"{name}-one")))
+            at_once = asyncio.run(send_round(port, options.events, options.senders, f"{name}-many"))
             report(f"{options.senders} senders at once", at_once)
-        finally:
-            server.terminate()
-            server.wait()
     return int(p99 > options.limit_ms)
 
 
-def report(name: str, taken: tuple[float, list[float]]) -> float:
-    """Prints one round; returns its p99 in milliseconds."""
-    seconds, each = taken
-    p99 = statistics.quantiles(each, n=100)[98] * 1000
+def report(name: str, times: tuple[float, list[float]]) -> float:
+    """Prints one round. Returns its p99 in milliseconds."""
+    seconds, of_each = times
+    p99 = statistics.quantiles(of_each, n=100)[98] * 1000
     print(
-        f"{name:20}  {len(each) / seconds:6.0f} events/s  median {statistics.median(each) * 1000:6.1f} ms  "
-        f"p99 {p99:6.1f} ms  slowest {max(each) * 1000:6.1f} ms"
+        f"{name:20}  {len(of_each) / seconds:6.0f} events/s  median {statistics.median(of_each) * 1000:6.1f} ms  "
+        f"p99 {p99:6.1f} ms  slowest {max(of_each) * 1000:6.1f} ms"
     )
     return p99
 
 
-async def round_of(port: int, events: int, senders: int, name: str) -> tuple[float, list[float]]:
-    """The seconds of the whole round, and of each event."""
+async def send_round(port: int, events: int, senders: int, name: str) -> tuple[float, list[float]]:
+    """Returns the seconds of the whole round, and those of each event."""
     sample = json.loads(SAMPLE.read_text(encoding="utf-8"))
     numbers = iter(range(events))
-    taken: list[float] = []
+    times: list[float] = []
 
     async def send() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for number in numbers:
-            request = framed({**sample, "event_id": f"{name}-{number}", "customer": customer(sample, number)})
-            began = time.perf_counter()
+            request = frame({**sample, "event_id": f"{name}-{number}", "customer": customer_of(sample, number)})
+            start = time.perf_counter()
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
-            taken.append(time.perf_counter() - began)
+            times.append(time.perf_counter() - start)
             if not head.startswith(b"HTTP/1.1 200"):
                 raise SystemExit(f"not acknowledged: {head.splitlines()[0].decode()}")
         writer.close()
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     await asyncio.gather(*(send() for _ in range(senders)))
-    return time.perf_counter() - began, taken
+    return time.perf_counter() - start, times
 
 
-def customer(sample: dict[str, Any], number: int) -> dict[str, Any]:
+def customer_of(sample: dict[str, Any], number: int) -> dict[str, Any]:
     return {**sample["customer"], "id": 2_000_000 + number % 500}
 
 
-def framed(event: dict[str, Any]) -> bytes:
+def frame(event: dict[str, Any]) -> bytes:
     body = json.dumps(event).encode()
     return (
         f"POST /webhooks/roadster HTTP/1.1\r\nHost: hooks.example.com\r\nAuthorization: Bearer {KEY}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
-
-
-def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        if server.poll() is not None:
-            raise SystemExit(f"the server ended with {server.returncode} before it listened")
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit("the server did not answer")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bench.soak import soaked
+from bench.soak import run_soak
 
 from roadster_sandbox.http.faults import KINDS
 
@@ -18,8 +18,8 @@ SLOW = ("delay", "drip", "huge", "gzip_bomb")
     "each call ends in time with a documented outcome, and each write is upstream as often as reported",
 )
 async def test_every_call_ends_as_documented_and_every_write_is_there_as_often_as_reported() -> None:
-    soak, _ = await soaked(None, 200, [kind for kind in KINDS if kind not in SLOW], seed=7)
-    assert soak.broken == []
+    soak, _ = await run_soak(None, 200, [kind for kind in KINDS if kind not in SLOW], seed=7)
+    assert soak.violations == []
     assert soak.calls >= 200
     assert any(outcome.endswith("outcome_unknown") for outcome in soak.outcomes), "the faults must strike"
     assert any(None in write.outcomes for write in soak.writes)

@@ -1,0 +1,50 @@
+"""Starts `roadster-mcp` in a process of its own, for the measurements."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+START_SECONDS = 30
+
+
+@contextmanager
+def start_process(*arguments: str, path: str, **secrets: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Yields the URL and the process of a command that listens on a free port, after its `path` has answered.
+
+    `secrets` are added to its environment, which is otherwise empty.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "roadster_server", *arguments, "--port", str(port)],
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **secrets},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(f"{url}{path}", process)
+        yield url, process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise SystemExit(f"a process ended with {process.returncode} before it listened")
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"{url} did not answer")
