@@ -69,7 +69,7 @@ generate: $(STAMP)  ## Write anew all that is derived from the code: schemas, ta
 	$(BIN)/python packaging/schemas.py
 	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
 	$(BIN)/python -m roadster_evals --write docs/develop/evaluation.md
-	$(BIN)/python bench/tokens.py --write
+	$(BIN)/python -m bench.tokens --write
 	$(BIN)/python packaging/generate_docs.py
 
 docs: $(STAMP)  ## The documentation as a site, into dist/site

@@ -1,10 +1,11 @@
 """What the tools cost a model that reads them: their definitions, and the largest answers of the sandbox.
 
-    .venv/bin/python bench/tokens.py            the table
-    .venv/bin/python bench/tokens.py --write    writes it into docs/reference/tokens.md; `make generate` does that
+    .venv/bin/python -m bench.tokens            the table
+    .venv/bin/python -m bench.tokens --write    writes it into docs/reference/tokens.md; `make generate` does that
 
 A token is four bytes of compact UTF-8 JSON, or of text. That is near enough to compare by, and needs
-no model's own tokenizer. The budgets are below; tests/tools/test_budgets.py holds the tools to them.
+no model's own tokenizer. The budgets of definitions are below, those of answers in tests/tool_examples.py;
+tests/tools/test_budgets.py holds the tools to them.
 
 `upstream` is what the same answer takes as Roadster sends it, over all requests of the call.
 """
@@ -12,12 +13,11 @@ no model's own tokenizer. The budgets are below; tests/tools/test_budgets.py hol
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ import anyio
 import httpx2
 from mcp import Client
 from mcp_types import CallToolResult, ListToolsResult
+from tests.tool_examples import CUSTOMER_ID, TOOL_EXAMPLES
 
 from roadster_sandbox import SandboxTransport, create_app
 from roadster_sandbox.http.events import EventBody, make_event
@@ -52,104 +53,6 @@ MOST_OF_ONE = 320
 
 MOST_BYTES_OF_THE_LIST = 48_000
 """`tools/list` as sent to a caller who may use everything."""
-
-# The budgets: answers
-
-VIN = "JM3KKBHA7R1194195"  # of umazda's, the one with the longest quote
-PLANS = [{"id": 6160}, {"id": 1614}, {"id": 1619}]
-STEVE = {"first_name": "Steve", "last_name": "McQueen", "email": "steve.mcqueen@example.com", "phone": "+14155556666"}
-CUSTOMER = 1650260
-DOCUMENT = 1602287
-LARGEST_SHOWN = base64.b64encode(b"\x89PNG\r\n\x1a\n".ljust(64 * 1024, b"\0")).decode()
-TEMPLATE = "278"
-FIELD = {"x": 96, "y": 555, "name": "vehicleYear_1", "type": "vehicleYear", "width": 40, "height": 12}
-FORM = {
-    "name": "Insurance Acknowledgement",
-    "file_name": "insurance.pdf",
-    "form_definition": {"pages": [{"fields": [FIELD]}]},
-    "contents": base64.b64encode(b"%PDF-1.4 a blank form").decode(),
-}
-SHIPMENT = 152040
-DELIVERY = {
-    "items": [
-        {
-            "description": "Four winter tires",
-            "value": 800,
-            "length": 27,
-            "width": 27,
-            "height": 36,
-            "weight": 100,
-            "quantity": 1,
-        }
-    ],
-    "delivery_location": {
-        "address": {"street1": "456 Central Avenue", "city": "San Mateo", "state": "CA", "zip": "94402"},
-        "contact": {"name": "Carlos Silva", "phone": "4155550123"},
-        "notes": "The bell is broken",
-    },
-    "pickup_after": "2099-01-31T09:00:00-08:00",
-    "deliver_between": {"start": "2099-01-31T10:00:00-08:00", "end": "2099-01-31T18:00:00-08:00"},
-}
-RECORD = "c0000000-0000-4000-8a00-000000000001"
-FINANCED = {"deal_type": "finance", "apr_percent": 4.9, "term_months": 60, "amount_financed": 30000}
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The tokens that the text of a tool's answer may take, for arguments that make the sandbox's largest.
-
-    `full` is the bound with `arguments_for_full` as well; `times` says how often the call is made.
-    """
-
-    brief: int
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    full: int | None = None
-    arguments_for_full: Mapping[str, Any] = field(default_factory=lambda: {"detail": "full"})
-    times: int = 1
-
-
-BUDGETS: Mapping[str, Budget] = {
-    "list_dealers": Budget(100),
-    "get_dealer": Budget(120),
-    "list_inventory": Budget(1_300, {"limit": 20}, 4_200, {"limit": 100, "detail": "full"}),
-    "get_vehicle": Budget(60, {"vin": VIN}),
-    "quote_payments": Budget(450, {"vin": VIN, "plans": PLANS}, 2_000),
-    "list_protection_plans": Budget(250, {"vin": VIN, **FINANCED}, 400),
-    "create_customer": Budget(60, {"customer": STEVE, "vehicle": {"vin": VIN}}),
-    "assign_agent": Budget(30, {"customer_id": CUSTOMER, "agent": {"id": "ID9876"}}),
-    "submit_trade_valuation": Budget(60, {"email": STEVE["email"], "vin": "4T1C11AK0LU322811", "value": 9000}),
-    # A customer's link takes 85, give or take one: encrypted, no two are alike.
-    "build_deep_link": Budget(100, {"vin": VIN, "utm_source": "email", "utm_campaign": "spring"}),
-    "upload_document": Budget(
-        30,
-        {
-            "customer_id": CUSTOMER,
-            "document_type": "license",
-            "document_name": "DL Front",
-            "file_name": "license.png",
-            "relationship": "self",
-            "contents": LARGEST_SHOWN,
-        },
-        times=20,
-    ),
-    "list_documents": Budget(1_100, {"customer_id": CUSTOMER}),
-    # A file of 64 KiB in base64, the largest that is shown.
-    "get_document": Budget(60, {"customer_id": CUSTOMER, "document_id": DOCUMENT}, 22_000),
-    "delete_documents": Budget(120, {"customer_id": CUSTOMER, "document_ids": [*range(DOCUMENT, DOCUMENT + 20)]}),
-    "list_templates": Budget(250, {"limit": 100}),
-    "get_template": Budget(120, {"template_id": TEMPLATE}, 1_500),
-    "get_template_file": Budget(120, {"template_id": TEMPLATE}),
-    "create_template": Budget(80, FORM),
-    "create_forms": Budget(60, {"order_id": "367101", "title": "Please sign", "template_ids": [TEMPLATE]}),
-    "list_customer_events": Budget(2_000, {}, 8_000),
-    "get_customer": Budget(600, {"customer_id": CUSTOMER}, 1_200),
-    "create_delivery": Budget(150, DELIVERY),
-    "get_delivery": Budget(150, {"delivery_id": SHIPMENT}, 350),
-    "update_delivery": Budget(150, {"delivery_id": SHIPMENT, "reference_id": "RO-4712"}),
-    "cancel_delivery": Budget(30, {"delivery_id": SHIPMENT}),
-    "get_crm_customer": Budget(300, {"customer_uuid": RECORD}, 900),
-}
-"""By tool, in the order of the calls: what one needs is made by those before it."""
 
 
 # Measuring
@@ -179,7 +82,7 @@ class Measured:
 
     tool: str
     detail: str
-    most: int
+    limit: int
     result: CallToolResult
     upstream: int
 
@@ -196,16 +99,18 @@ async def measured() -> list[Measured]:
     """The answer to each call of the budgets, brief and full."""
     answers = []
     async with _session() as (client, weighed):
-        for tool, budget in BUDGETS.items():
+        for tool, example in TOOL_EXAMPLES.items():
+            budget = example.budget
             dealer = {"dealer": "umazda"} if TOOLS[tool].of_one_dealer else {}
-            calls = [("brief", budget.brief, budget.arguments)]
+            arguments = {**dealer, **example.arguments, **budget.largest}
+            calls = [("brief", budget.brief, arguments)]
             if budget.full is not None:
-                calls.append(("full", budget.full, {**budget.arguments, **budget.arguments_for_full}))
-            for detail, most, arguments in calls:
-                for _ in range(budget.times):
+                calls.append(("full", budget.full, {**arguments, "detail": "full", **budget.largest_full}))
+            for detail, limit, arguments in calls:
+                for _ in range(budget.calls):
                     weighed.bytes = 0
-                    result = await client.call_tool(tool, {**dealer, **arguments})
-                answers.append(Measured(tool, detail, most, result, -(-weighed.bytes // 4)))
+                    result = await client.call_tool(tool, arguments)
+                answers.append(Measured(tool, detail, limit, result, -(-weighed.bytes // 4)))
     return answers
 
 
@@ -227,7 +132,9 @@ class _Weighed(httpx2.AsyncBaseTransport):
 async def _receive_events(store_url: str) -> None:
     """As many as one answer shows by default, as the web hook would keep them."""
     world = World(seed=7)
-    order = EventBody(url="http://127.0.0.1", key="key", customer_id=CUSTOMER, message="Is the blue one still there?")
+    order = EventBody(
+        url="http://127.0.0.1", key="key", customer_id=CUSTOMER_ID, message="Is the blue one still there?"
+    )
     events = []
     for _ in range(20):
         event = make_event(world, order)
@@ -238,7 +145,7 @@ async def _receive_events(store_url: str) -> None:
                 event_id=event["event_id"],
                 event_type=event["event_type"],
                 dealer=order.dealer,
-                customer=str(CUSTOMER),
+                customer=str(CUSTOMER_ID),
                 order=str(event["order"]["id"]),
                 delivery=None,
                 happened_at=datetime.fromisoformat(event["event_time"]),
@@ -281,9 +188,9 @@ def table(answers: list[Measured]) -> str:
         cells = [
             f"`{name}`",
             f"{definition_tokens(tool)}",
-            f"{tokens(brief.text):,} (≤ {brief.most:,})",
+            f"{tokens(brief.text):,} (≤ {brief.limit:,})",
             f"{tokens(brief.structured):,}",
-            f"{tokens(full.text):,} (≤ {full.most:,})" if full else "-",
+            f"{tokens(full.text):,} (≤ {full.limit:,})" if full else "-",
             f"{tokens(full.structured):,}" if full else "-",
             f"{(full or brief).upstream:,}",
         ]

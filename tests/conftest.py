@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -40,6 +39,17 @@ from . import services
 from .command_line import run_cli  # noqa: F401
 from .reliability import COLLECTED
 from .servers import free_port, sandbox_server, serving  # noqa: F401
+from .tool_examples import (  # noqa: F401
+    BLANK_PDF,
+    CARLOS_UUID,
+    DELIVERY,
+    DELIVERY_ID,
+    FIELD,
+    LICENCE_PNG,
+    NEW_TEMPLATE,
+    RECEIVER,
+    STEVE,
+)
 
 collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of its own
 
@@ -48,80 +58,6 @@ PROJECT = Path(__file__).parent.parent
 PROCESSES = Path(__file__).parent / "processes"
 PROCESSES_SECONDS = 600
 """Timeout of a test of processes: a busy machine may take minutes to start a few of them."""
-
-STEVE = {
-    "first_name": "Steve",
-    "last_name": "McQueen",
-    "email": "steve.mcqueen@example.com",
-    "phone": "+14155556666",
-    "partner_id": "238612817",
-}
-CARLOS_UUID = "c0000000-0000-4000-8a00-000000000001"
-"""At myKaarma, a customer of umazda's."""
-
-LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-BLANK_PDF = base64.b64encode(b"%PDF-1.4 a blank form").decode()
-FIELD = {
-    "x": 96,
-    "y": 555,
-    "name": "vehicleYear_1",
-    "type": "vehicleYear",
-    "width": 40,
-    "height": 12,
-    "signee": "__customer__",
-    "fontSize": 8,
-    "formLabel": "Year",
-    "agentFilledRequired": False,
-}
-NEW_TEMPLATE = {
-    "name": "Insurance Acknowledgement",
-    "file_name": "Hyunda Lease Insurance.pdf",
-    "description": "This is for insurance details",
-    "form_definition": {"pages": [{"fields": [FIELD]}]},
-    "contents": BLANK_PDF,
-}
-
-RECEIVER = {"name": "Carlos Silva", "phone": "4155550123"}
-DELIVERY: Mapping[str, Any] = {
-    "items": [
-        {
-            "description": "Four winter tires",
-            "value": 800,
-            "length": 27,
-            "width": 27,
-            "height": 36,
-            "weight": 100,
-            "quantity": 1,
-        }
-    ],
-    "pickup_location": {
-        "address": {
-            "name": "The tire shop",
-            "street1": "12 Main Street",
-            "city": "Seattle",
-            "state": "WA",
-            "zip": "98105",
-        },
-        "contact": {"name": "Natalie Wood", "phone": "2065550100"},
-    },
-    "delivery_location": {
-        "address": {
-            "street1": "456 Central Avenue",
-            "street2": "Floor 2",
-            "city": "Tacoma",
-            "state": "WA",
-            "zip": "98402",
-        },
-        "contact": RECEIVER,
-        "notes": "The bell is broken",
-    },
-    "pickup_after": "2099-01-31T09:00:00-08:00",
-    "deliver_between": {"start": "2099-01-31T10:00:00-08:00", "end": "2099-01-31T18:00:00-08:00"},
-    "reference_id": "RO-4711",
-}
-"""Valid arguments of create_delivery, for as long as the year 2099 is in the future."""
-DELIVERY_ID = 152040
-"""What the sandbox makes of the first one."""
 
 
 @pytest.hookimpl(tryfirst=True)

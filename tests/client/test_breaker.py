@@ -13,7 +13,7 @@ from roadster_client.upstream.breaker import FAILURES_IN_A_ROW, OPEN_SECONDS
 from roadster_sandbox import SandboxTransport
 from roadster_tools import failure
 from tests.conftest import World
-from tests.tools.test_gate import SOME_VIN
+from tests.tool_examples import SOME_VIN
 from tests.upstreams import STEVE, VIRTUAL_TIME, Bound, Watched, ok, opened, outcome
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from roadster_server.settings.loading import load
 from roadster_server.store import default_url
 from roadster_tools import TOOLS, Access
 from tests.conftest import PROJECT, Connect, World, kind_of
-from tests.server.calls.test_writes import READS, WRITES
+from tests.tool_examples import every_call
 
 from .pages import PAGES, code, page, rows
 from .test_console import SECRETS
@@ -37,13 +37,10 @@ OPERATION_ROWS = [
 @pytest.mark.anyio
 async def test_each_tool_sends_the_operation_in_its_row(connect: Connect, world: World) -> None:
     sent: dict[str, set[str]] = {}
-    made = dict(list(WRITES.items())[:-1])  # what cancels the delivery comes last
-    deletes = made.pop("delete_documents")
-    last = {"delete_documents": deletes, "cancel_delivery": WRITES["cancel_delivery"]}
     async with connect() as client:
-        for tool, arguments in {**made, **READS, **last}.items():
+        for tool, arguments in every_call("umazda").items():
             before = len(await world.requests())
-            kind = kind_of(await client.call_tool(tool, dict(arguments)))
+            kind = kind_of(await client.call_tool(tool, arguments))
             assert kind == ("not_found" if tool == "get_customer" else None), "no event has named the customer"
             sent[tool] = {request["operation"] for request in (await world.requests())[before:]}
     assert sent.keys() == TOOLS.keys()

@@ -1,4 +1,4 @@
-"""What a model pays for the tools stays within the budgets of bench/tokens.py; docs/reference/tokens.md shows it."""
+"""What a model pays for the tools stays within the budgets. docs/reference/tokens.md shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import httpx2
 import pytest
 from bench.tokens import (
-    BUDGETS,
     DOCUMENT,
     MOST_BYTES_OF_THE_LIST,
     MOST_OF_ONE,
@@ -27,15 +26,12 @@ from jsonschema import Draft202012Validator
 
 from roadster_tools import TOOLS, Tool
 from tests.conftest import Connect, World, answer_of, text_of
+from tests.tool_examples import TOOL_EXAMPLES
 
 pytestmark = pytest.mark.anyio
 
 AT_UMAZDA = {"dealer": "umazda"}
 _PLAIN, _BY_THOUSANDS = r"\d+(?:\.\d+)?", r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"
-_ADVICE = (
-    "needs a row in BUDGETS of bench/tokens.py, before what deletes: arguments that make the sandbox's largest answer "
-    "of it, and the tokens that its text may take; then `make generate`"
-)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +46,9 @@ async def answers() -> list[Measured]:
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_every_tool_has_a_budget(name: str) -> None:
-    assert name in BUDGETS, f"{name} {_ADVICE}"
+def test_a_tool_that_takes_detail_has_a_budget_for_both(name: str) -> None:
     takes_detail = "detail" in TOOLS[name].input_schema["properties"]
-    assert (BUDGETS[name].full is not None) is takes_detail, f"{name}: `full` is for the tools that take detail"
-
-
-def test_no_budget_is_left_over() -> None:
-    assert BUDGETS.keys() <= TOOLS.keys()
+    assert (TOOL_EXAMPLES[name].budget.full is not None) is takes_detail
 
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
@@ -83,7 +74,7 @@ async def test_no_answer_takes_more_than_its_budget(answers: list[Measured]) -> 
     for answer in answers:
         assert not answer.result.is_error, answer.text
         cost = tokens(answer.text)
-        assert cost <= answer.most, f"{answer.tool}, {answer.detail}: {cost} tokens"
+        assert cost <= answer.limit, f"{answer.tool}, {answer.detail}: {cost} tokens"
 
 
 async def test_structured_content_holds_to_the_output_schema(answers: list[Measured]) -> None:

@@ -15,40 +15,21 @@ from roadster_tools import TOOLS, TOOLSETS, Tool
 from roadster_tools.gate.gate import Grant
 from roadster_tools.schemas import load_schemas
 from tests.conftest import Connect, World, kind_of, text_of
+from tests.tool_examples import TOOL_EXAMPLES
 
 every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 
 
-def test_catalogue_holds_these_tools() -> None:
-    assert {name: tool.toolset for name, tool in TOOLS.items()} == {
-        "list_dealers": "dealers",
-        "get_dealer": "dealers",
-        "list_inventory": "inventory",
-        "get_vehicle": "inventory",
-        "quote_payments": "payments",
-        "list_protection_plans": "payments",
-        "create_customer": "customers",
-        "assign_agent": "customers",
-        "submit_trade_valuation": "customers",
-        "build_deep_link": "links",
-        "upload_document": "documents",
-        "list_documents": "documents",
-        "get_document": "documents",
-        "delete_documents": "documents",
-        "list_templates": "forms",
-        "get_template": "forms",
-        "get_template_file": "forms",
-        "create_template": "forms",
-        "create_forms": "forms",
-        "create_delivery": "deliveries",
-        "get_delivery": "deliveries",
-        "update_delivery": "deliveries",
-        "cancel_delivery": "deliveries",
-        "get_crm_customer": "crm",
-        "list_customer_events": "events",
-        "get_customer": "events",
-    }
-    assert not TOOLS.keys() & set(TOOLSETS), "a tool named like a toolset would make an access setting ambiguous"
+def test_catalogue_has_an_example_of_each_tool() -> None:
+    assert TOOL_EXAMPLES.keys() == TOOLS.keys(), "add the tool to tests/tool_examples.py"
+    assert [name for name, example in TOOL_EXAMPLES.items() if example.sends] == [
+        name for name in TOOL_EXAMPLES if TOOLS[name].writes
+    ]
+
+
+def test_catalogue_names_no_tool_like_a_toolset() -> None:
+    """An access setting would be ambiguous."""
+    assert not TOOLS.keys() & set(TOOLSETS)
 
 
 @every_tool

@@ -18,66 +18,22 @@ from roadster_tools import (
     Caller,
     Gate,
     Services,
-    Tool,
     dealer_verdict,
     verdict,
 )
 from tests.conftest import (
     ALLOWED,
-    CARLOS_UUID,
-    DELIVERY,
-    DELIVERY_ID,
     EVERYTHING,
     FOREIGN,
-    LICENCE_PNG,
-    NEW_TEMPLATE,
-    STEVE,
     Connect,
     World,
     answer_of,
     kind_of,
-    own_delivery,
     text_of,
 )
+from tests.tool_examples import TOOL_EXAMPLES
 
 pytestmark = pytest.mark.anyio
-
-SOME_VIN = "3MVDMBBM0SM472067"  # in stock at umazda in the world of the default seed
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "get_dealer": {},
-    "list_inventory": {},
-    "get_vehicle": {"vin": SOME_VIN},
-    "quote_payments": {"vin": SOME_VIN},
-    "list_protection_plans": {"vin": SOME_VIN, "deal_type": "cash"},
-    "create_customer": {"customer": STEVE},
-    "assign_agent": {"customer_id": 1650260, "agent": {"id": "ID9876"}},
-    "submit_trade_valuation": {"email": STEVE["email"], "vin": SOME_VIN, "value": 9000},
-    "build_deep_link": {"vin": SOME_VIN},
-    "list_documents": {"customer_id": 1650260},
-    "upload_document": {
-        "customer_id": 1650260,
-        "document_type": "license",
-        "document_name": "DL Front",
-        "file_name": "license.png",
-        "relationship": "self",
-        "contents": LICENCE_PNG,
-    },
-    "get_document": {"customer_id": 1650260, "document_id": 1602287},
-    "delete_documents": {"customer_id": 1650260, "document_ids": [1602287]},
-    "list_templates": {},
-    "get_template": {"template_id": "278"},
-    "get_template_file": {"template_id": "278"},
-    "create_template": NEW_TEMPLATE,
-    "create_forms": {"order_id": "367101", "title": "Please sign", "template_ids": ["278"]},
-    "create_delivery": dict(DELIVERY),
-    "get_delivery": {"delivery_id": DELIVERY_ID},
-    "update_delivery": {"delivery_id": DELIVERY_ID, "reference_id": "RO-4712"},
-    "cancel_delivery": {"delivery_id": DELIVERY_ID},
-    "get_crm_customer": {"customer_uuid": CARLOS_UUID},
-    "list_customer_events": {},
-    "get_customer": {"customer_id": 1650260},
-}
-"""Valid arguments but for the dealer, so that only the dealer can be what a refusal is about."""
 
 WITHOUT_UPSTREAM = {"events"}
 """Toolsets that answer from what was received, and ask nobody."""
@@ -113,40 +69,35 @@ FOREIGN_DEALERS: dict[str, Any] = {
     "missing": MISSING,
 }
 
-dealer_tools = pytest.mark.parametrize("tool", [tool.name for tool in TOOLS.values() if tool.of_one_dealer])
+DEALER_TOOLS = {name: example for name, example in TOOL_EXAMPLES.items() if TOOLS[name].of_one_dealer}
 
 
-def test_every_tool_of_a_dealer_is_tried() -> None:
-    assert ARGUMENTS.keys() == {tool.name for tool in TOOLS.values() if tool.of_one_dealer}
-
-
-@dealer_tools
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_dealer_outside_the_list_is_refused_before_any_request(
-    tool: str, mode: str, connect: Connect, world: World
+    mode: str, connect: Connect, world: World
 ) -> None:
-    """Whatever way it is written; the refusal repeats neither the name nor anything of the other dealer."""
+    """However it is written. The refusal repeats neither the name nor anything of the other dealer."""
     async with connect(mode=mode) as client:
-        for way, dealer in FOREIGN_DEALERS.items():
-            arguments = ARGUMENTS[tool] if dealer is MISSING else {**ARGUMENTS[tool], "dealer": dealer}
-            result = await client.call_tool(tool, arguments)
-            assert kind_of(result) in {"refused", "invalid_arguments"}, way
-            assert FOREIGN not in text_of(result), way
-    assert await world.requests() == []
+        for tool, example in DEALER_TOOLS.items():
+            for way, dealer in FOREIGN_DEALERS.items():
+                arguments = example.arguments if dealer is MISSING else example.at(dealer)
+                result = await client.call_tool(tool, dict(arguments))
+                assert kind_of(result) in {"refused", "invalid_arguments"}, (tool, way)
+                assert FOREIGN not in text_of(result), (tool, way)
+                assert await world.requests() == [], (tool, way)
 
 
-@dealer_tools
-async def test_the_same_arguments_pass_at_an_allowed_dealer(
-    tool: str, connect: Connect, world: World, store_url: str
-) -> None:
-    """The counterpart: what the test above refuses is refused for the dealer alone."""
-    await own_delivery(store_url)
+async def test_the_same_arguments_pass_at_an_allowed_dealer(connect: Connect, world: World) -> None:
+    """The counterpart: the test above refuses them only because of the dealer."""
     async with connect() as client:
-        await client.call_tool(tool, {**ARGUMENTS[tool], "dealer": "umazda"})
-    sent = await world.requests()
-    assert bool(sent) is (TOOLS[tool].toolset not in WITHOUT_UPSTREAM)
-    for request in sent:  # Roadie knows no dealers
-        assert request["dealer"] == (None if OPERATIONS[request["operation"]].api == "roadie" else "umazda")
+        for tool, example in DEALER_TOOLS.items():
+            before = len(await world.requests())
+            await client.call_tool(tool, example.at("umazda"))
+            requests = (await world.requests())[before:]
+            assert bool(requests) is (TOOLS[tool].toolset not in WITHOUT_UPSTREAM), tool
+            for request in requests:  # Roadie knows no dealers
+                expected = None if OPERATIONS[request["operation"]].api == "roadie" else "umazda"
+                assert request["dealer"] == expected, tool
 
 
 async def test_a_caller_with_one_dealer_may_leave_it_out(connect: Connect, world: World) -> None:
@@ -158,9 +109,9 @@ async def test_a_caller_with_one_dealer_may_leave_it_out(connect: Connect, world
 
 async def test_an_empty_list_allows_nothing(connect: Connect, world: World) -> None:
     async with connect(dealers=[]) as client:
-        for tool, arguments in ARGUMENTS.items():
-            for dealer in ({}, {"dealer": "umazda"}):
-                assert (await client.call_tool(tool, {**arguments, **dealer})).is_error
+        for tool, example in DEALER_TOOLS.items():
+            for arguments in (dict(example.arguments), example.at("umazda")):
+                assert (await client.call_tool(tool, arguments)).is_error, tool
         assert answer_of(await client.call_tool("list_dealers"))["dealers"] == []
     assert {request["operation"] for request in await world.requests()} <= {"list_dealers"}
 
@@ -184,9 +135,9 @@ async def test_list_dealers_shows_the_callers_dealers_alone(connect: Connect) ->
 async def test_what_is_off_is_neither_listed_nor_callable(connect: Connect, world: World) -> None:
     async with connect(access={"inventory": Access.READ, "get_vehicle": Access.OFF}) as client:
         assert [tool.name for tool in (await client.list_tools()).tools] == ["list_inventory"]
-        for tool, arguments in ARGUMENTS.items():
-            result = await client.call_tool(tool, {**arguments, "dealer": "umazda"})
-            assert kind_of(result) == (None if tool == "list_inventory" else "refused")
+        for tool, example in DEALER_TOOLS.items():
+            result = await client.call_tool(tool, example.at("umazda"))
+            assert kind_of(result) == (None if tool == "list_inventory" else "refused"), tool
     assert {request["operation"] for request in await world.requests()} == {"list_inventory"}
 
 
@@ -198,21 +149,21 @@ async def test_an_unknown_tool_is_an_error_that_does_not_repeat_its_name(connect
 
 
 @pytest.mark.parametrize("level", Access)
-@pytest.mark.parametrize("name", TOOLS)
 @pytest.mark.parametrize("by", ["tool", "toolset"])
-def test_a_write_needs_preview_and_a_read_needs_read(level: Access, name: str, by: str) -> None:
-    tool = TOOLS[name]
-    key = name if by == "tool" else tool.toolset
-    found = verdict(Caller("c", ALLOWED, {key: level}), tool)
-    assert found.is_allowed is (level >= (Access.PREVIEW if tool.writes else Access.READ))
-    assert found.setting == f"callers.c.access.{key}"
+def test_a_write_needs_preview_and_a_read_needs_read(level: Access, by: str) -> None:
+    for tool in TOOLS.values():
+        key = tool.name if by == "tool" else tool.toolset
+        current = verdict(Caller("c", ALLOWED, {key: level}), tool)
+        assert current.is_allowed is (level >= (Access.PREVIEW if tool.writes else Access.READ)), tool.name
+        assert current.setting == f"callers.c.access.{key}"
 
 
-@pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
-def test_the_tools_own_setting_wins_over_its_toolsets(tool: Tool) -> None:
-    assert not verdict(Caller("c", ALLOWED, {tool.toolset: Access.WRITE, tool.name: Access.OFF}), tool).is_allowed
-    assert verdict(Caller("c", ALLOWED, {tool.toolset: Access.OFF, tool.name: Access.WRITE}), tool).is_allowed
-    assert not verdict(Caller("c", ALLOWED, {}), tool).is_allowed
+def test_the_tools_own_setting_wins_over_its_toolsets() -> None:
+    for tool in TOOLS.values():
+        higher, lower = {tool.toolset: Access.WRITE, tool.name: Access.OFF}, {tool.name: Access.WRITE}
+        assert not verdict(Caller("c", ALLOWED, higher), tool).is_allowed, tool.name
+        assert verdict(Caller("c", ALLOWED, {tool.toolset: Access.OFF, **lower}), tool).is_allowed, tool.name
+        assert not verdict(Caller("c", ALLOWED, {}), tool).is_allowed, tool.name
 
 
 @given(st.text(), st.lists(st.text(), max_size=4))
@@ -256,12 +207,12 @@ async def test_a_cursor_is_bound_to_its_caller_and_dealer(connect: Connect, worl
 async def test_an_answer_that_names_another_dealer_is_withheld(connect: Connect, world: World) -> None:
     async with connect() as client:
         for tool in ("create_customer", "upload_document"):  # the customer and the document of the others
-            answer_of(await client.call_tool(tool, {**ARGUMENTS[tool], "dealer": "umazda"}))
-        for tool, arguments in ARGUMENTS.items():  # in its order: what deletes comes last
+            answer_of(await client.call_tool(tool, TOOL_EXAMPLES[tool].at("umazda")))
+        for tool, example in DEALER_TOOLS.items():
             if tool in ("list_documents", "list_templates") or TOOLS[tool].toolset in ("deliveries", *WITHOUT_UPSTREAM):
                 continue  # an array, which names no dealer, Roadie, which knows none, and what asks nobody
             # What create_forms looks up before is a read.
             await world.fault("create_forms" if tool == "create_forms" else "*", "foreign_dealer")
-            result = await client.call_tool(tool, {**arguments, "dealer": "umazda"})
+            result = await client.call_tool(tool, example.at("umazda"))
             assert kind_of(result) == ("outcome_unknown" if TOOLS[tool].writes else "upstream"), tool
             assert FOREIGN not in text_of(result)

@@ -12,7 +12,7 @@ import json
 import logging
 import pkgutil
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote, quote_plus
@@ -38,11 +38,6 @@ from roadster_server.store import open_store
 from roadster_server.telemetry.logs import _JsonLines
 from roadster_tools import RESOURCES, TOOLS
 from tests.conftest import (
-    CARLOS_UUID,
-    DELIVERY,
-    DELIVERY_ID,
-    LICENCE_PNG,
-    NEW_TEMPLATE,
     Answering,
     Connect,
     World,
@@ -50,6 +45,7 @@ from tests.conftest import (
     response,
     text_of,
 )
+from tests.tool_examples import SOME_VIN, TOOL_EXAMPLES
 
 pytestmark = pytest.mark.anyio
 
@@ -333,50 +329,33 @@ ZEBULONS_PLACE = {
     "address": {"street1": CONTACT["street"], "city": "Tacoma", "state": "WA", "zip": "98402"},
     "contact": {"name": CONTACT["name"], "phone": "4155558642"},
 }
-VIN = "3MVDMBBM0SM472067"
-CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("list_dealers", {}),
-    ("get_dealer", {}),
-    ("list_inventory", {"limit": 2, "detail": "full"}),
-    ("get_vehicle", {"vin": VIN}),
-    ("quote_payments", {"vin": VIN, "detail": "full", "trade_in": {"value": 20000, "payoff": 18273.64}}),
-    ("list_protection_plans", {"vin": VIN, "deal_type": "cash", "detail": "full"}),
-    ("create_customer", {"customer": ZEBULON, "vehicle": {"vin": VIN}}),
-    ("assign_agent", {"customer_id": 1650260, "agent": {"id": "A1", "email": CONTACT["email"]}}),
-    ("submit_trade_valuation", {"email": CONTACT["email"], "vin": VIN, "value": 9000}),
-    ("build_deep_link", {"vin": VIN}),
-    ("build_deep_link", {"vin": VIN, "customer": ZEBULON}),
-    (
-        "upload_document",
+PERSONAL_ARGUMENTS: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    "list_inventory": [{"limit": 2}],
+    "quote_payments": [{"trade_in": {"value": 20000, "payoff": 18273.64}}],
+    "create_customer": [{"customer": ZEBULON, "vehicle": {"vin": SOME_VIN}}],
+    "assign_agent": [{"agent": {"id": "A1", "email": CONTACT["email"]}}],
+    "submit_trade_valuation": [{"email": CONTACT["email"]}],
+    "build_deep_link": [{}, {"customer": ZEBULON}],
+    "upload_document": [
         {
-            "customer_id": 1650260,
-            "document_type": "license",
             "document_name": CONTACT["file"],
             "file_name": CONTACT["file"],
             "relationship": "co_app",
             "co_app_email_id": CONTACT["email"],
-            "contents": LICENCE_PNG,
-        },
-    ),
-    ("list_documents", {"customer_id": 1650260}),
-    ("get_document", {"customer_id": 1650260, "document_id": 1602287, "detail": "full"}),
-    ("get_crm_customer", {"customer_uuid": CARLOS_UUID}),
-    ("get_crm_customer", {"customer_uuid": CARLOS_UUID, "detail": "full"}),
-    ("delete_documents", {"customer_id": 1650260, "document_ids": [1602287]}),
-    ("list_templates", {}),
-    ("get_template", {"template_id": "278", "detail": "full"}),
-    ("get_template_file", {"template_id": "278"}),
-    ("create_template", NEW_TEMPLATE),
-    ("create_forms", {"order_id": "367101", "title": "Please sign", "template_ids": ["278"]}),
-    # What events hold of a person is the inbox's own test.
-    ("list_customer_events", {"detail": "full"}),
-    ("get_customer", {"customer_id": 1650260, "detail": "full"}),
-    ("create_delivery", {**DELIVERY, "delivery_location": ZEBULONS_PLACE}),
-    ("get_delivery", {"delivery_id": DELIVERY_ID, "detail": "full"}),
-    ("update_delivery", {"delivery_id": DELIVERY_ID, "delivery_location": ZEBULONS_PLACE}),
-    ("cancel_delivery", {"delivery_id": DELIVERY_ID}),
-)
-"""Every tool, in an order in which each finds what it needs."""
+        }
+    ],
+    "create_delivery": [{"delivery_location": ZEBULONS_PLACE}],
+    "update_delivery": [{"delivery_location": ZEBULONS_PLACE}],
+    "get_crm_customer": [{"detail": "brief"}, {}],
+}
+"""What the calls of a tool change in its example."""
+
+CALLS: Sequence[tuple[str, Mapping[str, Any]]] = [
+    (name, {**example.arguments, **({} if example.budget.full is None else {"detail": "full"}), **changes})
+    for name, example in TOOL_EXAMPLES.items()
+    for changes in PERSONAL_ARGUMENTS.get(name, [{}])
+]
+"""Of every tool, with all the detail. The inbox has its own test of what events hold of a person."""
 
 SHOWS_CONTACT = {
     "list_documents": {"file"},
@@ -384,10 +363,6 @@ SHOWS_CONTACT = {
     "get_delivery": {"name", "phone", "street"},
 }
 """What a caller who may see contact data is shown, by tool."""
-
-
-def test_every_tool_is_called() -> None:
-    assert {name for name, _ in CALLS} == TOOLS.keys()
 
 
 def everything(result: CallToolResult) -> str:
@@ -406,7 +381,7 @@ async def every_tool(client: Client, *, unique: str) -> list[tuple[str, str]]:
 
 
 async def every_prompt(client: Client) -> list[tuple[str, str]]:
-    known = {"vin": VIN, "customer_id": "1650260", "order_id": "367101", "template_id": "278"}
+    known = {"vin": SOME_VIN, "customer_id": "1650260", "order_id": "367101", "template_id": "278"}
     return [
         (prompt.name, (await client.get_prompt(prompt.name, given)).model_dump_json())
         for prompt in (await client.list_prompts()).prompts
@@ -425,7 +400,13 @@ async def every_resource(client: Client) -> list[tuple[str, str]]:
     """By the tool that reads it."""
     read = []
     for resource in RESOURCES:
-        places = {"dealer": "umazda", "vin": VIN, "customer_id": 1650260, "document_id": 1602287, "template_id": "278"}
+        places = {
+            "dealer": "umazda",
+            "vin": SOME_VIN,
+            "customer_id": 1650260,
+            "document_id": 1602287,
+            "template_id": "278",
+        }
         try:
             found = await client.read_resource(resource.address(**{name: places[name] for name in resource.parameters}))
             read.append((resource.tool_name, found.model_dump_json()))

@@ -14,8 +14,7 @@ import pytest
 from roadster_server.settings.sections import DealerSettings, UploadSettings
 from roadster_tools import TOOLS
 from tests.conftest import LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of
-
-from .test_gate import SOME_VIN
+from tests.tool_examples import SOME_VIN
 
 pytestmark = pytest.mark.anyio
 

@@ -31,14 +31,6 @@ from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS, Access, Caller, verdict
 from tests.conftest import (
     ALLOWED,
-    BLANK_PDF,
-    CARLOS_UUID,
-    DELIVERY,
-    DELIVERY_ID,
-    LICENCE_PNG,
-    NEW_TEMPLATE,
-    RECEIVER,
-    STEVE,
     Connect,
     World,
     answer_of,
@@ -49,64 +41,19 @@ from tests.conftest import (
     store_of_class,
     text_of,
 )
+from tests.tool_examples import DELIVERY, FILES, RECEIVER, STEVE, TOOL_EXAMPLES, every_call
 
 pytestmark = pytest.mark.anyio
 
 
 AT_UMAZDA = {"dealer": "umazda"}
-NEW_CUSTOMER = {**AT_UMAZDA, "customer": STEVE}
-DOCUMENT = {
-    **AT_UMAZDA,
-    "customer_id": 1650260,
-    "document_type": "license",
-    "document_name": "DL Front",
-    "file_name": "license.png",
-    "relationship": "self",
-    "contents": LICENCE_PNG,
-}
-ASSIGNMENT = {**AT_UMAZDA, "customer_id": 1650260, "agent": {"id": "ID9876", "email": "natalie.wood@example.com"}}
-TRADE_IN = {**AT_UMAZDA, "email": STEVE["email"], "vin": "4T1C11AK0LU322811", "value": 9000, "make": "Toyota"}
-DELETION = {**AT_UMAZDA, "customer_id": 1650260, "document_ids": [1602287]}
-FORMS = {**AT_UMAZDA, "order_id": "367101", "title": "Your documents for review", "template_ids": ["278", "279"]}
-WRITES: Mapping[str, Mapping[str, Any]] = {
-    "create_customer": NEW_CUSTOMER,
-    "assign_agent": ASSIGNMENT,
-    "submit_trade_valuation": TRADE_IN,
-    "upload_document": DOCUMENT,
-    "create_template": {**AT_UMAZDA, **NEW_TEMPLATE},
-    "create_forms": FORMS,
-    "delete_documents": DELETION,
-    "create_delivery": {**AT_UMAZDA, **DELIVERY},
-    "update_delivery": {
-        **AT_UMAZDA,
-        "delivery_id": DELIVERY_ID,
-        "delivery_location": DELIVERY["delivery_location"],
-        "reference_id": "RO-4712",
-    },
-    "cancel_delivery": {**AT_UMAZDA, "delivery_id": DELIVERY_ID},
-}
-"""In an order in which each finds what it needs: done in another one, some are not found."""
-
-FILES = (LICENCE_PNG, BLANK_PDF)
-
-READS: Mapping[str, Mapping[str, Any]] = {
-    "list_documents": {**AT_UMAZDA, "customer_id": 1650260},
-    "get_document": {**AT_UMAZDA, "customer_id": 1650260, "document_id": 1602287},
-    "list_templates": AT_UMAZDA,
-    "get_template": {**AT_UMAZDA, "template_id": "278"},
-    "get_template_file": {**AT_UMAZDA, "template_id": "278"},
-    "list_dealers": {},
-    "get_dealer": AT_UMAZDA,
-    "list_inventory": AT_UMAZDA,
-    "get_vehicle": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
-    "quote_payments": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
-    "list_protection_plans": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", "deal_type": "cash"},
-    "build_deep_link": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"},
-    "get_delivery": {**AT_UMAZDA, "delivery_id": DELIVERY_ID},
-    "get_crm_customer": {**AT_UMAZDA, "customer_uuid": CARLOS_UUID},
-    "list_customer_events": AT_UMAZDA,
-    "get_customer": {**AT_UMAZDA, "customer_id": 1650260},
-}
+WRITES = {name: arguments for name, arguments in every_call("umazda").items() if TOOLS[name].writes}
+READS = {name: arguments for name, arguments in every_call("umazda").items() if not TOOLS[name].writes}
+NEW_CUSTOMER = WRITES["create_customer"]
+DOCUMENT = WRITES["upload_document"]
+ASSIGNMENT = WRITES["assign_agent"]
+DELETION = WRITES["delete_documents"]
+FORMS = WRITES["create_forms"]
 
 both_eras = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 
@@ -137,11 +84,6 @@ async def sent_writes(world: World) -> list[str]:
     return [operation for operation in sent if OPERATIONS[operation].writes]
 
 
-def test_every_tool_is_a_read_or_a_write_here() -> None:
-    assert WRITES.keys() == {name for name, tool in TOOLS.items() if tool.writes}
-    assert READS.keys() == {name for name, tool in TOOLS.items() if not tool.writes}
-
-
 # --- levels ---------------------------------------------------------------------------------------
 
 
@@ -166,18 +108,7 @@ async def test_each_level_lets_through_what_it_says(
         for name, arguments in WRITES.items():
             result = await client.call_tool(name, dict(arguments))
             assert kind_of(result) == ("refused" if level < Access.PREVIEW else None), name
-    sent = [
-        "create_customer",
-        "update_customer",
-        "submit_trade_valuation",
-        "upload_document",
-        "create_template",
-        "create_forms",
-        "delete_documents",
-        "create_shipment",
-        "update_shipment",
-        "cancel_shipment",
-    ]
+    sent = [example.sends for example in TOOL_EXAMPLES.values() if example.sends]
     assert await sent_writes(world) == (sent if level >= Access.CONFIRM else [])
     deleting = sum(TOOLS[name].destructive for name in WRITES)
     assert len(person.questions) == {Access.CONFIRM: len(WRITES), Access.WRITE: deleting}.get(level, 0)

@@ -21,7 +21,7 @@ from roadster_server.cli.script_run import Report, run_script
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from tests.conftest import STEVE, World, run_cli, settings_for
-from tests.tools.test_gate import SOME_VIN
+from tests.tool_examples import SOME_VIN
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,8 @@ from roadster_prompts import PROMPTS, PromptText
 from roadster_server.protocol.instructions import instructions
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller
 from tests.conftest import ALLOWED, EVERYTHING, FOREIGN, Connect, World
-from tests.tools.test_gate import FOREIGN_DEALERS, MISSING, SOME_VIN
+from tests.tool_examples import SOME_VIN
+from tests.tools.test_gate import FOREIGN_DEALERS, MISSING
 
 pytestmark = pytest.mark.anyio
 

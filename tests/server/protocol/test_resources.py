@@ -20,7 +20,8 @@ from roadster_server.calls.results import FAILURE_META
 from roadster_server.store import StoredRecord, open_store
 from roadster_tools import RESOURCES, TOOLS, Access, Resource, resource_at
 from tests.conftest import ALLOWED, FOREIGN, LICENCE_PNG, STEVE, Connect, World, answer_of
-from tests.tools.test_gate import FOREIGN_DEALERS, SOME_VIN
+from tests.tool_examples import SOME_VIN
+from tests.tools.test_gate import FOREIGN_DEALERS
 from tests.tools.test_tools import Says
 
 pytestmark = pytest.mark.anyio

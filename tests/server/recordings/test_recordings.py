@@ -22,10 +22,10 @@ from roadster_sandbox import SandboxTransport
 from roadster_server.recordings.transport import record_to, replay_from
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import StoreSettings
+from roadster_tools import TOOLS
 from tests.conftest import DELIVERY, DELIVERY_ID, STEVE, Answering, Connect, World, answer_of, kind_of, run_cli, text_of
-from tests.server.calls.test_writes import READS, WRITES
 from tests.server.transports.test_http import write_config
-from tests.tools.test_gate import SOME_VIN
+from tests.tool_examples import SOME_VIN, every_call
 from tests.tools.test_personal_data import CONTACT, IDENTITY_CANARIES, ZEBULON, Planting, every_tool, leaks
 
 pytestmark = pytest.mark.anyio
@@ -200,11 +200,8 @@ async def test_names_that_an_exchange_told_are_masked_in_later_written_text(
 
 # Replays
 
-WHOLE_CATALOGUE = {
-    **{name: WRITES[name] for name in WRITES if name not in {"delete_documents", "cancel_delivery"}},
-    **{name: READS[name] for name in READS if name not in {"list_customer_events", "get_customer"}},
-    **{name: WRITES[name] for name in ("delete_documents", "cancel_delivery")},
-}
+CALLS = {tool: arguments for tool, arguments in every_call("umazda").items() if TOOLS[tool].toolset != "events"}
+"""Of every tool that sends something."""
 OF_FILES = ("get_document", "get_template_file")
 """Whose files are stand-ins: size and digest are those."""
 
@@ -213,10 +210,7 @@ async def test_a_replay_answers_as_what_was_recorded(recording: Any, replaying: 
     """Every tool that sends something, for a caller to whom personal data are masked."""
 
     async def answers(client: Client) -> dict[str, Any]:
-        return {
-            tool: answer_of(await client.call_tool(tool, dict(arguments)))
-            for tool, arguments in WHOLE_CATALOGUE.items()
-        }
+        return {tool: answer_of(await client.call_tool(tool, dict(arguments))) for tool, arguments in CALLS.items()}
 
     async with recording() as client:
         recorded = await answers(client)

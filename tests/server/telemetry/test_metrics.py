@@ -31,8 +31,8 @@ from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app
 from roadster_tools import TOOLS, Access
 from tests.conftest import EVERYTHING, FOREIGN, STEVE, World, free_port, kind_of, own_delivery, serving, settings_for
-from tests.server.calls.test_writes import READS, WRITES
 from tests.server.events.test_webhooks import SHIPMENT, brief_event
+from tests.tool_examples import every_call
 from tests.upstreams import VIRTUAL_TIME, Watched, ok
 
 pytestmark = pytest.mark.anyio
@@ -121,7 +121,7 @@ async def test_the_whole_catalogue_leaves_nobodys_data_in_the_figures(world: Wor
     """Every tool, foreign dealers, made-up tools, hostile web hooks: labels stay bounded, and values stay out."""
     await own_delivery(store_url)
     async with watched(settings_for(store_url, "planted-caller"), world, "planted-caller") as server:
-        for tool, arguments in {**WRITES, **READS}.items():
+        for tool, arguments in every_call("umazda").items():
             await server.client.call_tool(tool, dict(arguments))
             await server.client.call_tool(tool, {**arguments, "dealer": FOREIGN})
             await server.client.call_tool(tool, {**arguments, "planted": "planted", "dealer": "planted dealer"})

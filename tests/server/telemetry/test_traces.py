@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.telemetry.exporting import AllowlistExporter
+from roadster_tools import TOOLS
 from tests.conftest import FOREIGN, STEVE, Connect, World, own_delivery
-from tests.server.calls.test_writes import READS, WRITES
+from tests.tool_examples import every_call
 from tests.upstreams import Watched
 
 pytestmark = pytest.mark.anyio
@@ -102,7 +103,7 @@ async def test_the_whole_catalogue_leaves_nobodys_data_in_the_traces(
     planted = {"planted": "planted"}
     await own_delivery(store_url)
     async with connect(mode=era, name="planted-caller") as client:
-        for tool, arguments in {**WRITES, **READS}.items():
+        for tool, arguments in every_call("umazda").items():
             await client.call_tool(tool, dict(arguments), meta=dict(STATE["_meta"]))
             await client.call_tool(tool, {**arguments, "dealer": FOREIGN, "planted": "planted"})
         await client.call_tool("planted McQueen", {"customer": STEVE})
@@ -116,9 +117,7 @@ async def test_the_whole_catalogue_leaves_nobodys_data_in_the_traces(
         with suppress(ValueError), trace.get_tracer("a library").start_as_current_span("planted", attributes=planted):
             raise ValueError("planted")
     found = spans.get_finished_spans()
-    assert {"tools/call unknown unknown", *(f"tools/call {tool}" for tool in {**WRITES, **READS})} <= {
-        span.name for span in found
-    }
+    assert {"tools/call unknown unknown", *(f"tools/call {tool}" for tool in TOOLS)} <= {span.name for span in found}
     assert of_upstreams(spans)
     for span in found:
         for value in PLANTED:
