@@ -68,7 +68,7 @@ $(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
 generate: $(STAMP)  ## Write anew all that is derived from the code: schemas, tables, references
 	$(BIN)/python packaging/schemas.py
 	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
-	$(BIN)/python -m roadster_evals --write docs/develop/evaluation.md
+	$(BIN)/python -m roadster_evals --write docs/develop/scenarios.md
 	$(BIN)/python -m bench.tokens --write
 	$(BIN)/python packaging/generate_docs.py
 
@@ -76,7 +76,7 @@ docs: $(STAMP)  ## The documentation as a site, into dist/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 evals: $(STAMP)  ## Work the evaluation scenarios with every agent, and write their table anew
-	$(BIN)/python -m roadster_evals --write docs/develop/evaluation.md
+	$(BIN)/python -m roadster_evals --write docs/develop/scenarios.md
 
 bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
 	$(BIN)/python packaging/bundle.py

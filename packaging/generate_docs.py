@@ -11,6 +11,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
 from commands_page import commands
@@ -66,13 +67,16 @@ def metrics() -> str:
 def operations() -> str:
     """Returns a row for each upstream operation, with the test that works it through its tool."""
     tested = {operation: (tool, test) for operation, tool, test in _operation_tests()}
-    routes = {name: (f"{each.method} {each.path}", each.certainty) for name, each in OPERATIONS.items()}
-    routes["customer_link"] = ("GET https://{express_host}/express/{vin}?mem=", "stated")
+    facts = {
+        name: (f"{operation.method} {operation.path}", operation.certainty, f"{operation.deadline:.0f} s")
+        for name, operation in OPERATIONS.items()
+    }
+    facts["customer_link"] = ("GET https://{express_host}/express/{vin}?mem=", "stated", "")
     return table(
-        ["operation", "method, path", "status", "tool", "test"],
+        ["operation", "method, path", "status", "deadline", "tool", "test"],
         (
-            [f"`{name}`", f"`{route}`", certainty, f"`{tested[name][0]}`", f"`{tested[name][1]}`"]
-            for name, (route, certainty) in routes.items()
+            [f"`{name}`", f"`{route}`", certainty, deadline, f"`{tested[name][0]}`", f"`{tested[name][1]}`"]
+            for name, (route, certainty, deadline) in facts.items()
         ),
     )
 
@@ -88,6 +92,20 @@ def _operation_tests() -> Iterator[tuple[str, str, str]]:
                 match decorator:
                     case ast.Call(ast.Attribute(attr="operation"), [ast.Constant(operation), ast.Constant(tool)]):
                         yield operation, tool, f"{path.relative_to(PROJECT).as_posix()}::{function.name}"
+
+
+def modules(*roots: str) -> str:
+    """Returns a table for each folder of the packages: its modules, and the first line of their docstrings."""
+    parts = []
+    for root in roots:
+        files = sorted((PROJECT / root).rglob("*.py"), key=lambda path: (path.parent.as_posix(), path.name))
+        for folder, paths in groupby(files, key=lambda path: path.parent):
+            docs = {path.name: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) for path in paths}
+            rows = [[f"`{name}`", doc.splitlines()[0]] for name, doc in docs.items() if doc]
+            if rows and folder.name != "versions":
+                name = folder.relative_to(PROJECT).as_posix()
+                parts.append(f"## `{name}`\n\n{table(['module', 'what it is'], rows)}")
+    return "\n".join(parts)
 
 
 def decisions() -> str:
@@ -110,6 +128,8 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/reference/operations.md", "operations"): operations,
     ("docs/reference/settings.md", "settings"): settings,
     ("docs/reference/cli.md", "commands"): commands,
+    ("docs/contributing/map.md", "modules"): lambda: modules("client", "tools", "prompts", "sandbox", "evals"),
+    ("docs/contributing/map-of-the-server.md", "modules"): lambda: modules("server"),
     ("docs/decisions/index.md", "decisions"): decisions,
 }
 """By file and marker: what stands between `<!-- marker -->` and `<!-- /marker -->`."""

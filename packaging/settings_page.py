@@ -22,16 +22,16 @@ from roadster_tools import Access
 
 READ_MORE = {
     "roadster": "[Operations of the upstreams](operations.md)",
-    "dealers.DPID": "[Configuration](../operate/configuration.md)",
-    "dealers.DPID.acknowledge": "[Events](../use/events.md)",
+    "dealers.DPID": "[Add a dealer](../operate/add-a-dealer.md)",
+    "dealers.DPID.acknowledge": "[Web hooks](../operate/webhooks.md)",
     "callers.NAME": "[Access](../operate/access.md)",
     "callers.NAME.jwt": "[JWTs](../operate/tokens.md#jwts)",
     "http": "[HTTP](../operate/http.md)",
-    "uploads": "[Writes](../use/writes.md)",
-    "store": "[Audit](../operate/audit.md)",
+    "uploads": "[Documents](../use/documents.md)",
+    "store": "[Audit](../operate/audit.md#the-store), [Backup and restore](../operate/backup-and-restore.md)",
     "roadie": "[Deliveries](../use/deliveries.md)",
     "mykaarma": "[Customer records](../use/customer-records.md)",
-    "webhooks": "[Events](../use/events.md)",
+    "webhooks": "[Web hooks](../operate/webhooks.md)",
     "replicas": "[Several processes](../operate/deployment.md#several-processes)",
 }
 """The page that explains each section."""

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: pages link to examples by their path in the project, so the examples are part of the site."""
+"""A hook of mkdocs: pages link to files by their path in the project, so those files are part of the site."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)\s#]+)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the examples, at their path in the project."""
-    for path in _examples():
+    """Adds the examples and the changelog, at their path in the project."""
+    for path in [PROJECT / "CHANGELOG.md", *_examples()]:
         name = path.relative_to(PROJECT).as_posix()
         files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
@@ -30,7 +30,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
 def _in_site(link: str, page: str) -> str:
     """Returns `link`, which is relative to where `page` stands in the project, as it is in the site."""
-    here = Path(page if page.startswith("examples/") else f"docs/{page}").parent
+    here = Path(page if (PROJECT / page).is_file() else f"docs/{page}").parent
     target = Path(os.path.normpath(here / link)).as_posix()
     return Path(os.path.relpath(target.removeprefix("docs/"), Path(page).parent)).as_posix()
 

@@ -49,7 +49,7 @@ def main(
 
     \b
     python -m roadster_evals
-    python -m roadster_evals --write docs/develop/evaluation.md      # the same as: make evals
+    python -m roadster_evals --write docs/develop/scenarios.md      # the same as: make evals
     python -m roadster_evals --agent my_module:my_agent --only payments_
 
     Exit codes: 0 done, 1 your agent did not solve every scenario, 2 a mistake in the options or in a scenario.

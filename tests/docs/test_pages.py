@@ -36,6 +36,13 @@ def test_a_page_is_short() -> None:
     assert {name: size for name, size in sizes.items() if size > MOST_BYTES} == {}
 
 
+def test_a_page_says_who_should_read_it() -> None:
+    """Apart from lists and decisions, whose readers look something up."""
+    pages = {name: text for name, text in PAGES.items() if name.startswith("docs/") and "/decisions/" not in name}
+    del pages["docs/index.md"]
+    assert [name for name, text in pages.items() if not re.match(r"# .+\n\n\*Read this ", text)] == []
+
+
 def test_links_lead_to_files_and_headings_that_exist() -> None:
     for name, text in PAGES.items():
         document = PROJECT / name

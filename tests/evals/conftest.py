@@ -17,7 +17,7 @@ from roadster_server.sandbox import sandbox_settings
 from tests.conftest import PROJECT
 
 FOLDER = PROJECT / "examples" / "evals"
-DOCUMENT = PROJECT / "docs" / "develop" / "evaluation.md"
+DOCUMENT = PROJECT / "docs" / "develop" / "scenarios.md"
 SCENARIOS = load(FOLDER)
 
 

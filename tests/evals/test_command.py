@@ -1,9 +1,8 @@
-"""`python -m roadster_evals`, and the examples of its document."""
+"""`python -m roadster_evals`. tests/docs runs the example of its page."""
 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 from roadster_evals.__main__ import app
 from tests.conftest import PROJECT
 
-from .conftest import DOCUMENT, FOLDER
+from .conftest import FOLDER
 
 
 @pytest.fixture(autouse=True)
@@ -25,21 +24,6 @@ def example_agent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
-
-
-def test_document_shows_the_agent_of_the_example() -> None:
-    block = re.search(r"<!-- examples/evals/own_agent.py -->\n```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert block is not None
-    assert block[1] == (FOLDER / "own_agent.py").read_text()
-
-
-def test_command_of_the_document_runs_the_agent() -> None:
-    command = re.search(r"python -m roadster_evals (.*own_agent.*)\n(.*)\n(.*)\n", DOCUMENT.read_text())
-    assert command is not None
-    result = invoke(*command[1].split())
-    assert result.exit_code == 0
-    for line, output in zip(command.groups()[1:], result.stdout.splitlines(), strict=True):
-        assert re.fullmatch(re.escape(line).replace("…", r"[\d,]+"), output), (line, output)
 
 
 def test_command_exits_with_1_if_the_agent_fails() -> None:
