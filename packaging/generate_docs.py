@@ -58,7 +58,7 @@ def metrics() -> str:
     return table(
         ["metric", "kind", "labels", "what"],
         (
-            [f"`{row.name}`", row.kind, ", ".join(f"`{label}`" for label in row.labels), row.what]
+            [f"`{row.name}`", row.kind, ", ".join(f"`{label}`" for label in row.labels), row.description]
             for row in Metrics().rows
         ),
     )
