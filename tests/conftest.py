@@ -17,6 +17,7 @@ import anyio
 import asyncpg
 import httpx2
 import pytest
+from hypothesis import HealthCheck, settings
 from mcp import Client
 from mcp_types import CallToolResult
 from starlette.applications import Starlette
@@ -50,6 +51,12 @@ from .tool_examples import (  # noqa: F401
     RECEIVER,
     STEVE,
 )
+
+# A machine that is busy is slow, and no test shares a fixture between examples that may not see it.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("suite")
 
 collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of its own
 

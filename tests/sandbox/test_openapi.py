@@ -27,7 +27,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_answer_matches_the_description(case):
     """Good and bad requests lead to no server error, and to no undocumented status, content type or body."""
     case.call_and_validate(headers=AS_USER if "mykaarma" in case.path else AUTHORISED, checks=CHECKS)

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadster_client import OPERATIONS
@@ -178,7 +178,7 @@ def test_a_setting_that_names_neither_tool_nor_toolset_changes_nothing(access: d
         assert verdict(Caller("c", (), access), tool) == verdict(Caller("c", (), relevant), tool)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=12), lambda inner: st.lists(inner, max_size=3)

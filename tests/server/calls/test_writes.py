@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
@@ -860,7 +860,7 @@ async def test_one_callers_limit_is_not_anothers(world: World, store_url: str) -
 # --- one caller cannot change what another may do ---------------------------------------------------
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.tuples(

@@ -15,7 +15,7 @@ import anyio
 import asyncpg
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client
 from pydantic import SecretStr
@@ -376,7 +376,7 @@ async def test_a_store_that_fails_in_between_is_503(hooks: Hooks, store: LazySto
     assert (await hooks.send(event("e-2"))).status_code == 503
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40)
 @given(
     st.binary(max_size=200)
     | st.recursive(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client
 from mcp_types import Completion, PromptReference, ResourceTemplateReference
@@ -249,7 +249,7 @@ async def test_a_customer_is_created_also_where_the_id_cannot_be_kept(
     assert [record.record.outcome for record in await records(store_url)] == ["sent", "done"]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25)
 @given(st.text(max_size=12), st.text(max_size=4), st.sampled_from(sorted(PROMPTS)))
 async def test_no_context_reaches_a_dealer_outside_the_list(
     connect: Connect, world: World, dealer: str, typed: str, prompt: str

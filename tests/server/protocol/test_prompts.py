@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -249,7 +249,6 @@ async def test_a_toolset_whose_writes_are_treated_differently_is_told_by_tool(co
 LEVELS = [Access.PREVIEW, Access.CONFIRM, Access.WRITE]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.text("abcdefghij-_.0123456789ä車", min_size=1, max_size=300), max_size=8, unique=True),
     st.fixed_dictionaries({}, optional={name: st.sampled_from(Access) for name in (*TOOLS, *TOOLSETS)}),

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -314,7 +314,7 @@ def test_every_address_leads_back_to_its_row_and_dealer(resource: Resource, deal
     assert (found[0], found[1]["dealer"]) == (resource, dealer)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(RESOURCES),
     st.text(max_size=20) | st.sampled_from([dealer.dpid for dealer in DEALERS]),
