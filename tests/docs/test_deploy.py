@@ -101,7 +101,7 @@ def test_the_unit_serves_reloads_and_outlasts_the_servers_end() -> None:
     assert program == "/opt/roadster-mcp/.venv/bin/roadster-mcp"
     assert "--host" not in listens(command), "this machine alone, which is the default"
     assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
-    assert seconds(found["TimeoutStopSec"][0]) > http_process._EXIT_SECONDS
+    assert seconds(found["TimeoutStopSec"][0]) > http_process.EXIT_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_compose_gives_the_server_few_rights_and_time_to_end(compose: dict[str, 
     server = compose["services"]["roadster-mcp"]
     assert server["read_only"]
     assert server["cap_drop"] == ["ALL"]
-    assert seconds(server["stop_grace_period"]) > http_process._EXIT_SECONDS
+    assert seconds(server["stop_grace_period"]) > http_process.EXIT_SECONDS
     for service in compose["services"].values():
         assert service["security_opt"] == ["no-new-privileges:true"]
 
@@ -292,7 +292,7 @@ def test_the_probes_ask_what_the_server_answers(pod: dict[str, Any]) -> None:
         "startup": "/healthz",
     }
     assert {probe["path"] for probe in asked.values()} <= set(guards.BY_ADDRESS)
-    assert container["readinessProbe"]["timeoutSeconds"] > probes._PROBE_SECONDS
+    assert container["readinessProbe"]["timeoutSeconds"] > probes.PROBE_SECONDS
     assert "command" not in container
     assert "args" not in container, "the image knows how to serve"
 
@@ -302,7 +302,7 @@ def test_two_pods_end_in_time_and_never_all_at_once(manifests: dict[str, dict[st
     assert deployment["replicas"] == 2
     assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     assert manifests["PodDisruptionBudget"]["spec"]["minAvailable"] == 1
-    assert pod["terminationGracePeriodSeconds"] > http_process._EXIT_SECONDS
+    assert pod["terminationGracePeriodSeconds"] > http_process.EXIT_SECONDS
 
 
 def test_all_select_the_pods_of_the_deployment(manifests: dict[str, dict[str, Any]]) -> None:

@@ -26,7 +26,7 @@ PACKAGES: dict[str, set[str]] = {
 
 FLOORS: tuple[set[str], ...] = (
     {"telemetry", "store"},
-    {"settings", "replicas", "stored"},
+    {"settings", "replicas", "stored", "request_body"},
     {"calls", "events", "recordings", "sandbox"},
     {"protocol", "runtime"},
     {"backend", "pytest_plugin"},

@@ -136,8 +136,8 @@ def forget(
     from .audit import forget_customer
 
     with exit_on_mistakes():
-        deleted = run_async(forget_customer, load_settings(config), dealer, customer)
-    typer.echo(f"deleted: {deleted} events of customer {customer} at {dealer}")
+        count = run_async(forget_customer, load_settings(config), dealer, customer)
+    typer.echo(f"deleted: {count} events of customer {customer} at {dealer}")
 
 
 @app.command()

@@ -35,8 +35,8 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
 async def print_audit(settings: Settings, since: datetime | None, last: int | None) -> None:
     """Prints one JSON object a line to stdout, in order. Raises ConfigurationError."""
     async with _open_existing_store(settings) as store:
-        async for stored in store.records(since=since, last=last):
-            line = {"seq": stored.seq, **asdict(stored.record), "hash": stored.hash}
+        async for entry in store.records(since=since, last=last):
+            line = {"seq": entry.seq, **asdict(entry.record), "hash": entry.hash}
             sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
 
 

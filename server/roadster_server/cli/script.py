@@ -73,8 +73,8 @@ class ExpectedError(_Part):
         """Returns why it does not hold, None where it does."""
         if outcome.kind == self.error:
             return None
-        got = f"{outcome.kind}: {outcome.message}" if outcome.kind else "an answer"
-        return f"expected the error {self.error}, got {got}"
+        actual = f"{outcome.kind}: {outcome.message}" if outcome.kind else "an answer"
+        return f"expected the error {self.error}, got {actual}"
 
 
 def _discriminate(expectation: Any) -> str:

@@ -33,7 +33,7 @@ _UNENDED = Outcome(kind="outcome_unknown", message="The call was interrupted, an
 class Report:
     """The results so far: why expectations do not hold, by line, and the codes of the lines that expect nothing."""
 
-    written: int = 0
+    results: int = 0
     unknown: list[int] = field(default_factory=list)
     """The lines of writes that may have been done."""
     expecting: int = 0
@@ -44,7 +44,7 @@ class Report:
         """Counts the line's outcome. Returns its result, as it is to be written."""
         result: dict[str, Any] = {"line": number, "id": call.id, "tool": call.tool, "code": outcome.code}
         result |= {"result": outcome.answer} if outcome.kind is None else (outcome.document or {})
-        self.written += 1
+        self.results += 1
         if outcome.kind == "outcome_unknown":
             self.unknown.append(number)
         if not call.expect:
@@ -75,7 +75,7 @@ class Report:
 
     def interruption(self, calls: int) -> str:
         """Returns a line for the person who ended a script of `calls` calls before its end."""
-        line = f"interrupted: {self.written} of {calls} calls have a result, the others were not begun"
+        line = f"interrupted: {self.results} of {calls} calls have a result, the others were not begun"
         if not self.unknown:
             return line
         lines = ", ".join(map(str, self.unknown))
@@ -123,7 +123,7 @@ async def run_script(
             except anyio.get_cancelled_exc_class():  # Ctrl-C
                 await work.interrupt(calls)
                 with suppress(OSError):
-                    for number in work.started[report.written :]:
+                    for number in work.line_numbers[report.results :]:
                         write(number)
                 raise
     if isinstance(write_error, BrokenPipeError):
@@ -134,17 +134,17 @@ async def run_script(
 
 @dataclass
 class _Work:
-    """The calls of a script: those that wait, those that have started, in the script's order, and their outcomes."""
+    """The calls of a script that wait, the line numbers of those that have started, in order, and their outcomes."""
 
     waiting: Iterator[tuple[int, ScriptCall]]
     ends: Mapping[int, anyio.Event]
-    started: list[int] = field(default_factory=list)
+    line_numbers: list[int] = field(default_factory=list)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     async def make_calls(self, client: Client) -> None:
         """Makes one call after the other, until none is left."""
         for number, call in self.waiting:
-            self.started.append(number)
+            self.line_numbers.append(number)
             self.outcomes[number] = Outcome.from_result(await client.call_tool(call.tool, call.arguments))
             self.ends[number].set()
 
@@ -152,7 +152,7 @@ class _Work:
         """Starts no more calls, and ends those that have started: each result says whether it may have been done."""
         list(self.waiting)  # leaves nothing for `make_calls`
         with anyio.move_on_after(_GRACE, shield=True):
-            while not all(self.ends[number].is_set() for number in self.started):
+            while not all(self.ends[number].is_set() for number in self.line_numbers):
                 calls.interrupt()  # again, because one may just be on its way into the server
                 await anyio.sleep(0.05)
 

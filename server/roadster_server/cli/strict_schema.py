@@ -44,9 +44,9 @@ def strict(schema: Mapping[str, Any]) -> dict[str, Any]:
     if schema["type"] == "object":
         if "properties" not in schema:
             raise NotStrict
-        required = schema.get("required", [])
+        mandatory = schema.get("required", [])
         result["properties"] = {
-            name: strict(part) if name in required else _or_null(strict(part))
+            name: strict(part) if name in mandatory else _or_null(strict(part))
             for name, part in schema["properties"].items()
         }
         result["required"] = list(result["properties"])

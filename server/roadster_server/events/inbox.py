@@ -1,4 +1,4 @@
-"""The inbox of events: kept in the store, read for one dealer, and tidied."""
+"""The server's side of the inbox of events: storing them, deleting old ones, and looking through the quarantine."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from roadster_server.store import EventOutcome, NewEvent, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
 
-_MOST_AT_ONCE = 100
+_BATCH_SIZE = 100
+"""Events of one transaction. A larger one would hold up the other writers for long."""
 
-_TIDY_EVERY = 3600.0
-"""Seconds. Once a day would do for retention; what waits in quarantine for its delivery should not wait a day."""
+TIDY_EVERY = 3600.0
+"""Seconds. Retention could do with once a day, but a quarantined event should not wait a day for its delivery."""
 
 
 @dataclass
 class _Waiting:
     event: NewEvent
-    became: EventOutcome | None = None
-    failed: str | None = None
+    outcome: EventOutcome | None = None
+    failure: str | None = None
 
 
 class EventWriter:
-    """Stores events, those that come at the same time in one transaction: making one durable is what takes long."""
+    """Stores events. Those that come at the same time share a transaction: its commit takes most of the time."""
 
     def __init__(self, live: LiveSettings, store: LazyStore) -> None:
         self._live = live
@@ -34,50 +35,50 @@ class EventWriter:
         self._turn = anyio.Lock()
         self._waiting: list[_Waiting] = []
 
-    async def keep(self, event: NewEvent) -> EventOutcome:
-        """What became of the event, once it is durable. Raises StoreError."""
+    async def write(self, event: NewEvent) -> EventOutcome:
+        """Returns the outcome once the event is durable. Raises StoreError."""
         mine = _Waiting(event)
         self._waiting.append(mine)
         async with self._turn:
-            # Whoever has the turn writes for all who came meanwhile, and those find it done.
-            if mine.became is None and mine.failed is None:
-                await self._write()
-        if mine.became is None:
-            raise StoreError(mine.failed or "")
-        return mine.became
+            # The task that has the turn writes the events of all that came meanwhile. Those have their outcome already.
+            if mine.outcome is None and mine.failure is None:
+                await self._write_batch()
+        if mine.outcome is None:
+            raise StoreError(mine.failure or "")
+        return mine.outcome
 
-    async def _write(self) -> None:
-        batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-        failed = "the write was given up"
+    async def _write_batch(self) -> None:
+        batch, self._waiting = self._waiting[:_BATCH_SIZE], self._waiting[_BATCH_SIZE:]
+        failure = "the write was given up"
         try:
-            became = await self._store.add_events(
+            outcomes = await self._store.add_events(
                 [waiting.event for waiting in batch], dealers=self._live.current.dealers, now=datetime.now(UTC)
             )
-            for waiting, outcome in zip(batch, became, strict=True):
-                waiting.became = outcome
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                waiting.outcome = outcome
         except StoreError as error:
-            failed = str(error)
+            failure = str(error)
         finally:
             for waiting in batch:
-                waiting.failed = failed
+                waiting.failure = failure
 
 
-async def keep_tidy(live: LiveSettings, store: LazyStore) -> None:
-    """Deletes what is too old, and looks through the quarantine, at once and each hour. Runs until it is cancelled."""
+async def keep_tidy(live: LiveSettings, store: LazyStore, *, every: float = TIDY_EVERY) -> None:
+    """Deletes old events and looks through the quarantine, now and `every` seconds. Runs until it is cancelled."""
     while True:
         await _tidy(live, store)
-        await anyio.sleep(_TIDY_EVERY)
+        await anyio.sleep(every)
 
 
 async def _tidy(live: LiveSettings, store: LazyStore) -> None:
     now = datetime.now(UTC)
     settings = live.current
     try:
-        tidied = await store.tidy_events(
+        counts = await store.tidy_events(
             received_before=now - timedelta(days=settings.webhooks.retention_days), dealers=settings.dealers, now=now
         )
     except StoreError as error:
         log.error("old events not deleted", extra={"reason": str(error)})
         return
-    if tidied.released or tidied.quarantined:
-        log.warning("events of unknown dealers", extra={"released": tidied.released, "left": tidied.quarantined})
+    if counts.released or counts.quarantined:
+        log.warning("events of unknown dealers", extra={"released": counts.released, "left": counts.quarantined})

@@ -1,7 +1,7 @@
-"""Web hooks: what Roadster and Roadie send is checked, stored, and acknowledged; nothing else happens on the way.
+"""Web hooks: the events that Roadster and Roadie send are checked, stored and acknowledged, and nothing else.
 
-An event that was answered with 2xx is durable. What is not stored is not acknowledged, so that its sender
-repeats it, and a repeated one is stored once.
+An event that was answered with 2xx is durable. An event that could not be stored is not acknowledged, so its sender
+repeats it. A repeated event is stored once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import anyio
 from pydantic import SecretStr, ValidationError
 from pydantic_core import from_json
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_client import strip_invisible
 from roadster_client.models.webhooks import Acknowledgement, CustomerEventEnvelope, DeliveryEvent, mask_identity
+from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, read_capped
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings, WebhookSettings
 from roadster_server.store import NewEvent, StoreError
@@ -36,27 +36,31 @@ from .inbox import EventWriter
 _MAX_BODY_BYTES = 1024 * 1024
 """A documented event has about 5 KB."""
 
-_BODY_SECONDS = 10.0
-"""For the whole body: a sender of a byte a second would otherwise hold its connection for good."""
+BODY_SECONDS = 10.0
+"""Seconds for the whole body. A sender of one byte a second would otherwise keep its connection for good."""
 
-
-CustomerChanged = Callable[[str, str], None]
-"""Called with the dealer and the customer's id when an event of theirs is kept."""
+OnCustomerChange = Callable[[str, str], None]
+"""Called with the dealer's dpid and the customer's id when an event of theirs is stored."""
 
 
 def receivers(
-    live: LiveSettings, store: LazyStore, customer_changed: CustomerChanged, observer: ServerObserver | None = None
+    live: LiveSettings,
+    store: LazyStore,
+    on_customer_change: OnCustomerChange,
+    observer: ServerObserver | None = None,
+    *,
+    body_seconds: float = BODY_SECONDS,
 ) -> dict[str, ASGIApp]:
-    """By path, the application that takes in one source's events."""
+    """Returns by path the application that receives one source's events."""
     writer, observer = EventWriter(live, store), observer or ServerObserver()
     return {
-        "/webhooks/roadster": _Receiver(_ROADSTER, live, writer, customer_changed, observer),
-        "/webhooks/roadie": _Receiver(_ROADIE, live, writer, customer_changed, observer),
+        f"/webhooks/{source.name}": _Receiver(source, live, writer, on_customer_change, observer, body_seconds)
+        for source in (_ROADSTER, _ROADIE)
     }
 
 
 class _Refused(Exception):
-    """Nothing was stored. `problem` holds no value of the request."""
+    """An event that is not stored. `problem` holds no value of the request."""
 
     def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(problem)
@@ -69,7 +73,7 @@ class _Source:
     keys: Callable[[WebhookSettings], Collection[SecretStr]]
     credentials: Callable[[Request], list[str]]
     read: Callable[[Any, str], NewEvent]
-    """From the event and its JSON. Raises ValidationError."""
+    """Makes the event to store from the document and its text. Raises ValidationError."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,16 @@ class _Receiver:
     source: _Source
     live: LiveSettings
     writer: EventWriter
-    customer_changed: CustomerChanged
+    on_customer_change: OnCustomerChange
     observer: ServerObserver
+    body_seconds: float
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
+        start = time.perf_counter()
         try:
-            outcome, age, response = await self._take_in(Request(scope, receive))
-        except _Refused as refused:
-            outcome, age, response = "refused", None, refused.response
+            outcome, age, response = await self._receive(Request(scope, receive))
+        except _Refused as refusal:
+            outcome, age, response = "refused", None, refusal.response
         self.observer.on_event(self.source.name, outcome, age)
         await response(scope, receive, send)
         log.info(
@@ -96,23 +101,23 @@ class _Receiver:
                 "source": self.source.name,
                 "outcome": outcome,
                 "status": response.status_code,
-                "ms": round((time.perf_counter() - started) * 1000),
+                "ms": round((time.perf_counter() - start) * 1000),
             },
         )
 
-    async def _take_in(self, request: Request) -> tuple[str, float, Response]:
-        """What became of the event, its age in seconds when it came, and the answer."""
+    async def _receive(self, request: Request) -> tuple[str, float, Response]:
+        """Returns the outcome, the event's age in seconds when it came, and the response."""
         settings = self.live.current
         self._check_key(request, settings)
-        event, document = self._read(await _body(request))
+        event, document = self._read(await self._body(request))
         age = max(0.0, (datetime.now(UTC) - event.happened_at).total_seconds())
         try:
-            outcome = await self.writer.keep(event)
+            outcome = await self.writer.write(event)
         except StoreError as error:
             log.error("event not stored, its sender has to repeat it", extra={"reason": str(error)})
             raise _Refused(503, "the event could not be stored; send it again", {"retry-after": "10"}) from None
         if outcome == "kept" and event.dealer and event.customer:
-            self.customer_changed(event.dealer, event.customer)
+            self.on_customer_change(event.dealer, event.customer)
         if outcome == "quarantined":
             log.warning("event of an unknown dealer, kept in quarantine", extra={"dealer": event.dealer})
         return outcome, age, JSONResponse(_acknowledgement(settings, event, document))
@@ -123,71 +128,66 @@ class _Receiver:
             raise _Refused(404, "no events are taken in here")
         if request.method != "POST":
             raise _Refused(405, "events come by POST", {"allow": "POST"})
-        # All of them and all keys, so that the time tells nothing.
-        if not any([_is_one_of(keys, given) for given in self.source.credentials(request)]):  # noqa: C419
+        # All credentials and all keys are compared, so that the time reveals nothing.
+        if not any([_is_one_of(keys, credential) for credential in self.source.credentials(request)]):  # noqa: C419
             raise _Refused(401, "the key is not one of ours", {"www-authenticate": "Bearer"})
 
     def _read(self, body: bytes) -> tuple[NewEvent, Any]:
         try:
             document = strip_invisible(from_json(body, allow_inf_nan=False))
-            # Not everything that can be read can be written: 1e999, or an integer of 5,000 digits.
-            kept = json.dumps(mask_identity(document), allow_nan=False, separators=(",", ":"))
+            # Some JSON can be read but not written: 1e999, or an integer of 5,000 digits.
+            body_text = json.dumps(mask_identity(document), allow_nan=False, separators=(",", ":"))
         except (ValueError, RecursionError):
             raise _Refused(400, "the body is not JSON") from None
         try:
-            return self.source.read(document, kept), document
+            return self.source.read(document, body_text), document
         except ValidationError as error:
-            wrong = ", ".join(".".join(map(str, found["loc"])) or "the body" for found in error.errors())
-            raise _Refused(400, f"not the documented event: {wrong}") from None
+            places = ", ".join(".".join(map(str, details["loc"])) or "the body" for details in error.errors())
+            raise _Refused(400, f"not the documented event: {places}") from None
+
+    async def _body(self, request: Request) -> bytes:
+        try:
+            return await read_capped(
+                request.scope, request.receive, max_bytes=_MAX_BODY_BYTES, seconds=self.body_seconds
+            )
+        except BodyTooLarge:
+            problem = f"the body is above {_MAX_BODY_BYTES} bytes"
+            raise _Refused(413, problem, {"connection": "close"}) from None
+        except BodyTooSlow:
+            problem = f"the body took more than {self.body_seconds:g} seconds"
+            raise _Refused(408, problem, {"connection": "close"}) from None
+        except BodyCutOff:
+            raise _Refused(400, "the connection was closed within the body") from None
 
 
-def _is_one_of(keys: Collection[SecretStr], given: str) -> bool:
-    digest = hashlib.sha256(given.encode()).digest()
-    found = False
+def _is_one_of(keys: Collection[SecretStr], credential: str) -> bool:
+    digest = hashlib.sha256(credential.encode()).digest()
+    matches = False
     for key in keys:
-        found |= hmac.compare_digest(digest, hashlib.sha256(key.get_secret_value().encode()).digest())
-    return found
-
-
-async def _body(request: Request) -> bytes:
-    too_large = _Refused(413, f"the body is above {_MAX_BODY_BYTES} bytes", {"connection": "close"})
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length[:20]) > _MAX_BODY_BYTES:
-        raise too_large
-    body = bytearray()
-    try:
-        with anyio.fail_after(_BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _MAX_BODY_BYTES:
-                    raise too_large
-    except TimeoutError:
-        raise _Refused(408, f"the body took more than {_BODY_SECONDS:g} seconds", {"connection": "close"}) from None
-    except ClientDisconnect:
-        raise _Refused(400, "the connection was closed within the body") from None
-    return bytes(body)
+        matches |= hmac.compare_digest(digest, hashlib.sha256(key.get_secret_value().encode()).digest())
+    return matches
 
 
 def _acknowledgement(settings: Settings, event: NewEvent, document: Any) -> dict[str, str]:
-    """Our own identifiers: those that the event carries back, and those of the configuration."""
-    if event.dealer not in settings.dealers:  # nobody's, or a delivery's
+    """Returns our own ids for the answer: those that the event carries back, and those of the configuration."""
+    if event.dealer not in settings.dealers:  # an unknown dealer, or a delivery, which names none
         return {}
     try:
         ours = Acknowledgement.model_validate(document.get("api_partner"))
     except ValidationError:
         ours = Acknowledgement()
-    configured = settings.dealers[event.dealer].acknowledge
+    acknowledge = settings.dealers[event.dealer].acknowledge
     ours = ours.model_copy(
         update={
-            "dealer_id": configured.dealer_id or ours.dealer_id,
-            "agent_id": ours.agent_id or configured.agent_id,  # an agent of the customer's own is the better one
+            "dealer_id": acknowledge.dealer_id or ours.dealer_id,
+            "agent_id": ours.agent_id or acknowledge.agent_id,  # the customer's own agent comes first
         }
     )
     return ours.model_dump(exclude_none=True)
 
 
-def _of_authorization(request: Request) -> list[str]:
-    """`Bearer KEY`; the scheme may be Token or missing, as in the older document."""
+def _authorization(request: Request) -> list[str]:
+    """Reads `Bearer KEY`. The scheme may be Token or missing, as in the older document."""
     match request.headers.get("authorization", "").split():
         case [scheme, key] if scheme.lower() in ("bearer", "token"):
             return [key]
@@ -197,9 +197,9 @@ def _of_authorization(request: Request) -> list[str]:
             return []
 
 
-def _of_either_header(request: Request) -> list[str]:
-    """Roadie does not document how it proves itself; integrators report either."""
-    return [*_of_authorization(request), request.headers.get("x-api-key", "")]
+def _authorization_or_api_key(request: Request) -> list[str]:
+    """Reads either header: Roadie does not document which one it sends, and integrators report both."""
+    return [*_authorization(request), request.headers.get("x-api-key", "")]
 
 
 def _customer_event(document: Any, body: str) -> NewEvent:
@@ -219,11 +219,11 @@ def _customer_event(document: Any, body: str) -> NewEvent:
 
 def _delivery_event(document: Any, body: str) -> NewEvent:
     event = DeliveryEvent.model_validate(document)
-    # It has no id of its own: what happened to which shipment, and when, is what makes two of them one.
-    named = json.dumps([event.event, event.data.id, event.data.occurred_at.isoformat()])
+    # It has no id of its own. The same change of the same shipment at the same time is the same event.
+    identity = json.dumps([event.event, event.data.id, event.data.occurred_at.isoformat()])
     return NewEvent(
         source="roadie",
-        event_id=hashlib.sha256(named.encode()).hexdigest()[:32],
+        event_id=hashlib.sha256(identity.encode()).hexdigest()[:32],
         event_type=event.event,
         dealer=None,
         customer=None,
@@ -234,5 +234,5 @@ def _delivery_event(document: Any, body: str) -> NewEvent:
     )
 
 
-_ROADSTER = _Source("roadster", lambda settings: settings.roadster_keys, _of_authorization, _customer_event)
-_ROADIE = _Source("roadie", lambda settings: settings.roadie_keys, _of_either_header, _delivery_event)
+_ROADSTER = _Source("roadster", lambda settings: settings.roadster_keys, _authorization, _customer_event)
+_ROADIE = _Source("roadie", lambda settings: settings.roadie_keys, _authorization_or_api_key, _delivery_event)

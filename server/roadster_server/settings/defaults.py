@@ -1,4 +1,4 @@
-"""Names that hold where the command line says nothing else."""
+"""Defaults that the command line and the server share."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What is wrong with a configuration."""
+"""The error of a configuration that cannot be used."""
 
 from __future__ import annotations
 
 
 class ConfigurationError(Exception):
-    """`problems` says each mistake on a line of its own."""
+    """A mistake of configuration or usage. `problems` holds one line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

@@ -1,4 +1,4 @@
-"""The settings that are in force: reloaded on SIGHUP or when the file changes, never replaced by broken ones."""
+"""The settings in force: loaded again on SIGHUP or when the file changes, and never replaced by broken ones."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ from .loading import load
 from .sections import Settings
 
 _AT_THE_START = ("roadster", "roadie", "mykaarma", "store", "uploads", "replicas")
+"""Sections that are only read at the start: connections, keys, the store and the upload folder are made from them."""
 _LOOK_EVERY = 2.0
+"""Seconds between two looks at the file."""
 
 
 class LiveSettings:
-    """`current` is the last good configuration."""
+    """Holds the last good configuration as `current`."""
 
     def __init__(self, current: Settings, path: Path | None = None) -> None:
         self.current = current
         self._path = path
-        self._seen = self._modified()
+        self._mtime = self._read_mtime()
 
     def reload(self) -> None:
-        """Takes the file's settings if all of it is good; else keeps what is in force, and says why."""
+        """Takes the file's settings where all of them are good. Otherwise it keeps the current ones, and logs why."""
         if self._path is None:
             return
-        self._seen = self._modified()
+        self._mtime = self._read_mtime()
         try:
-            found = load(self._path)
+            new = load(self._path)
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
             return
-        except Exception as error:  # noqa: BLE001 - whatever is in the file, the server goes on
+        except Exception as error:  # noqa: BLE001 - the server goes on, whatever is in the file
             log_crash(error)
             return
-        # Connections, keys, the store and the upload folder are made from these at the start.
-        kept = {section: getattr(self.current, section) for section in _AT_THE_START}
-        for section, in_force in kept.items():
-            if getattr(found, section) != in_force:
+        unchanged = {section: getattr(self.current, section) for section in _AT_THE_START}
+        for section, in_force in unchanged.items():
+            if getattr(new, section) != in_force:
                 log.warning("changed, and in force after a restart", extra={"section": section})
-        self.current = found.model_copy(update=kept)
+        self.current = new.model_copy(update=unchanged)
         log.info("configuration reloaded")
 
     async def watch(self) -> None:
@@ -56,7 +57,7 @@ class LiveSettings:
                 tasks.start_soon(self._reload_on_hangup)
             while True:
                 await anyio.sleep(_LOOK_EVERY)
-                if self._modified() != self._seen:
+                if self._read_mtime() != self._mtime:
                     self.reload()
 
     async def _reload_on_hangup(self) -> None:
@@ -64,7 +65,7 @@ class LiveSettings:
             async for _ in signals:
                 self.reload()
 
-    def _modified(self) -> int | None:
+    def _read_mtime(self) -> int | None:
         try:
             return self._path.stat().st_mtime_ns if self._path is not None else None
         except OSError:

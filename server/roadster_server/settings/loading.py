@@ -1,4 +1,4 @@
-"""Loading roadster.toml: read, checked, and each mistake told with its place."""
+"""Reads and checks roadster.toml, and reports each mistake with its place."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from roadster_client import operations_of, operations_with
 from roadster_server.store import StoreError
@@ -20,9 +18,9 @@ from .sections import CallerSettings, DealerSettings, Settings
 
 
 def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
-    """The settings in `path`; without its secrets, for what sends nothing. Raises ConfigurationError."""
+    """Returns the settings in `path`. A command that sends nothing needs no secrets. Raises ConfigurationError."""
     try:
-        if path.exists() and not path.is_file():  # a pipe would hold up the server until somebody writes to it
+        if path.exists() and not path.is_file():  # a pipe would block until somebody writes to it
             raise ConfigurationError([f"{path}: is not a plain file; name one with --config"])
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -33,11 +31,11 @@ def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([f"{path}: is not TOML: {error}"]) from None
-    except (ValueError, RecursionError) as error:  # an integer of 5,000 digits, tables 3,000 deep
+    except (ValueError, RecursionError) as error:  # such as an integer of 5,000 digits, or tables 3,000 deep
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
     try:
         settings = Settings.model_validate(document, context=None if reveal_secrets else UNREVEALED)
-    except StoreError as error:  # there is no place for the store by default
+    except StoreError as error:  # there is no default place for the store
         raise ConfigurationError([f"{path}: store.url: {error}"]) from None
     except ValidationError as error:
         raise ConfigurationError([f"{path}: {problem}" for problem in _mistakes(error)]) from None
@@ -48,19 +46,19 @@ def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
 
 
 def _mistakes(error: ValidationError) -> Iterator[str]:
-    for found in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in found["loc"])
-        match found["type"]:
+    for details in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in details["loc"])
+        match details["type"]:
             case "extra_forbidden":
                 yield f"{key}: unknown key; remove it, or correct its spelling"
             case "missing":
                 yield f"{key}: is missing; add it"
             case _:
-                yield f"{key}: {found['msg'].removeprefix('Value error, ')}"
+                yield f"{key}: {details['msg'].removeprefix('Value error, ')}"
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
-    """What each section allows and all of them together do not."""
+    """Finds mistakes that only show in several sections together."""
     for name, route in settings.roadster.operations.items():
         try:
             operations_with({name: route})
@@ -79,30 +77,30 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     yield from _shared_by_dealers(settings.dealers)
     yield from _shared_tokens(settings.callers)
     yield from _shared_subjects(settings.callers)
-    of_jwt = [name for name, caller in settings.callers.items() if caller.jwt]
-    if of_jwt and settings.http.resource_url is None:
+    with_jwt = [name for name, caller in settings.callers.items() if caller.jwt]
+    if with_jwt and settings.http.resource_url is None:
         yield (
-            f"http.resource_url: is missing, and callers.{of_jwt[0]} has jwt; "
+            f"http.resource_url: is missing, and callers.{with_jwt[0]} has jwt; "
             "add the public URL of /mcp, such as https://mcp.example.com/mcp"
         )
 
 
 def _shared_by_dealers(dealers: Mapping[str, DealerSettings]) -> Iterator[str]:
-    """What says whose something is says it of one dealer."""
+    """Finds ids and orders of more than one dealer: each must tell which dealer something belongs to."""
     owners: dict[tuple[str, str], str] = {}
     for dpid, dealer in dealers.items():
         orders = [] if dealer.orders == "any" else dealer.orders
-        named = [
+        identifiers = [
             ("partner_id", dealer.partner_id),
             ("mykaarma_dealer_uuid", dealer.mykaarma_dealer_uuid and dealer.mykaarma_dealer_uuid.lower()),
             ("mykaarma_dealer_id", dealer.mykaarma_dealer_id and str(dealer.mykaarma_dealer_id)),
             *(("orders", order) for order in dict.fromkeys(orders)),
         ]
-        for key, value in named:
+        for key, value in identifiers:
             owner = owners.setdefault((key, value), dpid) if value else dpid
             if owner != dpid:
-                what = f"order {value} is also in" if key == "orders" else "the same as"
-                yield f"dealers.{dpid}.{key}: {what} dealers.{owner}.{key}; leave it with the one whose it is"
+                problem = f"order {value} is also in" if key == "orders" else "the same as"
+                yield f"dealers.{dpid}.{key}: {problem} dealers.{owner}.{key}; leave it with the one whose it is"
 
 
 def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Secrets are named in the configuration, never written there."""
+"""Secrets: the configuration holds references to them, never a secret itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _FORMS = "a secret is a reference: env:NAME, file:PATH or keyring:SERVICE/NAME"
 
 
 def reveal(reference: str) -> str:
-    """The secret that `reference` names, without surrounding white space. Raises ValueError, never with the secret."""
+    """Returns the secret behind `reference`, without white space around it.
+
+    Raises ValueError with a message that never holds the secret.
+    """
     scheme, _, name = reference.partition(":")
     match scheme:
         case "env" if name:
@@ -38,7 +41,7 @@ def reveal(reference: str) -> str:
 
 def _from_keyring(service: str, name: str) -> str:
     try:
-        import keyring  # noqa: PLC0415 - an extra that few need
+        import keyring  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise ValueError("keyring is not installed; install the server's extra, pip install '.[keyring]'") from None
     secret = keyring.get_password(service, name)
@@ -48,18 +51,18 @@ def _from_keyring(service: str, name: str) -> str:
 
 
 UNREVEALED = "unrevealed"
-"""As the context of a validation: nothing is sent, so that no secret has to be there."""
+"""The context of a validation that reads no secrets, for a command that sends nothing."""
 
 
-def _revealed(value: Any, info: ValidationInfo) -> Any:
-    # A SecretStr comes from this program (the sandbox's key); a file can only hold strings, and those are references.
+def _resolve(value: Any, info: ValidationInfo) -> Any:
+    # A file can only hold strings, and those are references. A SecretStr comes from this program: the sandbox's key.
     if not isinstance(value, str):
         return value
     return SecretStr(_STAND_IN if info.context == UNREVEALED else reveal(value))
 
 
 _STAND_IN = "unrevealed00"
-"""Good as base64, too."""
+"""It is valid base64 too, for a key with that encoding."""
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_revealed)]
+Secret = Annotated[SecretStr, BeforeValidator(_resolve)]

@@ -1,7 +1,7 @@
-"""The whole configuration, as `roadster.toml` holds it. An unknown key is an error, not a comment.
+"""The models of the whole configuration, `roadster.toml`. An unknown key is an error.
 
-Nothing starts on a configuration with a mistake in it: every mistake is reported at once, each with
-its file, its key and what to do.
+Nothing starts on a configuration with a mistake. All mistakes are reported at once, each with its file, its key and
+what to do.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def _header_text(secret: SecretStr) -> SecretStr:
 
 def _base_url(url: str) -> str:
     try:
-        parsed = AnyHttpUrl(url)
+        parts = AnyHttpUrl(url)
     except ValidationError:
         raise ValueError("expected an http:// or https:// URL") from None
-    if parsed.scheme != "https" and not is_loopback((parsed.host or "").strip("[]")):
+    if parts.scheme != "https" and not is_loopback((parts.host or "").strip("[]")):
         raise ValueError("expected https, so that the API key does not travel in the open; http is for loopback alone")
-    if parsed.username is not None or parsed.query is not None or parsed.fragment is not None:
+    if parts.username is not None or parts.query is not None or parts.fragment is not None:
         raise ValueError("expected a URL without user, query or fragment; credentials go into api_key")
     return url
 
@@ -131,7 +131,7 @@ def _level(value: Any) -> Any:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address, is this machine alone."""
+    """Returns whether `host`, a name or an address, only reaches this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -141,11 +141,11 @@ def is_loopback(host: str) -> bool:
 def _https(url: str) -> str:
     mend = "expected an https:// URL without a password, or an http:// URL of a loopback host"
     try:
-        parsed = AnyHttpUrl(url)
+        parts = AnyHttpUrl(url)
     except ValidationError:
         raise ValueError(mend) from None
-    loopback = is_loopback((parsed.host or "").strip("[]"))
-    if parsed.username is not None or not url.startswith(("https://", "http://") if loopback else "https://"):
+    loopback = is_loopback((parts.host or "").strip("[]"))
+    if parts.username is not None or not url.startswith(("https://", "http://") if loopback else "https://"):
         raise ValueError(mend)
     return url
 
@@ -166,10 +166,10 @@ class JwtSettings(_Section):
     """The JWT's `sub`."""
 
 
-def _digest(given: str) -> str:
-    if re.fullmatch(r"[0-9a-f]{64}", given) is None:
+def _digest(text: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{64}", text) is None:
         raise ValueError("expected the 64 hexadecimal digits that `roadster-mcp token NAME` prints, not the token")
-    return given
+    return text
 
 
 class CallerSettings(_Section):
@@ -206,10 +206,10 @@ class HttpSettings(_Section):
 def _folder(path: Path) -> Path:
     try:
         folder = path.expanduser()
-        found = folder.is_dir()
+        exists = folder.is_dir()
     except (OSError, RuntimeError):  # a name that is too long, a user that does not exist
-        found = False
-    if not found:
+        exists = False
+    if not exists:
         raise ValueError("there is no such folder; make it, or correct the path")
     if not folder.is_absolute():
         raise ValueError("expected an absolute path: a host starts the server in a folder of its own choice")
@@ -233,12 +233,12 @@ def _store_url(value: Any, info: ValidationInfo) -> Any:
         parts = urlsplit(value)
         if parts.password is not None or "password" in parse_qs(parts.query):
             raise ValueError("the URL holds a password; name the whole URL as a secret, for instance env:STORE_URL")
-        return SecretStr(_at_home(value))
+        return SecretStr(_expand_home(value))
     return SecretStr(reveal(value))
 
 
-def _at_home(url: str) -> str:
-    """`url` with the user's home folder for the `~` of a SQLite file."""
+def _expand_home(url: str) -> str:
+    """Replaces the `~` in the path of a SQLite file by the user's home folder."""
     if not url.startswith("sqlite:///~/"):
         return url
     try:
@@ -335,7 +335,7 @@ class Settings(_Section):
         )
 
     def caller_as_of_now(self, name: str) -> Caller:
-        """The caller, or after a reload that took it out, one of its name who may do nothing."""
+        """Returns the caller. After a reload that took it out, returns one of its name that may do nothing."""
         return self.caller(name) if name in self.callers else Caller(name)
 
     def caller(self, name: str) -> Caller:
@@ -344,19 +344,19 @@ class Settings(_Section):
             raise ConfigurationError(
                 [f"callers.{name}: no such caller; there are: {', '.join(self.callers) or 'none'}"]
             )
-        found = self.callers[name]
+        section = self.callers[name]
         return Caller(
             name,
-            tuple(found.dealers),
-            found.access,
-            found.personal_data,
-            dict(self._unconfigured(found.dealers)),
-            calls_per_minute=found.calls_per_minute,
-            writes_per_hour=found.writes_per_hour,
+            tuple(section.dealers),
+            section.access,
+            section.personal_data,
+            dict(self._missing_settings(section.dealers)),
+            calls_per_minute=section.calls_per_minute,
+            writes_per_hour=section.writes_per_hour,
         )
 
-    def _unconfigured(self, dpids: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """As `Caller` has it, for one of these dealers."""
+    def _missing_settings(self, dpids: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yields each toolset that lacks a setting, for a caller of these dealers, with the setting: see `Caller`."""
         if self.roadie is None:
             yield "deliveries", "[roadie]"
         if self.mykaarma is None:

@@ -1,4 +1,4 @@
-"""Guards in front of every route: bearer tokens, scopes, hosts, and the web hooks' paths."""
+"""Guards in front of the routes: bearer tokens, scopes, hosts, and the web hooks' paths."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from roadster_server.settings.sections import Settings
 from .tokens import SCOPE, TokenVerifier, identity_of
 
 BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
-"""What machines ask, by an address: they tell nobody anything of a caller, dealer or customer."""
-
+"""Paths that machines ask by an address. Their answers hold nothing about a caller, a dealer or a customer."""
 
 _HTTP_PORT = 80
-"""Browsers and clients leave it out of the Host header."""
+"""The port that browsers and clients leave out of the Host header."""
 
 
 class BearerGuard(BearerAuthBackend):
-    """The SDK's bearer tokens; who sends none at all is the anonymous caller, where there is one."""
+    """The SDK's check of bearer tokens. A request without any token is the anonymous caller's, where there is one."""
 
     def __init__(self, verifier: TokenVerifier, anonymous: Callable[[], str | None]) -> None:
         super().__init__(verifier)
@@ -39,37 +38,37 @@ class BearerGuard(BearerAuthBackend):
         if name is not None and "authorization" not in conn.headers:
             anonymous = identity_of(name)
             return AuthCredentials(anonymous.scopes), AuthenticatedUser(anonymous)
-        found: tuple[AuthCredentials, AuthenticatedUser] | None = await super().authenticate(conn)
-        return found
+        identity: tuple[AuthCredentials, AuthenticatedUser] | None = await super().authenticate(conn)
+        return identity
 
 
 class ScopeGuard(RequireAuthMiddleware):
-    """The SDK's guard, whose challenges name the scope to ask for as well, as the MCP specification wants."""
+    """The SDK's check of scopes. Its challenges also name the scope to ask for, as the MCP specification requires."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def challenging(message: Message) -> None:
+        async def send_with_scope(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if "www-authenticate" in headers:
                     headers["www-authenticate"] += f', scope="{SCOPE}"'
             await send(message)
 
-        await super().__call__(scope, receive, challenging)
+        await super().__call__(scope, receive, send_with_scope)
 
 
 @dataclass(frozen=True)
 class ResourceMetadata:
-    """RFC 9728: where OAuth clients find out who issues tokens for this server. No token is needed to read it."""
+    """The document of RFC 9728, which tells OAuth clients who issues tokens for this server. It needs no token."""
 
     url: AnyHttpUrl
     routes: list[Route]
 
     @classmethod
-    def of(cls, settings: Settings) -> ResourceMetadata | None:
-        """None without a resource_url, or where no issuer is a URL: an authorization server is found by its URL."""
+    def from_settings(cls, settings: Settings) -> ResourceMetadata | None:
+        """Returns None without a resource_url, and where no issuer is a URL by which clients could find it."""
         issuers = dict.fromkeys(caller.jwt.issuer for caller in settings.callers.values() if caller.jwt)
-        servers = [url for url in map(_url, issuers) if url is not None]
-        resource = _url(settings.http.resource_url) if settings.http.resource_url else None
+        servers = [url for url in map(_parse_url, issuers) if url is not None]
+        resource = _parse_url(settings.http.resource_url) if settings.http.resource_url else None
         if resource is None or not servers:
             return None
         return cls(
@@ -82,7 +81,7 @@ class ResourceMetadata:
 _AS_WRITTEN = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
 
 
-def _url(text: str) -> AnyHttpUrl | None:
+def _parse_url(text: str) -> AnyHttpUrl | None:
     try:
         return _AS_WRITTEN.validate_python(text)
     except ValidationError:
@@ -90,10 +89,10 @@ def _url(text: str) -> AnyHttpUrl | None:
 
 
 class WebhookPaths:
-    """Takes web hooks out before the Host guard and the tokens: their senders have keys of their own.
+    """Hands web hooks to their receivers, past the Host guard and the tokens: their senders have keys of their own.
 
-    The guard is against web pages that make a browser call this server under their own name. Such a page
-    has no key, while a host that was left out of `allowed_hosts` would lose events that nobody misses.
+    The Host guard stops web pages that make a browser call this server under their own name. Such a page has no key.
+    A sender's host that is missing from `allowed_hosts`, however, would lose events, and nobody would notice.
     """
 
     def __init__(self, app: ASGIApp, receivers: Mapping[str, ASGIApp]) -> None:
@@ -106,15 +105,18 @@ class WebhookPaths:
 
 
 class HostGuard:
-    """Refuses foreign Host and Origin headers, whatever address it is bound to, but for what is asked by address."""
+    """Refuses foreign Host and Origin headers, on every address that the server listens on.
 
-    def __init__(self, app: ASGIApp, security: Callable[[], TransportSecuritySettings]) -> None:
+    The paths of `BY_ADDRESS` are exempt.
+    """
+
+    def __init__(self, app: ASGIApp, rules: Callable[[], TransportSecuritySettings]) -> None:
         self._app = app
-        self.host_rules = security
+        self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in BY_ADDRESS:
-            refusal = await TransportSecurityMiddleware(self.host_rules()).validate_request(Request(scope))
+            refusal = await TransportSecurityMiddleware(self._rules()).validate_request(Request(scope))
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
@@ -122,6 +124,7 @@ class HostGuard:
 
 
 def host_rules(settings: Settings, port: int) -> TransportSecuritySettings:
+    """Returns the hosts and origins that may connect: this machine's own names, and those of the configuration."""
     names = ("127.0.0.1", "localhost", "[::1]")
     local = [f"{name}:{port}" for name in names] + ([*names] if port == _HTTP_PORT else [])
     return TransportSecuritySettings(

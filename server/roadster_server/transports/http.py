@@ -36,7 +36,7 @@ def url_of(transport: HttpTransport, host: str, port: int) -> str:
 
 
 def caller_of_request(settings: Settings) -> Caller:
-    """The caller that the current request was authenticated as."""
+    """Returns the caller whose credentials the current request carries."""
     identity = get_access_token()
     if identity is None:
         raise RuntimeError("a request came past the authentication")
@@ -46,7 +46,7 @@ def caller_of_request(settings: Settings) -> Caller:
 def http_app(
     server: Server[Any],
     live: LiveSettings,
-    missing: Unavailable,
+    unavailable: Unavailable,
     transport: HttpTransport,
     *,
     host: str,
@@ -54,13 +54,15 @@ def http_app(
     webhooks: Mapping[str, ASGIApp],
     metrics: Metrics,
     sessions: bool = True,
-    stopping: Callable[[], bool] = lambda: False,
+    is_stopping: Callable[[], bool] = lambda: False,
+    verifier: TokenVerifier | None = None,
 ) -> Starlette:
-    """The application. `/mcp` is left out where `transport` is sse; `/readyz` asks `missing` and `stopping`.
+    """Builds the application, for sse without `/mcp`. `/readyz` asks `unavailable` and `is_stopping`.
 
-    Without `sessions` each request of protocol 2025-11-25 stands for itself, and the SSE pair is left out.
+    Without `sessions` it has no SSE pair, and each request of protocol 2025-11-25 stands for itself.
 
-    `webhooks` are applications by path, which see to their own senders.
+    `webhooks` are applications by path. They check their senders themselves. `verifier` checks bearer tokens, by
+    default by the current settings.
     """
     sse = SseServerTransport("/messages/")
     streamable = StreamableHTTPSessionManager(server, stateless=not sessions)
@@ -69,17 +71,18 @@ def http_app(
         async with sse.connect_sse(scope, receive, send) as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    probes = Probes(missing, stopping)
+    verifier = verifier or TokenVerifier(lambda: live.current)
+    probes = Probes(unavailable, is_stopping)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with probes.running(), streamable.run():
+        async with probes.run(), streamable.run():
             yield
 
-    metadata = ResourceMetadata.of(live.current)
+    metadata = ResourceMetadata.from_settings(live.current)
 
-    def guarded(app: ASGIApp) -> ASGIApp:
-        return ScopeGuard(Intake(app, stopping), [SCOPE], metadata.url if metadata else None)
+    def guard(app: ASGIApp) -> ASGIApp:
+        return ScopeGuard(Intake(app, is_stopping), [SCOPE], metadata.url if metadata else None)
 
     routes: list[Route | Mount] = [
         Route("/healthz", probes.alive),
@@ -89,11 +92,11 @@ def http_app(
     ]
     if sessions:
         routes += [
-            Route("/sse", guarded(open_sse), methods=["GET"]),
-            Mount("/messages/", guarded(sse.handle_post_message)),
+            Route("/sse", guard(open_sse), methods=["GET"]),
+            Mount("/messages/", guard(sse.handle_post_message)),
         ]
     if transport == "http":
-        routes.append(Route("/mcp", guarded(StreamableHTTPASGIApp(streamable))))
+        routes.append(Route("/mcp", guard(StreamableHTTPASGIApp(streamable))))
 
     def anonymous() -> str | None:
         return live.current.http.anonymous_caller if is_loopback(host) else None
@@ -102,8 +105,8 @@ def http_app(
         routes=routes,
         middleware=[
             Middleware(WebhookPaths, receivers=webhooks),
-            Middleware(HostGuard, security=lambda: host_rules(live.current, port)),
-            Middleware(AuthenticationMiddleware, backend=BearerGuard(TokenVerifier(lambda: live.current), anonymous)),
+            Middleware(HostGuard, rules=lambda: host_rules(live.current, port)),
+            Middleware(AuthenticationMiddleware, backend=BearerGuard(verifier, anonymous)),
             Middleware(AuthContextMiddleware),
         ],
         lifespan=lifespan,

@@ -1,4 +1,4 @@
-"""One serving process: what it opens, what runs beside its listener, and how it ends."""
+"""One process that serves over HTTP: it opens the server, runs the tasks beside it, and ends it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import uvicorn
+from starlette.applications import Starlette
 
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
@@ -25,43 +26,41 @@ from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 
 from .http import HttpTransport, caller_of_request, http_app, url_of
-from .shutdown import Stop
+from .shutdown import Stop, drain
 
 if TYPE_CHECKING:
     import socket
 
     from roadster_server.replicas import Replicas
 
-_DRAIN_SECONDS = 5.0
-"""For calls to end by themselves, once the server is to stop."""
-_INTERRUPTED_SECONDS = 1.0
-"""For calls that were interrupted to get on record."""
+DRAIN_SECONDS = 5.0
+"""Seconds for calls to end by themselves, once the server is to stop."""
 _CLOSE_SECONDS = 1
-"""For answers to be written out, and for clients to close their streams."""
-_EXIT_SECONDS = 10.0
+"""Seconds for answers to be written out, and for clients to close their streams."""
+EXIT_SECONDS = 10.0
+"""Seconds from the signal to the end of the process, whatever holds it up. A service manager must wait longer."""
 
 
 async def serve_backend(
     backend: Backend,
     transport: HttpTransport,
-    bound: socket.socket,
+    listener: socket.socket,
     *,
     host: str,
     workers: int = 1,
     on_serving: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serves at `bound` until a signal comes. Raises ConfigurationError where what it needs does not answer.
+    """Serves at `listener` until a signal comes. Raises ConfigurationError where the store or Redis does not answer.
 
-    It listens before the store is open: migrating may take its time, and `/readyz` says so meanwhile. Where it is one
-    of several `workers`, it keeps no sessions: the next request of a client may come to another. `on_serving` is
-    called when it takes calls.
+    It listens before the store is open: a migration may take its time, and `/readyz` says so meanwhile. As one of
+    several `workers` it keeps no sessions, because the next request of a client may come to another worker.
+    `on_serving` is called when it takes calls.
     """
-    settings = backend.settings
-    _warn_where_nobody_can_connect(settings, host)
-    port = bound.getsockname()[1]
+    _warn_where_nobody_can_connect(backend.settings, host)
+    port = listener.getsockname()[1]
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        replicas = await _replicas(settings, stack)
+        replicas = await _open_replicas(backend.settings, stack)
         calls = await stack.enter_async_context(
             open_calls(
                 backend.live,
@@ -72,31 +71,47 @@ async def serve_backend(
                 replicas=replicas,
             )
         )
+        process = _Process(backend, calls, replicas, is_watched=workers > 1)
+        app = process.build_app(transport, host, port, metrics)
 
-        def who() -> Caller:
-            return caller_of_request(backend.settings)
+        def on_open() -> None:
+            log.info("listening", extra={"url": url_of(transport, host, port)})
+            on_serving()
 
-        async def missing() -> str | None:
-            if not await calls.services.store.healthy():
-                return "the store"
-            return None if replicas is None or await replicas.healthy() else "Redis"
+        await process.run(app, listener, on_open)
 
-        sessions = workers == 1
-        subscriptions = Subscriptions(calls, who, replicas)
-        stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
-        app = http_app(
-            build_server(calls, who, subscriptions, sessions=sessions),
-            backend.live,
-            missing,
+
+class _Process:
+    """The server of one process, and the tasks that run beside it. `is_watched` says that it is one of several."""
+
+    def __init__(self, backend: Backend, calls: Calls, replicas: Replicas | None, *, is_watched: bool) -> None:
+        self._backend = backend
+        self._calls = calls
+        self._store = calls.services.store
+        self._replicas = replicas
+        self._is_watched = is_watched
+        self._subscriptions = Subscriptions(calls, self._caller, replicas)
+        self._stop = Stop(within=EXIT_SECONDS, discard=backend.discard)
+
+    def build_app(self, transport: HttpTransport, host: str, port: int, metrics: Metrics) -> Starlette:
+        sessions = not self._is_watched
+        live = self._backend.live
+        return http_app(
+            build_server(self._calls, self._caller, self._subscriptions, sessions=sessions),
+            live,
+            self._unavailable,
             transport,
             host=host,
             port=port,
             sessions=sessions,
-            webhooks=receivers(backend.live, calls.services.store, subscriptions.announce_customer, metrics),
+            webhooks=receivers(live, self._store, self._subscriptions.announce_customer, metrics),
             metrics=metrics,
-            stopping=stop.requested.is_set,
+            is_stopping=self._stop.requested.is_set,
         )
-        listener = _Listener(
+
+    async def run(self, app: Starlette, listener: socket.socket, on_open: Callable[[], None]) -> None:
+        """Serves until a signal comes. Calls `on_open` once the store is open. Raises ConfigurationError."""
+        server = _Server(
             uvicorn.Config(
                 app,
                 log_config=None,
@@ -105,33 +120,46 @@ async def serve_backend(
                 timeout_graceful_shutdown=_CLOSE_SECONDS,
             )
         )
-        stop.heed_signals(watched=workers > 1)
-        unopened: list[StoreError] = []
+        store_errors: list[StoreError] = []
 
         async def keep_store() -> None:
             try:
-                await calls.services.store.open()
+                await self._store.open()
             except StoreError as error:
-                unopened.append(error)
-                listener.should_exit = True
+                store_errors.append(error)
+                server.should_exit = True
             else:
-                log.info("listening", extra={"url": url_of(transport, host, port)})
-                on_serving()
-                await keep_tidy(backend.live, calls.services.store)
+                on_open()
+                await keep_tidy(self._backend.live, self._store)
 
+        async def end() -> None:
+            await self._stop.requested.wait()
+            self._subscriptions.close()
+            await drain(self._calls, DRAIN_SECONDS, self._calls.wait_until_idle)
+            server.should_exit = True
+
+        self._stop.heed_signals(is_watched=self._is_watched)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(backend.live.watch)
-            tasks.start_soon(_drain, stop, calls, subscriptions, listener)
-            tasks.start_soon(subscriptions.run)
-            if replicas is not None:
-                tasks.start_soon(replicas.run)
+            tasks.start_soon(self._backend.live.watch)
+            tasks.start_soon(end)
+            tasks.start_soon(self._subscriptions.run)
+            if self._replicas is not None:
+                tasks.start_soon(self._replicas.run)
             tasks.start_soon(keep_store)
-            await listener.serve(sockets=[bound])
+            await server.serve(sockets=[listener])
             tasks.cancel_scope.cancel()
-        # Calls that are cut off only now get on record before the store closes.
-        await calls.wait_until_idle()
-        for error in unopened:
+        # Calls that are cut off only now still get on record before the store closes.
+        await self._calls.wait_until_idle()
+        for error in store_errors:
             raise ConfigurationError([str(error)])
+
+    def _caller(self) -> Caller:
+        return caller_of_request(self._backend.settings)
+
+    async def _unavailable(self) -> str | None:
+        if not await self._store.healthy():
+            return "the store"
+        return None if self._replicas is None or await self._replicas.healthy() else "Redis"
 
 
 def _warn_where_nobody_can_connect(settings: Settings, host: str) -> None:
@@ -141,10 +169,10 @@ def _warn_where_nobody_can_connect(settings: Settings, host: str) -> None:
         log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
 
 
-async def _replicas(settings: Settings, stack: AsyncExitStack) -> Replicas | None:
+async def _open_replicas(settings: Settings, stack: AsyncExitStack) -> Replicas | None:
     if settings.replicas is None:
         return None
-    from roadster_server.replicas import open_replicas  # noqa: PLC0415 - most servers are the only one
+    from roadster_server.replicas import open_replicas  # noqa: PLC0415 - most servers run without it
 
     deployment = Keys.derive(settings.roadster.api_key.get_secret_value()).deployment
     replicas = await stack.enter_async_context(open_replicas(settings.replicas.redis_url, deployment))
@@ -153,20 +181,8 @@ async def _replicas(settings: Settings, stack: AsyncExitStack) -> Replicas | Non
     return replicas
 
 
-class _Listener(uvicorn.Server):
-    """uvicorn, which would close its port at the signal: here it listens on while calls end, and the probes say so."""
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which close the port. Here it listens on while calls end, for the probes."""
 
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override] # used as a context manager alone
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override] # it is only used as a context manager
         return nullcontext()
-
-
-async def _drain(stop: Stop, calls: Calls, subscriptions: Subscriptions, listener: uvicorn.Server) -> None:
-    """Once the server is to stop: lets calls end, interrupts what is left, and has the listener close."""
-    await stop.requested.wait()
-    subscriptions.close()
-    with anyio.move_on_after(_DRAIN_SECONDS):
-        await calls.wait_until_idle()
-    calls.interrupt()
-    with anyio.move_on_after(_INTERRUPTED_SECONDS):
-        await calls.wait_until_idle()
-    listener.should_exit = True

@@ -1,7 +1,7 @@
-"""What a POST must be before a transport of the SDK reads it: whole in time, not too large, one sound message.
+"""Checks a POST before a transport of the SDK reads it: whole in time, not too large, one sound message.
 
-The other way round, it tells a session of protocol 2025-11-25 when the client of a request has gone:
-the SDK would let the call go on, and nobody could read its answer.
+It also watches the answer. Where the client of a request has gone, a session of protocol 2025-11-25 is told to cancel
+it: the SDK would let the call go on, and nobody could read its answer.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, read_capped
+
 from .messages import MAX_MESSAGE_BYTES, SERVER_STOPPING, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
 
 BODY_SECONDS = 30.0
-"""For a whole body, however slowly it comes: 4 MiB in that time is about one megabit a second."""
-
-_LONGEST_NUMBER = 20
-"""Digits, for a Content-Length: far more than any body has bytes, and far less than int() refuses to read."""
+"""Seconds for a whole body. 4 MiB in that time need about one megabit a second."""
 
 
 class Intake:
-    """ASGI, in front of a transport; `stopping` says whether the server takes no more requests."""
+    """An ASGI application in front of a transport. `is_stopping` tells when the server takes no more requests."""
 
-    def __init__(self, app: ASGIApp, stopping: Callable[[], bool], *, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, app: ASGIApp, is_stopping: Callable[[], bool], *, body_seconds: float = BODY_SECONDS) -> None:
         self._app = app
-        self._stopping = stopping
+        self._is_stopping = is_stopping
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,43 +39,40 @@ class Intake:
                 return
             body = await self._read(scope, receive)
             message = read_message(body)
-            if self._stopping():
+            if self._is_stopping():
                 refuse_while_stopping(message)
-        except MessageRefused as refused:
-            status = _status(refused)
-            # A client that still sends would lose the answer with the connection: it is cut off only where it is slow.
+        except MessageRefused as refusal:
+            status = _status_of(refusal)
+            # A client that still sends would lose the answer with its connection. Only a slow one is cut off.
             headers = {"Connection": "close"} if status is HTTPStatus.REQUEST_TIMEOUT else {}
-            await Response(refused.json(), status, headers, "application/json")(scope, receive, send)
+            await Response(refusal.json(), status, headers, "application/json")(scope, receive, send)
             return
         exchange = _Exchange(body, receive, send)
         await self._app(scope, exchange.receive, exchange.send)
-        if exchange.abandoned and isinstance(message, JSONRPCRequest) and MCP_SESSION_ID_HEADER in Headers(scope=scope):
+        if (
+            exchange.is_abandoned
+            and isinstance(message, JSONRPCRequest)
+            and MCP_SESSION_ID_HEADER in Headers(scope=scope)
+        ):
             await self._cancel(scope, message.id)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and (len(declared) > _LONGEST_NUMBER or int(declared) > MAX_MESSAGE_BYTES):
-            raise _BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
-        body = bytearray()
-        more = True
-        with anyio.move_on_after(self._body_seconds) as deadline:
-            while more:
-                message = await receive()
-                body += message.get("body", b"")
-                if len(body) > MAX_MESSAGE_BYTES:
-                    raise _BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
-                more = message.get("more_body", False)  # a client that has gone sends none, and half a message
-        if deadline.cancelled_caught:
-            raise _BodyRefused(HTTPStatus.REQUEST_TIMEOUT, "Invalid request: the body came too slowly")
-        return bytes(body)
+        try:
+            return await read_capped(scope, receive, max_bytes=MAX_MESSAGE_BYTES, seconds=self._body_seconds)
+        except BodyTooLarge:
+            raise _BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE) from None
+        except BodyTooSlow:
+            raise _BodyRefused(HTTPStatus.REQUEST_TIMEOUT, "Invalid request: the body came too slowly") from None
+        except BodyCutOff:
+            raise _BodyRefused(HTTPStatus.BAD_REQUEST, "Invalid request: the body was cut off") from None
 
     async def _cancel(self, scope: Scope, id_: RequestId) -> None:
-        """As the client itself would have told its session."""
+        """Cancels the request in its session, as a client that is still there would."""
         notification = JSONRPCNotification(
             jsonrpc="2.0", method="notifications/cancelled", params={"requestId": id_, "reason": "the client has gone"}
         )
         body = notification.model_dump_json(by_alias=True, exclude_unset=True).encode()
-        exchange = _Exchange(body, _never, _nowhere)
+        exchange = _Exchange(body, _receive_nothing, _send_nowhere)
         await self._app(scope, exchange.receive, exchange.send)
 
 
@@ -86,42 +82,43 @@ class _BodyRefused(MessageRefused):
         self.status = status
 
 
-def _status(refused: MessageRefused) -> HTTPStatus:
-    if isinstance(refused, _BodyRefused):
-        return refused.status
-    stopping = refused.answer.error.code == SERVER_STOPPING
+def _status_of(refusal: MessageRefused) -> HTTPStatus:
+    if isinstance(refusal, _BodyRefused):
+        return refusal.status
+    stopping = refusal.answer.error.code == SERVER_STOPPING
     return HTTPStatus.SERVICE_UNAVAILABLE if stopping else HTTPStatus.BAD_REQUEST
 
 
 class _Exchange:
-    """A request whose body has been read: it is handed on once, and what follows is watched."""
+    """A request with a body that has been read already. It hands the body on, and notices when the client goes."""
 
     def __init__(self, body: bytes, receive: Receive, send: Send) -> None:
         self._body: bytes | None = body
         self._receive = receive
         self._send = send
-        self._answered = False
-        self.abandoned = False
+        self._is_complete = False
+        self.is_abandoned = False
+        """Whether the client has gone before its answer was complete."""
 
     async def receive(self) -> Message:
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
         message = await self._receive()
-        if message["type"] == "http.disconnect" and not self._answered:
-            self.abandoned = True
+        if message["type"] == "http.disconnect" and not self._is_complete:
+            self.is_abandoned = True
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self._answered = True
+            self._is_complete = True
         await self._send(message)
 
 
-async def _never() -> Message:
+async def _receive_nothing() -> Message:
     await anyio.sleep_forever()
-    raise AssertionError  # to mypy, the line above may return
+    raise AssertionError  # mypy does not know that the line above never returns
 
 
-async def _nowhere(_message: Message) -> None:
+async def _send_nowhere(_message: Message) -> None:
     pass

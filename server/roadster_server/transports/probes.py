@@ -1,4 +1,4 @@
-"""The probes: /healthz and /readyz."""
+"""The probes of an orchestrator: /healthz and /readyz."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 Unavailable = Callable[[], Awaitable[str | None]]
-"""Names what does not answer."""
+"""Returns the name of the dependency that is down, or None."""
 
-
-_PROBE_SECONDS = 2.0
+PROBE_SECONDS = 2.0
+"""Seconds until /readyz answers, also while the store hangs. An orchestrator's own limit must be longer."""
 
 
 class Probes:
-    """What an orchestrator asks: is the process alive, and can it take calls?"""
+    """/healthz says that the process is alive, /readyz whether it can take calls."""
 
-    def __init__(self, missing: Unavailable, stopping: Callable[[], bool]) -> None:
-        self._missing = missing
-        self._stopping = stopping
+    def __init__(self, unavailable: Unavailable, is_stopping: Callable[[], bool]) -> None:
+        self._unavailable = unavailable
+        self._is_stopping = is_stopping
         self._tasks: TaskGroup | None = None
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         async with anyio.create_task_group() as self._tasks:
             yield
             self._tasks.cancel_scope.cancel()
@@ -35,21 +35,21 @@ class Probes:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
-        if self._stopping():
+        if self._is_stopping():
             return JSONResponse({"status": "the server is stopping"}, 503)
-        # A store that hangs is waited for elsewhere: a statement cannot be cancelled, and a probe must be answered.
-        answered = anyio.Event()
-        missing: str | None = "the store"
+        # Another task waits for a store that hangs: a statement cannot be cancelled, and the probe needs an answer.
+        has_answer = anyio.Event()
+        unavailable: str | None = "the store"
 
         async def ask() -> None:
-            nonlocal missing
-            missing = await self._missing()
-            answered.set()
+            nonlocal unavailable
+            unavailable = await self._unavailable()
+            has_answer.set()
 
         if self._tasks is not None:
             self._tasks.start_soon(ask)
-            with anyio.move_on_after(_PROBE_SECONDS):
-                await answered.wait()
-        if missing is None:
+            with anyio.move_on_after(PROBE_SECONDS):
+                await has_answer.wait()
+        if unavailable is None:
             return JSONResponse({"status": "ok"})
-        return JSONResponse({"status": f"{missing} does not answer"}, 503)
+        return JSONResponse({"status": f"{unavailable} does not answer"}, 503)

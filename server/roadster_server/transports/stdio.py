@@ -1,7 +1,7 @@
-"""MCP over the process's stdin and stdout: one caller, the one that started the process.
+"""MCP over the process's stdin and stdout, for the one caller that started the process.
 
-The SDK writes stdout. Lines are read here, because the SDK reads them whole whatever their length,
-answers nothing to a malformed one, and at the end of input waits for no call.
+The SDK writes stdout. This module reads stdin, because the SDK reads a line of any length, does not answer a malformed
+one, and waits for no call at the end of input.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ from roadster_server.store import StoreError
 from roadster_server.store.lazy import LazyStore
 
 from .messages import MAX_MESSAGE_BYTES, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
-from .shutdown import Stop
+from .shutdown import Stop, drain
 
 _BREATH = 0.05
-_DRAIN_SECONDS = 3.0
-"""For calls to end by themselves, once the server is to stop."""
-_INTERRUPTED_SECONDS = 1.0
-"""For calls that were interrupted to be answered and to get on record."""
+"""Seconds between the list of tools and the opening of the store, for the list to be written out."""
+DRAIN_SECONDS = 3.0
+"""Seconds for calls to end by themselves, once the server is to stop."""
 _EXIT_SECONDS = 4.75
+"""Seconds from the request to stop to the end of the process. Hosts wait for about five."""
 _STDIN = 0
 _CHUNK = 64 * 1024
+"""Bytes of one read."""
 
 
 async def serve_stdio(server: Server[Any], calls: Calls, backend: Backend) -> None:
-    """Serves until stdin ends or a signal comes; a store that cannot be opened ends it with 2."""
+    """Serves until stdin ends or a signal comes. A store that cannot be opened ends the process with 2."""
     stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
     to_sdk, lines = anyio.create_memory_object_stream[str]()
     stop.heed_signals()
@@ -51,23 +52,23 @@ async def serve_stdio(server: Server[Any], calls: Calls, backend: Backend) -> No
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_open_store, calls.services.store)
             tasks.start_soon(backend.live.watch)
-            # The SDK does no more with it than to iterate over its lines.
+            # The SDK only iterates over the lines of its stdin.
             async with stdio_server(stdin=cast("Any", lines)) as (read, write):
                 conversation = _Conversation(to_sdk, write, stop)
-                tasks.start_soon(conversation.drain, calls)
-                # Nothing can wake a thread that reads stdin; a daemon is one that no exit waits for.
+                tasks.start_soon(conversation.end, calls)
+                # Nothing can wake a thread that reads stdin. The exit does not wait for a daemon.
                 reader = threading.Thread(
                     target=_read_stdin, args=(conversation, current_token()), name="stdin", daemon=True
                 )
                 reader.start()
                 await server.run(read, conversation, server.create_initialization_options())
             tasks.cancel_scope.cancel()
-    except* OSError:  # stdout was closed: nobody reads an answer any more
+    except* OSError:  # stdout was closed, so nobody reads an answer any more
         stop.begin("the client has gone")
 
 
 async def _open_store(store: LazyStore) -> None:
-    # After the client has its list of tools: until then every millisecond is one that a person waits.
+    # A person waits until the client has its list of tools, so the store is opened after that.
     await store.wanted_soon.wait()
     await anyio.sleep(_BREATH)
     try:
@@ -78,9 +79,9 @@ async def _open_store(store: LazyStore) -> None:
 
 
 class _Conversation:
-    """What is said on both sides, so that each request is answered before the lines end.
+    """The messages of both sides. It knows which requests are open, so that all are answered before the lines end.
 
-    To the SDK it is the stream of its answers.
+    The SDK uses it as the stream of its answers.
     """
 
     def __init__(self, to_sdk: MemoryObjectSendStream[str], to_client: WriteStream[SessionMessage], stop: Stop) -> None:
@@ -88,10 +89,10 @@ class _Conversation:
         self._to_client = to_client
         self._stop = stop
         self._open: set[RequestId] = set()
-        self._one_settled = anyio.Event()
+        self._settlement = anyio.Event()
 
-    async def received(self, line: bytes | None) -> None:
-        """Hands on a line of the client, or refuses it; None is one that was too long to keep."""
+    async def take_line(self, line: bytes | None) -> None:
+        """Hands a line of the client on, or refuses it. None stands for a line that was too long to hold."""
         if line is None:
             await self._refuse(MessageRefused(INVALID_REQUEST, TOO_LARGE))
             return
@@ -101,8 +102,8 @@ class _Conversation:
             message = read_message(line)
             if self._stop.requested.is_set():
                 refuse_while_stopping(message)
-        except MessageRefused as refused:
-            await self._refuse(refused)
+        except MessageRefused as refusal:
+            await self._refuse(refusal)
             return
         if isinstance(message, JSONRPCRequest):
             self._open.add(message.id)
@@ -110,21 +111,17 @@ class _Conversation:
             self._settle((message.params or {}).get("requestId"))  # it gets no answer
         await self._to_sdk.send(line.decode())
 
-    async def _refuse(self, refused: MessageRefused) -> None:
-        await self._to_client.send(SessionMessage(refused.answer))
+    async def _refuse(self, refusal: MessageRefused) -> None:
+        await self._to_client.send(SessionMessage(refusal.answer))
 
-    async def ended(self) -> None:
-        """There are no more lines."""
+    async def take_end(self) -> None:
+        """Begins to stop, because there are no more lines."""
         self._stop.begin("end of input")
 
-    async def drain(self, calls: Calls) -> None:
-        """Once the server is to stop: lets calls end, interrupts what is left, and ends the lines."""
+    async def end(self, calls: Calls) -> None:
+        """Waits until the server is to stop, then for the open requests, and ends the lines."""
         await self._stop.requested.wait()
-        with anyio.move_on_after(_DRAIN_SECONDS):
-            await self._settled()
-        calls.interrupt()
-        with anyio.move_on_after(_INTERRUPTED_SECONDS):
-            await self._settled()
+        await drain(calls, DRAIN_SECONDS, self._idle)
         self._to_sdk.close()
 
     async def send(self, item: SessionMessage, /) -> None:
@@ -146,45 +143,45 @@ class _Conversation:
     def _settle(self, id_: Any) -> None:
         if isinstance(id_, str | int):
             self._open.discard(id_)
-            self._one_settled.set()
+            self._settlement.set()
 
-    async def _settled(self) -> None:
+    async def _idle(self) -> None:
         while self._open:
-            self._one_settled = anyio.Event()
-            await self._one_settled.wait()
+            self._settlement = anyio.Event()
+            await self._settlement.wait()
 
 
 def _read_stdin(conversation: _Conversation, loop: EventLoopToken) -> None:
     try:
         for line in _lines():
-            anyio.from_thread.run(conversation.received, line, token=loop)
-        anyio.from_thread.run(conversation.ended, token=loop)
+            anyio.from_thread.run(conversation.take_line, line, token=loop)
+        anyio.from_thread.run(conversation.take_end, token=loop)
     except (anyio.RunFinishedError, anyio.ClosedResourceError, anyio.BrokenResourceError, CancelledError):
         pass  # the server has stopped
 
 
 def _lines() -> Iterator[bytes | None]:
-    """The lines of stdin, None in the place of one above the limit: it is never held."""
+    """Yields the lines of stdin, and None instead of a line above the limit, which is never held."""
     line: bytearray | None = bytearray()
-    while chunk := _chunk():
+    while chunk := _read_chunk():
         first, *others = chunk.split(b"\n")
-        line = _longer(line, first)
+        line = _extend(line, first)
         for other in others:
             yield None if line is None else bytes(line)
-            line = _longer(bytearray(), other)
+            line = _extend(bytearray(), other)
     if line is None or line:
         yield None if line is None else bytes(line)
 
 
-def _longer(line: bytearray | None, by: bytes) -> bytearray | None:
-    if line is None or len(line) + len(by) > MAX_MESSAGE_BYTES:
+def _extend(line: bytearray | None, part: bytes) -> bytearray | None:
+    if line is None or len(line) + len(part) > MAX_MESSAGE_BYTES:
         return None
-    line += by
+    line += part
     return line
 
 
-def _chunk() -> bytes:
+def _read_chunk() -> bytes:
     try:
         return os.read(_STDIN, _CHUNK)
-    except OSError:  # closed before it was opened
+    except OSError:  # stdin was closed before the start
         return b""

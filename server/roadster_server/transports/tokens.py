@@ -1,6 +1,6 @@
-"""Whose token was sent: opaque tokens known by their SHA-256, and JWTs of the callers' own issuers.
+"""Bearer tokens: opaque ones, which the configuration lists by their SHA-256, and JWTs of the callers' own issuers.
 
-A refused token looks the same to its sender whatever was wrong with it; the log says more.
+A refusal looks the same to the sender whatever is wrong with the token. The log says more.
 """
 
 from __future__ import annotations
@@ -25,19 +25,26 @@ from roadster_server.settings.sections import JwtSettings, Settings
 from roadster_server.telemetry.logs import log, log_crash
 
 SCOPE = "roadster"
-"""What a JWT must be scoped for. An opaque token is made for this server, and so always is."""
+"""The scope that a JWT must have. An opaque token is made for this server, so it always has it."""
 
 _MAX_TOKEN_CHARACTERS = 8 * 1024
+"""Longer ones are refused before any work is spent on them."""
 _LEEWAY_SECONDS = 30
+"""Difference between an issuer's clock and ours that `exp` and `nbf` may have."""
 _REQUIRED_CLAIMS = ("exp", "nbf", "aud", "iss", "sub")
 
 _MAX_KEYS_BYTES = 256 * 1024
-_FETCH_SECONDS = 5.0
-_KEYS_KEPT_SECONDS = 600.0
+"""An issuer's key set has a few keys of about 1 KB each."""
+FETCH_SECONDS = 5.0
+"""Seconds for one fetch of an issuer's keys. Requests with its tokens wait meanwhile."""
+_KEYS_SECONDS = 600.0
+"""Seconds that keys are good for. A key that the issuer has withdrawn is refused after that time."""
 _BETWEEN_FETCHES_SECONDS = 60.0
+"""Seconds. A token with an unknown key id would otherwise make us ask the issuer each time."""
 _BETWEEN_FAILURES_SECONDS = 5.0
+"""Seconds between two fetches while there are no keys, and the issuer's callers cannot connect."""
 
-# No key verifies what it was not made for: the kind of key decides, never the token's own `alg`.
+# The kind of key decides about the algorithm, never the token's own `alg`.
 _ALGORITHMS = {
     ("RSA", None): ("RS256", "PS256"),
     ("EC", "P-256"): ("ES256",),
@@ -49,77 +56,87 @@ Clock = Callable[[], float]
 
 
 class TokenVerifier:
-    """Finds the caller whose token was sent, by the settings of the moment. `clock` is a monotonic one, in seconds."""
+    """Finds the caller to whom a token belongs, by the current settings.
 
-    def __init__(self, settings: Callable[[], Settings], *, clock: Clock = time.monotonic) -> None:
+    `clock` is monotonic, in seconds. `fetch_seconds` limits each fetch of an issuer's keys.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        *,
+        clock: Clock = time.monotonic,
+        fetch_seconds: float = FETCH_SECONDS,
+    ) -> None:
         self._settings = settings
-        self._issuers = _IssuersKeys(clock)
+        self._issuers = _IssuerKeys(clock, fetch_seconds)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         try:
             if len(token) > _MAX_TOKEN_CHARACTERS:
                 return None
-            return self._owner(token) or await self._bearer_of_jwt(token)
-        except Exception as error:  # noqa: BLE001 - a defect of ours lets nobody in, and ends no server
+            return self._check_opaque(token) or await self._check_jwt(token)
+        except Exception as error:  # noqa: BLE001 - after a defect of ours nobody gets in, and the server goes on
             log_crash(error)
             return None
 
-    def _owner(self, token: str) -> AccessToken | None:
-        given = hashlib.sha256(token.encode()).hexdigest()
-        found = None
+    def _check_opaque(self, token: str) -> AccessToken | None:
+        token_digest = hashlib.sha256(token.encode()).hexdigest()
+        owner = None
         for name, caller in self._settings().callers.items():
-            for digest in caller.token_sha256:  # all of them, so that the time tells nothing
-                if hmac.compare_digest(given, digest):
-                    found = name
-        return identity_of(found) if found is not None else None
+            for digest in caller.token_sha256:  # all of them, so that the time reveals nothing
+                if hmac.compare_digest(token_digest, digest):
+                    owner = name
+        return identity_of(owner) if owner is not None else None
 
-    async def _bearer_of_jwt(self, token: str) -> AccessToken | None:
+    async def _check_jwt(self, token: str) -> AccessToken | None:
         if token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
             return None
         try:
-            unverified = jwt.decode_complete(token, options={"verify_signature": False})
+            # Not verified yet: this only finds the caller that it may belong to.
+            raw = jwt.decode_complete(token, options={"verify_signature": False})
         except jwt.PyJWTError:
             return None
-        claimed = unverified["payload"].get("iss"), unverified["payload"].get("sub")
+        claim = raw["payload"].get("iss"), raw["payload"].get("sub")
         for name, caller in self._settings().callers.items():
-            if caller.jwt is not None and (caller.jwt.issuer, caller.jwt.subject) == claimed:
+            if caller.jwt is not None and (caller.jwt.issuer, caller.jwt.subject) == claim:
                 try:
-                    claims = await self._verified(token, unverified["header"], caller.jwt)
+                    claims = await self._verify(token, raw["header"], caller.jwt)
                 except jwt.PyJWTError as error:
                     log.info("jwt refused", extra={"caller": name, "reason": type(error).__name__})
                     return None
                 return identity_of(name, [SCOPE] if SCOPE in _scopes(claims) else [])
         return None
 
-    async def _verified(self, token: str, header: Mapping[str, Any], expected: JwtSettings) -> Mapping[str, Any]:
-        """The claims of `token`, all checked. Raises PyJWTError."""
+    async def _verify(self, token: str, header: Mapping[str, Any], rules: JwtSettings) -> Mapping[str, Any]:
+        """Returns the claims of `token`, all checked. Raises PyJWTError."""
         if "crit" in header:
             raise jwt.InvalidTokenError("no critical extension is supported")
-        key = await self._issuers.key(expected.jwks_url, header.get("kid"))
+        key = await self._issuers.key(rules.jwks_url, header.get("kid"))
         claims = jwt.decode(
             token,
             key.public,
             algorithms=key.algorithms,
-            audience=expected.audience,
-            issuer=expected.issuer,
-            subject=expected.subject,
+            audience=rules.audience,
+            issuer=rules.issuer,
+            subject=rules.subject,
             leeway=_LEEWAY_SECONDS,
             options={"require": [*_REQUIRED_CLAIMS], "enforce_minimum_key_length": True},
         )
         for claim in ("exp", "nbf"):
-            if type(claims[claim]) not in {int, float}:  # PyJWT takes strings and booleans for numbers
+            if type(claims[claim]) not in {int, float}:  # PyJWT also accepts strings and booleans
                 raise jwt.DecodeError(f"{claim} is no number")
         return claims
 
 
 def identity_of(name: str, scopes: list[str] | None = None) -> AccessToken:
-    """The caller as the SDK carries it through a request, within all scopes unless told."""
-    # The token itself is not kept: nothing after this needs it, and so nothing can pass it on.
+    """Returns the caller in the form that the SDK carries through a request, by default with all scopes."""
+    # Without the token itself: nothing later needs it, so nothing can pass it on.
     return AccessToken(token="", client_id=name, scopes=[SCOPE] if scopes is None else scopes)
 
 
 def _scopes(claims: Mapping[str, Any]) -> Iterator[str]:
-    # RFC 9068 has a string `scope`; of the issuers with `scp`, some send a list and some a string.
+    # RFC 9068 defines a string `scope`. Some issuers send `scp`, as a list or as a string.
     for claim in ("scope", "scp"):
         match claims.get(claim):
             case str() as scopes:
@@ -136,57 +153,58 @@ class _Key:
 
 @dataclass
 class _KeySet:
-    """What is known of one JWKS URL. Times are the clock's."""
+    """The keys behind one JWKS URL. Times are those of the clock."""
 
     keys: Mapping[str, _Key] = field(default_factory=dict)
-    kept_until: float = float("-inf")
+    good_until: float = float("-inf")
     next_fetch: float = float("-inf")
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     def key(self, kid: str, now: float) -> _Key | None:
-        return self.keys.get(kid) if now < self.kept_until else None
+        return self.keys.get(kid) if now < self.good_until else None
 
 
-class _IssuersKeys:
-    """The issuers' public keys, fetched when a token needs them. Without them nobody's JWT is good."""
+class _IssuerKeys:
+    """The issuers' public keys, fetched when a token needs them. Without them no JWT is accepted."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, fetch_seconds: float) -> None:
         self._clock = clock
+        self._fetch_seconds = fetch_seconds
         self._sets: dict[str, _KeySet] = {}
 
     async def key(self, url: str, kid: str | None) -> _Key:
-        """Raises PyJWTError where there is no such key, also where that cannot be found out."""
+        """Raises PyJWTError where there is no such key, and where the issuer does not answer."""
         if kid is None:
             raise jwt.InvalidKeyError("the token names no key")
-        known = self._sets.setdefault(url, _KeySet())
-        if known.key(kid, self._clock()) is None:
-            async with known.lock:  # who waited here finds what the first one fetched
-                if known.key(kid, self._clock()) is None and known.next_fetch <= self._clock():
-                    await self._refresh(url, known)
-        found = known.key(kid, self._clock())
-        if found is None:
+        key_set = self._sets.setdefault(url, _KeySet())
+        if key_set.key(kid, self._clock()) is None:
+            async with key_set.lock:  # those who waited here use what the first one fetched
+                if key_set.key(kid, self._clock()) is None and key_set.next_fetch <= self._clock():
+                    await self._refresh(url, key_set)
+        key = key_set.key(kid, self._clock())
+        if key is None:
             raise jwt.InvalidKeyError("the issuer has no such key")
-        return found
+        return key
 
-    async def _refresh(self, url: str, known: _KeySet) -> None:
-        # While nothing is kept, every caller of this issuer is locked out: then a failure is tried again sooner.
-        kept = self._clock() < known.kept_until
-        known.next_fetch = self._clock() + (_BETWEEN_FETCHES_SECONDS if kept else _BETWEEN_FAILURES_SECONDS)
+    async def _refresh(self, url: str, key_set: _KeySet) -> None:
+        # Without good keys every caller of this issuer is locked out, so the next try comes sooner.
+        is_good = self._clock() < key_set.good_until
+        key_set.next_fetch = self._clock() + (_BETWEEN_FETCHES_SECONDS if is_good else _BETWEEN_FAILURES_SECONDS)
         try:
-            with anyio.fail_after(_FETCH_SECONDS):
-                known.keys = _usable_keys(await _fetched(url))
+            with anyio.fail_after(self._fetch_seconds):
+                key_set.keys = _usable_keys(await _fetch(url))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             log.warning("no keys", extra={"host": urlsplit(url).hostname, "reason": type(error).__name__})
             return
-        known.kept_until = self._clock() + _KEYS_KEPT_SECONDS
-        known.next_fetch = self._clock() + _BETWEEN_FETCHES_SECONDS
+        key_set.good_until = self._clock() + _KEYS_SECONDS
+        key_set.next_fetch = self._clock() + _BETWEEN_FETCHES_SECONDS
 
 
-async def _fetched(url: str) -> bytes:
-    """The body of a 200 answer. Raises HTTPError or ValueError."""
+async def _fetch(url: str) -> bytes:
+    """Returns the body of an answer with status 200. Raises HTTPError or ValueError."""
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     async with (
-        # httpx2's timeouts are for each read; the deadline around this is a total one.
+        # httpx2's timeouts are for each read. The caller sets a deadline for the whole.
         httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=None) as http,
         http.stream("GET", url, headers=headers) as response,
     ):
@@ -196,15 +214,15 @@ async def _fetched(url: str) -> bytes:
 
 
 def _usable_keys(content: bytes) -> dict[str, _Key]:
-    """The signature keys in a JWKS that we can use; issuers publish others beside them. Raises ValueError."""
+    """Returns the keys of a JWKS that verify signatures, by their ids. It may hold others. Raises ValueError."""
     match from_json(content, allow_inf_nan=False):
         case {"keys": list() as jwks}:
-            named = [jwk for jwk in jwks if isinstance(jwk, dict) and isinstance(jwk.get("kid"), str)]
-            return {jwk["kid"]: key for jwk in named if (key := _usable(jwk)) is not None}
+            with_id = [jwk for jwk in jwks if isinstance(jwk, dict) and isinstance(jwk.get("kid"), str)]
+            return {jwk["kid"]: key for jwk in with_id if (key := _key_of(jwk)) is not None}
     raise ValueError("the answer is no JWKS")
 
 
-def _usable(jwk: Mapping[str, Any]) -> _Key | None:
+def _key_of(jwk: Mapping[str, Any]) -> _Key | None:
     public = {name: jwk[name] for name in _PUBLIC_MEMBERS if isinstance(jwk.get(name), str)}
     algorithms = _ALGORITHMS.get((public.get("kty", ""), public.get("crv")), ())
     if "alg" in jwk:

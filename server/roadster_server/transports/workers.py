@@ -1,7 +1,7 @@
-"""Several processes at one port: started, replaced where one ends by itself, and ended together.
+"""Several processes at one port. They are started and ended together, and one that ends by itself is replaced.
 
-What they share is the store, which must be PostgreSQL, and Redis. The port is taken once, by the process that starts
-them, and the kernel gives each connection to one of them.
+They share the store, which must be PostgreSQL, and Redis. The process that starts them takes the port once, and the
+kernel gives each connection to one of them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.observer import MULTIPROCESS
 
-_LOOK_EVERY = 0.2
-_AGAIN_AFTER = 2.0
-_END_WITHIN = 15.0
-"""Seconds. A worker gives itself ten."""
+from .shutdown import SIGNALLED
 
-_KILLED = 128
+_LOOK_EVERY = 0.2
+"""Seconds between two looks at a signal that has come meanwhile."""
+_REPLACE_AFTER = 2.0
+"""Seconds. A worker that cannot start would otherwise be started again all the time."""
+_END_WITHIN = 15.0
+"""Seconds for the workers to end. A worker gives itself ten."""
 
 
 def require_shared(settings: Settings, workers: int) -> None:
-    """Raises ConfigurationError where several processes would not know of each other."""
+    """Raises ConfigurationError where several processes could not share the store or the limits."""
     problems = []
     if settings.store.url.get_secret_value().startswith("sqlite:"):
         problems.append(
@@ -51,10 +53,10 @@ def require_shared(settings: Settings, workers: int) -> None:
 
 
 Work = Callable[[socket.socket, Callable[[], None]], None]
-"""What a worker does: serves at the socket, and calls the second argument once it does."""
+"""The work of one process: it serves at the socket, and calls the second argument once it takes calls."""
 
 
-def run_workers(count: int, work: Work, bound: socket.socket, on_serving: Callable[[], None] = lambda: None) -> int:
+def run_workers(count: int, work: Work, listener: socket.socket, on_serving: Callable[[], None] = lambda: None) -> int:
     """Runs `work` in `count` processes until a signal comes. Returns the exit code.
 
     `on_serving` is called when the first one serves. `work` and its arguments must be importable by name: each process
@@ -62,19 +64,19 @@ def run_workers(count: int, work: Work, bound: socket.socket, on_serving: Callab
     """
     with TemporaryDirectory(prefix="roadster-mcp-metrics-") as figures:
         os.environ[MULTIPROCESS] = figures
-        return _Workers(count, work, bound, on_serving).run()
+        return _Workers(count, work, listener, on_serving).run()
 
 
 class _Worker(NamedTuple):
     process: BaseProcess
-    serves: Event
+    is_serving: Event
 
 
 class _Workers:
-    def __init__(self, count: int, work: Work, bound: socket.socket, on_serving: Callable[[], None]) -> None:
+    def __init__(self, count: int, work: Work, listener: socket.socket, on_serving: Callable[[], None]) -> None:
         self._count = count
         self._work = work
-        self._bound = bound
+        self._listener = listener
         self._on_serving = on_serving
         self._running: list[_Worker] = []
         self._next_start = 0.0
@@ -86,14 +88,17 @@ class _Workers:
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, self._reload)
         try:
-            return self._first() or self._watch()
+            return self._start_first() or self._watch()
         finally:
             self._end()
 
-    def _first(self) -> int:
-        """Starts one alone: it migrates the store, and what it cannot start with, the others cannot either."""
+    def _start_first(self) -> int:
+        """Starts one before the others: it migrates the store, and where it cannot start, the others cannot either.
+
+        Returns its exit code where it ended, else 0.
+        """
         first = self._start()
-        while not self._stopping and not first.serves.is_set():
+        while not self._stopping and not first.is_serving.is_set():
             wait([first.process.sentinel], timeout=_LOOK_EVERY)
             if first.process.exitcode is not None:
                 return abs(first.process.exitcode) or 1
@@ -102,7 +107,7 @@ class _Workers:
         return 0
 
     def _watch(self) -> int:
-        """Keeps as many as were asked for, also when one cannot start for now: the others serve meanwhile."""
+        """Keeps `count` workers running. Where one cannot start for now, the others serve meanwhile."""
         while not self._stopping:
             if len(self._running) < self._count and time.monotonic() >= self._next_start:
                 self._start()
@@ -110,17 +115,17 @@ class _Workers:
             wait([worker.process.sentinel for worker in self._running], timeout=_LOOK_EVERY)
             for worker in [worker for worker in self._running if worker.process.exitcode is not None]:
                 self._running.remove(worker)
-                _forget_figures(worker.process)
+                _drop_gauges(worker.process)
                 if not self._stopping:
                     code = worker.process.exitcode
                     log.error("a worker has ended, another will take its place", extra={"code": code})
-                    self._next_start = time.monotonic() + _AGAIN_AFTER
+                    self._next_start = time.monotonic() + _REPLACE_AFTER
         return 0
 
     def _start(self) -> _Worker:
         spawn = multiprocessing.get_context("spawn")
-        serves = spawn.Event()
-        worker = _Worker(spawn.Process(target=_worker, args=(self._work, self._bound, serves)), serves)
+        is_serving = spawn.Event()
+        worker = _Worker(spawn.Process(target=_run_worker, args=(self._work, self._listener, is_serving)), is_serving)
         worker.process.start()
         self._running.append(worker)
         return worker
@@ -135,15 +140,15 @@ class _Workers:
                 worker.process.join()
 
     def _stop(self, number: int, _frame: Any) -> None:
-        if self._stopping:  # the second one does not wait
+        if self._stopping:  # the second signal does not wait
             for worker in self._running:
                 worker.process.kill()
-            os._exit(_KILLED + number)
+            os._exit(SIGNALLED + number)
         self._stopping = True
 
     def _reload(self, number: int, _frame: Any) -> None:
-        # One that does not serve yet would die of it, and reads the file anyway.
-        self._signal(number, [worker for worker in self._running if worker.serves.is_set()])
+        # A worker that does not serve yet has no handler and would die. It is about to read the file anyway.
+        self._signal(number, [worker for worker in self._running if worker.is_serving.is_set()])
 
     def _signal(self, number: int, workers: Sequence[_Worker] | None = None) -> None:
         for worker in self._running if workers is None else workers:
@@ -152,24 +157,23 @@ class _Workers:
                     os.kill(worker.process.pid, number)
 
 
-def _forget_figures(process: BaseProcess) -> None:
-    """What a worker that has ended held, for instance its queue, is in no sum any more; what it counted stays."""
+def _drop_gauges(process: BaseProcess) -> None:
+    """Takes a worker's gauges, such as its queue, out of the sums once it has ended. Its counters stay."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - workers rarely end
 
     mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
 
 
-def _worker(work: Work, bound: socket.socket, serves: Event) -> None:
-    if hasattr(
-        os, "setpgrp"
-    ):  # a terminal's Ctrl-C is for the process that watches; to a worker it were a second signal
+def _run_worker(work: Work, listener: socket.socket, is_serving: Event) -> None:
+    # A terminal's Ctrl-C goes to a whole process group. A worker is to get it only from the process that watches it.
+    if hasattr(os, "setpgrp"):
         os.setpgrp()
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    work(bound, serves.set)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    work(listener, is_serving.set)
 
 
-def _end_with_the_parent() -> None:
-    """A worker that nobody watches would go on listening for ever."""
+def _end_with_parent() -> None:
+    """Ends a worker that nobody watches any more. It would go on listening for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mcp import Client
 from pydantic import SecretStr
 
 from roadster_client.models.webhooks import mask_identity
-from roadster_server.events import inbox, webhooks
+from roadster_server.events import webhooks
 from roadster_server.events.inbox import keep_tidy
 from roadster_server.events.webhooks import receivers
 from roadster_server.settings.live import LiveSettings
@@ -321,10 +322,7 @@ async def test_a_body_above_the_limit_is_413_whether_it_says_its_length_or_not(h
     assert (await hooks.send(json.dumps(event()).encode() + b" " * 1_000_000)).status_code == 200
 
 
-async def test_a_body_that_does_not_come_to_an_end_is_408(
-    live: LiveSettings, store: LazyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(webhooks, "_BODY_SECONDS", 0.05)
+async def test_a_body_that_does_not_come_to_an_end_is_408(live: LiveSettings, store: LazyStore) -> None:
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -342,7 +340,8 @@ async def test_a_body_that_does_not_come_to_an_end_is_408(
         "headers": [(b"authorization", f"Bearer {KEY}".encode())],
     }
     with anyio.fail_after(10):
-        await receivers(live, store, lambda _dealer, _customer: None)["/webhooks/roadster"](scope, receive, send)
+        apps = receivers(live, store, lambda _dealer, _customer: None, body_seconds=0.05)
+        await apps["/webhooks/roadster"](scope, receive, send)
     assert sent[0]["status"] == 408
 
 
@@ -709,25 +708,20 @@ async def test_events_are_kept_for_the_days_that_the_configuration_says(
     assert await rows(store_url) == []
 
 
-async def test_a_server_tidies_when_it_starts(
-    hooks: Hooks, live: LiveSettings, store: LazyStore, store_url: str, monkeypatch: pytest.MonkeyPatch
+async def test_tidying_happens_at_the_start_and_again(
+    hooks: Hooks, live: LiveSettings, store: LazyStore, store_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And again each hour, with the settings of then."""
+    """Each time with the settings of then."""
     await hooks.taken(event("e-1", dealer={"dpid": "nobody"}))
-    waited: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waited.append(seconds)
-        if len(waited) == 2:
-            raise TimeoutError
-        change(live, dealers={**live.current.dealers, "nobody": DealerSettings()})
-
-    monkeypatch.setattr(inbox.anyio, "sleep", sleep)
-    with pytest.raises(TimeoutError):
-        await keep_tidy(live, store)
-    assert waited == [3600, 3600]
-    monkeypatch.undo()
-    assert await rows(store_url, "event_id, quarantined") == [("e-1", False)]
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(keep_tidy, live, store, every=0.01))
+            while "events of unknown dealers" not in caplog.messages:  # the first time
+                await anyio.sleep(0.01)
+            change(live, dealers={**live.current.dealers, "nobody": DealerSettings()})
+            while await rows(store_url, "event_id, quarantined") != [("e-1", False)]:
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
 
 
 RECORD = AuditRecord(

@@ -41,7 +41,6 @@ from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
 from roadster_server.settings.sections import CallerSettings, HttpSettings, JwtSettings, Settings, StoreSettings
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports import tokens
 from roadster_server.transports.http import caller_of_request, http_app
 from roadster_server.transports.tokens import TokenVerifier
 from roadster_tools import Access
@@ -196,7 +195,9 @@ def settings_for(url: str, **http_section: Any) -> Settings:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, server: Server[Any] | None = None) -> AsyncIterator[httpx2.AsyncClient]:
+async def opened(
+    settings: Settings, server: Server[Any] | None = None, verifier: TokenVerifier | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the real application, whose one tool is named as whoever calls it."""
 
     async def ready() -> bool:
@@ -214,6 +215,7 @@ async def opened(settings: Settings, server: Server[Any] | None = None) -> Async
         port=8123,
         webhooks={},
         metrics=Metrics(),
+        verifier=verifier,
     )
     async with (
         app.router.lifespan_context(app),
@@ -642,11 +644,11 @@ USELESS: dict[str, ASGIApp] = {
 
 @pytest.mark.parametrize("why", USELESS)
 async def test_nobodys_token_is_good_where_the_issuers_answer(
-    why: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    why: str, issuer: Issuer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tokens, "_FETCH_SECONDS", 0.3)
     issuer.answer = USELESS[why]
-    async with opened(settings_for(issuer.url)) as client:
+    settings = settings_for(issuer.url)
+    async with opened(settings, verifier=TokenVerifier(lambda: settings, fetch_seconds=0.3)) as client:
         assert (await asked_with(client, token())).status_code == 401
         assert (await asked_with(client, token())).status_code == 401
         assert (await asked_with(client, OPAQUE)).status_code == 200

@@ -1,0 +1,43 @@
+"""Reads the body of an HTTP request under limits, whatever its sender declares or how slowly it comes."""
+
+from __future__ import annotations
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+_LONGEST_NUMBER = 20
+"""Digits of a Content-Length. No body has that many bytes, and int() refuses to read thousands of digits."""
+
+
+class BodyTooLarge(Exception):
+    """The body has more bytes than the limit."""
+
+
+class BodyTooSlow(Exception):
+    """The body did not come in time."""
+
+
+class BodyCutOff(Exception):
+    """The sender closed the connection within the body."""
+
+
+async def read_capped(scope: Scope, receive: Receive, *, max_bytes: int, seconds: float) -> bytes:
+    """Returns the whole body. Raises BodyTooLarge, BodyTooSlow or BodyCutOff."""
+    length = Headers(scope=scope).get("content-length", "")
+    if length and (not length.isdecimal() or len(length) > _LONGEST_NUMBER or int(length) > max_bytes):
+        raise BodyTooLarge
+    body = bytearray()
+    try:
+        with anyio.fail_after(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise BodyCutOff
+                body += message.get("body", b"")
+                if len(body) > max_bytes:
+                    raise BodyTooLarge
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise BodyTooSlow from None
