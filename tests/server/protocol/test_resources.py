@@ -22,7 +22,7 @@ from roadster_tools import RESOURCES, TOOLS, Access, Resource, resource_at
 from tests.conftest import ALLOWED, FOREIGN, LICENCE_PNG, STEVE, Connect, World, answer_of
 from tests.tool_examples import SOME_VIN
 from tests.tools.test_gate import FOREIGN_DEALERS
-from tests.tools.test_tools import Says
+from tests.tools.umazda import FixedAnswer
 
 pytestmark = pytest.mark.anyio
 
@@ -125,7 +125,7 @@ async def test_who_may_not_see_contents_gets_no_file_and_nothing_is_sent(
     [(b"<script>", "neither JPEG, PNG nor PDF"), (b"%PDF-1.4" + b"0" * 1024 * 1024, "larger than 1048576 bytes")],
 )
 async def test_what_is_no_document_or_too_large_is_withheld(content: bytes, reason: str, connect: Connect) -> None:
-    upstream = Says(json.dumps({"contents": base64.b64encode(content).decode()}).encode())
+    upstream = FixedAnswer(json.dumps({"contents": base64.b64encode(content).decode()}).encode())
     async with connect(personal_data="contact", upstream=upstream) as client:
         kind, error = await refused(client, "roadster://umazda/customers/1/documents/1/file")
     assert kind == "upstream"
@@ -135,7 +135,7 @@ async def test_what_is_no_document_or_too_large_is_withheld(content: bytes, reas
 
 async def test_an_answer_too_large_for_any_model_is_withheld(connect: Connect) -> None:
     body = b'{"vehicle_info": {"make": "' + b"x" * 1_000_000 + b'"}}'
-    async with connect(upstream=Says(body)) as client:
+    async with connect(upstream=FixedAnswer(body)) as client:
         kind, error = await refused(client, f"roadster://umazda/vehicles/{SOME_VIN}")
     assert kind == "upstream"
     assert len(error.error.message) < 500

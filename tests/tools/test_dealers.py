@@ -1,0 +1,67 @@
+"""The tools about dealers: who they are, what they charge."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Connect, answer_of, text_of
+from tests.tools.umazda import AT_UMAZDA, FixedAnswer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.operation("list_dealers", "list_dealers")
+async def test_list_dealers_leaves_partner_ids_out(connect: Connect) -> None:
+    async with connect() as client:
+        result = await client.call_tool("list_dealers")
+    assert [dealer["dpid"] for dealer in answer_of(result)["dealers"]] == ["umazda", "hyundaidemo"] or {
+        dealer["dpid"] for dealer in answer_of(result)["dealers"]
+    } == {"umazda", "hyundaidemo"}
+    assert "51101" not in text_of(result)
+
+
+async def test_list_dealers_names_dealers_that_roadster_lacks(connect: Connect) -> None:
+    async with connect(dealers=["umazda", "gonedealer"]) as client:
+        assert "gonedealer" in answer_of(await client.call_tool("list_dealers"))["hint"]
+
+
+@pytest.mark.operation("get_dealer", "get_dealer")
+async def test_get_dealer_shows_fees_and_markups(connect: Connect) -> None:
+    async with connect() as client:
+        result = await client.call_tool("get_dealer", {"dealer": "hyundaidemo"})
+        vin = answer_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo", "limit": 1}))["vehicles"][0]
+        quoted = answer_of(
+            await client.call_tool("quote_payments", {"dealer": "hyundaidemo", "vin": vin["vin"], "detail": "full"})
+        )["details"]["terms"]["lease"]["fees"]
+    assert answer_of(result) == {
+        "dpid": "hyundaidemo",
+        "name": "Hyundai Demo",
+        "address": "5300 Wible Rd",
+        "city": "Bakersfield",
+        "state": "CA",
+        "zip_code": "93313",
+        "phone": "310-949-1234",
+        "status": "Demo",
+        "price_unlock_mode": "lock",
+        "fees": {
+            "doc_fee": quoted["doc"],
+            "filing_fee": quoted["filing"],
+            "handling_fee": 0,
+            "lease_acquisition_fee": quoted["acquisition"],
+        },
+        "markups": [{"make": "All", "vehicles": "new", "standard": 1}],
+    }
+    assert "CA317" not in text_of(result)
+
+
+async def test_get_dealer_works_without_a_configuration(connect: Connect) -> None:
+    async with connect(
+        upstream=FixedAnswer(b'{"dpid": "umazda", "name": "U", "configuration": {"markups": [{}]}}')
+    ) as client:
+        assert answer_of(await client.call_tool("get_dealer", AT_UMAZDA)) == {
+            "dpid": "umazda",
+            "name": "U",
+            "markups": [],
+        }
+    async with connect(upstream=FixedAnswer(b'{"dpid": "umazda", "name": "U"}')) as client:
+        assert answer_of(await client.call_tool("get_dealer", AT_UMAZDA))["markups"] == []

@@ -1,0 +1,76 @@
+"""The texts of failures: they name the tool and the argument, and nothing of the upstream's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Connect, World, kind_of, text_of
+from tests.tool_examples import SOME_VIN
+from tests.tools.umazda import AT_UMAZDA, FixedAnswer
+
+pytestmark = pytest.mark.anyio
+
+LOOKED_UP: list[tuple[str, dict[str, Any], str]] = [
+    ("get_vehicle", {"vin": SOME_VIN}, "Check vin."),
+    ("get_document", {"customer_id": 5, "document_id": 7}, "Check customer_id and document_id."),
+    ("list_documents", {"customer_id": 5}, "Check customer_id."),
+    ("get_template", {"template_id": "999"}, "Check template_id."),
+    ("get_template_file", {"template_id": "999"}, "Check template_id."),
+    ("get_delivery", {"delivery_id": 5}, "Check delivery_id."),
+    ("cancel_delivery", {"delivery_id": 5}, "Check delivery_id. Nothing was changed."),
+    ("get_crm_customer", {"customer_uuid": "c0000000-0000-4000-8a00-000000000009"}, "Check customer_uuid."),
+    ("get_dealer", {}, "The server's operator must check base_url."),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "advice"), LOOKED_UP, ids=[row[0] for row in LOOKED_UP])
+async def test_failure_not_found_names_tool_and_argument(
+    tool: str, arguments: dict[str, Any], advice: str, connect: Connect, world: World
+) -> None:
+    """A caller knows the tool that it called and what it gave, and not the operations of an upstream."""
+    async with connect() as client:
+        if tool in {"get_vehicle", "get_dealer", "list_documents"}:
+            await world.fault(tool, "status", status=404)
+        result = await client.call_tool(tool, {"dealer": "umazda", **arguments})
+    assert kind_of(result) == "not_found"
+    assert text_of(result).startswith(f"{tool}: ")
+    assert text_of(result).endswith(f"at this dealer. {advice}")
+
+
+async def test_failure_names_the_tool_not_the_operation(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        for status in (400, 401, 404, 429, 500):
+            await world.fault("*", "status", status=status, times=3, retry_after=None)
+            for tool, arguments in {
+                "list_protection_plans": {"vin": SOME_VIN, "deal_type": "cash"},
+                "assign_agent": {"customer_id": 5, "agent": {"id": "ID9876"}},
+            }.items():
+                told = text_of(await client.call_tool(tool, {"dealer": "umazda", **arguments}))
+                assert tool in told
+                assert "list_plans" not in told
+                assert "update_customer" not in told
+
+
+async def test_failure_for_an_answer_too_large_for_a_model(connect: Connect) -> None:
+    body = b'{"vehicle_info": {"make": "' + b"x" * 1_000_000 + b'"}}'
+    async with connect(upstream=FixedAnswer(body)) as client:
+        result = await client.call_tool("get_vehicle", {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"})
+    assert kind_of(result) == "upstream"
+    assert len(text_of(result)) < 500
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"dealer": "toyotademo", "vehicles": []}',
+        b'{"dealership": {"partner_id": 12345}, "vehicles": []}',
+        b'{"meta": [{"dpid": "toyotademo"}], "vehicles": []}',
+    ],
+)
+async def test_failure_for_an_answer_that_names_another_dealer(body: bytes, connect: Connect) -> None:
+    async with connect(upstream=FixedAnswer(body)) as client:
+        result = await client.call_tool("list_inventory", dict(AT_UMAZDA))
+    assert kind_of(result) == "upstream"
+    assert "another dealer" in text_of(result)

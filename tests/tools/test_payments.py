@@ -1,0 +1,88 @@
+"""Quotes: the three deals, their rates, and the terms that a caller sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Connect, World, answer_of, text_of
+from tests.tools.umazda import AT_UMAZDA, some_vin
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.operation("quote_payments", "quote_payments")
+async def test_quote_payments_shows_three_deals_with_named_rates(connect: Connect) -> None:
+    async with connect() as client:
+        vin = await some_vin(client)
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin})
+    quote = answer_of(result)
+    finance, lease = quote["finance"], quote["lease"]
+    assert 0 < finance["apr_percent"] < 30
+    assert 0 < lease["money_factor"] < 0.02
+    rate = finance["apr_percent"] / 1200
+    payment = finance["total_financed"] * rate / (1 - (1 + rate) ** -finance["term_months"])
+    assert finance["monthly_payment"] == pytest.approx(payment, abs=0.02)
+    assert quote["cash"]["due_at_signing"] > quote["cash"]["price"] * 0.8
+    for deal in ("Cash", "Finance", "Lease"):
+        assert f"\n{deal}: " in text_of(result)
+    assert f"{finance['monthly_payment']:,.2f}".removesuffix(".00") in text_of(result)
+    assert "estimate" in quote["caveat"]
+
+
+async def test_quote_payments_full_has_all_terms_and_programs(connect: Connect) -> None:
+    async with connect() as client:
+        vin = await some_vin(client)
+        full = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin, "detail": "full"}))
+    details = full["details"]
+    assert details["terms"]["finance"]["interest_rate_percent"] == full["finance"]["apr_percent"]
+    assert not any(name.endswith("_rate") for terms in details["terms"].values() for name in terms)
+    assert all(0.2 < offer["apr_percent"] < 30 for offer in details["finance_programs"])
+    assert all(offer["money_factor"] < 0.02 for offer in details["lease_programs"])
+
+
+async def test_quote_payments_takes_the_callers_terms(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        vin = await some_vin(client)
+        wanted = {"deal_type": "finance", "term_months": 36, "customer_cash": 4000, "credit_score": 800}
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin, **wanted}))
+    assert quote["finance"]["term_months"] == 36
+    sent = (await world.requests())[-1]["body"]
+    assert sent["payment"] == {"deal_type": "finance", "term": 36, "customer_cash": 4000.0}
+    assert sent["customer"] == {"credit_score": 800}
+
+
+async def test_quote_payments_takes_listed_plans_at_their_price(connect: Connect) -> None:
+    """The quote's figures ask for the plans, and a plan's id, code and tier are what the quote takes."""
+    async with connect() as client:
+        at = {**AT_UMAZDA, "vin": await some_vin(client)}
+        finance = answer_of(await client.call_tool("quote_payments", at))["finance"]
+        listed = answer_of(
+            await client.call_tool(
+                "list_protection_plans",
+                {
+                    **at,
+                    "deal_type": "finance",
+                    "apr_percent": finance["apr_percent"],
+                    "term_months": finance["term_months"],
+                    "amount_financed": finance["total_financed"],
+                },
+            )
+        )
+        for plan in listed["plans"]:
+            for tier in plan["tiers"]:
+                chosen = [{"id": plan["id"], "code": plan["code"], "tier": tier["code"]}]
+                quote = answer_of(await client.call_tool("quote_payments", {**at, "plans": chosen, "detail": "full"}))
+                (quoted,) = quote["details"]["plans"]
+                assert quoted["price"] == quote["details"]["terms"]["finance"]["total_plans"] == tier["price"]
+                assert quoted["tier_term"] == tier["term_months"]
+    assert listed["plans"][0] == {
+        "id": 6160,
+        "code": "RBX301",
+        "title": "Vehicle Service Contract",
+        "category": "Vehicle Service Contract",
+        "vendor": "Sandbox Protection",
+        "tiers": [
+            {"code": "5R", "title": "5 years/ 60K miles", "price": 1849, "term_months": 60, "miles": 60000},
+            {"code": "7R", "title": "7 years/ 100K miles", "price": 2470, "term_months": 84, "miles": 100000},
+        ],
+    }
