@@ -1,10 +1,10 @@
-"""Builds dist/roadster-mcp-VERSION.mcpb: an MCP bundle that a host such as Claude Desktop installs with a click.
+"""Builds dist/roadster-mcp-VERSION.mcpb, an MCP bundle that a host such as Claude Desktop installs with a click.
 
     make bundle
 
-A zip with a manifest of version 0.4 and the project's sources. Its server is of the type uv: the host brings Python and
-the dependencies, because compiled ones, such as pydantic, cannot be bundled for every platform. The same sources give
-the same bytes.
+The bundle is a zip with the project's sources and a manifest of version 0.4. Its server has the type uv, so the host
+provides Python and installs the dependencies. Compiled dependencies such as pydantic cannot be bundled for every
+platform. The same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from roadster_tools import TOOLS
 
 PROJECT = Path(__file__).parent.parent
 FOLDERS = ("client", "tools", "prompts", "server", "sandbox")
+"""The source roots that a server needs. Evaluation and tests are left out."""
+
 FILES = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
-_LONG_AGO = (2020, 1, 1, 0, 0, 0)
+_ENTRY_TIME = (2020, 1, 1, 0, 0, 0)
+"""The time of every entry, so that the bytes do not depend on the clock."""
 
 
-def manifest() -> dict[str, Any]:
-    """What the host shows of the server, asks for, and starts."""
+def make_manifest() -> dict[str, Any]:
+    """Returns the manifest. It tells the host what to show, what to ask the user for, and how to start the server."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {
         "manifest_version": "0.4",
@@ -65,14 +68,14 @@ def manifest() -> dict[str, Any]:
 
 
 def build(folder: Path) -> Path:
-    """The bundle, in `folder`."""
-    made = manifest()
+    """Writes the bundle into `folder`, and returns its path."""
+    manifest = make_manifest()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{made['name']}-{made['version']}.mcpb"
+    path = folder / f"{manifest['name']}-{manifest['version']}.mcpb"
     with zipfile.ZipFile(path, "w") as bundle:
-        _put(bundle, "manifest.json", (json.dumps(made, indent=2, ensure_ascii=False) + "\n").encode())
+        _add(bundle, "manifest.json", (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
         for source in _sources():
-            _put(bundle, source.relative_to(PROJECT).as_posix(), source.read_bytes())
+            _add(bundle, source.relative_to(PROJECT).as_posix(), source.read_bytes())
     return path
 
 
@@ -80,17 +83,17 @@ def _sources() -> Iterator[Path]:
     yield from (PROJECT / name for name in FILES)
     for folder in FOLDERS:
         for path in sorted((PROJECT / folder).rglob("*")):
-            hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(PROJECT).parts)
-            if path.is_file() and not hidden:
+            is_hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(PROJECT).parts)
+            if path.is_file() and not is_hidden:
                 yield path
 
 
-def _put(bundle: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _LONG_AGO)
+def _add(bundle: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _ENTRY_TIME)
     entry.external_attr = 0o644 << 16
     bundle.writestr(entry, content, zipfile.ZIP_DEFLATED)
 
 
 if __name__ == "__main__":
-    built = build(PROJECT / "dist")
-    print(f"{built.relative_to(PROJECT)}  SHA-256 {hashlib.sha256(built.read_bytes()).hexdigest()}")
+    path = build(PROJECT / "dist")
+    print(f"{path.relative_to(PROJECT)}  SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")

@@ -1,4 +1,8 @@
-"""Writes `tools/roadster_tools/schemas.json` anew from the signatures of all tools: `make generate`."""
+"""Writes the schemas of all tools into `tools/roadster_tools/schemas.json`. `make generate` runs it.
+
+The schemas are derived from the signatures of the tools. The server reads the file at its start, because deriving them
+takes longer. Review a change of the file like code: a model reads it.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The bundle and the registry's entry: of the documented structure, and of what the program is.
+"""The bundle and the registry's entry have the documented structure, and describe this program.
 
-The structure is that of mcpb-manifest-v0.4.schema.json and of the registry's server.schema.json.
+The structures are those of mcpb-manifest-v0.4.schema.json and of the registry's server.schema.json.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ SERVER: dict[str, Any] = json.loads((PROJECT / "server.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundle.build(tmp_path_factory.mktemp("dist"))
 
 
-def test_the_manifest_has_the_documented_structure(built: Path) -> None:
-    with zipfile.ZipFile(built) as archive:
+def test_manifest_has_the_documented_structure(bundle_file: Path) -> None:
+    with zipfile.ZipFile(bundle_file) as archive:
         manifest = json.loads(archive.read("manifest.json"))
         names = archive.namelist()
     assert manifest["manifest_version"] == "0.4"
@@ -49,17 +49,17 @@ def test_the_manifest_has_the_documented_structure(built: Path) -> None:
     assert setting.keys() == {"type", "title", "description", "required"}
 
 
-def test_the_manifest_says_what_the_program_is(built: Path) -> None:
-    manifest = bundle.manifest()
+def test_manifest_describes_this_program(bundle_file: Path) -> None:
+    manifest = bundle.make_manifest()
     assert (manifest["name"], manifest["version"]) == (PYPROJECT["name"], PYPROJECT["version"])
     assert [tool["name"] for tool in manifest["tools"]] == list(TOOLS)
-    asked = set(re.findall(r"\$\{user_config\.(\w+)}", " ".join(manifest["server"]["mcp_config"]["args"])))
-    assert asked == manifest["user_config"].keys()
-    assert built.name == f"roadster-mcp-{PYPROJECT['version']}.mcpb"
+    settings = set(re.findall(r"\$\{user_config\.(\w+)}", " ".join(manifest["server"]["mcp_config"]["args"])))
+    assert settings == manifest["user_config"].keys()
+    assert bundle_file.name == f"roadster-mcp-{PYPROJECT['version']}.mcpb"
 
 
-def test_the_bundle_has_all_that_the_project_is_built_of_and_nothing_else(built: Path) -> None:
-    with zipfile.ZipFile(built) as archive:
+def test_bundle_has_the_sources_of_the_server_only(bundle_file: Path) -> None:
+    with zipfile.ZipFile(bundle_file) as archive:
         names = archive.namelist()
     packages = {
         path.relative_to(PROJECT).as_posix() for root in bundle.FOLDERS for path in (PROJECT / root).rglob("*.py")
@@ -71,11 +71,11 @@ def test_the_bundle_has_all_that_the_project_is_built_of_and_nothing_else(built:
     ]
 
 
-def test_the_same_sources_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    assert bundle.build(tmp_path).read_bytes() == built.read_bytes()
+def test_bundle_of_the_same_sources_has_the_same_bytes(bundle_file: Path, tmp_path: Path) -> None:
+    assert bundle.build(tmp_path).read_bytes() == bundle_file.read_bytes()
 
 
-def test_the_registrys_entry_has_the_documented_structure() -> None:
+def test_registry_entry_has_the_documented_structure() -> None:
     assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", SERVER["name"])
     assert 1 <= len(SERVER["description"]) <= 100
     assert SERVER["version"] == PYPROJECT["version"]
