@@ -1,11 +1,11 @@
-"""Finds an SUV, quotes it, and is refused at a dealer that is not the caller's: the MCP client for Python.
+"""A Python client: finds an SUV, quotes it, and is refused at a dealer that the caller may not use.
 
 python examples/client.py                                starts the server: stdio, the embedded sandbox
 python examples/client.py --config /path/roadster.toml   starts the server: stdio, your own dealers
-python examples/client.py http://127.0.0.1:8000/mcp      a running one: Streamable HTTP
-python examples/client.py http://127.0.0.1:8000/sse      a running one: legacy SSE
+python examples/client.py http://127.0.0.1:8000/mcp      uses a running one: Streamable HTTP
+python examples/client.py http://127.0.0.1:8000/sse      uses a running one: legacy SSE
 
-The token for a running one is read from ROADSTER_MCP_TOKEN.
+The token for a running server is read from ROADSTER_MCP_TOKEN.
 """
 
 import os
@@ -21,7 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 
 @asynccontextmanager
-async def connected(arguments: list[str]) -> AsyncIterator[Client]:
+async def connect(arguments: list[str]) -> AsyncIterator[Client]:
     token = os.environ.get("ROADSTER_MCP_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     match arguments:
@@ -36,7 +36,7 @@ async def connected(arguments: list[str]) -> AsyncIterator[Client]:
                 yield client
         case _:
             server = ["-m", "roadster_server", "serve", *(arguments or ["--sandbox"])]
-            environment = dict(os.environ)  # the configuration may name secrets of the environment
+            environment = dict(os.environ)  # because the configuration may name secrets in the environment
             async with Client(StdioServerParameters(command=sys.executable, args=server, env=environment)) as client:
                 yield client
 
@@ -50,13 +50,13 @@ async def call(client: Client, tool: str, **arguments: object) -> tuple[dict, st
 
 
 async def main() -> None:
-    async with connected(sys.argv[1:]) as client:
+    async with connect(sys.argv[1:]) as client:
         dealers, _ = await call(client, "list_dealers")
         dealer = dealers["dealers"][0]["dpid"]
-        found, _ = await call(client, "list_inventory", dealer=dealer, body="SUV", limit=5)
-        vin = next(car["vin"] for car in found["vehicles"] if not car.get("reserved"))
+        inventory, _ = await call(client, "list_inventory", dealer=dealer, body="SUV", limit=5)
+        vin = next(car["vin"] for car in inventory["vehicles"] if not car.get("reserved"))
         quote, text = await call(client, "quote_payments", dealer=dealer, vin=vin)
-        print(text)  # for reading; `quote` holds the same figures by name
+        print(text)  # `quote` holds the same figures by name
         for deal in ("finance", "lease"):
             if deal in quote:
                 print(f"{deal}: {quote[deal]['monthly_payment']} a month")

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Plain HTTP, protocol 2026-07-28: each request stands alone, no session is opened. Needs curl and jq.
+# Plain HTTP with the protocol 2026-07-28, which needs no session. Needs curl and jq.
 #
 #     sh examples/frameworks/curl.sh http://127.0.0.1:8000/mcp
 set -eu
 url=${1:-http://127.0.0.1:8000/mcp}
 
-# request METHOD NAME PARAMS: the body says the protocol's version and the client; headers repeat version, method and name.
+# request METHOD NAME PARAMS: the body names the protocol's version and the client. Headers repeat version, method and name.
 request() {
   jq -nc --arg method "$1" --argjson params "$3" '{jsonrpc: "2.0", id: 1, method: $method, params: ($params + {_meta: {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",

@@ -4,7 +4,7 @@
     OPENAI_API_KEY=… python examples/frameworks/langchain_agent.py --model openai:gpt-5
 
 Another maker's model: `pip install langchain-anthropic` and `--model anthropic:claude-sonnet-4-5`. The adapter needs
-version 1 of the MCP SDK, so it cannot be installed beside the server; over HTTP they need not meet.
+version 1 of the MCP SDK, so install it in another environment than the server. Over HTTP, this makes no difference.
 """
 
 import argparse
@@ -22,10 +22,12 @@ async def main(url: str, model: str) -> None:
     token = os.environ.get("ROADSTER_MCP_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     servers = MultiServerMCPClient({"roadster": {"transport": "http", "url": url, "headers": headers}})
-    # One session for all calls; `servers.get_tools()` would make one for each.
+    # One session for all calls. With `servers.get_tools()`, each call would open a session of its own.
     async with servers.session("roadster", auto_initialize=False) as session:
-        told = (await session.initialize()).instructions  # which dealers there are, what is only data
-        agent = create_agent(model, await load_mcp_tools(session), system_prompt=told)
+        instructions = (
+            await session.initialize()
+        ).instructions  # they name the dealers, and say that data is no instruction
+        agent = create_agent(model, await load_mcp_tools(session), system_prompt=instructions)
         result = await agent.ainvoke({"messages": [("user", TASK)]})
     print(result["messages"][-1].text)
 

@@ -15,7 +15,7 @@ from agents.mcp import MCPServerStreamableHttp
 
 TASK = "Find a CX-5 at umazda and tell me its lease a month. Then try the same at toyotademo."
 
-set_tracing_disabled(True)  # its traces go to OpenAI, with arguments and answers
+set_tracing_disabled(True)  # otherwise, arguments and answers are sent to OpenAI as traces
 
 
 async def main(url: str, model: str) -> None:
@@ -25,8 +25,8 @@ async def main(url: str, model: str) -> None:
         client_session_timeout_seconds=60,  # the default of 5 is too short for a quote
     )
     async with roadster:
-        told = roadster.session.instructions  # which dealers there are, what is only data
-        agent = Agent(name="Sales", model=model, instructions=told, mcp_servers=[roadster])
+        instructions = roadster.session.instructions  # they name the dealers, and say that data is no instruction
+        agent = Agent(name="Sales", model=model, instructions=instructions, mcp_servers=[roadster])
         result = await Runner.run(agent, TASK)
     print(result.final_output)
 

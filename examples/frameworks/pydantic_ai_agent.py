@@ -21,7 +21,7 @@ async def main(url: str, model: str) -> None:
     roadster = MCPToolset(
         url,
         headers={"Authorization": f"Bearer {token}"} if token else None,
-        include_instructions=True,  # which dealers there are, what is only data
+        include_instructions=True,  # they name the dealers, and say that data is no instruction
         tool_error_behavior="failed",  # a refusal is an answer, not a reason to try again
     )
     agent = Agent(model, toolsets=[roadster])

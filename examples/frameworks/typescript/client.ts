@@ -1,4 +1,4 @@
-// The TypeScript client: finds a CX-5, quotes it, and is refused at a dealer that is not its own.
+// A TypeScript client: finds a CX-5, quotes it, and is refused at a dealer that the caller may not use.
 //
 //     npm ci
 //     npm start -- http://127.0.0.1:8000/mcp
@@ -9,12 +9,12 @@ const token = process.env.ROADSTER_MCP_TOKEN;
 const transport = new StreamableHTTPClientTransport(url, {
   requestInit: { headers: token ? { Authorization: `Bearer ${token}` } : {} },
 });
-// 'auto' takes protocol 2026-07-28, which needs no session; the default is 2025-11-25
+// 'auto' uses the protocol 2026-07-28, which needs no session. The default is 2025-11-25.
 const client = new Client({ name: 'example', version: '1.0.0' }, { versionNegotiation: { mode: 'auto' } });
 
 interface Answer {
-  text: string; // what a model should read
-  data: any; // the same by name, as the tool's output schema says
+  text: string; // for the model
+  data: any; // the same as fields, described by the tool's output schema
   refused: boolean;
 }
 
@@ -26,8 +26,8 @@ async function call(name: string, args: Record<string, unknown>): Promise<Answer
 
 await client.connect(transport);
 try {
-  const found = await call('list_inventory', { dealer: 'umazda', model: 'CX-5', limit: 1 });
-  const { vin } = found.data.vehicles[0];
+  const inventory = await call('list_inventory', { dealer: 'umazda', model: 'CX-5', limit: 1 });
+  const { vin } = inventory.data.vehicles[0];
   const quote = await call('quote_payments', { dealer: 'umazda', vin });
   console.log(`lease: ${quote.data.lease.monthly_payment} a month`);
   const foreign = await call('list_inventory', { dealer: 'toyotademo' });

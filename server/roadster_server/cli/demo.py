@@ -55,7 +55,7 @@ _NEW_TEMPLATE = {
     "form_definition": {"pages": [{"fields": [{"x": 72, "y": 640, "name": "signature_1", "type": "signature"}]}]},
     "contents": base64.b64encode(make_pdf("Test Drive Agreement", 1)).decode(),
 }
-_ORDER, _NOBODYS_ORDER = "367101", "367104"
+_ORDER, _UNCONFIGURED_ORDER = "367101", "367104"
 
 
 async def run_demo() -> int:
@@ -99,6 +99,8 @@ class StepFailedError(Exception):
 
 
 class _Deal:
+    """The steps of the demonstration, numbered in the order of their calls."""
+
     def __init__(self, client: Client, console: Console) -> None:
         self._client = client
         self._console = console
@@ -122,7 +124,7 @@ class _Deal:
             {"dealer": _DEALER, "customer_uuid": _SERVICE_CUSTOMER},
         )
         await self._call(
-            "And vehicles of a dealer that this caller may not use",
+            "Now the vehicles of a dealer that this caller may not use",
             "list_inventory",
             {"dealer": _FOREIGN_DEALER},
             is_refused=True,
@@ -184,7 +186,7 @@ class _Deal:
         )
 
     async def _sign(self) -> None:
-        """Makes forms for an order of the dealer, from a template that is there and a new one."""
+        """Makes forms for an order of the dealer, from an existing template and a new one."""
         dealer = {"dealer": _DEALER}
         before = await self._call("Which forms does this dealer have?", "list_templates", dealer)
         template = {**dealer, "template_id": before["templates"][0]["template_id"]}
@@ -199,9 +201,9 @@ class _Deal:
         }
         await self._call("Both for the customer's order", "create_forms", {**forms, "order_id": _ORDER})
         await self._call(
-            "The same for an order that nobody says is this dealer's",
+            "The same for an order that is not configured for this dealer",
             "create_forms",
-            {**forms, "order_id": _NOBODYS_ORDER},
+            {**forms, "order_id": _UNCONFIGURED_ORDER},
             is_refused=True,
         )
 
@@ -210,7 +212,7 @@ class _Deal:
         morning = datetime.now(UTC) + timedelta(days=1)
         window = {"start": morning.isoformat(), "end": (morning + timedelta(hours=8)).isoformat()}
         delivery = await self._call(
-            "A driver shall bring them their second key",
+            "Send a driver with their second key",
             "create_delivery",
             {
                 "dealer": _DEALER,
@@ -223,7 +225,7 @@ class _Deal:
         reference = {"dealer": _DEALER, "delivery_id": delivery["delivery_id"]}
         await self._call("Somebody must sign for it", "update_delivery", {**reference, "signature_required": True})
         await self._call("Where is it now?", "get_delivery", reference)
-        await self._call("They come by themselves: cancel it", "cancel_delivery", reference)
+        await self._call("The customer comes to the dealer instead: cancel it", "cancel_delivery", reference)
 
     async def _call(
         self,
