@@ -21,7 +21,7 @@ from roadster_server.settings.live import LiveSettings
 from roadster_server.store import open_store
 from roadster_server.store.lazy import lazy_store
 from tests.conftest import STEVE, World, kind_of, settings_for
-from tests.server.store.test_store import RECORD
+from tests.server.store.databases import RECORD
 
 pytestmark = pytest.mark.anyio
 

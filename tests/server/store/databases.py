@@ -1,0 +1,88 @@
+"""Samples of records, and direct access to the database of a store."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from roadster_server.store import AuditRecord, StoreError, open_store
+from roadster_server.store.sql import SqlStore
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+RECORD = AuditRecord(
+    call_id="c-1",
+    phase="ended",
+    time=NOON,
+    caller="sales-bot",
+    client="claude/1.0",
+    protocol="2026-07-28",
+    tool="create_customer",
+    dealer="umazda",
+    verdict="allowed",
+    setting="callers.sales-bot.access.customers",
+    outcome="done",
+    upstream_request_id="req-7",
+    latency_ms=120,
+    arguments={"vin": "ab12", "customer": "cd34"},
+)
+
+
+REFUSED = replace(
+    RECORD, call_id="c-2", dealer=None, verdict="refused", upstream_request_id=None, latency_ms=None, arguments={}
+)
+
+
+def path_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+async def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Runs a statement in the database, past this program."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(path_of(url), isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
+    connection = await asyncpg.connect(url)
+    try:
+        return [tuple(row.values()) for row in await connection.fetch(statement)]
+    finally:
+        await connection.close()
+
+
+async def lift_protection(url: str) -> None:
+    """Removes the triggers that refuse changes of the audit."""
+    if url.startswith("sqlite"):
+        for kind in ("update", "delete", "replace"):
+            await execute(url, f"DROP TRIGGER roadster_audit_{kind}")
+    else:
+        await execute(url, "ALTER TABLE roadster_audit DISABLE TRIGGER ALL")
+
+
+def start_process(script: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+async def fill(store: SqlStore, count: int) -> None:
+    """Adds `count` records, one a minute from noon."""
+    for number in range(1, count + 1):
+        await store.append(replace(RECORD, call_id=f"c-{number}", time=NOON + timedelta(minutes=number)))
+
+
+async def refusal(url: str) -> str:
+    """Returns the error of a store that cannot be opened or written."""
+    with pytest.raises(StoreError) as error:
+        async with open_store(url) as store:
+            await store.append(RECORD)
+    assert "\n" not in str(error.value)
+    return str(error.value)
