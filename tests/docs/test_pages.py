@@ -33,6 +33,7 @@ MOST_BYTES = 15_500
 def test_a_page_is_short() -> None:
     sizes = {name: len(text.encode()) for name, text in PAGES.items()}
     assert sizes.pop("README.md") <= MOST_BYTES_OF_THE_README
+    del sizes["docs/decisions/index.md"]  # one line for each, to search in
     assert {name: size for name, size in sizes.items() if size > MOST_BYTES} == {}
 
 
@@ -41,6 +42,13 @@ def test_a_page_says_who_should_read_it() -> None:
     pages = {name: text for name, text in PAGES.items() if name.startswith("docs/") and "/decisions/" not in name}
     del pages["docs/index.md"]
     assert [name for name, text in pages.items() if not re.match(r"# .+\n\n\*Read this ", text)] == []
+
+
+def test_decisions_are_numbered_and_say_when_and_whether_they_hold() -> None:
+    decisions = [text for name, text in PAGES.items() if re.match(r"docs/decisions/\d", name)]
+    for number, text in enumerate(decisions, 1):
+        status = r"accepted|superseded by \[\d+\]\(\S+\.md\)"
+        assert re.match(rf"# {number}\. .+\n\nDate: \d{{4}}-\d\d-\d\d\. Status: ({status})\.\n\n", text), text
 
 
 def test_links_lead_to_files_and_headings_that_exist() -> None:
