@@ -1,0 +1,287 @@
+"""The dealer of a delivery: only its tools find it, and odd answers of Roadie change nothing about that."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import httpx2
+import pytest
+from mcp_types import ElicitResult
+
+from roadster_sandbox import SandboxTransport
+from roadster_server.calls.context import Timing
+from roadster_server.store import StoreError, open_store
+from roadster_server.store.lazy import OpenStore
+from roadster_server.store.sql import SqlStore
+from roadster_tools import TOOLS, Access
+from tests.conftest import (
+    DELIVERY,
+    DELIVERY_ID,
+    Connect,
+    World,
+    answer_of,
+    kind_of,
+    on_both_databases,
+    own_delivery,
+    store_of_class,
+    text_of,
+)
+from tests.tools.deliveries import CALLS, NEW_DELIVERY, OWN_DELIVERY
+from tests.tools.umazda import AT_UMAZDA, operations
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(("tool", "arguments"), CALLS, ids=[name for name, _ in CALLS])
+@pytest.mark.parametrize("level", [Access.PREVIEW, Access.CONFIRM, Access.WRITE])
+async def test_delivery_of_another_dealer_does_not_exist(
+    tool: str, arguments: dict[str, Any], level: Access, connect: Connect, world: World
+) -> None:
+    """To the letter, and with nothing sent."""
+    access = {"deliveries": level, "create_delivery": Access.WRITE}
+    async with connect(access=access) as client:
+        answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
+        foreign = await client.call_tool(tool, {**arguments, "dealer": "hyundaidemo"})
+        unknown = await client.call_tool(tool, {**arguments, "delivery_id": 1, "dealer": "hyundaidemo"})
+    assert kind_of(foreign) == kind_of(unknown) == "not_found"
+    assert text_of(foreign) == text_of(unknown)
+    assert await operations(world) == ["create_shipment"]
+
+
+async def test_delivery_unknown_to_roadie_reads_the_same(connect: Connect, world: World, store_url: str) -> None:
+    await own_delivery(store_url)
+    async with connect() as client:
+        gone = await client.call_tool("get_delivery", OWN_DELIVERY)
+        foreign = await client.call_tool("get_delivery", {**OWN_DELIVERY, "dealer": "hyundaidemo"})
+    assert text_of(gone) == text_of(foreign)
+    assert await operations(world) == ["get_shipment"]
+
+
+@on_both_databases
+async def test_delivery_keeps_its_dealer_after_a_restart(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
+    async with connect() as client:
+        assert answer_of(await client.call_tool("get_delivery", OWN_DELIVERY))["state"] == "scheduled"
+        assert kind_of(await client.call_tool("get_delivery", {**OWN_DELIVERY, "dealer": "hyundaidemo"})) == "not_found"
+
+
+async def test_delivery_of_unknown_dealer_sends_nothing(connect: Connect, world: World) -> None:
+    class Gone(SqlStore):
+        async def belongs(self, *_arguments: Any) -> bool:
+            raise StoreError("the disk is gone; look for it")
+
+    async with connect(open_store=store_of_class(Gone)) as client:
+        for tool, arguments in CALLS:
+            assert kind_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments})) == "unrecorded"
+    assert await operations(world) == []
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize(
+    ("tool", "arguments"), [("update_delivery", {"reference_id": "RO-4712"}), ("cancel_delivery", {})]
+)
+async def test_delivery_lost_during_the_question_is_not_touched(
+    tool: str, arguments: dict[str, Any], mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    async def ask(_ctx: Any, _params: Any) -> Any:
+        with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as store, store:
+            store.execute("DELETE FROM roadster_belongings")
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    access = {"deliveries": Access.WRITE, "update_delivery": Access.CONFIRM}
+    async with connect(mode=mode, access=access, ask=ask) as client:
+        answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
+        assert kind_of(await client.call_tool(tool, {**OWN_DELIVERY, **arguments})) == "not_found"
+    assert {"update_shipment", "cancel_shipment"} & set(await operations(world)) == set()
+
+
+def forgetful_store(failures: int) -> OpenStore:
+    """Opens a store that fails to keep what belongs to a dealer, the first `failures` times."""
+
+    class Forgetful(SqlStore):
+        async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
+            nonlocal failures
+            failures -= 1
+            if failures >= 0:
+                raise StoreError("the disk is full; free some space")
+            return await super().add_owned(dealer, kind, id_)
+
+    return store_of_class(Forgetful)
+
+
+AT_ONCE = Timing(ownership_pauses=(0.0, 0.0))
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "truncated", "wrong_types", "html", "nan"])
+async def test_create_delivery_lost_answer_records_no_dealer(
+    fault: str, connect: Connect, world: World, store_url: str
+) -> None:
+    await world.fault("create_shipment", fault)
+    async with connect() as client:
+        lost = await client.call_tool("create_delivery", {**NEW_DELIVERY, "idempotency_key": "delivery-1"})
+        again = await client.call_tool("create_delivery", {**NEW_DELIVERY, "idempotency_key": "delivery-1"})
+    assert kind_of(lost) == kind_of(again) == "outcome_unknown"
+    assert TOOLS["create_delivery"].if_unknown in text_of(lost)
+    assert await operations(world) == ["create_shipment"]
+    async with open_store(store_url) as store:
+        assert await store.owned_ids("umazda", "delivery", "", 10) == []
+
+
+@on_both_databases
+async def test_create_delivery_unrecorded_is_never_repeated(connect: Connect, world: World, store_url: str) -> None:
+    async with connect(timing=AT_ONCE, open_store=forgetful_store(failures=99)) as client:
+        result = await client.call_tool("create_delivery", {**NEW_DELIVERY, "idempotency_key": "delivery-1"})
+        again = await client.call_tool("create_delivery", {**NEW_DELIVERY, "idempotency_key": "delivery-1"})
+        assert kind_of(await client.call_tool("get_delivery", OWN_DELIVERY)) == "not_found"
+    assert kind_of(result) == kind_of(again) == "outcome_unknown"
+    assert f"delivery {DELIVERY_ID} was made, but it could not be recorded" in text_of(result)
+    assert "Nothing was sent" not in text_of(result)
+    assert await operations(world) == ["create_shipment"]
+    async with open_store(store_url) as store:
+        outcomes = [stored.record.outcome async for stored in store.records()]
+    assert outcomes == ["sent", "outcome_unknown", "outcome_unknown", "not_found"]
+
+
+async def test_create_delivery_store_failure_says_it_was_sent(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_arguments: Any) -> None:
+        raise StoreError("the disk is full; free some space")
+
+    monkeypatch.setattr("roadster_server.stored.StoredOwnership.add", fails)
+    async with connect() as client:
+        result = await client.call_tool("create_delivery", NEW_DELIVERY)
+    assert kind_of(result) == "outcome_unknown"
+    assert "The write was sent, and not put on record" in text_of(result)
+    assert await operations(world) == ["create_shipment"]
+
+
+async def test_create_delivery_retries_a_store_that_fails(
+    connect: Connect,
+) -> None:
+    async with connect(timing=AT_ONCE, open_store=forgetful_store(failures=2)) as client:
+        answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
+        assert answer_of(await client.call_tool("get_delivery", OWN_DELIVERY))["delivery_id"] == DELIVERY_ID
+
+
+class Renumbered(httpx2.AsyncBaseTransport):
+    """The sandbox, whose shipments come back with another's id and reference."""
+
+    def __init__(self, world: World) -> None:
+        self._inner = SandboxTransport(world.app)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        content = await response.aread()
+        if "/shipments" in request.url.path:
+            content = content.replace(b'"id":152040', b'"id":152041').replace(b"RO-4711", b"RO-9999")
+        if request.method == "DELETE":
+            content = b'{"id":152041,"state":"canceled"}'
+        return httpx2.Response(200, headers={"content-type": "application/json"}, stream=httpx2.ByteStream(content))
+
+
+async def test_answer_about_another_delivery_is_withheld(connect: Connect, world: World, store_url: str) -> None:
+    async with connect() as client:
+        answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
+    async with connect(upstream=Renumbered(world)) as client:
+        for tool, arguments in [("create_delivery", dict(DELIVERY)), *CALLS]:
+            result = await client.call_tool(tool, {**AT_UMAZDA, **arguments})
+            assert kind_of(result) == ("outcome_unknown" if TOOLS[tool].writes else "upstream"), tool
+            assert "another delivery" in text_of(result)
+            assert "152041" not in text_of(result)
+    async with open_store(store_url) as store:
+        assert await store.owned_ids("umazda", "delivery", "", 10) == [str(DELIVERY_ID)]
+
+
+class ChangedAnswers(httpx2.AsyncBaseTransport):
+    """The sandbox, whose new shipments come back with some fields changed."""
+
+    def __init__(self, world: World, **changed: Any) -> None:
+        self._inner = SandboxTransport(world.app)
+        self._changed = changed
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        if request.method != "POST":
+            return response
+        answer = {**json.loads(await response.aread()), **self._changed}
+        return httpx2.Response(201, stream=httpx2.ByteStream(json.dumps(answer).encode()))
+
+
+@on_both_databases
+async def test_delivery_stays_with_its_first_dealer(connect: Connect, world: World) -> None:
+    """The second is told that the outcome is unknown, is shown nothing, and can do nothing with it."""
+    async with connect() as client:
+        answer_of(await client.call_tool("create_delivery", {**NEW_DELIVERY, "dealer": "hyundaidemo"}))
+    async with connect(upstream=ChangedAnswers(world, id=DELIVERY_ID)) as client:
+        claimed = await client.call_tool("create_delivery", NEW_DELIVERY)
+        assert kind_of(claimed) == "outcome_unknown"
+        assert "is about another delivery and was withheld" in text_of(claimed)
+        assert str(DELIVERY_ID) not in text_of(claimed)
+        for tool, arguments in CALLS:
+            assert kind_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments})) == "not_found"
+        assert answer_of(await client.call_tool("get_delivery", {**OWN_DELIVERY, "dealer": "hyundaidemo"}))[
+            "delivery_id"
+        ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"price": "to be told"},
+        {"created_at": "yesterday"},
+        {"driver": "Natalie Wood"},
+        {"items": None},
+        {"deliver_between": {"start": "2099-01-31T10:00:00-08:00"}},
+        {"id": str(DELIVERY_ID), "options": []},
+    ],
+    ids=str,
+)
+async def test_create_delivery_odd_field_leaves_it_the_dealers(
+    odd: dict[str, Any], connect: Connect, world: World
+) -> None:
+    async with connect(upstream=ChangedAnswers(world, **odd)) as client:
+        made = await client.call_tool("create_delivery", NEW_DELIVERY)
+        assert kind_of(made) == "outcome_unknown"
+        assert f"delivery {DELIVERY_ID} was made for this dealer" in text_of(made)
+        assert "get_delivery shows a delivery that is named" in text_of(made)
+        assert answer_of(await client.call_tool("get_delivery", OWN_DELIVERY))["state"] == "scheduled"
+        assert answer_of(await client.call_tool("cancel_delivery", OWN_DELIVERY))["canceled"]
+    assert await operations(world) == ["create_shipment", "get_shipment", "cancel_shipment"]
+
+
+async def test_create_delivery_shortens_long_texts(connect: Connect, world: World) -> None:
+    """Each is cut, and a social security number is masked before it could be parted."""
+    long = "x" * 490 + " 123-45-6789" + "x" * 250_000
+    driver = {"name": long, "phone": long}
+    odd = {"state": long, "tracking_number": long, "driver": driver}
+    async with connect(upstream=ChangedAnswers(world, **odd), personal_data="contact") as client:
+        result = await client.call_tool("create_delivery", NEW_DELIVERY)
+    made = answer_of(result)
+    assert made["delivery_id"] == DELIVERY_ID
+    for text in (made["state"], made["tracking_number"], *made["driver"].values()):
+        assert len(text) == 500
+        assert "123-45" not in text
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 0, -7, 1.5, True, "", "7/../8", "١٢", " 7", "7" * 17, 10**40, [7], {"id": 7}], ids=str
+)
+async def test_create_delivery_without_an_id_records_no_dealer(
+    odd: Any, connect: Connect, world: World, store_url: str
+) -> None:
+    async with connect(upstream=ChangedAnswers(world, id=odd)) as client:
+        result = await client.call_tool("create_delivery", NEW_DELIVERY)
+    assert kind_of(result) == "outcome_unknown"
+    assert "does not say which delivery was made" in text_of(result)
+    async with open_store(store_url) as store:
+        assert await store.owned_ids("umazda", "delivery", "", 10) == []
+
+
+async def test_create_delivery_takes_a_numeric_reference_back(connect: Connect, world: World) -> None:
+    async with connect(upstream=ChangedAnswers(world, reference_id=4711)) as client:
+        answer_of(await client.call_tool("create_delivery", {**NEW_DELIVERY, "reference_id": "4711"}))
