@@ -1,4 +1,4 @@
-"""Upstreams for tests of the client: the sandbox with an eye on it, and time that passes at once."""
+"""Upstreams for tests of the client: the sandbox behind a watched network, and a clock that jumps."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ UMAZDA = DealerRef("umazda", partner_id="51101")
 
 
 class VirtualTime(asyncio.SelectorEventLoop):
-    """A loop whose clock jumps to the next timer whenever nothing else is left to do: no test waits, all is exact."""
+    """A loop whose clock jumps to the next timer when all else is done. Times are exact, and no test waits."""
 
     def __init__(self) -> None:
         self._now = 0.0
-        super().__init__(_Jumping(self))
+        super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
         return self._now
 
-    def pass_by(self, seconds: float) -> None:
+    def jump(self, seconds: float) -> None:
         self._now += seconds
 
 
-class _Jumping(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
     def __init__(self, loop: VirtualTime) -> None:
         super().__init__()
         self._loop = loop
@@ -52,57 +52,59 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
             return super().select(timeout)
         ready = super().select(0)
         if not ready:
-            self._loop.pass_by(timeout)
+            self._loop.jump(timeout)
         return ready
 
 
 VIRTUAL_TIME = ("asyncio", {"loop_factory": VirtualTime})
-"""What the fixture `anyio_backend` returns for it."""
+"""A value for the fixture `anyio_backend`."""
 
 
-class Watched(httpx2.AsyncBaseTransport):
-    """Hands each request to `answer`; `seen` are those that came, with the loop's time."""
+class WatchedNetwork(httpx2.AsyncBaseTransport):
+    """A network that passes each request to `answer`, and remembers it in `requests` with the loop's time."""
 
     def __init__(self, answer: Callable[[httpx2.Request], Awaitable[httpx2.Response]]) -> None:
         self._answer = answer
-        self.seen: list[tuple[float, httpx2.Request]] = []
+        self.requests: list[tuple[float, httpx2.Request]] = []
 
     @property
     def times(self) -> list[float]:
-        return [time for time, _ in self.seen]
+        return [time for time, _ in self.requests]
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self.seen.append((asyncio.get_running_loop().time(), request))
+        self.requests.append((asyncio.get_running_loop().time(), request))
         return await self._answer(request)
 
 
-def ok(body: bytes = b'{"vehicles": []}', status: int = 200, **headers: str) -> httpx2.Response:
-    """An answer to `list_inventory`, unless told otherwise."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx2.Response(status, headers=named, stream=httpx2.ByteStream(body))
+def reply(body: bytes = b'{"vehicles": []}', status: int = 200, **headers: str) -> httpx2.Response:
+    """Returns a response, by default a good one to `list_inventory`. In names of headers, `_` stands for `-`."""
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx2.Response(status, headers=fields, stream=httpx2.ByteStream(body))
 
 
 async def approve(_request: Request) -> None:
-    """Every write is allowed."""
+    """Allows every write."""
 
 
-Bound = Callable[..., DealerApi]
-"""Gives a client for a caller and a breaker's dealer; the dealer that it asks for is always umazda."""
+ClientFor = Callable[..., DealerApi]
+"""Returns a client for a caller, and for a dealer that has its own breakers. The requests always name umazda."""
 
 
 @asynccontextmanager
-async def opened(transport: httpx2.AsyncBaseTransport | None, url: str = "http://sandbox/v1") -> AsyncIterator[Bound]:
+async def open_clients(
+    transport: httpx2.AsyncBaseTransport | None, url: str = "http://sandbox/v1"
+) -> AsyncIterator[ClientFor]:
     async with open_upstream(url, api_key=API_KEY, transport=transport) as upstream:
         api = RoadsterApi(upstream, OPERATIONS)
 
-        def bound(caller: str = "tester", dealer: str = "umazda") -> DealerApi:
+        def client_for(caller: str = "tester", dealer: str = "umazda") -> DealerApi:
             return api.for_dealer(UMAZDA, ChannelPolicy(approve, origin=Origin(caller, dealer)))
 
-        yield bound
+        yield client_for
 
 
-async def outcome(call: Awaitable[object]) -> ClientError | None:
-    """The error of a call, None where it was answered."""
+async def error_of(call: Awaitable[object]) -> ClientError | None:
+    """Returns the error of a call, or None if it succeeds."""
     try:
         await call
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Answers made to harm: none takes memory, time or credentials, and each ends as one typed error."""
+"""Answers made to harm. None takes memory, time or credentials, and each ends as one typed error."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from roadster_client.upstream.response import MAX_ANSWER_BYTES, MAX_ANSWER_VALUE
 from roadster_sandbox import SandboxTransport
 from roadster_tools import failure
 from tests.conftest import Connect, World, kind_of, text_of
-from tests.upstreams import VIRTUAL_TIME, Watched, ok, opened, outcome
+from tests.upstreams import VIRTUAL_TIME, WatchedNetwork, error_of, open_clients, reply
 
 pytestmark = pytest.mark.anyio
 reliability = pytest.mark.reliability
 
 FLAT = 3 * MAX_ANSWER_BYTES
-"""The bytes as they come, once more as they are handed on, and room for what the sandbox itself needs."""
+"""Bytes: the answer as it is received, a second time as it is parsed, and as much again for the sandbox."""
 
 
 @pytest.fixture
@@ -32,18 +32,18 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return VIRTUAL_TIME
 
 
-async def error_of(network: httpx2.AsyncBaseTransport) -> tuple[ClientError | None, int]:
-    """What a read of `network` ends with, and the bytes at its peak."""
-    async with opened(network) as bound:
+async def error_and_peak(network: httpx2.AsyncBaseTransport) -> tuple[ClientError | None, int]:
+    """Returns the error of a read over `network`, and the bytes of memory at its peak."""
+    async with open_clients(network) as client_for:
         tracemalloc.start()
-        error = await outcome(bound().list_inventory(size=100))
+        error = await error_of(client_for().list_inventory(size=100))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     return error, peak
 
 
-class Body(httpx2.AsyncByteStream):
-    """Chunk after chunk for ever."""
+class EndlessBody(httpx2.AsyncByteStream):
+    """A body that sends one chunk after the other without end."""
 
     def __init__(self, first: bytes, chunk: bytes) -> None:
         self._first = first
@@ -56,26 +56,26 @@ class Body(httpx2.AsyncByteStream):
             yield self._chunk
 
 
-def endless(first: bytes, chunk: bytes, **headers: str) -> Watched:
+def endless_network(first: bytes, chunk: bytes, **headers: str) -> WatchedNetwork:
     async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(200, headers=headers, stream=Body(first, chunk))
+        return httpx2.Response(200, headers=headers, stream=EndlessBody(first, chunk))
 
-    return Watched(answer)
+    return WatchedNetwork(answer)
 
 
 @pytest.mark.parametrize("fault", ["huge", "gzip_bomb", "deep", "huge_number"])
 @reliability(
     "an answer without end, a bomb, deep nesting, a huge number", "memory stays within three times the 8 MiB cap"
 )
-async def test_no_answer_takes_more_memory_than_the_cap(fault: str, world: World) -> None:
+async def test_answer_memory_stays_within_the_cap(fault: str, world: World) -> None:
     await world.fault("*", fault)
-    error, peak = await error_of(SandboxTransport(world.app))
+    error, peak = await error_and_peak(SandboxTransport(world.app))
     assert type(error) is MalformedAnswer
     assert peak < FLAT
 
 
 FULL = b",".join([b"{}"] * (MAX_ANSWER_VALUES // 2 - 2))
-"""As many values as are let through."""
+"""The largest number of values that is parsed."""
 
 
 @pytest.mark.parametrize(
@@ -85,41 +85,43 @@ FULL = b",".join([b"{}"] * (MAX_ANSWER_VALUES // 2 - 2))
         pytest.param(b'{"vehicles":[' + b",".join([b"[]"] * 1_000_000) + b"]}", id="empty lists"),
         pytest.param(b'{"vehicles":[' + b",".join([b"1"] * 3_000_000) + b"]}", id="numbers"),
         pytest.param(b"{" + b",".join(b'"%d":0' % n for n in range(400_000)) + b"}", id="fields"),
-        pytest.param(b'{"vehicles":[' + FULL + b"]}", id="as many as are let through"),
+        pytest.param(b'{"vehicles":[' + FULL + b"]}", id="as many as are parsed"),
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])
-@reliability("an answer of millions of values", "ends before they are made: above 100,000 it is a malformed answer")
-async def test_an_answer_of_millions_of_values_is_not_parsed(body: bytes, status: int) -> None:
-    """Parsed, three megabytes of them took 330 MB, and kept everybody else waiting for seconds."""
+@reliability("an answer of millions of values", "is not parsed: above 100,000 values it is a malformed answer")
+async def test_answer_of_millions_of_values_is_not_parsed(body: bytes, status: int) -> None:
+    """Parsing three megabytes of values would take 330 MB, and stop all other calls for seconds."""
 
     async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return ok(body, status)
+        return reply(body, status)
 
-    error, peak = await error_of(Watched(answer))
+    error, peak = await error_and_peak(WatchedNetwork(answer))
     assert type(error) is (MalformedAnswer if status == httpx2.codes.OK else RequestRefused)
     assert peak < FLAT
 
 
-async def test_commas_in_a_file_are_no_reason_to_withhold_it() -> None:
-    """An answer of one text is one value; only an absurd text has as many commas as an absurd answer has values."""
+async def test_answer_with_many_commas_in_a_text_is_read() -> None:
+    """Commas in a text count as values, so the limit must be above those of any sensible text."""
     body = json.dumps({"vehicles": [], "note": ", ".join(["word"] * (MAX_ANSWER_VALUES // 2))}).encode()
 
     async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return ok(body)
+        return reply(body)
 
-    assert (await error_of(Watched(answer)))[0] is None
+    assert (await error_and_peak(WatchedNetwork(answer)))[0] is None
 
 
-@pytest.mark.parametrize("named", [["umazda"], {"dpid": "umazda"}, 7, True, "umazda\u200b", "toyotademo"], ids=str)
-async def test_a_dealer_that_is_not_plainly_the_own_one_is_another(named: Any) -> None:
+@pytest.mark.parametrize("dpid", [["umazda"], {"dpid": "umazda"}, 7, True, "umazda\u200b", "toyotademo"], ids=str)
+async def test_answer_with_an_odd_dealer_is_foreign(dpid: Any) -> None:
     async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return ok(json.dumps({"vehicles": [], "more": [{"dpid": named}]}).encode())
+        return reply(json.dumps({"vehicles": [], "more": [{"dpid": dpid}]}).encode())
 
-    assert type((await error_of(Watched(answer)))[0]) is ForeignDealer
+    assert type((await error_and_peak(WatchedNetwork(answer)))[0]) is ForeignDealer
 
 
-@reliability("gzip that goes on for ever and inflates to nothing", "ends at 8 MiB as they come; memory stays flat")
+@reliability(
+    "gzip that goes on for ever and inflates to nothing", "ends at 8 MiB of compressed bytes; memory stays flat"
+)
 @pytest.mark.parametrize(
     "chunk",
     [
@@ -127,17 +129,17 @@ async def test_a_dealer_that_is_not_plainly_the_own_one_is_another(named: Any) -
         pytest.param(b"x" * 65_000, id="a file name"),
     ],
 )
-async def test_gzip_without_content_does_not_go_on_for_ever(chunk: bytes) -> None:
-    named = b"\x1f\x8b\x08" + (b"\x08" if chunk.startswith(b"x") else b"\x00") + b"\0" * 6
-    error, peak = await error_of(endless(named, chunk, **{"content-encoding": "gzip"}))
+async def test_answer_of_endless_empty_gzip_ends_at_the_cap(chunk: bytes) -> None:
+    header = b"\x1f\x8b\x08" + (b"\x08" if chunk.startswith(b"x") else b"\x00") + b"\0" * 6
+    error, peak = await error_and_peak(endless_network(header, chunk, **{"content-encoding": "gzip"}))
     assert type(error) is MalformedAnswer
     assert peak < FLAT
 
 
-@reliability("gzip with endless bytes behind its end", "ends at 8 MiB as they come; memory stays flat")
-async def test_bytes_behind_the_end_of_gzip_are_not_kept() -> None:
-    error, peak = await error_of(
-        endless(gzip.compress(b'{"vehicles": []}'), b"x" * 65_536, **{"content-encoding": "gzip"})
+@reliability("gzip with endless bytes after its end", "ends at 8 MiB of compressed bytes; memory stays flat")
+async def test_answer_with_endless_bytes_after_gzip_ends_at_the_cap() -> None:
+    error, peak = await error_and_peak(
+        endless_network(gzip.compress(b'{"vehicles": []}'), b"x" * 65_536, **{"content-encoding": "gzip"})
     )
     assert type(error) is MalformedAnswer
     assert peak < FLAT
@@ -148,7 +150,7 @@ async def test_bytes_behind_the_end_of_gzip_are_not_kept() -> None:
     [
         pytest.param({"content-encoding": "gzip"}, b"no gzip", id="no gzip"),
         pytest.param({"content-encoding": "gzip"}, gzip.compress(b'{"vehicles": []}')[:20], id="half of a gzip"),
-        pytest.param({"content-encoding": "br"}, zlib.compress(b"{}"), id="an encoding that was not asked for"),
+        pytest.param({"content-encoding": "br"}, zlib.compress(b"{}"), id="an encoding that we do not accept"),
         pytest.param({}, b'{"vehicles": []}{"vehicles": []}', id="two documents"),
         pytest.param({}, b'{"vehicles": "\xff"}', id="no UTF-8"),
         pytest.param({}, b"\xef\xbb\xbf{", id="a byte order mark"),
@@ -161,24 +163,24 @@ async def test_bytes_behind_the_end_of_gzip_are_not_kept() -> None:
         pytest.param({}, b'{"vehicles": [{"vin": "x", "price": Infinity}]}', id="infinity by its name"),
     ],
 )
-@reliability("bytes that are no JSON document of the documented fields", "malformed answer; nothing of it is shown")
-async def test_what_is_not_the_documented_json_is_a_malformed_answer(headers: dict[str, str], body: bytes) -> None:
+@reliability("bytes that are no JSON of the documented fields", "malformed answer; nothing of it is shown")
+async def test_answer_that_is_no_documented_json_is_malformed(headers: dict[str, str], body: bytes) -> None:
     async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return ok(body, **headers)
+        return reply(body, **headers)
 
-    error, _ = await error_of(Watched(answer))
+    error, _ = await error_and_peak(WatchedNetwork(answer))
     assert type(error) is MalformedAnswer
     assert "vehicles" not in failure(error).text
 
 
 @pytest.mark.parametrize(
-    "declared", ["application/json", "application/json; charset=utf-8", "application/hal+json", None]
+    "media_type", ["application/json", "application/json; charset=utf-8", "application/hal+json", None]
 )
-async def test_json_may_be_declared_in_several_ways_or_not_at_all(declared: str | None) -> None:
+async def test_answer_media_type_may_vary_or_be_missing(media_type: str | None) -> None:
     async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return ok(**({"content_type": declared} if declared else {}))
+        return reply(**({"content_type": media_type} if media_type else {}))
 
-    error, _ = await error_of(Watched(answer))
+    error, _ = await error_and_peak(WatchedNetwork(answer))
     assert error is None
 
 
@@ -199,39 +201,39 @@ async def test_json_may_be_declared_in_several_ways_or_not_at_all(declared: str 
 @reliability(
     "a redirect to another host, or to nowhere", "an error; no second request is made and no credential leaves"
 )
-async def test_a_redirect_is_an_error_and_no_request_follows(status: int, location: str) -> None:
+async def test_answer_that_redirects_is_not_followed(status: int, location: str) -> None:
     async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return ok(b"", status, location=location)
+        return reply(b"", status, location=location)
 
-    network = Watched(answer)
-    error, _ = await error_of(network)
+    network = WatchedNetwork(answer)
+    error, _ = await error_and_peak(network)
     assert type(error) is MalformedAnswer
-    assert {request.url.host for _, request in network.seen} == {"sandbox"}
-    assert len(network.seen) == 1
+    assert {request.url.host for _, request in network.requests} == {"sandbox"}
+    assert len(network.requests) == 1
 
 
 @reliability("an upstream that sets cookies", "none is kept or sent")
-async def test_cookies_are_not_kept() -> None:
+async def test_answer_cookies_are_not_sent_back() -> None:
     async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return ok(set_cookie="session=of-somebody; Path=/")
+        return reply(set_cookie="session=of-somebody; Path=/")
 
-    network = Watched(answer)
-    async with opened(network) as bound:
+    network = WatchedNetwork(answer)
+    async with open_clients(network) as client_for:
         for _ in range(2):
-            await bound().list_inventory(size=1)
-    assert not any("cookie" in request.headers for _, request in network.seen)
+            await client_for().list_inventory(size=1)
+    assert not any("cookie" in request.headers for _, request in network.requests)
 
 
 @reliability("numbers of 4,000 digits in every field", "an answer without them or an upstream failure, never a defect")
 @pytest.mark.parametrize("tool", ["list_inventory", "get_dealer", "list_dealers"])
-async def test_numbers_that_are_legal_and_absurd_do_no_harm(tool: str, connect: Connect, world: World) -> None:
+async def test_answer_with_absurd_numbers_is_no_defect(tool: str, connect: Connect, world: World) -> None:
     sandbox = SandboxTransport(world.app)
 
     async def answer(request: httpx2.Request) -> httpx2.Response:
         response = await sandbox.handle_async_request(request)
-        return ok(json.dumps(_with_every_number(json.loads(await response.aread()), 10**3_999)).encode())
+        return reply(json.dumps(_with_every_number(json.loads(await response.aread()), 10**3_999)).encode())
 
-    async with connect(upstream=Watched(answer)) as client:
+    async with connect(upstream=WatchedNetwork(answer)) as client:
         result = await client.call_tool(tool, {} if tool == "list_dealers" else {"dealer": "umazda"})
     assert not result.is_error or kind_of(result) == "upstream"
     assert "failed on this call" not in text_of(result)

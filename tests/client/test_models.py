@@ -1,4 +1,4 @@
-"""Every sample of the reference is read, and written, by its model."""
+"""The models against the samples of the reference: each is read or written by its model."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from roadster_client import OPERATIONS
 from roadster_client.models.customer_records import CustomerRecord, CustomerRecordQuery
-from roadster_client.models.customers import CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
-from roadster_client.models.dealers import Dealer, DealerDetails
-from roadster_client.models.deliveries import NewShipment, Shipment, ShipmentUpdate
+from roadster_client.models.customers import CustomerUpdate, NewCustomer
+from roadster_client.models.dealers import Dealer
+from roadster_client.models.deliveries import NewShipment, ShipmentUpdate
 from roadster_client.models.documents import (
-    Document,
     DocumentContents,
     DocumentContentsQuery,
     DocumentDeletion,
     DocumentQuery,
-    DocumentsDeleted,
-    DocumentUploaded,
     NewDocument,
 )
 from roadster_client.models.events import CustomerEvent
@@ -29,35 +27,36 @@ from roadster_client.models.links import LinkCreated, LinkRequest
 from roadster_client.models.parts import Received
 from roadster_client.models.payments import PaymentRequest
 from roadster_client.models.personal_data import MASK
-from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
-from roadster_client.models.templates import NewTemplate, Template, TemplateReceipt
-from roadster_client.models.trades import TradeValuation, TradeValued
+from roadster_client.models.templates import NewTemplate
+from roadster_client.models.trades import TradeValuation
 from roadster_client.models.values import decode_file
-from roadster_client.models.vehicles import InventoryPage, VehicleDetails
 from roadster_client.models.webhooks import Acknowledgement
 from tests.conftest import SAMPLES
 
+OPERATION_BY_SAMPLE = {
+    "customers_create.resp": "create_customer",
+    "customer_record.resp": "get_customer_record",
+    "customers_update.resp": "update_customer",
+    "dealer_config.resp": "get_dealer",
+    "dealers.resp": "list_dealers",
+    "docs_content.resp": "get_document",
+    "docs_delete.resp": "delete_documents",
+    "docs_list.resp": "list_documents",
+    "docs_upload.resp": "upload_document",
+    "inventory.resp": "list_inventory",
+    "links.resp": "create_link",
+    "payments.resp": "quote_payments",
+    "plans.resp": "list_plans",
+    "template_create.resp": "create_template",
+    "template_details.resp": "get_template",
+    "templates_list.resp": "list_templates",
+    "shipment.resp": "get_shipment",
+    "trade.resp": "submit_trade_valuation",
+    "vehicle_details.resp": "get_vehicle",
+}
 ANSWERS: dict[str, Any] = {
-    "customers_create.resp": CustomerCreated,
-    "customer_record.resp": CustomerRecord,
-    "customers_update.resp": CustomerUpdated,
-    "dealer_config.resp": DealerDetails,
-    "dealers.resp": tuple[Dealer, ...],
-    "docs_content.resp": DocumentContents,
-    "docs_delete.resp": DocumentsDeleted,
-    "docs_list.resp": tuple[Document, ...],
-    "docs_upload.resp": DocumentUploaded,
-    "inventory.resp": InventoryPage,
-    "links.resp": LinkCreated,
-    "payments.resp": Quote,
-    "plans.resp": PlanCatalogue,
-    "template_create.resp": TemplateReceipt,
-    "template_details.resp": Template,
-    "templates_list.resp": tuple[Template, ...],
-    "shipment.resp": Shipment,
-    "trade.resp": TradeValued,
-    "vehicle_details.resp": VehicleDetails,
+    **{sample: OPERATIONS[operation].answer_type for sample, operation in OPERATION_BY_SAMPLE.items()},
     "webhook_ack": Acknowledgement,
     "webhook_event": CustomerEvent,
 }
@@ -83,66 +82,68 @@ def sample(name: str) -> Any:
 
 
 LOST = {
-    # A storage's receipt, of which nothing is read.
+    # A storage's receipt. Nobody reads its fields.
     "template_create.resp": {f"{name}={value}" for name, value in sample("template_create.resp").items()},
-    # What identifies a person nobody sees.
+    # Identity data, which nobody sees.
     "webhook_event": {
         "customer.gov_id=1.23457e+07",
         "credit_applicant.license_number=A225544",
         "credit_applicant.birth_date=1980-11-23T00:00:00.000Z",
         "credit_applicant.ssn=123-34-4567",
     },
-    # In place of accessories the reference shows the word "string".
+    # Instead of accessories the reference shows the word "string".
     "payments.resp": {f"deals.{deal}.data.accessories=string" for deal in ("cash", "finance", "lease")},
     "customer_record.resp": {
-        # An answer with errors is refused before it is read, and a card number nobody sees.
+        # An answer with errors raises an error before it is read. Nobody sees a card number.
         "errors[0].errorCode=0",
         "errors[0].errorTitle=string",
         "errors[0].errorMessage=string",
         "dealerOrderInfoList[0].transactions[0].ccNumber=string",
-        # Is not the URL of a page.
+        # Not the URL of a page.
         "customerInfo.vehicles[0].imageUrl=string",
     },
 }
 
 
-def test_every_sample_has_a_model() -> None:
+def test_models_read_or_write_every_sample() -> None:
     assert {path.stem for path in SAMPLES.glob("*.json")} == ANSWERS.keys() | REQUESTS.keys()
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_keeps_every_field_of_its_sample(name: str) -> None:
-    """Nothing of a documented answer is lost to a reader who may see contact data, but for what LOST says."""
+def test_model_of_an_answer_keeps_every_field_of_its_sample(name: str) -> None:
+    """A reader who may see contact data loses nothing of a documented answer, except the values in `LOST`."""
     adapter = TypeAdapter(ANSWERS[name])
-    read = adapter.dump_python(adapter.validate_python(sample(name), context="contact"), mode="json", by_alias=True)
-    assert _leaves(sample(name)) - _leaves(read) == LOST.get(name, set())
+    json_read = adapter.dump_python(
+        adapter.validate_python(sample(name), context="contact"), mode="json", by_alias=True
+    )
+    assert _leaves(sample(name)) - _leaves(json_read) == LOST.get(name, set())
 
 
-def test_of_a_card_number_not_even_the_sample_is_read() -> None:
+def test_model_masks_a_card_number_even_of_the_sample() -> None:
     order = CustomerRecord.model_validate(sample("customer_record.resp"), context="contact").dealer_order_info_list[0]
     assert order.transactions[0].cc_number == MASK
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_is_sent_as_its_sample(name: str) -> None:
-    """A model made from the sample without its dealer, which the bound client adds, writes the sample again."""
-    given = {key: value for key, value in sample(name).items() if key not in ("dealer", "dpid", "dealerUUIDList")}
+def test_model_of_a_request_writes_its_sample(name: str) -> None:
+    """A model of the sample writes the sample again, without the dealer, which the client adds."""
+    body = {key: value for key, value in sample(name).items() if key not in ("dealer", "dpid", "dealerUUIDList")}
     if name == "payments.req":  # the reference sends these two as numbers, and says that they are strings
-        given["customer"]["zip_code"] = str(given["customer"]["zip_code"])
-        given["vehicle"]["interior_color_code"] = str(given["vehicle"]["interior_color_code"])
-    assert REQUESTS[name].model_validate(given).wire() == _without_nulls(given)
+        body["customer"]["zip_code"] = str(body["customer"]["zip_code"])
+        body["vehicle"]["interior_color_code"] = str(body["vehicle"]["interior_color_code"])
+    assert REQUESTS[name].model_validate(body).wire() == _without_nulls(body)
 
 
-def test_an_update_of_a_shipment_is_sent_as_the_reference_shows_it() -> None:
+def test_model_of_a_shipment_update_writes_the_sample() -> None:
     assert ShipmentUpdate.model_validate(sample("shipment.req")).wire() == _without_nulls(sample("shipment.req"))
 
 
-def test_a_zip_code_sent_as_a_number_keeps_its_leading_zero() -> None:
+def test_zip_code_as_a_number_keeps_its_leading_zero() -> None:
     assert Dealer.model_validate({"dpid": "a", "name": "A", "zip_code": 2134}).zip_code == "02134"
 
 
 @pytest.mark.parametrize(
-    ("sent", "read"),
+    ("value", "is_read"),
     [
         ("https://express.umazda.com:3000/express/1?ucid=2&a=%20b", True),
         ("http://localhost/", True),
@@ -153,33 +154,33 @@ def test_a_zip_code_sent_as_a_number_keeps_its_leading_zero() -> None:
         (7, False),
     ],
 )
-def test_a_link_is_one_that_a_browser_opens_and_nothing_besides(sent: object, read: bool) -> None:
-    link = LinkCreated.model_validate({"status": "ok", "link": {"redirect_url": sent}}).link
-    assert link.redirect_url == (sent if read else None)
+def test_web_url_is_a_link_that_a_browser_opens(value: object, is_read: bool) -> None:
+    link = LinkCreated.model_validate({"status": "ok", "link": {"redirect_url": value}}).link
+    assert link.redirect_url == (value if is_read else None)
 
 
-def test_unknown_fields_of_an_answer_are_dropped() -> None:
-    read = Dealer.model_validate({"dpid": "a", "name": "A", "ssn": "123-34-4567"})
-    assert "123-34-4567" not in read.model_dump_json()
+def test_model_of_an_answer_drops_unknown_fields() -> None:
+    dealer = Dealer.model_validate({"dpid": "a", "name": "A", "ssn": "123-34-4567"})
+    assert "123-34-4567" not in dealer.model_dump_json()
 
 
-def test_a_file_is_read_from_base64_in_lines_too() -> None:
-    """Ruby's encode64, which the reference's own code uses, breaks it into lines."""
+def test_decode_file_reads_base64_in_lines() -> None:
+    """The reference's own code uses Ruby's encode64, which breaks base64 into lines."""
     assert decode_file("JVBE\nRg==\n") == b"%PDF"
     with pytest.raises(binascii.Error):
         decode_file(DocumentContents.model_validate(sample("docs_content.resp")).contents)
 
 
-def test_a_file_is_read_from_behind_the_header_of_a_data_url() -> None:
+def test_decode_file_reads_a_data_url() -> None:
     assert decode_file("data:application/pdf;charset=utf-8;base64,JVBERg==") == b"%PDF"
 
 
-def test_a_rate_that_is_not_a_number_is_refused() -> None:
+def test_model_refuses_nan() -> None:
     with pytest.raises(ValueError, match="finite"):
         Quote.model_validate({"deals": {"cash": {"terms": {"msrp": float("nan")}}}})
 
 
-def test_answers_are_tolerant_and_requests_closed() -> None:
+def test_models_of_answers_are_tolerant_of_requests_closed() -> None:
     for model in _models(Received):
         assert model.model_config["extra"] == "ignore"
     for model in REQUESTS.values():
@@ -201,7 +202,7 @@ def _models(root: type[BaseModel]) -> list[type[BaseModel]]:
 
 
 def _leaves(node: Any, path: str = "") -> set[str]:
-    """Each leaf as path=value; numbers and their strings count as equal, as the documents have it."""
+    """Returns each leaf as path=value. A number and its string are equal, because the documents mix them."""
     match node:
         case dict():
             return set().union(*(_leaves(value, f"{path}.{key}".lstrip(".")) for key, value in node.items()), set())

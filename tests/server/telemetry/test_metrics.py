@@ -33,7 +33,7 @@ from roadster_tools import TOOLS, Access
 from tests.conftest import EVERYTHING, FOREIGN, STEVE, World, free_port, kind_of, own_delivery, serving, settings_for
 from tests.server.events.test_webhooks import SHIPMENT, brief_event
 from tests.tool_examples import every_call
-from tests.upstreams import VIRTUAL_TIME, Watched, ok
+from tests.upstreams import VIRTUAL_TIME, WatchedNetwork, reply
 
 pytestmark = pytest.mark.anyio
 
@@ -239,10 +239,10 @@ class TestOneUpstream(InVirtualTime):
 
         async def answer(_request: httpx2.Request) -> httpx2.Response:
             await go_on.wait()
-            return ok()
+            return reply()
 
         async with (
-            open_upstream("http://x/v1", api_key="k", transport=Watched(answer), observer=metrics) as upstream,
+            open_upstream("http://x/v1", api_key="k", transport=WatchedNetwork(answer), observer=metrics) as upstream,
             anyio.create_task_group() as tasks,
         ):
             for _ in range(9):
@@ -260,9 +260,11 @@ class TestOneUpstream(InVirtualTime):
         metrics, broken = Metrics(), True
 
         async def answer(_request: httpx2.Request) -> httpx2.Response:
-            return ok(status=500) if broken else ok()
+            return reply(status=500) if broken else reply()
 
-        async with open_upstream("http://x/v1", api_key="k", transport=Watched(answer), observer=metrics) as upstream:
+        async with open_upstream(
+            "http://x/v1", api_key="k", transport=WatchedNetwork(answer), observer=metrics
+        ) as upstream:
             for _ in range(6):
                 with suppress(errors.ClientError):
                     await upstream.send(page(), Origin("tester", "umazda"))
@@ -283,7 +285,9 @@ class TestOneUpstream(InVirtualTime):
             await anyio.sleep_forever()
             raise AssertionError
 
-        async with open_upstream("http://x/v1", api_key="k", transport=Watched(answer), observer=metrics) as upstream:
+        async with open_upstream(
+            "http://x/v1", api_key="k", transport=WatchedNetwork(answer), observer=metrics
+        ) as upstream:
             with anyio.move_on_after(1):
                 await upstream.send(page())
             with pytest.raises(errors.TimedOut):

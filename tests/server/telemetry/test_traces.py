@@ -17,7 +17,7 @@ from roadster_server.telemetry.exporting import AllowlistExporter
 from roadster_tools import TOOLS
 from tests.conftest import FOREIGN, STEVE, Connect, World, own_delivery
 from tests.tool_examples import every_call
-from tests.upstreams import Watched
+from tests.upstreams import WatchedNetwork
 
 pytestmark = pytest.mark.anyio
 
@@ -82,12 +82,12 @@ async def test_one_trace_leads_from_the_clients_call_to_the_requests_upstream(
 
 async def test_no_upstream_gets_a_header_of_the_trace(connect: Connect, world: World) -> None:
     """It is a third party."""
-    upstream = Watched(SandboxTransport(world.app).handle_async_request)
+    upstream = WatchedNetwork(SandboxTransport(world.app).handle_async_request)
     async with connect(upstream=upstream) as client:
         with trace.get_tracer("an assistant").start_as_current_span("work"):
             await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 1})
-    assert upstream.seen
-    for _, request in upstream.seen:
+    assert upstream.requests
+    for _, request in upstream.requests:
         assert not {"traceparent", "tracestate", "baggage"} & request.headers.keys()
 
 
