@@ -1,4 +1,4 @@
-"""examples/deploy: what a machine without containers can check. The files parse, agree with each other, and load."""
+"""The files of examples/deploy parse, agree with each other, and load. A machine without containers can check that."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def references(text: str, scheme: str) -> set[str]:
     return set(re.findall(rf'"{scheme}:([^"]+)"', text))
 
 
-def listens(command: list[str]) -> dict[str, str]:
-    """The options of a `serve` command, which the command line accepts and which name the configuration."""
+def options_of(command: list[str]) -> dict[str, str]:
+    """Returns the options of a `serve` command. The command line knows each, and they name the configuration."""
     assert command[:1] == ["serve"]
     options = dict(zip(command[1::2], command[2::2], strict=True))
-    known = CliRunner().invoke(app, ["serve", "--help"]).output
+    help_text = CliRunner().invoke(app, ["serve", "--help"]).output
     for option in options:
-        assert option in known
+        assert option in help_text
     assert options["--transport"] == "http"
     assert options["--config"] == CONFIGURATION
     assert int(options["--port"]) == PORT
@@ -53,8 +53,8 @@ def seconds(text: str) -> int:
 # The configurations
 
 
-def test_the_configuration_of_containers_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the variables that it names, and with no other."""
+def test_configuration_for_containers_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs only the variables that it names."""
     for name in references(TOML, "env"):
         monkeypatch.setenv(name, VALUES.get(name, "made-up"))
     settings: Settings = load(DEPLOY / "roadster.toml")
@@ -64,8 +64,8 @@ def test_the_configuration_of_containers_loads(monkeypatch: pytest.MonkeyPatch) 
     assert settings.http.anonymous_caller is None
 
 
-def test_the_configuration_of_the_unit_loads(tmp_path: Path) -> None:
-    """With the credentials that the unit loads, and with no other."""
+def test_configuration_for_the_unit_loads(tmp_path: Path) -> None:
+    """It needs only the credentials that the unit loads."""
     text = (DEPLOY / "roadster.systemd.toml").read_text()
     for name in credentials():
         (tmp_path / name).write_text("made-up")
@@ -82,48 +82,48 @@ def test_the_configuration_of_the_unit_loads(tmp_path: Path) -> None:
 
 
 def unit() -> dict[str, list[str]]:
-    """Its lines by key: a key may come several times."""
-    found: dict[str, list[str]] = {}
+    """Returns the lines of the unit by their key, which can appear several times."""
+    lines: dict[str, list[str]] = {}
     for line in (DEPLOY / "roadster-mcp.service").read_text().splitlines():
         if line and line[0] not in "#[":
             key, _, value = line.partition("=")
-            found.setdefault(key, []).append(value)
-    return found
+            lines.setdefault(key, []).append(value)
+    return lines
 
 
 def credentials() -> set[str]:
     return {line.partition(":")[0] for line in unit()["LoadCredential"]}
 
 
-def test_the_unit_serves_reloads_and_outlasts_the_servers_end() -> None:
-    found = unit()
-    program, *command = shlex.split(found["ExecStart"][0])
+def test_unit_serves_reloads_and_waits_for_the_end() -> None:
+    lines = unit()
+    program, *command = shlex.split(lines["ExecStart"][0])
     assert program == "/opt/roadster-mcp/.venv/bin/roadster-mcp"
-    assert "--host" not in listens(command), "this machine alone, which is the default"
-    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
-    assert seconds(found["TimeoutStopSec"][0]) > http_process.EXIT_SECONDS
+    assert "--host" not in options_of(command), "this machine alone, which is the default"
+    assert lines["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert seconds(lines["TimeoutStopSec"][0]) > http_process.EXIT_SECONDS
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [("DynamicUser", "yes"), ("ProtectSystem", "strict"), ("NoNewPrivileges", "yes"), ("CapabilityBoundingSet", "")],
 )
-def test_the_unit_gives_up_what_the_server_needs_not(key: str, value: str) -> None:
+def test_unit_drops_rights_that_the_server_does_not_need(key: str, value: str) -> None:
     assert unit()[key] == [value]
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    """With a program in the place of the one that is not installed here."""
+def test_unit_passes_systemd_analyze(tmp_path: Path) -> None:
+    """The program of the unit is not installed here, so Python takes its place."""
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("there is no systemd-analyze")
     text = (DEPLOY / "roadster-mcp.service").read_text()
     copy = tmp_path / "roadster-mcp.service"
     copy.write_text(text.replace("/opt/roadster-mcp/.venv/bin/roadster-mcp", sys.executable))
-    done = subprocess.run(
+    process = subprocess.run(
         [analyze, "verify", str(copy)], capture_output=True, text=True, timeout=60, check=False, env={}
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 # Dockerfile
@@ -140,11 +140,11 @@ def values(instruction: str) -> list[str]:
 
 def exec_form(instruction: str) -> list[str]:
     (value,) = values(instruction)
-    found: list[str] = yaml.safe_load(value[value.index("[") :])
-    return found
+    words: list[str] = yaml.safe_load(value[value.index("[") :])
+    return words
 
 
-def test_the_image_has_two_stages_and_ends_without_root() -> None:
+def test_image_has_two_stages_and_ends_without_root() -> None:
     build, run = values("FROM")
     assert build == f"{run} AS build", "the same Python, which the environment was made for"
     assert ":" in run
@@ -157,26 +157,26 @@ def test_the_image_has_two_stages_and_ends_without_root() -> None:
     assert "RUN" not in last_stage[last_stage.index("USER") :]
 
 
-def test_the_image_takes_what_is_in_the_repository_and_ignored_by_nobody() -> None:
-    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().split("\n")
+def test_image_copies_files_that_exist_and_are_not_ignored() -> None:
+    ignore_lines = (DEPLOY / "Dockerfile.dockerignore").read_text().split("\n")
     sources = [source for value in values("COPY") if "--from" not in value for source in value.split()[:-1]]
     for source in sources:
         assert (PROJECT / source).exists(), source
-        assert f"!{source}" in ignored
+        assert f"!{source}" in ignore_lines
     packages = {path.parent.name for path in PROJECT.glob("*/roadster_*/") if path.is_dir()}
     assert packages <= set(sources)
-    assert ignored[1] == "*", "all else stays out"
+    assert ignore_lines[1] == "*", "everything else stays out"
 
 
-def test_the_image_installs_what_is_locked() -> None:
+def test_image_installs_the_locked_versions() -> None:
     dependencies, project = (value for value in values("RUN") if "pip install" in value)
     assert "--require-hashes -r requirements.lock" in dependencies
     assert project.endswith("--no-deps .")
 
 
-def test_the_image_serves_and_says_whether_it_is_well() -> None:
+def test_image_serves_and_has_a_health_check() -> None:
     assert exec_form("ENTRYPOINT") == ["roadster-mcp"]
-    options = listens(exec_form("CMD"))
+    options = options_of(exec_form("CMD"))
     assert options["--host"] == "0.0.0.0"
     assert values("EXPOSE") == [str(PORT)]
     python, flag, code = exec_form("HEALTHCHECK")
@@ -186,14 +186,14 @@ def test_the_image_serves_and_says_whether_it_is_well() -> None:
     assert "'/healthz'" in code
 
 
-def test_no_file_here_holds_a_secret() -> None:
-    """Each is a variable that must be set, a reference, or a name."""
+def test_deploy_files_hold_no_secret() -> None:
+    """A secret is a variable to set, a reference, or a name."""
     for path in DEPLOY.iterdir():
         text = path.read_text()
         assert not re.search(r"://[^\s:@/]+:(?!\$\{)[^\s@/]+@", text), f"{path.name}: a password in a URL"
         for name in references(TOML, "env") | {"POSTGRES_PASSWORD"}:
-            for given in re.findall(rf"^\s*{name}[:=] *(\S+)", text, re.MULTILINE):
-                assert given.startswith(("${", "postgresql://roadster:${", "redis://redis")), (path.name, name)
+            for value in re.findall(rf"^\s*{name}[:=] *(\S+)", text, re.MULTILINE):
+                assert value.startswith(("${", "postgresql://roadster:${", "redis://redis")), (path.name, name)
     with pytest.raises(ValueError, match="literal secret"):
         reveal("made-up")
 
@@ -203,15 +203,15 @@ def test_no_file_here_holds_a_secret() -> None:
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    return found
+    document: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return document
 
 
-def test_compose_hands_in_what_the_configuration_names(compose: dict[str, Any]) -> None:
+def test_compose_passes_the_variables_of_the_configuration(compose: dict[str, Any]) -> None:
     server = compose["services"]["roadster-mcp"]
     assert server["environment"].keys() == references(TOML, "env")
-    (mounted,) = server["volumes"]
-    source, target, mode = mounted.split(":")
+    (volume,) = server["volumes"]
+    source, target, mode = volume.split(":")
     assert (DEPLOY / source).samefile(DEPLOY / "roadster.toml")
     assert (target, mode) == (CONFIGURATION, "ro")
     build = server["build"]
@@ -222,7 +222,7 @@ def test_compose_hands_in_what_the_configuration_names(compose: dict[str, Any]) 
     assert server["depends_on"].keys() == compose["services"].keys() - {"roadster-mcp"}
 
 
-def test_compose_opens_one_port_to_this_machine_and_none_of_the_stores(compose: dict[str, Any]) -> None:
+def test_compose_opens_one_port_to_this_machine(compose: dict[str, Any]) -> None:
     services = compose["services"]
     assert services["roadster-mcp"]["ports"] == [f"127.0.0.1:{PORT}:{PORT}"]
     for name in ("postgres", "redis"):
@@ -233,7 +233,7 @@ def test_compose_opens_one_port_to_this_machine_and_none_of_the_stores(compose: 
     assert services["postgres"]["volumes"][0].partition(":")[0] in compose["volumes"]
 
 
-def test_compose_gives_the_server_few_rights_and_time_to_end(compose: dict[str, Any]) -> None:
+def test_compose_gives_few_rights_and_time_to_end(compose: dict[str, Any]) -> None:
     server = compose["services"]["roadster-mcp"]
     assert server["read_only"]
     assert server["cap_drop"] == ["ALL"]
@@ -247,20 +247,20 @@ def test_compose_gives_the_server_few_rights_and_time_to_end(compose: dict[str, 
 
 @pytest.fixture(scope="module")
 def manifests() -> dict[str, dict[str, Any]]:
-    found = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
-    assert len({manifest["kind"] for manifest in found}) == len(found)
-    for manifest in found:
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+    assert len({manifest["kind"] for manifest in documents}) == len(documents)
+    for manifest in documents:
         assert manifest["metadata"].get("namespace", "roadster-mcp") == "roadster-mcp"
-    return {manifest["kind"]: manifest for manifest in found}
+    return {manifest["kind"]: manifest for manifest in documents}
 
 
 @pytest.fixture(scope="module")
 def pod(manifests: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = manifests["Deployment"]["spec"]["template"]["spec"]
-    return found
+    spec: dict[str, Any] = manifests["Deployment"]["spec"]["template"]["spec"]
+    return spec
 
 
-def test_the_config_map_holds_the_configuration(manifests: dict[str, dict[str, Any]], pod: dict[str, Any]) -> None:
+def test_config_map_holds_the_configuration(manifests: dict[str, dict[str, Any]], pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
     assert manifests["ConfigMap"]["data"] == {"roadster.toml": TOML}
     mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
@@ -271,33 +271,33 @@ def test_the_config_map_holds_the_configuration(manifests: dict[str, dict[str, A
     assert names == {manifests["ConfigMap"]["metadata"]["name"]}
 
 
-def test_every_secret_comes_from_the_secret(pod: dict[str, Any]) -> None:
+def test_every_secret_comes_from_the_secret_object(pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
-    given = {entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in container["env"]}
-    assert given.keys() == references(TOML, "env")
-    for name, reference in given.items():
+    references_by_name = {entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in container["env"]}
+    assert references_by_name.keys() == references(TOML, "env")
+    for name, reference in references_by_name.items():
         assert reference == {"name": "roadster-mcp", "key": name}
     assert "kind: Secret" not in (DEPLOY / "kubernetes.yaml").read_text()
 
 
-def test_the_probes_ask_what_the_server_answers(pod: dict[str, Any]) -> None:
+def test_probes_use_the_servers_probe_paths(pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
     (port,) = container["ports"]
     assert port == {"name": "http", "containerPort": PORT}
-    asked = {name: container[f"{name}Probe"]["httpGet"] for name in ("liveness", "readiness", "startup")}
-    assert {probe["port"] for probe in asked.values()} == {"http"}
-    assert {name: probe["path"] for name, probe in asked.items()} == {
+    requests = {name: container[f"{name}Probe"]["httpGet"] for name in ("liveness", "readiness", "startup")}
+    assert {probe["port"] for probe in requests.values()} == {"http"}
+    assert {name: probe["path"] for name, probe in requests.items()} == {
         "liveness": "/healthz",
         "readiness": "/readyz",
         "startup": "/healthz",
     }
-    assert {probe["path"] for probe in asked.values()} <= set(guards.BY_ADDRESS)
+    assert {probe["path"] for probe in requests.values()} <= set(guards.BY_ADDRESS)
     assert container["readinessProbe"]["timeoutSeconds"] > probes.PROBE_SECONDS
     assert "command" not in container
     assert "args" not in container, "the image knows how to serve"
 
 
-def test_two_pods_end_in_time_and_never_all_at_once(manifests: dict[str, dict[str, Any]], pod: dict[str, Any]) -> None:
+def test_two_pods_end_in_time_and_never_together(manifests: dict[str, dict[str, Any]], pod: dict[str, Any]) -> None:
     deployment = manifests["Deployment"]["spec"]
     assert deployment["replicas"] == 2
     assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
@@ -305,7 +305,7 @@ def test_two_pods_end_in_time_and_never_all_at_once(manifests: dict[str, dict[st
     assert pod["terminationGracePeriodSeconds"] > http_process.EXIT_SECONDS
 
 
-def test_all_select_the_pods_of_the_deployment(manifests: dict[str, dict[str, Any]]) -> None:
+def test_selectors_match_the_pods_of_the_deployment(manifests: dict[str, dict[str, Any]]) -> None:
     labels = manifests["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert manifests["Deployment"]["spec"]["selector"]["matchLabels"] == labels
     assert manifests["Service"]["spec"]["selector"] == labels
@@ -313,7 +313,7 @@ def test_all_select_the_pods_of_the_deployment(manifests: dict[str, dict[str, An
     assert manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
 
 
-def test_the_pods_have_few_rights(pod: dict[str, Any]) -> None:
+def test_pods_have_few_rights(pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
     user = values("USER")[-1].partition(":")[0]
     assert pod["securityContext"]["runAsNonRoot"]
@@ -326,7 +326,7 @@ def test_the_pods_have_few_rights(pod: dict[str, Any]) -> None:
     }
 
 
-def test_the_network_policy_lets_in_to_the_port_and_out_to_what_is_needed(
+def test_network_policy_opens_the_port_and_the_stores(
     manifests: dict[str, dict[str, Any]],
 ) -> None:
     policy = manifests["NetworkPolicy"]["spec"]
@@ -337,12 +337,12 @@ def test_the_network_policy_lets_in_to_the_port_and_out_to_what_is_needed(
     assert manifests["Service"]["spec"]["ports"][0]["targetPort"] == "http"
 
 
-def test_metrics_are_scraped_where_they_are_served(manifests: dict[str, dict[str, Any]]) -> None:
+def test_metrics_annotations_match_the_server(manifests: dict[str, dict[str, Any]]) -> None:
     notes = manifests["Deployment"]["spec"]["template"]["metadata"]["annotations"]
     assert notes["prometheus.io/path"] in guards.BY_ADDRESS
     assert notes["prometheus.io/port"] == str(PORT)
 
 
-def test_each_file_here_is_listed() -> None:
-    listed = set(re.findall(r"^\| \[(\S+)\]", (DEPLOY / "README.md").read_text(), re.MULTILINE))
-    assert listed == {path.name for path in DEPLOY.iterdir()} - {"README.md"}
+def test_readme_lists_each_deploy_file() -> None:
+    rows = set(re.findall(r"^\| \[(\S+)\]", (DEPLOY / "README.md").read_text(), re.MULTILINE))
+    assert rows == {path.name for path in DEPLOY.iterdir()} - {"README.md"}

@@ -1,4 +1,4 @@
-"""Each file in examples/ works: hosts' configurations start a server that answers, and the client gets its quote."""
+"""Each file in examples/ works: a host's configuration starts a server, and the client gets its quote."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOKEN = "a-token"
 
 @dataclass(frozen=True)
 class Roadster:
-    """A sandbox on a socket, copies of the example configurations that point to it, and a place for their store."""
+    """A sandbox on a socket, copies of the example configurations that use it, and an environment for them."""
 
     roadster_toml: Path
     sandbox_toml: Path
@@ -42,12 +42,12 @@ class Roadster:
 def roadster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roadster]:
     port = free_port()
     folder = tmp_path_factory.mktemp("examples")
-    here = f"http://127.0.0.1:{port}/v1"
-    hashed = hashlib.sha256(TOKEN.encode()).hexdigest()
+    url = f"http://127.0.0.1:{port}/v1"
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     for name in ("roadster.toml", "sandbox.toml"):
         text = (EXAMPLES / name).read_text()
         (folder / name).write_text(
-            re.sub(r'base_url = ".*?"', f'base_url = "{here}"', text).replace('"' + "0" * 64 + '"', f'"{hashed}"')
+            re.sub(r'base_url = ".*?"', f'base_url = "{url}"', text).replace('"' + "0" * 64 + '"', f'"{digest}"')
         )
     with serving("sandbox", "--port", str(port), url=f"http://127.0.0.1:{port}/__sandbox/state"):
         yield Roadster(
@@ -58,16 +58,16 @@ def roadster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roadster]:
 
 
 def server_in(name: str) -> dict[str, Any]:
-    """The one server of a host's configuration, under the key that the host reads."""
+    """Returns the one server of a host's configuration, under the key that the host reads."""
     document = json.loads((EXAMPLES / name).read_text())
     servers = document["servers" if name.startswith("vscode") else "mcpServers"]
     assert document.keys() <= ({"servers", "inputs"} if name.startswith("vscode") else {"mcpServers"})
-    found: dict[str, Any] = servers["roadster"]
-    return found
+    server: dict[str, Any] = servers["roadster"]
+    return server
 
 
 def stdio_in(name: str, roadster: Roadster | None = None) -> StdioServerParameters:
-    """How the host starts the server, with this project for the installed one and `roadster`'s for the placeholder."""
+    """Returns how the host starts the server: with this project's Python, and the configuration of `roadster`."""
     server = server_in(name)
     assert Path(server["command"]).name == "roadster-mcp"
     assert Path(server["command"]).is_absolute()
@@ -83,14 +83,14 @@ def stdio_in(name: str, roadster: Roadster | None = None) -> StdioServerParamete
 @pytest.mark.parametrize(
     "name", ["claude_desktop_config.json", "claude_code.mcp.json", "cursor.mcp.json", "vscode.mcp.json"]
 )
-async def test_a_host_starts_the_sandbox(name: str) -> None:
+async def test_host_configuration_starts_the_sandbox(name: str) -> None:
     async with Client(stdio_in(name)) as client:
         assert len((await client.list_tools()).tools) == len(TOOLS)
         assert answer_of(await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 1}))["vehicles"]
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
 
 
-async def test_a_host_starts_the_server_with_a_configuration(roadster: Roadster) -> None:
+async def test_host_configuration_starts_a_configured_server(roadster: Roadster) -> None:
     questions: list[str] = []
 
     async def ask(_ctx: Any, params: Any) -> ElicitResult:
@@ -107,8 +107,8 @@ async def test_a_host_starts_the_server_with_a_configuration(roadster: Roadster)
         assert answer_of(await client.call_tool("create_customer", {"customer": customer}))["customer_id"]
     assert len(questions) == 1
     async with Client(server) as client:
-        refused = await client.call_tool("create_customer", {"customer": customer})
-        assert kind_of(refused) == "not_confirmed", "a client that cannot ask sends nothing"
+        result = await client.call_tool("create_customer", {"customer": customer})
+        assert kind_of(result) == "not_confirmed", "a client that cannot ask sends nothing"
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def address(roadster: Roadster) -> Iterator[str]:
     ("name", "variable"),
     [("claude_code.http.mcp.json", "${ROADSTER_MCP_TOKEN}"), ("vscode.http.mcp.json", "${input:roadster-token}")],
 )
-async def test_a_host_connects_over_http_with_its_token(name: str, variable: str, address: str) -> None:
+async def test_host_configuration_connects_over_http(name: str, variable: str, address: str) -> None:
     server = server_in(name)
     assert server["type"] == "http"
     headers = {key: value.replace(variable, TOKEN) for key, value in server["headers"].items()}
@@ -133,22 +133,22 @@ async def test_a_host_connects_over_http_with_its_token(name: str, variable: str
         httpx2.AsyncClient(headers=headers, timeout=30) as http,
         Client(streamable_http_client(url, http_client=http)) as client,
     ):
-        listed = {tool.name for tool in (await client.list_tools()).tools}
-        assert "quote_payments" in listed
-        assert "upload_document" not in listed
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        assert "quote_payments" in tools
+        assert "upload_document" not in tools
         arguments = {"dealer": "umazda", **json.loads((EXAMPLES / "customer.json").read_text())}
-        shown = answer_of(await client.call_tool("create_customer", arguments))["preview"]
-        assert shown["body"]["customer"]["email"] == "***"
+        preview = answer_of(await client.call_tool("create_customer", arguments))["preview"]
+        assert preview["body"]["customer"]["email"] == "***"
         assert answer_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo", "limit": 1}))["vehicles"]
 
 
-def test_vs_code_asks_for_the_token_that_its_header_names() -> None:
+def test_vs_code_asks_for_the_token_of_its_header() -> None:
     document = json.loads((EXAMPLES / "vscode.http.mcp.json").read_text())
     assert [entry["id"] for entry in document["inputs"] if entry["password"]] == ["roadster-token"]
 
 
-def test_a_name_that_a_proxy_passes_on_is_allowed(address: str) -> None:
-    """With the example's `allowed_hosts`, the name in the HTTP examples reaches the token check."""
+def test_host_name_that_a_proxy_passes_on_is_allowed(address: str) -> None:
+    """The example allows the name that the HTTP examples use, so such a request reaches the check of its token."""
     for host, status in (("mcp.example.com", 401), ("other.example.com", 421)):
         assert httpx2.post(f"{address}/mcp", headers={"Host": host}).status_code == status
 
@@ -165,15 +165,15 @@ def run_client(*arguments: str, environment: Mapping[str, str] = SECRETS) -> sub
 
 
 @pytest.mark.parametrize("arguments", [[], ["--sandbox"]])
-def test_the_client_prints_a_quote(arguments: list[str]) -> None:
-    done = run_client(*arguments)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^Lease: monthly payment [\d.,]+, term months 36", done.stdout, re.MULTILINE)
-    assert re.search(r"^lease: [\d.]+ a month$", done.stdout, re.MULTILINE)
-    assert re.search(r"^Refused: callers.local.dealers does not name this dealer", done.stdout, re.MULTILINE)
+def test_client_prints_a_quote(arguments: list[str]) -> None:
+    process = run_client(*arguments)
+    assert process.returncode == 0, process.stderr
+    assert re.search(r"^Lease: monthly payment [\d.,]+, term months 36", process.stdout, re.MULTILINE)
+    assert re.search(r"^lease: [\d.]+ a month$", process.stdout, re.MULTILINE)
+    assert re.search(r"^Refused: callers.local.dealers does not name this dealer", process.stdout, re.MULTILINE)
 
 
-def test_the_client_works_with_a_configuration_too(roadster: Roadster) -> None:
-    done = run_client("--config", str(roadster.sandbox_toml), environment=roadster.environment)
-    assert done.returncode == 0, done.stderr
-    assert "Finance: monthly payment" in done.stdout
+def test_client_works_with_a_configuration(roadster: Roadster) -> None:
+    process = run_client("--config", str(roadster.sandbox_toml), environment=roadster.environment)
+    assert process.returncode == 0, process.stderr
+    assert "Finance: monthly payment" in process.stdout

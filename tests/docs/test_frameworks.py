@@ -1,6 +1,7 @@
-"""The examples for others' frameworks find a car, quote it and tell a refusal: unchanged, against a server with tokens.
+"""The examples for agent frameworks find a car, quote it and report a refusal, against a server with tokens.
 
-Each runs in its own environment. Its model is a scripted one behind OpenAI's API: no key and no network is needed."""
+Each runs unchanged in its own environment. Its model is a script behind OpenAI's API, without key and network.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from tests.conftest import PROJECT, free_port, run_cli, serving
 from tests.scripted_model import scripted_model
 from tests.server.transports.test_http import SALES, SECRETS, write_config
 
-pytestmark = pytest.mark.timeout(300)  # a framework's first start compiles it
+pytestmark = pytest.mark.timeout(300)  # the first start of a framework compiles it
 FRAMEWORKS = PROJECT / "examples" / "frameworks"
 TYPESCRIPT = FRAMEWORKS / "typescript"
 VIN = "JM3KFBCM0S0202106"
@@ -28,7 +29,7 @@ REFUSAL = "Refused: callers.sales-bot.dealers does not name this dealer; one of 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that wants a token, over both HTTP transports; what it will quote."""
+    """A server that needs a token, over both HTTP transports, and the lease that it quotes."""
 
     address: str
     lease: str
@@ -56,9 +57,9 @@ def model() -> Iterator[str]:
         yield address
 
 
-def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    """What the example prints, where it ends well and complains of nothing."""
-    done = subprocess.run(
+def run_example(*command: str | Path, cwd: Path, **environment: str) -> str:
+    """Runs an example, which must end with 0 and without a traceback. Returns its output."""
+    process = subprocess.run(
         command,
         cwd=cwd,
         env={"PATH": os.environ["PATH"], "HOME": str(cwd), "ROADSTER_MCP_TOKEN": SALES, **environment},
@@ -67,16 +68,16 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
         timeout=240,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    assert "Traceback" not in process.stdout + process.stderr
+    return process.stdout
 
 
-def needed(what: Path) -> Path:
-    """Something that `make frameworks` installs. CI runs `make check`, so there it must be."""
-    if not what.exists() and not os.environ.get("CI"):
-        pytest.skip(f"no {what.relative_to(PROJECT)}: make frameworks")
-    return what
+def require(installation: Path) -> Path:
+    """Returns the path, or skips the test without `make frameworks`. CI runs `make check`, so there it must exist."""
+    if not installation.exists() and not os.environ.get("CI"):
+        pytest.skip(f"no {installation.relative_to(PROJECT)}: make frameworks")
+    return installation
 
 
 AGENTS = {
@@ -84,69 +85,69 @@ AGENTS = {
     "pydantic_ai_agent.py": ("agents", "openai:gpt-5"),
     "langchain_agent.py": ("langchain", "openai:gpt-5"),
 }
-"""The examples with a model: their environment, and how they name one of OpenAI's."""
+"""The examples with a model, each with its environment and its name for a model of OpenAI."""
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_an_agent_quotes_a_car_and_is_told_of_the_refusal(
-    name: str, server: Running, model: str, tmp_path: Path
-) -> None:
-    """The model's last words hold only what its framework handed back to it from the tools."""
+def test_agent_quotes_a_car_and_reports_the_refusal(name: str, server: Running, model: str, tmp_path: Path) -> None:
+    """The model's last message repeats only texts that its framework passed on from the tools."""
     environment, model_name = AGENTS[name]
-    installed = needed(PROJECT / f".venv-{environment}" / ".installed")
+    stamp = require(PROJECT / f".venv-{environment}" / ".installed")
     command = (
-        installed.parent / "bin" / "python",
+        stamp.parent / "bin" / "python",
         FRAMEWORKS / name,
         "--model",
         model_name,
         "--url",
         f"{server.address}/mcp",
     )
-    said = run(*command, cwd=tmp_path, OPENAI_BASE_URL=model, OPENAI_API_KEY="made-up")
-    assert f"The lease is {server.lease} a month." in said
-    assert REFUSAL in said
+    output = run_example(*command, cwd=tmp_path, OPENAI_BASE_URL=model, OPENAI_API_KEY="made-up")
+    assert f"The lease is {server.lease} a month." in output
+    assert REFUSAL in output
 
 
-def test_the_typescript_client_compiles_and_quotes_a_car(server: Running, tmp_path: Path) -> None:
-    installed = needed(TYPESCRIPT / "node_modules" / ".installed")
+def test_typescript_client_compiles_and_quotes_a_car(server: Running, tmp_path: Path) -> None:
+    stamp = require(TYPESCRIPT / "node_modules" / ".installed")
     for path in TYPESCRIPT.iterdir():
         if path.is_file():
             shutil.copy(path, tmp_path)
-    (tmp_path / "node_modules").symlink_to(installed.parent)
-    said = run("npm", "start", "--silent", "--", f"{server.address}/mcp", cwd=tmp_path, NO_UPDATE_NOTIFIER="1")
-    assert f"lease: {server.lease} a month" in said
-    assert REFUSAL in said
+    (tmp_path / "node_modules").symlink_to(stamp.parent)
+    output = run_example(
+        "npm", "start", "--silent", "--", f"{server.address}/mcp", cwd=tmp_path, NO_UPDATE_NOTIFIER="1"
+    )
+    assert f"lease: {server.lease} a month" in output
+    assert REFUSAL in output
 
 
-def test_plain_requests_of_the_stateless_era_quote_a_car(server: Running, tmp_path: Path) -> None:
+def test_plain_requests_without_a_session_quote_a_car(server: Running, tmp_path: Path) -> None:
     for command in ("curl", "jq"):
         if shutil.which(command) is None:
             pytest.skip(f"the {command} command is not installed")
-    said = run("sh", FRAMEWORKS / "curl.sh", f"{server.address}/mcp", cwd=tmp_path)
-    assert re.match(r"tools: \d+\n", said)
-    assert f"lease: {server.lease} a month" in said
-    assert REFUSAL in said
+    output = run_example("sh", FRAMEWORKS / "curl.sh", f"{server.address}/mcp", cwd=tmp_path)
+    assert re.match(r"tools: \d+\n", output)
+    assert f"lease: {server.lease} a month" in output
+    assert REFUSAL in output
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/sse"])
-def test_the_python_client_quotes_a_car_over_both_http_transports(path: str, server: Running, tmp_path: Path) -> None:
-    """Over stdio it is tested with the other examples."""
-    said = run(sys.executable, PROJECT / "examples" / "client.py", f"{server.address}{path}", cwd=tmp_path)
-    lease = re.search(r"^Lease: monthly payment ([\d.,]+),", said, re.MULTILINE)
+def test_python_client_quotes_a_car_over_both_http_transports(path: str, server: Running, tmp_path: Path) -> None:
+    """test_examples.py tests it over stdio."""
+    output = run_example(sys.executable, PROJECT / "examples" / "client.py", f"{server.address}{path}", cwd=tmp_path)
+    lease = re.search(r"^Lease: monthly payment ([\d.,]+),", output, re.MULTILINE)
     assert lease is not None
-    assert f"lease: {lease[1].replace(',', '')} a month" in said
-    assert REFUSAL in said
+    assert f"lease: {lease[1].replace(',', '')} a month" in output
+    assert REFUSAL in output
 
 
-def test_the_page_lists_each_example_and_names_what_exists() -> None:
+def test_page_lists_each_example_with_its_command() -> None:
     page = (PROJECT / "docs" / "develop" / "frameworks.md").read_text()
-    listed = re.findall(r"^\|.*\]\(../../(examples/\S+)\) \| `(.+)` \|$", page, re.MULTILINE)
-    assert {example for example, _ in listed} == {
+    rows = re.findall(r"^\|.*\]\(../../(examples/\S+)\) \| `(.+)` \|$", page, re.MULTILINE)
+    assert {example for example, _ in rows} == {
         "examples/client.py",
         "examples/frameworks/typescript/client.ts",
         *(path.relative_to(PROJECT).as_posix() for path in FRAMEWORKS.iterdir() if path.is_file()),
     }
-    for example, command in listed:
+    for example, command in rows:
         assert Path(example).parent.as_posix() in command
         for environment in re.findall(r"\.venv-(\w+)/", command):
             assert (PROJECT / f"requirements-{environment}.lock").is_file()
@@ -156,8 +157,8 @@ def test_the_page_lists_each_example_and_names_what_exists() -> None:
     "lock",
     ["requirements-agents.lock", "requirements-langchain.lock", "examples/frameworks/typescript/package-lock.json"],
 )
-def test_no_lock_says_where_packages_come_from(lock: str) -> None:
-    """An address in a lock would be asked on every machine, past what is configured there."""
+def test_lock_names_no_address_of_a_package_index(lock: str) -> None:
+    """An address in a lock would be used on every machine, instead of the index that is configured there."""
     text = (PROJECT / lock).read_text()
     assert text.count("sha512-" if lock.endswith(".json") else "--hash=sha256:") > 10
     assert "resolved" not in text
@@ -169,9 +170,9 @@ def test_no_lock_says_where_packages_come_from(lock: str) -> None:
 @pytest.mark.parametrize(
     ("target", "environments"), [("frameworks", {"agents", "langchain"}), ("check", {"agents", "langchain", "evals"})]
 )
-def test_make_installs_what_its_target_needs_and_no_more(target: str, environments: set[str]) -> None:
-    """The examples for frameworks need no evaluation kit; what CI runs needs all."""
-    dry = subprocess.run(  # with every file as if it were old
+def test_make_installs_the_environments_of_its_target_only(target: str, environments: set[str]) -> None:
+    """The examples for frameworks do not need the evaluation. CI needs all environments."""
+    dry = subprocess.run(  # as if every file were old
         ["make", "--dry-run", "--always-make", target], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert set(re.findall(r"-m venv --clear --without-pip \.venv-(\w+)", dry.stdout)) == environments
