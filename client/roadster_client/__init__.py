@@ -1,9 +1,28 @@
-"""The shared client of the upstream APIs of a car dealer. Knows nothing of MCP.
+"""Typed clients of a car dealer's upstream APIs: Roadster, Roadie and myKaarma.
 
-async with open_upstream("https://api.roadster.com/v1", api_key=key) as upstream:
-    api = RoadsterApi(upstream, OPERATIONS)
-    dealer = api.for_dealer(DealerRef("umazda", partner_id="51101"), ChannelPolicy(approve_write))
-    page = await dealer.list_inventory(size=20)
+A script can use them without the server:
+
+    import asyncio
+    import os
+
+    from roadster_client import OPERATIONS, ChannelPolicy, DealerRef, Request, RoadsterApi, open_upstream
+
+
+    async def approve(request: Request) -> None:
+        # Runs before each write. If it raises, nothing is sent.
+        print(request.operation.name, request.body)
+
+
+    async def main() -> None:
+        async with open_upstream("https://api.roadster.com/v1", api_key=os.environ["ROADSTER_API_KEY"]) as upstream:
+            api = RoadsterApi(upstream, OPERATIONS)
+            dealer = api.for_dealer(DealerRef("umazda", partner_id="51101"), ChannelPolicy(approve))
+            page = await dealer.list_inventory(size=20)
+            for vehicle in page.vehicles:
+                print(vehicle.vin, vehicle.model)
+
+
+    asyncio.run(main())
 """
 
 from .channel import ApproveWrite, ChannelPolicy, OnAnswer

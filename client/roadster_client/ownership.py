@@ -1,6 +1,7 @@
 """The port to the record of customers, deliveries and orders that belong to a dealer.
 
-The upstreams do not tell whose a delivery or an order is. The client asks this port, and the server implements it.
+The upstreams do not tell which dealer a delivery or an order belongs to. The client asks this port, and the server
+implements it.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ _WORDS = frozenset(
 )
 
 _LARGEST_CODE = 99_999
-"""Of myKaarma's error codes. A longer number may be a telephone number."""
+"""The largest of myKaarma's error codes that is repeated. A longer number may be a telephone number."""
 
 _NO_SUCH_SHIPMENT = "1006"
 _AGAINST_RULES = "1003"

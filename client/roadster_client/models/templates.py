@@ -75,7 +75,7 @@ class NewTemplate(Sent):
 
 
 class TemplateReceipt(Received):
-    """An object whose fields are not read: they tell of the file's storage, and not the template's id."""
+    """An object. Its fields are not read, because they describe only the file's storage, without the template's id."""
 
 
 class FormField(Received):

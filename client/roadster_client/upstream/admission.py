@@ -51,7 +51,7 @@ class Admission:
         self._running: Counter[str] = Counter()
         """Exchanges by caller."""
         self._queues: dict[str, deque[_Turn]] = {}
-        """By caller. The caller that is next stands first."""
+        """Waiting turns by caller. The next caller stands first."""
         self._pause_end: float | None = None
         """None while there is no pause. A pause lasts beyond its end until a probe has succeeded."""
         self._next_probe = 0.0

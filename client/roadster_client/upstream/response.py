@@ -21,7 +21,7 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
 
 MAX_ANSWER_VALUES = 100_000
-"""Each parsed value takes up to a hundred bytes, and some microseconds in which no other call is served. The largest
+"""A parsed value takes up to a hundred bytes, and some microseconds in which no other call is served. The largest
 list that comes whole, a dealer's templates, may still have 9,000 fields of eleven values each."""
 
 _WEB_PAGES = ("text/html", "application/xhtml+xml")
