@@ -27,9 +27,17 @@ PROJECT = Path(__file__).parent.parent
 
 
 def tools_in_short() -> str:
+    """Returns a row for each tool, with the first sentence of its description."""
     return table(
-        ["toolset", "tool", "", "what it does"],
-        ([tool.toolset, f"`{tool.name}`", "writes" if tool.writes else "reads", tool.title] for tool in TOOLS.values()),
+        ["tool", "", "what it is for"],
+        (
+            [
+                f"`{tool.name}`",
+                "writes" if tool.writes else "reads",
+                re.split(r"(?<=[.;])\s", tool.description)[0].rstrip(".;"),
+            ]
+            for tool in TOOLS.values()
+        ),
     )
 
 
