@@ -1,13 +1,13 @@
-"""What the tools cost a model that reads them: their definitions, and the largest answers of the sandbox.
+"""The tokens that a model reads: the definitions of the tools, and the largest answers of the sandbox.
 
-    .venv/bin/python -m bench.tokens            the table
-    .venv/bin/python -m bench.tokens --write    writes it into docs/reference/tokens.md; `make generate` does that
+    .venv/bin/python -m bench.tokens            prints the table
+    .venv/bin/python -m bench.tokens --write    writes it into docs/reference/tokens.md, as `make generate` does
 
-A token is four bytes of compact UTF-8 JSON, or of text. That is near enough to compare by, and needs
-no model's own tokenizer. The budgets of definitions are below, those of answers in tests/tool_examples.py;
-tests/tools/test_budgets.py holds the tools to them.
+A token is four bytes of compact UTF-8 JSON, or of text. This is good enough for comparing, and needs no tokenizer of a
+model. The budgets of definitions are below, and those of answers in tests/tool_examples.py. tests/tools/test_budgets.py
+fails if a tool exceeds one.
 
-`upstream` is what the same answer takes as Roadster sends it, over all requests of the call.
+The column `upstream` counts the same answer as Roadster sends it, over all requests of the call.
 """
 
 from __future__ import annotations
@@ -43,22 +43,17 @@ from roadster_server.store import open_store
 from roadster_server.store.records import NewEvent
 from roadster_tools import TOOLS, Access, Tool
 
-# The budgets: definitions
-
 MOST_ON_AVERAGE = 150
 """Tokens of name, description and input schema, over the whole catalogue."""
 
 MOST_OF_ONE = 320
-"""The same of any one tool."""
+"""Tokens of the same, for each tool."""
 
 MOST_BYTES_OF_THE_LIST = 48_000
-"""`tools/list` as sent to a caller who may use everything."""
+"""Bytes of `tools/list` for a caller who may use everything."""
 
 
-# Measuring
-
-
-def tokens(text: str) -> int:
+def count_tokens(text: str) -> int:
     return -(-len(text.encode()) // 4)
 
 
@@ -66,19 +61,19 @@ def compact(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def definition_tokens(tool: Tool) -> int:
-    """Of what most hosts put before a model: name, description, input schema."""
-    return tokens(tool.name + tool.description + compact(tool.input_schema))
+def count_definition_tokens(tool: Tool) -> int:
+    """Returns the tokens of the parts that most hosts show a model: name, description, input schema."""
+    return count_tokens(tool.name + tool.description + compact(tool.input_schema))
 
 
-def bytes_of_the_list() -> int:
+def count_list_bytes() -> int:
     result = ListToolsResult(tools=[mcp_tool(tool) for tool in TOOLS.values()])
     return len(compact(result.model_dump(mode="json", by_alias=True, exclude_none=True)).encode())
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One answer; `upstream` counts tokens too."""
+class Measurement:
+    """One answer, its budget in `limit`, and the tokens of the `upstream` answers to it."""
 
     tool: str
     detail: str
@@ -95,10 +90,10 @@ class Measured:
         return compact(self.result.structured_content)
 
 
-async def measured() -> list[Measured]:
-    """The answer to each call of the budgets, brief and full."""
+async def measure_answers() -> list[Measurement]:
+    """Calls each tool by its example, brief and full. Returns the answers."""
     answers = []
-    async with _session() as (client, weighed):
+    async with _session() as (client, network):
         for tool, example in TOOL_EXAMPLES.items():
             budget = example.budget
             dealer = {"dealer": "umazda"} if TOOLS[tool].of_one_dealer else {}
@@ -108,14 +103,14 @@ async def measured() -> list[Measured]:
                 calls.append(("full", budget.full, {**arguments, "detail": "full", **budget.largest_full}))
             for detail, limit, arguments in calls:
                 for _ in range(budget.calls):
-                    weighed.bytes = 0
+                    network.bytes = 0
                     result = await client.call_tool(tool, arguments)
-                answers.append(Measured(tool, detail, limit, result, -(-weighed.bytes // 4)))
+                answers.append(Measurement(tool, detail, limit, result, -(-network.bytes // 4)))
     return answers
 
 
-class _Weighed(httpx2.AsyncBaseTransport):
-    """The sandbox as the network, which counts the bytes of its answers."""
+class _CountingTransport(httpx2.AsyncBaseTransport):
+    """The sandbox as the network. It counts the bytes of the answers."""
 
     def __init__(self) -> None:
         self._sandbox = SandboxTransport(create_app())
@@ -130,21 +125,21 @@ class _Weighed(httpx2.AsyncBaseTransport):
 
 
 async def _receive_events(store_url: str) -> None:
-    """As many as one answer shows by default, as the web hook would keep them."""
+    """Stores as many events as one answer shows by default, as the web hook would store them."""
     world = World(seed=7)
-    order = EventBody(
+    request = EventBody(
         url="http://127.0.0.1", key="key", customer_id=CUSTOMER_ID, message="Is the blue one still there?"
     )
     events = []
     for _ in range(20):
-        event = make_event(world, order)
+        event = make_event(world, request)
         world.events_sent += 1
         events.append(
             NewEvent(
                 source="roadster",
                 event_id=event["event_id"],
                 event_type=event["event_type"],
-                dealer=order.dealer,
+                dealer=request.dealer,
                 customer=str(CUSTOMER_ID),
                 order=str(event["order"]["id"]),
                 delivery=None,
@@ -153,12 +148,12 @@ async def _receive_events(store_url: str) -> None:
             )
         )
     async with open_store(store_url) as store:
-        await store.add_events(events, dealers=[order.dealer], now=events[-1].happened_at)
+        await store.add_events(events, dealers=[request.dealer], now=events[-1].happened_at)
 
 
 @asynccontextmanager
-async def _session() -> AsyncIterator[tuple[Client, _Weighed]]:
-    weighed = _Weighed()
+async def _session() -> AsyncIterator[tuple[Client, _CountingTransport]]:
+    network = _CountingTransport()
     everything = CallerSettings(
         dealers=["umazda", "hyundaidemo"], access=dict.fromkeys(TOOLS, Access.WRITE), personal_data="contact"
     )
@@ -167,57 +162,54 @@ async def _session() -> AsyncIterator[tuple[Client, _Weighed]]:
         await _receive_events(settings.store.url.get_secret_value())
         live = LiveSettings(settings.model_copy(update={"callers": {LOCAL_CALLER: everything}}))
         async with (
-            open_calls(live, local=True, transport=weighed) as calls,
+            open_calls(live, local=True, transport=network) as calls,
             Client(build_server(calls, lambda: live.current.caller(LOCAL_CALLER))) as client,
         ):
-            yield client, weighed
+            yield client, network
 
 
-# Showing
-
-
-def table(answers: list[Measured]) -> str:
-    """In Markdown. Figures are tokens; the bound of an answer's text stands behind it."""
-    found = {(answer.tool, answer.detail): answer for answer in answers}
+def make_table(answers: list[Measurement]) -> str:
+    """Returns a Markdown table of tokens. The budget of an answer's text follows it in parentheses."""
+    by_call = {(answer.tool, answer.detail): answer for answer in answers}
     lines = [
         "| tool | definition | answer | structured | full answer | structured | upstream |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, tool in TOOLS.items():
-        brief, full = found[name, "brief"], found.get((name, "full"))
+        brief, full = by_call[name, "brief"], by_call.get((name, "full"))
         cells = [
             f"`{name}`",
-            f"{definition_tokens(tool)}",
-            f"{tokens(brief.text):,} (≤ {brief.limit:,})",
-            f"{tokens(brief.structured):,}",
-            f"{tokens(full.text):,} (≤ {full.limit:,})" if full else "-",
-            f"{tokens(full.structured):,}" if full else "-",
+            f"{count_definition_tokens(tool)}",
+            f"{count_tokens(brief.text):,} (≤ {brief.limit:,})",
+            f"{count_tokens(brief.structured):,}",
+            f"{count_tokens(full.text):,} (≤ {full.limit:,})" if full else "-",
+            f"{count_tokens(full.structured):,}" if full else "-",
             f"{(full or brief).upstream:,}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    costs = [definition_tokens(tool) for tool in TOOLS.values()]
+    costs = [count_definition_tokens(tool) for tool in TOOLS.values()]
     average = sum(costs) / len(costs)
     definitions = (
         f"Definitions: {average:.0f} tokens on average (≤ {MOST_ON_AVERAGE}), {max(costs)} the largest "
-        f"(≤ {MOST_OF_ONE}), {sum(costs):,} in all. `tools/list`: {bytes_of_the_list():,} bytes "
+        f"(≤ {MOST_OF_ONE}), {sum(costs):,} in all. `tools/list`: {count_list_bytes():,} bytes "
         f"(≤ {MOST_BYTES_OF_THE_LIST:,})."
     )
     return "\n".join([*lines, "", definitions])
 
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reference" / "tokens.md"
-SHOWN = re.compile(r"(<!-- tokens -->\n).*?(\n<!-- /tokens -->)", re.DOTALL)
+TABLE_PLACE = re.compile(r"(<!-- tokens -->\n).*?(\n<!-- /tokens -->)", re.DOTALL)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write the table into docs/reference/tokens.md")
-    shown = table(anyio.run(measured))
+    table = make_table(anyio.run(measure_answers))
     if parser.parse_args().write:
         text = DOCUMENT.read_text(encoding="utf-8")
-        DOCUMENT.write_text(SHOWN.sub(lambda found: f"{found[1]}{shown}{found[2]}", text), encoding="utf-8")
+        DOCUMENT.write_text(TABLE_PLACE.sub(lambda match: f"{match[1]}{table}{match[2]}", text), encoding="utf-8")
     else:
-        print(shown)
+        print(table)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from bench.tokens import (
     MOST_BYTES_OF_THE_LIST,
     MOST_OF_ONE,
     MOST_ON_AVERAGE,
-    SHOWN,
-    Measured,
+    TABLE_PLACE,
+    Measurement,
     compact,
-    definition_tokens,
-    measured,
-    table,
-    tokens,
+    count_definition_tokens,
+    count_tokens,
+    make_table,
+    measure_answers,
 )
 from jsonschema import Draft202012Validator
 
@@ -41,8 +41,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def answers() -> list[Measured]:
-    return await measured()
+async def answers() -> list[Measurement]:
+    return await measure_answers()
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -53,12 +53,12 @@ def test_a_tool_that_takes_detail_has_a_budget_for_both(name: str) -> None:
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_no_definition_is_too_long(tool: Tool) -> None:
-    cost = definition_tokens(tool)
+    cost = count_definition_tokens(tool)
     assert cost <= MOST_OF_ONE, f"{tool.name} takes {cost} tokens: shorten its docstring, or its arguments"
 
 
 def test_the_definitions_are_short_on_average() -> None:
-    costs = {tool.name: definition_tokens(tool) for tool in TOOLS.values()}
+    costs = {tool.name: count_definition_tokens(tool) for tool in TOOLS.values()}
     assert sum(costs.values()) / len(costs) <= MOST_ON_AVERAGE, sorted(costs.items(), key=lambda cost: -cost[1])
 
 
@@ -70,19 +70,19 @@ async def test_the_list_of_tools_as_sent_is_short(connect: Connect) -> None:
     assert len(sent.encode()) <= MOST_BYTES_OF_THE_LIST
 
 
-async def test_no_answer_takes_more_than_its_budget(answers: list[Measured]) -> None:
+async def test_no_answer_takes_more_than_its_budget(answers: list[Measurement]) -> None:
     for answer in answers:
         assert not answer.result.is_error, answer.text
-        cost = tokens(answer.text)
+        cost = count_tokens(answer.text)
         assert cost <= answer.limit, f"{answer.tool}, {answer.detail}: {cost} tokens"
 
 
-async def test_structured_content_holds_to_the_output_schema(answers: list[Measured]) -> None:
+async def test_structured_content_holds_to_the_output_schema(answers: list[Measurement]) -> None:
     for answer in answers:
         Draft202012Validator(TOOLS[answer.tool].output_schema).validate(answer.result.structured_content)
 
 
-async def test_the_text_says_whatever_the_structured_content_does(answers: list[Measured]) -> None:
+async def test_the_text_says_whatever_the_structured_content_does(answers: list[Measurement]) -> None:
     """For a client that shows a model only text: every figure and every word, whichever way it is written."""
     for answer in answers:
         written = (*re.findall(_PLAIN, answer.text), *re.findall(_BY_THOUSANDS, answer.text))
@@ -97,16 +97,16 @@ async def test_the_text_says_whatever_the_structured_content_does(answers: list[
                     assert str(value) in answer.text, f"{answer.tool}: {path} {value}"
 
 
-async def test_neither_part_of_an_answer_is_indented(answers: list[Measured]) -> None:
+async def test_neither_part_of_an_answer_is_indented(answers: list[Measurement]) -> None:
     for answer in answers:
         assert "  " not in answer.text
-        assert tokens(answer.text) <= tokens(answer.structured) + 1, f"{answer.tool}: longer than its JSON"
+        assert count_tokens(answer.text) <= count_tokens(answer.structured) + 1, f"{answer.tool}: longer than its JSON"
 
 
-async def test_the_page_shows_what_the_bench_says(answers: list[Measured]) -> None:
-    shown = SHOWN.search(DOCUMENT.read_text(encoding="utf-8"))
+async def test_the_page_shows_what_the_bench_says(answers: list[Measurement]) -> None:
+    shown = TABLE_PLACE.search(DOCUMENT.read_text(encoding="utf-8"))
     assert shown is not None
-    assert shown[0] == f"{shown[1]}{table(answers)}{shown[2]}", "`make generate` writes the table anew"
+    assert shown[0] == f"{shown[1]}{make_table(answers)}{shown[2]}", "`make generate` writes the table anew"
 
 
 class Says(httpx2.AsyncBaseTransport):
@@ -163,7 +163,7 @@ async def test_the_plans_that_do_not_fit_come_with_the_cursor(connect: Connect) 
         while True:
             result = await client.call_tool("list_protection_plans", {**arguments, **cursor})
             answer = answer_of(result)
-            assert tokens(text_of(result)) < 5_200
+            assert count_tokens(text_of(result)) < 5_200
             assert answer["truncated"] is ("next_cursor" in answer)
             found += [plan["id"] for plan in answer["plans"]]
             if not answer["truncated"]:
