@@ -1,4 +1,4 @@
-"""What an assistant sees while an upstream fails or is full: through the whole server, for two callers of one."""
+"""A failing or busy upstream, as two callers of one server see it."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ async def two_callers(store: str, network: httpx2.AsyncBaseTransport) -> AsyncIt
 
 
 class SlowAt(httpx2.AsyncBaseTransport):
-    """The sandbox, whose requests for one dealer do not come back; `full` once a caller's share of them is there."""
+    """The sandbox, which never answers for one dealer. `full` is set when it has a caller's share of such requests."""
 
     def __init__(self, world: World, dealer: str) -> None:
         self._sandbox = SandboxTransport(world.app)
         self._dealer = dealer
-        self.held = 0
+        self.waiting = 0
         self.full = anyio.Event()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if self._dealer in str(request.url):
-            self.held += 1
-            if self.held == AT_ONCE_FOR_A_CALLER:
+            self.waiting += 1
+            if self.waiting == AT_ONCE_FOR_A_CALLER:
                 self.full.set()
             await anyio.sleep_forever()
         return await self._sandbox.handle_async_request(request)
 
 
 @reliability("one caller's slow calls fill its share", "through the whole server, another caller is answered meanwhile")
-async def test_a_callers_slow_calls_do_not_delay_anothers(world: World, store_url: str) -> None:
+async def test_slow_calls_of_one_caller_do_not_delay_another(world: World, store_url: str) -> None:
     network = SlowAt(world, "umazda")
     async with two_callers(store_url, network) as (greedy, patient), anyio.create_task_group() as tasks:
         for _ in range(2 * AT_ONCE_FOR_A_CALLER):
@@ -62,12 +62,12 @@ async def test_a_callers_slow_calls_do_not_delay_anothers(world: World, store_ur
         await network.full.wait()
         for _ in range(5):
             answer_of(await patient.call_tool("list_inventory", {"dealer": "hyundaidemo"}))
-        assert network.held == AT_ONCE_FOR_A_CALLER
+        assert network.waiting == AT_ONCE_FOR_A_CALLER
         tasks.cancel_scope.cancel()
 
 
 @reliability("calls at a dealer whose breaker is open", "the assistant reads when to call again; other dealers work")
-async def test_an_open_breaker_is_told_to_the_assistant_for_its_dealer_alone(world: World, store_url: str) -> None:
+async def test_open_breaker_tells_an_assistant_when_to_call_again(world: World, store_url: str) -> None:
     await world.fault("*", "status", times=FAILURES_IN_A_ROW, status=500)
     async with two_callers(store_url, SandboxTransport(world.app)) as (greedy, patient):
         for _ in range(FAILURES_IN_A_ROW):
@@ -79,7 +79,7 @@ async def test_an_open_breaker_is_told_to_the_assistant_for_its_dealer_alone(wor
 
 
 @reliability("a write while the breaker is open", "nothing is sent, and its idempotency key stays free")
-async def test_a_write_that_was_not_sent_leaves_its_key_free(world: World, store_url: str) -> None:
+async def test_write_not_sent_leaves_its_key_free(world: World, store_url: str) -> None:
     await world.fault("*", "status", times=FAILURES_IN_A_ROW, status=500)
     async with two_callers(store_url, SandboxTransport(world.app)) as (client, _):
         arguments = {"dealer": "umazda", "customer": STEVE}

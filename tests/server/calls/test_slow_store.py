@@ -1,4 +1,4 @@
-"""A store that another process holds locked: reads are answered, writes and strict reads wait for their record."""
+"""A store that another process has locked: reads are answered, writes and strict reads wait for their record."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.server.store.databases import RECORD
 pytestmark = pytest.mark.anyio
 
 A_MOMENT = 0.2
-"""Seconds, for what must not happen: an answer would take a hundredth of it."""
+"""Seconds to wait for an answer that must not come. It would take a hundredth of that."""
 
 
 @contextmanager
-def locked(store_url: str) -> Iterator[None]:
-    """As a backup or a stuck process holds it."""
+def lock(store_url: str) -> Iterator[None]:
+    """Locks the store as a backup or a stuck process does."""
     holder = sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)
     try:
         holder.execute("BEGIN IMMEDIATE")
@@ -55,49 +55,49 @@ async def impatient_client(world: World, store_url: str, **store: Any) -> AsyncI
         yield client
 
 
-async def waits(client: Client, answered: anyio.Event) -> None:
+async def waits(client: Client, done: anyio.Event) -> None:
     await client.call_tool("list_dealers")
-    answered.set()
+    done.set()
 
 
 async def outcomes(store_url: str) -> list[tuple[str, str]]:
     async with open_store(store_url) as store:
         assert (await store.verify()).first_broken is None
-        return [(stored.record.tool, stored.record.outcome) async for stored in store.records()]
+        return [(row.record.tool, row.record.outcome) async for row in store.records()]
 
 
-async def test_a_read_is_answered_while_the_store_is_locked_and_gets_on_record_afterwards(
+async def test_read_is_answered_now_and_recorded_after_the_lock(
     world: World, store_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And the log says so in words that do not sound as if a record were missing."""
+    """The log says so, and does not sound as if a record were missing."""
     caplog.set_level(logging.INFO, "roadster_server")
     async with impatient_client(world, store_url) as client:
-        with locked(store_url):
+        with lock(store_url):
             for _ in range(3):
                 assert kind_of(await client.call_tool("list_dealers")) is None
             assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
     assert await outcomes(store_url) == [*[("list_dealers", "done")] * 3, ("list_inventory", "refused")]
-    assert [found.message for found in caplog.records if found.levelno > logging.INFO] == []
+    assert [entry.message for entry in caplog.records if entry.levelno > logging.INFO] == []
     assert "the audit is slow: this call's record is written later" in caplog.messages
 
 
-async def test_a_read_whose_record_is_required_waits_for_the_store(world: World, store_url: str) -> None:
-    answered = anyio.Event()
+async def test_read_with_a_required_record_waits_for_the_store(world: World, store_url: str) -> None:
+    done = anyio.Event()
     async with (
         impatient_client(world, store_url, refuse_unrecorded_reads=True) as client,
         anyio.create_task_group() as tasks,
     ):
-        with locked(store_url):
-            tasks.start_soon(waits, client, answered)
+        with lock(store_url):
+            tasks.start_soon(waits, client, done)
             with anyio.move_on_after(A_MOMENT):
-                await answered.wait()
-            assert not answered.is_set()
+                await done.wait()
+            assert not done.is_set()
     assert await outcomes(store_url) == [("list_dealers", "done")]
 
 
-async def test_a_write_waits_for_the_store_and_nothing_is_sent_meanwhile(world: World, store_url: str) -> None:
+async def test_write_waits_for_the_store_before_it_is_sent(world: World, store_url: str) -> None:
     async with impatient_client(world, store_url) as client, anyio.create_task_group() as tasks:
-        with locked(store_url):
+        with lock(store_url):
             tasks.start_soon(client.call_tool, "create_customer", {"dealer": "umazda", "customer": STEVE})
             await anyio.sleep(A_MOMENT)
             assert [request["operation"] for request in await world.requests()] == []
@@ -107,7 +107,7 @@ async def test_a_write_waits_for_the_store_and_nothing_is_sent_meanwhile(world: 
     ]
 
 
-async def test_recorder_with_too_many_late_records_waits_and_loses_none(store_url: str) -> None:
+async def test_recorder_full_of_late_records_waits_and_loses_none(store_url: str) -> None:
     done = anyio.Event()
 
     async def record_one_more(recorder: Recorder) -> None:
@@ -117,7 +117,7 @@ async def test_recorder_with_too_many_late_records_waits_and_loses_none(store_ur
     async with lazy_store(store_url) as store, anyio.create_task_group() as tasks:
         await store.open()
         recorder = Recorder(store, patience=0.01, most_late=2)
-        with locked(store_url):
+        with lock(store_url):
             for _ in range(2):
                 await recorder.put_soon(RECORD)
             tasks.start_soon(record_one_more, recorder)
