@@ -12,7 +12,7 @@ from roadster_server.cli.formats import render
 from roadster_server.cli.strict_schema import NotStrict, strict
 from roadster_tools import TOOLS
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
-from tests.server.recordings.test_recordings import WHOLE_CATALOGUE
+from tests.server.recordings.test_recordings import CALLS
 
 pytestmark = pytest.mark.anyio
 
@@ -119,11 +119,11 @@ def filled(schema: Mapping[str, Any], given: Any) -> Any:
 async def test_calls_with_null_for_all_that_is_left_out_are_accepted(connect: Connect, world: World) -> None:
     """In nested objects, too: each tool does what it does without the nulls."""
     async with connect() as client:
-        for name, arguments in WHOLE_CATALOGUE.items():
+        for name, arguments in CALLS.items():
             made = filled(STRICT[name]["parameters"], arguments) if name in STRICT else dict(arguments)
             result = await client.call_tool(name, made)
             assert kind_of(result) is None, f"{name}: {text_of(result)}"
-        plans = await client.call_tool("list_protection_plans", dict(WHOLE_CATALOGUE["list_protection_plans"]))
+        plans = await client.call_tool("list_protection_plans", dict(CALLS["list_protection_plans"]))
         plan = answer_of(plans)["plans"][0]["id"]
         everything = {
             "create_customer": {
