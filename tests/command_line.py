@@ -33,7 +33,7 @@ def run_cli(
         patch.object(sys, "stdin", streams[0]),
         redirect_stdout(streams[1]),
         redirect_stderr(streams[2]),
-        _own_logging(),
+        separate_logging(),
         ThreadPoolExecutor(1) as thread,  # where no event loop runs
     ):
         code = thread.submit(_exit_code, arguments).result()
@@ -73,7 +73,7 @@ def _exit_code(arguments: tuple[str, ...]) -> int:
 
 
 @contextmanager
-def _own_logging() -> Iterator[None]:
+def separate_logging() -> Iterator[None]:
     """Keeps the command's logging apart from the tests'."""
     root, own = logging.getLogger(), logging.getLogger("roadster_server")
     before = root.handlers, root.level, own.level

@@ -1,4 +1,4 @@
-"""An upstream that answers when it is told to: for calls that are to be in flight while something happens."""
+"""An upstream that answers when it is told to, for calls that are in flight while something happens."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ import anyio
 
 
 class HangingUpstream:
-    """Each request of the last one that came in is told by an event; an answer is an empty list."""
+    """Holds every request back until `release` is set. The answer is an empty list."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.asked = anyio.Event()
-        self.left = anyio.Event()
+        self.requested = anyio.Event()
+        """Set when a request has come in."""
+        self.disconnected = anyio.Event()
         """Set when a client has closed its connection before it was answered."""
         self.release = anyio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             await reader.readuntil(b"\r\n\r\n")
-            self.asked.set()
-            gone = asyncio.ensure_future(_until_closed(reader))
-            released = asyncio.ensure_future(self.release.wait())
-            await asyncio.wait({gone, released}, return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
-                self.left.set()
+            self.requested.set()
+            closing = asyncio.ensure_future(_until_closed(reader))
+            releasing = asyncio.ensure_future(self.release.wait())
+            await asyncio.wait({closing, releasing}, return_when=asyncio.FIRST_COMPLETED)
+            if closing.done():
+                self.disconnected.set()
             else:
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]")
-            gone.cancel()
-            released.cancel()
+            closing.cancel()
+            releasing.cancel()
         writer.close()
 
 

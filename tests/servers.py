@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +22,9 @@ from roadster_sandbox.http.server import server_config
 
 PATIENCE = 180.0
 """Seconds. A wait for another process takes as long as the machine needs; this only ends one that would never end."""
+
+
+ROADSTER_MCP = (sys.executable, "-m", "roadster_server")
 
 
 def free_port() -> int:
@@ -56,11 +59,11 @@ def sandbox_server(api_key: str = API_KEY) -> Iterator[str]:
 
 @contextmanager
 def serving(
-    *arguments: str, url: str, cwd: Path | None = None, **environment: str
+    *arguments: str, url: str, command: Sequence[str] = ROADSTER_MCP, cwd: Path | None = None, **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A `roadster-mcp` process that listens, from when `url` answers to the end of the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "roadster_server", *arguments],
+        [*command, *arguments],
         cwd=cwd,
         stderr=subprocess.PIPE,
         env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},

@@ -1,4 +1,4 @@
-"""How a serving process ends, and what becomes of calls in flight: by a signal, the end of input, or its client."""
+"""How a serving process ends, and what happens to calls in flight: after a signal, the end of input, or a client's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import anyio
@@ -19,31 +20,30 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client, StdioServerParameters
 
-from tests.conftest import STEVE, free_port, kind_of, serving
+from tests.conftest import PROJECT, kind_of
 from tests.hanging import HangingUpstream, hanging_upstream
 from tests.server.transports.test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, connected, write_config
+from tests.servers import PATIENCE, free_port, serving
+from tests.tool_examples import STEVE
+
+from .patient import AMPLE, patient
 
 pytestmark = pytest.mark.anyio
 
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-LONG = 30
-"""Seconds, for what must not hang: far above every limit of the server's own."""
+NO_DRAIN = 0.2
+"""Seconds, where a call is to be interrupted."""
 
 
 def call(tool: str, id_: int = 5, **arguments: Any) -> dict[str, Any]:
-    return {
-        "jsonrpc": "2.0",
-        "id": id_,
-        "method": "tools/call",
-        "params": {"name": tool, "arguments": arguments},
-    }
+    return {"jsonrpc": "2.0", "id": id_, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
 
 
 CREATE = call("create_customer", dealer="umazda", customer=STEVE)
 READ = call("list_dealers")
 
 
-def audit(folder: Path) -> list[tuple[str, str, str]]:
+def audit_of(folder: Path) -> list[tuple[str, str, str]]:
     """(phase, tool, outcome) of each record, in order."""
     store = sqlite3.connect(folder / "store.db")
     try:
@@ -54,11 +54,19 @@ def audit(folder: Path) -> list[tuple[str, str, str]]:
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[HangingUpstream]:
-    async with hanging_upstream() as started:
-        yield started
+    async with hanging_upstream() as hanging:
+        yield hanging
 
 
-class Spawned:
+async def wait_for(event: anyio.Event) -> None:
+    with anyio.fail_after(PATIENCE):
+        await event.wait()
+
+
+# Over stdio
+
+
+class StdioServer:
     """A server process on stdio, spoken to line by line."""
 
     def __init__(self, process: anyio.abc.Process) -> None:
@@ -68,246 +76,248 @@ class Spawned:
         self._stdout = BufferedByteReceiveStream(process.stdout)
         self._stderr = BufferedByteReceiveStream(process.stderr)
 
-    async def say(self, *messages: dict[str, Any] | bytes) -> None:
+    async def send(self, *messages: dict[str, Any]) -> None:
         assert self.process.stdin is not None
         for message in messages:
-            await self.process.stdin.send(message if isinstance(message, bytes) else json.dumps(message).encode())
-            await self.process.stdin.send(b"\n")
+            await self.process.stdin.send(json.dumps(message).encode() + b"\n")
 
-    async def end(self) -> None:
+    async def end_input(self) -> None:
         assert self.process.stdin is not None
         await self.process.stdin.aclose()
 
-    async def answer(self) -> dict[str, Any]:
-        with anyio.fail_after(LONG):
-            found: dict[str, Any] = json.loads(await self._stdout.receive_until(b"\n", 10_000_000))
-        return found
+    async def receive(self) -> dict[str, Any]:
+        with anyio.fail_after(PATIENCE):
+            answer: dict[str, Any] = json.loads(await self._stdout.receive_until(b"\n", 10_000_000))
+        return answer
 
-    async def logged(self, event: str) -> dict[str, Any]:
-        with anyio.fail_after(LONG):
+    async def wait_for_log(self, event: str) -> dict[str, Any]:
+        with anyio.fail_after(PATIENCE):
             while True:
                 line: dict[str, Any] = json.loads(await self._stderr.receive_until(b"\n", 1_000_000))
                 if line["event"] == event:
                     return line
 
     async def exit_code(self) -> int:
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(PATIENCE):
             return await self.process.wait()
 
 
 @asynccontextmanager
-async def spawned(*arguments: str) -> AsyncIterator[Spawned]:
+async def stdio_server(upstream: HangingUpstream, folder: Path, *, drain: float = AMPLE) -> AsyncIterator[StdioServer]:
+    config = write_config(folder, upstream.url)
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **SECRETS}
-    async with await anyio.open_process(
-        [sys.executable, "-m", "roadster_server", "serve", *arguments], env=environment
-    ) as process:
+    command = patient("serve", "--config", str(config), drain=drain)
+    async with await anyio.open_process(command, env=environment, cwd=PROJECT) as process:
         try:
-            server = Spawned(process)
-            await server.say(INITIALIZE, INITIALIZED)
-            assert (await server.answer())["id"] == INITIALIZE["id"]
+            server = StdioServer(process)
+            await server.send(INITIALIZE, INITIALIZED)
+            assert (await server.receive())["id"] == INITIALIZE["id"]
             yield server
         finally:
             if process.returncode is None:
                 process.kill()
 
 
-@asynccontextmanager
-async def over(upstream: HangingUpstream, folder: Path) -> AsyncIterator[Spawned]:
-    async with spawned("--config", str(write_config(folder, upstream.url))) as server:
-        yield server
+both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
-async def in_flight(upstream: HangingUpstream) -> None:
-    with anyio.fail_after(LONG):
-        await upstream.asked.wait()
-
-
-signals = pytest.mark.parametrize("received", [signal.SIGTERM, signal.SIGINT])
-
-
-@signals
-async def test_over_stdio_a_signal_lets_a_call_in_flight_be_answered_and_takes_no_new_one(
-    received: signal.Signals, upstream: HangingUpstream, tmp_path: Path
+@both_signals
+async def test_over_stdio_a_signal_lets_a_call_end_and_admits_no_other(
+    number: signal.Signals, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
-    async with over(upstream, tmp_path) as server:
-        await server.say(READ)
-        await in_flight(upstream)
-        server.process.send_signal(received)
-        assert (await server.logged("stopping"))["reason"] == received.name
-        await server.say(call("list_dealers", 6))
-        refused = await server.answer()
-        assert (refused["id"], refused["error"]["code"]) == (6, -32000)
+    async with stdio_server(upstream, tmp_path) as server:
+        await server.send(READ)
+        await wait_for(upstream.requested)
+        server.process.send_signal(number)
+        assert (await server.wait_for_log("stopping"))["reason"] == number.name
+        await server.send(call("list_dealers", 6))
+        refusal = await server.receive()
+        assert (refusal["id"], refusal["error"]["code"]) == (6, -32000)
         upstream.release.set()
-        answered = await server.answer()
-        assert answered["id"] == READ["id"]
-        assert not answered["result"].get("isError")
+        answer = await server.receive()
+        assert answer["id"] == READ["id"]
+        assert not answer["result"].get("isError")
         assert await server.exit_code() == 0
-    assert audit(tmp_path) == [("ended", "list_dealers", "done")]
+    assert audit_of(tmp_path) == [("ended", "list_dealers", "done")]
 
 
-async def test_over_stdio_the_end_of_input_lets_a_call_in_flight_be_answered(
-    upstream: HangingUpstream, tmp_path: Path
-) -> None:
-    async with over(upstream, tmp_path) as server:
-        await server.say(READ)
-        await server.end()
-        await in_flight(upstream)
+async def test_over_stdio_the_end_of_input_lets_a_call_end(upstream: HangingUpstream, tmp_path: Path) -> None:
+    async with stdio_server(upstream, tmp_path) as server:
+        await server.send(READ)
+        await server.end_input()
+        await wait_for(upstream.requested)
         upstream.release.set()
-        assert (await server.answer())["id"] == READ["id"]
+        assert (await server.receive())["id"] == READ["id"]
         assert await server.exit_code() == 0
-    assert audit(tmp_path) == [("ended", "list_dealers", "done")]
+    assert audit_of(tmp_path) == [("ended", "list_dealers", "done")]
 
 
-@pytest.mark.parametrize("received", [signal.SIGTERM, None])
-async def test_over_stdio_a_write_that_does_not_end_is_interrupted_answered_and_recorded(
-    received: signal.Signals | None, upstream: HangingUpstream, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGTERM, None])
+async def test_over_stdio_a_write_that_hangs_is_interrupted_answered_and_recorded(
+    number: signal.Signals | None, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
-    async with over(upstream, tmp_path) as server:
-        await server.say(CREATE)
-        await in_flight(upstream)
-        if received is None:
-            await server.end()
+    """After a signal, and after the end of input."""
+    async with stdio_server(upstream, tmp_path, drain=NO_DRAIN) as server:
+        await server.send(CREATE)
+        await wait_for(upstream.requested)
+        if number is None:
+            await server.end_input()
         else:
-            server.process.send_signal(received)
-        answered = await server.answer()
-        assert answered["result"]["_meta"] == {"roadster-mcp/failure": "outcome_unknown"}
-        assert "Ask the dealer whether Roadster has the customer" in answered["result"]["content"][0]["text"]
+            server.process.send_signal(number)
+        answer = await server.receive()
+        assert answer["result"]["_meta"] == {"roadster-mcp/failure": "outcome_unknown"}
+        assert "Ask the dealer whether Roadster has the customer" in answer["result"]["content"][0]["text"]
         assert await server.exit_code() == 0
-        with anyio.fail_after(LONG):
-            await upstream.left.wait()
-    assert audit(tmp_path) == [("sent", "create_customer", "sent"), ("ended", "create_customer", "cancelled")]
+        await wait_for(upstream.disconnected)
+    assert audit_of(tmp_path) == [("sent", "create_customer", "sent"), ("ended", "create_customer", "cancelled")]
 
 
-@signals
+@both_signals
 async def test_over_stdio_a_second_signal_exits_at_once(
-    received: signal.Signals, upstream: HangingUpstream, tmp_path: Path
+    number: signal.Signals, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
-    async with over(upstream, tmp_path) as server:
-        await server.say(READ)
-        await in_flight(upstream)
-        server.process.send_signal(received)
-        await server.logged("stopping")
-        server.process.send_signal(received)
-        assert await server.exit_code() == 128 + received
+    async with stdio_server(upstream, tmp_path) as server:
+        await server.send(READ)
+        await wait_for(upstream.requested)
+        server.process.send_signal(number)
+        await server.wait_for_log("stopping")
+        server.process.send_signal(number)
+        assert await server.exit_code() == 128 + number
 
 
-async def test_a_client_that_reads_no_answer_does_not_hold_up_the_exit(
-    upstream: HangingUpstream, tmp_path: Path
-) -> None:
-    async with over(upstream, tmp_path) as server:
-        await server.say(*({**LIST_TOOLS, "id": 100 + number} for number in range(20)), READ)  # more than a pipe holds
-        await in_flight(upstream)
-        server.process.terminate()
+async def test_a_client_that_reads_nothing_does_not_hold_up_the_exit(upstream: HangingUpstream, tmp_path: Path) -> None:
+    """The server's own limit ends it, so its limits are the usual ones here."""
+    config = write_config(tmp_path, upstream.url)
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **SECRETS}
+    command = ["-m", "roadster_server", "serve", "--config", str(config)]
+    async with await anyio.open_process([sys.executable, *command], env=environment) as process:
+        server = StdioServer(process)
+        await server.send(INITIALIZE, INITIALIZED)
+        lists = ({**LIST_TOOLS, "id": 100 + number} for number in range(20))  # more than a pipe holds
+        await server.send(*lists, READ)
+        await wait_for(upstream.requested)
+        process.terminate()
         assert await server.exit_code() == 1
-        assert await server.logged("stopped before everything had ended")
+        assert await server.wait_for_log("stopped before everything had ended")
 
 
-async def test_a_client_that_closes_both_pipes_ends_the_server_and_its_upstream_request(
-    upstream: HangingUpstream, tmp_path: Path
-) -> None:
-    async with over(upstream, tmp_path) as server:
-        await server.say(READ)
-        await in_flight(upstream)
+async def test_a_client_that_closes_both_pipes_ends_the_server(upstream: HangingUpstream, tmp_path: Path) -> None:
+    """Its request to the upstream ends too."""
+    async with stdio_server(upstream, tmp_path, drain=NO_DRAIN) as server:
+        await server.send(READ)
+        await wait_for(upstream.requested)
         assert server.process.stdout is not None
         await server.process.stdout.aclose()
-        await server.end()
+        await server.end_input()
         assert await server.exit_code() == 0
-        await server.logged("stopping")
+        await server.wait_for_log("stopping")
         assert server.process.stderr is not None
         rest = b"".join([chunk async for chunk in server.process.stderr])
         assert all(json.loads(line) for line in rest.splitlines())
-        assert upstream.left.is_set()
-    assert audit(tmp_path) == [("ended", "list_dealers", "cancelled")]
+        await wait_for(upstream.disconnected)
+    assert audit_of(tmp_path) == [("ended", "list_dealers", "cancelled")]
+
+
+# Over HTTP
 
 
 @contextmanager
-def listening(folder: Path, upstream: str) -> Iterator[tuple[str, Any]]:
+def http_server(upstream: HangingUpstream, folder: Path, *, drain: float = AMPLE) -> Iterator[tuple[str, Popen[bytes]]]:
+    """The URL and the process."""
     port = free_port()
-    config = write_config(folder, upstream)
-    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
-    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS) as process:
+    config = write_config(folder, upstream.url)
+    command = patient("serve", "--transport", "http", "--port", str(port), "--config", str(config), drain=drain)
+    with serving(url=f"http://127.0.0.1:{port}/healthz", command=command, cwd=PROJECT, **SECRETS) as process:
         yield f"http://127.0.0.1:{port}", process
 
 
-async def ended(process: Any) -> int:
-    with anyio.fail_after(LONG):
+async def exit_code(process: Popen[bytes]) -> int:
+    with anyio.fail_after(PATIENCE):
         return await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
 
 
-async def not_ready(server: str) -> httpx2.Response:
-    """The first answer of /readyz that is not 200: the signal is on its way."""
-    async with httpx2.AsyncClient() as http:
-        with anyio.fail_after(LONG):
+async def wait_until_not_ready(server: str) -> httpx2.Response:
+    """Returns the first answer of /readyz that is not 200, which shows that the signal has arrived."""
+    async with httpx2.AsyncClient(timeout=PATIENCE) as http:
+        with anyio.fail_after(PATIENCE):
             while (response := await http.get(f"{server}/readyz")).status_code == 200:
-                pass
+                await anyio.sleep(0.01)
     return response
 
 
-@pytest.mark.parametrize("way", ["legacy", "2026-07-28", "sse"])
-async def test_over_http_a_signal_lets_a_call_in_flight_be_answered_and_readyz_is_false_meanwhile(
-    way: str, upstream: HangingUpstream, tmp_path: Path
+def sales_client() -> httpx2.AsyncClient:
+    headers = {"Authorization": f"Bearer {SALES}", "Accept": "application/json, text/event-stream"}
+    return httpx2.AsyncClient(headers=headers, timeout=PATIENCE)
+
+
+every_era = pytest.mark.parametrize("era", ["legacy", "2026-07-28", "sse"])
+
+
+@every_era
+async def test_over_http_a_signal_lets_a_call_end_and_readyz_is_false(
+    era: str, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
     kinds = []
 
-    async def ask(client: Client) -> None:
+    async def list_dealers(client: Client) -> None:
         kinds.append(kind_of(await client.call_tool("list_dealers")))
 
-    with listening(tmp_path, upstream.url) as (server, process):
-        async with connected(server, way) as client, anyio.create_task_group() as tasks:
+    with http_server(upstream, tmp_path) as (server, process):
+        async with connected(server, era) as client, anyio.create_task_group() as tasks:
             await client.list_tools()  # else the client would ask for them after the answer, to check it
-            tasks.start_soon(ask, client)
-            await in_flight(upstream)
+            tasks.start_soon(list_dealers, client)
+            await wait_for(upstream.requested)
             process.terminate()
-            assert (await not_ready(server)).json() == {"status": "the server is stopping"}
-            async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {SALES}"}) as http:
+            assert (await wait_until_not_ready(server)).json() == {"status": "the server is stopping"}
+            async with sales_client() as http:
                 assert (await http.get(f"{server}/healthz")).status_code == 200
-                refused = await http.post(f"{server}/mcp", json=INITIALIZE)
-                assert (refused.status_code, refused.json()["error"]["code"]) == (503, -32000)
+                refusal = await http.post(f"{server}/mcp", json=INITIALIZE)
+                assert (refusal.status_code, refusal.json()["error"]["code"]) == (503, -32000)
             upstream.release.set()
-        assert await ended(process) == 0
+        assert await exit_code(process) == 0
     assert kinds == [None]
-    assert audit(tmp_path) == [("ended", "list_dealers", "done")]
+    assert audit_of(tmp_path) == [("ended", "list_dealers", "done")]
 
 
-@pytest.mark.parametrize("way", ["legacy", "2026-07-28", "sse"])
-async def test_over_http_a_write_that_does_not_end_is_interrupted_answered_and_recorded(
-    way: str, upstream: HangingUpstream, tmp_path: Path
+@every_era
+async def test_over_http_a_write_that_hangs_is_interrupted_answered_and_recorded(
+    era: str, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
     kinds = []
 
-    async def ask(client: Client) -> None:
+    async def create_customer(client: Client) -> None:
         kinds.append(kind_of(await client.call_tool("create_customer", {"dealer": "umazda", "customer": STEVE})))
 
-    with listening(tmp_path, upstream.url) as (server, process):
-        async with connected(server, way) as client, anyio.create_task_group() as tasks:
+    with http_server(upstream, tmp_path, drain=NO_DRAIN) as (server, process):
+        async with connected(server, era) as client, anyio.create_task_group() as tasks:
             await client.list_tools()  # else the client would ask for them after the answer, to check it
-            tasks.start_soon(ask, client)
-            await in_flight(upstream)
+            tasks.start_soon(create_customer, client)
+            await wait_for(upstream.requested)
             process.terminate()
-        assert await ended(process) == 0
+        assert await exit_code(process) == 0
     assert kinds == ["outcome_unknown"]
-    assert audit(tmp_path) == [("sent", "create_customer", "sent"), ("ended", "create_customer", "cancelled")]
+    assert audit_of(tmp_path) == [("sent", "create_customer", "sent"), ("ended", "create_customer", "cancelled")]
 
 
 async def test_over_http_a_second_signal_exits_at_once(upstream: HangingUpstream, tmp_path: Path) -> None:
-    with listening(tmp_path, upstream.url) as (server, process):
-        headers = {"Authorization": f"Bearer {SALES}", "Accept": "application/json, text/event-stream"}
+    with http_server(upstream, tmp_path) as (server, process):
         async with (
-            httpx2.AsyncClient(headers=headers) as http,
-            session_of(http, server) as session,
+            sales_client() as http,
+            open_session(http, server) as session,
             http.stream("POST", f"{server}/mcp", json=READ, headers=session),
         ):
-            await in_flight(upstream)
+            await wait_for(upstream.requested)
             process.terminate()
-            await not_ready(server)
+            await wait_until_not_ready(server)
             process.terminate()
-            assert await ended(process) == 128 + signal.SIGTERM
+            assert await exit_code(process) == 128 + signal.SIGTERM
 
 
 @asynccontextmanager
-async def session_of(http: httpx2.AsyncClient, server: str) -> AsyncIterator[dict[str, str]]:
-    opened = await http.post(f"{server}/mcp", json=INITIALIZE)
-    session = {"Mcp-Session-Id": opened.headers["mcp-session-id"], "Mcp-Protocol-Version": "2025-11-25"}
+async def open_session(http: httpx2.AsyncClient, server: str) -> AsyncIterator[dict[str, str]]:
+    """The headers of a session of the legacy era."""
+    answer = await http.post(f"{server}/mcp", json=INITIALIZE)
+    session = {"Mcp-Session-Id": answer.headers["mcp-session-id"], "Mcp-Protocol-Version": "2025-11-25"}
     await http.post(f"{server}/mcp", json=INITIALIZED, headers=session)
     yield session
 
@@ -315,16 +325,18 @@ async def session_of(http: httpx2.AsyncClient, server: str) -> AsyncIterator[dic
 async def test_over_http_it_exits_while_a_session_has_its_stream_open(
     upstream: HangingUpstream, tmp_path: Path
 ) -> None:
-    with listening(tmp_path, upstream.url) as (server, process):
-        headers = {"Authorization": f"Bearer {SALES}", "Accept": "application/json, text/event-stream"}
+    with http_server(upstream, tmp_path) as (server, process):
         async with (
-            httpx2.AsyncClient(headers=headers) as http,
-            session_of(http, server) as session,
+            sales_client() as http,
+            open_session(http, server) as session,
             http.stream("GET", f"{server}/mcp", headers=session) as stream,
         ):
             assert stream.status_code == 200
             process.terminate()
-            assert await ended(process) == 0
+            assert await exit_code(process) == 0
+
+
+# Over both
 
 
 @asynccontextmanager
@@ -333,32 +345,27 @@ async def assistant(way: str, upstream: HangingUpstream, folder: Path) -> AsyncI
     transport, _, era = way.partition(" ")
     if transport == "stdio":
         config = str(write_config(folder, upstream.url))
-        server = StdioServerParameters(
-            command=sys.executable, args=["-m", "roadster_server", "serve", "--config", config], env=SECRETS
-        )
+        command, *arguments = patient("serve", "--config", config)
+        server = StdioServerParameters(command=command, args=arguments, env=SECRETS, cwd=PROJECT)
         async with Client(server, mode=era) as client:
             yield client
     else:
-        with listening(folder, upstream.url) as (url, _):
+        with http_server(upstream, folder) as (url, _):
             async with connected(url, era) as client:
                 yield client
 
 
-WAYS = ["stdio legacy", "stdio 2026-07-28", "http legacy", "http 2026-07-28", "http sse"]
-
-
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["stdio legacy", "stdio 2026-07-28", "http legacy", "http 2026-07-28", "http sse"])
 async def test_a_client_that_cancels_ends_its_upstream_request(
     way: str, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
     async with assistant(way, upstream, tmp_path) as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.call_tool, "list_dealers")
-            await in_flight(upstream)
+            await wait_for(upstream.requested)
             tasks.cancel_scope.cancel()
-        with anyio.fail_after(LONG):
-            await upstream.left.wait()
-    assert audit(tmp_path) == [("ended", "list_dealers", "cancelled")]
+        await wait_for(upstream.disconnected)
+    assert audit_of(tmp_path) == [("ended", "list_dealers", "cancelled")]
 
 
 @pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28", "sse"])
@@ -366,48 +373,47 @@ async def test_a_client_that_goes_away_ends_its_upstream_request(
     era: str, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
     """Its connection closes without a word."""
-    with listening(tmp_path, upstream.url) as (server, process):
-        headers = {"Authorization": f"Bearer {SALES}", "Accept": "application/json, text/event-stream"}
-        async with httpx2.AsyncClient(headers=headers) as http, anyio.create_task_group() as tasks:
-            await leave_a_call(http, server, era, tasks)
-            await in_flight(upstream)
+    with http_server(upstream, tmp_path) as (server, process):
+        async with sales_client() as http, anyio.create_task_group() as tasks:
+            await start_a_call(http, server, era, tasks)
+            await wait_for(upstream.requested)
             tasks.cancel_scope.cancel()
-        with anyio.fail_after(LONG):
-            await upstream.left.wait()
+        await wait_for(upstream.disconnected)
         process.terminate()
-        assert await ended(process) == 0
-    assert audit(tmp_path) == [("ended", "list_dealers", "cancelled")]
+        assert await exit_code(process) == 0
+    assert audit_of(tmp_path) == [("ended", "list_dealers", "cancelled")]
 
 
-async def leave_a_call(http: httpx2.AsyncClient, server: str, era: str, tasks: anyio.abc.TaskGroup) -> None:
-    """Has a call made in `tasks`, and the stream that its answer would come on."""
+async def start_a_call(http: httpx2.AsyncClient, server: str, era: str, tasks: anyio.abc.TaskGroup) -> None:
+    """Makes a call in `tasks`, and opens the stream that its answer would come on."""
     match era:
         case "2025-11-25":
-            async with session_of(http, server) as session:
-                tasks.start_soon(held, http, "POST", f"{server}/mcp", READ, session)
+            async with open_session(http, server) as session:
+                tasks.start_soon(read_stream, http, f"{server}/mcp", READ, session)
         case "2026-07-28":
             meta = {
                 "io.modelcontextprotocol/protocolVersion": era,
                 "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
                 "io.modelcontextprotocol/clientCapabilities": {},
             }
-            named = {"Mcp-Protocol-Version": era, "Mcp-Method": "tools/call", "Mcp-Name": "list_dealers"}
-            asked = {**READ, "params": {**READ["params"], "_meta": meta}}
-            tasks.start_soon(held, http, "POST", f"{server}/mcp", asked, named)
+            headers = {"Mcp-Protocol-Version": era, "Mcp-Method": "tools/call", "Mcp-Name": "list_dealers"}
+            request = {**READ, "params": {**READ["params"], "_meta": meta}}
+            tasks.start_soon(read_stream, http, f"{server}/mcp", request, headers)
         case _:
-            endpoint: str = await tasks.start(sse_endpoint, http, f"{server}/sse")
+            endpoint: str = await tasks.start(open_sse, http, f"{server}/sse")
             for message in (INITIALIZE, INITIALIZED, READ):
                 assert (await http.post(server + endpoint, json=message)).status_code == 202
 
 
-async def held(http: httpx2.AsyncClient, method: str, url: str, body: Any, headers: dict[str, str]) -> None:
-    async with http.stream(method, url, json=body, headers=headers, timeout=LONG) as response:
+async def read_stream(http: httpx2.AsyncClient, url: str, body: Any, headers: dict[str, str]) -> None:
+    async with http.stream("POST", url, json=body, headers=headers) as response:
         async for _ in response.aiter_raw():
             pass
 
 
-async def sse_endpoint(http: httpx2.AsyncClient, url: str, *, task_status: anyio.abc.TaskStatus[str]) -> None:
-    async with http.stream("GET", url, timeout=LONG) as response:
+async def open_sse(http: httpx2.AsyncClient, url: str, *, task_status: anyio.abc.TaskStatus[str]) -> None:
+    """Starts with the path to post messages to."""
+    async with http.stream("GET", url) as response:
         async for line in response.aiter_lines():
             if line.startswith("data: /messages/"):
                 task_status.started(line.removeprefix("data: "))
