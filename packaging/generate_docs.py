@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
+from arguments_page import arguments
 from commands_page import commands
 from settings_page import settings
 
@@ -133,6 +134,7 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/use/resources.md", "resources"): resources,
     ("docs/use/prompts.md", "prompts"): prompts,
     ("docs/operate/metrics.md", "metrics"): metrics,
+    ("docs/reference/arguments.md", "arguments"): arguments,
     ("docs/reference/operations.md", "operations"): operations,
     ("docs/reference/settings.md", "settings"): settings,
     ("docs/reference/cli.md", "commands"): commands,
