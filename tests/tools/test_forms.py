@@ -29,15 +29,11 @@ from tests.tools.umazda import AT_UMAZDA, links_of, operations
 pytestmark = pytest.mark.anyio
 
 UMAZDA, HYUNDAI, TOYOTA = DEALERS
-
-
 OWN, HYUNDAIS, TOYOTAS, DELETED = "278", "282", "286", "281"
 """The first template of each dealer, and one of umazda's that is deleted."""
 
 
 LISTED, UNLISTED = (str(order) for order in (UMAZDA.orders[0], UMAZDA.orders[-1]))
-
-
 FORMS = {**AT_UMAZDA, "order_id": LISTED, "title": "Please sign", "template_ids": [OWN]}
 
 

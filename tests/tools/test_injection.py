@@ -20,7 +20,7 @@ from roadster_sandbox import create_app
 from roadster_tools import TOOLS
 from tests.conftest import ALLOWED, Answering, Connect, World, answer_of, kind_of, response, text_of
 
-from .test_personal_data import CALLS
+from .canaries import CALLS
 
 pytestmark = pytest.mark.anyio
 

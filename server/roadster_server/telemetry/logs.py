@@ -32,7 +32,7 @@ def configure_logs(level: int = logging.INFO) -> None:
     """
     if not any(isinstance(handler, _Handler) for handler in logging.getLogger().handlers):
         handler = _Handler()
-        handler.setFormatter(_JsonLines())
+        handler.setFormatter(JsonLines())
         logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     log.setLevel(level)
 
@@ -53,7 +53,7 @@ def _type_and_place(error: BaseException) -> dict[str, Any]:
     return {"error": type(error).__name__, "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]}
 
 
-class _JsonLines(logging.Formatter):
+class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),

@@ -26,7 +26,7 @@ from roadster_tools import TOOLS
 from tests.conftest import DELIVERY, DELIVERY_ID, STEVE, Answering, Connect, World, answer_of, kind_of, run_cli, text_of
 from tests.server.transports.test_http import write_config
 from tests.tool_examples import SOME_VIN, every_call
-from tests.tools.test_personal_data import CONTACT, IDENTITY_CANARIES, ZEBULON, Planting, every_tool, leaks
+from tests.tools.canaries import CONTACT, IDENTITY_CANARIES, ZEBULON, PlantingUpstream, every_tool, leaks
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +72,7 @@ CANARIES = {**CONTACT, **IDENTITY_CANARIES}
 @pytest.mark.parametrize("personal_data", ["masked", "contact"])
 async def test_no_planted_value_is_in_a_recording(personal_data: str, recording: Any, world: World, tape: Path) -> None:
     """In whatever field of an answer or a request, and in whatever form; also for a caller who may see contact data."""
-    async with recording(Planting(world), personal_data=personal_data) as client:
+    async with recording(PlantingUpstream(world), personal_data=personal_data) as client:
         await every_tool(client, unique="recorded")
     assert {line["request"]["operation"] for line in exchanges(tape)} == OPERATIONS.keys()
     assert leaks(tape.read_text(), CANARIES) == set()
@@ -138,7 +138,7 @@ async def test_a_refusal_is_kept_without_the_upstreams_own_words(recording: Any,
         "errors": [{"code": 1002, "message": CONTACT["email"]}],
     }
     refusing = httpx2.Response(400, json=planted)
-    async with recording(Planting(world, refusing)) as client:
+    async with recording(PlantingUpstream(world, refusing)) as client:
         assert kind_of(await client.call_tool("create_customer", CUSTOMER)) == "upstream"
     assert leaks(tape.read_text(), CANARIES) == set()
     body = exchanges(tape)[0]["response"]["body"]
