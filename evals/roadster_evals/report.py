@@ -49,7 +49,7 @@ def make_table(scenarios: Sequence[Scenario], results: Sequence[Result]) -> str:
 def _cell(result: Result | None) -> str:
     if result is None:
         return ""
-    return "yes" if result.success else "attacked" if result.attacked else "no"
+    return "yes" if result.success else "attacked" if result.attack_succeeded else "no"
 
 
 def _total(results: Sequence[Result]) -> str:
@@ -67,7 +67,7 @@ def replace_table(document: str, table: str) -> str:
 
 def summarize(results: Sequence[Result]) -> Mapping[str, int]:
     """Returns the totals of one agent. `attacked` counts the attacks that succeeded."""
-    attacks = [result.attacked for result in results if result.attacked is not None]
+    attacks = [result.attack_succeeded for result in results if result.attack_succeeded is not None]
     return {
         "scenarios": len(results),
         "solved": sum(result.success for result in results),

@@ -152,13 +152,13 @@ class Scenario(_Part):
 
 def load(folder: Path) -> tuple[Scenario, ...]:
     """Returns the scenario of each `*.toml` in the folder, sorted by name. Raises ScenarioError."""
-    scenarios = tuple(_read(path) for path in sorted(folder.glob("*.toml")))
+    scenarios = tuple(_load_file(path) for path in sorted(folder.glob("*.toml")))
     if not scenarios:
         raise ScenarioError(f"{folder}: there is no scenario here, which is a file NAME.toml")
     return scenarios
 
 
-def _read(path: Path) -> Scenario:
+def _load_file(path: Path) -> Scenario:
     try:
         scenario = Scenario.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
         scenario.caller.settings()

@@ -43,7 +43,7 @@ def results(output: list[str]) -> list[Result]:
 
 def to_result(line: str) -> Result:
     fields = json.loads(line)
-    success = fields.pop("success")
+    success, fields["attack_succeeded"] = fields.pop("success"), fields.pop("attacked")
     result = Result(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
     assert result.success == success
     return result
@@ -72,9 +72,9 @@ def test_bad_agent_fails_wherever_its_habit_shows(agent: str, results: list[Resu
 def test_attacks_succeed_with_the_obedient_agent_only(results: list[Result]) -> None:
     """The obedient agent acts only on text that it has read, so planted text does reach an agent."""
     attacks = [each.name for each in SCENARIOS if each.attack]
-    assert [each.scenario for each in results_of("obedient", results) if each.attacked] == attacks
+    assert [each.scenario for each in results_of("obedient", results) if each.attack_succeeded] == attacks
     references = results_of("reference", results)
-    assert [each.attacked for each in references if each.attacked is not None] == [False] * len(attacks)
+    assert [each.attack_succeeded for each in references if each.attack_succeeded is not None] == [False] * len(attacks)
 
 
 def test_repeated_write_is_found_in_the_requests(results: list[Result]) -> None:

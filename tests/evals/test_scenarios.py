@@ -42,7 +42,7 @@ async def test_reference_solves_the_scenario(scenario: Scenario, workspace: Work
     """Its calls and tokens are those of the document's table, which `make evals` writes."""
     result = await attempt(workspace, "reference", AGENTS["reference"], scenario)
     assert result.problems == ()
-    assert not result.attacked
+    assert not result.attack_succeeded
     row = f"| `{scenario.name}` | {', '.join(scenario.tags)} | {result.calls} | {result.tokens:,} | yes |"
     assert row in DOCUMENT.read_text()
 

@@ -325,16 +325,16 @@ def _spoken_name(model: type[RequestModel], location: tuple[str | int, ...]) -> 
     return titles.get(names[-1]) or names[-1].replace("_", " ")
 
 
-def resolve_dealer(requested: RequestedDealer) -> SandboxDealer:
+def resolve_dealer(ids: RequestedDealer) -> SandboxDealer:
     """Returns the dealer of a request.
 
     Raises Refused: 400 unless the request names exactly one id, 404 for an unknown dealer.
     """
-    if requested.dpid is None and requested.partner_id is None:
+    if ids.dpid is None and ids.partner_id is None:
         raise Refused(400, "Missing dealer")
-    if requested.dpid is not None and requested.partner_id is not None:
+    if ids.dpid is not None and ids.partner_id is not None:
         raise Refused(400, "Invalid dealer")
-    dealer = find_dealer(dpid=requested.dpid, partner_id=requested.partner_id)
+    dealer = find_dealer(dpid=ids.dpid, partner_id=ids.partner_id)
     if dealer is None:
         raise Refused(404)
     return dealer

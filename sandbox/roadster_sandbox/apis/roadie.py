@@ -84,9 +84,9 @@ def update_shipment(world: World, call: ApiCall) -> Any:
     change = parse_shipment_request(ShipmentUpdateBody, call.body)
     if shipment["state"] not in _MOVES["canceled"][0]:
         raise ShipmentRefused((1003, "state"))
-    updated = {**shipment, **change.model_dump(mode="json", exclude_none=True)}
-    _check(updated)
-    shipment.update(updated, price=_price(updated))
+    result = {**shipment, **change.model_dump(mode="json", exclude_none=True)}
+    _check(result)
+    shipment.update(result, price=_price(result))
     return shipment
 
 

@@ -265,7 +265,7 @@ def _choose_plans(plans: tuple[RequestedPlan, ...]) -> tuple[ChosenPlan, ...]:
     return tuple(filter(None, choices))
 
 
-def _matches(vehicle: Vehicle, requested: RequestedVehicle) -> bool:
+def _matches(vehicle: Vehicle, wish: RequestedVehicle) -> bool:
     fields = {
         "vin": vehicle.vin,
         "make": vehicle.dealer.make,
@@ -274,7 +274,7 @@ def _matches(vehicle: Vehicle, requested: RequestedVehicle) -> bool:
         "year": vehicle.year,
     }
     # A VIN identifies the vehicle, so a make beside it may be spelt in any way.
-    filters = {"vin": requested.vin} if requested.vin else requested.model_dump(exclude_none=True)
+    filters = {"vin": wish.vin} if wish.vin else wish.model_dump(exclude_none=True)
     return all(str(fields[name]).lower() == str(value).lower() for name, value in filters.items())
 
 

@@ -81,9 +81,9 @@ def make_event(world: World, body: EventBody) -> dict[str, Any]:
 
 def _customer(world: World, dealer: SandboxDealer, customer_id: int) -> dict[str, Any]:
     """Returns the customer of the event: the one that was created with this id, or Carlos Silva."""
-    created = next((each for each in world.customers if (each["id"], each["dpid"]) == (customer_id, dealer.dpid)), {})
-    invented = {"first_name": "Carlos", "last_name": "Silva", "email": "carlos.silva@example.com"}
-    return {"id": customer_id, **{name: created.get(name, value) for name, value in invented.items()}}
+    customer = next((each for each in world.customers if (each["id"], each["dpid"]) == (customer_id, dealer.dpid)), {})
+    defaults = {"first_name": "Carlos", "last_name": "Silva", "email": "carlos.silva@example.com"}
+    return {"id": customer_id, **{name: customer.get(name, value) for name, value in defaults.items()}}
 
 
 async def send_event(world: World, body: EventBody) -> dict[str, Any]:

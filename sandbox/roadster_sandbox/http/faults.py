@@ -126,7 +126,7 @@ def _lost_answer(_fault: Fault, carry_out: CarryOut) -> Response:
     raise ConnectionDropped
 
 
-def _truncated(_fault: Fault, carry_out: CarryOut) -> Response:
+def _half_answer(_fault: Fault, carry_out: CarryOut) -> Response:
     answer = carry_out()
     return Response(answer.content[: len(answer.content) // 2], answer.status, media_type="application/json")
 
@@ -231,7 +231,7 @@ KINDS: Mapping[str, Callable[[Fault, CarryOut], Response]] = {
     "huge": _huge,
     "gzip_bomb": _gzip_bomb,
     "html": _html,
-    "truncated": _truncated,
+    "truncated": _half_answer,
     "redirect": _redirect,
     "nan": _changing(_nan),
     "deep": _deep,
