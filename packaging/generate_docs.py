@@ -75,7 +75,7 @@ def metrics() -> str:
 
 def operations() -> str:
     """Returns a row for each upstream operation, with the test that works it through its tool."""
-    tested = {operation: (tool, test) for operation, tool, test in _operation_tests()}
+    tool_and_test = {operation: (f"`{tool}`", f"`{test}`") for operation, tool, test in _operation_tests()}
     facts = {
         name: (f"{operation.method} {operation.path}", operation.certainty, f"{operation.deadline:.0f} s")
         for name, operation in OPERATIONS.items()
@@ -84,7 +84,7 @@ def operations() -> str:
     return table(
         ["operation", "method, path", "status", "deadline", "tool", "test"],
         (
-            [f"`{name}`", f"`{route}`", certainty, deadline, f"`{tested[name][0]}`", f"`{tested[name][1]}`"]
+            [f"`{name}`", f"`{route}`", certainty, deadline, *tool_and_test[name]]
             for name, (route, certainty, deadline) in facts.items()
         ),
     )
@@ -160,8 +160,8 @@ def documents() -> dict[Path, str]:
         between = re.compile(rf"(?<=<!-- {marker} -->\n).*?(?=<!-- /{marker} -->)", re.DOTALL)
         if not between.search(text):
             raise ValueError(f"{name} has no part <!-- {marker} -->")
-        generated = part()
-        texts[path] = between.sub(lambda _, generated=generated: generated, text)
+        content = part()
+        texts[path] = between.sub(lambda _, content=content: content, text)
     return texts
 
 

@@ -57,8 +57,8 @@ def sections(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tu
         if section is None:
             keys.append(Key(name, _values(field, annotations[name]), _default(field), docs[name]))
         else:
-            chosen = f".{PLACEHOLDERS.get(name, 'NAME')}" if get_origin(field.annotation) is dict else ""
-            inner.append((section, f"{prefix}{name}{chosen}"))
+            placeholder = f".{PLACEHOLDERS.get(name, 'NAME')}" if get_origin(field.annotation) is dict else ""
+            inner.append((section, f"{prefix}{name}{placeholder}"))
     if keys:
         yield prefix.rstrip("."), inspect.getdoc(model) or "", keys
     for section, name in inner:
@@ -98,8 +98,8 @@ def _model(annotation: Any) -> type[BaseModel] | None:
 
 
 def _values(field: FieldInfo, annotation: str) -> str:
-    least = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
-    most = next((bound.le for bound in field.metadata if isinstance(bound, Le)), None)
+    least = next((each.ge for each in field.metadata if isinstance(each, Ge)), None)
+    most = next((each.le for each in field.metadata if isinstance(each, Le)), None)
     if re.search(r"\bSecret\b", annotation):
         return f"list of {SECRET}s" if annotation.startswith("list") else SECRET
     bounds = f" from {least}" * (least is not None) + f" to {most}" * (most is not None)
