@@ -44,6 +44,13 @@ def test_a_page_says_who_should_read_it() -> None:
     assert [name for name, text in pages.items() if not re.match(r"# .+\n\n\*Read this ", text)] == []
 
 
+def test_sentences_are_whole() -> None:
+    """A semicolon is two sentences. Code and what the code has written are not counted."""
+    for name, text in PAGES.items():
+        written = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->|`[^`]*`", "", prose(text), flags=re.DOTALL)
+        assert re.findall(r".*;.*", written) == [], name
+
+
 def test_decisions_are_numbered_and_say_when_and_whether_they_hold() -> None:
     decisions = [text for name, text in PAGES.items() if re.match(r"docs/decisions/\d", name)]
     for number, text in enumerate(decisions, 1):
