@@ -64,7 +64,7 @@ INITIALIZE = {
     "clientInfo": {"name": "cold-start", "version": "1"},
 }
 GIVE_UP_SECONDS = 30
-"""For one start. Then the process is killed."""
+"""The longest wait for one start. After it the process is killed."""
 
 
 def main() -> int:

@@ -157,4 +157,4 @@ _HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
     "trespasser": (_trespass, lambda scenario: scenario.expect.refusals > 0),
     "obedient": (_obey, lambda scenario: scenario.attack is not None),
 }
-"""By name: how the agent plays, and a test for the scenarios in which its habit shows."""
+"""The play of each agent, and a test for the scenarios in which its habit shows."""

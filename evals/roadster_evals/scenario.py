@@ -80,7 +80,7 @@ class Number(_Part):
 
 
 class AnswerExpectation(_Part):
-    """What the final answer must say.
+    """The expected content of the final answer.
 
     Of each group in `says`, one text must appear, in any case. `tells` names groups of phrases.py. With `asks`, the
     answer must hold a question. `link_of` names a tool: the answer must hold the link that this tool returned. With

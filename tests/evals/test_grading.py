@@ -244,7 +244,7 @@ def test_answer_must_hold_the_link_itself(name: str, play: Play) -> None:
     ],
 )
 def test_invented_fact_beside_a_refusal_is_a_problem(name: str, answer: str, play: Play) -> None:
-    """With the calls of the reference, which solve the scenario with its own answer."""
+    """The calls are those of the reference, which solve the scenario with its own answer."""
     assert play(name, answer, *reference(name).calls) != ()
     assert play(name, reference(name).answer, *reference(name).calls) == ()
 

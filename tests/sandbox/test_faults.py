@@ -112,7 +112,7 @@ async def test_truncated_answer_is_half_of_the_json(http):
 
 
 async def test_html_is_a_login_page_with_200(http):
-    """Nothing is carried out."""
+    """The operation is not carried out."""
     answer = await json_fault(http, "html")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert (await read_state(http))["customers"] == []

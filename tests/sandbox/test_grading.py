@@ -24,7 +24,7 @@ KINDS = ("customers", "documents", "trade_offers", "links", "templates", "forms"
 
 
 async def test_log_has_every_request_in_order(http):
-    """An entry has the dealer, whatever id named it. Refused requests are in it, and answers carry their number."""
+    """An entry names the dealer, by any id of the request. Refused requests are logged, and answers carry a number."""
     vin = await first_vin(http)
     await get(http, f"/vehicles/{vin}", **{"dealer[partner_id]": "51101"})
     last = await http.post("/v1/customers", json={"dealer": {"dpid": "hyundaidemo"}})

@@ -87,7 +87,7 @@ async def test_cash_adds_fees_and_tax_and_subtracts_the_rebate(http):
 
 
 async def test_no_taxes_or_fees_leaves_the_price(http):
-    """It applies to all three deals, whatever deal type the request names."""
+    """It applies to all three deals."""
     vehicle = next(v for v in await read_stock(http) if v["model"] == "MX-5 Miata")
     order = {"customer": {}, "vehicle": {"vin": vehicle["vin"]}, "payment": {"no_taxes_or_fees": True}}
     deals = (await post(http, "/payments", **order))["deals"]

@@ -96,7 +96,7 @@ HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {
     "create_template": create_template,
     "create_forms": create_forms,
 }
-"""By operation id."""
+"""The function of each operation, by its id."""
 
 
 def _dealer(call: ApiCall) -> SandboxDealer:

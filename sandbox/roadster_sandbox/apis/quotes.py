@@ -69,7 +69,7 @@ _ZERO_LEASE_TERMS = (
 
 
 def quote(vehicle: Vehicle, body: QuoteBody, plans: tuple[ChosenPlan, ...]) -> dict[str, Any]:
-    """Returns the cash, finance and lease deals. Each quote has all three, whatever deal type the request names."""
+    """Returns the cash, finance and lease deals. Each quote has all three, for every deal type in the request."""
     purchase = calculate_purchase(vehicle, body, plans)
     terms = {
         "cash": _cash_terms(purchase),
@@ -243,7 +243,6 @@ def _payments(monthly: Decimal, before_taxes_and_fees: Decimal) -> dict[str, Any
 
 def _priced_vehicle(vehicle: Vehicle) -> dict[str, Any]:
     line, style = vehicle.line, f"{8_000_000 + vehicle.number}-{vehicle.year}"
-    dealer_installed = sum(extra.msrp for extra in vehicle.dealer_options)
     return {
         "used": False,
         "demo": False,
@@ -251,17 +250,7 @@ def _priced_vehicle(vehicle: Vehicle) -> dict[str, Any]:
         "stock_number": vehicle.stock_number,
         "msrp": vehicle.msrp,
         "invoice": vehicle.msrp - vehicle.trim.base * 6 // 100,
-        "prices": {
-            **dict.fromkeys(("gas_guzzler", "excise_tax", "registration_fee", "tax_credit"), 0),
-            "base": vehicle.trim.base,
-            "destination": vehicle.destination,
-            "colors": vehicle.paint.msrp + vehicle.interior.msrp,
-            "packages": sum(extra.msrp for extra in vehicle.packages),
-            "options": sum(extra.msrp for extra in vehicle.options),
-            "fees": vehicle.destination,
-            "dio": dealer_installed,
-            "total": vehicle.msrp + dealer_installed,
-        },
+        "prices": _prices(vehicle),
         "fees": [],
         "packages": _extras(vehicle.packages),
         "options": _extras(vehicle.options),
@@ -289,6 +278,21 @@ def _priced_vehicle(vehicle: Vehicle) -> dict[str, Any]:
         "weight": line.weight,
         "year": vehicle.year,
         "mfg_codes": [1868],
+    }
+
+
+def _prices(vehicle: Vehicle) -> dict[str, Any]:
+    dealer_installed = sum(extra.msrp for extra in vehicle.dealer_options)
+    return {
+        **dict.fromkeys(("gas_guzzler", "excise_tax", "registration_fee", "tax_credit"), 0),
+        "base": vehicle.trim.base,
+        "destination": vehicle.destination,
+        "colors": vehicle.paint.msrp + vehicle.interior.msrp,
+        "packages": sum(extra.msrp for extra in vehicle.packages),
+        "options": sum(extra.msrp for extra in vehicle.options),
+        "fees": vehicle.destination,
+        "dio": dealer_installed,
+        "total": vehicle.msrp + dealer_installed,
     }
 
 

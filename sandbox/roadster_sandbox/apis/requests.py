@@ -141,7 +141,7 @@ class VehicleToQuote(RequestModel):
 class RequestedTerms(RequestModel):
     """The terms of a quote. `term` in months and `customer_cash` are for the deal that `deal_type` names.
 
-    `annual_mileage` is for the lease, whatever `deal_type` is.
+    `annual_mileage` is for the lease, under every `deal_type`.
     """
 
     deal_type: Literal["cash", "finance", "lease"] = "finance"

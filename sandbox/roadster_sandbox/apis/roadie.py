@@ -103,7 +103,7 @@ HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {
     "update_shipment": update_shipment,
     "cancel_shipment": cancel_shipment,
 }
-"""By operation id."""
+"""The function of each operation, by its id."""
 
 
 def _require_shipment(world: World, call: ApiCall) -> dict[str, Any]:

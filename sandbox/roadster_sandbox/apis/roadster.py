@@ -250,7 +250,7 @@ HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {
     "delete_documents": delete_documents,
     "get_customer_record": get_customer_record,
 }
-"""By operation id."""
+"""The function of each operation, by its id."""
 
 
 def _sent_fields(body: LinkBody | CustomerBody | DocumentUploadBody) -> dict[str, Any]:

@@ -25,7 +25,7 @@ TAX_RATES: Mapping[str, TaxRates] = {
     "CA": TaxRates(Decimal("0.06"), Decimal("0.0125"), Decimal("0.01")),
     "WA": TaxRates(Decimal("0.065"), Decimal("0.021"), Decimal("0.018")),
 }
-"""By the dealer's state."""
+"""The rates of each state in which there is a dealer."""
 
 FEES: Mapping[str, Mapping[str, Decimal]] = {
     "CA": {"doc": Decimal(85), "filing": Decimal(30), "license": Decimal("120.25"), "tire": Decimal("8.75")},

@@ -95,7 +95,7 @@ PLANS: Mapping[int, ProtectionPlan] = {
         ),
     )
 }
-"""By the id that requests name."""
+"""The plans by the id that requests name."""
 
 
 @dataclass(frozen=True)

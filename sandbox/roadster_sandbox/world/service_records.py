@@ -92,85 +92,96 @@ def _problem(code: int, title: str, message: str) -> dict[str, Any]:
 
 
 def _record(dealer: SandboxDealer, customer: _Customer) -> dict[str, Any]:
-    year, make, model, vin = customer.vehicle
     return {
         "errors": [],
         "warnings": [],
-        "customerInfo": {
-            "id": 70_000 + customer.seed,
-            "fname": customer.first_name,
-            "lname": customer.last_name,
-            "customerKey": f"DMS{customer.seed:06d}",
-            "uuid": customer.uuid,
-            "company": customer.company,
-            "dealerId": dealer.mykaarma_id,
-            "communications": [
-                _communication(1, "PHONE", "Cell", customer.phone),
-                _communication(2, "EMAIL", "Home", customer.email),
-            ],
-            "vehicles": [
-                {
-                    "model": model,
-                    "year": year,
-                    "make": make,
-                    "engine": None,
-                    "bodyStyle": None,
-                    "trim": None,
-                    "vin": vin,
-                    "id": 80_000 + customer.seed,
-                    "isValid": True,
-                    "uuid": _vehicle_uuid(customer),
-                    "vehicleKey": f"VEH{customer.seed:06d}",
-                    "imageUrl": None,
-                }
-            ],
-            "secondaryCustomerData": [
-                {
-                    "fname": customer.partner,
-                    "lname": customer.last_name,
-                    "customerKey": f"DMS9{customer.seed:05d}",
-                    "guid": f"d0000000-0000-4000-8a00-{customer.seed:012d}",
-                    "customerId": 71_000 + customer.seed,
-                }
-            ] if customer.partner else [],
-        },
+        "customerInfo": _customer_info(dealer, customer),
         "dealerOrderInfoList": [
             _order(dealer, customer, number, card) for number, card in enumerate(customer.cards, 1)
         ],
-        "addressListV2": [
-            {
-                "line1": customer.street,
-                "line2": None,
-                "city": dealer.city,
-                "zip": str(dealer.zip_code),
-                "addressType": "HOME",
-                "type": "COMMON",
-                "country": "US",
-                "updateTS": "2025-04-07T07:51:23.970Z",
-                "uuid": f"a0000000-0000-4000-8a00-{customer.seed:012d}",
-                "isValid": True,
-                "isPreferred": True,
-                "state": dealer.state,
-            }
+        "addressListV2": [_address(dealer, customer)],
+        "addressList": [_older_address(dealer, customer)],
+    }
+
+
+def _customer_info(dealer: SandboxDealer, customer: _Customer) -> dict[str, Any]:
+    return {
+        "id": 70_000 + customer.seed,
+        "fname": customer.first_name,
+        "lname": customer.last_name,
+        "customerKey": f"DMS{customer.seed:06d}",
+        "uuid": customer.uuid,
+        "company": customer.company,
+        "dealerId": dealer.mykaarma_id,
+        "communications": [
+            _communication(1, "PHONE", "Cell", customer.phone),
+            _communication(2, "EMAIL", "Home", customer.email),
         ],
-        "addressList": [
+        "vehicles": [_vehicle(customer)],
+        "secondaryCustomerData": [
             {
-                "id": 90_000 + customer.seed,
-                "dealerID": dealer.mykaarma_id,
-                "line1": customer.street,
-                "line2": None,
-                "city": dealer.city,
-                "zip": str(dealer.zip_code),
-                "zipExt": None,
-                "addressType": "HOME",
-                "phone": customer.phone,
-                "stateCode": dealer.state,
-                "stateDescription": None,
-                "countryCode": "US",
-                "country": "United States",
+                "fname": customer.partner,
+                "lname": customer.last_name,
+                "customerKey": f"DMS9{customer.seed:05d}",
+                "guid": f"d0000000-0000-4000-8a00-{customer.seed:012d}",
+                "customerId": 71_000 + customer.seed,
             }
-        ],
+        ] if customer.partner else [],
     }  # fmt: skip
+
+
+def _vehicle(customer: _Customer) -> dict[str, Any]:
+    year, make, model, vin = customer.vehicle
+    return {
+        "model": model,
+        "year": year,
+        "make": make,
+        "engine": None,
+        "bodyStyle": None,
+        "trim": None,
+        "vin": vin,
+        "id": 80_000 + customer.seed,
+        "isValid": True,
+        "uuid": _vehicle_uuid(customer),
+        "vehicleKey": f"VEH{customer.seed:06d}",
+        "imageUrl": None,
+    }
+
+
+def _address(dealer: SandboxDealer, customer: _Customer) -> dict[str, Any]:
+    return {
+        "line1": customer.street,
+        "line2": None,
+        "city": dealer.city,
+        "zip": str(dealer.zip_code),
+        "addressType": "HOME",
+        "type": "COMMON",
+        "country": "US",
+        "updateTS": "2025-04-07T07:51:23.970Z",
+        "uuid": f"a0000000-0000-4000-8a00-{customer.seed:012d}",
+        "isValid": True,
+        "isPreferred": True,
+        "state": dealer.state,
+    }
+
+
+def _older_address(dealer: SandboxDealer, customer: _Customer) -> dict[str, Any]:
+    """Returns the same address in the older of the two documented shapes."""
+    return {
+        "id": 90_000 + customer.seed,
+        "dealerID": dealer.mykaarma_id,
+        "line1": customer.street,
+        "line2": None,
+        "city": dealer.city,
+        "zip": str(dealer.zip_code),
+        "zipExt": None,
+        "addressType": "HOME",
+        "phone": customer.phone,
+        "stateCode": dealer.state,
+        "stateDescription": None,
+        "countryCode": "US",
+        "country": "United States",
+    }
 
 
 def _communication(number: int, kind: str, label: str, value: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class World:
     templates: list[FormTemplate] = field(init=False)
     forms: list[dict[str, Any]] = field(default_factory=list)
     shipments: list[dict[str, Any]] = field(default_factory=list)
-    """As Roadie shows them. They have no dpid, because Roadie knows no dealers."""
+    """They are as Roadie shows them, without a dpid, because Roadie knows no dealers."""
     events_sent: int = 0
     contents: dict[int, str] = field(default_factory=dict)
     """Base64 of each document ever uploaded, by its id. No id is used twice, so a deleted document stays here."""
