@@ -1,4 +1,4 @@
-"""Recordings of upstream traffic hold nobody's data, and a replay answers from them without a network."""
+"""Recordings of upstream traffic hold nobody's data. A replay answers from them without a network."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ def tape(tmp_path: Path) -> Path:
 @pytest.fixture
 def recording(connect: Connect, world: World, tape: Path) -> Callable[..., AbstractAsyncContextManager[Client]]:
     @asynccontextmanager
-    async def opened(network: httpx2.AsyncBaseTransport | None = None, **caller: Any) -> AsyncIterator[Client]:
+    async def open_client(network: httpx2.AsyncBaseTransport | None = None, **caller: Any) -> AsyncIterator[Client]:
         with record_to(tape, network or SandboxTransport(world.app)) as transport:
             async with connect(upstream=transport, **caller) as client:
                 yield client
 
-    return opened
+    return open_client
 
 
 @pytest.fixture
 def replaying(connect: Connect, tape: Path, tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Client]]:
-    """A client of a server with a store of its own, over what is in `tape`."""
+    """Opens a client of a server with an empty store, which answers from `tape`."""
 
-    def opened(**caller: Any) -> AbstractAsyncContextManager[Client]:
+    def open_client(**caller: Any) -> AbstractAsyncContextManager[Client]:
         store = StoreSettings(url=SecretStr(f"sqlite:///{tmp_path / 'another.db'}"))
         return connect(upstream=replay_from(tape), change={"store": store}, **caller)
 
-    return opened
+    return open_client
 
 
 def exchanges(tape: Path) -> list[dict[str, Any]]:
@@ -70,18 +70,16 @@ CANARIES = {**CONTACT, **IDENTITY_CANARIES}
 
 
 @pytest.mark.parametrize("personal_data", ["masked", "contact"])
-async def test_no_planted_value_is_in_a_recording(personal_data: str, recording: Any, world: World, tape: Path) -> None:
-    """In whatever field of an answer or a request, and in whatever form; also for a caller who may see contact data."""
+async def test_recording_holds_no_planted_value(personal_data: str, recording: Any, world: World, tape: Path) -> None:
+    """The values are in all fields of requests and answers, in several forms. The caller may even see contact data."""
     async with recording(PlantingUpstream(world), personal_data=personal_data) as client:
         await every_tool(client, unique="recorded")
     assert {line["request"]["operation"] for line in exchanges(tape)} == OPERATIONS.keys()
     assert leaks(tape.read_text(), CANARIES) == set()
 
 
-async def test_no_file_and_no_written_text_of_a_person_is_in_a_recording(
-    recording: Any, world: World, tape: Path
-) -> None:
-    """A file's bytes, what a driver is told, and texts without a class that name the people of their request."""
+async def test_recording_holds_no_file_and_no_written_text(recording: Any, world: World, tape: Path) -> None:
+    """That includes notes for a driver, and texts that name the people of their request."""
     pdf = b"%PDF-1.4 " + "; ".join(CANARIES.values()).encode()
     place = {**DELIVERY["delivery_location"], "notes": f"Ask for {CONTACT['name']}, {CONTACT['phone']}"}
     place["contact"] = {"name": CONTACT["name"], "phone": "4155558642"}
@@ -118,7 +116,7 @@ async def test_no_file_and_no_written_text_of_a_person_is_in_a_recording(
     assert base64.b64encode(pdf[9:-9]).decode()[:40] not in tape.read_text()
 
 
-async def test_no_credential_and_no_link_that_signs_in_is_in_a_recording(recording: Any, tape: Path) -> None:
+async def test_recording_holds_no_credential_and_no_sign_in_link(recording: Any, tape: Path) -> None:
     async with recording() as client:
         link = answer_of(await client.call_tool("create_customer", CUSTOMER))["redirect_url"]
         await client.call_tool(
@@ -131,41 +129,41 @@ async def test_no_credential_and_no_link_that_signs_in_is_in_a_recording(recordi
         assert secret not in text
 
 
-async def test_a_refusal_is_kept_without_the_upstreams_own_words(recording: Any, world: World, tape: Path) -> None:
-    planted = {
+async def test_recording_of_a_refusal_leaves_out_its_words(recording: Any, world: World, tape: Path) -> None:
+    body = {
         "status": "error",
         "error": f"No {CONTACT['name']}",
         "errors": [{"code": 1002, "message": CONTACT["email"]}],
     }
-    refusing = httpx2.Response(400, json=planted)
+    refusing = httpx2.Response(400, json=body)
     async with recording(PlantingUpstream(world, refusing)) as client:
         assert kind_of(await client.call_tool("create_customer", CUSTOMER)) == "upstream"
     assert leaks(tape.read_text(), CANARIES) == set()
-    body = exchanges(tape)[0]["response"]["body"]
-    assert body == {"status": "error", "error": "***", "errors": [{"code": 1002}]}
+    recorded_body = exchanges(tape)[0]["response"]["body"]
+    assert recorded_body == {"status": "error", "error": "***", "errors": [{"code": 1002}]}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
-async def test_a_recording_is_for_its_owners_eyes(recording: Any, tape: Path) -> None:
-    """Also where an empty file was there before, and open to others."""
+async def test_recording_is_private_to_its_owner(recording: Any, tape: Path) -> None:
+    """An empty file that others could read was there before."""
     tape.touch(mode=0o644)
     async with recording():
         assert stat.S_IMODE(tape.stat().st_mode) == 0o600
 
 
-def test_a_file_with_something_in_it_is_never_recorded_over(tape: Path) -> None:
+def test_recording_never_overwrites_a_file(tape: Path) -> None:
     tape.write_text("another recording\n")
-    done = run_cli("call", "list_dealers", "--sandbox", "--record", str(tape))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "remove it, or choose another" in done.stderr
+    process = run_cli("call", "list_dealers", "--sandbox", "--record", str(tape))
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "remove it, or choose another" in process.stderr
     assert tape.read_text() == "another recording\n"
 
 
 @pytest.mark.parametrize("place", ["pickup_location", "delivery_location"])
-async def test_names_that_an_exchange_told_are_masked_in_later_written_text(
+async def test_recording_masks_names_of_earlier_exchanges(
     place: str, recording: Any, replaying: Any, world: World, tape: Path
 ) -> None:
-    """Whether an earlier request, an earlier answer or the answer itself told them; and the replay finds the same."""
+    """The names come from an earlier request, an earlier answer, or the answer itself. The replay finds the answers."""
     stranger = {**DELIVERY[place], "contact": {"name": "Wilhelmina Featherstonehaugh", "phone": "2065550101"}}
     item = {**DELIVERY["items"][0], "description": "Key of Wilhelmina for mr. Quartermayne"}
     calls: list[tuple[str, dict[str, Any]]] = [
@@ -201,47 +199,47 @@ async def test_names_that_an_exchange_told_are_masked_in_later_written_text(
 # Replays
 
 CALLS = {tool: arguments for tool, arguments in every_call("umazda").items() if TOOLS[tool].toolset != "events"}
-"""Of every tool that sends something."""
-OF_FILES = ("get_document", "get_template_file")
-"""Whose files are stand-ins: size and digest are those."""
+"""A call of every tool that sends a request."""
+WITH_FILES = ("get_document", "get_template_file")
+"""Tools whose answers have files. A recording has stand-ins with another size and digest."""
 
 
-async def test_a_replay_answers_as_what_was_recorded(recording: Any, replaying: Any) -> None:
-    """Every tool that sends something, for a caller to whom personal data are masked."""
+async def test_replay_answers_like_the_recording(recording: Any, replaying: Any) -> None:
+    """It does so for every tool, for a caller who may not see personal data."""
 
     async def answers(client: Client) -> dict[str, Any]:
         return {tool: answer_of(await client.call_tool(tool, dict(arguments))) for tool, arguments in CALLS.items()}
 
     async with recording() as client:
-        recorded = await answers(client)
+        recorded_answers = await answers(client)
     async with replaying() as client:
-        replayed = await answers(client)
-    for tool, answer in recorded.items():
-        if tool in OF_FILES:
-            assert replayed[tool].keys() == answer.keys()
+        replayed_answers = await answers(client)
+    for tool, answer in recorded_answers.items():
+        if tool in WITH_FILES:
+            assert replayed_answers[tool].keys() == answer.keys()
         elif isinstance(answer.get("redirect_url"), str) and tool != "build_deep_link":
-            assert replayed[tool] == {**answer, "redirect_url": "https://express.umazda.com/***"}
+            assert replayed_answers[tool] == {**answer, "redirect_url": "https://express.umazda.com/***"}
         elif tool == "build_deep_link":
-            assert replayed[tool].keys() == answer.keys()
+            assert replayed_answers[tool].keys() == answer.keys()
         else:
-            assert replayed[tool] == answer, tool
+            assert replayed_answers[tool] == answer, tool
 
 
-async def test_a_request_that_was_not_recorded_is_refused_without_a_network(recording: Any, replaying: Any) -> None:
-    """A read and a write, and one more repeat than there were: told as such, and never as a write that may be done."""
+async def test_replay_refuses_a_request_that_was_not_recorded(recording: Any, replaying: Any) -> None:
+    """It may be a read, a write, or one repeat too many. It never reads as a write with an unknown outcome."""
     async with recording() as client:
         await client.call_tool("get_vehicle", VEHICLE)
     async with replaying() as client:
         assert kind_of(await client.call_tool("get_vehicle", VEHICLE)) is None
         for tool, arguments in (("get_vehicle", VEHICLE), ("list_dealers", {}), ("create_customer", CUSTOMER)):
             with anyio.fail_after(5):
-                missing = await client.call_tool(tool, arguments)
-            assert kind_of(missing) == "upstream"
-            assert text_of(missing).startswith(f"{tool}: this request was not recorded")
+                result = await client.call_tool(tool, arguments)
+            assert kind_of(result) == "upstream"
+            assert text_of(result).startswith(f"{tool}: this request was not recorded")
 
 
-async def test_repeats_are_answered_in_their_order(recording: Any, replaying: Any, world: World) -> None:
-    """Also a failure that another attempt came after."""
+async def test_replay_answers_repeats_in_order(recording: Any, replaying: Any, world: World) -> None:
+    """That includes a failure before another attempt."""
     async with recording() as client:
         await world.fault("get_vehicle", "status", status=503)
         await world.fault("create_customer", "lost_answer")
@@ -256,38 +254,38 @@ async def test_repeats_are_answered_in_their_order(recording: Any, replaying: An
 
 @pytest.mark.parametrize("fault", ["foreign_dealer", "html", "truncated", "nan", "empty", "wrong_types", "redirect"])
 @pytest.mark.parametrize(("tool", "arguments"), [("get_dealer", AT_UMAZDA), ("get_vehicle", VEHICLE)])
-async def test_an_answer_that_cannot_be_used_cannot_be_used_in_the_replay(
+async def test_replay_of_an_unusable_answer_is_unusable(
     tool: str, arguments: dict[str, Any], fault: str, recording: Any, replaying: Any, world: World
 ) -> None:
-    """Above all one of another dealer, which is withheld also for what no model reads."""
+    """That matters most for an answer of another dealer, which is withheld even if no model reads it."""
     async with recording() as client:
         await world.fault(tool, fault)
-        recorded = await client.call_tool(tool, arguments)
-        assert kind_of(recorded) == "upstream"
+        result = await client.call_tool(tool, arguments)
+        assert kind_of(result) == "upstream"
     async with replaying() as client:
-        assert text_of(await client.call_tool(tool, arguments)) == text_of(recorded)
+        assert text_of(await client.call_tool(tool, arguments)) == text_of(result)
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"request": {}}', '{"request": {}, "response": {"status": "x"}}'])
-def test_a_broken_recording_is_named_by_its_line(line: str, tape: Path) -> None:
+def test_replay_of_a_broken_file_names_the_line(line: str, tape: Path) -> None:
     tape.write_text(f"\n{line}\n")
     with pytest.raises(ConfigurationError, match="line 2: is no recorded exchange"):
         replay_from(tape)
 
 
-def test_the_command_records_and_replays_without_credentials(tmp_path: Path, tape: Path) -> None:
-    """With a configuration whose secrets and whose upstream are not there; what is missing is exit 4."""
+def test_command_replays_without_credentials(tmp_path: Path, tape: Path) -> None:
+    """The secrets and the upstream of the configuration do not exist. A missing request ends with exit code 4."""
     calls = json.dumps({"tool": "get_vehicle", "arguments": VEHICLE})
-    recorded = run_cli("run", "-", "--sandbox", "--record", str(tape), stdin=calls)
+    recording = run_cli("run", "-", "--sandbox", "--record", str(tape), stdin=calls)
     config = write_config(tmp_path, "http://127.0.0.1:9")
-    done = run_cli("run", "-", "--config", str(config), "--replay", str(tape), stdin=calls)
-    assert (done.returncode, done.stdout) == (0, recorded.stdout)
-    done = run_cli("call", "get_dealer", "{}", "--config", str(config), "--replay", str(tape))
-    assert done.returncode == 4
-    assert "get_dealer: this request was not recorded" in json.loads(done.stdout)["message"]
+    process = run_cli("run", "-", "--config", str(config), "--replay", str(tape), stdin=calls)
+    assert (process.returncode, process.stdout) == (0, recording.stdout)
+    process = run_cli("call", "get_dealer", "{}", "--config", str(config), "--replay", str(tape))
+    assert process.returncode == 4
+    assert "get_dealer: this request was not recorded" in json.loads(process.stdout)["message"]
 
 
-def test_recording_and_replaying_at_once_is_a_mistake(tape: Path) -> None:
-    done = run_cli("call", "list_dealers", "--sandbox", "--record", str(tape), "--replay", str(tape))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "exclude each other" in done.stderr
+def test_command_refuses_to_record_and_replay_at_once(tape: Path) -> None:
+    process = run_cli("call", "list_dealers", "--sandbox", "--record", str(tape), "--replay", str(tape))
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "exclude each other" in process.stderr

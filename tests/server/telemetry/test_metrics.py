@@ -52,7 +52,7 @@ class Server:
         return (await self.http.get("/metrics")).raise_for_status().text
 
     async def figure(self, name: str, **labels: str) -> float:
-        """0 for what is not there: a counter begins with its first event."""
+        """Returns a value, 0 if it is missing: a counter begins with its first event."""
         return figure(await self.text(), name, **labels)
 
     async def hook(self, body: Any, *, source: str = "roadster", key: str = KEY) -> int:
@@ -62,17 +62,17 @@ class Server:
 
 
 def figure(text: str, name: str, **labels: str) -> float:
-    found = [
+    values = [
         sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if sample.name == f"roadster_mcp_{name}" and sample.labels == labels
     ]
-    return found[0] if found else 0.0
+    return values[0] if values else 0.0
 
 
 @asynccontextmanager
-async def watched(settings: Settings, world: World, caller: str = "tester") -> AsyncIterator[Server]:
+async def watched_server(settings: Settings, world: World, caller: str = "tester") -> AsyncIterator[Server]:
     keys = WebhookSettings(roadster_keys=[SecretStr(KEY)], roadie_keys=[SecretStr(KEY)])
     live = LiveSettings(settings.model_copy(update={"webhooks": keys}))
     metrics = Metrics()
@@ -90,7 +90,7 @@ async def watched(settings: Settings, world: World, caller: str = "tester") -> A
         )
         async with (
             Client(server) as client,
-            # Prometheus asks by an address of its own finding.
+            # Prometheus uses an address that it finds itself.
             httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://10.1.2.3:8123") as http,
         ):
             yield Server(client, http)
@@ -117,10 +117,10 @@ BOUNDED: dict[str, set[str]] = {
 }  # fmt: skip
 
 
-async def test_the_whole_catalogue_leaves_nobodys_data_in_the_figures(world: World, store_url: str) -> None:
-    """Every tool, foreign dealers, made-up tools, hostile web hooks: labels stay bounded, and values stay out."""
+async def test_metrics_of_the_whole_catalogue_hold_nobodys_data(world: World, store_url: str) -> None:
+    """The calls include foreign dealers, unknown tools and hostile web hooks. Labels have only known values."""
     await own_delivery(store_url)
-    async with watched(settings_for(store_url, "planted-caller"), world, "planted-caller") as server:
+    async with watched_server(settings_for(store_url, "planted-caller"), world, "planted-caller") as server:
         for tool, arguments in every_call("umazda").items():
             await server.client.call_tool(tool, dict(arguments))
             await server.client.call_tool(tool, {**arguments, "dealer": FOREIGN})
@@ -138,19 +138,19 @@ async def test_the_whole_catalogue_leaves_nobodys_data_in_the_figures(world: Wor
         text = await server.text()
     for value in PLANTED:
         assert value not in text
-    seen: dict[str, set[str]] = {}
+    labels: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            for label, given in sample.labels.items():
-                seen.setdefault(label, set()).add(given)
-    outcomes = seen.pop("outcome")
+            for label, value in sample.labels.items():
+                labels.setdefault(label, set()).add(value)
+    outcomes = labels.pop("outcome")
     assert outcomes <= OUTCOMES | {*get_args(EventOutcome), "refused"} | REQUEST_OUTCOMES
-    del seen["le"]
-    assert seen.keys() == BOUNDED.keys()
-    for label, values in seen.items():
+    del labels["le"]
+    assert labels.keys() == BOUNDED.keys()
+    for label, values in labels.items():
         assert values <= BOUNDED[label], label
-    assert {*TOOLS, "unknown"} == seen["tool"]
-    assert set(OPERATIONS) == seen["operation"]
+    assert {*TOOLS, "unknown"} == labels["tool"]
+    assert set(OPERATIONS) == labels["operation"]
 
 
 @pytest.mark.parametrize(
@@ -164,24 +164,24 @@ async def test_the_whole_catalogue_leaves_nobodys_data_in_the_figures(world: Wor
         ({"calls_per_minute": 1}, {}, "calls_per_minute"),
     ],
 )
-async def test_a_refusal_is_counted_by_the_kind_of_setting(
+async def test_metrics_count_refusals_by_kind_of_setting(
     caller: dict[str, Any], call: dict[str, Any], setting: str, world: World, store_url: str
 ) -> None:
-    """Whatever the caller's name is: one that is made to look like a setting only counts as another kind."""
+    """A caller whose name looks like a setting only counts under another kind."""
     settings = settings_for(store_url, **{"access": dict(EVERYTHING), **caller})
-    async with watched(settings, world, caller.get("name", "tester")) as server:
+    async with watched_server(settings, world, caller.get("name", "tester")) as server:
         for _ in range(2):
             result = await server.client.call_tool("list_inventory", {"dealer": "umazda", **call})
         assert kind_of(result) in {"refused", "limited"}
         assert await server.figure("refusals_total", setting=setting) == (1 if setting == "calls_per_minute" else 2)
 
 
-# What is counted
+# Counts
 
 
-async def test_calls_are_counted_by_tool_and_outcome_with_their_time(world: World, store_url: str) -> None:
-    """A replay is an outcome of its own."""
-    async with watched(settings_for(store_url), world) as server:
+async def test_metrics_count_calls_by_tool_and_outcome(world: World, store_url: str) -> None:
+    """A replay has an outcome of its own."""
+    async with watched_server(settings_for(store_url), world) as server:
         for _ in range(2):
             await server.client.call_tool(
                 "create_customer", {"dealer": "umazda", "customer": STEVE, "idempotency_key": "one-customer-once"}
@@ -191,21 +191,21 @@ async def test_calls_are_counted_by_tool_and_outcome_with_their_time(world: Worl
         assert await server.figure("call_seconds_count", tool="create_customer") == 2
 
 
-async def test_each_attempt_upstream_is_counted_and_retries_apart(world: World, store_url: str) -> None:
+async def test_metrics_count_attempts_and_retries(world: World, store_url: str) -> None:
     await world.fault("list_inventory", "status", times=2, status=503)
-    async with watched(settings_for(store_url), world) as server:
+    async with watched_server(settings_for(store_url), world) as server:
         await server.client.call_tool("list_inventory", {"dealer": "umazda"})
-        named = {"api": "roadster", "operation": "list_inventory"}
-        assert await server.figure("upstream_requests_total", **named, outcome="unavailable") == 2
-        assert await server.figure("upstream_requests_total", **named, outcome="done") == 1
-        assert await server.figure("upstream_retries_total", **named) == 2
-        assert await server.figure("upstream_request_seconds_count", **named) == 3
+        labels = {"api": "roadster", "operation": "list_inventory"}
+        assert await server.figure("upstream_requests_total", **labels, outcome="unavailable") == 2
+        assert await server.figure("upstream_requests_total", **labels, outcome="done") == 1
+        assert await server.figure("upstream_retries_total", **labels) == 2
+        assert await server.figure("upstream_request_seconds_count", **labels) == 3
         assert await server.figure("upstream_running", api="roadster") == 0
         assert await server.figure("upstream_waiting", api="roadster") == 0
 
 
-async def test_events_are_counted_by_what_became_of_them_with_their_age(world: World, store_url: str) -> None:
-    async with watched(settings_for(store_url), world) as server:
+async def test_metrics_count_events_by_outcome_with_their_age(world: World, store_url: str) -> None:
+    async with watched_server(settings_for(store_url), world) as server:
         await server.hook(brief_event("e-1"))
         await server.hook(brief_event("e-1"))
         await server.hook(brief_event("e-2", dealer={"dpid": "elsewhere"}))
@@ -227,13 +227,13 @@ def page() -> Request:
     return Request(OPERATIONS["list_inventory"])
 
 
-def scraped(metrics: Metrics) -> str:
+def scrape(metrics: Metrics) -> str:
     return bytes(metrics.scrape(None).body).decode()  # type: ignore[arg-type]
 
 
 class TestOneUpstream(InVirtualTime):
-    async def test_what_waits_and_what_runs_is_shown(self) -> None:
-        """A caller has eight at once; the ninth waits, and is let in when one ends."""
+    async def test_metrics_show_waiting_and_running_requests(self) -> None:
+        """A caller has eight requests at once. The ninth waits until one ends."""
         go_on = anyio.Event()
         metrics = Metrics()
 
@@ -248,19 +248,19 @@ class TestOneUpstream(InVirtualTime):
             for _ in range(9):
                 tasks.start_soon(upstream.send, page(), Origin("tester"))
             await anyio.wait_all_tasks_blocked()
-            text = scraped(metrics)
+            text = scrape(metrics)
             assert figure(text, "upstream_running", api="roadster") == 8
             assert figure(text, "upstream_waiting", api="roadster") == 1
             go_on.set()
-        text = scraped(metrics)
+        text = scrape(metrics)
         assert figure(text, "upstream_running", api="roadster") == 0
         assert figure(text, "upstream_waiting", api="roadster") == 0
 
-    async def test_a_breaker_is_shown_open_until_a_call_succeeds(self) -> None:
-        metrics, broken = Metrics(), True
+    async def test_metrics_show_an_open_breaker_until_a_call_succeeds(self) -> None:
+        metrics, is_failing = Metrics(), True
 
         async def answer(_request: httpx2.Request) -> httpx2.Response:
-            return reply(status=500) if broken else reply()
+            return reply(status=500) if is_failing else reply()
 
         async with open_upstream(
             "http://x/v1", api_key="k", transport=WatchedNetwork(answer), observer=metrics
@@ -268,17 +268,17 @@ class TestOneUpstream(InVirtualTime):
             for _ in range(6):
                 with suppress(errors.ClientError):
                     await upstream.send(page(), Origin("tester", "umazda"))
-            assert figure(scraped(metrics), "upstream_breakers_open", api="roadster") == 1
+            assert figure(scrape(metrics), "upstream_breakers_open", api="roadster") == 1
             assert figure(
-                scraped(metrics), "upstream_requests_total", api="roadster", operation="list_inventory",
+                scrape(metrics), "upstream_requests_total", api="roadster", operation="list_inventory",
                 outcome="unavailable",
             ) == 5, "the sixth was not sent"  # fmt: skip
-            broken = False
+            is_failing = False
             await anyio.sleep(11)
             await upstream.send(page(), Origin("tester", "umazda"))
-        assert figure(scraped(metrics), "upstream_breakers_open", api="roadster") == 0
+        assert figure(scrape(metrics), "upstream_breakers_open", api="roadster") == 0
 
-    async def test_a_request_that_the_deadline_ends_is_told_from_one_that_its_caller_gives_up(self) -> None:
+    async def test_metrics_tell_timed_out_from_cancelled_requests(self) -> None:
         metrics = Metrics()
 
         async def answer(_request: httpx2.Request) -> httpx2.Response:
@@ -293,23 +293,23 @@ class TestOneUpstream(InVirtualTime):
             with pytest.raises(errors.TimedOut):
                 await upstream.send(page())
         for outcome in ("cancelled", "timed_out"):
-            named = {"api": "roadster", "operation": "list_inventory", "outcome": outcome}
-            assert figure(scraped(metrics), "upstream_requests_total", **named) == 1
+            labels = {"api": "roadster", "operation": "list_inventory", "outcome": outcome}
+            assert figure(scrape(metrics), "upstream_requests_total", **labels) == 1
 
 
-# How it is asked
+# HTTP
 
 
-async def test_figures_need_neither_a_token_nor_a_known_host(world: World, store_url: str) -> None:
-    async with watched(settings_for(store_url), world) as server:
+async def test_metrics_need_neither_a_token_nor_a_known_host(world: World, store_url: str) -> None:
+    async with watched_server(settings_for(store_url), world) as server:
         answer = await server.http.get("/metrics")
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-        assert (await server.http.post("/mcp")).status_code == 421, "the guard of the other routes stands"
+        assert (await server.http.post("/mcp")).status_code == 421, "the other routes are guarded"
 
 
-async def test_several_processes_are_told_as_one(tmp_path: Path) -> None:
-    """With prometheus_client's folder for several, each answers for all of them."""
+async def test_metrics_of_several_processes_are_one(tmp_path: Path) -> None:
+    """They share prometheus_client's folder for several processes, so each answers for all."""
     folder = tmp_path / "figures"
     folder.mkdir()
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "XDG_STATE_HOME": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""Traces: one from a client's call to the requests upstream, with nothing of anybody's in it."""
+"""Traces: from a client's call to the requests upstream, without anybody's data."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def of_upstreams(spans: InMemorySpanExporter) -> list[ReadableSpan]:
 
 
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
-async def test_one_trace_leads_from_the_clients_call_to_the_requests_upstream(
+async def test_trace_leads_from_the_call_to_each_upstream_request(
     era: str, connect: Connect, world: World, spans: InMemorySpanExporter
 ) -> None:
-    """Also where the client has a trace of its own; each attempt is a span below the server's span of the call."""
+    """It continues the client's own trace. Each attempt is a span below the server's span of the call."""
     await world.fault("list_inventory", "status", times=1, status=503)
     async with connect(mode=era) as client:
         spans.clear()
@@ -80,8 +80,8 @@ async def test_one_trace_leads_from_the_clients_call_to_the_requests_upstream(
     assert {span.context.trace_id for span in (*requests, server)} == {work.get_span_context().trace_id}
 
 
-async def test_no_upstream_gets_a_header_of_the_trace(connect: Connect, world: World) -> None:
-    """It is a third party."""
+async def test_trace_is_not_in_the_headers_to_an_upstream(connect: Connect, world: World) -> None:
+    """An upstream is a third party."""
     upstream = WatchedNetwork(SandboxTransport(world.app).handle_async_request)
     async with connect(upstream=upstream) as client:
         with trace.get_tracer("an assistant").start_as_current_span("work"):
@@ -96,11 +96,11 @@ STATE = {"_meta": {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": 
 
 
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
-async def test_the_whole_catalogue_leaves_nobodys_data_in_the_traces(
+async def test_traces_of_the_whole_catalogue_hold_nobodys_data(
     era: str, connect: Connect, store_url: str, spans: InMemorySpanExporter
 ) -> None:
-    """Not in a name, an attribute, a status, an event, nor in the client's own trace state."""
-    planted = {"planted": "planted"}
+    """Names, attributes, statuses and events are without it, and so is the client's own trace state."""
+    attributes = {"planted": "planted"}
     await own_delivery(store_url)
     async with connect(mode=era, name="planted-caller") as client:
         for tool, arguments in every_call("umazda").items():
@@ -114,12 +114,17 @@ async def test_the_whole_catalogue_leaves_nobodys_data_in_the_traces(
         ):
             with suppress(MCPError):
                 await failing
-        with suppress(ValueError), trace.get_tracer("a library").start_as_current_span("planted", attributes=planted):
+        with (
+            suppress(ValueError),
+            trace.get_tracer("a library").start_as_current_span("planted", attributes=attributes),
+        ):
             raise ValueError("planted")
-    found = spans.get_finished_spans()
-    assert {"tools/call unknown unknown", *(f"tools/call {tool}" for tool in TOOLS)} <= {span.name for span in found}
+    finished_spans = spans.get_finished_spans()
+    assert {"tools/call unknown unknown", *(f"tools/call {tool}" for tool in TOOLS)} <= {
+        span.name for span in finished_spans
+    }
     assert of_upstreams(spans)
-    for span in found:
+    for span in finished_spans:
         for value in PLANTED:
             assert value not in span.to_json()
             assert value not in span.context.trace_state.to_header()
