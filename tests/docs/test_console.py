@@ -94,11 +94,11 @@ class Terminal:
         assignments = [word for word in words if re.match(r"[A-Z_]+=", word)]
         if words[len(assignments)] == "roadster-mcp":
             variables = self._variables() | dict(word.split("=", 1) for word in assignments)
-            done = run_cli(*words[len(assignments) + 1 :], cwd=self.folder, **variables)
+            result = run_cli(*words[len(assignments) + 1 :], cwd=self.folder, **variables)
         else:
-            done = self._in_shell(command)
-        self.exit_code = done.returncode
-        return done.stdout + "".join(line for line in done.stderr.splitlines(keepends=True) if line[0] != "{")
+            result = self._in_shell(command)
+        self.exit_code = result.returncode
+        return result.stdout + "".join(line for line in result.stderr.splitlines(keepends=True) if line[0] != "{")
 
     def _in_shell(self, command: str) -> subprocess.CompletedProcess[str]:
         variables = {**self._variables(), "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}

@@ -47,8 +47,8 @@ def test_a_page_says_who_should_read_it() -> None:
 def test_sentences_are_whole() -> None:
     """A semicolon is two sentences. Code and what the code has written are not counted."""
     for name, text in PAGES.items():
-        written = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->|`[^`]*`", "", prose(text), flags=re.DOTALL)
-        assert re.findall(r".*;.*", written) == [], name
+        sentences = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->|`[^`]*`", "", prose(text), flags=re.DOTALL)
+        assert re.findall(r".*;.*", sentences) == [], name
 
 
 def test_decisions_are_numbered_and_say_when_and_whether_they_hold() -> None:
@@ -72,17 +72,17 @@ def test_links_lead_to_files_and_headings_that_exist() -> None:
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
-    reached, new = set(), {"README.md"}
+    visited, new = set(), {"README.md"}
     while new:
-        reached |= new
+        visited |= new
         new = {
             target
             for name in new
             for link in re.findall(r"\]\(([^)\s#]+\.md)(?:#\S+)?\)", PAGES[name])
             if not link.startswith("https://")
             for target in [(PROJECT / name).parent.joinpath(link).resolve().relative_to(PROJECT).as_posix()]
-        } - reached
-    assert set(PAGES) - reached == set()
+        } - visited
+    assert set(PAGES) - visited == set()
 
 
 def test_each_file_shown_is_the_example_file() -> None:
@@ -115,8 +115,8 @@ def test_every_file_of_the_project_named_exists() -> None:
 
 
 def test_each_example_is_listed() -> None:
-    listed = set(re.findall(r"^\| \[(\S+)\]", page("examples/README.md"), re.MULTILINE))
-    assert listed == {path.name for path in (PROJECT / "examples").iterdir() if path.is_file()} - {"README.md"}
+    names = set(re.findall(r"^\| \[(\S+)\]", page("examples/README.md"), re.MULTILINE))
+    assert names == {path.name for path in (PROJECT / "examples").iterdir() if path.is_file()} - {"README.md"}
 
 
 @pytest.mark.anyio

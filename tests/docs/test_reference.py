@@ -33,23 +33,23 @@ OPERATION_ROWS = [tuple(map(code, row)) for row in rows(page("reference/operatio
 
 @pytest.mark.anyio
 async def test_each_tool_sends_the_operation_in_its_row(connect: Connect, world: World) -> None:
-    sent: dict[str, set[str]] = {}
+    operations: dict[str, set[str]] = {}
     async with connect() as client:
         for tool, arguments in every_call("umazda").items():
             before = len(await world.requests())
             kind = kind_of(await client.call_tool(tool, arguments))
             assert kind == ("not_found" if tool == "get_customer" else None), "no event has named the customer"
-            sent[tool] = {request["operation"] for request in (await world.requests())[before:]}
-    assert sent.keys() == TOOLS.keys()
+            operations[tool] = {request["operation"] for request in (await world.requests())[before:]}
+    assert operations.keys() == TOOLS.keys()
     for operation, _, _, _, tool, _ in OPERATION_ROWS[:-1]:
-        assert operation in sent[tool]
-    assert {operation for operations in sent.values() for operation in operations} == OPERATIONS.keys()
+        assert operation in operations[tool]
+    assert set().union(*operations.values()) == OPERATIONS.keys()
 
 
-def test_what_detail_adds_is_said_of_each_tool_that_takes_it() -> None:
+def test_detail_is_explained_for_each_tool_that_takes_it() -> None:
     """The list is that of the catalogue, in its order."""
-    listed = [code(tool) for tool, _ in rows(page("use/tools.md"), "## Detail")]
-    assert listed == [tool.name for tool in TOOLS.values() if "detail" in tool.input_schema["properties"]]
+    tools = [code(tool) for tool, _ in rows(page("use/tools.md"), "## Detail")]
+    assert tools == [tool.name for tool in TOOLS.values() if "detail" in tool.input_schema["properties"]]
 
 
 def test_the_ids_of_the_sandbox_are_those_that_are_in_it() -> None:
@@ -86,13 +86,11 @@ def test_the_annotated_configuration_loads_and_names_every_key(monkeypatch: pyte
     assert load(path).store.url.get_secret_value() == default_url()
     for section, _, keys in sections():
         for key in keys:
-            shown = re.search(rf"^(# )?{key.name} = |^\[[\w.-]+\.{key.name}\]", path.read_text(), re.MULTILINE)
-            assert shown, f"{section}.{key.name}"
+            line = re.search(rf"^(# )?{key.name} = |^\[[\w.-]+\.{key.name}\]", path.read_text(), re.MULTILINE)
+            assert line, f"{section}.{key.name}"
 
 
-def test_what_the_annotated_configuration_shows_as_comments_loads_too(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_commented_settings_of_the_configuration_load_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {**SECRETS, "STORE_URL": "postgresql://roadster@db.example.com/roadster"}.items():
         monkeypatch.setenv(name, value)
     text = (PROJECT / "examples" / "roadster.toml").read_text().replace("~/roadster-uploads", str(tmp_path))
@@ -105,7 +103,7 @@ def test_what_the_annotated_configuration_shows_as_comments_loads_too(
     assert settings.http.anonymous_caller == "local"
 
 
-def test_the_sandboxs_configuration_shows_every_tool_in_a_store_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sandboxs_configuration_has_every_tool_and_its_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the keys that its first lines and the examples name."""
     path = PROJECT / "examples" / "sandbox.toml"
     keys = dict(re.findall(r"\b([A-Z_]+_KEY)=(\S+)", path.read_text()))
