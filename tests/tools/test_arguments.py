@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "named"),
+    ("tool", "arguments", "argument"),
     [
         ("assign_agent", {"customer_id": 1, "agent": {}}, "agent"),
         ("assign_agent", {"customer_id": 1, "agent": {"id": ""}}, "agent.id"),
@@ -40,12 +40,12 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_arguments_that_cannot_work_are_named(
-    tool: str, arguments: dict[str, Any], named: str, connect: Connect, world: World
+    tool: str, arguments: dict[str, Any], argument: str, connect: Connect, world: World
 ) -> None:
     async with connect() as client:
         result = await client.call_tool(tool, {**AT_UMAZDA, **arguments})
     assert kind_of(result) == "invalid_arguments"
-    assert f"{named}:" in text_of(result)
+    assert f"{argument}:" in text_of(result)
     assert await world.requests() == []
 
 
@@ -74,11 +74,11 @@ async def test_arguments_of_a_refused_caller_are_not_checked(connect: Connect) -
 @pytest.mark.parametrize("amount", ["inf", "-inf", "nan", "1e999"])
 async def test_arguments_must_be_finite_numbers(amount: str, connect: Connect, world: World) -> None:
     async with connect() as client:
-        made = await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, "lease_down": amount})
-        quoted = await client.call_tool(
+        creation = await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, "lease_down": amount})
+        quote = await client.call_tool(
             "quote_payments", {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067", "customer_cash": amount}
         )
-    assert kind_of(made) == kind_of(quoted) == "invalid_arguments"
+    assert kind_of(creation) == kind_of(quote) == "invalid_arguments"
     assert await world.requests() == []
 
 
@@ -92,22 +92,22 @@ async def test_arguments_ids_are_whole_numbers(wrong: Any, connect: Connect, wor
 
 
 async def test_arguments_ids_may_be_text(connect: Connect, world: World) -> None:
-    """As other systems write it; what is sent is the same."""
+    """Other systems write ids as text. The request is the same."""
     async with connect() as client:
-        made = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))["customer_id"]
-        for id_ in (made, str(made)):
+        customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))["customer_id"]
+        for id_ in (customer, str(customer)):
             answer_of(await client.call_tool("list_documents", {**AT_UMAZDA, "customer_id": id_}))
     first, second = ({**request, "n": None} for request in (await world.requests())[-2:])
     assert first == second
 
 
 async def test_arguments_cursor_works_only_for_its_own_list(connect: Connect, world: World) -> None:
-    """Another tool's, another dealer's and a made-up one are refused before anything is sent."""
+    """A cursor of another tool or another dealer, and an invented one, are refused before anything is sent."""
     async with connect() as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))["customer_id"]
         templates = answer_of(await client.call_tool("list_templates", {**AT_UMAZDA, "limit": 1}))["next_cursor"]
         vehicles = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "limit": 1}))["next_cursor"]
-        sent = len(await world.requests())
+        before = len(await world.requests())
         for tool, arguments in (
             ("list_templates", {"cursor": vehicles}),
             ("list_templates", {"cursor": "made-up"}),
@@ -118,4 +118,4 @@ async def test_arguments_cursor_works_only_for_its_own_list(connect: Connect, wo
             result = await client.call_tool(tool, {**AT_UMAZDA, **arguments})
             assert kind_of(result) == "invalid_arguments", tool
             assert "cursor:" in text_of(result)
-    assert len(await world.requests()) == sent
+    assert len(await world.requests()) == before

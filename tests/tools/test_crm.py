@@ -1,4 +1,4 @@
-"""A customer's record at myKaarma: whose it is, what of it is shown, and what becomes of each of its failures."""
+"""A customer's record at myKaarma: its owner, the fields that are shown, and its failures."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ WITHOUT_ID = {
 }
 
 
-def record(**changed: Any) -> dict[str, Any]:
-    """The documented sample as umazda's, with parts of it changed."""
+def record(**changes: Any) -> dict[str, Any]:
+    """Returns the documented sample as a record of umazda, with some of its fields replaced."""
     text = (SAMPLES / "customer_record.resp.json").read_text()
     for name in ("dealerId", "dealer_id", "dealerID"):
         text = text.replace(f'"{name}": 0', f'"{name}": {UMAZDA.mykaarma_id}')
     text = text.replace('"uuid": "string"', f'"uuid": "{CARLOS_UUID}"', 1)
     text = text.replace('"customer_uuid": "string"', f'"customer_uuid": "{CARLOS_UUID}"')
-    return {**json.loads(text), "errors": [], "warnings": [], **changed}
+    return {**json.loads(text), "errors": [], "warnings": [], **changes}
 
 
 def upstream(world: World, answer: Any) -> Answering:
@@ -49,23 +49,23 @@ def upstream(world: World, answer: Any) -> Answering:
 
 
 @pytest.mark.operation("get_customer_record", "get_crm_customer")
-async def test_brief_is_who_they_are_what_they_drive_and_their_newest_orders(connect: Connect) -> None:
+async def test_get_crm_customer_brief_shows_vehicles_and_orders(connect: Connect) -> None:
     async with connect(personal_data="contact") as client:
-        found = answer_of(await client.call_tool("get_crm_customer", ASKED))
-    assert (found["first_name"], found["last_name"]) == ("Carlos", "Silva")
-    assert found["vehicles"] == [{"year": "2021", "make": "Mazda", "model": "CX-5", "vin": "JM3KFBCM1M0300017"}]
-    assert found["order_counts"] == [{"order_type": "RO", "orders": 5}, {"order_type": "APPOINTMENT", "orders": 1}]
-    assert [order["order_number"] for order in found["orders"]] == ["RO1006", "RO1005", "RO1004", "RO1003", "RO1002"]
-    assert found["orders"][0]["vin"] == "JM3KFBCM1M0300017"
-    assert not found.keys() & {"communications", "addresses", "customer_key", "other_customers", "warnings"}
-    assert "transactions" not in found["orders"][0]
+        answer = answer_of(await client.call_tool("get_crm_customer", ASKED))
+    assert (answer["first_name"], answer["last_name"]) == ("Carlos", "Silva")
+    assert answer["vehicles"] == [{"year": "2021", "make": "Mazda", "model": "CX-5", "vin": "JM3KFBCM1M0300017"}]
+    assert answer["order_counts"] == [{"order_type": "RO", "orders": 5}, {"order_type": "APPOINTMENT", "orders": 1}]
+    assert [order["order_number"] for order in answer["orders"]] == ["RO1006", "RO1005", "RO1004", "RO1003", "RO1002"]
+    assert answer["orders"][0]["vin"] == "JM3KFBCM1M0300017"
+    assert not answer.keys() & {"communications", "addresses", "customer_key", "other_customers", "warnings"}
+    assert "transactions" not in answer["orders"][0]
 
 
-async def test_full_has_every_order_and_how_to_reach_them_but_no_card_number(connect: Connect) -> None:
+async def test_get_crm_customer_full_shows_all_but_card_numbers(connect: Connect) -> None:
     async with connect(personal_data="contact") as client:
-        found = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))
-    assert [way["value"] for way in found["communications"]] == ["206-555-0171", "carlos.silva@example.com"]
-    assert found["addresses"] == [
+        answer = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))
+    assert [way["value"] for way in answer["communications"]] == ["206-555-0171", "carlos.silva@example.com"]
+    assert answer["addresses"] == [
         {
             "type": "HOME",
             "line1": "1408 Made-Up Ave NE",
@@ -76,31 +76,31 @@ async def test_full_has_every_order_and_how_to_reach_them_but_no_card_number(con
             "preferred": True,
         }
     ]
-    assert found["other_customers"] == [{"first_name": "Marta", "last_name": "Silva"}]
-    assert len(found["orders"]) == 6
-    assert found["orders"][0]["transactions"] == [{"amount": 689.95, "type_id": 1, "card_number": "***"}]
-    assert "Carlos" in found["orders"][0]["description"]
+    assert answer["other_customers"] == [{"first_name": "Marta", "last_name": "Silva"}]
+    assert len(answer["orders"]) == 6
+    assert answer["orders"][0]["transactions"] == [{"amount": 689.95, "type_id": 1, "card_number": "***"}]
+    assert "Carlos" in answer["orders"][0]["description"]
 
 
-async def test_a_masked_caller_reads_the_orders_and_nothing_of_the_person(connect: Connect) -> None:
+async def test_get_crm_customer_masks_the_person_not_the_orders(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
-    found = answer_of(result)
-    assert (found["first_name"], found["orders"][0]["description"], found["addresses"][0]["zip"]) == ("***",) * 3
-    assert (found["orders"][0]["amount"], found["addresses"][0]["state"]) == (689.95, "WA")
-    for known in ("Carlos", "Silva", "Marta", "555-0171", "carlos.silva", "Made-Up Ave", "98105", "DMS", "4111"):
-        assert known not in text_of(result) + json.dumps(found), known
+    answer = answer_of(result)
+    assert (answer["first_name"], answer["orders"][0]["description"], answer["addresses"][0]["zip"]) == ("***",) * 3
+    assert (answer["orders"][0]["amount"], answer["addresses"][0]["state"]) == (689.95, "WA")
+    for canary in ("Carlos", "Silva", "Marta", "555-0171", "carlos.silva", "Made-Up Ave", "98105", "DMS", "4111"):
+        assert canary not in text_of(result) + json.dumps(answer), canary
 
 
-async def test_a_uuid_of_64_digits_is_one_too(connect: Connect) -> None:
+async def test_get_crm_customer_takes_a_uuid_of_64_digits(connect: Connect) -> None:
     async with connect(personal_data="contact") as client:
         uuid = "c02f5a7be1844d0d9c0d7a1f3b6e8c02" * 2
-        found = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "customer_uuid": uuid}))
-    assert found["company"] == "Wood Made-Up Pictures"
-    assert found["orders"] == []
+        answer = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "customer_uuid": uuid}))
+    assert answer["company"] == "Wood Made-Up Pictures"
+    assert answer["orders"] == []
 
 
-async def test_the_one_dealer_is_asked_for_in_its_own_credentials(connect: Connect, world: World) -> None:
+async def test_get_crm_customer_sends_one_dealer_and_requester(connect: Connect, world: World) -> None:
     async with connect() as client:
         answer_of(await client.call_tool("get_crm_customer", ASKED))
     (request,) = await world.requests()
@@ -110,7 +110,7 @@ async def test_the_one_dealer_is_asked_for_in_its_own_credentials(connect: Conne
     assert request["dealer"] == "umazda"
 
 
-async def test_another_dealers_customer_is_not_found(connect: Connect, world: World) -> None:
+async def test_get_crm_customer_finds_no_customer_of_another_dealer(connect: Connect, world: World) -> None:
     async with connect() as client:
         for uuid in ("c0000000-0000-4000-8a00-000000000003", "c0000000-0000-4000-8a00-000000000004", "0" * 64):
             result = await client.call_tool("get_crm_customer", {**ASKED, "customer_uuid": uuid})
@@ -119,20 +119,20 @@ async def test_another_dealers_customer_is_not_found(connect: Connect, world: Wo
 
 
 @pytest.mark.parametrize("answer", [{}, {"customerInfo": None, "warnings": []}, record(customerInfo=None)])
-async def test_an_answer_without_a_customer_is_nobody(answer: Any, connect: Connect, world: World) -> None:
+async def test_get_crm_customer_without_a_customer_is_not_found(answer: Any, connect: Connect, world: World) -> None:
     async with connect(upstream=upstream(world, answer)) as client:
         assert kind_of(await client.call_tool("get_crm_customer", ASKED)) == "not_found"
 
 
 @pytest.mark.parametrize("uuid", ["", "short", "Carlos Silva", "../" * 12, "c" * 65, "c" * 31, f"{CARLOS_UUID}\n", 7])
-async def test_what_is_no_uuid_is_not_sent(uuid: Any, connect: Connect, world: World) -> None:
+async def test_get_crm_customer_refuses_what_is_no_uuid(uuid: Any, connect: Connect, world: World) -> None:
     async with connect() as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "customer_uuid": uuid})
     assert kind_of(result) == "invalid_arguments"
     assert await world.requests() == []
 
 
-async def test_a_dealer_without_its_uuid_is_a_setting_to_make(connect: Connect, world: World) -> None:
+async def test_get_crm_customer_names_the_missing_dealer_uuid(connect: Connect, world: World) -> None:
     dealers = {"umazda": DealerSettings(), "hyundaidemo": DealerSettings(mykaarma_dealer_uuid=UMAZDA.mykaarma_uuid)}
     async with connect(change={"dealers": dealers}) as client:
         result = await client.call_tool("get_crm_customer", ASKED)
@@ -141,8 +141,8 @@ async def test_a_dealer_without_its_uuid_is_a_setting_to_make(connect: Connect, 
     assert await world.requests() == []
 
 
-async def test_where_no_dealer_of_the_caller_has_its_uuid_there_is_no_tool(connect: Connect, world: World) -> None:
-    """A tool that could only ever fail is not shown, and the refusal names the setting."""
+async def test_crm_is_off_where_no_dealer_has_its_uuid(connect: Connect, world: World) -> None:
+    """A tool that can only fail is not listed, and the refusal names the setting."""
     async with connect(change={"dealers": {"umazda": DealerSettings(), "hyundaidemo": DealerSettings()}}) as client:
         assert "get_crm_customer" not in {tool.name for tool in (await client.list_tools()).tools}
         result = await client.call_tool("get_crm_customer", ASKED)
@@ -151,7 +151,7 @@ async def test_where_no_dealer_of_the_caller_has_its_uuid_there_is_no_tool(conne
     assert await world.requests() == []
 
 
-async def test_without_the_service_there_is_no_tool(connect: Connect, world: World) -> None:
+async def test_crm_is_off_without_its_section(connect: Connect, world: World) -> None:
     async with connect(change={"mykaarma": None}) as client:
         assert "get_crm_customer" not in {tool.name for tool in (await client.list_tools()).tools}
         result = await client.call_tool("get_crm_customer", ASKED)
@@ -194,7 +194,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("way", FOREIGN)
-async def test_a_record_that_names_another_dealer_is_withheld(way: str, connect: Connect, world: World) -> None:
+async def test_record_that_names_another_dealer_is_withheld(way: str, connect: Connect, world: World) -> None:
     async with connect(upstream=upstream(world, record(**FOREIGN[way])), personal_data="contact") as client:
         result = await client.call_tool("get_crm_customer", ASKED)
     assert kind_of(result) == "upstream"
@@ -204,7 +204,7 @@ async def test_a_record_that_names_another_dealer_is_withheld(way: str, connect:
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "changes",
     [
         {"dealer": {"id": UMAZDA.mykaarma_id, "uuid": UMAZDA.mykaarma_uuid, "name": "University Mazda"}},
         {"dealerInfo": {"id": str(UMAZDA.mykaarma_id)}, "dealership": "University Mazda", "dealer": None},
@@ -215,17 +215,17 @@ async def test_a_record_that_names_another_dealer_is_withheld(way: str, connect:
         {"dealerOrderInfoList": [{"dealerOrder_id": 7, "dealerAssociate_uuid": OTHER_UUID, "dealerassociate_id": 7}]},
     ],
 )
-async def test_a_record_that_names_the_dealer_in_any_of_its_ways_is_shown(
-    changed: dict[str, Any], connect: Connect, world: World
+async def test_record_that_names_the_dealer_in_any_form_is_shown(
+    changes: dict[str, Any], connect: Connect, world: World
 ) -> None:
-    async with connect(upstream=upstream(world, record(**changed))) as client:
+    async with connect(upstream=upstream(world, record(**changes))) as client:
         answer_of(await client.call_tool("get_crm_customer", ASKED))
 
 
 @pytest.mark.parametrize(
     "uuid", ["c0000000-0000-4000-8a00-000000000002", CARLOS_UUID.upper(), f"{CARLOS_UUID}\u200b", "", 7, None]
 )
-async def test_the_record_of_another_customer_is_withheld(uuid: Any, connect: Connect, world: World) -> None:
+async def test_record_of_another_customer_is_withheld(uuid: Any, connect: Connect, world: World) -> None:
     other = {**record()["customerInfo"], "uuid": uuid, "fname": "Natalie"}
     async with connect(upstream=upstream(world, record(customerInfo=other)), personal_data="contact") as client:
         result = await client.call_tool("get_crm_customer", ASKED)
@@ -238,7 +238,7 @@ OTHER_CUSTOMER = "c0000000-0000-4000-8a00-000000000002"
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "changes",
     [
         {"dealerOrderInfoList": [{"customer_uuid": CARLOS_UUID}, {"customer_uuid": OTHER_CUSTOMER}]},
         {"addressListV2": [{"customerUUID": OTHER_CUSTOMER}]},
@@ -246,25 +246,25 @@ OTHER_CUSTOMER = "c0000000-0000-4000-8a00-000000000002"
         {"customerUuids": [CARLOS_UUID, OTHER_CUSTOMER]},
     ],
 )
-async def test_a_record_in_which_something_is_another_customers_is_withheld(
-    changed: dict[str, Any], connect: Connect, world: World
+async def test_record_with_another_customers_part_is_withheld(
+    changes: dict[str, Any], connect: Connect, world: World
 ) -> None:
-    """An order or an address, also in a field that nobody reads."""
-    async with connect(upstream=upstream(world, record(**changed)), personal_data="contact") as client:
+    """The part is an order or an address, also in a field that no model has."""
+    async with connect(upstream=upstream(world, record(**changes)), personal_data="contact") as client:
         result = await client.call_tool("get_crm_customer", ASKED)
     assert "another customer's record and was withheld" in text_of(result)
 
 
-async def test_a_record_names_others_of_the_household_and_orders_of_nobody(connect: Connect, world: World) -> None:
-    changed = record(dealerOrderInfoList=[{"customer_uuid": None}, {"customer_uuid": ""}])
-    changed["customerInfo"]["secondaryCustomerData"] = [{"uuid": OTHER_CUSTOMER, "guid": OTHER_CUSTOMER}]
-    changed["customerInfo"]["dealerUuid"] = UMAZDA.mykaarma_uuid
-    async with connect(upstream=upstream(world, changed)) as client:
+async def test_record_with_others_of_the_household_is_shown(connect: Connect, world: World) -> None:
+    answer = record(dealerOrderInfoList=[{"customer_uuid": None}, {"customer_uuid": ""}])
+    answer["customerInfo"]["secondaryCustomerData"] = [{"uuid": OTHER_CUSTOMER, "guid": OTHER_CUSTOMER}]
+    answer["customerInfo"]["dealerUuid"] = UMAZDA.mykaarma_uuid
+    async with connect(upstream=upstream(world, answer)) as client:
         answer_of(await client.call_tool("get_crm_customer", ASKED))
 
 
 @pytest.mark.parametrize(
-    ("changed", "withheld"),
+    ("changes", "is_withheld"),
     [
         ({}, False),
         ({"dealer": {"id": 4103}}, True),
@@ -276,11 +276,11 @@ async def test_a_record_names_others_of_the_household_and_orders_of_nobody(conne
         ({"dealerUUID": OTHER_UUID}, True),
     ],
 )
-async def test_where_the_number_is_not_configured_two_of_them_give_a_record_away(
-    changed: dict[str, Any], withheld: bool, connect: Connect, world: World
+async def test_record_without_configured_number_may_name_only_one(
+    changes: dict[str, Any], is_withheld: bool, connect: Connect, world: World
 ) -> None:
-    async with connect(upstream=upstream(world, record(**changed)), change=WITHOUT_ID) as client:
-        assert kind_of(await client.call_tool("get_crm_customer", ASKED)) == ("upstream" if withheld else None)
+    async with connect(upstream=upstream(world, record(**changes)), change=WITHOUT_ID) as client:
+        assert kind_of(await client.call_tool("get_crm_customer", ASKED)) == ("upstream" if is_withheld else None)
 
 
 # --- failures -------------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ def problem(code: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "said"),
+    ("answer", "kind", "text"),
     [
         (response(problem(7001)), "upstream", 'was refused: "myKaarma reports error code 7001". No document says'),
         (response(problem("7001")), "upstream", "was refused."),
@@ -316,37 +316,37 @@ def problem(code: Any) -> dict[str, Any]:
         (response({"customerInfo": [PROSE]}), "upstream", "does not have the documented fields"),
     ],
 )
-async def test_each_failure_is_told_without_a_word_of_the_upstreams(
-    answer: httpx2.Response, kind: str, said: str, connect: Connect, world: World
+async def test_failure_repeats_no_word_of_mykaarma(
+    answer: httpx2.Response, kind: str, text: str, connect: Connect, world: World
 ) -> None:
     async with connect(upstream=upstream(world, answer), personal_data="contact") as client:
         result = await client.call_tool("get_crm_customer", ASKED)
     assert kind_of(result) == kind
-    assert said in text_of(result)
+    assert text in text_of(result)
     for word in ("Carlos", "2065550171", "ignore"):
         assert word not in text_of(result)
 
 
-async def test_the_sandboxs_own_refusals(connect: Connect, world: World) -> None:
+async def test_failure_of_the_sandbox_has_its_reason(connect: Connect, world: World) -> None:
     async with connect() as client:
-        locked = await client.call_tool("get_crm_customer", {**ASKED, "customer_uuid": LOCKED_UUID})
+        refusal = await client.call_tool("get_crm_customer", {**ASKED, "customer_uuid": LOCKED_UUID})
         await world.fault("get_customer_record", "html")
         page = await client.call_tool("get_crm_customer", ASKED)
-    assert "error code 7001" in text_of(locked)
-    assert "the server's operator must ask myKaarma" in text_of(locked)
+    assert "error code 7001" in text_of(refusal)
+    assert "the server's operator must ask myKaarma" in text_of(refusal)
     assert "is a web page, often a login: check the credentials" in text_of(page)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"username": "nobody"}, {"password": "wrong"}, {"requester_user_uuid": "0" * 32}], ids=str
 )
-async def test_wrong_credentials_and_an_unknown_requester_are_the_operators_to_mend(
+async def test_failure_for_wrong_credentials_names_the_operator(
     wrong: dict[str, str], connect: Connect, store_url: str
 ) -> None:
     settings: Settings = settings_for(store_url)
     assert settings.mykaarma is not None
-    given = {"base_url": settings.mykaarma.base_url, "username": USERNAME, "password": API_KEY}
-    secrets = {**given, "requester_user_uuid": REQUESTER_USER_UUID, **wrong}
+    credentials = {"base_url": settings.mykaarma.base_url, "username": USERNAME, "password": API_KEY}
+    secrets = {**credentials, "requester_user_uuid": REQUESTER_USER_UUID, **wrong}
     mykaarma = settings.mykaarma.model_construct(
         base_url=secrets["base_url"],
         username=type(settings.mykaarma.username)(secrets["username"]),
@@ -361,30 +361,30 @@ async def test_wrong_credentials_and_an_unknown_requester_are_the_operators_to_m
 # --- what an answer is made of ---------------------------------------------------------------------
 
 
-async def test_warnings_are_counted_and_not_repeated(connect: Connect, world: World) -> None:
-    warned = record(warnings=[{"warningCode": 3, "warningTitle": PROSE, "warningMessage": PROSE}] * 2)
-    async with connect(upstream=upstream(world, warned), personal_data="contact") as client:
+async def test_record_warnings_are_counted_not_repeated(connect: Connect, world: World) -> None:
+    answer = record(warnings=[{"warningCode": 3, "warningTitle": PROSE, "warningMessage": PROSE}] * 2)
+    async with connect(upstream=upstream(world, answer), personal_data="contact") as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
     assert answer_of(result)["warnings"] == 2
     assert PROSE not in text_of(result)
 
 
-async def test_orders_whose_dates_are_not_iso_stand_as_they_came(connect: Connect, world: World) -> None:
+async def test_record_orders_without_iso_dates_keep_their_order(connect: Connect, world: World) -> None:
     dates = ["04/07/2025", "2024-01-02", None, "2025-03-01T08:00:00Z"]
     orders = [{"order_number": str(number), "order_date": date} for number, date in enumerate(dates)]
     async with connect(upstream=upstream(world, record(dealerOrderInfoList=orders))) as client:
-        found = answer_of(await client.call_tool("get_crm_customer", ASKED))["orders"]
-    assert [order["order_number"] for order in found] == ["3", "1", "0", "2"]
+        rows = answer_of(await client.call_tool("get_crm_customer", ASKED))["orders"]
+    assert [order["order_number"] for order in rows] == ["3", "1", "0", "2"]
 
 
-async def test_the_older_addresses_are_shown_where_there_are_no_newer(connect: Connect, world: World) -> None:
+async def test_record_shows_older_addresses_without_newer_ones(connect: Connect, world: World) -> None:
     async with connect(upstream=upstream(world, record(addressListV2=[])), personal_data="contact") as client:
         (address,) = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))["addresses"]
     assert address["phone"] == address["state"] == "string"
 
 
-def written(text: str) -> dict[str, Any]:
-    """A record with `text` in every field that the document calls a string, but in those that say whose it is."""
+def record_of_text(text: str) -> dict[str, Any]:
+    """Returns a record with `text` in every text field, except the ids of its owner."""
 
     def fill(node: Any) -> Any:
         if isinstance(node, dict):
@@ -393,8 +393,8 @@ def written(text: str) -> dict[str, Any]:
             return [fill(each) for each in node]
         return text if isinstance(node, str) else node
 
-    filled: dict[str, Any] = fill(record())
-    return filled
+    full_record: dict[str, Any] = fill(record())
+    return full_record
 
 
 VEHICLE = {"year": "2021", "make": "Mazda", "model": "CX-5", "trim": "2.5 S", "vin": "JM3KFBCM1M0300017"}
@@ -408,36 +408,34 @@ VEHICLE = {"year": "2021", "make": "Mazda", "model": "CX-5", "trim": "2.5 S", "v
         *("2020-01-01 4155551234", "2061231112", "2020-13-45", "01/01/2020 4155551234", "RO2065550171", "98105-1234"),
     ],
 )
-async def test_a_number_that_leads_to_a_person_is_masked_wherever_it_stands(
+async def test_record_masks_contact_numbers_in_every_field(
     text: str, older: bool, connect: Connect, world: World
 ) -> None:
-    """Also among the vehicles, and where a date or an order's number should be."""
-    answer = {**written(text), **({"addressListV2": []} if older else {})}
+    """The number may stand among the vehicles, or instead of a date or an order's number."""
+    answer = {**record_of_text(text), **({"addressListV2": []} if older else {})}
     async with connect(upstream=upstream(world, answer)) as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
     assert text not in text_of(result) + json.dumps(answer_of(result))
 
 
-async def test_a_masked_caller_reads_what_a_vehicle_is(connect: Connect, world: World) -> None:
-    """And not what else somebody wrote there; who may see contact data reads that too."""
+async def test_record_masks_other_text_among_vehicles(connect: Connect, world: World) -> None:
+    """A masked caller reads values that look like a vehicle's. A caller with contact data reads all of them."""
     free = {"year": "ask Carlos", "make": None, "model": "call 415-555-1234", "trim": "x" * 61, "vin": "Carlos Silva"}
-    changed = record()
-    changed["customerInfo"]["vehicles"] = [VEHICLE, free]
-    async with connect(upstream=upstream(world, changed)) as client:
-        masked = answer_of(await client.call_tool("get_crm_customer", ASKED))["vehicles"]
-    async with connect(upstream=upstream(world, changed), personal_data="contact") as client:
-        shown = answer_of(await client.call_tool("get_crm_customer", ASKED))["vehicles"]
-    assert masked == [VEHICLE, dict.fromkeys(("year", "model", "trim", "vin"), "***")]
-    assert shown == [VEHICLE, {name: value for name, value in free.items() if value}]
+    answer = record()
+    answer["customerInfo"]["vehicles"] = [VEHICLE, free]
+    async with connect(upstream=upstream(world, answer)) as client:
+        masked_vehicles = answer_of(await client.call_tool("get_crm_customer", ASKED))["vehicles"]
+    async with connect(upstream=upstream(world, answer), personal_data="contact") as client:
+        vehicles = answer_of(await client.call_tool("get_crm_customer", ASKED))["vehicles"]
+    assert masked_vehicles == [VEHICLE, dict.fromkeys(("year", "model", "trim", "vin"), "***")]
+    assert vehicles == [VEHICLE, {name: value for name, value in free.items() if value}]
 
 
 @pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize("text", ["Carlos Silva", "Carlos", "CARLOS_SILVA", "CARLOS"])
-async def test_whatever_somebody_wrote_into_a_record_is_masked(
-    text: str, older: bool, connect: Connect, world: World
-) -> None:
-    """A type or a status is shown to a masked caller where it is a word that is known to be one, and none else."""
-    answer = {**written(text), **({"addressListV2": []} if older else {})}
+async def test_record_masks_free_text_in_every_field(text: str, older: bool, connect: Connect, world: World) -> None:
+    """A masked caller sees only types and statuses that are known words."""
+    answer = {**record_of_text(text), **({"addressListV2": []} if older else {})}
     answer["customerInfo"]["vehicles"] = [VEHICLE]
     async with connect(upstream=upstream(world, answer)) as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
@@ -448,10 +446,8 @@ async def test_whatever_somebody_wrote_into_a_record_is_masked(
     "text",
     ["SSN 123-45-6789", "SSN123-45-6789", "123 45 6789", "123  45  6789", "123\u201345\u20136789", "123/45/6789"],
 )
-async def test_a_social_security_number_is_nobodys_to_read_wherever_it_stands(
-    text: str, connect: Connect, world: World
-) -> None:
-    async with connect(upstream=upstream(world, written(text)), personal_data="contact") as client:
+async def test_record_masks_social_security_numbers_for_all(text: str, connect: Connect, world: World) -> None:
+    async with connect(upstream=upstream(world, record_of_text(text)), personal_data="contact") as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
     assert "***" in answer_of(result)["orders"][0]["description"]
     assert "6789" not in text_of(result) + json.dumps(answer_of(result))
@@ -475,8 +471,8 @@ async def test_a_social_security_number_is_nobodys_to_read_wherever_it_stands(
         "378282246310005",
     ],
 )
-async def test_a_card_number_is_nobodys_to_read_wherever_it_stands(text: str, connect: Connect, world: World) -> None:
-    async with connect(upstream=upstream(world, written(text)), personal_data="contact") as client:
+async def test_record_masks_card_numbers_for_all(text: str, connect: Connect, world: World) -> None:
+    async with connect(upstream=upstream(world, record_of_text(text)), personal_data="contact") as client:
         result = await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"})
     assert answer_of(result)["orders"][0]["description"].count("***") == 1 or "…" in text_of(result)
     assert not re.search(r"4111|3782|4 1 1", text_of(result))
@@ -486,14 +482,14 @@ async def test_a_card_number_is_nobodys_to_read_wherever_it_stands(text: str, co
     "text",
     ["4111111111111112", "12345678901234567890123", "206-555-0171", *(f"2024-02-1{day} 09:00:00" for day in range(10))],
 )
-async def test_other_numbers_are_no_card_numbers(text: str, connect: Connect, world: World) -> None:
-    async with connect(upstream=upstream(world, written(text)), personal_data="contact") as client:
-        found = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))
-    assert found["orders"][0]["description"] == text
+async def test_record_leaves_other_long_numbers(text: str, connect: Connect, world: World) -> None:
+    async with connect(upstream=upstream(world, record_of_text(text)), personal_data="contact") as client:
+        answer = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))
+    assert answer["orders"][0]["description"] == text
 
 
-async def test_every_text_and_every_list_of_a_record_is_bounded(connect: Connect, world: World) -> None:
-    long = written("long " * 200)
+async def test_record_texts_and_lists_are_bounded(connect: Connect, world: World) -> None:
+    long = record_of_text("long " * 200)
     customer = long["customerInfo"]
     customer["vehicles"] = [VEHICLE]
     for parent, name in (
@@ -508,13 +504,13 @@ async def test_every_text_and_every_list_of_a_record_is_bounded(connect: Connect
         full = answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))
         brief = answer_of(await client.call_tool("get_crm_customer", ASKED))
     async with connect(upstream=upstream(world, record(customerInfo=customer)), personal_data="contact") as client:
-        shown = answer_of(await client.call_tool("get_crm_customer", ASKED))
+        visible = answer_of(await client.call_tool("get_crm_customer", ASKED))
     for name in ("vehicles", "communications", "addresses", "other_customers"):
         assert len(full[name]) == 100, name
     assert full["truncated"] is brief["truncated"] is True
-    assert len(shown["first_name"]) == 500
+    assert len(visible["first_name"]) == 500
 
 
-async def test_a_record_that_is_shown_whole_says_nothing_of_being_cut(connect: Connect) -> None:
+async def test_record_shown_whole_is_not_truncated(connect: Connect) -> None:
     async with connect() as client:
         assert "truncated" not in answer_of(await client.call_tool("get_crm_customer", {**ASKED, "detail": "full"}))

@@ -21,7 +21,7 @@ async def test_create_customer_answers_duplicate_for_a_known_email(connect: Conn
 
 @pytest.mark.operation("create_customer", "create_customer")
 async def test_create_customer_sends_the_documented_request(connect: Connect, world: World) -> None:
-    """Everything that the reference's sample sends can be said to the tool."""
+    """The tool has an argument for everything in the reference's sample."""
     wish = {
         "vehicle": {"vin": "4T1C11AK0LU322811", "make": "Toyota", "model": "Camry", "trim": "LE", "year": 2020},
         "plans": [{"id": 6160, "code": "RBX301", "tier": "5R"}],
@@ -35,11 +35,11 @@ async def test_create_customer_sends_the_documented_request(connect: Connect, wo
         "finance_months": 60,
     }
     analytics = {"utm_source": "roadster-api", "utm_medium": "email", "utm_campaign": "2021 retargeting"}
-    said = {**wish, **payment, "lease_annual_miles": 10000, "accessories": ["MAX900"], **analytics}
+    arguments = {**wish, **payment, "lease_annual_miles": 10000, "accessories": ["MAX900"], **analytics}
     async with connect() as client:
-        answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, **said}))
-    (sent,) = await world.requests()
-    assert sent["body"] == {
+        answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE, **arguments}))
+    (request,) = await world.requests()
+    assert request["body"] == {
         "customer": STEVE,
         "dealer": {"dpid": "umazda"},
         **wish,
@@ -83,8 +83,8 @@ async def test_create_customer_fails_on_an_error_inside_a_success(connect: Conne
 async def test_create_customer_drops_a_link_to_no_web_page(connect: Connect) -> None:
     body = b'{"status": "ok", "customer": {"id": 1, "redirect_url": "javascript:alert(1)"}}'
     async with connect(upstream=FixedAnswer(body)) as client:
-        found = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
-    assert "redirect_url" not in found
+        answer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
+    assert "redirect_url" not in answer
 
 
 @pytest.mark.operation("update_customer", "assign_agent")
@@ -110,17 +110,17 @@ async def test_assign_agent_finds_only_the_dealers_customers(connect: Connect) -
 
 @pytest.mark.operation("submit_trade_valuation", "submit_trade_valuation")
 async def test_submit_trade_valuation_creates_then_updates(connect: Connect, world: World) -> None:
-    """The whole documented request, and one offer for a customer and a car."""
+    """The request is the documented one, and a customer has one offer for a car."""
     car = {"vin": "4t1c11ak0lu322811", "year": 2020, "make": "Toyota", "model": "Camry LE", "trim": "4 Cylinders"}
     offer = {"email": STEVE["email"], **car, "mileage": 95000}
     async with connect() as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
         for value in (0, 12500):
-            made = answer_of(await client.call_tool("submit_trade_valuation", {**AT_UMAZDA, **offer, "value": value}))
-            assert made["customer_id"] == customer["customer_id"]
-            assert made["redirect_url"].startswith("https://express.umazda.com/")
-    (kept,) = (await world.get("state"))["trade_offers"]
-    assert kept["value"] == 12500
+            answer = answer_of(await client.call_tool("submit_trade_valuation", {**AT_UMAZDA, **offer, "value": value}))
+            assert answer["customer_id"] == customer["customer_id"]
+            assert answer["redirect_url"].startswith("https://express.umazda.com/")
+    (stored_offer,) = (await world.get("state"))["trade_offers"]
+    assert stored_offer["value"] == 12500
     assert (await world.requests())[-1]["body"] == {
         "dpid": "umazda",
         **offer,

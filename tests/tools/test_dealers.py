@@ -30,7 +30,7 @@ async def test_get_dealer_shows_fees_and_markups(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("get_dealer", {"dealer": "hyundaidemo"})
         vin = answer_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo", "limit": 1}))["vehicles"][0]
-        quoted = answer_of(
+        fees = answer_of(
             await client.call_tool("quote_payments", {"dealer": "hyundaidemo", "vin": vin["vin"], "detail": "full"})
         )["details"]["terms"]["lease"]["fees"]
     assert answer_of(result) == {
@@ -44,10 +44,10 @@ async def test_get_dealer_shows_fees_and_markups(connect: Connect) -> None:
         "status": "Demo",
         "price_unlock_mode": "lock",
         "fees": {
-            "doc_fee": quoted["doc"],
-            "filing_fee": quoted["filing"],
+            "doc_fee": fees["doc"],
+            "filing_fee": fees["filing"],
             "handling_fee": 0,
-            "lease_acquisition_fee": quoted["acquisition"],
+            "lease_acquisition_fee": fees["acquisition"],
         },
         "markups": [{"make": "All", "vehicles": "new", "standard": 1}],
     }

@@ -35,26 +35,26 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.operation("update_shipment", "update_delivery")
 async def test_delivery_is_created_followed_and_changed(connect: Connect, world: World) -> None:
     async with connect(personal_data="contact") as client:
-        made = answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
-        assert (made["delivery_id"], made["state"], made["meaning"]) == (
+        creation = answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
+        assert (creation["delivery_id"], creation["state"], creation["meaning"]) == (
             DELIVERY_ID,
             "scheduled",
             "waiting for a driver",
         )
-        assert made["reference_id"] == "RO-4711"
-        assert made["price"] > 0
-        assert made["deliver_until"] == "2099-01-31T18:00:00-08:00"
+        assert creation["reference_id"] == "RO-4711"
+        assert creation["price"] > 0
+        assert creation["deliver_until"] == "2099-01-31T18:00:00-08:00"
         later = {"start": "2099-02-01T10:00:00-08:00", "end": "2099-02-01T18:00:00-08:00"}
-        moved = answer_of(await client.call_tool("update_delivery", {**OWN_DELIVERY, "deliver_between": later}))
-        assert moved["deliver_from"] == later["start"]
+        update = answer_of(await client.call_tool("update_delivery", {**OWN_DELIVERY, "deliver_between": later}))
+        assert update["deliver_from"] == later["start"]
         await world.move_delivery("driver_assigned")
         await world.move_delivery("pickup_confirmed")
-        found = answer_of(await client.call_tool("get_delivery", {**OWN_DELIVERY, "detail": "full"}))
-        assert (found["state"], found["meaning"]) == ("en_route", "picked up, and on the way")
-        assert found["driver"]["name"]
-        assert found["tracking_number"]
-        assert found["details"]["items"][0]["description"] == "Four winter tires"
-        assert found["details"]["delivery_location"]["contact"] == RECEIVER
+        delivery = answer_of(await client.call_tool("get_delivery", {**OWN_DELIVERY, "detail": "full"}))
+        assert (delivery["state"], delivery["meaning"]) == ("en_route", "picked up, and on the way")
+        assert delivery["driver"]["name"]
+        assert delivery["tracking_number"]
+        assert delivery["details"]["items"][0]["description"] == "Four winter tires"
+        assert delivery["details"]["delivery_location"]["contact"] == RECEIVER
         too_late = await client.call_tool("cancel_delivery", OWN_DELIVERY)
         assert kind_of(too_late) == "upstream"
         assert "cannot be changed any more" in text_of(too_late)
@@ -68,25 +68,25 @@ async def test_cancel_delivery_before_the_pickup(connect: Connect, world: World)
     async with connect() as client:
         answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
         await world.move_delivery("driver_assigned")
-        canceled = answer_of(await client.call_tool("cancel_delivery", OWN_DELIVERY))
-        assert canceled == {"delivery_id": DELIVERY_ID, "canceled": True}
-        found = answer_of(await client.call_tool("get_delivery", OWN_DELIVERY))
-        assert found["state"] == "canceled"
-        assert "meaning" not in found, "the word says it"
+        cancellation = answer_of(await client.call_tool("cancel_delivery", OWN_DELIVERY))
+        assert cancellation == {"delivery_id": DELIVERY_ID, "canceled": True}
+        delivery = answer_of(await client.call_tool("get_delivery", OWN_DELIVERY))
+        assert delivery["state"] == "canceled"
+        assert "meaning" not in delivery, "the word says it"
 
 
 @pytest.mark.parametrize("tool", ["cancel_delivery", "update_delivery"])
 async def test_delivery_that_is_over_says_so(tool: str, connect: Connect, world: World) -> None:
-    """No argument is to blame: what is canceled cannot be canceled again, nor changed."""
+    """The text blames no argument: a canceled delivery can be neither canceled again nor changed."""
     async with connect() as client:
         answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
         answer_of(await client.call_tool("cancel_delivery", OWN_DELIVERY))
         more = {"reference_id": "RO-4712"} if tool == "update_delivery" else {}
-        told = text_of(await client.call_tool(tool, {**OWN_DELIVERY, **more}))
-    assert told.startswith(f"{tool} was refused")
-    assert "is delivered, canceled or over, and cannot be changed any more" in told
-    assert "get_delivery shows where it is" in told
-    assert "Correct the arguments" not in told
+        text = text_of(await client.call_tool(tool, {**OWN_DELIVERY, **more}))
+    assert text.startswith(f"{tool} was refused")
+    assert "is delivered, canceled or over, and cannot be changed any more" in text
+    assert "get_delivery shows where it is" in text
+    assert "Correct the arguments" not in text
 
 
 async def test_create_delivery_shows_an_unknown_state(connect: Connect, world: World) -> None:
@@ -97,17 +97,17 @@ async def test_create_delivery_shows_an_unknown_state(connect: Connect, world: W
             return httpx2.Response(200, stream=httpx2.ByteStream(content))
 
     async with connect(upstream=Renamed()) as client:
-        made = answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
-    assert made["state"] == "on_hold"
-    assert "meaning" not in made
+        delivery = answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
+    assert delivery["state"] == "on_hold"
+    assert "meaning" not in delivery
 
 
 async def test_deliveries_without_their_section_are_off(connect: Connect, world: World) -> None:
     async with connect(change={"roadie": None}) as client:
-        listed = {tool.name for tool in (await client.list_tools()).tools}
+        names = {tool.name for tool in (await client.list_tools()).tools}
         for tool, arguments in [("create_delivery", dict(DELIVERY)), *CALLS]:
             result = await client.call_tool(tool, {**AT_UMAZDA, **arguments})
-            assert tool not in listed
+            assert tool not in names
             assert kind_of(result) == "refused"
             assert "[roadie] is not set" in text_of(result)
     assert await operations(world) == []
@@ -125,26 +125,26 @@ async def test_create_delivery_sends_the_arguments(connect: Connect, world: Worl
 
 
 async def test_create_delivery_derives_a_stable_reference(connect: Connect, world: World) -> None:
-    """What a person has confirmed must be what is sent, also when the client repeats the call."""
+    """The delivery that a person confirmed is the one that is sent, also when the client repeats the call."""
 
     async def agree(_ctx: Any, _params: Any) -> Any:
         return ElicitResult(action="accept", content={"confirm": True})
 
     arguments = delivery_with("reference_id", ...)
     async with connect(mode="2026-07-28", access={"deliveries": Access.CONFIRM}, ask=agree) as client:
-        made = answer_of(await client.call_tool("create_delivery", arguments))
-    assert re.fullmatch(r"umazda-[0-9a-f]{16}", made["reference_id"])
+        delivery = answer_of(await client.call_tool("create_delivery", arguments))
+    assert re.fullmatch(r"umazda-[0-9a-f]{16}", delivery["reference_id"])
     other = {**arguments, "pickup_after": "2099-01-31T09:30:00-08:00"}
     async with connect() as client:
-        assert answer_of(await client.call_tool("create_delivery", other))["reference_id"] != made["reference_id"]
+        assert answer_of(await client.call_tool("create_delivery", other))["reference_id"] != delivery["reference_id"]
 
 
 async def test_create_delivery_picks_up_at_the_dealer(connect: Connect, world: World) -> None:
     async with connect() as client:
         answer_of(await client.call_tool("create_delivery", delivery_with("pickup_location", ...)))
-    asked, made = await world.requests()
-    assert (asked["operation"], asked["dealer"]) == ("get_dealer", "umazda")
-    assert made["body"]["pickup_location"] == {
+    lookup, creation = await world.requests()
+    assert (lookup["operation"], lookup["dealer"]) == ("get_dealer", "umazda")
+    assert creation["body"]["pickup_location"] == {
         "address": {
             "name": "University Mazda",
             "street1": "4701 Roosevelt Way NE",
@@ -157,14 +157,16 @@ async def test_create_delivery_picks_up_at_the_dealer(connect: Connect, world: W
 
 
 @pytest.mark.parametrize(
-    ("lacking", "named"),
+    ("lacking", "fields"),
     [
         (dict.fromkeys(("address", "city", "state", "zip_code", "phone")), "address, city, state, zip_code, phone"),
         ({"state": "Washington", "phone": "206-555-0142 ext. 3"}, "state, phone"),
         ({"address": " "}, "address"),
     ],
 )
-async def test_create_delivery_names_what_roadster_lacks(lacking: dict[str, Any], named: str, connect: Connect) -> None:
+async def test_create_delivery_names_what_roadster_lacks(
+    lacking: dict[str, Any], fields: str, connect: Connect
+) -> None:
     dealer = {**DEALERS[0].to_listing(), **lacking}
 
     class Lacking(httpx2.AsyncBaseTransport):
@@ -175,7 +177,7 @@ async def test_create_delivery_names_what_roadster_lacks(lacking: dict[str, Any]
     async with connect(upstream=Lacking()) as client:
         result = await client.call_tool("create_delivery", delivery_with("pickup_location", ...))
     assert kind_of(result) == "invalid_arguments"
-    assert f"pickup_location: is needed: Roadster has no usable {named} of this dealer" in text_of(result)
+    assert f"pickup_location: is needed: Roadster has no usable {fields} of this dealer" in text_of(result)
 
 
 async def test_create_delivery_explains_roadies_refusal(connect: Connect, world: World) -> None:
@@ -189,21 +191,21 @@ async def test_create_delivery_explains_roadies_refusal(connect: Connect, world:
 
 
 async def test_get_delivery_masks_people_and_addresses(connect: Connect, world: World) -> None:
-    """Driver, contacts, addresses and notes; what remains is enough to say where the delivery is."""
+    """Driver, contacts, addresses and notes are masked. The rest still says where the delivery is."""
     async with connect() as client:
         answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
         await world.move_delivery("driver_assigned")
-        masked = await client.call_tool("get_delivery", {**OWN_DELIVERY, "detail": "full"})
+        masked_result = await client.call_tool("get_delivery", {**OWN_DELIVERY, "detail": "full"})
     async with connect(personal_data="contact") as client:
-        shown = text_of(await client.call_tool("get_delivery", {**OWN_DELIVERY, "detail": "full"}))
+        text = text_of(await client.call_tool("get_delivery", {**OWN_DELIVERY, "detail": "full"}))
     driver = (await world.get("state"))["shipments"][0]["driver"]
     people = [*RECEIVER.values(), *driver.values(), "456 Central Avenue", "98402", "The bell is broken", "Natalie Wood"]
     for value in people:
-        assert value in shown
-        assert value not in text_of(masked)
-        assert value not in str(masked.structured_content)
-    assert answer_of(masked)["driver"] == {"name": "***", "phone": "***"}
-    assert answer_of(masked)["state"] == "assigned"
+        assert value in text
+        assert value not in text_of(masked_result)
+        assert value not in str(masked_result.structured_content)
+    assert answer_of(masked_result)["driver"] == {"name": "***", "phone": "***"}
+    assert answer_of(masked_result)["state"] == "assigned"
 
 
 def test_delivery_models_class_texts_as_contact_data() -> None:
@@ -214,16 +216,16 @@ def test_delivery_models_class_texts_as_contact_data() -> None:
 
 
 async def test_preview_masks_places_but_the_dealers_default(connect: Connect) -> None:
-    """To a caller who may not see contact data. A place that was given is masked, also where it is the dealer's."""
+    """The caller sees no contact data. A place in the arguments is masked even if it is the dealer's."""
     async with connect(access={"deliveries": Access.PREVIEW}) as client:
         by_default = answer_of(await client.call_tool("create_delivery", delivery_with("pickup_location", ...)))
         own = by_default["preview"]["body"]["pickup_location"]
-        given = answer_of(await client.call_tool("create_delivery", {**NEW_DELIVERY, "pickup_location": own}))
+        by_argument = answer_of(await client.call_tool("create_delivery", {**NEW_DELIVERY, "pickup_location": own}))
     assert (own["address"]["street1"], own["contact"]["phone"]) == ("4701 Roosevelt Way NE", "2065550142")
-    masked = {"name": "***", "street1": "***", "city": "***", "state": "WA", "zip": "***"}
-    assert given["preview"]["body"]["pickup_location"]["address"] == masked
-    for shown in (by_default, given):
-        to = shown["preview"]["body"]["delivery_location"]
+    masked_address = {"name": "***", "street1": "***", "city": "***", "state": "WA", "zip": "***"}
+    assert by_argument["preview"]["body"]["pickup_location"]["address"] == masked_address
+    for answer in (by_default, by_argument):
+        to = answer["preview"]["body"]["delivery_location"]
         assert to["contact"] == {"name": "***", "phone": "***"}
         assert {name for name, value in to["address"].items() if value != "***"} == {"state"}
 
@@ -249,7 +251,7 @@ async def test_cancel_delivery_asks_where_its_toolset_may_write(connect: Connect
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 async def test_cancel_delivery_question_shows_the_delivery(mode: str, connect: Connect, world: World) -> None:
-    """By what people know it by, also where the caller's personal data are masked: the preview shows none of it."""
+    """The person sees names and addresses even where the caller is masked. The preview shows none of them."""
     questions: list[str] = []
 
     async def agree(_ctx: Any, params: Any) -> Any:
@@ -291,7 +293,7 @@ async def test_cancel_delivery_question_shows_the_delivery(mode: str, connect: C
 
 
 async def test_cancel_delivery_question_shows_the_first_items(connect: Connect) -> None:
-    """Else nobody could confirm that it is cancelled."""
+    """A question with all items would be too long for anybody to confirm."""
     questions: list[str] = []
 
     async def decline(_ctx: Any, params: Any) -> Any:
@@ -312,7 +314,7 @@ async def test_cancel_delivery_question_shows_the_first_items(connect: Connect) 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 async def test_update_delivery_question_shows_the_current_one(mode: str, connect: Connect) -> None:
-    """Beside what it becomes; an assistant that may see a preview alone sees none of it."""
+    """The question shows the new and the current values. An assistant that may only preview sees no current ones."""
     questions: list[str] = []
 
     async def agree(_ctx: Any, params: Any) -> Any:

@@ -149,8 +149,8 @@ digits = st.text("0123456789", min_size=10, max_size=10)
 )
 @example("1111111111", [""] * 11, "")
 def test_parse_phone_ignores_punctuation(number: str, marks: list[str], prefix: str) -> None:
-    written = prefix + "".join(mark + digit for mark, digit in zip(marks, number, strict=False)) + marks[-1]
-    assert parse_phone(written) == number
+    phone = prefix + "".join(mark + digit for mark, digit in zip(marks, number, strict=False)) + marks[-1]
+    assert parse_phone(phone) == number
 
 
 @given(st.text())
@@ -158,20 +158,20 @@ def test_parse_phone_ignores_punctuation(number: str, marks: list[str], prefix: 
 @example("٤١٥٥٥٥٦٦٦٦")
 @example("4155556666x3")
 @example("14155556666\n")
-def test_parse_phone_takes_ten_digits_or_raises(written: str) -> None:
+def test_parse_phone_takes_ten_digits_or_raises(phone: str) -> None:
     try:
-        number = parse_phone(written)
+        number = parse_phone(phone)
     except ValueError:
         return
     assert re.fullmatch("[0-9]{10}", number)
-    assert re.sub("[^0-9]", "", written) in (number, f"1{number}")
-    assert not re.search(r"[^0-9 ().\-/+\xa0]", written)
+    assert re.sub("[^0-9]", "", phone) in (number, f"1{number}")
+    assert not re.search(r"[^0-9 ().\-/+\xa0]", phone)
 
 
 def test_parse_phone_refuses_foreign_numbers() -> None:
-    for written in ("+4155556666", "x4155556666", "415555666", "24155556666", "4155556666 ext 1", ""):
+    for phone in ("+4155556666", "x4155556666", "415555666", "24155556666", "4155556666 ext 1", ""):
         with pytest.raises(ValueError, match="ten digits"):
-            parse_phone(written)
+            parse_phone(phone)
 
 
 offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -197,13 +197,13 @@ def test_parse_time_takes_times_without_seconds(time: datetime) -> None:
 @example("0000-01-14T19:20:00Z")
 @example("20180114T192000Z")
 @example("2018-W02-7T19:20:00Z")
-def test_parse_time_needs_an_offset(written: Any) -> None:
+def test_parse_time_needs_an_offset(text: Any) -> None:
     try:
-        time = parse_time(written)
+        time = parse_time(text)
     except ValueError:
         return
     assert time.tzinfo is not None
-    assert written[10] in "Tt"
+    assert text[10] in "Tt"
 
 
 def test_parse_time_takes_roadies_own_form() -> None:

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.anyio
 async def test_delivery_of_another_dealer_does_not_exist(
     tool: str, arguments: dict[str, Any], level: Access, connect: Connect, world: World
 ) -> None:
-    """To the letter, and with nothing sent."""
+    """The text is the same to the letter, and nothing is sent."""
     access = {"deliveries": level, "create_delivery": Access.WRITE}
     async with connect(access=access) as client:
         answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))
@@ -54,9 +54,9 @@ async def test_delivery_of_another_dealer_does_not_exist(
 async def test_delivery_unknown_to_roadie_reads_the_same(connect: Connect, world: World, store_url: str) -> None:
     await own_delivery(store_url)
     async with connect() as client:
-        gone = await client.call_tool("get_delivery", OWN_DELIVERY)
+        own = await client.call_tool("get_delivery", OWN_DELIVERY)
         foreign = await client.call_tool("get_delivery", {**OWN_DELIVERY, "dealer": "hyundaidemo"})
-    assert text_of(gone) == text_of(foreign)
+    assert text_of(own) == text_of(foreign)
     assert await operations(world) == ["get_shipment"]
 
 
@@ -100,7 +100,7 @@ async def test_delivery_lost_during_the_question_is_not_touched(
 
 
 def forgetful_store(failures: int) -> OpenStore:
-    """Opens a store that fails to keep what belongs to a dealer, the first `failures` times."""
+    """Returns how to open a store that fails to record a dealer's delivery the first `failures` times."""
 
     class Forgetful(SqlStore):
         async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
@@ -122,10 +122,10 @@ async def test_create_delivery_lost_answer_records_no_dealer(
 ) -> None:
     await world.fault("create_shipment", fault)
     async with connect() as client:
-        lost = await client.call_tool("create_delivery", {**NEW_DELIVERY, "idempotency_key": "delivery-1"})
+        first = await client.call_tool("create_delivery", {**NEW_DELIVERY, "idempotency_key": "delivery-1"})
         again = await client.call_tool("create_delivery", {**NEW_DELIVERY, "idempotency_key": "delivery-1"})
-    assert kind_of(lost) == kind_of(again) == "outcome_unknown"
-    assert TOOLS["create_delivery"].if_unknown in text_of(lost)
+    assert kind_of(first) == kind_of(again) == "outcome_unknown"
+    assert TOOLS["create_delivery"].if_unknown in text_of(first)
     assert await operations(world) == ["create_shipment"]
     async with open_store(store_url) as store:
         assert await store.owned_ids("umazda", "delivery", "", 10) == []
@@ -142,7 +142,7 @@ async def test_create_delivery_unrecorded_is_never_repeated(connect: Connect, wo
     assert "Nothing was sent" not in text_of(result)
     assert await operations(world) == ["create_shipment"]
     async with open_store(store_url) as store:
-        outcomes = [stored.record.outcome async for stored in store.records()]
+        outcomes = [row.record.outcome async for row in store.records()]
     assert outcomes == ["sent", "outcome_unknown", "outcome_unknown", "not_found"]
 
 
@@ -169,7 +169,7 @@ async def test_create_delivery_retries_a_store_that_fails(
 
 
 class Renumbered(httpx2.AsyncBaseTransport):
-    """The sandbox, whose shipments come back with another's id and reference."""
+    """The sandbox, but its shipments come back with the id and reference of another one."""
 
     def __init__(self, world: World) -> None:
         self._inner = SandboxTransport(world.app)
@@ -198,30 +198,30 @@ async def test_answer_about_another_delivery_is_withheld(connect: Connect, world
 
 
 class ChangedAnswers(httpx2.AsyncBaseTransport):
-    """The sandbox, whose new shipments come back with some fields changed."""
+    """The sandbox, but its new shipments come back with some fields replaced."""
 
-    def __init__(self, world: World, **changed: Any) -> None:
+    def __init__(self, world: World, **changes: Any) -> None:
         self._inner = SandboxTransport(world.app)
-        self._changed = changed
+        self._changes = changes
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)
         if request.method != "POST":
             return response
-        answer = {**json.loads(await response.aread()), **self._changed}
+        answer = {**json.loads(await response.aread()), **self._changes}
         return httpx2.Response(201, stream=httpx2.ByteStream(json.dumps(answer).encode()))
 
 
 @on_both_databases
 async def test_delivery_stays_with_its_first_dealer(connect: Connect, world: World) -> None:
-    """The second is told that the outcome is unknown, is shown nothing, and can do nothing with it."""
+    """Roadie answers a second dealer with the same id. That dealer sees nothing and can do nothing with it."""
     async with connect() as client:
         answer_of(await client.call_tool("create_delivery", {**NEW_DELIVERY, "dealer": "hyundaidemo"}))
     async with connect(upstream=ChangedAnswers(world, id=DELIVERY_ID)) as client:
-        claimed = await client.call_tool("create_delivery", NEW_DELIVERY)
-        assert kind_of(claimed) == "outcome_unknown"
-        assert "is about another delivery and was withheld" in text_of(claimed)
-        assert str(DELIVERY_ID) not in text_of(claimed)
+        result = await client.call_tool("create_delivery", NEW_DELIVERY)
+        assert kind_of(result) == "outcome_unknown"
+        assert "is about another delivery and was withheld" in text_of(result)
+        assert str(DELIVERY_ID) not in text_of(result)
         for tool, arguments in CALLS:
             assert kind_of(await client.call_tool(tool, {**AT_UMAZDA, **arguments})) == "not_found"
         assert answer_of(await client.call_tool("get_delivery", {**OWN_DELIVERY, "dealer": "hyundaidemo"}))[
@@ -245,25 +245,25 @@ async def test_create_delivery_odd_field_leaves_it_the_dealers(
     odd: dict[str, Any], connect: Connect, world: World
 ) -> None:
     async with connect(upstream=ChangedAnswers(world, **odd)) as client:
-        made = await client.call_tool("create_delivery", NEW_DELIVERY)
-        assert kind_of(made) == "outcome_unknown"
-        assert f"delivery {DELIVERY_ID} was made for this dealer" in text_of(made)
-        assert "get_delivery shows a delivery that is named" in text_of(made)
+        result = await client.call_tool("create_delivery", NEW_DELIVERY)
+        assert kind_of(result) == "outcome_unknown"
+        assert f"delivery {DELIVERY_ID} was made for this dealer" in text_of(result)
+        assert "get_delivery shows a delivery that is named" in text_of(result)
         assert answer_of(await client.call_tool("get_delivery", OWN_DELIVERY))["state"] == "scheduled"
         assert answer_of(await client.call_tool("cancel_delivery", OWN_DELIVERY))["canceled"]
     assert await operations(world) == ["create_shipment", "get_shipment", "cancel_shipment"]
 
 
 async def test_create_delivery_shortens_long_texts(connect: Connect, world: World) -> None:
-    """Each is cut, and a social security number is masked before it could be parted."""
+    """Each text is cut, and a social security number in it is masked before the cut could split it."""
     long = "x" * 490 + " 123-45-6789" + "x" * 250_000
     driver = {"name": long, "phone": long}
     odd = {"state": long, "tracking_number": long, "driver": driver}
     async with connect(upstream=ChangedAnswers(world, **odd), personal_data="contact") as client:
         result = await client.call_tool("create_delivery", NEW_DELIVERY)
-    made = answer_of(result)
-    assert made["delivery_id"] == DELIVERY_ID
-    for text in (made["state"], made["tracking_number"], *made["driver"].values()):
+    delivery = answer_of(result)
+    assert delivery["delivery_id"] == DELIVERY_ID
+    for text in (delivery["state"], delivery["tracking_number"], *delivery["driver"].values()):
         assert len(text) == 500
         assert "123-45" not in text
 

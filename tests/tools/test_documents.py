@@ -28,10 +28,10 @@ def _document(customer_id: int) -> dict[str, Any]:
 
 
 async def _binder(client: Any, contents: str) -> dict[str, Any]:
-    """A customer with one more document, as get_document takes it."""
+    """Creates a document of a customer and returns get_document's arguments for it."""
     customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))["customer_id"]
-    uploaded = answer_of(await client.call_tool("upload_document", {**_document(customer), "contents": contents}))
-    return {**AT_UMAZDA, "customer_id": customer, "document_id": uploaded["document_id"]}
+    document = answer_of(await client.call_tool("upload_document", {**_document(customer), "contents": contents}))
+    return {**AT_UMAZDA, "customer_id": customer, "document_id": document["document_id"]}
 
 
 @pytest.mark.operation("list_documents", "list_documents")
@@ -39,28 +39,28 @@ async def _binder(client: Any, contents: str) -> dict[str, Any]:
 async def test_upload_document_puts_it_into_the_binder(connect: Connect, world: World) -> None:
     async with connect() as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
-        uploaded = answer_of(
+        upload = answer_of(
             await client.call_tool("upload_document", {**_document(customer["customer_id"]), "contents": LICENCE_PNG})
         )
-        listed = answer_of(
+        listing = answer_of(
             await client.call_tool("list_documents", {**AT_UMAZDA, "customer_id": customer["customer_id"]})
         )
         none = await client.call_tool(
             "list_documents", {**AT_UMAZDA, "customer_id": customer["customer_id"], "binder": "deal_docs"}
         )
-    (kept,) = (await world.get("state"))["documents"]
-    assert [row["document_id"] for row in listed["documents"]] == [uploaded["document_id"]]
+    (stored_document,) = (await world.get("state"))["documents"]
+    assert [row["document_id"] for row in listing["documents"]] == [upload["document_id"]]
     assert answer_of(none) == {
         "documents": [],
         "truncated": False,
         "hint": 'Nothing in this binder; binder "all" looks into both.',
     }
-    assert kept["id"] == uploaded["document_id"]
-    assert kept["size"] == len(base64.b64decode(LICENCE_PNG))
+    assert stored_document["id"] == upload["document_id"]
+    assert stored_document["size"] == len(base64.b64decode(LICENCE_PNG))
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "argument"),
     [
         ({"contents": base64.b64encode(b"<html>").decode()}, "contents"),
         ({"contents": "not base64!"}, "contents"),
@@ -78,12 +78,12 @@ async def test_upload_document_puts_it_into_the_binder(connect: Connect, world: 
     ],
 )
 async def test_upload_document_refuses_unfit_arguments(
-    changes: dict[str, Any], named: str, connect: Connect, world: World
+    changes: dict[str, Any], argument: str, connect: Connect, world: World
 ) -> None:
     async with connect() as client:
         result = await client.call_tool("upload_document", {**_document(1650260), "contents": LICENCE_PNG, **changes})
     assert kind_of(result) == "invalid_arguments"
-    assert f"{named}:" in text_of(result)
+    assert f"{argument}:" in text_of(result)
     assert await world.requests() == []
 
 
@@ -99,7 +99,7 @@ async def test_upload_document_reads_only_from_the_upload_folder(
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
         document = _document(customer["customer_id"])
         answer_of(await client.call_tool("upload_document", {**document, "path": "license.png"}))
-        sent = len(await world.requests())
+        before = len(await world.requests())
         for path in (
             "../secret.png",
             str(tmp_path / "secret.png"),
@@ -113,7 +113,7 @@ async def test_upload_document_reads_only_from_the_upload_folder(
             result = await client.call_tool("upload_document", {**document, "path": path})
             assert kind_of(result) == "invalid_arguments", path
             assert "secret" not in text_of(result)
-    assert len(await world.requests()) == sent
+    assert len(await world.requests()) == before
 
 
 async def test_list_documents_returns_pages(connect: Connect) -> None:
@@ -153,24 +153,24 @@ async def test_get_document_shows_contents_only_in_full(connect: Connect) -> Non
     assert full == {**brief, "contents": LICENCE_PNG}
 
 
-@pytest.mark.parametrize(("size", "shown"), [(64 * 1024, True), (64 * 1024 + 1, False)])
-async def test_get_document_withholds_large_contents(size: int, shown: bool, connect: Connect) -> None:
+@pytest.mark.parametrize(("size", "is_shown"), [(64 * 1024, True), (64 * 1024 + 1, False)])
+async def test_get_document_withholds_large_contents(size: int, is_shown: bool, connect: Connect) -> None:
     content = b"\x89PNG\r\n\x1a\n".ljust(size, b"\0")
     async with connect(personal_data="contact") as client:
         at = await _binder(client, base64.b64encode(content).decode())
-        found = answer_of(await client.call_tool("get_document", {**at, "detail": "full"}))
-    assert found["bytes"] == size
-    assert ("contents" in found) is shown
-    assert ("65536" in found.get("hint", "")) is not shown
+        answer = answer_of(await client.call_tool("get_document", {**at, "detail": "full"}))
+    assert answer["bytes"] == size
+    assert ("contents" in answer) is is_shown
+    assert ("65536" in answer.get("hint", "")) is not is_shown
 
 
 async def test_get_document_withholds_unknown_kinds_of_files(connect: Connect) -> None:
     arguments = {**AT_UMAZDA, "customer_id": 1650260, "document_id": 1602287, "detail": "full"}
     page = base64.encodebytes(b"<script>alert(1)</script>").decode().replace("\n", "\\n")
     async with connect(personal_data="contact", upstream=FixedAnswer(f'{{"contents": "{page}"}}'.encode())) as client:
-        found = answer_of(await client.call_tool("get_document", arguments))
-    assert found.keys() == {"document_id", "bytes", "sha256", "hint"}
-    assert "neither" in found["hint"]
+        answer = answer_of(await client.call_tool("get_document", arguments))
+    assert answer.keys() == {"document_id", "bytes", "sha256", "hint"}
+    assert "neither" in answer["hint"]
     async with connect(upstream=FixedAnswer(b'{"contents": "Base64 content"}')) as client:
         result = await client.call_tool("get_document", arguments)
     assert kind_of(result) == "upstream"
@@ -178,37 +178,35 @@ async def test_get_document_withholds_unknown_kinds_of_files(connect: Connect) -
 
 
 async def test_get_document_shows_a_masked_caller_no_contents(connect: Connect) -> None:
-    """A licence is a picture of everything that is masked elsewhere."""
+    """A licence is a picture of the data that are masked elsewhere."""
     async with connect() as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
         at = {**AT_UMAZDA, "customer_id": customer["customer_id"]}
         document = {**_document(customer["customer_id"]), "contents": LICENCE_PNG}
-        uploaded = answer_of(await client.call_tool("upload_document", document))
-        result = await client.call_tool(
-            "get_document", {**at, "document_id": uploaded["document_id"], "detail": "full"}
-        )
-        listed = answer_of(await client.call_tool("list_documents", at))
+        upload = answer_of(await client.call_tool("upload_document", document))
+        result = await client.call_tool("get_document", {**at, "document_id": upload["document_id"], "detail": "full"})
+        listing = answer_of(await client.call_tool("list_documents", at))
     assert "contents" not in answer_of(result)
     assert LICENCE_PNG not in text_of(result)
     assert 'callers.tester.personal_data is "masked"' in answer_of(result)["hint"], "what the operator can change"
-    assert [row["name"] for row in listed["documents"]] == ["***"]
-    assert "tell documents apart by type, time and id" in listed["hint"]
+    assert [row["name"] for row in listing["documents"]] == ["***"]
+    assert "tell documents apart by type, time and id" in listing["hint"]
 
 
-@pytest.mark.parametrize(("personal_data", "linked"), [("contact", True), ("masked", False)])
+@pytest.mark.parametrize(("personal_data", "is_linked"), [("contact", True), ("masked", False)])
 async def test_get_document_links_the_file_with_contact_data_only(
-    personal_data: str, linked: bool, connect: Connect
+    personal_data: str, is_linked: bool, connect: Connect
 ) -> None:
     async with connect(personal_data=personal_data) as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))["customer_id"]
         at = {**AT_UMAZDA, "customer_id": customer}
         document = {"document_type": "deal", "document_name": "Page", "file_name": "a.png", "contents": LICENCE_PNG}
-        made = answer_of(await client.call_tool("upload_document", {**at, **document}))["document_id"]
-        result = await client.call_tool("get_document", {**at, "document_id": made})
-    uri = f"roadster://umazda/customers/{customer}/documents/{made}/file"
+        document_id = answer_of(await client.call_tool("upload_document", {**at, **document}))["document_id"]
+        result = await client.call_tool("get_document", {**at, "document_id": document_id})
+    uri = f"roadster://umazda/customers/{customer}/documents/{document_id}/file"
     size = len(base64.b64decode(LICENCE_PNG))
-    assert links_of(result) == ([(uri, f"document {made}", "image/png", size)] if linked else [])
-    assert ("uri" in answer_of(result)) is linked
+    assert links_of(result) == ([(uri, f"document {document_id}", "image/png", size)] if is_linked else [])
+    assert ("uri" in answer_of(result)) is is_linked
 
 
 @pytest.mark.operation("delete_documents", "delete_documents")
@@ -218,11 +216,11 @@ async def test_delete_documents_deletes_only_the_named_ones(connect: Connect) ->
         customer = {**AT_UMAZDA, "customer_id": at["customer_id"]}
         others = [(await _binder(client, LICENCE_PNG))["document_id"] for _ in range(2)]
         for dealer, ids in (("umazda", [at["document_id"], 99]), ("hyundaidemo", [at["document_id"]])):
-            refused = await client.call_tool("delete_documents", {**customer, "dealer": dealer, "document_ids": ids})
-            assert kind_of(refused) == "not_found"
+            result = await client.call_tool("delete_documents", {**customer, "dealer": dealer, "document_ids": ids})
+            assert kind_of(result) == "not_found"
         ids = [at["document_id"], others[0]]
-        deleted = await client.call_tool("delete_documents", {**customer, "document_ids": ids})
-        listed = answer_of(await client.call_tool("list_documents", customer))
+        deletion = await client.call_tool("delete_documents", {**customer, "document_ids": ids})
+        listing = answer_of(await client.call_tool("list_documents", customer))
         assert kind_of(await client.call_tool("get_document", at)) == "not_found"
-    assert answer_of(deleted) == {"deleted": ids}
-    assert [row["document_id"] for row in listed["documents"]] == [others[1]]
+    assert answer_of(deletion) == {"deleted": ids}
+    assert [row["document_id"] for row in listing["documents"]] == [others[1]]

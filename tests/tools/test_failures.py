@@ -12,7 +12,7 @@ from tests.tools.umazda import AT_UMAZDA, FixedAnswer
 
 pytestmark = pytest.mark.anyio
 
-LOOKED_UP: list[tuple[str, dict[str, Any], str]] = [
+LOOKUPS: list[tuple[str, dict[str, Any], str]] = [
     ("get_vehicle", {"vin": SOME_VIN}, "Check vin."),
     ("get_document", {"customer_id": 5, "document_id": 7}, "Check customer_id and document_id."),
     ("list_documents", {"customer_id": 5}, "Check customer_id."),
@@ -25,11 +25,11 @@ LOOKED_UP: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "arguments", "advice"), LOOKED_UP, ids=[row[0] for row in LOOKED_UP])
+@pytest.mark.parametrize(("tool", "arguments", "advice"), LOOKUPS, ids=[row[0] for row in LOOKUPS])
 async def test_failure_not_found_names_tool_and_argument(
     tool: str, arguments: dict[str, Any], advice: str, connect: Connect, world: World
 ) -> None:
-    """A caller knows the tool that it called and what it gave, and not the operations of an upstream."""
+    """A caller knows its tool and its arguments, and not the operations of an upstream."""
     async with connect() as client:
         if tool in {"get_vehicle", "get_dealer", "list_documents"}:
             await world.fault(tool, "status", status=404)
@@ -47,10 +47,10 @@ async def test_failure_names_the_tool_not_the_operation(connect: Connect, world:
                 "list_protection_plans": {"vin": SOME_VIN, "deal_type": "cash"},
                 "assign_agent": {"customer_id": 5, "agent": {"id": "ID9876"}},
             }.items():
-                told = text_of(await client.call_tool(tool, {"dealer": "umazda", **arguments}))
-                assert tool in told
-                assert "list_plans" not in told
-                assert "update_customer" not in told
+                text = text_of(await client.call_tool(tool, {"dealer": "umazda", **arguments}))
+                assert tool in text
+                assert "list_plans" not in text
+                assert "update_customer" not in text
 
 
 async def test_failure_for_an_answer_too_large_for_a_model(connect: Connect) -> None:

@@ -38,7 +38,7 @@ FORMS = {**AT_UMAZDA, "order_id": LISTED, "title": "Please sign", "template_ids"
 
 
 def of_order(world: World, order: Any) -> httpx2.AsyncBaseTransport:
-    """The sandbox, whose first template is of one order."""
+    """Returns the sandbox, but its first template is only for one order."""
     sandbox = SandboxTransport(world.app)
 
     class OfOrder(httpx2.AsyncBaseTransport):
@@ -46,10 +46,10 @@ def of_order(world: World, order: Any) -> httpx2.AsyncBaseTransport:
             response = await sandbox.handle_async_request(request)
             if not request.url.path.endswith(("/templates", "/details")):
                 return response
-            found = json.loads(await response.aread())
-            listed = found if isinstance(found, list) else [found]
-            changed = [{**each, "order_id": order} if str(each["id"]) == OWN else each for each in listed]
-            body = json.dumps(changed[:1] if isinstance(found, list) else changed[0]).encode()
+            body = json.loads(await response.aread())
+            templates = body if isinstance(body, list) else [body]
+            changed = [{**each, "order_id": order} if str(each["id"]) == OWN else each for each in templates]
+            body = json.dumps(changed[:1] if isinstance(body, list) else changed[0]).encode()
             return httpx2.Response(200, stream=httpx2.ByteStream(body))
 
     return OfOrder()
@@ -58,8 +58,8 @@ def of_order(world: World, order: Any) -> httpx2.AsyncBaseTransport:
 @pytest.mark.operation("create_forms", "create_forms")
 async def test_create_forms_for_an_order_of_the_dealer(connect: Connect, world: World) -> None:
     async with connect() as client:
-        made = answer_of(await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, 279]}))
-    assert made == {
+        answer = answer_of(await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, 279]}))
+    assert answer == {
         "order_id": LISTED,
         "title": "Please sign",
         "forms": ["Insurance Acknowledgement", "Privacy Notice"],
@@ -103,7 +103,7 @@ async def test_create_forms_refuses_what_is_no_id(wrong: Any, connect: Connect, 
 async def test_create_forms_refuses_an_order_of_unknown_owner(
     dealer: str, order: str, level: Access, connect: Connect, world: World
 ) -> None:
-    """Also an order that is the dealer's at Roadster: here nobody knows that."""
+    """This includes an order that is the dealer's at Roadster, because nothing here says so."""
     async with connect(access={"forms": level}) as client:
         result = await client.call_tool("create_forms", {**FORMS, "dealer": dealer, "order_id": order})
     assert kind_of(result) == "refused"
@@ -125,7 +125,7 @@ async def test_create_forms_for_any_order_leaves_it_to_roadster(connect: Connect
 
 
 async def test_create_forms_for_an_order_that_an_event_named(connect: Connect, world: World, store_url: str) -> None:
-    """An event that names it, for instance: kept in the store, for that dealer and as an order."""
+    """An event has named the order, so the store has it as an order of that dealer."""
     live = LiveSettings(settings_for(store_url))
     async with open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls:
         store = calls.services.store
@@ -147,17 +147,17 @@ async def test_create_forms_for_an_order_that_an_event_named(connect: Connect, w
 async def test_create_forms_finds_no_template_of_another_dealer(
     foreign: str, level: Access, connect: Connect, world: World
 ) -> None:
-    asked: list[str] = []
+    questions: list[str] = []
 
     async def ask(_ctx: Any, params: Any) -> ElicitResult:
-        asked.append(params.message)
+        questions.append(params.message)
         return ElicitResult(action="accept", content={"confirm": True})
 
     async with connect(access={"forms": level}, ask=ask) as client:
         result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, foreign]})
     assert kind_of(result) == "not_found"
     assert text_of(result) == ("create_forms: not found at this dealer. Check template_ids.1. Nothing was changed.")
-    assert asked == []
+    assert questions == []
     assert await operations(world) == ["get_template", "get_template"]
     assert {request["dealer"] for request in await world.requests()} == {"umazda"}
 
@@ -165,10 +165,10 @@ async def test_create_forms_finds_no_template_of_another_dealer(
 async def test_create_forms_refuses_a_deleted_template(connect: Connect, world: World) -> None:
     async with connect() as client:
         result = await client.call_tool("create_forms", {**FORMS, "template_ids": [OWN, DELETED]})
-        told = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": DELETED}))
+        details = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": DELETED}))
     assert kind_of(result) == "invalid_arguments"
     assert "template_ids.1: this template is deleted" in text_of(result)
-    assert told["deleted"] is True
+    assert details["deleted"] is True
     assert (await world.get("state"))["forms"] == []
 
 
@@ -184,8 +184,8 @@ async def test_create_forms_refuses_a_template_of_another_order(order: Any, conn
 @pytest.mark.parametrize("order", [LISTED, int(LISTED), None])
 async def test_create_forms_takes_a_template_of_the_same_order(order: Any, connect: Connect, world: World) -> None:
     async with connect(upstream=of_order(world, order)) as client:
-        made = answer_of(await client.call_tool("create_forms", FORMS))
-    assert made["forms"] == ["Insurance Acknowledgement" if order is None else "***"]
+        answer = answer_of(await client.call_tool("create_forms", FORMS))
+    assert answer["forms"] == ["Insurance Acknowledgement" if order is None else "***"]
 
 
 async def test_template_of_one_order_is_contact_data(connect: Connect, world: World) -> None:
@@ -238,16 +238,16 @@ async def test_create_forms_question_names_order_and_templates(connect: Connect)
 
 
 class Edits(httpx2.AsyncBaseTransport):
-    """The sandbox, where the template is another once it was edited."""
+    """The sandbox, but its template reads differently after `is_edited` is set."""
 
     def __init__(self, world: World, was: bytes, becomes: bytes) -> None:
         self._sandbox = SandboxTransport(world.app)
         self._change = (was, becomes)
-        self.edited = False
+        self.is_edited = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         answer = await self._sandbox.handle_async_request(request)
-        if not self.edited or not request.url.path.endswith("/templates/details"):
+        if not self.is_edited or not request.url.path.endswith("/templates/details"):
             return answer
         return httpx2.Response(200, stream=httpx2.ByteStream((await answer.aread()).replace(*self._change)))
 
@@ -264,13 +264,13 @@ class Edits(httpx2.AsyncBaseTransport):
 async def test_create_forms_asks_anew_after_a_template_changed(
     was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
 ) -> None:
-    """The ids are the same, and what the person read is not what the customer would sign."""
+    """The ids are the same, but the customer would sign another text than the person read."""
     upstream = Edits(world, was, becomes)
     questions: list[str] = []
 
     async def ask(_ctx: Any, params: Any) -> ElicitResult:
         questions.append(params.message)
-        upstream.edited = True
+        upstream.is_edited = True
         return ElicitResult(action="accept", content={"confirm": True})
 
     async with connect(mode=mode, access={"forms": Access.CONFIRM}, ask=ask, upstream=upstream) as client:
@@ -294,11 +294,11 @@ async def test_create_forms_asks_anew_after_a_template_changed(
 async def test_create_forms_fails_for_a_template_gone_meanwhile(
     was: bytes, becomes: bytes, mode: str, connect: Connect, world: World
 ) -> None:
-    """Deleted, or another order's by now: the yes was not for that."""
+    """The template is deleted, or only for another order by now, and the yes was not for that."""
     upstream = Edits(world, was, becomes)
 
     async def ask(_ctx: Any, _params: Any) -> ElicitResult:
-        upstream.edited = True
+        upstream.is_edited = True
         return ElicitResult(action="accept", content={"confirm": True})
 
     async with connect(mode=mode, access={"forms": Access.CONFIRM}, ask=ask, upstream=upstream) as client:
@@ -349,7 +349,7 @@ async def test_lost_answer_is_unknown_and_not_repeated(tool: str, connect: Conne
 
 
 async def test_replay_of_a_write_has_no_links(connect: Connect) -> None:
-    """What is kept for a replay is text and structured content: no write may come to have links."""
+    """The store keeps only text and structured content for a replay, so no write may have links."""
     async with connect() as client:
         for tool, arguments in (("create_template", {**AT_UMAZDA, **NEW_TEMPLATE}), ("create_forms", FORMS)):
             first, again = [

@@ -1,4 +1,4 @@
-"""No call reaches a dealer, a tool or a row that its caller may not have; what is refused sends nothing."""
+"""The gate: no call reaches a dealer, tool or row that its caller may not have, and a refused call sends nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.tool_examples import TOOL_EXAMPLES
 pytestmark = pytest.mark.anyio
 
 WITHOUT_UPSTREAM = {"events"}
-"""Toolsets that answer from what was received, and ask nobody."""
+"""Toolsets that answer from the store and send no request."""
 
 MISSING = object()
 FOREIGN_DEALERS: dict[str, Any] = {
@@ -73,9 +73,7 @@ DEALER_TOOLS = {name: example for name, example in TOOL_EXAMPLES.items() if TOOL
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_a_dealer_outside_the_list_is_refused_before_any_request(
-    mode: str, connect: Connect, world: World
-) -> None:
+async def test_gate_refuses_other_dealers_before_any_request(mode: str, connect: Connect, world: World) -> None:
     """However it is written. The refusal repeats neither the name nor anything of the other dealer."""
     async with connect(mode=mode) as client:
         for tool, example in DEALER_TOOLS.items():
@@ -87,8 +85,8 @@ async def test_a_dealer_outside_the_list_is_refused_before_any_request(
                 assert await world.requests() == [], (tool, way)
 
 
-async def test_the_same_arguments_pass_at_an_allowed_dealer(connect: Connect, world: World) -> None:
-    """The counterpart: the test above refuses them only because of the dealer."""
+async def test_gate_lets_the_same_arguments_pass_at_own_dealer(connect: Connect, world: World) -> None:
+    """This proves the test above: it refuses these arguments only because of the dealer."""
     async with connect() as client:
         for tool, example in DEALER_TOOLS.items():
             before = len(await world.requests())
@@ -96,18 +94,18 @@ async def test_the_same_arguments_pass_at_an_allowed_dealer(connect: Connect, wo
             requests = (await world.requests())[before:]
             assert bool(requests) is (TOOLS[tool].toolset not in WITHOUT_UPSTREAM), tool
             for request in requests:  # Roadie knows no dealers
-                expected = None if OPERATIONS[request["operation"]].api == "roadie" else "umazda"
-                assert request["dealer"] == expected, tool
+                dealer = None if OPERATIONS[request["operation"]].api == "roadie" else "umazda"
+                assert request["dealer"] == dealer, tool
 
 
-async def test_a_caller_with_one_dealer_may_leave_it_out(connect: Connect, world: World) -> None:
+async def test_gate_fills_in_the_callers_only_dealer(connect: Connect, world: World) -> None:
     async with connect(dealers=["hyundaidemo"]) as client:
-        found = answer_of(await client.call_tool("list_inventory", {"limit": 1}))
-    assert found["vehicles"][0]["make"] == "Hyundai"
+        answer = answer_of(await client.call_tool("list_inventory", {"limit": 1}))
+    assert answer["vehicles"][0]["make"] == "Hyundai"
     assert {request["dealer"] for request in await world.requests()} == {"hyundaidemo"}
 
 
-async def test_an_empty_list_allows_nothing(connect: Connect, world: World) -> None:
+async def test_gate_refuses_everything_without_dealers(connect: Connect, world: World) -> None:
     async with connect(dealers=[]) as client:
         for tool, example in DEALER_TOOLS.items():
             for arguments in (dict(example.arguments), example.at("umazda")):
@@ -125,14 +123,14 @@ def test_gate_refuses_a_dealer_that_the_configuration_dropped(tool: str) -> None
     assert refusal.value.setting == "dealers.umazda"
 
 
-async def test_list_dealers_shows_the_callers_dealers_alone(connect: Connect) -> None:
+async def test_gate_lists_only_the_callers_dealers(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("list_dealers")
     assert {dealer["dpid"] for dealer in answer_of(result)["dealers"]} == set(ALLOWED)
     assert FOREIGN not in text_of(result)
 
 
-async def test_what_is_off_is_neither_listed_nor_callable(connect: Connect, world: World) -> None:
+async def test_gate_hides_and_refuses_tools_that_are_off(connect: Connect, world: World) -> None:
     async with connect(access={"inventory": Access.READ, "get_vehicle": Access.OFF}) as client:
         assert [tool.name for tool in (await client.list_tools()).tools] == ["list_inventory"]
         for tool, example in DEALER_TOOLS.items():
@@ -141,7 +139,7 @@ async def test_what_is_off_is_neither_listed_nor_callable(connect: Connect, worl
     assert {request["operation"] for request in await world.requests()} == {"list_inventory"}
 
 
-async def test_an_unknown_tool_is_an_error_that_does_not_repeat_its_name(connect: Connect) -> None:
+async def test_gate_does_not_repeat_an_unknown_tools_name(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("drop_all_customers", {})
     assert kind_of(result) == "invalid_arguments"
@@ -150,7 +148,7 @@ async def test_an_unknown_tool_is_an_error_that_does_not_repeat_its_name(connect
 
 @pytest.mark.parametrize("level", Access)
 @pytest.mark.parametrize("by", ["tool", "toolset"])
-def test_a_write_needs_preview_and_a_read_needs_read(level: Access, by: str) -> None:
+def test_verdict_needs_preview_to_write_and_read_to_read(level: Access, by: str) -> None:
     for tool in TOOLS.values():
         key = tool.name if by == "tool" else tool.toolset
         current = verdict(Caller("c", ALLOWED, {key: level}), tool)
@@ -158,7 +156,7 @@ def test_a_write_needs_preview_and_a_read_needs_read(level: Access, by: str) -> 
         assert current.setting == f"callers.c.access.{key}"
 
 
-def test_the_tools_own_setting_wins_over_its_toolsets() -> None:
+def test_verdict_takes_the_tools_setting_before_its_toolsets() -> None:
     for tool in TOOLS.values():
         higher, lower = {tool.toolset: Access.WRITE, tool.name: Access.OFF}, {tool.name: Access.WRITE}
         assert not verdict(Caller("c", ALLOWED, higher), tool).is_allowed, tool.name
@@ -167,12 +165,12 @@ def test_the_tools_own_setting_wins_over_its_toolsets() -> None:
 
 
 @given(st.text(), st.lists(st.text(), max_size=4))
-def test_a_dealer_is_allowed_only_where_it_is_listed_to_the_letter(dealer: str, listed: list[str]) -> None:
-    assert dealer_verdict(Caller("c", tuple(listed), EVERYTHING), dealer).is_allowed is (dealer in listed)
+def test_dealer_verdict_compares_to_the_letter(dealer: str, dealers: list[str]) -> None:
+    assert dealer_verdict(Caller("c", tuple(dealers), EVERYTHING), dealer).is_allowed is (dealer in dealers)
 
 
 @given(st.dictionaries(st.sampled_from([*TOOLS, *TOOLSETS]), st.sampled_from(Access)))
-def test_a_setting_that_names_neither_tool_nor_toolset_changes_nothing(access: dict[str, Access]) -> None:
+def test_verdict_ignores_settings_of_other_tools(access: dict[str, Access]) -> None:
     for tool in TOOLS.values():
         relevant = {key: level for key, level in access.items() if key in {tool.name, tool.toolset}}
         assert verdict(Caller("c", (), access), tool) == verdict(Caller("c", (), relevant), tool)
@@ -184,27 +182,27 @@ def test_a_setting_that_names_neither_tool_nor_toolset_changes_nothing(access: d
         st.none() | st.booleans() | st.integers() | st.text(max_size=12), lambda inner: st.lists(inner, max_size=3)
     )
 )
-async def test_no_value_of_dealer_reaches_a_foreign_one(connect: Connect, world: World, dealer: Any) -> None:
+async def test_gate_reaches_no_foreign_dealer_for_any_value(connect: Connect, world: World, dealer: Any) -> None:
     async with connect() as client:
         await client.call_tool("list_inventory", {"dealer": dealer})
     assert {request["dealer"] for request in await world.requests()} <= set(ALLOWED)
 
 
-async def test_a_cursor_is_bound_to_its_caller_and_dealer(connect: Connect, world: World) -> None:
+async def test_cursor_works_only_for_its_caller_and_dealer(connect: Connect, world: World) -> None:
     async with connect() as client:
         cursor = answer_of(await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 1}))["next_cursor"]
-        sent = len(await world.requests())
+        before = len(await world.requests())
         elsewhere = await client.call_tool("list_inventory", {"dealer": "hyundaidemo", "cursor": cursor})
         assert kind_of(elsewhere) == "invalid_arguments"
     async with connect(name="somebody-else") as client:
         stolen = await client.call_tool("list_inventory", {"dealer": "umazda", "cursor": cursor})
         assert kind_of(stolen) == "invalid_arguments"
-        for forged in ("", "x", cursor[:-2], cursor[::-1], "A" * 400):
-            assert (await client.call_tool("list_inventory", {"dealer": "umazda", "cursor": forged})).is_error
-    assert len(await world.requests()) == sent
+        for forgery in ("", "x", cursor[:-2], cursor[::-1], "A" * 400):
+            assert (await client.call_tool("list_inventory", {"dealer": "umazda", "cursor": forgery})).is_error
+    assert len(await world.requests()) == before
 
 
-async def test_an_answer_that_names_another_dealer_is_withheld(connect: Connect, world: World) -> None:
+async def test_answer_that_names_another_dealer_is_withheld(connect: Connect, world: World) -> None:
     async with connect() as client:
         for tool in ("create_customer", "upload_document"):  # the customer and the document of the others
             answer_of(await client.call_tool(tool, TOOL_EXAMPLES[tool].at("umazda")))

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("wanted", "holds"),
+    ("filters", "holds"),
     [
         ({"model": "cx-5"}, lambda row: row["model"] == "CX-5"),
         ({"body": "suv"}, lambda row: row["body"] == "SUV"),
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.anyio
         ({"color": "red"}, lambda row: "red" in row["color"].casefold()),
     ],
 )
-async def test_list_inventory_filters_match_exactly(wanted: dict[str, Any], holds: Any, connect: Connect) -> None:
+async def test_list_inventory_filters_match_exactly(filters: dict[str, Any], holds: Any, connect: Connect) -> None:
     async with connect() as client:
         everything = await _all_rows(client, {})
-        found = await _all_rows(client, wanted)
-    assert [row["vin"] for row in found] == [row["vin"] for row in everything if holds(row)]
-    assert 0 < len(found) <= len(everything)
+        rows = await _all_rows(client, filters)
+    assert [row["vin"] for row in rows] == [row["vin"] for row in everything if holds(row)]
+    assert 0 < len(rows) <= len(everything)
 
 
 @pytest.mark.operation("list_inventory", "list_inventory")
@@ -45,11 +45,11 @@ async def test_list_inventory_cursor_walks_each_vehicle_once(connect: Connect) -
     assert len(in_stock) < 200
 
 
-async def _all_rows(client: Any, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+async def _all_rows(client: Any, filters: dict[str, Any]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        page = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, **wanted, **cursor}))
+        page = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, **filters, **cursor}))
         rows += page["vehicles"]
         assert page["truncated"] is ("next_cursor" in page)
         if not page["truncated"]:
@@ -66,15 +66,15 @@ async def test_list_inventory_explains_an_empty_answer(connect: Connect) -> None
 
 
 async def test_list_inventory_names_prices_of_the_other_matches(connect: Connect) -> None:
-    """Of the vehicles that are as asked for otherwise, and of no other."""
+    """The prices are those of vehicles that match all other filters."""
     async with connect() as client:
         fits = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "body": "Sedan", "limit": 100}))
         prices = [row["price"] for row in fits["vehicles"]]
-        found = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "body": "Sedan", "price_max": 1000}))
+        answer = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "body": "Sedan", "price_max": 1000}))
         none = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "make": "Trabant", "price_max": 1000}))
     assert not fits["truncated"]
     low, high = (f"{price:,.2f}".removesuffix(".00") for price in (min(prices), max(prices)))
-    assert found["hint"] == f"No vehicle matches at this price: {len(prices)} match otherwise, from {low} to {high}."
+    assert answer["hint"] == f"No vehicle matches at this price: {len(prices)} match otherwise, from {low} to {high}."
     assert "drop a filter" in none["hint"]
 
 
@@ -91,32 +91,32 @@ async def test_list_inventory_shows_equipment_only_in_full(connect: Connect) -> 
 async def test_list_inventory_text_is_complete(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("list_inventory", AT_UMAZDA)
-    found = answer_of(result)
-    for row in found["vehicles"]:
+    answer = answer_of(result)
+    for row in answer["vehicles"]:
         (line,) = [line for line in text_of(result).splitlines() if line.startswith(row["vin"])]
         assert row["model"] in line
         assert row["color"] in line
         assert f"{row['price']:,.2f}".removesuffix(".00") in line
-    assert found["next_cursor"] in text_of(result)
+    assert answer["next_cursor"] in text_of(result)
 
 
 async def test_list_inventory_counts_vehicles_without_a_price(connect: Connect) -> None:
-    """The reference's feed has no prices; only some dealers' feeds do."""
+    """The reference's feed has no prices. Only some dealers' feeds do."""
 
     async with connect(upstream=FixedAnswer(b'{"vehicles": [{"vin": "A"}], "total": 1}')) as client:
-        found = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "price_max": 30000}))
-    assert found["vehicles"] == []
-    assert found["hint"].startswith("Left out for want of a price in the feed: 1")
+        answer = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "price_max": 30000}))
+    assert answer["vehicles"] == []
+    assert answer["hint"].startswith("Left out for want of a price in the feed: 1")
 
 
 @pytest.mark.operation("get_vehicle", "get_vehicle")
 async def test_get_vehicle_shows_consumption(connect: Connect) -> None:
     async with connect() as client:
         vin = await some_vin(client)
-        found = answer_of(await client.call_tool("get_vehicle", {**AT_UMAZDA, "vin": vin.lower()}))
-    assert found["vin"] == vin
-    assert found["make"] == "Mazda"
-    assert found.get("city_mpg") or found.get("ev_range_miles")
+        answer = answer_of(await client.call_tool("get_vehicle", {**AT_UMAZDA, "vin": vin.lower()}))
+    assert answer["vin"] == vin
+    assert answer["make"] == "Mazda"
+    assert answer.get("city_mpg") or answer.get("ev_range_miles")
 
 
 async def test_get_vehicle_finds_no_vin_of_another_dealer(connect: Connect) -> None:

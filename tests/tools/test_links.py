@@ -18,8 +18,8 @@ pytestmark = pytest.mark.anyio
 async def test_build_deep_link_asks_roadster_for_a_vehicle(connect: Connect, world: World) -> None:
     async with connect() as client:
         vin = await some_vin(client)
-        found = answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": vin}))
-    assert vin in found["url"]
+        answer = answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": vin}))
+    assert vin in answer["url"]
     assert (await world.requests())[-1]["operation"] == "create_link"
 
 

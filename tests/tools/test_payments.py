@@ -43,20 +43,20 @@ async def test_quote_payments_full_has_all_terms_and_programs(connect: Connect) 
 async def test_quote_payments_takes_the_callers_terms(connect: Connect, world: World) -> None:
     async with connect() as client:
         vin = await some_vin(client)
-        wanted = {"deal_type": "finance", "term_months": 36, "customer_cash": 4000, "credit_score": 800}
-        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin, **wanted}))
+        terms = {"deal_type": "finance", "term_months": 36, "customer_cash": 4000, "credit_score": 800}
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin, **terms}))
     assert quote["finance"]["term_months"] == 36
-    sent = (await world.requests())[-1]["body"]
-    assert sent["payment"] == {"deal_type": "finance", "term": 36, "customer_cash": 4000.0}
-    assert sent["customer"] == {"credit_score": 800}
+    body = (await world.requests())[-1]["body"]
+    assert body["payment"] == {"deal_type": "finance", "term": 36, "customer_cash": 4000.0}
+    assert body["customer"] == {"credit_score": 800}
 
 
 async def test_quote_payments_takes_listed_plans_at_their_price(connect: Connect) -> None:
-    """The quote's figures ask for the plans, and a plan's id, code and tier are what the quote takes."""
+    """A quote's figures are the arguments for the plans, and a plan's id, code and tier go into the next quote."""
     async with connect() as client:
         at = {**AT_UMAZDA, "vin": await some_vin(client)}
         finance = answer_of(await client.call_tool("quote_payments", at))["finance"]
-        listed = answer_of(
+        listing = answer_of(
             await client.call_tool(
                 "list_protection_plans",
                 {
@@ -68,14 +68,14 @@ async def test_quote_payments_takes_listed_plans_at_their_price(connect: Connect
                 },
             )
         )
-        for plan in listed["plans"]:
+        for plan in listing["plans"]:
             for tier in plan["tiers"]:
-                chosen = [{"id": plan["id"], "code": plan["code"], "tier": tier["code"]}]
-                quote = answer_of(await client.call_tool("quote_payments", {**at, "plans": chosen, "detail": "full"}))
-                (quoted,) = quote["details"]["plans"]
-                assert quoted["price"] == quote["details"]["terms"]["finance"]["total_plans"] == tier["price"]
-                assert quoted["tier_term"] == tier["term_months"]
-    assert listed["plans"][0] == {
+                choice = [{"id": plan["id"], "code": plan["code"], "tier": tier["code"]}]
+                quote = answer_of(await client.call_tool("quote_payments", {**at, "plans": choice, "detail": "full"}))
+                (plan_in_quote,) = quote["details"]["plans"]
+                assert plan_in_quote["price"] == quote["details"]["terms"]["finance"]["total_plans"] == tier["price"]
+                assert plan_in_quote["tier_term"] == tier["term_months"]
+    assert listing["plans"][0] == {
         "id": 6160,
         "code": "RBX301",
         "title": "Vehicle Service Contract",

@@ -22,7 +22,7 @@ CHAIN = [b"<</Type/Pages/Kids[%d 0 R]/Count 1>>" % number for number in range(3,
 """A tree of pages that is nearly 2,000 nodes deep."""
 
 
-def encrypted(password: str) -> bytes:
+def encrypted_pdf(password: str) -> bytes:
     writer = PdfWriter()
     writer.add_blank_page(612, 792)
     writer.encrypt(password, "the owner's")
@@ -32,9 +32,9 @@ def encrypted(password: str) -> bytes:
 
 
 @pytest.mark.parametrize("pages", [1, 2, 900])
-@pytest.mark.parametrize("written", [plain_pdf, packed_pdf])
-async def test_count_pages_counts(pages: int, written: Callable[[Sequence[bytes]], bytes]) -> None:
-    assert await count_pages(written(pages_of(pages))) == pages
+@pytest.mark.parametrize("write", [plain_pdf, packed_pdf])
+async def test_count_pages_counts(pages: int, write: Callable[[Sequence[bytes]], bytes]) -> None:
+    assert await count_pages(write(pages_of(pages))) == pages
 
 
 async def test_count_pages_counts_the_sandboxs_templates() -> None:
@@ -52,8 +52,8 @@ async def test_count_pages_counts_the_sandboxs_templates() -> None:
         pytest.param(packed_pdf(pages_of(2)).replace(b"x\x9c", b"xx"), id="no zlib"),
         pytest.param(plain_pdf([CATALOG]), id="no pages object"),
         pytest.param(plain_pdf(pages_of(0)), id="no pages"),
-        pytest.param(encrypted("secret"), id="encrypted"),
-        pytest.param(encrypted(""), id="encrypted without a password"),
+        pytest.param(encrypted_pdf("secret"), id="encrypted"),
+        pytest.param(encrypted_pdf(""), id="encrypted without a password"),
         pytest.param(
             plain_pdf([*pages_of(1), b"<</Filter/Standard/V 5/R 6/O 1/U[]>>"], trailer=b"/Encrypt 4 0 R"),
             id="encrypted in no way",

@@ -126,7 +126,7 @@ def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 async def audit_of(store_url: str) -> str:
     async with open_store(store_url) as store:
-        return "\n".join([repr(stored) async for stored in store.records()])
+        return "\n".join([repr(row) async for row in store.records()])
 
 
 def store_bytes(store_url: str) -> bytes:
@@ -155,7 +155,7 @@ async def test_personal_data_reaches_only_callers_who_may_see_it(
         replays = await every_tool(client, unique="first")
         for reader in READERS:
             answers += await reader(client)
-        stored = store_bytes(store_url)
+        store_content = store_bytes(store_url)
     for name, answer in [*answers, *replays]:
         visible = SHOWS_CONTACT.get(name, set()) if personal_data == "contact" else set()
         assert leaks(answer, CONTACT) <= visible, name
@@ -166,7 +166,7 @@ async def test_personal_data_reaches_only_callers_who_may_see_it(
         )
     successes = {name for name, answer in answers if '"isError":false' in answer}
     assert successes >= TOOLS.keys() - {"get_customer"}, "each has an answer, except of a customer that no event names"
-    await assert_nothing_is_stored(store_url, log_lines, stored)
+    await assert_nothing_is_stored(store_url, log_lines, store_content)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
@@ -178,13 +178,13 @@ async def test_preview_masks_even_the_callers_own_arguments(
     for personal_data in ("masked", "contact"):
         async with connect(mode=mode, access=levels, personal_data=personal_data) as client:
             answers = await every_tool(client, unique="preview")
-            stored = store_bytes(store_url)
+            store_content = store_bytes(store_url)
         for name, answer in answers:
             if TOOLS[name].writes:
                 assert "nothing was sent" in answer
                 assert leaks(answer, IDENTITY_CANARIES) == set()
                 assert not (names := leaks(answer, CONTACT)) or personal_data == "contact", (name, names)
-        await assert_nothing_is_stored(store_url, log_lines, stored)
+        await assert_nothing_is_stored(store_url, log_lines, store_content)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
@@ -201,11 +201,11 @@ async def test_question_to_a_person_reaches_no_model(
     levels = {tool.name: "confirm" if tool.writes else "read" for tool in TOOLS.values()}
     async with connect(mode=mode, access=levels, ask=ask, upstream=PlantingUpstream(world)) as client:
         answers = await every_tool(client, unique="confirm")
-        stored = store_bytes(store_url)
+        store_content = store_bytes(store_url)
     assert leaks("".join(questions), CONTACT) >= {"name", "email", "phone", "key", "file"}
     for name, answer in answers:
         assert leaks(answer, {**CONTACT, **IDENTITY_CANARIES}) == set(), name
-    await assert_nothing_is_stored(store_url, log_lines, stored)
+    await assert_nothing_is_stored(store_url, log_lines, store_content)
 
 
 CANARIES = [*CONTACT.values(), *IDENTITY_CANARIES.values()]
@@ -240,10 +240,10 @@ async def test_errors_repeat_nothing_personal(
 ) -> None:
     async with connect(upstream=PlantingUpstream(world, REFUSALS[way]), personal_data="contact") as client:
         answers = await every_tool(client, unique="refused")
-        stored = store_bytes(store_url)
+        store_content = store_bytes(store_url)
     for name, answer in answers:
         assert leaks(answer, {**CONTACT, **IDENTITY_CANARIES}) == set(), name
-    await assert_nothing_is_stored(store_url, log_lines, stored)
+    await assert_nothing_is_stored(store_url, log_lines, store_content)
 
 
 async def test_refusal_of_arguments_repeats_none_of_them(
@@ -265,8 +265,8 @@ async def test_refusal_of_arguments_repeats_none_of_them(
             assert leaks(everything(strange), canaries) == set()
         for canary in CANARIES:
             assert leaks(everything(await client.call_tool(canary, {})), canaries) == set()
-        stored = store_bytes(store_url)
-    await assert_nothing_is_stored(store_url, log_lines, stored)
+        store_content = store_bytes(store_url)
+    await assert_nothing_is_stored(store_url, log_lines, store_content)
 
 
 async def test_defect_is_logged_without_its_data(
@@ -279,10 +279,10 @@ async def test_defect_is_logged_without_its_data(
     monkeypatch.setattr("roadster_client.mykaarma._names_only", defect)
     async with connect(personal_data="contact") as client:
         answers = await every_tool(client, unique="broken")
-        stored = store_bytes(store_url)
+        store_content = store_bytes(store_url)
     assert any('"event": "crash"' in line for line in log_lines)
     for name, answer in answers:
         # Roadie's answers name no dealer, so the defect does not touch them.
         visible = SHOWS_CONTACT[name] if name == "get_delivery" else set()
         assert leaks(answer, {**CONTACT, **IDENTITY_CANARIES}) <= visible, name
-    await assert_nothing_is_stored(store_url, log_lines, stored)
+    await assert_nothing_is_stored(store_url, log_lines, store_content)

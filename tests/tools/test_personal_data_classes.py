@@ -133,8 +133,8 @@ def test_identity_and_financial_fields_have_their_class() -> None:
         current = personal_class(annotation)
         if current is not None:
             field = name.partition(".")[2]
-            expected = "identity" if IDENTITY.search(field) else "financial" if FINANCIAL.search(field) else "contact"
-            assert current == expected, name
+            right = "identity" if IDENTITY.search(field) else "financial" if FINANCIAL.search(field) else "contact"
+            assert current == right, name
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_identity_and_financial_fields_have_their_class() -> None:
         (IdentityData, 78051120, MASK),
     ],
 )
-@pytest.mark.parametrize("context", ["masked", None, "person", "contact"])
+@pytest.mark.parametrize("context", ["mask", None, "person", "contact"])
 def test_personal_data_class_shows_what_it_may(kind: Any, value: Any, visible: Any, context: str | None) -> None:
     adapter = TypeAdapter(kind, config={"coerce_numbers_to_str": True})
-    masked = None if kind is FinancialAmount else MASK
-    assert adapter.validate_python(value, context=context) == (visible if context == "contact" else masked)
+    mask = None if kind is FinancialAmount else MASK
+    assert adapter.validate_python(value, context=context) == (visible if context == "contact" else mask)

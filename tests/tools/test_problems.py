@@ -1,4 +1,4 @@
-"""What is wrong with arguments is told in plain words: no class of ours, no word of the library that checks them."""
+"""Problems of arguments are told in plain words, without names of classes or words of the library that checks them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LIBRARY = re.compile(r"[Ii]nput|instance of|Tuple|List|String|[Dd]ictionary|pars
 
 
 def mistakes(tool: Tool) -> Iterator[dict[str, Any]]:
-    """Each argument with each wrong value, and each value inside each object that an argument may be."""
+    """Yields each argument with each wrong value, and each wrong value inside each object."""
     schema = tool.arguments.model_json_schema()
     for name in schema["properties"]:
         for value in WRONG:
@@ -44,36 +44,36 @@ def mistakes(tool: Tool) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
-def test_no_mistake_is_told_in_the_librarys_words(tool: Tool) -> None:
-    """Whatever is wrong in whatever argument, the sentence is one of ours."""
-    for given in mistakes(tool):
-        told = problem(tool.arguments, given)
-        assert LIBRARY.search(told) is None, told
-        assert "is not what is expected here" not in told, "a kind of mistake has no words"
-        assert "is not written as it must be" not in told, "a pattern has no words"
+def test_problems_use_none_of_the_librarys_words(tool: Tool) -> None:
+    """Each wrong value of each argument gets a sentence of ours."""
+    for values in mistakes(tool):
+        message = problem(tool.arguments, values)
+        assert LIBRARY.search(message) is None, message
+        assert "is not what is expected here" not in message, "a kind of mistake has no words"
+        assert "is not written as it must be" not in message, "a pattern has no words"
 
 
-def problem(arguments: type[BaseModel], given: dict[str, Any]) -> str:
+def problem(arguments: type[BaseModel], values: dict[str, Any]) -> str:
     try:
-        arguments.model_validate(given)
+        arguments.model_validate(values)
     except ValidationError as error:
         return InvalidArguments.from_validation(error, arguments).message()
     return ""
 
 
-def test_a_list_is_not_called_empty_where_only_what_is_in_it_is_wrong() -> None:
-    """One mistake is one problem, named by its place."""
+def test_problems_call_no_list_empty_for_a_wrong_item() -> None:
+    """One mistake is one problem, and its place is its name."""
     arguments = TOOLS["create_forms"].arguments
-    told = problem(arguments, {"order_id": "1", "title": "t", "template_ids": ["x"]})
-    assert told == (
+    message = problem(arguments, {"order_id": "1", "title": "t", "template_ids": ["x"]})
+    assert message == (
         "Invalid arguments: template_ids.0: expected a whole number above 0. "
         "Nothing was sent; correct them and call again."
     )
 
 
-def test_an_unknown_name_inside_an_object_is_answered_with_the_names_there_are() -> None:
-    """Also in a list, and where the schema that is published does not spell the object out."""
-    told = problem(TOOLS["create_delivery"].arguments, {"items": [{"size": 1}], "delivery_location": {"zip": "1"}})
-    assert "items.0.size: no such argument; there are: description, value, length, width, height," in told
-    told = problem(TOOLS["update_delivery"].arguments, {"delivery_id": 1, "pickup_location": {"zip": "1"}})
-    assert "pickup_location.zip: no such argument; there are: address, contact, notes" in told
+def test_problems_name_the_choices_for_an_unknown_name() -> None:
+    """The object may stand in a list, or the published schema may leave its fields out."""
+    message = problem(TOOLS["create_delivery"].arguments, {"items": [{"size": 1}], "delivery_location": {"zip": "1"}})
+    assert "items.0.size: no such argument; there are: description, value, length, width, height," in message
+    message = problem(TOOLS["update_delivery"].arguments, {"delivery_id": 1, "pickup_location": {"zip": "1"}})
+    assert "pickup_location.zip: no such argument; there are: address, contact, notes" in message

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.operation("list_plans", "list_protection_plans")
 async def test_list_protection_plans_full_shows_coverage(connect: Connect, world: World) -> None:
-    """Nothing of what the dealer pays or earns; miles that are given as 0 are left out."""
+    """They show nothing of the dealer's cost or profit, and no miles where Roadster gives 0."""
     async with connect() as client:
         cash = {**AT_UMAZDA, "vin": await some_vin(client), "deal_type": "cash"}
         gap = answer_of(await client.call_tool("list_protection_plans", {**cash, "detail": "full"}))["plans"][-1]
@@ -30,8 +30,8 @@ async def test_list_protection_plans_full_shows_coverage(connect: Connect, world
         "deal_types": ["cash", "finance", "lease"],
         "grades": ["new"],
     }
-    sent = (await world.requests())[-1]["query"]
-    assert sent.keys() == {"dealer[partner_id]", "vin", "deal_type"}
+    query = (await world.requests())[-1]["query"]
+    assert query.keys() == {"dealer[partner_id]", "vin", "deal_type"}
 
 
 @pytest.mark.parametrize("deal_type", ["finance", "lease"])
@@ -47,5 +47,5 @@ async def test_list_protection_plans_needs_the_terms_of_the_deal(
     assert kind_of(whole) is None
     assert kind_of(result) == "invalid_arguments"
     assert f"{missing}: is needed for {deal_type}" in text_of(result)
-    (sent,) = await world.requests()
-    assert (sent["query"]["deal_rate"], sent["query"]["amount_financed"]) == ("4.9", "31235")
+    (request,) = await world.requests()
+    assert (request["query"]["deal_rate"], request["query"]["amount_financed"]) == ("4.9", "31235")

@@ -47,16 +47,16 @@ def template(id_: int = 278, fields: int = 1, **more: Any) -> dict[str, Any]:
 async def test_list_templates_leaves_deleted_ones_out(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("list_templates", AT_UMAZDA)
-    found = answer_of(result)
-    assert [row["template_id"] for row in found["templates"]] == ["278", "279", "280"]
-    assert found["templates"][0] == {
+    answer = answer_of(result)
+    assert [row["template_id"] for row in answer["templates"]] == ["278", "279", "280"]
+    assert answer["templates"][0] == {
         "template_id": "278",
         "name": "Insurance Acknowledgement",
         "description": "This is for insurance details",
         "pages": 2,
         "fields": 7,
     }
-    assert found["truncated"] is False
+    assert answer["truncated"] is False
     assert text_of(result).splitlines()[1] == (
         "278 Insurance Acknowledgement; This is for insurance details; 2 pages, 7 fields"
     )
@@ -64,15 +64,15 @@ async def test_list_templates_leaves_deleted_ones_out(connect: Connect) -> None:
 
 async def test_list_templates_pages_hold_each_template_once(connect: Connect) -> None:
     async with connect() as client:
-        seen: list[str] = []
+        ids: list[str] = []
         more: dict[str, Any] = {}
-        for left in (2, 1, 0):
-            found = answer_of(await client.call_tool("list_templates", {**AT_UMAZDA, "limit": 1, **more}))
-            seen += [row["template_id"] for row in found["templates"]]
-            assert found["truncated"] is bool(left)
-            assert ("next_cursor" in found) is bool(left)
-            more = {"cursor": found.get("next_cursor")}
-    assert seen == ["278", "279", "280"]
+        for rest in (2, 1, 0):
+            answer = answer_of(await client.call_tool("list_templates", {**AT_UMAZDA, "limit": 1, **more}))
+            ids += [row["template_id"] for row in answer["templates"]]
+            assert answer["truncated"] is bool(rest)
+            assert ("next_cursor" in answer) is bool(rest)
+            more = {"cursor": answer.get("next_cursor")}
+    assert ids == ["278", "279", "280"]
 
 
 async def test_list_templates_explains_an_empty_list(connect: Connect) -> None:
@@ -105,25 +105,24 @@ async def test_get_template_shows_fields_only_in_full(connect: Connect) -> None:
 
 
 async def test_get_template_definition_makes_another_template(connect: Connect, world: World) -> None:
-    """The definition of each template that the sandbox has, as get_template gives it, is one that create_template
-    takes, and what arrives is the same."""
+    """create_template takes the definition of each sandbox template as get_template returns it, and sends the same."""
     async with connect() as client:
-        listed = answer_of(await client.call_tool("list_templates", AT_UMAZDA))["templates"]
-        for number, row in enumerate(listed):
-            asked = {**AT_UMAZDA, "template_id": row["template_id"], "detail": "full"}
-            definition = answer_of(await client.call_tool("get_template", asked))["form_definition"]
+        templates = answer_of(await client.call_tool("list_templates", AT_UMAZDA))["templates"]
+        for number, row in enumerate(templates):
+            query = {**AT_UMAZDA, "template_id": row["template_id"], "detail": "full"}
+            definition = answer_of(await client.call_tool("get_template", query))["form_definition"]
             copy = {**NEW_TEMPLATE, "form_definition": definition}
             answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **copy}))
-            kept = (await world.get("state"))["templates"][number]
-            assert kept["form_definition"] == definition
+            copy_in_store = (await world.get("state"))["templates"][number]
+            assert copy_in_store["form_definition"] == definition
 
 
 async def test_get_template_shows_at_most_200_fields(connect: Connect) -> None:
     async with connect(upstream=FixedAnswer(template(fields=300))) as client:
-        found = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": OWN, "detail": "full"}))
-    assert found["fields"] == 300
-    assert sum(len(page["fields"]) for page in found["form_definition"]["pages"]) == 200
-    assert "first 200" in found["hint"]
+        answer = answer_of(await client.call_tool("get_template", {**AT_UMAZDA, "template_id": OWN, "detail": "full"}))
+    assert answer["fields"] == 300
+    assert sum(len(page["fields"]) for page in answer["form_definition"]["pages"]) == 200
+    assert "first 200" in answer["hint"]
 
 
 @pytest.mark.parametrize("tool", ["get_template", "get_template_file"])
@@ -152,8 +151,8 @@ async def test_get_template_file_describes_and_links_it(connect: Connect, world:
             params={"dpid": "umazda", "template_id": OWN},
             headers={"authorization": "Bearer sandbox-key"},
         )
-    encoded = answer.json()
-    content = base64.b64decode(encoded)
+    base64_text = answer.json()
+    content = base64.b64decode(base64_text)
     uri = "roadster://umazda/templates/278/file"
     assert content.startswith(b"%PDF-")
     assert answer_of(result) == {
@@ -165,7 +164,7 @@ async def test_get_template_file_describes_and_links_it(connect: Connect, world:
         "uri": uri,
     }
     assert links_of(result) == [(uri, "Insurance Acknowledgement.pdf", "application/pdf", len(content))]
-    assert encoded[:20] not in result.model_dump_json()
+    assert base64_text[:20] not in result.model_dump_json()
 
 
 async def test_get_template_file_links_only_a_pdf(connect: Connect) -> None:
@@ -190,18 +189,18 @@ async def test_get_template_file_links_only_a_pdf(connect: Connect) -> None:
 @pytest.mark.operation("create_template", "create_template")
 async def test_create_template_sends_the_documented_request(connect: Connect, world: World) -> None:
     async with connect() as client:
-        made = answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE}))
-        listed = answer_of(await client.call_tool("list_templates", AT_UMAZDA))["templates"]
+        answer = answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE}))
+        templates = answer_of(await client.call_tool("list_templates", AT_UMAZDA))["templates"]
         at_hyundai = answer_of(await client.call_tool("list_templates", {"dealer": "hyundaidemo"}))["templates"]
-    (kept,) = (await world.get("state"))["templates"]
-    sent = (await world.requests())[0]
+    (stored_template,) = (await world.get("state"))["templates"]
+    request = (await world.requests())[0]
     digest = hashlib.sha256(base64.b64decode(BLANK_PDF)).hexdigest()
     data = {name: value for name, value in NEW_TEMPLATE.items() if name != "contents"}
-    assert sent["query"] == {"dpid": "umazda"}
-    assert sent["body"] == {"form_data": data, "file_stream": f"sha256:{digest}"}
-    assert kept == {"id": 290, "dpid": "umazda", **data, "sha256": digest, "size": 21}
-    assert (made["bytes"], made["sha256"]) == (21, digest)
-    assert listed[-1]["template_id"] == "290"
+    assert request["query"] == {"dpid": "umazda"}
+    assert request["body"] == {"form_data": data, "file_stream": f"sha256:{digest}"}
+    assert stored_template == {"id": 290, "dpid": "umazda", **data, "sha256": digest, "size": 21}
+    assert (answer["bytes"], answer["sha256"]) == (21, digest)
+    assert templates[-1]["template_id"] == "290"
     assert "290" not in {row["template_id"] for row in at_hyundai}
 
 
@@ -221,7 +220,7 @@ async def test_create_template_sends_the_file_as_a_data_uri(connect: Connect) ->
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "argument"),
     [
         ({"contents": LICENCE_PNG}, "contents"),
         ({"contents": base64.b64encode(b"<html>%PDF-").decode()}, "contents"),
@@ -243,27 +242,26 @@ async def test_create_template_sends_the_file_as_a_data_uri(connect: Connect) ->
     ],
 )
 async def test_create_template_refuses_unfit_arguments(
-    changes: dict[str, Any], named: str, connect: Connect, world: World
+    changes: dict[str, Any], argument: str, connect: Connect, world: World
 ) -> None:
     async with connect() as client:
         result = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **changes})
     assert kind_of(result) == "invalid_arguments"
-    assert f"{named}" in text_of(result)
+    assert f"{argument}" in text_of(result)
     assert await world.requests() == []
 
 
-@pytest.mark.parametrize("written", [plain_pdf, packed_pdf])
+@pytest.mark.parametrize("write", [plain_pdf, packed_pdf])
 async def test_create_template_refuses_fields_behind_the_last_page(
-    written: Callable[[Sequence[bytes]], bytes], connect: Connect, world: World
+    write: Callable[[Sequence[bytes]], bytes], connect: Connect, world: World
 ) -> None:
-    """A field on a page behind the last one is refused by its place. Where the PDF's pages cannot be counted nothing
-    is said of them."""
-    two_pages, unreadable = written(pages_of(2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
+    """The error names the page. A PDF with pages that cannot be counted passes."""
+    two_pages, unreadable = write(pages_of(2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
     on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
     async with connect() as client:
         for pages, content, fits in ((2, two_pages, True), (9, two_pages, False), (9, unreadable, True)):
-            given = {"form_definition": {"pages": on[:pages]}, "contents": base64.b64encode(content).decode()}
-            result = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **given})
+            arguments = {"form_definition": {"pages": on[:pages]}, "contents": base64.b64encode(content).decode()}
+            result = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **arguments})
             if fits:
                 answer_of(result)
             else:
@@ -280,20 +278,20 @@ async def test_create_template_refuses_fields_behind_the_last_page(
     ids=["much in little", "no end"],
 )
 async def test_create_template_takes_a_pdf_that_is_hard_to_count(content: bytes, connect: Connect) -> None:
-    """A pack that unpacks to megabytes, and a file that is cut off: nothing is said of pages."""
+    """A pack that unpacks to megabytes and a file that is cut off pass, because their pages are not counted."""
     on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
-    given = {"form_definition": {"pages": on}, "contents": base64.b64encode(content).decode()}
+    arguments = {"form_definition": {"pages": on}, "contents": base64.b64encode(content).decode()}
     async with connect() as client:
-        answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **given}))
+        answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **arguments}))
 
 
 async def test_create_template_names_each_mistake_once(connect: Connect, world: World) -> None:
-    """Each mistake once, and what a field may have once for each field; none that only follows from the others."""
+    """Each field lists its choices once, and no problem only follows from another."""
     wrong = {"name": "a", "type": "signature", "x": 1, "label": "A", "font_size": 9}
-    given = {**NEW_TEMPLATE, "form_definition": {"pages": [{"fields": [wrong]}]}}
+    arguments = {**NEW_TEMPLATE, "form_definition": {"pages": [{"fields": [wrong]}]}}
     at = "form_definition.pages.0.fields.0"
     async with connect() as client:
-        result = await client.call_tool("create_template", {**AT_UMAZDA, **given})
+        result = await client.call_tool("create_template", {**AT_UMAZDA, **arguments})
     assert text_of(result) == (
         f"Invalid arguments: {at}.y: is missing; {at}.label: no such argument; there are: {', '.join(ALL_OF_A_FIELD)}; "
         f"{at}.font_size: no such argument. Nothing was sent; correct them and call again."
@@ -304,11 +302,13 @@ async def test_create_template_names_each_mistake_once(connect: Connect, world: 
 async def test_create_template_reads_the_upload_folder(connect: Connect, world: World, tmp_path: Path) -> None:
     (tmp_path / "form.pdf").write_bytes(base64.b64decode(BLANK_PDF))
     (tmp_path / "page.pdf").write_bytes(base64.b64decode(LICENCE_PNG))
-    given = {**AT_UMAZDA, **NEW_TEMPLATE, "contents": None}
+    arguments = {**AT_UMAZDA, **NEW_TEMPLATE, "contents": None}
     async with connect(change={"uploads": UploadSettings(folder=tmp_path)}) as client:
-        answer_of(await client.call_tool("create_template", {**given, "path": "form.pdf"}))
+        answer_of(await client.call_tool("create_template", {**arguments, "path": "form.pdf"}))
         for path in ("page.pdf", "nothing.pdf", "../form.pdf"):
-            assert kind_of(await client.call_tool("create_template", {**given, "path": path})) == "invalid_arguments"
+            assert (
+                kind_of(await client.call_tool("create_template", {**arguments, "path": path})) == "invalid_arguments"
+            )
     assert len((await world.get("state"))["templates"]) == 1
 
 
@@ -320,9 +320,9 @@ async def test_create_template_question_has_a_line_for_each_field(connect: Conne
         return ElicitResult(action="accept", content={"confirm": True})
 
     fields = [{**FIELD, "name": f"vehicleYear_{number}"} for number in range(15)]
-    given = {**AT_UMAZDA, **NEW_TEMPLATE, "form_definition": {"pages": [{"fields": fields}]}}
+    arguments = {**AT_UMAZDA, **NEW_TEMPLATE, "form_definition": {"pages": [{"fields": fields}]}}
     async with connect(access={"forms": Access.CONFIRM}, ask=ask) as client:
-        answer_of(await client.call_tool("create_template", given))
+        answer_of(await client.call_tool("create_template", arguments))
     (question,) = questions
     lines = question.splitlines()
     digest = hashlib.sha256(base64.b64decode(BLANK_PDF)).hexdigest()[:16]

@@ -332,7 +332,7 @@ async def test_address_never_reaches_a_foreign_dealer(
     assert {request["dealer"] for request in await world.requests()} <= set(ALLOWED)
 
 
-async def test_an_answer_that_names_another_dealer_is_withheld(connect: Connect, world: World) -> None:
+async def test_answer_that_names_another_dealer_is_withheld(connect: Connect, world: World) -> None:
     async with connect() as client:
         for uri in ("roadster://umazda", f"roadster://umazda/vehicles/{SOME_VIN}"):
             await world.fault("*", "foreign_dealer")
