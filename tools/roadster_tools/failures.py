@@ -178,8 +178,8 @@ def failure(
         return Failure(error.kind, error.message())
     text = error.text_about(tool.name) if tool is not None else str(error)
     if isinstance(error, NotFound):
-        unchanged = " Nothing was changed." if tool is not None and tool.writes else ""
-        return Failure("not_found", f"{text} at this dealer. {_advice(error, arguments or {})}.{unchanged}")
+        assurance = " Nothing was changed." if tool is not None and tool.writes else ""
+        return Failure("not_found", f"{text} at this dealer. {_advice(error, arguments or {})}.{assurance}")
     return _with_next_step(error, text)
 
 

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 _LONGEST_NAME = 64
 _NAME = re.compile(r"[A-Za-z_]+(\.([A-Za-z_]+|\d{1,3}))*")
-"""Digits are allowed only as places in a list, because any other number may be somebody's data."""
+"""Digits are allowed only as explained_places in a list, because any other number may be somebody's data."""
 
 _NOT_A_NUMBER = "expected a number"
 _NOT_WHOLE = "expected a whole number"
@@ -71,14 +71,14 @@ def safe_name(name: str) -> str:
 def problems_in(error: ValidationError, arguments: type[BaseModel]) -> dict[str, str]:
     """Returns the broken rule by argument, never the argument's value."""
     problems: dict[str, str] = {}
-    explained: set[tuple[str | int, ...]] = set()
+    explained_places: set[tuple[str | int, ...]] = set()
     for details in _independent(error.errors(include_url=False, include_input=False)):
         name = ".".join(str(part) for part in details["loc"])[:_LONGEST_NAME]
         if details["type"] == "extra_forbidden":
             place = details["loc"][:-1]
-            choices = "" if place in explained else f"; there are: {', '.join(_names_at(place, arguments))}"
+            choices = "" if place in explained_places else f"; there are: {', '.join(_names_at(place, arguments))}"
             problems[safe_name(name)] = f"no such argument{choices}"
-            explained.add(place)
+            explained_places.add(place)
         else:
             problems[name] = broken_rule(details)
     return problems

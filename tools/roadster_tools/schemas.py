@@ -53,8 +53,8 @@ def compact(schema: dict[str, Any]) -> dict[str, Any]:
             if not _is_redundant(key, value, node)
         }
 
-    shortened: dict[str, Any] = shorten(schema)
-    return {"additionalProperties": False, **shortened}
+    result: dict[str, Any] = shorten(schema)
+    return {"additionalProperties": False, **result}
 
 
 def _is_redundant(key: str, value: Any, node: dict[str, Any]) -> bool:

@@ -72,13 +72,13 @@ def _require_bounded(arguments: Mapping[str, Any]) -> None:
     """Raises InvalidArguments for long texts and lists, before they cost anything. No tool takes any, except a file."""
     if len(arguments) > _LONGEST_LIST:
         raise InvalidArguments({"arguments": "are too many"})
-    unchecked: list[tuple[str, Any]] = [(name, value) for name, value in arguments.items() if name != "contents"]
-    while unchecked:
-        name, value = unchecked.pop()
+    queue: list[tuple[str, Any]] = [(name, value) for name, value in arguments.items() if name != "contents"]
+    while queue:
+        name, value = queue.pop()
         longest = _LONGEST_TEXT if isinstance(value, str) else _LONGEST_LIST
         if isinstance(value, str | list | dict) and len(value) > longest:
             raise InvalidArguments({safe_name(name): "is too long"})
         if isinstance(value, list):
-            unchecked += [(name, item) for item in value]
+            queue += [(name, item) for item in value]
         elif isinstance(value, dict):
-            unchecked += [(name, item) for item in value.values()]
+            queue += [(name, item) for item in value.values()]

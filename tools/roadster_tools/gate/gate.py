@@ -165,7 +165,7 @@ class Gate:
         current = verdict(caller, tool)
         _require(current)
         dealer = _choose_dealer(caller, dealer)
-        ref = self._configured(dealer)
+        ref = self._look_up(dealer)
         ownership = self._ownership(dealer)
         policy = ChannelPolicy(
             _WriteGuard(caller, tool, dealer, current, oversight, lambda request: self._require_own(dealer, request)),
@@ -209,7 +209,7 @@ class Gate:
             }
         return self._names.get(dealer, dealer)
 
-    def _configured(self, dealer: str) -> DealerRef:
+    def _look_up(self, dealer: str) -> DealerRef:
         """Raises AccessRefused where the configuration has dropped the dealer since the caller was looked up."""
         ref = self._dealer(dealer)
         if ref is None:
@@ -226,7 +226,7 @@ class Gate:
             raise NotFound(name, "not found")
 
     async def _require_order(self, dealer: str, order_id: str) -> None:
-        orders = self._configured(dealer).orders
+        orders = self._look_up(dealer).orders
         if orders == "any" or order_id in orders or await self._ownership(dealer).has("order", order_id):
             return
         setting = f"dealers.{dealer}.orders"

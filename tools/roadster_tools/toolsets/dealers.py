@@ -43,8 +43,8 @@ async def list_dealers(grant: AccountGrant) -> DealerList:
     )
 
 
-def _list_hint(configured: Sequence[str], missing: Sequence[str]) -> str | None:
-    if not configured:
+def _list_hint(dealers: Sequence[str], missing: Sequence[str]) -> str | None:
+    if not dealers:
         return "Your configuration names no dealer; only the server's operator can change this."
     return f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None
 

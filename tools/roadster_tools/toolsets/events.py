@@ -126,24 +126,24 @@ def _place(position: str) -> EventPlace:
     return EventPlace(int(happened_at), int(received_at), key)
 
 
-def _event_row(received: ReceivedEvent, detail: Detail) -> EventRow:
-    event = received.event
+def _event_row(entry: ReceivedEvent, detail: Detail) -> EventRow:
+    event = entry.event
     message = event.message if event else None
     return EventRow(
-        event_id=received.event_id,
-        event_type=received.event_type,
-        time=_time(received),
-        customer_id=received.customer_id,
-        order_id=received.order_id,
+        event_id=entry.event_id,
+        event_type=entry.event_type,
+        time=_time(entry),
+        customer_id=entry.customer_id,
+        order_id=entry.order_id,
         vehicle=_vehicle_name(event.vehicle) if event and event.vehicle else None,
         message=shorten(message.body or message.subject, _SHORT_MESSAGE) if message else None,
-        delivery_id=received.delivery_id,
+        delivery_id=entry.delivery_id,
         event=event.model_dump(mode="json", by_alias=True, exclude_none=True) if event and detail == "full" else None,
     )
 
 
-def _time(received: ReceivedEvent) -> str:
-    return received.happened_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+def _time(entry: ReceivedEvent) -> str:
+    return entry.happened_at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _vehicle_name(vehicle: EventVehicle) -> str | None:
@@ -307,11 +307,11 @@ _Sections = dict[str, tuple[BaseModel, str]]
 def _sections(events: list[ReceivedEvent]) -> _Sections:
     """Returns each section from the newest event that has it. A section is never mixed from two events."""
     sections: _Sections = {}
-    for received in events:
+    for entry in events:
         for name in _SECTION_NAMES:
-            section = getattr(received.event, name, None)
+            section = getattr(entry.event, name, None)
             if section is not None:
-                sections.setdefault(name, (section, _time(received)))
+                sections.setdefault(name, (section, _time(entry)))
     return sections
 
 

@@ -65,11 +65,11 @@ class VehicleRow(ToolAnswer):
             if value is not None
         ]
         stock = {True: "in stock", False: "not in stock", None: None}[self.in_stock]
-        reserved = "reserved" if self.reserved else None
+        reservation = "reserved" if self.reserved else None
         technical = [self.stock_number, self.engine, self.transmission, self.drivetrain, self.interior_color]
         looks, details = ([cell(part) for part in parts if part] for parts in ([self.body, self.color], technical))
         equipment = ", ".join(part.text() for part in self.equipment or ())
-        line = [f"{cell(self.vin)} {cell(name)}", *looks, *prices, stock, reserved, *details, equipment]
+        line = [f"{cell(self.vin)} {cell(name)}", *looks, *prices, stock, reservation, *details, equipment]
         return "; ".join(filter(None, line))
 
 
