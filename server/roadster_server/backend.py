@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx2
+from mcp.server.lowlevel import Server
 from pydantic import SecretStr
 
 from roadster_client import open_network
@@ -24,10 +26,6 @@ from .settings.errors import ConfigurationError
 from .settings.live import LiveSettings
 from .settings.loading import load
 from .settings.sections import Settings, StoreSettings
-
-if TYPE_CHECKING:  # for start time
-    import httpx2
-    from mcp.server.lowlevel import Server
 
 
 @dataclass(frozen=True)

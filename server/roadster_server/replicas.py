@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import anyio
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from .telemetry.logs import log
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
 
 ANSWERS_WITHIN = 2.0
 """Seconds. Every call of a limited caller waits for Redis, so it must not wait long."""

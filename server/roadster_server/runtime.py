@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import httpx2
+
 from roadster_client import (
     OPERATIONS,
     ApiName,
@@ -29,18 +31,16 @@ from .calls.idempotency import IdempotencyKeys
 from .calls.keys import Keys
 from .calls.limiter import Limiter
 from .calls.recorder import Recorder
+from .settings.live import LiveSettings
+from .settings.sections import Settings
 from .store import open_store
 from .store.lazy import OpenStore, lazy_store
 from .stored import StoredEvents, StoredOwnership
 from .telemetry.observer import ServerObserver
 from .telemetry.traces import TracingObserver, exported_traces
 
-if TYPE_CHECKING:  # for start time
-    import httpx2
-
+if TYPE_CHECKING:  # for start time: it imports Redis
     from .replicas import Replicas
-    from .settings.live import LiveSettings
-    from .settings.sections import Settings
 
 
 @asynccontextmanager

@@ -152,7 +152,7 @@ class Call(CallOversight):
         return Failure("upstream", "The server is stopping, and ended this call. Nothing was written.")
 
     def _with_next_step(self, result: Failure) -> Failure:
-        """Adds how the caller finds out whether the write was done, if that is unknown."""
+        """Adds how the caller can find out if the write was done, for an unknown outcome."""
         if result.kind == "outcome_unknown" and self._admitted_call is not None:
             return Failure(result.kind, f"{result.text} {self._admitted_call.tool.if_unknown}.")
         return result
