@@ -234,6 +234,12 @@ def upstream() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def fresh_world(upstream: str) -> None:
+    """Makes the sandbox of `upstream` what it was at the start."""
+    httpx2.post(f"{upstream}/__sandbox/reset", json={}).raise_for_status()
+
+
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store. Migrating takes four times as long as copying one that is; tests of the store do it."""

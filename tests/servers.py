@@ -7,9 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,25 +60,44 @@ def sandbox_server(api_key: str = API_KEY) -> Iterator[str]:
 
 @contextmanager
 def serving(
-    *arguments: str, url: str, command: Sequence[str] = ROADSTER_MCP, cwd: Path | None = None, **environment: str
+    *arguments: str,
+    url: str,
+    command: Sequence[str] = ROADSTER_MCP,
+    cwd: Path | None = None,
+    log: Path | None = None,
+    **environment: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A `roadster-mcp` process that listens, from when `url` answers to the end of the block."""
-    process = subprocess.Popen(
-        [*command, *arguments],
-        cwd=cwd,
-        stderr=subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
-    )
-    try:
-        _wait_for(url, process)
-        yield process
-    finally:
-        process.terminate()
+    """A `roadster-mcp` process that listens, from when `url` answers to the end of the block.
+
+    Its stderr goes to the file `log`, and at the end to this process's.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = log or Path(folder) / "log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                [*command, *arguments],
+                cwd=cwd,
+                stderr=stderr,
+                env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
+            )
         try:
-            _, stderr = process.communicate(timeout=PATIENCE)
+            _wait_for(url, process)
+            yield process
         finally:
-            process.kill()
-        sys.stderr.buffer.write(stderr)
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+                sys.stderr.buffer.write(log.read_bytes())
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits until the condition holds, and fails where it never does."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:

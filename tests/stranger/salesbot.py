@@ -1,8 +1,8 @@
-"""Somebody's own assistant, as small as one can be."""
+"""Somebody else's assistant, as small as possible."""
 
 
 async def quote(client, vin: str) -> float:
-    """The monthly payment of a lease."""
+    """Returns the monthly payment of a lease."""
     result = await client.call_tool("quote_payments", {"dealer": "umazda", "vin": vin, "deal_type": "lease"})
     if result.is_error:
         raise LookupError(vin)

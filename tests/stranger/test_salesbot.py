@@ -1,4 +1,4 @@
-"""Somebody's own tests of their assistant, with nothing but the plugin."""
+"""Somebody else's tests of their assistant. They need only the plugin."""
 
 import asyncio
 
@@ -10,11 +10,11 @@ STEVE = {"first_name": "Steve", "last_name": "McQueen", "email": "steve.mcqueen@
 
 
 def test_a_quote_is_the_same_each_time(roadster_connect):
-    async def quoted():
+    async def quote_twice():
         async with roadster_connect() as client:
             return await quote(client, VIN), await quote(client, VIN)
 
-    assert asyncio.run(quoted()) == (445.35, 445.35)
+    assert asyncio.run(quote_twice()) == (445.35, 445.35)
 
 
 @pytest.mark.anyio

@@ -1,0 +1,38 @@
+"""`forget` where there is nothing to forget. The tests of web hooks show what it deletes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from roadster_server.store import open_store
+from tests.callers import SECRETS, write_config
+from tests.command_line import run_cli
+
+pytestmark = pytest.mark.anyio
+
+
+def test_forget_makes_no_store_where_there_is_none(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:9", local="read")
+    end = run_cli("forget", "--dealer", "umazda", "--customer", "1", "--config", str(config), **SECRETS)
+    assert end.returncode == 2
+    assert "there is no store at" in end.stderr
+    assert not (tmp_path / "store.db").exists()
+
+
+async def test_forget_refuses_a_dealer_that_nobody_knows(tmp_path: Path) -> None:
+    """A typing error must not look like data deleted. A dealer that left the configuration still has its events."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    async with open_store(url) as store:
+        await store.add_owned("gone", "customer", "1001")
+    config = write_config(tmp_path, "http://127.0.0.1:9", url, local="read")
+    command = ("forget", "--customer", "1001", "--config", str(config))
+    typo = run_cli(*command, "--dealer", "nobody", **SECRETS)
+    assert (typo.returncode, typo.stdout) == (2, "")
+    message = "there is no such dealer, and the store knows nothing of one; there are: umazda, hyundaidemo"
+    assert f"nobody: {message}" in typo.stderr
+    assert run_cli(*command, "--dealer", "gone", **SECRETS).returncode == 0
+    async with open_store(url) as store:
+        assert not await store.belongs("gone", "customer", "1001")
+        assert [stored.record.dealer async for stored in store.records()] == ["gone"]
