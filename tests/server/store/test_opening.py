@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import platformdirs
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from platformdirs.macos import MacOS
 from sqlalchemy import text
 
 from roadster_server.store import AuditRecord, StoreError, default_url, open_store
@@ -152,6 +154,9 @@ def test_default_url_is_in_the_folder_for_state(monkeypatch: pytest.MonkeyPatch)
     assert default_url() == "sqlite:////home/steve/.local/state/roadster-mcp/store.db"
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_url() == "sqlite:////state/roadster-mcp/store.db"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(platformdirs, "PlatformDirs", MacOS)
+    assert default_url() == "sqlite:////home/steve/Library/Application Support/roadster-mcp/store.db"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="platformdirs knows the folders of the other systems")
