@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from roadster_server.transports import http_process, stdio
+from roadster_server.transports import http_process, shutdown, stdio
 from tests.servers import PATIENCE
 
 AMPLE = PATIENCE / 2
@@ -29,8 +29,9 @@ def _replace(module: ModuleType, **seconds: float) -> None:
 if __name__ == "__main__":
     from roadster_server.__main__ import main
 
-    for transport in (stdio, http_process):
-        limits = {"_DRAIN_SECONDS": float(sys.argv[1]), "_INTERRUPTED_SECONDS": AMPLE, "_EXIT_SECONDS": PATIENCE}
-        _replace(transport, **limits)
+    drain_seconds = float(sys.argv[1])
+    _replace(stdio, DRAIN_SECONDS=drain_seconds, _EXIT_SECONDS=PATIENCE)
+    _replace(http_process, DRAIN_SECONDS=drain_seconds, EXIT_SECONDS=PATIENCE)
+    _replace(shutdown, INTERRUPTED_SECONDS=AMPLE)
     sys.argv[:2] = ["roadster-mcp"]
     main()

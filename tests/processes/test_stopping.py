@@ -76,10 +76,11 @@ class StdioServer:
         self._stdout = BufferedByteReceiveStream(process.stdout)
         self._stderr = BufferedByteReceiveStream(process.stderr)
 
-    async def send(self, *messages: dict[str, Any]) -> None:
+    async def send(self, *messages: dict[str, Any] | bytes) -> None:
         assert self.process.stdin is not None
         for message in messages:
-            await self.process.stdin.send(json.dumps(message).encode() + b"\n")
+            line = message if isinstance(message, bytes) else json.dumps(message).encode()
+            await self.process.stdin.send(line + b"\n")
 
     async def end_input(self) -> None:
         assert self.process.stdin is not None

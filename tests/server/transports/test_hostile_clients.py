@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,10 +15,13 @@ from starlette.types import Message
 
 from roadster_server.transports.intake import Intake
 from tests.conftest import free_port, serving
+from tests.hanging import HangingUpstream
 from tests.processes.test_stdio import SERVE
-from tests.processes.test_stopping import INITIALIZED, session_of, spawned
+from tests.processes.test_stopping import INITIALIZED, open_session, stdio_server, upstream
 
 from .test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, write_config
+
+__all__ = ["upstream"]  # a fixture
 
 pytestmark = pytest.mark.anyio
 
@@ -57,27 +61,29 @@ malformed = pytest.mark.parametrize(("raw", "code", "id_"), MALFORMED.values(), 
 
 @malformed
 async def test_over_stdio_a_malformed_line_is_answered_without_being_quoted(
-    raw: bytes, code: int, id_: int | None
+    raw: bytes, code: int, id_: int | None, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
-    async with spawned("--sandbox") as server:
-        await server.say(raw, b"", PING)
-        refused = await server.answer()
+    async with stdio_server(upstream, tmp_path) as server:
+        await server.send(raw, b"", PING)
+        refused = await server.receive()
         assert (refused["id"], refused["error"]["code"]) == (id_, code)
         assert SECRET not in json.dumps(refused)
-        assert (await server.answer())["id"] == PING["id"]
-        await server.end()
+        assert (await server.receive())["id"] == PING["id"]
+        await server.end_input()
         assert await server.exit_code() == 0
         rest = b"".join([chunk async for chunk in server.process.stderr or ()])  # type: ignore[attr-defined]
         assert SECRET.encode() not in rest
 
 
-async def test_over_stdio_a_line_of_4_mib_is_read_and_one_byte_more_is_skipped_to_its_end() -> None:
-    async with spawned("--sandbox") as server:
-        await server.say(json.dumps(PING).encode().ljust(LIMIT), json.dumps(PING).encode().ljust(LIMIT + 1), PING)
-        assert (await server.answer())["id"] == PING["id"]
-        refused = await server.answer()
+async def test_over_stdio_a_line_of_4_mib_is_read_and_one_byte_more_is_skipped_to_its_end(
+    upstream: HangingUpstream, tmp_path: Path
+) -> None:
+    async with stdio_server(upstream, tmp_path) as server:
+        await server.send(json.dumps(PING).encode().ljust(LIMIT), json.dumps(PING).encode().ljust(LIMIT + 1), PING)
+        assert (await server.receive())["id"] == PING["id"]
+        refused = await server.receive()
         assert (refused["id"], refused["error"]["code"]) == (None, INVALID_REQUEST)
-        assert (await server.answer())["id"] == PING["id"]
+        assert (await server.receive())["id"] == PING["id"]
 
 
 def test_what_is_printed_by_mistake_is_not_in_the_protocol() -> None:
@@ -148,7 +154,7 @@ async def test_over_http_a_chunked_body_of_4_mib_and_one_byte_is_refused(path: s
 
 
 async def test_over_http_a_body_of_4_mib_is_read(server: str) -> None:
-    async with httpx2.AsyncClient(headers=HEADERS) as http, session_of(http, server) as session:
+    async with httpx2.AsyncClient(headers=HEADERS) as http, open_session(http, server) as session:
         response = await http.post(f"{server}/mcp", content=json.dumps(PING).encode().ljust(LIMIT), headers=session)
         assert response.status_code == 200
 
