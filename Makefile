@@ -27,7 +27,7 @@ lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint frameworks .venv-evals/.installed test test-processes  ## What CI runs
+check: lint frameworks .venv-evals/.installed test-processes test  ## What CI runs
 
 # Exact versions with hashes first, then the project itself, which hash checking cannot cover. --no-deps: a lock is
 # complete, and older versions of pip look for a newer release of a package that another one needs with an extra.

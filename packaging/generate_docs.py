@@ -142,7 +142,7 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/contributing/map-of-the-server.md", "modules"): lambda: modules("server"),
     ("docs/decisions/index.md", "decisions"): decisions,
 }
-"""By file and marker: what stands between `<!-- marker -->` and `<!-- /marker -->`."""
+"""Each file and marker with the function that writes what stands between `<!-- marker -->` and `<!-- /marker -->`."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -36,7 +36,7 @@ READ_MORE = {
 }
 """The page that explains each section."""
 PLACEHOLDERS = {"dealers": "DPID"}
-"""What stands for the name that you choose, where it is not NAME."""
+"""Placeholders for the name that you choose, other than NAME."""
 SECRET = "[secret](../operate/secrets.md)"
 
 

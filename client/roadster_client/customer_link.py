@@ -4,7 +4,7 @@ From the API reference, "Browser-based Create Customer": the URL query of the co
 key with percent-encoded values (what Rails' `to_query` gives), AES-256-CBC with PKCS#7 padding under
 a random IV, then Ruby's `encode64` of IV + ciphertext (a newline after every 60 characters and at the
 end), escaped for a query. The reference's prose encodes the whole query and its shell sample makes
-OpenSSL's salted format; both contradict its code, which this follows.
+OpenSSL's salted format. Both contradict its code, which this module follows.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def mask_contact(text: str, values: Iterable[str]) -> str:
 
 
 def mask_card_numbers(text: str) -> str:
-    """Masks each sequence of digits that holds a card number: 13 to 19 digits, the last of which checks the others."""
+    """Masks each sequence of digits that holds a card number: 13 to 19 digits whose last one checks the others."""
     return _DIGITS.sub(lambda match: MASK if _holds_card_number(match[0]) else match[0], text)
 
 

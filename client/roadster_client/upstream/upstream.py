@@ -52,7 +52,7 @@ class Upstream:
         self._observer = observer
         self._admission = Admission()
         self._budget = RetryBudget()
-        # By operation too, so that a failing operation does not keep the dealer from the other ones.
+        # Each operation has its own, so that a failing operation does not keep the dealer from the other ones.
         self._breakers: dict[tuple[str | None, str], Breaker] = {}
         self._open: set[Breaker] = set()
         self.on_breaker_open: Callable[[str | None, str], None] = lambda _dealer, _operation: None

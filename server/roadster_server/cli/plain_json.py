@@ -1,4 +1,7 @@
-"""JSON that a person wrote: each mistake with its place, and no key twice, of which all but the last would be lost."""
+"""Reads JSON that a person wrote. Each mistake is told with its place.
+
+A key that stands twice is a mistake, because the parser would drop all but the last.
+"""
 
 from __future__ import annotations
 

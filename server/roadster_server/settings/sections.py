@@ -69,7 +69,7 @@ class RoadsterSettings(_Section):
     auth_scheme: Literal["Bearer", "Token", "none"] = "Bearer"
     """The word before the key in the Authorization header. `none` sends the bare key, as an older document shows it."""
     operations: dict[str, str] = {}
-    """By operation, another `METHOD /path`. The path keeps its `{parameters}`."""
+    """Another `METHOD /path` for an operation. The path keeps its `{parameters}`."""
 
 
 class AcknowledgeSettings(_Section):
@@ -254,7 +254,7 @@ class StoreSettings(_Section):
     """`sqlite:///PATH` (an absolute path makes four slashes) or `postgresql://…`, with a password only as a secret.
     `sqlite:///~/PATH` is below your home folder. The default is a file in your state folder."""
     refuse_unrecorded_reads: bool = False
-    """Whether a read is refused while its audit record cannot be stored. A write always is."""
+    """`true` refuses a read while its audit record cannot be stored. A write is always refused then."""
 
 
 class RoadieSettings(_Section):

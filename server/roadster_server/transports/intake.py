@@ -98,7 +98,7 @@ class _Exchange:
         self._send = send
         self._is_complete = False
         self.is_abandoned = False
-        """Whether the client has gone before its answer was complete."""
+        """True once the client has gone before its answer was complete."""
 
     async def receive(self) -> Message:
         if self._body is not None:
