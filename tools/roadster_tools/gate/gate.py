@@ -210,7 +210,7 @@ class Gate:
         return self._names.get(dealer, dealer)
 
     def _look_up(self, dealer: str) -> DealerRef:
-        """Raises AccessRefused where the configuration has dropped the dealer since the caller was looked up."""
+        """Returns the dealer as configured now. Raises AccessRefused where the configuration has dropped it."""
         ref = self._dealer(dealer)
         if ref is None:
             raise AccessRefused(f"dealers.{dealer} is not in the configuration any more", setting=f"dealers.{dealer}")
