@@ -1,4 +1,4 @@
-"""The command line's entry, `roadster-mcp` and `python -m roadster_server`."""
+"""The entry of the command line: `roadster-mcp` and `python -m roadster_server`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import gc
 
 
 def main() -> None:
-    """Runs the command line. Garbage collection is off while modules load: it would take a tenth of the start."""
-    gc.disable()
-    from .cli.app import app  # noqa: PLC0415 - after gc.disable
+    """Runs the command line. A command that lasts has garbage collected once it has loaded everything.
 
-    gc.freeze()
-    gc.enable()
-    app()
+    Loading modules makes no garbage, and looking for it costs a tenth of the start.
+    """
+    gc.disable()
+    from .cli.app import app  # noqa: PLC0415 - after the line above
+
+    try:
+        app()
+    finally:
+        gc.freeze()  # the end of Python looks for garbage too, where there is nothing to gain any more
 
 
 if __name__ == "__main__":

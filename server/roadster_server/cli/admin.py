@@ -1,4 +1,4 @@
-"""Commands for the person who operates a server: doctor, install, forget, token, policy, audit."""
+"""Commands for the person who operates a server: doctor, install, forget, token, policy, audit, store."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ policy = CommandGroup("Show who may do what.")
 app.add_typer(policy, name="policy")
 audit = CommandGroup("Read and check the record of all calls.")
 app.add_typer(audit, name="audit")
+store = CommandGroup("Back up the store.")
+app.add_typer(store, name="store")
 
 
 @app.command()
@@ -74,7 +76,13 @@ def doctor(config: Config = None, sandbox: Sandbox = False) -> None:
 
 @app.command()
 def install(
-    host: Annotated[Host, typer.Argument(help="The application that is to start the server.")],
+    host: Annotated[
+        Host,
+        typer.Argument(
+            show_choices=False,
+            help="The application that is to start the server: claude-desktop, claude-code, vscode or cursor.",
+        ),
+    ],
     only_print: Annotated[
         bool, typer.Option("--print", help="Print what to put into its file, and change nothing.")
     ] = False,
@@ -201,6 +209,31 @@ def export(
 
     with exit_on_mistakes():
         run_async(print_audit, load_settings(config), _parse_time(since) if since else None, None)
+
+
+@store.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
+    config: Config = None,
+) -> None:
+    """Write a whole copy of the store, while servers use it.
+
+    This is for a store in a SQLite file. For PostgreSQL use pg_dump. Do not copy the SQLite file itself: the copy would
+    lack what is in its -wal. Nobody but you can read the new file.
+
+    Exit codes: 0 done; 2 the file exists, the store is a PostgreSQL database, or the copy cannot be made.
+    """
+    from roadster_server.store import StoreError
+    from roadster_server.store.backup import back_up_store
+
+    with exit_on_mistakes():
+        url = load_settings(config).store.url.get_secret_value()
+        try:
+            back_up_store(url, file, overwrite=force)
+        except StoreError as error:
+            raise ConfigurationError([str(error)]) from None
+    typer.echo(f"{file}: the store as of now; check it with audit verify")
 
 
 def _parse_time(text: str) -> datetime:

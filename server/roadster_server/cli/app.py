@@ -129,7 +129,12 @@ def sandbox(
 
 @app.command()
 def tools(
-    form: Annotated[Format, typer.Option("--format", help="The form that your host or reader needs.")] = Format.MCP,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format", show_choices=False, help="mcp, openai or anthropic for a host, markdown for a reader."
+        ),
+    ] = Format.MCP,
     caller: Annotated[str | None, typer.Option(help="List only the tools that this caller may use.")] = None,
     config: Config = None,
     sandbox: Sandbox = False,

@@ -20,6 +20,7 @@ from roadster_server.calls.calls import Calls
 from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
+from roadster_server.telemetry.logs import hold_logs
 from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
 
 from .plain_json import read_json
@@ -129,9 +130,10 @@ async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[st
 
 
 def _person_agrees(question: str) -> bool:
-    sys.stderr.write(f"{question}\nSend exactly this? Type yes: ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    with hold_logs():
+        sys.stderr.write(f"{question}\nSend exactly this? Type yes: ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> str:

@@ -62,13 +62,19 @@ async def run_demo() -> int:
     """Shows each step. Returns 0 when all of them went as they should, else 1."""
     server = StdioServerParameters(command=sys.executable, args=["-m", "roadster_server", "serve", "--sandbox"])
     with tempfile.TemporaryFile("w+") as log:  # on stderr, the server's log would stand between the steps
-        console = Console()
+        console = _Console()
         client = Client(stdio_client(server, errlog=log), elicitation_callback=_person(console))
         success = await _show(client, console)
         if not success:
             log.seek(0)
             sys.stderr.write(log.read())
     return 0 if success else 1
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Ends the demonstration. rich would exit from within the client's tasks."""
+        raise BrokenPipeError
 
 
 def _person(console: Console) -> Any:

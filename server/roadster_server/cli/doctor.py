@@ -87,7 +87,7 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
     if settings.mykaarma:
         for finding in _all_well("mykaarma dealers", "each has its UUID where it is used", _mykaarma_dealers(settings)):
             yield finding
-    async for finding in _store(settings.store.url.get_secret_value()):
+    for finding in await _store(settings.store.url.get_secret_value()):
         yield finding
     if settings.replicas is not None:
         yield await _redis(settings.replicas.redis_url)
@@ -164,28 +164,27 @@ def _callers(settings: Settings) -> Iterator[str]:
         )
 
 
-async def _store(url: str) -> AsyncIterator[Finding]:
+async def _store(url: str) -> list[Finding]:
+    findings = []
     path = anyio.Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
     new = path is not None and not await path.exists()
     try:
         async with open_store(url) as store:
             if not await store.healthy():
-                yield Finding("store", "cannot be written to; see what else is using it", PROBLEM)
-                return
-            where = f"{path}, made now" if new else str(path or "PostgreSQL")
-            yield Finding("store", f"{where}: open, migrated and writable")
+                return [Finding("store", "cannot be written to; see what else is using it", PROBLEM)]
+            place = f"{path}, made now" if new else str(path or "PostgreSQL")
+            findings.append(Finding("store", f"{place}: open, migrated and writable"))
             chain = await store.verify()
     except StoreError as error:
-        yield Finding("store", str(error), PROBLEM)
-        return
+        return [*findings, Finding("store", str(error), PROBLEM)]
     if chain.first_broken is None:
-        yield Finding("audit", f"whole; records: {chain.count}")
+        findings.append(Finding("audit", f"whole; records: {chain.count}"))
     else:
         mend = "keep the file, find out who wrote it, and put a backup in its place"
-        yield Finding("audit", f"broken at record {chain.first_broken}; {mend}", PROBLEM)
+        findings.append(Finding("audit", f"broken at record {chain.first_broken}; {mend}", PROBLEM))
     if path is not None and os.name == "posix":
-        for finding in _all_well("store's files", "nobody else may read them", _store_modes(Path(path))):
-            yield finding
+        findings += _all_well("store's files", "nobody else may read them", _store_modes(Path(path)))
+    return findings
 
 
 async def _redis(url: SecretStr) -> Finding:
@@ -252,7 +251,7 @@ async def _upstreams(settings: Settings, transport: httpx2.AsyncBaseTransport | 
         if reach.code:
             continue
         clock = clock or (_clock(probe, now) if now is not None else None)
-        async for finding in _credentials(probe, transport):
+        for finding in await _credentials(probe, transport):
             yield finding
     yield clock or Finding("clock", "not compared: no upstream said what time it is")
 
@@ -291,27 +290,24 @@ def _clock(probe: _Probe, now: datetime) -> Finding:
     return Finding("clock", f"{off}; set it by NTP: JWTs, confirmations and limits go by it", PROBLEM)
 
 
-async def _credentials(probe: _Probe, transport: httpx2.AsyncBaseTransport | None) -> AsyncIterator[Finding]:
+async def _credentials(probe: _Probe, transport: httpx2.AsyncBaseTransport | None) -> list[Finding]:
     check = f"{probe.section} credentials"
     async with open_upstream(
         probe.base_url, api_key=probe.key, auth_scheme=probe.scheme, transport=transport
     ) as upstream:
         try:
-            findings = await probe.read(upstream)
+            return [Finding(check, "accepted"), *await probe.read(upstream)]
         except Unauthorised as error:
             mend = f"correct [{probe.section}] {probe.credentials}, or ask for the right to this API"
-            yield Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)
+            return [Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)]
         except NotFound as error:
-            yield Finding(check, f"{error}; correct [{probe.section}] base_url", UPSTREAM_PROBLEM)
+            return [Finding(check, f"{error}; correct [{probe.section}] base_url", UPSTREAM_PROBLEM)]
         except RequestRefused as error:
-            yield Finding(check, f"{error}; correct the ids in [{probe.section}] and of the dealers", UPSTREAM_PROBLEM)
+            mend = f"correct the ids in [{probe.section}] and of the dealers"
+            return [Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)]
         except ClientError as error:
             mend = f"correct [{probe.section}] base_url, or see to the upstream's status"
-            yield Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)
-        else:
-            yield Finding(check, "accepted")
-            for finding in findings:
-                yield finding
+            return [Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)]
 
 
 async def _read_dealers(upstream: Upstream, settings: Settings) -> list[Finding]:

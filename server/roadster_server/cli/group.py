@@ -66,10 +66,10 @@ class _Group(TyperGroup):
             finally:
                 if not sys.stdout.closed:  # the SDK closes it at the end of a stdio server
                     sys.stdout.flush()
-        except BrokenPipeError:
-            # Python writes out what is left at the exit, and would complain.
+        except* BrokenPipeError:
+            # At the exit, Python writes out what is left, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(BROKEN_PIPE) from None
+        raise typer.Exit(BROKEN_PIPE)
 
 
 def _fit(formatter: Any) -> None:

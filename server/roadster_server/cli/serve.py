@@ -26,8 +26,10 @@ def serve_stdio(backend: Backend) -> None:
 
     async def work() -> None:
         async with backend.open_server(LOCAL_CALLER) as (server, calls):
-            _print_to_person("waiting on stdin for the host that starts this server; Ctrl-C stops it")
-            await serve(server, calls, backend)
+            on_serving = partial(
+                _print_to_person, "waiting on stdin for the host that starts this server; Ctrl-C stops it"
+            )
+            await serve(server, calls, backend, on_serving)
 
     run_async(work)
 

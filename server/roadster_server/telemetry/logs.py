@@ -13,7 +13,8 @@ import queue
 import sys
 import threading
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +42,17 @@ def flush_logs() -> None:
     """Waits until the queued lines are written, but not for long: a host may not read stderr."""
     for handler in logging.getLogger().handlers:
         handler.flush()
+
+
+@contextmanager
+def hold_logs() -> Iterator[None]:
+    """Holds log lines back until the end of the block: none stands between a question and its answer."""
+    flush_logs()
+    with ExitStack() as stack:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, _Handler):
+                stack.enter_context(handler.writing)
+        yield
 
 
 def log_crash(error: BaseException, **fields: Any) -> None:
@@ -74,6 +86,7 @@ class _Handler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._lines: queue.Queue[str] = queue.Queue(_QUEUED_LINES)
+        self.writing = threading.Lock()
         threading.Thread(target=self._write, name="logs", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -87,6 +100,8 @@ class _Handler(logging.Handler):
 
     def _write(self) -> None:
         while True:
-            sys.stderr.write(self._lines.get() + "\n")
-            sys.stderr.flush()
+            line = self._lines.get()
+            with self.writing:
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
             self._lines.task_done()

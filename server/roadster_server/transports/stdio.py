@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self, cast
@@ -43,11 +43,17 @@ _CHUNK = 64 * 1024
 """Bytes of one read."""
 
 
-async def serve_stdio(server: Server[Any], calls: Calls, backend: Backend) -> None:
-    """Serves until stdin ends or a signal comes. A store that cannot be opened ends the process with 2."""
+async def serve_stdio(
+    server: Server[Any], calls: Calls, backend: Backend, on_serving: Callable[[], None] = lambda: None
+) -> None:
+    """Serves until stdin ends or a signal comes. A store that cannot be opened ends the process with 2.
+
+    `on_serving` is called when a signal stops it, as opposed to ending the process at once.
+    """
     stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
     to_sdk, lines = anyio.create_memory_object_stream[str]()
     stop.heed_signals()
+    on_serving()
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_open_store, calls.services.store)
