@@ -75,5 +75,5 @@ async def connected(url: str, mode: str, name: str) -> AsyncIterator[Client]:
 
 
 def customers_created(upstream: str) -> int:
-    requests = httpx2.get(f"{upstream}/__sandbox/requests").json()
+    requests = httpx2.get(f"{upstream}/__sandbox/requests", timeout=PATIENCE).json()
     return sum(request["operation"] == "create_customer" for request in requests)

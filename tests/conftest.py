@@ -39,7 +39,7 @@ from roadster_tools import TOOLS, TOOLSETS, Access
 from . import services
 from .command_line import run_cli  # noqa: F401
 from .reliability import COLLECTED
-from .servers import free_port, sandbox_server, serving  # noqa: F401
+from .servers import PATIENCE, free_port, sandbox_server, serving  # noqa: F401
 from .tool_examples import (  # noqa: F401
     BLANK_PDF,
     CARLOS_UUID,
@@ -237,7 +237,7 @@ def upstream() -> Iterator[str]:
 @pytest.fixture
 def fresh_world(upstream: str) -> None:
     """Makes the sandbox of `upstream` what it was at the start."""
-    httpx2.post(f"{upstream}/__sandbox/reset", json={}).raise_for_status()
+    httpx2.post(f"{upstream}/__sandbox/reset", json={}, timeout=PATIENCE).raise_for_status()
 
 
 @pytest.fixture(scope="session")
@@ -255,6 +255,19 @@ def store_url(request: pytest.FixtureRequest, migrated_store: Path, tmp_path: Pa
     if getattr(request, "param", "sqlite") == "sqlite":
         return f"sqlite:///{shutil.copy(migrated_store, tmp_path / 'store.db')}"
     url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A file that is not there yet."""
+    return f"sqlite:///{tmp_path.as_posix()}/state/store.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest) -> str:
+    """A database without tables, of either kind."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "new_postgresql_url")
     return url
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT, free_port, run_cli, serving
+from tests.servers import PATIENCE
 
 from .pages import PAGES, blocks
 
@@ -109,7 +110,7 @@ class Terminal:
             stdin=subprocess.DEVNULL,  # nobody is there to be asked
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 

@@ -21,6 +21,7 @@ from roadster_server.settings.secrets import reveal
 from roadster_server.settings.sections import Settings
 from roadster_server.transports import guards, http_process, probes
 from tests.conftest import PROJECT
+from tests.servers import PATIENCE
 
 DEPLOY = PROJECT / "examples" / "deploy"
 TOML = (DEPLOY / "roadster.toml").read_text()
@@ -121,7 +122,7 @@ def test_unit_passes_systemd_analyze(tmp_path: Path) -> None:
     copy = tmp_path / "roadster-mcp.service"
     copy.write_text(text.replace("/opt/roadster-mcp/.venv/bin/roadster-mcp", sys.executable))
     process = subprocess.run(
-        [analyze, "verify", str(copy)], capture_output=True, text=True, timeout=60, check=False, env={}
+        [analyze, "verify", str(copy)], capture_output=True, text=True, timeout=PATIENCE, check=False, env={}
     )
     assert (process.returncode, process.stderr) == (0, "")
 

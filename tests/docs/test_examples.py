@@ -21,6 +21,7 @@ from mcp_types import ElicitResult
 
 from roadster_tools import TOOLS
 from tests.conftest import PROJECT, answer_of, free_port, kind_of, serving
+from tests.servers import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -130,7 +131,7 @@ async def test_host_configuration_connects_over_http(name: str, variable: str, a
     assert headers == {"Authorization": f"Bearer {TOKEN}"}
     url = server["url"].replace("https://mcp.example.com", address)
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
         Client(streamable_http_client(url, http_client=http)) as client,
     ):
         tools = {tool.name for tool in (await client.list_tools()).tools}
@@ -150,7 +151,7 @@ def test_vs_code_asks_for_the_token_of_its_header() -> None:
 def test_host_name_that_a_proxy_passes_on_is_allowed(address: str) -> None:
     """The example allows the name that the HTTP examples use, so such a request reaches the check of its token."""
     for host, status in (("mcp.example.com", 401), ("other.example.com", 421)):
-        assert httpx2.post(f"{address}/mcp", headers={"Host": host}).status_code == status
+        assert httpx2.post(f"{address}/mcp", headers={"Host": host}, timeout=PATIENCE).status_code == status
 
 
 def run_client(*arguments: str, environment: Mapping[str, str] = SECRETS) -> subprocess.CompletedProcess[str]:
@@ -159,7 +160,7 @@ def run_client(*arguments: str, environment: Mapping[str, str] = SECRETS) -> sub
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -76,12 +76,12 @@ class Deployment:
         return port, self._servers.enter_context(serving(*command, url=url, **self.secrets))
 
     def writes(self) -> int:
-        requests = httpx2.get(f"{self.upstream}/__sandbox/requests").json()
+        requests = httpx2.get(f"{self.upstream}/__sandbox/requests", timeout=PATIENCE).json()
         return sum(request["operation"] == "create_customer" for request in requests)
 
     def fault(self, fault: str, **options: object) -> None:
         order = {"operation": "list_inventory", "fault": fault, **options}
-        httpx2.post(f"{self.upstream}/__sandbox/faults", json=order).raise_for_status()
+        httpx2.post(f"{self.upstream}/__sandbox/faults", json=order, timeout=PATIENCE).raise_for_status()
 
     def __enter__(self) -> Self:
         self.upstream = self._servers.enter_context(sandbox_server(self.api_key))

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx2
 
 from tests.conftest import PROJECT, STEVE
 from tests.server.transports.test_http import SECRETS, write_config
-from tests.servers import PATIENCE
+from tests.servers import PATIENCE, until
 
 AT_UMAZDA = {"dealer": "umazda"}
 VEHICLE = {"tool": "get_vehicle", "arguments": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"}}
@@ -29,7 +28,7 @@ def test_ctrl_c_leaves_a_result_of_each_call_that_began(upstream: str, tmp_path:
     config = write_config(tmp_path, upstream)
     for operation in ("get_vehicle", "create_customer", "get_dealer"):
         fault = {"operation": operation, "fault": "delay", "seconds": 14, "times": 1}  # shorter than their deadlines
-        httpx2.post(f"{upstream}/__sandbox/faults", json=fault).raise_for_status()
+        httpx2.post(f"{upstream}/__sandbox/faults", json=fault, timeout=PATIENCE).raise_for_status()
     script = tmp_path / "script.jsonl"
     script.write_text("".join(json.dumps(line) + "\n" for line in (VEHICLE, CUSTOMER, STOCK, DEALER, STOCK)))
     process = subprocess.Popen(
@@ -41,10 +40,8 @@ def test_ctrl_c_leaves_a_result_of_each_call_that_began(upstream: str, tmp_path:
         stderr=subprocess.PIPE,
         cwd=PROJECT,
     )
-    deadline = time.monotonic() + PATIENCE
-    while len(httpx2.get(f"{upstream}/__sandbox/requests").json()) < 4:  # the fourth began when the third had ended
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    # The fourth begins when the third has ended.
+    until(lambda: len(httpx2.get(f"{upstream}/__sandbox/requests", timeout=PATIENCE).json()) == 4)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130

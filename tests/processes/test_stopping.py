@@ -323,6 +323,14 @@ async def open_session(http: httpx2.AsyncClient, server: str) -> AsyncIterator[d
     yield session
 
 
+async def test_over_sse_it_exits_while_a_stream_is_open(upstream: HangingUpstream, tmp_path: Path) -> None:
+    with http_server(upstream, tmp_path) as (server, process):
+        async with sales_client() as http, http.stream("GET", f"{server}/sse") as stream:
+            assert stream.status_code == 200
+            process.terminate()
+            assert await exit_code(process) == 0
+
+
 async def test_over_http_it_exits_while_a_session_has_its_stream_open(
     upstream: HangingUpstream, tmp_path: Path
 ) -> None:

@@ -195,7 +195,7 @@ async def test_an_event_of_the_sandbox_is_read_and_forgotten(place: Place, upstr
     """From the sender to the assistant. The same reset sends the same event."""
     order = {"url": f"{place.server}/webhooks/roadster", "key": KEY, "type": "agent_sent_message", "message": "Hi"}
     for _ in range(2):
-        httpx2.post(f"{upstream}/__sandbox/reset").raise_for_status()
+        httpx2.post(f"{upstream}/__sandbox/reset", timeout=PATIENCE).raise_for_status()
         delivery = httpx2.post(f"{upstream}/__sandbox/events", json=order, timeout=PATIENCE).json()
         assert (delivery["status"], delivery["answer"]) == (200, "{}")
     (row,) = call(place.config, "list_customer_events")["events"]

@@ -100,7 +100,7 @@ async def a_call_in_flight_is_answered_before_they_end(
 
         tasks.start_soon(call)
         with anyio.fail_after(PATIENCE):
-            while not httpx2.get(f"{deployment.upstream}/__sandbox/requests").json()[-1].get("fault"):
+            while not httpx2.get(f"{deployment.upstream}/__sandbox/requests", timeout=PATIENCE).json()[-1].get("fault"):
                 await anyio.sleep(0.02)
         for pid in (supervisor.pid, *workers):
             os.kill(pid, signal.SIGTERM)

@@ -57,7 +57,7 @@ async def test_kill_9_before_the_answer_leaves_the_truth_on_record(
     """The record says that the write was sent, and nothing says that it was answered."""
     config = write_config(tmp_path, upstream, store_url, local="write")
     delay = {"operation": "create_customer", "fault": "delay", "seconds": 20, "times": 1}
-    httpx2.post(f"{upstream}/__sandbox/faults", json=delay).raise_for_status()
+    httpx2.post(f"{upstream}/__sandbox/faults", json=delay, timeout=PATIENCE).raise_for_status()
     request = {
         "jsonrpc": "2.0",
         "id": 1,
@@ -79,7 +79,7 @@ async def test_kill_9_before_the_answer_leaves_the_truth_on_record(
         assert server.stdin is not None
         server.stdin.write((json.dumps(request) + "\n").encode())
         server.stdin.flush()
-        until(lambda: bool(httpx2.get(f"{upstream}/__sandbox/state").json()["customers"]))
+        until(lambda: bool(httpx2.get(f"{upstream}/__sandbox/state", timeout=PATIENCE).json()["customers"]))
         server.kill()
     async with open_store(store_url) as store:
         (record,) = [stored.record async for stored in store.records()]

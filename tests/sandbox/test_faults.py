@@ -13,6 +13,7 @@ import uvicorn
 
 from roadster_sandbox import API_KEY, DEALERS, create_app
 from roadster_sandbox.http.server import server_config
+from tests.servers import PATIENCE
 
 from .conftest import (
     AT_UMAZDA,
@@ -180,7 +181,7 @@ def serve() -> Iterator[str]:
 async def test_faults_over_a_socket_drop_the_connection(capfd):
     """A lost answer sends nothing, a reset one half, and a huge one can be left. Nothing is logged."""
     with serve() as url:
-        async with httpx2.AsyncClient(base_url=url, headers={"authorization": API_KEY}) as http:
+        async with httpx2.AsyncClient(base_url=url, headers={"authorization": API_KEY}, timeout=PATIENCE) as http:
             whole = (await http.get("/v1/dealers")).content
             with pytest.raises(httpx2.RemoteProtocolError, match="without sending a response"):
                 await json_fault(http, "lost_answer")
@@ -195,6 +196,6 @@ async def test_faults_over_a_socket_drop_the_connection(capfd):
                 async for chunk in response.aiter_raw():
                     if chunk:
                         break
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 assert len(await get(http, "/dealers")) == 3
     assert capfd.readouterr().err == ""

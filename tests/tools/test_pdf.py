@@ -13,6 +13,7 @@ from pypdf import PdfWriter
 
 from roadster_sandbox.world.pdf import make_pdf
 from roadster_tools.pdf import count_pages
+from tests.servers import PATIENCE
 from tests.tools.pdf_files import CATALOG, packed_pdf, pages_of, pdf_with_kids, plain_pdf
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +71,7 @@ async def test_count_pages_counts_the_sandboxs_templates() -> None:
     ],
 )
 async def test_count_pages_is_none_for_what_cannot_be_read(content: bytes) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE):
         assert await count_pages(content) is None
 
 
@@ -87,7 +88,7 @@ async def test_count_pages_ends_in_time_and_leaves_no_thread_at_work() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(take_turns)
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             assert await count_pages(content) is None
             while any(map(is_in_pypdf, sys._current_frames().values())):
                 await anyio.sleep(0.05)

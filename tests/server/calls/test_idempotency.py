@@ -30,6 +30,7 @@ from tests.conftest import (
     store_of_class,
     text_of,
 )
+from tests.servers import PATIENCE
 from tests.tool_examples import DELIVERY
 
 from .writes import (
@@ -234,7 +235,7 @@ async def test_key_used_by_many_calls_spares_the_store(connect: Connect, world: 
             assert len(looks) == 1
             upstream.let_go.set()
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         async with (
             connect(upstream=upstream, open_store=store_of_class(CountingStore)) as client,
             anyio.create_task_group() as tasks,

@@ -13,16 +13,17 @@ import pytest
 from roadster_tools import TOOLS
 from tests.conftest import STEVE, run_cli
 from tests.server.transports.test_http import SECRETS, write_config
+from tests.servers import PATIENCE
 
 
 @pytest.fixture
 def config(upstream: str, tmp_path: Path) -> str:
-    httpx2.post(f"{upstream}/__sandbox/reset", json={})
+    httpx2.post(f"{upstream}/__sandbox/reset", json={}, timeout=PATIENCE)
     return str(write_config(tmp_path, upstream))
 
 
 def fault(upstream: str, **what: object) -> None:
-    httpx2.post(f"{upstream}/__sandbox/faults", json={"times": 1, **what}).raise_for_status()
+    httpx2.post(f"{upstream}/__sandbox/faults", json={"times": 1, **what}, timeout=PATIENCE).raise_for_status()
 
 
 def test_a_result_is_json_on_stdout_and_exit_0() -> None:
@@ -79,7 +80,7 @@ def test_a_write_whose_answer_was_lost_is_exit_5_and_was_done_once(config: str, 
     done = run_cli("call", "create_customer", json.dumps({"customer": STEVE}), "--config", config, **SECRETS)
     assert done.returncode == 5
     assert "may or may not have been done" in json.loads(done.stdout)["message"]
-    assert len(httpx2.get(f"{upstream}/__sandbox/state").json()["customers"]) == 1
+    assert len(httpx2.get(f"{upstream}/__sandbox/state", timeout=PATIENCE).json()["customers"]) == 1
 
 
 @pytest.mark.parametrize(

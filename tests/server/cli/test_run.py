@@ -21,6 +21,7 @@ from roadster_server.cli.script_run import Report, run_script
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from tests.conftest import STEVE, World, run_cli, settings_for
+from tests.servers import PATIENCE
 from tests.tool_examples import SOME_VIN
 
 pytestmark = pytest.mark.anyio
@@ -88,7 +89,7 @@ async def test_each_line_has_a_result_in_its_place(run: Run) -> None:
 async def test_results_keep_the_scripts_order_whatever_comes_first(run: Run, world: World) -> None:
     vins = [SOME_VIN, "1M8GDM9AXKP042788", SOME_VIN, "1M8GDM9AXKP042788"]
     lines = [{**VEHICLE, "arguments": {"dealer": "umazda", "vin": vin}} for vin in vins]
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         results, report = await run(*lines, jobs=2, upstream=LateFirst(world, others=3))
     assert [(result["line"], result["code"]) for result in results] == [(1, 0), (2, 1), (3, 0), (4, 1)]
     assert report.code == 1
@@ -96,7 +97,7 @@ async def test_results_keep_the_scripts_order_whatever_comes_first(run: Run, wor
 
 async def test_writes_of_one_key_are_done_once_however_many_jobs(run: Run, world: World) -> None:
     keyed = {**CUSTOMER, "arguments": {**CUSTOMER["arguments"], "idempotency_key": "done-only-once"}}
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE):
         results, report = await run(keyed, keyed, keyed, keyed, jobs=4)
     assert report.code == 0
     assert sorted(result["result"].get("replayed", False) for result in results) == [False, True, True, True]

@@ -21,6 +21,7 @@ from mcp_types import ResourceUpdatedNotification
 from roadster_server.calls.results import FAILURE_META
 from roadster_server.protocol.subscriptions import MOST_ADDRESSES
 from tests.conftest import free_port, serving
+from tests.servers import PATIENCE
 
 pytestmark = [
     pytest.mark.anyio,
@@ -81,7 +82,7 @@ class Served:
             "dealer": {"dpid": dealer},
             "api_partner": {"name": "api.partner"},
         }
-        async with httpx2.AsyncClient(headers={"Authorization": "Bearer our-own-key"}) as http:
+        async with httpx2.AsyncClient(headers={"Authorization": "Bearer our-own-key"}, timeout=PATIENCE) as http:
             answer = await http.post(f"{self.url}/webhooks/roadster", json=event)
             answer.raise_for_status()
 
@@ -89,10 +90,10 @@ class Served:
         """Changes what callers may do, and returns once that is in force."""
         self._config.write_text(self._head.replace('events = "read"', f'events = "{level}"'))
         async with (
-            httpx2.AsyncClient(headers={"Authorization": "Bearer bot-token"}) as http,
+            httpx2.AsyncClient(headers={"Authorization": "Bearer bot-token"}, timeout=PATIENCE) as http,
             Client(streamable_http_client(f"{self.url}/mcp", http_client=http)) as client,
         ):
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 while bool((await client.list_tools(cache_mode="bypass")).tools) != (level == "read"):
                     await anyio.sleep(0.1)
 
@@ -120,7 +121,7 @@ class Follower:
         self._one_more.set()
 
     async def until(self, count: int) -> list[str]:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             while len(self.told) < count:
                 await self._one_more.wait()
                 self._one_more = anyio.Event()
@@ -144,7 +145,7 @@ async def following(served: Served, era: str, *uris: str, name: str = "bot") -> 
             yield follower
         return
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
         Client(
             streamable_http_client(f"{served.url}/mcp", http_client=http),
             mode=era.removeprefix("http "),
@@ -241,7 +242,7 @@ async def test_following_one_address_many_times_at_once_is_following_it_once(ser
 
     headers = {"Authorization": "Bearer bot-token"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
         Client(
             streamable_http_client(f"{served.url}/mcp", http_client=http), mode="legacy", message_handler=on_message
         ) as client,
@@ -250,14 +251,14 @@ async def test_following_one_address_many_times_at_once_is_following_it_once(ser
             for _ in range(20):
                 tasks.start_soon(client.session.subscribe_resource, STEVE)
         await served.event()
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             await one.wait()
         await client.session.unsubscribe_resource(STEVE)
         await served.event()
         await client.session.subscribe_resource("roadster://umazda/customers/7")
         one = anyio.Event()
         await served.event(customer=7)
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             await one.wait()
     assert told == [STEVE, "roadster://umazda/customers/7"]
 
@@ -274,7 +275,7 @@ async def test_places_are_counted_before_the_gate_is_asked(served: Served) -> No
             refused += 1
 
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
         Client(streamable_http_client(f"{served.url}/mcp", http_client=http), mode="legacy") as client,
         anyio.create_task_group() as tasks,
     ):

@@ -30,6 +30,7 @@ from roadster_server.settings.sections import AcknowledgeSettings, DealerSetting
 from roadster_server.store import AuditRecord
 from roadster_server.store.lazy import LazyStore, lazy_store
 from tests.conftest import SAMPLES, Connect, World, answer_of, kind_of, on_both_databases, settings_for, text_of
+from tests.servers import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -339,7 +340,7 @@ async def test_a_body_that_does_not_come_to_an_end_is_408(live: LiveSettings, st
         "query_string": b"",
         "headers": [(b"authorization", f"Bearer {KEY}".encode())],
     }
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         apps = receivers(live, store, lambda _dealer, _customer: None, body_seconds=0.05)
         await apps["/webhooks/roadster"](scope, receive, send)
     assert sent[0]["status"] == 408
@@ -713,7 +714,7 @@ async def test_tidying_happens_at_the_start_and_again(
 ) -> None:
     """Each time with the settings of then."""
     await hooks.taken(event("e-1", dealer={"dpid": "nobody"}))
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(keep_tidy, live, store, every=0.01))
             while "events of unknown dealers" not in caplog.messages:  # the first time

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from roadster_server.store import open_store
 from roadster_server.store.sql import SqlStore
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path.as_posix()}/state/store.db"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def new_url(request: pytest.FixtureRequest) -> str:
-    """A database without tables, of either kind."""
-    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "new_postgresql_url")
-    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -66,11 +64,6 @@ async def lift_protection(url: str) -> None:
             await execute(url, f"DROP TRIGGER roadster_audit_{kind}")
     else:
         await execute(url, "ALTER TABLE roadster_audit DISABLE TRIGGER ALL")
-
-
-def start_process(script: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", script, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 async def fill(store: SqlStore, count: int) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import sqlite3
-import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import anyio
 import asyncpg
 import pytest
 
-from roadster_server.store import Claim, StoreError, Unknown, open_store
+from roadster_server.store import Claim, StoreError, open_store
 from roadster_server.store.sql import SqlStore, open_sql_store
 from roadster_server.store.tables import audit
 
-from .databases import NOON, RECORD, REFUSED, execute, fill, lift_protection, start_process
+from .databases import NOON, RECORD, REFUSED, execute, fill, lift_protection
 
 pytestmark = pytest.mark.anyio
 
@@ -215,36 +213,3 @@ async def test_audit_and_claims_of_a_cancelled_call_are_complete(store: SqlStore
         await store.release(claim)
     assert [row.record async for row in store.records()] == [RECORD]
     assert isinstance(await store.claim("s", "a", now=NOON), Claim)
-
-
-SEND_UNTIL_KILLED = """
-import sys, anyio, itertools
-from datetime import datetime, UTC
-from roadster_server.store import AuditRecord, open_store
-async def main(url, name):
-    async with open_store(url) as store:
-        for number in itertools.count():
-            key, now = f"{name}-{number}", datetime.now(UTC)
-            claim = await store.claim(key, "a", now=now)
-            await store.record_sent(AuditRecord(key, "sent", now, "sales-bot", "", "", "t",
-                                                None, "allowed", "", "", None, None, {}), claim)
-            print(key, flush=True)
-anyio.run(main, *sys.argv[1:])
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-async def test_audit_and_claims_survive_a_killed_process(url: str) -> None:
-    """The next call with the key learns that the outcome is unknown, and sends nothing."""
-    for name in ("first", "second"):
-        process = start_process(SEND_UNTIL_KILLED, url, name)
-        assert process.stdout
-        keys = [process.stdout.readline().strip() for _ in range(10)]
-        process.send_signal(signal.SIGKILL)
-        keys += process.communicate()[0].splitlines()
-        later = datetime.now(UTC) + timedelta(minutes=3)
-        async with open_store(url) as store:
-            assert (await store.verify()).first_broken is None
-            assert set(keys) <= {row.record.call_id async for row in store.records()}
-            for key in keys:
-                assert await store.claim(key, "a", now=later) == Unknown()

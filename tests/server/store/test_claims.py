@@ -20,6 +20,7 @@ from roadster_server.store import (
     open_store,
 )
 from roadster_server.store.sql import SqlStore
+from tests.servers import PATIENCE
 
 from .databases import NOON, RECORD, execute, path_of
 
@@ -69,7 +70,7 @@ async def test_claim_is_answered_while_another_process_writes(url: str) -> None:
     async with open_store(url) as store:
         finished, open_claim = await take_claim(store), await take_claim(store, scope="t")
         await store.finish(finished, b"")
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             async with AsyncExitStack() as writer:
                 if url.startswith("sqlite"):
                     other = writer.enter_context(closing(sqlite3.connect(path_of(url), isolation_level=None)))

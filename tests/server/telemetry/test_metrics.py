@@ -6,14 +6,12 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 import anyio
 import httpx2
 import pytest
 from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
@@ -30,7 +28,7 @@ from roadster_server.store import EventOutcome
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app
 from roadster_tools import TOOLS, Access
-from tests.conftest import EVERYTHING, FOREIGN, STEVE, World, free_port, kind_of, own_delivery, serving, settings_for
+from tests.conftest import EVERYTHING, FOREIGN, STEVE, World, kind_of, own_delivery, settings_for
 from tests.server.events.test_webhooks import SHIPMENT, brief_event
 from tests.tool_examples import every_call
 from tests.upstreams import VIRTUAL_TIME, WatchedNetwork, reply
@@ -306,28 +304,3 @@ async def test_metrics_need_neither_a_token_nor_a_known_host(world: World, store
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert (await server.http.post("/mcp")).status_code == 421, "the other routes are guarded"
-
-
-async def test_metrics_of_several_processes_are_one(tmp_path: Path) -> None:
-    """They share prometheus_client's folder for several processes, so each answers for all."""
-    folder = tmp_path / "figures"
-    folder.mkdir()
-    environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "XDG_STATE_HOME": str(tmp_path)}
-    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
-    first, second = (
-        serving("serve", "--transport", "http", "--sandbox", "--port", url.rpartition(":")[2],
-                url=f"{url}/healthz", **environment)
-        for url in urls
-    )  # fmt: skip
-    with first, second:
-        for url in urls:
-            async with httpx2.AsyncClient(timeout=30) as http, Client(
-                streamable_http_client(f"{url}/mcp", http_client=http)
-            ) as client:  # fmt: skip
-                await client.call_tool("list_inventory", {"dealer": "umazda"})
-        for url in urls:
-            text = httpx2.get(f"{url}/metrics").text
-            assert figure(text, "calls_total", tool="list_inventory", outcome="done") == 2
-            assert figure(text, "call_seconds_count", tool="list_inventory") == 2
-            assert figure(text, "upstream_breakers_open", api="roadster") == 0
-            assert "pid=" not in text

@@ -18,6 +18,7 @@ from tests.conftest import free_port, serving
 from tests.hanging import HangingUpstream
 from tests.processes.test_stdio import SERVE
 from tests.processes.test_stopping import INITIALIZED, open_session, stdio_server, upstream
+from tests.servers import PATIENCE
 
 from .test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, write_config
 
@@ -102,7 +103,7 @@ def test_what_is_printed_by_mistake_is_not_in_the_protocol() -> None:
         [SERVE[0], "-c", script],
         input="".join(json.dumps(message) + "\n" for message in said).encode(),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     )
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [INITIALIZE["id"], LIST_TOOLS["id"]]
@@ -131,7 +132,7 @@ HEADERS = {
 async def test_over_http_a_malformed_body_is_answered_without_being_quoted(
     era: str, raw: bytes, code: int, id_: int | None, server: str
 ) -> None:
-    async with httpx2.AsyncClient(headers={**HEADERS, "Mcp-Protocol-Version": era}) as http:
+    async with httpx2.AsyncClient(headers={**HEADERS, "Mcp-Protocol-Version": era}, timeout=PATIENCE) as http:
         for path in ("/mcp", "/messages/?session_id=0"):
             response = await http.post(server + path, content=raw)
             assert response.status_code == 400
@@ -147,14 +148,14 @@ async def test_over_http_a_chunked_body_of_4_mib_and_one_byte_is_refused(path: s
             yield b" " * (LIMIT // 64)
         yield b" "
 
-    async with httpx2.AsyncClient(headers=HEADERS) as http:
+    async with httpx2.AsyncClient(headers=HEADERS, timeout=PATIENCE) as http:
         response = await http.post(server + path, content=chunks())
         assert response.status_code == 413
         assert (await http.get(f"{server}/healthz")).status_code == 200
 
 
 async def test_over_http_a_body_of_4_mib_is_read(server: str) -> None:
-    async with httpx2.AsyncClient(headers=HEADERS) as http, open_session(http, server) as session:
+    async with httpx2.AsyncClient(headers=HEADERS, timeout=PATIENCE) as http, open_session(http, server) as session:
         response = await http.post(f"{server}/mcp", content=json.dumps(PING).encode().ljust(LIMIT), headers=session)
         assert response.status_code == 200
 
@@ -174,7 +175,7 @@ async def test_over_http_a_body_that_comes_too_slowly_is_cut_off() -> None:
         raise AssertionError("a transport must not see half a body")
 
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE):
         await Intake(never, lambda: False, body_seconds=0.01)(scope, drip, send)
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
@@ -187,5 +188,5 @@ async def test_over_http_a_client_that_leaves_in_the_middle_of_its_body_does_no_
     async with await anyio.connect_tcp(host, int(port)) as connection:
         head = f"POST /mcp HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {SALES}\r\nContent-Length: 100\r\n"
         await connection.send(f"{head}\r\n{{".encode())
-    async with httpx2.AsyncClient(headers=HEADERS) as http:
+    async with httpx2.AsyncClient(headers=HEADERS, timeout=PATIENCE) as http:
         assert (await http.post(f"{server}/mcp", json=INITIALIZE)).status_code == 200

@@ -22,7 +22,6 @@ SAMPLES = (
 )
 
 
-@pytest.mark.timeout(300)
 def test_inspect_task_solves_scenarios_with_the_reference(tmp_path: Path) -> None:
     """The samples have a refusal, a lost answer, a question to a person, planted text, and a foreign order."""
     if not INSPECT.exists() and not os.environ.get("CI"):

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, free_port, run_cli, serving
+from tests.command_line import run_cli
+from tests.conftest import PROJECT
 from tests.scripted_model import scripted_model
 from tests.server.transports.test_http import SALES, SECRETS, write_config
+from tests.servers import PATIENCE, free_port, serving
 
-pytestmark = pytest.mark.timeout(300)  # the first start of a framework compiles it
 FRAMEWORKS = PROJECT / "examples" / "frameworks"
 TYPESCRIPT = FRAMEWORKS / "typescript"
 VIN = "JM3KFBCM0S0202106"
@@ -36,18 +37,14 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    upstream = f"http://127.0.0.1:{free_port()}"
+def server(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     config = str(write_config(tmp_path_factory.mktemp("frameworks"), upstream))
     quote = run_cli("call", "quote_payments", f'{{"dealer": "umazda", "vin": "{VIN}"}}', "--sandbox").stdout
     lease = re.search(r'"lease": \{"monthly_payment": ([\d.]+)', quote)
     assert lease is not None
     port = free_port()
     command = ("serve", "--transport", "http", "--port", str(port), "--config", config)
-    with (
-        serving("sandbox", "--port", upstream.rpartition(":")[2], url=f"{upstream}/__sandbox/state"),
-        serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS),
-    ):
+    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
         yield Running(f"http://127.0.0.1:{port}", lease[1])
 
 
@@ -65,7 +62,7 @@ def run_example(*command: str | Path, cwd: Path, **environment: str) -> str:
         env={"PATH": os.environ["PATH"], "HOME": str(cwd), "ROADSTER_MCP_TOKEN": SALES, **environment},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
         check=False,
     )
     assert process.returncode == 0, process.stderr
