@@ -37,20 +37,9 @@ from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS, TOOLSETS, Access
 
 from . import services
-from .command_line import run_cli  # noqa: F401
 from .reliability import COLLECTED
-from .servers import PATIENCE, free_port, sandbox_server, serving  # noqa: F401
-from .tool_examples import (  # noqa: F401
-    BLANK_PDF,
-    CARLOS_UUID,
-    DELIVERY,
-    DELIVERY_ID,
-    FIELD,
-    LICENCE_PNG,
-    NEW_TEMPLATE,
-    RECEIVER,
-    STEVE,
-)
+from .servers import PATIENCE, sandbox_server
+from .tool_examples import DELIVERY_ID
 
 # A machine that is busy is slow, and no test shares a fixture between examples that may not see it.
 settings.register_profile(

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, free_port, run_cli, serving
-from tests.servers import PATIENCE
+from tests.command_line import run_cli
+from tests.conftest import PROJECT
+from tests.servers import PATIENCE, free_port, serving
 
 from .pages import PAGES, blocks
 

@@ -20,8 +20,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
 from roadster_tools import TOOLS
-from tests.conftest import PROJECT, answer_of, free_port, kind_of, serving
-from tests.servers import PATIENCE
+from tests.conftest import PROJECT, answer_of, kind_of
+from tests.servers import PATIENCE, free_port, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import httpx2
 
-from tests.conftest import PROJECT, STEVE
+from tests.conftest import PROJECT
 from tests.server.transports.test_http import SECRETS, write_config
 from tests.servers import PATIENCE, until
+from tests.tool_examples import STEVE
 
 AT_UMAZDA = {"dealer": "umazda"}
 VEHICLE = {"tool": "get_vehicle", "arguments": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"}}

@@ -14,8 +14,10 @@ from mcp_types import ElicitResult
 from redis.asyncio import Redis
 
 from tests import services
-from tests.conftest import STEVE, answer_of, kind_of, run_cli, text_of
+from tests.command_line import run_cli
+from tests.conftest import answer_of, kind_of, text_of
 from tests.servers import PATIENCE, free_port
+from tests.tool_examples import STEVE
 
 from .deployment import WEBHOOK_KEY, Deployment, client_of
 

@@ -13,8 +13,10 @@ import httpx2
 import pytest
 from mcp_types import ElicitResult
 
-from tests.conftest import STEVE, kind_of, run_cli, text_of
+from tests.command_line import run_cli
+from tests.conftest import kind_of, text_of
 from tests.servers import PATIENCE
+from tests.tool_examples import STEVE
 
 from .deployment import Deployment, client_of
 

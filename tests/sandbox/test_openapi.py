@@ -17,7 +17,8 @@ from schemathesis.specs.openapi.checks import (
 from roadster_client import OPERATIONS, basic_key
 from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, REQUESTER_USER_UUID, USERNAME, create_app
 from roadster_sandbox.world.service_records import LOCKED_UUID
-from tests.conftest import CARLOS_UUID, SAMPLES
+from tests.conftest import SAMPLES
+from tests.tool_examples import CARLOS_UUID
 
 schema = schemathesis.openapi.from_asgi("/openapi.json", create_app())
 

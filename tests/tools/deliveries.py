@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.conftest import DELIVERY, DELIVERY_ID
+from tests.tool_examples import DELIVERY, DELIVERY_ID
 
 from .umazda import AT_UMAZDA
 

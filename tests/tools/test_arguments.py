@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from roadster_tools import TOOLS
-from tests.conftest import STEVE, Connect, World, answer_of, kind_of, text_of
+from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import STEVE
 from tests.tools.umazda import AT_UMAZDA
 
 pytestmark = pytest.mark.anyio

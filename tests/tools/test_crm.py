@@ -12,18 +12,8 @@ import pytest
 from roadster_sandbox import API_KEY, DEALERS, REQUESTER_USER_UUID, USERNAME
 from roadster_sandbox.world.service_records import LOCKED_UUID
 from roadster_server.settings.sections import DealerSettings, Settings
-from tests.conftest import (
-    CARLOS_UUID,
-    SAMPLES,
-    Answering,
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    response,
-    settings_for,
-    text_of,
-)
+from tests.conftest import SAMPLES, Answering, Connect, World, answer_of, kind_of, response, settings_for, text_of
+from tests.tool_examples import CARLOS_UUID
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import STEVE, Connect, World, answer_of, kind_of, text_of
+from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import STEVE
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer
 
 pytestmark = pytest.mark.anyio

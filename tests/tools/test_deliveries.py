@@ -14,16 +14,8 @@ from roadster_client.models import deliveries as models
 from roadster_client.models.deliveries import Place
 from roadster_sandbox import DEALERS, SandboxTransport
 from roadster_tools import Access
-from tests.conftest import (
-    DELIVERY,
-    DELIVERY_ID,
-    RECEIVER,
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    text_of,
-)
+from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import DELIVERY, DELIVERY_ID, RECEIVER
 from tests.tools.deliveries import CALLS, NEW_DELIVERY, OWN_DELIVERY, delivery_with
 from tests.tools.umazda import AT_UMAZDA, operations
 

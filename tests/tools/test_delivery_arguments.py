@@ -14,15 +14,8 @@ from roadster_client.models import deliveries as models
 from roadster_client.models.deliveries import parse_phone, parse_time
 from roadster_tools import InvalidArguments
 from roadster_tools.toolsets.deliveries import check_times
-from tests.conftest import (
-    DELIVERY,
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    own_delivery,
-    text_of,
-)
+from tests.conftest import Connect, World, answer_of, kind_of, own_delivery, text_of
+from tests.tool_examples import DELIVERY
 from tests.tools.deliveries import NEW_DELIVERY, OWN_DELIVERY, delivery_with
 from tests.tools.umazda import operations
 

@@ -17,18 +17,8 @@ from roadster_server.store import StoreError, open_store
 from roadster_server.store.lazy import OpenStore
 from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS, Access
-from tests.conftest import (
-    DELIVERY,
-    DELIVERY_ID,
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    on_both_databases,
-    own_delivery,
-    store_of_class,
-    text_of,
-)
+from tests.conftest import Connect, World, answer_of, kind_of, on_both_databases, own_delivery, store_of_class, text_of
+from tests.tool_examples import DELIVERY, DELIVERY_ID
 from tests.tools.deliveries import CALLS, NEW_DELIVERY, OWN_DELIVERY
 from tests.tools.umazda import AT_UMAZDA, operations
 

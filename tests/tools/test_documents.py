@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from roadster_server.settings.sections import UploadSettings
-from tests.conftest import LICENCE_PNG, STEVE, Connect, World, answer_of, kind_of, text_of
+from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import LICENCE_PNG, STEVE
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, links_of
 
 pytestmark = pytest.mark.anyio

@@ -15,15 +15,8 @@ from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import DealerSettings
 from roadster_tools import TOOLS, Access
-from tests.conftest import (
-    NEW_TEMPLATE,
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    settings_for,
-    text_of,
-)
+from tests.conftest import Connect, World, answer_of, kind_of, settings_for, text_of
+from tests.tool_examples import NEW_TEMPLATE
 from tests.tools.umazda import AT_UMAZDA, links_of, operations
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from roadster_server.settings.sections import DealerSettings
-from tests.conftest import STEVE, Connect, World, answer_of, kind_of, text_of
+from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import STEVE
 from tests.tools.umazda import AT_UMAZDA, some_vin
 
 pytestmark = pytest.mark.anyio

@@ -16,17 +16,8 @@ from mcp_types import ElicitResult
 from roadster_sandbox import SandboxTransport
 from roadster_server.settings.sections import UploadSettings
 from roadster_tools import Access
-from tests.conftest import (
-    BLANK_PDF,
-    FIELD,
-    LICENCE_PNG,
-    NEW_TEMPLATE,
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    text_of,
-)
+from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import BLANK_PDF, FIELD, LICENCE_PNG, NEW_TEMPLATE
 from tests.tools.pdf_files import packed_pdf, pages_of, plain_pdf
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, links_of, operations
 

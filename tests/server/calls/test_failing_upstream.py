@@ -17,7 +17,8 @@ from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings
-from tests.conftest import ALLOWED, EVERYTHING, STEVE, World, answer_of, kind_of, settings_for, text_of
+from tests.conftest import ALLOWED, EVERYTHING, World, answer_of, kind_of, settings_for, text_of
+from tests.tool_examples import STEVE
 
 pytestmark = pytest.mark.anyio
 reliability = pytest.mark.reliability

@@ -20,8 +20,9 @@ from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.store import open_store
 from roadster_server.store.lazy import lazy_store
-from tests.conftest import STEVE, World, kind_of, settings_for
+from tests.conftest import World, kind_of, settings_for
 from tests.server.store.databases import RECORD
+from tests.tool_examples import STEVE
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,10 @@ import httpx2
 import pytest
 
 from roadster_tools import TOOLS
-from tests.conftest import STEVE, run_cli
+from tests.command_line import run_cli
 from tests.server.transports.test_http import SECRETS, write_config
 from tests.servers import PATIENCE
+from tests.tool_examples import STEVE
 
 
 @pytest.fixture

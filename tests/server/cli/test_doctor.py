@@ -23,8 +23,10 @@ from roadster_server.backend import Backend
 from roadster_server.cli.doctor import Finding, examine
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import DealerSettings, RoadsterSettings
-from tests.conftest import World, free_port, run_cli, settings_for
+from tests.command_line import run_cli
+from tests.conftest import World, settings_for
 from tests.server.transports.test_http import SECRETS, write_config
+from tests.servers import free_port
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from roadster_server.cli.install import add_entry, entry_of, file_of, remove_entry, snippet
 from roadster_server.cli.options import Host
 from roadster_server.settings.errors import ConfigurationError
-from tests.conftest import run_cli
+from tests.command_line import run_cli
 
 HOSTS = list(Host)
 OTHERS: dict[str, Any] = {

@@ -20,9 +20,10 @@ from roadster_server.cli.script import read_script
 from roadster_server.cli.script_run import Report, run_script
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
-from tests.conftest import STEVE, World, run_cli, settings_for
+from tests.command_line import run_cli
+from tests.conftest import World, settings_for
 from tests.servers import PATIENCE
-from tests.tool_examples import SOME_VIN
+from tests.tool_examples import SOME_VIN, STEVE
 
 pytestmark = pytest.mark.anyio
 

@@ -24,10 +24,11 @@ from roadster_server.settings.live import LiveSettings
 from roadster_server.store import open_store
 from roadster_server.telemetry.logs import configure_logs, flush_logs, log
 from tests.command_line import separate_logging
-from tests.conftest import STEVE, World, settings_for
+from tests.conftest import World, settings_for
 from tests.server.store.databases import RECORD
 from tests.server.transports.test_http import SECRETS, write_config
 from tests.servers import PATIENCE, ROADSTER_MCP
+from tests.tool_examples import STEVE
 
 pytestmark = pytest.mark.anyio
 

@@ -20,8 +20,7 @@ from mcp_types import ResourceUpdatedNotification
 
 from roadster_server.calls.results import FAILURE_META
 from roadster_server.protocol.subscriptions import MOST_ADDRESSES
-from tests.conftest import free_port, serving
-from tests.servers import PATIENCE
+from tests.servers import PATIENCE, free_port, serving
 
 pytestmark = [
     pytest.mark.anyio,

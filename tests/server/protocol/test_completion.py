@@ -14,7 +14,8 @@ from roadster_prompts import PROMPTS
 from roadster_server.store import StoreError
 from roadster_server.store.sql import SqlStore
 from roadster_tools import RESOURCES, Access, Resource
-from tests.conftest import ALLOWED, FOREIGN, STEVE, Connect, World, answer_of, store_of_class
+from tests.conftest import ALLOWED, FOREIGN, Connect, World, answer_of, store_of_class
+from tests.tool_examples import STEVE
 from tests.tools.test_gate import FOREIGN_DEALERS
 
 from .test_resources import records

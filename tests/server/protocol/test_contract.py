@@ -15,11 +15,12 @@ import anyio
 import pytest
 from mcp import Client
 
-from roadster_sandbox import SandboxTransport
+from roadster_sandbox import SandboxTransport, create_app
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
-from tests.conftest import World, create_app, run_cli, settings_for
+from tests.command_line import run_cli
+from tests.conftest import World, settings_for
 
 CONTRACT = Path(__file__).with_name("contract.json")
 

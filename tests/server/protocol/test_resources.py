@@ -19,8 +19,8 @@ from roadster_sandbox import DEALERS
 from roadster_server.calls.results import FAILURE_META
 from roadster_server.store import StoredRecord, open_store
 from roadster_tools import RESOURCES, TOOLS, Access, Resource, resource_at
-from tests.conftest import ALLOWED, FOREIGN, LICENCE_PNG, STEVE, Connect, World, answer_of
-from tests.tool_examples import SOME_VIN
+from tests.conftest import ALLOWED, FOREIGN, Connect, World, answer_of
+from tests.tool_examples import LICENCE_PNG, SOME_VIN, STEVE
 from tests.tools.test_gate import FOREIGN_DEALERS
 from tests.tools.umazda import FixedAnswer
 

@@ -23,9 +23,10 @@ from roadster_server.recordings.transport import record_to, replay_from
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import StoreSettings
 from roadster_tools import TOOLS
-from tests.conftest import DELIVERY, DELIVERY_ID, STEVE, Answering, Connect, World, answer_of, kind_of, run_cli, text_of
+from tests.command_line import run_cli
+from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
 from tests.server.transports.test_http import write_config
-from tests.tool_examples import SOME_VIN, every_call
+from tests.tool_examples import DELIVERY, DELIVERY_ID, SOME_VIN, STEVE, every_call
 from tests.tools.canaries import CONTACT, IDENTITY_CANARIES, ZEBULON, PlantingUpstream, every_tool, leaks
 
 pytestmark = pytest.mark.anyio

@@ -28,9 +28,9 @@ from roadster_server.store import EventOutcome
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app
 from roadster_tools import TOOLS, Access
-from tests.conftest import EVERYTHING, FOREIGN, STEVE, World, kind_of, own_delivery, settings_for
+from tests.conftest import EVERYTHING, FOREIGN, World, kind_of, own_delivery, settings_for
 from tests.server.events.test_webhooks import SHIPMENT, brief_event
-from tests.tool_examples import every_call
+from tests.tool_examples import STEVE, every_call
 from tests.upstreams import VIRTUAL_TIME, WatchedNetwork, reply
 
 pytestmark = pytest.mark.anyio

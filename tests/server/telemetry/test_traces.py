@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from roadster_sandbox import SandboxTransport
 from roadster_server.telemetry.exporting import AllowlistExporter
 from roadster_tools import TOOLS
-from tests.conftest import FOREIGN, STEVE, Connect, World, own_delivery
-from tests.tool_examples import every_call
+from tests.conftest import FOREIGN, Connect, World, own_delivery
+from tests.tool_examples import STEVE, every_call
 from tests.upstreams import WatchedNetwork
 
 pytestmark = pytest.mark.anyio

@@ -14,11 +14,10 @@ import pytest
 from starlette.types import Message
 
 from roadster_server.transports.intake import Intake
-from tests.conftest import free_port, serving
 from tests.hanging import HangingUpstream
 from tests.processes.test_stdio import SERVE
 from tests.processes.test_stopping import INITIALIZED, open_session, stdio_server, upstream
-from tests.servers import PATIENCE
+from tests.servers import PATIENCE, free_port, serving
 
 from .test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, write_config
 

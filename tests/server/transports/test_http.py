@@ -20,20 +20,10 @@ from mcp_types import ResourceTemplateReference
 
 from roadster_server.transports.sockets import listen
 from roadster_tools import TOOLS
-from tests.conftest import (
-    CARLOS_UUID,
-    CONFIG,
-    DELIVERY,
-    LICENCE_PNG,
-    STEVE,
-    answer_of,
-    free_port,
-    kind_of,
-    run_cli,
-    serving,
-    text_of,
-)
-from tests.servers import PATIENCE
+from tests.command_line import run_cli
+from tests.conftest import CONFIG, answer_of, kind_of, text_of
+from tests.servers import PATIENCE, free_port, serving
+from tests.tool_examples import CARLOS_UUID, DELIVERY, LICENCE_PNG, STEVE
 
 pytestmark = pytest.mark.anyio
 
