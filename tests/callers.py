@@ -60,7 +60,7 @@ async def agree(_ctx: Any, _params: Any) -> ElicitResult:
 
 
 @asynccontextmanager
-async def connected(url: str, mode: str, name: str) -> AsyncIterator[Client]:
+async def open_client(url: str, mode: str, name: str) -> AsyncIterator[Client]:
     """A client over HTTP in either era, or over SSE, for a person who agrees."""
     headers = {"Authorization": f"Bearer {token_of(name)}"}
     if mode == "sse":

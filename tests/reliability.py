@@ -34,16 +34,16 @@ class Row:
 
 
 def rows_of(items: Iterable[pytest.Item]) -> list[Row]:
-    """Those of the collected tests, in their order; parameters of one test may share a row."""
-    found = [
+    """Returns the rows of the collected tests, in their order. Parameters of one test may share a row."""
+    rows = [
         Row(*mark.args, test=item.nodeid.partition("[")[0])
         for item in items
         for mark in reversed(list(item.iter_markers("reliability")))
     ]
-    return sorted(dict.fromkeys(found), key=lambda row: row.file)
+    return sorted(dict.fromkeys(rows), key=lambda row: row.file)
 
 
-def documented() -> list[Row]:
+def documented_rows() -> list[Row]:
     rows, file = [], ""
     for line in _TABLE.search(DOCUMENT.read_text())[0].splitlines():  # type: ignore[index]
         if heading := _FILE.match(line):

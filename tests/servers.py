@@ -22,7 +22,7 @@ from roadster_sandbox import API_KEY, create_app
 from roadster_sandbox.http.server import server_config
 
 PATIENCE = 180.0
-"""Seconds. A wait for another process takes as long as the machine needs; this only ends one that would never end."""
+"""Seconds. A wait for another process takes as long as the machine needs, so this limit only ends endless ones."""
 
 
 ROADSTER_MCP = (sys.executable, "-m", "roadster_server")
@@ -101,7 +101,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Waits until `url` answers, with whatever status."""
+    """Waits until `url` answers, with any status."""
     parts = urlsplit(url)
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:

@@ -142,7 +142,7 @@ def _start_postgresql(home: Path) -> tuple[subprocess.Popen[bytes], str]:
         "listen_addresses": "",
         "unix_socket_directories": home,
         "max_connections": 200,
-        # Nothing has to survive a crash of the machine.
+        # A crash of the machine may lose everything.
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",
@@ -197,8 +197,8 @@ def _postgresql_programs() -> Sequence[str]:
     """Returns the paths of initdb and postgres, of one version. Debian keeps both off the PATH."""
     folders = [os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
     if pg_config := shutil.which("pg_config"):
-        named = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True)
-        folders.insert(1, named.stdout.strip())
+        output = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True).stdout
+        folders.insert(1, output.strip())
     for folder in folders:
         programs = [shutil.which(name, path=folder) for name in ("initdb", "postgres")]
         if all(programs):
@@ -214,8 +214,8 @@ def _redis_program() -> str:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
         return port
 
 

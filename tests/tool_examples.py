@@ -104,7 +104,7 @@ DELIVERY_ID = 152040
 class Budget:
     """The tokens that the text of an answer may take.
 
-    `brief` and `full` are the limits for the two values of `detail`; `full` is None for a tool without that argument.
+    `brief` and `full` are the limits for the two values of `detail`. `full` is None for a tool without that argument.
     `largest` and `largest_full` change the example's arguments to those that make the sandbox's largest answer, after
     `calls` calls.
     """
@@ -118,7 +118,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class ToolExample:
-    """Valid arguments besides `dealer`, the budget, and the operation that a write sends."""
+    """Valid arguments without `dealer`, the budget, and the operation that a write sends."""
 
     arguments: Mapping[str, Any]
     budget: Budget

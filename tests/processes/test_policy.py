@@ -10,7 +10,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from roadster_tools import Access
-from tests.callers import NEW_CUSTOMER, SECRETS, agree, connected, customers_created, write_config
+from tests.callers import NEW_CUSTOMER, SECRETS, agree, customers_created, open_client, write_config
 from tests.conftest import kind_of
 from tests.servers import free_port, serving
 
@@ -37,7 +37,7 @@ def server(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 async def test_the_policy_holds_at_every_level_on_every_transport(
     level: str, transport: str, server: str, upstream: str, tmp_path: Path
 ) -> None:
-    """What is listed, whether a read and a write are answered, and whether the write is sent."""
+    """The level decides which tools are listed, which calls are answered, and whether the write is sent."""
     access = LEVELS[level]
     way, _, mode = transport.partition(" ")
     if way == "stdio":
@@ -46,7 +46,7 @@ async def test_the_policy_holds_at_every_level_on_every_transport(
         parameters = StdioServerParameters(command=sys.executable, args=command, env=SECRETS)
         connection = Client(parameters, mode=mode, elicitation_callback=agree)
     else:
-        connection = connected(server, mode, f"at-{level}")
+        connection = open_client(server, mode, f"at-{level}")
     async with connection as client:
         tools = {tool.name for tool in (await client.list_tools()).tools}
         read = await client.call_tool("list_inventory", {"limit": 1})

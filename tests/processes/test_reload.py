@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.callers import NEW_CUSTOMER, SECRETS, connected, write_config
+from tests.callers import NEW_CUSTOMER, SECRETS, open_client, write_config
 from tests.conftest import kind_of
 from tests.servers import PATIENCE, free_port, serving, until
 
@@ -25,7 +25,7 @@ async def test_a_good_file_is_taken_and_a_broken_one_is_not(upstream: str, tmp_p
     url = f"http://127.0.0.1:{port}"
 
     async def kind(tool: str, **arguments: Any) -> str | None:
-        async with connected(url, "2026-07-28", "bot") as client:
+        async with open_client(url, "2026-07-28", "bot") as client:
             return kind_of(await client.call_tool(tool, arguments))
 
     async def wait_for(expected: str | None, tool: str, **arguments: Any) -> None:

@@ -57,7 +57,7 @@ async def test_both_eras_are_served(mode: str) -> None:
 
 
 async def test_a_deal_is_worked_with_a_configuration(upstream: str, tmp_path: Path) -> None:
-    """With a file from the upload folder, against a sandbox on a socket."""
+    """The deal has a file from the upload folder, and its sandbox is on a socket."""
     uploads = tmp_path / "uploads"
     uploads.mkdir()
     (uploads / "license.png").write_bytes(base64.b64decode(LICENCE_PNG))

@@ -27,7 +27,7 @@ def output_of(script: str, *arguments: str) -> str:
 
 
 def test_import_of_the_store_leaves_sqlalchemy_out() -> None:
-    """So a stdio server starts fast."""
+    """This keeps the start of a stdio server short."""
     script = "import sys, roadster_server.store; print([m for m in ('sqlalchemy', 'alembic') if m in sys.modules])"
     assert output_of(script) == "[]"
 

@@ -13,7 +13,7 @@ import anyio
 import httpx2
 import pytest
 
-from tests.callers import NEW_CUSTOMER, SECRETS, connected, customers_created, write_config
+from tests.callers import NEW_CUSTOMER, SECRETS, customers_created, open_client, write_config
 from tests.command_line import run_process
 from tests.conftest import kind_of
 from tests.servers import PATIENCE, free_port, serving
@@ -59,7 +59,7 @@ async def test_a_store_that_is_removed_takes_no_more_writes(upstream: str, tmp_p
     command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
     url = f"http://127.0.0.1:{port}"
     with serving(*command, url=f"{url}/healthz", **SECRETS):
-        async with connected(url, "2026-07-28", "bot") as client:
+        async with open_client(url, "2026-07-28", "bot") as client:
             assert kind_of(await client.call_tool("create_customer", NEW_CUSTOMER)) is None
             for file in tmp_path.glob("store.db*"):
                 file.unlink()

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from roadster_server.store import open_store
-from tests.callers import NEW_CUSTOMER, SECRETS, connected, customers_created, write_config
+from tests.callers import NEW_CUSTOMER, SECRETS, customers_created, open_client, write_config
 from tests.conftest import answer_of, on_both_databases
 from tests.servers import PATIENCE, free_port, serving, until
 
@@ -30,7 +30,7 @@ async def test_two_servers_on_one_store_send_a_write_once_for_its_key(
     replayed: list[bool] = []
 
     async def create_customers(port: int) -> None:
-        async with connected(f"http://127.0.0.1:{port}", "2026-07-28", "bot") as client:
+        async with open_client(f"http://127.0.0.1:{port}", "2026-07-28", "bot") as client:
             for number in range(4):
                 arguments = {**NEW_CUSTOMER, "idempotency_key": f"order-{number:04}"}
                 answer = answer_of(await client.call_tool("create_customer", arguments))
