@@ -81,6 +81,8 @@ def operations() -> str:
         for name, operation in OPERATIONS.items()
     }
     facts["customer_link"] = ("GET https://{express_host}/express/{vin}?mem=", "stated", "")
+    if untested := facts.keys() - tool_and_test.keys():
+        sys.exit(f"no test is marked with @pytest.mark.operation for: {', '.join(sorted(untested))}")
     return table(
         ["operation", "method, path", "status", "deadline", "tool", "test"],
         (

@@ -1,7 +1,7 @@
 """The way between a typed method and the upstream: approve a write, send, read the answer.
 
 A channel belongs to one grant. No method can go around it. A write leaves only once it was approved, and an
-answer reaches its caller only once the personal data that the caller may not see are masked.
+answer reaches a tool only once the personal data that the caller may not see are masked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OnAnswer = Callable[[Answer], None]
 """Runs with each answer, before it is read."""
 
 IsOwn = Callable[[Mapping[str, Any]], bool]
-"""Returns False for an object of an answer, as it was received, that names another dealer."""
+"""Returns False if an object of the answer, as it was received, names another dealer."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class Channel:
 
         Calls `is_own` with each object of the answer, at any depth and also in fields that no model reads. Raises
         ForeignDealer where it returns False, MalformedAnswer where the answer has another shape than documented,
-        and OutcomeUnknown instead of either for a write.
+        and OutcomeUnknown in both cases if the operation is a write.
         """
         return read(answer, self.policy.personal_data(), is_own)
 
     def for_person(self) -> Channel:
-        """Returns a channel that masks nothing, for questions to a person. No tool may hold it."""
+        """Returns a channel that shows contact data, for a question to a person. No tool may hold it."""
         return replace(self, policy=replace(self.policy, personal_data=lambda: "contact"))
 
 

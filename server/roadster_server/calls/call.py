@@ -201,7 +201,7 @@ class Call(CallOversight):
     async def _carry_out_once(self, admitted_call: AdmittedCall) -> CallToolResult:
         """Carries out a write with an idempotency key, or replays the answer of an earlier call with the key."""
         tool, dealer, key = admitted_call.tool, admitted_call.dealer, admitted_call.idempotency_key
-        # The scope is no keyed hash: a new API key changes our keys, and must not allow the write a second time.
+        # A plain hash: the keys of the server depend on the API key, and a new API key must not allow the write again.
         scope = hashlib.sha256(json.dumps([self._caller.name, dealer, tool.name, key]).encode()).hexdigest()
         present = {name: value for name, value in self._arguments.items() if value is not None}
         # The dealer is part of the scope. It is left out here, because a caller with one dealer need not name it.
@@ -233,7 +233,7 @@ class Call(CallOversight):
         return "contact" if "contact" in rights else "masked"
 
     async def _settle(self, claim_end: Awaitable[None]) -> None:
-        """Ends the claim, even if the call is cancelled. A claim that cannot be ended soon counts as unknown."""
+        """Ends the claim, even if the call is cancelled. A claim that the store cannot end expires as unknown."""
         try:
             with anyio.CancelScope(shield=True):
                 await claim_end

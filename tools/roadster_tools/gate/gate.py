@@ -105,13 +105,13 @@ class CallOversight(Protocol):
     """The server's part in one call. An error raised by `confirm` or `before_send` means that nothing is sent."""
 
     def caller(self) -> Caller:
-        """Returns the caller as in the newest configuration, because rights may go while a call waits."""
+        """Returns the caller as in the newest configuration, because rights may be withdrawn while a call waits."""
 
     async def confirm(self, write: PendingWrite) -> None:
         """Returns once a person has confirmed exactly this write."""
 
     async def before_send(self, write: PendingWrite) -> None:
-        """Runs last before the request leaves, and puts on record what must be there first."""
+        """Runs last before the request is sent, and records the write in the audit."""
 
     def on_answer(self, answer: Answer) -> None:
         """Runs at each answer of the upstream."""
@@ -161,7 +161,7 @@ class Gate:
         return AccountGrant(caller, self._services.roadster.for_account(caller.dealers, Origin(caller.name)))
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
-        """Makes a grant at `dealer`, or for None at the caller's only one. Raises AccessRefused, InvalidArguments."""
+        """Makes a grant at `dealer`. None means the caller's only dealer. Raises AccessRefused, InvalidArguments."""
         current = verdict(caller, tool)
         _require(current)
         dealer = _choose_dealer(caller, dealer)
@@ -237,7 +237,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class _WriteGuard:
-    """Runs before every write of a granted client, and lets it pass, asks for it or previews it as the level says."""
+    """Runs before every write of a granted client.
+
+    At level "preview" it stops the write and shows it. At "confirm" it asks a person first. At "write" it lets it pass.
+    """
 
     caller: Caller
     tool: Tool
@@ -259,7 +262,7 @@ class _WriteGuard:
         await self.oversight.before_send(write)
 
     def _check_again(self) -> None:
-        """Repeats the gate's decisions about the caller, because a person may have thought for minutes."""
+        """Repeats the gate's decisions: the settings may have changed while a person decided."""
         caller = self.oversight.caller()
         current = verdict(caller, self.tool)
         _require(current)
