@@ -22,7 +22,7 @@ from mcp import Client, StdioServerParameters
 
 from tests.conftest import PROJECT, kind_of
 from tests.hanging import HangingUpstream, hanging_upstream
-from tests.server.transports.test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, connected, write_config
+from tests.server.transports.test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, connect_over, write_config
 from tests.servers import PATIENCE, free_port, serving
 from tests.tool_examples import STEVE
 
@@ -264,7 +264,7 @@ async def test_over_http_a_signal_lets_a_call_end_and_readyz_is_false(
         kinds.append(kind_of(await client.call_tool("list_dealers")))
 
     with http_server(upstream, tmp_path) as (server, process):
-        async with connected(server, era) as client, anyio.create_task_group() as tasks:
+        async with connect_over(server, era) as client, anyio.create_task_group() as tasks:
             await client.list_tools()  # else the client would ask for them after the answer, to check it
             tasks.start_soon(list_dealers, client)
             await wait_for(upstream.requested)
@@ -290,7 +290,7 @@ async def test_over_http_a_write_that_hangs_is_interrupted_answered_and_recorded
         kinds.append(kind_of(await client.call_tool("create_customer", {"dealer": "umazda", "customer": STEVE})))
 
     with http_server(upstream, tmp_path, drain=NO_DRAIN) as (server, process):
-        async with connected(server, era) as client, anyio.create_task_group() as tasks:
+        async with connect_over(server, era) as client, anyio.create_task_group() as tasks:
             await client.list_tools()  # else the client would ask for them after the answer, to check it
             tasks.start_soon(create_customer, client)
             await wait_for(upstream.requested)
@@ -360,7 +360,7 @@ async def assistant(way: str, upstream: HangingUpstream, folder: Path) -> AsyncI
             yield client
     else:
         with http_server(upstream, folder) as (url, _):
-            async with connected(url, era) as client:
+            async with connect_over(url, era) as client:
                 yield client
 
 

@@ -1,4 +1,4 @@
-"""Writes on the command line, and the commands that show and check what is on record of them."""
+"""Writes on the command line, and the commands that print and check their audit records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.tool_examples import STEVE
 pytestmark = pytest.mark.usefixtures("fresh_world")
 
 
-def test_a_write_is_confirmed_with_yes_or_not_sent(upstream: str, tmp_path: Path) -> None:
+def test_call_sends_a_write_only_with_yes(upstream: str, tmp_path: Path) -> None:
     config = str(write_config(tmp_path, upstream, local="confirm"))
     command = ("call", "create_customer", json.dumps(NEW_CUSTOMER), "--config", config)
     refusal = run_cli(*command, **SECRETS)
@@ -29,7 +29,7 @@ def test_a_write_is_confirmed_with_yes_or_not_sent(upstream: str, tmp_path: Path
     assert customers_created(upstream) == 1
 
 
-def test_a_repeated_command_with_one_key_is_sent_once(upstream: str, tmp_path: Path) -> None:
+def test_call_repeated_with_one_key_is_sent_once(upstream: str, tmp_path: Path) -> None:
     config = str(write_config(tmp_path, upstream, local="write"))
     arguments = json.dumps({**NEW_CUSTOMER, "idempotency_key": "order-4711"})
     first, again = (run_cli("call", "create_customer", arguments, "--config", config, **SECRETS) for _ in range(2))
@@ -37,7 +37,7 @@ def test_a_repeated_command_with_one_key_is_sent_once(upstream: str, tmp_path: P
     assert customers_created(upstream) == 1
 
 
-def test_the_audit_is_verified_shown_and_exported(upstream: str, tmp_path: Path) -> None:
+def test_audit_is_verified_printed_and_exported(upstream: str, tmp_path: Path) -> None:
     config = write_config(tmp_path, upstream, local="write")
 
     def audit(*arguments: str) -> CompletedProcess[str]:
@@ -70,12 +70,12 @@ def test_the_audit_is_verified_shown_and_exported(upstream: str, tmp_path: Path)
         for (trigger,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             store.execute(f"DROP TRIGGER {trigger}")
         store.execute("UPDATE roadster_audit SET outcome = 'done' WHERE seq = 2")
-    broken = audit("verify")
-    assert broken.returncode == 1
-    assert broken.stdout.startswith("broken at record 2")
+    verification = audit("verify")
+    assert verification.returncode == 1
+    assert verification.stdout.startswith("broken at record 2")
 
 
-def test_an_audit_that_is_gone_is_not_an_empty_one(upstream: str, tmp_path: Path) -> None:
+def test_audit_that_is_gone_is_not_an_empty_one(upstream: str, tmp_path: Path) -> None:
     config = write_config(tmp_path, upstream, local="write")
     missing = run_cli("audit", "verify", "--config", str(config), **SECRETS)
     assert (missing.returncode, missing.stdout) == (2, "")

@@ -27,17 +27,17 @@ def fault(upstream: str, **what: object) -> None:
     httpx2.post(f"{upstream}/__sandbox/faults", json={"times": 1, **what}, timeout=PATIENCE).raise_for_status()
 
 
-def test_a_result_is_json_on_stdout_and_exit_0() -> None:
-    done = run_cli("call", "list_inventory", '{"dealer": "umazda", "limit": 2}', "--sandbox")
-    assert done.returncode == 0
-    assert len(json.loads(done.stdout)["vehicles"]) == 2
+def test_call_prints_json_and_exits_with_0() -> None:
+    end = run_cli("call", "list_inventory", '{"dealer": "umazda", "limit": 2}', "--sandbox")
+    assert end.returncode == 0
+    assert len(json.loads(end.stdout)["vehicles"]) == 2
 
 
-def test_arguments_come_from_a_file_or_from_stdin(tmp_path: Path) -> None:
+def test_call_reads_arguments_from_a_file_or_stdin(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"dealer": "umazda", "limit": 1}')
     for arguments, stdin in ((f"@{tmp_path / 'a.json'}", ""), ("-", '{"dealer": "umazda", "limit": 1}')):
-        done = run_cli("call", "list_inventory", arguments, "--sandbox", stdin=stdin)
-        assert len(json.loads(done.stdout)["vehicles"]) == 1
+        end = run_cli("call", "list_inventory", arguments, "--sandbox", stdin=stdin)
+        assert len(json.loads(end.stdout)["vehicles"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_arguments_come_from_a_file_or_from_stdin(tmp_path: Path) -> None:
         ('{"filter": [{"a": "{\\"", "b": {"a": 1}, "a": 2}]}', "line 1 column 41"),
     ],
 )
-def test_a_key_that_is_there_twice_is_refused(arguments: str, place: str) -> None:
-    """At whatever depth: nobody can know which of the two was meant."""
-    done = run_cli("call", "list_inventory", arguments, "--sandbox")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert f"twice, the second at {place}" in done.stderr
+def test_call_refuses_a_key_that_is_there_twice(arguments: str, place: str) -> None:
+    """Nobody can know which of the two is meant, at any depth."""
+    end = run_cli("call", "list_inventory", arguments, "--sandbox")
+    assert (end.returncode, end.stdout) == (2, "")
+    assert f"twice, the second at {place}" in end.stderr
 
 
 @pytest.mark.parametrize(
@@ -62,25 +62,25 @@ def test_a_key_that_is_there_twice_is_refused(arguments: str, place: str) -> Non
         ("list_inventory", {"dealer": "toyotademo"}, 3, "refused"),
     ],
 )
-def test_an_error_is_json_on_stdout_too(
+def test_call_prints_an_error_as_json(
     tool: str, arguments: dict[str, object], code: int, kind: str, config: str
 ) -> None:
-    done = run_cli("call", tool, json.dumps(arguments), "--config", config, **SECRETS)
-    assert done.returncode == code
-    assert json.loads(done.stdout)["error"] == kind
-    assert json.loads(done.stdout)["message"]
+    end = run_cli("call", tool, json.dumps(arguments), "--config", config, **SECRETS)
+    assert end.returncode == code
+    assert json.loads(end.stdout)["error"] == kind
+    assert json.loads(end.stdout)["message"]
 
 
-def test_a_failing_upstream_is_exit_4(config: str, upstream: str) -> None:
+def test_call_of_a_failing_upstream_is_exit_4(config: str, upstream: str) -> None:
     fault(upstream, operation="list_inventory", fault="status", status=503, times=3)
     assert run_cli("call", "list_inventory", "--config", config, **SECRETS).returncode == 4
 
 
-def test_a_write_whose_answer_was_lost_is_exit_5_and_was_done_once(config: str, upstream: str) -> None:
+def test_call_with_a_lost_answer_is_exit_5_and_happens_once(config: str, upstream: str) -> None:
     fault(upstream, operation="create_customer", fault="lost_answer")
-    done = run_cli("call", "create_customer", json.dumps({"customer": STEVE}), "--config", config, **SECRETS)
-    assert done.returncode == 5
-    assert "may or may not have been done" in json.loads(done.stdout)["message"]
+    end = run_cli("call", "create_customer", json.dumps({"customer": STEVE}), "--config", config, **SECRETS)
+    assert end.returncode == 5
+    assert "may or may not have been done" in json.loads(end.stdout)["message"]
     assert len(httpx2.get(f"{upstream}/__sandbox/state", timeout=PATIENCE).json()["customers"]) == 1
 
 
@@ -98,32 +98,32 @@ def test_a_write_whose_answer_was_lost_is_exit_5_and_was_done_once(config: str, 
         ["policy", "explain", "--caller", "local", "--tool", "nothing", "--dealer", "umazda", "--sandbox"],
     ],
 )
-def test_a_mistake_of_usage_is_exit_2_with_nothing_on_stdout(arguments: list[str]) -> None:
-    done = run_cli(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr
-    assert "Traceback" not in done.stderr
+def test_mistake_of_usage_is_exit_2_with_nothing_on_stdout(arguments: list[str]) -> None:
+    end = run_cli(*arguments)
+    assert end.returncode == 2
+    assert end.stdout == ""
+    assert end.stderr
+    assert "Traceback" not in end.stderr
 
 
 @pytest.mark.parametrize("transport", ["stdio", "http"])
-def test_what_keeps_a_server_from_starting_is_one_line_each_and_exit_2(transport: str, config: str) -> None:
+def test_serve_reports_each_mistake_on_one_line_with_exit_2(transport: str, config: str) -> None:
     serve = ("serve", "--transport", transport, "--config")
-    done = run_cli(*serve, config)
-    assert done.returncode == 2
-    assert [line.partition(": ")[2].count("is not set; set it") for line in done.stderr.splitlines()] == [1] * 5
+    end = run_cli(*serve, config)
+    assert end.returncode == 2
+    assert [line.partition(": ")[2].count("is not set; set it") for line in end.stderr.splitlines()] == [1] * 5
     Path(config).write_bytes(b"\xff\xfe")
-    done = run_cli(*serve, config, **SECRETS)
-    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
+    end = run_cli(*serve, config, **SECRETS)
+    assert (end.returncode, len(end.stderr.splitlines()), end.stdout) == (2, 1, "")
 
 
-def test_the_caller_option_is_who_calls(config: str) -> None:
-    done = run_cli("call", "list_inventory", "{}", "--caller", "reader", "--config", config, **SECRETS)
-    assert json.loads(done.stdout)["vehicles"][0]["make"] == "Hyundai"
+def test_call_is_made_as_the_caller_of_the_option(config: str) -> None:
+    end = run_cli("call", "list_inventory", "{}", "--caller", "reader", "--config", config, **SECRETS)
+    assert json.loads(end.stdout)["vehicles"][0]["make"] == "Hyundai"
 
 
 @pytest.mark.parametrize(
-    ("caller", "tool", "dealer", "told"),
+    ("caller", "tool", "dealer", "verdict"),
     [
         ("local", "create_customer", "umazda", 'allowed: callers.local.access.customers is "write"'),
         (
@@ -138,64 +138,41 @@ def test_the_caller_option_is_who_calls(config: str) -> None:
     ],
 )
 def test_policy_explain_names_the_setting_that_decides(
-    caller: str, tool: str, dealer: str, told: str, config: str
+    caller: str, tool: str, dealer: str, verdict: str, config: str
 ) -> None:
     arguments = ("--caller", caller, "--tool", tool, "--dealer", dealer, "--config", config)
-    assert run_cli("policy", "explain", *arguments, **SECRETS).stdout.startswith(told)
+    assert run_cli("policy", "explain", *arguments, **SECRETS).stdout.startswith(verdict)
 
 
 @pytest.mark.parametrize(("form", "schema"), [("mcp", "inputSchema"), ("anthropic", "input_schema")])
 def test_tools_prints_the_schemas(form: str, schema: str) -> None:
-    listed = json.loads(run_cli("tools", "--format", form).stdout)
-    assert {tool["name"]: tool[schema] for tool in listed} == {name: tool.input_schema for name, tool in TOOLS.items()}
+    output = json.loads(run_cli("tools", "--format", form).stdout)
+    assert {tool["name"]: tool[schema] for tool in output} == {name: tool.input_schema for name, tool in TOOLS.items()}
 
 
-def test_tools_for_openai_and_in_markdown() -> None:
-    listed = json.loads(run_cli("tools", "--format", "openai").stdout)
-    assert [tool["function"]["name"] for tool in listed] == list(TOOLS)
+def test_tools_for_openai_and_in_markdown_are_complete() -> None:
+    output = json.loads(run_cli("tools", "--format", "openai").stdout)
+    assert [tool["function"]["name"] for tool in output] == list(TOOLS)
     assert run_cli("tools", "--format", "markdown").stdout.count("\n| ") == len(TOOLS)
 
 
 def test_tools_for_a_caller_are_its_own(config: str) -> None:
-    listed = run_cli("tools", "--format", "mcp", "--caller", "reader", "--config", config, **SECRETS)
-    assert [tool["name"] for tool in json.loads(listed.stdout)] == ["list_inventory", "get_vehicle"]
+    output = run_cli("tools", "--format", "mcp", "--caller", "reader", "--config", config, **SECRETS)
+    assert [tool["name"] for tool in json.loads(output.stdout)] == ["list_inventory", "get_vehicle"]
 
 
-def test_a_token_is_shown_once_with_its_hash() -> None:
+def test_token_is_shown_once_with_its_hash() -> None:
     first, second = (run_cli("token", "sales-bot").stdout for _ in range(2))
-    made = re.findall(r"shown once: (\S+)\n.*\[\"([0-9a-f]{64})\"\]", first)
-    assert [hashlib.sha256(token.encode()).hexdigest() for token, _ in made] == [made[0][1]]
+    tokens = re.findall(r"shown once: (\S+)\n.*\[\"([0-9a-f]{64})\"\]", first)
+    assert [hashlib.sha256(token.encode()).hexdigest() for token, _ in tokens] == [tokens[0][1]]
     assert first != second
 
 
-def test_the_demo_works_a_deal_and_shows_a_refusal() -> None:
-    done = run_cli("demo")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "every step went as it should" in done.stdout
+def test_demo_works_a_deal_and_shows_a_refusal() -> None:
+    end = run_cli("demo")
+    assert end.returncode == 0, end.stdout + end.stderr
+    assert "every step went as it should" in end.stdout
     of_events = {"list_customer_events", "get_customer"}  # which come over HTTP alone
     for tool in TOOLS.keys() - {"get_vehicle"} - of_events:
-        assert tool in done.stdout
-    assert "Refused: " in done.stdout
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["serve"],
-        ["call"],
-        ["run"],
-        ["tools"],
-        ["policy", "explain"],
-        ["token"],
-        ["forget"],
-        ["sandbox"],
-        ["demo"],
-        ["install"],
-        ["doctor"],
-    ],
-)
-def test_help_teaches(command: list[str]) -> None:
-    done = run_cli(*command, "--help")
-    assert done.returncode == 0
-    assert "Usage: " in done.stdout
+        assert tool in end.stdout
+    assert "Refused: " in end.stdout

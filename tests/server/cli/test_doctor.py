@@ -1,4 +1,4 @@
-"""`roadster-mcp doctor`: each fault that it can see is one line that says what to do, and decides the exit code."""
+"""`doctor` prints one line for each fault, with what to do. The worst one decides the exit code."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ def config(upstream: str, tmp_path: Path) -> Path:
 
 
 def doctor(config: Path, **secrets: str) -> subprocess.CompletedProcess[str]:
-    done = run_cli("doctor", "--config", str(config), **{**SECRETS, **secrets})
-    assert "Traceback" not in done.stderr
+    end = run_cli("doctor", "--config", str(config), **{**SECRETS, **secrets})
+    assert "Traceback" not in end.stderr
     for secret in {**SECRETS, **secrets}.values():
-        assert secret not in done.stdout + done.stderr
-    return done
+        assert secret not in end.stdout + end.stderr
+    return end
 
 
-def problems(done: subprocess.CompletedProcess[str]) -> list[str]:
-    lines = done.stdout.splitlines()
+def problems(end: subprocess.CompletedProcess[str]) -> list[str]:
+    lines = end.stdout.splitlines()
     assert all(line.startswith(("ok       ", "problem  ")) for line in lines)
     return [line.removeprefix("problem  ") for line in lines if line.startswith("problem  ")]
 
 
-def edited(config: Path, old: str, new: str) -> Path:
+def edit(config: Path, old: str, new: str) -> Path:
     text = config.read_text()
     assert old in text
     config.write_text(text.replace(old, new, 1))
     return config
 
 
-def test_where_all_is_well_each_check_is_one_line_and_the_exit_code_is_0(config: Path) -> None:
-    done = doctor(config)
-    assert problems(done) == []
-    assert done.returncode == 0
-    checks = [line.removeprefix("ok").strip().partition(":")[0] for line in done.stdout.splitlines()]
+def test_doctor_prints_one_line_for_each_check(config: Path) -> None:
+    end = doctor(config)
+    assert problems(end) == []
+    assert end.returncode == 0
+    checks = [line.removeprefix("ok").strip().partition(":")[0] for line in end.stdout.splitlines()]
     assert checks == [
         "configuration",
         "secrets",
@@ -81,72 +81,70 @@ def test_where_all_is_well_each_check_is_one_line_and_the_exit_code_is_0(config:
     ]
 
 
-def test_a_configuration_that_cannot_be_used_is_exit_2_with_a_line_for_each_mistake(config: Path) -> None:
-    edited(config, "[dealers.hyundaidemo]", "[dealers.hyundaidemo]\ncolour = 1")
-    done = run_cli("doctor", "--config", str(config), UMAZDA_LINK_KEY="k" * 32)
-    assert done.returncode == 2
-    found = problems(done)
-    assert len(found) == 5  # the missing key is named wherever it is wanted
-    assert any("ROADSTER_API_KEY is not set; set it" in line for line in found)
-    assert any("dealers.hyundaidemo.colour: unknown key; remove it" in line for line in found)
+def test_doctor_prints_each_mistake_of_a_configuration(config: Path) -> None:
+    edit(config, "[dealers.hyundaidemo]", "[dealers.hyundaidemo]\ncolour = 1")
+    end = run_cli("doctor", "--config", str(config), UMAZDA_LINK_KEY="k" * 32)
+    assert end.returncode == 2
+    results = problems(end)
+    assert len(results) == 5  # the missing key is named wherever it is wanted
+    assert any("ROADSTER_API_KEY is not set; set it" in line for line in results)
+    assert any("dealers.hyundaidemo.colour: unknown key; remove it" in line for line in results)
 
 
-def test_refused_credentials_are_exit_4_and_name_their_setting(config: Path) -> None:
-    done = doctor(config, ROADSTER_API_KEY="another-key")
-    assert done.returncode == 4
-    assert [line for line in problems(done) if "[roadster] api_key" in line]
+def test_doctor_names_the_setting_of_refused_credentials(config: Path) -> None:
+    end = doctor(config, ROADSTER_API_KEY="another-key")
+    assert end.returncode == 4
+    assert [line for line in problems(end) if "[roadster] api_key" in line]
 
 
-def test_an_upstream_that_is_down_is_exit_4(tmp_path: Path) -> None:
-    done = doctor(write_config(tmp_path, f"http://127.0.0.1:{free_port()}"))
-    assert done.returncode == 4
-    assert problems(done)[0].startswith("roadster reach: 127.0.0.1:")
-    assert "no connection; correct [roadster] base_url" in problems(done)[0]
+def test_doctor_exits_with_4_when_an_upstream_is_down(tmp_path: Path) -> None:
+    end = doctor(write_config(tmp_path, f"http://127.0.0.1:{free_port()}"))
+    assert end.returncode == 4
+    assert problems(end)[0].startswith("roadster reach: 127.0.0.1:")
+    assert "no connection; correct [roadster] base_url" in problems(end)[0]
 
 
-def test_an_upstream_that_speaks_no_tls_is_told_from_one_that_is_down(config: Path, upstream: str) -> None:
-    edited(config, upstream, upstream.replace("http://", "https://"))
+def test_doctor_tells_failing_tls_from_an_upstream_that_is_down(config: Path, upstream: str) -> None:
+    edit(config, upstream, upstream.replace("http://", "https://"))
     (problem,) = problems(doctor(config))
     assert "TLS failed" in problem
 
 
-def test_dealers_that_roadster_does_not_know_so_are_exit_1(config: Path) -> None:
-    edited(config, 'partner_id = "CA317"', 'partner_id = "CA318"')
-    edited(config, "[store]", "[dealers.nowhere]\n\n[store]")
-    done = doctor(config)
-    assert done.returncode == 1
-    assert len(problems(done)) == 2
-    assert any("dealers.hyundaidemo.partner_id" in line and "'CA317'" in line for line in problems(done))
-    assert any("dealers.nowhere is none of this account's" in line for line in problems(done))
+def test_doctor_finds_dealers_with_other_ids_at_roadster(config: Path) -> None:
+    edit(config, 'partner_id = "CA317"', 'partner_id = "CA318"')
+    edit(config, "[store]", "[dealers.nowhere]\n\n[store]")
+    end = doctor(config)
+    assert end.returncode == 1
+    assert len(problems(end)) == 2
+    assert any("dealers.hyundaidemo.partner_id" in line and "'CA317'" in line for line in problems(end))
+    assert any("dealers.nowhere is none of this account's" in line for line in problems(end))
 
 
-def test_callers_who_can_do_nothing_or_not_connect_are_found(config: Path) -> None:
+def test_doctor_finds_callers_that_cannot_do_anything(config: Path) -> None:
     config.write_text(
         config.read_text() + '[callers.idle]\ntoken_sha256 = ["' + hashlib.sha256(b"idle").hexdigest() + '"]\n'
         '[callers.tokenless]\ndealers = ["umazda"]\naccess = { inventory = "read" }\n'
     )
-    done = doctor(config)
-    assert done.returncode == 1
-    assert len(problems(done)) == 2
-    assert any("callers.idle may do nothing; add dealers" in line for line in problems(done))
-    assert any("roadster-mcp token tokenless" in line for line in problems(done))
+    end = doctor(config)
+    assert end.returncode == 1
+    assert len(problems(end)) == 2
+    assert any("callers.idle may do nothing; add dealers" in line for line in problems(end))
+    assert any("roadster-mcp token tokenless" in line for line in problems(end))
 
 
-def test_a_link_key_without_a_host_for_its_links_is_found(config: Path) -> None:
-    edited(config, 'express_host = "express.umazda.com"', "")
-    done = doctor(config)
-    assert done.returncode == 1
-    assert "dealers.umazda has a link_key and no express_host" in problems(done)[0]
+def test_doctor_finds_a_link_key_without_a_host(config: Path) -> None:
+    edit(config, 'express_host = "express.umazda.com"', "")
+    end = doctor(config)
+    assert end.returncode == 1
+    assert "dealers.umazda has a link_key and no express_host" in problems(end)[0]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
-def test_files_that_others_may_read_or_change_are_found_with_the_command_that_mends_it(
-    config: Path, tmp_path: Path
-) -> None:
+def test_doctor_finds_files_that_others_may_read_or_change(config: Path, tmp_path: Path) -> None:
     key = tmp_path / "api.key"
     key.write_text("sandbox-key")
     key.chmod(0o644)
-    edited(config, "env:ROADSTER_API_KEY", f"file:{key}")
+    edit(config, "env:ROADSTER_API_KEY", f"file:{key}")
     config.chmod(0o666)
     assert doctor(config).returncode == 1  # makes the store
     store = tmp_path / "store.db"
@@ -158,14 +156,14 @@ def test_files_that_others_may_read_or_change_are_found_with_the_command_that_me
     assert doctor(config).returncode == 0
 
 
-def test_a_store_that_cannot_be_opened_is_exit_1(config: Path, tmp_path: Path) -> None:
+def test_doctor_exits_with_1_when_the_store_does_not_open(config: Path, tmp_path: Path) -> None:
     (tmp_path / "store.db").write_text("not a database, whatever its name says")
-    done = doctor(config)
-    assert done.returncode == 1
-    assert "is not a sound SQLite file; move it away" in problems(done)[0]
+    end = doctor(config)
+    assert end.returncode == 1
+    assert "is not a sound SQLite file; move it away" in problems(end)[0]
 
 
-def test_a_broken_audit_is_exit_1(config: Path, tmp_path: Path) -> None:
+def test_doctor_exits_with_1_when_the_audit_is_broken(config: Path, tmp_path: Path) -> None:
     run_cli("call", "list_dealers", "--config", str(config), **SECRETS)
     store = sqlite3.connect(tmp_path / "store.db")
     for (trigger,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -173,13 +171,13 @@ def test_a_broken_audit_is_exit_1(config: Path, tmp_path: Path) -> None:
     store.execute("UPDATE roadster_audit SET outcome = 'refused'")
     store.commit()
     store.close()
-    done = doctor(config)
-    assert done.returncode == 1
-    assert "audit: broken at record 1" in problems(done)[0]
+    end = doctor(config)
+    assert end.returncode == 1
+    assert "audit: broken at record 1" in problems(end)[0]
 
 
 def upstreams(world: World, path: str, answer: Response) -> SandboxTransport:
-    """The sandbox, but for the API below `path`, which answers as a test says."""
+    """Returns the sandbox with another answer for the API below `path`."""
     return SandboxTransport(Starlette(routes=[Mount(path, answer), Mount("/", world.app)]))
 
 
@@ -191,7 +189,7 @@ async def findings(transport: httpx2.AsyncBaseTransport, store_url: str, **chang
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("hours", [-2, 2])
-async def test_a_clock_that_is_off_is_found(hours: int, world: World, store_url: str) -> None:
+async def test_doctor_finds_a_clock_that_is_off(hours: int, world: World, store_url: str) -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)
     answer = JSONResponse([], headers={"Date": date})
     clock = (await findings(upstreams(world, "/v1", answer), store_url))["clock"]
@@ -211,11 +209,11 @@ async def test_a_clock_that_is_off_is_found(hours: int, world: World, store_url:
         (Response(status_code=503), 4),
     ],
 )
-async def test_roadies_credentials_are_tried_with_a_shipment_that_cannot_exist(
+async def test_doctor_asks_roadie_for_a_shipment_that_cannot_exist(
     answer: Response, code: int, world: World, store_url: str
 ) -> None:
-    found = await findings(upstreams(world, "/roadie", answer), store_url)
-    assert found["roadie credentials"].code == code
+    results = await findings(upstreams(world, "/roadie", answer), store_url)
+    assert results["roadie credentials"].code == code
 
 
 @pytest.mark.anyio
@@ -229,37 +227,35 @@ async def test_roadies_credentials_are_tried_with_a_shipment_that_cannot_exist(
         (HTMLResponse("<html>Log in</html>"), 4),
     ],
 )
-async def test_mykaarmas_credentials_are_tried_with_a_customer_who_cannot_exist(
+async def test_doctor_asks_mykaarma_for_a_customer_who_cannot_exist(
     answer: Response, code: int, world: World, store_url: str
 ) -> None:
-    found = await findings(upstreams(world, "/mykaarma", answer), store_url)
-    assert found["mykaarma credentials"].code == code
+    results = await findings(upstreams(world, "/mykaarma", answer), store_url)
+    assert results["mykaarma credentials"].code == code
 
 
 @pytest.mark.anyio
-async def test_each_dealer_without_its_mykaarma_uuid_is_named_where_a_caller_needs_it(
-    world: World, store_url: str
-) -> None:
-    """One of several is a problem too. Nobody is missed at a dealer where no caller may use the tool."""
+async def test_doctor_finds_dealers_without_their_mykaarma_uuid(world: World, store_url: str) -> None:
+    """One of several dealers is a problem too, but no dealer where nobody may use the tool."""
     dealers = settings_for(store_url).dealers
-    found = await findings(
+    results = await findings(
         SandboxTransport(world.app),
         store_url,
         dealers={**dealers, **{dpid: DealerSettings() for dpid in ("hyundaidemo", "toyotademo")}},
     )
-    assert found["mykaarma dealers"].code == 1
-    assert "dealers.hyundaidemo.mykaarma_dealer_uuid is not set" in found["mykaarma dealers"].text
-    assert found["mykaarma credentials"].code == 0
+    assert results["mykaarma dealers"].code == 1
+    assert "dealers.hyundaidemo.mykaarma_dealer_uuid is not set" in results["mykaarma dealers"].text
+    assert results["mykaarma credentials"].code == 0
 
 
 @pytest.mark.anyio
-async def test_mykaarma_is_asked_nothing_where_no_dealer_has_its_uuid(world: World, store_url: str) -> None:
+async def test_doctor_does_not_ask_mykaarma_without_any_uuid(world: World, store_url: str) -> None:
     """An empty list of dealers could mean all of them."""
     dealers = {dpid: DealerSettings() for dpid in settings_for(store_url).dealers}
     settings = settings_for(store_url).model_copy(update={"dealers": dealers})
     backend = Backend(LiveSettings(settings), SandboxTransport(world.app))
-    told = [finding.text async for finding in examine(backend, None) if finding.check == "mykaarma dealers"]
-    assert [line.partition(" ")[0] for line in told] == [
+    lines = [finding.text async for finding in examine(backend, None) if finding.check == "mykaarma dealers"]
+    assert [line.partition(" ")[0] for line in lines] == [
         "dealers.umazda.mykaarma_dealer_uuid",
         "dealers.hyundaidemo.mykaarma_dealer_uuid",
         "no",
@@ -268,16 +264,16 @@ async def test_mykaarma_is_asked_nothing_where_no_dealer_has_its_uuid(world: Wor
 
 
 @pytest.mark.anyio
-async def test_upstreams_are_only_read_from(world: World, store_url: str) -> None:
-    asked: list[tuple[str, str]] = []
+async def test_doctor_only_reads_from_upstreams(world: World, store_url: str) -> None:
+    paths: list[tuple[str, str]] = []
 
     class Noting(SandboxTransport):
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            asked.append((request.method, request.url.path))
+            paths.append((request.method, request.url.path))
             return await super().handle_async_request(request)
 
     await findings(Noting(world.app), store_url)
-    assert asked == [
+    assert paths == [
         ("GET", "/v1/"),
         ("GET", "/v1/dealers"),
         ("GET", "/roadie/v1/"),
@@ -288,11 +284,11 @@ async def test_upstreams_are_only_read_from(world: World, store_url: str) -> Non
 
 
 @pytest.mark.anyio
-async def test_a_name_that_dns_does_not_know_is_told_from_an_upstream_that_is_down(store_url: str) -> None:
+async def test_doctor_tells_an_unknown_name_from_a_server_that_is_down(store_url: str) -> None:
     nowhere = RoadsterSettings(base_url="https://nowhere.invalid/v1", api_key=SecretStr("key"))
     backend = Backend(
         LiveSettings(settings_for(store_url).model_copy(update={"roadster": nowhere, "roadie": None, "mykaarma": None}))
     )
-    found = {finding.check: finding async for finding in examine(backend, None)}
-    assert "the name is not known; correct [roadster] base_url" in found["roadster reach"].text
-    assert found["roadster reach"].code == 4
+    results = {finding.check: finding async for finding in examine(backend, None)}
+    assert "the name is not known; correct [roadster] base_url" in results["roadster reach"].text
+    assert results["roadster reach"].code == 4

@@ -1,4 +1,4 @@
-"""`forget` where there is nothing to forget. The tests of web hooks show what it deletes."""
+"""`forget` where there is nothing to delete. The tests of web hooks show what it deletes."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ async def test_forget_refuses_a_dealer_that_nobody_knows(tmp_path: Path) -> None
     assert run_cli(*command, "--dealer", "gone", **SECRETS).returncode == 0
     async with open_store(url) as store:
         assert not await store.belongs("gone", "customer", "1001")
-        assert [stored.record.dealer async for stored in store.records()] == ["gone"]
+        assert [entry.record.dealer async for entry in store.records()] == ["gone"]

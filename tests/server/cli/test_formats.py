@@ -1,4 +1,4 @@
-"""The catalogue in OpenAI's form: strict where the schema allows it, and what is called by it is accepted."""
+"""The catalogue in OpenAI's form: it is strict where the schema allows it, and the server accepts calls made by it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.server.recordings.test_recordings import CALLS
 pytestmark = pytest.mark.anyio
 
 FUNCTIONS: dict[str, dict[str, Any]] = {
-    listed["function"]["name"]: listed["function"] for listed in json.loads(render(TOOLS.values(), "openai"))
+    function["function"]["name"]: function["function"] for function in json.loads(render(TOOLS.values(), "openai"))
 }
 STRICT = {name: function for name, function in FUNCTIONS.items() if function["strict"]}
 
@@ -28,7 +28,7 @@ DEEPEST, MOST_PROPERTIES, MOST_CHOICES, MOST_CHARACTERS = 10, 5_000, 1_000, 120_
 
 
 def schemas(schema: Mapping[str, Any], depth: int = 1) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Each schema within `schema`, with how deep it is nested."""
+    """Yields each schema within `schema` with its depth."""
     yield depth, schema
     for part in (*schema.get("properties", {}).values(), *schema.get("anyOf", ())):
         yield from schemas(part, depth + 1)
@@ -37,17 +37,17 @@ def schemas(schema: Mapping[str, Any], depth: int = 1) -> Iterator[tuple[int, Ma
 
 
 def types(schema: Mapping[str, Any]) -> set[str]:
-    given = schema.get("type", [])
-    return {given} if isinstance(given, str) else set(given)
+    value = schema.get("type", [])
+    return {value} if isinstance(value, str) else set(value)
 
 
 @pytest.mark.parametrize("name", STRICT)
-def test_a_strict_function_keeps_the_rules_of_strict_mode(name: str) -> None:
+def test_strict_function_keeps_the_rules_of_strict_mode(name: str) -> None:
     root = STRICT[name]["parameters"]
     assert types(root) == {"object"}
     assert "anyOf" not in root
-    found = list(schemas(root))
-    for depth, schema in found:
+    parts = list(schemas(root))
+    for depth, schema in parts:
         assert depth <= DEEPEST
         assert schema.keys() <= KEYWORDS
         assert types(schema) <= TYPES
@@ -59,33 +59,33 @@ def test_a_strict_function_keeps_the_rules_of_strict_mode(name: str) -> None:
             assert schema["items"]
         if "enum" in schema:
             assert (None in schema["enum"]) == ("null" in types(schema))
-    properties = [name for _, schema in found for name in schema.get("properties", ())]
-    choices = [choice for _, schema in found for choice in schema.get("enum", ())]
+    properties = [name for _, schema in parts for name in schema.get("properties", ())]
+    choices = [choice for _, schema in parts for choice in schema.get("enum", ())]
     assert len(properties) <= MOST_PROPERTIES
     assert len(choices) <= MOST_CHOICES
     assert sum(map(len, properties)) + sum(len(str(choice)) for choice in choices) <= MOST_CHARACTERS
 
 
-def test_only_what_names_no_properties_is_not_strict() -> None:
-    """A delivery's items and places are told in words: its schema stays as it is."""
+def test_strict_form_is_missing_only_for_open_objects() -> None:
+    """A delivery's items and places have a schema in words, which stays as it is."""
     assert FUNCTIONS.keys() - STRICT.keys() == {"create_delivery", "update_delivery"}
     for name in FUNCTIONS.keys() - STRICT.keys():
         assert FUNCTIONS[name]["parameters"] == TOOLS[name].input_schema
 
 
 @pytest.mark.parametrize("name", STRICT)
-def test_the_strict_form_has_the_arguments_of_the_tool(name: str) -> None:
-    """All of them, those that may be left out as null, with what it cannot say as a keyword said in words."""
+def test_strict_form_has_the_arguments_of_the_tool(name: str) -> None:
+    """Optional ones may be null. The description says what strict mode has no keyword for."""
     schema = TOOLS[name].input_schema
-    made = STRICT[name]["parameters"]["properties"]
-    assert list(made) == list(schema["properties"])
-    for argument, part in made.items():
+    properties = STRICT[name]["parameters"]["properties"]
+    assert list(properties) == list(schema["properties"])
+    for argument, part in properties.items():
         nullable = "null" in types(part) or {"type": "null"} in part.get("anyOf", ())
         assert nullable == (argument not in schema.get("required", ()))
-        told = json.dumps(part)
-        for bound in ("maximum", "maxItems", "minLength"):
-            if bound in schema["properties"][argument]:
-                assert str(schema["properties"][argument][bound]) in told
+        text = json.dumps(part)
+        for keyword in ("maximum", "maxItems", "minLength"):
+            if keyword in schema["properties"][argument]:
+                assert str(schema["properties"][argument][keyword]) in text
 
 
 @pytest.mark.parametrize(
@@ -98,30 +98,28 @@ def test_the_strict_form_has_the_arguments_of_the_tool(name: str) -> None:
         {"description": "anything"},
     ],
 )
-def test_what_strict_mode_cannot_say_is_not_said_strictly(schema: dict[str, Any]) -> None:
+def test_strict_form_is_refused_for_other_schemas(schema: dict[str, Any]) -> None:
     with pytest.raises(NotStrict):
         strict(schema)
 
 
-def filled(schema: Mapping[str, Any], given: Any) -> Any:
-    """`given` as a model in strict mode writes it: with null for what is left out."""
+def fill(schema: Mapping[str, Any], value: Any) -> Any:
+    """Returns `value` as a model in strict mode writes it, with null for everything that is left out."""
     schema = next((part for part in schema.get("anyOf", ()) if types(part) != {"null"}), schema)
-    if isinstance(given, list):
-        return [filled(schema["items"], item) for item in given]
-    if isinstance(given, Mapping):
-        assert given.keys() <= schema["properties"].keys()
-        return {
-            name: filled(part, given[name]) if name in given else None for name, part in schema["properties"].items()
-        }
-    return given
+    if isinstance(value, list):
+        return [fill(schema["items"], item) for item in value]
+    if isinstance(value, Mapping):
+        assert value.keys() <= schema["properties"].keys()
+        return {name: fill(part, value[name]) if name in value else None for name, part in schema["properties"].items()}
+    return value
 
 
-async def test_calls_with_null_for_all_that_is_left_out_are_accepted(connect: Connect, world: World) -> None:
-    """In nested objects, too: each tool does what it does without the nulls."""
+async def test_call_with_null_for_omitted_arguments_is_accepted(connect: Connect, world: World) -> None:
+    """Each tool does the same as without the nulls, also in nested objects."""
     async with connect() as client:
         for name, arguments in CALLS.items():
-            made = filled(STRICT[name]["parameters"], arguments) if name in STRICT else dict(arguments)
-            result = await client.call_tool(name, made)
+            properties = fill(STRICT[name]["parameters"], arguments) if name in STRICT else dict(arguments)
+            result = await client.call_tool(name, properties)
             assert kind_of(result) is None, f"{name}: {text_of(result)}"
         plans = await client.call_tool("list_protection_plans", dict(CALLS["list_protection_plans"]))
         plan = answer_of(plans)["plans"][0]["id"]
@@ -140,5 +138,5 @@ async def test_calls_with_null_for_all_that_is_left_out_are_accepted(connect: Co
             },
         }
         for name, arguments in everything.items():
-            result = await client.call_tool(name, filled(STRICT[name]["parameters"], arguments))
+            result = await client.call_tool(name, fill(STRICT[name]["parameters"], arguments))
             assert kind_of(result) is None, f"{name}: {text_of(result)}"

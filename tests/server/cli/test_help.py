@@ -65,7 +65,7 @@ def test_version_is_the_packages() -> None:
     "arguments",
     [["--help"], ["serve", "--help"], ["audit"], ["--version"], ["nonsense"], ["token", "sales-bot"]],
 )
-def test_what_needs_no_server_loads_none(arguments: list[str]) -> None:
+def test_start_of_simple_commands_loads_no_server(arguments: list[str]) -> None:
     """Help, mistakes and completion come at once. Of the project, only the command line itself is loaded."""
     script = (
         "import atexit, sys\n"

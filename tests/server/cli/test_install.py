@@ -1,4 +1,4 @@
-"""A host's configuration file gets our entry and keeps all else; what cannot be changed safely is not changed."""
+"""`install` puts our entry into a host's file and keeps the rest. It does not touch a file that is unsafe to change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("host", "platform", "environment", "expected"),
+    ("host", "platform", "environment", "location"),
     [
         (Host.CLAUDE_DESKTOP, "darwin", {}, "home/Library/Application Support/Claude/claude_desktop_config.json"),
         (Host.CLAUDE_DESKTOP, "win32", {"APPDATA": "roaming"}, "roaming/Claude/claude_desktop_config.json"),
@@ -39,43 +39,43 @@ OTHERS: dict[str, Any] = {
         *((Host.CLAUDE_CODE, platform, {}, "project/.mcp.json") for platform in ("darwin", "win32", "linux")),
     ],
 )
-def test_each_hosts_file_is_where_it_is_on_each_platform(
-    host: Host, platform: str, environment: dict[str, str], expected: str
+def test_install_knows_each_hosts_file_on_each_platform(
+    host: Host, platform: str, environment: dict[str, str], location: str
 ) -> None:
-    found = file_of(host, platform=platform, home=Path("home"), environment=environment, folder=Path("project"))
-    assert found == Path(expected)
+    path = file_of(host, platform=platform, home=Path("home"), environment=environment, folder=Path("project"))
+    assert path == Path(location)
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_our_entry_comes_and_goes_and_all_else_stays(host: Host, tmp_path: Path) -> None:
-    """Other servers, unknown keys, their order, the file's mode, its indentation, its line ends."""
+def test_install_and_undo_leave_everything_else_alone(host: Host, tmp_path: Path) -> None:
+    """Other servers and unknown keys keep their order, and the file its mode, indentation and line ends."""
     path = tmp_path / "mcp.json"
     before = json.dumps(OTHERS, indent=4, ensure_ascii=False).replace("\n", "\r\n").encode()
     path.write_bytes(before)
     path.chmod(0o640)
-    put = entry_of(host, None)
-    change = add_entry(path, host, put)
+    ours = entry_of(host, None)
+    change = add_entry(path, host, ours)
     assert change is not None
     assert path.read_bytes() == before, "nothing changes before it is applied"
     backup = change.apply()
     document = json.loads(path.read_text())
-    assert document["servers" if host is Host.VSCODE else "mcpServers"].pop("roadster") == put
+    assert document["servers" if host is Host.VSCODE else "mcpServers"].pop("roadster") == ours
     assert json.dumps(document) == json.dumps(OTHERS)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert backup is not None
     assert backup.read_bytes() == before
-    assert add_entry(path, host, put) is None
-    undone = remove_entry(path, host)
-    assert undone is not None
-    assert undone.apply() == backup
+    assert add_entry(path, host, ours) is None
+    undo = remove_entry(path, host)
+    assert undo is not None
+    assert undo.apply() == backup
     assert path.read_bytes() == before
     assert remove_entry(path, host) is None
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["mcp.json", "mcp.json.roadster.bak"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mcp.json", "mcp.json.roadster.bak"]
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_the_diff_shows_our_entry_alone(indent: int | None, tmp_path: Path) -> None:
-    """No value of another server, also where the file is one line, and none of our entry's own environment."""
+def test_diff_shows_only_our_entry(indent: int | None, tmp_path: Path) -> None:
+    """It shows no value of another server, not even in a file of one line, and none of our entry's environment."""
     path = tmp_path / "mcp.json"
     ours = {**entry_of(Host.CURSOR, None), "env": {"ROADSTER_API_KEY": "made-up"}}
     servers = {**OTHERS["mcpServers"], "roadster": ours}
@@ -103,7 +103,7 @@ def test_the_diff_shows_our_entry_alone(indent: int | None, tmp_path: Path) -> N
     ],
 )
 def test_undo_writes_with_the_files_indentation(text: str, after: str, tmp_path: Path) -> None:
-    """And keeps a copy of the file as it was before it."""
+    """It also keeps a copy of the file as it was before."""
     path = tmp_path / "mcp.json"
     path.write_text(text)
     change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
@@ -118,16 +118,16 @@ def test_undo_writes_with_the_files_indentation(text: str, after: str, tmp_path:
     assert backup.read_text() == with_entry
 
 
-def test_undoing_keeps_what_was_changed_since(tmp_path: Path) -> None:
+def test_undo_keeps_later_changes(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("{}")
     change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     assert change is not None
     change.apply()
     path.write_text(path.read_text().replace("mcpServers", 'mine": 1, "mcpServers'))
-    undone = remove_entry(path, Host.CURSOR)
-    assert undone is not None
-    undone.apply()
+    undo = remove_entry(path, Host.CURSOR)
+    assert undo is not None
+    undo.apply()
     assert json.loads(path.read_text()) == {"mine": 1, "mcpServers": {}}
 
 
@@ -135,26 +135,26 @@ def test_undoing_keeps_what_was_changed_since(tmp_path: Path) -> None:
     ("text", "line"),
     [('{\n  // mine\n  "servers": {}\n}', 2), ('{"servers": {}\n,}', 2), ('{"a": 1,\n\n"b": 2,\n"a": 3}', 4)],
 )
-def test_what_is_no_plain_json_is_named_by_its_line(text: str, line: int, tmp_path: Path) -> None:
-    """A comment, a comma at an end, a key that is there twice."""
+def test_install_names_the_line_that_is_no_plain_json(text: str, line: int, tmp_path: Path) -> None:
+    """The three cases are a comment, a comma at an end, and a key that is there twice."""
     path = tmp_path / "mcp.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=rf"at line {line} column \d+.* nothing was changed"):
         add_entry(path, Host.VSCODE, entry_of(Host.VSCODE, None))
 
 
-def test_a_file_that_is_not_there_is_made_with_its_folder(tmp_path: Path) -> None:
+def test_install_makes_a_missing_file_with_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "Code" / "User" / "mcp.json"
-    put = entry_of(Host.VSCODE, None)
-    change = add_entry(path, Host.VSCODE, put)
+    ours = entry_of(Host.VSCODE, None)
+    change = add_entry(path, Host.VSCODE, ours)
     assert change is not None
     assert change.apply() is None
-    assert path.read_text() == snippet(Host.VSCODE, put) + "\n"
+    assert path.read_text() == snippet(Host.VSCODE, ours) + "\n"
     assert remove_entry(tmp_path / "nothing.json", Host.VSCODE) is None
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """Who keeps such files elsewhere finds them changed there."""
+def test_install_keeps_a_link_a_link(tmp_path: Path) -> None:
+    """The file behind the link is changed."""
     real, path = tmp_path / "dotfiles.json", tmp_path / "mcp.json"
     real.write_text("{}")
     path.symlink_to(real)
@@ -181,7 +181,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
         "\ufeff{}",
     ],
 )
-def test_what_cannot_be_changed_safely_is_left_alone(text: str, tmp_path: Path) -> None:
+def test_install_leaves_an_unsafe_file_alone(text: str, tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError):
@@ -193,7 +193,7 @@ def test_what_cannot_be_changed_safely_is_left_alone(text: str, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_was_changed_while_we_asked_is_not_overwritten(tmp_path: Path) -> None:
+def test_install_does_not_overwrite_a_change_made_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("{}")
     change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
@@ -204,9 +204,7 @@ def test_what_was_changed_while_we_asked_is_not_overwritten(tmp_path: Path) -> N
     assert path.read_text() == '{"mine": 1}'
 
 
-def test_a_write_that_fails_leaves_the_file_and_nothing_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_install_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("{}")
     change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
@@ -223,13 +221,13 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_beside_it(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="HOME is a matter of POSIX")
-def test_the_command_asks_shows_installs_and_undoes(tmp_path: Path) -> None:
+def test_install_command_asks_shows_and_undoes(tmp_path: Path) -> None:
     path = tmp_path / ".cursor" / "mcp.json"
     home = {"HOME": str(tmp_path)}
-    done = run_cli("install", "cursor", "--sandbox", **home)
-    assert done.returncode == 2
-    assert "--yes" in done.stderr
-    assert '"--sandbox"' in done.stdout
+    end = run_cli("install", "cursor", "--sandbox", **home)
+    assert end.returncode == 2
+    assert "--yes" in end.stderr
+    assert '"--sandbox"' in end.stdout
     assert not path.exists()
     assert run_cli("install", "cursor", "--sandbox", "--yes", **home).returncode == 0
     server = json.loads(path.read_text())["mcpServers"]["roadster"]
@@ -239,13 +237,13 @@ def test_the_command_asks_shows_installs_and_undoes(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"mcpServers": {}}
 
 
-def test_print_prints_alone_with_the_configurations_absolute_path(tmp_path: Path) -> None:
+def test_install_print_has_the_absolute_path_and_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "roadster.toml").write_text("")
-    done = run_cli("install", "claude-code", "--print", cwd=tmp_path)
-    assert json.loads(done.stdout)["mcpServers"]["roadster"]["args"][-2:] == [
+    end = run_cli("install", "claude-code", "--print", cwd=tmp_path)
+    assert json.loads(end.stdout)["mcpServers"]["roadster"]["args"][-2:] == [
         "--config",
         str(tmp_path / "roadster.toml"),
     ]
-    assert [found.name for found in tmp_path.iterdir()] == ["roadster.toml"]
-    done = run_cli("install", "claude-code", "--print", "--config", "nothing.toml", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["roadster.toml"]
+    end = run_cli("install", "claude-code", "--print", "--config", "nothing.toml", cwd=tmp_path)
+    assert (end.returncode, end.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""Scripts of calls: the results in the script's order, what is expected of them, the exit codes."""
+"""`run`: results in the script's order, expectations, and exit codes."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def script(path: Path, *lines: object) -> str:
 
 
 @pytest.fixture
-def run(world: World, store_url: str, tmp_path: Path) -> Run:
-    """Runs lines in one process with `world`; gives the results and the report."""
+def run_lines(world: World, store_url: str, tmp_path: Path) -> Run:
+    """Runs lines in this process with `world`. Returns the results and the report."""
 
     async def ran(
         *lines: object, jobs: int = 1, yes: bool = False, out: Any = None, upstream: Any = None, **caller: Any
@@ -57,25 +57,25 @@ def run(world: World, store_url: str, tmp_path: Path) -> Run:
 
 
 class LateFirst(httpx2.AsyncBaseTransport):
-    """The sandbox, which answers the first request only once all others have come."""
+    """A sandbox that answers the first request only after all others have come."""
 
     def __init__(self, world: World, others: int) -> None:
         self._sandbox = SandboxTransport(world.app)
-        self._seen, self._others = 0, others
+        self._count, self._others = 0, others
         self._all_came = anyio.Event()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._seen += 1
-        if self._seen == 1:
+        self._count += 1
+        if self._count == 1:
             await self._all_came.wait()
-        elif self._seen > self._others:
+        elif self._count > self._others:
             self._all_came.set()
         return await self._sandbox.handle_async_request(request)
 
 
-async def test_each_line_has_a_result_in_its_place(run: Run) -> None:
-    """With its number in the file, its id, its tool, the exit code that `call` would have, and the answer or error."""
-    results, report = await run({**VEHICLE, "id": "car"}, "", FOREIGN_STOCK, {"tool": "nothing", "id": 7})
+async def test_run_writes_a_result_for_each_line(run_lines: Run) -> None:
+    """A result has the line's number, its id, its tool, the exit code of `call`, and the answer or the error."""
+    results, report = await run_lines({**VEHICLE, "id": "car"}, "", FOREIGN_STOCK, {"tool": "nothing", "id": 7})
     car, foreign, unknown = results
     assert (car["line"], car["id"], car["tool"], car["code"]) == (1, "car", "get_vehicle", 0)
     assert car["result"]["make"] == "Mazda"
@@ -87,36 +87,36 @@ async def test_each_line_has_a_result_in_its_place(run: Run) -> None:
     assert list(report.summary()) == []
 
 
-async def test_results_keep_the_scripts_order_whatever_comes_first(run: Run, world: World) -> None:
+async def test_run_keeps_the_order_of_the_script(run_lines: Run, world: World) -> None:
     vins = [SOME_VIN, "1M8GDM9AXKP042788", SOME_VIN, "1M8GDM9AXKP042788"]
     lines = [{**VEHICLE, "arguments": {"dealer": "umazda", "vin": vin}} for vin in vins]
     with anyio.fail_after(PATIENCE):
-        results, report = await run(*lines, jobs=2, upstream=LateFirst(world, others=3))
+        results, report = await run_lines(*lines, jobs=2, upstream=LateFirst(world, others=3))
     assert [(result["line"], result["code"]) for result in results] == [(1, 0), (2, 1), (3, 0), (4, 1)]
     assert report.code == 1
 
 
-async def test_writes_of_one_key_are_done_once_however_many_jobs(run: Run, world: World) -> None:
-    keyed = {**CUSTOMER, "arguments": {**CUSTOMER["arguments"], "idempotency_key": "done-only-once"}}
+async def test_run_sends_one_key_once_with_many_jobs(run_lines: Run, world: World) -> None:
+    with_key = {**CUSTOMER, "arguments": {**CUSTOMER["arguments"], "idempotency_key": "done-only-once"}}
     with anyio.fail_after(PATIENCE):
-        results, report = await run(keyed, keyed, keyed, keyed, jobs=4)
+        results, report = await run_lines(with_key, with_key, with_key, with_key, jobs=4)
     assert report.code == 0
     assert sorted(result["result"].get("replayed", False) for result in results) == [False, True, True, True]
     assert len((await world.get("state"))["customers"]) == 1
 
 
-async def test_limits_and_confirmation_hold(run: Run, world: World) -> None:
-    """Nobody is asked: what wants confirming is not confirmed without --yes."""
+async def test_run_keeps_limits_and_confirmation(run_lines: Run, world: World) -> None:
+    """Nobody is asked, so a write at `confirm` is not sent without --yes."""
     access = {"customers": "confirm", "inventory": "read"}
-    results, _ = await run(CUSTOMER, VEHICLE, VEHICLE, access=access, calls_per_minute=2)
+    results, _ = await run_lines(CUSTOMER, VEHICLE, VEHICLE, access=access, calls_per_minute=2)
     assert [result.get("error") for result in results] == ["not_confirmed", None, "limited"]
     assert {request["method"] for request in await world.requests()} == {"GET"}
-    _, report = await run(CUSTOMER, access=access, yes=True)
+    _, report = await run_lines(CUSTOMER, access=access, yes=True)
     assert report.code == 0
 
 
 @pytest.mark.parametrize(
-    ("expect", "met"),
+    ("expect", "holds"),
     [
         ({"jmespath": "make", "value": "Mazda"}, True),
         ({"jmespath": "make", "value": "Kia"}, False),
@@ -130,14 +130,14 @@ async def test_limits_and_confirmation_hold(run: Run, world: World) -> None:
         ([], None),
     ],
 )
-async def test_an_answer_is_compared_as_json(expect: Any, met: bool | None, run: Run) -> None:
-    results, report = await run({**VEHICLE, "expect": expect})
-    assert results[0].get("met") is met
-    assert report.code == (1 if met is False else 0)
+async def test_run_compares_answers_as_json(expect: Any, holds: bool | None, run_lines: Run) -> None:
+    results, report = await run_lines({**VEHICLE, "expect": expect})
+    assert results[0].get("met") is holds
+    assert report.code == (1 if holds is False else 0)
 
 
 @pytest.mark.parametrize(
-    ("call", "expect", "met"),
+    ("call", "expect", "holds"),
     [
         (FOREIGN_STOCK, {"error": "refused"}, True),
         (FOREIGN_STOCK, {"error": "not_found"}, False),
@@ -145,20 +145,20 @@ async def test_an_answer_is_compared_as_json(expect: Any, met: bool | None, run:
         ({"tool": "get_vehicle", "arguments": {"vin": "short"}}, {"error": "invalid_arguments"}, True),
     ],
 )
-async def test_an_error_that_is_expected_is_what_was_wanted(call: Any, expect: Any, met: bool, run: Run) -> None:
-    results, report = await run({**call, "expect": expect})
-    assert results[0]["met"] is met
-    assert report.code == (0 if met else 1)
+async def test_run_accepts_an_expected_error(call: Any, expect: Any, holds: bool, run_lines: Run) -> None:
+    results, report = await run_lines({**call, "expect": expect})
+    assert results[0]["met"] is holds
+    assert report.code == (0 if holds else 1)
 
 
-async def test_the_summary_says_which_lines_and_why(run: Run) -> None:
-    """And not what a caller may not see: an expected name is the script's own, the one that is there stays masked."""
+async def test_summary_says_which_lines_and_why(run_lines: Run) -> None:
+    """It shows nothing that the caller may not see: the actual name stays masked."""
     crm = {
         "tool": "get_crm_customer",
         "arguments": {"dealer": "umazda", "customer_uuid": "c0000000-0000-4000-8a00-000000000001"},
         "expect": {"jmespath": "first_name", "value": "Steve"},
     }
-    _, report = await run({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, crm, FOREIGN_STOCK)
+    _, report = await run_lines({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, crm, FOREIGN_STOCK)
     assert list(report.summary()) == [
         "1 met, 1 failed",
         'line 2: first_name: expected "Steve", got "***"',
@@ -167,13 +167,13 @@ async def test_the_summary_says_which_lines_and_why(run: Run) -> None:
     assert report.code == 1
 
 
-async def test_a_line_that_expects_nothing_counts_by_its_own_code(run: Run) -> None:
-    _, report = await run({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, FOREIGN_STOCK)
+async def test_line_without_expectation_counts_by_its_code(run_lines: Run) -> None:
+    _, report = await run_lines({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, FOREIGN_STOCK)
     assert report.code == 3
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "problem"),
     [
         ("{", "line 2: is not JSON: "),
         ("[]", "line 2: is no JSON object"),
@@ -201,10 +201,10 @@ async def test_a_line_that_expects_nothing_counts_by_its_own_code(run: Run) -> N
         ({"tool": "a", "expect": ["refused"]}, "line 2: expect.0: expected an object"),
     ],
 )
-def test_a_bad_line_is_named_and_nothing_is_sent(line: object, told: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError) as refused:
+def test_script_with_a_bad_line_sends_nothing(line: object, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as error:
         read_script(script(tmp_path / "s.jsonl", CUSTOMER, line), io.StringIO())
-    assert [told in problem for problem in refused.value.problems] == [True]
+    assert [problem in line for line in error.value.problems] == [True]
 
 
 @pytest.mark.parametrize(
@@ -215,30 +215,30 @@ def test_a_bad_line_is_named_and_nothing_is_sent(line: object, told: str, tmp_pa
         ["-", "--sandbox", "--out", "/no/such/folder/out"],
     ],
 )
-def test_a_mistake_of_usage_is_exit_2(arguments: list[str]) -> None:
-    done = run_cli("run", *arguments, stdin=json.dumps(VEHICLE))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "Traceback" not in done.stderr
+def test_run_with_a_mistake_of_usage_is_exit_2(arguments: list[str]) -> None:
+    end = run_cli("run", *arguments, stdin=json.dumps(VEHICLE))
+    assert (end.returncode, end.stdout) == (2, "")
+    assert "Traceback" not in end.stderr
 
 
-def test_results_go_to_a_file_and_the_summary_to_stderr(tmp_path: Path) -> None:
+def test_run_writes_results_to_a_file_and_the_summary_to_stderr(tmp_path: Path) -> None:
     lines = ({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, FOREIGN_STOCK)
-    done = run_cli("run", script(tmp_path / "s.jsonl", *lines), "--sandbox", "--out", str(tmp_path / "out.jsonl"))
-    assert (done.returncode, done.stdout) == (3, "")
+    end = run_cli("run", script(tmp_path / "s.jsonl", *lines), "--sandbox", "--out", str(tmp_path / "out.jsonl"))
+    assert (end.returncode, end.stdout) == (3, "")
     assert [json.loads(line)["line"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == [1, 2]
-    assert "roadster-mcp: 1 met, 0 failed" in done.stderr
+    assert "roadster-mcp: 1 met, 0 failed" in end.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
-def test_results_that_cannot_be_written_end_the_script() -> None:
-    done = run_cli("run", "-", "--sandbox", "--out", "/dev/full", stdin=json.dumps(VEHICLE))
-    assert done.returncode == 2
-    assert "cannot be written" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_run_ends_when_results_cannot_be_written() -> None:
+    end = run_cli("run", "-", "--sandbox", "--out", "/dev/full", stdin=json.dumps(VEHICLE))
+    assert end.returncode == 2
+    assert "cannot be written" in end.stderr
+    assert "Traceback" not in end.stderr
 
 
-def test_two_runs_of_one_seed_are_byte_equal_and_another_seed_is_another_world(tmp_path: Path) -> None:
-    """Also their cursors, the ids of what is made, and links."""
+def test_run_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
+    """Cursors, new ids and links are the same too."""
     at = {"dealer": "umazda"}
     of_customer = {**at, "customer_id": 1650260}
     lines = [
@@ -261,8 +261,8 @@ def test_two_runs_of_one_seed_are_byte_equal_and_another_seed_is_another_world(t
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
-def test_results_are_for_their_owners_eyes(tmp_path: Path) -> None:
-    """Also where the file was there before, and open to others."""
+def test_run_results_are_only_for_their_owner(tmp_path: Path) -> None:
+    """This holds for a file that was there before, and open to others."""
     before, new = tmp_path / "before.jsonl", tmp_path / "new.jsonl"
     before.touch(mode=0o644)
     for out in (before, new):

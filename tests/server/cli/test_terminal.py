@@ -1,4 +1,4 @@
-"""A person at a terminal: told where a server listens, asked without log lines in between, and free to leave a pipe."""
+"""The command line at a terminal: addresses for a person, questions without log lines, and pipes that end early."""
 
 from __future__ import annotations
 
@@ -51,26 +51,26 @@ def at_terminal(*arguments: str, stdin: int = subprocess.PIPE) -> Iterator[tuple
 
 def read_until(screen: io.FileIO, text: str) -> str:
     """Reads what the terminal shows, up to a line that holds `text`."""
-    shown = b""
-    while text.encode() not in shown or not shown.endswith(b"\n"):
-        shown += screen.read(4096)
-    return shown.decode()
+    content = b""
+    while text.encode() not in content or not content.endswith(b"\n"):
+        content += screen.read(4096)
+    return content.decode()
 
 
 @pytest.mark.parametrize(("transport", "path"), [("http", "mcp"), ("sse", "sse")])
 def test_serve_shows_its_address_and_how_to_stop(transport: str, path: str) -> None:
     with at_terminal("serve", "--sandbox", "--transport", transport, "--port", "0") as (process, screen):
-        shown = read_until(screen, "roadster-mcp: ")
-        assert f"/{path}; Ctrl-C stops it" in shown
-        assert "roadster-mcp: serving at http://127.0.0.1:" in shown
+        text = read_until(screen, "roadster-mcp: ")
+        assert f"/{path}; Ctrl-C stops it" in text
+        assert "roadster-mcp: serving at http://127.0.0.1:" in text
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
 
 
 def test_serve_on_stdio_says_what_it_waits_for() -> None:
     with at_terminal("serve", "--sandbox") as (process, screen):
-        shown = read_until(screen, "roadster-mcp: ")
-        assert "waiting on stdin for the host that starts this server; Ctrl-C stops it" in shown
+        text = read_until(screen, "roadster-mcp: ")
+        assert "waiting on stdin for the host that starts this server; Ctrl-C stops it" in text
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
 
@@ -146,7 +146,7 @@ def pipe_into_head(*arguments: str, cwd: Path, stdin: str = "", **environment: s
 
 
 def test_run_into_head_ends_quietly(tmp_path: Path) -> None:
-    """It makes no more calls. Shells give the same code to any program of which nobody reads the output any more."""
+    """It makes no more calls. Shells give the same code to any program that loses its reader."""
     stock = json.dumps({"tool": "list_inventory", "arguments": {"dealer": "umazda"}})
     code, line, stderr = pipe_into_head("run", "-", "--sandbox", stdin=f"{stock}\n" * 200, cwd=tmp_path)
     assert (code, stderr) == (141, "")
@@ -165,14 +165,14 @@ async def test_audit_export_into_head_ends_quietly(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["demo"], ["tools"], ["doctor", "--sandbox"]])
 def test_command_into_head_ends_quietly(arguments: list[str], tmp_path: Path) -> None:
-    """Whether its output still fits into the pipe's buffer or not."""
+    """A short output fits into the pipe's buffer and is no error at all."""
     code, line, stderr = pipe_into_head(*arguments, cwd=tmp_path)
     assert code in {0, 141}
     assert line
     assert stderr == ""
 
 
-def test_command_whose_reader_is_gone_already_ends_quietly(tmp_path: Path) -> None:
+def test_command_without_a_reader_ends_quietly(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     stock = json.dumps({"dealer": "umazda"})

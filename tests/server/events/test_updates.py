@@ -1,4 +1,4 @@
-"""Update notifications: an event comes in by web hook, and who follows its customer is told, in both eras."""
+"""Update notifications: followers of a customer hear of each event that comes by web hook, in both eras."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ERAS = ("http 2026-07-28", "http legacy", "sse")
 
 
 def callers(level: str = "read") -> str:
-    named = {"bot": ["umazda"], "other": ["toyotademo"]}
+    dealers_of = {"bot": ["umazda"], "other": ["toyotademo"]}
     return "".join(
         CALLER.format(
             name=name,
@@ -58,23 +58,23 @@ def callers(level: str = "read") -> str:
             dealers=json.dumps(dealers),
             level=level,
         )
-        for name, dealers in named.items()
+        for name, dealers in dealers_of.items()
     )
 
 
-class Served:
-    """A server, and what its tests do with it."""
+class RunningServer:
+    """A server, with the actions of its tests."""
 
     def __init__(self, port: int, config: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._config = config
         self._head = config.read_text()
-        self._sent = 0
+        self._count = 0
 
     async def event(self, customer: int = 1650260, dealer: str = "umazda") -> None:
-        self._sent += 1
+        self._count += 1
         event = {
-            "event_id": f"event-{self._sent}",
+            "event_id": f"event-{self._count}",
             "event_type": "customer_started_purchase",
             "event_time": "2026-03-01T10:00:00-08:00",
             "customer": {"id": customer, "email": "steve@example.com", "first_name": "Steve"},
@@ -98,87 +98,87 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("updates")
     config = folder / "roadster.toml"
     config.write_text(CONFIG.format(folder=folder) + callers())
     port = free_port()
     command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
     with serving(*command, url=f"http://127.0.0.1:{port}/readyz", **SECRETS):
-        yield Served(port, config)
+        yield RunningServer(port, config)
 
 
 class Follower:
-    """A client that follows addresses; `told` are those it was notified of."""
+    """A client that follows addresses. `uris` are those of its notifications."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.uris: list[str] = []
         self._one_more = anyio.Event()
 
-    async def heard(self, uri: str) -> None:
-        self.told.append(uri)
+    async def add(self, uri: str) -> None:
+        self.uris.append(uri)
         self._one_more.set()
 
     async def until(self, count: int) -> list[str]:
         with anyio.fail_after(PATIENCE):
-            while len(self.told) < count:
+            while len(self.uris) < count:
                 await self._one_more.wait()
                 self._one_more = anyio.Event()
-        return self.told
+        return self.uris
 
 
 @asynccontextmanager
-async def following(served: Served, era: str, *uris: str, name: str = "bot") -> AsyncIterator[Follower]:
+async def following(server: RunningServer, era: str, *uris: str, name: str = "bot") -> AsyncIterator[Follower]:
     follower = Follower()
     headers = {"Authorization": f"Bearer {name}-token"}
 
     async def on_message(message: Any) -> None:
         if isinstance(message, ResourceUpdatedNotification):
-            await follower.heard(str(message.params.uri))
+            await follower.add(str(message.params.uri))
 
     if era == "sse":
         async with Client(
-            sse_client(f"{served.url}/sse", headers=headers), mode="legacy", message_handler=on_message
+            sse_client(f"{server.url}/sse", headers=headers), mode="legacy", message_handler=on_message
         ) as client:
-            await subscribed(client, uris)
+            await subscribe_to(client, uris)
             yield follower
         return
     async with (
         httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
         Client(
-            streamable_http_client(f"{served.url}/mcp", http_client=http),
+            streamable_http_client(f"{server.url}/mcp", http_client=http),
             mode=era.removeprefix("http "),
             message_handler=on_message if era == "http legacy" else None,
         ) as client,
     ):
         if era == "http legacy":
-            await subscribed(client, uris)
+            await subscribe_to(client, uris)
             yield follower
             return
         async with client.listen(resource_subscriptions=list(uris)) as stream, anyio.create_task_group() as tasks:
 
             async def hear() -> None:
                 async for event in stream:
-                    await follower.heard(event.uri)  # type: ignore[union-attr]
+                    await follower.add(event.uri)  # type: ignore[union-attr]
 
             tasks.start_soon(hear)
             yield follower
             tasks.cancel_scope.cancel()
 
 
-async def subscribed(client: Client, uris: tuple[str, ...]) -> None:
+async def subscribe_to(client: Client, uris: tuple[str, ...]) -> None:
     for uri in uris:
         await client.session.subscribe_resource(uri)
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_who_follows_a_customer_is_told_of_each_event_of_theirs_alone(era: str, served: Served) -> None:
-    async with following(served, era, STEVE) as follower:
-        await served.event(customer=7)
-        await served.event(dealer="toyotademo")
-        await served.event()
+async def test_follower_hears_only_of_their_customer(era: str, server: RunningServer) -> None:
+    async with following(server, era, STEVE) as follower:
+        await server.event(customer=7)
+        await server.event(dealer="toyotademo")
+        await server.event()
         assert await follower.until(1) == [STEVE]
-        await served.event()
+        await server.event()
         assert await follower.until(2) == [STEVE, STEVE]
 
 
@@ -192,92 +192,92 @@ async def test_who_follows_a_customer_is_told_of_each_event_of_theirs_alone(era:
         ("roadster://umazda/customers/01650260", "invalid_arguments"),
     ],
 )
-async def test_what_a_caller_may_not_read_cannot_be_followed(uri: str, kind: str, era: str, served: Served) -> None:
-    with pytest.raises((MCPError, ExceptionGroup)) as raised:
-        async with following(served, era, uri):
+async def test_follower_needs_the_right_to_read(uri: str, kind: str, era: str, server: RunningServer) -> None:
+    with pytest.raises((MCPError, ExceptionGroup)) as error:
+        async with following(server, era, uri):
             pytest.fail("the address is followed")
-    error: Any = raised.value
+    error: Any = error.value
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     assert error.error.data[FAILURE_META] == kind
 
 
-async def test_a_stream_follows_those_of_its_addresses_that_its_caller_may_read(served: Served) -> None:
+async def test_stream_follows_only_addresses_that_its_caller_may_read(server: RunningServer) -> None:
     foreign = "roadster://toyotademo/customers/1650260"
-    async with following(served, "http 2026-07-28", foreign, STEVE) as follower:
-        await served.event(dealer="toyotademo")
-        await served.event()
+    async with following(server, "http 2026-07-28", foreign, STEVE) as follower:
+        await server.event(dealer="toyotademo")
+        await server.event()
         assert await follower.until(1) == [STEVE]
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_who_has_lost_the_right_meanwhile_is_told_no_more(era: str, served: Served) -> None:
-    """Two events, the first while the right is gone: the follower hears of the second alone."""
-    async with following(served, era, STEVE) as follower:
-        await served.allow("off")
-        await served.event()
-        await served.allow("read")
-        assert follower.told == []
-        await served.event()
+async def test_follower_that_loses_the_right_hears_no_more(era: str, server: RunningServer) -> None:
+    """Of two events the first comes while the right is gone, so the follower only hears of the second."""
+    async with following(server, era, STEVE) as follower:
+        await server.allow("off")
+        await server.event()
+        await server.allow("read")
+        assert follower.uris == []
+        await server.event()
         assert await follower.until(1) == [STEVE]
 
 
-async def test_too_many_addresses_are_refused(served: Served) -> None:
+async def test_follower_of_too_many_addresses_is_refused(server: RunningServer) -> None:
     many = [f"roadster://umazda/customers/{number}" for number in range(1, MOST_ADDRESSES + 2)]
     with pytest.raises((MCPError, ExceptionGroup)):
-        async with following(served, "http 2026-07-28", *many):
+        async with following(server, "http 2026-07-28", *many):
             pytest.fail("they are followed")
 
 
-async def test_following_one_address_many_times_at_once_is_following_it_once(served: Served) -> None:
-    """A session takes its places before the gate is asked, and what is given up is given up."""
-    told: list[str] = []
+async def test_follower_of_one_address_many_times_takes_one_place(server: RunningServer) -> None:
+    """A session takes its place before the gate decides. After unsubscribing it hears no more."""
+    uris: list[str] = []
     one = anyio.Event()
 
     async def on_message(message: Any) -> None:
         if isinstance(message, ResourceUpdatedNotification):
-            told.append(str(message.params.uri))
+            uris.append(str(message.params.uri))
             one.set()
 
     headers = {"Authorization": "Bearer bot-token"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
         Client(
-            streamable_http_client(f"{served.url}/mcp", http_client=http), mode="legacy", message_handler=on_message
+            streamable_http_client(f"{server.url}/mcp", http_client=http), mode="legacy", message_handler=on_message
         ) as client,
     ):
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(client.session.subscribe_resource, STEVE)
-        await served.event()
+        await server.event()
         with anyio.fail_after(PATIENCE):
             await one.wait()
         await client.session.unsubscribe_resource(STEVE)
-        await served.event()
+        await server.event()
         await client.session.subscribe_resource("roadster://umazda/customers/7")
         one = anyio.Event()
-        await served.event(customer=7)
+        await server.event(customer=7)
         with anyio.fail_after(PATIENCE):
             await one.wait()
-    assert told == [STEVE, "roadster://umazda/customers/7"]
+    assert uris == [STEVE, "roadster://umazda/customers/7"]
 
 
-async def test_places_are_counted_before_the_gate_is_asked(served: Served) -> None:
-    refused = 0
+async def test_followers_are_counted_before_the_gate_decides(server: RunningServer) -> None:
+    refusals = 0
     headers = {"Authorization": "Bearer bot-token"}
 
     async def follow(client: Client, number: int) -> None:
-        nonlocal refused
+        nonlocal refusals
         try:
             await client.session.subscribe_resource(f"roadster://umazda/customers/{number}")
         except MCPError:
-            refused += 1
+            refusals += 1
 
     async with (
         httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
-        Client(streamable_http_client(f"{served.url}/mcp", http_client=http), mode="legacy") as client,
+        Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode="legacy") as client,
         anyio.create_task_group() as tasks,
     ):
         for number in range(1, MOST_ADDRESSES + 21):
             tasks.start_soon(follow, client, number)
-    assert refused == 20
+    assert refusals == 20

@@ -19,7 +19,9 @@ from roadster_server.settings.loading import load
         "[http]\nallowed_hosts = " + "[" * 3000 + "]" * 3000,
     ],
 )
-def test_a_file_that_cannot_be_used_changes_nothing(bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_settings_survive_a_file_that_cannot_be_used(
+    bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KEY", "the-api-key")
     config = tmp_path / "roadster.toml"
     config.write_text('[roadster]\napi_key = "env:KEY"\n[dealers.umazda]\n[callers.local]\n')

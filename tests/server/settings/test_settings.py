@@ -30,7 +30,7 @@ def settings_of(text: str, folder: Path) -> Settings:
     return load(path)
 
 
-def test_a_good_configuration_is_read(tmp_path: Path) -> None:
+def test_settings_of_a_good_configuration(tmp_path: Path) -> None:
     settings = settings_of(GOOD, tmp_path)
     assert settings.caller("sales-bot").dealers == ("umazda", "hyundaidemo")
     assert settings.dealer_ref("umazda").link_key == "k!" * 16
@@ -38,15 +38,15 @@ def test_a_good_configuration_is_read(tmp_path: Path) -> None:
     assert settings.caller("reader").access.keys() == {"inventory"}
 
 
-def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
+def test_settings_show_no_secret_in_their_repr(tmp_path: Path) -> None:
     settings = settings_of(GOOD, tmp_path)
-    shown = repr(settings) + str(settings.dealer_ref("umazda"))
-    assert "the-api-key" not in shown
-    assert "k!" * 16 not in shown
+    text = repr(settings) + str(settings.dealer_ref("umazda"))
+    assert "the-api-key" not in text
+    assert "k!" * 16 not in text
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "problem"),
     [
         ('"env:ROADSTER_API_KEY"', '"live_51H8x"', "roadster.api_key: a literal secret is refused"),
         ('"env:ROADSTER_API_KEY"', '"env:NOT_SET"', "roadster.api_key: the environment variable NOT_SET is not set"),
@@ -115,55 +115,53 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path) -> None:
         ('partner_id = "CA317"', 'orders = [""]', "dealers.hyundaidemo.orders: entry 1: expected a whole"),
     ],
 )
-def test_a_mistake_names_its_file_its_key_and_the_mend(old: str, new: str, told: str, tmp_path: Path) -> None:
+def test_mistake_names_its_file_its_key_and_what_to_do(old: str, new: str, problem: str, tmp_path: Path) -> None:
     assert old in GOOD
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError) as error:
         settings_of(GOOD.replace(old, new), tmp_path)
-    assert any(
-        problem.startswith(f"{tmp_path / 'roadster.toml'}: ") and told in problem for problem in caught.value.problems
-    )
-    assert "live_51H8x" not in str(caught.value)
-    assert "s3cret" not in str(caught.value)
+    assert any(line.startswith(f"{tmp_path / 'roadster.toml'}: ") and problem in line for line in error.value.problems)
+    assert "live_51H8x" not in str(error.value)
+    assert "s3cret" not in str(error.value)
 
 
-def test_an_order_of_two_dealers_is_refused(tmp_path: Path) -> None:
-    """Whose it is, nothing could say; the same order twice at one dealer, and one in each list, say no such thing."""
+def test_order_of_two_dealers_is_refused(tmp_path: Path) -> None:
+    """Nothing could say which dealer it belongs to. The same order twice at one dealer is no such problem."""
     umazdas = '[dealers.umazda]\norders = ["367101", "367101", "367102"]'
     mine = GOOD.replace("[dealers.umazda]", umazdas).replace("[dealers.hyundaidemo]", "[dealers.hyundaidemo]\n{}")
     settings_of(mine.replace("{}", 'orders = ["367103"]'), tmp_path)
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError) as error:
         settings_of(mine.replace("{}", 'orders = ["367103", "367102", "367101"]'), tmp_path)
-    assert caught.value.problems == [
+    assert error.value.problems == [
         f"{tmp_path / 'roadster.toml'}: dealers.hyundaidemo.orders: order {order} is also in dealers.umazda.orders; "
         "leave it with the one whose it is"
         for order in ("367102", "367101")
     ]
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_mistakes_are_reported_all_at_once(tmp_path: Path) -> None:
     bad = GOOD.replace('payments = "read"', 'payment = "read"').replace('dealers = ["umazda"]', 'dealers = ["gone"]')
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError) as error:
         settings_of(bad, tmp_path)
-    assert len(caught.value.problems) == 3
+    assert len(error.value.problems) == 3
 
 
-def test_a_missing_file_leads_to_the_sandbox(tmp_path: Path) -> None:
+def test_missing_file_leads_to_the_sandbox(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--sandbox"):
         load(tmp_path / "nothing.toml")
 
 
-def test_a_secret_comes_from_a_file_without_its_newline(tmp_path: Path) -> None:
+def test_secret_comes_from_a_file_without_its_newline(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("s3cret\n")
     assert reveal(f"file:{tmp_path / 'key'}") == "s3cret"
 
 
-def test_an_empty_secret_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_that_is_empty_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMPTY", " ")
     with pytest.raises(ValueError, match="empty"):
         reveal("env:EMPTY")
 
 
-def test_a_token_of_roadies_and_the_url_of_redis_are_checked(tmp_path: Path) -> None:
+def test_roadies_token_and_the_url_of_redis_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"roadie\.token: a literal secret is refused"):
         settings_of(GOOD + '[roadie]\ntoken = "abc"\n', tmp_path)
     with pytest.raises(ConfigurationError, match=r"replicas\.redis_url: expected a redis:// or rediss:// URL"):
@@ -171,7 +169,7 @@ def test_a_token_of_roadies_and_the_url_of_redis_are_checked(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
-def test_a_pipe_in_place_of_a_file_does_not_hold_up_anybody(tmp_path: Path) -> None:
+def test_pipe_instead_of_a_file_holds_nothing_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigurationError, match="not a plain file"):
         load(tmp_path / "pipe")

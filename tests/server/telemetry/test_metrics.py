@@ -29,7 +29,7 @@ from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app
 from roadster_tools import TOOLS, Access
 from tests.conftest import EVERYTHING, FOREIGN, World, kind_of, own_delivery, settings_for
-from tests.server.events.test_webhooks import SHIPMENT, brief_event
+from tests.server.events.hooks import SHIPMENT, brief_event
 from tests.tool_examples import STEVE, every_call
 from tests.upstreams import VIRTUAL_TIME, WatchedNetwork, reply
 

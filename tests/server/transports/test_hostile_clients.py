@@ -1,4 +1,4 @@
-"""What no sound client sends: refused in words that quote nothing, and the server goes on."""
+"""Messages that no sound client sends: the server refuses them, repeats nothing of them, and goes on."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ MALFORMED = {
     "two ids": (b'{"jsonrpc": "2.0", "id": 7, "id": 8, "method": "ping"}', INVALID_REQUEST, None),
 }
 
-malformed = pytest.mark.parametrize(("raw", "code", "id_"), MALFORMED.values(), ids=MALFORMED)
+malformed_messages = pytest.mark.parametrize(("raw", "code", "id_"), MALFORMED.values(), ids=MALFORMED)
 
 
-@malformed
-async def test_over_stdio_a_malformed_line_is_answered_without_being_quoted(
+@malformed_messages
+async def test_stdio_answers_a_malformed_line_without_quoting_it(
     raw: bytes, code: int, id_: int | None, upstream: HangingUpstream, tmp_path: Path
 ) -> None:
     async with stdio_server(upstream, tmp_path) as server:
         await server.send(raw, b"", PING)
-        refused = await server.receive()
-        assert (refused["id"], refused["error"]["code"]) == (id_, code)
-        assert SECRET not in json.dumps(refused)
+        refusal = await server.receive()
+        assert (refusal["id"], refusal["error"]["code"]) == (id_, code)
+        assert SECRET not in json.dumps(refusal)
         assert (await server.receive())["id"] == PING["id"]
         await server.end_input()
         assert await server.exit_code() == 0
@@ -75,18 +75,16 @@ async def test_over_stdio_a_malformed_line_is_answered_without_being_quoted(
         assert SECRET.encode() not in rest
 
 
-async def test_over_stdio_a_line_of_4_mib_is_read_and_one_byte_more_is_skipped_to_its_end(
-    upstream: HangingUpstream, tmp_path: Path
-) -> None:
+async def test_stdio_reads_4_mib_and_skips_a_longer_line(upstream: HangingUpstream, tmp_path: Path) -> None:
     async with stdio_server(upstream, tmp_path) as server:
         await server.send(json.dumps(PING).encode().ljust(LIMIT), json.dumps(PING).encode().ljust(LIMIT + 1), PING)
         assert (await server.receive())["id"] == PING["id"]
-        refused = await server.receive()
-        assert (refused["id"], refused["error"]["code"]) == (None, INVALID_REQUEST)
+        refusal = await server.receive()
+        assert (refusal["id"], refusal["error"]["code"]) == (None, INVALID_REQUEST)
         assert (await server.receive())["id"] == PING["id"]
 
 
-def test_what_is_printed_by_mistake_is_not_in_the_protocol() -> None:
+def test_stdio_keeps_stray_prints_out_of_the_protocol() -> None:
     script = (
         "import os, sys, roadster_server.calls.calls as calls\n"
         "from roadster_server.cli.app import app\n"
@@ -97,17 +95,17 @@ def test_what_is_printed_by_mistake_is_not_in_the_protocol() -> None:
         "calls.Calls.answer = noisy\n"
         "app(['serve', '--sandbox'])\n"
     )
-    said = [INITIALIZE, INITIALIZED, {**LIST_TOOLS, "method": "tools/call", "params": {"name": "list_dealers"}}]
-    done = subprocess.run(
+    messages = [INITIALIZE, INITIALIZED, {**LIST_TOOLS, "method": "tools/call", "params": {"name": "list_dealers"}}]
+    end = subprocess.run(
         [SERVE[0], "-c", script],
-        input="".join(json.dumps(message) + "\n" for message in said).encode(),
+        input="".join(json.dumps(message) + "\n" for message in messages).encode(),
         capture_output=True,
         timeout=PATIENCE,
         check=True,
     )
-    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [INITIALIZE["id"], LIST_TOOLS["id"]]
+    assert [json.loads(line)["id"] for line in end.stdout.splitlines()] == [INITIALIZE["id"], LIST_TOOLS["id"]]
     for stray in (b"stray\n", b"stray bytes\n", b"stray child\n"):
-        assert stray in done.stderr
+        assert stray in end.stderr
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +124,9 @@ HEADERS = {
 }
 
 
-@malformed
+@malformed_messages
 @pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28"])
-async def test_over_http_a_malformed_body_is_answered_without_being_quoted(
+async def test_http_answers_a_malformed_body_without_quoting_it(
     era: str, raw: bytes, code: int, id_: int | None, server: str
 ) -> None:
     async with httpx2.AsyncClient(headers={**HEADERS, "Mcp-Protocol-Version": era}, timeout=PATIENCE) as http:
@@ -141,7 +139,7 @@ async def test_over_http_a_malformed_body_is_answered_without_being_quoted(
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages/"])
-async def test_over_http_a_chunked_body_of_4_mib_and_one_byte_is_refused(path: str, server: str) -> None:
+async def test_http_refuses_a_chunked_body_above_4_mib(path: str, server: str) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(64):
             yield b" " * (LIMIT // 64)
@@ -153,22 +151,22 @@ async def test_over_http_a_chunked_body_of_4_mib_and_one_byte_is_refused(path: s
         assert (await http.get(f"{server}/healthz")).status_code == 200
 
 
-async def test_over_http_a_body_of_4_mib_is_read(server: str) -> None:
+async def test_http_reads_a_body_of_4_mib(server: str) -> None:
     async with httpx2.AsyncClient(headers=HEADERS, timeout=PATIENCE) as http, open_session(http, server) as session:
         response = await http.post(f"{server}/mcp", content=json.dumps(PING).encode().ljust(LIMIT), headers=session)
         assert response.status_code == 200
 
 
-async def test_over_http_a_body_that_comes_too_slowly_is_cut_off() -> None:
-    """One byte at a time for ever: no single read takes long, and the whole would never end."""
-    sent: list[Message] = []
+async def test_http_cuts_off_a_body_that_comes_too_slowly() -> None:
+    """It comes one byte at a time for ever: no single read takes long, and the whole never ends."""
+    answers: list[Message] = []
 
     async def drip() -> Message:
         await anyio.lowlevel.checkpoint()
         return {"type": "http.request", "body": b" ", "more_body": True}
 
     async def send(message: Message) -> None:
-        sent.append(message)
+        answers.append(message)
 
     async def never(*_: Any) -> None:
         raise AssertionError("a transport must not see half a body")
@@ -176,11 +174,11 @@ async def test_over_http_a_body_that_comes_too_slowly_is_cut_off() -> None:
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
     with anyio.fail_after(PATIENCE):
         await Intake(never, lambda: False, body_seconds=0.01)(scope, drip, send)
-    assert sent[0]["status"] == 408
-    assert (b"connection", b"close") in sent[0]["headers"]
+    assert answers[0]["status"] == 408
+    assert (b"connection", b"close") in answers[0]["headers"]
 
 
-async def test_over_http_a_client_that_leaves_in_the_middle_of_its_body_does_no_harm(
+async def test_http_survives_a_client_that_leaves_within_its_body(
     server: str,
 ) -> None:
     host, _, port = server.removeprefix("http://").partition(":")

@@ -69,7 +69,7 @@ SECRETS = {"ROADSTER_API_KEY": "sandbox-key", "UMAZDA_LINK_KEY": "k" * 32, "MYKA
 
 @pytest.fixture(scope="module")
 def server(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`serve --transport http` against `sandbox`, each a process of its own, with a socket between them."""
+    """Serves over HTTP against a sandbox, each on a socket of its own."""
     config = write_config(tmp_path_factory.mktemp("http"), upstream)
     port = free_port()
     command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
@@ -78,7 +78,7 @@ def server(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @asynccontextmanager
-async def connected(server: str, way: str, token: str = SALES) -> AsyncIterator[Client]:
+async def connect_over(server: str, way: str, token: str = SALES) -> AsyncIterator[Client]:
     headers = {"Authorization": f"Bearer {token}"}
     if way == "sse":
         async with Client(sse_client(f"{server}/sse", headers=headers), mode="legacy") as client:
@@ -95,20 +95,20 @@ ways = pytest.mark.parametrize("way", ["legacy", "2026-07-28", "auto", "sse"])
 
 
 @ways
-async def test_all_tools_work_over_a_real_socket(way: str, server: str, upstream: str) -> None:
+async def test_http_serves_all_tools_over_a_real_socket(way: str, server: str, upstream: str) -> None:
     async with httpx2.AsyncClient(timeout=PATIENCE) as http:
         await http.post(f"{upstream}/__sandbox/reset", json={})
     at = {"dealer": "umazda"}
-    async with connected(server, way) as client:
+    async with connect_over(server, way) as client:
         assert len((await client.list_tools()).tools) == len(TOOLS)
         assert len(answer_of(await client.call_tool("list_dealers"))["dealers"]) == 2
-        found = answer_of(await client.call_tool("list_inventory", {**at, "body": "SUV", "limit": 2}))
-        vin = found["vehicles"][0]["vin"]
+        inventory = answer_of(await client.call_tool("list_inventory", {**at, "body": "SUV", "limit": 2}))
+        vin = inventory["vehicles"][0]["vin"]
         assert answer_of(await client.call_tool("get_vehicle", {**at, "vin": vin}))["vin"] == vin
         assert answer_of(await client.call_tool("quote_payments", {**at, "vin": vin}))["lease"]["monthly_payment"] > 0
-        created = answer_of(await client.call_tool("create_customer", {**at, "customer": STEVE}))
+        customer = answer_of(await client.call_tool("create_customer", {**at, "customer": STEVE}))
         document = {
-            "customer_id": created["customer_id"],
+            "customer_id": customer["customer_id"],
             "document_type": "license",
             "document_name": "DL Front",
             "file_name": "license.png",
@@ -116,7 +116,7 @@ async def test_all_tools_work_over_a_real_socket(way: str, server: str, upstream
             "contents": LICENCE_PNG,
         }
         assert answer_of(await client.call_tool("upload_document", {**at, **document}))["document_id"]
-        await the_rest(client, {**at, "customer_id": created["customer_id"]}, vin)
+        await the_rest(client, {**at, "customer_id": customer["customer_id"]}, vin)
         link = await client.call_tool("build_deep_link", {**at, "vin": vin, "customer": STEVE})
         assert "mem=" in answer_of(link)["url"]
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "toyotademo"})) == "refused"
@@ -129,17 +129,17 @@ async def the_rest(client: Client, of_customer: dict[str, Any], vin: str) -> Non
     assert answer_of(await client.call_tool("list_protection_plans", plans))["plans"]
     assert answer_of(await client.call_tool("assign_agent", {**of_customer, "agent": {"id": "ID9876"}}))["assigned"]
     offer = {**at, "email": STEVE["email"], "vin": "4T1C11AK0LU322811", "value": 9000}
-    valued = answer_of(await client.call_tool("submit_trade_valuation", offer))
-    assert valued["customer_id"] == of_customer["customer_id"]
+    valuation = answer_of(await client.call_tool("submit_trade_valuation", offer))
+    assert valuation["customer_id"] == of_customer["customer_id"]
     (document,) = answer_of(await client.call_tool("list_documents", of_customer))["documents"]
-    got = await client.call_tool("get_document", {**of_customer, "document_id": document["document_id"]})
-    assert answer_of(got)["content_type"] == "image/png"
-    deletion = {**of_customer, "document_ids": [document["document_id"]]}
-    unasked = await client.call_tool("delete_documents", deletion)
-    assert kind_of(unasked) == "not_confirmed", "this client can ask nobody"
+    file = await client.call_tool("get_document", {**of_customer, "document_id": document["document_id"]})
+    assert answer_of(file)["content_type"] == "image/png"
+    arguments = {**of_customer, "document_ids": [document["document_id"]]}
+    deletion = await client.call_tool("delete_documents", arguments)
+    assert kind_of(deletion) == "not_confirmed", "this client can ask nobody"
     assert answer_of(await client.call_tool("get_crm_customer", {**at, "customer_uuid": CARLOS_UUID}))["orders"]
-    made = answer_of(await client.call_tool("create_delivery", {**at, **DELIVERY}))
-    it = {**at, "delivery_id": made["delivery_id"]}
+    delivery = answer_of(await client.call_tool("create_delivery", {**at, **DELIVERY}))
+    it = {**at, "delivery_id": delivery["delivery_id"]}
     assert (
         answer_of(await client.call_tool("update_delivery", {**it, "reference_id": "RO-4712"}))["state"] == "scheduled"
     )
@@ -148,8 +148,8 @@ async def the_rest(client: Client, of_customer: dict[str, Any], vin: str) -> Non
 
 
 @ways
-async def test_each_token_is_its_caller(way: str, server: str) -> None:
-    async with connected(server, way, READER) as client:
+async def test_token_is_its_caller(way: str, server: str) -> None:
+    async with connect_over(server, way, READER) as client:
         assert [tool.name for tool in (await client.list_tools()).tools] == ["list_inventory", "get_vehicle"]
         assert answer_of(await client.call_tool("list_inventory", {"limit": 1}))["vehicles"][0]["make"] == "Hyundai"
         assert kind_of(await client.call_tool("list_inventory", {"dealer": "umazda"})) == "refused"
@@ -157,16 +157,16 @@ async def test_each_token_is_its_caller(way: str, server: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["legacy", "auto", "sse"])
-async def test_each_token_has_its_own_instructions_resources_prompts_and_proposals(way: str, server: str) -> None:
+async def test_token_has_its_own_instructions_resources_and_prompts(way: str, server: str) -> None:
     vehicle = ResourceTemplateReference(uri="roadster://{dealer}/vehicles/{vin}")
-    async with connected(server, way, READER) as reader, connected(server, way, SALES) as sales:
+    async with connect_over(server, way, READER) as reader, connect_over(server, way, SALES) as sales:
         assert "hyundaidemo" in (reader.instructions or "")
         assert "umazda" not in (reader.instructions or "")
         assert "umazda, hyundaidemo" in (sales.instructions or "")
         assert [prompt.name for prompt in (await reader.list_prompts()).prompts] == ["find_alternatives"]
         assert "work_a_lead" in [prompt.name for prompt in (await sales.list_prompts()).prompts]
         assert (await reader.list_resources()).resources == []
-        assert [found.uri for found in (await sales.list_resources()).resources] == [
+        assert [inventory.uri for inventory in (await sales.list_resources()).resources] == [
             "roadster://umazda",
             "roadster://hyundaidemo",
         ]
@@ -176,21 +176,21 @@ async def test_each_token_has_its_own_instructions_resources_prompts_and_proposa
         for uri in ("roadster://hyundaidemo", "roadster://umazda/vehicles/3MVDMBBM0SM472067"):
             with pytest.raises(MCPError, match="Refused"):
                 await reader.read_resource(uri)
-        typed = {"name": "vin", "value": ""}
-        assert (await sales.complete(vehicle, typed, {"dealer": "umazda"})).completion.values
-        assert (await reader.complete(vehicle, typed, {"dealer": "umazda"})).completion.values == []
-        assert (await reader.complete(vehicle, typed)).completion.values
+        argument = {"name": "vin", "value": ""}
+        assert (await sales.complete(vehicle, argument, {"dealer": "umazda"})).completion.values
+        assert (await reader.complete(vehicle, argument, {"dealer": "umazda"})).completion.values == []
+        assert (await reader.complete(vehicle, argument)).completion.values
 
 
-async def test_two_callers_at_once_keep_their_own_rights(server: str) -> None:
-    async with connected(server, "legacy", READER) as reader, connected(server, "legacy", SALES) as sales:
+async def test_callers_at_once_keep_their_own_rights(server: str) -> None:
+    async with connect_over(server, "legacy", READER) as reader, connect_over(server, "legacy", SALES) as sales:
         for _ in range(5):
             assert kind_of(await reader.call_tool("list_inventory", {"dealer": "umazda"})) == "refused"
             assert kind_of(await sales.call_tool("list_inventory", {"dealer": "umazda", "limit": 1})) is None
 
 
-async def test_a_local_file_is_not_taken_over_http(server: str) -> None:
-    async with connected(server, "auto") as client:
+async def test_http_takes_no_local_file(server: str) -> None:
+    async with connect_over(server, "auto") as client:
         result = await client.call_tool(
             "upload_document",
             {
@@ -219,7 +219,7 @@ MCP_ROUTES = [
 @pytest.mark.parametrize(
     "authorization", [None, "Bearer wrong", "Bearer", "Basic c2FsZXM6eA==", SALES, f"Token {SALES}"]
 )
-async def test_every_mcp_route_wants_a_token(method: str, path: str, authorization: str | None, server: str) -> None:
+async def test_routes_of_mcp_need_a_token(method: str, path: str, authorization: str | None, server: str) -> None:
     headers = {"Authorization": authorization} if authorization is not None else {}
     async with httpx2.AsyncClient(timeout=PATIENCE) as http:
         response = await http.request(method, server + path, headers=headers, json=INITIALIZE)
@@ -227,26 +227,24 @@ async def test_every_mcp_route_wants_a_token(method: str, path: str, authorizati
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_session_is_its_callers_alone(server: str) -> None:
+async def test_session_belongs_to_its_caller(server: str) -> None:
     """A legacy session id is no credential: another caller's request with it finds no session."""
     accept = {"Accept": "application/json, text/event-stream"}
     async with httpx2.AsyncClient(headers=accept, timeout=PATIENCE) as http:
-        opened = await http.post(f"{server}/mcp", json=INITIALIZE, headers={"Authorization": f"Bearer {SALES}"})
-        session = {"Mcp-Session-Id": opened.headers["mcp-session-id"], "Mcp-Protocol-Version": "2025-11-25"}
+        response = await http.post(f"{server}/mcp", json=INITIALIZE, headers={"Authorization": f"Bearer {SALES}"})
+        session = {"Mcp-Session-Id": response.headers["mcp-session-id"], "Mcp-Protocol-Version": "2025-11-25"}
         stolen = await http.post(
             f"{server}/mcp", json=LIST_TOOLS, headers={"Authorization": f"Bearer {READER}", **session}
         )
     assert stolen.status_code == 404
 
 
-@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])
-async def test_foreign_hosts_and_origins_are_refused_to_whatever_address_it_is_bound(
-    bound: str, upstream: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_foreign_hosts_and_origins_are_refused_on_any_address(host: str, upstream: str, tmp_path: Path) -> None:
     http_section = '[http]\nallowed_hosts = ["mcp.example.com"]\nallowed_origins = ["https://chat.example.com"]\n'
     port = free_port()
     config = write_config(tmp_path, upstream, http_section)
-    command = ("serve", "--transport", "http", "--host", bound, "--port", str(port), "--config", str(config))
+    command = ("serve", "--transport", "http", "--host", host, "--port", str(port), "--config", str(config))
     here = f"127.0.0.1:{port}"
     with serving(*command, url=f"http://{here}/healthz", **SECRETS):
         for path in ("/mcp", "/sse", "/messages/"):
@@ -269,10 +267,10 @@ async def test_foreign_hosts_and_origins_are_refused_to_whatever_address_it_is_b
                 assert response.status_code == status, (path, header)
 
 
-async def test_the_sandbox_serves_without_a_token_on_loopback_alone() -> None:
-    for bound, status in (("127.0.0.1", 200), ("0.0.0.0", 401)):
+async def test_sandbox_needs_no_token_only_on_loopback() -> None:
+    for host, status in (("127.0.0.1", 200), ("0.0.0.0", 401)):
         port = free_port()
-        command = ("serve", "--transport", "http", "--host", bound, "--port", str(port), "--sandbox")
+        command = ("serve", "--transport", "http", "--host", host, "--port", str(port), "--sandbox")
         with serving(*command, url=f"http://127.0.0.1:{port}/healthz"):
             headers = {"Accept": "application/json, text/event-stream"}
             async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http:
@@ -284,23 +282,23 @@ async def test_the_sandbox_serves_without_a_token_on_loopback_alone() -> None:
                 assert wrong.status_code == 401, "a wrong token is never the anonymous caller"
 
 
-async def test_sse_alone_has_no_streamable_endpoint(upstream: str, tmp_path: Path) -> None:
+async def test_sse_has_no_streamable_endpoint(upstream: str, tmp_path: Path) -> None:
     port = free_port()
     command = ("serve", "--transport", "sse", "--port", str(port), "--config", str(write_config(tmp_path, upstream)))
     with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
-        async with connected(f"http://127.0.0.1:{port}", "sse") as client:
+        async with connect_over(f"http://127.0.0.1:{port}", "sse") as client:
             assert kind_of(await client.call_tool("list_dealers")) is None
         assert httpx2.post(f"http://127.0.0.1:{port}/mcp", timeout=PATIENCE).status_code == 404
 
 
-async def test_the_probes_answer_without_a_token(server: str) -> None:
+async def test_probes_answer_without_a_token(server: str) -> None:
     async with httpx2.AsyncClient(timeout=PATIENCE) as http:
         for path in ("/healthz", "/readyz"):
             response = await http.get(server + path, headers={"Host": "10.0.0.7"})
             assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-async def test_readyz_is_false_once_the_store_is_gone(upstream: str, tmp_path: Path) -> None:
+async def test_readyz_is_503_once_the_store_is_gone(upstream: str, tmp_path: Path) -> None:
     port = free_port()
     command = ("serve", "--transport", "http", "--port", str(port), "--config", str(write_config(tmp_path, upstream)))
     with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
@@ -314,7 +312,7 @@ async def test_readyz_is_false_once_the_store_is_gone(upstream: str, tmp_path: P
     "body",
     [b"", b"{", b"[]", b"null", b'"x"', b"[" * 50_000, b"\xff\xfe", json.dumps([LIST_TOOLS, LIST_TOOLS]).encode()],
 )
-async def test_a_hostile_body_is_refused_and_the_server_lives(body: bytes, server: str) -> None:
+async def test_http_survives_a_hostile_body(body: bytes, server: str) -> None:
     headers = {
         "Authorization": f"Bearer {SALES}",
         "Content-Type": "application/json",
@@ -326,34 +324,34 @@ async def test_a_hostile_body_is_refused_and_the_server_lives(body: bytes, serve
         assert (await http.get(f"{server}/healthz")).status_code == 200
 
 
-async def test_a_body_above_4_mib_is_refused(server: str) -> None:
+async def test_http_refuses_a_body_above_4_mib(server: str) -> None:
     headers = {"Authorization": f"Bearer {SALES}", "Content-Type": "application/json"}
     async with httpx2.AsyncClient(timeout=PATIENCE) as http:
         response = await http.post(f"{server}/mcp", content=b" " * (4 * 1024 * 1024 + 1), headers=headers)
     assert response.status_code == 413
 
 
-def test_no_connection_waits_for_an_acknowledgement_between_two_writes() -> None:
-    """Head and body of an answer are two; with Nagle's algorithm the second would come 40 ms later."""
-    with listen("127.0.0.1", 0) as bound, socket.create_connection(bound.getsockname()):
-        accepted, _ = bound.accept()
-        with accepted:
-            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+def test_connection_does_not_wait_between_two_writes() -> None:
+    """An answer's head and body are two writes. With Nagle's algorithm the body would come 40 ms later."""
+    with listen("127.0.0.1", 0) as host, socket.create_connection(host.getsockname()):
+        connection, _ = host.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_a_taken_port_is_one_line_and_exit_2(server: str) -> None:
+def test_port_in_use_is_one_line_and_exit_2(server: str) -> None:
     port = server.rpartition(":")[2]
-    done = run_cli("serve", "--transport", "http", "--port", port, "--sandbox")
-    assert done.returncode == 2
-    assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
-    assert done.stdout == ""
+    end = run_cli("serve", "--transport", "http", "--port", port, "--sandbox")
+    assert end.returncode == 2
+    assert f"cannot listen on 127.0.0.1 port {port}" in end.stderr
+    assert end.stdout == ""
 
 
-async def test_no_log_line_holds_what_was_sent(upstream: str, tmp_path: Path, capfd: Any) -> None:
+async def test_log_lines_hold_nothing_of_a_request(upstream: str, tmp_path: Path, capfd: Any) -> None:
     port = free_port()
     command = ("serve", "--transport", "http", "--port", str(port), "--config", str(write_config(tmp_path, upstream)))
     with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
-        async with connected(f"http://127.0.0.1:{port}", "sse") as client:
+        async with connect_over(f"http://127.0.0.1:{port}", "sse") as client:
             await client.call_tool("create_customer", {"dealer": "umazda", "customer": STEVE})
             await client.call_tool(
                 "create_customer", {"dealer": "umazda", "customer": {**STEVE, "email": "bad-Carlos"}}
@@ -361,9 +359,9 @@ async def test_no_log_line_holds_what_was_sent(upstream: str, tmp_path: Path, ca
         async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {SALES}"}, timeout=PATIENCE) as http:
             await http.post(f"http://127.0.0.1:{port}/mcp", content=b'{"Carlos Silva": ')
             await http.post(f"http://127.0.0.1:{port}/mcp?secret=Carlos", json={"jsonrpc": "2.0", "method": "Carlos"})
-    _, logged = capfd.readouterr()
-    lines = [json.loads(line) for line in logged.splitlines()]
+    _, logs = capfd.readouterr()
+    lines = [json.loads(line) for line in logs.splitlines()]
     calls = [line for line in lines if line["event"] == "call"]
     assert [line["outcome"] for line in calls] == ["done", "invalid_arguments"]
     for secret in ("Carlos", "McQueen", "steve", "sales-token", "sandbox-key", "4155556666"):
-        assert secret not in logged
+        assert secret not in logs

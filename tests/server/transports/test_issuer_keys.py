@@ -1,0 +1,163 @@
+"""The issuers' keys: fetched when a token needs them, good for a while, and never taken from a useless answer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+
+import anyio
+import pytest
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from roadster_server.transports.tokens import TokenVerifier
+from tests.server.transports.issuers import (
+    OPAQUE,
+    Clock,
+    Issuer,
+    initialize,
+    issuer_settings,
+    jwk,
+    open_client,
+    status_with,
+    token,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def is_accepted(verifier: TokenVerifier, bearer: str | None = None) -> bool:
+    return await verifier.verify_token(bearer or token()) is not None
+
+
+async def test_keys_are_good_for_ten_minutes(issuer: Issuer) -> None:
+    clock = Clock()
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    for seconds, fetches in ((0, 1), (599, 1), (601, 2), (1200, 2), (1202, 3)):
+        clock.now = 1000.0 + seconds
+        assert await is_accepted(verifier)
+        assert len(issuer.paths) == fetches, seconds
+
+
+async def test_key_that_is_new_is_fetched_when_a_token_names_it(issuer: Issuer) -> None:
+    clock = Clock()
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    issuer.keys = [jwk("rsa")]
+    assert await is_accepted(verifier)
+    issuer.keys = [jwk("ec")]
+    clock.now += 61
+    assert await is_accepted(verifier, token("ec"))
+    assert not await is_accepted(verifier, token("rsa")), "the old key is withdrawn"
+    assert len(issuer.paths) == 2
+
+
+async def test_keys_that_are_unknown_cost_one_fetch_a_minute(issuer: Issuer) -> None:
+    clock = Clock()
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    for second in range(180):
+        clock.now = 1000.0 + second
+        assert not await is_accepted(verifier, token("ed", header={"kid": f"unknown-{second}"}))
+    assert len(issuer.paths) == 3
+    assert await is_accepted(verifier)
+
+
+async def test_keys_are_fetched_once_for_many_requests(issuer: Issuer) -> None:
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=Clock())
+    results: list[bool] = []
+
+    async def one(bearer: str) -> None:
+        results.append(await is_accepted(verifier, bearer))
+
+    async with anyio.create_task_group() as group:
+        for number in range(20):
+            group.start_soon(one, token("ed", header={"kid": "ed" if number % 2 else "unknown"}))
+    assert sorted(results) == [False] * 10 + [True] * 10
+    assert len(issuer.paths) == 1
+
+
+async def send_forever(_scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b'{"keys": [', "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+GOOD_KEYS = json.dumps({"keys": [jwk("rsa")]}).encode()
+
+USELESS: dict[str, ASGIApp] = {
+    "fails": Response(status_code=500),
+    "is a 404 with keys": Response(GOOD_KEYS, 404),
+    "redirects": RedirectResponse("/elsewhere"),
+    "is larger than 256 KiB": Response(GOOD_KEYS + b" " * 256 * 1024),
+    "is not JSON": Response(b"<html>"),
+    "is empty": Response(b""),
+    "is cut short": Response(GOOD_KEYS[:-2]),
+    "nests deeply": Response(b"[" * 100_000),
+    "is a list": Response(b"[]"),
+    "has no keys": Response(b"{}"),
+    "has keys that are no list": Response(b'{"keys": {"kid": "rsa"}}'),
+    "has no key in its list": Response(b'{"keys": [null, 7, [], {}, {"kid": "rsa"}, {"kid": "rsa", "kty": []}]}'),
+    "is larger than 256 KiB once it is inflated": Response(
+        gzip.compress(GOOD_KEYS + b" " * 256 * 1024), headers={"Content-Encoding": "gzip"}
+    ),
+    "never ends": send_forever,
+}
+
+
+@pytest.mark.parametrize("why", USELESS)
+async def test_token_is_refused_where_the_issuers_answer(
+    why: str, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.answer = USELESS[why]
+    settings = issuer_settings(issuer.url)
+    async with open_client(settings, verifier=TokenVerifier(lambda: settings, fetch_seconds=0.3)) as client:
+        assert (await initialize(client, token())).status_code == 401
+        assert (await initialize(client, token())).status_code == 401
+        assert (await initialize(client, OPAQUE)).status_code == 200
+        assert (await client.get("/healthz")).status_code == 200
+    assert issuer.paths == ["/jwks"], "no redirect was followed, and no fetch follows at once"
+    assert "crash" not in caplog.messages
+
+
+async def test_issuer_that_is_down_is_one_log_line_with_its_host(
+    issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    url = issuer.url
+    issuer.answer = Response(status_code=503)
+    verifier = TokenVerifier(lambda: issuer_settings(url), clock=clock)
+    for _ in range(3):
+        assert not await is_accepted(verifier)
+    (line,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert (line.message, line.__dict__["host"]) == ("no keys", "127.0.0.1")
+    issuer.answer = None
+    clock.now += 5
+    assert await is_accepted(verifier), "nobody waits for longer than that once it is up again"
+
+
+async def test_issuer_that_does_not_listen_only_costs_its_tokens(caplog: pytest.LogCaptureFixture) -> None:
+    assert await status_with("http://127.0.0.1:9/jwks", token()) == 401
+    assert "no keys" in caplog.messages
+    assert "crash" not in caplog.messages
+
+
+async def test_keys_outlast_a_short_failure_and_no_longer_one(issuer: Issuer) -> None:
+    clock = Clock()
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    assert await is_accepted(verifier)
+    issuer.answer = Response(status_code=503)
+    for seconds in (61, 300, 599):
+        clock.now = 1000.0 + seconds
+        assert not await is_accepted(verifier, token(header={"kid": "unknown"}))
+        assert await is_accepted(verifier)
+    clock.now = 1601.0
+    assert not await is_accepted(verifier), "a withdrawn key would live on for as long as someone blocks the fetch"
+
+
+async def test_issuer_is_not_asked_through_the_environments_proxy(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert await status_with(issuer.url, token()) == 200

@@ -1,0 +1,161 @@
+"""Answers for OAuth clients: the missing scope, and the issuers of tokens."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+
+from roadster_sandbox import API_KEY, SandboxTransport, create_app
+from roadster_server.protocol.server import build_server
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import CallerSettings, JwtSettings, StoreSettings
+from roadster_server.transports.http import caller_of_request
+from roadster_server.transports.tokens import TokenVerifier
+from tests.conftest import answer_of
+from tests.server.transports.issuers import (
+    INITIALIZE,
+    ISSUER,
+    METADATA,
+    RESOURCE,
+    SUBJECT,
+    Issuer,
+    connect_mcp,
+    initialize,
+    issuer_settings,
+    open_client,
+    token,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_request_without_a_token_is_the_anonymous_callers(issuer: Issuer) -> None:
+    async with open_client(issuer_settings(issuer.url, anonymous_caller="machine")) as client:
+        assert (await initialize(client, None)).status_code == 200
+        assert (await initialize(client, token("strange"))).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        {"scope": ...},
+        {"scope": ""},
+        {"scope": "openid"},
+        {"scope": "roadsters"},
+        {"scope": "Roadster"},
+        {"scope": "roadster:read"},
+        {"scope": "openid,roadster"},
+        {"scope": 7},
+        {"scope": {"roadster": True}},
+        {"scope": [["roadster"]]},
+        {"scope": ..., "scp": ["roadster:read"]},
+        {"scope": ..., "scp": [7, None]},
+        {"scope": ..., "roles": ["roadster"]},
+    ],
+)
+async def test_challenge_names_the_scope_that_a_token_lacks(scopes: dict[str, Any], issuer: Issuer) -> None:
+    async with open_client(issuer_settings(issuer.url)) as client:
+        for method, path in MCP_ROUTES:
+            bearer = {"Authorization": f"Bearer {token(**scopes)}"}
+            response = await client.request(method, path, json=INITIALIZE, headers=bearer)
+            assert response.status_code == 403
+            challenge = response.headers["www-authenticate"]
+            assert challenge.startswith('Bearer error="insufficient_scope"')
+            assert challenge.endswith('scope="roadster"')
+            assert f'resource_metadata="https://mcp.example.com{METADATA}"' in challenge
+
+
+MCP_ROUTES = [
+    ("POST", "/mcp"),
+    ("GET", "/mcp"),
+    ("DELETE", "/mcp"),
+    ("GET", "/sse"),
+    ("POST", "/messages/?session_id=0"),
+]
+
+
+@pytest.mark.parametrize("bearer", [None, "wrong", "a.b.c"])
+async def test_challenge_says_where_to_ask_and_for_which_scope(bearer: str | None, issuer: Issuer) -> None:
+    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+    async with (
+        open_client(issuer_settings(issuer.url)) as with_url,
+        open_client(issuer_settings(issuer.url, resource_url=None)) as bare,
+    ):
+        for method, path in MCP_ROUTES:
+            response = await with_url.request(method, path, json=INITIALIZE, headers=headers)
+            assert response.status_code == 401
+            challenge = response.headers["www-authenticate"]
+            assert challenge.startswith("Bearer ")
+            assert challenge.endswith(f'resource_metadata="https://mcp.example.com{METADATA}", scope="roadster"')
+            response = await bare.request(method, path, json=INITIALIZE, headers=headers)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"].startswith("Bearer ")
+            assert response.headers["www-authenticate"].endswith(', scope="roadster"')
+            assert "resource_metadata" not in response.headers["www-authenticate"]
+
+
+async def test_metadata_name_the_issuers_without_a_token(issuer: Issuer) -> None:
+    async with open_client(issuer_settings(issuer.url)) as client:
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            response = await client.get(METADATA, headers=headers)
+            assert (response.status_code, response.json()) == (
+                200,
+                {
+                    "resource": RESOURCE,
+                    "authorization_servers": [ISSUER],
+                    "scopes_supported": ["roadster"],
+                    "bearer_methods_supported": ["header"],
+                },
+            )
+
+
+@pytest.mark.parametrize(("header", "status"), [("Host: evil.example", 421), ("Origin: https://evil.example", 403)])
+async def test_metadata_are_behind_the_host_guard(header: str, status: int, issuer: Issuer) -> None:
+    name, value = header.split(": ")
+    async with open_client(issuer_settings(issuer.url)) as client:
+        assert (await client.get(METADATA, headers={name: value})).status_code == status
+
+
+async def test_metadata_need_a_resource_url_and_an_issuers_url(issuer: Issuer) -> None:
+    settings = issuer_settings(issuer.url)
+    by_name = JwtSettings(issuer="our-own-issuer", audience=RESOURCE, jwks_url=issuer.url, subject=SUBJECT)
+    settings = settings.model_copy(update={"callers": {"machine": CallerSettings(jwt=by_name)}})
+    async with open_client(settings) as client:
+        assert (await client.get(METADATA)).status_code == 404
+        assert "resource_metadata" not in (await initialize(client, None)).headers["www-authenticate"]
+        assert (await initialize(client, token(iss="our-own-issuer"))).status_code == 200
+    async with open_client(issuer_settings(issuer.url, resource_url=None)) as client:
+        assert (await client.get(METADATA)).status_code == 404
+
+
+async def test_token_is_neither_held_nor_sent_upstream(
+    issuer: Issuer, caplog: pytest.LogCaptureFixture, store_url: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "roadster_server")
+    bearer = token()
+    requests: list[httpx2.Request] = []
+
+    class Recording(SandboxTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            requests.append(request)
+            return await super().handle_async_request(request)
+
+    settings = issuer_settings(issuer.url).model_copy(update={"store": StoreSettings(url=SecretStr(store_url))})
+    async with open_calls(LiveSettings(settings), local=False, transport=Recording(create_app())) as calls:
+        server = build_server(calls, lambda: caller_of_request(settings))
+        async with open_client(settings, server) as client, connect_mcp(client, bearer) as mcp:
+            assert answer_of(await mcp.call_tool("list_dealers"))["dealers"]
+    identity = await TokenVerifier(lambda: settings).verify_token(bearer)
+    assert identity is not None
+    assert bearer not in repr(identity)
+    assert identity.token == ""
+    assert requests
+    for request in requests:
+        assert request.headers["authorization"].endswith(API_KEY)
+        assert bearer.encode() not in str(request.url).encode() + repr(request.headers.raw).encode() + request.content
+    assert all(bearer not in repr(record.__dict__) for record in caplog.records if record.name == "roadster_server")
