@@ -14,7 +14,7 @@ _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]')
 
 
 def read_json(text: str) -> Any:
-    """The JSON value in `text`, of what can be sent on. Raises ValueError, which says what else it is, and where."""
+    """Returns the JSON value in `text`. Raises ValueError with the mistake and its place, also for NaN."""
     try:
         value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
@@ -24,7 +24,7 @@ def read_json(text: str) -> Any:
 
 
 def _refuse_repeated_keys(text: str) -> None:
-    """For what is known to be JSON."""
+    """Raises ValueError where an object holds a key twice. `text` must be JSON."""
     objects: list[set[str]] = []
     for token in _TOKEN.finditer(text):
         if token[0] == "{":
@@ -34,9 +34,7 @@ def _refuse_repeated_keys(text: str) -> None:
         elif token[2] is not None:
             key = from_json(token[1])
             if key in objects[-1]:
-                line, column = (
-                    text.count("\n", 0, token.start()) + 1,
-                    token.start() - text.rfind("\n", 0, token.start()),
-                )
+                line = text.count("\n", 0, token.start()) + 1
+                column = token.start() - text.rfind("\n", 0, token.start())
                 raise ValueError(f"JSON with the key {token[1]} twice, the second at line {line} column {column}")
             objects[-1].add(key)

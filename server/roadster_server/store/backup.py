@@ -67,5 +67,5 @@ def _copy(source: Path, copy: Path) -> None:
         closing(sqlite3.connect(copy)) as backup,
     ):
         store.backup(backup)  # in one step: a write in between would make several steps begin anew
-    with copy.open("rb") as file:
+    with copy.open("rb+") as file:  # Windows only flushes a file that is open for writing
         os.fsync(file.fileno())
