@@ -6,6 +6,7 @@ upstream has failed. Whatever must not be lost is in the store.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -45,7 +46,7 @@ class Replicas:
         self._own_id = uuid4().hex
         self._subscribers: dict[str, OnMessage] = {}
         self._redis_down = False
-        self._outbox, self._queue = anyio.create_memory_object_stream[str](_MOST_QUEUED)
+        self._queue = asyncio.Queue[str](_MOST_QUEUED)
 
     def subscribe(self, topic: str, on_message: OnMessage) -> None:
         """Calls `on_message` with the arguments of each message of the topic. It must check them."""
@@ -54,8 +55,8 @@ class Replicas:
     def tell(self, topic: str, *arguments: str) -> None:
         """Queues a message to the other processes. `run` sends it."""
         try:
-            self._outbox.send_nowait(_Message(sender=self._own_id, topic=topic, arguments=arguments).model_dump_json())
-        except anyio.WouldBlock:
+            self._queue.put_nowait(_Message(sender=self._own_id, topic=topic, arguments=arguments).model_dump_json())
+        except asyncio.QueueFull:
             log.warning("message to the other processes dropped, too many are waiting", extra={"topic": topic})
 
     async def healthy(self) -> bool:
@@ -78,7 +79,8 @@ class Replicas:
                 await anyio.sleep(_RETRY_SECONDS)
 
     async def _send_all(self) -> None:
-        async for message in self._queue:
+        while True:
+            message = await self._queue.get()
             try:
                 await self._redis.publish(self._channel, message)
             except (RedisError, OSError) as error:

@@ -40,9 +40,9 @@ def serve_http(backend: Backend, transport: Literal["http", "sse"], host: str, p
     from roadster_server.transports.http_process import serve_backend
     from roadster_server.transports.sockets import listen
 
-    listener = listen(host, port)
-    on_serving = partial(_print_address, url_of(transport, host, listener.getsockname()[1]))
-    run_async(partial(serve_backend, backend, transport, listener, host=host, on_serving=on_serving))
+    with listen(host, port) as listener:
+        on_serving = partial(_print_address, url_of(transport, host, listener.getsockname()[1]))
+        run_async(partial(serve_backend, backend, transport, listener, host=host, on_serving=on_serving))
 
 
 def serve_in_workers(
@@ -56,9 +56,9 @@ def serve_in_workers(
     if transport is not Transport.HTTP:
         raise ConfigurationError([f"--workers {count}: is only for --transport http"])
     require_shared(backend.settings, count)
-    listener = listen(host, port)
-    on_serving = partial(_print_address, url_of("http", host, listener.getsockname()[1]))
-    return run_workers(count, partial(serve_as_worker, config, host, count), listener, on_serving)
+    with listen(host, port) as listener:
+        on_serving = partial(_print_address, url_of("http", host, listener.getsockname()[1]))
+        return run_workers(count, partial(serve_as_worker, config, host, count), listener, on_serving)
 
 
 def serve_as_worker(

@@ -7,6 +7,7 @@ like a read. The caller's rights are checked again at each notification.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextvars import copy_context
@@ -69,7 +70,7 @@ class Subscriptions(SubscriptionBus):
         self._bus = InMemorySubscriptionBus()
         self._streams = ListenHandler(self)
         self._stream_counts: Counter[str] = Counter()
-        self._queue, self._notifications = anyio.create_memory_object_stream[ResourceUpdated](_MOST_QUEUED)
+        self._queue = asyncio.Queue[ResourceUpdated](_MOST_QUEUED)
         self._notifying: anyio.abc.TaskGroup
 
     def announce_customer(self, dealer: str, customer_id: str) -> None:
@@ -82,15 +83,15 @@ class Subscriptions(SubscriptionBus):
     def _queue_all(self, uris: tuple[str, ...]) -> None:
         for uri in uris:
             try:
-                self._queue.send_nowait(ResourceUpdated(uri))
-            except anyio.WouldBlock:
+                self._queue.put_nowait(ResourceUpdated(uri))
+            except asyncio.QueueFull:
                 log.warning("update notification dropped, too many are waiting")
 
     async def run(self) -> None:
         """Sends notifications until it is cancelled."""
         async with anyio.create_task_group() as self._notifying:
-            async for event in self._notifications:
-                await self.publish(event)
+            while True:
+                await self.publish(await self._queue.get())
 
     def close(self) -> None:
         """Ends the streams with the result that the protocol wants. For a server that stops."""
