@@ -68,7 +68,7 @@ $(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
 generate: $(STAMP)  ## Write anew all that is derived from the code: schemas, tables, references
 	$(BIN)/python packaging/schemas.py
 	$(BIN)/python -m tests.server.protocol.test_contract
-	$(BIN)/python -m pytest -q -p tests.reliability --collect-only
+	$(BIN)/python -m pytest -qq -p tests.reliability --collect-only
 	$(BIN)/python -m roadster_evals --write docs/develop/scenarios.md
 	$(BIN)/python -m bench.tokens --write
 	$(BIN)/python packaging/generate_docs.py
