@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -29,8 +30,8 @@ def back_up_store(url: str, target: Path, *, overwrite: bool = False) -> None:
     source = Path(url.removeprefix(_SQLITE))
     if not source.is_file():
         raise StoreError(f"there is no store at {source}; correct [store] url")
-    _refuse_to_replace(target, source, overwrite=overwrite)
     try:
+        _refuse_to_replace(target, source, overwrite=overwrite)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # with mode 0600
         os.close(descriptor)
         copy = Path(name)
@@ -51,12 +52,16 @@ def back_up_store(url: str, target: Path, *, overwrite: bool = False) -> None:
 def _refuse_to_replace(target: Path, source: Path, *, overwrite: bool) -> None:
     if target.exists() and target.samefile(source):
         raise StoreError(f"{target} is the store itself; name another file")
-    log = Path(f"{target}-wal")
-    if log.exists():
-        # SQLite would take what is in it for the newest part of the new file.
-        raise StoreError(f"{log} exists, so a program uses {target} or was killed; name another file")
-    if not overwrite and (target.exists() or target.is_symlink()):
+    for log in (Path(f"{target}-wal"), Path(f"{target}-journal")):
+        if log.exists():
+            # SQLite would read it as a part of the new file.
+            raise StoreError(f"{log} exists, so a program uses {target} or was killed; name another file")
+    if not target.exists() and not target.is_symlink():
+        return
+    if not overwrite:
         raise StoreError(f"{target} exists already; name another file, or overwrite it with --force")
+    if not stat.S_ISREG(target.lstat().st_mode):
+        raise StoreError(f"{target} is not a plain file, so it is not replaced; name another file")
 
 
 def _copy(source: Path, copy: Path) -> None:
@@ -66,6 +71,8 @@ def _copy(source: Path, copy: Path) -> None:
         closing(sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS)) as store,
         closing(sqlite3.connect(copy)) as backup,
     ):
+        if not store.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'roadster_audit'").fetchone()[0]:
+            raise StoreError(f"{source} holds no store; correct [store] url")
         store.backup(backup)  # in one step: a write in between would make several steps begin anew
     with copy.open("rb+") as file:  # Windows only flushes a file that is open for writing
         os.fsync(file.fileno())

@@ -120,11 +120,38 @@ def test_backup_never_replaces_the_store_itself(store_url: str, tmp_path: Path) 
 
 def test_backup_goes_nowhere_near_anothers_log(store_url: str, tmp_path: Path) -> None:
     """SQLite would read a log that lies beside the new file as a part of it."""
-    (tmp_path / "backup.db-wal").write_text("")
-    for overwrite in (False, True):
-        with pytest.raises(StoreError, match=r"backup\.db-wal exists"):
-            back_up_store(store_url, tmp_path / "backup.db", overwrite=overwrite)
+    for log in (tmp_path / "backup.db-wal", tmp_path / "backup.db-journal"):
+        log.write_text("")
+        for overwrite in (False, True):
+            with pytest.raises(StoreError, match=rf"{log.name} exists"):
+                back_up_store(store_url, tmp_path / "backup.db", overwrite=overwrite)
+        log.unlink()
     assert not (tmp_path / "backup.db").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no FIFO")
+def test_backup_replaces_only_plain_files(store_url: str, tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "elsewhere.db")
+    for target in (pipe, link):
+        with pytest.raises(StoreError, match="is not a plain file, so it is not replaced"):
+            back_up_store(store_url, target, overwrite=True)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert link.is_symlink()
+
+
+def test_backup_refuses_a_file_without_a_store(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    with pytest.raises(StoreError, match="holds no store; correct"):
+        back_up_store(f"sqlite:///{empty}", tmp_path / "backup.db")
+    assert list(tmp_path.iterdir()) == [empty]
+
+
+def test_backup_refuses_a_name_that_is_too_long(store_url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be written"):
+        back_up_store(store_url, tmp_path / ("x" * 253))
 
 
 def test_backup_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
