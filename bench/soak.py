@@ -47,8 +47,8 @@ from roadster_tools import FailureKind
 CALLERS = ("amber", "beryl", "coral", "dusk")
 DEALERS = tuple(VINS)
 CLIENTS = 8
-FAULT_EVERY = 0.25
-"""Seconds between two faults, on average. With eight clients, every tenth to twentieth call meets one."""
+FAULT_SHARE = 0.15
+"""Faults a call, on average. They are counted in calls, so that a fast machine's calls meet as many as a slow one's."""
 
 SLACK = 10.0
 """Seconds on top of the operations' deadlines, because the machine may be busy."""
@@ -151,12 +151,15 @@ async def run_soak(seconds: float | None, calls: int | None, faults: list[str], 
         def progress() -> float:
             return (time.monotonic() - start) / seconds if seconds else soak.calls / (calls or 1)
 
-        async def call_repeatedly(number: int) -> None:
-            name, mode = CALLERS[number % len(CALLERS)], ("auto", "legacy")[number % 2]
+        async def call_repeatedly(client_number: int, grader: httpx2.AsyncClient) -> None:
+            name, mode = CALLERS[client_number % len(CALLERS)], ("auto", "legacy")[client_number % 2]
             async with connect(url, name, mode) as client:
                 while progress() < 1:
                     soak.calls += 1
-                    await make_call(soak, client, soak.calls)
+                    number = soak.calls
+                    if faults and soak.chance.random() < FAULT_SHARE:
+                        await add_fault(soak.chance, grader, faults)
+                    await make_call(soak, client, number)
                     if not memory and progress() > 0.1:
                         memory.append(resident_memory(server))
 
@@ -166,30 +169,24 @@ async def run_soak(seconds: float | None, calls: int | None, faults: list[str], 
                 answer = (await client.call_tool("create_customer", arguments)).structured_content
                 soak.customers[dealer] = (answer or {})["customer_id"]
         async with httpx2.AsyncClient(base_url=f"{upstream}/__sandbox", timeout=30) as grader:
-            async with anyio.create_task_group() as tasks:
-                if faults:
-                    tasks.start_soon(add_faults, soak.chance, grader, faults)
-                async with anyio.create_task_group() as callers:
-                    for number in range(CLIENTS):
-                        callers.start_soon(call_repeatedly, number)
-                tasks.cancel_scope.cancel()
+            async with anyio.create_task_group() as callers:
+                for client_number in range(CLIENTS):
+                    callers.start_soon(call_repeatedly, client_number, grader)
             memory.append(resident_memory(server))
             await grader.delete("faults")
             check_writes(soak, (await grader.get("requests")).json(), (await grader.get("state")).json())
     return soak, memory
 
 
-async def add_faults(chance: random.Random, grader: httpx2.AsyncClient, kinds: list[str]) -> None:
-    """Adds faults of any kind for any operation until it is cancelled."""
-    while True:
-        await anyio.sleep(chance.expovariate(1 / FAULT_EVERY))
-        kind = chance.choice(kinds)
-        fault: dict[str, Any] = {"operation": chance.choice(["*", chance.choice([*OPERATIONS])]), "fault": kind}
-        if kind == "status":
-            fault |= {"status": chance.choice([400, 401, 404, 408, 409, 429, 500, 502, 503, 504]), "seconds": 1}
-        if kind == "delay":
-            fault |= {"seconds": chance.uniform(0.1, 2)}
-        (await grader.post("faults", json=fault)).raise_for_status()
+async def add_fault(chance: random.Random, grader: httpx2.AsyncClient, kinds: list[str]) -> None:
+    """Adds a fault of any kind for any operation, or for all of them."""
+    kind = chance.choice(kinds)
+    fault: dict[str, Any] = {"operation": chance.choice(["*", chance.choice([*OPERATIONS])]), "fault": kind}
+    if kind == "status":
+        fault |= {"status": chance.choice([400, 401, 404, 408, 409, 429, 500, 502, 503, 504]), "seconds": 1}
+    if kind == "delay":
+        fault |= {"seconds": chance.uniform(0.1, 2)}
+    (await grader.post("faults", json=fault)).raise_for_status()
 
 
 async def make_call(soak: Soak, client: Client, number: int) -> None:
