@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
-from pydantic_core import from_json
 
 from roadster_client import errors
+from roadster_client.json_text import parse_json
 from roadster_client.operations import Operation
 from roadster_client.refusals import refusal_error
 
@@ -101,7 +101,7 @@ def parse_body(operation: Operation, headers: httpx2.Headers, content: bytes, re
     if _has_too_many_values(content):
         raise _malformed_error(operation, f"has more than {MAX_ANSWER_VALUES} values", request_id)
     try:
-        return from_json(content, allow_inf_nan=False, cache_strings="keys")
+        return parse_json(content)
     except ValueError:
         raise _malformed_error(operation, "is not JSON", request_id) from None
 
@@ -121,7 +121,7 @@ def _malformed_error(operation: Operation, reason: str, request_id: str | None =
 
 def _error_body(content: bytes) -> Any:
     try:
-        return None if _has_too_many_values(content) else from_json(content, allow_inf_nan=False)
+        return None if _has_too_many_values(content) else parse_json(content)
     except ValueError:
         return None
 

@@ -1,0 +1,37 @@
+"""Reads JSON that others wrote, where a strict parser would refuse the whole of it for one character.
+
+JSON.stringify writes half of an emoji as a lone surrogate when somebody cut the text in its middle, and some programs
+begin a file with a byte order mark. RFC 8259, sections 8.1 and 8.2, leaves both to the reader.
+"""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF8
+from typing import Any
+
+from pydantic_core import from_json
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""One escape of a text. Each match takes a whole escape, so that the second half of a backslash begins none."""
+
+_REPLACEMENT = rb"\ufffd"
+
+
+def mend_json(raw: bytes) -> bytes:
+    """Returns the JSON text without a byte order mark, and with U+FFFD in the place of each lone surrogate."""
+    raw = raw.removeprefix(BOM_UTF8)
+    if b"\\ud" not in raw and b"\\uD" not in raw:
+        return raw
+    return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape["lone"] else escape[0], raw)
+
+
+def parse_json(raw: bytes) -> Any:
+    """Returns the value of a JSON text, after `mend_json`. Raises ValueError, also where it is nested too deep.
+
+    NaN and Infinity are refused, because they are not JSON.
+    """
+    return from_json(mend_json(raw), allow_inf_nan=False, cache_strings="keys")
