@@ -56,7 +56,7 @@ from .roadster import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
 from .upstream.exchange import Answer, Origin, Request
 from .upstream.observer import Attempt, NoObserver, Observer
 from .upstream.upstream import AuthScheme, Upstream, basic_key, open_network, open_upstream
-from .visible_text import is_visible, strip_invisible
+from .visible_text import is_blank, is_visible, strip_invisible
 
 __all__ = [
     "MASK",
@@ -111,6 +111,7 @@ __all__ = [
     "Upstream",
     "basic_key",
     "customer_link",
+    "is_blank",
     "is_visible",
     "open_network",
     "open_upstream",

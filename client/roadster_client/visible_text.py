@@ -26,6 +26,12 @@ def is_visible(character: str) -> bool:
     return character.isprintable() and _BLANK.match(character) is None
 
 
+def is_blank(text: str) -> bool:
+    """Returns whether the text shows nothing: it is empty, or all spaces and invisible characters."""
+    # Each character is judged once, however often it stands there: a text may have millions.
+    return not any(character != " " and is_visible(character) for character in set(text))
+
+
 def strip_invisible(json: Any, look: Callable[[Mapping[str, Any]], None] = lambda _node: None) -> Any:
     """Returns `json` with its texts reduced to visible characters and plain spaces. Names of fields stay as they are.
 

@@ -54,14 +54,19 @@ class PromptText:
         arguments = {argument.name: argument for argument in self.arguments}
         if not values.keys() <= arguments.keys():
             raise ValueError(f"unknown argument; {self.name} takes {', '.join(arguments)}")
-        missing = [name for name, argument in arguments.items() if argument.required and not values.get(name)]
+        missing = [argument for argument in self.arguments if argument.required and not values.get(argument.name)]
         if missing:
-            raise ValueError(f"missing: {', '.join(missing)}")
+            raise ValueError(f"missing: {'; '.join(_what_to_give(argument, choices) for argument in missing)}")
         texts = {
             name: _text_of(argument, values[name], choices.get(name), is_visible) if values.get(name) else "not given"
             for name, argument in arguments.items()
         }
         return f"{_RULES}\n\n{self.text.format_map(texts)}"
+
+
+def _what_to_give(argument: Argument, choices: Mapping[str, Collection[str]]) -> str:
+    own = choices.get(argument.name)
+    return f"{argument.name} ({'one of: ' + ', '.join(own) if own else argument.description})"
 
 
 def _text_of(argument: Argument, value: str, choices: Collection[str] | None, is_visible: Callable[[str], bool]) -> str:

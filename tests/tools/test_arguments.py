@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
     ("tool", "arguments", "argument"),
     [
         ("assign_agent", {"customer_id": 1, "agent": {}}, "agent"),
-        ("assign_agent", {"customer_id": 1, "agent": {"id": ""}}, "agent.id"),
+        ("assign_agent", {"customer_id": 1, "agent": {"id": ""}}, "agent"),
         ("assign_agent", {"customer_id": 1, "agent": {"email": "natalie"}}, "agent.email"),
         ("assign_agent", {"customer_id": 1, "agent": {"id": "x", "name": "N"}}, "agent.name"),
         ("assign_agent", {"customer_id": 1}, "agent"),

@@ -88,8 +88,11 @@ class Violation:
 def violations() -> Iterator[Violation]:
     """Yields one for each rule in each tool's full schema, which pydantic checks."""
     for tool in TOOLS.values():
-        for path, node in _places(_resolve(tool.arguments.model_json_schema()), ()):
+        schema = _resolve(tool.arguments.model_json_schema())
+        for path, node in _places(schema, ()):
             for rule, value in _wrong_values(node):
+                if value == [] and path[0] not in schema["required"]:
+                    continue  # counts as left out
                 arguments = _nest(path, value)
                 place = ".".join(map(str, (*path, "unheard_of") if rule == "additionalProperties" else path))
                 yield Violation(tool.name, place, rule, arguments)
@@ -187,7 +190,9 @@ def _wrong_values(node: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yields each rule of `node` with a value that breaks it."""
     if node.get("type") == "object":
         yield "additionalProperties", {"unheard_of": 1}
-    yield from ((rule, wrong_value(node[rule])) for rule, wrong_value in _WRONG_VALUES.items() if rule in node)
+    for rule, wrong_value in _WRONG_VALUES.items():
+        if rule in node and (rule, node[rule]) != ("minLength", 1):  # a blank text counts as left out
+            yield rule, wrong_value(node[rule])
 
 
 _WRONG_VALUES: dict[str, Callable[[Any], Any]] = {
@@ -196,7 +201,7 @@ _WRONG_VALUES: dict[str, Callable[[Any], Any]] = {
     "maximum": lambda most: most + 1,
     "minLength": lambda least: "x" * (least - 1),
     "maxLength": lambda most: "x" * (most + 1),
-    "pattern": lambda _: " " * 8,
+    "pattern": lambda _: "two words",
     "minItems": lambda _: [],
     "enum": lambda _: "none of these",
 }

@@ -198,7 +198,7 @@ async def test_cursor_works_only_for_its_caller_and_dealer(connect: Connect, wor
     async with connect(name="somebody-else") as client:
         stolen = await client.call_tool("list_inventory", {"dealer": "umazda", "cursor": cursor})
         assert kind_of(stolen) == "invalid_arguments"
-        for forgery in ("", "x", cursor[:-2], cursor[::-1], "A" * 400):
+        for forgery in ("x", cursor[:-2], cursor[::-1], "A" * 400):
             assert (await client.call_tool("list_inventory", {"dealer": "umazda", "cursor": forgery})).is_error
     assert len(await world.requests()) == before
 

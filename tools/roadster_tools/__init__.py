@@ -20,6 +20,7 @@ from .files import File, UploadFolder
 from .gate.access import Access, Caller, Verdict, dealer_verdict, verdict
 from .gate.admission import AdmittedCall, admit
 from .gate.gate import CallOversight, Gate, PendingWrite, Services, WritePreview
+from .raw_arguments import read_arguments
 from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
 from .tool import Tool
 from .toolsets.crm import get_crm_customer
@@ -91,6 +92,7 @@ __all__ = [
     "admit",
     "dealer_verdict",
     "failure",
+    "read_arguments",
     "resource_at",
     "usable_template_ids",
     "verdict",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _LONGEST_NAME = 64
-_NAME = re.compile(r"[A-Za-z_]+(\.([A-Za-z_]+|\d{1,3}))*")
+_NAME = re.compile(r"[A-Za-z_]+(\.([A-Za-z_]+|[0-9]{1,3}))*")
 """Digits are allowed only as explained_places in a list, because any other number may be somebody's data."""
 
 _NOT_A_NUMBER = "expected a number"
@@ -55,7 +55,6 @@ _WORDS: Mapping[str, str] = {
 """The text for each of pydantic's types of errors. Braces take parts of the rule, never of the value that broke it."""
 
 _FORMS: Mapping[str, str] = {
-    "email": "expected an email address",
     "zip_code": "expected five digits",
     "file_name": "expected a name that ends in .jpg, .jpeg, .png or .pdf, without a folder",
     "idempotency_key": "expected letters, digits and signs without spaces",
@@ -80,7 +79,9 @@ def problems_in(error: ValidationError, arguments: type[BaseModel]) -> dict[str,
             problems[safe_name(name)] = f"no such argument{choices}"
             explained_places.add(place)
         else:
-            problems[name] = broken_rule(details)
+            is_below = details["type"] in {"greater_than", "greater_than_equal"}
+            hint = ", or left out" if is_below and _is_optional(details["loc"], arguments) else ""
+            problems[name] = broken_rule(details) + hint
     return problems
 
 
@@ -107,11 +108,20 @@ def _independent(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
 
 def _names_at(place: Sequence[str | int], arguments: type[BaseModel]) -> list[str]:
     """Returns the names that the object at `place` may have."""
+    return list(_model_at(place, arguments).model_fields)
+
+
+def _is_optional(place: Sequence[str | int], arguments: type[BaseModel]) -> bool:
+    field = _model_at(place[:-1], arguments).model_fields.get(str(place[-1]))
+    return field is not None and not field.is_required()
+
+
+def _model_at(place: Sequence[str | int], arguments: type[BaseModel]) -> type[BaseModel]:
     model = arguments
     for part in place:
         if isinstance(part, str):
             model = _model_in(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
+    return model
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

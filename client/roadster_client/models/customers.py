@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from .parts import Received, Sent
-from .personal_data import Contact, ContactData, Email
+from .personal_data import Contact, ContactData, Email, PersonName, Phone
 from .values import WebUrl
 from .vehicles import VehicleRequest
 
@@ -15,10 +15,10 @@ from .vehicles import VehicleRequest
 class CustomerContact(Sent):
     """The customer's contact data. Two customers with one email address are the same."""
 
-    first_name: Contact = Field(min_length=1)
-    last_name: Contact = Field(min_length=1)
+    first_name: PersonName
+    last_name: PersonName
     email: Email
-    phone: Contact | None = None
+    phone: Phone | None = None
     partner_id: Contact | None = None
 
 
@@ -36,7 +36,7 @@ class PaymentPreference(Sent):
 class PlanChoice(Sent):
     """A protection plan by id, with the code and the tier of the choice."""
 
-    id: int
+    id: int = Field(gt=0)
     code: str | None = None
     tier: str | None = None
 
@@ -77,10 +77,14 @@ class CustomerCreated(Received):
     duplicate: bool = False
 
 
+def _as_text(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
 class Agent(Sent):
     """A customer's salesperson, by id or email. The reference shows ids as strings and as numbers."""
 
-    id: str | None = Field(default=None, min_length=1)
+    id: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)] | None = None
     email: Email | None = None
 
 

@@ -23,6 +23,7 @@ from pydantic import (
 from .dealers import Dealer
 from .parts import Received, Sent
 from .personal_data import Contact, ContactData
+from .personal_forms import plain_phone
 from .personal_text import mask_and_shorten, mask_social_security
 from .values import Money
 
@@ -48,7 +49,7 @@ def parse_time(value: Any) -> datetime:
 
 def parse_phone(text: str) -> str:
     """Returns an American phone number as Roadie takes it: ten digits. Raises ValueError."""
-    match = re.fullmatch(r"(?:\+?1)?([0-9]{10})", re.sub(r"[ \xa0().\-/]", "", text))
+    match = re.fullmatch(r"(?:\+?1)?([0-9]{10})", re.sub(r"[ ().\-/]", "", plain_phone(text)))
     if match is None:
         raise ValueError("expected ten digits, with or without punctuation and the country code 1")
     return match[1]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SerializationInfo, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SerializationInfo, ValidationInfo
 
+from .personal_forms import parse_any_phone, parse_email, parse_name
 from .values import zero_padded
 
 MASK = "***"
@@ -39,7 +40,9 @@ def _mask_always(value: Any) -> Any:
 Contact = Annotated[str, PlainSerializer(_mask_for_model)]
 """Contact data of a person in a request, or free text that often holds some."""
 
-Email = Annotated[Contact, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+PersonName = Annotated[Contact, AfterValidator(parse_name)]
+Email = Annotated[Contact, AfterValidator(parse_email)]
+Phone = Annotated[Contact, AfterValidator(parse_any_phone)]
 
 ContactData = Annotated[str, "contact", BeforeValidator(_mask_unless_contact)]
 """Contact data of a person in an answer: name, address, phone, email, an id of another system, or free text that often

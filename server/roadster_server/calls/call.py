@@ -31,6 +31,7 @@ from roadster_tools import (
     WritePreview,
     admit,
     failure,
+    read_arguments,
     verdict,
 )
 
@@ -56,7 +57,8 @@ class Call(CallOversight):
         self._caller = current_caller()
         self._ctx = ctx
         self._tool = tool
-        self._arguments = arguments
+        # Two ways to write the same call are the same for the gate, the idempotency key and the audit.
+        self._arguments = read_arguments(arguments, tool.arguments) if tool else arguments
         self._params = params
         self._id = uuid4().hex
         self._start_time = time.perf_counter()
@@ -203,9 +205,8 @@ class Call(CallOversight):
         tool, dealer, key = admitted_call.tool, admitted_call.dealer, admitted_call.idempotency_key
         # A plain hash: the keys of the server depend on the API key, and a new API key must not allow the write again.
         scope = hashlib.sha256(json.dumps([self._caller.name, dealer, tool.name, key]).encode()).hexdigest()
-        present = {name: value for name, value in self._arguments.items() if value is not None}
         # The dealer is part of the scope. It is left out here, because a caller with one dealer need not name it.
-        arguments = self._services.keys.marked_hash({**present, "dealer": None})
+        arguments = self._services.keys.marked_hash({**self._arguments, "dealer": None})
         seal = Seal.bound_to(self._services.keys.results, scope)
         async with self._services.idempotency_keys.claim(self._services.store, scope, arguments) as claim:
             if isinstance(claim, Replay):

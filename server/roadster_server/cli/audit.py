@@ -48,7 +48,7 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> int
     """
     # Hashed as an argument of a tool is: one search finds the calls about a customer and this deletion.
     customer_hash = Keys.derive(settings.roadster.api_key.get_secret_value()).hash(
-        int(customer) if customer.isdecimal() else customer
+        int(customer) if customer.isascii() and customer.isdecimal() else customer
     )
     record = AuditRecord(
         call_id=uuid4().hex,

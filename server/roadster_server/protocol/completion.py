@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mcp_types import CompleteRequestParams, Completion, PromptReference
 
+from roadster_client import is_blank
 from roadster_client.models.values import ID_PATTERN, VIN_CHARACTER
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Context, CurrentCaller
@@ -45,6 +46,8 @@ async def complete(
     values: list[str] = []
     if name in _argument_names(current_caller(), params):
         dealer = ((params.context.arguments if params.context else None) or {}).get("dealer")
+        if dealer is not None and is_blank(dealer):
+            dealer = None
         source = _Source(calls, current_caller, ctx, dealer)
         match name:
             case "dealer":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
-from roadster_client import is_visible
+from roadster_client import is_blank, is_visible
 from roadster_prompts import PROMPTS, PromptText
 from roadster_tools import TOOLS, Caller, verdict
 
@@ -44,13 +44,17 @@ def fill_prompt(name: str, arguments: Mapping[str, str], caller: Caller) -> GetP
     prompts = prompts_of(caller)
     if name not in prompts:
         raise _invalid(f"there is no such prompt; there are: {', '.join(prompts)}")
+    prompt = prompts[name]
+    # Hosts send what a person did not fill in as a blank text.
+    names = {argument.name for argument in prompt.arguments}
+    filled = {key: value for key, value in arguments.items() if key not in names or not is_blank(value)}
     defaults = {"dealer": caller.dealers[0]} if len(caller.dealers) == 1 else {}
     try:
-        text = prompts[name].render({**defaults, **arguments}, {"dealer": caller.dealers}, is_visible)
+        text = prompt.render({**defaults, **filled}, {"dealer": caller.dealers}, is_visible)
     except ValueError as error:
         raise _invalid(str(error)) from None
     return GetPromptResult(
-        description=prompts[name].description,
+        description=prompt.description,
         messages=[PromptMessage(role="user", content=TextContent(type="text", text=text))],
     )
 

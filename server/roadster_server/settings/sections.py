@@ -96,7 +96,7 @@ class DealerSettings(_Section):
 
     partner_id: str | None = None
     """Roadster's other id of the dealer. `get_vehicle` and `list_protection_plans` need it."""
-    express_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:\d+)?$")
+    express_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")
     """The host of the dealer's Express Storefront. `build_deep_link` with a customer needs it."""
     link_key: Secret | None = None
     """The key of encrypted customer links. `build_deep_link` with a customer needs it."""

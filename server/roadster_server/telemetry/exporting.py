@@ -44,7 +44,7 @@ def _one_of(*values: Any) -> Callable[[Any], Any]:
 
 
 def _matching(pattern: str) -> Callable[[Any], Any]:
-    return lambda value: value if re.fullmatch(pattern, str(value)) else UNKNOWN
+    return lambda value: value if re.fullmatch(pattern, str(value), re.ASCII) else UNKNOWN
 
 
 _ATTRIBUTES: Mapping[str, Callable[[Any], Any]] = {

@@ -128,13 +128,13 @@ async def test_confirmation_does_not_outlive_the_rights_of_the_caller(
     assert await sent_writes(world) == []
 
 
-async def test_question_shows_empty_and_invisible_values(connect: Connect) -> None:
+async def test_question_shows_invisible_characters(connect: Connect) -> None:
     person = agreeing_person()
-    odd = {**STEVE, "first_name": "Steve   x", "last_name": "McQueen\u3164\u2800", "partner_id": ""}
+    odd = {**STEVE, "first_name": "Steve   x", "last_name": "Mc\u3164\u2800Queen"}
     async with connect(access={"customers": Access.CONFIRM}, ask=person) as client:
-        await client.call_tool("create_customer", {**NEW_CUSTOMER, "customer": odd, "vehicle": {}})
+        await client.call_tool("create_customer", {**NEW_CUSTOMER, "customer": odd})
     (question,) = person.questions
-    for text in ('"Steve\\u0020\\u0020\\u0020x"', '"McQueen\\u3164\\u2800"', 'partner id: ""', "vehicle: {}"):
+    for text in ('"Steve\\u0020\\u0020\\u0020x"', '"Mc\\u3164\\u2800Queen"'):
         assert text in question
 
 

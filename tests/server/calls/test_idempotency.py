@@ -251,7 +251,7 @@ async def test_key_used_by_many_calls_spares_the_store(connect: Connect, world: 
     assert await sent_writes(world) == ["create_customer"]
 
 
-@pytest.mark.parametrize("key", ["", "short", "with space", "x" * 129, "ünïcödé-key", 7, ["a"]])
+@pytest.mark.parametrize("key", ["short", "with space", "x" * 129, "ünïcödé-key", 7, ["a"]])
 async def test_key_of_the_wrong_form_is_refused(key: Any, connect: Connect, world: World) -> None:
     async with connect() as client:
         result = await client.call_tool("create_customer", {**NEW_CUSTOMER, "idempotency_key": key})

@@ -56,6 +56,16 @@ async def test_completion_of_dealers_are_the_callers_own(mode: str, connect: Con
     assert await world.requests() == []
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\u200b\u2060"])
+async def test_completion_with_a_blank_dealer_is_that_of_the_callers_only_dealer(blank: str, connect: Connect) -> None:
+    async with connect(dealers=["umazda"]) as client:
+        await create_customer(client, "umazda", 1)
+        for uri, name in ((VEHICLE, "vin"), (CUSTOMER, "customer_id"), (TEMPLATE, "template_id")):
+            values = await values_of(client, uri, name, context={"dealer": blank})
+            assert values
+            assert values == await values_of(client, uri, name)
+
+
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_completion_of_vins_are_in_stock_at_the_dealer(mode: str, connect: Connect, world: World) -> None:
     async with connect(mode=mode) as client:

@@ -166,7 +166,7 @@ async def test_prompt_for_a_foreign_dealer_is_refused_with_choices(prompt: Promp
                 message = await problem(client, prompt.name, {**arguments(prompt), "dealer": str(dealer)})
                 assert message == f"dealer must be one of: {', '.join(ALLOWED)}"
         message = await problem(client, prompt.name, {**arguments(prompt), "dealer": ""})
-        assert message == "missing: dealer"
+        assert message == f"missing: dealer (one of: {', '.join(ALLOWED)})"
 
 
 @every_prompt
@@ -178,6 +178,24 @@ async def test_prompt_for_a_caller_with_one_dealer_needs_no_dealer(prompt: Promp
         assert not own.arguments[0].required
         assert "umazda" in await text_of_prompt(client, prompt.name, without)
         assert FOREIGN not in await problem(client, prompt.name, {**without, "dealer": FOREIGN})
+
+
+@every_prompt
+@pytest.mark.parametrize("blank", ["", "  ", "\n\t\xa0", "\u200b\u202a\u3164"])
+async def test_prompt_argument_that_is_blank_counts_as_left_out(
+    prompt: PromptText, blank: str, connect: Connect
+) -> None:
+    async with connect(dealers=["umazda"]) as client:
+        for argument in prompt.arguments:
+            without = {name: value for name, value in arguments(prompt).items() if name != argument.name}
+            with_blank = {**without, argument.name: blank}
+            if argument.required and argument.name != "dealer":
+                message = await problem(client, prompt.name, with_blank)
+                assert message == f"missing: {argument.name} ({argument.description})"
+                assert message == await problem(client, prompt.name, without)
+            else:
+                text = await text_of_prompt(client, prompt.name, with_blank)
+                assert text == await text_of_prompt(client, prompt.name, without)
 
 
 @pytest.mark.parametrize(

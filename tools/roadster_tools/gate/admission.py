@@ -50,17 +50,15 @@ def admit(
     """Checks a call and asks the gate. Raises AccessRefused and InvalidArguments, and nothing was sent then.
 
     The caller's right to the tool is checked first, so that a caller without it learns nothing about the arguments.
+    `arguments` are those that `read_arguments` returns.
     """
     gate.require(caller, tool)
     _require_bounded(arguments)
-    # Models write null for what they leave out.
-    fields = tool.arguments.model_fields
-    present = {name: value for name, value in arguments.items() if value is not None or name not in fields}
     try:
-        model = tool.arguments.model_validate(present)
+        model = tool.arguments.model_validate(arguments)
     except ValidationError as error:
         raise InvalidArguments.from_validation(error, tool.arguments) from None
-    values = {name: getattr(model, name) for name in fields}
+    values = {name: getattr(model, name) for name in tool.arguments.model_fields}
     key = values.pop("idempotency_key", None)
     if not tool.of_one_dealer:
         return AdmittedCall(tool, gate.admit_to_account(caller, tool), values, None, key)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from roadster_client.models.documents import DocumentDeletion, DocumentQuery, DocumentType, NewDocument, Relationship
+from roadster_client.models.personal_data import Email
 from roadster_tools.answers import FileLink, ToolAnswer
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.cursors import Page
@@ -108,7 +109,7 @@ async def upload_document(
     document_name: Annotated[str, Field(min_length=1, max_length=200)],
     file_name: FileName,
     relationship: Annotated[Relationship | None, Field(description="but of a deal")] = None,
-    co_app_email_id: str | None = None,
+    co_app_email_id: Email | None = None,
     contents: Contents | None = None,
     path: LocalPath | None = None,
 ) -> DocumentAnswer:

@@ -25,6 +25,7 @@ _MOST_PAGES_TO_COMPLETE = 3
 
 Year = Annotated[int, plausible(1980, 2100)]
 Price = Annotated[float, Field(ge=0)]
+HighestPrice = Annotated[float, Field(gt=0)]
 
 
 class EquipmentRow(ToolAnswer):
@@ -103,7 +104,7 @@ async def list_inventory(
     year_min: Year | None = None,
     year_max: Year | None = None,
     price_min: Price | None = None,
-    price_max: Price | None = None,
+    price_max: HighestPrice | None = None,
     body: str | None = None,
     color: str | None = None,
     in_stock: Annotated[bool, Field(description="false adds sold and incoming")] = True,

@@ -162,7 +162,7 @@ async def quote_payments(
     annual_miles: Annotated[int, plausible(1, 100_000)] | None = None,
     no_taxes_or_fees: bool | None = None,
     credit_score: Annotated[int, plausible(300, 900)] | None = None,
-    zip_code: Annotated[str | None, Field(pattern=r"^\d{5}$")] = None,
+    zip_code: Annotated[str | None, Field(pattern=r"^[0-9]{5}$")] = None,
     incentives: Annotated[list[str] | None, Field(description="such as loyalty")] = None,
     trade_in: TradeIn | None = None,
     plans: list[PlanChoice] | None = None,

@@ -1,0 +1,88 @@
+"""Reads a call's arguments as hosts and models write them, before the gate, the hashes and the audit see them.
+
+Many fill optional arguments with blanks, write a whole number as 5.0, or send an object as its JSON text. Each has the
+same meaning as the plain form, so it becomes that form here, once for everything that follows. Values that are wrong
+stay as they are: the check of the arguments refuses them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from roadster_client import is_blank
+from roadster_client.json_text import mend_json, parse_json
+
+from .parameters import MOST
+
+
+def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the object with its values in their plain form, and without what counts as left out.
+
+    Null and blank texts count as left out, so a required text that is blank is missing. An empty list or object counts
+    as left out where it is optional, because no optional one has a meaning of its own while it is empty.
+    """
+    plain: dict[str, Any] = {}
+    for name, value in arguments.items():
+        field = model.model_fields.get(name)
+        if field is None:
+            plain[name] = value  # refused later, under its name
+            continue
+        plain_value = _read(value, field.annotation)
+        if not field.is_required():
+            if isinstance(plain_value, list):
+                plain_value = [item for item in plain_value if not _is_absent(item)]
+            if plain_value in ([], {}):
+                continue
+        if not _is_absent(plain_value):
+            plain[name] = plain_value
+    return plain
+
+
+def _read(value: Any, annotation: Any) -> Any:
+    """Returns a value in the plain form for a field of this type."""
+    expected = _without_none(annotation)
+    is_object = isinstance(expected, type) and issubclass(expected, BaseModel)
+    is_list = get_origin(expected) in (list, tuple)
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MOST:
+        return int(value)
+    if isinstance(value, str) and (is_object or is_list):
+        value = _parse(value, dict if is_object else list)
+    if isinstance(value, dict) and is_object:
+        return read_arguments(value, expected)
+    if isinstance(value, list) and is_list:
+        return [_read(item, get_args(expected)[0]) for item in value]
+    return value
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and is_blank(value))
+
+
+def _without_none(annotation: Any) -> Any:
+    """Returns the type itself, without its metadata and without the None of an optional one."""
+    if get_origin(annotation) is Annotated:
+        return _without_none(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return _without_none(next(member for member in get_args(annotation) if member is not NoneType))
+    return annotation
+
+
+def _parse(text: str, kind: type) -> Any:
+    """Returns the object or list in a JSON text, and the text itself where it holds no such thing."""
+    try:
+        raw = mend_json(text.encode())
+        value = parse_json(raw)  # first, because it bounds the depth
+        json.loads(raw, object_pairs_hook=_refuse_repeated_keys)
+    except ValueError:
+        return text
+    return value if isinstance(value, kind) else text
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("an object holds the same key twice")
