@@ -37,8 +37,7 @@ class Intake:
             if scope["method"] != "POST":
                 await self._app(scope, receive, send)
                 return
-            body = await self._read(scope, receive)
-            message = read_message(body)
+            message, text = read_message(await self._read(scope, receive))
             if self._is_stopping():
                 refuse_while_stopping(message)
         except MessageRefused as refusal:
@@ -47,7 +46,7 @@ class Intake:
             headers = {"Connection": "close"} if status is HTTPStatus.REQUEST_TIMEOUT else {}
             await Response(refusal.json(), status, headers, "application/json")(scope, receive, send)
             return
-        exchange = _Exchange(body, receive, send)
+        exchange = _Exchange(text, receive, send)
         await self._app(scope, exchange.receive, exchange.send)
         if (
             exchange.is_abandoned

@@ -7,7 +7,7 @@ all on stdio. The refusals of this module repeat nothing.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp_types import (
     INVALID_REQUEST,
@@ -22,6 +22,10 @@ from mcp_types import (
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from roadster_client.json_text import mend_json
+
+from .message_id import find_id, plain_id
+
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Bytes. A file of 1 MiB in base64 fits, with room for the other arguments."""
 TOO_LARGE = f"Invalid request: larger than {MAX_MESSAGE_BYTES} bytes"
@@ -30,37 +34,69 @@ SERVER_STOPPING = -32000
 """The error code of requests that come after the server began to stop. JSON-RPC leaves it to servers."""
 
 
+class _Refusal(JSONRPCError):
+    # JSON-RPC allows an id with a fraction, and MCP does not. Its sender still has to learn of the refusal.
+    id: RequestId | float | None  # type: ignore[assignment]
+
+
 class MessageRefused(Exception):
     """A message that is not handed on. `answer` is for its sender, under the message's id where that is known."""
 
-    def __init__(self, code: int, message: str, id_: RequestId | None = None) -> None:
+    def __init__(self, code: int, message: str, id_: RequestId | float | None = None) -> None:
         super().__init__(message)
-        self.answer = JSONRPCError(jsonrpc="2.0", id=id_, error=ErrorData(code=code, message=message))
+        self.answer = _Refusal(jsonrpc="2.0", id=id_, error=ErrorData(code=code, message=message))
 
     def json(self) -> str:
         return self.answer.model_dump_json(by_alias=True, exclude_unset=True)
 
 
-def read_message(raw: bytes) -> JSONRPCMessage:
+class SoundMessage(NamedTuple):
+    """A message of a client, and its text as the SDK can read it."""
+
+    message: JSONRPCMessage
+    text: bytes
+
+
+def read_message(raw: bytes) -> SoundMessage:
     """Returns the one JSON-RPC message in `raw`. Raises MessageRefused."""
-    document: Any = None
+    text = mend_json(raw)
     try:
         # This parser comes first: it stops at 200 levels and cannot overflow the stack.
-        document = from_json(raw)
-        json.loads(raw, object_pairs_hook=_refuse_repeated_keys)
-    except _RepeatedKey as error:
-        id_ = None if error.is_id else _id_of(document)
-        raise MessageRefused(INVALID_REQUEST, "Invalid request: an object holds the same key twice", id_) from None
-    except ValueError:
+        document = from_json(text, allow_inf_nan=False)
+        json.loads(text, object_pairs_hook=_refuse_repeated_keys)
+    except _RepeatedKeyError:
         raise MessageRefused(
-            PARSE_ERROR, "Parse error: not JSON, nested too deep, or with a number that is too long"
+            INVALID_REQUEST, "Invalid request: an object holds the same key twice", find_id(text)
         ) from None
+    except ValueError:
+        problem = "Parse error: not JSON, nested too deep, or with a number that is too long"
+        raise MessageRefused(PARSE_ERROR, problem, find_id(text)) from None
     if isinstance(document, list):
         raise MessageRefused(INVALID_REQUEST, "Invalid request: batches are not served; send one message at a time")
+    if isinstance(document, dict) and isinstance(document.get("id"), float) and document["id"].is_integer():
+        # Programs whose numbers are all floating-point write the integer 1 like this: 1.0.
+        document["id"] = int(document["id"])
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     try:
-        return jsonrpc_message_adapter.validate_python(document, by_name=False)
+        message = jsonrpc_message_adapter.validate_python(document, by_name=False)
     except ValidationError:
-        raise MessageRefused(INVALID_REQUEST, "Invalid request: not a JSON-RPC 2.0 message", _id_of(document)) from None
+        raise _not_a_message(document) from None
+    # The SDK would take a request with an odd id as a notification, and one with a result as an answer.
+    if {"id", "method"} <= document.keys() and not isinstance(message, JSONRPCRequest):
+        raise _not_a_message(document)
+    return SoundMessage(message, text)
+
+
+def _not_a_message(document: Any) -> MessageRefused:
+    problem, id_ = "Invalid request: not a JSON-RPC 2.0 message", None
+    if isinstance(document, dict):
+        id_ = plain_id(document.get("id"))
+        if "method" in document:
+            if "id" in document and not isinstance(id_, str | int):
+                problem = "Invalid request: the id must be a string or an integer"
+        elif document.keys() & {"result", "error"}:
+            id_ = None  # it is the id of a request of ours
+    return MessageRefused(INVALID_REQUEST, problem, id_)
 
 
 _STARTERS = ("initialize", "server/discover", "tools/call", "resources/read", "completion/complete")
@@ -73,20 +109,13 @@ def refuse_while_stopping(message: JSONRPCMessage) -> None:
         raise MessageRefused(SERVER_STOPPING, "The server is stopping; connect again", message.id)
 
 
-def _id_of(document: Any) -> RequestId | None:
-    id_ = document.get("id") if isinstance(document, dict) else None
-    return id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else None
-
-
-class _RepeatedKey(ValueError):
-    def __init__(self, *, is_id: bool) -> None:
-        super().__init__()
-        self.is_id = is_id
+class _RepeatedKeyError(ValueError):
+    pass
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # `cli.plain_json` refuses them too, and says where they stand. That takes twice as long, too long for 4 MiB.
     document = dict(pairs)
     if len(document) < len(pairs):
-        raise _RepeatedKey(is_id=[name for name, _ in pairs].count("id") > 1)
+        raise _RepeatedKeyError
     return document

@@ -105,7 +105,7 @@ class _Conversation:
         if not line.strip():
             return
         try:
-            message = read_message(line)
+            message, text = read_message(line)
             if self._stop.requested.is_set():
                 refuse_while_stopping(message)
         except MessageRefused as refusal:
@@ -115,7 +115,7 @@ class _Conversation:
             self._open.add(message.id)
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             self._settle((message.params or {}).get("requestId"))  # it gets no answer
-        await self._to_sdk.send(line.decode())
+        await self._to_sdk.send(text.decode())
 
     async def _refuse(self, refusal: MessageRefused) -> None:
         await self._to_client.send(SessionMessage(refusal.answer))

@@ -32,18 +32,18 @@ PING = {"jsonrpc": "2.0", "id": 99, "method": "ping"}
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 
 MALFORMED = {
-    "no JSON": (f'{{"jsonrpc": "2.0", "id": 7, "{SECRET}": '.encode(), PARSE_ERROR, None),
-    "no UTF-8": (f'{{"jsonrpc": "2.0", "id": 7, "method": "{SECRET}\xff"}}'.encode("latin-1"), PARSE_ERROR, None),
-    "100,000 levels deep": (b'{"jsonrpc": "2.0", "id": 7, "method": ' + b"[" * 100_000, PARSE_ERROR, None),
+    "no JSON": (f'{{"jsonrpc": "2.0", "id": 7, "{SECRET}": '.encode(), PARSE_ERROR, 7),
+    "no UTF-8": (f'{{"jsonrpc": "2.0", "id": 7, "method": "{SECRET}\xff"}}'.encode("latin-1"), PARSE_ERROR, 7),
+    "100,000 levels deep": (b'{"jsonrpc": "2.0", "id": 7, "method": ' + b"[" * 100_000, PARSE_ERROR, 7),
     "100,000 levels deep and closed": (
         b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
         PARSE_ERROR,
-        None,
+        7,
     ),
     "a number of 5,000 digits": (
         b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": ' + b"9" * 5000 + b"}}",
         PARSE_ERROR,
-        None,
+        7,
     ),
     "a batch": (json.dumps([PING, {**PING, "method": SECRET}]).encode(), INVALID_REQUEST, None),
     "a string": (json.dumps(SECRET).encode(), INVALID_REQUEST, None),
