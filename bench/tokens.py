@@ -18,7 +18,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -148,7 +148,7 @@ async def _receive_events(store_url: str) -> None:
             )
         )
     async with open_store(store_url) as store:
-        await store.add_events(events, dealers=[request.dealer], now=events[-1].happened_at)
+        await store.add_events(events, dealers=[request.dealer], now=datetime.now(UTC))
 
 
 @asynccontextmanager

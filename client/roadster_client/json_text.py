@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
+from math import isfinite
 from typing import Any
 
 from pydantic_core import from_json
@@ -27,6 +28,27 @@ def mend_json(raw: bytes) -> bytes:
     if b"\\ud" not in raw and b"\\uD" not in raw:
         return raw
     return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape["lone"] else escape[0], raw)
+
+
+def parse_lenient_json(raw: bytes) -> Any:
+    """Returns the value of a JSON text, and None for NaN and Infinity, which JSON does not have.
+
+    Bytes that are not UTF-8, such as a name in Latin-1, become U+FFFD. Raises ValueError, as `parse_json` does.
+    """
+    text = raw.decode("utf-8-sig", "replace").encode()
+    return _without_nan(from_json(mend_json(text), cache_strings="keys"))
+
+
+def _without_nan(value: Any) -> Any:
+    match value:
+        case float() if not isfinite(value):
+            return None
+        case list():
+            return [_without_nan(item) for item in value]
+        case dict():
+            return {name: _without_nan(item) for name, item in value.items()}
+        case _:
+            return value
 
 
 def parse_json(raw: bytes) -> Any:

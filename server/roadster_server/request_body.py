@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import anyio
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
@@ -20,6 +22,10 @@ class BodyTooSlow(Exception):
 
 class BodyCutOff(Exception):
     """The sender closed the connection within the body."""
+
+
+class BodyNotGzip(Exception):
+    """The body is not a whole gzip file."""
 
 
 async def read_capped(scope: Scope, receive: Receive, *, max_bytes: int, seconds: float) -> bytes:
@@ -41,3 +47,27 @@ async def read_capped(scope: Scope, receive: Receive, *, max_bytes: int, seconds
                     return bytes(body)
     except TimeoutError:
         raise BodyTooSlow from None
+
+
+def inflate_capped(body: bytes, *, max_bytes: int) -> bytes:
+    """Returns what a gzip file of one or several parts holds. Inflates no more than the limit.
+
+    Raises BodyTooLarge or BodyNotGzip.
+    """
+    contents = bytearray()
+    while body:
+        part = zlib.decompressobj(wbits=_GZIP)
+        try:
+            contents += part.decompress(body, max_bytes + 1 - len(contents))
+        except zlib.error:
+            raise BodyNotGzip from None
+        if len(contents) > max_bytes:
+            raise BodyTooLarge
+        if not part.eof:
+            raise BodyNotGzip
+        body = part.unused_data
+    return bytes(contents)
+
+
+_GZIP = 16 + zlib.MAX_WBITS
+"""zlib's word for a file with the header and the checksum of gzip."""

@@ -217,8 +217,8 @@ class CustomerEvent(Received):
     """A stored event. A section is None where the event lacks it or has it in another shape than documented."""
 
     event_id: str
-    event_type: str
-    event_time: str
+    event_type: Annotated[str | None, NoneIfInvalid] = None
+    event_time: Annotated[str | None, NoneIfInvalid] = None
     customer: Annotated[EventCustomer | None, NoneIfInvalid] = None
     dealer: Annotated[EventDealer | None, NoneIfInvalid] = None
     message: Annotated[EventMessage | None, NoneIfInvalid] = None

@@ -1,16 +1,14 @@
 """Web hooks as they arrive: customer events of Roadster, delivery events of Roadie, and our acknowledgement.
 
-Only an event's envelope is checked when it arrives, and the whole event is stored. A type, a field or a shape that no
-document names must not lose it.
+Only an event's ids are required when it arrives, and the whole event is stored. A type, a time, a field or a shape that
+no document names must not lose it.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     ValidationError,
@@ -21,6 +19,8 @@ from pydantic import (
 from .parts import Received
 from .personal_data import MASK
 from .personal_text import mask_social_security
+from .times import EventTime
+from .values import ID_PATTERN
 
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -34,33 +34,38 @@ NoneIfInvalid = WrapValidator(_or_none)
 """Reads a value of another shape than documented as None."""
 
 
-def _add_seconds(value: Any) -> Any:
-    """Adds the seconds that Roadie leaves out, because pydantic requires them before an offset."""
-    if isinstance(value, str) and len(value) > _MINUTES and value[_MINUTES] in "Z+-":
-        return f"{value[:_MINUTES]}:00{value[_MINUTES:]}"
-    return value
+def _exact_id(value: Any) -> Any:
+    """Reads 77.0 as 77, because some programs write every number with a point, and another float as None."""
+    if not isinstance(value, float):
+        return value
+    return str(int(value)) if value.is_integer() and abs(value) < _EXACT_FLOATS else None
 
 
-_MINUTES = len("2018-01-14T19:20")
-"""Characters of a time without seconds."""
+_EXACT_FLOATS = 2**53
+"""Above it a float stands for several integers."""
+
+_Id = Annotated[str, BeforeValidator(_exact_id), Field(min_length=1, max_length=200, pattern="^[^\ufffd]+$")]
+"""An id, a string or a number. The documents allow 50 characters. U+FFFD means that a character of it was lost, so it
+could be another id."""
 
 
-def _to_utc(time: datetime) -> datetime:
+def _unknown_if_invalid(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     try:
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is outside the years 1 to 9999") from None
+        return handler(value)
+    except ValidationError:
+        return UNKNOWN_TYPE
 
 
-EventTime = Annotated[datetime, BeforeValidator(_add_seconds), AfterValidator(_to_utc)]
-"""ISO 8601, with or without seconds. A time without an offset is UTC."""
-
-_Id = Annotated[str, Field(min_length=1, max_length=200)]
-"""An id. The documents allow 50 characters."""
+UNKNOWN_TYPE = "unknown"
 
 
 class _IdOnly(Received):
     id: _Id
+
+
+class _OrderIdOnly(Received):
+    # An order becomes known as the dealer's by its event, so an odd id must not.
+    id: Annotated[str, BeforeValidator(_exact_id), Field(pattern=f"^{ID_PATTERN}$")]
 
 
 class _DpidOnly(Received):
@@ -68,21 +73,24 @@ class _DpidOnly(Received):
 
 
 class CustomerEventEnvelope(Received):
-    """The fields that every customer event must have, and its order, which only some events have."""
+    """The ids that a customer event must have, and what else the store sorts events by.
+
+    The type is "unknown", the time and the order are None, if the event has them not or in another shape.
+    """
 
     event_id: _Id
-    event_type: _Id
-    event_time: EventTime
+    event_type: Annotated[_Id, WrapValidator(_unknown_if_invalid)] = UNKNOWN_TYPE
+    event_time: EventTime = None
     customer: _IdOnly
     dealer: _DpidOnly
-    order: Annotated[_IdOnly | None, NoneIfInvalid] = None
+    order: Annotated[_OrderIdOnly | None, NoneIfInvalid] = None
 
 
 class DeliveryEventData(Received):
     """The event's shipment. `id` is the shipment's."""
 
     id: _Id
-    occurred_at: EventTime
+    occurred_at: EventTime = None
 
 
 class DeliveryEvent(Received):
@@ -95,10 +103,10 @@ class DeliveryEvent(Received):
 class Acknowledgement(Received):
     """Our own identifiers, which our answer may give and later events carry back as `api_partner`."""
 
-    customer_id: _Id | None = None
-    lead_id: _Id | None = None
-    agent_id: _Id | None = None
-    dealer_id: _Id | None = None
+    customer_id: Annotated[_Id | None, NoneIfInvalid] = None
+    lead_id: Annotated[_Id | None, NoneIfInvalid] = None
+    agent_id: Annotated[_Id | None, NoneIfInvalid] = None
+    dealer_id: Annotated[_Id | None, NoneIfInvalid] = None
 
 
 def mask_identity(json: Any) -> Any:

@@ -16,14 +16,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
-from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_client import strip_invisible
+from roadster_client.json_text import parse_lenient_json
 from roadster_client.models.webhooks import Acknowledgement, CustomerEventEnvelope, DeliveryEvent, mask_identity
-from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, read_capped
+from roadster_server.request_body import (
+    BodyCutOff,
+    BodyNotGzip,
+    BodyTooLarge,
+    BodyTooSlow,
+    inflate_capped,
+    read_capped,
+)
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings, WebhookSettings
 from roadster_server.store import NewEvent, StoreError
@@ -34,7 +41,7 @@ from roadster_server.telemetry.observer import ServerObserver
 from .inbox import EventWriter
 
 _MAX_BODY_BYTES = 1024 * 1024
-"""A documented event has about 5 KB."""
+"""Before and after it is inflated. A documented event has about 5 KB."""
 
 BODY_SECONDS = 10.0
 """Seconds for the whole body. A sender of one byte a second would otherwise keep its connection for good."""
@@ -105,12 +112,15 @@ class _Receiver:
             },
         )
 
-    async def _receive(self, request: Request) -> tuple[str, float, Response]:
-        """Returns the outcome, the event's age in seconds when it came, and the response."""
+    async def _receive(self, request: Request) -> tuple[str, float | None, Response]:
+        """Returns the outcome, the event's age in seconds when it came, and the response.
+
+        The age is None if the time of the event cannot be read.
+        """
         settings = self.live.current
         self._check_key(request, settings)
         event, document = self._read(await self._body(request))
-        age = max(0.0, (datetime.now(UTC) - event.happened_at).total_seconds())
+        age = None if event.happened_at is None else _age(event.happened_at)
         try:
             outcome = await self.writer.write(event)
         except StoreError as error:
@@ -120,6 +130,8 @@ class _Receiver:
             self.on_customer_change(event.dealer, event.customer)
         if outcome == "quarantined":
             log.warning("event of an unknown dealer, kept in quarantine", extra={"dealer": event.dealer})
+        if event.happened_at is None and outcome != "duplicate":
+            log.warning("event without a readable time, kept at its receipt", extra={"source": self.source.name})
         return outcome, age, JSONResponse(_acknowledgement(settings, event, document))
 
     def _check_key(self, request: Request, settings: Settings) -> None:
@@ -134,8 +146,7 @@ class _Receiver:
 
     def _read(self, body: bytes) -> tuple[NewEvent, Any]:
         try:
-            document = strip_invisible(from_json(body, allow_inf_nan=False))
-            # Some JSON can be read but not written: 1e999, or an integer of 5,000 digits.
+            document = strip_invisible(parse_lenient_json(body))
             body_text = json.dumps(mask_identity(document), allow_nan=False, separators=(",", ":"))
         except (ValueError, RecursionError):
             raise _Refused(400, "the body is not JSON") from None
@@ -146,10 +157,17 @@ class _Receiver:
             raise _Refused(400, f"not the documented event: {places}") from None
 
     async def _body(self, request: Request) -> bytes:
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip"):
+            problem = "the body must be plain or in gzip"
+            raise _Refused(415, problem, {"accept-encoding": "gzip", "connection": "close"})
         try:
-            return await read_capped(
+            body = await read_capped(
                 request.scope, request.receive, max_bytes=_MAX_BODY_BYTES, seconds=self.body_seconds
             )
+            return inflate_capped(body, max_bytes=_MAX_BODY_BYTES) if "gzip" in encoding else body
+        except BodyNotGzip:
+            raise _Refused(400, "the body is not gzip, as its content-encoding says") from None
         except BodyTooLarge:
             problem = f"the body is above {_MAX_BODY_BYTES} bytes"
             raise _Refused(413, problem, {"connection": "close"}) from None
@@ -158,6 +176,10 @@ class _Receiver:
             raise _Refused(408, problem, {"connection": "close"}) from None
         except BodyCutOff:
             raise _Refused(400, "the connection was closed within the body") from None
+
+
+def _age(happened_at: datetime) -> float:
+    return max(0.0, (datetime.now(UTC) - happened_at).total_seconds())
 
 
 def _is_one_of(keys: Collection[SecretStr], credential: str) -> bool:
@@ -219,8 +241,10 @@ def _customer_event(document: Any, body: str) -> NewEvent:
 
 def _delivery_event(document: Any, body: str) -> NewEvent:
     event = DeliveryEvent.model_validate(document)
-    # It has no id of its own. The same change of the same shipment at the same time is the same event.
-    identity = json.dumps([event.event, event.data.id, event.data.occurred_at.isoformat()])
+    # It has no id of its own. The same change of the same shipment at the same time is the same event. If the time
+    # cannot be read, the whole text decides. A second attempt of a delivery must not count as a repeat of the first.
+    occurred_at = event.data.occurred_at
+    identity = json.dumps([event.event, event.data.id, occurred_at.isoformat() if occurred_at else body])
     return NewEvent(
         source="roadie",
         event_id=hashlib.sha256(identity.encode()).hexdigest()[:32],

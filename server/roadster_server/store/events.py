@@ -57,7 +57,7 @@ async def _row(connection: AsyncConnection, event: NewEvent, dealers: Collection
         "customer": event.customer,
         "order": event.order,
         "delivery": event.delivery,
-        "happened": milliseconds(event.happened_at),
+        "happened": milliseconds(event.happened_at or now),
         "received": milliseconds(now),
         "body": event.body,
     }

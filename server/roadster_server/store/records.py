@@ -111,7 +111,8 @@ class NewEvent:
     customer: str | None
     order: str | None
     delivery: str | None
-    happened_at: datetime
+    happened_at: datetime | None
+    """None if its own time cannot be read. The store then takes the time of receipt."""
     body: str
     """JSON in ASCII, which every database stores as text."""
 

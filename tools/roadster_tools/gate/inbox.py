@@ -44,6 +44,11 @@ class ReceivedEvent:
     delivery_id: str | None
     event: CustomerEvent | None
 
+    @property
+    def is_time_of_receipt(self) -> bool:
+        """Says that the store took the time of receipt, because the event's own could not be read."""
+        return self.place.happened_at == self.place.received_at
+
 
 class EventsInbox(Protocol):
     """The events of one dealer for one caller. Personal data are masked, and invisible characters are removed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 
@@ -41,6 +41,9 @@ class EventRow(ToolAnswer):
     event_id: str
     event_type: str
     time: str = Field(description="when it happened, UTC")
+    time_of_receipt: Literal[True] | None = Field(
+        default=None, description="time is when it came, because its own cannot be read"
+    )
     customer_id: AnyId | None = None
     order_id: str | None = None
     vehicle: str | None = None
@@ -60,7 +63,8 @@ class EventRow(ToolAnswer):
         ]
         message = [f'message "{self.message}"'] if self.message else []
         event = [self.model_dump_json(include={"event"})] if self.event else []
-        parts = [f"{self.time} {self.event_type}", *ids, self.vehicle, *message, f"id {self.event_id}", *event]
+        time = f"{self.time} (received)" if self.time_of_receipt else self.time
+        parts = [f"{time} {self.event_type}", *ids, self.vehicle, *message, f"id {self.event_id}", *event]
         return "; ".join(part for part in parts if part)
 
 
@@ -133,6 +137,7 @@ def _event_row(entry: ReceivedEvent, detail: Detail) -> EventRow:
         event_id=entry.event_id,
         event_type=entry.event_type,
         time=_time(entry),
+        time_of_receipt=entry.is_time_of_receipt or None,
         customer_id=entry.customer_id,
         order_id=entry.order_id,
         vehicle=_vehicle_name(event.vehicle) if event and event.vehicle else None,
@@ -236,6 +241,7 @@ class OurIdsRow(ToolAnswer):
 
 class HistoryRow(ToolAnswer):
     time: str
+    time_of_receipt: Literal[True] | None = None
     event_type: str
 
 
@@ -280,12 +286,16 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
         agent=_section_row(AgentRow, sections, "agent"),
         our_ids=_section_row(OurIdsRow, sections, "api_partner"),
         part_times={name: time for name, (_, time) in sections.items() if time != _time(events[0])} or None,
-        history=[HistoryRow(time=_time(event), event_type=event.event_type) for event in events[:most]],
+        history=[_history_row(event) for event in events[:most]],
         older=len(events) > most,
         documented={name: section.model_dump(mode="json", exclude_none=True) for name, (section, _) in sections.items()}
         if detail == "full"
         else None,
     )
+
+
+def _history_row(event: ReceivedEvent) -> HistoryRow:
+    return HistoryRow(time=_time(event), time_of_receipt=event.is_time_of_receipt or None, event_type=event.event_type)
 
 
 async def _events_of(grant: Grant, customer_id: int) -> list[ReceivedEvent]:
