@@ -33,6 +33,17 @@ class Argument:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """The values that an argument may have. `describe` names them for an error, in few words if there are many.
+
+    It takes the value that was refused, or None where there was no value.
+    """
+
+    values: Collection[str]
+    describe: Callable[[str | None], str]
+
+
+@dataclass(frozen=True)
 class PromptText:
     """One prompt. `text` holds `{name}` where an argument goes. Without the tools in `needs` the prompt is useless."""
 
@@ -44,7 +55,7 @@ class PromptText:
     text: str
 
     def render(
-        self, values: Mapping[str, str], choices: Mapping[str, Collection[str]], is_visible: Callable[[str], bool]
+        self, values: Mapping[str, str], choices: Mapping[str, Choices], is_visible: Callable[[str], bool]
     ) -> str:
         """Returns the text with the arguments filled in. An argument with `choices` must be one of them.
 
@@ -64,17 +75,17 @@ class PromptText:
         return f"{_RULES}\n\n{self.text.format_map(texts)}"
 
 
-def _what_to_give(argument: Argument, choices: Mapping[str, Collection[str]]) -> str:
+def _what_to_give(argument: Argument, choices: Mapping[str, Choices]) -> str:
     own = choices.get(argument.name)
-    return f"{argument.name} ({'one of: ' + ', '.join(own) if own else argument.description})"
+    return f"{argument.name} ({own.describe(None) if own else argument.description})"
 
 
-def _text_of(argument: Argument, value: str, choices: Collection[str] | None, is_visible: Callable[[str], bool]) -> str:
+def _text_of(argument: Argument, value: str, choices: Choices | None, is_visible: Callable[[str], bool]) -> str:
     if len(value) > _LONGEST:
         raise ValueError(f"{argument.name} is longer than {_LONGEST} characters")
     if choices is not None:
-        if value not in choices:
-            raise ValueError(f"{argument.name} must be one of: {', '.join(choices)}")
+        if value not in choices.values:
+            raise ValueError(f"{argument.name} is not allowed; {choices.describe(value)}")
         return value
     if argument.pattern is not None:
         if re.fullmatch(argument.pattern, value) is None:
@@ -99,4 +110,4 @@ PROMPTS = {
 }
 """Every prompt by its name, which is the file's."""
 
-__all__ = ["PROMPTS", "Argument", "PromptText"]
+__all__ = ["PROMPTS", "Argument", "Choices", "PromptText"]

@@ -2,6 +2,7 @@
 
 from .answers import FileLink
 from .catalogue import catalogue
+from .choices import MOST_CHOICES, name_choices
 from .cursors import Seal, Unsealable
 from .failures import (
     AccessRefused,
@@ -17,7 +18,7 @@ from .failures import (
     failure,
 )
 from .files import File, UploadFolder
-from .gate.access import Access, Caller, Verdict, dealer_verdict, verdict
+from .gate.access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
 from .gate.admission import AdmittedCall, admit
 from .gate.gate import CallOversight, Gate, PendingWrite, Services, WritePreview
 from .raw_arguments import read_arguments
@@ -60,6 +61,7 @@ TOOLSETS = tuple(dict.fromkeys(tool.toolset for tool in TOOLS.values()))
 
 __all__ = [
     "CUSTOMER_RESOURCE",
+    "MOST_CHOICES",
     "RESOURCES",
     "TOOLS",
     "TOOLSETS",
@@ -90,8 +92,10 @@ __all__ = [
     "Verdict",
     "WritePreview",
     "admit",
+    "dealer_choices",
     "dealer_verdict",
     "failure",
+    "name_choices",
     "read_arguments",
     "resource_at",
     "usable_template_ids",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from .answers import MOST_CHARACTERS, ToolAnswer
 from .failures import InvalidArguments
 
 
@@ -47,7 +48,8 @@ class Seal:
             raise Unsealable from None
 
 
-_RowT = TypeVar("_RowT")
+_ItemT = TypeVar("_ItemT")
+_RowT = TypeVar("_RowT", bound=ToolAnswer)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Cursors:
             digest, position = self.sealer.open(cursor).split(" ", 1)
         except Unsealable:
             raise InvalidArguments(
-                {"cursor": "is not one that you got for this dealer; start again without it"}
+                {"cursor": "is not a next_cursor that you got here; start again without it"}
             ) from None
         if digest != self.digest:
             raise InvalidArguments({"cursor": "is of another search; repeat its filters, or start again without it"})
@@ -95,7 +97,17 @@ class Page:
         cursors = Cursors.for_search(sealer, *search)
         return cls(cursors, 0 if cursor is None else int(cursors.position(cursor)), limit)
 
-    def select(self, rows: Sequence[_RowT]) -> tuple[Sequence[_RowT], str | None]:
-        """Returns this page of all `rows`, and the cursor of the next one where there are more rows."""
-        end = self.start + self.limit
-        return rows[self.start : end], self.cursors.seal(str(end)) if end < len(rows) else None
+    def select(self, items: Sequence[_ItemT], make_row: Callable[[_ItemT], _RowT]) -> tuple[list[_RowT], str | None]:
+        """Returns the rows of this page of all `items`, and the cursor of the next one where there are more items.
+
+        The page ends before its limit where its rows are long.
+        """
+        rows: list[_RowT] = []
+        room = MOST_CHARACTERS
+        for item in items[self.start : self.start + self.limit]:
+            if room <= 0:
+                break
+            rows.append(make_row(item))
+            room -= len(rows[-1].text())
+        end = self.start + len(rows)
+        return rows, self.cursors.seal(str(end)) if end < len(items) else None

@@ -63,6 +63,6 @@ OrderId = _Number
 Months = Annotated[int, plausible(1, 120)]
 Detail = Literal["brief", "full"]
 Limit = Annotated[int, Field(ge=1, le=100)]
-Cursor = Annotated[str, Field(max_length=500, description="next_cursor")]
+Cursor = Annotated[str, Field(max_length=500)]
 
 IdempotencyKey = Annotated[str, Field(min_length=8, max_length=128, pattern=r"^[\x21-\x7e]*$")]

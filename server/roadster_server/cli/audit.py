@@ -18,6 +18,7 @@ from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
 from roadster_server.store import AuditRecord, StoreError, open_store
+from roadster_tools import name_choices
 
 if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
     from roadster_server.store.sql import SqlStore
@@ -68,9 +69,9 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> int
     )
     async with _open_existing_store(settings) as store:
         if dealer not in settings.dealers and not await store.knows_dealer(dealer):
-            dealers = ", ".join(settings.dealers) or "none"
+            choices = name_choices([*settings.dealers], dealer) if settings.dealers else "there is none"
             raise ConfigurationError(
-                [f"{dealer}: there is no such dealer, and the store knows nothing of one; there are: {dealers}"]
+                [f"{dealer}: there is no such dealer, and the store knows nothing of one; {choices}"]
             )
         return await store.forget_customer(dealer, customer, record)
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,6 +54,8 @@ UPSTREAM_PROBLEM = 4
 
 _CLOCK_SECONDS = 60
 """The largest difference to an upstream's clock. JWTs and confirmations allow for about as much."""
+_MOST_PROBLEMS = 20
+"""Problems of one check. A group with thousands of dealers may have as many of one kind."""
 _REACH_SECONDS = 10.0
 """For a connection and the head of an answer."""
 
@@ -96,8 +99,11 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
 
 
 def _all_well(check: str, text: str, problems: Iterator[str]) -> Iterator[Finding]:
-    findings = [Finding(check, problem, PROBLEM) for problem in problems]
-    yield from findings or [Finding(check, text)]
+    first = [Finding(check, problem, PROBLEM) for problem in islice(problems, _MOST_PROBLEMS)]
+    yield from first or [Finding(check, text)]
+    more = sum(1 for _ in problems)
+    if more:
+        yield Finding(check, f"{more} more like these; mend these first, and run doctor again", PROBLEM)
 
 
 def _references(config: Path) -> Iterator[str]:

@@ -59,7 +59,7 @@ def _dealers(caller: Caller, levels: Mapping[str, Access]) -> str:
         return f"Your dealer is {dealers}; the argument `dealer` may be left out."
     if len(caller.dealers) <= _FEW_DEALERS and len(dealers.encode()) <= _FEW_BYTES:
         return f"Your dealers, for the argument `dealer`: {dealers}."
-    source = "list_dealers names them" if "list_dealers" in levels else "a refusal names them"
+    source = "list_dealers finds it by query" if "list_dealers" in levels else "a refusal names some"
     return f"You have {len(caller.dealers)} dealers; every call says which as `dealer`, and {source}."
 
 

@@ -8,8 +8,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
 from roadster_client import is_blank, is_visible
-from roadster_prompts import PROMPTS, PromptText
-from roadster_tools import TOOLS, Caller, verdict
+from roadster_prompts import PROMPTS, Choices, PromptText
+from roadster_tools import TOOLS, Caller, dealer_choices, verdict
 
 
 def prompts_of(caller: Caller) -> dict[str, PromptText]:
@@ -50,7 +50,8 @@ def fill_prompt(name: str, arguments: Mapping[str, str], caller: Caller) -> GetP
     filled = {key: value for key, value in arguments.items() if key not in names or not is_blank(value)}
     defaults = {"dealer": caller.dealers[0]} if len(caller.dealers) == 1 else {}
     try:
-        text = prompt.render({**defaults, **filled}, {"dealer": caller.dealers}, is_visible)
+        choices = {"dealer": Choices(caller.dealers, lambda typed: dealer_choices(caller, typed))}
+        text = prompt.render({**defaults, **filled}, choices, is_visible)
     except ValueError as error:
         raise _invalid(str(error)) from None
     return GetPromptResult(

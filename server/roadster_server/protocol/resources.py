@@ -61,21 +61,26 @@ def templates_of(caller: Caller) -> list[McpResourceTemplate]:
     ]
 
 
-def resources_of(caller: Caller) -> list[McpResource]:
-    """Returns the resources that can be listed without an upstream: the caller's dealers, if it may read them."""
+def resources_of(caller: Caller) -> list[tuple[Resource, str]]:
+    """Returns what can be listed without an upstream: each of the caller's dealers, if it may read them."""
     return [
-        McpResource(
-            uri=resource.address(dealer=dealer),
-            name=dealer,
-            title=f"{resource.title} {dealer}",
-            description=resource.description,
-            mime_type=resource.mime_type,
-            annotations=_annotations(resource),
-        )
+        (resource, dealer)
         for resource in RESOURCES
         if resource.parameters == ["dealer"] and may_read(caller, resource)
         for dealer in caller.dealers
     ]
+
+
+def mcp_resource(resource: Resource, dealer: str) -> McpResource:
+    """Returns the dealer's resource for `resources/list`."""
+    return McpResource(
+        uri=resource.address(dealer=dealer),
+        name=dealer,
+        title=f"{resource.title} {dealer}",
+        description=resource.description,
+        mime_type=resource.mime_type,
+        annotations=_annotations(resource),
+    )
 
 
 async def read_resource(calls: Calls, current_caller: CurrentCaller, ctx: Context, uri: str) -> ReadResourceResult:

@@ -31,8 +31,9 @@ from roadster_tools import TOOLS, Caller, Tool, verdict
 
 from .completion import complete
 from .instructions import instructions
+from .pages import page_of
 from .prompts import fill_prompt, mcp_prompt, prompts_of
-from .resources import read_resource, resources_of, templates_of
+from .resources import mcp_resource, read_resource, resources_of, templates_of
 
 if TYPE_CHECKING:  # for start time: only a server over HTTP has subscriptions
     from .subscriptions import Subscriptions
@@ -56,25 +57,32 @@ def build_server(
     `sessions`, clients of protocol 2025-11-25 cannot subscribe, because they are notified over their session.
     """
 
-    async def list_tools(_ctx: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
+    async def list_tools(_ctx: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
         calls.services.store.wanted_soon.set()
-        return ListToolsResult(tools=[mcp_tool(tool) for tool in tools_of(current_caller())])
+        # Many clients read one page only, so this list is never divided.
+        tools, next_cursor = page_of(tools_of(current_caller()), params, most=len(TOOLS))
+        return ListToolsResult(tools=[mcp_tool(tool) for tool in tools], next_cursor=next_cursor)
 
     async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallResult:
         return await calls.answer(current_caller, ctx, params)
 
-    async def list_prompts(_ctx: Any, _params: PaginatedRequestParams | None) -> ListPromptsResult:
+    async def list_prompts(_ctx: Any, params: PaginatedRequestParams | None) -> ListPromptsResult:
         caller = current_caller()
-        return ListPromptsResult(prompts=[mcp_prompt(prompt, caller) for prompt in prompts_of(caller).values()])
+        prompts, next_cursor = page_of([*prompts_of(caller).values()], params)
+        return ListPromptsResult(prompts=[mcp_prompt(prompt, caller) for prompt in prompts], next_cursor=next_cursor)
 
     async def get_prompt(_ctx: Any, params: GetPromptRequestParams) -> GetPromptResult:
         return fill_prompt(params.name, params.arguments or {}, current_caller())
 
-    async def list_resources(_ctx: Any, _params: PaginatedRequestParams | None) -> ListResourcesResult:
-        return ListResourcesResult(resources=resources_of(current_caller()))
+    async def list_resources(_ctx: Any, params: PaginatedRequestParams | None) -> ListResourcesResult:
+        resources, next_cursor = page_of(resources_of(current_caller()), params)
+        return ListResourcesResult(
+            resources=[mcp_resource(resource, dealer) for resource, dealer in resources], next_cursor=next_cursor
+        )
 
-    async def list_templates(_ctx: Any, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
-        return ListResourceTemplatesResult(resource_templates=templates_of(current_caller()))
+    async def list_templates(_ctx: Any, params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
+        templates, next_cursor = page_of(templates_of(current_caller()), params)
+        return ListResourceTemplatesResult(resource_templates=list(templates), next_cursor=next_cursor)
 
     async def read(ctx: Any, params: ReadResourceRequestParams) -> ReadResourceResult:
         return await read_resource(calls, current_caller, ctx, params.uri)

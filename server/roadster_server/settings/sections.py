@@ -30,7 +30,7 @@ from pydantic import (
 
 from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, operations_with
 from roadster_server.store import default_url
-from roadster_tools import Access, Caller
+from roadster_tools import Access, Caller, name_choices
 from roadster_tools.parameters import whole_number
 
 from .errors import ConfigurationError
@@ -341,9 +341,8 @@ class Settings(_Section):
     def caller(self, name: str) -> Caller:
         """Raises ConfigurationError for a name that is not configured."""
         if name not in self.callers:
-            raise ConfigurationError(
-                [f"callers.{name}: no such caller; there are: {', '.join(self.callers) or 'none'}"]
-            )
+            choices = name_choices([*self.callers], name) if self.callers else "there is none"
+            raise ConfigurationError([f"callers.{name}: no such caller; {choices}"])
         section = self.callers[name]
         return Caller(
             name,

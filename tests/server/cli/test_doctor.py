@@ -292,3 +292,18 @@ async def test_doctor_tells_an_unknown_name_from_a_server_that_is_down(store_url
     results = {finding.check: finding async for finding in examine(backend, None)}
     assert "the name is not known; correct [roadster] base_url" in results["roadster reach"].text
     assert results["roadster reach"].code == 4
+
+
+@pytest.mark.anyio
+async def test_doctor_names_the_first_of_many_like_problems(world: World, store_url: str) -> None:
+    many = {f"rooftop{number}": DealerSettings() for number in range(3000)}
+    settings = settings_for(store_url).model_copy(update={"dealers": many})
+    backend = Backend(LiveSettings(settings), SandboxTransport(world.app))
+    texts = [finding.text async for finding in examine(backend, None) if finding.check == "dealers"]
+    assert texts == [
+        *(
+            f"dealers.rooftop{n} is none of this account's; correct the dpid, or ask Roadster to add the dealer"
+            for n in range(20)
+        ),
+        "2980 more like these; mend these first, and run doctor again",
+    ]

@@ -30,7 +30,7 @@ async def test_forget_refuses_a_dealer_that_nobody_knows(tmp_path: Path) -> None
     command = ("forget", "--customer", "1001", "--config", str(config))
     typo = run_cli(*command, "--dealer", "nobody", **SECRETS)
     assert (typo.returncode, typo.stdout) == (2, "")
-    message = "there is no such dealer, and the store knows nothing of one; there are: umazda, hyundaidemo"
+    message = "there is no such dealer, and the store knows nothing of one; one of umazda, hyundaidemo"
     assert f"nobody: {message}" in typo.stderr
     assert run_cli(*command, "--dealer", "gone", **SECRETS).returncode == 0
     async with open_store(url) as store:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.loading import load
 from roadster_server.settings.secrets import reveal
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections import CallerSettings, Settings
 from tests.conftest import CONFIG
 
 TOKEN = "a" * 64
@@ -143,6 +144,24 @@ def test_mistakes_are_reported_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as error:
         settings_of(bad, tmp_path)
     assert len(error.value.problems) == 3
+
+
+def test_of_many_mistakes_the_first_are_reported(tmp_path: Path) -> None:
+    dealers = ", ".join(f'"gone{number}"' for number in range(3000))
+    with pytest.raises(ConfigurationError) as error:
+        settings_of(GOOD.replace('dealers = ["umazda"]', f"dealers = [{dealers}]"), tmp_path)
+    assert len(error.value.problems) == 21
+    assert error.value.problems[-1] == "2980 more problems: mend these first"
+    assert "2980 more problems" in str(error.value)
+
+
+def test_an_unknown_caller_is_answered_with_few_names() -> None:
+    settings = sandbox_settings("sqlite:///unused.db")
+    many = settings.model_copy(update={"callers": {f"bot-{number:04}": CallerSettings() for number in range(3000)}})
+    with pytest.raises(ConfigurationError) as error:
+        many.caller("bot0017")
+    assert str(error.value).startswith("callers.bot0017: no such caller; one of 3000; near spellings: bot-0017, ")
+    assert len(str(error.value)) < 300
 
 
 def test_missing_file_leads_to_the_sandbox(tmp_path: Path) -> None:

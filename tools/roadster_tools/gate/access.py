@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from roadster_client import PersonalData
+from roadster_tools.choices import MOST_CHOICES, name_choices
 from roadster_tools.tool import Tool
 
 
@@ -36,6 +37,10 @@ class Caller:
     @property
     def sees_contact_data(self) -> bool:
         return self.personal_data != "masked"
+
+    @property
+    def may_list_dealers(self) -> bool:
+        return self.access.get("list_dealers", self.access.get("dealers", Access.OFF)) >= Access.READ
 
     def setting(self, key: str) -> str:
         """Returns the full name of one of the caller's settings."""
@@ -95,8 +100,13 @@ def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:
     if dealer is not None and dealer in caller.dealers:
         return Verdict(True, Access.READ, setting)
     # The refused name is not repeated: it may hold anything, and a model reads this.
-    return Verdict(False, Access.OFF, setting, f"{setting} does not name this dealer; {dealer_choices(caller)}")
+    return Verdict(False, Access.OFF, setting, f"{setting} does not name this dealer; {dealer_choices(caller, dealer)}")
 
 
-def dealer_choices(caller: Caller) -> str:
-    return f"one of {', '.join(caller.dealers)}" if caller.dealers else "this caller has no dealer"
+def dealer_choices(caller: Caller, typed: str | None = None) -> str:
+    """Returns which of the caller's dealers to choose, as `name_choices` does, and the way to the others."""
+    if not caller.dealers:
+        return "this caller has no dealer"
+    is_few = len(caller.dealers) <= MOST_CHOICES
+    way = "; list_dealers finds a dealer by query" if caller.may_list_dealers and not is_few else ""
+    return f"{name_choices(caller.dealers, typed)}{way}"

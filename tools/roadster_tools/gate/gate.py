@@ -50,6 +50,7 @@ class AccountGrant:
 
     caller: Caller
     account: AccountApi
+    cursors: Seal
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ class Gate:
     def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
         """Makes the grant of a tool without a dealer. Raises AccessRefused."""
         _require(verdict(caller, tool))
-        return AccountGrant(caller, self._services.roadster.for_account(caller.dealers, Origin(caller.name)))
+        account = self._services.roadster.for_account(caller.dealers, Origin(caller.name))
+        return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.name))
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
         """Makes a grant at `dealer`. None means the caller's only dealer. Raises AccessRefused, InvalidArguments."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from roadster_client.models.dealers import DealerConfiguration, FinanceMarkup, Markup, MarkupScope
+from roadster_client.models.dealers import Dealer, DealerConfiguration, FinanceMarkup, Markup, MarkupScope
 from roadster_tools.answers import ToolAnswer, list_text, table
 from roadster_tools.catalogue import account_tool, tool
+from roadster_tools.choices import some_of
+from roadster_tools.cursors import Page
 from roadster_tools.gate.gate import AccountGrant, Grant
+from roadster_tools.parameters import Cursor, Limit
 
 
 class DealerRow(ToolAnswer):
@@ -26,27 +30,67 @@ class DealerRow(ToolAnswer):
 
 class DealerList(ToolAnswer):
     dealers: list[DealerRow]
+    truncated: bool
+    next_cursor: str | None = None
     hint: str | None = None
 
     def text(self) -> str:
-        return list_text(table("Dealers", self.dealers), hint=self.hint)
+        return list_text(table("Dealers", self.dealers), next_cursor=self.next_cursor, hint=self.hint)
 
 
 @account_tool("List dealers")
-async def list_dealers(grant: AccountGrant) -> DealerList:
+async def list_dealers(
+    grant: AccountGrant,
+    query: Annotated[str | None, Field(description="words of name, city, dpid")] = None,
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+) -> DealerList:
     """The dealers you may work with: name, address, and the dpid, which other tools take as `dealer`."""
+    page = Page.at(cursor, limit, grant.cursors, "list_dealers", query)
     dealers = await grant.account.list_dealers()
-    missing = [dpid for dpid in grant.caller.dealers if dpid not in {dealer.dpid for dealer in dealers}]
+    words = [] if query is None else _words(query)
+    matching = [dealer for dealer in dealers if _has_words(dealer, words)] if words else dealers
+    rows, next_cursor = page.select(matching, _dealer_row)
     return DealerList(
-        dealers=[DealerRow.model_validate(dealer.model_dump(exclude={"partner_id"})) for dealer in dealers],
-        hint=_list_hint(grant.caller.dealers, missing),
+        dealers=rows,
+        truncated=next_cursor is not None,
+        next_cursor=next_cursor,
+        hint=_list_hint(grant.caller.dealers, dealers, matching, rows),
     )
 
 
-def _list_hint(dealers: Sequence[str], missing: Sequence[str]) -> str | None:
-    if not dealers:
+def _words(text: str) -> list[str]:
+    """Returns the words of `text`, without case, accents and punctuation."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    plain = (letter if letter.isalnum() else " " for letter in letters if not unicodedata.combining(letter))
+    return "".join(plain).split()
+
+
+def _has_words(dealer: Dealer, words: Sequence[str]) -> bool:
+    """Tells whether each of the words, or a longer word that it is a part of, stands in name, city or dpid."""
+    text = " ".join(_words(f"{dealer.name} {dealer.city or ''} {dealer.dpid}"))
+    return all(word in text for word in words)
+
+
+def _dealer_row(dealer: Dealer) -> DealerRow:
+    return DealerRow.model_validate(dealer.model_dump(exclude={"partner_id"}))
+
+
+def _list_hint(
+    own: Sequence[str], dealers: Sequence[Dealer], matching: Sequence[Dealer], rows: Sequence[DealerRow]
+) -> str | None:
+    if not own:
         return "Your configuration names no dealer; only the server's operator can change this."
-    return f"Roadster has not provisioned for this API key: {', '.join(missing)}" if missing else None
+    if dealers and not matching:
+        return f"None of your {len(dealers)} dealers has these words in its name, city or dpid; try fewer words."
+    hints: list[str] = []
+    if len(rows) < len(matching):
+        hints.append(f"{len(rows)} of {len(matching)} dealers; query finds a dealer by its name, city or dpid.")
+    provisioned = {dealer.dpid for dealer in dealers}
+    missing = [dpid for dpid in own if dpid not in provisioned]
+    if missing:
+        hints.append(f"Roadster has not provisioned for this API key: {some_of(missing)}.")
+    return " ".join(hints) or None
 
 
 class DealerFeesRow(ToolAnswer):

@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from roadster_client.models.documents import DocumentDeletion, DocumentQuery, DocumentType, NewDocument, Relationship
+from roadster_client.models.documents import (
+    Document,
+    DocumentDeletion,
+    DocumentQuery,
+    DocumentType,
+    NewDocument,
+    Relationship,
+)
 from roadster_client.models.personal_data import Email
 from roadster_tools.answers import FileLink, ToolAnswer
 from roadster_tools.catalogue import tool, write_tool
@@ -70,22 +77,23 @@ async def list_documents(
     """Type, name and time of each document in a customer's binders: what is missing, and whether an upload arrived."""
     page = Page.at(cursor, limit, grant.cursors, "list_documents", customer_id, binder)
     documents = await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type=binder))
-    rows, next_cursor = page.select(documents)
+    rows, next_cursor = page.select(documents, _document_row)
     return DocumentsAnswer(
-        documents=[
-            DocumentRow(
-                document_id=document.id,
-                document_type=document.document_type,
-                relationship=document.relationship,
-                name=document.name,
-                file_name=document.file_name,
-                created_at=document.created_at,
-            )
-            for document in rows
-        ],
+        documents=rows,
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
         hint=_masking_hint(grant) if rows else _empty_hint(bool(documents), binder),
+    )
+
+
+def _document_row(document: Document) -> DocumentRow:
+    return DocumentRow(
+        document_id=document.id,
+        document_type=document.document_type,
+        relationship=document.relationship,
+        name=document.name,
+        file_name=document.file_name,
+        created_at=document.created_at,
     )
 
 

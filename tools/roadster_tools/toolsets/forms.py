@@ -83,9 +83,9 @@ async def list_templates(grant: Grant, limit: Limit = 20, cursor: Cursor | None 
     for create_forms; for what is on a template use get_template."""
     page = Page.at(cursor, limit, grant.cursors, "list_templates")
     usable = await _usable_templates(grant)
-    rows, next_cursor = page.select(usable)
+    rows, next_cursor = page.select(usable, _template_row)
     return TemplatesAnswer(
-        templates=[_template_row(template) for template in rows],
+        templates=rows,
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
         hint=None if rows else "No more templates." if usable else "This dealer has none; create_template makes one.",
