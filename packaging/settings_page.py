@@ -21,6 +21,7 @@ from roadster_server.settings.sections import Settings
 from roadster_tools import Access
 
 READ_MORE = {
+    "": "[Secrets](../operate/secrets.md#the-file-of-secrets)",
     "roadster": "[Operations of the upstreams](operations.md)",
     "dealers.DPID": "[Add a dealer](../operate/add-a-dealer.md)",
     "dealers.DPID.acknowledge": "[Web hooks](../operate/webhooks.md)",
@@ -70,7 +71,8 @@ def settings() -> str:
     parts = []
     for name, description, keys in sections():
         what = description.removeprefix(f"`[{name}]`: ")
-        parts.append(f"## `[{name}]`\n\n{what[0].upper()}{what[1:]} Read more: {READ_MORE[name]}.\n\n")
+        heading = f"`[{name}]`" if name else "At the top"
+        parts.append(f"## {heading}\n\n{what[0].upper()}{what[1:]} Read more: {READ_MORE[name]}.\n\n")
         parts.append("| key | value | default | what it is |\n|---|---|---|---|\n")
         parts += [f"| `{key.name}` | {key.values} | {key.default} | {key.description} |\n" for key in keys]
         parts.append("\n")

@@ -160,7 +160,7 @@ def load(folder: Path) -> tuple[Scenario, ...]:
 
 def _load_file(path: Path) -> Scenario:
     try:
-        scenario = Scenario.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
+        scenario = Scenario.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8-sig"))})
         scenario.caller.settings()
     except (OSError, ValueError) as error:  # pydantic's and tomllib's errors are ValueErrors
         raise ScenarioError(f"{path}: {_explain(error)}") from None

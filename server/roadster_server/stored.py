@@ -47,7 +47,7 @@ class StoredOwnership:
             return await self.store.add_owned(self.dealer, kind, id_)
         except StoreError as error:
             log.error("belonging not kept", extra={"kind": kind, "reason": str(error)})
-            raise NotStored(str(error)) from None
+            raise NotStored from None
 
     async def note(self, kind: OwnedKind, id_: str) -> None:
         try:
@@ -72,7 +72,9 @@ class StoredEvents:
         try:
             events = await self.store.events(self.dealer, query, before=before, most=most)
         except StoreError as error:
-            raise Unavailable("events", f"the events cannot be read: {error}") from None
+            # The error's text names the store's file or host, which is not for a caller.
+            log.error("events not read", extra={"reason": str(error)})
+            raise Unavailable("events", "the store of the events does not work") from None
         return [self._read(event) for event in events]
 
     def _read(self, event: StoredEvent) -> ReceivedEvent:

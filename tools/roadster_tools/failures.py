@@ -129,7 +129,7 @@ class Unrecorded(ToolFailure):
     kind = "unrecorded"
 
     def message(self) -> str:
-        return f"{self}. Nothing was sent; the server's operator must look at the store."
+        return f"{self}. Nothing was sent; tell the server's operator, whose log says why."
 
 
 class Uncounted(ToolFailure):

@@ -14,7 +14,7 @@ import anyio
 from mcp_types import CallToolResult, InputResponseRequestParams
 
 from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown, PersonalData
-from roadster_server.store import AuditRecord, Claim, Replay, StoreError
+from roadster_server.store import AuditRecord, Claim, ClaimLost, Replay, StoreError
 from roadster_server.telemetry.logs import log
 from roadster_tools import (
     AccessRefused,
@@ -131,10 +131,18 @@ class Call(CallOversight):
 
         If that happens after the answer of a write, the log says so and the caller gets the answer. See `_settle`.
         """
+        reason = self._store_reason(error)
         if not self._write_sent:
-            return self.failure(Unrecorded(f"The call cannot be put on record: {error}"))
+            return self.failure(Unrecorded(f"The call cannot be put on record: {reason}"))
         self.outcome = "outcome_unknown"
-        return self._with_next_step(Failure("outcome_unknown", f"The write was sent, and not put on record: {error}."))
+        return self._with_next_step(Failure("outcome_unknown", f"The write was sent, and not put on record: {reason}."))
+
+    def _store_reason(self, error: StoreError) -> str:
+        """Logs the error, and returns what the caller may read of it: the text names the store's file or host."""
+        if isinstance(error, ClaimLost):
+            return str(error)
+        log.error("the store failed on a call", extra={"call": self._id, "reason": str(error)})
+        return "the store does not work"
 
     def defect(self) -> Failure:
         """Returns the failure for a defect of this server."""
@@ -186,9 +194,9 @@ class Call(CallOversight):
             else:
                 await recorder.put_soon(record)
         except StoreError as error:
-            log.error("call not on record", extra={"call": self._id, "reason": str(error)})
+            reason = self._store_reason(error)
             if self._services.refuse_unrecorded_reads and not self._write_sent:
-                return failure(Unrecorded(f"The call cannot be put on record: {error}"))
+                return failure(Unrecorded(f"The call cannot be put on record: {reason}"))
         return None
 
     async def _answer(self, admitted_call: AdmittedCall) -> AnswerContent:
@@ -204,11 +212,13 @@ class Call(CallOversight):
         """Carries out a write with an idempotency key, or replays the answer of an earlier call with the key."""
         tool, dealer, key = admitted_call.tool, admitted_call.dealer, admitted_call.idempotency_key
         # A plain hash: the keys of the server depend on the API key, and a new API key must not allow the write again.
-        scope = hashlib.sha256(json.dumps([self._caller.name, dealer, tool.name, key]).encode()).hexdigest()
+        named_key = [self._caller.name, dealer, tool.name, key]
+        scope = hashlib.sha256(json.dumps(named_key).encode()).hexdigest()
         # The dealer is part of the scope. It is left out here, because a caller with one dealer need not name it.
         arguments = self._services.keys.marked_hash({**self._arguments, "dealer": None})
         seal = Seal.bound_to(self._services.keys.results, scope)
-        async with self._services.idempotency_keys.claim(self._services.store, scope, arguments) as claim:
+        scope_0001 = self._services.keys.hash(named_key)
+        async with self._services.idempotency_keys.claim(self._services.store, scope, arguments, scope_0001) as claim:
             if isinstance(claim, Replay):
                 self.outcome = "replayed"
                 return replayed_result(seal, claim.result, self._current_caller())

@@ -39,9 +39,12 @@ class IdempotencyKeys:
         self._locks = WeakValueDictionary[str, anyio.Lock]()
 
     @asynccontextmanager
-    async def claim(self, store: LazyStore, scope: str, arguments: str) -> AsyncIterator[Claim | Replay]:
+    async def claim(
+        self, store: LazyStore, scope: str, arguments: str, scope_0001: str
+    ) -> AsyncIterator[Claim | Replay]:
         """Yields the claim of a key, or the answer to replay. Other calls with the key wait until the block ends.
 
+        `scope_0001` names the same key as version 0001 of the store did.
         Raises Limited if the wait is too long, and InvalidArguments or KeyOutcomeUnknown if the key cannot be used.
         """
         lock = self._locks.setdefault(scope, anyio.Lock())
@@ -49,7 +52,7 @@ class IdempotencyKeys:
             raise _busy(f"{_MOST_WAITING} calls at a time that wait for the first")
         with anyio.move_on_after(_LONGEST_WAIT) as waiting:
             async with lock:
-                claim = self._require_usable(await _wait_for_claim(store, scope, arguments))
+                claim = self._require_usable(await _wait_for_claim(store, scope, arguments, scope_0001))
                 waiting.deadline = math.inf  # only the wait is limited, not the call
                 yield claim
         if waiting.cancelled_caught:
@@ -62,19 +65,23 @@ class IdempotencyKeys:
             case Conflict() if self._keys.is_ours(outcome.arguments):
                 raise InvalidArguments({"idempotency_key": "was used with other arguments; take a new one"})
             case Conflict():
-                # Hashes of different API keys cannot be compared, so the arguments may be the same. With a new
-                # key, the write could be done twice.
+                # These hashes cannot be compared, so the arguments may be the same. With a new idempotency key, the
+                # write could be done twice.
                 raise KeyOutcomeUnknown(
-                    "This idempotency_key was used before the server's API key changed, "
+                    "This idempotency_key was used before the server was upgraded or got another API key, "
                     "and what became of that write cannot be read any more"
                 )
         raise KeyOutcomeUnknown("An earlier write with this idempotency_key lost its answer")
 
 
-async def _wait_for_claim(store: LazyStore, scope: str, arguments: str) -> Claim | Replay | Conflict | Unknown:
+async def _wait_for_claim(
+    store: LazyStore, scope: str, arguments: str, scope_0001: str
+) -> Claim | Replay | Conflict | Unknown:
     """Claims the key. If a call of any process holds it, waits until that call ends."""
     pause = _FIRST_PAUSE
-    while isinstance(outcome := await store.claim(scope, arguments, now=datetime.now(UTC)), InProgress):
+    while isinstance(
+        outcome := await store.claim(scope, arguments, now=datetime.now(UTC), scope_0001=scope_0001), InProgress
+    ):
         # At random, so that not all processes look at the same moment.
         await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - this is no secret
         pause = min(2 * pause, _LONGEST_PAUSE)

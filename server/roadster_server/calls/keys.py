@@ -14,6 +14,10 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+_READING = 2
+"""The way in which arguments are read before they are hashed. Raise it when the same arguments get another hash. Then a
+write of the version before has an unknown outcome for its key, and is not taken for a write with other arguments."""
+
 
 @dataclass(frozen=True, repr=False)
 class Keys:
@@ -36,7 +40,7 @@ class Keys:
         return hmac.new(self.hashes, text.encode(), "sha256").hexdigest()[:32]
 
     def marked_hash(self, value: Any) -> str:
-        """Returns the hash with a mark of these keys. Hashes of different keys cannot be compared."""
+        """Returns the hash with a mark of these keys. Hashes of different marks cannot be compared."""
         return f"{self._mark}{self.hash(value)}"
 
     def is_ours(self, marked_hash: str) -> bool:
@@ -50,7 +54,7 @@ class Keys:
 
     @property
     def _mark(self) -> str:
-        return f"{self.id.hex()[:16]}:"
+        return f"{self.id.hex()[:16]}.{_READING}:"
 
 
 def _derive(secret: str, purpose: str) -> bytes:

@@ -187,28 +187,42 @@ def verify(config: Config = None) -> None:
     raise typer.Exit(0 if whole else 1)
 
 
+AboutCustomer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only records about this customer.")]
+AtDealer = Annotated[str, typer.Option("--dealer", metavar="DPID", help="The customer's dealer.")]
+
+
 @audit.command()
 def tail(
     count: Annotated[int, typer.Option("--last", min=1, help="How many records.")] = 20,
+    customer: AboutCustomer = "",
+    dealer: AtDealer = "",
     config: Config = None,
 ) -> None:
-    """Print the newest audit records, one JSON object a line."""
+    """Print the newest audit records, one JSON object a line.
+
+    The audit holds keyed hashes in place of ids. With --customer and --dealer it is searched for one customer's: calls
+    that name the customer, and forget. Records of an earlier API key have other hashes and are not among them.
+    """
     from .audit import print_audit
 
     with exit_on_mistakes():
-        run_async(print_audit, load_settings(config), None, count)
+        subject = _subject(dealer, customer)
+        run_async(print_audit, load_settings(config), None, count, subject)
 
 
 @audit.command()
 def export(
     since: Annotated[str, typer.Option(metavar="TIME", help="An ISO 8601 time, UTC unless it says an offset.")] = "",
+    customer: AboutCustomer = "",
+    dealer: AtDealer = "",
     config: Config = None,
 ) -> None:
-    """Print the audit records from a time on, one JSON object a line."""
+    """Print the audit records from a time on, one JSON object a line. --customer works as for tail."""
     from .audit import print_audit
 
     with exit_on_mistakes():
-        run_async(print_audit, load_settings(config), _parse_time(since) if since else None, None)
+        subject = _subject(dealer, customer)
+        run_async(print_audit, load_settings(config), _parse_time(since) if since else None, None, subject)
 
 
 @store.command()
@@ -234,6 +248,12 @@ def backup(
         except StoreError as error:
             raise ConfigurationError([str(error)]) from None
     typer.echo(f"{file}: the store as of now; check it with audit verify")
+
+
+def _subject(dealer: str, customer: str) -> tuple[str, str] | None:
+    if bool(dealer) != bool(customer):
+        raise ConfigurationError(["--customer and --dealer belong together: an id is one dealer's; add the other"])
+    return (dealer, customer) if dealer else None
 
 
 def _parse_time(text: str) -> datetime:

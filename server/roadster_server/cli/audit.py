@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,10 +15,11 @@ from uuid import uuid4
 
 import anyio
 
+from roadster_client.models.values import ID_PATTERN
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
-from roadster_server.store import AuditRecord, StoreError, open_store
+from roadster_server.store import AuditRecord, AuditSubject, StoreError, open_store
 from roadster_tools import name_choices
 
 if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
@@ -33,10 +35,16 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
     return f"whole; records: {chain.count}, head: {chain.head}", True
 
 
-async def print_audit(settings: Settings, since: datetime | None, last: int | None) -> None:
-    """Prints one JSON object a line to stdout, in order. Raises ConfigurationError."""
+async def print_audit(
+    settings: Settings, since: datetime | None, last: int | None, subject: tuple[str, str] | None
+) -> None:
+    """Prints one JSON object a line to stdout, in order. Raises ConfigurationError.
+
+    `subject` is a dealer and a customer's id: then only the records about this customer are printed.
+    """
+    about = AuditSubject(subject[0], _hashes_of_customer(settings, subject[1])) if subject else None
     async with _open_existing_store(settings) as store:
-        async for entry in store.records(since=since, last=last):
+        async for entry in store.records(since=since, last=last, about=about):
             line = {"seq": entry.seq, **asdict(entry.record), "hash": entry.hash}
             sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
 
@@ -47,10 +55,6 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> int
     The dealer need not be in the configuration: the store keeps events of unknown dealers in quarantine. A dealer
     that the store does not know either is a mistake, and must not look like a deletion. Raises ConfigurationError.
     """
-    # Hashed as an argument of a tool is: one search finds the calls about a customer and this deletion.
-    customer_hash = Keys.derive(settings.roadster.api_key.get_secret_value()).hash(
-        int(customer) if customer.isascii() and customer.isdecimal() else customer
-    )
     record = AuditRecord(
         call_id=uuid4().hex,
         phase="ended",
@@ -65,7 +69,8 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> int
         outcome="done",
         upstream_request_id=None,
         latency_ms=None,
-        arguments={"customer_id": customer_hash},
+        # Hashed as an argument of a tool is: one search finds the calls about a customer and this deletion.
+        arguments={"customer_id": _hashes_of_customer(settings, customer)[0]},
     )
     async with _open_existing_store(settings) as store:
         if dealer not in settings.dealers and not await store.knows_dealer(dealer):
@@ -73,7 +78,17 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> int
             raise ConfigurationError(
                 [f"{dealer}: there is no such dealer, and the store knows nothing of one; {choices}"]
             )
+        if not re.fullmatch(ID_PATTERN, customer) and not await store.knows_customer(dealer, customer):
+            problem = "is no customer's id, and the store knows nothing of one; give Roadster's number of the customer"
+            raise ConfigurationError([f"{customer}: {problem}"])
         return await store.forget_customer(dealer, customer, record)
+
+
+def _hashes_of_customer(settings: Settings, customer: str) -> tuple[str, ...]:
+    """Returns the hashes that a customer's id may have in the audit: a caller may write a number as text."""
+    keys = Keys.derive(settings.roadster.api_key.get_secret_value())
+    numbers = [int(customer)] if re.fullmatch(ID_PATTERN, customer) else []
+    return tuple(keys.hash(value) for value in (*numbers, customer))
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ def read_arguments(text: str, stdin: TextIO) -> dict[str, Any]:
 def read_text(name: str, stdin: TextIO) -> str:
     """Reads the file, or stdin for `-`. Raises ConfigurationError."""
     try:
-        return stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        return stdin.read().removeprefix("\ufeff") if name == "-" else Path(name).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{name}: cannot be read ({type(error).__name__})"]) from None
 

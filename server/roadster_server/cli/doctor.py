@@ -108,7 +108,7 @@ def _all_well(check: str, text: str, problems: Iterator[str]) -> Iterator[Findin
 
 def _references(config: Path) -> Iterator[str]:
     """Yields each reference to a secret in the file."""
-    values: list[Any] = [tomllib.loads(config.read_text(encoding="utf-8"))]
+    values: list[Any] = [tomllib.loads(config.read_text(encoding="utf-8-sig"))]
     while values:
         match values.pop():
             case dict() as table:

@@ -10,12 +10,15 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from roadster_client.json_text import mend_json
+
 _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]')
 
 
 def read_json(text: str) -> Any:
     """Returns the JSON value in `text`. Raises ValueError with the mistake and its place, also for NaN."""
     try:
+        text = mend_json(text.encode()).decode()
         value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from None

@@ -20,9 +20,9 @@ from typing import Any, Literal, TextIO
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
 
 from roadster_client import NotRecorded
+from roadster_client.json_text import parse_json
 from roadster_client.models.personal_data import MASK
 from roadster_client.upstream.exchange import Request
 from roadster_client.upstream.response import read_body
@@ -79,13 +79,13 @@ def record_to(path: Path, network: httpx2.AsyncBaseTransport) -> Iterator[httpx2
 def replay_from(path: Path) -> httpx2.AsyncBaseTransport:
     """Returns a network that answers from the file `path`. Raises ConfigurationError, which names each bad line."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
     exchanges, problems = [], []
     for number, line in enumerate(text.split("\n"), start=1):
         try:
-            exchanges += [Exchange.model_validate(from_json(line))] if line.strip() else []
+            exchanges += [Exchange.model_validate(parse_json(line.encode()))] if line.strip() else []
         except (ValidationError, ValueError):
             problems.append(f"{path}: line {number}: is no recorded exchange; record it anew with --record")
     if problems:
@@ -128,7 +128,7 @@ class _Recording(httpx2.AsyncBaseTransport):
         if not content:
             return Response(status=status, headers=dict(headers))
         try:
-            answer = from_json(content, allow_inf_nan=False)
+            answer = parse_json(content)
         except ValueError:
             return Response(status=status, headers=dict(headers), text=MASK)
         return Response(status=status, headers=dict(headers), body=self._mask.masked_answer(request, answer))

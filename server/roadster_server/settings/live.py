@@ -1,4 +1,4 @@
-"""The settings in force: loaded again on SIGHUP or when the file changes, and never replaced by broken ones."""
+"""The settings in force: loaded again on SIGHUP or when a file changes, and never replaced by broken ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .sections import Settings
 _AT_THE_START = ("roadster", "roadie", "mykaarma", "store", "uploads", "replicas")
 """Sections that are only read at the start: connections, keys, the store and the upload folder are made from them."""
 _LOOK_EVERY = 2.0
-"""Seconds between two looks at the file."""
+"""Seconds between two looks at the files."""
 
 
 class LiveSettings:
@@ -25,13 +25,13 @@ class LiveSettings:
     def __init__(self, current: Settings, path: Path | None = None) -> None:
         self.current = current
         self._path = path
-        self._mtime = self._read_mtime()
+        self._times = self._read_times()
 
     def reload(self) -> None:
         """Takes the file's settings where all of them are good. Otherwise it keeps the current ones, and logs why."""
         if self._path is None:
             return
-        self._mtime = self._read_mtime()
+        self._times = self._read_times()
         try:
             new = load(self._path)
         except ConfigurationError as error:
@@ -49,7 +49,7 @@ class LiveSettings:
         log.info("configuration reloaded")
 
     async def watch(self) -> None:
-        """Reloads whenever the file has changed or SIGHUP comes. Runs until it is cancelled."""
+        """Reloads whenever the file or its file of secrets has changed or SIGHUP comes. Runs until it is cancelled."""
         if self._path is None:
             return
         async with anyio.create_task_group() as tasks:
@@ -57,7 +57,7 @@ class LiveSettings:
                 tasks.start_soon(self._reload_on_hangup)
             while True:
                 await anyio.sleep(_LOOK_EVERY)
-                if self._read_mtime() != self._mtime:
+                if self._read_times() != self._times:
                     self.reload()
 
     async def _reload_on_hangup(self) -> None:
@@ -65,8 +65,12 @@ class LiveSettings:
             async for _ in signals:
                 self.reload()
 
-    def _read_mtime(self) -> int | None:
-        try:
-            return self._path.stat().st_mtime_ns if self._path is not None else None
-        except OSError:
-            return None
+    def _read_times(self) -> list[int | None]:
+        return [_modification_time(path) for path in (self._path, self.current.secrets_file) if path is not None]
+
+
+def _modification_time(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None

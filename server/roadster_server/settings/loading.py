@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,7 +14,7 @@ from roadster_server.store import StoreError
 from roadster_tools import TOOLS, TOOLSETS
 
 from .errors import ConfigurationError
-from .secrets import UNREVEALED
+from .secrets import UNREVEALED, read_secrets_file
 from .sections import CallerSettings, DealerSettings, Settings
 
 
@@ -22,7 +23,7 @@ def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
     try:
         if path.exists() and not path.is_file():  # a pipe would block until somebody writes to it
             raise ConfigurationError([f"{path}: is not a plain file; name one with --config"])
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigurationError(
             [f"{path}: there is no such file; name one with --config, or try --sandbox, which needs none"]
@@ -33,8 +34,13 @@ def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
         raise ConfigurationError([f"{path}: is not TOML: {error}"]) from None
     except (ValueError, RecursionError) as error:  # such as an integer of 5,000 digits, or tables 3,000 deep
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
+    secrets_file = _absolute_secrets_file(path, document)
     try:
-        settings = Settings.model_validate(document, context=None if reveal_secrets else UNREVEALED)
+        context = read_secrets_file(secrets_file) if secrets_file and reveal_secrets else None
+    except ValueError as error:
+        raise ConfigurationError([f"{path}: secrets_file: {error}"]) from None
+    try:
+        settings = Settings.model_validate(document, context=context if reveal_secrets else UNREVEALED)
     except StoreError as error:  # there is no default place for the store
         raise ConfigurationError([f"{path}: store.url: {error}"]) from None
     except ValidationError as error:
@@ -43,6 +49,19 @@ def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
     if problems:
         raise ConfigurationError(problems)
     return settings
+
+
+def _absolute_secrets_file(path: Path, document: dict[str, Any]) -> Path | None:
+    """Returns the path of the file of secrets, and puts it into the document where the document's is relative."""
+    name = document.get("secrets_file")
+    if not isinstance(name, str):  # there is none, or the models say what is wrong with it
+        return None
+    try:
+        secrets_file = path.absolute().parent / Path(name).expanduser()
+    except RuntimeError:
+        raise ConfigurationError([f"{path}: secrets_file: there is no such user; write the path without ~"]) from None
+    document["secrets_file"] = str(secrets_file)
+    return secrets_file
 
 
 def _mistakes(error: ValidationError) -> Iterator[str]:

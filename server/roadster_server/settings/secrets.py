@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SecretStr, ValidationInfo
@@ -11,25 +15,28 @@ from pydantic import BeforeValidator, SecretStr, ValidationInfo
 _FORMS = "a secret is a reference: env:NAME, file:PATH or keyring:SERVICE/NAME"
 
 
-def reveal(reference: str) -> str:
+def reveal(reference: str, secrets_file: Mapping[str, str] = MappingProxyType({})) -> str:
     """Returns the secret behind `reference`, without white space around it.
 
-    Raises ValueError with a message that never holds the secret.
+    `secrets_file` holds what `read_secrets_file` returned. Raises ValueError with a message that never holds the
+    secret.
     """
     scheme, _, name = reference.partition(":")
     match scheme:
         case "env" if name:
             secret = os.environ.get(name)
+            if not secret:
+                secret = secrets_file.get(name, secret)
             if secret is None:
-                raise ValueError(f"the environment variable {name} is not set; set it before the server starts")
+                raise ValueError(
+                    f"the environment variable {name} is not set, and a running server cannot get a new one; "
+                    f"restart it with {name} set, or put {name}=… into secrets_file, which is read at each reload"
+                )
         case "file" if name:
             try:
-                path = Path(name).expanduser()
-                if path.exists() and not path.is_file():  # a pipe would hold up the server
-                    raise ValueError(f"{name} is not a plain file")
-                secret = path.read_text(encoding="utf-8")
-            except (OSError, RuntimeError, UnicodeDecodeError) as error:  # RuntimeError: there is no such ~user
-                raise ValueError(f"cannot read the file {name} ({type(error).__name__})") from None
+                secret = _read_plain_file(Path(name).expanduser())
+            except RuntimeError:
+                raise ValueError(f"cannot read the file {name}: there is no such user") from None
         case "keyring" if "/" in name:
             secret = _from_keyring(*name.split("/", 1))
         case _:
@@ -37,6 +44,36 @@ def reveal(reference: str) -> str:
     if not secret.strip():
         raise ValueError(f"{scheme}:{name} is empty")
     return secret.strip()
+
+
+def read_secrets_file(path: Path) -> dict[str, str]:
+    """Returns the values of a file with lines such as ROADSTER_API_KEY=…, which `env:` falls back to.
+
+    Raises ValueError where it cannot be read, where others may read it, or where a line has no value.
+    """
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - most configurations have no such file
+
+    text = _read_plain_file(path)
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ValueError(f"{path} holds secrets, and others may read or change it; chmod 600 {path}")
+    values: dict[str, str] = {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error or (binding.key is not None and not binding.value):
+            raise ValueError(f"{path}: line {binding.original.line} is not written as NAME=value; correct it")
+        if binding.key in values:
+            raise ValueError(f"{path}: line {binding.original.line} names {binding.key} again; remove one of them")
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+    return values
+
+
+def _read_plain_file(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():  # a pipe would hold up the server
+            raise ValueError(f"{path} is not a plain file")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot read the file {path} ({type(error).__name__})") from None
 
 
 def _from_keyring(service: str, name: str) -> str:
@@ -58,7 +95,7 @@ def _resolve(value: Any, info: ValidationInfo) -> Any:
     # A file can only hold strings, and those are references. A SecretStr comes from this program: the sandbox's key.
     if not isinstance(value, str):
         return value
-    return SecretStr(_STAND_IN if info.context == UNREVEALED else reveal(value))
+    return SecretStr(_STAND_IN if info.context == UNREVEALED else reveal(value, info.context or {}))
 
 
 _STAND_IN = "unrevealed00"

@@ -41,6 +41,16 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _refuse_repetition(entries: list[str]) -> list[str]:
+    for place, entry in enumerate(entries, 1):
+        if (first := entries.index(entry) + 1) < place:
+            raise ValueError(f"entries {first} and {place} are the same; remove one of them")
+    return entries
+
+
+_NoRepetition = AfterValidator(_refuse_repetition)
+
+
 def _header_text(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().isascii() or not secret.get_secret_value().isprintable():
         raise ValueError("holds characters that no HTTP header can carry; copy the key again")
@@ -175,10 +185,10 @@ def _digest(text: str) -> str:
 class CallerSettings(_Section):
     """`[callers.NAME]`: one caller, its dealers and its access. A tool that no level covers is off."""
 
-    token_sha256: list[Annotated[str, AfterValidator(_digest)]] = []
+    token_sha256: Annotated[list[Annotated[str, AfterValidator(_digest)]], _NoRepetition] = []
     """SHA-256 hashes of the caller's tokens. Two of them while one replaces the other."""
     jwt: JwtSettings | None = None
-    dealers: list[str] = []
+    dealers: Annotated[list[str], _NoRepetition] = []
     """The dpids that the caller may use: exact names, no wildcard. An empty list allows nothing."""
     access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}
     """Access levels by toolset or by tool. A tool's own level wins."""
@@ -195,9 +205,9 @@ class HttpSettings(_Section):
 
     anonymous_caller: str | None = None
     """The caller of requests without a token, only while the server listens on loopback."""
-    allowed_hosts: list[Annotated[str, Field(pattern=r"^[^*/\s]+$")]] = []
+    allowed_hosts: Annotated[list[Annotated[str, Field(pattern=r"^[^*/\s]+$")]], _NoRepetition] = []
     """Values of the Host header that are accepted as well as this machine's own names. They are compared exactly."""
-    allowed_origins: list[Annotated[str, Field(pattern=r"^https?://[^*/\s]+$")]] = []
+    allowed_origins: Annotated[list[Annotated[str, Field(pattern=r"^https?://[^*/\s]+$")]], _NoRepetition] = []
     """Values of the Origin header that are accepted as well as this machine's own. They are compared exactly."""
     resource_url: Annotated[str, Field(pattern=r"^[^\s?#\\]+$"), AfterValidator(_https)] | None = None
     """The public URL of `/mcp`, by which OAuth clients know this server. Required where a caller has `jwt`."""
@@ -234,7 +244,7 @@ def _store_url(value: Any, info: ValidationInfo) -> Any:
         if parts.password is not None or "password" in parse_qs(parts.query):
             raise ValueError("the URL holds a password; name the whole URL as a secret, for instance env:STORE_URL")
         return SecretStr(_expand_home(value))
-    return SecretStr(reveal(value))
+    return SecretStr(reveal(value, info.context or {}))
 
 
 def _expand_home(url: str) -> str:
@@ -304,6 +314,11 @@ class ReplicasSettings(_Section):
 
 
 class Settings(_Section):
+    """The whole file. The keys at the top level stand before the first table."""
+
+    secrets_file: Path | None = None
+    """A file with lines such as `ROADSTER_API_KEY=…`, for references `env:NAME` whose variable is not set. It is read
+    again at each reload. Only its owner may read it. A relative path starts at the configuration's folder."""
     roadster: RoadsterSettings
     dealers: dict[str, DealerSettings]
     callers: dict[str, CallerSettings]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .records import (
     AuditRecord,
+    AuditSubject,
     Claim,
     ClaimLost,
     Conflict,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
 
 __all__ = [
     "AuditRecord",
+    "AuditSubject",
     "Claim",
     "ClaimLost",
     "Conflict",

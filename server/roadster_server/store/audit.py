@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .chain import GENESIS, digest, row_of, stored_record, stored_time
 from .database import Database, Turn, take_turn
-from .records import AuditRecord, StoredRecord, StoreError, Verification
+from .records import AuditRecord, AuditSubject, StoredRecord, StoreError, Verification
 from .tables import audit
 
 
@@ -57,16 +57,25 @@ async def _first_broken(database: Database, last: int, page_rows: int) -> int | 
 
 
 async def records(
-    database: Database, page_rows: int, since: datetime | None, last: int | None
+    database: Database,
+    page_rows: int,
+    since: datetime | None,
+    last: int | None,
+    about: AuditSubject | None,
 ) -> AsyncIterator[StoredRecord]:
-    page = select(audit).order_by(audit.c.seq).limit(page_rows)
+    conditions = []
     if since is not None:
-        page = page.where(audit.c.time >= stored_time(since))
+        conditions.append(audit.c.time >= stored_time(since))
+    if about is not None:
+        conditions.append(audit.c.dealer == about.dealer)
+        # A hash stands in no other place than as an argument's value, and the column is text.
+        conditions.append(or_(*(audit.c.arguments.contains(f'"{hash_}"') for hash_ in about.customer_hashes)))
+    page = select(audit).where(*conditions).order_by(audit.c.seq).limit(page_rows)
     position = 0
     if last is not None:
+        newest = select(audit.c.seq).where(*conditions).order_by(audit.c.seq.desc()).offset(last).limit(1)
         async with database.reading() as connection:
-            head = await _head(connection)
-        position = head.seq - last if head else 0
+            position = await connection.scalar(newest) or 0
     while True:
         async with database.reading() as connection:
             rows = (await connection.execute(page.where(audit.c.seq > position))).all()

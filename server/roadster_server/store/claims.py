@@ -7,6 +7,7 @@ primary key makes one of them wait for the other's transaction.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,11 +27,14 @@ _CALL_LIFETIME = timedelta(seconds=120)
 
 
 async def find(
-    connection: AsyncConnection, scope: str, arguments: str, now: datetime
+    connection: AsyncConnection, scopes: Collection[str], arguments: str, now: datetime
 ) -> Replay | Conflict | InProgress | Unknown | None:
-    """Returns what keeps the key from being claimed, or None if it may be claimed. Only reads."""
+    """Returns what keeps the key from being claimed, or None if it may be claimed. Only reads.
+
+    `scopes` are all names that the key may have in the table.
+    """
     recent = claims.c.claimed >= milliseconds(now - _KEY_LIFETIME)
-    row = (await connection.execute(select(claims).where(claims.c.scope == scope, recent))).first()
+    row = (await connection.execute(select(claims).where(claims.c.scope.in_(scopes), recent))).first()
     return _obstacle(row, arguments, now) if row else None
 
 

@@ -165,3 +165,9 @@ async def forget_customer(connection: AsyncConnection, dealer: str, customer: st
 async def knows_dealer(connection: AsyncConnection, dealer: str) -> bool:
     anything = or_(exists().where(events.c.dealer == dealer), exists().where(belongings.c.dealer == dealer))
     return bool(await connection.scalar(select(anything)))
+
+
+async def knows_customer(connection: AsyncConnection, dealer: str, customer: str) -> bool:
+    id_ = and_(belongings.c.dealer == dealer, belongings.c.kind == "customer", belongings.c.id == customer)
+    event = and_(events.c.dealer == dealer, events.c.customer == customer)
+    return bool(await connection.scalar(select(or_(exists().where(event), exists().where(id_)))))

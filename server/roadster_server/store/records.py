@@ -40,6 +40,15 @@ class AuditRecord:
 
 
 @dataclass(frozen=True)
+class AuditSubject:
+    """A customer of a dealer, to search the audit for."""
+
+    dealer: str
+    customer_hashes: tuple[str, ...]
+    """The hashes that the customer's id may have among a record's arguments."""
+
+
+@dataclass(frozen=True)
 class StoredRecord:
     """A record in its place in the chain. `seq` counts from 1 without gaps."""
 

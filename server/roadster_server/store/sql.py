@@ -17,6 +17,7 @@ from . import audit, claims, events, nonces, ownership
 from .database import Database, Turn, take_turn
 from .records import (
     AuditRecord,
+    AuditSubject,
     Claim,
     Conflict,
     EventOutcome,
@@ -94,12 +95,16 @@ class SqlStore:
             await audit.append(connection, record)
 
     async def claim(
-        self, scope: str, arguments: str, *, now: datetime
+        self, scope: str, arguments: str, *, now: datetime, scope_0001: str = ""
     ) -> Claim | Replay | Conflict | InProgress | Unknown:
-        """Claims an idempotency key, or returns what an earlier call did with it."""
+        """Claims an idempotency key, or returns what an earlier call did with it.
+
+        `scope_0001` names the same key as stores of the schema 0001 did. Such a claim may be kept for a day after an
+        upgrade, and its arguments conflict with all others.
+        """
         # A read comes first: a call that only waits for another call must not queue with those that write.
         async with self.database.reading() as connection:
-            obstacle = await claims.find(connection, scope, arguments, now)
+            obstacle = await claims.find(connection, (scope, scope_0001), arguments, now)
         if obstacle:
             return obstacle
         async with self.database.writing() as connection:
@@ -175,6 +180,11 @@ class SqlStore:
         async with self.database.reading() as connection:
             return await events.knows_dealer(connection, dealer)
 
+    async def knows_customer(self, dealer: str, customer: str) -> bool:
+        """Returns whether an event of the customer is stored at the dealer, or the customer's id."""
+        async with self.database.reading() as connection:
+            return await events.knows_customer(connection, dealer, customer)
+
     async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> TidyCounts:
         """Deletes old events, and takes out of quarantine the events of any of `dealers`."""
         async with self.database.writing() as connection:
@@ -201,6 +211,8 @@ class SqlStore:
         """
         return await audit.verify(self.database, self.page_rows)
 
-    def records(self, *, since: datetime | None = None, last: int | None = None) -> AsyncIterator[StoredRecord]:
-        """Yields the audit records in order: of the newest `last`, those that are not older than `since`."""
-        return audit.records(self.database, self.page_rows, since, last)
+    def records(
+        self, *, since: datetime | None = None, last: int | None = None, about: AuditSubject | None = None
+    ) -> AsyncIterator[StoredRecord]:
+        """Yields the audit records in order: those about one customer, not older than `since`, the newest `last`."""
+        return audit.records(self.database, self.page_rows, since, last, about)

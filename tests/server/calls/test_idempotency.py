@@ -15,6 +15,7 @@ from mcp_types import CallToolResult
 from pydantic import SecretStr
 
 from roadster_sandbox import SandboxTransport
+from roadster_server.calls.keys import Keys
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings
 from roadster_server.store import Claim, StoreError, open_store
@@ -162,10 +163,30 @@ async def test_key_used_under_another_api_key_has_unknown_outcome(
         for more in ({}, {"checkout": True}):
             result = await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY, **more})
             assert kind_of(result) == "outcome_unknown"
-            assert "before the server's API key changed" in text_of(result)
+            assert "before the server was upgraded or got another API key" in text_of(result)
             assert "take a new one" not in text_of(result)
             assert TOOLS["create_customer"].if_unknown in text_of(result)
     assert await world.requests() == requests
+
+
+@on_both_databases
+async def test_key_of_a_store_of_schema_0001_has_unknown_outcome(
+    connect: Connect, world: World, store_url: str
+) -> None:
+    """Version 0001 named a key by a keyed hash. After an upgrade, the write must not be sent a second time."""
+    keys = Keys.derive(settings_for(store_url).roadster.api_key.get_secret_value())
+    scope = keys.hash(["tester", "umazda", "create_customer", KEY["idempotency_key"]])
+    async with open_store(store_url) as store:
+        claim = await store.claim(scope, keys.hash(NEW_CUSTOMER), now=datetime.now(UTC))
+        assert isinstance(claim, Claim)
+        await store.finish(claim, b"an answer of that version")
+    async with connect() as client:
+        result = await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY})
+        other_key = {**NEW_CUSTOMER, "idempotency_key": "order-4712"}
+        answer_of(await client.call_tool("create_customer", other_key))
+    assert kind_of(result) == "outcome_unknown"
+    assert "before the server was upgraded" in text_of(result)
+    assert await sent_writes(world) == ["create_customer"]
 
 
 @on_both_databases
@@ -221,9 +242,9 @@ async def test_key_used_by_many_calls_spares_the_store(connect: Connect, world: 
     looks: list[str] = []
 
     class CountingStore(SqlStore):
-        async def claim(self, scope: str, arguments: str, *, now: datetime) -> Any:
+        async def claim(self, scope: str, arguments: str, *, now: datetime, scope_0001: str = "") -> Any:
             looks.append(scope)
-            return await super().claim(scope, arguments, now=now)
+            return await super().claim(scope, arguments, now=now, scope_0001=scope_0001)
 
     upstream = HeldSandbox(world)
     results: list[CallToolResult] = []

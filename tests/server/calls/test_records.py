@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from roadster_server.settings.sections import StoreSettings
 from roadster_server.store import AuditRecord, Claim, StoreError, open_store
 from roadster_server.store.sql import SqlStore
+from roadster_tools import TOOLS
 from tests.conftest import (
     Connect,
     World,
@@ -20,7 +22,7 @@ from tests.conftest import (
     store_of_class,
     text_of,
 )
-from tests.tool_examples import STEVE
+from tests.tool_examples import STEVE, every_call
 
 from .writes import AT_UMAZDA, KEY, NEW_CUSTOMER, records, sent_writes
 
@@ -91,7 +93,7 @@ async def test_write_that_cannot_be_recorded_is_not_sent(connect: Connect, world
         result = await client.call_tool("create_customer", dict(NEW_CUSTOMER))
         assert kind_of(await client.call_tool("list_inventory", dict(AT_UMAZDA))) is None
     assert kind_of(result) == "unrecorded"
-    assert "disk is full" in text_of(result)
+    assert "the store does not work" in text_of(result)
     assert await sent_writes(world) == []
 
 
@@ -101,3 +103,32 @@ async def test_read_that_cannot_be_recorded_is_refused_if_so_set(connect: Connec
         result = await client.call_tool("list_inventory", dict(AT_UMAZDA))
     assert kind_of(result) == "unrecorded"
     assert result.structured_content is None
+
+
+class StoreGone(SqlStore):
+    """A store that failed after it was opened. Its errors name where it is."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_") or name == "database":
+            return super().__getattribute__(name)
+
+        async def fail(*_: Any, **__: Any) -> NoReturn:
+            raise StoreError("/srv/secret-place/store.db was removed; restore it")
+
+        return fail
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("tool", TOOLS)
+async def test_no_answer_says_where_the_store_is(
+    tool: str, strict: bool, connect: Connect, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A caller may be far away. The log has the place, for the operator."""
+    arguments = every_call("umazda")[tool]
+    settings = StoreSettings(url=SecretStr(store_url), refuse_unrecorded_reads=strict)
+    async with connect(change={"store": settings}, open_store=store_of_class(StoreGone)) as client:
+        for more in ({}, KEY if TOOLS[tool].writes else {}):
+            result = await client.call_tool(tool, {**arguments, **more})
+            assert "secret-place" not in result.model_dump_json()
+            assert kind_of(result) == "unrecorded" or not (strict or TOOLS[tool].writes)
+    assert any("secret-place" in str(vars(record)) for record in caplog.records)

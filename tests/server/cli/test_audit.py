@@ -80,3 +80,45 @@ def test_audit_that_is_gone_is_not_an_empty_one(upstream: str, tmp_path: Path) -
     missing = run_cli("audit", "verify", "--config", str(config), **SECRETS)
     assert (missing.returncode, missing.stdout) == (2, "")
     assert "there is no store at" in missing.stderr
+
+
+def test_audit_is_searched_for_one_customer_of_a_dealer(upstream: str, tmp_path: Path) -> None:
+    """A number and the same number as text are one customer. The id itself is not on record."""
+    config = str(write_config(tmp_path, upstream, local="write"))
+    for customer in (1650260, 1650261, "1650260"):
+        arguments = json.dumps({"customer_id": customer, "agent": {"email": "agent@example.com"}})
+        run_cli("call", "assign_agent", arguments, "--yes", "--config", config, **SECRETS)
+    run_cli("call", "create_customer", json.dumps(NEW_CUSTOMER), "--yes", "--config", config, **SECRETS)
+    run_cli("forget", "--dealer", "umazda", "--customer", "1650260", "--config", config, **SECRETS)
+
+    def search(command: str, *more: str) -> list[str]:
+        subject = ("--customer", "1650260", "--dealer", "umazda")
+        output = run_cli("audit", command, *subject, *more, "--config", config, **SECRETS).stdout
+        assert "1650260" not in output
+        return [json.loads(line)["tool"] for line in output.splitlines()]
+
+    of_customer = search("export")
+    every_record = run_cli("audit", "export", "--config", config, **SECRETS).stdout.splitlines()
+    assert len(of_customer) < len(every_record)
+    assert set(of_customer) == {"assign_agent", "forget"}
+    assert of_customer == search("tail")
+    assert search("tail", "--last", "1") == ["forget"]
+    other = run_cli("audit", "tail", "--customer", "1650260", "--dealer", "hyundaidemo", "--config", config, **SECRETS)
+    assert (other.returncode, other.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["--customer", "--dealer"])
+def test_audit_is_not_searched_by_a_customer_or_a_dealer_alone(option: str, upstream: str, tmp_path: Path) -> None:
+    config = str(write_config(tmp_path, upstream, local="write"))
+    end = run_cli("audit", "tail", option, "1650260", "--config", config, **SECRETS)
+    assert end.returncode == 2
+    assert "--customer and --dealer belong together" in end.stderr
+
+
+def test_arguments_and_scripts_may_begin_with_a_byte_order_mark(upstream: str, tmp_path: Path) -> None:
+    config = str(write_config(tmp_path, upstream, local="read"))
+    (tmp_path / "arguments.json").write_text('{"limit": 1}', encoding="utf-8-sig")
+    (tmp_path / "deal.jsonl").write_text('{"tool": "list_inventory", "arguments": {"limit": 1}}', encoding="utf-8-sig")
+    call = ("call", "list_inventory", f"@{tmp_path}/arguments.json", "--config", config)
+    assert run_cli(*call, **SECRETS).returncode == 0
+    assert run_cli("run", str(tmp_path / "deal.jsonl"), "--config", config, **SECRETS).returncode == 0

@@ -36,3 +36,20 @@ async def test_forget_refuses_a_dealer_that_nobody_knows(tmp_path: Path) -> None
     async with open_store(url) as store:
         assert not await store.belongs("gone", "customer", "1001")
         assert [entry.record.dealer async for entry in store.records()] == ["gone"]
+
+
+async def test_forget_refuses_what_is_no_customers_id(tmp_path: Path) -> None:
+    """An event may bring an id of another form. What the store has under it can be deleted."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    async with open_store(url) as store:
+        await store.add_owned("umazda", "customer", "c-77")
+    config = write_config(tmp_path, "http://127.0.0.1:9", url, local="read")
+    command = ("forget", "--dealer", "umazda", "--config", str(config), "--customer")
+    typo = run_cli(*command, "abc", **SECRETS)
+    assert (typo.returncode, typo.stdout) == (2, "")
+    assert "abc: is no customer's id, and the store knows nothing of one" in typo.stderr
+    assert run_cli(*command, "c-77", **SECRETS).returncode == 0
+    assert run_cli(*command, "1650260", **SECRETS).returncode == 0
+    async with open_store(url) as store:
+        assert not await store.belongs("umazda", "customer", "c-77")
+        assert len([entry async for entry in store.records()]) == 2

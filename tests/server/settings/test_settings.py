@@ -194,3 +194,25 @@ def test_pipe_instead_of_a_file_holds_nothing_up(tmp_path: Path) -> None:
         load(tmp_path / "pipe")
     with pytest.raises(ConfigurationError, match=r"roadster\.api_key: .* is not a plain file"):
         settings_of(GOOD.replace("env:ROADSTER_API_KEY", f"file:{tmp_path / 'pipe'}"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[callers.a]\ndealers = ["umazda", "hyundaidemo", "umazda"]\n', "callers.a.dealers: entries 1 and 3"),
+        (f'[callers.a]\ntoken_sha256 = ["{"a" * 64}", "{"a" * 64}"]\n', "callers.a.token_sha256: entries 1 and 2"),
+        ('[http]\nallowed_hosts = ["mcp.example.com", "mcp.example.com"]\n', "http.allowed_hosts: entries 1 and 2"),
+    ],
+)
+def test_entry_that_stands_twice_in_a_list_is_refused(text: str, problem: str, tmp_path: Path) -> None:
+    """A dealer that is named twice would be shown twice to every caller."""
+    with pytest.raises(ConfigurationError) as error:
+        settings_of(GOOD + text, tmp_path)
+    assert error.value.problems == [f"{tmp_path / 'roadster.toml'}: {problem} are the same; remove one of them"]
+
+
+def test_byte_order_mark_is_skipped_in_files_of_every_kind(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n", encoding="utf-8-sig")
+    assert reveal(f"file:{tmp_path / 'key'}") == "s3cret"
+    (tmp_path / "roadster.toml").write_text(GOOD, encoding="utf-8-sig")
+    assert "umazda" in load(tmp_path / "roadster.toml").dealers

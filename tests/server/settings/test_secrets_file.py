@@ -1,0 +1,111 @@
+"""The file of secrets: what `env:` falls back to, and how a running server takes a new secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.loading import load
+from roadster_server.settings.sections import Settings
+
+CONFIG = 'secrets_file = "secrets.env"\n[roadster]\napi_key = "env:API_KEY"\n[dealers.umazda]\n[callers.local]\n'
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_KEY", "ROADIE_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write_secrets(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "secrets.env"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def load_config(folder: Path, text: str = CONFIG) -> Settings:
+    path = folder / "roadster.toml"
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+def problems_of(folder: Path) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        load_config(folder)
+    return "\n".join(error.value.problems)
+
+
+@pytest.mark.parametrize(
+    "line", ["API_KEY=s3cret", 'API_KEY="s3cret"', "export API_KEY='s3cret'", "\ufeff# keys\n\nAPI_KEY = s3cret # ours"]
+)
+def test_secret_without_a_variable_comes_from_the_file_beside_the_configuration(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_secrets(tmp_path, line + "\n")
+    monkeypatch.chdir("/")
+    assert load_config(tmp_path).roadster.api_key.get_secret_value() == "s3cret"
+
+
+def test_dollar_in_a_value_is_no_variable(tmp_path: Path) -> None:
+    write_secrets(tmp_path, "API_KEY=a${HOME}b$c\n")
+    assert load_config(tmp_path).roadster.api_key.get_secret_value() == "a${HOME}b$c"
+
+
+def test_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_secrets(tmp_path, "API_KEY=of-the-file\n")
+    monkeypatch.setenv("API_KEY", "of-the-variable")
+    assert load_config(tmp_path).roadster.api_key.get_secret_value() == "of-the-variable"
+
+
+@pytest.mark.parametrize("text", ["OTHER=1\nAPI_KEY\n", "OTHER=1\nAPI_KEY=\n", "OTHER=1\n= s3cret\n"])
+def test_line_without_a_value_is_named_and_not_shown(text: str, tmp_path: Path) -> None:
+    path = write_secrets(tmp_path, text)
+    problems = problems_of(tmp_path)
+    assert f"secrets_file: {path}: line 2 is not written as NAME=value" in problems
+    assert "s3cret" not in problems
+
+
+def test_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    write_secrets(tmp_path, "API_KEY=one-s3cret\nAPI_KEY=two-s3cret\n")
+    problems = problems_of(tmp_path)
+    assert "line 2 names API_KEY again; remove one of them" in problems
+    assert "s3cret" not in problems
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such modes")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_file_that_others_may_read_or_change_is_refused(mode: int, tmp_path: Path) -> None:
+    path = write_secrets(tmp_path, "API_KEY=s3cret\n", mode)
+    assert f"others may read or change it; chmod 600 {path}" in problems_of(tmp_path)
+
+
+def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert f"secrets_file: cannot read the file {tmp_path / 'secrets.env'}" in problems_of(tmp_path)
+
+
+def test_command_that_needs_no_secrets_reads_no_file(tmp_path: Path) -> None:
+    (tmp_path / "roadster.toml").write_text(CONFIG, encoding="utf-8")
+    assert "umazda" in load(tmp_path / "roadster.toml", reveal_secrets=False).dealers
+
+
+def test_running_server_takes_a_new_secret_of_the_file_at_a_reload(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A variable cannot come into a running process, so the refusal names the file at once."""
+    write_secrets(tmp_path, "API_KEY=s3cret\n")
+    live = LiveSettings(load_config(tmp_path), tmp_path / "roadster.toml")
+    assert live.current.webhooks.roadster_keys == []
+    (tmp_path / "roadster.toml").write_text(CONFIG + '[webhooks]\nroadster_keys = ["env:ROADIE_TOKEN"]\n')
+    live.reload()
+    assert live.current.webhooks.roadster_keys == []
+    refusal = next(record for record in caplog.records if hasattr(record, "problem"))
+    assert "ROADIE_TOKEN is not set, and a running server cannot get a new one" in str(vars(refusal)["problem"])
+    assert "put ROADIE_TOKEN=… into secrets_file, which is read at each reload" in str(vars(refusal)["problem"])
+    write_secrets(tmp_path, "API_KEY=s3cret\nROADIE_TOKEN=new-s3cret\n")
+    live.reload()
+    assert [key.get_secret_value() for key in live.current.webhooks.roadster_keys] == ["new-s3cret"]
