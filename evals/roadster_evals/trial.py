@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from roadster_client import OPERATIONS
 from roadster_sandbox import API_KEY, BASE_PATHS, EmbeddedSandbox, SandboxTransport
 from roadster_server.calls.calls import Calls
+from roadster_server.calls.form import yes_to
 from roadster_server.events.webhooks import receivers
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
@@ -182,10 +183,10 @@ def _ignore_event(_dealer: str, _customer: str) -> None:
 def _person(reaction: str) -> Any:
     """Returns the callback of a person who agrees to, or declines, each question about a write."""
 
-    async def answer(_ctx: Any, _question: Any) -> ElicitResult:
+    async def answer(_ctx: Any, question: Any) -> ElicitResult:
         if reaction == "declines":
             return ElicitResult(action="decline")
-        return ElicitResult(action="accept", content={"confirm": True})
+        return yes_to(question)
 
     return answer
 

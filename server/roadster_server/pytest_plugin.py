@@ -17,6 +17,7 @@ from mcp_types import Tool as McpTool
 from roadster_sandbox import EmbeddedSandbox
 from roadster_tools import TOOLS
 
+from .calls.form import yes_to
 from .protocol.server import build_server
 from .runtime import open_calls
 from .sandbox import sandbox_settings
@@ -62,7 +63,7 @@ def roadster_connect(roadster_world: EmbeddedSandbox, roadster_settings: Setting
 
 
 async def _answer_yes(context: Any, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001 - the SDK's names
-    return ElicitResult(action="accept", content={"confirm": True})
+    return yes_to(params)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mcp_types import ElicitResult
 from roadster_client.models import deliveries as models
 from roadster_client.models.deliveries import Place
 from roadster_sandbox import DEALERS, SandboxTransport
+from roadster_server.calls.form import yes_to
 from roadster_tools import Access
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import DELIVERY, DELIVERY_ID, RECEIVER
@@ -248,7 +249,7 @@ async def test_cancel_delivery_question_shows_the_delivery(mode: str, connect: C
 
     async def agree(_ctx: Any, params: Any) -> Any:
         questions.append(params.message)
-        return ElicitResult(action="accept", content={"confirm": True})
+        return yes_to(params)
 
     async with connect(mode=mode, access={"deliveries": Access.WRITE}, ask=agree) as client:
         answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))

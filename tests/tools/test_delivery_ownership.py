@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from mcp_types import ElicitResult
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.context import Timing
+from roadster_server.calls.form import yes_to
 from roadster_server.store import StoreError, open_store
 from roadster_server.store.lazy import OpenStore
 from roadster_server.store.sql import SqlStore
@@ -77,10 +77,10 @@ async def test_delivery_of_unknown_dealer_sends_nothing(connect: Connect, world:
 async def test_delivery_lost_during_the_question_is_not_touched(
     tool: str, arguments: dict[str, Any], mode: str, connect: Connect, world: World, store_url: str
 ) -> None:
-    async def ask(_ctx: Any, _params: Any) -> Any:
+    async def ask(_ctx: Any, params: Any) -> Any:
         with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as store, store:
             store.execute("DELETE FROM roadster_belongings")
-        return ElicitResult(action="accept", content={"confirm": True})
+        return yes_to(params)
 
     access = {"deliveries": Access.WRITE, "update_delivery": Access.CONFIRM}
     async with connect(mode=mode, access=access, ask=ask) as client:

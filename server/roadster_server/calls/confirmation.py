@@ -26,17 +26,17 @@ from mcp_types import (
     InputResponseRequestParams,
 )
 from mcp_types.version import is_version_at_least
+from pydantic import ValidationError
 
 from roadster_client import ApiName, is_visible
 from roadster_server.store.lazy import LazyStore
-from roadster_tools import NotConfirmed, PendingWrite, Seal, Unsealable
+from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
-_FORM: dict[str, Any] = {
-    "type": "object",
-    "properties": {"confirm": {"type": "boolean", "title": "Send exactly this", "default": False}},
-    "required": ["confirm"],
-}
+from .form import UNREADABLE, form_of, require_yes
+
 _ANSWER = "confirm"
+"""The name of the question among those of a call. There is only one."""
+
 _MOST_CHARACTERS = 4000
 """A person does not read a longer question."""
 
@@ -89,21 +89,25 @@ class Confirmation:
         if is_stateless:
             await self._ask_by_repeated_call(write, about, dealer_name)
             return
-        await self._ask_within_call(summary(write, about, dealer_name))
+        await self._ask_within_call(summary(write, about, dealer_name), write.tool)
         if await write.request.about() != about:
             raise NotConfirmed("what it is about has changed since it was shown; call again to be asked anew")
 
-    async def _ask_within_call(self, question: str) -> None:
+    async def _ask_within_call(self, question: str, tool: Tool) -> None:
         try:
             with anyio.fail_after(self._lifetime.total_seconds()):
-                answer = await self._ctx.session.elicit_form(question, _FORM, related_request_id=self._ctx.request_id)
+                answer = await self._ctx.session.elicit_form(
+                    question, form_of(tool), related_request_id=self._ctx.request_id
+                )
         except TimeoutError:
             raise NotConfirmed(
                 f"nobody answered within {self._lifetime.total_seconds():.0f} seconds; call again"
             ) from None
         except MCPError:
             raise NotConfirmed("the client failed to ask a person; use another, or call again") from None
-        _require_yes(answer)
+        except ValidationError:
+            raise NotConfirmed(f"{UNREADABLE}; call again to ask the person anew") from None
+        require_yes(answer, tool)
 
     async def _ask_by_repeated_call(self, write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> None:
         question = summary(write, about, dealer_name)
@@ -114,7 +118,7 @@ class Confirmation:
         now = datetime.now(UTC)
         if self._params.request_state is None:
             state = {"digest": digest, "nonce": secrets.token_hex(16), "until": (now + self._lifetime).timestamp()}
-            form = ElicitRequestFormParams(message=question, requested_schema=_FORM)
+            form = ElicitRequestFormParams(message=question, requested_schema=form_of(write.tool))
             raise Ask(
                 InputRequiredResult(
                     input_requests={_ANSWER: ElicitRequest(params=form)}, request_state=seal.seal(json.dumps(state))
@@ -132,7 +136,10 @@ class Confirmation:
         # Any answer uses the state up: after a no, the same state must not bring a yes.
         if not await self._store.use_once(state["nonce"], expires_at=until, now=now):
             raise NotConfirmed(f"the confirmation was used before; {_ASK_AGAIN}")
-        _require_yes((self._params.input_responses or {}).get(_ANSWER))
+        answer = (self._params.input_responses or {}).get(_ANSWER)
+        if not isinstance(answer, ElicitResult):
+            raise NotConfirmed(f"{UNREADABLE}; call again without the confirmation to be asked anew")
+        require_yes(answer, write.tool)
 
 
 def summary(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> str:
@@ -190,18 +197,3 @@ def _can_ask(ctx: ServerRequestContext[Any, Any]) -> bool:
     elicitation = capabilities.elicitation if capabilities is not None else None
     # A bare `elicitation: {}` means forms. The protocol had no other shape before there were modes.
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
-
-
-def _require_yes(answer: object) -> None:
-    """Raises NotConfirmed unless the person has confirmed."""
-    match answer:
-        case ElicitResult(action="accept", content={"confirm": True}):
-            return
-        case ElicitResult(action="cancel"):
-            raise NotConfirmed("the person closed the question; ask them what they want before you call again")
-        case ElicitResult(action="accept"):
-            raise NotConfirmed('the form came back without "confirm": true; ask the person whether they meant it')
-        case ElicitResult():
-            raise NotConfirmed("the person declined; do not call again unless they ask for it")
-        case _:
-            raise NotConfirmed(f"the answer to the question is missing; {_ASK_AGAIN}")

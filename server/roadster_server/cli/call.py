@@ -17,6 +17,7 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorDa
 
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
+from roadster_server.calls.form import yes_to
 from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
@@ -102,8 +103,8 @@ async def open_client(
 
 async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
     """Confirms every write, for `--yes`."""
-    del context, params
-    return ElicitResult(action="accept", content={"confirm": True})
+    del context
+    return yes_to(params)
 
 
 async def _ask_at_the_terminal(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
@@ -111,7 +112,7 @@ async def _ask_at_the_terminal(context: ClientRequestContext, params: ElicitRequ
     # A thread that waits for a line cannot be cancelled: Ctrl-C ends the program here, and nothing was sent.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if await anyio.to_thread.run_sync(_person_agrees, params.message):
-        return ElicitResult(action="accept", content={"confirm": True})
+        return yes_to(params)
     return ElicitResult(action="decline")
 
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from roadster_sandbox.world.pdf import make_pdf
+from roadster_server.calls.form import yes_to
 from roadster_server.calls.results import FAILURE_META
 from roadster_tools.answers import money
 
@@ -82,7 +83,7 @@ def _person(console: Console) -> Any:
 
     async def agree(_ctx: Any, question: Any) -> ElicitResult:
         console.print(f"[bold]A person is asked, and agrees:[/bold]\n{escape(question.message)}", highlight=False)
-        return ElicitResult(action="accept", content={"confirm": True})
+        return yes_to(question)
 
     return agree
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from mcp_types import (
     CallToolRequestParams,
     CompleteRequestParams,
     CompleteResult,
+    ElicitResult,
     GetPromptRequestParams,
     GetPromptResult,
     ListPromptsResult,
@@ -24,6 +26,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 from mcp_types import Tool as McpTool
+from pydantic import ValidationError
 
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import CallResult, CurrentCaller
@@ -113,7 +116,7 @@ def build_server(
         on_unsubscribe_resource=subscriptions.unfollow if subscriptions and sessions else None,
         on_subscriptions_listen=subscriptions.listen if subscriptions else None,
     )
-    server.middleware.append(_own_instructions(current_caller))
+    server.middleware += [_own_instructions(current_caller), _without_unreadable_answers]
     return server
 
 
@@ -127,6 +130,24 @@ def _own_instructions(current_caller: CurrentCaller) -> ServerMiddleware[Any]:
         return result
 
     return with_instructions
+
+
+async def _without_unreadable_answers(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Leaves out answers to questions that are none. The SDK would refuse the whole call, in words that say nothing."""
+    if ctx.method == "tools/call" and ctx.params and "inputResponses" in ctx.params:
+        answers = ctx.params["inputResponses"]
+        answers = answers.items() if isinstance(answers, dict) else ()
+        readable = {name: answer for name, answer in answers if _is_answer(answer)}
+        ctx = replace(ctx, params={**ctx.params, "inputResponses": readable})
+    return await call_next(ctx)
+
+
+def _is_answer(answer: Any) -> bool:
+    try:
+        ElicitResult.model_validate(answer, by_name=False)
+    except ValidationError:
+        return False
+    return True
 
 
 def tools_of(caller: Caller) -> list[Tool]:

