@@ -12,7 +12,7 @@ import pytest
 from pypdf import PdfWriter
 
 from roadster_sandbox.world.pdf import make_pdf
-from roadster_tools.pdf import count_pages
+from roadster_tools.pdf import read_pdf
 from tests.servers import PATIENCE
 from tests.tools.pdf_files import CATALOG, packed_pdf, pages_of, pdf_with_kids, plain_pdf
 
@@ -34,12 +34,12 @@ def encrypted_pdf(password: str) -> bytes:
 
 @pytest.mark.parametrize("pages", [1, 2, 900])
 @pytest.mark.parametrize("write", [plain_pdf, packed_pdf])
-async def test_count_pages_counts(pages: int, write: Callable[[Sequence[bytes]], bytes]) -> None:
-    assert await count_pages(write(pages_of(pages))) == pages
+async def test_read_pdf_counts(pages: int, write: Callable[[Sequence[bytes]], bytes]) -> None:
+    assert (await read_pdf(write(pages_of(pages)))).pages == pages
 
 
-async def test_count_pages_counts_the_sandboxs_templates() -> None:
-    assert await count_pages(make_pdf("Insurance Acknowledgement", 2)) == 2
+async def test_read_pdf_counts_the_sandboxs_templates() -> None:
+    assert (await read_pdf(make_pdf("Insurance Acknowledgement", 2))).pages == 2
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ async def test_count_pages_counts_the_sandboxs_templates() -> None:
         pytest.param(b"%PDF-1.7\n" + b" " * 10_000_000, id="huge and empty"),
     ],
 )
-async def test_count_pages_is_none_for_what_cannot_be_read(content: bytes) -> None:
+async def test_read_pdf_is_none_for_what_cannot_be_read(content: bytes) -> None:
     with anyio.fail_after(PATIENCE):
-        assert await count_pages(content) is None
+        assert (await read_pdf(content)).pages is None
 
 
-async def test_count_pages_ends_in_time_and_leaves_no_thread_at_work() -> None:
+async def test_read_pdf_ends_in_time_and_leaves_no_thread_at_work() -> None:
     """Each page is looked for in the whole file, because the table puts all of them at one place."""
     content = plain_pdf(pages_of(40_000), offsets=[9, 50, *[11] * 40_000])
     turns = 0
@@ -89,7 +89,7 @@ async def test_count_pages_ends_in_time_and_leaves_no_thread_at_work() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(take_turns)
         with anyio.fail_after(PATIENCE):
-            assert await count_pages(content) is None
+            assert (await read_pdf(content)).pages is None
             while any(map(is_in_pypdf, sys._current_frames().values())):
                 await anyio.sleep(0.05)
         tasks.cancel_scope.cancel()

@@ -45,6 +45,9 @@ WRITE_PROPERTIES: Mapping[str, Any] = {
 }
 """The output properties that each write has in addition to its answer's own fields."""
 
+NOTICE_PROPERTIES: Mapping[str, Any] = {"notices": {"type": "array", "items": {"type": "string"}}}
+"""The output property of each tool whose arguments can be doubtful, such as a file."""
+
 MOST_CHARACTERS = 16_000
 """Characters of the rows of one answer, about 4,000 tokens. A row is never cut, so the last one may exceed it."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ import anyio.to_thread
 from pydantic import Field
 
 from roadster_client import MalformedAnswer
+from roadster_client.models.values import decode_file
 
 from .failures import InvalidArguments
 
@@ -31,7 +31,14 @@ MAX_RESOURCE_BYTES = MAX_INLINE_BYTES
 
 PDF = "application/pdf"
 
-_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), "image/png": (".png",), PDF: (".pdf",)}
+_PNG = "image/png"
+_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), _PNG: (".png",), PDF: (".pdf",)}
+_NO_KIND = "neither JPEG, PNG nor PDF"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_PDF_HEADER = re.compile(rb"%PDF-\d")
+_PDF_HEADER_ENDS_BY = 1023 + len(b"%PDF-1")
+"""Readers of PDF look for its header in the first 1,024 bytes. Printers and web servers write lines before it."""
 
 Contents = Annotated[str, Field(description=f"base64, to {MAX_INLINE_BYTES >> 20} MiB")]
 LocalPath = Annotated[str, Field(description="in the server's upload folder")]
@@ -43,6 +50,14 @@ class File:
 
     content: bytes
     content_type: str
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a caller hands over, and the argument that it came from, for errors about it."""
+
+    content: bytes
+    argument: str
 
 
 @dataclass(frozen=True)
@@ -82,58 +97,89 @@ def _is_still_at(file: Path, root: Path, descriptor: int) -> bool:
         return False
 
 
-async def read_upload(folder: UploadFolder | None, contents: str | None, path: str | None) -> bytes:
+async def read_upload(folder: UploadFolder | None, contents: str | None, path: str | None) -> Upload:
     """Returns the file that a caller passes as `contents` or as `path`. Raises InvalidArguments."""
     if (contents is None) == (path is None):
         raise InvalidArguments({"contents": "give contents or path, not both"})
     if contents is not None:
-        return _decode(contents)
-    if folder is None:
+        upload = Upload(_decode(contents), "contents")
+    elif folder is not None:
+        upload = Upload(await folder.read(path or ""), "path")
+    else:
         raise InvalidArguments(
             {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
         )
-    return await folder.read(path or "")
+    if not upload.content:
+        raise InvalidArguments({upload.argument: "the file is empty"})
+    return upload
 
 
 def _decode(contents: str) -> bytes:
-    if len(contents) > MAX_INLINE_BYTES * 4 // 3 + 4:
-        raise InvalidArguments({"contents": f"is larger than {MAX_INLINE_BYTES} bytes"})
     try:
-        return base64.b64decode(contents, validate=True)
-    except binascii.Error:
+        content = decode_file(contents)
+    except ValueError:
         raise InvalidArguments({"contents": "is not base64"}) from None
+    if len(content) > MAX_INLINE_BYTES:
+        raise InvalidArguments({"contents": f"the file is larger than {MAX_INLINE_BYTES} bytes"})
+    return content
 
 
 def content_type(content: bytes) -> str | None:
-    """Returns the media type that the bytes themselves show, None for anything but JPEG, PNG and PDF."""
-    import filetype  # noqa: PLC0415 - only a document's file needs it, and every start would pay for it
+    """Returns the media type that the bytes themselves show, None for anything but JPEG, PNG and PDF.
 
-    kind = filetype.guess_mime(content)
+    An animated PNG is a PNG. A PDF may have other bytes before its header, unless they make it another kind of file.
+    """
+    kind = _guess(content)
+    if kind == _PNG:
+        return _PNG if content.startswith(_PNG_SIGNATURE) else None
+    if kind in (None, PDF):
+        return None if pdf_start(content) is None else PDF
     return kind if kind in _EXTENSIONS else None
 
 
-def check_content(content: bytes, file_name: str) -> None:
-    """Raises InvalidArguments unless the bytes are a JPEG, PNG or PDF, and the name's extension says which."""
-    kind = content_type(content)
+def _guess(content: bytes) -> str | None:
+    import filetype  # noqa: PLC0415 - only a document's file needs it, and every start would pay for it
+
+    kind: str | None = filetype.guess_mime(content)
+    return _PNG if kind == "image/apng" else kind
+
+
+def pdf_start(content: bytes) -> int | None:
+    """Returns where the PDF's header begins, None where there is none."""
+    header = _PDF_HEADER.search(content, 0, _PDF_HEADER_ENDS_BY)
+    return None if header is None else header.start()
+
+
+def check_content(upload: Upload, file_name: str) -> str:
+    """Returns the media type. Raises InvalidArguments unless it is JPEG, PNG or PDF, and the name's extension fits."""
+    kind = content_type(upload.content)
     if kind is None:
-        raise InvalidArguments({"contents": "is neither JPEG, PNG nor PDF"})
+        raise InvalidArguments({upload.argument: f"the file is {_NO_KIND}{_other_kind(upload)}"})
     if not file_name.lower().endswith(_EXTENSIONS[kind]):
         raise InvalidArguments(
             {"file_name": f"must end in {' or '.join(_EXTENSIONS[kind])}, because the content is {kind}"}
         )
+    return kind
 
 
-def check_pdf(content: bytes) -> None:
+def check_pdf(upload: Upload) -> None:
     """Raises InvalidArguments unless the bytes are a PDF."""
-    if content_type(content) != PDF:
-        raise InvalidArguments({"contents": "is not a PDF"})
+    if content_type(upload.content) != PDF:
+        raise InvalidArguments({upload.argument: f"the file is no PDF{_other_kind(upload)}"})
 
 
-def resource_file(content: bytes, operation: str) -> File:
+def _other_kind(upload: Upload) -> str:
+    """Returns the words for a file of a kind that is not taken, empty where its bytes show no whole one."""
+    kind = _guess(upload.content)
+    is_cut = kind in _EXTENSIONS and content_type(upload.content) is None
+    return "" if kind is None or is_cut else f", but {kind}"
+
+
+def resource_file(content: bytes, operation: str, *, only_pdf: bool = False) -> File:
     """Returns an upstream's file as a resource. Raises MalformedAnswer for another kind of file, or a larger one."""
     kind = content_type(content)
-    if kind is None:
-        raise MalformedAnswer(operation, "the file is neither JPEG, PNG nor PDF")
+    if kind is None or (only_pdf and kind != PDF):
+        raise MalformedAnswer(operation, f"the file is {'no PDF' if only_pdf else _NO_KIND}")
     if len(content) > MAX_RESOURCE_BYTES:
         raise MalformedAnswer(operation, f"the file is larger than {MAX_RESOURCE_BYTES} bytes")
     return File(content, kind)

@@ -1,14 +1,17 @@
-"""The number of pages of a PDF that a caller gives, read without trusting the file."""
+"""The pages of a PDF that a caller gives, and its password, read without trusting the file."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import anyio
 import anyio.to_thread
+
+from .files import pdf_start
 
 _SECONDS = 2.0
 """An honest form takes some milliseconds. A caller does not wait longer for a number that only finds mistakes."""
@@ -29,28 +32,47 @@ _LIMITS: Mapping[str, Any] = {
 """pypdf's settings. They bound its work between two reads of the file, as the deadline bounds the reads."""
 
 
-async def count_pages(content: bytes) -> int | None:
-    """Returns how many pages the PDF has, None where that cannot be read, is encrypted or takes too long.
+LOCKED_NOTICE = "The PDF asks for a password: without it nobody can open the file."
+
+
+@dataclass(frozen=True)
+class PdfFacts:
+    """Facts about a PDF. `pages` is None where they cannot be counted.
+
+    `asks_for_password` is also False where that cannot be read. A PDF that is encrypted with an empty password opens
+    without a question.
+    """
+
+    pages: int | None = None
+    asks_for_password: bool = False
+
+
+async def read_pdf(content: bytes) -> PdfFacts:
+    """Returns what can be read of the PDF in a short time.
 
     A thread cannot be ended from outside, so it is left behind when the time is over. Nothing in it goes on for long:
     its next read of the file ends it, the limits bound what it does until then, and `files` bounds the file's size.
     """
     with anyio.move_on_after(_SECONDS):
-        return await anyio.to_thread.run_sync(_count_pages, content, abandon_on_cancel=True)
-    return None
+        return await anyio.to_thread.run_sync(_read, content, abandon_on_cancel=True)
+    return PdfFacts()
 
 
-def _count_pages(content: bytes) -> int | None:
-    # Only a new template's file needs it, and every start would pay for it.
-    from pypdf import PdfReader, apply_configuration  # noqa: PLC0415
+def _read(content: bytes) -> PdfFacts:
+    # Only an upload needs it, and every start would pay for it.
+    from pypdf import PasswordType, PdfReader, apply_configuration  # noqa: PLC0415
 
     try:
         with apply_configuration(**_LIMITS):
             # Strict, because a page that a repair loses would refuse the fields that stand on it.
-            reader = PdfReader(_BytesUntil(content, time.monotonic() + _SECONDS), strict=True)
-            return None if reader.is_encrypted else len(reader.pages) or None
+            # The places that a PDF names count from its header, so the bytes before it are left out.
+            file = _BytesUntil(content[pdf_start(content) or 0 :], time.monotonic() + _SECONDS)
+            reader = PdfReader(file, strict=True)
+            if reader.is_encrypted:
+                return PdfFacts(asks_for_password=reader.decrypt("") == PasswordType.NOT_DECRYPTED)
+            return PdfFacts(pages=len(reader.pages) or None)
     except (Exception, _OutOfTime):  # noqa: BLE001 - a hostile file raises nearly anything
-        return None
+        return PdfFacts()
 
 
 class _OutOfTime(BaseException):

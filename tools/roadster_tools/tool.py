@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from .answers import WRITE_PROPERTIES, ToolAnswer
+from .answers import NOTICE_PROPERTIES, WRITE_PROPERTIES, ToolAnswer
 from .parameters import IdempotencyKey
 from .schemas import compact, load_schemas
 
@@ -58,6 +58,11 @@ class Tool:
         )
 
     @property
+    def gives_notices(self) -> bool:
+        """True where an argument can be doubtful and still be used: a file."""
+        return "contents" in self.arguments.model_fields
+
+    @property
     def input_schema(self) -> dict[str, Any]:
         return self._schemas["input"]
 
@@ -70,6 +75,8 @@ class Tool:
         """Derives the input and output schema from the signature. `schemas.json` stores them."""
         answer: type[ToolAnswer] = self._hints["return"]
         output = compact(answer.model_json_schema(mode="serialization"))
+        if self.gives_notices:
+            output["properties"] |= NOTICE_PROPERTIES
         if self.writes:
             output["properties"] |= WRITE_PROPERTIES
             output.pop("required", None)

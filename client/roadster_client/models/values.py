@@ -61,6 +61,18 @@ FileContents = Annotated[str, PlainSerializer(_describe)]
 """A file, which `decode_file` reads. Serialised with a context, that is for somebody to read, it is only described."""
 
 
+_DATA_URL_HEADER = re.compile(r"\s*data:.*;\s*base64\s*", re.IGNORECASE | re.DOTALL)
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
 def decode_file(contents: str) -> bytes:
-    """Returns the file in base64, which may be in lines, and behind a data URL's header. Raises ValueError."""
-    return base64.b64decode("".join(contents.rpartition(",")[2].split()), validate=True)
+    """Returns the bytes of a file in base64. Raises ValueError.
+
+    The text may be in lines of any length, behind a data URL's header, without its padding, or in the URL-safe
+    alphabet. All of these are in use, and each can be read in only one way.
+    """
+    header, comma, text = contents.rpartition(",")
+    if comma and _DATA_URL_HEADER.fullmatch(header) is None:
+        raise ValueError("not base64")
+    text = "".join(text.split()).translate(_URL_SAFE)
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

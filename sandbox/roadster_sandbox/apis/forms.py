@@ -117,6 +117,6 @@ def _pdf(file_stream: str) -> bytes:
         file = base64.b64decode(contents, validate=True)
     except (binascii.Error, ValueError):
         raise Refused(400, "Invalid file stream") from None
-    if not (header.startswith("data:application/pdf;") and header.endswith(";base64") and file.startswith(b"%PDF-")):
+    if not (header.startswith("data:application/pdf;") and header.endswith(";base64") and b"%PDF-" in file[:1024]):
         raise Refused(400, "Invalid file stream")
     return file

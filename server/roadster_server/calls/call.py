@@ -201,12 +201,14 @@ class Call(CallOversight):
 
     async def _answer(self, admitted_call: AdmittedCall) -> AnswerContent:
         answer = await admitted_call.run()
-        text = answer.text()
+        notices = admitted_call.notices
+        text = "\n".join([answer.text(), *notices])
         if len(text) > LONGEST_ANSWER:
             kind = OutcomeUnknown if self._write_sent else MalformedAnswer
             name = admitted_call.tool.name
             raise kind(name, f"the answer is larger than {LONGEST_ANSWER} characters")
-        return AnswerContent(text, answer.structured_content(), answer.links())
+        content = answer.structured_content() | ({"notices": notices} if notices else {})
+        return AnswerContent(text, content, answer.links())
 
     async def _carry_out_once(self, admitted_call: AdmittedCall) -> CallToolResult:
         """Carries out a write with an idempotency key, or replays the answer of an earlier call with the key."""

@@ -15,12 +15,13 @@ from roadster_client.models.personal_data import MASK, PersonalDataClass
 from roadster_client.models.personal_text import mask_contact, mask_social_security
 from roadster_client.models.values import FileContents, WebUrl, decode_file
 from roadster_client.refusals import repeatable_words
+from roadster_tools.files import content_type
 
 # The parts of an annotation that mark a field as personal data, as a link and as a file.
 _PERSONAL = get_args(PersonalDataClass)
 _LINK, _FILE = get_args(WebUrl)[1], get_args(FileContents)[1]
 
-_MAGIC = (b"%PDF-1.4", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_MAGIC = {"application/pdf": b"%PDF-1.4", "image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 _LONG_NUMBER = re.compile(r"(?<!\w)\+?\(?\d(?:[ ().\-/]{0,3}\d){6,}(?!\w)")
 """A card or telephone number, however it is grouped."""
@@ -109,7 +110,7 @@ def _file_stand_in(contents: str) -> str:
         data = decode_file(contents)
     except ValueError:
         return MASK
-    header = next((magic for magic in _MAGIC if data[:3] == magic[:3]), b"")
+    header = _MAGIC.get(content_type(data) or "", b"")
     digest = f"\nnot recorded: {len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:16]}\n"
     return base64.b64encode(header + digest.encode()).decode()
 

@@ -35,6 +35,11 @@ class AdmittedCall:
     dealer: str | None
     idempotency_key: str | None
 
+    @property
+    def notices(self) -> list[str]:
+        """The sentences that the call has added for its caller so far."""
+        return self.grant.notices if isinstance(self.grant, Grant) else []
+
     async def run(self) -> ToolAnswer:
         """Runs the tool. Raises ToolFailure, ClientError and WritePreview."""
         return await self.tool.function(self.grant, **self.values)

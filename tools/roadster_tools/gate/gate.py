@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from roadster_client import (
@@ -67,6 +67,8 @@ class Grant:
     events: EventsInbox
     order: Callable[[str], Awaitable[OrderApi]]
     """Returns the client of one order. Raises AccessRefused unless the order is known to be the dealer's."""
+    notices: list[str] = field(default_factory=list)
+    """Sentences that the caller reads beside the answer. The call adds to them while it runs."""
 
     @property
     def deliveries(self) -> DeliveriesApi:

@@ -24,6 +24,7 @@ from roadster_tools.failures import InvalidArguments
 from roadster_tools.files import (
     MAX_ANSWER_FILE_BYTES,
     MAX_RESOURCE_BYTES,
+    PDF,
     Contents,
     File,
     LocalPath,
@@ -35,6 +36,7 @@ from roadster_tools.files import (
 )
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, CustomerId, Detail, DocumentId, Limit
+from roadster_tools.pdf import LOCKED_NOTICE, read_pdf
 
 # Both cases are spelled out, because JSON Schema's regular expressions have no flags.
 FileName = Annotated[
@@ -127,8 +129,10 @@ async def upload_document(
         raise InvalidArguments({"relationship": "is needed unless document_type is deal"})
     if (relationship == "co_app") != (co_app_email_id is not None):
         raise InvalidArguments({"co_app_email_id": "goes with relationship co_app, and only with it"})
-    content = await read_upload(grant.uploads, contents, path)
-    check_content(content, file_name)
+    upload = await read_upload(grant.uploads, contents, path)
+    kind = check_content(upload, file_name)
+    if kind == PDF and (await read_pdf(upload.content)).asks_for_password:
+        grant.notices.append(LOCKED_NOTICE)
     answer = await grant.roadster.upload_document(
         customer_id,
         NewDocument(
@@ -137,7 +141,7 @@ async def upload_document(
             file_name=file_name,
             relationship=relationship,
             co_app_email_id=co_app_email_id,
-            contents=base64.b64encode(content).decode(),
+            contents=base64.b64encode(upload.content).decode(),
         ),
     )
     return DocumentAnswer(document_id=answer.document_id)

@@ -36,7 +36,7 @@ from roadster_tools.files import (
 )
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, Detail, Limit, OrderId, TemplateId
-from roadster_tools.pdf import count_pages
+from roadster_tools.pdf import LOCKED_NOTICE, read_pdf
 
 _LONGEST_DESCRIPTION = 200
 """Characters."""
@@ -218,7 +218,8 @@ async def template_file(grant: Grant, template_id: str) -> File:
         raise AccessRefused(
             f'{setting} is "masked", and the file of a template of one order needs "contact"', setting=setting
         )
-    return resource_file(await grant.roadster.get_template_file(template_id), "get_template_file")
+    content = await grant.roadster.get_template_file(template_id)
+    return resource_file(content, "get_template_file", only_pdf=True)
 
 
 class NewTemplateAnswer(ToolAnswer):
@@ -243,9 +244,12 @@ async def create_template(
 ) -> NewTemplateAnswer:
     """Add a template: a blank PDF and the places of its fields. Each call adds another; none is changed or removed
     here. For documents of one deal use create_forms. Give contents or path, not both."""
-    content = await read_upload(grant.uploads, contents, path)
-    check_pdf(content)
-    _check_definition(form_definition, await count_pages(content))
+    upload = await read_upload(grant.uploads, contents, path)
+    check_pdf(upload)
+    content, facts = upload.content, await read_pdf(upload.content)
+    _check_definition(form_definition, facts.pages)
+    if facts.asks_for_password:
+        grant.notices.append(LOCKED_NOTICE)
     data = TemplateData(name=name, file_name=file_name, description=description, form_definition=form_definition)
     await grant.roadster.create_template(NewTemplate.from_pdf(data, content))
     return NewTemplateAnswer(
