@@ -47,6 +47,7 @@ from .errors import (
     Unreachable,
     Untrusted,
 )
+from .leniency import LeftOut, OnLeftOut
 from .models.personal_data import MASK, Audience, PersonalData
 from .mykaarma import CustomerRecordsApi, MyKaarmaApi
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, operations_with
@@ -80,6 +81,7 @@ __all__ = [
     "DeliveriesApi",
     "ForeignDealer",
     "KeyEncoding",
+    "LeftOut",
     "MalformedAnswer",
     "MyKaarmaApi",
     "NoObserver",
@@ -89,6 +91,7 @@ __all__ = [
     "NotStored",
     "Observer",
     "OnAnswer",
+    "OnLeftOut",
     "Operation",
     "OrderApi",
     "Origin",

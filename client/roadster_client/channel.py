@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from .leniency import OnLeftOut, ignore_left_out, read_leniently
 from .models.parts import Sent
 from .models.personal_data import PersonalData
 from .operations import Operation
@@ -46,6 +47,7 @@ class ChannelPolicy:
     personal_data: Callable[[], PersonalData] = lambda: "masked"
     """Called as an answer is read, so that a change of the settings counts at once."""
     origin: Origin = field(default_factory=Origin)
+    on_left_out: OnLeftOut = ignore_left_out
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,23 @@ class Channel:
         """Returns the answer as its operation's `answer_type`, without invisible characters, masked for the caller.
 
         Calls `is_own` with each object of the answer, at any depth and also in fields that no model reads. Raises
-        ForeignDealer where it returns False, MalformedAnswer where the answer has another shape than documented,
-        and OutcomeUnknown in both cases if the operation is a write.
+        ForeignDealer where it returns False, MalformedAnswer where the answer lacks what it must have, and
+        OutcomeUnknown in both cases if the operation is a write. Other odd values are left out afterwards.
         """
-        return read(answer, self.policy.personal_data(), is_own)
+        return read(answer, self.policy.personal_data(), is_own, self.policy.on_left_out)
 
     def for_person(self) -> Channel:
         """Returns a channel that shows contact data, for a question to a person. No tool may hold it."""
-        return replace(self, policy=replace(self.policy, personal_data=lambda: "contact"))
+        policy = replace(self.policy, personal_data=lambda: "contact", on_left_out=ignore_left_out)
+        return replace(self, policy=policy)
 
 
-def read(answer: Answer, personal_data: PersonalData = "masked", is_own: IsOwn = lambda _node: True) -> Any:
+def read(
+    answer: Answer,
+    personal_data: PersonalData = "masked",
+    is_own: IsOwn = lambda _node: True,
+    on_left_out: OnLeftOut = ignore_left_out,
+) -> Any:
     """Does what `Channel.read` does, for an answer that belongs to no grant."""
 
     def look(node: Mapping[str, Any]) -> None:
@@ -95,8 +103,9 @@ def read(answer: Answer, personal_data: PersonalData = "masked", is_own: IsOwn =
             raise answer.foreign_error()
 
     json = strip_invisible(answer.json, look)
+    operation = answer.request.operation
     try:
-        return TypeAdapter(answer.request.operation.answer_type).validate_python(json, context=personal_data)
-    except ValidationError:
+        return read_leniently(TypeAdapter(operation.answer_type), json, personal_data, operation.name, on_left_out)
+    except ValueError:
         # The error's text holds the upstream's values, which must not reach our logs.
         raise answer.malformed_error("does not have the documented fields") from None

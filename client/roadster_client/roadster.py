@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from . import errors
 from .channel import Api, Channel, ChannelPolicy, IsOwn, read
 from .customer_link import KeyEncoding, customer_link
+from .leniency import OnLeftOut, ignore_left_out
 from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
 from .models.dealers import Dealer, DealerDetails
 from .models.documents import (
@@ -67,28 +68,32 @@ class RoadsterApi(Api):
         """Returns a client for an order. Check first that it is the dealer's, because the upstream does not."""
         return OrderApi(Channel(self, policy), dealer, order_id)
 
-    def for_account(self, dpids: Collection[str], origin: Origin) -> AccountApi:
-        return AccountApi(self, frozenset(dpids), origin)
+    def for_account(
+        self, dpids: Collection[str], origin: Origin, on_left_out: OnLeftOut = ignore_left_out
+    ) -> AccountApi:
+        return AccountApi(self, frozenset(dpids), origin, on_left_out)
 
 
 class AccountApi:
     """Operations of no single dealer, limited to the bound dealers."""
 
-    def __init__(self, api: RoadsterApi, dpids: frozenset[str], origin: Origin) -> None:
+    def __init__(self, api: RoadsterApi, dpids: frozenset[str], origin: Origin, on_left_out: OnLeftOut) -> None:
         self._api = api
         self._dpids = dpids
         self._origin = origin
+        self._on_left_out = on_left_out
 
     async def list_dealers(self) -> list[Dealer]:
         """GET /dealers: the account's dealers, without those that are not bound."""
         answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]), self._origin)
-        dealers: tuple[Dealer, ...] = read(answer)
-        # Compared also as received: without its invisible characters, another dealer's id may read like a bound one.
-        return [
-            dealer
-            for dealer, raw in zip(dealers, answer.json, strict=True)
-            if dealer.dpid in self._dpids and str(raw["dpid"]) == dealer.dpid
-        ]
+        # Chosen as received: without its invisible characters, another dealer's id may read like a bound one.
+        own = [row for row in answer.json if self._is_bound(row)] if isinstance(answer.json, list) else answer.json
+        dealers: tuple[Dealer, ...] = read(replace(answer, json=own), on_left_out=self._on_left_out)
+        return [*dealers]
+
+    def _is_bound(self, row: Any) -> bool:
+        dpid = row.get("dpid") if isinstance(row, dict) else None
+        return isinstance(dpid, str | int) and str(dpid) in self._dpids
 
 
 class DealerApi:

@@ -74,7 +74,7 @@ async def open_calls(
             services,
             lambda dpid: live.current.dealer_ref(dpid),  # noqa: PLW0108 - in the settings in force when the gate asks
             ownership=lambda dealer: StoredOwnership(store, dealer, timing.ownership_pauses),
-            events=lambda dealer, personal_data: StoredEvents(store, dealer, personal_data),
+            events=lambda dealer, personal_data, on_left_out: StoredEvents(store, dealer, personal_data, on_left_out),
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )

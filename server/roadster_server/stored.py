@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import anyio
 from pydantic_core import from_json
 
-from roadster_client import NotStored, OwnedByAnother, OwnedKind, PersonalData, Unavailable
-from roadster_client.models.events import CustomerEvent
+from roadster_client import NotStored, OnLeftOut, OwnedByAnother, OwnedKind, PersonalData, Unavailable
+from roadster_client.models.events import read_event
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
 
 from .store import StoredEvent, StoreError
@@ -67,6 +67,7 @@ class StoredEvents:
     store: LazyStore
     dealer: str
     personal_data: PersonalData
+    on_left_out: OnLeftOut
 
     async def newest(self, query: EventQuery, *, before: EventPlace | None = None, most: int) -> list[ReceivedEvent]:
         try:
@@ -86,7 +87,7 @@ class StoredEvents:
             customer_id=event.customer,
             order_id=event.order,
             delivery_id=event.delivery,
-            event=CustomerEvent.model_validate(from_json(event.body), context=self.personal_data)
+            event=read_event(from_json(event.body), self.personal_data, self.on_left_out)
             if event.source == "roadster"
             else None,
         )

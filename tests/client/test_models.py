@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from roadster_client import OPERATIONS
+from roadster_client.leniency import ignore_left_out, read_leniently
 from roadster_client.models.customer_records import CustomerRecord, CustomerRecordQuery
 from roadster_client.models.customers import CustomerUpdate, NewCustomer
 from roadster_client.models.dealers import Dealer
@@ -113,14 +114,16 @@ def test_models_read_or_write_every_sample() -> None:
 def test_model_of_an_answer_keeps_every_field_of_its_sample(name: str) -> None:
     """A reader who may see contact data loses nothing of a documented answer, except the values in `LOST`."""
     adapter = TypeAdapter(ANSWERS[name])
-    json_read = adapter.dump_python(
-        adapter.validate_python(sample(name), context="contact"), mode="json", by_alias=True
-    )
+    value = read_leniently(adapter, sample(name), "contact", name, ignore_left_out)
+    json_read = adapter.dump_python(value, mode="json", by_alias=True)
     assert _leaves(sample(name)) - _leaves(json_read) == LOST.get(name, set())
 
 
 def test_model_masks_a_card_number_even_of_the_sample() -> None:
-    order = CustomerRecord.model_validate(sample("customer_record.resp"), context="contact").dealer_order_info_list[0]
+    record = read_leniently(
+        TypeAdapter(CustomerRecord), sample("customer_record.resp"), "contact", "sample", ignore_left_out
+    )
+    order = record.dealer_order_info_list[0]
     assert order.transactions[0].cc_number == MASK
 
 
@@ -155,8 +158,9 @@ def test_zip_code_as_a_number_keeps_its_leading_zero() -> None:
     ],
 )
 def test_web_url_is_a_link_that_a_browser_opens(value: object, is_read: bool) -> None:
-    link = LinkCreated.model_validate({"status": "ok", "link": {"redirect_url": value}}).link
-    assert link.redirect_url == (value if is_read else None)
+    json = {"status": "ok", "link": {"redirect_url": value}}
+    answer = read_leniently(TypeAdapter(LinkCreated), json, "masked", "create_link", ignore_left_out)
+    assert answer.link.redirect_url == (value if is_read else None)
 
 
 def test_model_of_an_answer_drops_unknown_fields() -> None:

@@ -119,7 +119,7 @@ def test_gate_refuses_a_dealer_that_the_configuration_dropped(tool: str) -> None
     """A reload may take a dealer's table away while a caller's list, read a moment before, still has it."""
     gate = Gate(Services(Mock()), lambda _: None, ownership=Mock(), events=Mock(), cursor_key=b"k" * 32)
     with pytest.raises(AccessRefused) as refusal:
-        gate.admit(Caller("c", ALLOWED, EVERYTHING), TOOLS[tool], "umazda", Mock())
+        gate.admit(Caller("c", ALLOWED, EVERYTHING), TOOLS[tool], "umazda", Mock(), Mock())
     assert refusal.value.setting == "dealers.umazda"
 
 

@@ -209,7 +209,8 @@ async def test_injected_instruction_stays_in_its_field(connect: Connect, world: 
     ):
         assert kind_of(tainted) == MISSING.get(name), name
         assert _names(tainted.structured_content) == _names(plain.structured_content), name
-        assert len(text_of(tainted).split("\n")) == len(text_of(plain).split("\n")), name
+        left_out = "left_out" in (tainted.structured_content or {})  # links and times with the order in them
+        assert len(text_of(tainted).split("\n")) == len(text_of(plain).split("\n")) + left_out, name
         for line in text_of(tainted).split("\n"):
             assert not line.startswith(ORDER[:6]), name
 
@@ -218,7 +219,9 @@ def _names(node: Any) -> Any:
     """Returns the names of an answer's fields without their values."""
     match node:
         case dict():
-            return {name: _names(value) for name, value in node.items() if name not in ("redirect_url", "url")}
+            return {
+                name: _names(value) for name, value in node.items() if name not in ("redirect_url", "url", "left_out")
+            }
         case list():
             return [_names(item) for item in node]
         case _:

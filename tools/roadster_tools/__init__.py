@@ -1,6 +1,6 @@
 """The typed tools, and the gate in front of them. `TOOLS` lists all of them, and `RESOURCES` gives them addresses."""
 
-from .answers import FileLink
+from .answers import FileLink, left_out_of, left_out_text
 from .catalogue import catalogue
 from .choices import MOST_CHOICES, name_choices
 from .cursors import Seal, Unsealable
@@ -95,6 +95,8 @@ __all__ = [
     "dealer_choices",
     "dealer_verdict",
     "failure",
+    "left_out_of",
+    "left_out_text",
     "name_choices",
     "read_arguments",
     "resource_at",

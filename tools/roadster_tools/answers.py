@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from roadster_client import LeftOut
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,33 @@ WRITE_PROPERTIES: Mapping[str, Any] = {
 
 NOTICE_PROPERTIES: Mapping[str, Any] = {"notices": {"type": "array", "items": {"type": "string"}}}
 """The output property of each tool whose arguments can be doubtful, such as a file."""
+
+ANSWER_PROPERTIES: Mapping[str, Any] = {"left_out": {"type": "object"}}
+"""The output property that each answer may have in addition to its own fields."""
+
+_MOST_PATHS = 5
+
+
+def left_out_of(left_out: Counter[LeftOut]) -> dict[str, Any]:
+    """Returns the property `left_out` of an answer, empty where nothing was left out.
+
+    It has the numbers of rows and fields that an upstream sent in a form that cannot be read, and where they were.
+    """
+    if not left_out:
+        return {}
+    rows = sum(count for kind, count in left_out.items() if kind.is_row)
+    paths = list(dict.fromkeys(kind.path for kind in left_out))
+    return {"left_out": {"rows": rows, "fields": left_out.total() - rows, "paths": paths[:_MOST_PATHS]}}
+
+
+def left_out_text(left_out: Counter[LeftOut]) -> str:
+    """Returns the line of a text that says the same, empty where nothing was left out."""
+    if not left_out:
+        return ""
+    summary = left_out_of(left_out)["left_out"]
+    numbers = ", ".join(quantity(summary[f"{noun}s"], noun) for noun in ("row", "field") if summary[f"{noun}s"])
+    return f"Left out, because the upstream sent it in an unknown form: {numbers} ({', '.join(summary['paths'])})"
+
 
 MOST_CHARACTERS = 16_000
 """Characters of the rows of one answer, about 4,000 tokens. A row is never cut, so the last one may exceed it."""

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from .answers import NOTICE_PROPERTIES, WRITE_PROPERTIES, ToolAnswer
+from .answers import ANSWER_PROPERTIES, NOTICE_PROPERTIES, WRITE_PROPERTIES, ToolAnswer
 from .parameters import IdempotencyKey
 from .schemas import compact, load_schemas
 
@@ -75,6 +75,7 @@ class Tool:
         """Derives the input and output schema from the signature. `schemas.json` stores them."""
         answer: type[ToolAnswer] = self._hints["return"]
         output = compact(answer.model_json_schema(mode="serialization"))
+        output["properties"] |= ANSWER_PROPERTIES
         if self.gives_notices:
             output["properties"] |= NOTICE_PROPERTIES
         if self.writes:

@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 from .parts import Received, Sent
 from .personal_data import MASK, ContactData, IdentityData
 from .personal_text import mask_and_shorten, mask_card_numbers, mask_social_security
-from .values import VIN_CHARACTER, Money, WebUrl
+from .values import VIN_CHARACTER, Money, WebUrl, WholeNumber
 
 
 def _mask_unless(is_harmless: Callable[[str], object]) -> BeforeValidator:
@@ -117,7 +117,7 @@ class _CamelCase(_Record):
 class RecordWarning(_CamelCase):
     """A warning. Anybody may have written its texts, so they are contact data."""
 
-    warning_code: int | None = None
+    warning_code: WholeNumber | None = None
     warning_title: ContactData | None = None
     warning_message: ContactData | None = None
 
@@ -125,7 +125,7 @@ class RecordWarning(_CamelCase):
 class Communication(_CamelCase):
     """One way to reach the customer. `comm_value` is the number or the address."""
 
-    id: int | None = None
+    id: WholeNumber | None = None
     comm_type: Code | None = None
     comm_label: ContactData | None = None
     comm_value: ContactData | None = None
@@ -133,7 +133,7 @@ class Communication(_CamelCase):
 
 
 class OwnedVehicle(_CamelCase):
-    id: int | None = None
+    id: WholeNumber | None = None
     uuid: str | None = None
     vehicle_key: str | None = None
     vin: Vin | None = None
@@ -150,7 +150,7 @@ class OwnedVehicle(_CamelCase):
 class SecondaryCustomer(_CamelCase):
     """Somebody else of the same household or company."""
 
-    customer_id: int | None = None
+    customer_id: WholeNumber | None = None
     guid: ContactData | None = None
     customer_key: ContactData | None = None
     fname: ContactData | None = None
@@ -160,10 +160,10 @@ class SecondaryCustomer(_CamelCase):
 class CustomerInfo(_CamelCase):
     """The customer. `customer_key` is the customer's id in the dealer's own management system."""
 
-    id: int | None = None
+    id: WholeNumber | None = None
     uuid: str | None = None
     customer_key: ContactData | None = None
-    dealer_id: int | None = None
+    dealer_id: WholeNumber | None = None
     fname: ContactData | None = None
     lname: ContactData | None = None
     company: ContactData | None = None
@@ -175,12 +175,12 @@ class CustomerInfo(_CamelCase):
 class Transaction(_CamelCase):
     """A payment for an order."""
 
-    transaction_id: int | None = None
-    dealer_order_id: int | None = None
-    customer_id: int | None = None
-    tender_data_id: int | None = None
-    device_id: int | None = None
-    transaction_type_id: int | None = None
+    transaction_id: WholeNumber | None = None
+    dealer_order_id: WholeNumber | None = None
+    customer_id: WholeNumber | None = None
+    tender_data_id: WholeNumber | None = None
+    device_id: WholeNumber | None = None
+    transaction_type_id: WholeNumber | None = None
     transaction_amount: Money | None = None
     cc_number: IdentityData | None = None
 
@@ -190,14 +190,14 @@ class DealerOrder(_Record):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    id: int | None = Field(default=None, alias="dealerOrder_id")
+    id: WholeNumber | None = Field(default=None, alias="dealerOrder_id")
     uuid: str | None = Field(default=None, alias="dealerOrder_uuid")
-    dealer_id: int | None = None
-    customer_id: int | None = None
+    dealer_id: WholeNumber | None = None
+    customer_id: WholeNumber | None = None
     customer_uuid: str | None = None
-    vehicle_id: int | None = None
+    vehicle_id: WholeNumber | None = None
     vehicle_uuid: str | None = None
-    associate_id: int | None = Field(default=None, alias="dealerassociate_id")
+    associate_id: WholeNumber | None = Field(default=None, alias="dealerassociate_id")
     associate_uuid: str | None = Field(default=None, alias="dealerAssociate_uuid")
     order_number: OrderNumber | None = None
     order_type: Code | None = None
@@ -233,8 +233,8 @@ class RecordAddress(_CamelCase):
 class OlderRecordAddress(_CamelCase):
     """An address of `addressList`, which lists fewer of the addresses."""
 
-    id: int | None = None
-    dealer_id: int | None = Field(default=None, alias="dealerID")
+    id: WholeNumber | None = None
+    dealer_id: WholeNumber | None = Field(default=None, alias="dealerID")
     line1: ContactData | None = None
     line2: ContactData | None = None
     city: ContactData | None = None

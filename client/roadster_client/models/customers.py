@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from .parts import Received, Sent
 from .personal_data import Contact, ContactData, Email, PersonName, Phone
-from .values import WebUrl
+from .values import Id, WebUrl
 from .vehicles import VehicleRequest
 
 
@@ -64,7 +64,7 @@ class NewCustomer(Sent):
 
 
 class CreatedCustomer(Received):
-    id: int
+    id: Id
     dpid: str | None = None
     redirect_url: WebUrl = None
 
@@ -72,7 +72,7 @@ class CreatedCustomer(Received):
 class CustomerCreated(Received):
     """`duplicate` is true where the customer existed already, and nothing was created."""
 
-    status: str
+    status: str | None = None
     customer: CreatedCustomer
     duplicate: bool = False
 
@@ -104,5 +104,5 @@ class UpdatedCustomer(Received):
 
 
 class CustomerUpdated(Received):
-    status: str
+    status: str | None = None
     customer: UpdatedCustomer | None = None

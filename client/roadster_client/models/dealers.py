@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from .parts import Received
-from .values import Money, Zip
+from .values import Money, Name, Number, Zip
 
 
 class Dealer(Received):
     """One dealership. `status` is text. The documents show "live" and "Demo"."""
 
-    dpid: str
-    name: str
+    dpid: Name
+    name: str | None = None
     partner_id: str | None = None
     address: str | None = None
     city: str | None = None
@@ -32,8 +32,8 @@ class DealerFees(Received):
 class RateMarkup(Received):
     """The dealer's markup on a lender's standard or special rate. The reference states no unit."""
 
-    standard: float | None = None
-    special: float | None = None
+    standard: Number | None = None
+    special: Number | None = None
 
 
 class MarkupScope(Received):

@@ -25,7 +25,7 @@ from .parts import Received, Sent
 from .personal_data import Contact, ContactData
 from .personal_forms import plain_phone
 from .personal_text import mask_and_shorten, mask_social_security
-from .values import Money
+from .values import Id, Money, Number, WholeNumber
 
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -184,12 +184,12 @@ class _DeliveryPart(Received):
 class ShippedItem(_DeliveryPart):
     description: str | None = None
     reference_id: str | None = None
-    length: float | None = None
-    width: float | None = None
-    height: float | None = None
-    weight: float | None = None
+    length: Number | None = None
+    width: Number | None = None
+    height: Number | None = None
+    weight: Number | None = None
     value: Money | None = None
-    quantity: int | None = None
+    quantity: WholeNumber | None = None
 
 
 class PlaceAddress(_DeliveryPart):
@@ -215,8 +215,8 @@ class Place(_DeliveryPart):
 
 
 class DeliveryWindow(_DeliveryPart):
-    start: Timestamp
-    end: Timestamp
+    start: Timestamp | None = None
+    end: Timestamp | None = None
 
 
 class ShippedOptions(_DeliveryPart):
@@ -231,7 +231,7 @@ class Driver(_DeliveryPart):
 class Shipment(_DeliveryPart):
     """A delivery. `state` is text, because Roadie may add states. `price` is not in the reference."""
 
-    id: int = Field(gt=0)
+    id: Id
     reference_id: str | None = None
     state: str | None = None
     items: tuple[ShippedItem, ...] = ()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .parts import Received, Sent
 from .personal_data import Contact, ContactData
-from .values import FileContents
+from .values import FileContents, Id
 
 DocumentType = Literal["license", "license_back", "insurance", "income", "residency", "other", "deal"]
 Relationship = Literal["self", "co_app"]
@@ -29,7 +29,7 @@ class NewDocument(Sent):
 
 
 class DocumentUploaded(Received):
-    document_id: int
+    document_id: Id
 
 
 class DocumentQuery(Sent):
@@ -41,7 +41,7 @@ class DocumentQuery(Sent):
 class Document(Received):
     """One document of a binder, without its contents. Times are RFC 3339."""
 
-    id: int
+    id: Id
     document_type: str | None = None
     relationship: str | None = None
     name: ContactData | None = None

@@ -1,20 +1,19 @@
-"""Roadster's customer events, as a tool reads them from the store.
-
-A section of another shape than documented is read as None, so that the others can still be read.
-"""
+"""Roadster's customer events, as a tool reads them from the store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, TypeAdapter
+
+from roadster_client.leniency import OnLeftOut, read_leniently
 
 from .parts import Received
-from .personal_data import ContactData, ContactZip, FinancialData, IdentityData
+from .personal_data import ContactData, ContactZip, FinancialData, IdentityData, PersonalData
 from .personal_text import mask_contact
-from .values import Money, Percent, Zip
-from .webhooks import Acknowledgement, NoneIfInvalid
+from .values import Money, Number, Percent, WholeNumber, Zip
+from .webhooks import Acknowledgement
 
 
 class CustomerAddress(Received):
@@ -70,7 +69,7 @@ class EventMessage(Received):
 
 class EventVehicle(Received):
     vin: str | None = None
-    year: int | None = None
+    year: WholeNumber | None = None
     make: str | None = None
     model: str | None = None
     trim: str | None = None
@@ -91,7 +90,7 @@ class Financing(Received):
     down_payment: Money | None = None
     rebate: Money | None = None
     monthly_payment: Money | None = None
-    term: int | None = None
+    term: WholeNumber | None = None
     doc_fee: Money | None = None
     license_fee: Money | None = None
 
@@ -99,11 +98,11 @@ class Financing(Received):
 class OrderedPlan(Received):
     title: str | None = None
     price: Money | None = None
-    retail_add_on_id: int | None = None
+    retail_add_on_id: WholeNumber | None = None
     tier_code: str | None = None
     tier_title: str | None = None
-    tier_term: int | None = None
-    tier_mileage: float | None = None
+    tier_term: WholeNumber | None = None
+    tier_mileage: Number | None = None
     backend_profit: bool | None = None
     residualize: bool | None = None
     taxable: bool | None = None
@@ -112,7 +111,7 @@ class OrderedPlan(Received):
 class OrderedAccessory(Received):
     title: str | None = None
     installed_price: Money | None = None
-    retail_accessory_id: int | None = None
+    retail_accessory_id: WholeNumber | None = None
     residual_amount: Money | None = None
     labor_calc: str | None = None
     backend_profit: bool | None = None
@@ -134,8 +133,8 @@ class ApplicantAddress(Received):
     zip: ContactZip | None = None
     county: ContactData | None = None
     country: str | None = None
-    years: int | None = None
-    months: int | None = None
+    years: WholeNumber | None = None
+    months: WholeNumber | None = None
     own_rent: FinancialData | None = None
     housing_cost: FinancialData | None = None
 
@@ -148,8 +147,8 @@ class Job(Received):
     income: FinancialData | None = None
     other_income: FinancialData | None = None
     other_sources: FinancialData | None = None
-    years: int | None = None
-    months: int | None = None
+    years: WholeNumber | None = None
+    months: WholeNumber | None = None
 
 
 class RelatedPerson(Received):
@@ -185,10 +184,10 @@ class CreditDecision(Received):
     status: str | None = None
     finance_company: str | None = None
     application_number: str | None = None
-    term: int | None = None
+    term: WholeNumber | None = None
     rate: Percent | None = None
-    customer_money_factor: float | None = None
-    lender_money_factor: float | None = None
+    customer_money_factor: Number | None = None
+    lender_money_factor: Number | None = None
     payment: Money | None = None
     residual: Money | None = None
     approved_amount: Money | None = None
@@ -214,36 +213,46 @@ class OurIdentifiers(Acknowledgement):
 
 
 class CustomerEvent(Received):
-    """A stored event. A section is None where the event lacks it or has it in another shape than documented."""
+    """A stored event, which `read_event` reads. A section is None where the event lacks it."""
 
-    event_id: str
-    event_type: Annotated[str | None, NoneIfInvalid] = None
-    event_time: Annotated[str | None, NoneIfInvalid] = None
-    customer: Annotated[EventCustomer | None, NoneIfInvalid] = None
-    dealer: Annotated[EventDealer | None, NoneIfInvalid] = None
-    message: Annotated[EventMessage | None, NoneIfInvalid] = None
-    vehicle: Annotated[EventVehicle | None, NoneIfInvalid] = None
-    order: Annotated[EventOrder | None, NoneIfInvalid] = None
-    credit_applicant: Annotated[CreditApplicant | None, NoneIfInvalid] = None
-    credit_decision: Annotated[CreditDecision | None, NoneIfInvalid] = None
-    agent: Annotated[EventAgent | None, NoneIfInvalid] = None
-    api_partner: Annotated[OurIdentifiers | None, NoneIfInvalid] = None
+    event_id: str | None = None
+    event_type: str | None = None
+    event_time: str | None = None
+    customer: EventCustomer | None = None
+    dealer: EventDealer | None = None
+    message: EventMessage | None = None
+    vehicle: EventVehicle | None = None
+    order: EventOrder | None = None
+    credit_applicant: CreditApplicant | None = None
+    credit_decision: CreditDecision | None = None
+    agent: EventAgent | None = None
+    api_partner: OurIdentifiers | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _mask_free_text(cls, json: Any, info: ValidationInfo) -> Any:
-        if info.context == "contact" or not isinstance(json, dict):
-            return json
-        values = {value for section in _PEOPLE for value in _contact_values(json.get(section))}
-        return {
-            section: {
-                name: mask_contact(text, values) if name in _FREE_TEXT[section] and isinstance(text, str) else text
-                for name, text in value.items()
-            }
-            if section in _FREE_TEXT and isinstance(value, dict)
-            else value
-            for section, value in json.items()
+
+def read_event(json: Any, personal_data: PersonalData, on_left_out: OnLeftOut) -> CustomerEvent:
+    """Returns a stored event without the values that cannot be read, masked for the reader."""
+    # Masked first, because what is left out may hold the names that the free text must not show.
+    masked_json = json if personal_data == "contact" else _mask_free_text(json)
+    return read_leniently(_ADAPTER, masked_json, personal_data, EVENTS, on_left_out)
+
+
+EVENTS = "customer_events"
+"""Stands for an operation where values of an event are left out."""
+
+_ADAPTER = TypeAdapter(CustomerEvent)
+
+
+def _mask_free_text(json: Mapping[str, Any]) -> dict[str, Any]:
+    values = {value for section in _PEOPLE for value in _contact_values(json.get(section))}
+    return {
+        section: {
+            name: mask_contact(text, values) if name in _FREE_TEXT[section] and isinstance(text, str) else text
+            for name, text in value.items()
         }
+        if section in _FREE_TEXT and isinstance(value, dict)
+        else value
+        for section, value in json.items()
+    }
 
 
 _FREE_TEXT = {"message": ("subject", "body"), "credit_decision": ("stipulations", "comments")}

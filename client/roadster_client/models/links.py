@@ -30,6 +30,6 @@ class Link(Received):
 
 
 class LinkCreated(Received):
-    status: str
-    link: Link
+    status: str | None = None
+    link: Link = Link()
     vehicle: LinkedVehicle | None = None

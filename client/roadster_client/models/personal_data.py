@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SerializationInfo, ValidationInfo
 
 from .personal_forms import parse_any_phone, parse_email, parse_name
-from .values import zero_padded
+from .values import Number, zero_padded
 
 MASK = "***"
 
@@ -54,7 +54,7 @@ ContactZip = Annotated[ContactData, zero_padded(5)]
 FinancialData = Annotated[str, "financial", BeforeValidator(_mask_unless_contact)]
 """Income, rent or a credit score in an answer. Masked wherever contact data is."""
 
-FinancialAmount = Annotated[float | None, "financial", BeforeValidator(_drop_unless_contact)]
+FinancialAmount = Annotated[Number | None, "financial", BeforeValidator(_drop_unless_contact)]
 """The same as an amount, in the currency's units. It becomes None instead, because a mask is not a number."""
 
 IdentityData = Annotated[str, "identity", BeforeValidator(_mask_always)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .parts import Received
-from .values import Money
+from .values import Id, Money, WholeNumber
 
 
 class PlanTier(Received):
@@ -15,14 +15,14 @@ class PlanTier(Received):
     invoice_price: Money | None = None
     offer: Money | None = None
     state: str | None = None
-    term: int | None = None
-    mileage: int | None = None
+    term: WholeNumber | None = None
+    mileage: WholeNumber | None = None
 
 
 class Plan(Received):
     """A plan. If it has tiers, these have the prices. The reference shows `code` only in its requests."""
 
-    id: int
+    id: Id
     code: str | None = None
     dpid: str | None = None
     title: str | None = None
@@ -37,9 +37,9 @@ class Plan(Received):
     msrp: Money | None = None
     invoice_price: Money | None = None
     offer: Money | None = None
-    cash_feature_rank: int | None = None
+    cash_feature_rank: WholeNumber | None = None
     tiers: tuple[PlanTier, ...] = ()
-    default_tier_index: int | None = None
+    default_tier_index: WholeNumber | None = None
     tier_is_selectable: bool | None = None
     price_is_offline: bool | None = None
     backend_profit: bool | None = None

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 
 from .parts import Received
 from .personal_data import FinancialAmount
-from .values import Fraction, Money, Percent
+from .values import Fraction, Money, Number, Percent, WholeNumber
 from .vehicles import Color, Engine, Option, Transmission
 
 
@@ -85,7 +85,7 @@ class FinanceTerms(Terms):
 
     interest_rate: Fraction | None = None
     effective_interest_rate: Fraction | None = None
-    term: int | None = None
+    term: WholeNumber | None = None
     customer_cash: Money | None = None
     minimum_customer_cash: Money | None = None
     maximum_customer_cash: Money | None = None
@@ -95,7 +95,7 @@ class FinanceTerms(Terms):
     lender: str | None = None
     lender_name: str | None = None
     program_name: str | None = None
-    days_until_first_payment: int | None = None
+    days_until_first_payment: WholeNumber | None = None
     total_taxable_add_ons: Money | None = None
     total_nontaxable_add_ons: Money | None = None
     sales_tax: Money | None = None
@@ -122,14 +122,14 @@ class FinanceTerms(Terms):
 class LeaseTerms(Terms):
     """All 85 terms. `money_factor` times 2,400 is the rate in percent. `term` is in months, mileage in miles a year."""
 
-    term: int | None = None
-    money_factor: float | None = None
+    term: WholeNumber | None = None
+    money_factor: Number | None = None
     cap_cost: Money | None = None
     residual_value: Money | None = None
     base_residual_percent: Percent | None = None
     residual_adjustment: Money | None = None
-    annual_mileage: float | None = None
-    excess_mileage: float | None = None
+    annual_mileage: Number | None = None
+    excess_mileage: Number | None = None
     excess_mileage_charge: Money | None = None
     lender: str | None = None
     lender_name: str | None = None
@@ -177,7 +177,7 @@ class LeaseTerms(Terms):
 class QuotedPlan(Received):
     """A protection plan within a deal. `tier_term` is in months, `tier_mileage` in miles."""
 
-    retail_add_on_id: int | None = None
+    retail_add_on_id: WholeNumber | None = None
     title: str | None = None
     price: Money | None = None
     product_code: str | None = None
@@ -187,8 +187,8 @@ class QuotedPlan(Received):
     backend_profit: bool | None = None
     tier_code: str | None = None
     tier_title: str | None = None
-    tier_term: int | None = None
-    tier_mileage: int | None = None
+    tier_term: WholeNumber | None = None
+    tier_mileage: WholeNumber | None = None
     surcharges: str | None = None
 
 
@@ -224,8 +224,8 @@ class DealVehicle(Received):
     exterior_color: Color | None = None
     premium_colors: tuple[Color, ...] = ()
     dealer_options: tuple[Option, ...] = ()
-    mpg: float | None = None
-    mileage: float | None = None
+    mpg: Number | None = None
+    mileage: Number | None = None
     make: str | None = None
     model: str | None = None
     style_edmunds_id: str | None = None
@@ -237,8 +237,8 @@ class DealVehicle(Received):
     engine: Engine | None = None
     dealer_name: str | None = None
     body: str | None = None
-    weight: float | None = None
-    year: int | None = None
+    weight: Number | None = None
+    year: WholeNumber | None = None
     mfg_codes: tuple[str, ...] = ()
 
 
@@ -246,7 +246,7 @@ class TradeValues(Received):
     trade_in_value: Money | None = None
     trade_in_payoff: FinancialAmount = None
     trade_in_ownership: str | None = None
-    trade_in_mileage: float | None = None
+    trade_in_mileage: Number | None = None
 
 
 class Valuation(Received):
@@ -268,23 +268,23 @@ class DealData(Received):
 
 
 class CashDeal(Received):
-    id: int | None = None
+    id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: CashTerms
+    terms: CashTerms = CashTerms()
     data: DealData | None = None
 
 
 class FinanceDeal(Received):
-    id: int | None = None
+    id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: FinanceTerms
+    terms: FinanceTerms = FinanceTerms()
     data: DealData | None = None
 
 
 class LeaseDeal(Received):
-    id: int | None = None
+    id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: LeaseTerms
+    terms: LeaseTerms = LeaseTerms()
     data: DealData | None = None
 
 
@@ -304,7 +304,7 @@ class Incentive(Received):
 
 
 class Rebate(Received):
-    id: int | None = None
+    id: WholeNumber | None = None
     program_id: str | None = None
     name: str | None = None
     cash: Money | None = None
@@ -325,9 +325,9 @@ class FinanceProgram(Received):
     """A program for financing. `interest_rate` is a percentage here and a fraction in the deals."""
 
     deal_type: str | None = None
-    term: int | None = None
+    term: WholeNumber | None = None
     interest_rate: Percent | None = None
-    min_score: int | None = None
+    min_score: WholeNumber | None = None
     expires_at: str | None = None
     incentives: tuple[Incentive, ...] = ()
     rebates: tuple[Rebate, ...] = ()
@@ -343,11 +343,11 @@ class LeaseProgram(Received):
     deal_type: str | None = None
     lender: str | None = None
     lender_name: str | None = None
-    term: int | None = None
-    money_factor: float | None = None
+    term: WholeNumber | None = None
+    money_factor: Number | None = None
     base_residual: Percent | None = None
-    base_annual_mileage: float | None = None
-    min_score: int | None = None
+    base_annual_mileage: Number | None = None
+    min_score: WholeNumber | None = None
     expires_at: str | None = None
     incentives: tuple[Incentive, ...] = ()
     rebates: tuple[Rebate, ...] = ()
@@ -372,5 +372,5 @@ class Programs(Received):
 class Quote(Received):
     """The whole answer, of about 16 KB."""
 
-    deals: Deals
+    deals: Deals | None = None
     programs: Programs | None = None

@@ -6,6 +6,7 @@ import base64
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     ValidationError,
     ValidationInfo,
@@ -14,15 +15,20 @@ from pydantic import (
     WrapValidator,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
+
+from roadster_client.leniency import UNIDENTIFIED
 
 from .parts import Received, Sent
 from .personal_data import MASK
-from .values import FileContents
+from .values import FileContents, Id
 
 _PDF_HEADER = "data:application/pdf;charset=utf-8;base64,"
 
 
 def _read_number(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, bool):  # pydantic would read it as 0 or 1
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic takes only a ValueError as a problem
     try:
         return validate(value)
     except ValidationError:  # it has two problems, one each for int and float
@@ -101,14 +107,23 @@ class FormDefinition(Received):
     pages: tuple[FormPage, ...] = ()
 
 
+def _require_order_id(value: Any) -> Any:
+    # Without its order, the template would pass for one of every order, and its names would not be masked.
+    if value is None or type(value) in (str, int):
+        return value
+    raise PydanticCustomError(UNIDENTIFIED, "expected an id")
+
+
 class Template(Received):
     """A template. Times are RFC 3339. Some templates belong to only one order, which is in `order_id`.
 
     The names of such a template are contact data, because they may tell whose order it is.
     """
 
-    order_id: str | None = None  # first, because the validator of the names needs it
-    id: int
+    order_id: Annotated[str | None, BeforeValidator(_require_order_id)] = (
+        None  # first, because the validator of the names needs it
+    )
+    id: Id
     name: str | None = None
     file_name: str | None = None
     description: str | None = None

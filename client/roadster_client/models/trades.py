@@ -6,7 +6,7 @@ from pydantic import Field
 
 from .parts import Received, Sent
 from .personal_data import Email
-from .values import WebUrl
+from .values import Id, WebUrl
 
 
 class TradeValuation(Sent):
@@ -26,10 +26,10 @@ class TradeValuation(Sent):
 
 
 class ValuedCustomer(Received):
-    id: int
+    id: Id
     redirect_url: WebUrl = None
 
 
 class TradeValued(Received):
-    status: str
+    status: str | None = None
     customer: ValuedCustomer

@@ -32,22 +32,40 @@ def zero_padded(width: int) -> BeforeValidator:
     return BeforeValidator(pad)
 
 
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic takes only a ValueError as a problem
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_refuse_bool)]
+Number = Annotated[float, BeforeValidator(_refuse_bool)]
+"""A number in an answer. pydantic itself would read `true` as 1."""
+
+Id = Annotated[WholeNumber, Field(gt=0)]
+"""A number that identifies the object of an answer that it stands in."""
+
+Name = Annotated[str, Field(pattern=r"\S")]
+"""A text that identifies the object of an answer that it stands in."""
+
 Zip = Annotated[str, zero_padded(5)]
 Rgb = Annotated[str, zero_padded(6)]
 
 _URL = re.compile(r"https?://[^\s\"<>\\^`{|}]+")
 
 
-def _none_unless_web_url(value: Any) -> Any:
-    return value if isinstance(value, str) and _URL.fullmatch(value) else None
+def _require_web_url(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and _URL.fullmatch(value)):
+        return value
+    raise ValueError("expected the URL of a page")
 
 
-WebUrl = Annotated[str | None, BeforeValidator(_none_unless_web_url)]
-"""A link that is passed on as it is, and never fetched. Anything that no browser opens as a page becomes None."""
+WebUrl = Annotated[str | None, BeforeValidator(_require_web_url)]
+"""A link that is passed on as it is, and never fetched. It must be one that a browser opens as a page."""
 
-Money = Annotated[float, Field(description="in the currency's units, for instance 24050.25")]
-Percent = Annotated[float, Field(description="in percent: 6.19 is 6.19 %")]
-Fraction = Annotated[float, Field(description="a fraction: 0.009 is 0.9 %")]
+Money = Annotated[Number, Field(description="in the currency's units, for instance 24050.25")]
+Percent = Annotated[Number, Field(description="in percent: 6.19 is 6.19 %")]
+Fraction = Annotated[Number, Field(description="a fraction: 0.009 is 0.9 %")]
 
 
 def _describe(contents: str, info: SerializationInfo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from .parts import Received, Sent
-from .values import Money, Rgb
+from .values import Money, Name, Number, Rgb, WholeNumber
 
 
 class VehicleRequest(Sent):
@@ -21,14 +21,14 @@ class VehicleRequest(Sent):
 class Engine(Received):
     label: str | None = None
     type: str | None = None
-    horsepower: float | None = None
+    horsepower: Number | None = None
     mfg_code: str | None = None
 
 
 class Transmission(Received):
     label: str | None = None
     type: str | None = None
-    speeds: float | None = None
+    speeds: Number | None = None
 
 
 class Color(Received):
@@ -43,7 +43,7 @@ class Color(Received):
 class Option(Received):
     """A package, an option or a dealer option."""
 
-    name: str
+    name: Name
     msrp: Money | None = None
     residual: Money | None = None
     invoice_price: Money | None = None
@@ -52,10 +52,10 @@ class Option(Received):
 class InventoryVehicle(Received):
     """One vehicle of the feed. `msrp`, `price` and `type` are not in the reference, but some dealers send them."""
 
-    vin: str
+    vin: Name
     make: str | None = None
     model: str | None = None
-    year: int | None = None
+    year: WholeNumber | None = None
     trim: str | None = None
     body: str | None = None
     drivetrain: str | None = None
@@ -72,14 +72,14 @@ class InventoryVehicle(Received):
     type: str | None = None
     msrp: Money | None = None
     price: Money | None = None
-    mileage: float | None = None
+    mileage: Number | None = None
 
 
 class InventoryPage(Received):
     """GET /vehicles: one page, sorted by VIN. `total` counts the whole inventory."""
 
     vehicles: tuple[InventoryVehicle, ...] = ()
-    total: int | None = None
+    total: WholeNumber | None = None
 
 
 class VehicleInfo(Received):
@@ -87,12 +87,12 @@ class VehicleInfo(Received):
 
     make: str | None = None
     model: str | None = None
-    year: int | None = None
+    year: WholeNumber | None = None
     trim: str | None = None
-    city_mpg: float | None = None
-    highway_mpg: float | None = None
-    ev_range: float | None = Field(default=None, description="miles")
+    city_mpg: Number | None = None
+    highway_mpg: Number | None = None
+    ev_range: Number | None = Field(default=None, description="miles")
 
 
 class VehicleDetails(Received):
-    vehicle_info: VehicleInfo
+    vehicle_info: VehicleInfo = VehicleInfo()

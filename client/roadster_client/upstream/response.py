@@ -24,6 +24,9 @@ MAX_ANSWER_VALUES = 100_000
 """A parsed value takes up to a hundred bytes, and some microseconds in which no other call is served. The largest
 list that comes whole, a dealer's templates, may still have 9,000 fields of eleven values each."""
 
+_MOST_BYTES_TO_MEND = MAX_ANSWER_BYTES // 8
+"""Replacing bytes that are no UTF-8 takes up to six times their memory."""
+
 _WEB_PAGES = ("text/html", "application/xhtml+xml")
 _JSON = re.compile(r"(application|text)/([\w.-]+\+)?json")
 
@@ -101,7 +104,7 @@ def parse_body(operation: Operation, headers: httpx2.Headers, content: bytes, re
     if _has_too_many_values(content):
         raise _malformed_error(operation, f"has more than {MAX_ANSWER_VALUES} values", request_id)
     try:
-        return parse_json(content)
+        return _parse(content)
     except ValueError:
         raise _malformed_error(operation, "is not JSON", request_id) from None
 
@@ -121,9 +124,19 @@ def _malformed_error(operation: Operation, reason: str, request_id: str | None =
 
 def _error_body(content: bytes) -> Any:
     try:
-        return None if _has_too_many_values(content) else parse_json(content)
+        return None if _has_too_many_values(content) else _parse(content)
     except ValueError:
         return None
+
+
+def _parse(content: bytes) -> Any:
+    """Returns the JSON. Bytes that are no UTF-8 become U+FFFD: one letter of Latin-1 must not hide a page."""
+    try:
+        return parse_json(content)
+    except ValueError:
+        if len(content) > _MOST_BYTES_TO_MEND:
+            raise
+        return parse_json(content.decode(errors="replace").encode())
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:

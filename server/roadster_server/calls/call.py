@@ -31,6 +31,8 @@ from roadster_tools import (
     WritePreview,
     admit,
     failure,
+    left_out_of,
+    left_out_text,
     read_arguments,
     verdict,
 )
@@ -174,6 +176,7 @@ class Call(CallOversight):
         return replacement  # noqa: RET504 - to mypy, the scope above may swallow a return
 
     async def _end(self) -> Failure | None:
+        self._report_left_out()
         milliseconds = round((time.perf_counter() - self._start_time) * 1000)
         self._services.observer.on_call_end(self.tool_name, self.outcome, self._refused_by, milliseconds / 1000)
         log.info(
@@ -199,15 +202,20 @@ class Call(CallOversight):
                 return failure(Unrecorded(f"The call cannot be put on record: {reason}"))
         return None
 
+    def _report_left_out(self) -> None:
+        for kind, count in (self._admitted_call.left_out if self._admitted_call else {}).items():
+            self._services.observer.on_left_out(kind, count)
+            log.warning("left out of an answer", extra={"call": self._id, **kind._asdict(), "count": count})
+
     async def _answer(self, admitted_call: AdmittedCall) -> AnswerContent:
         answer = await admitted_call.run()
-        notices = admitted_call.notices
-        text = "\n".join([answer.text(), *notices])
+        notices, left_out = admitted_call.notices, admitted_call.left_out
+        text = "\n".join(filter(None, [answer.text(), *notices, left_out_text(left_out)]))
         if len(text) > LONGEST_ANSWER:
             kind = OutcomeUnknown if self._write_sent else MalformedAnswer
             name = admitted_call.tool.name
             raise kind(name, f"the answer is larger than {LONGEST_ANSWER} characters")
-        content = answer.structured_content() | ({"notices": notices} if notices else {})
+        content = answer.structured_content() | ({"notices": notices} if notices else {}) | left_out_of(left_out)
         return AnswerContent(text, content, answer.links())
 
     async def _carry_out_once(self, admitted_call: AdmittedCall) -> CallToolResult:

@@ -15,6 +15,7 @@ from mcp_types import (
 )
 from mcp_types import Resource as McpResource
 from mcp_types import ResourceTemplate as McpResourceTemplate
+from pydantic_core import to_json
 
 from roadster_client import MalformedAnswer
 from roadster_server.calls.calls import Calls
@@ -29,6 +30,7 @@ from roadster_tools import (
     FailureKind,
     File,
     Resource,
+    left_out_of,
     resource_at,
     verdict,
 )
@@ -95,7 +97,7 @@ async def read_resource(calls: Calls, current_caller: CurrentCaller, ctx: Contex
         if isinstance(content, File):
             blob = base64.b64encode(content.content).decode()
             return BlobResourceContents(uri=uri, mime_type=content.content_type, blob=blob)
-        text = content.model_dump_json(exclude_none=True)
+        text = to_json(content.structured_content() | left_out_of(admitted_call.left_out)).decode()
         if len(text) > LONGEST_ANSWER:
             name = resource.tool_name
             raise MalformedAnswer(name, f"the answer is larger than {LONGEST_ANSWER} characters")

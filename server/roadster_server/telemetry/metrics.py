@@ -23,7 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from roadster_client import ApiName, Operation
+from roadster_client import ApiName, LeftOut, Operation
 from roadster_tools import TOOLS
 
 from .observer import MULTIPROCESS, ServerObserver
@@ -68,6 +68,9 @@ class Metrics(ServerObserver):
         self.running = self._gauge("upstream_running", "requests under way", "api")
         self.waiting = self._gauge("upstream_waiting", "requests that wait to be let in", "api")
         self.open = self._gauge("upstream_breakers_open", "operations, each of one dealer, that keep failing", "api")
+        self.left_out = self._counter(
+            "left_out_total", "values of upstreams' answers that could not be read, by field", "operation", "path"
+        )
         self.events = self._counter("events_total", "events received, and what became of them", "source", "outcome")
         self.event_age = self._histogram(
             "event_age_seconds", "from when an event happened to when it came", _EVENT_SECONDS, "source"
@@ -86,6 +89,9 @@ class Metrics(ServerObserver):
         self.call_seconds.labels(tool).observe(seconds)
         if refused_by is not None:
             self.refusals.labels(_kind(refused_by)).inc()
+
+    def on_left_out(self, kind: LeftOut, count: int) -> None:
+        self.left_out.labels(kind.operation, kind.path).inc(count)
 
     def on_event(self, source: str, outcome: str, age: float | None) -> None:
         self.events.labels(source, outcome).inc()

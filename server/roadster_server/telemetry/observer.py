@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadster_client import NoObserver
+from roadster_client import LeftOut, NoObserver
 
 SCOPE = "roadster-mcp"
 """The name of this program in traces."""
@@ -16,6 +16,9 @@ class ServerObserver(NoObserver):
 
     def on_call_end(self, tool: str, outcome: str, refused_by: str | None, seconds: float) -> None:
         """Called when a call has ended. `tool` may be `unknown`. `refused_by` is the setting that refused the call."""
+
+    def on_left_out(self, kind: LeftOut, count: int) -> None:
+        """Called when a call has ended, with a kind of values that were left out of the answers that it read."""
 
     def on_event(self, source: str, outcome: str, age: float | None) -> None:
         """Called when a web hook has received an event. `age` is in seconds, None if the event could not be read."""

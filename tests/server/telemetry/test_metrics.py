@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from roadster_client import OPERATIONS, Origin, Request, errors, open_upstream
+from roadster_client.models.vehicles import VehicleInfo
 from roadster_sandbox import SandboxTransport
 from roadster_server.cli.call import EXIT_CODES
 from roadster_server.events.webhooks import receivers
@@ -30,7 +31,7 @@ from roadster_server.transports.http import http_app
 from roadster_tools import TOOLS, Access
 from tests.conftest import EVERYTHING, FOREIGN, World, kind_of, own_delivery, settings_for
 from tests.server.events.hooks import SHIPMENT, brief_event
-from tests.tool_examples import STEVE, every_call
+from tests.tool_examples import SOME_VIN, STEVE, every_call
 from tests.upstreams import VIRTUAL_TIME, WatchedNetwork, reply
 
 pytestmark = pytest.mark.anyio
@@ -187,6 +188,24 @@ async def test_metrics_count_calls_by_tool_and_outcome(world: World, store_url: 
         assert await server.figure("calls_total", tool="create_customer", outcome="done") == 1
         assert await server.figure("calls_total", tool="create_customer", outcome="replayed") == 1
         assert await server.figure("call_seconds_count", tool="create_customer") == 2
+
+
+async def test_metrics_count_what_was_left_out_by_the_names_of_models(world: World, store_url: str) -> None:
+    await world.fault("get_vehicle", "wrong_types")
+    async with watched_server(settings_for(store_url), world) as server:
+        result = await server.client.call_tool("get_vehicle", {"dealer": "umazda", "vin": SOME_VIN})
+        assert not result.is_error
+        text = await server.text()
+    labels = [
+        sample.labels
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "roadster_mcp_left_out_total"
+    ]
+    fields = {f"vehicle_info.{name}" for name in VehicleInfo.model_fields}
+    assert {label["operation"] for label in labels} == {"get_vehicle"}
+    assert {"vehicle_info.make", "vehicle_info.year"} <= {label["path"] for label in labels} <= fields
+    assert figure(text, "left_out_total", operation="get_vehicle", path="vehicle_info.year") == 1
 
 
 async def test_metrics_count_attempts_and_retries(world: World, store_url: str) -> None:

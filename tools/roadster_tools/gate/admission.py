@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from roadster_client import LeftOut
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.problems import safe_name
@@ -34,6 +36,8 @@ class AdmittedCall:
     values: Mapping[str, Any]
     dealer: str | None
     idempotency_key: str | None
+    left_out: Counter[LeftOut]
+    """Grows while the call reads answers."""
 
     @property
     def notices(self) -> list[str]:
@@ -65,10 +69,11 @@ def admit(
         raise InvalidArguments.from_validation(error, tool.arguments) from None
     values = {name: getattr(model, name) for name in tool.arguments.model_fields}
     key = values.pop("idempotency_key", None)
+    left_out = Counter[LeftOut]()
     if not tool.of_one_dealer:
-        return AdmittedCall(tool, gate.admit_to_account(caller, tool), values, None, key)
-    grant = gate.admit(caller, tool, values.pop("dealer"), oversight)
-    return AdmittedCall(tool, grant, values, grant.roadster.dpid, key)
+        return AdmittedCall(tool, gate.admit_to_account(caller, tool, left_out.update), values, None, key, left_out)
+    grant = gate.admit(caller, tool, values.pop("dealer"), oversight, left_out.update)
+    return AdmittedCall(tool, grant, values, grant.roadster.dpid, key, left_out)
 
 
 def _require_bounded(arguments: Mapping[str, Any]) -> None:

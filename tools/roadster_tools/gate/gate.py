@@ -24,6 +24,7 @@ from roadster_client import (
     MyKaarmaApi,
     NotConfigured,
     NotFound,
+    OnLeftOut,
     OrderApi,
     Origin,
     Ownership,
@@ -142,7 +143,7 @@ class Gate:
         dealer: Callable[[str], DealerRef | None],
         *,
         ownership: Callable[[str], Ownership],
-        events: Callable[[str, PersonalData], EventsInbox],
+        events: Callable[[str, PersonalData, OnLeftOut], EventsInbox],
         cursor_key: bytes,
         uploads: UploadFolder | None = None,
     ) -> None:
@@ -158,14 +159,19 @@ class Gate:
         """Raises AccessRefused where the caller may not use the tool at any dealer."""
         _require(verdict(caller, tool))
 
-    def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
+    def admit_to_account(self, caller: Caller, tool: Tool, on_left_out: OnLeftOut) -> AccountGrant:
         """Makes the grant of a tool without a dealer. Raises AccessRefused."""
         _require(verdict(caller, tool))
-        account = self._services.roadster.for_account(caller.dealers, Origin(caller.name))
+        account = self._services.roadster.for_account(caller.dealers, Origin(caller.name), on_left_out)
         return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.name))
 
-    def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
-        """Makes a grant at `dealer`. None means the caller's only dealer. Raises AccessRefused, InvalidArguments."""
+    def admit(
+        self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight, on_left_out: OnLeftOut
+    ) -> Grant:
+        """Makes a grant at `dealer`. None means the caller's only dealer. Raises AccessRefused, InvalidArguments.
+
+        `on_left_out` learns which values of the answers are left out.
+        """
         current = verdict(caller, tool)
         _require(current)
         dealer = _choose_dealer(caller, dealer)
@@ -176,6 +182,7 @@ class Gate:
             oversight.on_answer,
             lambda: oversight.caller().personal_data,
             Origin(caller.name, dealer),
+            on_left_out,
         )
         roadie, mykaarma = self._services.roadie, self._services.mykaarma
 
@@ -191,7 +198,7 @@ class Gate:
             ownership,
             roadie.for_dealer(ownership, policy) if roadie else None,
             mykaarma.for_dealer(ref, policy) if mykaarma else None,
-            self._events(dealer, caller.personal_data),
+            self._events(dealer, caller.personal_data, on_left_out),
             order,
         )
 
@@ -208,7 +215,7 @@ class Gate:
             except ClientError:
                 dealers = []
             self._names |= {
-                row.dpid: f"{row.name} ({row.dpid})" if _DEALER_NAME.fullmatch(row.name) else row.dpid
+                row.dpid: f"{row.name} ({row.dpid})" if _DEALER_NAME.fullmatch(row.name or "") else row.dpid
                 for row in dealers
             }
         return self._names.get(dealer, dealer)

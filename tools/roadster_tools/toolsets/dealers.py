@@ -19,7 +19,7 @@ from roadster_tools.parameters import Cursor, Limit
 
 class DealerRow(ToolAnswer):
     dpid: str
-    name: str
+    name: str | None = None
     address: str | None = None
     city: str | None = None
     state: str | None = None

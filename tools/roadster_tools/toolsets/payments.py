@@ -146,7 +146,7 @@ class QuoteAnswer(ToolAnswer):
         """Returns the three deals, one line each, then the details."""
         deals = {"Cash": self.cash, "Finance": self.finance, "Lease": self.lease}
         lines = [f"{self.vin} {cell(self.vehicle or '')}".rstrip()]
-        lines += [f"{name}: {_deal_text(deal)}" if deal else f"{name}: not offered" for name, deal in deals.items()]
+        lines += [f"{name}: {_deal_text(deal)}" if deal else f"{name}: none" for name, deal in deals.items()]
         if self.details is not None:
             lines.append(self.details.text())
         return "\n".join([*lines, *filter(None, [self.hint]), self.caveat])
@@ -190,7 +190,7 @@ async def quote_payments(
             plans=tuple(plans) if plans else None,
         )
     )
-    deals = quote.deals
+    deals = quote.deals or Deals()
     details = _quote_details(quote, term_months) if detail == "full" else None
     left_out = details.left_out if details is not None else None
     return QuoteAnswer(
@@ -201,7 +201,7 @@ async def quote_payments(
         lease=_lease_quote(deals.lease) if deals.lease else None,
         details=details,
         truncated=True if left_out else None,
-        hint=_quote_hint(deals, left_out),
+        hint=_quote_hint(quote.deals, left_out),
     )
 
 
@@ -229,7 +229,8 @@ def _percent(fraction: float | None) -> float | None:
 
 
 def _vehicle_title(quote: Quote) -> str | None:
-    for deal in (quote.deals.cash, quote.deals.finance, quote.deals.lease):
+    deals = quote.deals or Deals()
+    for deal in (deals.cash, deals.finance, deals.lease):
         if deal is not None and deal.data is not None and deal.data.vehicle is not None:
             vehicle = deal.data.vehicle
             return " ".join(str(part) for part in (vehicle.year, vehicle.make, vehicle.title) if part is not None)
@@ -279,17 +280,20 @@ def _lease_quote(deal: LeaseDeal) -> LeaseQuote:
     )
 
 
-def _quote_hint(deals: Deals, left_out: Mapping[str, int] | None) -> str | None:
+def _quote_hint(deals: Deals | None, left_out: Mapping[str, int] | None) -> str | None:
     if left_out:
         rows = ", ".join(f"{count} of {name}" for name, count in left_out.items())
         return f"Left out to keep the answer short: {rows}. The programs nearest to term_months come first: give it."
+    if deals is None:
+        return "Roadster's answer has no deals that can be read; the server's operator can find out why."
     if deals.cash is None and deals.finance is None and deals.lease is None:
         return "The dealer offers no deal on this vehicle with these terms; try others, or another vehicle."
     return None
 
 
 def _quote_details(quote: Quote, term_months: int | None) -> QuoteDetails:
-    deals = {"cash": quote.deals.cash, "finance": quote.deals.finance, "lease": quote.deals.lease}
+    all_deals = quote.deals or Deals()
+    deals = {"cash": all_deals.cash, "finance": all_deals.finance, "lease": all_deals.lease}
     data = next((deal.data for deal in deals.values() if deal is not None and deal.data is not None), None)
     programs = quote.programs or Programs()
     lists = _ShortLists()

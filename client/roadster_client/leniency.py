@@ -1,0 +1,144 @@
+"""Reads an answer although a field of it is odd.
+
+The shapes of answers are inferred from documents, so an upstream will send values that no model expects. One of them
+must not hide the rest. A value that cannot be read is left out and counted. An object that lacks what identifies it is
+left out whole: a row of its list, or the field that it stands in. Null, and a blank text where no text belongs, say
+"nothing" in other words, so they are not counted.
+
+Only what an answer cannot do without is an error: its own id, or the content that the call asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+_ValueT = TypeVar("_ValueT")
+
+UNIDENTIFIED = "unidentified"
+"""The type of a validator's error for a value that its object must not be read without."""
+
+_MOST_ROUNDS = 16
+"""Each round leaves out at least one value of each odd object, and models are at most seven deep."""
+
+_MOST_PROBLEMS = 10_000
+"""Values of one answer. Each problem takes some hundred bytes, and an answer with more has another shape altogether."""
+
+
+class LeftOut(NamedTuple):
+    """Values that were left out of answers of one operation, at one place.
+
+    `path` has the names that the models give to fields, and `*` for each place in a list. It holds nothing that an
+    upstream said.
+    """
+
+    operation: str
+    path: str
+    is_row: bool
+
+
+OnLeftOut = Callable[[Counter[LeftOut]], None]
+"""Runs with what was left out of an answer, and how many values of each."""
+
+
+def ignore_left_out(left_out: Counter[LeftOut]) -> None:
+    """Does nothing, for an answer that no caller sees."""
+
+
+def read_leniently(
+    adapter: TypeAdapter[_ValueT], json: Any, context: Any, operation: str, on_left_out: OnLeftOut
+) -> _ValueT:
+    """Returns `json` as the adapter's type, without the values that cannot be read.
+
+    Changes the lists and objects of `json`. Raises ValidationError where nothing of it can be read.
+    """
+    pruning: _Pruning | None = None
+    for _ in range(_MOST_ROUNDS):
+        try:
+            value = adapter.validate_python(json, context=context)
+        except ValidationError as error:
+            pruning = pruning or _Pruning(json, operation)
+            if error.error_count() > _MOST_PROBLEMS or not pruning.leave_out(error):
+                raise
+        else:
+            if pruning is not None and pruning.counts():
+                on_left_out(pruning.counts())
+            return value
+    raise ValueError("every round left something out")
+
+
+class _Spot(NamedTuple):
+    """The place of a value: the lists and objects around it, the outermost first, and its key in the last of them."""
+
+    around: tuple[Any, ...]
+    key: Any
+    path: str
+
+    @property
+    def id(self) -> tuple[int, Any]:
+        return id(self.around[-1]), self.key
+
+    @property
+    def value(self) -> Any:
+        return self.around[-1][self.key]
+
+
+class _Pruning:
+    """Leaves values out of a JSON document, and counts them. A value inside another one that is left out is not."""
+
+    def __init__(self, json: Any, operation: str) -> None:
+        self._json = json
+        self._operation = operation
+        self._spots: list[_Spot] = []
+        """The spots that count."""
+        self._gone: dict[int, Any] = {}
+        """The lists and objects that were left out, by id. It holds them, so that no other object gets the same id."""
+
+    def counts(self) -> Counter[LeftOut]:
+        spots = (spot for spot in self._spots if not any(id(each) in self._gone for each in spot.around))
+        return Counter(LeftOut(self._operation, spot.path, isinstance(spot.around[-1], list)) for spot in spots)
+
+    def leave_out(self, error: ValidationError) -> bool:
+        """Leaves out the values that the error is about. Returns False where one of them is the whole document."""
+        spots = list(self._spots_of(error))
+        if None in spots:
+            return False
+        # Found before any is left out, because a spot may be inside another one.
+        different = {spot.id: spot for spot in spots if spot is not None}.values()
+        self._spots += [spot for spot in different if not _says_nothing(spot.value)]
+        self._gone |= {id(spot.value): spot.value for spot in different if isinstance(spot.value, list | dict)}
+        _remove(different)
+        return True
+
+    def _spots_of(self, error: ValidationError) -> Iterator[_Spot | None]:
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            location = problem["loc"]
+            if problem["type"] in ("missing", UNIDENTIFIED):
+                location = location[:-1]  # the object that lacks it
+            yield self._spot(location)
+
+    def _spot(self, location: tuple[int | str, ...]) -> _Spot | None:
+        """Returns the spot at a location that pydantic gives, or None where it is the whole document."""
+        around: list[Any] = []
+        key: Any = None
+        node: Any = self._json
+        for part in location:
+            # One object may stand for a list of one. Then its index is in the location, and not in the document.
+            if (type(node), type(part)) in ((dict, str), (list, int)):
+                around.append(node)
+                key, node = part, node[part]
+        path = ".".join("*" if isinstance(part, int) else part for part in location)
+        return _Spot(tuple(around), key, path) if around else None
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _remove(spots: Iterable[_Spot]) -> None:
+    # From the end of a list, because each removal moves what comes after it.
+    for spot in sorted(spots, key=lambda spot: spot.key if isinstance(spot.key, int) else -1, reverse=True):
+        del spot.around[-1][spot.key]
