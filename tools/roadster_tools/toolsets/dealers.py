@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -41,11 +41,11 @@ class DealerList(ToolAnswer):
 @account_tool("List dealers")
 async def list_dealers(
     grant: AccountGrant,
-    query: Annotated[str | None, Field(description="words of name, city, dpid")] = None,
+    query: str | None = None,
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> DealerList:
-    """The dealers you may work with: name, address, and the dpid, which other tools take as `dealer`."""
+    """Your dealers: name, address, and dpid, other tools' `dealer`. `query`: words of name, city, dpid."""
     page = Page.at(cursor, limit, grant.cursors, "list_dealers", query)
     dealers = await grant.account.list_dealers()
     words = [] if query is None else _words(query)

@@ -13,6 +13,7 @@ from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, Detail, Limit, Vin, plausible
+from roadster_tools.toolsets.vehicle_lookup import FEW, WantedVehicle
 
 _PAGE = 100
 """Vehicles that one request to Roadster returns at most."""
@@ -107,20 +108,27 @@ async def list_inventory(
     price_max: HighestPrice | None = None,
     body: str | None = None,
     color: str | None = None,
+    vin: Vin | None = None,
+    stock_number: str | None = None,
     in_stock: Annotated[bool, Field(description="false adds sold and incoming")] = True,
     detail: Detail = "brief",
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> InventoryAnswer:
-    """Search a dealer's new vehicles for a VIN, price or colour. For payments use quote_payments, for consumption
-    get_vehicle."""
+    """Search a dealer's new vehicles, or see if one (vin, stock_number) is still here. For payments use quote_payments,
+    for consumption get_vehicle."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
-    cursors = Cursors.for_search(grant.cursors, "list_inventory", *filters.values)
-    position, earlier = _position(cursors, cursor) if cursor is not None else (None, 0)
-    search = _Search(filters, detail, limit)
+    wanted = WantedVehicle(vin, stock_number)
+    cursors = Cursors.for_search(grant.cursors, "list_inventory", *filters.values, vin, stock_number)
+    position, earlier = _position(cursors, cursor) if cursor is not None else (wanted.start, 0)
+    size = _PAGE if vin is None else FEW
+    search = _Search(filters, wanted, detail, limit)
     more = True
     for _ in range(_MOST_PAGES):
-        page = await grant.roadster.list_inventory(size=_PAGE, from_vin=position, in_stock_only=in_stock)
+        page = await grant.roadster.list_inventory(
+            size=size, from_vin=position, in_stock_only=in_stock and not wanted.is_one
+        )
+        size = _PAGE
         if not page.vehicles or page.vehicles[-1].vin == position:
             more = False
             break
@@ -129,7 +137,7 @@ async def list_inventory(
             position = vehicle.vin
             if search.is_full:
                 break
-        if earlier + search.count == page.total:
+        if earlier + search.count == page.total or wanted.is_behind(vehicle.vin):
             more = False
         if not more or search.is_full:
             break
@@ -207,7 +215,9 @@ class _Filters:
 class _Search:
     """The result of one search, which grows vehicle by vehicle until the answer is full."""
 
-    def __init__(self, filters: _Filters, detail: Detail, limit: int) -> None:
+    def __init__(self, filters: _Filters, wanted: WantedVehicle, detail: Detail, limit: int) -> None:
+        self.wanted = wanted
+        self.is_in_feed = False
         self._filters = filters
         self._detail = detail
         self._limit = limit
@@ -222,6 +232,9 @@ class _Search:
 
     def add(self, vehicle: InventoryVehicle) -> None:
         self.count += 1
+        if not self.wanted.match(vehicle):
+            return
+        self.is_in_feed = True
         self.without_price += self._filters.lack_price(vehicle)
         self.models.add(vehicle.model or "")
         self.bodies.add(vehicle.body or "")
@@ -229,7 +242,9 @@ class _Search:
         if not self._filters.match(vehicle):
             return
         if self._filters.match_price(price):
-            self.rows.append(_vehicle_row(vehicle, self._detail))
+            row = _vehicle_row(vehicle, self._detail)
+            number = vehicle.stock_number if self.wanted.is_one else row.stock_number
+            self.rows.append(row.model_copy(update={"stock_number": number}))
             self._room -= len(self.rows[-1].text())
         elif price is not None:
             self.other_prices.append(price)
@@ -272,6 +287,9 @@ def _search_hint(search: _Search, more: bool, *, is_first: bool) -> str | None:
         return f"Left out for want of a price in the feed: {search.without_price}; quote_payments knows their price."
     if search.is_cut and more:
         return "Fewer than the limit, to keep the answer short: detail brief shows more at once."
+    if search.wanted.is_one and is_first:
+        stock = [row.in_stock for row in search.rows]
+        return search.wanted.hint(stock=stock, is_in_feed=search.is_in_feed, more=more)
     if search.rows:
         return None
     if more:

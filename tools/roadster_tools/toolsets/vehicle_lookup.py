@@ -1,0 +1,65 @@
+"""The lookup of one vehicle in a dealer's feed, by VIN or stock number. The feed is sorted by VIN."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from string import ascii_uppercase, digits
+
+from roadster_client.models.values import VIN_CHARACTER
+from roadster_client.models.vehicles import InventoryVehicle
+
+_CHARACTERS: list[str] = re.findall(VIN_CHARACTER, digits + ascii_uppercase)
+"""The characters of a VIN, in the order in which the feed is sorted."""
+
+FEW = 2
+"""Vehicles to ask for after the VIN before the wanted one: that VIN again, if the upstream repeats it, and the next."""
+
+
+@dataclass(frozen=True)
+class WantedVehicle:
+    """The vehicle that a search asks for by its VIN, its stock number or both. Without either, any vehicle."""
+
+    vin: str | None
+    stock_number: str | None
+
+    @property
+    def is_one(self) -> bool:
+        return self.vin is not None or self.stock_number is not None
+
+    @property
+    def start(self) -> str | None:
+        """The VIN after which the search begins, None for the start of the feed."""
+        return None if self.vin is None else vin_before(self.vin)
+
+    def match(self, vehicle: InventoryVehicle) -> bool:
+        """Tells whether it is this vehicle. Case and blanks around a stock number do not count."""
+        return (self.vin is None or vehicle.vin.upper() == self.vin) and (
+            self.stock_number is None
+            or (vehicle.stock_number or "").strip().casefold() == self.stock_number.strip().casefold()
+        )
+
+    def is_behind(self, position: str) -> bool:
+        """Tells whether the search has passed the VIN, so that no later vehicle can have it."""
+        return self.vin is not None and position.upper() >= self.vin
+
+    def hint(self, *, stock: list[bool | None], is_in_feed: bool, more: bool) -> str | None:
+        """Returns what the rows do not say. `stock` tells of each row whether it is in stock."""
+        if stock:
+            return "Not in stock means sold or incoming." if False in stock else None
+        if is_in_feed:
+            return "This vehicle is in the feed, but other filters leave it out."
+        if more:
+            return "Not in the part searched; go on with next_cursor."
+        key = "VIN" if self.vin is not None else "stock number"
+        return f"The feed has no vehicle with this {key}: sold, never here, or used (the feed lists new ones only)."
+
+
+def vin_before(vin: str) -> str | None:
+    """Returns the last VIN that sorts before `vin`, None if there is none."""
+    for place in reversed(range(len(vin))):
+        lower = bisect_left(_CHARACTERS, vin[place])
+        if lower:
+            return vin[:place] + _CHARACTERS[lower - 1] + _CHARACTERS[-1] * (len(vin) - place - 1)
+    return None
