@@ -25,11 +25,13 @@ from .http.transport import SandboxTransport
 from .world.dealers import DEALERS, SandboxDealer
 from .world.service_records import REQUESTER_USER_UUID
 from .world.vin import vin_check_digit
+from .world.world import DEFAULT_SEED
 
 __all__ = [
     "API_KEY",
     "BASE_PATHS",
     "DEALERS",
+    "DEFAULT_SEED",
     "REQUESTER_USER_UUID",
     "USERNAME",
     "EmbeddedSandbox",

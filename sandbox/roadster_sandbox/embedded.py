@@ -9,6 +9,7 @@ from .http.app import make_app
 from .http.endpoint import Sandbox
 from .http.grading import FaultBody, make_state
 from .http.transport import SandboxTransport
+from .world.world import DEFAULT_SEED
 
 
 class EmbeddedSandbox:
@@ -18,7 +19,7 @@ class EmbeddedSandbox:
     was requested and created.
     """
 
-    def __init__(self, seed: int = 7) -> None:
+    def __init__(self, seed: int = DEFAULT_SEED) -> None:
         self._sandbox = Sandbox(seed)
         self.transport = SandboxTransport(make_app(self._sandbox))
 

@@ -38,7 +38,7 @@ class Backend:
     """Removes the temporary store. For an exit that cannot wait until the block of `open_backend` ends."""
 
     random: Callable[[int], bytes] = os.urandom
-    """With a seed, the numbers are the same each time, and so are a script's answers."""
+    """In the sandbox, the numbers are the same each time, and so are a script's answers."""
 
     @property
     def settings(self) -> Settings:
@@ -98,13 +98,13 @@ def _configured_backend(path: Path) -> Backend:
 
 def _sandbox_backend(stack: ExitStack, seed: int | None) -> Backend:
     """Returns the embedded sandbox, with an empty store."""
-    from roadster_sandbox import SandboxTransport, create_app  # noqa: PLC0415 - for start time: few commands need it
+    from roadster_sandbox import DEFAULT_SEED, SandboxTransport, create_app  # noqa: PLC0415 - for start time: few commands need it
 
     folder = _temporary_folder(stack)
-    app = create_app() if seed is None else create_app(seed)
-    random = os.urandom if seed is None else Random(seed).randbytes  # noqa: S311 - the sandbox has no secrets
+    seed = DEFAULT_SEED if seed is None else seed
+    random = Random(seed).randbytes  # noqa: S311 - the sandbox has no secrets
     settings = sandbox_settings(_store_in(folder).url.get_secret_value())
-    return Backend(LiveSettings(settings), SandboxTransport(app), folder.cleanup, random)
+    return Backend(LiveSettings(settings), SandboxTransport(create_app(seed)), folder.cleanup, random)
 
 
 def _replay_backend(stack: ExitStack, path: Path) -> Backend:

@@ -14,6 +14,7 @@ from roadster_sandbox.answers import ApiResponse, Refused
 from roadster_sandbox.apis.openapi import build_openapi
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
 from roadster_sandbox.world.service_records import to_problems
+from roadster_sandbox.world.world import DEFAULT_SEED
 
 from .endpoint import Endpoint, Sandbox
 from .grading import make_routes
@@ -22,7 +23,7 @@ BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", 
 """The path that stands before the operations of each API."""
 
 
-def create_app(seed: int = 7) -> Starlette:
+def create_app(seed: int = DEFAULT_SEED) -> Starlette:
     """Returns the application of a new sandbox. Applications share nothing. Those of one seed give the same answers."""
     return make_app(Sandbox(seed))
 

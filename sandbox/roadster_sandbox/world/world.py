@@ -14,6 +14,7 @@ from .dealers import DEALERS, SandboxDealer
 from .inventory import VEHICLES_PER_DEALER, Vehicle, make_stock
 from .templates import FormTemplate, make_templates
 
+DEFAULT_SEED = 7
 FIRST_CUSTOMER_ID = 1_650_260
 FIRST_DOCUMENT_ID = 1_602_287
 

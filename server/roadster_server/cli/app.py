@@ -209,7 +209,7 @@ def run(
       {"dealer": "toyotademo"},
      "expect": {"error": "refused"}}
 
-    "expect" may be a list. The results, each on one line:
+    "expect" may be a list. "within": 0.01 beside "value" lets numbers differ by that. The results, each on one line:
 
     \b
     {"line": 1, "id": "car",
@@ -224,12 +224,11 @@ def run(
     "code" is the exit code that `call` would have. Try it: put the lines into deal.jsonl, then
 
     \b
-    roadster-mcp run deal.jsonl \\
-      --sandbox --seed 7
+    roadster-mcp run deal.jsonl --sandbox
 
     Exit codes: 1 where an expectation does not hold; else the largest "code" of the lines that expect nothing; 2 for
-    a line that is no call, or a script without any, before anything is sent; 130 after Ctrl-C. Nobody is asked, so a
-    write that needs confirmation needs --yes.
+    a line that is no call, an unknown tool, or a script without a call, before anything is sent; 130 after Ctrl-C.
+    Nobody is asked, so a write that needs confirmation needs --yes.
     """  # noqa: D301 - \b keeps the lines below it as they are
     from .script import read_script
     from .script_run import Report, run_script

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Any, TextIO
 
 import jmespath
@@ -13,16 +14,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Discriminator,
+    Field,
     StrictInt,
     StrictStr,
     Tag,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_core import ErrorDetails
 
 from roadster_server.settings.errors import ConfigurationError
-from roadster_tools import FailureKind
+from roadster_tools import TOOLS, FailureKind, name_choices
 from roadster_tools.problems import broken_rule
 
 from .call import Outcome, read_text
@@ -37,10 +40,11 @@ class _Part(BaseModel):
 
 
 class ExpectedValue(_Part):
-    """The value that the JMESPath must find in the answer."""
+    """The value that the JMESPath must find in the answer. Each number in it may differ by `within`."""
 
     jmespath: str
     value: Any
+    within: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=True)
 
     @field_validator("jmespath")
     @classmethod
@@ -51,17 +55,25 @@ class ExpectedValue(_Part):
             raise ValueError(f"is no JMESPath: {' '.join(str(error).split())}") from None
         return expression
 
+    @field_validator("within")
+    @classmethod
+    def _is_about_a_number(cls, within: float | None, others: ValidationInfo) -> float | None:
+        if within is not None and "value" in others.data and not _holds_a_number(others.data["value"]):
+            raise ValueError("is only for a value with a number in it")
+        return within
+
     def unmet(self, outcome: Outcome) -> str | None:
         """Returns why it does not hold, None where it does."""
+        expected = _quote(self.value) if self.within is None else f"{_quote(self.value)} within {_quote(self.within)}"
         if outcome.kind is not None:
-            return f"{self.jmespath}: expected {_quote(self.value)}, got the error {outcome.kind}: {outcome.message}"
+            return f"{self.jmespath}: expected {expected}, got the error {outcome.kind}: {outcome.message}"
         try:
             actual = jmespath.search(self.jmespath, outcome.answer)
         except JMESPathError as error:  # such as a function called with a value of the wrong type
             return f"{self.jmespath}: cannot be worked out in this answer ({type(error).__name__})"
-        if _same(actual, self.value):
+        if _same(actual, self.value, self.within or 0):
             return None
-        return f"{self.jmespath}: expected {_quote(self.value)}, got {_quote(actual)}"
+        return f"{self.jmespath}: expected {expected}, got {_quote(actual)}"
 
 
 class ExpectedError(_Part):
@@ -97,6 +109,14 @@ class ScriptCall(_Part):
     arguments: dict[str, Any] = {}
     id: StrictStr | StrictInt | None = None
     expect: Annotated[tuple[Expectation, ...], BeforeValidator(_as_list)] = ()
+
+    @field_validator("tool")
+    @classmethod
+    def _exists(cls, tool: str) -> str:
+        if tool not in TOOLS:
+            choices = name_choices([*TOOLS], tool)
+            raise ValueError(f"no such tool; expected {choices}. `roadster-mcp tools` lists them")
+        return tool
 
     def unmet(self, outcome: Outcome) -> list[str]:
         """Returns a reason for each expectation that does not hold."""
@@ -137,7 +157,7 @@ def _read_line(text: str) -> ScriptCall:
         raise ValueError("; ".join(dict.fromkeys(_mistakes(error, document)))) from None
 
 
-_EXPECTATION = '{"jmespath": …, "value": …} or {"error": …}'
+_EXPECTATION = '{"jmespath": …, "value": …}, {"jmespath": …, "value": …, "within": …} or {"error": …}'
 
 
 def _mistakes(error: ValidationError, document: dict[str, Any]) -> Iterator[str]:
@@ -160,15 +180,25 @@ def _mistake(place: tuple[str | int, ...], details: ErrorDetails, keys: str) -> 
     return f"{'.'.join(map(str, place))}: {problem}"
 
 
-def _same(actual: Any, value: Any) -> bool:
-    """Compares as JSON: 1 equals 1.0, and neither equals true."""
-    if isinstance(actual, bool) or isinstance(value, bool):
-        return actual is value
+def _same(actual: Any, value: Any, within: float) -> bool:
+    """Compares as JSON: 1 equals 1.0, and neither equals true. Numbers may differ by `within`."""
     if isinstance(actual, list) and isinstance(value, list):
-        return len(actual) == len(value) and all(map(_same, actual, value))
+        return len(actual) == len(value) and all(_same(*pair, within) for pair in zip(actual, value, strict=True))
     if isinstance(actual, dict) and isinstance(value, dict):
-        return actual.keys() == value.keys() and all(_same(actual[name], value[name]) for name in actual)
-    return bool(actual == value)
+        return actual.keys() == value.keys() and all(_same(actual[name], value[name], within) for name in actual)
+    if _is_number(actual) and _is_number(value):
+        # The decimal digits count, because in binary 100.01 and 100 are more than 0.01 apart.
+        return actual == value or abs(Decimal(str(actual)) - Decimal(str(value))) <= Decimal(str(within))
+    return type(actual) is type(value) and bool(actual == value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _holds_a_number(value: Any) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return _is_number(value) or any(map(_holds_a_number, parts))
 
 
 def _quote(value: Any) -> str:

@@ -20,6 +20,7 @@ from roadster_server.cli.script import read_script
 from roadster_server.cli.script_run import Report, run_script
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
+from roadster_tools import TOOLS
 from tests.command_line import run_cli
 from tests.conftest import World, settings_for
 from tests.servers import PATIENCE
@@ -31,7 +32,13 @@ VEHICLE = {"tool": "get_vehicle", "arguments": {"dealer": "umazda", "vin": SOME_
 FOREIGN_STOCK = {"tool": "list_inventory", "arguments": {"dealer": "toyotademo"}}
 CUSTOMER = {"tool": "create_customer", "arguments": {"dealer": "umazda", "customer": STEVE}}
 
+EXPECTATIONS = '{"jmespath": …, "value": …}, {"jmespath": …, "value": …, "within": …} or {"error": …}'
+
 Run = Callable[..., Any]
+
+
+def expecting(value: object, **options: object) -> dict[str, Any]:
+    return {"tool": "get_dealer", "expect": {"jmespath": "a", "value": value, **options}}
 
 
 def script(path: Path, *lines: object) -> str:
@@ -75,13 +82,14 @@ class LateFirst(httpx2.AsyncBaseTransport):
 
 async def test_run_writes_a_result_for_each_line(run_lines: Run) -> None:
     """A result has the line's number, its id, its tool, the exit code of `call`, and the answer or the error."""
-    results, report = await run_lines({**VEHICLE, "id": "car"}, "", FOREIGN_STOCK, {"tool": "nothing", "id": 7})
-    car, foreign, unknown = results
+    wrong_vin = {"tool": "get_vehicle", "arguments": {"dealer": "umazda", "vin": "1"}, "id": 7}
+    results, report = await run_lines({**VEHICLE, "id": "car"}, "", FOREIGN_STOCK, wrong_vin)
+    car, foreign, wrong = results
     assert (car["line"], car["id"], car["tool"], car["code"]) == (1, "car", "get_vehicle", 0)
     assert car["result"]["make"] == "Mazda"
     assert (foreign["line"], foreign["code"], foreign["error"]) == (3, 3, "refused")
     assert "toyotademo" not in foreign["message"]
-    assert (unknown["line"], unknown["id"], unknown["error"]) == (4, 7, "invalid_arguments")
+    assert (wrong["line"], wrong["id"], wrong["error"]) == (4, 7, "invalid_arguments")
     assert all("met" not in result for result in results)
     assert report.code == 3
     assert list(report.summary()) == []
@@ -122,6 +130,14 @@ async def test_run_keeps_limits_and_confirmation(run_lines: Run, world: World) -
         ({"jmespath": "make", "value": "Kia"}, False),
         ([{"jmespath": "year", "value": 2025.0}, {"jmespath": "[make, model]", "value": ["Mazda", "CX-30"]}], True),
         ([{"jmespath": "year", "value": 2025}, {"jmespath": "model", "value": "CX-5"}], False),
+        ({"jmespath": "year", "value": 2024, "within": 1}, True),
+        ({"jmespath": "year", "value": 2026.01, "within": 1.01}, True),
+        ({"jmespath": "year", "value": 2026.01, "within": 1}, False),
+        ({"jmespath": "[make, year]", "value": ["Mazda", 2024], "within": 1}, True),
+        ({"jmespath": "[make, year]", "value": ["Kia", 2024], "within": 1}, False),
+        ({"jmespath": "{a: [year]}", "value": {"a": [2024]}, "within": 1}, True),
+        ({"jmespath": "year == `2025`", "value": 1, "within": 1}, False),
+        ({"jmespath": "nothing", "value": 0, "within": 1}, False),
         ({"jmespath": "nothing", "value": None}, True),
         ({"jmespath": "year == `2025`", "value": True}, True),
         ({"jmespath": "year == `2025`", "value": 1}, False),
@@ -167,6 +183,22 @@ async def test_summary_says_which_lines_and_why(run_lines: Run) -> None:
     assert report.code == 1
 
 
+async def test_summary_says_how_far_a_number_may_be_off(run_lines: Run) -> None:
+    _, report = await run_lines({**VEHICLE, "expect": {"jmespath": "year", "value": 2000, "within": 0.5}})
+    assert [*report.summary()][1:] == ["line 1: year: expected 2000 within 0.5, got 2025"]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_script_with_a_misspelt_tool_sends_nothing(tool: str, tmp_path: Path) -> None:
+    """Every call before it would be made otherwise. The near names hold the right one."""
+    misspelt = tool.replace("_", "-", 1)
+    end = run_cli("run", script(tmp_path / "s.jsonl", CUSTOMER, {"tool": misspelt}), "--sandbox")
+    assert (end.returncode, end.stdout) == (2, "")
+    assert "line 2: tool: no such tool; " in end.stderr
+    assert tool in end.stderr
+    assert misspelt not in end.stderr
+
+
 async def test_line_without_expectation_counts_by_its_code(run_lines: Run) -> None:
     _, report = await run_lines({**VEHICLE, "expect": {"jmespath": "make", "value": "Mazda"}}, FOREIGN_STOCK)
     assert report.code == 3
@@ -177,28 +209,41 @@ async def test_line_without_expectation_counts_by_its_code(run_lines: Run) -> No
     [
         ("{", "line 2: is not JSON: "),
         ("[]", "line 2: is no JSON object"),
-        ('{"tool": "a", "arguments": {"x": NaN}}', "line 2: is not JSON: "),
-        ('{"tool": "a", "arguments": {"x": "\\ud800"}}', "line 2: is not JSON: "),
-        ('{"tool": "a", "arguments": ' + '{"x":' * 300 + "1" + "}" * 301, "line 2: is not JSON: "),
-        ('{"tool": "a", "arguments": {"b": 1, "\\u0062": 2}}', "line 2: is JSON with the key "),
+        ('{"tool": "get_dealer", "arguments": {"x": NaN}}', "line 2: is not JSON: "),
+        ('{"tool": "get_dealer", "arguments": ' + '{"x":' * 300 + "1" + "}" * 301, "line 2: is not JSON: "),
+        ('{"tool": "get_dealer", "arguments": {"b": 1, "\\u0062": 2}}', "line 2: is JSON with the key "),
         ({"arguments": {}}, "line 2: tool: is missing"),
         ({"tool": 5}, "line 2: tool: expected text"),
-        ({"tool": "a", "argments": {}}, "line 2: argments: no such key; there are: tool, arguments, id, expect"),
-        ({"tool": "a", "arguments": []}, "line 2: arguments: expected an object"),
-        ({"tool": "a", "id": True}, "line 2: id: expected text or a whole number"),
-        ({"tool": "a", "expect": {"jmespath": "a[", "value": 1}}, "line 2: expect.jmespath: is no JMESPath"),
-        ({"tool": "a", "expect": {"jmespath": "a"}}, "line 2: expect.value: is missing"),
-        ({"tool": "a", "expect": [{"jmespath": "a"}]}, "line 2: expect.0.value: is missing"),
         (
-            {"tool": "a", "expect": {"error": "whatever"}},
+            {"tool": "get_dealer", "argments": {}},
+            "line 2: argments: no such key; there are: tool, arguments, id, expect",
+        ),
+        ({"tool": "get_dealer", "arguments": []}, "line 2: arguments: expected an object"),
+        ({"tool": "get_dealer", "id": True}, "line 2: id: expected text or a whole number"),
+        ({"tool": "get_dealer", "expect": {"jmespath": "a[", "value": 1}}, "line 2: expect.jmespath: is no JMESPath"),
+        ({"tool": "get_dealer", "expect": {"jmespath": "a"}}, "line 2: expect.value: is missing"),
+        ({"tool": "get_dealer", "expect": [{"jmespath": "a"}]}, "line 2: expect.0.value: is missing"),
+        (
+            {"tool": "get_dealer", "expect": {"error": "whatever"}},
             "line 2: expect.error: expected 'invalid_arguments', 'refused', ",
         ),
         (
-            {"tool": "a", "expect": {"error": "refused", "code": 3}},
-            'line 2: expect.code: no such key; there are: {"jmespath": …, "value": …} or {"error": …}',
+            {"tool": "get_dealer", "expect": {"error": "refused", "code": 3}},
+            f"line 2: expect.code: no such key; there are: {EXPECTATIONS}",
         ),
-        ({"tool": "a", "expect": "refused"}, 'line 2: expect: expected {"jmespath": …, "value": …} or {"error": …}'),
-        ({"tool": "a", "expect": ["refused"]}, "line 2: expect.0: expected an object"),
+        ({"tool": "get_dealer", "expect": "refused"}, f"line 2: expect: expected {EXPECTATIONS}"),
+        ({"tool": "get_dealer", "expect": ["refused"]}, "line 2: expect.0: expected an object"),
+        (
+            {"tool": "get_vehicel"},
+            "line 2: tool: no such tool; expected one of 26; near spellings: get_vehicle",
+        ),
+        ({"tool": "zzz"}, "line 2: tool: no such tool; expected one of 26. `roadster-mcp tools` lists them"),
+        (expecting(1, within=-1), "line 2: expect.within: must be at least 0"),
+        (expecting(1, within="0.01"), "line 2: expect.within: expected a number"),
+        (expecting(1, within=True), "line 2: expect.within: expected a number"),
+        (expecting("1", within=1), "line 2: expect.within: is only for a value with a number in it"),
+        (expecting(True, within=1), "line 2: expect.within: is only for a value with a number in it"),
+        ({"tool": "get_dealer", "expect": {"error": "refused", "within": 1}}, "line 2: expect.within: no such key"),
     ],
 )
 def test_script_with_a_bad_line_sends_nothing(line: object, problem: str, tmp_path: Path) -> None:
@@ -238,7 +283,7 @@ def test_run_ends_when_results_cannot_be_written() -> None:
 
 
 def test_run_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
-    """Cursors, new ids and links are the same too."""
+    """Cursors, new ids and links are the same too. Without --seed, it is 7."""
     at = {"dealer": "umazda"}
     of_customer = {**at, "customer_id": 1650260}
     lines = [
@@ -253,9 +298,10 @@ def test_run_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
         FOREIGN_STOCK,
     ]
     name = script(tmp_path / "s.jsonl", *lines)
-    first, second, other = (run_cli("run", name, "--sandbox", "--seed", seed).stdout for seed in ("7", "7", "8"))
+    seeds = ([], ["--seed", "7"], ["--seed", "7"], ["--seed", "8"])
+    default, first, second, other = (run_cli("run", name, "--sandbox", *seed).stdout for seed in seeds)
     assert first.count("next_cursor") == 2
-    assert first == second
+    assert first == second == default
     assert len(other.splitlines()) == len(lines)
     assert other != first
 
