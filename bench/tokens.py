@@ -39,7 +39,7 @@ from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings
-from roadster_server.store import open_store
+from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import NewEvent
 from roadster_tools import TOOLS, Access, Tool
 
@@ -124,7 +124,7 @@ class _CountingTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(response.status_code, headers=response.headers, stream=httpx2.ByteStream(content))
 
 
-async def _receive_events(store_url: str) -> None:
+async def _receive_events(store: LazyStore) -> None:
     """Stores as many events as one answer shows by default, as the web hook would store them."""
     world = World(seed=7)
     request = EventBody(
@@ -147,8 +147,7 @@ async def _receive_events(store_url: str) -> None:
                 body=json.dumps(event),
             )
         )
-    async with open_store(store_url) as store:
-        await store.add_events(events, dealers=[request.dealer], now=datetime.now(UTC))
+    await store.add_events(events, dealers=[request.dealer], now=datetime.now(UTC))
 
 
 @asynccontextmanager
@@ -159,12 +158,12 @@ async def _session() -> AsyncIterator[tuple[Client, _CountingTransport]]:
     )
     with TemporaryDirectory() as folder:
         settings = sandbox_settings(f"sqlite:///{folder}/store.db")
-        await _receive_events(settings.store.url.get_secret_value())
         live = LiveSettings(settings.model_copy(update={"callers": {LOCAL_CALLER: everything}}))
         async with (
             open_calls(live, local=True, transport=network) as calls,
             Client(build_server(calls, lambda: live.current.caller(LOCAL_CALLER))) as client,
         ):
+            await _receive_events(calls.services.store)
             yield client, network
 
 

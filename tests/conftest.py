@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 
 from roadster_sandbox import SandboxTransport, create_app
 from roadster_server.calls.context import Timing
+from roadster_server.calls.keys import Keys
 from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
@@ -132,6 +133,10 @@ def settings_for(store: str, name: str = "tester", **caller: Any) -> Settings:
     """Returns the sandbox's settings with one caller, who by default may write at two of three dealers."""
     rights = {"dealers": list(ALLOWED), "access": dict(EVERYTHING), **caller}
     return sandbox_settings(store).model_copy(update={"callers": {name: CallerSettings(**rights)}})
+
+
+CONTACT_KEY = Keys.derive(settings_for("").roadster.api_key.get_secret_value()).contacts
+"""The key under which a server with these settings indexes contact data."""
 
 
 @pytest.fixture(scope="module")

@@ -190,6 +190,7 @@ TOOL_EXAMPLES: Mapping[str, ToolExample] = {
     ),
     "list_customer_events": ToolExample({}, Budget(2_000, {}, 8_000)),
     "get_customer": ToolExample(_CUSTOMER, Budget(600, {}, 1_200)),
+    "search_customers": ToolExample({"email": STEVE["email"]}, Budget(90)),
     "create_delivery": ToolExample(DELIVERY, Budget(150), "create_shipment"),
     "get_delivery": ToolExample(_DELIVERY, Budget(150, {}, 350)),
     "update_delivery": ToolExample(

@@ -31,8 +31,5 @@ class Ownership(Protocol):
         Raises NotStored, and OwnedByAnother for a delivery that is recorded as another dealer's.
         """
 
-    async def note(self, kind: OwnedKind, id_: str) -> None:
-        """Records the id if that is possible and otherwise does nothing, so that the call can go on."""
-
     async def ids(self, kind: OwnedKind, prefix: str, most: int) -> list[str]:
         """Returns the newest `most` ids that start with `prefix`, for completion."""

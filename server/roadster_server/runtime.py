@@ -35,7 +35,7 @@ from .settings.live import LiveSettings
 from .settings.sections import Settings
 from .store import open_store
 from .store.lazy import OpenStore, lazy_store
-from .stored import StoredEvents, StoredOwnership
+from .stored import StoredCustomers, StoredEvents, StoredOwnership
 from .telemetry.observer import ServerObserver
 from .telemetry.traces import TracingObserver, exported_traces
 
@@ -68,13 +68,17 @@ async def open_calls(
     timing = timing or Timing()
     async with AsyncExitStack() as stack:
         stack.enter_context(exported_traces())
-        store = await stack.enter_async_context(lazy_store(settings.store.url.get_secret_value(), open_store))
+        url = settings.store.url.get_secret_value()
+        store = await stack.enter_async_context(lazy_store(url, contact_key=keys.contacts, open_store=open_store))
         services = await _open_services(settings, stack, transport, random, replicas, TracingObserver(observer))
         gate = Gate(
             services,
             lambda dpid: live.current.dealer_ref(dpid),  # noqa: PLW0108 - in the settings in force when the gate asks
             ownership=lambda dealer: StoredOwnership(store, dealer, timing.ownership_pauses),
             events=lambda dealer, personal_data, on_left_out: StoredEvents(store, dealer, personal_data, on_left_out),
+            customers=lambda dealer, personal_data, on_left_out: StoredCustomers(
+                store, dealer, personal_data, on_left_out
+            ),
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )

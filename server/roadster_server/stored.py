@@ -1,4 +1,4 @@
-"""The two ports of the tools to the store: what belongs to a dealer, and the events that it received."""
+"""The ports of the tools to the store: what belongs to a dealer, its events, and its customers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from pydantic_core import from_json
 
 from roadster_client import NotStored, OnLeftOut, OwnedByAnother, OwnedKind, PersonalData, Unavailable
 from roadster_client.models.events import read_event
+from roadster_tools.gate.customers import CustomerMatch, CustomerMatches, CustomerPlace, CustomerQuery
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
 
-from .store import StoredEvent, StoreError
+from .store import INDEX_BATCH, StoredEvent, StoreError
 from .store.lazy import LazyStore
 from .telemetry.logs import log
+
+_INDEXED_BATCHES = 4
+"""Batches of events that one search indexes at most, before it searches. Hardly any search finds one."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,6 @@ class StoredOwnership:
             log.error("belonging not kept", extra={"kind": kind, "reason": str(error)})
             raise NotStored from None
 
-    async def note(self, kind: OwnedKind, id_: str) -> None:
-        try:
-            with anyio.CancelScope(shield=True):  # the write before it is done, so the call must end as done
-                await self.store.add_owned(self.dealer, kind, id_)
-        except StoreError as error:
-            log.warning("not kept for completion", extra={"kind": kind, "reason": str(error)})
-
     async def ids(self, kind: OwnedKind, prefix: str, most: int) -> list[str]:
         return await self.store.owned_ids(self.dealer, kind, prefix, most)
 
@@ -76,18 +73,54 @@ class StoredEvents:
             # The error's text names the store's file or host, which is not for a caller.
             log.error("events not read", extra={"reason": str(error)})
             raise Unavailable("events", "the store of the events does not work") from None
-        return [self._read(event) for event in events]
+        return [_read(event, self.personal_data, self.on_left_out) for event in events]
 
-    def _read(self, event: StoredEvent) -> ReceivedEvent:
-        return ReceivedEvent(
-            place=event.place,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            happened_at=datetime.fromtimestamp(event.place.happened_at / 1000, UTC),
-            customer_id=event.customer,
-            order_id=event.order,
-            delivery_id=event.delivery,
-            event=read_event(from_json(event.body), self.personal_data, self.on_left_out)
-            if event.source == "roadster"
-            else None,
+
+@dataclass(frozen=True)
+class StoredCustomers:
+    """The `CustomerIndex` of one dealer, for a caller with this right to personal data."""
+
+    store: LazyStore
+    dealer: str
+    personal_data: PersonalData
+    on_left_out: OnLeftOut
+
+    async def search(self, query: CustomerQuery, *, after: CustomerPlace | None = None, most: int) -> CustomerMatches:
+        try:
+            for _ in range(_INDEXED_BATCHES):
+                if not await self.store.index_events([self.dealer], most=INDEX_BATCH):
+                    break
+            matches, gap = await self.store.customers(self.dealer, query, after=after, most=most)
+        except StoreError as error:
+            log.error("customers not read", extra={"reason": str(error)})
+            raise Unavailable("customers", "the store of the customers does not work") from None
+        return CustomerMatches(
+            [
+                CustomerMatch(
+                    match.place,
+                    _read(match.newest, self.personal_data, self.on_left_out) if match.newest else None,
+                )
+                for match in matches
+            ],
+            gap,
         )
+
+    async def note(self, customer_id: int, *, email: str, phone: str | None = None) -> None:
+        try:
+            with anyio.CancelScope(shield=True):  # the write before it is done, so the call must end as done
+                await self.store.add_customer(self.dealer, str(customer_id), email=email, phone=phone)
+        except StoreError as error:
+            log.warning("customer not kept for searches", extra={"reason": str(error)})
+
+
+def _read(event: StoredEvent, personal_data: PersonalData, on_left_out: OnLeftOut) -> ReceivedEvent:
+    return ReceivedEvent(
+        place=event.place,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        happened_at=datetime.fromtimestamp(event.place.happened_at / 1000, UTC),
+        customer_id=event.customer,
+        order_id=event.order,
+        delivery_id=event.delivery,
+        event=read_event(from_json(event.body), personal_data, on_left_out) if event.source == "roadster" else None,
+    )

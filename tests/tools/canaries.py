@@ -179,6 +179,11 @@ PERSONAL_ARGUMENTS: Mapping[str, Sequence[Mapping[str, Any]]] = {
             "co_app_email_id": CONTACT["email"],
         }
     ],
+    "search_customers": [
+        {"email": CONTACT["email"]},
+        {"email": None, "phone": CONTACT["phone"]},
+        {"email": None, "name": CONTACT["name"]},
+    ],
     "create_delivery": [{"delivery_location": ZEBULONS_PLACE}],
     "update_delivery": [{"delivery_location": ZEBULONS_PLACE}],
     "get_crm_customer": [{"detail": "brief"}, {}],

@@ -117,7 +117,9 @@ async def test_gate_refuses_everything_without_dealers(connect: Connect, world: 
 @pytest.mark.parametrize("tool", ["get_dealer", "create_forms", "get_delivery", "list_customer_events"])
 def test_gate_refuses_a_dealer_that_the_configuration_dropped(tool: str) -> None:
     """A reload may take a dealer's table away while a caller's list, read a moment before, still has it."""
-    gate = Gate(Services(Mock()), lambda _: None, ownership=Mock(), events=Mock(), cursor_key=b"k" * 32)
+    gate = Gate(
+        Services(Mock()), lambda _: None, ownership=Mock(), events=Mock(), customers=Mock(), cursor_key=b"k" * 32
+    )
     with pytest.raises(AccessRefused) as refusal:
         gate.admit(Caller("c", ALLOWED, EVERYTHING), TOOLS[tool], "umazda", Mock(), Mock())
     assert refusal.value.setting == "dealers.umazda"

@@ -25,6 +25,7 @@ from .raw_arguments import read_arguments
 from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
 from .tool import Tool
 from .toolsets.crm import get_crm_customer
+from .toolsets.customer_search import search_customers
 from .toolsets.customers import assign_agent, create_customer, submit_trade_valuation
 from .toolsets.dealers import get_dealer, list_dealers
 from .toolsets.deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
@@ -51,7 +52,7 @@ TOOLS = catalogue(
     links=(build_deep_link,),
     documents=(upload_document, list_documents, get_document, delete_documents),
     forms=(list_templates, get_template, get_template_file, create_template, create_forms),
-    events=(list_customer_events, get_customer),
+    events=(list_customer_events, get_customer, search_customers),
     deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
     crm=(get_crm_customer,),
 )

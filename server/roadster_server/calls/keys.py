@@ -1,7 +1,8 @@
 """The server's own keys for seals and hashes, derived from Roadster's API key.
 
 So they need no setting, survive a restart, and are the same in every process of one configuration. A new API key
-invalidates cursors, open confirmations and replays. Audit records stay verifiable, because their chain needs no key.
+invalidates cursors, open confirmations and replays, and the store indexes contact data anew under it. Audit records
+stay verifiable, because their chain needs no key.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ class Keys:
     results: bytes
     hashes: bytes
     id: bytes
+    contacts: bytes
 
     @classmethod
     def derive(cls, secret: str) -> Keys:
         """Derives all keys from `secret`."""
-        return cls(*(_derive(secret, purpose) for purpose in ("cursors", "confirmations", "results", "hashes", "id")))
+        purposes = ("cursors", "confirmations", "results", "hashes", "id", "contacts")
+        return cls(*(_derive(secret, purpose) for purpose in purposes))
 
     def hash(self, value: Any) -> str:
         """Returns a keyed hash of a JSON value. Without the key, nobody can test a guess against it."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.store import EventOutcome, NewEvent, StoreError
+from roadster_server.store import INDEX_BATCH, EventOutcome, NewEvent, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
 
@@ -64,7 +64,10 @@ class EventWriter:
 
 
 async def keep_tidy(live: LiveSettings, store: LazyStore, *, every: float = TIDY_EVERY) -> None:
-    """Deletes old events and looks through the quarantine, now and `every` seconds. Runs until it is cancelled."""
+    """Deletes old events, looks through the quarantine, and indexes the events of an older store.
+
+    It does so now and `every` seconds. Runs until it is cancelled.
+    """
     while True:
         await _tidy(live, store)
         await anyio.sleep(every)
@@ -77,6 +80,8 @@ async def _tidy(live: LiveSettings, store: LazyStore) -> None:
         counts = await store.tidy_events(
             received_before=now - timedelta(days=settings.webhooks.retention_days), dealers=settings.dealers, now=now
         )
+        while await store.index_events(settings.dealers, most=INDEX_BATCH):
+            pass
     except StoreError as error:
         log.error("old events not deleted", extra={"reason": str(error)})
         return

@@ -24,6 +24,7 @@ from .records import (
     InProgress,
     NewEvent,
     Replay,
+    StoredCustomer,
     StoredEvent,
     StoredRecord,
     StoreError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
     from .sql import SqlStore
 
 __all__ = [
+    "INDEX_BATCH",
     "AuditRecord",
     "AuditSubject",
     "Claim",
@@ -47,6 +49,7 @@ __all__ = [
     "NewEvent",
     "Replay",
     "StoreError",
+    "StoredCustomer",
     "StoredEvent",
     "StoredRecord",
     "TidyCounts",
@@ -55,6 +58,10 @@ __all__ = [
     "default_url",
     "open_store",
 ]
+
+
+INDEX_BATCH = 500
+"""Events that are indexed in one transaction, which takes less than a second."""
 
 
 @asynccontextmanager

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
+from . import contacts
+from .contacts import ContactKey
 from .database import insert_new
 from .expiry import forget_expired, milliseconds
 from .records import EventOutcome, NewEvent, StoredEvent
@@ -19,18 +21,22 @@ from .tables import belongings, events
 
 
 async def add(
-    connection: AsyncConnection, new: Sequence[NewEvent], dealers: Collection[str], now: datetime
+    connection: AsyncConnection, new: Sequence[NewEvent], dealers: Collection[str], key: ContactKey, now: datetime
 ) -> list[EventOutcome]:
-    """Stores each event once, by its event id, and the ids of its customer and order with it."""
+    """Stores each event once, by its event id, with the ids of its customer and order, and with its contact data.
+
+    An event in quarantine is not indexed. `contacts.index_events` does that when its dealer is known.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for event in new:
-        row = await _row(connection, event, dealers, now)
+        row = await _row(connection, event, dealers, key, now)
         rows.setdefault(row["key"], row)
     # Every transaction inserts in the same order, so that no two wait for each other.
     sorted_rows = [rows[key] for key in sorted(rows)]
     new_keys = set((await connection.scalars(insert_new(connection, events), sorted_rows)).all())
     owned_rows = [row for row in sorted_rows if row["key"] in new_keys and not row["quarantined"]]
     await _add_owned_ids(connection, owned_rows, now)
+    await contacts.add_of_events(connection, key, owned_rows)
     return [_outcome(rows, new_keys, _key(event)) for event in new]
 
 
@@ -45,7 +51,9 @@ def _key(event: NewEvent) -> str:
     return hashlib.sha256(f"{event.source} {event.event_id}".encode()).hexdigest()
 
 
-async def _row(connection: AsyncConnection, event: NewEvent, dealers: Collection[str], now: datetime) -> dict[str, Any]:
+async def _row(
+    connection: AsyncConnection, event: NewEvent, dealers: Collection[str], key: ContactKey, now: datetime
+) -> dict[str, Any]:
     dealer = await _dealer(connection, event, dealers)
     return {
         "key": _key(event),
@@ -60,6 +68,7 @@ async def _row(connection: AsyncConnection, event: NewEvent, dealers: Collection
         "happened": milliseconds(event.happened_at or now),
         "received": milliseconds(now),
         "body": event.body,
+        "indexed": "" if dealer is None else key.mark,
     }
 
 
@@ -144,11 +153,13 @@ async def count_quarantined(connection: AsyncConnection) -> int:
 
 
 async def forget_received_before(connection: AsyncConnection, before: datetime) -> None:
+    """Deletes old events, and the contact data that no newer one has."""
     await forget_expired(connection, events.c.received, before)
+    await contacts.forget_seen_before(connection, before)
 
 
 async def forget_customer(connection: AsyncConnection, dealer: str, customer: str) -> int:
-    """Deletes the customer's events, and the ids of the customer and their orders, at the dealer.
+    """Deletes the customer's events and contact data, and the ids of the customer and their orders, at the dealer.
 
     Returns how many events there were.
     """
@@ -159,7 +170,10 @@ async def forget_customer(connection: AsyncConnection, dealer: str, customer: st
         and_(belongings.c.kind == "order", belongings.c.id.in_(orders)),
     )
     await connection.execute(delete(belongings).where(belongings.c.dealer == dealer, owned_ids))
-    return (await connection.execute(delete(events).where(of_customer))).rowcount
+    count = (await connection.execute(delete(events).where(of_customer))).rowcount
+    # After the events: another process that indexes one of them has finished by now.
+    await contacts.forget_customer(connection, dealer, customer)
+    return count
 
 
 async def knows_dealer(connection: AsyncConnection, dealer: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, delete, select
+from sqlalchemy import Column, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -15,6 +15,6 @@ def milliseconds(time: datetime) -> int:
 
 async def forget_expired(connection: AsyncConnection, column: Column[int], before: datetime) -> None:
     """Deletes rows older than `before`. It skips rows that another transaction has locked, so that no two deadlock."""
-    (key,) = column.table.primary_key
-    old_keys = select(key).where(column < milliseconds(before)).with_for_update(skip_locked=True)
-    await connection.execute(delete(column.table).where(key.in_(old_keys)))
+    keys = column.table.primary_key.columns
+    old_keys = select(*keys).where(column < milliseconds(before)).with_for_update(skip_locked=True)
+    await connection.execute(delete(column.table).where(tuple_(*keys).in_(old_keys)))

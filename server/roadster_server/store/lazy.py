@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import anyio
@@ -37,8 +38,9 @@ def _opening(
 class LazyStore:
     """A store that is opened at the first call. `SqlStore` describes the methods. `lazy_store` makes and closes it."""
 
-    def __init__(self, url: str, stack: AsyncExitStack, open_store: OpenStore) -> None:
+    def __init__(self, url: str, contact_key: bytes, stack: AsyncExitStack, open_store: OpenStore) -> None:
         self._url = url
+        self._contact_key = contact_key
         self._stack = stack
         self._open_store = open_store
         self._lock = anyio.Lock()
@@ -50,7 +52,8 @@ class LazyStore:
         """Opens the store, the first time. Raises StoreError, and tries again at the next call."""
         async with self._lock:
             if self._store is None:
-                self._store = await self._stack.enter_async_context(self._open_store(self._url))
+                store = await self._stack.enter_async_context(self._open_store(self._url))
+                self._store = replace(store, contact_key=self._contact_key)
             return self._store
 
     append = _opening(lambda store: store.append)
@@ -66,6 +69,9 @@ class LazyStore:
     add_events = _opening(lambda store: store.add_events)
     events = _opening(lambda store: store.events)
     tidy_events = _opening(lambda store: store.tidy_events)
+    add_customer = _opening(lambda store: store.add_customer)
+    customers = _opening(lambda store: store.customers)
+    index_events = _opening(lambda store: store.index_events)
 
     async def healthy(self) -> bool:
         """Returns whether the store can be opened and written to now."""
@@ -76,7 +82,7 @@ class LazyStore:
 
 
 @asynccontextmanager
-async def lazy_store(url: str, open_store: OpenStore = open_store) -> AsyncIterator[LazyStore]:
+async def lazy_store(url: str, *, contact_key: bytes, open_store: OpenStore = open_store) -> AsyncIterator[LazyStore]:
     """Yields a store that is not open yet. Closes it at the end of the block, if it was opened."""
     async with AsyncExitStack() as stack:
-        yield LazyStore(url, stack, open_store)
+        yield LazyStore(url, contact_key, stack, open_store)

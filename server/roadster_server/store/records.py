@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from roadster_tools.gate.customers import CustomerPlace
 from roadster_tools.gate.inbox import EventPlace
 
 
@@ -138,6 +139,14 @@ class StoredEvent:
     delivery: str | None
     body: str
     place: EventPlace
+
+
+@dataclass(frozen=True)
+class StoredCustomer:
+    """A customer of one dealer who matches a search, and their newest event, if any is stored."""
+
+    place: CustomerPlace
+    newest: StoredEvent | None
 
 
 @dataclass(frozen=True)

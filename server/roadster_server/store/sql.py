@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 from sqlalchemy import select
 
+from roadster_tools.gate.customers import CustomerPlace, CustomerQuery, SearchGap
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
-from . import audit, claims, events, nonces, ownership
+from . import audit, claims, contacts, events, nonces, ownership
+from .contacts import ContactKey
 from .database import Database, Turn, take_turn
 from .records import (
     AuditRecord,
@@ -24,6 +26,7 @@ from .records import (
     InProgress,
     NewEvent,
     Replay,
+    StoredCustomer,
     StoredEvent,
     StoredRecord,
     StoreError,
@@ -78,6 +81,8 @@ class SqlStore:
     database: Database
     page_rows: int = 500
     """Audit records that are read in one transaction."""
+    contact_key: bytes = field(default=b"", repr=False)
+    """The key of the hashes of contact data. `LazyStore` sets it. Only methods that index or search need it."""
 
     async def append(self, record: AuditRecord) -> None:
         """Adds one record to the audit chain."""
@@ -157,7 +162,7 @@ class SqlStore:
         reads it.
         """
         async with self.database.writing() as connection:
-            return await events.add(connection, new, dealers, now)
+            return await events.add(connection, new, dealers, ContactKey(self.contact_key), now)
 
     async def events(
         self, dealer: str, query: EventQuery, *, before: EventPlace | None, most: int
@@ -166,8 +171,38 @@ class SqlStore:
         async with self.database.reading() as connection:
             return await events.newest(connection, dealer, query, before, most)
 
+    async def add_customer(self, dealer: str, customer: str, *, email: str, phone: str | None) -> None:
+        """Records that the customer is the dealer's, with hashes by which they are found."""
+        async with self.database.writing() as connection:
+            await ownership.add(connection, dealer, "customer", customer)
+            key = ContactKey(self.contact_key)
+            await contacts.add_of_customer(connection, key, dealer, customer, email, phone, datetime.now(UTC))
+
+    async def customers(
+        self, dealer: str, query: CustomerQuery, *, after: CustomerPlace | None, most: int
+    ) -> tuple[list[StoredCustomer], SearchGap | None]:
+        """Returns up to `most` of the dealer's customers after the place `after`, and why there may be more."""
+        key = ContactKey(self.contact_key)
+        async with self.database.reading() as connection:
+            places = await contacts.customers(connection, key, dealer, query, after, most)
+            matches = []
+            for place in places:
+                own = await events.newest(connection, dealer, EventQuery(place.customer_id), None, 1)
+                matches.append(StoredCustomer(place, own[0] if own else None))
+            return matches, await contacts.gap(connection, key, dealer, query.kind)
+
+    async def index_events(self, dealers: Collection[str], *, most: int) -> bool:
+        """Indexes up to `most` events of the dealers that are not indexed. Returns False where none are left."""
+        key = ContactKey(self.contact_key)
+        # A read comes first: hardly any call finds something to do, and it must not queue with those that write.
+        async with self.database.reading() as connection:
+            if await contacts.is_indexed(connection, key, dealers):
+                return False
+        async with self.database.writing() as connection:
+            return await contacts.index_events(connection, key, dealers, most) == most
+
     async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> int:
-        """Deletes the customer's events and ids at the dealer, and adds `record` to the audit.
+        """Deletes the customer's events, contact data and ids at the dealer, and adds `record` to the audit.
 
         Returns how many events there were.
         """

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -96,6 +96,21 @@ events = Table(
     Column("happened", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False, index=True),
     Column("body", Text, nullable=False),
+    # The mark of the key under which the event's contact data are indexed. It is empty where they are not.
+    Column("indexed", Text, nullable=False, server_default=""),
+    Index("roadster_events_indexed", "dealer", "indexed"),
     Index("roadster_events_newest", "dealer", "happened", "received", "key"),
     Index("roadster_events_customer", "dealer", "customer", "happened", "received", "key"),
+)
+
+contacts = Table(
+    "roadster_contacts",
+    metadata,
+    Column("dealer", Text, primary_key=True),
+    Column("kind", Text, CheckConstraint("kind IN ('email', 'phone', 'name')"), primary_key=True),
+    # A keyed hash, or one word of a name. In PostgreSQL it sorts by bytes, so that a prefix is a range.
+    Column("value", Text(collation="C").with_variant(Text(), "sqlite"), primary_key=True),
+    Column("customer", Text, primary_key=True),
+    Column("seen", BigInteger, nullable=False, index=True),
+    Index("roadster_contacts_customer", "dealer", "customer", "kind", "value"),
 )

@@ -20,7 +20,7 @@ from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.store import open_store
 from roadster_server.store.lazy import lazy_store
-from tests.conftest import World, kind_of, settings_for
+from tests.conftest import CONTACT_KEY, World, kind_of, settings_for
 from tests.server.store.databases import RECORD
 from tests.tool_examples import STEVE
 
@@ -115,7 +115,7 @@ async def test_recorder_full_of_late_records_waits_and_loses_none(store_url: str
         await recorder.put_soon(RECORD)
         done.set()
 
-    async with lazy_store(store_url) as store, anyio.create_task_group() as tasks:
+    async with lazy_store(store_url, contact_key=CONTACT_KEY) as store, anyio.create_task_group() as tasks:
         await store.open()
         recorder = Recorder(store, patience=0.01, most_late=2)
         with lock(store_url):

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import WebhookSettings
 from roadster_server.store.lazy import LazyStore, lazy_store
-from tests.conftest import settings_for
+from tests.conftest import CONTACT_KEY, settings_for
 from tests.server.events.hooks import KEY, OLD_KEY, ROADIE_KEY, Hooks
 
 
@@ -24,7 +24,7 @@ def live(store_url: str) -> LiveSettings:
 
 @pytest.fixture
 async def store(store_url: str) -> AsyncIterator[LazyStore]:
-    async with lazy_store(store_url) as lazy:
+    async with lazy_store(store_url, contact_key=CONTACT_KEY) as lazy:
         yield lazy
 
 

@@ -20,7 +20,7 @@ from roadster_server.events.webhooks import receivers
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import WebhookSettings
 from roadster_server.store.lazy import LazyStore, lazy_store
-from tests.conftest import SAMPLES, Connect, on_both_databases
+from tests.conftest import CONTACT_KEY, SAMPLES, Connect, on_both_databases
 from tests.server.events.hooks import (
     IDENTITY,
     KEY,
@@ -239,11 +239,11 @@ async def test_methods_other_than_post_are_405(hooks: Hooks) -> None:
 async def test_event_is_503_while_the_store_is_down_and_stored_later(
     live: LiveSettings, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with lazy_store("postgresql://postgres@127.0.0.1:1/none") as down:
+    async with lazy_store("postgresql://postgres@127.0.0.1:1/none", contact_key=CONTACT_KEY) as down:
         response = await Hooks(live, down).send(event())
         assert response.status_code == 503
         assert response.headers["retry-after"] == "10"
-    async with lazy_store(store_url) as up:
+    async with lazy_store(store_url, contact_key=CONTACT_KEY) as up:
         await Hooks(live, up).deliver(event())
     assert await read_rows(store_url) == [("e-1",)]
 

@@ -14,6 +14,7 @@ import pytest
 
 from roadster_server.store import AuditRecord, StoreError, open_store
 from roadster_server.store.sql import SqlStore
+from roadster_server.store.tables import VERSION_TABLE
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -55,6 +56,17 @@ async def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in await connection.fetch(statement)]
     finally:
         await connection.close()
+
+
+async def undo_search(url: str) -> None:
+    """Puts the tables back to schema 0004, which has no index of contact data."""
+    for statement in (
+        "DROP TABLE roadster_contacts",
+        "DROP INDEX roadster_events_indexed",
+        "ALTER TABLE roadster_events DROP COLUMN indexed",
+        f"UPDATE {VERSION_TABLE} SET version_num = '0004'",
+    ):
+        await execute(url, statement)
 
 
 async def lift_protection(url: str) -> None:

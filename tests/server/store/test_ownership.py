@@ -9,7 +9,7 @@ from roadster_server.store import open_store
 from roadster_server.store.sql import SqlStore
 from roadster_server.store.tables import VERSION_TABLE
 
-from .databases import execute
+from .databases import execute, undo_search
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +35,7 @@ async def test_delivery_has_one_dealer_other_ids_may_have_several(store: SqlStor
 async def test_migration_leaves_a_delivery_with_its_first_dealer(url: str) -> None:
     async with open_store(url) as store:
         await store.add_owned("a", "delivery", "8")
+    await undo_search(url)
     await execute(url, "DROP INDEX roadster_belongings_delivery")
     await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0003'")
     for row in (

@@ -39,6 +39,7 @@ from roadster_tools.files import UploadFolder
 from roadster_tools.tool import Tool
 
 from .access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
+from .customers import CustomerIndex
 from .inbox import EventsInbox
 
 _DEALER_NAME = re.compile(r"[\w .,'&()/+-]{1,60}")
@@ -66,6 +67,7 @@ class Grant:
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
     events: EventsInbox
+    customers: CustomerIndex
     order: Callable[[str], Awaitable[OrderApi]]
     """Returns the client of one order. Raises AccessRefused unless the order is known to be the dealer's."""
     notices: list[str] = field(default_factory=list)
@@ -134,7 +136,8 @@ class Gate:
     """Holds the upstream clients and hands them out only in grants.
 
     `dealer` looks one dealer up in the newest configuration and returns None where it is not there. `ownership` opens
-    the records of what belongs to a dealer. `events` opens a dealer's events, masked for a level of personal data.
+    the records of what belongs to a dealer. `events` and `customers` open a dealer's events and known customers, masked
+    for a level of personal data.
     """
 
     def __init__(
@@ -144,6 +147,7 @@ class Gate:
         *,
         ownership: Callable[[str], Ownership],
         events: Callable[[str, PersonalData, OnLeftOut], EventsInbox],
+        customers: Callable[[str, PersonalData, OnLeftOut], CustomerIndex],
         cursor_key: bytes,
         uploads: UploadFolder | None = None,
     ) -> None:
@@ -151,6 +155,7 @@ class Gate:
         self._dealer = dealer
         self._ownership = ownership
         self._events = events
+        self._customers = customers
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._names: dict[str, str] = {}
@@ -199,6 +204,7 @@ class Gate:
             roadie.for_dealer(ownership, policy) if roadie else None,
             mykaarma.for_dealer(ref, policy) if mykaarma else None,
             self._events(dealer, caller.personal_data, on_left_out),
+            self._customers(dealer, caller.personal_data, on_left_out),
             order,
         )
 

@@ -25,7 +25,7 @@ class EventPlace:
 class EventQuery:
     """A filter of events. None restricts nothing. `since` is inclusive, `until` exclusive."""
 
-    customer_id: int | None = None
+    customer_id: int | str | None = None
     event_type: str | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -79,7 +79,9 @@ async def create_customer(
             checkout=checkout,
         )
     )
-    await grant.ownership.note("customer", str(answer.customer.id))
+    # Where nothing was made, the account is found by its email, and may have another phone.
+    phone = None if answer.duplicate else customer.phone
+    await grant.customers.note(answer.customer.id, email=customer.email, phone=phone)
     return CreatedCustomerAnswer(
         customer_id=answer.customer.id, duplicate=answer.duplicate, redirect_url=answer.customer.redirect_url
     )
@@ -135,4 +137,5 @@ async def submit_trade_valuation(
     answer = await grant.roadster.submit_trade_valuation(
         TradeValuation(email=email, vin=vin, value=value, year=year, make=make, model=model, trim=trim, mileage=mileage)
     )
+    await grant.customers.note(answer.customer.id, email=email)
     return TradeAnswer(customer_id=answer.customer.id, redirect_url=answer.customer.redirect_url)

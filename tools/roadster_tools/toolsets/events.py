@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from roadster_client.models.events import EventVehicle
+from roadster_client import MASK
 from roadster_tools.answers import ToolAnswer, cell, list_text, quantity, shorten
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
@@ -45,6 +45,7 @@ class EventRow(ToolAnswer):
         default=None, description="time is when it came, because its own cannot be read"
     )
     customer_id: AnyId | None = None
+    customer_name: str | None = None
     order_id: str | None = None
     vehicle: str | None = None
     message: str | None = Field(default=None, description="shortened")
@@ -61,10 +62,11 @@ class EventRow(ToolAnswer):
             )
             if value is not None
         ]
+        name = [f"name {cell(self.customer_name)}"] if self.customer_name else []
         message = [f'message "{self.message}"'] if self.message else []
         event = [self.model_dump_json(include={"event"})] if self.event else []
         time = f"{self.time} (received)" if self.time_of_receipt else self.time
-        parts = [f"{time} {self.event_type}", *ids, self.vehicle, *message, f"id {self.event_id}", *event]
+        parts = [f"{time} {self.event_type}", *ids, *name, self.vehicle, *message, f"id {self.event_id}", *event]
         return "; ".join(part for part in parts if part)
 
 
@@ -136,24 +138,36 @@ def _event_row(entry: ReceivedEvent, detail: Detail) -> EventRow:
     return EventRow(
         event_id=entry.event_id,
         event_type=entry.event_type,
-        time=_time(entry),
+        time=event_time(entry),
         time_of_receipt=entry.is_time_of_receipt or None,
         customer_id=entry.customer_id,
+        customer_name=customer_name(entry),
         order_id=entry.order_id,
-        vehicle=_vehicle_name(event.vehicle) if event and event.vehicle else None,
+        vehicle=vehicle_name(entry),
         message=shorten(message.body or message.subject, _SHORT_MESSAGE) if message else None,
         delivery_id=entry.delivery_id,
         event=event.model_dump(mode="json", by_alias=True, exclude_none=True) if event and detail == "full" else None,
     )
 
 
-def _time(entry: ReceivedEvent) -> str:
+def event_time(entry: ReceivedEvent) -> str:
     return entry.happened_at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _vehicle_name(vehicle: EventVehicle) -> str | None:
+def vehicle_name(entry: ReceivedEvent) -> str | None:
+    vehicle = entry.event.vehicle if entry.event else None
+    if vehicle is None:
+        return None
     name = [vehicle.year, vehicle.make, vehicle.model, vehicle.trim, vehicle.vin]
     return " ".join(str(part) for part in name if part is not None) or None
+
+
+def customer_name(entry: ReceivedEvent) -> str | None:
+    """Returns the customer's first and last name, or None where they are masked."""
+    customer = entry.event.customer if entry.event else None
+    if customer is None:
+        return None
+    return " ".join(part for part in (customer.first_name, customer.last_name) if part and part != MASK) or None
 
 
 # --- one customer's deal --------------------------------------------------------------------------
@@ -278,14 +292,14 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
     most = _BRIEF_HISTORY if detail == "brief" else _FULL_HISTORY
     return CustomerEventsAnswer(
         customer_id=customer_id,
-        as_of=_time(events[0]),
+        as_of=event_time(events[0]),
         customer=_section_row(PersonRow, sections, "customer"),
         vehicle=_section_row(DealVehicleRow, sections, "vehicle"),
         order=_section_row(DealOrderRow, sections, "order"),
         credit_decision=_section_row(CreditDecisionRow, sections, "credit_decision"),
         agent=_section_row(AgentRow, sections, "agent"),
         our_ids=_section_row(OurIdsRow, sections, "api_partner"),
-        part_times={name: time for name, (_, time) in sections.items() if time != _time(events[0])} or None,
+        part_times={name: time for name, (_, time) in sections.items() if time != event_time(events[0])} or None,
         history=[_history_row(event) for event in events[:most]],
         older=len(events) > most,
         documented={name: section.model_dump(mode="json", exclude_none=True) for name, (section, _) in sections.items()}
@@ -295,7 +309,9 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
 
 
 def _history_row(event: ReceivedEvent) -> HistoryRow:
-    return HistoryRow(time=_time(event), time_of_receipt=event.is_time_of_receipt or None, event_type=event.event_type)
+    return HistoryRow(
+        time=event_time(event), time_of_receipt=event.is_time_of_receipt or None, event_type=event.event_type
+    )
 
 
 async def _events_of(grant: Grant, customer_id: int) -> list[ReceivedEvent]:
@@ -321,7 +337,7 @@ def _sections(events: list[ReceivedEvent]) -> _Sections:
         for name in _SECTION_NAMES:
             section = getattr(entry.event, name, None)
             if section is not None:
-                sections.setdefault(name, (section, _time(entry)))
+                sections.setdefault(name, (section, event_time(entry)))
     return sections
 
 
