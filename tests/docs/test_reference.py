@@ -96,6 +96,7 @@ def test_the_commented_settings_of_the_configuration_load_too(monkeypatch: pytes
     text = (PROJECT / "examples" / "roadster.toml").read_text().replace("~/roadster-uploads", str(tmp_path))
     path = tmp_path / "roadster.toml"
     path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE))
+    (tmp_path / "secrets.env").touch(mode=0o600)
     settings = load(path)
     assert settings.callers["erp"].jwt is not None
     assert settings.store.url.get_secret_value().startswith("postgresql://")
