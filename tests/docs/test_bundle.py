@@ -5,6 +5,7 @@ The structures are those of mcpb-manifest-v0.4.schema.json and of the registry's
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ from tests.conftest import PROJECT
 
 sys.path.insert(0, str(PROJECT / "packaging"))
 import bundle
+import bundle_start
 
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 SERVER: dict[str, Any] = json.loads((PROJECT / "server.json").read_text())
@@ -45,8 +47,8 @@ def test_manifest_has_the_documented_structure(bundle_file: Path) -> None:
     assert manifest["server"]["entry_point"] in names
     assert manifest["server"]["mcp_config"].keys() == {"command", "args"}
     assert all(tool.keys() == {"name", "description"} for tool in manifest["tools"])
-    (setting,) = manifest["user_config"].values()
-    assert setting.keys() == {"type", "title", "description", "required"}
+    for setting in manifest["user_config"].values():
+        assert setting.keys() - {"default"} == {"type", "title", "description", "required"}
 
 
 def test_manifest_describes_this_program(bundle_file: Path) -> None:
@@ -58,17 +60,63 @@ def test_manifest_describes_this_program(bundle_file: Path) -> None:
     assert bundle_file.name == f"roadster-mcp-{PYPROJECT['version']}.mcpb"
 
 
-def test_bundle_has_the_sources_of_the_server_only(bundle_file: Path) -> None:
+def test_manifest_offers_the_sandbox_without_a_configuration() -> None:
+    settings = bundle.make_manifest()["user_config"]
+    assert not settings["configuration"]["required"]
+    assert (settings["sandbox"]["type"], settings["sandbox"]["default"]) == ("boolean", False)
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "configuration", "arguments"),
+    [
+        ("true", "${user_config.configuration}", ["--sandbox"]),
+        ("true", "/home/steve/roadster.toml", ["--sandbox"]),
+        ("false", "/home/steve/roadster.toml", ["--config", "/home/steve/roadster.toml"]),
+        ("${user_config.sandbox}", "/home/steve/roadster.toml", ["--config", "/home/steve/roadster.toml"]),
+    ],
+)
+def test_bundle_starts_with_what_the_user_has_chosen(sandbox: str, configuration: str, arguments: list[str]) -> None:
+    assert bundle_start.serve_arguments(sandbox, configuration) == arguments
+
+
+@pytest.mark.parametrize("configuration", ["", "${user_config.configuration}"])
+def test_bundle_without_a_choice_says_what_to_choose(configuration: str) -> None:
+    with pytest.raises(SystemExit, match="Configuration, or turn Sandbox on"):
+        bundle_start.serve_arguments("false", configuration)
+
+
+def test_bundle_has_the_wheel_and_its_lock(bundle_file: Path) -> None:
     with zipfile.ZipFile(bundle_file) as archive:
         names = archive.namelist()
-    packages = {
-        path.relative_to(PROJECT).as_posix() for root in bundle.FOLDERS for path in (PROJECT / root).rglob("*.py")
+        (wheel,) = (name for name in names if name.endswith(".whl"))
+        content = archive.read(wheel)
+        lock = archive.read("requirements.lock").decode()
+    assert set(names) == {
+        *("manifest.json", "pyproject.toml", "start.py", "requirements.lock", wheel),
+        *("README.md", "LICENSE", "CHANGELOG.md"),
     }
-    assert packages <= set(names)
-    assert {"pyproject.toml", "README.md", "LICENSE", "tools/roadster_tools/schemas.json"} <= set(names)
-    assert not [
-        name for name in names if "__pycache__" in name or name.startswith(("tests/", ".", "/")) or ".." in name
-    ]
+    assert lock.startswith(f"./{wheel} \\\n    --hash=sha256:{hashlib.sha256(content).hexdigest()}\n")
+    assert "://" not in lock, "a lock names no index"
+
+
+def test_bundle_has_the_pinned_packages_and_the_keyring(bundle_file: Path) -> None:
+    with zipfile.ZipFile(bundle_file) as archive:
+        pins = pins_of(archive.read("requirements.lock").decode())
+    assert pins_of((PROJECT / "requirements.lock").read_text()).items() <= pins.items()
+    assert "keyring" in pins
+
+
+def pins_of(lock: str) -> dict[str, str]:
+    """Returns the version and the condition of each package that is pinned with a hash."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+(?: ; .*)?) \\\n    --hash=sha256:", lock, re.MULTILINE))
+
+
+def test_bundle_runs_on_the_versions_of_python_that_the_project_names(bundle_file: Path) -> None:
+    with zipfile.ZipFile(bundle_file) as archive:
+        pyproject = tomllib.loads(archive.read("pyproject.toml").decode())
+    assert pyproject["project"]["requires-python"] == ">=3.11,<3.15"
+    assert pyproject.keys() == {"project", "tool"}, "there is no group that could contradict another one"
+    assert "dependencies" not in pyproject["project"]
 
 
 def test_bundle_of_the_same_sources_has_the_same_bytes(bundle_file: Path, tmp_path: Path) -> None:
