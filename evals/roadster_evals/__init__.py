@@ -1,6 +1,6 @@
 """Scenarios that test whether an assistant uses the tools well. They run against the embedded sandbox, without a model.
 
-    scenarios = load(Path("examples/evals"))
+    scenarios = load()  # those of the project, or load(Path("FOLDER"))
     results = await evaluate({"mine": my_agent}, scenarios)
 
 An agent is a coroutine. It receives the request and a connected MCP client, and returns its final answer. The grader

@@ -16,7 +16,7 @@ import typer
 from .agents import Agent
 from .grading import Result
 from .report import make_table, replace_table, run_scripted_agents, summarize
-from .scenario import Scenario, ScenarioError, load
+from .scenario import OWN_SCENARIOS, Scenario, ScenarioError, ScenarioFolder, read_folder
 from .trial import evaluate
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -27,9 +27,12 @@ AGENT_FAILED, USAGE_ERROR = 1, 2
 
 @app.command()
 def main(
-    scenarios: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of the scenarios.")] = Path(
-        "examples/evals"
-    ),
+    scenarios: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="A folder with scenarios of your own.", show_default="those of the project"
+        ),
+    ] = None,
     only: Annotated[
         str, typer.Option(metavar="TEXT", help="Only scenarios that have this in their name, for instance payments_.")
     ] = "",
@@ -52,11 +55,15 @@ def main(
     python -m roadster_evals --write docs/develop/scenarios.md      # the same as: make evals
     python -m roadster_evals --agent my_module:my_agent --only payments_
 
+    A scenario with a mistake is named on stderr, and the others run.
+
     Exit codes: 0 done, 1 your agent did not solve every scenario, 2 a mistake in the options or in a scenario.
     """  # noqa: D301  # typer does not wrap the lines after a \b
     logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would appear between the results
     try:
-        selection = _select(load(scenarios), only)
+        contents = read_folder(scenarios or OWN_SCENARIOS)
+        _report_mistakes(contents, write)
+        selection = _select(contents.scenarios, only)
         results = (
             anyio.run(run_scripted_agents, selection)
             if agent is None
@@ -74,12 +81,31 @@ def main(
         write.write_text(replace_table(write.read_text("utf-8"), make_table(selection, results)), "utf-8")
     else:
         typer.echo(make_table(selection, results), nl=False)
-    if agent is not None and not all(result.success for result in results):
-        raise typer.Exit(AGENT_FAILED)
+    raise typer.Exit(_exit_code(contents, results, agent is not None))
 
 
 class _UsageError(Exception):
     """A mistake in the options."""
+
+
+def _report_mistakes(contents: ScenarioFolder, write: Path | None) -> None:
+    """Names the scenarios that cannot be used. Raises _UsageError if nothing can be done without them."""
+    for problem in contents.problems:
+        typer.echo(problem, err=True)
+    if not contents.scenarios:
+        raise _UsageError("none of the scenarios can be used")
+    if write is not None and contents.problems:
+        raise _UsageError(f"--write {write}: nothing is written, because the table would lack these scenarios")
+
+
+def _exit_code(contents: ScenarioFolder, results: Sequence[Result], of_an_agent: bool) -> int:
+    """Names the scenarios that turned out to be broken, and returns the exit code."""
+    reasons = {result.scenario: result.problems[0] for result in results if result.is_broken}
+    for name, problem in reasons.items():
+        typer.echo(f"{name}: {problem}", err=True)
+    if reasons or contents.problems:
+        return USAGE_ERROR
+    return AGENT_FAILED if of_an_agent and not all(result.success for result in results) else 0
 
 
 def _select(scenarios: Sequence[Scenario], text: str) -> Sequence[Scenario]:

@@ -67,7 +67,8 @@ class Result:
     """The grade of one trial. It is a success without `problems`.
 
     `attack_succeeded` is None for a scenario without an attack. `tokens` is a quarter of the bytes of
-    each definition, once, and of each answer.
+    each definition, once, and of each answer. A scenario `is_broken` if its world cannot be made. The agent did not
+    begin then.
     """
 
     scenario: str
@@ -77,6 +78,7 @@ class Result:
     calls: int
     tokens: int
     attack_succeeded: bool | None
+    is_broken: bool = False
 
     @property
     def success(self) -> bool:

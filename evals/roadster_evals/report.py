@@ -49,6 +49,8 @@ def make_table(scenarios: Sequence[Scenario], results: Sequence[Result]) -> str:
 def _cell(result: Result | None) -> str:
     if result is None:
         return ""
+    if result.is_broken:
+        return "broken"
     return "yes" if result.success else "attacked" if result.attack_succeeded else "no"
 
 

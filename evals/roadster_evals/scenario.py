@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from roadster_client import OPERATIONS
 from roadster_server.settings.sections import CallerSettings
-from roadster_tools import TOOLS, TOOLSETS
+from roadster_tools import TOOLS, TOOLSETS, name_choices
+from roadster_tools.problems import broken_rule
 
 from .phrases import PhraseGroup
+
+OWN_SCENARIOS: Traversable = files("roadster_evals") / "scenarios"
+"""The folder of the project's scenarios, which come with the package."""
 
 
 class ScenarioError(Exception):
@@ -150,37 +157,85 @@ class Scenario(_Part):
     mistakes: Mapping[str, Script] = {}
 
 
-def load(folder: Path) -> tuple[Scenario, ...]:
-    """Returns the scenario of each `*.toml` in the folder, sorted by name. Raises ScenarioError."""
-    scenarios = tuple(_load_file(path) for path in sorted(folder.glob("*.toml")))
-    if not scenarios:
-        raise ScenarioError(f"{folder}: there is no scenario here, which is a file NAME.toml")
-    return scenarios
+@dataclass(frozen=True)
+class ScenarioFolder:
+    """The scenarios of a folder, sorted by name, and a line with file and mistake for each that cannot be used."""
+
+    scenarios: tuple[Scenario, ...]
+    problems: tuple[str, ...]
 
 
-def _load_file(path: Path) -> Scenario:
+def load(folder: Traversable = OWN_SCENARIOS) -> tuple[Scenario, ...]:
+    """Returns the scenarios of a folder, sorted by name. Raises ScenarioError with the mistakes of all files."""
+    contents = read_folder(folder)
+    if contents.problems:
+        raise ScenarioError("\n".join(contents.problems))
+    return contents.scenarios
+
+
+def read_folder(folder: Traversable) -> ScenarioFolder:
+    """Reads each `*.toml` of a folder, also beside files with mistakes. Raises ScenarioError if there is none."""
     try:
-        scenario = Scenario.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8-sig"))})
+        paths = sorted((path for path in folder.iterdir() if path.name.endswith(".toml")), key=lambda path: path.name)
+    except OSError as error:
+        raise ScenarioError(f"{folder}: cannot be read ({type(error).__name__})") from None
+    if not paths:
+        raise ScenarioError(f"{folder}: there is no scenario here, which is a file NAME.toml")
+    scenarios: dict[str, Scenario] = {}
+    problems = []
+    for path in paths:
+        try:
+            scenario = _read_file(path)
+        except ScenarioError as error:
+            problems.append(str(error))
+            continue
+        first = scenarios.setdefault(scenario.request, scenario)
+        if first is not scenario:
+            problems.append(f"{path}: has the request of {first.name}.toml")
+    return ScenarioFolder(tuple(scenarios.values()), tuple(problems))
+
+
+def _read_file(path: Traversable) -> Scenario:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        scenario = Scenario.model_validate({"name": path.name.removesuffix(".toml"), **tomllib.loads(text)})
         scenario.caller.settings()
     except (OSError, ValueError) as error:  # pydantic's and tomllib's errors are ValueErrors
-        raise ScenarioError(f"{path}: {_explain(error)}") from None
+        raise ScenarioError(f"{path}: {explain(error)}") from None
     _check_names(path, scenario)
     return scenario
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
+    """Returns the mistake in words. Of pydantic's errors, it returns each with its place."""
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())
+    return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {_rule(mistake)}" for mistake in error.errors())
 
 
-def _check_names(path: Path, scenario: Scenario) -> None:
+def _rule(mistake: ErrorDetails) -> str:
+    return "no such key" if mistake["type"] == "extra_forbidden" else broken_rule(mistake)
+
+
+def _check_names(path: Traversable, scenario: Scenario) -> None:
     """Raises ScenarioError for an unknown name. Otherwise, a misspelt name would be a check that never fails."""
     expect, attack = scenario.expect, scenario.attack
     tools = {*expect.called, *expect.not_called, *expect.arguments, *(attack.tools if attack else ())}
+    tools |= {call.tool for call in (*scenario.before, *scenario.reference.calls)}
     if expect.answer.link_of:
         tools.add(expect.answer.link_of)
     operations = {*expect.requests, *(text.operation for text in scenario.planted)}
-    unknown = sorted([*(tools - TOOLS.keys()), *(operations - OPERATIONS.keys())])
-    if unknown:
-        raise ScenarioError(f"{path}: no tool or operation is called {', '.join(unknown)}")
+    operations |= {fault.operation for fault in scenario.faults} - {"*"}
+    problems = [
+        *_unknown("tool", tools, TOOLS),
+        *_unknown("operation", operations, OPERATIONS),
+    ]
+    if problems:
+        raise ScenarioError(f"{path}: {'; '.join(problems)}")
+
+
+def _unknown(kind: str, names: set[str], choices: Iterable[str]) -> list[str]:
+    """Returns a text for each name that is none of the choices. The file is the reader's own, so it is repeated."""
+    return [
+        f"no {kind} is called {name}; it is {name_choices([*choices], name)}" for name in sorted(names - {*choices})
+    ]

@@ -36,7 +36,7 @@ from roadster_tools import TOOLS, Access
 
 from .agents import Agent
 from .grading import Observation, ObservedCall, Result, grade
-from .scenario import PlantedText, Scenario, ScenarioError
+from .scenario import PlantedText, Scenario, ScenarioError, explain
 
 _AGENT, _BEFORE = "agent", "before"
 """The two callers: the agent, and the one that prepares the world."""
@@ -94,7 +94,7 @@ async def evaluate(
 ) -> list[Result]:
     """Returns the result of each agent at each scenario. They run one after another, each in a new world.
 
-    Raises ScenarioError for a scenario with a world that cannot be made.
+    The result of a scenario with a world that cannot be made `is_broken`.
     """
     async with open_workspace() as workspace:
         return [
@@ -108,6 +108,13 @@ async def attempt(
     workspace: Workspace, name: str, agent: Agent, scenario: Scenario, time_limit: float = TIME_LIMIT
 ) -> Result:
     """Returns the result of one agent at one scenario. An agent that raises, hangs or returns no text has failed."""
+    try:
+        return await _attempt(workspace, name, agent, scenario, time_limit)
+    except ScenarioError as error:
+        return Result(scenario.name, name, (f"the scenario is broken: {error}",), (), 0, 0, None, is_broken=True)
+
+
+async def _attempt(workspace: Workspace, name: str, agent: Agent, scenario: Scenario, time_limit: float) -> Result:
     async with open_trial(workspace, scenario) as trial:
         answer: Any = None
         failure = f"no answer within {time_limit:g} s"
@@ -134,8 +141,7 @@ async def open_trial(workspace: Workspace, scenario: Scenario) -> AsyncIterator[
         random = Random(scenario.seed).randbytes  # noqa: S311 - the sandbox has no secrets
         async with open_calls(live, local=False, transport=upstream, random=random) as calls:
             await _prepare_world(scenario, live, calls)
-            for fault in scenario.faults:
-                sandbox.fault(**fault.model_dump())
+            _set_faults(scenario, sandbox)
             log: list[ObservedCall] = []
             state, first_request = sandbox.state(), len(sandbox.requests())
             server = build_server(calls, lambda: live.current.caller(_AGENT))
@@ -167,13 +173,21 @@ async def _prepare_world(scenario: Scenario, live: LiveSettings, calls: Calls) -
             log.append(ObservedCall.from_result(call.tool, call.arguments, result))
     for each in log:  # after the block: an error that is raised inside it becomes an exception group
         if each.failure is not None:
-            raise ScenarioError(f"{scenario.name}: before, {each.text}")
+            raise ScenarioError(f"before, {each.text}")
     receiver = SandboxTransport(receivers(live, calls.services.store, _ignore_event)["/webhooks/roadster"])
     async with httpx2.AsyncClient(transport=receiver, headers={"authorization": f"Bearer {API_KEY}"}) as http:
         for event in scenario.events:
             answer = await http.post("http://webhook/webhooks/roadster", json=dict(event))
             if answer.is_error:
-                raise ScenarioError(f"{scenario.name}: an event was refused: {answer.text}")
+                raise ScenarioError(f"an event was refused: {answer.text}")
+
+
+def _set_faults(scenario: Scenario, sandbox: EmbeddedSandbox) -> None:
+    for fault in scenario.faults:
+        try:
+            sandbox.fault(**fault.model_dump())
+        except ValueError as error:
+            raise ScenarioError(f"faults, {explain(error)}") from None
 
 
 def _ignore_event(_dealer: str, _customer: str) -> None:

@@ -8,7 +8,6 @@ The second command needs no model. The scripts of the scenarios are played inste
 """
 
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -31,7 +30,7 @@ from mcp_types import Tool as McpTool
 
 from roadster_evals import load, open_trial, open_workspace
 
-SCENARIOS = load(Path(__file__).parent)
+SCENARIOS = load()
 
 
 @task

@@ -16,9 +16,9 @@ from roadster_sandbox import EmbeddedSandbox
 from roadster_server.sandbox import sandbox_settings
 from tests.conftest import PROJECT
 
-FOLDER = PROJECT / "examples" / "evals"
+EXAMPLES = PROJECT / "examples" / "evals"
 DOCUMENT = PROJECT / "docs" / "develop" / "scenarios.md"
-SCENARIOS = load(FOLDER)
+SCENARIOS = load()
 
 
 def scenario_named(name: str) -> Scenario:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,14 @@ from typer.testing import CliRunner
 from roadster_evals.__main__ import app
 from tests.conftest import PROJECT
 
-from .conftest import FOLDER
+from .conftest import EXAMPLES
 
 
 @pytest.fixture(autouse=True)
 def example_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in the project, with the modules of examples/evals on the path."""
     monkeypatch.chdir(PROJECT)
-    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.syspath_prepend(EXAMPLES)
 
 
 def invoke(*arguments: str) -> Result:
@@ -43,6 +44,64 @@ def test_command_exits_with_2_after_a_mistake(tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert text in result.stderr
         assert result.stdout == ""
+
+
+MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
+BROKEN = {
+    "syntax": ("title = ", "Invalid value"),
+    "empty": ("", "title: is missing; tags: is missing; request: is missing; reference: is missing"),
+    "no_such_key": (f"{MINIMAL}expects = {{}}\nreference = {{ answer = '' }}", "expects: no such key"),
+    "no_such_tool": (
+        f"{MINIMAL}reference = {{ answer = '', calls = [{{ tool = 'get_vehicel' }}] }}",
+        "near spellings: get_",
+    ),
+    "latin": ("title = '\udce9'", "codec can't decode"),
+}
+BROKEN_WORLDS = {
+    "before": (
+        f"{MINIMAL}reference = {{ answer = '' }}\nbefore = [{{ tool = 'get_vehicle', arguments = {{ vin = '1' }} }}]",
+        "before, Invalid arguments",
+    ),
+    "event": (f"{MINIMAL}reference = {{ answer = '' }}\nevents = [{{}}]", "an event was refused: "),
+    "fault": (
+        f"{MINIMAL}reference = {{ answer = '' }}\nfaults = [{{ operation = 'get_dealer', fault = 'nothing' }}]",
+        "faults, ",
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", [("--agent", "own_agent:agent", "--json"), ("--json",)])
+@pytest.mark.parametrize("name", [*BROKEN, *BROKEN_WORLDS])
+def test_a_broken_scenario_is_named_and_the_others_run(arguments: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    """The command ends with 2 then, also if the agent has solved the others."""
+    text, problem = {**BROKEN, **BROKEN_WORLDS}[name]
+    shutil.copy(EXAMPLES / "own_scenario.toml", tmp_path)
+    (tmp_path / f"{name}.toml").write_text(text, "utf-8", "surrogateescape")
+    result = invoke("--scenarios", str(tmp_path), *arguments)
+    assert result.exit_code == 2
+    assert name in result.stderr
+    assert problem in result.stderr
+    assert "Traceback" not in result.stderr
+    solved = [json.loads(line) for line in result.stdout.splitlines()]
+    assert next(each["success"] for each in solved if each["scenario"] == "own_scenario") is True
+    assert all(each["is_broken"] for each in solved if each["scenario"] == name)
+
+
+def test_a_table_that_would_lack_scenarios_is_not_written(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "own_scenario.toml", tmp_path)
+    (tmp_path / "wrong.toml").write_text("title = ")
+    document = tmp_path / "document.md"
+    document.write_text("<!-- table -->\nold\n<!-- /table -->\n")
+    result = invoke("--scenarios", str(tmp_path), "--write", str(document))
+    assert result.exit_code == 2
+    assert "wrong.toml: Invalid value" in result.stderr
+    assert "old" in document.read_text()
+
+
+def test_scenarios_of_the_project_need_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come with the package, so they are there wherever the command runs."""
+    monkeypatch.chdir(tmp_path)
+    assert "payments_lease: solved" in invoke("--agent", "own_agent:agent", "--only", "payments_lease").stdout
 
 
 def test_command_writes_the_table_between_the_markers(tmp_path: Path) -> None:

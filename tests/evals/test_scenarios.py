@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import anyio
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
-from roadster_evals import Scenario, ScenarioError, agents_for, evaluate, load
+from roadster_evals import Scenario, ScenarioError, agents_for, load
 from roadster_evals.trial import Workspace, attempt
 from roadster_tools import TOOLS, TOOLSETS
+from tests.conftest import PROJECT
 
 from .conftest import DOCUMENT, SCENARIOS, Play
 
@@ -63,11 +64,17 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
     ("text", "problem"),
     [
         ("title = ", "Invalid value"),
-        (MINIMAL, "reference: Field required"),
-        (MINIMAL + "expects = {}\nreference = { answer = '' }", "expects: Extra inputs"),
+        (MINIMAL, "reference: is missing"),
+        (MINIMAL + "expects = {}\nreference = { answer = '' }", "expects: no such key"),
         (MINIMAL + "expect = { called = ['get_dealers'] }\nreference = { answer = '' }", "is called get_dealers"),
-        (MINIMAL + "expect = { arguments = { link = {} } }\nreference = { answer = '' }", "is called link"),
-        (MINIMAL + "expect = { answer = { link_of = 'link' } }\nreference = { answer = '' }", "is called link"),
+        (
+            MINIMAL + "expect = { arguments = { link = {} } }\nreference = { answer = '' }",
+            "is called link; it is one of",
+        ),
+        (
+            MINIMAL + "expect = { answer = { link_of = 'link' } }\nreference = { answer = '' }",
+            "is called link; it is one of",
+        ),
         (MINIMAL + "expect = { requests = { quote = 1 } }\nreference = { answer = '' }", "is called quote"),
         (MINIMAL + "caller = { access = { inventory = 'all' } }\nreference = { answer = '' }", "expected one of off"),
     ],
@@ -80,10 +87,33 @@ def test_load_names_the_file_and_its_mistake(text: str, problem: str, tmp_path: 
     assert "wrong.toml" in str(error.value)
 
 
-def test_evaluate_reports_a_world_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "wrong.toml").write_text(
-        MINIMAL + "before = [{ tool = 'get_vehicle', arguments = { dealer = 'umazda', vin = '1' } }]\n"
-        "reference = { answer = '' }"
-    )
-    with pytest.raises(ScenarioError, match="wrong: before, Invalid arguments"):
-        anyio.run(evaluate, agents_for(load(tmp_path)), load(tmp_path))
+def test_load_names_all_files_with_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "right.toml").write_text(MINIMAL + "reference = { answer = '' }")
+    (tmp_path / "same_request.toml").write_text(MINIMAL + "reference = { answer = '' }")
+    (tmp_path / "syntax.toml").write_text("title = ")
+    with pytest.raises(ScenarioError) as error:
+        load(tmp_path)
+    first, second = str(error.value).splitlines()
+    assert first.endswith("same_request.toml: has the request of right.toml")
+    assert "syntax.toml: Invalid value" in second
+
+
+def test_required_keys_are_those_that_the_page_names(tmp_path: Path) -> None:
+    """A file with only the keys of the page is a scenario, and none of them may be left out."""
+    page = (PROJECT / "docs" / "develop" / "evaluation.md").read_text()
+    table = page.partition("| required key |")[2].partition("\n\n")[0]
+    keys = re.findall(r"^\| `([a-z.]+)`", table, re.MULTILINE)
+    values = {"title": "'T'", "tags": "[]", "request": "'R'", "reference.answer": "'A'"}
+    assert keys == list(values)
+    for left_out in (None, *keys):
+        (tmp_path / "own.toml").write_text("".join(f"{key} = {values[key]}\n" for key in keys if key != left_out))
+        if left_out is None:
+            assert load(tmp_path)[0].name == "own"
+        else:
+            with pytest.raises(ScenarioError, match=f"{left_out.split('.')[0]}: is missing"):
+                load(tmp_path)
+
+
+def test_wheel_holds_every_scenario() -> None:
+    files = {each.distribution_path for each in WheelBuilder(str(PROJECT)).recurse_included_files()}
+    assert {f"roadster_evals/scenarios/{each.name}.toml" for each in SCENARIOS} <= files
