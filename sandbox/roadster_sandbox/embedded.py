@@ -7,6 +7,7 @@ from typing import Any
 
 from .http.app import make_app
 from .http.endpoint import Sandbox
+from .http.events import EventFields, make_event
 from .http.grading import FaultBody, make_state
 from .http.transport import SandboxTransport
 from .world.world import DEFAULT_SEED
@@ -45,3 +46,11 @@ class EmbeddedSandbox:
         """
         body = FaultBody(operation=operation, fault=fault, times=times, **options)
         self._sandbox.faults.append(body.to_fault())
+
+    def make_event(self, **fields: Any) -> dict[str, Any]:
+        """Returns a customer event as Roadster documents it, for a web hook. Each has another id and a later time.
+
+        `fields` are any of `type`, `dealer`, `customer_id` and `message`, as of the endpoint `/__sandbox/events`, or an
+        `event` to return as it is. Raises ValueError for another field or a wrong value.
+        """
+        return make_event(self._sandbox.world, EventFields(**fields))

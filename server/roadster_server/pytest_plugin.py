@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 from mcp_types import Tool as McpTool
 
-from roadster_sandbox import EmbeddedSandbox
+from roadster_sandbox import EmbeddedSandbox, SandboxTransport
 from roadster_tools import TOOLS
 
 from .calls.form import yes_to
+from .events.webhooks import receivers
 from .protocol.server import build_server
 from .runtime import open_calls
 from .sandbox import sandbox_settings
@@ -26,6 +28,7 @@ from .settings.live import LiveSettings
 from .settings.sections import CallerSettings, Settings
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
+SendEvent = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -91,3 +94,37 @@ def roadster_client(roadster_connect: Connect) -> Iterator[BlockingClient]:
         portal.wrap_async_context_manager(roadster_connect()) as client,
     ):
         yield BlockingClient(client, portal)
+
+
+@pytest.fixture
+def roadster_send_event(roadster_world: EmbeddedSandbox, roadster_settings: Settings) -> SendEvent:
+    """For any test: sends a customer event to the server's web hook as Roadster does, and returns the event.
+
+    It is a plain call, without `await`. The arguments are those of `roadster_world.make_event`: `type`, `dealer`,
+    `customer_id`, `message`, or an `event` of your own. Raises ValueError for an event that the web hook refuses.
+    """
+
+    def send_event(**fields: Any) -> dict[str, Any]:
+        event = roadster_world.make_event(**fields)
+        # In a thread of its own, because an asynchronous test has a running loop in this one.
+        with start_blocking_portal() as portal:
+            answer = portal.call(_post_event, roadster_world, roadster_settings, event)
+        if answer.is_error:
+            raise ValueError(f"the web hook refused the event with {answer.status_code}: {answer.text}")
+        return event
+
+    return send_event
+
+
+async def _post_event(world: EmbeddedSandbox, settings: Settings, event: Mapping[str, Any]) -> httpx2.Response:
+    live = LiveSettings(settings)
+    keys = [key.get_secret_value() for key in settings.webhooks.roadster_keys]
+    headers = {"authorization": f"Bearer {keys[0]}"} if keys else {}
+    async with open_calls(live, local=True, transport=world.transport) as calls:
+        receiver = SandboxTransport(receivers(live, calls.services.store, _ignore_change)["/webhooks/roadster"])
+        async with httpx2.AsyncClient(transport=receiver, headers=headers) as http:
+            return await http.post("http://webhook/webhooks/roadster", json=dict(event))
+
+
+def _ignore_change(_dealer: str, _customer: str) -> None:
+    """Takes the place of the subscriptions. Clients over stdio have none."""

@@ -44,6 +44,31 @@ def test_a_lost_answer_is_no_success(roadster_client, roadster_world):
     assert [request["operation"] for request in roadster_world.requests()] == ["create_customer"]
 
 
+def test_a_customers_message_arrives(roadster_client, roadster_send_event):
+    roadster_send_event(type="customer_sent_message", customer_id=1650260, message="Is the CX-5 still there?")
+    result = roadster_client.call_tool("list_customer_events", {"dealer": "umazda", "customer_id": 1650260})
+    assert [event["message"] for event in result.structured_content["events"]] == ["Is the CX-5 still there?"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_events_arrive_while_a_client_is_connected(roadster_connect, roadster_send_event):
+    async with roadster_connect() as client:
+        first, second = roadster_send_event(), roadster_send_event(type="customer_submitted_deposit")
+        result = await client.call_tool("list_customer_events", {"dealer": "umazda"})
+    ids = {event["event_id"] for event in result.structured_content["events"]}
+    assert ids == {first["event_id"], second["event_id"]}
+
+
+def test_an_event_of_your_own_is_checked_as_roadsters(roadster_send_event, roadster_world):
+    with pytest.raises(ValueError, match=r"refused the event with 400: .*customer"):
+        roadster_send_event(event={"event_id": "1", "dealer": {"dpid": "umazda"}})
+    with pytest.raises(ValueError, match="colour"):
+        roadster_send_event(colour="blue")
+    event = {**roadster_world.make_event(), "event_id": "of-my-own"}
+    assert roadster_send_event(event=event) == event
+
+
 def test_what_deletes_is_confirmed_by_the_person(roadster_client, roadster_world):
     at = {"dealer": "umazda", "customer_id": 1650260}
     file = {"document_type": "license", "document_name": "Front", "file_name": "a.pdf", "relationship": "self"}

@@ -32,13 +32,11 @@ def _check_loopback(url: str) -> str:
     return url
 
 
-class EventBody(BaseModel):
-    """A request to send an event. Without an `event`, one is invented from the other fields."""
+class EventFields(BaseModel):
+    """An event to send. Without an `event`, one is invented from the other fields."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    url: Annotated[str, AfterValidator(_check_loopback)]
-    key: str = Field(pattern=r"^[\x21-\x7e]+$")
     event: dict[str, Any] | None = None
     type: str = Field(default="customer_started_purchase", min_length=1)
     dealer: Literal["umazda", "hyundaidemo", "toyotademo"] = "umazda"
@@ -46,12 +44,20 @@ class EventBody(BaseModel):
     message: str | None = None
 
 
-def make_event(world: World, body: EventBody) -> dict[str, Any]:
-    """Returns the event to send. It depends only on the world and the number of events before it."""
+class EventBody(EventFields):
+    """A request to send an event to the web hook at `url`, with the `key` that it wants."""
+
+    url: Annotated[str, AfterValidator(_check_loopback)]
+    key: str = Field(pattern=r"^[\x21-\x7e]+$")
+
+
+def make_event(world: World, body: EventFields) -> dict[str, Any]:
+    """Returns the event to send, and counts it. It depends only on the world and the number of events before it."""
+    number = world.events_sent
+    world.events_sent += 1
     if body.event is not None:
         return body.event
     dealer = next(each for each in DEALERS if each.dpid == body.dealer)
-    number = world.events_sent
     vehicle = next(iter(world.vehicles[dealer.dpid].values()))
     return {
         "event_type": body.type,
@@ -91,7 +97,6 @@ async def send_event(world: World, body: EventBody) -> dict[str, Any]:
     import httpx2  # noqa: PLC0415  # only events need it, and importing it takes longer than the whole sandbox
 
     event = make_event(world, body)
-    world.events_sent += 1
     headers = {"authorization": f"Bearer {body.key}", "content-type": "application/json"}
     try:
         async with httpx2.AsyncClient(timeout=_TIMEOUT, trust_env=False) as http:
