@@ -43,10 +43,10 @@ async def test_get_crm_customer_brief_shows_vehicles_and_orders(connect: Connect
     async with connect(personal_data="contact") as client:
         answer = answer_of(await client.call_tool("get_crm_customer", ASKED))
     assert (answer["first_name"], answer["last_name"]) == ("Carlos", "Silva")
-    assert answer["vehicles"] == [{"year": "2021", "make": "Mazda", "model": "CX-5", "vin": "JM3KFBCM1M0300017"}]
+    assert answer["vehicles"] == [{"year": "2021", "make": "Mazda", "model": "CX-5", "vin": "JM3KFBCM5M0300017"}]
     assert answer["order_counts"] == [{"order_type": "RO", "orders": 5}, {"order_type": "APPOINTMENT", "orders": 1}]
     assert [order["order_number"] for order in answer["orders"]] == ["RO1006", "RO1005", "RO1004", "RO1003", "RO1002"]
-    assert answer["orders"][0]["vin"] == "JM3KFBCM1M0300017"
+    assert answer["orders"][0]["vin"] == "JM3KFBCM5M0300017"
     assert not answer.keys() & {"communications", "addresses", "customer_key", "other_customers", "warnings"}
     assert "transactions" not in answer["orders"][0]
 
@@ -387,7 +387,7 @@ def record_of_text(text: str) -> dict[str, Any]:
     return full_record
 
 
-VEHICLE = {"year": "2021", "make": "Mazda", "model": "CX-5", "trim": "2.5 S", "vin": "JM3KFBCM1M0300017"}
+VEHICLE = {"year": "2021", "make": "Mazda", "model": "CX-5", "trim": "2.5 S", "vin": "JM3KFBCM5M0300017"}
 
 
 @pytest.mark.parametrize("older", [False, True])

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from roadster_client.models.values import ID_PATTERN, VIN_PATTERN
+from roadster_client.models.values import ID_PATTERN
 
 PLAUSIBLE = "plausible"
 """The mark, in a derived schema, of bounds that are checked and not published."""
@@ -21,14 +21,6 @@ def plausible(low: float, high: float) -> Any:
     """Returns a field that checks a range but leaves it out of the schema, to save tokens."""
     return Field(ge=low, le=high, json_schema_extra={PLAUSIBLE: True})
 
-
-def _vin(value: str) -> str:
-    if re.fullmatch(VIN_PATTERN, value, re.IGNORECASE | re.ASCII) is None:
-        raise ValueError("expected 17 letters and digits, without I, O and Q")
-    return value.upper()
-
-
-Vin = Annotated[str, AfterValidator(_vin)]
 
 MOST = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""

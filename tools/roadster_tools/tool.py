@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_type_hints
@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from .answers import ANSWER_PROPERTIES, NOTICE_PROPERTIES, WRITE_PROPERTIES, ToolAnswer
 from .parameters import IdempotencyKey
 from .schemas import compact, load_schemas
+
+_DOUBTFUL = {"contents", "vin"}
+"""The names of arguments that can be doubtful and still be used, wherever they stand."""
 
 ToolFunction = Callable[..., Awaitable[ToolAnswer]]
 """The grant comes first, then the tool's arguments."""
@@ -58,11 +61,6 @@ class Tool:
         )
 
     @property
-    def gives_notices(self) -> bool:
-        """True where an argument can be doubtful and still be used: a file."""
-        return "contents" in self.arguments.model_fields
-
-    @property
     def input_schema(self) -> dict[str, Any]:
         return self._schemas["input"]
 
@@ -76,12 +74,13 @@ class Tool:
         answer: type[ToolAnswer] = self._hints["return"]
         output = compact(answer.model_json_schema(mode="serialization"))
         output["properties"] |= ANSWER_PROPERTIES
-        if self.gives_notices:
+        arguments = compact(self.arguments.model_json_schema(mode="validation"))
+        if not _DOUBTFUL.isdisjoint(_property_names(arguments)):
             output["properties"] |= NOTICE_PROPERTIES
         if self.writes:
             output["properties"] |= WRITE_PROPERTIES
             output.pop("required", None)
-        return {"input": compact(self.arguments.model_json_schema(mode="validation")), "output": output}
+        return {"input": arguments, "output": output}
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -90,3 +89,14 @@ class Tool:
     @cached_property
     def _schemas(self) -> dict[str, dict[str, Any]]:
         return load_schemas().get(self.name) or self.derived_schemas()
+
+
+def _property_names(schema: Any) -> Iterator[str]:
+    """Returns the names of the properties in a schema, at every depth."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        for part in schema.values():
+            yield from _property_names(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _property_names(part)

@@ -7,12 +7,29 @@ import hashlib
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SerializationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SerializationInfo
 
 VIN_CHARACTER = "[A-HJ-NPR-Z0-9]"
 """A VIN has no I, O and Q, because they look like 1 and 0."""
 
 VIN_PATTERN = f"{VIN_CHARACTER}{{17}}"
+
+
+class VinText(str):
+    """A VIN in capitals. It has a class of its own so that all of them can be found in a call's arguments."""
+
+    __slots__ = ()
+
+
+def _read_vin(value: str) -> VinText:
+    if re.fullmatch("[A-Z0-9]{17}", value, re.IGNORECASE | re.ASCII) is None:
+        raise ValueError("expected 17 letters and digits, without I, O and Q")
+    return VinText(value.upper())
+
+
+Vin = Annotated[str, AfterValidator(_read_vin)]
+"""A VIN in a request. The tools check its characters I, O and Q with its check digit, because they can name the VIN
+that was meant."""
 
 ID_PATTERN = "[1-9][0-9]{0,15}"
 """A number that Roadster or Roadie gives to a customer, document, template, order or delivery. Without leading zeros,

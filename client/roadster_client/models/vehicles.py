@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from .parts import Received, Sent
-from .values import Money, Name, Number, Rgb, WholeNumber
+from .values import Money, Name, Number, Rgb, Vin, WholeNumber
 
 
 class VehicleRequest(Sent):
     """The vehicle of a link or a customer: a VIN, or a make that the other fields narrow down."""
 
-    vin: str | None = None
+    vin: Vin | None = None
     make: str | None = None
     model: str | None = None
     trim: str | None = None

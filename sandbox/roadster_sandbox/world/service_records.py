@@ -38,7 +38,7 @@ _CUSTOMERS: Mapping[str, tuple[_Customer, ...]] = {
     "umazda": (
         _Customer(
             "c0000000-0000-4000-8a00-000000000001", 1, "Carlos", "Silva", "206-555-0171", "carlos.silva@example.com",
-            "1408 Made-Up Ave NE", ("2021", "Mazda", "CX-5", "JM3KFBCM1M0300017"),
+            "1408 Made-Up Ave NE", ("2021", "Mazda", "CX-5", "JM3KFBCM5M0300017"),
             ("4111111111111111", "5555555555554444", "4111111111111111", "", "4111111111111111", "5555555555554444"),
             partner="Marta",
         ),
@@ -46,13 +46,13 @@ _CUSTOMERS: Mapping[str, tuple[_Customer, ...]] = {
             # myKaarma's own ids look like this: 64 hexadecimal digits.
             "c02f5a7be1844d0d9c0d7a1f3b6e8c02c02f5a7be1844d0d9c0d7a1f3b6e8c02", 2, "Natalie", "Wood",
             "206-555-0172", "natalie.wood@example.com", "22 Nowhere St",
-            ("2019", "Mazda", "MAZDA3", "3MZBPAEL0KM100028"), (), company="Wood Made-Up Pictures",
+            ("2019", "Mazda", "MAZDA3", "3MZBPAEL2KM100028"), (), company="Wood Made-Up Pictures",
         ),
     ),
     "hyundaidemo": (
         _Customer(
             "c0000000-0000-4000-8a00-000000000003", 3, "Steve", "McQueen", "310-555-0173", "steve.mcqueen@example.com",
-            "9 Bullitt Ct", ("2022", "Hyundai", "Tucson", "5NMJECAE0NH000036"), ("378282246310005",),
+            "9 Bullitt Ct", ("2022", "Hyundai", "Tucson", "5NMJECAE7NH000036"), ("378282246310005",),
         ),
     ),
     "toyotademo": (

@@ -91,7 +91,7 @@ class Call(CallOversight):
             return question.result
         except WritePreview as preview:
             self.outcome = "previewed"
-            return preview_result(preview.write)
+            return preview_result(preview.write, self._admitted_call.notices if self._admitted_call else [])
 
     # CallOversight
 
@@ -164,10 +164,11 @@ class Call(CallOversight):
         return Failure("upstream", "The server is stopping, and ended this call. Nothing was written.")
 
     def _with_next_step(self, result: Failure) -> Failure:
-        """Adds how the caller can find out if the write was done, for an unknown outcome."""
-        if result.kind == "outcome_unknown" and self._admitted_call is not None:
-            return Failure(result.kind, f"{result.text} {self._admitted_call.tool.if_unknown}.")
-        return result
+        """Adds the call's notices, and for an unknown outcome how the caller can find out if the write was done."""
+        if self._admitted_call is None:
+            return result
+        way = [f"{self._admitted_call.tool.if_unknown}."] if result.kind == "outcome_unknown" else []
+        return Failure(result.kind, " ".join([result.text, *way, *self._admitted_call.notices]))
 
     async def end(self) -> Failure | None:
         """Logs and records the call, even if it was cancelled. If it returns a failure, that replaces the answer."""

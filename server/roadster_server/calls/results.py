@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
@@ -56,7 +57,7 @@ def replayed_result(seal: Seal, sealed_answer: bytes, caller: Caller) -> CallToo
     return result_of(AnswerContent(text, {**structured_content, "replayed": True}))
 
 
-def preview_result(write: PendingWrite) -> CallToolResult:
+def preview_result(write: PendingWrite, notices: Sequence[str]) -> CallToolResult:
     """Returns the request that would be sent, and the checks that it has passed."""
     request = write.request.shown_to("person" if write.caller.personal_data == "contact" else "model")
     checks = [
@@ -66,7 +67,8 @@ def preview_result(write: PendingWrite) -> CallToolResult:
     ]
     preview = {**request, "checks": checks}
     text = f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}"
-    return result_of(AnswerContent(text, {"preview": preview}))
+    content = {"preview": preview} | ({"notices": list(notices)} if notices else {})
+    return result_of(AnswerContent("\n".join([text, *notices]), content))
 
 
 def failed_result(failure: Failure) -> CallToolResult:

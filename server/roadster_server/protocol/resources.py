@@ -97,7 +97,9 @@ async def read_resource(calls: Calls, current_caller: CurrentCaller, ctx: Contex
         if isinstance(content, File):
             blob = base64.b64encode(content.content).decode()
             return BlobResourceContents(uri=uri, mime_type=content.content_type, blob=blob)
-        text = to_json(content.structured_content() | left_out_of(admitted_call.left_out)).decode()
+        notices = {"notices": admitted_call.notices} if admitted_call.notices else {}
+        fields = content.structured_content() | notices | left_out_of(admitted_call.left_out)
+        text = to_json(fields).decode()
         if len(text) > LONGEST_ANSWER:
             name = resource.tool_name
             raise MalformedAnswer(name, f"the answer is larger than {LONGEST_ANSWER} characters")

@@ -14,6 +14,7 @@ from roadster_tools.answers import ToolAnswer
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.problems import safe_name
 from roadster_tools.tool import Tool
+from roadster_tools.vins import check_vins
 
 from .access import Caller
 from .gate import AccountGrant, CallOversight, Gate, Grant
@@ -46,6 +47,8 @@ class AdmittedCall:
 
     async def run(self) -> ToolAnswer:
         """Runs the tool. Raises ToolFailure, ClientError and WritePreview."""
+        if isinstance(self.grant, Grant):
+            await check_vins(self.grant, self.values, writes=self.tool.writes)
         return await self.tool.function(self.grant, **self.values)
 
     async def run_as(self, body: Callable[..., Awaitable[_ResultT]], **values: Any) -> _ResultT:

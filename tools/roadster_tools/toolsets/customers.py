@@ -18,12 +18,13 @@ from roadster_client.models.customers import (
 )
 from roadster_client.models.personal_data import Email
 from roadster_client.models.trades import TradeValuation
+from roadster_client.models.values import Vin
 from roadster_client.models.vehicles import VehicleRequest
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import write_tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import CustomerId, Vin, plausible
+from roadster_tools.parameters import CustomerId, plausible
 
 Down = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(gt=0)]

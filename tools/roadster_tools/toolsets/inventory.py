@@ -6,14 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from roadster_client.models.values import Vin
 from roadster_client.models.vehicles import InventoryVehicle, Option
 from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, cell, list_text, money, quantity
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Cursor, Detail, Limit, Vin, plausible
-from roadster_tools.toolsets.vehicle_lookup import FEW, WantedVehicle
+from roadster_tools.parameters import Cursor, Detail, Limit, plausible
+from roadster_tools.toolsets.vehicle_lookup import FEW, WantedVehicle, vin_before
 
 _PAGE = 100
 """Vehicles that one request to Roadster returns at most."""
@@ -150,6 +151,21 @@ async def list_inventory(
         bodies=None if search.rows else _first_names(search.bodies),
         hint=_search_hint(search, more, is_first=cursor is None),
     )
+
+
+async def vins_of_feed(grant: Grant, vin: str) -> list[str]:
+    """Returns only `vin` where the feed has it, else the VINs of its first 1,000 vehicles, sold and incoming too."""
+    page = await grant.roadster.list_inventory(size=FEW, from_vin=vin_before(vin), in_stock_only=False)
+    if any(vehicle.vin.upper() == vin for vehicle in page.vehicles):
+        return [vin]
+    vins: list[str] = []
+    for _ in range(_MOST_PAGES):
+        last = vins[-1] if vins else None
+        page = await grant.roadster.list_inventory(size=_PAGE, from_vin=last, in_stock_only=False)
+        vins += [vehicle.vin for vehicle in page.vehicles]
+        if len(page.vehicles) < _PAGE:
+            break
+    return vins
 
 
 async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:

@@ -6,12 +6,12 @@ from pydantic import Field
 
 from roadster_client.models.customers import Analytics, CustomerContact
 from roadster_client.models.links import LinkRequest
+from roadster_client.models.values import Vin
 from roadster_client.models.vehicles import VehicleRequest
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Vin
 
 
 class LinkAnswer(ToolAnswer):

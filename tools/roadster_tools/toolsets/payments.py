@@ -32,10 +32,11 @@ from roadster_client.models.quotes import (
     Programs,
     Quote,
 )
+from roadster_client.models.values import Vin
 from roadster_tools.answers import ToolAnswer, cell, money, plain, table
 from roadster_tools.catalogue import tool
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Detail, Months, Vin, plausible
+from roadster_tools.parameters import Detail, Months, plausible
 
 _MOST_ROWS = 20
 """Rows of each list in a full answer: programs, rebates, a vehicle's options. The documents show one to three."""

@@ -8,12 +8,13 @@ from pydantic import Field
 
 from roadster_client.models.payments import DealType
 from roadster_client.models.plans import Plan
+from roadster_client.models.values import Vin
 from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, list_text, money, plain
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Cursor, Detail, Months, Vin, plausible
+from roadster_tools.parameters import Cursor, Detail, Months, plausible
 
 
 class PlanTierRow(ToolAnswer):
