@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from roadster_sandbox import DEALERS
+from roadster_sandbox import DEALERS, EmbeddedSandbox
+from roadster_sandbox.world.taxes import _RANGES, TAX_RATES, state_of
 
 from .conftest import (
     first_vin,
@@ -65,6 +67,84 @@ async def test_lease_pays_depreciation_rent_and_use_tax(http, dealer):
         tax = cents(Decimal(str(base)) * Decimal(str(terms["combined_tax_rate"])))
         assert terms["monthly_payment"] == pytest.approx(base + tax)
         assert terms["due_at_signing"] == pytest.approx(1500 + terms["total_fees_due_at_signing"] + base + tax)
+
+
+ZIP_CODES = {"WA": "98052", "CA": 94113, "OR": "97201", "MA": 2134, "VT": "05401", "TX": "73301", "NY": "10001"}
+"""A number has lost its leading zero, as in the reference's sample."""
+NO_STATES = ("00000", "09012", "96913", "abcde", "")
+
+
+@pytest.mark.parametrize("dealer", DEALERS, ids=lambda dealer: dealer.dpid)
+async def test_taxes_and_registration_are_those_of_the_customers_state(http, dealer):
+    """The other fees stay the dealer's. Without a zip code of a state, all are the dealer's."""
+    body = {"dealer": {"dpid": dealer.dpid}, "vehicle": {"vin": await first_vin(http, dealer.dpid)}}
+
+    async def read_terms(**customer):
+        deals = (await post(http, "/payments", **body, customer=customer))["deals"]
+        return [deals[name]["terms"] for name in ("cash", "finance", "lease")]
+
+    at_dealer = await read_terms()
+    for state, zip_code in ZIP_CODES.items():
+        for terms, dealers in zip(await read_terms(zip_code=zip_code), at_dealer, strict=True):
+            rates = TAX_RATES[state]
+            assert terms["combined_tax_rate"] == float(rates.combined_rate)
+            assert terms["fees"] == {**dealers["fees"], "license": float(rates.registration)}
+            assert (terms["total_cost"] == dealers["total_cost"]) is (state == dealer.state)
+    for zip_code in NO_STATES:
+        assert await read_terms(zip_code=zip_code) == at_dealer
+
+
+def test_each_state_has_zip_codes_and_no_zip_code_two_states():
+    starts = [f"{number:03}00" for number in range(1000)]
+    assert {state_of(start) for start in starts} - {None} == TAX_RATES.keys()
+    assert [start for start in starts if sum(first <= start[:3] <= last for first, last, _ in _RANGES) > 1] == []
+    for dealer in DEALERS:
+        assert state_of(str(dealer.zip_code)) == dealer.state
+
+
+@pytest.mark.parametrize("zip_code", [None, "97201", "10001"])
+@pytest.mark.parametrize("no_taxes_or_fees", [False, True])
+@pytest.mark.parametrize(("value", "payoff"), [(0, 0), (9000, 0), (3000, 8000), (500_000, 0)])
+async def test_total_cost_of_each_deal_is_the_sum_of_its_parts(http, zip_code, no_taxes_or_fees, value, payoff):
+    """The customer pays at signing, later, and with their old car. The three deals count the same."""
+    for deal_type in ("cash", "finance", "lease"):
+        for down in (0, 2500.5, 10_000_000):
+            quote = await post(
+                http,
+                "/payments",
+                customer={"zip_code": zip_code, "incentives": ["loyalty"]},
+                vehicle={"vin": await first_vin(http)},
+                trade_in={"value": value, "payoff": payoff},
+                payment={"deal_type": deal_type, "customer_cash": down, "no_taxes_or_fees": no_taxes_or_fees},
+                plans=[{"id": 6160, "code": "RBX301", "tier": "5R"}],
+            )
+            for name, deal in quote["deals"].items():
+                terms = deal["terms"]
+                later = {"cash": 0, "finance": terms.get("term", 0), "lease": terms.get("term", 0) - 1}[name]
+                paid = terms["due_at_signing"] + later * terms.get("monthly_payment", 0)
+                parts = paid + terms["trade_equity"] - terms["due_to_customer_at_signing"]
+                assert terms["total_cost"] == pytest.approx(parts, abs=0.001), name
+                assert min(terms["due_at_signing"], terms["due_to_customer_at_signing"]) >= 0
+
+
+async def test_a_trade_in_makes_no_deal_cheaper_than_the_others(http):
+    """It is a way to pay. It used to lower the total cost of the lease, and of no other deal."""
+    order = {"customer": {}, "vehicle": {"vin": await first_vin(http)}}
+    without = (await post(http, "/payments", **order))["deals"]
+    traded = (await post(http, "/payments", **order, trade_in={"value": 5000}))["deals"]
+    costs = [traded[name]["terms"]["total_cost"] - without[name]["terms"]["total_cost"] for name in traded]
+    assert costs[0] == 0
+    assert all(-1000 < change < 0 for change in costs[1:])  # less interest and less rent, and nothing else
+
+
+async def test_no_program_has_expired_before_an_event(http):
+    """The sandbox has no clock, so they outlast any event and the day of the test."""
+    quote = await post(http, "/payments", customer={}, vehicle={"vin": await first_vin(http)})
+    programs = quote["programs"]
+    rows = [*programs["finance"], *programs["lease"], *programs["cash"]["incentives"], *programs["cash"]["rebates"]]
+    expiries = {datetime.fromisoformat(each["expires_at"]) for each in rows}
+    event = EmbeddedSandbox().make_event()
+    assert min(expiries) > max(datetime.now(UTC), datetime.fromisoformat(event["event_time"]))
 
 
 async def test_cash_adds_fees_and_tax_and_subtracts_the_rebate(http):

@@ -3,8 +3,8 @@
 Each named amount is rounded to cents, half up, when it is calculated. Later amounts are calculated from the rounded
 one. Rates are never rounded. `price` is the vehicle's price and `plans` the sum of the protection plans.
 
-    sales tax   = price * combined rate of the dealer's state; neither a rebate nor a trade-in lowers the tax base
-    fees        = doc + filing + license + tire of the dealer's state
+    sales tax   = price * combined rate of the customer's state; neither a rebate nor a trade-in lowers the tax base
+    fees        = doc + filing + tire of the dealer's state + license of the customer's state
     equity      = trade-in value - payoff; negative where more is owed than the car is worth
     total       = price + plans + fees + sales tax
     balance     = total - rebate - equity
@@ -18,10 +18,17 @@ one. Rates are never rounded. `price` is the vehicle's price and `plans` the sum
                 base payment = (adjusted - residual) / n + (adjusted + residual) * money factor
                 monthly use tax = base payment * combined rate; payment = base payment + use tax
                 due at signing = down + fees + first payment
+    total cost  = due at signing + later payments + equity - due to the customer; that is
+    cash        total - rebate
+    finance     total - rebate + interest
+    lease       down + fees + n * payment + the equity that was used; the car goes back at its end
+
+The customer's state is that of their zip code. Without one, or for one outside the states, it is the dealer's. The
+total cost is what the customer gives away in money and in their old car, so the three deals can be compared.
 
 `no_taxes_or_fees` makes the tax, the fees and the acquisition fee zero. A down payment is at most the amount that is
-left to pay. If a trade-in or rebate is worth more than that, the difference is due to the customer. A lease payment is
-at least zero.
+left to pay. If a trade-in or rebate is worth more than that, the difference is due to the customer. A lease can take no
+more than what is above its residual.
 """
 
 from __future__ import annotations
@@ -31,16 +38,17 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from roadster_sandbox.world import programs
-from roadster_sandbox.world.dealers import ACQUISITION_FEE, FEES, TAX_RATES, TaxRates
+from roadster_sandbox.world.dealers import ACQUISITION_FEE, FEES
 from roadster_sandbox.world.inventory import Vehicle
 from roadster_sandbox.world.plans import ChosenPlan
+from roadster_sandbox.world.taxes import TAX_RATES, TaxRates, state_of
 
 from .requests import QuoteBody, RequestedTerms
 
 ZERO = Decimal(0)
 DEFAULT_FINANCE_TERM, DEFAULT_LEASE_TERM = 60, 36
 
-_NO_TAXES = TaxRates(ZERO, ZERO, ZERO)
+_NO_TAXES = TaxRates(ZERO, ZERO, ZERO, ZERO)
 
 
 def to_cents(amount: Decimal) -> Decimal:
@@ -106,6 +114,7 @@ class Lease:
     """A lease deal. `residual_percent` is the base residual, `money_factor` a fraction, and `term` in months.
 
     `desired_down` is the requested down payment, and `down` the part of it that is due, at most `most_down`.
+    `due_to_customer` is the part of the trade-in and the rebate that the lease cannot take.
     """
 
     term: int
@@ -115,6 +124,7 @@ class Lease:
     down: Decimal
     desired_down: Decimal
     most_down: Decimal
+    due_to_customer: Decimal
     adjusted_cap_cost: Decimal
     residual_percent: int
     residual_adjustment: Decimal
@@ -128,14 +138,16 @@ class Lease:
 
 
 def calculate_purchase(vehicle: Vehicle, body: QuoteBody, plans: tuple[ChosenPlan, ...]) -> Purchase:
-    state, no_taxes = vehicle.dealer.state, body.payment.no_taxes_or_fees
-    trade_in = body.trade_in
+    no_taxes, trade_in = body.payment.no_taxes_or_fees, body.trade_in
+    home = state_of(body.customer.zip_code or "") or vehicle.dealer.state
+    rates = TAX_RATES[home]
+    fees = {**FEES[vehicle.dealer.state], "license": rates.registration}
     return Purchase(
         vehicle=vehicle,
         price=Decimal(vehicle.price),
         plans=Decimal(sum(plan.tier.price for plan in plans)),
-        rates=_NO_TAXES if no_taxes else TAX_RATES[state],
-        fees={name: ZERO if no_taxes else fee for name, fee in FEES[state].items()},
+        rates=_NO_TAXES if no_taxes else rates,
+        fees={name: ZERO if no_taxes else fee for name, fee in fees.items()},
         acquisition_fee=ZERO if no_taxes else ACQUISITION_FEE,
         rebate=programs.rebate(vehicle, body.customer.incentives),
         equity=_money(trade_in.value) - _money(trade_in.payoff) if trade_in else ZERO,
@@ -171,11 +183,12 @@ def calculate_lease(purchase: Purchase, body: QuoteBody) -> Lease:
     adjustment = to_cents(msrp * programs.mileage_residual(mileage) / 100)
     residual = to_cents(msrp * percent / 100) + adjustment
     gross = purchase.price + purchase.plans + purchase.acquisition_fee
-    most_down = max(gross - purchase.rebate - purchase.equity - residual, ZERO)
+    above_residual = gross - purchase.rebate - purchase.equity - residual
+    most_down = max(above_residual, ZERO)
     desired_down = _money(terms.customer_cash)
     down = min(desired_down, most_down)
-    adjusted = gross - down - purchase.rebate - purchase.equity
-    base_payment = max(to_cents((adjusted - residual) / term + (adjusted + residual) * money_factor), ZERO)
+    adjusted = residual + most_down - down
+    base_payment = to_cents((adjusted - residual) / term + (adjusted + residual) * money_factor)
     return Lease(
         term=term,
         annual_mileage=mileage,
@@ -184,6 +197,7 @@ def calculate_lease(purchase: Purchase, body: QuoteBody) -> Lease:
         down=down,
         desired_down=desired_down,
         most_down=most_down,
+        due_to_customer=most_down - above_residual,
         adjusted_cap_cost=adjusted,
         residual_percent=percent,
         residual_adjustment=adjustment,

@@ -185,7 +185,8 @@ def _finance_terms(purchase: Purchase, loan: Loan, score: int) -> dict[str, Any]
 def _lease_terms(purchase: Purchase, lease: Lease) -> dict[str, Any]:
     lender = programs.LENDERS[purchase.vehicle.dealer.make]
     common = _common_terms(purchase)
-    total_cost = lease.down + purchase.total_fees + lease.payment * lease.term
+    equity = purchase.equity - lease.due_to_customer
+    total_cost = lease.down + purchase.total_fees + lease.payment * lease.term + equity
     return {
         **common,
         **dict.fromkeys(_ZERO_LEASE_TERMS, 0),
@@ -215,6 +216,7 @@ def _lease_terms(purchase: Purchase, lease: Lease) -> dict[str, Any]:
         "down_from_customer_cash": lease.down,
         "maximum_customer_cash": lease.most_down,
         "due_at_signing": lease.down + purchase.total_fees + lease.payment,
+        "due_to_customer_at_signing": lease.due_to_customer,
         "total_purchase_price": purchase.price + purchase.plans + purchase.acquisition_fee + purchase.total_fees,
         "total_cost": total_cost,
         "total_cost_of_ownership": total_cost,

@@ -1,4 +1,4 @@
-"""The dealers of the sandbox, the fees that they charge, and the taxes of their states."""
+"""The dealers of the sandbox, and the fees that they charge."""
 
 from __future__ import annotations
 
@@ -7,31 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-
-@dataclass(frozen=True)
-class TaxRates:
-    """Sales tax and use tax, as fractions. They are invented, like the fees."""
-
-    state: Decimal
-    county: Decimal
-    local: Decimal
-
-    @property
-    def combined_rate(self) -> Decimal:
-        return self.state + self.county + self.local
-
-
-TAX_RATES: Mapping[str, TaxRates] = {
-    "CA": TaxRates(Decimal("0.06"), Decimal("0.0125"), Decimal("0.01")),
-    "WA": TaxRates(Decimal("0.065"), Decimal("0.021"), Decimal("0.018")),
-}
-"""The rates of each state in which there is a dealer."""
-
 FEES: Mapping[str, Mapping[str, Decimal]] = {
-    "CA": {"doc": Decimal(85), "filing": Decimal(30), "license": Decimal("120.25"), "tire": Decimal("8.75")},
-    "WA": {"doc": Decimal(200), "filing": Decimal(15), "license": Decimal("98.50"), "tire": Decimal(5)},
+    "CA": {"doc": Decimal(85), "filing": Decimal(30), "tire": Decimal("8.75")},
+    "WA": {"doc": Decimal(200), "filing": Decimal(15), "tire": Decimal(5)},
 }
-"""Dollars that are due with every deal, by the dealer's state and the fee's name."""
+"""Dollars that are due with every deal, by the dealer's state and the fee's name. They are invented."""
 
 ACQUISITION_FEE = Decimal(650)
 """Dollars. Only a lease has this fee, as a part of its gross cap cost."""

@@ -19,7 +19,8 @@ BASE_ANNUAL_MILEAGE = 12_000
 TIERS = {720: Decimal(0), 620: Decimal("2.25"), 1: Decimal("5.50")}
 """Percentage points that a tier adds to the APR, by the lowest credit score of the tier. The best tier comes first."""
 
-_EXPIRES_AT = "2025-03-31T00:00:00.000Z"
+_EXPIRES_AT = "2099-03-31T00:00:00.000Z"
+"""The sandbox reads no clock, so its programs run for as long as anybody uses it."""
 
 # Percentage points, added to the lender's APR and to a model's residual.
 _TERM_APR = {24: Decimal("-0.50"), 36: Decimal("-0.25"), 48: Decimal(0), 60: Decimal("0.25"), 72: Decimal("0.75")}
