@@ -34,6 +34,7 @@ from roadster_tools import Access, Caller, name_choices
 from roadster_tools.parameters import whole_number
 
 from .errors import ConfigurationError
+from .proxies import plain_prefix, proxy_address
 from .secrets import UNREVEALED, Secret, reveal
 
 
@@ -206,9 +207,16 @@ class HttpSettings(_Section):
     anonymous_caller: str | None = None
     """The caller of requests without a token, only while the server listens on loopback."""
     allowed_hosts: Annotated[list[Annotated[str, Field(pattern=r"^[^*/\s]+$")]], _NoRepetition] = []
-    """Values of the Host header that are accepted as well as this machine's own names. They are compared exactly."""
+    """Values of the Host header that are accepted as well as this machine's own names. Only capital letters do not
+    matter."""
     allowed_origins: Annotated[list[Annotated[str, Field(pattern=r"^https?://[^*/\s]+$")]], _NoRepetition] = []
-    """Values of the Origin header that are accepted as well as this machine's own. They are compared exactly."""
+    """Values of the Origin header that are accepted as well as this machine's own: pages in browsers that may call the
+    server. They are compared as hosts are."""
+    trusted_proxies: Annotated[list[Annotated[str, AfterValidator(proxy_address)]], _NoRepetition] = []
+    """Addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Anyone else's are
+    ignored."""
+    path_prefix: Annotated[str, AfterValidator(plain_prefix)] = ""
+    """The path below which a proxy serves this server, such as `/roadster`. The proxy may take it off or leave it."""
     resource_url: Annotated[str, Field(pattern=r"^[^\s?#\\]+$"), AfterValidator(_https)] | None = None
     """The public URL of `/mcp`, by which OAuth clients know this server. Required where a caller has `jwt`."""
 

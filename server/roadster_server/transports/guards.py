@@ -1,22 +1,26 @@
-"""Guards in front of the routes: bearer tokens, scopes, hosts, and the web hooks' paths."""
+"""Guards in front of the routes: bearer tokens, scopes, hosts, the pages of browsers, and the web hooks' paths."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
-from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from mcp.server.streamable_http import LAST_EVENT_ID_HEADER, MCP_SESSION_ID_HEADER
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter, ValidationError
 from starlette.authentication import AuthCredentials
-from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection, Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections import Settings, is_loopback
 
+from .front import route_of
 from .tokens import SCOPE, TokenVerifier, identity_of
 
 BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
@@ -27,7 +31,10 @@ _HTTP_PORT = 80
 
 
 class BearerGuard(BearerAuthBackend):
-    """The SDK's check of bearer tokens. A request without any token is the anonymous caller's, where there is one."""
+    """The SDK's check of bearer tokens. A request without any token is the anonymous caller's, where there is one.
+
+    A client that a trusted proxy names is never the anonymous caller, unless it is on this machine.
+    """
 
     def __init__(self, verifier: TokenVerifier, anonymous: Callable[[], str | None]) -> None:
         super().__init__(verifier)
@@ -35,7 +42,8 @@ class BearerGuard(BearerAuthBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, AuthenticatedUser] | None:
         name = self._anonymous()
-        if name is not None and "authorization" not in conn.headers:
+        is_here = conn.client is not None and is_loopback(conn.client.host)
+        if name is not None and is_here and "authorization" not in conn.headers:
             anonymous = identity_of(name)
             return AuthCredentials(anonymous.scopes), AuthenticatedUser(anonymous)
         identity: tuple[AuthCredentials, AuthenticatedUser] | None = await super().authenticate(conn)
@@ -71,9 +79,10 @@ class ResourceMetadata:
         resource = _parse_url(settings.http.resource_url) if settings.http.resource_url else None
         if resource is None or not servers:
             return None
+        routes = create_protected_resource_routes(resource, servers, scopes_supported=[SCOPE])
         return cls(
             build_resource_metadata_url(resource),
-            create_protected_resource_routes(resource, servers, scopes_supported=[SCOPE]),
+            [Route(route.path.removesuffix("/"), route.endpoint, methods=route.methods) for route in routes],
         )
 
 
@@ -100,34 +109,75 @@ class WebhookPaths:
         self._receivers = receivers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._receivers.get(scope["path"], self._app) if scope["type"] == "http" else self._app
+        app = self._receivers.get(route_of(scope), self._app) if scope["type"] == "http" else self._app
         await app(scope, receive, send)
+
+
+@dataclass(frozen=True)
+class HostRules:
+    """The hosts and origins that may connect, in small letters."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
 
 
 class HostGuard:
     """Refuses foreign Host and Origin headers, on every address that the server listens on.
 
-    The paths of `BY_ADDRESS` are exempt.
+    It also tells browsers that pages of the other origins may call the server and read all of its answers, refusals as
+    well. A browser asks that in advance and without a token, in a preflight. The paths of `BY_ADDRESS` are exempt.
     """
 
-    def __init__(self, app: ASGIApp, rules: Callable[[], TransportSecuritySettings]) -> None:
+    def __init__(self, app: ASGIApp, rules: Callable[[], HostRules]) -> None:
         self._app = app
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in BY_ADDRESS:
-            refusal = await TransportSecurityMiddleware(self._rules()).validate_request(Request(scope))
-            if refusal is not None:
-                await refusal(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http" or route_of(scope) in BY_ADDRESS:
+            await self._app(scope, receive, send)
+            return
+        headers, rules = Headers(scope=scope), self._rules()
+        origin = headers.get("origin")
+        is_foreign_host = _plain_host(headers.get("host", "")) not in rules.hosts
+        app: ASGIApp = PlainTextResponse("Invalid Host header", 421) if is_foreign_host else self._app
+        if origin is not None and origin.lower() not in rules.origins:
+            if not is_foreign_host:
+                app = PlainTextResponse("Invalid Origin header", 403)
+            await app(scope, receive, send)
+            return
+        cors = CORSMiddleware(
+            app,
+            allow_origins=[origin] if origin is not None else [],
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=[*_REQUEST_HEADERS, *_mcp_headers(headers.get("access-control-request-headers", ""))],
+            allow_private_network=True,
+            expose_headers=_ANSWER_HEADERS,
+        )
+        if is_foreign_host:
+            await cors.simple_response(scope, receive, send, request_headers=headers)
+        else:
+            await cors(scope, receive, send)
 
 
-def host_rules(settings: Settings, port: int) -> TransportSecuritySettings:
+_REQUEST_HEADERS = ("Authorization", "Content-Type", LAST_EVENT_ID_HEADER)
+_ANSWER_HEADERS = (MCP_SESSION_ID_HEADER, "WWW-Authenticate")
+
+
+def _mcp_headers(names: str) -> list[str]:
+    # Protocol 2026-07-28 has headers whose names come from the tools: Mcp-Param-NAME.
+    return [name for name in names.replace(" ", "").lower().split(",") if name.startswith("mcp-")]
+
+
+def _plain_host(host: str) -> str:
+    """Returns the host in small letters, and without the dot that ends a full domain name."""
+    return re.sub(r"\.(?=(:\d+)?$)", "", host.lower(), count=1)
+
+
+def host_rules(settings: Settings, port: int) -> HostRules:
     """Returns the hosts and origins that may connect: this machine's own names, and those of the configuration."""
     names = ("127.0.0.1", "localhost", "[::1]")
     local = [f"{name}:{port}" for name in names] + ([*names] if port == _HTTP_PORT else [])
-    return TransportSecuritySettings(
-        allowed_hosts=[*local, *settings.http.allowed_hosts],
-        allowed_origins=[*(f"http://{name}" for name in local), *settings.http.allowed_origins],
+    return HostRules(
+        frozenset(host.lower() for host in [*local, *settings.http.allowed_hosts]),
+        frozenset(origin.lower() for origin in [*(f"http://{name}" for name in local), *settings.http.allowed_origins]),
     )

@@ -13,7 +13,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, Streamable
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_server.settings.live import LiveSettings
@@ -21,6 +21,7 @@ from roadster_server.settings.sections import Settings, is_loopback
 from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 
+from .front import FrontDoor
 from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, WebhookPaths, host_rules
 from .intake import Intake
 from .probes import Probes, Unavailable
@@ -84,7 +85,7 @@ def http_app(
     def guard(app: ASGIApp) -> ASGIApp:
         return ScopeGuard(Intake(app, is_stopping), [SCOPE], metadata.url if metadata else None)
 
-    routes: list[Route | Mount] = [
+    routes: list[Route] = [
         Route("/healthz", probes.alive),
         Route("/readyz", probes.ready),
         Route("/metrics", metrics.scrape),
@@ -93,7 +94,7 @@ def http_app(
     if sessions:
         routes += [
             Route("/sse", guard(open_sse), methods=["GET"]),
-            Mount("/messages/", guard(sse.handle_post_message)),
+            Route("/messages", guard(sse.handle_post_message)),
         ]
     if transport == "http":
         routes.append(Route("/mcp", guard(StreamableHTTPASGIApp(streamable))))
@@ -101,9 +102,14 @@ def http_app(
     def anonymous() -> str | None:
         return live.current.http.anonymous_caller if is_loopback(host) else None
 
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[
+            Middleware(
+                FrontDoor,
+                settings=lambda: live.current.http,
+                paths=frozenset([*(route.path for route in routes), *webhooks]),
+            ),
             Middleware(WebhookPaths, receivers=webhooks),
             Middleware(HostGuard, rules=lambda: host_rules(live.current, port)),
             Middleware(AuthenticationMiddleware, backend=BearerGuard(verifier, anonymous)),
@@ -111,3 +117,5 @@ def http_app(
         ],
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
+    return app

@@ -117,6 +117,7 @@ class _Process:
                 log_config=None,
                 access_log=False,  # it would print query strings
                 server_header=False,
+                proxy_headers=False,  # `FrontDoor` reads them, from the proxies of the settings
                 timeout_graceful_shutdown=_CLOSE_SECONDS,
             )
         )

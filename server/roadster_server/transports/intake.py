@@ -12,7 +12,7 @@ from http import HTTPStatus
 import anyio
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp_types import INVALID_REQUEST, JSONRPCNotification, JSONRPCRequest, RequestId
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +33,8 @@ class Intake:
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if MCP_SESSION_ID_HEADER not in Headers(scope=scope):
+            send = _hide_failed_session(send)
         try:
             if scope["method"] != "POST":
                 await self._app(scope, receive, send)
@@ -112,6 +114,17 @@ class _Exchange:
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._is_complete = True
         await self._send(message)
+
+
+def _hide_failed_session(send: Send) -> Send:
+    """Takes a new session's id out of refusals. The SDK has ended the session, and a client would go on with it."""
+
+    async def send_without(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST:
+            del MutableHeaders(scope=message)[MCP_SESSION_ID_HEADER]
+        await send(message)
+
+    return send_without
 
 
 async def _receive_nothing() -> Message:
