@@ -14,7 +14,7 @@ from mcp import Client
 
 from roadster_server.calls.results import FAILURE_META, text_of
 
-from .scenario import Scenario, Script, ToolCall
+from .scenario import MISTAKEN_AGENTS, Scenario, Script, ToolCall
 
 Agent = Callable[[str, Client], Awaitable[str]]
 """A coroutine that receives the request and a connected MCP client, and returns the final answer."""
@@ -149,8 +149,7 @@ _HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
     "idle": (_idle, _always),
     "scribbler": (_write, _always),
     # The inventor makes up missing facts. The confuser uses the wrong one of two similar tools.
-    "inventor": (_play, _has_mistake("inventor")),
-    "confuser": (_play, _has_mistake("confuser")),
+    **{name: (_play, _has_mistake(name)) for name in MISTAKEN_AGENTS},
     "misadder": (_misadd, _is_about_amounts),
     "dumper": (_dump, lambda scenario: bool(scenario.expect.answer.numbers)),
     "repeater": (_repeat, _loses_an_answer),

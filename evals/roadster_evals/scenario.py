@@ -23,6 +23,10 @@ OWN_SCENARIOS: Traversable = files("roadster_evals") / "scenarios"
 """The folder of the project's scenarios, which come with the package."""
 
 
+MISTAKEN_AGENTS = ("inventor", "confuser")
+"""The scripted agents with a script of their own in a scenario's `mistakes`."""
+
+
 class ScenarioError(Exception):
     """A scenario cannot be used. The text has its file and the mistake."""
 
@@ -229,6 +233,7 @@ def _check_names(path: Traversable, scenario: Scenario) -> None:
     problems = [
         *_unknown("tool", tools, TOOLS),
         *_unknown("operation", operations, OPERATIONS),
+        *_unknown("agent", {*scenario.mistakes}, MISTAKEN_AGENTS),
     ]
     if problems:
         raise ScenarioError(f"{path}: {'; '.join(problems)}")

@@ -76,6 +76,13 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
             "is called link; it is one of",
         ),
         (MINIMAL + "expect = { requests = { quote = 1 } }\nreference = { answer = '' }", "is called quote"),
+        (MINIMAL + "reference = { answer = '' }\nmistakes = { invetor = { answer = '' } }", "is called invetor"),
+        (MINIMAL + "before = [{ tool = 'link' }]\nreference = { answer = '' }", "is called link"),
+        (MINIMAL + "reference = { answer = '', calls = [{ tool = 'link' }] }", "is called link"),
+        (
+            MINIMAL + "faults = [{ operation = 'quote', fault = 'html' }]\nreference = { answer = '' }",
+            "is called quote",
+        ),
         (MINIMAL + "caller = { access = { inventory = 'all' } }\nreference = { answer = '' }", "expected one of off"),
     ],
 )
