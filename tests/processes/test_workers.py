@@ -166,3 +166,18 @@ def test_workers_and_the_embedded_sandbox_exclude_each_other() -> None:
         2,
         "roadster-mcp: --sandbox and --workers exclude each other; leave out one\n",
     )
+
+
+async def test_workers_serve_every_spelling_of_a_path_and_pages(deployment: Deployment) -> None:
+    page = "https://chat.example.com"
+    section = f'\n[http]\npath_prefix = "/roadster"\nallowed_origins = ["{page}"]\n'
+    deployment.config.write_text(deployment.config.read_text() + section)
+    port, _ = await start(deployment)
+    asks = {"Origin": page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    for path in ("/mcp", "/mcp/", "/roadster/mcp", "/roadster/mcp/"):
+        url = f"http://127.0.0.1:{port}{path}"
+        for _ in range(4):  # each has a connection of its own, so that both workers are asked
+            response = httpx2.post(url, headers={"X-Forwarded-Proto": "https"}, timeout=PATIENCE)
+            assert response.status_code == 401, path
+            preflight = httpx2.options(url, headers=asks, timeout=PATIENCE)
+            assert preflight.headers["access-control-allow-origin"] == page
