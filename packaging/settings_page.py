@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from roadster_server.settings.network import CaBundle
 from roadster_server.settings.sections import Settings
 from roadster_tools import Access
 
@@ -33,6 +34,7 @@ READ_MORE = {
     "roadie": "[Deliveries](../use/deliveries.md)",
     "mykaarma": "[Customer records](../use/customer-records.md)",
     "webhooks": "[Web hooks](../operate/webhooks.md)",
+    "network": "[Behind a corporate proxy](../operate/corporate-network.md)",
     "replicas": "[Several processes](../operate/deployment.md#several-processes)",
 }
 """The page that explains each section."""
@@ -121,7 +123,9 @@ def _in_words(annotation: Any) -> str:
         return _in_words(arguments[0])
     if arguments:
         return " or ".join(map(_in_words, arguments))
-    return {bool: "`true` or `false`", int: "number", Path: "path", Access: "level"}.get(annotation, "text")
+    return {bool: "`true` or `false`", int: "number", Path: "path", CaBundle: "path", Access: "level"}.get(
+        annotation, "text"
+    )
 
 
 def _default(field: FieldInfo) -> str:

@@ -38,6 +38,7 @@ from .errors import (
     NotFound,
     NotRecorded,
     OutcomeUnknown,
+    ProxyFailed,
     RateLimited,
     RequestRefused,
     TimedOut,
@@ -55,8 +56,9 @@ from .ownership import NotStored, OwnedByAnother, OwnedKind, Ownership
 from .roadie import DeliveriesApi, RoadieApi
 from .roadster import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
 from .upstream.exchange import Answer, Origin, Request
+from .upstream.network import NetworkPath, is_loopback, plain_host
 from .upstream.observer import Attempt, NoObserver, Observer
-from .upstream.upstream import AuthScheme, Upstream, basic_key, open_network, open_upstream
+from .upstream.upstream import AuthScheme, Upstream, basic_key, open_upstream
 from .visible_text import is_blank, is_visible, strip_invisible
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "LeftOut",
     "MalformedAnswer",
     "MyKaarmaApi",
+    "NetworkPath",
     "NoObserver",
     "NotConfigured",
     "NotFound",
@@ -100,6 +103,7 @@ __all__ = [
     "OwnedKind",
     "Ownership",
     "PersonalData",
+    "ProxyFailed",
     "RateLimited",
     "Request",
     "RequestRefused",
@@ -115,10 +119,11 @@ __all__ = [
     "basic_key",
     "customer_link",
     "is_blank",
+    "is_loopback",
     "is_visible",
-    "open_network",
     "open_upstream",
     "operations_of",
     "operations_with",
+    "plain_host",
     "strip_invisible",
 ]

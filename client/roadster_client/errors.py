@@ -12,6 +12,7 @@
     ├── Unavailable         on a read: 408, 500 or above, or the connection was lost
     │   └── Unreachable     no connection was made; nothing was sent
     │       ├── Untrusted   the upstream's certificate is not good for its name
+    │       ├── ProxyFailed the proxy between us and the upstream does not answer, or refuses
     │       └── CircuitOpen the operation failed several times in a row, and is paused for a while
     ├── TimedOut            the operation's total deadline passed on a read
     ├── NotRecorded         a replay, and nothing like the request is in the recording; nothing was sent
@@ -151,6 +152,18 @@ class Unreachable(Unavailable):
 
 class Untrusted(Unreachable):
     pass
+
+
+class ProxyFailed(Unreachable):
+    """`status` is the proxy's own answer, or None where it did not answer."""
+
+    @classmethod
+    def from_text(cls, operation: str, text: str) -> ProxyFailed:
+        """Returns the error for the text of httpx2's ProxyError, which begins with a status if there is one."""
+        status = re.match(r"\d{3}", text)
+        if status is None:
+            return cls(operation, "no connection to the proxy")
+        return cls(operation, f"the proxy refused the connection ({status[0]})", status=int(status[0]))
 
 
 class CircuitOpen(Unreachable):

@@ -15,8 +15,6 @@ import httpx2
 from mcp.server.lowlevel import Server
 from pydantic import SecretStr
 
-from roadster_client import open_network
-
 from .calls.calls import Calls
 from .protocol.server import build_server
 from .runtime import open_calls
@@ -82,8 +80,8 @@ def open_backend(
         if record is not None:
             from .recordings.transport import record_to  # noqa: PLC0415 - for start time: few commands need it
 
-            network = stack.enter_context(record_to(record, backend.transport or open_network()))
-            backend = replace(backend, transport=network)
+            transport = backend.transport or backend.settings.network.path().open()
+            backend = replace(backend, transport=stack.enter_context(record_to(record, transport)))
         if replay is not None:
             from .recordings.transport import replay_from  # noqa: PLC0415 - for start time: few commands need it
 

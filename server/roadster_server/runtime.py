@@ -113,7 +113,14 @@ async def _open_services(
 
     async def connect(api: ApiName, base_url: str, key: str, scheme: AuthScheme) -> Upstream:
         upstream = await stack.enter_async_context(
-            open_upstream(base_url, api_key=key, auth_scheme=scheme, transport=transport, observer=observer)
+            open_upstream(
+                base_url,
+                api_key=key,
+                auth_scheme=scheme,
+                transport=transport,
+                network=settings.network.path(),
+                observer=observer,
+            )
         )
         if replicas is not None:
             _share_breakers(api, upstream, settings, replicas)

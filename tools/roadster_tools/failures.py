@@ -23,6 +23,7 @@ from roadster_client import (
     NotFound,
     NotRecorded,
     OutcomeUnknown,
+    ProxyFailed,
     RateLimited,
     RequestRefused,
     TimedOut,
@@ -208,8 +209,10 @@ def _with_next_step(error: ClientError, text: str) -> Failure:  # noqa: C901 - a
             return Failure("limited", f"Busy: {text}. Nothing was sent; call again {_when(error)}.")
         case RateLimited() | CircuitOpen():
             return Failure("upstream", f"{text}. Nothing was done; call again {_when(error)}.")
-        case Untrusted():
-            return Failure("upstream", f"{text}. Nothing was sent; the server's operator must check base_url.")
+        case Untrusted() | ProxyFailed():
+            return Failure(
+                "upstream", f"{text}. Nothing was sent; the server's operator must check base_url and [network]."
+            )
         case NotRecorded():
             return Failure("upstream", f"{text}. Nothing was sent; record it, or call as it was recorded.")
         case OutcomeUnknown():

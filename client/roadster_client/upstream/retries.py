@@ -98,6 +98,8 @@ def _is_transient(operation: Operation, error: BaseException) -> bool:
     match error:
         case errors.Untrusted():
             return False
+        case errors.ProxyFailed(status=status):
+            return status is None or status in TRANSIENT_STATUSES
         case errors.Unreachable():
             return True
         case errors.RateLimited():

@@ -24,9 +24,10 @@ from roadster_client import errors
 from roadster_client.operations import Operation
 from roadster_client.refusals import refusal_error
 
-from .admission import AT_ONCE, Admission
+from .admission import Admission
 from .breaker import Breaker
 from .exchange import Answer, Origin, Request
+from .network import DIRECT, NetworkPath
 from .observer import Attempt, NoObserver, Observer
 from .response import parse_body, raise_for_status, read_body, request_id_of
 from .retries import RetryBudget, attempts
@@ -126,6 +127,8 @@ class Upstream:
             if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in errors.causes(error)):
                 raise errors.Untrusted(operation.name, "the upstream's certificate is not good for its name") from None
             raise errors.Unreachable(operation.name, "no connection to the upstream") from None
+        except httpx2.ProxyError as error:
+            raise errors.ProxyFailed.from_text(operation.name, str(error)) from None
         except httpx2.TransportError:
             raise errors.Unavailable(operation.name, "the connection was lost") from None
         request_id = request_id_of(headers)
@@ -158,12 +161,6 @@ def basic_key(username: str, password: str) -> str:
     return b64encode(f"{username}:{password}".encode()).decode()
 
 
-def open_network() -> httpx2.AsyncBaseTransport:
-    """Returns the transport that `open_upstream` uses by default."""
-    limits = httpx2.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=20)
-    return httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
-
-
 @asynccontextmanager
 async def open_upstream(
     base_url: str,
@@ -171,12 +168,13 @@ async def open_upstream(
     api_key: str,
     auth_scheme: AuthScheme = "Bearer",
     transport: httpx2.AsyncBaseTransport | None = None,
+    network: NetworkPath = DIRECT,
     observer: Observer | None = None,
 ) -> AsyncIterator[Upstream]:
     """Opens an `Upstream` at `base_url`, and closes its connections at the end of the block.
 
     With the scheme `Basic`, make `api_key` with `basic_key`. `transport` replaces the network, for instance by the
-    embedded sandbox. `observer` is told of each attempt.
+    embedded sandbox. `observer` is told of each attempt. `network` names further authorities and a proxy.
     """
 
     def connect() -> httpx2.AsyncClient:
@@ -194,7 +192,7 @@ async def open_upstream(
             # Takes no cookies, because an upstream could set ever more of them, for all callers at once.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,  # a .netrc entry would replace our Authorization
-            transport=transport or open_network(),
+            transport=transport or network.open(),
         )
         closing.push_async_callback(http.aclose)
         return http

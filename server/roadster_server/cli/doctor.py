@@ -7,18 +7,15 @@ upstreams. No line holds a secret, nor anything of an upstream's answer except t
 from __future__ import annotations
 
 import os
-import socket
-import ssl
 import stat
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -39,14 +36,15 @@ from roadster_client import (
     customer_link,
     open_upstream,
 )
-from roadster_client.errors import causes
 from roadster_client.models.customer_records import CustomerRecordQuery
 from roadster_client.upstream.response import http_date
 from roadster_server.backend import Backend
 from roadster_server.settings.defaults import LOCAL_CALLER
+from roadster_server.settings.network import NetworkSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.store import StoreError, open_store
-from roadster_tools import TOOLS, verdict
+
+from .reach import Destination, issuers
 
 PROBLEM = 1
 UPSTREAM_PROBLEM = 4
@@ -80,7 +78,7 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
         references = list(_references(config))
         yield Finding("secrets", f"found: {len(references)}")
         for finding in _all_well(
-            "files", "nobody else may read secrets or change settings", _files(config, references)
+            "files", "nobody else may read secrets or change settings", _files(config, references, settings.network)
         ):
             yield finding
     for finding in _all_well("links", "every link key can be used", _link_keys(settings)):
@@ -88,14 +86,15 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
     for finding in _all_well("callers", "each can connect, over stdio or HTTP", _callers(settings)):
         yield finding
     if settings.mykaarma:
-        for finding in _all_well("mykaarma dealers", "each has its UUID where it is used", _mykaarma_dealers(settings)):
-            yield finding
+        yield _mykaarma_dealers(settings)
     for finding in await _store(settings.store.url.get_secret_value()):
         yield finding
     if settings.replicas is not None:
         yield await _redis(settings.replicas.redis_url)
     async for finding in _upstreams(settings, backend.transport):
         yield finding
+    for text, is_problem in await issuers(settings):
+        yield Finding("issuer keys", text, UPSTREAM_PROBLEM if is_problem else 0)
 
 
 def _all_well(check: str, text: str, problems: Iterator[str]) -> Iterator[Finding]:
@@ -119,11 +118,14 @@ def _references(config: Path) -> Iterator[str]:
                 yield text
 
 
-def _files(config: Path, references: list[str]) -> Iterator[str]:
+def _files(config: Path, references: list[str], network: NetworkSettings) -> Iterator[str]:
     if os.name != "posix":
         return
     if _mode(config) & (stat.S_IWGRP | stat.S_IWOTH):
         yield f"{config} says who may write, and others may change it; chmod go-w {config}"
+    if network.ca_bundle is not None and _mode(network.ca_bundle.path) & (stat.S_IWGRP | stat.S_IWOTH):
+        path = network.ca_bundle.path
+        yield f"{path} says which upstreams are trusted, and others may change it; chmod go-w {path}"
     for reference in references:
         scheme, _, name = reference.partition(":")
         path = Path(name).expanduser()
@@ -252,40 +254,33 @@ def _probes(settings: Settings) -> Iterator[_Probe]:
 async def _upstreams(settings: Settings, transport: httpx2.AsyncBaseTransport | None) -> AsyncIterator[Finding]:
     clock: Finding | None = None
     for probe in _probes(settings):
-        reach, now = await _reach(probe, transport)
+        reach, now = await _reach(probe, settings.network, transport)
         yield reach
         if reach.code:
             continue
         clock = clock or (_clock(probe, now) if now is not None else None)
-        for finding in await _credentials(probe, transport):
+        for finding in await _credentials(probe, settings.network, transport):
             yield finding
     yield clock or Finding("clock", "not compared: no upstream said what time it is")
 
 
-async def _reach(probe: _Probe, transport: httpx2.AsyncBaseTransport | None) -> tuple[Finding, datetime | None]:
+async def _reach(
+    probe: _Probe, network: NetworkSettings, transport: httpx2.AsyncBaseTransport | None
+) -> tuple[Finding, datetime | None]:
     """Connects without credentials, so any answer will do. Returns the upstream's time too, where it tells it."""
-    host = urlsplit(probe.base_url).netloc
+    check = f"{probe.section} reach"
+    destination = Destination(probe.base_url, f"[{probe.section}] base_url", network)
     try:
         with anyio.fail_after(_REACH_SECONDS):
             async with (
-                httpx2.AsyncClient(trust_env=False, timeout=None, transport=transport) as http,
+                httpx2.AsyncClient(trust_env=False, timeout=None, transport=transport or network.path().open()) as http,
                 http.stream("GET", probe.base_url.rstrip("/") + "/") as response,
             ):
                 time = response.headers.get("date", "")
     except (httpx2.TransportError, TimeoutError) as error:
-        return Finding(f"{probe.section} reach", f"{host}: {_unreachable(error, probe)}", UPSTREAM_PROBLEM), None
-    return Finding(f"{probe.section} reach", host), http_date(time)
-
-
-def _unreachable(error: BaseException, probe: _Probe) -> str:
-    chain = list(causes(error))
-    if any(isinstance(cause, socket.gaierror) for cause in chain):
-        return f"the name is not known; correct [{probe.section}] base_url, or see to this machine's DNS"
-    if any(isinstance(cause, ssl.SSLError) for cause in chain):
-        return "TLS failed; see to the certificate, and to what stands between this machine and the upstream"
-    if any(isinstance(cause, TimeoutError | httpx2.TimeoutException) for cause in chain):
-        return f"no answer within {_REACH_SECONDS:g} s; see to firewalls, and to the upstream's status"
-    return f"no connection; correct [{probe.section}] base_url, or see to firewalls and the upstream's status"
+        text = f"{destination.way}: {destination.problem(error, _REACH_SECONDS)}"
+        return Finding(check, text, UPSTREAM_PROBLEM), None
+    return Finding(check, destination.way), http_date(time)
 
 
 def _clock(probe: _Probe, now: datetime) -> Finding:
@@ -296,10 +291,12 @@ def _clock(probe: _Probe, now: datetime) -> Finding:
     return Finding("clock", f"{off}; set it by NTP: JWTs, confirmations and limits go by it", PROBLEM)
 
 
-async def _credentials(probe: _Probe, transport: httpx2.AsyncBaseTransport | None) -> list[Finding]:
+async def _credentials(
+    probe: _Probe, network: NetworkSettings, transport: httpx2.AsyncBaseTransport | None
+) -> list[Finding]:
     check = f"{probe.section} credentials"
     async with open_upstream(
-        probe.base_url, api_key=probe.key, auth_scheme=probe.scheme, transport=transport
+        probe.base_url, api_key=probe.key, auth_scheme=probe.scheme, transport=transport, network=network.path()
     ) as upstream:
         try:
             return [Finding(check, "accepted"), *await probe.read(upstream)]
@@ -341,17 +338,18 @@ async def _read_shipment(upstream: Upstream) -> list[Finding]:
     return []
 
 
-def _mykaarma_dealers(settings: Settings) -> Iterator[str]:
-    """Finds dealers where a caller may use get_crm_customer, which fails there without a UUID."""
-    # Without a UUID the tool counts as not configured, and then no caller may use it.
-    callers = [replace(settings.caller(name), missing_settings={}) for name in settings.callers]
-    tool = TOOLS["get_crm_customer"]
-    used_at = {dpid for caller in callers if verdict(caller, tool).is_allowed for dpid in caller.dealers}
-    for dpid, dealer in settings.dealers.items():
-        if dpid in used_at and dealer.mykaarma_dealer_uuid is None:
-            yield f"dealers.{dpid}.mykaarma_dealer_uuid is not set, and get_crm_customer needs it there; add it"
-    if not any(dealer.mykaarma_dealer_uuid for dealer in settings.dealers.values()):
-        yield "no dealer has a mykaarma_dealer_uuid, so myKaarma was not tried; add it, or take [mykaarma] out"
+def _mykaarma_dealers(settings: Settings) -> Finding:
+    """Names the dealers without a UUID. A group may have only some of its dealers at myKaarma."""
+    check = "mykaarma dealers"
+    without = [f"dealers.{dpid}" for dpid, dealer in settings.dealers.items() if not dealer.mykaarma_dealer_uuid]
+    if len(without) == len(settings.dealers):
+        mend = "add it, or take [mykaarma] out"
+        return Finding(check, f"no dealer has a mykaarma_dealer_uuid, so myKaarma was not tried; {mend}", PROBLEM)
+    if not without:
+        return Finding(check, "each has its UUID")
+    names = ", ".join(without[:_MOST_PROBLEMS])
+    more = f" and {len(without) - _MOST_PROBLEMS} more" if len(without) > _MOST_PROBLEMS else ""
+    return Finding(check, f"not configured, so get_crm_customer fails there: {names}{more}")
 
 
 async def _read_customer(upstream: Upstream, requester: str, dealers: list[str]) -> list[Finding]:

@@ -109,7 +109,8 @@ class _Recording(httpx2.AsyncBaseTransport):
             finally:
                 await response.aclose()
         except httpx2.TransportError as error:
-            not_sent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
+            unsent = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.ProxyError
+            not_sent = isinstance(error, unsent)
             self._write(typed_request, Response(lost="connection" if not_sent else "answer"))
             raise
         headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}

@@ -13,7 +13,7 @@ from .errors import ConfigurationError
 from .loading import load
 from .sections import Settings
 
-_AT_THE_START = ("roadster", "roadie", "mykaarma", "store", "uploads", "replicas")
+_AT_THE_START = ("network", "roadster", "roadie", "mykaarma", "store", "uploads", "replicas")
 """Sections that are only read at the start: connections, keys, the store and the upload folder are made from them."""
 _LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""

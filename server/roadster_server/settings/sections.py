@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,12 +27,13 @@ from pydantic import (
     model_validator,
 )
 
-from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, operations_with
+from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, is_loopback, operations_with
 from roadster_server.store import default_url
 from roadster_tools import Access, Caller, name_choices
 from roadster_tools.parameters import whole_number
 
 from .errors import ConfigurationError
+from .network import NetworkSettings
 from .proxies import plain_prefix, proxy_address
 from .secrets import UNREVEALED, Secret, reveal
 
@@ -139,14 +139,6 @@ def _level(value: Any) -> Any:
     if isinstance(value, str) and value.upper() in Access.__members__:
         return Access[value.upper()]
     raise ValueError(f"expected one of {', '.join(level.name.lower() for level in Access)}")
-
-
-def is_loopback(host: str) -> bool:
-    """Returns whether `host`, a name or an address, only reaches this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _https(url: str) -> str:
@@ -337,6 +329,7 @@ class Settings(_Section):
     mykaarma: MyKaarmaSettings | None = None
     webhooks: WebhookSettings = WebhookSettings()
     replicas: ReplicasSettings | None = None
+    network: NetworkSettings = NetworkSettings()
 
     def operations(self) -> Mapping[str, Operation]:
         return operations_with(self.roadster.operations)

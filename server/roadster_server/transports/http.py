@@ -16,8 +16,9 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from roadster_client import is_loopback
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings, is_loopback
+from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 

@@ -10,6 +10,7 @@ import anyio
 import uvicorn
 from starlette.applications import Starlette
 
+from roadster_client import is_loopback
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.keys import Keys
@@ -19,7 +20,7 @@ from roadster_server.protocol.server import build_server
 from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.sections import Settings, is_loopback
+from roadster_server.settings.sections import Settings
 from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.metrics import Metrics

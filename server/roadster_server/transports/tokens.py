@@ -20,6 +20,7 @@ from jwt.algorithms import AllowedPublicKeys
 from mcp.server.auth.provider import AccessToken
 from pydantic_core import from_json
 
+from roadster_client import NetworkPath
 from roadster_client.upstream.response import read_capped
 from roadster_server.settings.sections import JwtSettings, Settings
 from roadster_server.telemetry.logs import log, log_crash
@@ -43,6 +44,9 @@ _BETWEEN_FETCHES_SECONDS = 60.0
 """Seconds. A token with an unknown key id would otherwise make us ask the issuer each time."""
 _BETWEEN_FAILURES_SECONDS = 5.0
 """Seconds between two fetches while there are no keys, and the issuer's callers cannot connect."""
+
+FETCH_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError)
+"""The errors of a fetch. A TimeoutError is an OSError."""
 
 # The kind of key decides about the algorithm, never the token's own `alg`.
 _ALGORITHMS = {
@@ -112,7 +116,7 @@ class TokenVerifier:
         """Returns the claims of `token`, all checked. Raises PyJWTError."""
         if "crit" in header:
             raise jwt.InvalidTokenError("no critical extension is supported")
-        key = await self._issuers.key(rules.jwks_url, header.get("kid"))
+        key = await self._issuers.key(rules.jwks_url, header.get("kid"), self._settings().network.path())
         claims = jwt.decode(
             token,
             key.public,
@@ -172,7 +176,7 @@ class _IssuerKeys:
         self._fetch_seconds = fetch_seconds
         self._sets: dict[str, _KeySet] = {}
 
-    async def key(self, url: str, kid: str | None) -> _Key:
+    async def key(self, url: str, kid: str | None, network: NetworkPath) -> _Key:
         """Raises PyJWTError where there is no such key, and where the issuer does not answer."""
         if kid is None:
             raise jwt.InvalidKeyError("the token names no key")
@@ -180,32 +184,41 @@ class _IssuerKeys:
         if key_set.key(kid, self._clock()) is None:
             async with key_set.lock:  # those who waited here use what the first one fetched
                 if key_set.key(kid, self._clock()) is None and key_set.next_fetch <= self._clock():
-                    await self._refresh(url, key_set)
+                    await self._refresh(url, key_set, network)
         key = key_set.key(kid, self._clock())
         if key is None:
             raise jwt.InvalidKeyError("the issuer has no such key")
         return key
 
-    async def _refresh(self, url: str, key_set: _KeySet) -> None:
+    async def _refresh(self, url: str, key_set: _KeySet, network: NetworkPath) -> None:
         # Without good keys every caller of this issuer is locked out, so the next try comes sooner.
         is_good = self._clock() < key_set.good_until
         key_set.next_fetch = self._clock() + (_BETWEEN_FETCHES_SECONDS if is_good else _BETWEEN_FAILURES_SECONDS)
         try:
-            with anyio.fail_after(self._fetch_seconds):
-                key_set.keys = _usable_keys(await _fetch(url))
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+            key_set.keys = await _fetch_keys(url, network, self._fetch_seconds)
+        except FETCH_ERRORS as error:
             log.warning("no keys", extra={"host": urlsplit(url).hostname, "reason": type(error).__name__})
             return
         key_set.good_until = self._clock() + _KEYS_SECONDS
         key_set.next_fetch = self._clock() + _BETWEEN_FETCHES_SECONDS
 
 
-async def _fetch(url: str) -> bytes:
+async def count_keys(url: str, network: NetworkPath) -> int:
+    """Returns the number of keys that an issuer publishes and that can be used. Raises FETCH_ERRORS."""
+    return len(await _fetch_keys(url, network, FETCH_SECONDS))
+
+
+async def _fetch_keys(url: str, network: NetworkPath, seconds: float) -> dict[str, _Key]:
+    with anyio.fail_after(seconds):
+        return _usable_keys(await _fetch(url, network))
+
+
+async def _fetch(url: str, network: NetworkPath) -> bytes:
     """Returns the body of an answer with status 200. Raises HTTPError or ValueError."""
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     async with (
         # httpx2's timeouts are for each read. The caller sets a deadline for the whole.
-        httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=None) as http,
+        httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=None, transport=network.open()) as http,
         http.stream("GET", url, headers=headers) as response,
     ):
         if response.status_code != httpx2.codes.OK:
