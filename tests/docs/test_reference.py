@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import trustme
 
 from roadster_client import OPERATIONS
 from roadster_sandbox import DEALERS, REQUESTER_USER_UUID
@@ -91,9 +92,15 @@ def test_the_annotated_configuration_loads_and_names_every_key(monkeypatch: pyte
 
 
 def test_the_commented_settings_of_the_configuration_load_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in {**SECRETS, "STORE_URL": "postgresql://roadster@db.example.com/roadster"}.items():
+    for name, value in {
+        **SECRETS,
+        "STORE_URL": "postgresql://roadster@db.example.com/roadster",
+        "PROXY_URL": "http://steve:key@proxy.example.com:3128",
+    }.items():
         monkeypatch.setenv(name, value)
     text = (PROJECT / "examples" / "roadster.toml").read_text().replace("~/roadster-uploads", str(tmp_path))
+    trustme.CA().cert_pem.write_to_path(tmp_path / "authorities.pem")
+    text = text.replace("/etc/ssl/example-authorities.pem", str(tmp_path / "authorities.pem"))
     path = tmp_path / "roadster.toml"
     path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE))
     (tmp_path / "secrets.env").touch(mode=0o600)
@@ -101,6 +108,7 @@ def test_the_commented_settings_of_the_configuration_load_too(monkeypatch: pytes
     assert settings.callers["erp"].jwt is not None
     assert settings.store.url.get_secret_value().startswith("postgresql://")
     assert settings.uploads is not None
+    assert settings.network.path().uses_proxy("api.roadster.com")
     assert settings.http.anonymous_caller == "local"
 
 
