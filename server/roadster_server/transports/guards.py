@@ -18,7 +18,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roadster_server.settings.sections import Settings, is_loopback
+from roadster_client import is_loopback
+from roadster_server.settings.sections import Settings
 
 from .front import route_of
 from .tokens import SCOPE, TokenVerifier, identity_of
