@@ -139,7 +139,7 @@ def _lines(entry: Mapping[str, Any] | None) -> list[str]:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

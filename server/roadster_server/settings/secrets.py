@@ -29,8 +29,8 @@ def reveal(reference: str, secrets_file: Mapping[str, str] = MappingProxyType({}
                 secret = secrets_file.get(name, secret)
             if secret is None:
                 raise ValueError(
-                    f"the environment variable {name} is not set, and a running server cannot get a new one; "
-                    f"restart it with {name} set, or put {name}=… into secrets_file, which is read at each reload"
+                    f"the environment variable {name} is not set; set it before the server starts, "
+                    f"or put {name}=… into secrets_file, which a running server reads at each reload"
                 )
         case "file" if name:
             try:
