@@ -178,7 +178,6 @@ def test_install_keeps_a_link_a_link(tmp_path: Path) -> None:
         '{"a": NaN}',
         '{"servers": {"roadster": {"command": "another", "args": []}}}',
         '{"servers": {"roadster": "x"}}',
-        "\ufeff{}",
     ],
 )
 def test_install_leaves_an_unsafe_file_alone(text: str, tmp_path: Path) -> None:
@@ -247,3 +246,14 @@ def test_install_print_has_the_absolute_path_and_changes_nothing(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["roadster.toml"]
     end = run_cli("install", "claude-code", "--print", "--config", "nothing.toml", cwd=tmp_path)
     assert (end.returncode, end.stdout) == (2, "")
+
+
+def test_install_reads_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text('{"theme": "dark"}', encoding="utf-8-sig")
+    change = add_entry(path, Host.VSCODE, entry_of(Host.VSCODE, None))
+    assert change is not None
+    change.apply()
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["theme"] == "dark"
+    assert "roadster" in document["servers"]

@@ -105,7 +105,9 @@ def test_running_server_takes_a_new_secret_of_the_file_at_a_reload(
     assert live.current.webhooks.roadster_keys == []
     refusal = next(record for record in caplog.records if hasattr(record, "problem"))
     assert "ROADIE_TOKEN is not set; set it before the server starts" in str(vars(refusal)["problem"])
-    assert "put ROADIE_TOKEN=… into secrets_file, which a running server reads at each reload" in str(vars(refusal)["problem"])
+    assert "put ROADIE_TOKEN=… into secrets_file, which a running server reads at each reload" in str(
+        vars(refusal)["problem"]
+    )
     write_secrets(tmp_path, "API_KEY=s3cret\nROADIE_TOKEN=new-s3cret\n")
     live.reload()
     assert [key.get_secret_value() for key in live.current.webhooks.roadster_keys] == ["new-s3cret"]
