@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from roadster_client import (
     OPERATIONS,
     AuthScheme,
     ClientError,
+    LeftOut,
     NotFound,
     Origin,
     Request,
@@ -44,6 +46,7 @@ from roadster_server.settings.network import NetworkSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.store import StoreError, open_store
 
+from .doctor_answers import AnswersOfDealer, read_answers
 from .reach import Destination, issuers
 
 PROBLEM = 1
@@ -314,18 +317,40 @@ async def _credentials(
 
 
 async def _read_dealers(upstream: Upstream, settings: Settings) -> list[Finding]:
-    account = RoadsterApi(upstream, settings.operations()).for_account(settings.dealers, Origin())
+    left_out = Counter[LeftOut]()
+    account = RoadsterApi(upstream, settings.operations()).for_account(settings.dealers, Origin(), left_out.update)
     partner_ids = {dealer.dpid: dealer.partner_id for dealer in await account.list_dealers()}
-    return list(_all_well("dealers", "Roadster knows each by its ids", _foreign_dealers(settings, partner_ids)))
+    problems = dict(_foreign_dealers(settings, partner_ids))
+    findings = [*_all_well("dealers", "Roadster knows each by its ids", iter(problems.values()))]
+    findings += [Finding("dealers", problem, UPSTREAM_PROBLEM) for problem in _unreadable(left_out)]
+    async for answers in read_answers(upstream, settings, settings.dealers.keys() - problems.keys()):
+        findings += _answers_of_dealer(answers)
+    return findings
 
 
-def _foreign_dealers(settings: Settings, partner_ids: dict[str, str | None]) -> Iterator[str]:
+def _unreadable(left_out: Counter[LeftOut]) -> Iterator[str]:
+    for kind, count in left_out.items():
+        place = f"{kind.operation}: {kind.path} cannot be read ({count})"
+        yield f"{place}; ask the upstream what it sends there, and report it"
+
+
+def _answers_of_dealer(answers: AnswersOfDealer) -> list[Finding]:
+    check = f"answers of {answers.dealer}"
+    mend = "correct its route in [roadster.operations], or see to the upstream's status"
+    problems = [*_unreadable(answers.left_out), *(f"{error}; {mend}" for error in answers.errors)]
+    return [Finding(check, problem, UPSTREAM_PROBLEM) for problem in problems] or [
+        Finding(check, f"all of it can be read: {', '.join(answers.tools)}")
+    ]
+
+
+def _foreign_dealers(settings: Settings, partner_ids: dict[str, str | None]) -> Iterator[tuple[str, str]]:
+    """Yields each dealer with its problem."""
     for dpid, dealer in settings.dealers.items():
         partner_id = partner_ids.get(dpid)
         if dpid not in partner_ids:
-            yield f"dealers.{dpid} is none of this account's; correct the dpid, or ask Roadster to add the dealer"
+            yield dpid, f"dealers.{dpid} is none of this account's; correct the dpid, or ask Roadster to add the dealer"
         elif None not in (dealer.partner_id, partner_id) and dealer.partner_id != partner_id:
-            yield f"dealers.{dpid}.partner_id is not Roadster's for the dealer; set it to {partner_id!r}"
+            yield dpid, f"dealers.{dpid}.partner_id is not Roadster's for the dealer; set it to {partner_id!r}"
 
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -18,15 +18,17 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount
 
+from roadster_client import OPERATIONS
 from roadster_sandbox import SandboxTransport
 from roadster_server.backend import Backend
 from roadster_server.cli.doctor import Finding, examine
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import DealerSettings, RoadsterSettings
 from tests.command_line import run_cli
-from tests.conftest import World, settings_for
+from tests.conftest import Answering, World, response, settings_for
 from tests.server.transports.test_http import SECRETS, write_config
 from tests.servers import free_port
+from tests.tool_examples import SOME_VIN
 
 
 @pytest.fixture
@@ -73,6 +75,8 @@ def test_doctor_prints_one_line_for_each_check(config: Path) -> None:
         "roadster reach",
         "roadster credentials",
         "dealers",
+        "answers of hyundaidemo",
+        "answers of umazda",
         "roadie reach",
         "roadie credentials",
         "mykaarma reach",
@@ -181,10 +185,13 @@ def upstreams(world: World, path: str, answer: Response) -> SandboxTransport:
     return SandboxTransport(Starlette(routes=[Mount(path, answer), Mount("/", world.app)]))
 
 
-async def findings(transport: httpx2.AsyncBaseTransport, store_url: str, **change: Any) -> dict[str, Finding]:
+async def all_findings(transport: httpx2.AsyncBaseTransport, store_url: str, **change: Any) -> list[Finding]:
     settings = settings_for(store_url).model_copy(update=change)
-    backend = Backend(LiveSettings(settings), transport)
-    return {finding.check: finding async for finding in examine(backend, None)}
+    return [finding async for finding in examine(Backend(LiveSettings(settings), transport), None)]
+
+
+async def findings(transport: httpx2.AsyncBaseTransport, store_url: str, **change: Any) -> dict[str, Finding]:
+    return {finding.check: finding for finding in await all_findings(transport, store_url, **change)}
 
 
 @pytest.mark.anyio
@@ -268,15 +275,47 @@ async def test_doctor_only_reads_from_upstreams(world: World, store_url: str) ->
             paths.append((request.method, request.url.path))
             return await super().handle_async_request(request)
 
-    await findings(Noting(world.app), store_url)
-    assert paths == [
-        ("GET", "/v1/"),
-        ("GET", "/v1/dealers"),
+    results = await all_findings(Noting(world.app), store_url)
+    assert [result for result in results if result.code] == []
+    assert {request["operation"] for request in await world.requests()} - {None} <= {
+        name for name, operation in OPERATIONS.items() if not operation.writes
+    }
+    assert paths[:2] == [("GET", "/v1/"), ("GET", "/v1/dealers")]
+    assert [path for path in paths if not path[1].startswith("/v1/")] == [
         ("GET", "/roadie/v1/"),
         ("GET", "/roadie/v1/shipments/0"),
         ("GET", "/mykaarma/customer/v2/"),
         ("POST", "/mykaarma/customer/v2/customer/00000000-0000-0000-0000-000000000000"),
     ]
+
+
+@pytest.mark.anyio
+async def test_doctor_lists_the_paths_that_cannot_be_read(world: World, store_url: str) -> None:
+    """It looks at one page of each read, and names places, never values."""
+
+    def odd(request: httpx2.Request) -> Any:
+        match request.url.path:
+            case "/v1/vehicles":
+                vehicle = {"vin": SOME_VIN, "price": "Call Zebulon", "options": [{"name": []}, {"name": "Mats"}]}
+                return {"vehicles": [vehicle, {"vin": None}, {**vehicle, "vin": "B"}]}
+            case "/v1/dealers":
+                return [{"dpid": dpid, "phone": [1]} for dpid in ("umazda", "hyundaidemo", "toyotademo")]
+            case "/v1/templates":
+                return response({}, 404)
+        return None
+
+    results = await all_findings(Answering(world, odd), store_url)
+    lines = [result.line() for result in results if result.check in ("dealers", "answers of umazda")]
+    assert [line.partition(";")[0] for line in lines] == [
+        "ok       dealers: Roadster knows each by its ids",
+        "problem  dealers: list_dealers: *.phone cannot be read (3)",
+        "problem  answers of umazda: list_inventory: vehicles.*.price cannot be read (2)",
+        "problem  answers of umazda: list_inventory: vehicles.*.options.* cannot be read (2)",
+        "problem  answers of umazda: list_inventory: vehicles.* cannot be read (1)",
+        "problem  answers of umazda: list_templates: not found",
+    ]
+    assert {result.code for result in results if result.line().startswith("problem")} == {4}
+    assert "Zebulon" not in str(results)
 
 
 @pytest.mark.anyio

@@ -1,0 +1,105 @@
+"""Reads one page of each Roadster read that the configuration allows, to find what cannot be read of the answers.
+
+Reads that need a customer are left out, because a check must not look at people.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from roadster_client import (
+    ChannelPolicy,
+    ClientError,
+    DealerApi,
+    LeftOut,
+    NotConfigured,
+    Origin,
+    Request,
+    RoadsterApi,
+    Upstream,
+)
+from roadster_client.models.links import LinkRequest
+from roadster_client.models.payments import PaymentRequest, QuotedVehicle
+from roadster_client.models.vehicles import VehicleRequest
+from roadster_server.settings.sections import Settings
+from roadster_tools import TOOLS, verdict
+
+_PAGE = 100
+"""Vehicles. The largest page, to see as many as one request shows."""
+
+_Read = Callable[[DealerApi, str], Awaitable[Any]]
+
+_READS_OF_A_VEHICLE: Mapping[str, _Read] = {
+    "get_vehicle": lambda api, vin: api.get_vehicle(vin),
+    "quote_payments": lambda api, vin: api.quote_payments(PaymentRequest(vehicle=QuotedVehicle(vin=vin))),
+    "list_protection_plans": lambda api, vin: api.list_plans(vin, "cash"),
+    "build_deep_link": lambda api, vin: api.create_link(LinkRequest(vehicle=VehicleRequest(vin=vin))),
+}
+"""The request of each tool about one vehicle."""
+
+
+@dataclass
+class AnswersOfDealer:
+    """The tools whose reads at one dealer succeeded, the values that were left out, and the errors."""
+
+    dealer: str
+    tools: list[str] = field(default_factory=list)
+    left_out: Counter[LeftOut] = field(default_factory=Counter)
+    errors: list[ClientError] = field(default_factory=list)
+
+    async def attempt(self, tool: str, read: Awaitable[Any]) -> Any:
+        """Returns the answer, or None where it failed or a setting for it is missing."""
+        try:
+            answer = await read
+        except NotConfigured:
+            return None
+        except ClientError as error:
+            self.errors.append(error)
+            return None
+        self.tools.append(tool)
+        return answer
+
+
+async def read_answers(
+    upstream: Upstream, settings: Settings, dealers: Collection[str]
+) -> AsyncIterator[AnswersOfDealer]:
+    """Yields what became of the reads at each of `dealers` at which somebody may read anything."""
+    api = RoadsterApi(upstream, settings.operations())
+    for dpid in sorted(dealers):
+        answers = AnswersOfDealer(dpid)
+        ref = settings.dealer_ref(dpid)
+        tools = _tools_at(dpid, settings)
+        if ref is None or not tools:
+            continue
+        policy = ChannelPolicy(_refuse, origin=Origin(dealer=dpid), on_left_out=answers.left_out.update)
+        await _read_all(api.for_dealer(ref, policy), tools, answers)
+        if answers.tools or answers.errors:
+            yield answers
+
+
+async def _read_all(api: DealerApi, tools: set[str], answers: AnswersOfDealer) -> None:
+    if "get_dealer" in tools:
+        await answers.attempt("get_dealer", api.get_dealer())
+    if tools & {"list_inventory", *_READS_OF_A_VEHICLE}:
+        page = await answers.attempt("list_inventory", api.list_inventory(size=_PAGE))
+        for vehicle in page.vehicles[:1] if page else ():
+            for tool, read in _READS_OF_A_VEHICLE.items():
+                if tool in tools:
+                    await answers.attempt(tool, read(api, vehicle.vin))
+    if tools & {"list_templates", "get_template"}:
+        templates = await answers.attempt("list_templates", api.list_templates())
+        for template in templates[:1] if templates and "get_template" in tools else ():
+            await answers.attempt("get_template", api.get_template(str(template.id)))
+
+
+def _tools_at(dpid: str, settings: Settings) -> set[str]:
+    """Returns the tools that some caller may use at the dealer."""
+    callers = [caller for caller in map(settings.caller, settings.callers) if dpid in caller.dealers]
+    return {tool.name for tool in TOOLS.values() if any(verdict(caller, tool).is_allowed for caller in callers)}
+
+
+async def _refuse(_request: Request) -> None:
+    raise RuntimeError("doctor only reads")
