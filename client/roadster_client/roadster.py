@@ -333,7 +333,8 @@ def _decode(contents: str, operation: str) -> bytes:
 def _names_only(dealer: DealerRef) -> IsOwn:
     """Returns a check that an object names no dealer except `dealer`.
 
-    An object names a dealer in `dpid`, or in `dealer` or `dealership`, which hold an id or an object with an id.
+    An object names a dealer in `dpid`, or in `dealer` or `dealership`, which hold an id or an object with an id. An id
+    of another type than text or a whole number names nobody who is known, so it is not ours.
     """
     dpids = (None, dealer.dpid)  # tuples, because an answer's value may be a list, which no set can look up
     ids = (*dpids, dealer.partner_id)
@@ -345,7 +346,7 @@ def _names_only(dealer: DealerRef) -> IsOwn:
             return True
         for value in (node.get("dealer"), node.get("dealership")):
             partner_id = value.get("partner_id") if isinstance(value, dict) else value
-            if isinstance(partner_id, str | int) and str(partner_id) not in ids:
+            if partner_id is not None and str(partner_id) not in ids:
                 return False
         return True
 

@@ -57,7 +57,7 @@ def main(
 
     A scenario with a mistake is named on stderr, and the others run.
 
-    Exit codes: 0 done, 1 your agent did not solve every scenario, 2 a mistake in the options or in a scenario.
+    Exit codes: 0 done, 1 your agent or the reference did not solve every scenario, 2 a mistake in the options or files.
     """  # noqa: D301  # typer does not wrap the lines after a \b
     logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would appear between the results
     try:
@@ -105,7 +105,12 @@ def _exit_code(contents: ScenarioFolder, results: Sequence[Result], of_an_agent:
         typer.echo(f"{name}: {problem}", err=True)
     if reasons or contents.problems:
         return USAGE_ERROR
-    return AGENT_FAILED if of_an_agent and not all(result.success for result in results) else 0
+    # The bad agents must fail. Where the reference fails, the scenario has a mistake of its author.
+    failures = [result for result in results if not result.success and (of_an_agent or result.agent == "reference")]
+    if not of_an_agent:
+        for result in failures:
+            typer.echo(f"{result.scenario}: the reference does not solve it: {result.problems[0]}", err=True)
+    return AGENT_FAILED if failures else 0
 
 
 def _select(scenarios: Sequence[Scenario], text: str) -> Sequence[Scenario]:

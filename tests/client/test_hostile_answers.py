@@ -119,6 +119,16 @@ async def test_answer_with_an_odd_dealer_is_foreign(dpid: Any) -> None:
     assert type((await error_and_peak(WatchedNetwork(answer)))[0]) is ForeignDealer
 
 
+@pytest.mark.parametrize(
+    "partner_id", [["12345"], {"partner_id": ["12345"]}, {"partner_id": 12345.5}, "12345"], ids=str
+)
+async def test_answer_with_an_odd_partner_id_is_foreign(partner_id: Any) -> None:
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return reply(json.dumps({"vehicles": [], "more": [{"dealer": partner_id}]}).encode())
+
+    assert type((await error_and_peak(WatchedNetwork(answer)))[0]) is ForeignDealer
+
+
 @reliability(
     "gzip that goes on for ever and inflates to nothing", "ends at 8 MiB of compressed bytes; memory stays flat"
 )

@@ -41,7 +41,7 @@ def command_of(folder: Path, **chosen: str) -> StdioServerParameters:
 
 @pytest.mark.anyio
 async def test_bundle_starts_by_the_command_of_its_manifest(tmp_path: Path) -> None:
-    """The second start asks no index. The extra keyring is there, because the manifest offers its secrets."""
+    """The second start asks no index. The keyring works, because the manifest offers its secrets."""
     folder = tmp_path / "bundle"
     with zipfile.ZipFile(bundle.build(tmp_path)) as archive:
         archive.extractall(folder)
@@ -59,7 +59,26 @@ async def test_bundle_starts_by_the_command_of_its_manifest(tmp_path: Path) -> N
                 error.add_note(f"The bundle wrote:\n{log.read()}")
                 raise
     python = next(path for path in folder.glob(".venv/*/python*") if path.stem == "python")
-    subprocess.run([python, "-c", "import keyring"], check=True)
+    for backend, mend in (
+        ("null", "the keyring holds no api of roadster; keyring set roadster api"),
+        ("fail", "the system's keyring cannot be used (NoKeyringError); unlock it, set one up, or use file:PATH"),
+    ):
+        assert mend in output_with_keyring(python, backend, tmp_path)
+
+
+def output_with_keyring(python: Path, backend: str, folder: Path) -> str:
+    """Returns the output of `doctor` for a configuration with a secret in the keyring."""
+    config = folder / "roadster.toml"
+    config.write_text('[roadster]\napi_key = "keyring:roadster/api"\n[dealers.umazda]\n[callers.local]\n')
+    process = subprocess.run(
+        [python, "-m", "roadster_server", "doctor", "--config", config],
+        env={**os.environ, "PYTHON_KEYRING_BACKEND": f"keyring.backends.{backend}.Keyring"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in process.stderr
+    return process.stdout
 
 
 def test_uv_can_lock_and_install_the_project() -> None:

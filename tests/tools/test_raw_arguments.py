@@ -467,3 +467,13 @@ async def test_name_loses_only_what_is_around_it(connect: Connect, world: World)
         answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": {**STEVE, **names}}))
     customer = (await world.requests())[-1]["body"]["customer"]
     assert (customer["first_name"], customer["last_name"]) == ("Ann", "Lee\u200dSmith")
+
+
+def test_large_json_text_is_refused_as_text_and_not_read() -> None:
+    """Reading four megabytes would hold up all other calls for seconds. Many small texts in one call are as large."""
+    large = "[" + "[]," * 30_000 + "[]]"
+    plain = read_arguments({"items": large}, TOOLS["create_delivery"].arguments)
+    assert plain["items"] == large
+    texts = ["[" + "0," * 2_000 + "0]"] * 100
+    many = read_arguments({"items": texts}, TOOLS["create_delivery"].arguments)
+    assert many["items"][-1] == texts[-1]

@@ -100,7 +100,7 @@ def _is_still_at(file: Path, root: Path, descriptor: int) -> bool:
 async def read_upload(folder: UploadFolder | None, contents: str | None, path: str | None) -> Upload:
     """Returns the file that a caller passes as `contents` or as `path`. Raises InvalidArguments."""
     if (contents is None) == (path is None):
-        raise InvalidArguments({"contents": "give contents or path, not both"})
+        raise InvalidArguments({"contents": "give contents or path" + ("" if contents is None else ", not both")})
     if contents is not None:
         upload = Upload(_decode(contents), "contents")
     elif folder is not None:

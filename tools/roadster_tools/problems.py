@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 _LONGEST_NAME = 64
 _NAME = re.compile(r"[A-Za-z_]+(\.([A-Za-z_]+|[0-9]{1,3}))*")
-"""Digits are allowed only as explained_places in a list, because any other number may be somebody's data."""
+"""Digits are allowed only as places in a list, because any other number may be somebody's data."""
 
 _NOT_A_NUMBER = "expected a number"
 _NOT_WHOLE = "expected a whole number"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -26,13 +27,28 @@ def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict
     Null and blank texts count as left out, so a required text that is blank is missing. An empty list or object counts
     as left out where it is optional, because no optional one has a meaning of its own while it is empty.
     """
+    return _read_object(arguments, model, _Allowance())
+
+
+@dataclass
+class _Allowance:
+    """Characters of JSON text that are still read for one call. Reading takes a second for each megabyte or so."""
+
+    characters: int = 64 * 1024
+
+    def take(self, text: str) -> bool:
+        self.characters -= len(text)
+        return self.characters >= 0
+
+
+def _read_object(arguments: Mapping[str, Any], model: type[BaseModel], allowance: _Allowance) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, value in arguments.items():
         field = model.model_fields.get(name)
         if field is None:
             plain[name] = value  # refused later, under its name
             continue
-        plain_value = _read(value, field.annotation)
+        plain_value = _read(value, field.annotation, allowance)
         if not field.is_required():
             if isinstance(plain_value, list):
                 plain_value = [item for item in plain_value if not _is_absent(item)]
@@ -43,19 +59,19 @@ def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict
     return plain
 
 
-def _read(value: Any, annotation: Any) -> Any:
+def _read(value: Any, annotation: Any, allowance: _Allowance) -> Any:
     """Returns a value in the plain form for a field of this type."""
     expected = _without_none(annotation)
     is_object = isinstance(expected, type) and issubclass(expected, BaseModel)
     is_list = get_origin(expected) in (list, tuple)
     if isinstance(value, float) and value.is_integer() and abs(value) <= MOST:
         return int(value)
-    if isinstance(value, str) and (is_object or is_list):
+    if isinstance(value, str) and (is_object or is_list) and allowance.take(value):
         value = _parse(value, dict if is_object else list)
     if isinstance(value, dict) and is_object:
-        return read_arguments(value, expected)
+        return _read_object(value, expected, allowance)
     if isinstance(value, list) and is_list:
-        return [_read(item, get_args(expected)[0]) for item in value]
+        return [_read(item, get_args(expected)[0], allowance) for item in value]
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import Field, TypeAdapter
@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 from roadster_client.leniency import OnLeftOut, read_leniently
 
 from .parts import Received
-from .personal_data import ContactData, ContactZip, FinancialData, IdentityData, PersonalData
+from .personal_data import MASK, ContactData, ContactZip, FinancialData, IdentityData, PersonalData
 from .personal_text import mask_contact
 from .values import Money, Number, Percent, WholeNumber, Zip
 from .webhooks import Acknowledgement
@@ -231,8 +231,9 @@ class CustomerEvent(Received):
 
 def read_event(json: Any, personal_data: PersonalData, on_left_out: OnLeftOut) -> CustomerEvent:
     """Returns a stored event without the values that cannot be read, masked for the reader."""
+    short_json = _shorten_texts(json)
     # Masked first, because what is left out may hold the names that the free text must not show.
-    masked_json = json if personal_data == "contact" else _mask_free_text(json)
+    masked_json = short_json if personal_data == "contact" else _mask_free_text(short_json)
     return read_leniently(_ADAPTER, masked_json, personal_data, EVENTS, on_left_out)
 
 
@@ -242,17 +243,35 @@ EVENTS = "customer_events"
 _ADAPTER = TypeAdapter(CustomerEvent)
 
 
+_LONGEST_TEXT = 4_000
+"""Characters of a text of an event. Longer ones would fill an answer, and the store has them whole."""
+
+
+def _shorten_texts(json: Any) -> Any:
+    if isinstance(json, str):
+        return json if len(json) <= _LONGEST_TEXT else f"{json[: _LONGEST_TEXT - 1]}…"
+    if isinstance(json, list):
+        return [_shorten_texts(item) for item in json]
+    if isinstance(json, dict):
+        return {name: _shorten_texts(value) for name, value in json.items()}
+    return json
+
+
 def _mask_free_text(json: Mapping[str, Any]) -> dict[str, Any]:
     values = {value for section in _PEOPLE for value in _contact_values(json.get(section))}
     return {
         section: {
-            name: mask_contact(text, values) if name in _FREE_TEXT[section] and isinstance(text, str) else text
-            for name, text in value.items()
+            name: _mask_text(text, values) if name in _FREE_TEXT[section] else text for name, text in value.items()
         }
         if section in _FREE_TEXT and isinstance(value, dict)
         else value
         for section, value in json.items()
     }
+
+
+def _mask_text(text: Any, values: Collection[str]) -> Any:
+    # A number in the place of a text may be a telephone number or an account's.
+    return mask_contact(text, values) if isinstance(text, str) else text and MASK
 
 
 _FREE_TEXT = {"message": ("subject", "body"), "credit_decision": ("stipulations", "comments")}
@@ -275,10 +294,23 @@ def _contact_values(section: Any) -> Iterator[str]:
     if not isinstance(section, dict):
         return
     for name, value in section.items():
-        if isinstance(value, str):
-            if name in _NAMES:
-                yield from value.split()
-            elif name in _OTHER_CONTACT_DATA:
-                yield value
+        if name in _NAMES:
+            yield from (word for text in _texts_in(value) for word in text.split())
+        elif name in _OTHER_CONTACT_DATA:
+            yield from _texts_in(value)
         else:
             yield from _contact_values(value)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yields the texts and numbers at any depth, because an odd event may have a list or an object for a name."""
+    match value:
+        case list():
+            for item in value:
+                yield from _texts_in(item)
+        case dict():
+            yield from _texts_in(list(value.values()))
+        case str():
+            yield value
+        case int() | float():
+            yield str(value)

@@ -8,10 +8,12 @@ from itertools import accumulate, takewhile
 
 from .personal_data import MASK
 
-_EMAIL = re.compile(r"[^\s@<>()\"',;:]+@[^\s@<>()\"',;:]+")
+# From the start of a word, and without a step back: a long text without any address must take linear time.
+_EMAIL = re.compile(r"(?<![^\s@<>()\"',;:])[^\s@<>()\"',;:]++@[^\s@<>()\"',;:]+")
 _PHONE = re.compile(r"(?<!\w)(\+\d{8,15}|(\+?1[\s.-]?)?\(?\d{3}\)?[\s.-]?\d{3}[\s.-]?\d{4})(?!\w)")
 _GAP = "[-\u2010-\u2015\u2212 _/]{1,3}"  # every dash, and no point, which amounts have
 _SOCIAL_SECURITY = re.compile(rf"(?<!\d)\d{{3}}{_GAP}\d{{2}}{_GAP}\d{{4}}(?!\d)")
+_WORD = re.compile(r"\w+")
 _SHORTEST_VALUE = 2
 """Characters. A shorter value, such as an initial, would mask too much of a text."""
 
@@ -41,7 +43,11 @@ def mask_contact(text: str, values: Iterable[str]) -> str:
     A name that is not among `values` stays, because no program can tell it from another word.
     """
     text = _PHONE.sub(MASK, _EMAIL.sub(MASK, text))
-    for value in sorted({value for value in values if len(value) >= _SHORTEST_VALUE}, key=len, reverse=True):
+    long_enough = {value for value in values if len(value) >= _SHORTEST_VALUE}
+    # Words are looked up in a set, because a name may have thousands of them.
+    words = {value.casefold() for value in long_enough if _WORD.fullmatch(value)}
+    text = _WORD.sub(lambda word: MASK if word[0].casefold() in words else word[0], text)
+    for value in sorted((value for value in long_enough if not _WORD.fullmatch(value)), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text, flags=re.IGNORECASE)
     return text
 

@@ -42,11 +42,17 @@ async def print_audit(
 
     `subject` is a dealer and a customer's id: then only the records about this customer are printed.
     """
-    about = AuditSubject(subject[0], _hashes_of_customer(settings, subject[1])) if subject else None
+    about = _audit_subject(settings, *subject) if subject else None
+    count = 0
     async with _open_existing_store(settings) as store:
+        if subject is not None:
+            await _require_names(settings, store, *subject)
         async for entry in store.records(since=since, last=last, about=about):
             line = {"seq": entry.seq, **asdict(entry.record), "hash": entry.hash}
             sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
+            count += 1
+    if subject is not None and not count:
+        sys.stderr.write("no record of the present API key names this customer\n")
 
 
 async def forget_customer(settings: Settings, dealer: str, customer: str) -> int:
@@ -73,15 +79,23 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> int
         arguments={"customer_id": _hashes_of_customer(settings, customer)[0]},
     )
     async with _open_existing_store(settings) as store:
-        if dealer not in settings.dealers and not await store.knows_dealer(dealer):
-            choices = name_choices([*settings.dealers], dealer) if settings.dealers else "there is none"
-            raise ConfigurationError(
-                [f"{dealer}: there is no such dealer, and the store knows nothing of one; {choices}"]
-            )
-        if not re.fullmatch(ID_PATTERN, customer) and not await store.knows_customer(dealer, customer):
-            problem = "is no customer's id, and the store knows nothing of one; give Roadster's number of the customer"
-            raise ConfigurationError([f"{customer}: {problem}"])
+        await _require_names(settings, store, dealer, customer)
         return await store.forget_customer(dealer, customer, record)
+
+
+async def _require_names(settings: Settings, store: SqlStore, dealer: str, customer: str) -> None:
+    """Raises ConfigurationError for a dealer or a customer's id that can only be a typing error."""
+    if dealer not in settings.dealers and not await store.knows_dealer(dealer):
+        choices = name_choices([*settings.dealers], dealer) if settings.dealers else "there is none"
+        raise ConfigurationError([f"{dealer}: there is no such dealer, and the store knows nothing of one; {choices}"])
+    if not re.fullmatch(ID_PATTERN, customer) and not await store.knows_customer(dealer, customer):
+        problem = "is no customer's id, and the store knows nothing of one; give Roadster's number of the customer"
+        raise ConfigurationError([f"{customer}: {problem}"])
+
+
+def _audit_subject(settings: Settings, dealer: str, customer: str) -> AuditSubject:
+    keys = Keys.derive(settings.roadster.api_key.get_secret_value())
+    return AuditSubject(dealer, keys.hash(dealer), _hashes_of_customer(settings, customer))
 
 
 def _hashes_of_customer(settings: Settings, customer: str) -> tuple[str, ...]:

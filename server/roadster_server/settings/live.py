@@ -65,12 +65,14 @@ class LiveSettings:
             async for _ in signals:
                 self.reload()
 
-    def _read_times(self) -> list[int | None]:
-        return [_modification_time(path) for path in (self._path, self.current.secrets_file) if path is not None]
+    def _read_times(self) -> list[tuple[int, int] | None]:
+        return [_times_of(path) for path in (self._path, self.current.secrets_file) if path is not None]
 
 
-def _modification_time(path: Path) -> int | None:
+def _times_of(path: Path) -> tuple[int, int] | None:
+    """Returns when the content and the rights of a file last changed: chmod mends a file that others may read."""
     try:
-        return path.stat().st_mtime_ns
+        status = path.stat()
     except OSError:
         return None
+    return status.st_mtime_ns, status.st_ctime_ns

@@ -78,10 +78,14 @@ def _read_plain_file(path: Path) -> str:
 
 def _from_keyring(service: str, name: str) -> str:
     try:
-        import keyring  # noqa: PLC0415 - an optional extra
+        import keyring.errors  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise ValueError("keyring is not installed; install the server's extra, pip install '.[keyring]'") from None
-    secret = keyring.get_password(service, name)
+    try:
+        secret = keyring.get_password(service, name)
+    except keyring.errors.KeyringError as error:
+        mend = "unlock it, set one up, or use file:PATH instead"
+        raise ValueError(f"the system's keyring cannot be used ({type(error).__name__}); {mend}") from None
     if secret is None:
         raise ValueError(f"the keyring holds no {name} of {service}; keyring set {service} {name}")
     return str(secret)

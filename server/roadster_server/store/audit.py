@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from sqlalchemy import Row, func, insert, or_, select
+from sqlalchemy import Row, and_, func, insert, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .chain import GENESIS, digest, row_of, stored_record, stored_time
@@ -67,7 +67,10 @@ async def records(
     if since is not None:
         conditions.append(audit.c.time >= stored_time(since))
     if about is not None:
-        conditions.append(audit.c.dealer == about.dealer)
+        refused_there = or_(
+            audit.c.arguments.contains(f'"dealer":"{about.dealer_hash}"'), not_(audit.c.arguments.contains('"dealer":'))
+        )
+        conditions.append(or_(audit.c.dealer == about.dealer, and_(audit.c.dealer.is_(None), refused_there)))
         # A hash stands in no other place than as an argument's value, and the column is text.
         conditions.append(or_(*(audit.c.arguments.contains(f'"{hash_}"') for hash_ in about.customer_hashes)))
     page = select(audit).where(*conditions).order_by(audit.c.seq).limit(page_rows)

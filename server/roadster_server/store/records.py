@@ -45,6 +45,8 @@ class AuditSubject:
     """A customer of a dealer, to search the audit for."""
 
     dealer: str
+    dealer_hash: str
+    """The hash that the dealer has as an argument. A call that was refused is on record without a dealer."""
     customer_hashes: tuple[str, ...]
     """The hashes that the customer's id may have among a record's arguments."""
 

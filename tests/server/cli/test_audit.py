@@ -105,6 +105,17 @@ def test_audit_is_searched_for_one_customer_of_a_dealer(upstream: str, tmp_path:
     assert search("tail", "--last", "1") == ["forget"]
     other = run_cli("audit", "tail", "--customer", "1650260", "--dealer", "hyundaidemo", "--config", config, **SECRETS)
     assert (other.returncode, other.stdout) == (0, "")
+    assert "no record of the present API key names this customer" in other.stderr
+
+
+@pytest.mark.parametrize(("dealer", "customer"), [("umazd", "1650260"), ("umazda", "abc"), ("umazda", "01650260")])
+def test_audit_is_not_searched_for_a_typing_error(dealer: str, customer: str, upstream: str, tmp_path: Path) -> None:
+    """No record looks like "nobody touched this customer"."""
+    config = str(write_config(tmp_path, upstream, local="write"))
+    run_cli("call", "create_customer", json.dumps(NEW_CUSTOMER), "--yes", "--config", config, **SECRETS)
+    command = ("audit", "tail", "--dealer", dealer, "--customer", customer, "--config", config)
+    end = run_cli(*command, **SECRETS)
+    assert (end.returncode, end.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("option", ["--customer", "--dealer"])

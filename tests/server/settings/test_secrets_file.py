@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import anyio
 import pytest
 
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
 from roadster_server.settings.sections import Settings
+from tests.servers import PATIENCE
 
 CONFIG = 'secrets_file = "secrets.env"\n[roadster]\napi_key = "env:API_KEY"\n[dealers.umazda]\n[callers.local]\n'
 
@@ -111,3 +113,25 @@ def test_running_server_takes_a_new_secret_of_the_file_at_a_reload(
     write_secrets(tmp_path, "API_KEY=s3cret\nROADIE_TOKEN=new-s3cret\n")
     live.reload()
     assert [key.get_secret_value() for key in live.current.webhooks.roadster_keys] == ["new-s3cret"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such modes")
+@pytest.mark.anyio
+async def test_running_server_notices_that_the_rights_of_the_file_were_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal says to use chmod, which changes no line of the file."""
+    monkeypatch.setattr("roadster_server.settings.live._LOOK_EVERY", 0.01)
+    keys = '[webhooks]\nroadster_keys = ["env:ROADIE_TOKEN"]\n'
+    path = write_secrets(tmp_path, "API_KEY=s3cret\nROADIE_TOKEN=old\n")
+    live = LiveSettings(load_config(tmp_path, CONFIG + keys), tmp_path / "roadster.toml")
+    write_secrets(tmp_path, "API_KEY=s3cret\nROADIE_TOKEN=new\n", 0o644)
+    live.reload()
+    assert live.current.webhooks.roadster_keys[0].get_secret_value() == "old"
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(live.watch)
+            path.chmod(0o600)
+            while live.current.webhooks.roadster_keys[0].get_secret_value() == "old":
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()

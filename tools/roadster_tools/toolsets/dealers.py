@@ -68,7 +68,7 @@ def _words(text: str) -> list[str]:
 
 def _has_words(dealer: Dealer, words: Sequence[str]) -> bool:
     """Tells whether each of the words, or a longer word that it is a part of, stands in name, city or dpid."""
-    text = " ".join(_words(f"{dealer.name} {dealer.city or ''} {dealer.dpid}"))
+    text = " ".join(_words(f"{dealer.name or ''} {dealer.city or ''} {dealer.dpid}"))
     return all(word in text for word in words)
 
 

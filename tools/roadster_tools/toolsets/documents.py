@@ -126,7 +126,7 @@ async def upload_document(
     """Put one JPEG, PNG or PDF, as contents or path, into an existing customer's binder or, as `deal`, into their
     deal's."""
     if document_type != "deal" and relationship is None:
-        raise InvalidArguments({"relationship": "is needed unless document_type is deal"})
+        raise InvalidArguments({"relationship": "is needed unless document_type is deal: self, or co_app"})
     if (relationship == "co_app") != (co_app_email_id is not None):
         raise InvalidArguments({"co_app_email_id": "goes with relationship co_app, and only with it"})
     upload = await read_upload(grant.uploads, contents, path)

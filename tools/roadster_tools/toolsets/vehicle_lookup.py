@@ -52,6 +52,8 @@ class WantedVehicle:
             return "This vehicle is in the feed, but other filters leave it out."
         if more:
             return "Not in the part searched; go on with next_cursor."
+        if self.vin is not None and self.stock_number is not None:
+            return "The feed has no vehicle with both this VIN and this stock number; search by one of them."
         key = "VIN" if self.vin is not None else "stock number"
         return f"The feed has no vehicle with this {key}: sold, never here, or used (the feed lists new ones only)."
 
