@@ -36,14 +36,14 @@ def some_of(names: Sequence[str]) -> str:
 
 def _near(names: Sequence[str], typed: str) -> list[str]:
     """Returns at most ten names: those of a similar spelling, then those that contain `typed`. Case does not count."""
-    wanted = typed.strip().casefold()
+    spelling = typed.strip().casefold()
     spellings: dict[str, list[str]] = {}
     for name in names:
         spellings.setdefault(name.casefold(), []).append(name)
-    similar = [*get_close_matches(wanted, spellings, MOST_CHOICES), *_containing(spellings, wanted)]
-    return [name for spelling in dict.fromkeys(similar) for name in spellings[spelling]][:MOST_CHOICES]
+    similar = [*get_close_matches(spelling, spellings, MOST_CHOICES), *_containing(spellings, spelling)]
+    return [name for near in dict.fromkeys(similar) for name in spellings[near]][:MOST_CHOICES]
 
 
-def _containing(spellings: dict[str, list[str]], wanted: str) -> Iterator[str]:
-    if len(wanted) >= _SHORTEST_PART:
-        yield from (spelling for spelling in spellings if wanted in spelling)
+def _containing(spellings: dict[str, list[str]], part: str) -> Iterator[str]:
+    if len(part) >= _SHORTEST_PART:
+        yield from (spelling for spelling in spellings if part in spelling)

@@ -36,7 +36,6 @@ _MOST_NEAR = 3
 
 _WRONG = "the check digit at position 9 does not fit, so a character may be wrong"
 _READ_AGAIN = "read the VIN again from the car or its papers"
-_BY_A_PERSON = "and a person enters it in Roadster"
 _NO_CHECK_DIGIT = "a car from before 1981 or from outside North America may have none"
 
 _MAKERS = (

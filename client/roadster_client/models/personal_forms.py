@@ -60,5 +60,5 @@ def _is_typed(text: str) -> bool:
 
 def _trim(text: str) -> str:
     """Returns a text without spaces and invisible characters at its ends."""
-    seen = [at for at, character in enumerate(text) if character != " " and is_visible(character)]
-    return text[seen[0] : seen[-1] + 1] if seen else ""
+    visible_places = [at for at, character in enumerate(text) if character != " " and is_visible(character)]
+    return text[visible_places[0] : visible_places[-1] + 1] if visible_places else ""

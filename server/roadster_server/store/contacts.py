@@ -98,11 +98,11 @@ async def add_of_customer(
 
 
 async def _add(connection: AsyncConnection, key: ContactKey, entries: Iterable[tuple[str, str, _Contact, int]]) -> None:
-    seen: dict[tuple[str, str, str, str], int] = {}
+    times: dict[tuple[str, str, str, str], int] = {}
     for dealer, customer, (kind, value), received in entries:
         row = (dealer, kind, key.stored(kind, value), customer)
-        seen[row] = max(received, seen.get(row, 0))
-    if not seen:
+        times[row] = max(received, times.get(row, 0))
+    if not times:
         return
     insert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(contacts)
     newer = insert.excluded.seen > contacts.c.seen
@@ -113,7 +113,7 @@ async def _add(connection: AsyncConnection, key: ContactKey, entries: Iterable[t
     names = [column.name for column in contacts.primary_key.columns]
     # Every transaction writes in the same order, so that no two wait for each other.
     await connection.execute(
-        upsert, [{**dict(zip(names, row, strict=True)), "seen": seen[row]} for row in sorted(seen)]
+        upsert, [{**dict(zip(names, row, strict=True)), "seen": times[row]} for row in sorted(times)]
     )
 
 
@@ -126,7 +126,8 @@ def _contacts_in(body: str) -> set[_Contact]:
 
     def text(name: str) -> str:
         value = customer.get(name)
-        return value if isinstance(value, str) else ""
+        # A phone may come as a number.
+        return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
     values: list[tuple[ContactKind, str | None]] = [
         ("email", normal_email(text("email"))),

@@ -288,3 +288,9 @@ async def test_new_api_key_finds_the_same_events(two_customers: None, store_url:
 async def test_odd_contact_data_lose_no_event(customer: dict[str, Any], hooks: Hooks, connect: Connect) -> None:
     await hooks.deliver(event_of(customer, "e-1"))
     assert [row["customer_id"] for row in (await list_events(connect))["events"]] == [7]
+
+
+async def test_phone_that_an_event_has_as_a_number_is_found(hooks: Hooks, connect: Connect) -> None:
+    await hooks.send(event_of({**JOSE, "phone": 4155550123}, "number"))
+    async with connect() as client:
+        assert await ids(client, phone="(415) 555-0123") == [77]

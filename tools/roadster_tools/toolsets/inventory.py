@@ -162,9 +162,10 @@ async def vins_of_feed(grant: Grant, vin: str) -> list[str]:
     for _ in range(_MOST_PAGES):
         last = vins[-1] if vins else None
         page = await grant.roadster.list_inventory(size=_PAGE, from_vin=last, in_stock_only=False)
-        vins += [vehicle.vin for vehicle in page.vehicles]
-        if len(page.vehicles) < _PAGE:
+        # A page may be short because rows were left out, so only an empty one is the end.
+        if not page.vehicles:
             break
+        vins += [vehicle.vin for vehicle in page.vehicles]
     return vins
 
 
@@ -174,8 +175,10 @@ async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
     last: str | None = None
     for _ in range(_MOST_PAGES_TO_COMPLETE):
         page = await grant.roadster.list_inventory(size=_PAGE, from_vin=last)
+        if not page.vehicles:
+            break
         vins += [vehicle.vin for vehicle in page.vehicles if vehicle.vin.startswith(prefix)]
-        if len(vins) >= most or len(page.vehicles) < _PAGE or page.vehicles[-1].vin[: len(prefix)] > prefix:
+        if len(vins) >= most or page.vehicles[-1].vin[: len(prefix)] > prefix:
             break
         last = page.vehicles[-1].vin
     return vins[:most]
