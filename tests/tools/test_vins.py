@@ -20,8 +20,8 @@ from roadster_sandbox import vin_check_digit
 from roadster_sandbox.world import service_records
 from roadster_tools import TOOLS, Access
 from roadster_tools.vins import _has_check_digit, _is_near
-from tests.conftest import Connect, World, answer_of, kind_of, text_of
-from tests.tool_examples import STEVE, TOOL_EXAMPLES
+from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import SOME_VIN, STEVE, TOOL_EXAMPLES
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, operations, some_vin
 
 pytestmark = pytest.mark.anyio
@@ -226,3 +226,20 @@ async def test_the_sandboxs_vins_have_their_check_digit(connect: Connect) -> Non
     vins += re.findall(r'"([A-HJ-NPR-Z0-9]{17})"', inspect.getsource(service_records))
     assert len(vins) > 20
     assert all(vin_check_digit(vin) == vin[8] for vin in vins)
+
+
+async def test_near_vin_is_proposed_from_behind_a_row_without_a_vin(connect: Connect, world: World) -> None:
+    """A page with a row left out is short, and is not the last one."""
+    feed = [*(f"1AAAAAAAAAAA{number:05}" for number in range(99)), SOME_VIN]
+
+    def vehicles(request: httpx2.Request) -> Any:
+        if not request.url.path.endswith("/vehicles"):
+            return None
+        query = request.url.params
+        rows: list[dict[str, Any]] = [{"vin": vin} for vin in feed if vin > query.get("from_vin", "")]
+        return {"vehicles": [{"vin": None}, *rows][: int(query["size"])], "total": 101}
+
+    async with connect(upstream=Answering(world, vehicles)) as client:
+        result = await client.call_tool("submit_trade_valuation", {**TRADE, "vin": misspelled(SOME_VIN)})
+    assert kind_of(result) == "invalid_arguments"
+    assert SOME_VIN in text_of(result)
