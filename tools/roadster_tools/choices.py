@@ -24,14 +24,14 @@ def name_choices(names: Sequence[str], typed: str | None = None) -> str:
 def some_of(names: Sequence[str]) -> str:
     """Returns the first ten names, or fewer if they are long, and how many more there are."""
     room = _MOST_CHARACTERS
-    shown: list[str] = []
+    first: list[str] = []
     for name in names[:MOST_CHOICES]:
         room -= len(name)
         if room < 0:
             break
-        shown.append(name)
-    more = len(names) - len(shown)
-    return f"{', '.join(shown)} and {more} more" if shown and more else ", ".join(shown) or f"{more} with long names"
+        first.append(name)
+    more = len(names) - len(first)
+    return f"{', '.join(first)} and {more} more" if first and more else ", ".join(first) or f"{more} with long names"
 
 
 def _near(names: Sequence[str], typed: str) -> list[str]:

@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from roadster_tools.words import plain_words
+
 from .inbox import ReceivedEvent
 
 ContactKind = Literal["email", "phone", "name"]
@@ -19,9 +21,6 @@ _DIALLED_PLUS = re.compile("^(?:011|00)")
 MOST_NAME_WORDS = 10
 _LONGEST_WORD = 30
 """Characters. The rest of a longer word is not compared."""
-_APOSTROPHES = "'`\u2018\u2019\u02bc"
-_PLAIN_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe"})
-"""Small letters that Unicode does not take apart into a plain letter and an accent. One is the i without a dot."""
 
 
 def normal_email(text: str) -> str | None:
@@ -46,12 +45,7 @@ def normal_phone(text: str) -> str | None:
 
 def name_words(text: str) -> tuple[str, ...]:
     """Returns the words of a name as they are compared: without case, accents and apostrophes, each once."""
-    letters = unicodedata.normalize("NFKD", text).casefold().translate(_PLAIN_LETTERS)
-    plain = "".join(
-        letter for letter in letters if letter not in _APOSTROPHES and unicodedata.category(letter)[0] != "M"
-    )
-    words = "".join(letter if letter.isalnum() else " " for letter in plain).split()
-    return tuple(dict.fromkeys(word[:_LONGEST_WORD] for word in words))
+    return tuple(dict.fromkeys(word[:_LONGEST_WORD] for word in plain_words(text)))
 
 
 @dataclass(frozen=True)

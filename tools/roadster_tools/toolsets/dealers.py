@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -15,6 +14,7 @@ from roadster_tools.choices import some_of
 from roadster_tools.cursors import Page
 from roadster_tools.gate.gate import AccountGrant, Grant
 from roadster_tools.parameters import Cursor, Limit
+from roadster_tools.words import plain_words
 
 
 class DealerRow(ToolAnswer):
@@ -48,7 +48,7 @@ async def list_dealers(
     """Your dealers: name, address, and dpid, other tools' `dealer`. `query`: words of name, city, dpid."""
     page = Page.at(cursor, limit, grant.cursors, "list_dealers", query)
     dealers = await grant.account.list_dealers()
-    words = [] if query is None else _words(query)
+    words = [] if query is None else plain_words(query)
     matching = [dealer for dealer in dealers if _has_words(dealer, words)] if words else dealers
     rows, next_cursor = page.select(matching, _dealer_row)
     return DealerList(
@@ -59,16 +59,9 @@ async def list_dealers(
     )
 
 
-def _words(text: str) -> list[str]:
-    """Returns the words of `text`, without case, accents and punctuation."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    plain = (letter if letter.isalnum() else " " for letter in letters if not unicodedata.combining(letter))
-    return "".join(plain).split()
-
-
 def _has_words(dealer: Dealer, words: Sequence[str]) -> bool:
     """Tells whether each of the words, or a longer word that it is a part of, stands in name, city or dpid."""
-    text = " ".join(_words(f"{dealer.name or ''} {dealer.city or ''} {dealer.dpid}"))
+    text = " ".join(plain_words(f"{dealer.name or ''} {dealer.city or ''} {dealer.dpid}"))
     return all(word in text for word in words)
 
 

@@ -119,15 +119,15 @@ async def list_inventory(
     """Search a dealer's new vehicles, or see if one (vin, stock_number) is still here. For payments use quote_payments,
     for consumption get_vehicle."""
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
-    wanted = WantedVehicle(vin, stock_number)
+    target = WantedVehicle(vin, stock_number)
     cursors = Cursors.for_search(grant.cursors, "list_inventory", *filters.values, vin, stock_number)
-    position, earlier = _position(cursors, cursor) if cursor is not None else (wanted.start, 0)
+    position, earlier = _position(cursors, cursor) if cursor is not None else (target.start, 0)
     size = _PAGE if vin is None else FEW
-    search = _Search(filters, wanted, detail, limit)
+    search = _Search(filters, target, detail, limit)
     more = True
     for _ in range(_MOST_PAGES):
         page = await grant.roadster.list_inventory(
-            size=size, from_vin=position, in_stock_only=in_stock and not wanted.is_one
+            size=size, from_vin=position, in_stock_only=in_stock and not target.is_one
         )
         size = _PAGE
         if not page.vehicles or page.vehicles[-1].vin == position:
@@ -138,7 +138,7 @@ async def list_inventory(
             position = vehicle.vin
             if search.is_full:
                 break
-        if earlier + search.count == page.total or wanted.is_behind(vehicle.vin):
+        if earlier + search.count == page.total or target.is_behind(vehicle.vin):
             more = False
         if not more or search.is_full:
             break
@@ -234,8 +234,8 @@ class _Filters:
 class _Search:
     """The result of one search, which grows vehicle by vehicle until the answer is full."""
 
-    def __init__(self, filters: _Filters, wanted: WantedVehicle, detail: Detail, limit: int) -> None:
-        self.wanted = wanted
+    def __init__(self, filters: _Filters, target: WantedVehicle, detail: Detail, limit: int) -> None:
+        self.target = target
         self.is_in_feed = False
         self._filters = filters
         self._detail = detail
@@ -251,7 +251,7 @@ class _Search:
 
     def add(self, vehicle: InventoryVehicle) -> None:
         self.count += 1
-        if not self.wanted.match(vehicle):
+        if not self.target.match(vehicle):
             return
         self.is_in_feed = True
         self.without_price += self._filters.lack_price(vehicle)
@@ -262,7 +262,7 @@ class _Search:
             return
         if self._filters.match_price(price):
             row = _vehicle_row(vehicle, self._detail)
-            number = vehicle.stock_number if self.wanted.is_one else row.stock_number
+            number = vehicle.stock_number if self.target.is_one else row.stock_number
             self.rows.append(row.model_copy(update={"stock_number": number}))
             self._room -= len(self.rows[-1].text())
         elif price is not None:
@@ -306,9 +306,9 @@ def _search_hint(search: _Search, more: bool, *, is_first: bool) -> str | None:
         return f"Left out for want of a price in the feed: {search.without_price}; quote_payments knows their price."
     if search.is_cut and more:
         return "Fewer than the limit, to keep the answer short: detail brief shows more at once."
-    if search.wanted.is_one and is_first:
+    if search.target.is_one and is_first:
         stock = [row.in_stock for row in search.rows]
-        return search.wanted.hint(stock=stock, is_in_feed=search.is_in_feed, more=more)
+        return search.target.hint(stock=stock, is_in_feed=search.is_in_feed, more=more)
     if search.rows:
         return None
     if more:
