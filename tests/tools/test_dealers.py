@@ -65,3 +65,24 @@ async def test_get_dealer_works_without_a_configuration(connect: Connect) -> Non
         }
     async with connect(upstream=FixedAnswer(b'{"dpid": "umazda", "name": "U"}')) as client:
         assert answer_of(await client.call_tool("get_dealer", AT_UMAZDA))["markups"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("S\u00f8ren Mazda", "soren"),
+        ("Soren Mazda", "S\u00d8REN"),
+        ("Stra\u00dfen-Autos", "strassen autos"),
+        ("\u0141ukasz & Syn", "lukasz syn"),
+        ("O'Brien Motors", "obrien"),
+        ("OBrien Motors", "O\u2019Brien"),
+        ("Qu\u00e9bec Auto", "quebec"),
+        ("\u00c6gir Cars", "aegir"),
+    ],
+)
+async def test_dealer_is_found_in_plain_letters(name: str, query: str, connect: Connect) -> None:
+    """Words are compared as those of customers' names are."""
+    upstream = FixedAnswer([{"dpid": "umazda", "name": name}, {"dpid": "hyundaidemo", "name": "Another"}])
+    async with connect(upstream=upstream) as client:
+        dealers = answer_of(await client.call_tool("list_dealers", {"query": query}))["dealers"]
+    assert [dealer["dpid"] for dealer in dealers] == ["umazda"]
