@@ -14,8 +14,6 @@ from sqlalchemy import select
 from roadster_tools.gate.customers import CustomerPlace, CustomerQuery, SearchGap
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
-from . import audit, claims, contacts, events, nonces, ownership
-from .contacts import ContactKey
 from .database import Database, Turn, take_turn
 from .records import (
     AuditRecord,
@@ -34,6 +32,8 @@ from .records import (
     Unknown,
     Verification,
 )
+from .rows import audit, claims, contacts, events, nonces, ownership
+from .rows.contacts import ContactKey
 from .schema import migrate
 
 _MIGRATING = anyio.Lock()

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, case, delete, exists, se
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadster_server.store.tables import contacts, events
 from roadster_tools.gate.customers import (
     MOST_NAME_WORDS,
     ContactKind,
@@ -29,7 +30,6 @@ from roadster_tools.gate.customers import (
 )
 
 from .expiry import forget_expired, milliseconds
-from .tables import contacts, events
 
 _MARK_DIGITS = 16
 _AFTER_ALL = "\U0010ffff"

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from .records import AuditRecord, StoredRecord
+from roadster_server.store.records import AuditRecord, StoredRecord
 
 GENESIS = "0" * 64
 """The previous hash of the first record."""

@@ -12,10 +12,11 @@ from datetime import datetime
 from sqlalchemy import Row, and_, func, insert, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadster_server.store.database import Database, Turn, take_turn
+from roadster_server.store.records import AuditRecord, AuditSubject, StoredRecord, StoreError, Verification
+from roadster_server.store.tables import audit
+
 from .chain import GENESIS, digest, row_of, stored_record, stored_time
-from .database import Database, Turn, take_turn
-from .records import AuditRecord, AuditSubject, StoredRecord, StoreError, Verification
-from .tables import audit
 
 
 async def append(connection: AsyncConnection, record: AuditRecord) -> None:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import insert_new
+from roadster_server.store.database import insert_new
+from roadster_server.store.tables import belongings
+
 from .expiry import milliseconds
-from .tables import belongings
 
 
 async def has(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> bool:

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadster_server.store.database import insert_new
+from roadster_server.store.records import EventOutcome, NewEvent, StoredEvent
+from roadster_server.store.tables import belongings, events
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
 from . import contacts
 from .contacts import ContactKey
-from .database import insert_new
 from .expiry import forget_expired, milliseconds
-from .records import EventOutcome, NewEvent, StoredEvent
-from .tables import belongings, events
 
 
 async def add(

@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Update, and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import insert_new
+from roadster_server.store.database import insert_new
+from roadster_server.store.records import Claim, ClaimLost, Conflict, InProgress, Replay, Unknown
+from roadster_server.store.tables import claims
+
 from .expiry import forget_expired, milliseconds
-from .records import Claim, ClaimLost, Conflict, InProgress, Replay, Unknown
-from .tables import claims
 
 _KEY_LIFETIME = timedelta(hours=24)
 """How long a repeated call is recognised."""

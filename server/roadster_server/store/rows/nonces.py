@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import insert_new
+from roadster_server.store.database import insert_new
+from roadster_server.store.tables import nonces
+
 from .expiry import forget_expired, milliseconds
-from .tables import nonces
 
 
 async def use_once(connection: AsyncConnection, nonce: str, expires_at: datetime, now: datetime) -> bool:
