@@ -85,6 +85,11 @@ class _Spot(NamedTuple):
     def value(self) -> Any:
         return self.around[-1][self.key]
 
+    @property
+    def is_row(self) -> bool:
+        # The path decides, because the value may be one object that stands for a list of one.
+        return self.path.endswith("*")
+
 
 class _Pruning:
     """Leaves values out of a JSON document, and counts them. A value inside another one that is left out is not."""
@@ -99,7 +104,7 @@ class _Pruning:
 
     def counts(self) -> Counter[LeftOut]:
         spots = (spot for spot in self._spots if not any(id(each) in self._gone for each in spot.around))
-        return Counter(LeftOut(self._operation, spot.path, isinstance(spot.around[-1], list)) for spot in spots)
+        return Counter(LeftOut(self._operation, spot.path, spot.is_row) for spot in spots)
 
     def leave_out(self, error: ValidationError) -> bool:
         """Leaves out the values that the error is about. Returns False where one of them is the whole document."""

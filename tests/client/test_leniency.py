@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
 from roadster_client import OPERATIONS, LeftOut, MalformedAnswer, OutcomeUnknown, PersonalData
 from roadster_client.channel import read
@@ -115,6 +115,19 @@ def test_one_object_that_stands_for_a_list_loses_only_its_odd_field() -> None:
     quote, left_out = read_answer("quote_payments", document)
     assert [program.min_score for program in quote.programs.finance] == [720]
     assert [kind.path for kind in left_out] == ["programs.finance.*.term"]
+
+
+@pytest.mark.parametrize("programs", [{"term": 36}, [{"term": 36}]], ids=["object", "list"])
+def test_one_object_that_stands_for_a_list_is_a_row(programs: Any) -> None:
+    class Program(Received):
+        id: int
+
+    class Programs(Received):
+        finance: Annotated[tuple[Program, ...], BeforeValidator(lambda v: [v] if isinstance(v, dict) else v)] = ()
+
+    left_out = Counter[LeftOut]()
+    read_leniently(TypeAdapter(Programs), {"finance": programs}, None, "test", left_out.update)
+    assert left_out == {LeftOut("test", "finance.*", is_row=True): 1}
 
 
 @pytest.mark.parametrize(

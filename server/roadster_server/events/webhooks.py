@@ -253,7 +253,7 @@ def _delivery_event(document: Any, body: str) -> NewEvent:
         customer=None,
         order=None,
         delivery=event.data.id,
-        happened_at=event.data.occurred_at,
+        happened_at=occurred_at,
         body=body,
     )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, SecretStr, ValidationInfo
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
 
 _FORMS = "a secret is a reference: env:NAME, file:PATH or keyring:SERVICE/NAME"
 
@@ -49,7 +52,8 @@ def reveal(reference: str, secrets_file: Mapping[str, str] = MappingProxyType({}
 def read_secrets_file(path: Path) -> dict[str, str]:
     """Returns the values of a file with lines such as ROADSTER_API_KEY=…, which `env:` falls back to.
 
-    Raises ValueError where it cannot be read, where others may read it, or where a line has no value.
+    Raises ValueError where it cannot be read, where others may read it, where a line has no value, or where a comment
+    may be a part of its value.
     """
     from dotenv.parser import parse_stream  # noqa: PLC0415 - most configurations have no such file
 
@@ -58,13 +62,36 @@ def read_secrets_file(path: Path) -> dict[str, str]:
         raise ValueError(f"{path} holds secrets, and others may read or change it; chmod 600 {path}")
     values: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
-        if binding.error or (binding.key is not None and not binding.value):
-            raise ValueError(f"{path}: line {binding.original.line} is not written as NAME=value; correct it")
-        if binding.key in values:
-            raise ValueError(f"{path}: line {binding.original.line} names {binding.key} again; remove one of them")
+        problem = _problem(binding, values)
+        if problem is not None:
+            raise ValueError(f"{path}: line {_line(binding)} {problem}")
         if binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
     return values
+
+
+def _problem(binding: Binding, earlier: Collection[str]) -> str | None:
+    """Returns what is wrong with a line of the file, without its value, or None."""
+    key = binding.key
+    if binding.error or (key is not None and not binding.value):
+        return "is not written as NAME=value; correct it"
+    if key in earlier:
+        return f"names {key} again; remove one of them"
+    if key is not None and _is_cut(binding):
+        return f"has a # after a blank in the value of {key}, which would end there; put quotes around the value"
+    return None
+
+
+def _line(binding: Binding) -> int:
+    text = binding.original.string
+    empty_lines = text[: len(text) - len(text.lstrip())].count("\n")  # dotenv counts from the first of them
+    return binding.original.line + empty_lines
+
+
+def _is_cut(binding: Binding) -> bool:
+    """Tells whether the value is not in quotes, and a comment ends it. The comment may be a part of the secret."""
+    text = binding.original.string.partition("=")[2].strip()
+    return text[:1] not in ("'", '"') and text != binding.value
 
 
 def _read_plain_file(path: Path) -> str:

@@ -11,6 +11,7 @@ import pytest
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
+from roadster_server.settings.secrets import read_secrets_file
 from roadster_server.settings.sections import Settings
 from tests.servers import PATIENCE
 
@@ -43,7 +44,8 @@ def problems_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "line", ["API_KEY=s3cret", 'API_KEY="s3cret"', "export API_KEY='s3cret'", "\ufeff# keys\n\nAPI_KEY = s3cret # ours"]
+    "line",
+    ["API_KEY=s3cret", 'API_KEY="s3cret"', "export API_KEY='s3cret'", "\ufeff# keys\n\nAPI_KEY = 's3cret' # ours"],
 )
 def test_secret_without_a_variable_comes_from_the_file_beside_the_configuration(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -70,6 +72,27 @@ def test_line_without_a_value_is_named_and_not_shown(text: str, tmp_path: Path) 
     problems = problems_of(tmp_path)
     assert f"secrets_file: {path}: line 2 is not written as NAME=value" in problems
     assert "s3cret" not in problems
+
+
+@pytest.mark.parametrize("value", ["s3cret #more", "s3cret # more", "s3cret\t#", "s3c#ret #"])
+@pytest.mark.parametrize("prefix", ["", "export ", "\n  \n"])
+def test_value_that_a_comment_would_cut_is_refused_unless_it_stands_in_quotes(
+    prefix: str, value: str, tmp_path: Path
+) -> None:
+    path = write_secrets(tmp_path, f"OTHER=1\n{prefix}API_KEY={value}\n")
+    line = 2 + prefix.count("\n")
+    problems = problems_of(tmp_path)
+    assert f"{path}: line {line} has a # after a blank in the value of API_KEY" in problems
+    assert "put quotes around the value" in problems
+    assert "s3c" not in problems
+    for quote in "'\"":
+        write_secrets(tmp_path, f"OTHER=1\n{prefix}API_KEY={quote}{value}{quote} # ours\n")
+        assert read_secrets_file(path) == {"OTHER": "1", "API_KEY": value}
+
+
+def test_hash_without_a_blank_before_it_belongs_to_the_value(tmp_path: Path) -> None:
+    write_secrets(tmp_path, "API_KEY=#s3c#ret#\n")
+    assert load_config(tmp_path).roadster.api_key.get_secret_value() == "#s3c#ret#"
 
 
 def test_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
