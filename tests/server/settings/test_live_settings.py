@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
+from mcp import Client
+from mcp_types import ElicitResult
 
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
+from tests.conftest import Connect, World, kind_of, settings_for, text_of
+from tests.tool_examples import STEVE
 
 
 @pytest.mark.parametrize(
@@ -30,3 +38,83 @@ def test_live_settings_survive_a_file_that_cannot_be_used(
     config.write_text(config.read_text() + bad)
     live.reload()
     assert live.current is before
+
+
+@pytest.mark.anyio
+@pytest.mark.reliability("a dealer taken out of the configuration while a person decides", "refused; nothing is sent")
+async def test_dealers_table_that_goes_while_a_person_decides_is_a_refusal(
+    connect: Connect, world: World, store_url: str
+) -> None:
+    """The caller's own list still has the dealer, as between two halves of an edit."""
+    live = LiveSettings(settings_for(store_url, access={"customers": "confirm"}))
+
+    async def agree_late(*_: Any) -> ElicitResult:
+        dealers = {dpid: dealer for dpid, dealer in live.current.dealers.items() if dpid != "umazda"}
+        live.current = live.current.model_copy(update={"dealers": dealers})
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with connect(live=live, ask=agree_late, mode="legacy") as client:
+        result = await client.call_tool("create_customer", {"dealer": "umazda", "customer": STEVE})
+    assert kind_of(result) == "refused"
+    assert "dealers.umazda is not in the configuration any more" in text_of(result)
+    assert [request["operation"] for request in await world.requests()] == ["list_dealers"]
+
+
+RELOADS = 100
+CONFIG = """
+[roadster]
+api_key = "env:KEY"
+[store]
+url = "{store}"
+[dealers.hyundaidemo]
+[callers.tester]
+dealers = ["hyundaidemo"{dealer}]
+[callers.tester.access]
+inventory = "read"
+customers = "write"
+events = "read"
+forms = "read"
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.reliability(
+    "100 reloads that take a dealer out and back while its calls run", "each call is answered or refused in words"
+)
+async def test_reloads_under_load_end_each_call_with_an_answer_or_a_refusal(
+    connect: Connect, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A dealer comes and goes while calls of it are in flight."""
+    caplog.set_level(logging.WARNING, "roadster_server")
+    monkeypatch.setenv("KEY", "sandbox-key")
+    config = tmp_path / "roadster.toml"
+    without = CONFIG.format(store=store_url, dealer="")
+    complete = CONFIG.format(store=store_url, dealer=', "umazda"') + "[dealers.umazda]\npartner_id = '51101'\n"
+    config.write_text(complete)
+    live = LiveSettings(load(config), config)
+    outcomes = Counter[str | None]()
+    reloading = True
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("list_inventory", {}),
+        ("list_customer_events", {}),
+        ("list_templates", {}),
+        ("create_customer", {"customer": STEVE}),
+    ]
+
+    async def call(client: Client, tool: str, arguments: dict[str, Any]) -> None:
+        while reloading:
+            outcomes[kind_of(await client.call_tool(tool, {"dealer": "umazda", **arguments}))] += 1
+
+    async with connect(live=live) as client, anyio.create_task_group() as tasks:
+        for tool, arguments in calls:
+            for _ in range(2):
+                tasks.start_soon(call, client, tool, arguments)
+        for number in range(RELOADS):
+            calls_so_far = outcomes.total()
+            config.write_text(complete if number % 2 else without)
+            live.reload()
+            while outcomes.total() < calls_so_far + 2:
+                await anyio.sleep(0)
+        reloading = False
+    assert set(outcomes) == {None, "refused"}
+    assert caplog.messages == []

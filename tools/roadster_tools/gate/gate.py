@@ -234,7 +234,8 @@ class Gate:
         return ref
 
     async def _require_own(self, dealer: str, request: Request) -> None:
-        """Raises AccessRefused or NotFound where the request's order or delivery is not, or no longer, the dealer's."""
+        """Raises AccessRefused or NotFound where the dealer, or its order or delivery, is not there any more."""
+        self._look_up(dealer)
         order, delivery = request.path.get("order_id"), request.path.get("shipment_id")
         if order is not None:
             await self._require_order(dealer, order)
