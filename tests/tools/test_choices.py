@@ -16,9 +16,9 @@ def test_choices_are_short_and_only_from_the_list(names: list[str], typed: str |
     text = name_choices(names, typed)
     assert len(text) <= 700
     if len(names) > MOST_CHOICES:
-        shown = text.partition("near spellings: ")[2].partition(" and ")[0]
-        assert {*filter(None, shown.split(", "))} <= {*names} or "long names" in shown
-        assert len(shown.split(", ")) <= MOST_CHOICES
+        near = text.partition("near spellings: ")[2].partition(" and ")[0]
+        assert {*filter(None, near.split(", "))} <= {*names} or "long names" in near
+        assert len(near.split(", ")) <= MOST_CHOICES
 
 
 def test_a_few_names_are_all_shown() -> None:

@@ -22,7 +22,9 @@ async def test_list_dealers_leaves_partner_ids_out(connect: Connect) -> None:
 
 async def test_list_dealers_names_dealers_that_roadster_lacks(connect: Connect) -> None:
     async with connect(dealers=["umazda", "gonedealer"]) as client:
-        assert "gonedealer" in answer_of(await client.call_tool("list_dealers"))["hint"]
+        for query in ({}, {"query": "gonedealer"}):
+            hint = answer_of(await client.call_tool("list_dealers", query))["hint"]
+            assert "Roadster has not provisioned for this API key: gonedealer. The server's operator must" in hint
 
 
 @pytest.mark.operation("get_dealer", "get_dealer")

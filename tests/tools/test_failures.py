@@ -21,7 +21,14 @@ LOOKUPS: list[tuple[str, dict[str, Any], str]] = [
     ("get_delivery", {"delivery_id": 5}, "Check delivery_id."),
     ("cancel_delivery", {"delivery_id": 5}, "Check delivery_id. Nothing was changed."),
     ("get_crm_customer", {"customer_uuid": "c0000000-0000-4000-8a00-000000000009"}, "Check customer_uuid."),
-    ("get_dealer", {}, "The server's operator must check base_url."),
+    (
+        "get_dealer",
+        {},
+        (
+            "Probably Roadster has not provisioned the dealer for this API key; list_dealers shows those that it has. "
+            "The server's operator must ask Roadster for it, or correct its dpid or base_url in the configuration."
+        ),
+    ),
 ]
 
 
@@ -74,3 +81,20 @@ async def test_failure_for_an_answer_that_names_another_dealer(body: bytes, conn
         result = await client.call_tool("list_inventory", dict(AT_UMAZDA))
     assert kind_of(result) == "upstream"
     assert "another dealer" in text_of(result)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "problem"),
+    [
+        ("search_customers", {}, "give exactly one of email, phone and name"),
+        ("update_delivery", {"delivery_id": 5}, "give what shall change, besides delivery_id"),
+        ("list_dealers", {f"x{number}": 1 for number in range(101)}, "there are more than 100"),
+    ],
+)
+async def test_problem_of_all_arguments_together_names_them_once(
+    tool: str, arguments: dict[str, Any], problem: str, connect: Connect
+) -> None:
+    at_dealer = {} if tool == "list_dealers" else AT_UMAZDA
+    async with connect() as client:
+        text = text_of(await client.call_tool(tool, {**at_dealer, **arguments}))
+    assert text == f"Invalid arguments: {problem}. Nothing was sent; correct them and call again."

@@ -9,6 +9,8 @@ MOST_CHOICES = 10
 """Names in one text."""
 _MOST_CHARACTERS = 600
 """Characters of the names in one text."""
+_LONGEST_TYPED = 200
+"""Characters. A caller may send a megabyte in the place of a name, and comparing it would take a while."""
 _SHORTEST_PART = 3
 """Characters. Shorter text is a part of too many names."""
 
@@ -17,7 +19,7 @@ def name_choices(names: Sequence[str], typed: str | None = None) -> str:
     """Returns what to choose from: all of a few names, or of many the number and those spelled like `typed`."""
     if len(names) <= MOST_CHOICES:
         return f"one of {some_of(names)}"
-    near = [] if typed is None else _near(names, typed)
+    near = [] if typed is None else near_names(names, typed)
     return f"one of {len(names)}{f'; near spellings: {some_of(near)}' if near else ''}"
 
 
@@ -34,8 +36,10 @@ def some_of(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {more} more" if first and more else ", ".join(first) or f"{more} with long names"
 
 
-def _near(names: Sequence[str], typed: str) -> list[str]:
+def near_names(names: Sequence[str], typed: str) -> list[str]:
     """Returns at most ten names: those of a similar spelling, then those that contain `typed`. Case does not count."""
+    if len(typed) > _LONGEST_TYPED:
+        return []
     spelling = typed.strip().casefold()
     spellings: dict[str, list[str]] = {}
     for name in names:

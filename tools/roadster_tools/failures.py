@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ValidationError
 
 from roadster_client import (
+    OPERATIONS,
     Busy,
     CircuitOpen,
     ClientError,
@@ -62,25 +63,32 @@ class ToolFailure(Exception):
 
 
 class AccessRefused(ToolFailure):
-    """The caller may not do this. `setting` is the key of the configuration that decided."""
+    """The caller may not do this. `setting` is the key of the configuration that decided.
+
+    `mend` says what the caller can do about it. Without it, only the operator can do something.
+    """
 
     kind = "refused"
 
-    def __init__(self, reason: str, *, setting: str) -> None:
+    def __init__(self, reason: str, *, setting: str, mend: str | None = None) -> None:
         super().__init__(reason)
         self.setting = setting
+        self.mend = mend or "only the server's operator can change this"
 
     def message(self) -> str:
-        return f"Refused: {self}. Nothing was sent; only the server's operator can change this."
+        return f"Refused: {self}. Nothing was sent; {self.mend}."
 
 
 class InvalidArguments(ToolFailure):
-    """Arguments that break a rule. `problems` holds the rule by argument, never the argument's value."""
+    """Arguments that break a rule. `problems` holds the rule by argument, never the argument's value.
+
+    The rule of all arguments together has the name "".
+    """
 
     kind = "invalid_arguments"
 
     def __init__(self, problems: Mapping[str, str]) -> None:
-        first = [f"{name}: {problem}" for name, problem in islice(problems.items(), _MOST_PROBLEMS)]
+        first = [": ".join(filter(None, problem)) for problem in islice(problems.items(), _MOST_PROBLEMS)]
         more = ["and more: correct these first"] if len(problems) > _MOST_PROBLEMS else []
         super().__init__("; ".join([*first, *more]))
 
@@ -180,15 +188,23 @@ def failure(
     text = error.text_about(tool.name) if tool is not None else str(error)
     if isinstance(error, NotFound):
         assurance = " Nothing was changed." if tool is not None and tool.writes else ""
-        return Failure("not_found", f"{text} at this dealer. {_advice(error, arguments or {})}.{assurance}")
+        return Failure("not_found", f"{text} at this dealer. {_advice(error, tool, arguments or {})}.{assurance}")
     return _with_next_step(error, text)
 
 
-def _advice(error: NotFound, arguments: Mapping[str, Any]) -> str:
+def _advice(error: NotFound, tool: Tool | None, arguments: Mapping[str, Any]) -> str:
     names = [name for name in _LOOKUP_ARGUMENTS if arguments.get(name) is not None]
     if error.place is not None:
         names = [f"{name}.{error.place}" for name in names if isinstance(arguments[name], list)]
-    return f"Check {' and '.join(names)}" if names else "The server's operator must check base_url"
+    if names:
+        return f"Check {' and '.join(names)}"
+    operation = OPERATIONS.get(error.operation)
+    if tool is not None and tool.of_one_dealer and operation is not None and operation.api == "roadster":
+        return (
+            "Probably Roadster has not provisioned the dealer for this API key; list_dealers shows those that it has. "
+            "The server's operator must ask Roadster for it, or correct its dpid or base_url in the configuration"
+        )
+    return "The server's operator must check base_url"
 
 
 def _with_next_step(error: ClientError, text: str) -> Failure:  # noqa: C901 - a case for each kind of failure

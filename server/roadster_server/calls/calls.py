@@ -18,7 +18,17 @@ from mcp_types import (
 from roadster_client import ClientError
 from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log_crash
-from roadster_tools import TOOLS, AdmittedCall, Failure, InvalidArguments, Tool, ToolFailure
+from roadster_tools import (
+    TOOLS,
+    AdmittedCall,
+    Caller,
+    Failure,
+    InvalidArguments,
+    Tool,
+    ToolFailure,
+    name_choices,
+    verdict,
+)
 
 from .call import Call
 from .context import CallResult, CallServices, Context, CurrentCaller
@@ -39,7 +49,7 @@ class Calls:
         """Returns the result of `tools/call`. A failure is a result too, because a model reads it."""
         tool = TOOLS.get(params.name)
         if tool is None:
-            problem = {"name": "there is no such tool; tools/list shows yours"}
+            problem = {"name": f"there is no such tool; {_tool_choices(current_caller(), params.name)}"}
             return failed_result(await self.refuse(current_caller, ctx, problem))
         call = Call(self.services, current_caller, ctx, tool, params.arguments or {}, params)
         outcome = await self._run(call, lambda: call.carry_out(tool))
@@ -112,3 +122,9 @@ class Calls:
             await call.end()
             raise
         return await call.end() or outcome
+
+
+def _tool_choices(caller: Caller, typed: str) -> str:
+    """Returns which tools to choose from, only those that the caller may use."""
+    names = [tool.name for tool in TOOLS.values() if verdict(caller, tool).is_allowed]
+    return f"{name_choices(names, typed)}; tools/list shows yours" if names else "this caller may use none"

@@ -22,7 +22,7 @@ from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import hold_logs
-from roadster_tools import TOOLS, FailureKind, dealer_verdict, verdict
+from roadster_tools import TOOLS, FailureKind, dealer_verdict, name_choices, verdict
 
 from .plain_json import read_json
 
@@ -143,7 +143,7 @@ def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> s
     Raises ConfigurationError for an unknown tool or caller.
     """
     if tool not in TOOLS:
-        raise ConfigurationError([f"{tool}: no such tool; there are: {', '.join(TOOLS)}"])
+        raise ConfigurationError([f"{tool}: no such tool; {name_choices([*TOOLS], tool)}"])
     identity = settings.caller(caller)
     by_tool = verdict(identity, TOOLS[tool])
     if not by_tool.is_allowed:

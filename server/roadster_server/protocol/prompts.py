@@ -9,7 +9,7 @@ from mcp_types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, P
 
 from roadster_client import is_blank, is_visible
 from roadster_prompts import PROMPTS, Choices, PromptText
-from roadster_tools import TOOLS, Caller, dealer_choices, verdict
+from roadster_tools import TOOLS, Caller, dealer_choices, name_choices, verdict
 
 
 def prompts_of(caller: Caller) -> dict[str, PromptText]:
@@ -43,7 +43,8 @@ def fill_prompt(name: str, arguments: Mapping[str, str], caller: Caller) -> GetP
     """Returns the text of the prompt with its arguments. Raises MCPError."""
     prompts = prompts_of(caller)
     if name not in prompts:
-        raise _invalid(f"there is no such prompt; there are: {', '.join(prompts)}")
+        choices = name_choices([*prompts], name) if prompts else "this caller may use none"
+        raise _invalid(f"there is no such prompt; {choices}")
     prompt = prompts[name]
     # Hosts send what a person did not fill in as a blank text.
     names = {argument.name for argument in prompt.arguments}

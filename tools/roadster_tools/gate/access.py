@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from roadster_client import PersonalData
-from roadster_tools.choices import MOST_CHOICES, name_choices
+from roadster_tools.choices import MOST_CHOICES, name_choices, near_names, some_of
 from roadster_tools.tool import Tool
 
 
@@ -51,7 +51,8 @@ class Caller:
 class Verdict:
     """The answer to "may this caller?", the setting that decided, and the reason of a refusal.
 
-    `level` is in force. `configured_level` is set where the configuration has a higher one.
+    `level` is in force. `configured_level` is set where the configuration has a higher one. `mend` is set where the
+    caller itself can mend the call.
     """
 
     is_allowed: bool
@@ -59,6 +60,7 @@ class Verdict:
     setting: str
     reason: str = ""
     configured_level: Access | None = None
+    mend: str | None = None
 
     @property
     def description(self) -> str:
@@ -100,7 +102,12 @@ def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:
     if dealer is not None and dealer in caller.dealers:
         return Verdict(True, Access.READ, setting)
     # The refused name is not repeated: it may hold anything, and a model reads this.
-    return Verdict(False, Access.OFF, setting, f"{setting} does not name this dealer; {dealer_choices(caller, dealer)}")
+    reason = f"{setting} does not name this dealer; {dealer_choices(caller, dealer)}"
+    near = [] if dealer is None else near_names(caller.dealers, dealer)
+    if not near:
+        return Verdict(False, Access.OFF, setting, reason)
+    mend = f"if you mean {some_of(near)}, call again with that spelling; only the server's operator can allow another"
+    return Verdict(False, Access.OFF, setting, reason, mend=mend)
 
 
 def dealer_choices(caller: Caller, typed: str | None = None) -> str:

@@ -82,7 +82,7 @@ def admit(
 def _require_bounded(arguments: Mapping[str, Any]) -> None:
     """Raises InvalidArguments for long texts and lists, before they cost anything. No tool takes any, except a file."""
     if len(arguments) > _LONGEST_LIST:
-        raise InvalidArguments({"arguments": "are too many"})
+        raise InvalidArguments({"": f"there are more than {_LONGEST_LIST}"})
     queue: list[tuple[str, Any]] = [(name, value) for name, value in arguments.items() if name != "contents"]
     while queue:
         name, value = queue.pop()

@@ -291,7 +291,7 @@ class _WriteGuard:
 
 def _require(current: Verdict) -> None:
     if not current.is_allowed:
-        raise AccessRefused(current.reason, setting=current.setting)
+        raise AccessRefused(current.reason, setting=current.setting, mend=current.mend)
 
 
 def _choose_dealer(caller: Caller, dealer: str | None) -> str:

@@ -74,7 +74,7 @@ def _query(grant: Grant, email: str | None, phone: str | None, name: str | None)
     """Returns the search. Raises InvalidArguments, and AccessRefused for a name where names are masked."""
     values = {"email": email, "phone": phone, "name": name}
     if sum(value is not None for value in values.values()) != 1:
-        raise InvalidArguments({"arguments": "give exactly one of email, phone and name"})
+        raise InvalidArguments({"": "give exactly one of email, phone and name"})
     if email is not None:
         return CustomerQuery("email", _required("email", normal_email(email), "expected an email address"))
     if phone is not None:

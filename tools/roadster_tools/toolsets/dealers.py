@@ -74,15 +74,18 @@ def _list_hint(
 ) -> str | None:
     if not own:
         return "Your configuration names no dealer; only the server's operator can change this."
-    if dealers and not matching:
-        return f"None of your {len(dealers)} dealers has these words in its name, city or dpid; try fewer words."
     hints: list[str] = []
+    if dealers and not matching:
+        hints.append("No dealer of yours has these words in its name, city or dpid; try fewer words.")
     if len(rows) < len(matching):
         hints.append(f"{len(rows)} of {len(matching)} dealers; query finds a dealer by its name, city or dpid.")
     provisioned = {dealer.dpid for dealer in dealers}
     missing = [dpid for dpid in own if dpid not in provisioned]
     if missing:
-        hints.append(f"Roadster has not provisioned for this API key: {some_of(missing)}.")
+        hints.append(
+            f"Roadster has not provisioned for this API key: {some_of(missing)}. The server's operator must ask "
+            "Roadster for them, or correct their spelling in the configuration."
+        )
     return " ".join(hints) or None
 
 

@@ -183,7 +183,7 @@ async def update_delivery(
         options=None if signature_required is None else DeliveryOptions(signature_required=signature_required),
     )
     if update == ShipmentUpdate():
-        raise InvalidArguments({"arguments": "give what shall change, besides delivery_id"})
+        raise InvalidArguments({"": "give what shall change, besides delivery_id"})
     return _delivery_answer(await grant.deliveries.update_shipment(delivery_id, update))
 
 
