@@ -32,6 +32,12 @@ def is_blank(text: str) -> bool:
     return not any(character != " " and is_visible(character) for character in set(text))
 
 
+def trim(text: str) -> str:
+    """Returns a text without spaces and invisible characters at its ends, which come with pasted text."""
+    visible_places = [at for at, character in enumerate(text) if character != " " and is_visible(character)]
+    return text[visible_places[0] : visible_places[-1] + 1] if visible_places else ""
+
+
 def strip_invisible(json: Any, look: Callable[[Mapping[str, Any]], None] = lambda _node: None) -> Any:
     """Returns `json` with its texts reduced to visible characters and plain spaces. Names of fields stay as they are.
 

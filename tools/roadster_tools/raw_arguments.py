@@ -1,13 +1,14 @@
 """Reads a call's arguments as hosts and models write them, before the gate, the hashes and the audit see them.
 
-Many fill optional arguments with blanks, write a whole number as 5.0, or send an object as its JSON text. Each has the
-same meaning as the plain form, so it becomes that form here, once for everything that follows. Values that are wrong
-stay as they are: the check of the arguments refuses them.
+Many fill optional arguments with blanks, write a whole number as 5.0, an amount as "$35,000" or a telephone number as a
+number, or send an object as its JSON text. Each has the same meaning as the plain form, so it becomes that form here,
+once for everything that follows. Values that are wrong stay as they are: the check of the arguments refuses them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -19,6 +20,12 @@ from roadster_client import is_blank
 from roadster_client.json_text import mend_json, parse_json
 
 from .parameters import MOST
+
+_WRITTEN_NUMBER = re.compile(r"\s*(-?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?\s*", re.ASCII)
+"""A number with a dollar sign, or with commas between groups of three digits. Both can be read in only one way."""
+
+_ID = re.compile(r"(?:.*_)?ids?")
+"""The names of ids. A number that identifies something has only one spelling."""
 
 
 def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -48,7 +55,7 @@ def _read_object(arguments: Mapping[str, Any], model: type[BaseModel], allowance
         if field is None:
             plain[name] = value  # refused later, under its name
             continue
-        plain_value = _read(value, field.annotation, allowance)
+        plain_value = _read(name, value, field.annotation, allowance)
         if not field.is_required():
             if isinstance(plain_value, list):
                 plain_value = [item for item in plain_value if not _is_absent(item)]
@@ -59,20 +66,36 @@ def _read_object(arguments: Mapping[str, Any], model: type[BaseModel], allowance
     return plain
 
 
-def _read(value: Any, annotation: Any, allowance: _Allowance) -> Any:
-    """Returns a value in the plain form for a field of this type."""
+def _read(name: str, value: Any, annotation: Any, allowance: _Allowance) -> Any:
+    """Returns a value in the plain form for a field of this name and type."""
     expected = _without_none(annotation)
     is_object = isinstance(expected, type) and issubclass(expected, BaseModel)
     is_list = get_origin(expected) in (list, tuple)
     if isinstance(value, float) and value.is_integer() and abs(value) <= MOST:
-        return int(value)
+        value = int(value)
+    if type(value) is int and abs(value) <= MOST and expected is str and name != "dealer":
+        return str(value)
+    if isinstance(value, str) and expected in (int, float) and _ID.fullmatch(name) is None:
+        return _read_number(value)
     if isinstance(value, str) and (is_object or is_list) and allowance.take(value):
         value = _parse(value, dict if is_object else list)
     if isinstance(value, dict) and is_object:
         return _read_object(value, expected, allowance)
     if isinstance(value, list) and is_list:
-        return [_read(item, get_args(expected)[0], allowance) for item in value]
+        return [_read(name, item, get_args(expected)[0], allowance) for item in value]
     return value
+
+
+def _read_number(text: str) -> Any:
+    """Returns the number that a person wrote with a dollar sign or commas, and any other text unchanged."""
+    parts = _WRITTEN_NUMBER.fullmatch(text)
+    if parts is None or not set("$,") & set(text):
+        return text
+    sign, digits, decimals = parts.groups("")
+    number = float(f"{sign}{digits.replace(',', '')}{decimals}")
+    if abs(number) > MOST:
+        return text
+    return int(number) if number.is_integer() else number
 
 
 def _is_absent(value: Any) -> bool:

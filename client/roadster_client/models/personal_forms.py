@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from roadster_client.visible_text import is_visible, strip_invisible
+from roadster_client.visible_text import is_visible, strip_invisible, trim
 
 _LABEL = r"[^\W_](?:[^\W_]|-)*(?<!-)"
 _EMAIL = re.compile(rf"(?!\.)[^\s@\"(),:;<>\[\]\\]{{1,64}}@(?:{_LABEL}\.)+(?!.\Z)(?!\d+\Z){_LABEL}")
@@ -21,7 +21,7 @@ _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 
 def parse_name(text: str) -> str:
     """Returns a person's name without blanks at its ends. Raises ValueError where nothing is left."""
-    name = _trim(text)
+    name = trim(text)
     if not name:
         raise ValueError("must not be blank")
     return name
@@ -29,7 +29,7 @@ def parse_name(text: str) -> str:
 
 def parse_email(text: str) -> str:
     """Returns an email address without blanks at its ends. Raises ValueError for a text that is no address."""
-    address = _trim(text)
+    address = trim(text)
     if len(address) > _LONGEST_EMAIL or _EMAIL.fullmatch(address) is None or not _is_typed(address):
         raise ValueError("expected an email address")
     return address
@@ -56,9 +56,3 @@ def parse_any_phone(text: str) -> str:
 def _is_typed(text: str) -> bool:
     """Tells whether a text has only visible characters, and no digits of other scripts."""
     return all(is_visible(character) and (character.isascii() or not character.isdigit()) for character in text)
-
-
-def _trim(text: str) -> str:
-    """Returns a text without spaces and invisible characters at its ends."""
-    visible_places = [at for at, character in enumerate(text) if character != " " and is_visible(character)]
-    return text[visible_places[0] : visible_places[-1] + 1] if visible_places else ""

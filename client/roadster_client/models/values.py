@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SerializationInfo
 
+from roadster_client.visible_text import trim
+
 VIN_CHARACTER = "[A-HJ-NPR-Z0-9]"
 """A VIN has no I, O and Q, because they look like 1 and 0."""
 
@@ -22,14 +24,15 @@ class VinText(str):
 
 
 def _read_vin(value: str) -> VinText:
-    if re.fullmatch("[A-Z0-9]{17}", value, re.IGNORECASE | re.ASCII) is None:
+    vin = trim(value)
+    if re.fullmatch("[A-Z0-9]{17}", vin, re.IGNORECASE | re.ASCII) is None:
         raise ValueError("expected 17 letters and digits, without I, O and Q")
-    return VinText(value.upper())
+    return VinText(vin.upper())
 
 
 Vin = Annotated[str, AfterValidator(_read_vin)]
-"""A VIN in a request. The tools check its characters I, O and Q with its check digit, because they can name the VIN
-that was meant."""
+"""A VIN in a request, without the blanks around it. The tools check its characters I, O and Q with its check digit,
+because they can name the VIN that was meant."""
 
 ID_PATTERN = "[1-9][0-9]{0,15}"
 """A number that Roadster or Roadie gives to a customer, document, template, order or delivery. Without leading zeros,
