@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import ValidationError
+
 from .http.app import make_app
 from .http.endpoint import Sandbox
 from .http.events import EventFields, make_event
 from .http.grading import FaultBody, make_state
+from .http.mistakes import describe_mistake
 from .http.transport import SandboxTransport
 from .world.world import DEFAULT_SEED
 
@@ -44,13 +47,21 @@ class EmbeddedSandbox:
         `options` are those of the endpoint `/__sandbox/faults`: `status`, `seconds`, `retry_after`. Raises ValueError
         for an unknown operation or fault, with the valid ones in its text.
         """
-        body = FaultBody(operation=operation, fault=fault, times=times, **options)
+        try:
+            body = FaultBody(operation=operation, fault=fault, times=times, **options)
+        except ValidationError as error:
+            raise ValueError(describe_mistake(error)) from None
         self._sandbox.faults.append(body.to_fault())
 
     def make_event(self, **fields: Any) -> dict[str, Any]:
         """Returns a customer event as Roadster documents it, for a web hook. Each has another id and a later time.
 
         `fields` are any of `type`, `dealer`, `customer_id` and `message`, as of the endpoint `/__sandbox/events`, or an
-        `event` to return as it is. Raises ValueError for another field or a wrong value.
+        `event` to return as it is. Raises ValueError for another field, for a wrong value, and for fields beside an
+        `event`.
         """
-        return make_event(self._sandbox.world, EventFields(**fields))
+        try:
+            event_fields = EventFields(**fields)
+        except ValidationError as error:
+            raise ValueError(describe_mistake(error)) from None
+        return make_event(self._sandbox.world, event_fields)

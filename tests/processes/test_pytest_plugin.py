@@ -74,3 +74,12 @@ def test_the_document_shows_the_strangers_test() -> None:
     blocks = (PROJECT / "docs" / "develop" / "pytest.md").read_text().split("```python\n")[1:]
     tests = [block.partition("```")[0] for block in blocks if "def test_" in block]
     assert [test in (STRANGER / "test_salesbot.py").read_text() for test in tests] == [True, True]
+
+
+def test_the_documents_tests_run_as_they_are(tmp_path: Path) -> None:
+    plugin, *tests = (PROJECT / "docs" / "develop" / "pytest.md").read_text().split("```python\n")[1:]
+    (tmp_path / "conftest.py").write_text(plugin.partition("```")[0])
+    (tmp_path / "test_own.py").write_text("\n\n".join(block.partition("```")[0] for block in tests))
+    end = run_pytest(tmp_path)
+    assert end.returncode == 0, end.stdout + end.stderr
+    assert "2 passed" in end.stdout

@@ -204,7 +204,8 @@ async def test_an_event_of_the_sandbox_is_read_and_forgotten(place: Place, upstr
     assert call(place.config, "get_customer", customer_id=customer)["vehicle"]["make"] == "Mazda"
 
     command = ("forget", "--dealer", "umazda", "--customer", str(customer), "--config", str(place.config))
-    assert run_cli(*command, **SECRETS).stdout == f"deleted: 1 events of customer {customer} at umazda\n"
+    counts = "1 events, 2 ids, 3 search entries"
+    assert run_cli(*command, **SECRETS).stdout == f"deleted of customer {customer} at umazda: {counts}\n"
     async with open_store(f"sqlite:///{place.config.parent}/store.db") as store:
         assert await store.events("umazda", EventQuery(customer_id=customer), before=None, most=1) == []
         get, forget = [stored.record async for stored in store.records(last=2)]

@@ -31,6 +31,30 @@ def test_fault_names_the_valid_operations_and_kinds() -> None:
         sandbox.fault("*", "earthquake")
 
 
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ({"colour": "blue"}, "colour: there is no such field"),
+        ({"dealer": "nobody"}, "dealer: expected 'umazda', 'hyundaidemo' or 'toyotademo'"),
+        ({"customer_id": 0}, "customer_id: expected greater than 0"),
+        ({"customer_id": "abc"}, "customer_id: expected a valid integer, unable to parse string as an integer"),
+        ({"event": {}, "type": "x", "message": "y"}, "event is sent as it is: leave out type, message, or write it"),
+    ],
+)
+def test_mistake_in_an_event_is_one_plain_sentence(fields: dict[str, Any], mistake: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(mistake)) as error:
+        EmbeddedSandbox().make_event(**fields)
+    assert type(error.value) is ValueError
+    assert "\n" not in str(error.value)
+
+
+def test_mistake_in_a_fault_is_one_plain_sentence() -> None:
+    with pytest.raises(ValueError, match=r"^times: expected greater than or equal to 1$"):
+        EmbeddedSandbox().fault("*", "html", times=0)
+    with pytest.raises(ValueError, match=r"^stauts: there is no such field$"):
+        EmbeddedSandbox().fault("*", "status", stauts=500)
+
+
 def test_state_and_requests_are_copies() -> None:
     sandbox = EmbeddedSandbox()
     sandbox.state()["customers"].append({})

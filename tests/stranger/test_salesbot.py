@@ -9,6 +9,14 @@ VIN = "JM3KFBCM0S0829064"
 STEVE = {"first_name": "Steve", "last_name": "McQueen", "email": "steve.mcqueen@example.com"}
 
 
+def test_a_lost_answer_is_no_success(roadster_client, roadster_world):
+    roadster_world.fault("create_customer", "lost_answer")
+    result = roadster_client.call_tool("create_customer", {"dealer": "umazda", "customer": STEVE})
+    assert result.is_error
+    assert "may or may not have been done" in result.content[0].text
+    assert [request["operation"] for request in roadster_world.requests()] == ["create_customer"]
+
+
 def test_a_quote_is_the_same_each_time(roadster_connect):
     async def quote_twice():
         async with roadster_connect() as client:
@@ -36,14 +44,6 @@ def test_each_test_has_a_world_of_its_own(roadster_client, roadster_world):
     assert roadster_world.requests() == []
 
 
-def test_a_lost_answer_is_no_success(roadster_client, roadster_world):
-    roadster_world.fault("create_customer", "lost_answer")
-    result = roadster_client.call_tool("create_customer", {"dealer": "umazda", "customer": STEVE})
-    assert result.is_error
-    assert "may or may not have been done" in result.content[0].text
-    assert [request["operation"] for request in roadster_world.requests()] == ["create_customer"]
-
-
 def test_a_customers_message_arrives(roadster_client, roadster_send_event):
     roadster_send_event(type="customer_sent_message", customer_id=1650260, message="Is the CX-5 still there?")
     result = roadster_client.call_tool("list_customer_events", {"dealer": "umazda", "customer_id": 1650260})
@@ -63,8 +63,10 @@ async def test_events_arrive_while_a_client_is_connected(roadster_connect, roads
 def test_an_event_of_your_own_is_checked_as_roadsters(roadster_send_event, roadster_world):
     with pytest.raises(ValueError, match=r"refused the event with 400: .*customer"):
         roadster_send_event(event={"event_id": "1", "dealer": {"dpid": "umazda"}})
-    with pytest.raises(ValueError, match="colour"):
+    with pytest.raises(ValueError, match=r"^colour: there is no such field$"):
         roadster_send_event(colour="blue")
+    with pytest.raises(ValueError, match="leave out type, or write it into event"):
+        roadster_send_event(type="customer_sent_message", event=roadster_world.make_event())
     event = {**roadster_world.make_event(), "event_id": "of-my-own"}
     assert roadster_send_event(event=event) == event
 

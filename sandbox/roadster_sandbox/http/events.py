@@ -6,10 +6,10 @@ import hashlib
 import ipaddress
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from roadster_sandbox.world.dealers import DEALERS, SandboxDealer
 from roadster_sandbox.world.world import FIRST_CUSTOMER_ID, World
@@ -33,7 +33,7 @@ def _check_loopback(url: str) -> str:
 
 
 class EventFields(BaseModel):
-    """An event to send. Without an `event`, one is invented from the other fields."""
+    """An event to send: an `event` as it is, or one that is invented from the other fields."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -42,6 +42,14 @@ class EventFields(BaseModel):
     dealer: Literal["umazda", "hyundaidemo", "toyotademo"] = "umazda"
     customer_id: int = Field(default=FIRST_CUSTOMER_ID, gt=0)
     message: str | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        fields = ("type", "dealer", "customer_id", "message")
+        unused = [name for name in fields if name in self.model_fields_set]
+        if self.event is not None and unused:
+            raise ValueError(f"event is sent as it is: leave out {', '.join(unused)}, or write it into event")
+        return self
 
 
 class EventBody(EventFields):

@@ -17,6 +17,7 @@ from roadster_sandbox.world.world import World
 from .endpoint import Sandbox
 from .events import EventBody, send_event
 from .faults import KINDS, Fault
+from .mistakes import describe_mistake
 
 
 class _Body(BaseModel):
@@ -71,7 +72,7 @@ def make_routes(sandbox: Sandbox) -> list[Route]:
         try:
             body = _ResetBody.model_validate_json(await request.body() or b"{}")
         except ValidationError as error:
-            return _refuse(_describe(error))
+            return _refuse(describe_mistake(error))
         sandbox.reset(body.seed)
         return ApiResponse(200, {"seed": sandbox.world.seed}).to_response()
 
@@ -86,7 +87,7 @@ def make_routes(sandbox: Sandbox) -> list[Route]:
             body = FaultBody.model_validate_json(await request.body())
             sandbox.faults.append(body.to_fault())
         except ValidationError as error:
-            return _refuse(_describe(error))
+            return _refuse(describe_mistake(error))
         except ValueError as error:
             return _refuse(str(error))
         return ApiResponse(200, body.model_dump()).to_response()
@@ -111,7 +112,7 @@ def _shipment_route(sandbox: Sandbox) -> Route:
         try:
             body = _ShipmentEventBody.model_validate_json(await request.body())
         except ValidationError as error:
-            return _refuse(_describe(error))
+            return _refuse(describe_mistake(error))
         shipment = find_shipment(sandbox.world, request.path_params["id"])
         if shipment is None:
             return ApiResponse(404).to_response()
@@ -131,16 +132,11 @@ def _event_route(sandbox: Sandbox) -> Route:
         try:
             body = EventBody.model_validate_json(await request.body())
         except ValidationError as error:
-            return _refuse(_describe(error))
+            return _refuse(describe_mistake(error))
         report = await send_event(sandbox.world, body)
         return ApiResponse(200 if "status" in report else 502, report).to_response()
 
     return Route("/events", send, methods=["POST"])
-
-
-def _describe(error: ValidationError) -> str:
-    first: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
 
 
 def _refuse(error: str) -> Response:

@@ -144,8 +144,9 @@ def forget(
     from .audit import forget_customer
 
     with exit_on_mistakes():
-        count = run_async(forget_customer, load_settings(config), dealer, customer)
-    typer.echo(f"deleted: {count} events of customer {customer} at {dealer}")
+        counts = run_async(forget_customer, load_settings(config), dealer, customer)
+    rows = f"{counts.events} events, {counts.ids} ids, {counts.search_entries} search entries"
+    typer.echo(f"deleted of customer {customer} at {dealer}: {rows}")
 
 
 @app.command()

@@ -19,7 +19,7 @@ from roadster_client.models.values import ID_PATTERN
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
-from roadster_server.store import AuditRecord, AuditSubject, StoreError, open_store
+from roadster_server.store import AuditRecord, AuditSubject, DeletedCounts, StoreError, open_store
 from roadster_tools import name_choices
 
 if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
@@ -55,8 +55,8 @@ async def print_audit(
         sys.stderr.write("no record of the present API key names this customer\n")
 
 
-async def forget_customer(settings: Settings, dealer: str, customer: str) -> int:
-    """Deletes one customer's events, and records the deletion in the audit. Returns how many events there were.
+async def forget_customer(settings: Settings, dealer: str, customer: str) -> DeletedCounts:
+    """Deletes all that the store has about one customer, and records the deletion in the audit.
 
     The dealer need not be in the configuration: the store keeps events of unknown dealers in quarantine. A dealer
     that the store does not know either is a mistake, and must not look like a deletion. Raises ConfigurationError.

@@ -43,8 +43,8 @@ def fill_prompt(name: str, arguments: Mapping[str, str], caller: Caller) -> GetP
     """Returns the text of the prompt with its arguments. Raises MCPError."""
     prompts = prompts_of(caller)
     if name not in prompts:
-        choices = name_choices([*prompts], name) if prompts else "this caller may use none"
-        raise _invalid(f"there is no such prompt; {choices}")
+        own = name_choices([*prompts], name) if prompts else "this caller may use none"
+        raise _invalid(f"there is no such prompt; {own}")
     prompt = prompts[name]
     # Hosts send what a person did not fill in as a blank text.
     names = {argument.name for argument in prompt.arguments}

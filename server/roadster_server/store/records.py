@@ -152,6 +152,15 @@ class StoredCustomer:
 
 
 @dataclass(frozen=True)
+class DeletedCounts:
+    """The rows about one customer that were deleted: events, ids of the customer and of orders, and search entries."""
+
+    events: int
+    ids: int
+    search_entries: int
+
+
+@dataclass(frozen=True)
 class TidyCounts:
     """The events that left quarantine, and those that are still in it."""
 

@@ -20,6 +20,7 @@ from .records import (
     AuditSubject,
     Claim,
     Conflict,
+    DeletedCounts,
     EventOutcome,
     InProgress,
     NewEvent,
@@ -201,11 +202,8 @@ class SqlStore:
         async with self.database.writing() as connection:
             return await contacts.index_events(connection, key, dealers, most) == most
 
-    async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> int:
-        """Deletes the customer's events, contact data and ids at the dealer, and adds `record` to the audit.
-
-        Returns how many events there were.
-        """
+    async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> DeletedCounts:
+        """Deletes the customer's events, contact data and ids at the dealer, and adds `record` to the audit."""
         async with self.database.writing() as connection:
             await audit.append(connection, record)
             return await events.forget_customer(connection, dealer, customer)

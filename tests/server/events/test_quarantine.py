@@ -169,7 +169,8 @@ async def test_forget_deletes_one_customer_of_one_dealer(hooks: Hooks, store: La
     await hooks.deliver(event("e-3", dealer={"dpid": "hyundaidemo"}))
     await hooks.deliver(brief_event("e-4"))
     records = await store.open()
-    assert await records.forget_customer("umazda", "2285882", RECORD) == 2
+    counts = await records.forget_customer("umazda", "2285882", RECORD)
+    assert (counts.events, counts.ids) == (2, 2)
     assert await read_rows(store_url) == [("e-3",), ("e-4",)]
     assert not await records.belongs("umazda", "customer", "2285882")
     assert not await records.belongs("umazda", "order", "367146")

@@ -230,5 +230,7 @@ async def forget_seen_before(connection: AsyncConnection, before: datetime) -> N
     await forget_expired(connection, contacts.c.seen, before)
 
 
-async def forget_customer(connection: AsyncConnection, dealer: str, customer: str) -> None:
-    await connection.execute(delete(contacts).where(contacts.c.dealer == dealer, contacts.c.customer == customer))
+async def forget_customer(connection: AsyncConnection, dealer: str, customer: str) -> int:
+    """Returns how many entries there were."""
+    of_customer = and_(contacts.c.dealer == dealer, contacts.c.customer == customer)
+    return (await connection.execute(delete(contacts).where(of_customer))).rowcount

@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.database import insert_new
-from roadster_server.store.records import EventOutcome, NewEvent, StoredEvent
+from roadster_server.store.records import DeletedCounts, EventOutcome, NewEvent, StoredEvent
 from roadster_server.store.tables import belongings, events
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
@@ -158,22 +158,18 @@ async def forget_received_before(connection: AsyncConnection, before: datetime) 
     await contacts.forget_seen_before(connection, before)
 
 
-async def forget_customer(connection: AsyncConnection, dealer: str, customer: str) -> int:
-    """Deletes the customer's events and contact data, and the ids of the customer and their orders, at the dealer.
-
-    Returns how many events there were.
-    """
+async def forget_customer(connection: AsyncConnection, dealer: str, customer: str) -> DeletedCounts:
+    """Deletes the customer's events and contact data, and the ids of the customer and their orders, at the dealer."""
     of_customer = and_(events.c.dealer == dealer, events.c.customer == customer)
     orders = select(events.c.order).where(of_customer, events.c.order.is_not(None))
     owned_ids = or_(
         and_(belongings.c.kind == "customer", belongings.c.id == customer),
         and_(belongings.c.kind == "order", belongings.c.id.in_(orders)),
     )
-    await connection.execute(delete(belongings).where(belongings.c.dealer == dealer, owned_ids))
+    ids = (await connection.execute(delete(belongings).where(belongings.c.dealer == dealer, owned_ids))).rowcount
     count = (await connection.execute(delete(events).where(of_customer))).rowcount
     # After the events: another process that indexes one of them has finished by now.
-    await contacts.forget_customer(connection, dealer, customer)
-    return count
+    return DeletedCounts(count, ids, await contacts.forget_customer(connection, dealer, customer))
 
 
 async def knows_dealer(connection: AsyncConnection, dealer: str) -> bool:
