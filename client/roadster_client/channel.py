@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from .leniency import OnLeftOut, ignore_left_out, read_leniently
 from .models.parts import Sent
 from .models.personal_data import PersonalData
@@ -105,7 +103,7 @@ def read(
     json = strip_invisible(answer.json, look)
     operation = answer.request.operation
     try:
-        return read_leniently(TypeAdapter(operation.answer_type), json, personal_data, operation.name, on_left_out)
+        return read_leniently(operation.answer_adapter, json, personal_data, operation.name, on_left_out)
     except ValueError:
         # The error's text holds the upstream's values, which must not reach our logs.
         raise answer.malformed_error("does not have the documented fields") from None

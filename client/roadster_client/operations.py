@@ -15,8 +15,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from .models.customer_records import CustomerRecord
 from .models.customers import CustomerCreated, CustomerUpdated
@@ -55,6 +57,11 @@ class Operation:
     api: ApiName = "roadster"
     may_be_empty: bool = False
     """True where a 2xx without a body counts as an answer."""
+
+    @cached_property
+    def answer_adapter(self) -> TypeAdapter[Any]:
+        """Reads `answer_type`. Made at the first answer, because making it takes longer than a whole call."""
+        return TypeAdapter(self.answer_type)
 
     @property
     def longest_wait(self) -> float:
