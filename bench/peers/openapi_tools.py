@@ -1,6 +1,6 @@
 """FastMCP with a tool for each operation of the sandbox's own OpenAPI description.
 
-    python -m bench.peers.openapi_tools URL
+python -m bench.peers.openapi_tools URL
 """
 
 from __future__ import annotations

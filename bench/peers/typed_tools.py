@@ -1,6 +1,6 @@
 """A bare `MCPServer` of the SDK with three typed tools, each of which sends one request and returns the answer.
 
-    python -m bench.peers.typed_tools URL
+python -m bench.peers.typed_tools URL
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from roadster_client.models.values import UUID_PATTERN, VIN_PATTERN
 from roadster_sandbox.answers import Refused
@@ -309,7 +309,7 @@ def parse_request(model: type[ModelT], value: Any) -> ModelT:
     Raises Refused(400) with the first mistake, for instance "Missing email" or "Invalid vin".
     """
     try:
-        return TypeAdapter(model).validate_python(value)
+        return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         missing = first["type"] == "missing" or first["input"] in ("", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from roadster_client.models.deliveries import parse_time
 from roadster_sandbox.answers import Refused
@@ -127,7 +127,7 @@ ModelT = TypeVar("ModelT", bound=RequestModel)
 def parse_shipment_request(model: type[ModelT], value: Any) -> ModelT:
     """Returns `value` as `model`. Raises ShipmentRefused with all mistakes."""
     try:
-        return TypeAdapter(model).validate_python(value)
+        return model.model_validate(value)
     except ValidationError as error:
         raise ShipmentRefused(*map(_code, error.errors(include_url=False, include_context=False))) from None
 
