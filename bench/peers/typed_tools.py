@@ -1,4 +1,4 @@
-"""A bare `MCPServer` of the SDK with three typed tools, each of which sends one request and returns the answer.
+"""A bare `MCPServer` of the SDK with three typed tools. Each sends one request and returns the answer.
 
 python -m bench.peers.typed_tools URL
 """
