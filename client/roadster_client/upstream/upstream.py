@@ -1,4 +1,4 @@
-"""One upstream API over one pooled HTTP client: what a call passes on its way, and what becomes of its answer.
+"""One upstream API over pooled connections: what a call passes on its way, and what becomes of its answer.
 
 A call passes, from the outside in: the breaker of its dealer and operation, the deadline, one to three attempts, and
 for each of these the admission. httpx2's own timeouts are for each read, so a body of one byte a second would never
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Literal
 
@@ -42,13 +42,16 @@ _CONNECT_SECONDS = 5.0
 """Shorter than the part of the deadline that is left when a write begins, so that a write which finds no connection is
 known not to have been sent."""
 
+_TIMEOUT = httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS).as_dict()
+"""Reading and writing end with the operation's deadline."""
+
 _NOBODY = Origin()
 
 
 class Upstream:
     """Sends requests to one API. Use `open_upstream` to make one, because it closes the connections."""
 
-    def __init__(self, connect: Callable[[], httpx2.AsyncClient], observer: Observer) -> None:
+    def __init__(self, connect: Callable[[], _Connections], observer: Observer) -> None:
         self._connect = connect
         self._observer = observer
         self._admission = Admission()
@@ -60,7 +63,7 @@ class Upstream:
         """Runs with the dealer and the operation when a breaker opens, so that other processes can open theirs."""
 
     @cached_property
-    def _http(self) -> httpx2.AsyncClient:
+    def _connections(self) -> _Connections:
         # Connects at the first request, because loading the certificates would slow the start of the server.
         return self._connect()
 
@@ -145,15 +148,38 @@ class Upstream:
         return answer
 
     async def _exchange(self, request: Request) -> tuple[int, httpx2.Headers, bytes]:
-        async with self._http.stream(
+        response = await self._connections.send(request)
+        try:
+            return response.status_code, response.headers, await read_body(response, request.operation)
+        finally:
+            await response.aclose()
+
+
+@dataclass(frozen=True)
+class _Connections:
+    """The connections to one base URL.
+
+    There is no httpx2 client around them. It would spend as much time on a request as sending takes, and what it adds,
+    such as redirects, cookies and credentials from a .netrc, is not wanted here.
+    """
+
+    transport: httpx2.AsyncBaseTransport
+    base_url: str
+    headers: Sequence[tuple[str, str]]
+
+    async def send(self, request: Request) -> httpx2.Response:
+        """Returns the response, whose body is not read yet. Raises httpx2.TransportError."""
+        http_request = httpx2.Request(
             request.operation.method,
-            request.target,
-            params=dict(request.query),
+            f"{self.base_url}{request.target}",
+            params=dict(request.query) or None,
+            headers=self.headers,
             json=request.body,
-            extensions={EXCHANGE: request},
-        ) as response:
-            content = await read_body(response, request.operation)
-            return response.status_code, response.headers, content
+            extensions={EXCHANGE: request, "timeout": _TIMEOUT},
+        )
+        response = await self.transport.handle_async_request(http_request)
+        response.request = http_request
+        return response
 
 
 def basic_key(username: str, password: str) -> str:
@@ -177,25 +203,16 @@ async def open_upstream(
     embedded sandbox. `observer` is told of each attempt. `network` names further authorities and a proxy.
     """
 
-    def connect() -> httpx2.AsyncClient:
-        http = httpx2.AsyncClient(
-            base_url=base_url.rstrip("/") + "/",
-            headers={
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-                "Authorization": api_key if auth_scheme == "none" else f"{auth_scheme} {api_key}",
-                "User-Agent": f"roadster-mcp/{version('roadster-mcp')}",
-            },
-            # Reading and writing end with the operation's deadline.
-            timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
-            follow_redirects=False,
-            # Takes no cookies, because an upstream could set ever more of them, for all callers at once.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            trust_env=False,  # a .netrc entry would replace our Authorization
-            transport=transport or network.open(),
-        )
-        closing.push_async_callback(http.aclose)
-        return http
+    def connect() -> _Connections:
+        open_transport = transport or network.open()
+        closing.push_async_callback(open_transport.aclose)
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "Authorization": api_key if auth_scheme == "none" else f"{auth_scheme} {api_key}",
+            "User-Agent": f"roadster-mcp/{version('roadster-mcp')}",
+        }
+        return _Connections(open_transport, base_url.rstrip("/"), [*headers.items()])
 
     async with AsyncExitStack() as closing:
         yield Upstream(connect, observer or NoObserver())
