@@ -1,7 +1,8 @@
 """Web hooks as they arrive: customer events of Roadster, delivery events of Roadie, and our acknowledgement.
 
 Only an event's ids are required when it arrives, and the whole event is stored. A type, a time, a field or a shape that
-no document names must not lose it.
+no document names must not lose it. An id is read exactly as it was written, because it says to which dealer or customer
+the event belongs.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+
+from roadster_client.visible_text import is_visible, strip_invisible
 
 from .parts import Received
 from .personal_data import MASK
@@ -49,6 +53,19 @@ _Id = Annotated[str, BeforeValidator(_exact_id), Field(min_length=1, max_length=
 could be another id."""
 
 
+def _show_invisible(text: str) -> str:
+    return "".join(
+        character if is_visible(character) else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+_ExactId = Annotated[_Id, AfterValidator(_show_invisible)]
+"""An id with each invisible character as its escape, such as `\\x00`: it stays another id than the one without, and a
+database can store it."""
+
+_VISIBLE = BeforeValidator(strip_invisible)
+
+
 def _unknown_if_invalid(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     try:
         return handler(value)
@@ -60,7 +77,7 @@ UNKNOWN_TYPE = "unknown"
 
 
 class _IdOnly(Received):
-    id: _Id
+    id: _ExactId
 
 
 class _OrderIdOnly(Received):
@@ -69,7 +86,7 @@ class _OrderIdOnly(Received):
 
 
 class _DpidOnly(Received):
-    dpid: _Id
+    dpid: _ExactId
 
 
 class CustomerEventEnvelope(Received):
@@ -78,9 +95,9 @@ class CustomerEventEnvelope(Received):
     The type is "unknown", the time and the order are None, if the event has them not or in another shape.
     """
 
-    event_id: _Id
-    event_type: Annotated[_Id, WrapValidator(_unknown_if_invalid)] = UNKNOWN_TYPE
-    event_time: EventTime = None
+    event_id: Annotated[_Id, _VISIBLE]
+    event_type: Annotated[_Id, _VISIBLE, WrapValidator(_unknown_if_invalid)] = UNKNOWN_TYPE
+    event_time: Annotated[EventTime, _VISIBLE] = None
     customer: _IdOnly
     dealer: _DpidOnly
     order: Annotated[_OrderIdOnly | None, NoneIfInvalid] = None
@@ -89,14 +106,14 @@ class CustomerEventEnvelope(Received):
 class DeliveryEventData(Received):
     """The event's shipment. `id` is the shipment's."""
 
-    id: _Id
-    occurred_at: EventTime = None
+    id: _ExactId
+    occurred_at: Annotated[EventTime, _VISIBLE] = None
 
 
 class DeliveryEvent(Received):
     """An event of Roadie, such as `shipment.driver_assigned`. It has no id of its own."""
 
-    event: _Id
+    event: Annotated[_Id, _VISIBLE]
     data: DeliveryEventData
 
 

@@ -111,15 +111,20 @@ def _shared_by_dealers(dealers: Mapping[str, DealerSettings]) -> Iterator[str]:
         orders = [] if dealer.orders == "any" else dealer.orders
         identifiers = [
             ("partner_id", dealer.partner_id),
-            ("mykaarma_dealer_uuid", dealer.mykaarma_dealer_uuid and dealer.mykaarma_dealer_uuid.lower()),
+            ("mykaarma_dealer_uuid", dealer.mykaarma_dealer_uuid),
             ("mykaarma_dealer_id", dealer.mykaarma_dealer_id and str(dealer.mykaarma_dealer_id)),
             *(("orders", order) for order in dict.fromkeys(orders)),
         ]
         for key, value in identifiers:
-            owner = owners.setdefault((key, value), dpid) if value else dpid
+            # Capital letters make no other dealer: an upstream may not tell the two apart.
+            owner = owners.setdefault((key, value.casefold()), dpid) if value else dpid
             if owner != dpid:
-                problem = f"order {value} is also in" if key == "orders" else "the same as"
+                problem = f"order {value} is also in" if key == "orders" else _same_as(str(value), key, dealers[owner])
                 yield f"dealers.{dpid}.{key}: {problem} dealers.{owner}.{key}; leave it with the one whose it is"
+
+
+def _same_as(value: str, key: str, owner: DealerSettings) -> str:
+    return "the same as" if str(getattr(owner, key)) == value else "except for capital letters the same as"
 
 
 def _shared_tokens(callers: Mapping[str, CallerSettings]) -> Iterator[str]:

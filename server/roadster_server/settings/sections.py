@@ -106,7 +106,8 @@ class DealerSettings(_Section):
     """`[dealers.DPID]`: one dealer. The table's name is the dealer's dpid, exactly as Roadster writes it."""
 
     partner_id: str | None = None
-    """Roadster's other id of the dealer. `get_vehicle` and `list_protection_plans` need it."""
+    """Roadster's other id of the dealer. `get_vehicle` and `list_protection_plans` need it. Those of two dealers differ
+    in more than capital letters."""
     express_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")
     """The host of the dealer's Express Storefront. `build_deep_link` with a customer needs it."""
     link_key: Secret | None = None

@@ -49,6 +49,38 @@ async def test_event_of_an_unknown_dealer_waits_in_quarantine(
 
 
 @on_both_databases
+@pytest.mark.reliability("an event of a dpid with an invisible character", "is of an unknown dealer: in quarantine")
+@pytest.mark.parametrize(
+    "dpid", ["umazda\u200b", "umazda\0", "umazda\n", " umazda", "\ufeffumazda", "UMAZDA", "um\u3164azda"]
+)
+async def test_dealer_with_another_character_is_unknown(
+    dpid: str, hooks: Hooks, store: LazyStore, store_url: str, live: LiveSettings, connect: Connect
+) -> None:
+    assert await hooks.deliver(event("e-1", dealer={"dpid": dpid})) == {}
+    ((dealer, quarantined),) = await read_rows(store_url, "dealer, quarantined")
+    assert dealer != "umazda"
+    assert quarantined
+    assert (await tidy(live, store)).quarantined == 1
+    assert (await list_events(connect))["events"] == []
+    assert not await store.belongs("umazda", "customer", "2285882")
+
+
+@on_both_databases
+async def test_ids_with_an_invisible_character_are_not_those_without(hooks: Hooks, store: LazyStore) -> None:
+    odd = event("e-1", customer={"id": "77\u200b"}, order={"id": "367146\0"})
+    await hooks.deliver(odd)
+    assert not await store.belongs("umazda", "customer", "77")
+    assert not await store.belongs("umazda", "order", "367146")
+    await store.add_owned("umazda", "delivery", "5678")
+    await hooks.deliver({**SHIPMENT, "data": {**SHIPMENT["data"], "id": "5678\u200b"}}, source="roadie", key=ROADIE_KEY)
+    assert (
+        await store.tidy_events(
+            received_before=datetime.min.replace(tzinfo=UTC), dealers=["umazda"], now=datetime.now(UTC)
+        )
+    ).quarantined == 1
+
+
+@on_both_databases
 async def test_event_belongs_to_its_dealer(hooks: Hooks, connect: Connect) -> None:
     await hooks.deliver(event("e-1"))
     await hooks.deliver(event("e-2", dealer={"dpid": "toyotademo"}))

@@ -97,6 +97,11 @@ def test_settings_show_no_secret_in_their_repr(tmp_path: Path) -> None:
             "dealers.hyundaidemo.partner_id: the same as dealers.umazda.partner_id; leave it with the one",
         ),
         (
+            'partner_id = "51101"',
+            'partner_id = "ca317"',
+            "dealers.hyundaidemo.partner_id: except for capital letters the same as dealers.umazda.partner_id; leave",
+        ),
+        (
             'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"',
             'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d51"',
             "dealers.hyundaidemo.mykaarma_dealer_uuid: the same as dealers.umazda.mykaarma_dealer_uuid; leave it",
@@ -104,7 +109,7 @@ def test_settings_show_no_secret_in_their_repr(tmp_path: Path) -> None:
         (
             'mykaarma_dealer_uuid = "5b0c7d1e-6a3f-4c52-9e0d-7f1a2b3c4d52"',
             'mykaarma_dealer_uuid = "5B0C7D1E-6A3F-4C52-9E0D-7F1A2B3C4D51"',
-            "dealers.hyundaidemo.mykaarma_dealer_uuid: the same as dealers.umazda.mykaarma_dealer_uuid; leave it",
+            "dealers.hyundaidemo.mykaarma_dealer_uuid: except for capital letters the same as dealers.umazda.mykaarma",
         ),
         (
             'partner_id = "CA317"',
