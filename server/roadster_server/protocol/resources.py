@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -15,6 +16,7 @@ from mcp_types import (
 )
 from mcp_types import Resource as McpResource
 from mcp_types import ResourceTemplate as McpResourceTemplate
+from mcp_types.version import is_version_at_least
 from pydantic_core import to_json
 
 from roadster_client import MalformedAnswer
@@ -27,7 +29,6 @@ from roadster_tools import (
     AdmittedCall,
     Caller,
     Failure,
-    FailureKind,
     File,
     Resource,
     left_out_of,
@@ -39,7 +40,10 @@ _NO_ADDRESS = (
     "is no address of resources/templates/list, or spelt otherwise: lower-case scheme, VIN in capitals, "
     "numbers without leading zeros, only what must be percent-encoded, nothing after it"
 )
-_CALLER_ERRORS: tuple[FailureKind, ...] = ("invalid_arguments", "refused", "not_found")
+_NOT_FOUND_UNTIL_2026 = -32002
+"""The code of protocol 2025-11-25 for a resource that does not exist. Protocol 2026-07-28 has -32602 for it."""
+_REPEATABLE_ADDRESS = re.compile("[!-~]{1,2000}")
+"""Only the characters of a URI (RFC 3986), so an error repeats no sentence and no invisible character."""
 
 
 def may_read(caller: Caller, resource: Resource) -> bool:
@@ -89,7 +93,7 @@ async def read_resource(calls: Calls, current_caller: CurrentCaller, ctx: Contex
     """Returns the resource at `uri`. Raises MCPError with the text of the failure, and its kind in the data."""
     match = resource_at(uri)
     if match is None:
-        raise mcp_error(await calls.refuse(current_caller, ctx, {"uri": _NO_ADDRESS}))
+        raise unknown_address(await calls.refuse(current_caller, ctx, {"uri": _NO_ADDRESS}), ctx, uri)
     resource, arguments = match
 
     async def read_content(admitted_call: AdmittedCall) -> TextResourceContents | BlobResourceContents:
@@ -107,19 +111,33 @@ async def read_resource(calls: Calls, current_caller: CurrentCaller, ctx: Contex
 
     outcome = await calls.use(current_caller, ctx, TOOLS[resource.tool_name], arguments, read_content)
     if isinstance(outcome, Failure):
-        raise mcp_error(outcome, uri)
+        raise mcp_error(outcome, ctx, uri)
     return ReadResourceResult(contents=[outcome])
 
 
-def mcp_error(failure: Failure, uri: str | None = None) -> MCPError:
-    """Returns the protocol's error for a failure.
+def mcp_error(failure: Failure, ctx: Context, uri: str) -> MCPError:
+    """Returns the protocol's error for a failed read of the resource at `uri`."""
+    if failure.kind == "not_found":
+        return _not_found(failure, ctx, uri)
+    # Hosts show no reason for INVALID_PARAMS, so a refusal has the other code.
+    code = INVALID_PARAMS if failure.kind == "invalid_arguments" else INTERNAL_ERROR
+    return MCPError(code=code, message=failure.text, data={FAILURE_META: failure.kind})
 
-    The specification wants the address of a resource that is not found in it. No other address is repeated, because a
-    refused one may hold any text.
-    """
-    data = {FAILURE_META: failure.kind} | ({"uri": uri} if failure.kind == "not_found" else {})
-    code = INVALID_PARAMS if failure.kind in _CALLER_ERRORS else INTERNAL_ERROR
-    return MCPError(code=code, message=failure.text, data=data)
+
+def unknown_address(failure: Failure, ctx: Context, uri: str) -> MCPError:
+    """Returns the protocol's error for an address at which there is no resource for anybody."""
+    is_counted = failure.kind == "invalid_arguments"  # otherwise the caller has reached its limit of calls
+    return _not_found(failure, ctx, uri) if is_counted else mcp_error(failure, ctx, uri)
+
+
+def _not_found(failure: Failure, ctx: Context, uri: str) -> MCPError:
+    is_since_2026 = is_version_at_least(ctx.protocol_version, "2026-07-28")
+    address = {"uri": uri} if _REPEATABLE_ADDRESS.fullmatch(uri) else {}
+    return MCPError(
+        code=INVALID_PARAMS if is_since_2026 else _NOT_FOUND_UNTIL_2026,
+        message=failure.text,
+        data={FAILURE_META: failure.kind} | address,
+    )
 
 
 def _annotations(resource: Resource) -> Annotations:

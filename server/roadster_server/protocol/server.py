@@ -23,6 +23,7 @@ from mcp_types import (
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
+    ServerCapabilities,
     ToolAnnotations,
 )
 from mcp_types import Tool as McpTool
@@ -93,7 +94,7 @@ def build_server(
     async def on_completion(ctx: Any, params: CompleteRequestParams) -> CompleteResult:
         return CompleteResult(completion=await complete(calls, current_caller, ctx, params))
 
-    server: Server[Any] = Server(
+    server = _Server(
         "roadster-mcp",
         title="Roadster",
         version=version("roadster-mcp"),
@@ -118,6 +119,17 @@ def build_server(
     )
     server.middleware += [_own_instructions(current_caller), _without_unreadable_answers]
     return server
+
+
+class _Server(Server[Any]):
+    """The SDK's server, which promises clients of 2026-07-28 to tell when a list has changed. Ours never does."""
+
+    def get_capabilities(self, *arguments: Any, **options: Any) -> ServerCapabilities:
+        capabilities = super().get_capabilities(*arguments, **options)
+        for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if capability is not None:
+                capability.list_changed = False
+        return capabilities
 
 
 def _own_instructions(current_caller: CurrentCaller) -> ServerMiddleware[Any]:

@@ -184,10 +184,10 @@ class Subscriptions(SubscriptionBus):
         arguments = CUSTOMER_RESOURCE.arguments_in(uri)
         if arguments is None:
             problem = f"only addresses like {CUSTOMER_RESOURCE.template} can be followed"
-            return mcp_error(await self._calls.refuse(self._current_caller, ctx, {"uri": problem}))
+            return mcp_error(await self._calls.refuse(self._current_caller, ctx, {"uri": problem}), ctx, uri)
         tool = TOOLS[CUSTOMER_RESOURCE.tool_name]
         outcome = await self._calls.use(self._current_caller, ctx, tool, arguments, _read_nothing)
-        return mcp_error(outcome) if isinstance(outcome, Failure) else None
+        return mcp_error(outcome, ctx, uri) if isinstance(outcome, Failure) else None
 
 
 def _do_nothing() -> None:

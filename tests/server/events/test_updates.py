@@ -171,6 +171,20 @@ async def subscribe_to(client: Client, uris: tuple[str, ...]) -> None:
         await client.session.subscribe_resource(uri)
 
 
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_server_promises_updates_of_resources_and_no_changes_of_lists(mode: str, server: RunningServer) -> None:
+    async with (
+        httpx2.AsyncClient(headers={"Authorization": "Bearer bot-token"}, timeout=PATIENCE) as http,
+        Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as client,
+    ):
+        capabilities = client.server_capabilities
+    assert capabilities.resources is not None
+    assert capabilities.resources.subscribe
+    for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
+        assert capability is not None
+        assert not capability.list_changed
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_follower_hears_only_of_their_customer(era: str, server: RunningServer) -> None:
     async with following(server, era, STEVE) as follower:

@@ -28,7 +28,9 @@ pytestmark = pytest.mark.anyio
 
 VALUES: dict[str, Any] = {"vin": SOME_VIN, "customer_id": 1650260, "document_id": 1602287, "template_id": "5101"}
 every_resource = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
-eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
+NO_RESOURCE = {"legacy": -32002, "auto": INVALID_PARAMS}
+"""The code for a resource that does not exist, in each era."""
+eras = pytest.mark.parametrize("mode", NO_RESOURCE)
 
 
 def address(resource: Resource, dealer: str) -> str:
@@ -140,13 +142,41 @@ async def test_resource_too_large_for_any_model_is_withheld(connect: Connect) ->
 
 
 @eras
-async def test_resource_not_found_is_invalid_params_with_its_address(mode: str, connect: Connect) -> None:
-    uri = "roadster://umazda/vehicles/00000000000000000"
+@pytest.mark.parametrize(
+    ("uri", "expected_kind"),
+    [
+        ("roadster://umazda/vehicles/00000000000000000", "not_found"),
+        ("roadster://umazda/cars", "invalid_arguments"),
+        ("test://nothing-of-ours", "invalid_arguments"),
+    ],
+)
+async def test_resource_that_does_not_exist_has_its_eras_code_and_its_address(
+    uri: str, expected_kind: str, mode: str, connect: Connect
+) -> None:
     async with connect(mode=mode) as client:
         kind, error = await refusal_of(client, uri)
-    assert kind == "not_found"
-    assert error.error.code == INVALID_PARAMS
+    assert kind == expected_kind
+    assert error.error.code == NO_RESOURCE[mode]
     assert error.error.data["uri"] == uri
+
+
+@eras
+@pytest.mark.parametrize("uri", ["", "do not read this", "roadster://umazda\n", "x" * 2001, "x:\u200b", "x:\u00e4"])
+async def test_error_repeats_only_a_short_address_of_visible_ascii(uri: str, mode: str, connect: Connect) -> None:
+    async with connect(mode=mode) as client:
+        _, error = await refusal_of(client, uri)
+    assert error.error.data == {FAILURE_META: "invalid_arguments"}
+
+
+@eras
+async def test_refused_resource_says_why_with_a_code_whose_text_hosts_show(mode: str, connect: Connect) -> None:
+    """Claude Code shows "Resource not found" for -32602, whatever the text says."""
+    async with connect(mode=mode) as client:
+        kind, error = await refusal_of(client, f"roadster://{FOREIGN}")
+    assert kind == "refused"
+    assert error.error.code == INTERNAL_ERROR
+    assert "callers.tester.dealers does not name this dealer" in error.error.message
+    assert error.error.data == {FAILURE_META: "refused"}
 
 
 async def test_resource_lists_have_only_what_the_caller_may_read(connect: Connect) -> None:
@@ -268,7 +298,7 @@ async def test_address_of_the_wrong_form_is_refused_in_the_same_words(
             uri = hostile.replace("{vin}", SOME_VIN).replace("{lower}", SOME_VIN.lower())
             kind, error = await refusal_of(client, uri)
             assert kind == "invalid_arguments", uri
-            assert error.error.code == INVALID_PARAMS
+            assert error.error.code == NO_RESOURCE[mode]
             messages.add(error.error.message)
         kind, error = await refusal_of(client, HOSTILE[-1])
         assert kind == "invalid_arguments"
@@ -282,14 +312,19 @@ async def test_address_of_the_wrong_form_is_refused_in_the_same_words(
 async def test_resource_of_a_foreign_dealer_is_refused_unsent(
     resource: Resource, mode: str, connect: Connect, world: World
 ) -> None:
-    """The name is raw or percent-encoded. The refusal repeats neither the name nor the address."""
+    """The name is raw or percent-encoded. The refusal repeats neither the name nor the address.
+
+    An address of the wrong form names no dealer. It is repeated whole, in the data, if it looks like a URI.
+    """
     async with connect(mode=mode, personal_data="contact") as client:
         for way, dealer in FOREIGN_DEALERS.items():
             for spelling in {str(dealer), quote(str(dealer), safe="")}:
                 template = address(resource, "DEALER").replace("DEALER", spelling)
                 kind, error = await refusal_of(client, template)
                 assert kind in {"refused", "invalid_arguments"}, way
-                assert FOREIGN not in str(error.error), way
+                assert FOREIGN not in error.error.message, way
+                data = {FAILURE_META: kind}
+                assert error.error.data in (data, {**data, "uri": template} if kind == "invalid_arguments" else data)
     assert await world.requests() == []
 
 
