@@ -30,6 +30,7 @@ from .calls.context import CallServices, Timing
 from .calls.idempotency import IdempotencyKeys
 from .calls.keys import Keys
 from .calls.limiter import Limiter
+from .calls.progress import ProgressObserver
 from .calls.recorder import Recorder
 from .settings.live import LiveSettings
 from .settings.sections import Settings
@@ -70,7 +71,7 @@ async def open_calls(
         stack.enter_context(exported_traces())
         url = settings.store.url.get_secret_value()
         store = await stack.enter_async_context(lazy_store(url, contact_key=keys.contacts, open_store=open_store))
-        services = await _open_services(settings, stack, transport, random, replicas, TracingObserver(observer))
+        services = await _open_services(settings, stack, transport, random, replicas, observer)
         gate = Gate(
             services,
             lambda dpid: live.current.dealer_ref(dpid),  # noqa: PLW0108 - in the settings in force when the gate asks
@@ -119,7 +120,7 @@ async def _open_services(
                 auth_scheme=scheme,
                 transport=transport,
                 network=settings.network.path(),
-                observer=observer,
+                observer=ProgressObserver(TracingObserver(observer)),
             )
         )
         if replicas is not None:

@@ -57,7 +57,7 @@ class Call(CallOversight):
         self._services = services
         self._current_caller = current_caller
         self._caller = current_caller()
-        self._ctx = ctx
+        self.ctx = ctx
         self._tool = tool
         # Two ways to write the same call are the same for the gate, the idempotency key and the audit.
         self._arguments = read_arguments(arguments, tool.arguments) if tool else arguments
@@ -100,7 +100,7 @@ class Call(CallOversight):
 
     async def confirm(self, write: PendingWrite) -> None:
         confirmation = Confirmation(
-            self._ctx,
+            self.ctx,
             self._params,
             key=self._services.keys.confirmations,
             store=self._services.store,
@@ -186,7 +186,7 @@ class Call(CallOversight):
                 "call": self._id,
                 "tool": self.tool_name,
                 "caller": self._caller.name,
-                "protocol": self._ctx.protocol_version,
+                "protocol": self.ctx.protocol_version,
                 "outcome": self.outcome,
                 "ms": milliseconds,
             },
@@ -270,8 +270,8 @@ class Call(CallOversight):
             phase=phase,
             time=datetime.now(UTC),
             caller=self._caller.name,
-            client=client_name(self._ctx),
-            protocol=self._ctx.protocol_version,
+            client=client_name(self.ctx),
+            protocol=self.ctx.protocol_version,
             tool=self.tool_name,
             dealer=self._admitted_call.dealer if self._admitted_call else None,
             verdict="allowed" if self._refused_by is None else "refused",

@@ -32,6 +32,7 @@ from roadster_tools import (
 
 from .call import Call
 from .context import CallResult, CallServices, Context, CurrentCaller
+from .progress import reported_progress
 from .results import failed_result
 
 _ResultT = TypeVar("_ResultT")
@@ -99,7 +100,8 @@ class Calls:
         self._in_flight.add(scope)
         try:
             with scope:
-                return await self._outcome(call, work)
+                async with reported_progress(call.ctx, self.services.timing.progress_seconds):
+                    return await self._outcome(call, work)
             return call.interruption()
         finally:
             self._in_flight.discard(scope)

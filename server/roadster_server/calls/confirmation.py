@@ -28,11 +28,13 @@ from mcp_types import (
 from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
-from roadster_client import ApiName, is_visible
+from roadster_client import is_visible
 from roadster_server.store.lazy import LazyStore
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
+from .context import API_NAMES
 from .form import UNREADABLE, form_of, require_yes
+from .progress import set_step
 
 _ANSWER = "confirm"
 """The name of the question among those of a call. There is only one."""
@@ -40,7 +42,6 @@ _ANSWER = "confirm"
 _MOST_CHARACTERS = 4000
 """A person does not read a longer question."""
 
-_NAMES: Mapping[ApiName, str] = {"roadster": "Roadster", "roadie": "Roadie", "mykaarma": "myKaarma"}
 _WORDS: Mapping[str, str] = {"doc_ids": "document_ids", "id": "customer_id", "shipment_id": "delivery_id"}
 """The tools' names of fields that have other names in requests. Only `assign_agent` sends a bare `id`."""
 _ASK_AGAIN = "call again without it to be asked anew"
@@ -94,6 +95,7 @@ class Confirmation:
             raise NotConfirmed("what it is about has changed since it was shown; call again to be asked anew")
 
     async def _ask_within_call(self, question: str, tool: Tool) -> None:
+        set_step("waiting for a person's answer")
         try:
             with anyio.fail_after(self._lifetime.total_seconds()):
                 answer = await self._ctx.session.elicit_form(
@@ -156,7 +158,7 @@ def summary(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> 
     effect = (
         "This deletes and cannot be undone."
         if write.tool.destructive
-        else f"This writes to {_NAMES[request.operation.api]}."
+        else f"This writes to {API_NAMES[request.operation.api]}."
     )
     question = "\n".join([f"{write.tool.title} at {_with_escapes(dealer_name)}? {effect}", *lines])
     if len(question) > _MOST_CHARACTERS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolResult, InputRequiredResult
 
+from roadster_client import ApiName
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.observer import ServerObserver
 from roadster_tools import Caller, Gate
@@ -27,6 +28,9 @@ CallResult = CallToolResult | InputRequiredResult
 
 Context = ServerRequestContext[Any, Any]
 
+API_NAMES: Mapping[ApiName, str] = {"roadster": "Roadster", "roadie": "Roadie", "mykaarma": "myKaarma"}
+"""The upstreams, as a person knows them."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -37,6 +41,9 @@ class Timing:
 
     record_seconds: float = 2.0
     """How long the answer of a read waits for its audit record."""
+
+    progress_seconds: float = 2.0
+    """Between two reports of a call's progress."""
 
     ownership_pauses: Sequence[float] = (0.1, 0.5)
     """Seconds before each further attempt to record what belongs to a dealer."""
