@@ -6,17 +6,24 @@ answer reaches a tool only once the personal data that the caller may not see ar
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
-from .leniency import OnLeftOut, ignore_left_out, read_leniently
+from pydantic import TypeAdapter
+
+from .errors import ClientError
+from .leniency import LeftOut, OnLeftOut, ignore_left_out, read_leniently
 from .models.parts import Sent
 from .models.personal_data import PersonalData
 from .operations import Operation
 from .upstream.exchange import About, Answer, Origin, Request, about_nothing
 from .upstream.upstream import Upstream
 from .visible_text import strip_invisible
+
+_RowT = TypeVar("_RowT")
 
 ApproveWrite = Callable[[Request], Awaitable[None]]
 """Runs before each write, with exactly what will be sent. If it raises, nothing is sent."""
@@ -82,6 +89,33 @@ class Channel:
         """
         return read(answer, self.policy.personal_data(), is_own, self.policy.on_left_out)
 
+    def read_rows(
+        self, answer: Answer, name: str, row_type: type[_RowT], is_own: IsOwn
+    ) -> tuple[Any, Sequence[Any], Callable[[Any], _RowT | None]]:
+        """Returns the answer with its list `name` empty, the raw rows of that list, and a function that reads a row.
+
+        Checks and reads as `read` does. A row that cannot be read is None. What is left out of a row counts when that
+        row is read, so that rows which no caller sees do not count.
+        """
+        json, policy, operation = _check(answer, is_own), self.policy, answer.request.operation.name
+        rows: Sequence[Any] = ()
+        if isinstance(json, dict) and isinstance(json.get(name), list):
+            json, rows = json | {name: []}, json[name]
+        adapter = _rows_adapter(row_type)
+
+        def report(left_out: Counter[LeftOut]) -> None:
+            places = {kind._replace(path=f"{name}.{kind.path}"): count for kind, count in left_out.items()}
+            policy.on_left_out(Counter(places))
+
+        def read_row(row: Any) -> _RowT | None:
+            try:
+                (value,) = read_leniently(adapter, [row], policy.personal_data(), operation, report) or (None,)
+            except ValueError:
+                raise _malformed(answer) from None
+            return value
+
+        return _read(answer, json, policy.personal_data(), policy.on_left_out), rows, read_row
+
     def for_person(self) -> Channel:
         """Returns a channel that shows contact data, for a question to a person. No tool may hold it."""
         policy = replace(self.policy, personal_data=lambda: "contact", on_left_out=ignore_left_out)
@@ -95,15 +129,32 @@ def read(
     on_left_out: OnLeftOut = ignore_left_out,
 ) -> Any:
     """Does what `Channel.read` does, for an answer that belongs to no grant."""
+    return _read(answer, _check(answer, is_own), personal_data, on_left_out)
+
+
+@cache
+def _rows_adapter(row_type: type[Any]) -> TypeAdapter[tuple[Any, ...]]:
+    return TypeAdapter(tuple[row_type, ...])
+
+
+def _check(answer: Answer, is_own: IsOwn) -> Any:
+    """Returns the answer's JSON without invisible characters. Raises ForeignDealer, or OutcomeUnknown for a write."""
 
     def look(node: Mapping[str, Any]) -> None:
         if not is_own(node):
             raise answer.foreign_error()
 
-    json = strip_invisible(answer.json, look)
+    return strip_invisible(answer.json, look)
+
+
+def _read(answer: Answer, json: Any, personal_data: PersonalData, on_left_out: OnLeftOut) -> Any:
     operation = answer.request.operation
     try:
         return read_leniently(operation.answer_adapter, json, personal_data, operation.name, on_left_out)
     except ValueError:
-        # The error's text holds the upstream's values, which must not reach our logs.
-        raise answer.malformed_error("does not have the documented fields") from None
+        raise _malformed(answer) from None
+
+
+def _malformed(answer: Answer) -> ClientError:
+    # Without the cause: its text holds the upstream's values, which must not reach our logs.
+    return answer.malformed_error("does not have the documented fields")

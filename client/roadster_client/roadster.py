@@ -32,7 +32,7 @@ from .models.quotes import Quote
 from .models.templates import NewTemplate, Template, TemplateReceipt
 from .models.trades import TradeValuation, TradeValued
 from .models.values import decode_file
-from .models.vehicles import InventoryPage, VehicleDetails
+from .models.vehicles import InventoryPage, InventoryRows, InventoryVehicle, VehicleDetails
 from .upstream.exchange import About, Origin, Request, about_nothing
 
 _AnswerT = TypeVar("_AnswerT")
@@ -84,16 +84,30 @@ class AccountApi:
         self._on_left_out = on_left_out
 
     async def list_dealers(self) -> list[Dealer]:
-        """GET /dealers: the account's dealers, without those that are not bound."""
+        """GET /dealers: the account's dealers, without those that are not bound.
+
+        A row without a dpid counts as left out where a bound dealer is missing, which it may be.
+        """
         answer = await self._api.upstream.send(Request(self._api.operations["list_dealers"]), self._origin)
         # Chosen as received: without its invisible characters, another dealer's id may read like a bound one.
-        own = [row for row in answer.json if self._is_bound(row)] if isinstance(answer.json, list) else answer.json
+        own = self._select(answer.json) if isinstance(answer.json, list) else answer.json
         dealers: tuple[Dealer, ...] = read(replace(answer, json=own), on_left_out=self._on_left_out)
         return [*dealers]
 
-    def _is_bound(self, row: Any) -> bool:
-        dpid = row.get("dpid") if isinstance(row, dict) else None
-        return isinstance(dpid, str | int) and str(dpid) in self._dpids
+    def _select(self, rows: list[Any]) -> list[Any]:
+        dpids = [_dpid_of(row) for row in rows]
+        is_complete = self._dpids <= set(dpids)
+        return [
+            row
+            for row, dpid in zip(rows, dpids, strict=True)
+            if dpid in self._dpids or (dpid is None and not is_complete)
+        ]
+
+
+def _dpid_of(row: Any) -> str | None:
+    """Returns the dpid of a row as it was received, None where it has none that can be read."""
+    dpid = row.get("dpid") if isinstance(row, dict) else None
+    return str(dpid) if isinstance(dpid, str | int) and not isinstance(dpid, bool) and str(dpid).strip() else None
 
 
 class DealerApi:
@@ -123,6 +137,28 @@ class DealerApi:
 
         `updated_since` is in epoch seconds.
         """
+        query = self._inventory_query(size, from_vin, updated_since, in_stock_only)
+        return await self._call("list_inventory", query=query)
+
+    async def list_inventory_rows(
+        self, *, size: int, from_vin: str | None = None, skip: int = 0, in_stock_only: bool = True
+    ) -> InventoryRows:
+        """GET /vehicles: as `list_inventory`, row by row.
+
+        `skip` is the number of rows after `from_vin` to go past: those of an earlier page that could not be read.
+        """
+        operation, query = "list_inventory", self._inventory_query(size + skip, from_vin, None, in_stock_only)
+        answer = await self._channel.send(operation, query=query, dealer={"dealer": {"dpid": self.dpid}})
+        page, rows, read_row = self._channel.read_rows(answer, "vehicles", InventoryVehicle, _names_only(self._dealer))
+        # The document does not say whether a page repeats `from_vin`. Rows up to it were there before.
+        vins = [row.get("vin") if isinstance(row, dict) else None for row in rows]
+        repeated = vins.index(from_vin) + 1 if from_vin is not None and from_vin in vins else 0
+        rows = rows[repeated + skip :]
+        return InventoryRows(map(read_row, rows), len(rows), page.total)
+
+    def _inventory_query(
+        self, size: int, from_vin: str | None, updated_since: int | None, in_stock_only: bool
+    ) -> dict[str, str | int]:
         query: dict[str, str | int] = {"dpid": self.dpid, "size": size}
         if from_vin is not None:
             query["from_vin"] = from_vin
@@ -130,7 +166,7 @@ class DealerApi:
             query["updated_since"] = updated_since
         if not in_stock_only:
             query["in_stock"] = "any"
-        return await self._call("list_inventory", query=query)
+        return query
 
     async def get_vehicle(self, vin: str) -> VehicleDetails:
         """GET /vehicles/{vin}: takes the dealer only by partner id."""

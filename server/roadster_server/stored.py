@@ -10,7 +10,7 @@ import anyio
 from pydantic_core import from_json
 
 from roadster_client import NotStored, OnLeftOut, OwnedByAnother, OwnedKind, PersonalData, Unavailable
-from roadster_client.models.events import read_event
+from roadster_client.models.events import CustomerEvent, read_event
 from roadster_tools.gate.customers import CustomerMatch, CustomerMatches, CustomerPlace, CustomerQuery
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
 
@@ -114,6 +114,9 @@ class StoredCustomers:
 
 
 def _read(event: StoredEvent, personal_data: PersonalData, on_left_out: OnLeftOut) -> ReceivedEvent:
+    def read() -> CustomerEvent | None:
+        return read_event(from_json(event.body), personal_data, on_left_out) if event.source == "roadster" else None
+
     return ReceivedEvent(
         place=event.place,
         event_id=event.event_id,
@@ -122,5 +125,5 @@ def _read(event: StoredEvent, personal_data: PersonalData, on_left_out: OnLeftOu
         customer_id=event.customer,
         order_id=event.order,
         delivery_id=event.delivery,
-        event=read_event(from_json(event.body), personal_data, on_left_out) if event.source == "roadster" else None,
+        read=read,
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import STEVE
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer
 
@@ -18,6 +20,23 @@ async def test_create_customer_answers_duplicate_for_a_known_email(connect: Conn
     assert first["duplicate"] is False
     assert again == {**first, "duplicate": True}
     assert len((await world.get("state"))["customers"]) == 1
+
+
+@pytest.mark.parametrize("duplicate", ["odd", 7, [], {}], ids=str)
+async def test_unreadable_duplicate_is_unknown_and_the_phone_is_not_noted(
+    duplicate: Any, connect: Connect, world: World
+) -> None:
+    """The account may be an older one, whose phone is another. A search by the phone must not find it."""
+    answer = {"status": "ok", "customer": {"id": 1650260}, "duplicate": duplicate}
+    async with connect(upstream=Answering(world, lambda _request: answer)) as client:
+        created = await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE})
+        by_phone = await client.call_tool("search_customers", {**AT_UMAZDA, "phone": STEVE["phone"]})
+        by_email = await client.call_tool("search_customers", {**AT_UMAZDA, "email": STEVE["email"]})
+    assert "duplicate" not in answer_of(created)
+    assert answer_of(created)["left_out"]["paths"] == ["duplicate"]
+    assert "may have been there before" in text_of(created)
+    assert answer_of(by_phone)["customers"] == []
+    assert [row["customer_id"] for row in answer_of(by_email)["customers"]] == [1650260]
 
 
 @pytest.mark.operation("create_customer", "create_customer")

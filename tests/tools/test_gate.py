@@ -121,7 +121,7 @@ def test_gate_refuses_a_dealer_that_the_configuration_dropped(tool: str) -> None
         Services(Mock()), lambda _: None, ownership=Mock(), events=Mock(), customers=Mock(), cursor_key=b"k" * 32
     )
     with pytest.raises(AccessRefused) as refusal:
-        gate.admit(Caller("c", ALLOWED, EVERYTHING), TOOLS[tool], "umazda", Mock(), Mock())
+        gate.admit(Caller("c", ALLOWED, EVERYTHING), TOOLS[tool], "umazda", Mock())
     assert refusal.value.setting == "dealers.umazda"
 
 

@@ -141,6 +141,15 @@ def feed_transport(world: World, count: int, *, repeats: bool, requests: list[ht
 
 
 @pytest.mark.parametrize("repeats", [True, False])
+async def test_no_vehicle_is_listed_twice_where_a_page_repeats_the_last_one(
+    repeats: bool, connect: Connect, world: World
+) -> None:
+    async with connect(upstream=feed_transport(world, 250, repeats=repeats, requests=[])) as client:
+        rows = await feed_of(client)
+    assert [row["vin"] for row in rows] == [f"JM1{number:014}" for number in range(250)]
+
+
+@pytest.mark.parametrize("repeats", [True, False])
 async def test_a_vin_next_to_the_one_before_is_found_with_one_request(
     repeats: bool, connect: Connect, world: World
 ) -> None:

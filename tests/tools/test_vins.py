@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from hypothesis import given
@@ -19,8 +20,9 @@ from roadster_client.models.values import VIN_CHARACTER
 from roadster_sandbox import vin_check_digit
 from roadster_sandbox.world import service_records
 from roadster_tools import TOOLS, Access
-from roadster_tools.vins import _has_check_digit, _is_near
-from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
+from roadster_tools.check_digit import has_check_digit
+from roadster_tools.vins import _is_near
+from tests.conftest import Answering, Connect, World, answer_of, kind_of, response, text_of
 from tests.tool_examples import SOME_VIN, STEVE, TOOL_EXAMPLES
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, operations, some_vin
 
@@ -45,7 +47,7 @@ PLACES = [(tool, place) for tool in TOOLS for place in places_of_vins(TOOLS[tool
 
 
 def arguments_with(tool: str, place: tuple[str, ...], vin: str) -> dict[str, Any]:
-    """Returns valid arguments of a tool with `vin` at a place."""
+    """Returns valid arguments of a tool with `vin` at a place, and no make and year that may contradict it."""
     arguments = TOOL_EXAMPLES[tool].at("umazda")
     *path, name = place
     part = arguments
@@ -53,6 +55,8 @@ def arguments_with(tool: str, place: tuple[str, ...], vin: str) -> dict[str, Any
         part[step] = dict(part.get(step) or {})
         part = part[step]
     part[name] = vin
+    part.pop("make", None)
+    part.pop("year", None)
     return arguments
 
 
@@ -79,7 +83,7 @@ def test_check_digit_makes_the_weighted_sum_divisible(vin: str) -> None:
     values[8] = 10 if vin[8] == "X" else values[8]
     is_digit = vin[8] in "0123456789X"
     is_divisible = sum(value * weight for value, weight in zip(values, weights, strict=True)) % 11 == 0
-    assert _has_check_digit(vin) is (is_digit and is_divisible)
+    assert has_check_digit(vin) is (is_digit and is_divisible)
 
 
 @given(VINS, st.integers(0, 16), st.sampled_from(LETTERS))
@@ -173,7 +177,59 @@ async def test_write_goes_on_with_a_vin_of_the_dealers_feed(connect: Connect) ->
     async with connect(upstream=Feed(vin)) as client:
         answer = answer_of(await client.call_tool("submit_trade_valuation", {**TRADE, "vin": vin}))
     assert answer["customer_id"] == 1650260
-    assert "position 9" in answer["notices"][0]
+    assert answer["notices"] == ["vin: the check digit at position 9 does not fit, but the dealer's feed has this VIN."]
+
+
+async def test_search_says_no_read_again_of_a_vin_of_the_feed(connect: Connect) -> None:
+    vin = misspelled(OLD_CAR)
+    async with connect(upstream=Feed(vin)) as client:
+        result = await client.call_tool("list_inventory", {**AT_UMAZDA, "vin": vin})
+        other = await client.call_tool("list_inventory", {**AT_UMAZDA, "vin": misspelled(OLD_CAR, 15)})
+    assert answer_of(result)["notices"] == [
+        "vin: the check digit at position 9 does not fit, but the dealer's feed has this VIN."
+    ]
+    assert "read the VIN again" not in text_of(result)
+    assert "read the VIN again" in text_of(other)
+
+
+async def test_refused_vins_read_the_feed_once_a_minute(connect: Connect, world: World) -> None:
+    """Each refusal looks one VIN up. The whole feed is read for the first of them, also of several at a time."""
+    pages: list[str] = []
+
+    def vehicles(request: httpx2.Request) -> Any:
+        if not request.url.path.endswith("/vehicles"):
+            return None
+        if request.url.params["size"] == "100":
+            pages.append(request.url.params.get("from_vin", ""))
+        rows = [{"vin": SOME_VIN}, *({"vin": f"Z{number:016}"} for number in range(2_000))]
+        rest = [row for row in rows if row["vin"] > request.url.params.get("from_vin", "")]
+        return {"vehicles": rest[: int(request.url.params["size"])], "total": len(rows)}
+
+    async def refuse(client: Client, place: int) -> None:
+        result = await client.call_tool("submit_trade_valuation", {**TRADE, "vin": misspelled(SOME_VIN, place)})
+        assert kind_of(result) == "invalid_arguments"
+        assert SOME_VIN in text_of(result)
+
+    async with connect(upstream=Answering(world, vehicles)) as client:
+        async with anyio.create_task_group() as tasks:
+            for place in (2, 5):
+                tasks.start_soon(refuse, client, place)
+        await refuse(client, 7)
+    assert len(pages) == len(set(pages)) == 10
+
+
+async def test_feed_that_fails_is_not_read_for_each_refused_vin(connect: Connect, world: World) -> None:
+    requests: list[str] = []
+
+    def fail(request: httpx2.Request) -> Any:
+        requests.append(request.url.params["size"])
+        return response({"vehicles": [], "total": 0}) if requests[-1] == "2" else response({}, 404)
+
+    async with connect(upstream=Answering(world, fail)) as client:
+        for place in (2, 5, 7):
+            result = await client.call_tool("submit_trade_valuation", {**TRADE, "vin": misspelled(OLD_CAR, place)})
+            assert kind_of(result) == "invalid_arguments"
+    assert requests.count("100") == 1
 
 
 async def test_resource_says_that_the_check_digit_does_not_fit(connect: Connect) -> None:
@@ -199,6 +255,9 @@ async def _notices(client: Client, tool: str, arguments: Mapping[str, Any]) -> l
         ("4T1C11AK2LU322811", {"make": " FORD ", "year": 2020}, ["those of Toyota"]),
         ("4T1C11AK2LU322811", {"make": "Toyota", "year": 2019}, ["1990 or 2020"]),
         ("4T1C11AK2LU322811", {"make": "Kia", "year": 2021}, ["those of Toyota", "1990 or 2020"]),
+        ("3MVDMBBM0SM000001", {"make": "Toyota", "year": 2025}, ["those of Mazda"]),
+        ("3MVDMBBM0SM000001", {"make": "Mazda", "year": 2025}, []),
+        ("7MMVABBM0SN000001", {"make": "Mazda", "year": 2025}, []),
     ],
 )
 async def test_answer_says_where_vin_and_car_disagree(

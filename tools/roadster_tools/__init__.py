@@ -31,6 +31,7 @@ from .toolsets.dealers import get_dealer, list_dealers
 from .toolsets.deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
 from .toolsets.documents import delete_documents, get_document, list_documents, upload_document
 from .toolsets.events import get_customer, list_customer_events
+from .toolsets.feed import vins_in_stock
 from .toolsets.forms import (
     create_forms,
     create_template,
@@ -39,7 +40,7 @@ from .toolsets.forms import (
     list_templates,
     usable_template_ids,
 )
-from .toolsets.inventory import get_vehicle, list_inventory, vins_in_stock
+from .toolsets.inventory import get_vehicle, list_inventory
 from .toolsets.links import build_deep_link
 from .toolsets.payments import quote_payments
 from .toolsets.protection_plans import list_protection_plans

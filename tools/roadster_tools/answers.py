@@ -7,11 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from roadster_client import LeftOut
+
+from .parameters import Detail
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,84 @@ def left_out_text(left_out: Counter[LeftOut]) -> str:
         return ""
     summary = left_out_of(left_out)["left_out"]
     numbers = ", ".join(quantity(summary[f"{noun}s"], noun) for noun in ("row", "field") if summary[f"{noun}s"])
-    return f"Left out, because the upstream sent it in an unknown form: {numbers} ({', '.join(summary['paths'])})"
+    absence = "; what is not here may be among them" if summary["rows"] else ""
+    paths = ", ".join(summary["paths"])
+    return f"Left out, because the upstream sent it in an unknown form: {numbers} ({paths}){absence}"
+
+
+@dataclass(frozen=True)
+class UnreadRows:
+    """The rows of a list, and the fields in them, that could not be read. It is false where there are none.
+
+    What a search does not find may be among them, so an empty answer must not call it absent.
+    """
+
+    rows: int
+    fields: int = 0
+    may_be_behind: bool = False
+    """Says that the list may go on behind them, where nothing could be read."""
+
+    @classmethod
+    def of_list(cls, left_out: Counter[LeftOut], path: str) -> UnreadRows:
+        """Returns those of the list at `path` of an answer, which is empty where the answer is the list."""
+        place = f"{path}.*" if path else "*"
+        rows = sum(count for kind, count in left_out.items() if kind.path == place)
+        # A list that cannot be read itself is a field. Its rows are not counted.
+        return cls(rows, sum(count for kind, count in left_out.items() if kind.path == path))
+
+    def __bool__(self) -> bool:
+        return self.rows + self.fields > 0
+
+    def hint(self, name: str) -> str:
+        """Returns the sentence of an empty answer. `name` is what it may lack, such as "the vehicle"."""
+        numbers = " and ".join(quantity(n, noun) for n, noun in ((self.rows, "row"), (self.fields, "field")) if n)
+        place = "among or behind them" if self.may_be_behind else "among them"
+        return f"{numbers} of Roadster's answer could not be read, so {name} may be {place}."
 
 
 MOST_CHARACTERS = 16_000
 """Characters of the rows of one answer, about 4,000 tokens. A row is never cut, so the last one may exceed it."""
+
+_RowT = TypeVar("_RowT", bound=ToolAnswer)
+
+
+class AnswerRows(Generic[_RowT]):
+    """The rows of one answer. It is full at `limit` rows, or before that where their texts are long.
+
+    `room` is the number of characters. The first row is taken even where it is longer.
+    """
+
+    def __init__(self, limit: int | None, room: int = MOST_CHARACTERS) -> None:
+        self.rows: list[_RowT] = []
+        self._limit = limit
+        self._room = room
+
+    def add(self, row: _RowT) -> None:
+        self.rows.append(row)
+        self._room -= len(row.text())
+
+    def fill(self, rows: Iterable[_RowT]) -> list[_RowT]:
+        """Takes rows until the answer is full, and returns those that it has."""
+        for row in rows:
+            self.add(row)
+            if self.is_full:
+                break
+        return self.rows
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) == self._limit or self._room <= 0
+
+    @property
+    def is_cut(self) -> bool:
+        """True where the answer is full before its limit, because its rows are long."""
+        return self._room <= 0 and len(self.rows) != self._limit
+
+
+def cut_hint(detail: Detail) -> str:
+    """Returns the hint of an answer that is full before its limit."""
+    reason = "Fewer than the limit, to keep the answer short"
+    return f"{reason}: detail brief shows more at once." if detail == "full" else f"{reason}."
 
 
 def list_text(

@@ -15,7 +15,7 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from .answers import MOST_CHARACTERS, ToolAnswer
+from .answers import AnswerRows, ToolAnswer
 from .failures import InvalidArguments
 
 
@@ -86,10 +86,10 @@ class Page:
 
     cursors: Cursors
     start: int
-    limit: int
+    limit: int | None
 
     @classmethod
-    def at(cls, cursor: str | None, limit: int, sealer: Seal, *search: object) -> Page:
+    def at(cls, cursor: str | None, limit: int | None, sealer: Seal, *search: object) -> Page:
         """Returns the page that `cursor` points to, or the first one.
 
         Raises InvalidArguments. Call it before you ask the upstream for the list, because a refused call sends nothing.
@@ -102,12 +102,6 @@ class Page:
 
         The page ends before its limit where its rows are long.
         """
-        rows: list[_RowT] = []
-        room = MOST_CHARACTERS
-        for item in items[self.start : self.start + self.limit]:
-            if room <= 0:
-                break
-            rows.append(make_row(item))
-            room -= len(rows[-1].text())
+        rows = AnswerRows[_RowT](self.limit).fill(map(make_row, items[self.start :]))
         end = self.start + len(rows)
         return rows, self.cursors.seal(str(end)) if end < len(items) else None

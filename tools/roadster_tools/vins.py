@@ -17,14 +17,20 @@ from pydantic import BaseModel
 from roadster_client import ClientError
 from roadster_client.models.values import VIN_PATTERN, VinText
 
+from .check_digit import (
+    NO_CHECK_DIGIT,
+    READ_AGAIN,
+    WRONG,
+    doubt,
+    doubt_of_known_vin,
+    has_check_digit,
+    has_only_vin_characters,
+)
 from .failures import InvalidArguments
 from .gate.access import verdict
 from .gate.gate import Grant
-from .toolsets.inventory import list_inventory, vins_of_feed
-
-_VALUES = dict(zip("0123456789ABCDEFGHJKLMNPRSTUVWXYZ", map(int, "012345678912345678123457923456789"), strict=True))
-_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-_CHECK_DIGITS = "0123456789X"
+from .toolsets.feed import feed_vins, is_in_feed
+from .toolsets.inventory import list_inventory
 
 _MISREAD = str.maketrans("IOQ", "100")
 """The characters that no VIN has, and those that they are taken for."""
@@ -33,10 +39,6 @@ _SECONDS = 10.0
 """For the search of the feed. The refusal does not wait longer for a VIN that may have been meant."""
 
 _MOST_NEAR = 3
-
-_WRONG = "the check digit at position 9 does not fit, so a character may be wrong"
-_READ_AGAIN = "read the VIN again from the car or its papers"
-_NO_CHECK_DIGIT = "a car from before 1981 or from outside North America may have none"
 
 _MAKERS = (
     ("acura", "honda"),
@@ -58,23 +60,36 @@ _MAKERS = (
 )
 """The makes of each maker, in lower case. They share factories, so a VIN's first characters may name a sister make."""
 
+_MAKERS_WITHOUT_ENTRY = {
+    "3MV": "Mazda",
+    "3PC": "Infiniti",
+    "7MM": "Mazda",
+    "7MU": "Toyota",
+    "LPS": "Polestar",
+    "YSM": "Polestar",
+}
+"""Makers by the first three characters of their VINs, of factories that vininfo does not have."""
+
 
 async def check_vins(grant: Grant, values: Mapping[str, Any], *, writes: bool) -> None:
     """Adds a notice for each doubtful VIN in the arguments. Raises InvalidArguments for one that is not to be used."""
     problems: dict[str, str] = {}
     for place, vin, about in _vins_in(values):
-        has_check_digit = _has_check_digit(vin)
-        near = await _near_in_feed(grant, vin) if writes and not has_check_digit else []
-        if not set(vin) <= set(_VALUES):
-            problems[place] = f"has I, O or Q, which no VIN has{_words(near)}; {_READ_AGAIN}"
-        elif has_check_digit:
+        is_right = has_check_digit(vin)
+        near = await _near_in_feed(grant, vin) if writes and not is_right else []
+        if not has_only_vin_characters(vin):
+            problems[place] = f"has I, O or Q, which no VIN has{_words(near)}; {READ_AGAIN}"
+        elif is_right:
             grant.notices.extend(f"{place}: {notice}" for notice in _contradictions(vin, about))
-        elif writes and vin not in near:
+        elif vin in near:
+            grant.notices.append(doubt_of_known_vin(place))
+        elif writes:
             problems[place] = (
-                f"{_WRONG}{_words(near)}; {_READ_AGAIN}; {_NO_CHECK_DIGIT}: a person enters it in Roadster"
+                f"{WRONG}, so a character may be wrong{_words(near)}; {READ_AGAIN}; {NO_CHECK_DIGIT}: "
+                "a person enters it in Roadster"
             )
         else:
-            grant.notices.append(f"{place}: {_WRONG}; {_READ_AGAIN}; {_NO_CHECK_DIGIT}.")
+            grant.notices.append(doubt(place))
     if problems:
         raise InvalidArguments(problems)
 
@@ -95,14 +110,6 @@ def _vins_in(values: Any, place: str = "") -> Iterator[tuple[str, VinText, Mappi
             yield from _vins_in(value, f"{place}{name}.")
 
 
-def _has_check_digit(vin: str) -> bool:
-    """Tells whether position 9 is the check digit of 49 CFR 565.15(c). I, O and Q have no value there, so none fits."""
-    if not set(vin) <= set(_VALUES):
-        return False
-    total = sum(_VALUES[character] * weight for character, weight in zip(vin, _WEIGHTS, strict=True))
-    return vin[8] == _CHECK_DIGITS[total % 11]
-
-
 def _contradictions(vin: str, about: Mapping[str, Any]) -> Iterator[str]:
     """Returns the points in which the VIN contradicts the make and year beside it."""
     make, year = about.get("make"), about.get("year")
@@ -111,8 +118,9 @@ def _contradictions(vin: str, about: Mapping[str, Any]) -> Iterator[str]:
     import vininfo  # noqa: PLC0415 - few calls need it, and every start would pay for it
 
     details = vininfo.Vin(vin)
-    if isinstance(make, str) and _is_of_another_maker(details.manufacturer, make):
-        yield f"its first characters are those of {details.manufacturer}, and make is another one. Ask which is right."
+    manufacturer = _MAKERS_WITHOUT_ENTRY.get(vin[:3], details.manufacturer)
+    if isinstance(make, str) and _is_of_another_maker(manufacturer, make):
+        yield f"its first characters are those of {manufacturer}, and make is another one. Ask which is right."
     if isinstance(year, int) and details.years and year not in details.years:
         years = " or ".join(map(str, sorted(details.years)))
         yield f"its model year, at position 10, is {years}, and year is another one. Ask which is right."
@@ -138,13 +146,15 @@ async def _near_in_feed(grant: Grant, vin: str) -> list[str]:
     """Returns the VINs of the dealer's feed that are `vin` or nearly. It is empty where the feed cannot be read."""
     if not verdict(grant.caller, replace(list_inventory, toolset="inventory")).is_allowed:
         return []
-    feed: list[str] = []
+    vins: list[str] = []
     with anyio.move_on_after(_SECONDS):
         try:
-            feed = await vins_of_feed(grant, vin.translate(_MISREAD))
+            if await is_in_feed(grant, vin.translate(_MISREAD)):
+                return [vin.translate(_MISREAD)]
+            vins = await grant.remember_vins(lambda: feed_vins(grant))
         except ClientError:
             return []
-    return [other for other in map(str.upper, feed) if re.fullmatch(VIN_PATTERN, other) and _is_near(vin, other)]
+    return [other for other in map(str.upper, vins) if re.fullmatch(VIN_PATTERN, other) and _is_near(vin, other)]
 
 
 def _is_near(vin: str, other: str) -> bool:

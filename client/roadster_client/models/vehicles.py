@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from pydantic import Field
 
 from .parts import Received, Sent
@@ -80,6 +83,18 @@ class InventoryPage(Received):
 
     vehicles: tuple[InventoryVehicle, ...] = ()
     total: WholeNumber | None = None
+
+
+@dataclass(frozen=True)
+class InventoryRows:
+    """A page of the feed, row by row. A row is None where it cannot be read. `count` is the number of the rows.
+
+    A row is read when it is taken. What is left out of it counts only then.
+    """
+
+    rows: Iterator[InventoryVehicle | None]
+    count: int
+    total: int | None
 
 
 class VehicleInfo(Received):

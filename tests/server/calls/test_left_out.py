@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from roadster_client import OPERATIONS
 from roadster_client.upstream.upstream import EXCHANGE
 from roadster_server.calls.results import text_of
+from roadster_tools import TOOLS
 from tests.conftest import FOREIGN, Answering, Connect, World, answer_of, kind_of, own_delivery, response
 from tests.odd_answers import ODD, Place, lenient_places, path_of, places, with_value
 from tests.tool_examples import SOME_VIN, STEVE, TOOL_EXAMPLES
@@ -189,6 +191,32 @@ async def test_row_without_its_identity_leaves_the_others(
         content = answer_of(await client.call_tool(tool, arguments))
     assert _rows_of(content) == _rows_of(sound)[1:]
     assert content["left_out"] == {"rows": 1, "fields": 0, "paths": [f"{name}.*" if name else "*"]}
+
+
+PAGED = {name for name, tool in TOOLS.items() if "next_cursor" in tool.output_schema["properties"]}
+"""The tools that list or search."""
+
+
+def test_lists_with_their_identities_are_all_there_are() -> None:
+    assert IDENTITIES.keys() | {"list_dealers"} == PAGED - LOCAL
+
+
+@pytest.mark.parametrize("tool", sorted(PAGED - LOCAL))
+@pytest.mark.parametrize("is_list", [True, False], ids=["rows", "list"])
+async def test_list_that_cannot_be_read_is_not_called_empty(
+    is_list: bool, tool: str, connect: Connect, answers: None
+) -> None:
+    """The answer has no row, and says that what the caller looks for may be among those that were left out."""
+    ((operation, document),) = deepcopy(ANSWERS[tool]).items()
+    name, _ = IDENTITIES.get(tool, (None, "dpid"))
+    rows = [{"odd": True}, "odd"]
+    odd = rows if name is None else {**document, name: rows if is_list else "odd"}
+    async with connect(upstream=Given({operation: odd})) as client:
+        result = await client.call_tool(tool, CALLS[tool])
+    content = answer_of(result)
+    assert _rows_of(content) == []
+    assert re.search("could not be read, so .* may be among", content["hint"])
+    assert content["hint"] in text_of(result)
 
 
 def _rows_of(content: dict[str, Any]) -> list[Any]:

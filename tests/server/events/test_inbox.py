@@ -224,3 +224,37 @@ async def test_inbox_needs_the_toolset(connect: Connect, hooks: Hooks) -> None:
     async with connect(access={}) as client:
         for tool, arguments in (("list_customer_events", {}), ("get_customer", {"customer_id": 2285882})):
             assert kind_of(await client.call_tool(tool, {"dealer": "umazda", **arguments})) == "refused"
+
+
+async def test_page_of_long_events_ends_where_16_000_characters_are_full(hooks: Hooks, connect: Connect) -> None:
+    """The cursor goes on with the next event: nothing is lost, and each value that is left out counts once."""
+    for number in range(48):
+        await hooks.deliver(event(f"e-{number:02}", event_time=f"2026-03-01T12:{number:02}:00Z", agent=["odd"]))
+    cursor: dict[str, str] = {}
+    ids: list[str] = []
+    left_out = 0
+    while True:
+        answer = await list_events(connect, {"personal_data": "contact"}, detail="full", limit=100, **cursor)
+        assert 0 < len(answer["events"]) < 48
+        assert all("event" in row for row in answer["events"])
+        assert answer["truncated"] is ("detail brief shows more" in answer.get("hint", ""))
+        assert len(json.dumps(answer["events"][:-1])) < 2 * 16_000
+        ids += [row["event_id"] for row in answer["events"]]
+        left_out += answer["left_out"]["fields"]
+        if not answer["truncated"]:
+            break
+        cursor = {"cursor": answer["next_cursor"]}
+    assert ids == [f"e-{number:02}" for number in reversed(range(48))]
+    assert left_out == 48
+
+
+async def test_history_of_a_deal_ends_where_16_000_characters_are_full(hooks: Hooks, connect: Connect) -> None:
+    """The parts of the deal come first, and take their room."""
+    decision = {"stipulations": "s" * 4_000, "comments": "c" * 4_000}
+    for number in range(60):
+        await hooks.deliver(brief_event(f"e-{number:02}", number, credit_decision=decision))
+    answer = await get_deal(connect, 77, detail="full")
+    assert 0 < len(answer["history"]) < 60
+    assert answer["older"] is True
+    assert 16_000 <= len(json.dumps(answer, separators=(",", ":"))) < 16_000 + 1_000
+    assert len((await get_deal(connect, 77))["history"]) == 20

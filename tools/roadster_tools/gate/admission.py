@@ -37,8 +37,11 @@ class AdmittedCall:
     values: Mapping[str, Any]
     dealer: str | None
     idempotency_key: str | None
-    left_out: Counter[LeftOut]
-    """Grows while the call reads answers."""
+
+    @property
+    def left_out(self) -> Counter[LeftOut]:
+        """The values that could not be read of the answers so far."""
+        return self.grant.left_out
 
     @property
     def notices(self) -> list[str]:
@@ -72,11 +75,10 @@ def admit(
         raise InvalidArguments.from_validation(error, tool.arguments) from None
     values = {name: getattr(model, name) for name in tool.arguments.model_fields}
     key = values.pop("idempotency_key", None)
-    left_out = Counter[LeftOut]()
     if not tool.of_one_dealer:
-        return AdmittedCall(tool, gate.admit_to_account(caller, tool, left_out.update), values, None, key, left_out)
-    grant = gate.admit(caller, tool, values.pop("dealer"), oversight, left_out.update)
-    return AdmittedCall(tool, grant, values, grant.roadster.dpid, key, left_out)
+        return AdmittedCall(tool, gate.admit_to_account(caller, tool), values, None, key)
+    grant = gate.admit(caller, tool, values.pop("dealer"), oversight)
+    return AdmittedCall(tool, grant, values, grant.roadster.dpid, key)
 
 
 def _require_bounded(arguments: Mapping[str, Any]) -> None:

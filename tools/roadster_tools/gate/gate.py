@@ -8,8 +8,10 @@ A dealer must be spelled exactly as in the configuration: nothing is trimmed, an
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from roadster_client import (
@@ -21,6 +23,7 @@ from roadster_client import (
     DealerApi,
     DealerRef,
     DeliveriesApi,
+    LeftOut,
     MyKaarmaApi,
     NotConfigured,
     NotFound,
@@ -41,6 +44,7 @@ from roadster_tools.tool import Tool
 from .access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
 from .customers import CustomerIndex
 from .inbox import EventsInbox
+from .remembered_feeds import RememberedFeeds
 
 _DEALER_NAME = re.compile(r"[\w .,'&()/+-]{1,60}")
 """A dealer's name stands in a question without quotes, so it must not hold characters that could end the question."""
@@ -53,6 +57,8 @@ class AccountGrant:
     caller: Caller
     account: AccountApi
     cursors: Seal
+    left_out: Counter[LeftOut]
+    """The values that could not be read of the answers. It grows while the call reads them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,10 @@ class Grant:
     customers: CustomerIndex
     order: Callable[[str], Awaitable[OrderApi]]
     """Returns the client of one order. Raises AccessRefused unless the order is known to be the dealer's."""
+    left_out: Counter[LeftOut]
+    """The values that could not be read of the answers. It grows while the call reads them."""
+    remember_vins: Callable[[Callable[[], AsyncIterator[str]]], Awaitable[list[str]]]
+    """Returns the VINs of the dealer's feed that its argument yields, or those of an earlier call."""
     notices: list[str] = field(default_factory=list)
     """Sentences that the caller reads beside the answer. The call adds to them while it runs."""
 
@@ -159,35 +169,33 @@ class Gate:
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._names: dict[str, str] = {}
+        self._feeds = RememberedFeeds()
 
     def require(self, caller: Caller, tool: Tool) -> None:
         """Raises AccessRefused where the caller may not use the tool at any dealer."""
         _require(verdict(caller, tool))
 
-    def admit_to_account(self, caller: Caller, tool: Tool, on_left_out: OnLeftOut) -> AccountGrant:
+    def admit_to_account(self, caller: Caller, tool: Tool) -> AccountGrant:
         """Makes the grant of a tool without a dealer. Raises AccessRefused."""
         _require(verdict(caller, tool))
-        account = self._services.roadster.for_account(caller.dealers, Origin(caller.name), on_left_out)
-        return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.name))
+        left_out = Counter[LeftOut]()
+        account = self._services.roadster.for_account(caller.dealers, Origin(caller.name), left_out.update)
+        return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.name), left_out)
 
-    def admit(
-        self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight, on_left_out: OnLeftOut
-    ) -> Grant:
-        """Makes a grant at `dealer`. None means the caller's only dealer. Raises AccessRefused, InvalidArguments.
-
-        `on_left_out` learns which values of the answers are left out.
-        """
+    def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
+        """Makes a grant at `dealer`. None means the caller's only dealer. Raises AccessRefused, InvalidArguments."""
         current = verdict(caller, tool)
         _require(current)
         dealer = _choose_dealer(caller, dealer)
         ref = self._look_up(dealer)
         ownership = self._ownership(dealer)
+        left_out = Counter[LeftOut]()
         policy = ChannelPolicy(
             _WriteGuard(caller, tool, dealer, current, oversight, lambda request: self._require_own(dealer, request)),
             oversight.on_answer,
             lambda: oversight.caller().personal_data,
             Origin(caller.name, dealer),
-            on_left_out,
+            left_out.update,
         )
         roadie, mykaarma = self._services.roadie, self._services.mykaarma
 
@@ -203,9 +211,11 @@ class Gate:
             ownership,
             roadie.for_dealer(ownership, policy) if roadie else None,
             mykaarma.for_dealer(ref, policy) if mykaarma else None,
-            self._events(dealer, caller.personal_data, on_left_out),
-            self._customers(dealer, caller.personal_data, on_left_out),
+            self._events(dealer, caller.personal_data, left_out.update),
+            self._customers(dealer, caller.personal_data, left_out.update),
             order,
+            left_out,
+            partial(self._feeds.vins, dealer),
         )
 
     def ownership(self, caller: Caller, tool: Tool, dealer: str | None) -> Ownership:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from roadster_client.models.events import CustomerEvent
@@ -33,7 +35,7 @@ class EventQuery:
 
 @dataclass(frozen=True)
 class ReceivedEvent:
-    """One event, which is stored once even if it was sent several times. `event` is None for a delivery's."""
+    """One event, which is stored once even if it was sent several times."""
 
     place: EventPlace
     event_id: str
@@ -42,7 +44,12 @@ class ReceivedEvent:
     customer_id: str | None
     order_id: str | None
     delivery_id: str | None
-    event: CustomerEvent | None
+    read: Callable[[], CustomerEvent | None]
+
+    @cached_property
+    def event(self) -> CustomerEvent | None:
+        """What the event says, None for a delivery's. It is read only now, so an answer counts what it leaves out."""
+        return self.read()
 
     @property
     def is_time_of_receipt(self) -> bool:

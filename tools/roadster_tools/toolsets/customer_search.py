@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from roadster_client.models.personal_data import Email, PersonName, Phone
-from roadster_tools.answers import ToolAnswer, list_text, quantity, table
+from roadster_tools.answers import AnswerRows, ToolAnswer, list_text, quantity, table
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import AccessRefused, InvalidArguments
@@ -61,12 +61,14 @@ async def search_customers(
     cursors = Cursors.for_search(grant.cursors, "search_customers", query)
     after = CustomerPlace(*cursors.position(cursor).split(" ", 1)) if cursor is not None else None
     matches = await grant.customers.search(query, after=after, most=limit + 1)
-    page, more = matches.customers[:limit], len(matches.customers) > limit
+    rows = AnswerRows[CustomerRow](limit).fill(map(_row, matches.customers))
+    more = len(rows) < len(matches.customers)
+    last = matches.customers[len(rows) - 1].place if more else None
     return CustomersAnswer(
-        customers=[_row(match) for match in page],
+        customers=rows,
         truncated=more,
-        next_cursor=cursors.seal(f"{page[-1].place.value} {page[-1].place.customer_id}") if more else None,
-        hint=_hint(matches.gap, is_empty=not page and cursor is None),
+        next_cursor=cursors.seal(f"{last.value} {last.customer_id}") if last else None,
+        hint=_hint(matches.gap, is_empty=not rows and cursor is None),
     )
 
 

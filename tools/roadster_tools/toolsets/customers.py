@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from roadster_client import LeftOut
 from roadster_client.models.customers import (
     Accessory,
     Agent,
@@ -32,7 +33,7 @@ Count = Annotated[int, Field(gt=0)]
 
 class CreatedCustomerAnswer(ToolAnswer):
     customer_id: int
-    duplicate: bool = Field(description="the email was known: nothing was made")
+    duplicate: bool | None = Field(default=None, description="the email was known: nothing was made")
     redirect_url: str | None = Field(default=None, description="signs in as the customer")
 
 
@@ -80,11 +81,15 @@ async def create_customer(
             checkout=checkout,
         )
     )
+    is_unread = grant.left_out[LeftOut("create_customer", "duplicate", is_row=False)] > 0
+    duplicate = None if is_unread else answer.duplicate
+    if duplicate is None:
+        grant.notices.append("duplicate: could not be read, so the customer may have been there before.")
     # Where nothing was made, the account is found by its email, and may have another phone.
-    phone = None if answer.duplicate else customer.phone
+    phone = customer.phone if duplicate is False else None
     await grant.customers.note(answer.customer.id, email=customer.email, phone=phone)
     return CreatedCustomerAnswer(
-        customer_id=answer.customer.id, duplicate=answer.duplicate, redirect_url=answer.customer.redirect_url
+        customer_id=answer.customer.id, duplicate=duplicate, redirect_url=answer.customer.redirect_url
     )
 
 

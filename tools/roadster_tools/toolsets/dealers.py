@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from roadster_client.models.dealers import Dealer, DealerConfiguration, FinanceMarkup, Markup, MarkupScope
-from roadster_tools.answers import ToolAnswer, list_text, table
+from roadster_tools.answers import ToolAnswer, UnreadRows, list_text, table
 from roadster_tools.catalogue import account_tool, tool
 from roadster_tools.choices import some_of
 from roadster_tools.cursors import Page
@@ -55,7 +55,7 @@ async def list_dealers(
         dealers=rows,
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
-        hint=_list_hint(grant.caller.dealers, dealers, matching, rows),
+        hint=_list_hint(grant, dealers, matching, rows),
     )
 
 
@@ -70,18 +70,21 @@ def _dealer_row(dealer: Dealer) -> DealerRow:
 
 
 def _list_hint(
-    own: Sequence[str], dealers: Sequence[Dealer], matching: Sequence[Dealer], rows: Sequence[DealerRow]
+    grant: AccountGrant, dealers: Sequence[Dealer], matching: Sequence[Dealer], rows: Sequence[DealerRow]
 ) -> str | None:
+    own, unread = grant.caller.dealers, UnreadRows.of_list(grant.left_out, "")
     if not own:
         return "Your configuration names no dealer; only the server's operator can change this."
     hints: list[str] = []
-    if dealers and not matching:
+    if dealers and not matching and not unread:
         hints.append("No dealer of yours has these words in its name, city or dpid; try fewer words.")
     if len(rows) < len(matching):
         hints.append(f"{len(rows)} of {len(matching)} dealers; query finds a dealer by its name, city or dpid.")
     provisioned = {dealer.dpid for dealer in dealers}
     missing = [dpid for dpid in own if dpid not in provisioned]
-    if missing:
+    if missing and unread:
+        hints.append(unread.hint(some_of(missing)))
+    elif missing:
         hints.append(
             f"Roadster has not provisioned for this API key: {some_of(missing)}. The server's operator must ask "
             "Roadster for them, or correct their spelling in the configuration."

@@ -17,7 +17,7 @@ from roadster_client.models.documents import (
     Relationship,
 )
 from roadster_client.models.personal_data import Email
-from roadster_tools.answers import FileLink, ToolAnswer
+from roadster_tools.answers import FileLink, ToolAnswer, UnreadRows
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.cursors import Page
 from roadster_tools.failures import InvalidArguments
@@ -84,7 +84,7 @@ async def list_documents(
         documents=rows,
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
-        hint=_masking_hint(grant) if rows else _empty_hint(bool(documents), binder),
+        hint=_masking_hint(grant) if rows else _empty_hint(grant, bool(documents), binder),
     )
 
 
@@ -105,7 +105,10 @@ def _masking_hint(grant: Grant) -> str | None:
     return "Names are masked for this caller: tell documents apart by type, time and id."
 
 
-def _empty_hint(any_documents: bool, binder: str) -> str:
+def _empty_hint(grant: Grant, any_documents: bool, binder: str) -> str:
+    unread = UnreadRows.of_list(grant.left_out, "")
+    if unread:
+        return unread.hint("the document")
     if any_documents:
         return "No more documents."
     return "The binder is empty." if binder == "all" else 'Nothing in this binder; binder "all" looks into both.'

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from roadster_client import MASK
-from roadster_tools.answers import ToolAnswer, cell, list_text, quantity, shorten
+from roadster_tools.answers import MOST_CHARACTERS, AnswerRows, ToolAnswer, cell, cut_hint, list_text, quantity, shorten
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments, NoEventReceived
@@ -102,14 +102,22 @@ async def list_customer_events(
     cursors = Cursors.for_search(grant.cursors, "list_customer_events", query)
     before = _place(cursors.position(cursor)) if cursor is not None else None
     events = await grant.events.newest(query, before=before, most=limit + 1)
-    page, more = events[:limit], len(events) > limit
+    page = AnswerRows[EventRow](limit)
+    rows = page.fill(_event_row(event, detail) for event in events)
+    more = len(rows) < len(events)
     return EventsAnswer(
-        events=[_event_row(event, detail) for event in page],
+        events=rows,
         truncated=more,
-        next_cursor=cursors.seal(_position(page[-1].place)) if more else None,
-        event_types=await _event_types(grant) if event_type is not None and not page else None,
-        hint=None if page else _NO_EVENT if cursor is None else "That was all.",
+        next_cursor=cursors.seal(_position(events[len(rows) - 1].place)) if more else None,
+        event_types=await _event_types(grant) if event_type is not None and not rows else None,
+        hint=_events_hint(page, detail, more, is_first=cursor is None),
     )
+
+
+def _events_hint(page: AnswerRows[EventRow], detail: Detail, more: bool, *, is_first: bool) -> str | None:
+    if page.is_cut and more:
+        return cut_hint(detail)
+    return None if page.rows else _NO_EVENT if is_first else "That was all."
 
 
 _NO_EVENT = (
@@ -289,8 +297,7 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
             "events there are"
         )
     sections = _sections(events)
-    most = _BRIEF_HISTORY if detail == "brief" else _FULL_HISTORY
-    return CustomerEventsAnswer(
+    answer = CustomerEventsAnswer(
         customer_id=customer_id,
         as_of=event_time(events[0]),
         customer=_section_row(PersonRow, sections, "customer"),
@@ -300,12 +307,15 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
         agent=_section_row(AgentRow, sections, "agent"),
         our_ids=_section_row(OurIdsRow, sections, "api_partner"),
         part_times={name: time for name, (_, time) in sections.items() if time != event_time(events[0])} or None,
-        history=[_history_row(event) for event in events[:most]],
-        older=len(events) > most,
+        history=[],
+        older=False,
         documented={name: section.model_dump(mode="json", exclude_none=True) for name, (section, _) in sections.items()}
         if detail == "full"
         else None,
     )
+    most = _BRIEF_HISTORY if detail == "brief" else _FULL_HISTORY
+    history = AnswerRows[HistoryRow](most, MOST_CHARACTERS - len(answer.text())).fill(map(_history_row, events))
+    return answer.model_copy(update={"history": history, "older": len(history) < len(events)})
 
 
 def _history_row(event: ReceivedEvent) -> HistoryRow:

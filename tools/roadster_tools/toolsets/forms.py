@@ -18,7 +18,7 @@ from roadster_client.models.templates import (
     Template,
     TemplateData,
 )
-from roadster_tools.answers import FileLink, ToolAnswer, list_text, quantity, shorten
+from roadster_tools.answers import FileLink, ToolAnswer, UnreadRows, list_text, quantity, shorten
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.cursors import Page
 from roadster_tools.failures import AccessRefused, InvalidArguments
@@ -88,8 +88,15 @@ async def list_templates(grant: Grant, limit: Limit = 20, cursor: Cursor | None 
         templates=rows,
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
-        hint=None if rows else "No more templates." if usable else "This dealer has none; create_template makes one.",
+        hint=None if rows else _empty_hint(grant, bool(usable)),
     )
+
+
+def _empty_hint(grant: Grant, any_templates: bool) -> str:
+    unread = UnreadRows.of_list(grant.left_out, "")
+    if unread:
+        return unread.hint("the template")
+    return "No more templates." if any_templates else "This dealer has none; create_template makes one."
 
 
 async def usable_template_ids(grant: Grant, prefix: str, most: int) -> list[str]:

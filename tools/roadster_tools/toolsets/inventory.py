@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
 from roadster_client.models.values import Vin
 from roadster_client.models.vehicles import InventoryVehicle, Option
-from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, cell, list_text, money, quantity
+from roadster_tools.answers import AnswerRows, ToolAnswer, UnreadRows, cell, cut_hint, list_text, money, quantity
 from roadster_tools.catalogue import tool
+from roadster_tools.check_digit import doubt_of_known_vin, has_check_digit
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, Detail, Limit, plausible
-from roadster_tools.toolsets.vehicle_lookup import FEW, WantedVehicle, vin_before
+from roadster_tools.toolsets.feed import MOST_PAGES, PAGE, FeedWalk
+from roadster_tools.toolsets.vehicle_lookup import FEW, WantedVehicle
 
-_PAGE = 100
-"""Vehicles that one request to Roadster returns at most."""
-_MOST_PAGES = 10
-"""Requests of one search."""
 _MOST_NAMES = 30
 """Models or bodies that an answer without vehicles names."""
-_MOST_PAGES_TO_COMPLETE = 3
-"""Requests of one completion, while a person types."""
 
 Year = Annotated[int, plausible(1980, 2100)]
 Price = Annotated[float, Field(ge=0)]
@@ -121,73 +118,56 @@ async def list_inventory(
     filters = _Filters(make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
     target = WantedVehicle(vin, stock_number)
     cursors = Cursors.for_search(grant.cursors, "list_inventory", *filters.values, vin, stock_number)
-    position, earlier = _position(cursors, cursor) if cursor is not None else (target.start, 0)
-    size = _PAGE if vin is None else FEW
+    place = _Place.read(cursors.position(cursor)) if cursor is not None else _Place(target.start)
+    walk = FeedWalk(grant, in_stock and not target.is_one, place.position, place.passed)
     search = _Search(filters, target, detail, limit)
     more = True
-    for _ in range(_MOST_PAGES):
-        page = await grant.roadster.list_inventory(
-            size=size, from_vin=position, in_stock_only=in_stock and not target.is_one
-        )
-        size = _PAGE
-        if not page.vehicles or page.vehicles[-1].vin == position:
-            more = False
-            break
-        for vehicle in page.vehicles:
+    for size in (PAGE if vin is None else FEW, *[PAGE] * (MOST_PAGES - 1)):
+        for vehicle in await walk.next_rows(size):
             search.add(vehicle)
-            position = vehicle.vin
-            if search.is_full:
+            if search.page.is_full or target.is_behind(walk.position):
                 break
-        if earlier + search.count == page.total or target.is_behind(vehicle.vin):
+        if walk.is_over or target.is_behind(walk.position) or place.count + search.count == walk.total:
             more = False
-        if not more or search.is_full:
+        if not more or search.page.is_full:
             break
+    if vin is not None and search.is_in_feed and not has_check_digit(vin):
+        grant.notices[:] = [doubt_of_known_vin("vin")]
+    place = place.moved(walk, search)
+    unread = UnreadRows(place.unread, _unread_fields(grant, search), may_be_behind=walk.passed > 0)
     return InventoryAnswer(
         vehicles=search.rows,
         searched=search.count,
         truncated=more,
-        next_cursor=cursors.seal(f"{earlier + search.count} {position}") if more else None,
+        next_cursor=cursors.seal(place.text()) if more else None,
         models=None if search.rows else _first_names(search.models),
         bodies=None if search.rows else _first_names(search.bodies),
-        hint=_search_hint(search, more, is_first=cursor is None),
+        hint=_search_hint(search, more, unread, is_first=cursor is None),
     )
 
 
-async def vins_of_feed(grant: Grant, vin: str) -> list[str]:
-    """Returns only `vin` where the feed has it, else the VINs of its first 1,000 vehicles, sold and incoming too."""
-    page = await grant.roadster.list_inventory(size=FEW, from_vin=vin_before(vin), in_stock_only=False)
-    if any(vehicle.vin.upper() == vin for vehicle in page.vehicles):
-        return [vin]
-    vins: list[str] = []
-    for _ in range(_MOST_PAGES):
-        last = vins[-1] if vins else None
-        page = await grant.roadster.list_inventory(size=_PAGE, from_vin=last, in_stock_only=False)
-        # A page may be short because rows were left out, so only an empty one is the end.
-        if not page.vehicles:
-            break
-        vins += [vehicle.vin for vehicle in page.vehicles]
-    return vins
+@dataclass(frozen=True)
+class _Place:
+    """The place that a search has come to, which a cursor holds: the last VIN, and the rows up to it.
 
+    `passed` are the rows behind that VIN that could not be read, as in `FeedWalk`. `unread` counts all such rows.
+    """
 
-async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
-    """Returns the first VINs in stock that start with `prefix`, sorted, from the feed's first 300 vehicles."""
-    vins: list[str] = []
-    last: str | None = None
-    for _ in range(_MOST_PAGES_TO_COMPLETE):
-        page = await grant.roadster.list_inventory(size=_PAGE, from_vin=last)
-        if not page.vehicles:
-            break
-        vins += [vehicle.vin for vehicle in page.vehicles if vehicle.vin.startswith(prefix)]
-        if len(vins) >= most or page.vehicles[-1].vin[: len(prefix)] > prefix:
-            break
-        last = page.vehicles[-1].vin
-    return vins[:most]
+    position: str | None
+    passed: int = 0
+    count: int = 0
+    unread: int = 0
 
+    @classmethod
+    def read(cls, text: str) -> _Place:
+        passed, count, unread, position = text.split(" ", 3)
+        return cls(position or None, int(passed), int(count), int(unread))
 
-def _position(cursors: Cursors, cursor: str) -> tuple[str, int]:
-    """Returns the last VIN that an earlier call searched, and the number of vehicles up to it."""
-    count, vin = cursors.position(cursor).split(" ", 1)
-    return vin, int(count)
+    def text(self) -> str:
+        return f"{self.passed} {self.count} {self.unread} {self.position or ''}"
+
+    def moved(self, walk: FeedWalk, search: _Search) -> _Place:
+        return _Place(walk.position, walk.passed, self.count + search.count, self.unread + search.unread)
 
 
 class _Filters:
@@ -215,6 +195,16 @@ class _Filters:
         self._color = color
         self.values = (make, model, year_min, year_max, price_min, price_max, body, color, in_stock)
 
+    @property
+    def fields(self) -> set[str]:
+        """The fields of a vehicle that the filters need, except the price."""
+        fields = {name for name, text in self._texts if text is not None}
+        if self._years != (None, None):
+            fields.add("year")
+        if self._color is not None:
+            fields |= {"exterior_color", "exterior_color.label", "exterior_color.generic"}
+        return fields
+
     def match(self, vehicle: InventoryVehicle) -> bool:
         """Tells whether the vehicle matches all filters except the price."""
         return (
@@ -236,46 +226,43 @@ class _Search:
 
     def __init__(self, filters: _Filters, target: WantedVehicle, detail: Detail, limit: int) -> None:
         self.target = target
+        self.filters = filters
+        self.detail = detail
         self.is_in_feed = False
-        self._filters = filters
-        self._detail = detail
-        self._limit = limit
-        self._room = MOST_CHARACTERS
-        self.rows: list[VehicleRow] = []
+        self.page = AnswerRows[VehicleRow](limit)
         self.count = 0
+        self.unread = 0
+        """The rows that could not be read."""
         self.without_price = 0
         self.models: set[str] = set()
         self.bodies: set[str] = set()
         self.other_prices: list[float] = []
         """The prices of vehicles that match all other filters."""
 
-    def add(self, vehicle: InventoryVehicle) -> None:
+    def add(self, vehicle: InventoryVehicle | None) -> None:
+        if vehicle is None:
+            self.unread += 1
+            return
         self.count += 1
         if not self.target.match(vehicle):
             return
         self.is_in_feed = True
-        self.without_price += self._filters.lack_price(vehicle)
+        self.without_price += self.filters.lack_price(vehicle)
         self.models.add(vehicle.model or "")
         self.bodies.add(vehicle.body or "")
         price = _price(vehicle)
-        if not self._filters.match(vehicle):
+        if not self.filters.match(vehicle):
             return
-        if self._filters.match_price(price):
-            row = _vehicle_row(vehicle, self._detail)
+        if self.filters.match_price(price):
+            row = _vehicle_row(vehicle, self.detail)
             number = vehicle.stock_number if self.target.is_one else row.stock_number
-            self.rows.append(row.model_copy(update={"stock_number": number}))
-            self._room -= len(self.rows[-1].text())
+            self.page.add(row.model_copy(update={"stock_number": number}))
         elif price is not None:
             self.other_prices.append(price)
 
     @property
-    def is_full(self) -> bool:
-        return len(self.rows) == self._limit or self._room <= 0
-
-    @property
-    def is_cut(self) -> bool:
-        """True where the answer is full before the caller's limit, because its rows are long."""
-        return self._room <= 0 and len(self.rows) < self._limit
+    def rows(self) -> list[VehicleRow]:
+        return self.page.rows
 
 
 def _price(vehicle: InventoryVehicle) -> float | None:
@@ -301,23 +288,42 @@ def _is_within(value: float | None, low: float | None, high: float | None) -> bo
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _search_hint(search: _Search, more: bool, *, is_first: bool) -> str | None:
+def _unread_fields(grant: Grant, search: _Search) -> int:
+    """Returns how many values that the search compares could not be read."""
+    names = search.filters.fields | ({"stock_number"} if search.target.stock_number is not None else set())
+    paths = ("vehicles", *(f"vehicles.*.{name}" for name in names))
+    return sum(count for kind, count in grant.left_out.items() if kind.path in paths)
+
+
+def _search_hint(search: _Search, more: bool, unread: UnreadRows, *, is_first: bool) -> str | None:
+    hint = _full_hint(search, more) if search.rows else _empty_hint(search, more, unread, is_first=is_first)
     if search.without_price:
-        return f"Left out for want of a price in the feed: {search.without_price}; quote_payments knows their price."
-    if search.is_cut and more:
-        return "Fewer than the limit, to keep the answer short: detail brief shows more at once."
-    if search.target.is_one and is_first:
-        stock = [row.in_stock for row in search.rows]
-        return search.target.hint(stock=stock, is_in_feed=search.is_in_feed, more=more)
-    if search.rows:
-        return None
+        price = f"Left out for want of a price in the feed: {search.without_price}; quote_payments knows their price."
+        return f"{price} {unread.hint('the vehicle')}" if unread and not search.rows and not more else price
+    return hint
+
+
+def _full_hint(search: _Search, more: bool) -> str | None:
+    if search.page.is_cut and more:
+        return cut_hint(search.detail)
+    return search.target.hint_of_rows([row.in_stock for row in search.rows]) if search.target.is_one else None
+
+
+def _empty_hint(search: _Search, more: bool, unread: UnreadRows, *, is_first: bool) -> str:
+    if search.is_in_feed and search.target.is_one:
+        return "This vehicle is in the feed, but other filters leave it out."
     if more:
         return "Nothing yet: search on with next_cursor, or ask for less."
+    prices = search.other_prices
+    others = f"{len(prices)} match otherwise, from {money(min(prices))} to {money(max(prices))}." if prices else ""
+    if unread:
+        return " ".join(filter(None, [unread.hint("the vehicle"), others]))
     if not is_first:
         return "No more vehicles match."
-    if search.other_prices:
-        low, high = money(min(search.other_prices)), money(max(search.other_prices))
-        return f"No vehicle matches at this price: {len(search.other_prices)} match otherwise, from {low} to {high}."
+    if search.target.is_one:
+        return search.target.hint_of_absence()
+    if others:
+        return f"No vehicle matches at this price: {others}"
     return "No vehicle matches. The feed lists new vehicles only; drop a filter, or try in_stock false."
 
 

@@ -202,7 +202,7 @@ async def quote_payments(
         lease=_lease_quote(deals.lease) if deals.lease else None,
         details=details,
         truncated=True if left_out else None,
-        hint=_quote_hint(quote.deals, left_out),
+        hint=_quote_hint(quote.deals, any(kind.path.startswith("deals.") for kind in grant.left_out), left_out),
     )
 
 
@@ -281,13 +281,14 @@ def _lease_quote(deal: LeaseDeal) -> LeaseQuote:
     )
 
 
-def _quote_hint(deals: Deals | None, left_out: Mapping[str, int] | None) -> str | None:
+def _quote_hint(deals: Deals | None, is_unread: bool, left_out: Mapping[str, int] | None) -> str | None:
     if left_out:
         rows = ", ".join(f"{count} of {name}" for name, count in left_out.items())
         return f"Left out to keep the answer short: {rows}. The programs nearest to term_months come first: give it."
-    if deals is None:
+    has_deals = deals is not None and (deals.cash or deals.finance or deals.lease) is not None
+    if deals is None or (is_unread and not has_deals):
         return "Roadster's answer has no deals that can be read; the server's operator can find out why."
-    if deals.cash is None and deals.finance is None and deals.lease is None:
+    if not has_deals:
         return "The dealer offers no deal on this vehicle with these terms; try others, or another vehicle."
     return None
 

@@ -9,9 +9,9 @@ from pydantic import Field
 from roadster_client.models.payments import DealType
 from roadster_client.models.plans import Plan
 from roadster_client.models.values import Vin
-from roadster_tools.answers import MOST_CHARACTERS, ToolAnswer, list_text, money, plain
+from roadster_tools.answers import ToolAnswer, UnreadRows, list_text, money, plain
 from roadster_tools.catalogue import tool
-from roadster_tools.cursors import Cursors
+from roadster_tools.cursors import Page
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, Detail, Months, plausible
@@ -94,8 +94,7 @@ async def list_protection_plans(
         missing = [name for name, value in terms.items() if value is None]
         if missing:
             raise InvalidArguments(dict.fromkeys(missing, f"is needed for {deal_type}"))
-    cursors = Cursors.for_search(grant.cursors, "list_protection_plans", vin, deal_type, *terms.values())
-    start = 0 if cursor is None else int(cursors.position(cursor))
+    page = Page.at(cursor, None, grant.cursors, "list_protection_plans", vin, deal_type, *terms.values())
     plans = await grant.roadster.list_plans(
         vin,
         deal_type,
@@ -103,24 +102,20 @@ async def list_protection_plans(
         deal_term=term_months,
         amount_financed=None if amount_financed is None else round(amount_financed),
     )
-    rows = _as_many_as_fit([_plan_row(plan, detail) for plan in plans.plans[start:]])
-    end = start + len(rows)
+    rows, next_cursor = page.select(plans.plans, lambda plan: _plan_row(plan, detail))
     return PlansAnswer(
         plans=rows,
-        truncated=end < len(plans.plans),
-        next_cursor=cursors.seal(str(end)) if end < len(plans.plans) else None,
-        hint=None if rows else "No plan fits this deal; another deal_type or term may have some.",
+        truncated=next_cursor is not None,
+        next_cursor=next_cursor,
+        hint=None if rows else _empty_hint(grant),
     )
 
 
-def _as_many_as_fit(rows: list[PlanRow]) -> list[PlanRow]:
-    """Returns as many whole plans as one answer holds, but at least one."""
-    room = MOST_CHARACTERS
-    for count, row in enumerate(rows, 1):
-        room -= len(row.text())
-        if room <= 0:
-            return rows[:count]
-    return rows
+def _empty_hint(grant: Grant) -> str:
+    unread = UnreadRows.of_list(grant.left_out, "plans")
+    if unread:
+        return unread.hint("the plan")
+    return "No plan fits this deal; another deal_type or term may have some."
 
 
 def _plan_row(plan: Plan, detail: Detail) -> PlanRow:

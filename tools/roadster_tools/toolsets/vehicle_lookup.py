@@ -40,18 +40,16 @@ class WantedVehicle:
             or (vehicle.stock_number or "").strip().casefold() == self.stock_number.strip().casefold()
         )
 
-    def is_behind(self, position: str) -> bool:
+    def is_behind(self, position: str | None) -> bool:
         """Tells whether the search has passed the VIN, so that no later vehicle can have it."""
-        return self.vin is not None and position.upper() >= self.vin
+        return self.vin is not None and position is not None and position.upper() >= self.vin
 
-    def hint(self, *, stock: list[bool | None], is_in_feed: bool, more: bool) -> str | None:
+    def hint_of_rows(self, stock: list[bool | None]) -> str | None:
         """Returns what the rows do not say. `stock` tells of each row whether it is in stock."""
-        if stock:
-            return "Not in stock means sold or incoming." if False in stock else None
-        if is_in_feed:
-            return "This vehicle is in the feed, but other filters leave it out."
-        if more:
-            return "Not in the part searched; go on with next_cursor."
+        return "Not in stock means sold or incoming." if False in stock else None
+
+    def hint_of_absence(self) -> str:
+        """Returns what an answer without rows says, once the whole feed was read."""
         if self.vin is not None and self.stock_number is not None:
             return "The feed has no vehicle with both this VIN and this stock number; search by one of them."
         key = "VIN" if self.vin is not None else "stock number"

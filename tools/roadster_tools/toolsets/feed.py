@@ -1,0 +1,91 @@
+"""The way through a dealer's feed of vehicles, row by row. The feed is sorted by VIN."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from roadster_client.models.vehicles import InventoryVehicle
+from roadster_tools.gate.gate import Grant
+
+from .vehicle_lookup import FEW, vin_before
+
+PAGE = 100
+"""Vehicles that one request to Roadster returns at most."""
+MOST_PAGES = 10
+"""Requests of one search."""
+_MOST_PAGES_TO_COMPLETE = 3
+"""Requests of one completion, while a person types."""
+_MOST_ROWS = 500
+"""Vehicles to ask for at most where rows that cannot be read stand at the beginning of a page."""
+
+
+@dataclass
+class FeedWalk:
+    """A walk through the feed. `position` is the last VIN that was read, None for the start of the feed.
+
+    `passed` counts the rows behind the position that could not be read. They have no VIN to go on from, so the next
+    page has them again, and is asked to be longer.
+    """
+
+    grant: Grant
+    in_stock_only: bool = True
+    position: str | None = None
+    passed: int = 0
+    total: int | None = None
+    is_over: bool = False
+
+    async def next_rows(self, size: int = PAGE) -> Iterator[InventoryVehicle | None]:
+        """Returns the rows of the next page, None for a row that cannot be read.
+
+        A row counts as passed once it is taken. Only a page without rows is the end: a page may be short because rows
+        were left out.
+        """
+        if self.passed >= _MOST_ROWS:
+            self.is_over = True
+            return iter(())
+        page = await self.grant.roadster.list_inventory_rows(
+            size=min(size, _MOST_ROWS - self.passed),
+            from_vin=self.position,
+            skip=self.passed,
+            in_stock_only=self.in_stock_only,
+        )
+        self.total, self.is_over = page.total, page.count == 0
+        return self._pass(page.rows)
+
+    def _pass(self, rows: Iterator[InventoryVehicle | None]) -> Iterator[InventoryVehicle | None]:
+        for vehicle in rows:
+            if vehicle is None:
+                self.passed += 1
+            else:
+                self.position, self.passed = vehicle.vin, 0
+            yield vehicle
+
+
+async def is_in_feed(grant: Grant, vin: str) -> bool:
+    """Tells whether the feed has the VIN, in stock or not, with one request."""
+    rows = await FeedWalk(grant, in_stock_only=False, position=vin_before(vin)).next_rows(FEW)
+    return any(vehicle is not None and vehicle.vin.upper() == vin for vehicle in rows)
+
+
+async def feed_vins(grant: Grant) -> AsyncIterator[str]:
+    """Yields the VINs of the feed's first 1,000 vehicles, sold and incoming too."""
+    walk = FeedWalk(grant, in_stock_only=False)
+    for _ in range(MOST_PAGES):
+        for vehicle in await walk.next_rows():
+            if vehicle is not None:
+                yield vehicle.vin
+        if walk.is_over:
+            break
+
+
+async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
+    """Returns the first VINs in stock that start with `prefix`, sorted, from the feed's first 300 vehicles."""
+    vins: list[str] = []
+    walk = FeedWalk(grant)
+    for _ in range(_MOST_PAGES_TO_COMPLETE):
+        rows = await walk.next_rows()
+        vins += [vehicle.vin for vehicle in rows if vehicle is not None and vehicle.vin.startswith(prefix)]
+        if walk.is_over or len(vins) >= most or (walk.position or "")[: len(prefix)] > prefix:
+            break
+    return vins[:most]
