@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -22,8 +21,6 @@ from .operations import Operation
 from .upstream.exchange import About, Answer, Origin, Request, about_nothing
 from .upstream.upstream import Upstream
 from .visible_text import strip_invisible
-
-_RowT = TypeVar("_RowT")
 
 ApproveWrite = Callable[[Request], Awaitable[None]]
 """Runs before each write, with exactly what will be sent. If it raises, nothing is sent."""
@@ -90,8 +87,8 @@ class Channel:
         return read(answer, self.policy.personal_data(), is_own, self.policy.on_left_out)
 
     def read_rows(
-        self, answer: Answer, name: str, row_type: type[_RowT], is_own: IsOwn
-    ) -> tuple[Any, Sequence[Any], Callable[[Any], _RowT | None]]:
+        self, answer: Answer, name: str, adapter: TypeAdapter[tuple[Any, ...]], is_own: IsOwn
+    ) -> tuple[Any, Sequence[Any], Callable[[Any], Any]]:
         """Returns the answer with its list `name` empty, the raw rows of that list, and a function that reads a row.
 
         Checks and reads as `read` does. A row that cannot be read is None. What is left out of a row counts when that
@@ -101,18 +98,17 @@ class Channel:
         rows: Sequence[Any] = ()
         if isinstance(json, dict) and isinstance(json.get(name), list):
             json, rows = json | {name: []}, json[name]
-        adapter = _rows_adapter(row_type)
 
         def report(left_out: Counter[LeftOut]) -> None:
             places = {kind._replace(path=f"{name}.{kind.path}"): count for kind, count in left_out.items()}
             policy.on_left_out(Counter(places))
 
-        def read_row(row: Any) -> _RowT | None:
+        def read_row(row: Any) -> Any:
             try:
-                (value,) = read_leniently(adapter, [row], policy.personal_data(), operation, report) or (None,)
+                values = read_leniently(adapter, [row], policy.personal_data(), operation, report)
             except ValueError:
                 raise _malformed(answer) from None
-            return value
+            return values[0] if values else None
 
         return _read(answer, json, policy.personal_data(), policy.on_left_out), rows, read_row
 
@@ -130,11 +126,6 @@ def read(
 ) -> Any:
     """Does what `Channel.read` does, for an answer that belongs to no grant."""
     return _read(answer, _check(answer, is_own), personal_data, on_left_out)
-
-
-@cache
-def _rows_adapter(row_type: type[Any]) -> TypeAdapter[tuple[Any, ...]]:
-    return TypeAdapter(tuple[row_type, ...])
 
 
 def _check(answer: Answer, is_own: IsOwn) -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
 
 from . import errors
 from .channel import Api, Channel, ChannelPolicy, IsOwn, read
@@ -104,6 +107,11 @@ class AccountApi:
         ]
 
 
+@cache
+def _vehicles() -> TypeAdapter[tuple[InventoryVehicle, ...]]:
+    return TypeAdapter(tuple[InventoryVehicle, ...])
+
+
 def _dpid_of(row: Any) -> str | None:
     """Returns the dpid of a row as it was received, None where it has none that can be read."""
     dpid = row.get("dpid") if isinstance(row, dict) else None
@@ -149,7 +157,7 @@ class DealerApi:
         """
         operation, query = "list_inventory", self._inventory_query(size + skip, from_vin, None, in_stock_only)
         answer = await self._channel.send(operation, query=query, dealer={"dealer": {"dpid": self.dpid}})
-        page, rows, read_row = self._channel.read_rows(answer, "vehicles", InventoryVehicle, _names_only(self._dealer))
+        page, rows, read_row = self._channel.read_rows(answer, "vehicles", _vehicles(), _names_only(self._dealer))
         # The document does not say whether a page repeats `from_vin`. Rows up to it were there before.
         vins = [row.get("vin") if isinstance(row, dict) else None for row in rows]
         repeated = vins.index(from_vin) + 1 if from_vin is not None and from_vin in vins else 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import Connect, World, answer_of, text_of
-from tests.tools.umazda import AT_UMAZDA, some_vin
+from tests.tool_examples import SOME_VIN
+from tests.tools.umazda import AT_UMAZDA, FixedAnswer, some_vin
 
 pytestmark = pytest.mark.anyio
 
@@ -86,3 +89,16 @@ async def test_quote_payments_takes_listed_plans_at_their_price(connect: Connect
             {"code": "7R", "title": "7 years/ 100K miles", "price": 2470, "term_months": 84, "miles": 100000},
         ],
     }
+
+
+@pytest.mark.parametrize(
+    "deals", ["odd", {"lease": "odd"}, {"cash": [], "finance": None}, {"lease": {"data": {}, "terms": "odd"}}], ids=str
+)
+async def test_deals_that_cannot_be_read_are_not_absent(deals: Any, connect: Connect) -> None:
+    async with connect(upstream=FixedAnswer({"deals": deals})) as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
+    answer = answer_of(result)
+    assert "left_out" in answer
+    assert "offers no deal" not in text_of(result)
+    if not answer.keys() & {"cash", "finance", "lease"}:
+        assert answer["hint"].startswith("Roadster's answer has no deals that can be read")

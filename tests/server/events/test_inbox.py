@@ -248,6 +248,17 @@ async def test_page_of_long_events_ends_where_16_000_characters_are_full(hooks: 
     assert left_out == 48
 
 
+async def test_event_that_is_longer_than_an_answer_hides_no_other(hooks: Hooks, connect: Connect) -> None:
+    plans = [{"title": "t" * 200} for _ in range(1_000)]
+    for number in range(3):
+        more = {"order": {"id": 5, "plans": plans}} if number == 1 else {}
+        await hooks.deliver(brief_event(f"e-{number}", number, **more))
+    answer = await list_events(connect, detail="full")
+    assert [row["event_id"] for row in answer["events"]] == ["e-2", "e-1", "e-0"]
+    assert [row.get("event_too_long") for row in answer["events"]] == [None, True, None]
+    assert ["event" in row for row in answer["events"]] == [True, False, True]
+
+
 async def test_history_of_a_deal_ends_where_16_000_characters_are_full(hooks: Hooks, connect: Connect) -> None:
     """The parts of the deal come first, and take their room."""
     decision = {"stipulations": "s" * 4_000, "comments": "c" * 4_000}

@@ -48,7 +48,7 @@ class ReceivedEvent:
 
     @cached_property
     def event(self) -> CustomerEvent | None:
-        """What the event says, None for a delivery's. It is read only now, so an answer counts what it leaves out."""
+        """The event's content, None for a delivery's. It is read only when a row needs it, and counts only then."""
         return self.read()
 
     @property

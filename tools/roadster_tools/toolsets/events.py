@@ -18,6 +18,8 @@ from roadster_tools.parameters import Cursor, CustomerId, Detail, Limit, as_numb
 
 _SHORT_MESSAGE = 160
 """Characters."""
+_LONGEST_ROW = 100_000
+"""Characters of the last row of an answer. Those before it have at most 16,000 in all, and an answer 200,000."""
 _PAGE = 200
 _MOST_EVENTS = 1000
 """More than the events of one deal."""
@@ -51,6 +53,7 @@ class EventRow(ToolAnswer):
     message: str | None = Field(default=None, description="shortened")
     delivery_id: AnyId | None = None
     event: dict[str, Any] | None = Field(default=None, description="with detail full: its documented fields")
+    event_too_long: Literal[True] | None = Field(default=None, description="the answer has no room for event")
 
     def text(self) -> str:
         ids = [
@@ -65,6 +68,7 @@ class EventRow(ToolAnswer):
         name = [f"name {cell(self.customer_name)}"] if self.customer_name else []
         message = [f'message "{self.message}"'] if self.message else []
         event = [self.model_dump_json(include={"event"})] if self.event else []
+        event += ["event too long"] if self.event_too_long else []
         time = f"{self.time} (received)" if self.time_of_receipt else self.time
         parts = [f"{time} {self.event_type}", *ids, *name, self.vehicle, *message, f"id {self.event_id}", *event]
         return "; ".join(part for part in parts if part)
@@ -141,6 +145,16 @@ def _place(position: str) -> EventPlace:
 
 
 def _event_row(entry: ReceivedEvent, detail: Detail) -> EventRow:
+    row = _brief_row(entry)
+    if entry.event is None or detail == "brief":
+        return row
+    event = entry.event.model_dump(mode="json", by_alias=True, exclude_none=True)
+    full = row.model_copy(update={"event": event})
+    # A row is never cut, and one that is longer than any answer would keep all others from its reader.
+    return full if len(full.text()) <= _LONGEST_ROW else row.model_copy(update={"event_too_long": True})
+
+
+def _brief_row(entry: ReceivedEvent) -> EventRow:
     event = entry.event
     message = event.message if event else None
     return EventRow(
@@ -154,7 +168,6 @@ def _event_row(entry: ReceivedEvent, detail: Detail) -> EventRow:
         vehicle=vehicle_name(entry),
         message=shorten(message.body or message.subject, _SHORT_MESSAGE) if message else None,
         delivery_id=entry.delivery_id,
-        event=event.model_dump(mode="json", by_alias=True, exclude_none=True) if event and detail == "full" else None,
     )
 
 
