@@ -59,7 +59,7 @@ from .upstream.exchange import Answer, Origin, Request
 from .upstream.network import NetworkPath, is_loopback, plain_host
 from .upstream.observer import Attempt, NoObserver, Observer
 from .upstream.upstream import AuthScheme, Upstream, basic_key, open_upstream
-from .visible_text import is_blank, is_visible, strip_invisible
+from .visible_text import is_absent, is_blank, is_visible, strip_invisible
 
 __all__ = [
     "MASK",
@@ -118,6 +118,7 @@ __all__ = [
     "Upstream",
     "basic_key",
     "customer_link",
+    "is_absent",
     "is_blank",
     "is_loopback",
     "is_visible",

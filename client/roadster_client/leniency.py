@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from .visible_text import is_absent
+
 _ValueT = TypeVar("_ValueT")
 
 UNIDENTIFIED = "unidentified"
@@ -99,11 +101,11 @@ class _Pruning:
         self._operation = operation
         self._spots: list[_Spot] = []
         """The spots that count."""
-        self._gone: dict[int, Any] = {}
+        self._containers: dict[int, Any] = {}
         """The lists and objects that were left out, by id. It holds them, so that no other object gets the same id."""
 
     def counts(self) -> Counter[LeftOut]:
-        spots = (spot for spot in self._spots if not any(id(each) in self._gone for each in spot.around))
+        spots = (spot for spot in self._spots if not any(id(each) in self._containers for each in spot.around))
         return Counter(LeftOut(self._operation, spot.path, spot.is_row) for spot in spots)
 
     def leave_out(self, error: ValidationError) -> bool:
@@ -113,8 +115,8 @@ class _Pruning:
             return False
         # Found before any is left out, because a spot may be inside another one.
         different = {spot.id: spot for spot in spots if spot is not None}.values()
-        self._spots += [spot for spot in different if not _says_nothing(spot.value)]
-        self._gone |= {id(spot.value): spot.value for spot in different if isinstance(spot.value, list | dict)}
+        self._spots += [spot for spot in different if not is_absent(spot.value)]
+        self._containers |= {id(spot.value): spot.value for spot in different if isinstance(spot.value, list | dict)}
         _remove(different)
         return True
 
@@ -137,10 +139,6 @@ class _Pruning:
                 key, node = part, node[part]
         path = ".".join("*" if isinstance(part, int) else part for part in location)
         return _Spot(tuple(around), key, path) if around else None
-
-
-def _says_nothing(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _remove(spots: Iterable[_Spot]) -> None:

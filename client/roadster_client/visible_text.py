@@ -32,6 +32,11 @@ def is_blank(text: str) -> bool:
     return not any(character != " " and is_visible(character) for character in set(text))
 
 
+def is_absent(value: Any) -> bool:
+    """Returns whether the value says nothing: it is null, or a blank text."""
+    return value is None or (isinstance(value, str) and is_blank(value))
+
+
 def trim(text: str) -> str:
     """Returns a text without spaces and invisible characters at its ends, which come with pasted text."""
     visible_places = [at for at, character in enumerate(text) if character != " " and is_visible(character)]

@@ -144,6 +144,7 @@ def _words(near: list[str]) -> str:
 
 async def _near_in_feed(grant: Grant, vin: str) -> list[str]:
     """Returns the VINs of the dealer's feed that are `vin` or nearly. It is empty where the feed cannot be read."""
+    # The tool in `TOOLS` has its toolset, but `TOOLS` is made of modules that import this one.
     if not verdict(grant.caller, replace(list_inventory, toolset="inventory")).is_allowed:
         return []
     vins: list[str] = []

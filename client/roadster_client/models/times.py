@@ -24,6 +24,8 @@ _TIME = re.compile(
 _SECONDS = range(10**9, 10**11)
 _MILLISECONDS = range(10**12, 10**14)
 """Numbers that are times since 1970. Both ranges begin in September 2001. A smaller number is no time of an event."""
+_LONGEST_NUMBER = 14
+"""Digits of such a number."""
 
 
 def read_time(value: Any) -> datetime | None:
@@ -47,9 +49,6 @@ def read_time(value: Any) -> datetime | None:
                 return None
     except (ValueError, OverflowError):  # 30 February, an offset of 99 hours, a time before the year 1
         return None
-
-
-_LONGEST_NUMBER = 14
 
 
 def _read_text(text: str) -> datetime | None:

@@ -26,6 +26,33 @@ from .personal_text import mask_social_security
 from .times import EventTime
 from .values import ID_PATTERN
 
+UNKNOWN_TYPE = "unknown"
+
+_EXACT_FLOATS = 2**53
+"""Above it a float stands for several integers."""
+
+_IDENTITY = (
+    "ssn",
+    "socialsecurity",
+    "socialsecuritynumber",
+    "licensenumber",
+    "licencenumber",
+    "birthdate",
+    "dateofbirth",
+    "birthday",
+    "dob",
+    "govid",
+    "govidnumber",
+    "governmentid",
+    "passportnumber",
+    "taxid",
+    "itin",
+    "ccnumber",
+    "cardnumber",
+    "accountnumber",
+)
+"""Ends of the names of fields that identify a person, in small letters and without punctuation."""
+
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     try:
@@ -44,9 +71,6 @@ def _exact_id(value: Any) -> Any:
         return value
     return str(int(value)) if value.is_integer() and abs(value) < _EXACT_FLOATS else None
 
-
-_EXACT_FLOATS = 2**53
-"""Above it a float stands for several integers."""
 
 _Id = Annotated[str, BeforeValidator(_exact_id), Field(min_length=1, max_length=200, pattern="^[^\ufffd]+$")]
 """An id, a string or a number. The documents allow 50 characters. U+FFFD means that a character of it was lost, so it
@@ -71,9 +95,6 @@ def _unknown_if_invalid(value: Any, handler: ValidatorFunctionWrapHandler) -> An
         return handler(value)
     except ValidationError:
         return UNKNOWN_TYPE
-
-
-UNKNOWN_TYPE = "unknown"
 
 
 class _IdOnly(Received):
@@ -140,29 +161,6 @@ def mask_identity(json: Any) -> Any:
             }
         case _:
             return json
-
-
-_IDENTITY = (
-    "ssn",
-    "socialsecurity",
-    "socialsecuritynumber",
-    "licensenumber",
-    "licencenumber",
-    "birthdate",
-    "dateofbirth",
-    "birthday",
-    "dob",
-    "govid",
-    "govidnumber",
-    "governmentid",
-    "passportnumber",
-    "taxid",
-    "itin",
-    "ccnumber",
-    "cardnumber",
-    "accountnumber",
-)
-"""Ends of the names of fields that identify a person, in small letters and without punctuation."""
 
 
 def _identifies(name: str) -> bool:

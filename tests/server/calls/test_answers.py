@@ -90,14 +90,19 @@ def test_every_tool_that_deletes_is_tried() -> None:
     assert DELETES.keys() == {tool.name for tool in TOOLS.values() if tool.destructive}
 
 
+async def make_document(connect: Connect) -> None:
+    """Uploads the document that `delete_documents` of `WRITES` deletes."""
+    async with connect() as client:
+        for name in ("create_customer", "upload_document"):
+            answer_of(await client.call_tool(name, dict(WRITES[name])))
+
+
 @both_eras
 async def test_form_has_no_field_or_for_a_deletion_a_choice(
     mode: str, connect: Connect, world: World, store_url: str
 ) -> None:
     """A reflexive Accept neither fails for a box that was not ticked, nor deletes."""
-    async with connect() as client:
-        for name in ("create_customer", "upload_document"):
-            answer_of(await client.call_tool(name, dict(WRITES[name])))
+    await make_document(connect)
     async with wire_of(world, store_url, mode) as wire:
         await wire.call("create_customer", dict(NEW_CUSTOMER), NO["decline"])
         await wire.call("delete_documents", dict(WRITES["delete_documents"]), NO["decline"])
@@ -130,9 +135,7 @@ async def test_refusal_says_what_was_taken_for_a_no_and_how_to_say_yes(
 async def test_refusal_of_a_deletion_names_the_choice(
     mode: str, connect: Connect, world: World, store_url: str
 ) -> None:
-    async with connect() as client:
-        for name in ("create_customer", "upload_document"):
-            answer_of(await client.call_tool(name, dict(WRITES[name])))
+    await make_document(connect)
     async with wire_of(world, store_url, mode) as wire:
         accepted = text_of(await wire.call("delete_documents", dict(WRITES["delete_documents"]), {"action": "accept"}))
         keeping = text_of(await wire.call("delete_documents", dict(WRITES["delete_documents"]), choosing("keep")))

@@ -1,4 +1,4 @@
-"""An issuer of JWTs, on a real socket for all tests of a module."""
+"""A server without upstreams, and an issuer of JWTs, each on a real socket for all tests of a module."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ import pytest
 import uvicorn
 
 from tests.server.transports.issuers import PUBLISHED, Issuer
+from tests.servers import free_port, serving
+
+from .test_http import SECRETS, write_config
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    config = write_config(tmp_path_factory.mktemp("http"), "http://127.0.0.1:1")
+    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
+    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

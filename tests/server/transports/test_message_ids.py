@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.processes.test_stopping import open_session
-from tests.servers import PATIENCE, ROADSTER_MCP, free_port, serving
+from tests.servers import PATIENCE, ROADSTER_MCP
 
 from .test_hostile_clients import HEADERS
-from .test_http import INITIALIZE, SECRETS, write_config
+from .test_http import INITIALIZE
 
 pytestmark = pytest.mark.anyio
 
@@ -136,15 +136,6 @@ def line() -> Iterator[_Line]:
         assert (answer["id"], "result" in answer) == (1, True), "a byte order mark before the first message is skipped"
         yield server
         server.end()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
-    config = write_config(tmp_path_factory.mktemp("http"), "http://127.0.0.1:1")
-    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
-    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
-        yield f"http://127.0.0.1:{port}"
 
 
 Era = Literal["2025-11-25", "2026-07-28"]

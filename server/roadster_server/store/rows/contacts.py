@@ -32,8 +32,6 @@ from roadster_tools.gate.customers import (
 from .expiry import forget_expired, milliseconds
 
 _MARK_DIGITS = 16
-_AFTER_ALL = "\U0010ffff"
-"""It sorts after every letter, so that a prefix ends the range of the words that begin with it."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +174,13 @@ def _matches(table: FromClause, key: ContactKey, dealer: str, kind: ContactKind,
     column, stored = table.c.value, key.stored(kind, value)
     of_kind = and_(table.c.dealer == dealer, table.c.kind == kind)
     if kind == "name":
-        return and_(of_kind, column >= stored, column < stored + _AFTER_ALL)
+        return and_(of_kind, column >= stored, column < _end_of(stored))
     return and_(of_kind, column == stored)
+
+
+def _end_of(prefix: str) -> str:
+    """Returns a text that sorts after all that begin with the prefix."""
+    return f"{prefix}\U0010ffff"
 
 
 async def gap(connection: AsyncConnection, key: ContactKey, dealer: str, kind: ContactKind) -> SearchGap | None:
@@ -187,7 +190,7 @@ async def gap(connection: AsyncConnection, key: ContactKey, dealer: str, kind: C
     if kind == "name":
         return None
     of_kind = and_(contacts.c.dealer == dealer, contacts.c.kind == kind)
-    for others in (contacts.c.value < key.mark, contacts.c.value > key.mark + _AFTER_ALL):
+    for others in (contacts.c.value < key.mark, contacts.c.value > _end_of(key.mark)):
         if await connection.scalar(select(contacts.c.customer).where(of_kind, others).limit(1)):
             return "earlier_key"
     return None
