@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Awaitable, Callable
 
 import anyio
 from starlette.datastructures import Headers
@@ -10,6 +11,12 @@ from starlette.types import Receive, Scope
 
 _LONGEST_NUMBER = 20
 """Digits of a Content-Length. No body has that many bytes, and int() refuses to read thousands of digits."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+"""zlib's word for a file with the header and the checksum of gzip."""
+
+_MOST_PARTS = 16
+"""Parts of a gzip file. Senders write one. Each costs a copy of all that follow, so 50,000 empty ones take a second."""
 
 
 class BodyTooLarge(Exception):
@@ -25,37 +32,62 @@ class BodyCutOff(Exception):
 
 
 class BodyNotGzip(Exception):
-    """The body is not a whole gzip file."""
+    """The body is not a whole gzip file, or one of too many parts."""
 
 
-async def read_capped(scope: Scope, receive: Receive, *, max_bytes: int, seconds: float) -> bytes:
-    """Returns the whole body. Raises BodyTooLarge, BodyTooSlow or BodyCutOff."""
-    length = Headers(scope=scope).get("content-length", "")
-    if length and (not length.isdecimal() or len(length) > _LONGEST_NUMBER or int(length) > max_bytes):
-        raise BodyTooLarge
+async def _admit(size: int) -> None:
+    """Lets a body of any size in."""
+
+
+async def read_body(
+    scope: Scope,
+    receive: Receive,
+    *,
+    max_bytes: int,
+    seconds: float,
+    admit: Callable[[int], Awaitable[None]] = _admit,
+) -> bytes:
+    """Returns the whole body. Raises BodyTooLarge, BodyTooSlow or BodyCutOff, and what `admit` raises.
+
+    `admit` is called with the number of bytes that the body has at least. It may wait before more are read. Its time
+    does not count as time of the sender.
+    """
+    await admit(_declared_length(scope, max_bytes))
     body = bytearray()
-    try:
-        with anyio.fail_after(seconds):
-            while True:
+    more = True
+    seconds_left = seconds
+    while more:
+        start = anyio.current_time()
+        try:
+            with anyio.fail_after(seconds_left):
                 message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise BodyCutOff
-                body += message.get("body", b"")
-                if len(body) > max_bytes:
-                    raise BodyTooLarge
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError:
-        raise BodyTooSlow from None
+        except TimeoutError:
+            raise BodyTooSlow from None
+        seconds_left -= anyio.current_time() - start
+        if message["type"] == "http.disconnect":
+            raise BodyCutOff
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            raise BodyTooLarge
+        await admit(len(body))
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _declared_length(scope: Scope, max_bytes: int) -> int:
+    length = Headers(scope=scope).get("content-length", "0")
+    if not length.isdecimal() or len(length) > _LONGEST_NUMBER or int(length) > max_bytes:
+        raise BodyTooLarge
+    return int(length)
 
 
 def inflate_capped(body: bytes, *, max_bytes: int) -> bytes:
-    """Returns what a gzip file of one or several parts holds. Inflates no more than the limit.
+    """Returns what a gzip file of one or a few parts holds. Inflates no more than the limit.
 
     Raises BodyTooLarge or BodyNotGzip.
     """
     contents = bytearray()
-    while body:
+    for _ in range(_MOST_PARTS):
         part = zlib.decompressobj(wbits=_GZIP)
         try:
             contents += part.decompress(body, max_bytes + 1 - len(contents))
@@ -66,8 +98,6 @@ def inflate_capped(body: bytes, *, max_bytes: int) -> bytes:
         if not part.eof:
             raise BodyNotGzip
         body = part.unused_data
-    return bytes(contents)
-
-
-_GZIP = 16 + zlib.MAX_WBITS
-"""zlib's word for a file with the header and the checksum of gzip."""
+        if not body:
+            return bytes(contents)
+    raise BodyNotGzip

@@ -14,7 +14,8 @@ import httpx2
 import pytest
 
 from roadster_client import ClientError, ForeignDealer, MalformedAnswer, RequestRefused
-from roadster_client.upstream.response import MAX_ANSWER_BYTES, MAX_ANSWER_VALUES
+from roadster_client.json_text import MAX_VALUES
+from roadster_client.upstream.response import MAX_ANSWER_BYTES
 from roadster_sandbox import SandboxTransport
 from roadster_tools import failure
 from tests.conftest import Connect, World, kind_of, text_of
@@ -74,7 +75,7 @@ async def test_answer_memory_stays_within_the_cap(fault: str, world: World) -> N
     assert peak < FLAT
 
 
-FULL = b",".join([b"{}"] * (MAX_ANSWER_VALUES // 2 - 2))
+FULL = b",".join([b"{}"] * (MAX_VALUES // 2 - 2))
 """The largest number of values that is parsed."""
 
 
@@ -103,7 +104,7 @@ async def test_answer_of_millions_of_values_is_not_parsed(body: bytes, status: i
 
 async def test_answer_with_many_commas_in_a_text_is_read() -> None:
     """Commas in a text count as values, so the limit must be above those of any sensible text."""
-    body = json.dumps({"vehicles": [], "note": ", ".join(["word"] * (MAX_ANSWER_VALUES // 2))}).encode()
+    body = json.dumps({"vehicles": [], "note": ", ".join(["word"] * (MAX_VALUES // 2))}).encode()
 
     async def answer(_request: httpx2.Request) -> httpx2.Response:
         return reply(body)

@@ -25,7 +25,7 @@ PACKAGES: dict[str, set[str]] = {
 """What each source root may import."""
 
 FLOORS: tuple[set[str], ...] = (
-    {"telemetry", "store"},
+    {"telemetry", "store", "plain_files"},
     {"settings", "replicas", "stored", "request_body"},
     {"calls", "events", "recordings", "sandbox"},
     {"protocol", "runtime"},

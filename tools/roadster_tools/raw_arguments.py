@@ -7,7 +7,6 @@ once for everything that follows. Values that are wrong stay as they are: the ch
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from roadster_client import is_blank
-from roadster_client.json_text import mend_json, parse_json
+from roadster_client import is_absent
+from roadster_client.json_text import parse_strict_json
 
 from .parameters import MOST
 
@@ -58,10 +57,10 @@ def _read_object(arguments: Mapping[str, Any], model: type[BaseModel], allowance
         plain_value = _read(name, value, field.annotation, allowance)
         if not field.is_required():
             if isinstance(plain_value, list):
-                plain_value = [item for item in plain_value if not _is_absent(item)]
+                plain_value = [item for item in plain_value if not is_absent(item)]
             if plain_value in ([], {}):
                 continue
-        if not _is_absent(plain_value):
+        if not is_absent(plain_value):
             plain[name] = plain_value
     return plain
 
@@ -98,10 +97,6 @@ def _read_number(text: str) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _is_absent(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and is_blank(value))
-
-
 def _without_none(annotation: Any) -> Any:
     """Returns the type itself, without its metadata and without the None of an optional one."""
     if get_origin(annotation) is Annotated:
@@ -114,14 +109,7 @@ def _without_none(annotation: Any) -> Any:
 def _parse(text: str, kind: type) -> Any:
     """Returns the object or list in a JSON text, and the text itself where it holds no such thing."""
     try:
-        raw = mend_json(text.encode())
-        value = parse_json(raw)  # first, because it bounds the depth
-        json.loads(raw, object_pairs_hook=_refuse_repeated_keys)
+        value = parse_strict_json(text.encode())
     except ValueError:
         return text
     return value if isinstance(value, kind) else text
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> None:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("an object holds the same key twice")

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from roadster_client import errors
-from roadster_client.json_text import parse_json
+from roadster_client.json_text import TooManyValues, parse_json, refuse_many_values
 from roadster_client.operations import Operation
 from roadster_client.refusals import refusal_error
 
@@ -19,10 +19,6 @@ from .admission import LONGEST_PAUSE
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
-
-MAX_ANSWER_VALUES = 100_000
-"""A parsed value takes up to a hundred bytes, and some microseconds in which no other call is served. The largest
-list that comes whole, a dealer's templates, may still have 9,000 fields of eleven values each."""
 
 _MOST_BYTES_TO_MEND = MAX_ANSWER_BYTES // 8
 """Replacing bytes that are no UTF-8 takes up to six times their memory."""
@@ -34,12 +30,12 @@ _JSON = re.compile(r"(application|text)/([\w.-]+\+)?json")
 async def read_body(response: httpx2.Response, operation: Operation) -> bytes:
     """Returns the body, decompressed. Raises MalformedAnswer where it is larger than `MAX_ANSWER_BYTES`."""
     try:
-        return await read_capped(response, MAX_ANSWER_BYTES)
+        return await read_content(response, MAX_ANSWER_BYTES)
     except ValueError as error:
         raise _malformed_error(operation, str(error)) from None
 
 
-async def read_capped(response: httpx2.Response, limit: int) -> bytes:
+async def read_content(response: httpx2.Response, limit: int) -> bytes:
     """Returns the body, decompressed. Raises ValueError where it is larger than `limit` bytes."""
     # The raw stream, because httpx2 would inflate a whole chunk before anybody could check its size.
     gzip = response.headers.get("content-encoding", "identity").lower() == "gzip"
@@ -101,10 +97,10 @@ def parse_body(operation: Operation, headers: httpx2.Headers, content: bytes, re
         raise _malformed_error(operation, "is a web page, often a login: check the credentials", request_id)
     if not _JSON.fullmatch(media_type):
         raise _malformed_error(operation, "is not declared as JSON", request_id)
-    if _has_too_many_values(content):
-        raise _malformed_error(operation, f"has more than {MAX_ANSWER_VALUES} values", request_id)
     try:
         return _parse(content)
+    except TooManyValues as error:
+        raise _malformed_error(operation, f"has {error}", request_id) from None
     except ValueError:
         raise _malformed_error(operation, "is not JSON", request_id) from None
 
@@ -124,13 +120,18 @@ def _malformed_error(operation: Operation, reason: str, request_id: str | None =
 
 def _error_body(content: bytes) -> Any:
     try:
-        return None if _has_too_many_values(content) else _parse(content)
+        return _parse(content)
     except ValueError:
         return None
 
 
 def _parse(content: bytes) -> Any:
-    """Returns the JSON. Bytes that are no UTF-8 become U+FFFD: one letter of Latin-1 must not hide a page."""
+    """Returns the JSON. Bytes that are no UTF-8 become U+FFFD: one letter of Latin-1 must not hide a page.
+
+    Raises ValueError and TooManyValues. The largest list that comes whole, a dealer's templates, may have 9,000 fields
+    of eleven values each.
+    """
+    refuse_many_values(content)
     try:
         return parse_json(content)
     except ValueError:
@@ -148,8 +149,3 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
     if time is None:
         return None
     return min(max((time - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_PAUSE)
-
-
-def _has_too_many_values(content: bytes) -> bool:
-    """Counts before parsing. Each value follows a comma or a bracket, and those inside texts count too."""
-    return sum(map(content.count, (b",", b"[", b"{"))) > MAX_ANSWER_VALUES

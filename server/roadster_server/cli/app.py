@@ -170,11 +170,11 @@ def call(
     Exit codes: 0 done; 1 the tool answered with an error; 2 usage or configuration; 3 refused by policy, not
     confirmed or over a limit; 4 upstream or store failed; 5 outcome unknown (a write whose answer was lost).
     """
-    from .call import call_once, read_arguments
+    from .call import call_once, load_arguments
 
     configure_logs()
     with exit_on_mistakes():
-        document = read_arguments(arguments, sys.stdin)
+        document = load_arguments(arguments, sys.stdin)
         with open_backend(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
             outcome = run_async(call_once, backend, caller, tool, document, yes)
     typer.echo(json.dumps(outcome.document, ensure_ascii=False))

@@ -26,6 +26,9 @@ from roadster_tools import TOOLS, FailureKind, dealer_verdict, name_choices, ver
 
 from .plain_json import read_json
 
+MAX_TEXT = 16 * 1024 * 1024
+"""Characters of a script, or of the arguments of one call."""
+
 EXIT_CODES: dict[FailureKind, int] = {
     "invalid_arguments": 1,
     "not_found": 1,
@@ -63,7 +66,7 @@ class Outcome:
         return self.answer if self.kind is None else {"error": self.kind, "message": self.message}
 
 
-def read_arguments(text: str, stdin: TextIO) -> dict[str, Any]:
+def load_arguments(text: str, stdin: TextIO) -> dict[str, Any]:
     """Reads a JSON object from `text`, from the file behind its `@`, or from stdin for `-`.
 
     Raises ConfigurationError.
@@ -79,11 +82,18 @@ def read_arguments(text: str, stdin: TextIO) -> dict[str, Any]:
 
 
 def read_text(name: str, stdin: TextIO) -> str:
-    """Reads the file, or stdin for `-`. Raises ConfigurationError."""
+    """Reads the file, or stdin for `-`. The file may be a pipe of the shell. Raises ConfigurationError."""
     try:
-        return stdin.read().removeprefix("\ufeff") if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+        if name == "-":
+            text = stdin.read(MAX_TEXT + 1).removeprefix("\ufeff")
+        else:
+            with Path(name).open(encoding="utf-8-sig") as file:
+                text = file.read(MAX_TEXT + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{name}: cannot be read ({type(error).__name__})"]) from None
+    if len(text) > MAX_TEXT:
+        raise ConfigurationError([f"{name}: is longer than {MAX_TEXT:,} characters"])
+    return text
 
 
 @asynccontextmanager

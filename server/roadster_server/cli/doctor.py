@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -42,6 +41,7 @@ from roadster_client.models.customer_records import CustomerRecordQuery
 from roadster_client.upstream.response import http_date
 from roadster_server.backend import Backend
 from roadster_server.settings.defaults import LOCAL_CALLER
+from roadster_server.settings.loading import read_document
 from roadster_server.settings.network import NetworkSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.store import StoreError, open_store
@@ -110,7 +110,7 @@ def _all_well(check: str, text: str, problems: Iterator[str]) -> Iterator[Findin
 
 def _references(config: Path) -> Iterator[str]:
     """Yields each reference to a secret in the file."""
-    values: list[Any] = [tomllib.loads(config.read_text(encoding="utf-8-sig"))]
+    values: list[Any] = [read_document(config)]
     while values:
         match values.pop():
             case dict() as table:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from roadster_client.json_text import mend_json
+from roadster_client.json_text import RepeatedKey, TooManyValues, mend_json, parse_strict_json
 
 _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]')
 
@@ -18,16 +18,17 @@ _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]')
 def read_json(text: str) -> Any:
     """Returns the JSON value in `text`. Raises ValueError with the mistake and its place, also for NaN."""
     try:
-        text = mend_json(text.encode()).decode()
-        value = from_json(text, allow_inf_nan=False)
+        return parse_strict_json(text.encode())
+    except TooManyValues as error:
+        raise ValueError(f"JSON with {error}") from None
+    except RepeatedKey:
+        raise ValueError(f"JSON with {_second_key(mend_json(text.encode()).decode())}") from None
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from None
-    _refuse_repeated_keys(text)
-    return value
 
 
-def _refuse_repeated_keys(text: str) -> None:
-    """Raises ValueError where an object holds a key twice. `text` must be JSON."""
+def _second_key(text: str) -> str:
+    """Returns the first key that stands a second time in its object, and the place. `text` must be JSON with one."""
     objects: list[set[str]] = []
     for token in _TOKEN.finditer(text):
         if token[0] == "{":
@@ -39,5 +40,6 @@ def _refuse_repeated_keys(text: str) -> None:
             if key in objects[-1]:
                 line = text.count("\n", 0, token.start()) + 1
                 column = token.start() - text.rfind("\n", 0, token.start())
-                raise ValueError(f"JSON with the key {token[1]} twice, the second at line {line} column {column}")
+                return f"the key {token[1]} twice, the second at line {line} column {column}"
             objects[-1].add(key)
+    raise AssertionError("no key stands twice")

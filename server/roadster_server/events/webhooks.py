@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_client import strip_invisible
-from roadster_client.json_text import parse_lenient_json
+from roadster_client.json_text import TooManyValues, parse_lenient_json, refuse_many_values
 from roadster_client.models.webhooks import Acknowledgement, CustomerEventEnvelope, DeliveryEvent, mask_identity
 from roadster_server.request_body import (
     BodyCutOff,
@@ -29,7 +29,7 @@ from roadster_server.request_body import (
     BodyTooLarge,
     BodyTooSlow,
     inflate_capped,
-    read_capped,
+    read_body,
 )
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings, WebhookSettings
@@ -119,7 +119,7 @@ class _Receiver:
         """
         settings = self.live.current
         self._check_key(request, settings)
-        event, document = self._read(await self._body(request))
+        event, acknowledgement = self._read(await self._body(request), settings)
         age = None if event.happened_at is None else _age(event.happened_at)
         try:
             outcome = await self.writer.write(event)
@@ -132,7 +132,7 @@ class _Receiver:
             log.warning("event of an unknown dealer, kept in quarantine", extra={"dealer": event.dealer})
         if event.happened_at is None and outcome != "duplicate":
             log.warning("event without a readable time, kept at its receipt", extra={"source": self.source.name})
-        return outcome, age, JSONResponse(_acknowledgement(settings, event, document))
+        return outcome, age, JSONResponse(acknowledgement)
 
     def _check_key(self, request: Request, settings: Settings) -> None:
         keys = self.source.keys(settings.webhooks)
@@ -144,19 +144,24 @@ class _Receiver:
         if not any([_is_one_of(keys, credential) for credential in self.source.credentials(request)]):  # noqa: C419
             raise _Refused(401, "the key is not one of ours", {"www-authenticate": "Bearer"})
 
-    def _read(self, body: bytes) -> tuple[NewEvent, Any]:
+    def _read(self, body: bytes, settings: Settings) -> tuple[NewEvent, dict[str, str]]:
+        """Returns the event and its acknowledgement, and lets the document go before the event waits for the store."""
         try:
+            refuse_many_values(body)
             raw_document = parse_lenient_json(body)
             document = strip_invisible(raw_document)
             body_text = json.dumps(mask_identity(document), allow_nan=False, separators=(",", ":"))
+        except TooManyValues as error:
+            raise _Refused(413, f"the body has {error}") from None
         except (ValueError, RecursionError):
             raise _Refused(400, "the body is not JSON") from None
         try:
             # The ids are read as they came: with an invisible character a dealer is another one, and unknown.
-            return self.source.read(raw_document, body_text), document
+            event = self.source.read(raw_document, body_text)
         except ValidationError as error:
             places = ", ".join(".".join(map(str, details["loc"])) or "the body" for details in error.errors())
             raise _Refused(400, f"not the documented event: {places}") from None
+        return event, _acknowledgement(settings, event, document)
 
     async def _body(self, request: Request) -> bytes:
         encoding = request.headers.get("content-encoding", "").strip().lower()
@@ -164,12 +169,10 @@ class _Receiver:
             problem = "the body must be plain or in gzip"
             raise _Refused(415, problem, {"accept-encoding": "gzip", "connection": "close"})
         try:
-            body = await read_capped(
-                request.scope, request.receive, max_bytes=_MAX_BODY_BYTES, seconds=self.body_seconds
-            )
+            body = await read_body(request.scope, request.receive, max_bytes=_MAX_BODY_BYTES, seconds=self.body_seconds)
             return inflate_capped(body, max_bytes=_MAX_BODY_BYTES) if "gzip" in encoding else body
         except BodyNotGzip:
-            raise _Refused(400, "the body is not gzip, as its content-encoding says") from None
+            raise _Refused(400, "the body is not one gzip file, as its content-encoding says") from None
         except BodyTooLarge:
             problem = f"the body is above {_MAX_BODY_BYTES} bytes"
             raise _Refused(413, problem, {"connection": "close"}) from None

@@ -22,14 +22,18 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from roadster_client import NotRecorded
-from roadster_client.json_text import parse_json
+from roadster_client.json_text import TooManyValues, parse_json, refuse_many_values
 from roadster_client.models.personal_data import MASK
 from roadster_client.upstream.exchange import Request
 from roadster_client.upstream.response import read_body
 from roadster_client.upstream.upstream import EXCHANGE
+from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
 from roadster_server.settings.errors import ConfigurationError
 
 from .masking import ExchangeMask, masked_request
+
+_MAX_BYTES = 64 * 1024 * 1024
+"""Bytes of a recording. An exchange has some thousand."""
 
 _HEADERS = ("content-type", "retry-after", "x-request-id")
 """The headers of an answer that the client reads. Others are not recorded."""
@@ -79,18 +83,27 @@ def record_to(path: Path, network: httpx2.AsyncBaseTransport) -> Iterator[httpx2
 def replay_from(path: Path) -> httpx2.AsyncBaseTransport:
     """Returns a network that answers from the file `path`. Raises ConfigurationError, which names each bad line."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_plain_file(path, max_bytes=_MAX_BYTES).decode("utf-8-sig")
+    except (NotPlain, FileTooLarge) as error:
+        raise ConfigurationError([f"{path}: {error}"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
     exchanges, problems = [], []
     for number, line in enumerate(text.split("\n"), start=1):
         try:
-            exchanges += [Exchange.model_validate(parse_json(line.encode()))] if line.strip() else []
+            exchanges += [_read_line(line.encode())] if line.strip() else []
+        except TooManyValues as error:
+            problems.append(f"{path}: line {number}: has {error}")
         except (ValidationError, ValueError):
             problems.append(f"{path}: line {number}: is no recorded exchange; record it anew with --record")
     if problems:
         raise ConfigurationError(problems)
     return _Replay(exchanges)
+
+
+def _read_line(line: bytes) -> Exchange:
+    refuse_many_values(line)
+    return Exchange.model_validate(parse_json(line))
 
 
 class _Recording(httpx2.AsyncBaseTransport):

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from roadster_client import operations_of, operations_with
+from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
 from roadster_server.store import StoreError
 from roadster_tools import TOOLS, TOOLSETS
 
@@ -17,23 +18,13 @@ from .errors import ConfigurationError
 from .secrets import UNREVEALED, read_secrets_file
 from .sections import CallerSettings, DealerSettings, Settings
 
+_MAX_BYTES = 2 * 1024 * 1024
+"""Bytes of a configuration. Ten thousand dealers have about one million, which take two seconds to read."""
+
 
 def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
     """Returns the settings in `path`. A command that sends nothing needs no secrets. Raises ConfigurationError."""
-    try:
-        if path.exists() and not path.is_file():  # a pipe would block until somebody writes to it
-            raise ConfigurationError([f"{path}: is not a plain file; name one with --config"])
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigurationError(
-            [f"{path}: there is no such file; name one with --config, or try --sandbox, which needs none"]
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError([f"{path}: is not TOML: {error}"]) from None
-    except (ValueError, RecursionError) as error:  # such as an integer of 5,000 digits, or tables 3,000 deep
-        raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
+    document = read_document(path)
     secrets_file = _absolute_secrets_file(path, document)
     try:
         context = read_secrets_file(secrets_file) if secrets_file and reveal_secrets else None
@@ -49,6 +40,23 @@ def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
     if problems:
         raise ConfigurationError(problems)
     return settings
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Returns the TOML document in `path`, unchecked. Raises ConfigurationError."""
+    try:
+        return tomllib.loads(read_plain_file(path, max_bytes=_MAX_BYTES).decode("utf-8-sig"))
+    except FileNotFoundError:
+        problem = "there is no such file; name one with --config, or try --sandbox, which needs none"
+    except NotPlain as error:
+        problem = f"{error}; name one with --config"
+    except FileTooLarge as error:
+        problem = f"{error}; is it the right file?"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not TOML: {error}"
+    except (OSError, ValueError, RecursionError) as error:  # such as an integer of 5,000 digits, or tables 3,000 deep
+        problem = f"cannot be read ({type(error).__name__})"
+    raise ConfigurationError([f"{path}: {problem}"])
 
 
 def _absolute_secrets_file(path: Path, document: dict[str, Any]) -> Path | None:

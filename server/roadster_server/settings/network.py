@@ -13,8 +13,12 @@ import httpx2
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo
 
 from roadster_client import NetworkPath, plain_host
+from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
 
 from .secrets import UNREVEALED, reveal
+
+_MAX_BUNDLE_BYTES = 2 * 1024 * 1024
+"""Bytes of certificates. Those of a whole operating system have about 250,000."""
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _UNREVEALED_PROXY = "http://proxy.invalid"
@@ -35,9 +39,9 @@ def _read_bundle(value: Any, info: ValidationInfo) -> Any:
         return CaBundle(Path(value), "")
     try:
         path = Path(value).expanduser()
-        if path.exists() and not path.is_file():  # a pipe would hold up the server
-            raise ValueError("is not a plain file; name the PEM file itself")
-        text = path.read_bytes().decode("ascii", errors="ignore")
+        text = read_plain_file(path, max_bytes=_MAX_BUNDLE_BYTES).decode("ascii", errors="ignore")
+    except (NotPlain, FileTooLarge) as error:
+        raise ValueError(f"{error}; name the PEM file itself") from None
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no such ~user
         raise ValueError(f"cannot be read ({type(error).__name__}); correct the path, or who may read it") from None
     if not path.is_absolute():

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, SecretStr, ValidationInfo
 
+from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
+
 if TYPE_CHECKING:
     from dotenv.parser import Binding
+
+_MAX_SECRET_BYTES = 64 * 1024
+"""A secret has some hundred bytes, and a secrets_file has a few of them."""
 
 _FORMS = "a secret is a reference: env:NAME, file:PATH or keyring:SERVICE/NAME"
 
@@ -96,9 +101,9 @@ def _is_cut(binding: Binding) -> bool:
 
 def _read_plain_file(path: Path) -> str:
     try:
-        if path.exists() and not path.is_file():  # a pipe would hold up the server
-            raise ValueError(f"{path} is not a plain file")
-        return path.read_text(encoding="utf-8-sig")
+        return read_plain_file(path, max_bytes=_MAX_SECRET_BYTES).decode("utf-8-sig")
+    except (NotPlain, FileTooLarge) as error:
+        raise ValueError(f"{path} {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read the file {path} ({type(error).__name__})") from None
 

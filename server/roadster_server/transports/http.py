@@ -25,6 +25,7 @@ from roadster_tools import Caller
 from .front import FrontDoor
 from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, WebhookPaths, host_rules
 from .intake import Intake
+from .large_messages import LargeMessages
 from .probes import Probes, Unavailable
 from .tokens import SCOPE, TokenVerifier
 
@@ -74,6 +75,7 @@ def http_app(
             await server.run(read, write, server.create_initialization_options())
 
     verifier = verifier or TokenVerifier(lambda: live.current)
+    large_messages = LargeMessages()
     probes = Probes(unavailable, is_stopping)
 
     @asynccontextmanager
@@ -84,7 +86,7 @@ def http_app(
     metadata = ResourceMetadata.from_settings(live.current)
 
     def guard(app: ASGIApp) -> ASGIApp:
-        return ScopeGuard(Intake(app, is_stopping), [SCOPE], metadata.url if metadata else None)
+        return ScopeGuard(Intake(app, is_stopping, large_messages), [SCOPE], metadata.url if metadata else None)
 
     routes: list[Route] = [
         Route("/healthz", probes.alive),

@@ -10,56 +10,80 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import anyio
+from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp_types import INVALID_REQUEST, JSONRPCNotification, JSONRPCRequest, RequestId
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, read_capped
+from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, read_body
 
-from .messages import MAX_MESSAGE_BYTES, SERVER_STOPPING, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
+from .large_messages import LargeMessages, NoPlaceFree, Place
+from .messages import MAX_MESSAGE_BYTES, NOT_NOW, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
 
 BODY_SECONDS = 30.0
 """Seconds for a whole body. 4 MiB in that time need about one megabit a second."""
 
 
 class Intake:
-    """An ASGI application in front of a transport. `is_stopping` tells when the server takes no more requests."""
+    """An ASGI application in front of a transport. `is_stopping` tells when the server takes no more requests.
 
-    def __init__(self, app: ASGIApp, is_stopping: Callable[[], bool], *, body_seconds: float = BODY_SECONDS) -> None:
+    A large message has one of the places of `large_messages` until its answer begins.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        is_stopping: Callable[[], bool],
+        large_messages: LargeMessages,
+        *,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
         self._app = app
         self._is_stopping = is_stopping
+        self._large_messages = large_messages
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if MCP_SESSION_ID_HEADER not in Headers(scope=scope):
             send = _hide_failed_session(send)
-        try:
-            if scope["method"] != "POST":
-                await self._app(scope, receive, send)
-                return
-            message, text = read_message(await self._read(scope, receive))
-            if self._is_stopping():
-                refuse_while_stopping(message)
-        except MessageRefused as refusal:
-            status = _status_of(refusal)
-            # A client that still sends would lose the answer with its connection. Only a slow one is cut off.
-            headers = {"Connection": "close"} if status is HTTPStatus.REQUEST_TIMEOUT else {}
-            await Response(refusal.json(), status, headers, "application/json")(scope, receive, send)
+        if scope["method"] != "POST":
+            await self._app(scope, receive, send)
             return
-        exchange = _Exchange(text, receive, send)
-        await self._app(scope, exchange.receive, exchange.send)
-        if (
-            exchange.is_abandoned
-            and isinstance(message, JSONRPCRequest)
-            and MCP_SESSION_ID_HEADER in Headers(scope=scope)
-        ):
-            await self._cancel(scope, message.id)
+        with self._large_messages.place(_caller()) as place:
+            try:
+                body, request_id = await self._take_message(scope, receive, place)
+            except MessageRefused as refusal:
+                status = _status_of(refusal)
+                # A client that still sends would lose the answer with its connection. Only a slow one is cut off.
+                headers = {"Connection": "close"} if status is HTTPStatus.REQUEST_TIMEOUT else {}
+                await Response(refusal.json(), status, headers, "application/json")(scope, receive, send)
+                return
+            exchange = _Exchange(body, receive, send, on_answer=place.give_back)
+            del body  # the transport lets go of it before the call ends
+            await self._app(scope, exchange.receive, exchange.send)
+        if exchange.is_abandoned and request_id is not None and MCP_SESSION_ID_HEADER in Headers(scope=scope):
+            await self._cancel(scope, request_id)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+    async def _take_message(self, scope: Scope, receive: Receive, place: Place) -> tuple[bytes, RequestId | None]:
+        """Returns the message's text, and its id where it is a request. Raises MessageRefused."""
+        message, text = read_message(await self._read(scope, receive, place))
+        if self._is_stopping():
+            refuse_while_stopping(message)
+        return text, message.id if isinstance(message, JSONRPCRequest) else None
+
+    async def _read(self, scope: Scope, receive: Receive, place: Place) -> bytes:
         try:
-            return await read_capped(scope, receive, max_bytes=MAX_MESSAGE_BYTES, seconds=self._body_seconds)
+            return await read_body(
+                scope,
+                receive,
+                max_bytes=MAX_MESSAGE_BYTES,
+                seconds=self._body_seconds,
+                admit=place.take_if_large,
+            )
+        except NoPlaceFree:
+            raise MessageRefused(NOT_NOW, "Limited: too many large messages at once; send it again later") from None
         except BodyTooLarge:
             raise _BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE) from None
         except BodyTooSlow:
@@ -86,17 +110,23 @@ class _BodyRefused(MessageRefused):
 def _status_of(refusal: MessageRefused) -> HTTPStatus:
     if isinstance(refusal, _BodyRefused):
         return refusal.status
-    stopping = refusal.answer.error.code == SERVER_STOPPING
-    return HTTPStatus.SERVICE_UNAVAILABLE if stopping else HTTPStatus.BAD_REQUEST
+    not_now = refusal.answer.error.code == NOT_NOW
+    return HTTPStatus.SERVICE_UNAVAILABLE if not_now else HTTPStatus.BAD_REQUEST
+
+
+def _caller() -> str:
+    identity = get_access_token()
+    return "" if identity is None else identity.client_id
 
 
 class _Exchange:
     """A request with a body that has been read already. It hands the body on, and notices when the client goes."""
 
-    def __init__(self, body: bytes, receive: Receive, send: Send) -> None:
+    def __init__(self, body: bytes, receive: Receive, send: Send, on_answer: Callable[[], None] = lambda: None) -> None:
         self._body: bytes | None = body
         self._receive = receive
         self._send = send
+        self._on_answer = on_answer
         self._is_complete = False
         self.is_abandoned = False
         """True once the client has gone before its answer was complete."""
@@ -111,6 +141,8 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._on_answer()
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._is_complete = True
         await self._send(message)

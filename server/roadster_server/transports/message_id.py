@@ -17,20 +17,32 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{\[]+|[}\]]+|[:,]|[^\s"{}\[\]:,]+'
 """One token of JSON, or a run of brackets. It never looks twice at a byte, whatever the text is."""
 
 
+_PART = 64 * 1024
+"""Bytes that are looked at, so that a refusal never takes long."""
+
+_LAST_ID = re.compile(
+    rb',\s*+"id"\s*+:\s*+("(?:[^"\\]++|\\.)*+"|[^\s"{}\[\]:,]++)\s*+(?:,\s*+"jsonrpc"\s*+:\s*+"2\.0"\s*+)?\}\s*+\Z',
+    re.DOTALL,
+)
+"""The id as the last member of a request, where some SDKs write it."""
+
+
 def find_id(raw: bytes) -> RequestId | float | None:
     """Returns the id of the request in `raw`. Returns None where it has none, two, or one that is no id.
 
     The text may be cut off, nested too deep, not UTF-8, or repeat a key. The id of an answer belongs to a request of
-    ours, so it is not returned.
+    ours, so it is not returned. Of a long text only the beginning is read, and the id at the very end.
     """
     ids = []
     names = set()
-    for name, value in _members(raw):
+    for name, value in _members(raw[:_PART]):
         match _parse(name):
             case "id":
                 ids.append(value)
             case "method" | "result" | "error" as envelope:
                 names.add(envelope)
+    if not ids and "method" in names and (last := _LAST_ID.search(raw[-_PART:])):
+        ids.append(last[1])
     if len(ids) != 1 or (names and "method" not in names):
         return None
     return plain_id(_parse(ids[0]))

@@ -20,9 +20,8 @@ from mcp_types import (
     jsonrpc_message_adapter,
 )
 from pydantic import ValidationError
-from pydantic_core import from_json
 
-from roadster_client.json_text import mend_json
+from roadster_client.json_text import RepeatedKey, TooManyValues, mend_json, parse_strict_json
 
 from .message_id import find_id, plain_id
 
@@ -30,8 +29,8 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Bytes. A file of 1 MiB in base64 fits, with room for the other arguments."""
 TOO_LARGE = f"Invalid request: larger than {MAX_MESSAGE_BYTES} bytes"
 
-SERVER_STOPPING = -32000
-"""The error code of requests that come after the server began to stop. JSON-RPC leaves it to servers."""
+NOT_NOW = -32000
+"""The error code of requests that the server cannot take at the moment. JSON-RPC leaves it to servers."""
 
 
 class _Refusal(JSONRPCError):
@@ -61,13 +60,9 @@ def read_message(raw: bytes) -> SoundMessage:
     """Returns the one JSON-RPC message in `raw`. Raises MessageRefused."""
     text = mend_json(raw)
     try:
-        # This parser comes first: it stops at 200 levels and cannot overflow the stack.
-        document = from_json(text, allow_inf_nan=False)
-        json.loads(text, object_pairs_hook=_refuse_repeated_keys)
-    except _RepeatedKeyError:
-        raise MessageRefused(
-            INVALID_REQUEST, "Invalid request: an object holds the same key twice", find_id(text)
-        ) from None
+        document = parse_strict_json(text)
+    except (TooManyValues, RepeatedKey) as error:
+        raise MessageRefused(INVALID_REQUEST, f"Invalid request: {error}", find_id(text)) from None
     except ValueError:
         problem = "Parse error: not JSON, nested too deep, or with a number that is too long"
         raise MessageRefused(PARSE_ERROR, problem, find_id(text)) from None
@@ -106,16 +101,4 @@ _STARTERS = ("initialize", "server/discover", "tools/call", "resources/read", "c
 def refuse_while_stopping(message: JSONRPCMessage) -> None:
     """Raises MessageRefused for a message that begins something. Calls in flight may still need all other messages."""
     if isinstance(message, JSONRPCRequest) and message.method in _STARTERS:
-        raise MessageRefused(SERVER_STOPPING, "The server is stopping; connect again", message.id)
-
-
-class _RepeatedKeyError(ValueError):
-    pass
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # `cli.plain_json` refuses them too, and says where they stand. That takes twice as long, too long for 4 MiB.
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise _RepeatedKeyError
-    return document
+        raise MessageRefused(NOT_NOW, "The server is stopping; connect again", message.id)

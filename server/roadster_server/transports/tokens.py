@@ -21,7 +21,7 @@ from mcp.server.auth.provider import AccessToken
 from pydantic_core import from_json
 
 from roadster_client import NetworkPath
-from roadster_client.upstream.response import read_capped
+from roadster_client.upstream.response import read_content
 from roadster_server.settings.sections import JwtSettings, Settings
 from roadster_server.telemetry.logs import log, log_crash
 
@@ -223,7 +223,7 @@ async def _fetch(url: str, network: NetworkPath) -> bytes:
     ):
         if response.status_code != httpx2.codes.OK:
             raise ValueError(f"the answer's status is {response.status_code}")
-        return await read_capped(response, _MAX_KEYS_BYTES)
+        return await read_content(response, _MAX_KEYS_BYTES)
 
 
 def _usable_keys(content: bytes) -> dict[str, _Key]:

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,19 @@ def test_script_with_a_bad_line_sends_nothing(line: object, problem: str, tmp_pa
     with pytest.raises(ConfigurationError) as error:
         read_script(script(tmp_path / "s.jsonl", CUSTOMER, line), io.StringIO())
     assert [problem in line for line in error.value.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"tool": "list_dealers", "arguments": {"a": [' + "0," * 100_000 + "0]}}", "line 1: is JSON with more than"),
+        (" " * (16 * 1024 * 1024 + 1), "-: is longer than 16,777,216 characters"),
+    ],
+    ids=["values", "characters"],
+)
+def test_script_that_is_too_large_is_refused_with_the_limit(text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        read_script("-", StringIO(text))
 
 
 @pytest.mark.parametrize(

@@ -307,6 +307,21 @@ async def test_body_that_is_not_whole_gzip_is_400(hooks: Hooks) -> None:
         assert (await compressed(hooks, body)).status_code == 400
 
 
+async def test_body_in_gzip_has_a_few_parts(hooks: Hooks) -> None:
+    """50,000 empty parts fit into the limit, and each costs a copy of those that follow."""
+    whole, empty = gzip.compress(json.dumps(event()).encode()), gzip.compress(b"")
+    assert (await compressed(hooks, empty * 15 + whole)).status_code == 200
+    assert (await compressed(hooks, empty * 16 + whole)).status_code == 400
+    assert (await compressed(hooks, empty * (1024 * 1024 // len(empty)))).status_code == 400
+
+
+async def test_body_of_too_many_values_is_413_and_says_so(hooks: Hooks) -> None:
+    values = {"notes": [0] * 99_000}
+    assert (await hooks.send(event(**values))).status_code == 200
+    response = await hooks.send(event("e-2", notes=[0] * 100_000))
+    assert (response.status_code, response.json()) == (413, {"error": "the body has more than 100,000 values"})
+
+
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "*"])
 async def test_body_in_another_encoding_is_415_and_names_what_is_read(encoding: str, hooks: Hooks) -> None:
     response = await compressed(hooks, b"{}", encoding)

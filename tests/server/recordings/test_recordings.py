@@ -274,6 +274,12 @@ def test_replay_of_a_broken_file_names_the_line(line: str, tape: Path) -> None:
         replay_from(tape)
 
 
+def test_replay_of_a_line_with_too_many_values_names_the_line(tape: Path) -> None:
+    tape.write_text('\n{"request": [' + "0," * 100_000 + "0]}\n")
+    with pytest.raises(ConfigurationError, match="line 2: has more than 100,000 values"):
+        replay_from(tape)
+
+
 def test_command_replays_without_credentials(tmp_path: Path, tape: Path) -> None:
     """The secrets and the upstream of the configuration do not exist. A missing request ends with exit code 4."""
     calls = json.dumps({"tool": "get_vehicle", "arguments": VEHICLE})

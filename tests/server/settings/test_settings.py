@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from roadster_server.recordings.transport import replay_from
 from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.loading import load
@@ -199,6 +200,33 @@ def test_pipe_instead_of_a_file_holds_nothing_up(tmp_path: Path) -> None:
         load(tmp_path / "pipe")
     with pytest.raises(ConfigurationError, match=r"roadster\.api_key: .* is not a plain file"):
         settings_of(GOOD.replace("env:ROADSTER_API_KEY", f"file:{tmp_path / 'pipe'}"), tmp_path)
+    with pytest.raises(ConfigurationError, match=r"secrets_file: .* is not a plain file"):
+        settings_of(f"secrets_file = '{tmp_path / 'pipe'}'\n{GOOD}", tmp_path)
+    with pytest.raises(ConfigurationError, match="not a plain file"):
+        replay_from(tmp_path / "pipe")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").is_char_device(), reason="there are no devices on this system")
+def test_device_and_folder_are_no_secrets(tmp_path: Path) -> None:
+    for path in ("/dev/zero", "/dev/tty", tmp_path):
+        with pytest.raises(ConfigurationError, match=r"is not a plain file|cannot read the file"):
+            settings_of(GOOD.replace("env:ROADSTER_API_KEY", f"file:{path}"), tmp_path)
+
+
+def test_files_that_are_too_large_are_refused_with_their_limit(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_text("x" * (64 * 1024 + 1))
+    large.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"roadster\.api_key: .* is larger than 65,536 bytes"):
+        settings_of(GOOD.replace("env:ROADSTER_API_KEY", f"file:{large}"), tmp_path)
+    with pytest.raises(ConfigurationError, match=r"secrets_file: .* is larger than 65,536 bytes"):
+        settings_of(f"secrets_file = '{large}'\n{GOOD}", tmp_path)
+    os.truncate(large, 2 * 1024 * 1024 + 1)
+    with pytest.raises(ConfigurationError, match=r"large: is larger than 2,097,152 bytes"):
+        load(large)
+    os.truncate(large, 64 * 1024 * 1024 + 1)
+    with pytest.raises(ConfigurationError, match=r"large: is larger than 67,108,864 bytes"):
+        replay_from(large)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import pytest
 from starlette.types import Message
 
 from roadster_server.transports.intake import Intake
+from roadster_server.transports.large_messages import LargeMessages
 from tests.hanging import HangingUpstream
 from tests.processes.test_stdio import SERVE
 from tests.processes.test_stopping import INITIALIZED, open_session, stdio_server, upstream
-from tests.servers import PATIENCE, free_port, serving
+from tests.servers import PATIENCE
 
-from .test_http import INITIALIZE, LIST_TOOLS, SALES, SECRETS, write_config
+from .test_http import INITIALIZE, LIST_TOOLS, SALES
 
 __all__ = ["upstream"]  # a fixture
 
@@ -34,9 +35,9 @@ PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 MALFORMED = {
     "no JSON": (f'{{"jsonrpc": "2.0", "id": 7, "{SECRET}": '.encode(), PARSE_ERROR, 7),
     "no UTF-8": (f'{{"jsonrpc": "2.0", "id": 7, "method": "{SECRET}\xff"}}'.encode("latin-1"), PARSE_ERROR, 7),
-    "100,000 levels deep": (b'{"jsonrpc": "2.0", "id": 7, "method": ' + b"[" * 100_000, PARSE_ERROR, 7),
-    "100,000 levels deep and closed": (
-        b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    "90,000 levels deep": (b'{"jsonrpc": "2.0", "id": 7, "method": ' + b"[" * 90_000, PARSE_ERROR, 7),
+    "90,000 levels deep and closed": (
+        b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}}",
         PARSE_ERROR,
         7,
     ),
@@ -52,6 +53,21 @@ MALFORMED = {
         b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": {"dealer": "toyotademo", "dealer": "umazda"}}}',
         INVALID_REQUEST,
         7,
+    ),
+    "100,000 values": (
+        b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": [' + b"0," * 100_000 + b"0]}}",
+        INVALID_REQUEST,
+        7,
+    ),
+    "100,000 values before the id": (
+        b'{"method": "ping", "params": {"a": [' + b"{}," * 100_000 + b'0]}, "id": 7, "jsonrpc": "2.0"}',
+        INVALID_REQUEST,
+        7,
+    ),
+    "an answer with 100,000 values": (
+        b'{"result": {"a": [' + b"{}," * 100_000 + b'0]}, "jsonrpc": "2.0", "id": 7}',
+        INVALID_REQUEST,
+        None,
     ),
     "two ids": (b'{"jsonrpc": "2.0", "id": 7, "id": 8, "method": "ping"}', INVALID_REQUEST, None),
 }
@@ -106,15 +122,6 @@ def test_stdio_keeps_stray_prints_out_of_the_protocol() -> None:
     assert [json.loads(line)["id"] for line in end.stdout.splitlines()] == [INITIALIZE["id"], LIST_TOOLS["id"]]
     for stray in (b"stray\n", b"stray bytes\n", b"stray child\n"):
         assert stray in end.stderr
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
-    config = write_config(tmp_path_factory.mktemp("http"), "http://127.0.0.1:1")
-    command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
-    with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
-        yield f"http://127.0.0.1:{port}"
 
 
 HEADERS = {
@@ -173,7 +180,7 @@ async def test_http_cuts_off_a_body_that_comes_too_slowly() -> None:
 
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
     with anyio.fail_after(PATIENCE):
-        await Intake(never, lambda: False, body_seconds=0.01)(scope, drip, send)
+        await Intake(never, lambda: False, LargeMessages(), body_seconds=0.01)(scope, drip, send)
     assert answers[0]["status"] == 408
     assert (b"connection", b"close") in answers[0]["headers"]
 
