@@ -1,4 +1,4 @@
-"""Reads files that a person names: plain ones only, up to a size, and without waiting for whoever writes to a pipe."""
+"""Reads files that a person names: plain ones only, up to a size, and without waiting for a pipe to be written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_plain_file(path: Path, *, max_bytes: int) -> bytes:
     """Returns the contents. Follows links. Raises OSError, NotPlain or FileTooLarge."""
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
-            # What was opened is checked, because another file could take its place after a check of the path.
+            # The open file is checked, because another one could take its place after a check of the path.
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise NotPlain("is not a plain file")
             content = file.read(max_bytes + 1)
