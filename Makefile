@@ -6,8 +6,9 @@ STAMP := $(VENV)/.installed
 # What the examples for others' frameworks need, apart from the server.
 FRAMEWORKS := .venv-agents/.installed .venv-langchain/.installed
 TYPESCRIPT := examples/frameworks/typescript
+CONFORMANCE := tests/processes/conformance
 
-.PHONY: demo test test-processes test-python lint check frameworks generate docs evals bundle lock clean
+.PHONY: demo test test-processes test-python conformance lint check frameworks generate docs evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -22,12 +23,15 @@ test-processes: $(STAMP)  ## Tests of workers, replicas, signals and kills, in r
 test-python:  ## Both lanes of tests on another version of Python
 	$(MAKE) test test-processes VENV=.venv-python$$($(PYTHON) -c 'import sys; print("{}.{}".format(*sys.version_info))')
 
+conformance: $(STAMP) $(CONFORMANCE)/node_modules/.installed  ## The official conformance suite of MCP, for both eras
+	$(BIN)/python -m pytest $(CONFORMANCE)/../test_conformance.py
+
 lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint frameworks .venv-evals/.installed test-processes test  ## What CI runs
+check: lint frameworks $(CONFORMANCE)/node_modules/.installed .venv-evals/.installed test-processes test  ## What CI runs
 
 # Exact versions with hashes first, then the project itself, which hash checking cannot cover. --no-deps: a lock is
 # complete, and older versions of pip look for a newer release of a package that another one needs with an extra.
@@ -61,9 +65,10 @@ $(FRAMEWORKS): .venv-%/.installed: requirements-%.lock | $(STAMP)
 	touch $@
 
 # Without npm nothing is installed, and the test says so.
-$(TYPESCRIPT)/node_modules/.installed: $(TYPESCRIPT)/package-lock.json
-	! command -v npm >/dev/null || { cd $(<D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error \
-		--cache .npm-cache && rm -rf .npm-cache && touch node_modules/.installed; }
+%/node_modules/.installed: %/package-lock.json
+	if ! command -v npm >/dev/null; then echo "there is no npm: $(<D) is not installed"; exit; fi; \
+		cd $(<D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --cache .npm-cache && \
+		rm -rf .npm-cache && touch node_modules/.installed
 
 generate: $(STAMP)  ## Write anew all that is derived from the code: schemas, tables, references
 	$(BIN)/python packaging/schemas.py
@@ -96,4 +101,5 @@ lock:
 		--no-header --upgrade --group $$group -o requirements-$$group.lock || exit; done
 
 clean:
-	rm -rf $(VENV) .venv-evals $(wildcard .venv-python*) $(dir $(FRAMEWORKS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build
+	rm -rf $(VENV) .venv-evals $(wildcard .venv-python*) $(dir $(FRAMEWORKS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build \
+		$(CONFORMANCE)/node_modules

@@ -152,7 +152,12 @@ def test_page_lists_each_example_with_its_command() -> None:
 
 @pytest.mark.parametrize(
     "lock",
-    ["requirements-agents.lock", "requirements-langchain.lock", "examples/frameworks/typescript/package-lock.json"],
+    [
+        "requirements-agents.lock",
+        "requirements-langchain.lock",
+        "examples/frameworks/typescript/package-lock.json",
+        "tests/processes/conformance/package-lock.json",
+    ],
 )
 def test_lock_names_no_address_of_a_package_index(lock: str) -> None:
     """An address in a lock would be used on every machine, instead of the index that is configured there."""
