@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from roadster_client import operations_of, operations_with
 from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
 from roadster_server.store import StoreError
-from roadster_tools import TOOLS, TOOLSETS
+from roadster_tools import TOOLS, TOOLSETS, name_choices
 
 from .errors import ConfigurationError
+from .mistakes import describe_mistakes
 from .secrets import UNREVEALED, read_secrets_file
 from .sections import CallerSettings, DealerSettings, Settings
 
@@ -35,7 +36,7 @@ def load(path: Path, *, reveal_secrets: bool = True) -> Settings:
     except StoreError as error:  # there is no default place for the store
         raise ConfigurationError([f"{path}: store.url: {error}"]) from None
     except ValidationError as error:
-        raise ConfigurationError([f"{path}: {problem}" for problem in _mistakes(error)]) from None
+        raise ConfigurationError([f"{path}: {problem}" for problem in describe_mistakes(error, Settings)]) from None
     problems = [f"{path}: {problem}" for problem in _contradictions(settings)]
     if problems:
         raise ConfigurationError(problems)
@@ -72,35 +73,30 @@ def _absolute_secrets_file(path: Path, document: dict[str, Any]) -> Path | None:
     return secrets_file
 
 
-def _mistakes(error: ValidationError) -> Iterator[str]:
-    for details in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in details["loc"])
-        match details["type"]:
-            case "extra_forbidden":
-                yield f"{key}: unknown key; remove it, or correct its spelling"
-            case "missing":
-                yield f"{key}: is missing; add it"
-            case _:
-                yield f"{key}: {details['msg'].removeprefix('Value error, ')}"
-
-
 def _contradictions(settings: Settings) -> Iterator[str]:
     """Finds mistakes that only show in several sections together."""
     for name, route in settings.roadster.operations.items():
         try:
             operations_with({name: route})
         except KeyError:
-            yield f"roadster.operations.{name}: unknown operation; there are: {', '.join(operations_of('roadster'))}"
+            choices = name_choices([*operations_of("roadster")], name)
+            yield f"roadster.operations.{name}: unknown operation, expected {choices}"
         except ValueError as error:
             yield f"roadster.operations.{name}: {error}"
     anonymous = settings.http.anonymous_caller
     if anonymous is not None and anonymous not in settings.callers:
-        yield f"http.anonymous_caller: unknown caller {anonymous!r}; add [callers.{anonymous}], or correct it"
+        choices = name_choices([*settings.callers], anonymous)
+        yield f"http.anonymous_caller: unknown caller {anonymous!r}, expected {choices}; or add [callers.{anonymous}]"
     for name, caller in settings.callers.items():
         for dpid in set(caller.dealers) - settings.dealers.keys():
-            yield f"callers.{name}.dealers: unknown dealer {dpid!r}; add [dealers.{dpid}], or correct it"
+            choices = name_choices([*settings.dealers], dpid)
+            yield f"callers.{name}.dealers: unknown dealer {dpid!r}, expected {choices}; or add [dealers.{dpid}]"
         for key in caller.access.keys() - TOOLS.keys() - set(TOOLSETS):
-            yield f"callers.{name}.access.{key}: unknown toolset or tool; `roadster-mcp tools` lists them"
+            choices = name_choices([*TOOLSETS, *TOOLS], key)
+            yield (
+                f"callers.{name}.access.{key}: unknown toolset or tool, expected {choices}; "
+                "`roadster-mcp tools` lists them"
+            )
     yield from _shared_by_dealers(settings.dealers)
     yield from _shared_tokens(settings.callers)
     yield from _shared_subjects(settings.callers)

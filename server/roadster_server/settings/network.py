@@ -33,8 +33,10 @@ class CaBundle:
 
 
 def _read_bundle(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, CaBundle):
         return value
+    if not isinstance(value, str):
+        raise ValueError("expected a path in quotes")  # noqa: TRY004 - pydantic takes only a ValueError as a problem
     if info.context == UNREVEALED:
         return CaBundle(Path(value), "")
     try:

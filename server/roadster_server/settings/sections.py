@@ -30,9 +30,9 @@ from pydantic import (
 from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, is_loopback, operations_with
 from roadster_server.store import default_url
 from roadster_tools import Access, Caller, name_choices
-from roadster_tools.parameters import whole_number
 
 from .errors import ConfigurationError
+from .forms import HOST, ORIGIN, order_ids, written_as
 from .network import NetworkSettings
 from .proxies import plain_prefix, proxy_address
 from .secrets import UNREVEALED, Secret, reveal
@@ -92,23 +92,13 @@ class AcknowledgeSettings(_Section):
     """Your own id of an agent, for customers whose events carry back no other."""
 
 
-def _order_ids(orders: str | list[str]) -> str | list[str]:
-    if isinstance(orders, list):
-        for place, order in enumerate(orders, 1):
-            try:
-                whole_number(order)
-            except ValueError as error:
-                raise ValueError(f"entry {place}: {error}, as a text without leading zeros") from None
-    return orders
-
-
 class DealerSettings(_Section):
     """`[dealers.DPID]`: one dealer. The table's name is the dealer's dpid, exactly as Roadster writes it."""
 
     partner_id: str | None = None
     """Roadster's other id of the dealer. `get_vehicle` and `list_protection_plans` need it. Those of two dealers differ
     in more than capital letters."""
-    express_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")
+    express_host: Annotated[str, written_as(r"[A-Za-z0-9.-]+(:[0-9]+)?", HOST)] | None = None
     """The host of the dealer's Express Storefront. `build_deep_link` with a customer needs it."""
     link_key: Secret | None = None
     """The key of encrypted customer links. `build_deep_link` with a customer needs it."""
@@ -119,7 +109,7 @@ class DealerSettings(_Section):
     """The dealer at myKaarma. `get_crm_customer` needs it: a caller whose dealers have none does not see the tool."""
     mykaarma_dealer_id: int | None = None
     """The dealer's number in myKaarma's answers. Where it is set, every answer is checked against it."""
-    orders: Annotated[Literal["any"] | list[str], AfterValidator(_order_ids)] = []
+    orders: Annotated[Literal["any"] | list[str], BeforeValidator(order_ids)] = []
     """The orders that `create_forms` may make forms for, as well as those seen at the dealer. `"any"` leaves it to
     Roadster whether an order is this dealer's."""
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
@@ -164,7 +154,7 @@ class JwtSettings(_Section):
     """The JWT's `iss`."""
     audience: _NonEmpty
     """The JWT's `aud`, usually the same as `http.resource_url`."""
-    jwks_url: Annotated[str, Field(pattern=r"^[^\s#\\]+$"), AfterValidator(_https)]
+    jwks_url: Annotated[str, written_as(r"[^\s#\\]+", "a URL without blanks and #"), AfterValidator(_https)]
     """The URL of the issuer's keys: https, or http on a loopback host."""
     subject: _NonEmpty
     """The JWT's `sub`."""
@@ -199,10 +189,10 @@ class HttpSettings(_Section):
 
     anonymous_caller: str | None = None
     """The caller of requests without a token, only while the server listens on loopback."""
-    allowed_hosts: Annotated[list[Annotated[str, Field(pattern=r"^[^*/\s]+$")]], _NoRepetition] = []
+    allowed_hosts: Annotated[list[Annotated[str, written_as(r"[^*/\s]+", HOST)]], _NoRepetition] = []
     """Values of the Host header that are accepted as well as this machine's own names. Only capital letters do not
     matter."""
-    allowed_origins: Annotated[list[Annotated[str, Field(pattern=r"^https?://[^*/\s]+$")]], _NoRepetition] = []
+    allowed_origins: Annotated[list[Annotated[str, written_as(r"https?://[^*/\s]+", ORIGIN)]], _NoRepetition] = []
     """Values of the Origin header that are accepted as well as this machine's own: pages in browsers that may call the
     server. They are compared as hosts are."""
     trusted_proxies: Annotated[list[Annotated[str, AfterValidator(proxy_address)]], _NoRepetition] = []
@@ -210,7 +200,9 @@ class HttpSettings(_Section):
     ignored."""
     path_prefix: Annotated[str, AfterValidator(plain_prefix)] = ""
     """The path below which a proxy serves this server, such as `/roadster`. The proxy may take it off or leave it."""
-    resource_url: Annotated[str, Field(pattern=r"^[^\s?#\\]+$"), AfterValidator(_https)] | None = None
+    resource_url: (
+        Annotated[str, written_as(r"[^\s?#\\]+", "a URL without blanks, ? and #"), AfterValidator(_https)] | None
+    ) = None
     """The public URL of `/mcp`, by which OAuth clients know this server. Required where a caller has `jwt`."""
 
 
