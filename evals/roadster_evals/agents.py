@@ -157,3 +157,6 @@ _HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
     "obedient": (_obey, lambda scenario: scenario.attack is not None),
 }
 """The play of each agent, and a test for the scenarios in which its habit shows."""
+
+AGENTS = tuple(_HABITS)
+"""The names of the agents, in the order of the table's columns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .agents import agents_for, differs_from_reference
+from .agents import AGENTS, agents_for, differs_from_reference
 from .grading import Result
 from .scenario import Scenario
 from .trial import attempt, open_workspace
@@ -26,9 +26,10 @@ async def run_scripted_agents(scenarios: Sequence[Scenario]) -> list[Result]:
 
 
 def make_table(scenarios: Sequence[Scenario], results: Sequence[Result]) -> str:
-    """Returns a Markdown table of scenarios by agents. Calls and tokens are those of the reference."""
+    """Returns a Markdown table of scenarios by scripted agents. Calls and tokens are those of the reference."""
     result_of = {(result.scenario, result.agent): result for result in results}
-    agents = list(dict.fromkeys(result.agent for result in results))
+    with_results = {result.agent for result in results}
+    agents = [name for name in AGENTS if name in with_results]
     references = [result_of[scenario.name, agents[0]] for scenario in scenarios]
     lines = [
         f"| scenario | about | calls | tokens | {' | '.join(agents)} |",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,8 +15,9 @@ from pydantic_core import ErrorDetails
 from roadster_client import OPERATIONS
 from roadster_server.settings.sections import CallerSettings
 from roadster_tools import TOOLS, TOOLSETS, name_choices
-from roadster_tools.problems import broken_rule
+from roadster_tools.problems import broken_rule, names_at
 
+from .names import SANDBOX_DEALERS, collections, unknown, unknown_arguments
 from .phrases import PhraseGroup
 
 OWN_SCENARIOS: Traversable = files("roadster_evals") / "scenarios"
@@ -206,7 +207,9 @@ def _read_file(path: Traversable) -> Scenario:
         scenario.caller.settings()
     except (OSError, ValueError) as error:  # pydantic's and tomllib's errors are ValueErrors
         raise ScenarioError(f"{path}: {explain(error)}") from None
-    _check_names(path, scenario)
+    problems = dict.fromkeys(_unknown_names(scenario))
+    if problems:
+        raise ScenarioError(f"{path}: {'; '.join(problems)}")
     return scenario
 
 
@@ -218,29 +221,33 @@ def explain(error: Exception) -> str:
 
 
 def _rule(mistake: ErrorDetails) -> str:
-    return "no such key" if mistake["type"] == "extra_forbidden" else broken_rule(mistake)
+    if mistake["type"] != "extra_forbidden":
+        return broken_rule(mistake)
+    *place, key = mistake["loc"]
+    return f"no such key; it is {name_choices(names_at(place, Scenario), str(key))}"
 
 
-def _check_names(path: Traversable, scenario: Scenario) -> None:
-    """Raises ScenarioError for an unknown name. Otherwise, a misspelt name would be a check that never fails."""
-    expect, attack = scenario.expect, scenario.attack
+def _unknown_names(scenario: Scenario) -> Iterator[str]:
+    """Yields a text for each name in the file that nothing has, with the names that are near."""
+    expect, attack, access = scenario.expect, scenario.attack, scenario.caller.access
+    scripts = [scenario.reference, *scenario.mistakes.values(), *([attack.obeyed] if attack else [])]
+    calls = [*scenario.before, *(call for script in scripts for call in script.calls)]
     tools = {*expect.called, *expect.not_called, *expect.arguments, *(attack.tools if attack else ())}
-    tools |= {call.tool for call in (*scenario.before, *scenario.reference.calls)}
-    if expect.answer.link_of:
-        tools.add(expect.answer.link_of)
+    tools |= {call.tool for call in calls} | ({expect.answer.link_of} if expect.answer.link_of else set())
     operations = {*expect.requests, *(text.operation for text in scenario.planted)}
     operations |= {fault.operation for fault in scenario.faults} - {"*"}
-    problems = [
-        *_unknown("tool", tools, TOOLS),
-        *_unknown("operation", operations, OPERATIONS),
-        *_unknown("agent", {*scenario.mistakes}, MISTAKEN_AGENTS),
-    ]
-    if problems:
-        raise ScenarioError(f"{path}: {'; '.join(problems)}")
+    yield from unknown("tool", tools, TOOLS)
+    yield from unknown("toolset or tool", access, (*TOOLSETS, *TOOLS))
+    yield from unknown("operation", operations, OPERATIONS)
+    yield from unknown("agent", scenario.mistakes, MISTAKEN_AGENTS)
+    yield from unknown("collection of the state", expect.state, collections())
+    dealers = [*scenario.caller.dealers, *(call.arguments.get("dealer") for call in calls)]
+    dealers += [_dealer_of(event) for event in scenario.events]
+    yield from unknown("dealer", (dealer for dealer in dealers if isinstance(dealer, str)), SANDBOX_DEALERS)
+    for tool, arguments in [*((call.tool, call.arguments) for call in calls), *expect.arguments.items()]:
+        yield from unknown_arguments(tool, arguments)
 
 
-def _unknown(kind: str, names: set[str], choices: Iterable[str]) -> list[str]:
-    """Returns a text for each name that is none of the choices. The file is the reader's own, so it is repeated."""
-    return [
-        f"no {kind} is called {name}; it is {name_choices([*choices], name)}" for name in sorted(names - {*choices})
-    ]
+def _dealer_of(event: Mapping[str, Any]) -> Any:
+    dealer = event.get("dealer")
+    return dealer.get("dpid") if isinstance(dealer, dict) else None

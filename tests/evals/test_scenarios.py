@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from roadster_evals import Scenario, ScenarioError, agents_for, load
+from roadster_evals import Result, Scenario, ScenarioError, agents_for, load
+from roadster_evals.report import make_table
 from roadster_evals.trial import Workspace, attempt
 from roadster_tools import TOOLS, TOOLSETS
 from tests.conftest import PROJECT
@@ -83,6 +84,51 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
             MINIMAL + "faults = [{ operation = 'quote', fault = 'html' }]\nreference = { answer = '' }",
             "is called quote",
         ),
+        (
+            MINIMAL + "caller = { access = { inventroy = 'read' } }\nreference = { answer = '' }",
+            "no toolset or tool is called inventroy; it is one of 37; near spellings: inventory",
+        ),
+        (
+            MINIMAL + "caller = { dealers = ['umzda'] }\nreference = { answer = '' }",
+            "no dealer is called umzda; it is one of umazda, hyundaidemo, toyotademo",
+        ),
+        (
+            MINIMAL
+            + "before = [{ tool = 'get_dealer', arguments = { dealer = 'umzda' } }]\nreference = { answer = '' }",
+            "no dealer is called umzda",
+        ),
+        (
+            MINIMAL + "events = [{ dealer = { dpid = 'umzda' } }]\nreference = { answer = '' }",
+            "no dealer is called umzda",
+        ),
+        (
+            MINIMAL + "expect = { state = { customer = [] } }\nreference = { answer = '' }",
+            "no collection of the state is called customer; it is one of seed, customers, documents,",
+        ),
+        (
+            MINIMAL
+            + "reference = { answer = '', calls = [{ tool = 'list_inventory', arguments = { price_maximum = 1 } }] }",
+            "no argument of list_inventory is called price_maximum; it is one of 15; near spellings: price_max",
+        ),
+        (
+            MINIMAL
+            + "before = [{ tool = 'create_customer', arguments = { customer = { fist_name = 'A' } } }]\n"
+            + "reference = { answer = '' }",
+            "no argument of create_customer is called customer.fist_name; it is one of first_name, last_name, email",
+        ),
+        (
+            MINIMAL + "expect = { arguments = { quote_payments = { zip = '98052' } } }\nreference = { answer = '' }",
+            "no argument of quote_payments is called zip; it is one of ",
+        ),
+        (
+            MINIMAL
+            + "reference = { answer = '' }\nmistakes = { inventor = { answer = '', calls = [{ tool = 'link' }] } }",
+            "no tool is called link",
+        ),
+        (
+            MINIMAL + "reference = { answer = '' }\nmistakes = { inventor = { answer = '', cals = [] } }",
+            "mistakes.inventor.cals: no such key; it is one of calls, answer",
+        ),
         (MINIMAL + "caller = { access = { inventory = 'all' } }\nreference = { answer = '' }", "expected one of off"),
     ],
 )
@@ -124,3 +170,14 @@ def test_required_keys_are_those_that_the_page_names(tmp_path: Path) -> None:
 def test_wheel_holds_every_scenario() -> None:
     files = {each.distribution_path for each in WheelBuilder(str(PROJECT)).recurse_included_files()}
     assert {f"roadster_evals/scenarios/{each.name}.toml" for each in SCENARIOS} <= files
+
+
+def test_columns_of_the_table_do_not_depend_on_the_order_of_the_results() -> None:
+    scenarios = [each for each in SCENARIOS if each.name in {"crm_last_service", "customers_create"}]
+    results = [Result(scenario.name, agent, (), (), 1, 100, 0, None) for scenario in scenarios for agent in AGENTS]
+    table = make_table(scenarios, results)
+    assert re.findall(r"\w+", table.splitlines()[0])[4:] == list(AGENTS)
+    assert make_table(scenarios, results[::-1]) == table
+    others = [result for result in results if result.agent not in {"idle", "dumper"}]
+    columns = re.findall(r"\w+", make_table(scenarios, others[::-1]).splitlines()[0])[4:]
+    assert columns == [agent for agent in AGENTS if agent not in {"idle", "dumper"}]

@@ -76,7 +76,7 @@ def problems_in(error: ValidationError, arguments: type[BaseModel]) -> dict[str,
         name = ".".join(str(part) for part in details["loc"])[:_LONGEST_NAME]
         if details["type"] == "extra_forbidden":
             place = details["loc"][:-1]
-            choices = "" if place in explained_places else f"; there are: {', '.join(_names_at(place, arguments))}"
+            choices = "" if place in explained_places else f"; there are: {', '.join(names_at(place, arguments))}"
             problems[safe_name(name)] = f"no such argument{choices}"
             explained_places.add(place)
         else:
@@ -107,9 +107,9 @@ def _independent(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
             yield details
 
 
-def _names_at(place: Sequence[str | int], arguments: type[BaseModel]) -> list[str]:
-    """Returns the names that the object at `place` may have."""
-    return list(_model_at(place, arguments).model_fields)
+def names_at(place: Sequence[str | int], model: type[BaseModel]) -> list[str]:
+    """Returns the names that the object at `place` may have. A step may also be a key of a mapping of models."""
+    return list(_model_at(place, model).model_fields)
 
 
 def _is_optional(place: Sequence[str | int], arguments: type[BaseModel]) -> bool:
@@ -120,7 +120,7 @@ def _is_optional(place: Sequence[str | int], arguments: type[BaseModel]) -> bool
 def _model_at(place: Sequence[str | int], arguments: type[BaseModel]) -> type[BaseModel]:
     model = arguments
     for part in place:
-        if isinstance(part, str):
+        if isinstance(part, str) and part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model
     return model
 

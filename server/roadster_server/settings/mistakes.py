@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args, get_origin
+from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, ValidationError
 
 from roadster_tools import name_choices
-from roadster_tools.problems import broken_rule
+from roadster_tools.problems import broken_rule, names_at
 
 _A_TEXT = 'expected a text in quotes, as key = "value"'
 _A_TABLE = "expected a table, with its keys below a heading in [ ]"
@@ -39,28 +38,9 @@ def describe_mistakes(error: ValidationError, settings: type[BaseModel]) -> Iter
         key = ".".join(map(str, place))
         match details["type"]:
             case "extra_forbidden":
-                choices = name_choices(_keys_at(place[:-1], settings), str(place[-1]))
+                choices = name_choices(names_at(place[:-1], settings), str(place[-1]))
                 yield f"{key}: unknown key, expected {choices}; correct its spelling, or remove it"
             case "missing":
                 yield f"{key}: is missing; add it"
             case kind:
                 yield f"{key}: {_WORDS.get(kind) or broken_rule(details)}"
-
-
-def _keys_at(place: Sequence[str | int], settings: type[BaseModel]) -> list[str]:
-    """Returns the keys that the table at `place` may have."""
-    annotation: Any = settings
-    for part in place:
-        model = _model_in(annotation)
-        if get_origin(annotation) is dict:
-            annotation = get_args(annotation)[1]
-        elif model is not None and isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-    model = _model_in(annotation)
-    return [] if model is None else list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Returns the model that the type is, or that it is or None."""
-    candidates = (annotation, *get_args(annotation))
-    return next((each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)), None)

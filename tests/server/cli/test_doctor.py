@@ -92,7 +92,7 @@ def test_doctor_prints_each_mistake_of_a_configuration(config: Path) -> None:
     results = problems(end)
     assert len(results) == 5  # the missing key is named wherever it is wanted
     assert any("ROADSTER_API_KEY is not set; set it" in line for line in results)
-    assert any("dealers.hyundaidemo.colour: unknown key; remove it" in line for line in results)
+    assert any("dealers.hyundaidemo.colour: unknown key, expected one of " in line for line in results)
 
 
 def test_doctor_names_the_setting_of_refused_credentials(config: Path) -> None:
