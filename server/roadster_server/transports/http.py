@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
+import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
@@ -27,6 +28,7 @@ from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, Webhoo
 from .intake import Intake
 from .large_messages import LargeMessages
 from .probes import Probes, Unavailable
+from .streams import Streams
 from .tokens import SCOPE, TokenVerifier
 
 HttpTransport = Literal["http", "sse"]
@@ -78,15 +80,24 @@ def http_app(
     large_messages = LargeMessages()
     probes = Probes(unavailable, is_stopping)
 
+    def anonymous() -> str | None:
+        return live.current.http.anonymous_caller if is_loopback(host) else None
+
+    bearer_guard = BearerGuard(verifier, anonymous)
+    streams = Streams(live, bearer_guard)
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with probes.run(), streamable.run():
+        async with probes.run(), streamable.run(), anyio.create_task_group() as tasks:
+            tasks.start_soon(streams.run)
             yield
+            tasks.cancel_scope.cancel()
 
     metadata = ResourceMetadata.from_settings(live.current)
 
     def guard(app: ASGIApp) -> ASGIApp:
-        return ScopeGuard(Intake(app, is_stopping, large_messages), [SCOPE], metadata.url if metadata else None)
+        intake = Intake(streams.guard(app), is_stopping, large_messages)
+        return ScopeGuard(intake, [SCOPE], metadata.url if metadata else None)
 
     routes: list[Route] = [
         Route("/healthz", probes.alive),
@@ -102,9 +113,6 @@ def http_app(
     if transport == "http":
         routes.append(Route("/mcp", guard(StreamableHTTPASGIApp(streamable))))
 
-    def anonymous() -> str | None:
-        return live.current.http.anonymous_caller if is_loopback(host) else None
-
     app = Starlette(
         routes=routes,
         middleware=[
@@ -115,7 +123,7 @@ def http_app(
             ),
             Middleware(WebhookPaths, receivers=webhooks),
             Middleware(HostGuard, rules=lambda: host_rules(live.current, port)),
-            Middleware(AuthenticationMiddleware, backend=BearerGuard(verifier, anonymous)),
+            Middleware(AuthenticationMiddleware, backend=bearer_guard),
             Middleware(AuthContextMiddleware),
         ],
         lifespan=lifespan,

@@ -30,7 +30,7 @@ SCOPE = "roadster"
 
 _MAX_TOKEN_CHARACTERS = 8 * 1024
 """Longer ones are refused before any work is spent on them."""
-_LEEWAY_SECONDS = 30
+LEEWAY_SECONDS = 30
 """Difference between an issuer's clock and ours that `exp` and `nbf` may have."""
 _REQUIRED_CLAIMS = ("exp", "nbf", "aud", "iss", "sub")
 
@@ -109,7 +109,8 @@ class TokenVerifier:
                 except jwt.PyJWTError as error:
                     log.info("jwt refused", extra={"caller": name, "reason": type(error).__name__})
                     return None
-                return identity_of(name, [SCOPE] if SCOPE in _scopes(claims) else [])
+                scopes = [SCOPE] if SCOPE in _scopes(claims) else []
+                return identity_of(name, scopes, expires_at=int(claims["exp"]) + LEEWAY_SECONDS)
         return None
 
     async def _verify(self, token: str, header: Mapping[str, Any], rules: JwtSettings) -> Mapping[str, Any]:
@@ -124,7 +125,7 @@ class TokenVerifier:
             audience=rules.audience,
             issuer=rules.issuer,
             subject=rules.subject,
-            leeway=_LEEWAY_SECONDS,
+            leeway=LEEWAY_SECONDS,
             options={"require": [*_REQUIRED_CLAIMS], "enforce_minimum_key_length": True},
         )
         for claim in ("exp", "nbf"):
@@ -133,10 +134,14 @@ class TokenVerifier:
         return claims
 
 
-def identity_of(name: str, scopes: list[str] | None = None) -> AccessToken:
-    """Returns the caller in the form that the SDK carries through a request, by default with all scopes."""
+def identity_of(name: str, scopes: list[str] | None = None, *, expires_at: int | None = None) -> AccessToken:
+    """Returns the caller in the form that the SDK carries through a request, by default with all scopes.
+
+    `expires_at` is the time from which the token is refused.
+    """
     # Without the token itself: nothing later needs it, so nothing can pass it on.
-    return AccessToken(token="", client_id=name, scopes=[SCOPE] if scopes is None else scopes)
+    scopes = [SCOPE] if scopes is None else scopes
+    return AccessToken(token="", client_id=name, scopes=scopes, expires_at=expires_at)
 
 
 def _scopes(claims: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,172 @@
+"""The streams of clients: GET on `/mcp`, `/sse`, and `subscriptions/listen`. Each ends with the right to it.
+
+A stream is opened with a token and may stay open for hours. Meanwhile the token may expire or be taken out of the
+configuration, and its caller may lose a dealer or a tool. The stream then ends like one that its client has closed,
+so that nobody is told anything more. A client that still has rights opens it again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+
+import anyio
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.shared.inbound import MCP_METHOD_HEADER
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roadster_server.protocol.server import tools_of
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import Settings
+from roadster_server.telemetry.logs import log
+
+from .guards import BearerGuard
+from .tokens import LEEWAY_SECONDS, SCOPE
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the rights of the open streams."""
+_CHECK_SECONDS = 1.0
+"""Seconds for one check of a token. An issuer of JWTs that must be asked for its keys may be slower."""
+_FAREWELL_SECONDS = 1.0
+"""Seconds for the last bytes of a stream. A client that does not read loses them."""
+
+
+class Streams:
+    """The open streams of this process."""
+
+    def __init__(self, live: LiveSettings, guard: BearerGuard) -> None:
+        self._live = live
+        self._guard = guard
+        self._open: set[_Stream] = set()
+
+    async def run(self) -> None:
+        """Ends the streams that nobody has a right to any more. Runs until it is cancelled."""
+        async with anyio.create_task_group() as checks:
+            while True:
+                await anyio.sleep(LOOK_EVERY)
+                for stream in [stream for stream in self._open if stream.is_doubtful(self._live.current)]:
+                    stream.settings = self._live.current
+                    checks.start_soon(self._check, stream)
+
+    def guard(self, app: ASGIApp) -> ASGIApp:
+        """Returns an application that ends the streams of `app` with the right to them."""
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            serve = partial(self._serve, app) if _asks_for_stream(scope) else app
+            await serve(scope, receive, send)
+
+        return guarded
+
+    async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        stream = _Stream(scope, receive, send, self._live.current)
+        with self._place_of(stream):
+            await app(scope, stream.receive, stream.send)
+        if stream.is_cut:
+            await stream.complete()
+
+    @contextmanager
+    def _place_of(self, stream: _Stream) -> Iterator[None]:
+        self._open.add(stream)
+        try:
+            yield
+        finally:
+            self._open.discard(stream)
+
+    async def _check(self, stream: _Stream) -> None:
+        if stream.has_rights(self._live.current) and await self._has_token(stream):
+            return
+        log.info("stream ended, its token or a right of its caller is gone", extra={"caller": stream.caller})
+        stream.cut()
+
+    async def _has_token(self, stream: _Stream) -> bool:
+        """Returns whether a request with the stream's headers would still be the same caller's."""
+        identity = None
+        with anyio.move_on_after(_CHECK_SECONDS):
+            identity = await self._guard.authenticate(HTTPConnection(stream.scope))
+        if identity is None:
+            return False
+        credentials, user = identity
+        return SCOPE in credentials.scopes and user.access_token.client_id == stream.caller
+
+
+class _Stream:
+    """One stream. `settings` are those that it was last checked with."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
+        user: AuthenticatedUser = scope["user"]
+        self.scope = scope
+        self.caller = user.access_token.client_id
+        self.settings = settings
+        self.is_cut = False
+        self._receive = receive
+        self._send = send
+        self._rights = _rights_of(settings, self.caller)
+        self._expires = _expiry_of(user)
+        self._waiting: anyio.CancelScope | None = None
+        self._is_started = self._is_complete = False
+
+    def is_doubtful(self, settings: Settings) -> bool:
+        """Returns whether anything has changed since the last check. Two reads of attributes, for most streams."""
+        return not self.is_cut and (settings is not self.settings or self._is_expired)
+
+    def has_rights(self, settings: Settings) -> bool:
+        return not self._is_expired and self._rights <= _rights_of(settings, self.caller)
+
+    @property
+    def _is_expired(self) -> bool:
+        return self._expires is not None and time.time() >= self._expires
+
+    def cut(self) -> None:
+        """Tells the application that the client has gone."""
+        self.is_cut = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def receive(self) -> Message:
+        if not self.is_cut:
+            with anyio.CancelScope() as self._waiting:
+                return await self._receive()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._is_started = True
+        elif not message.get("more_body", False):
+            self._is_complete = True
+        await self._send(message)
+
+    async def complete(self) -> None:
+        """Ends the answer as HTTP wants it, where the application took the client for gone."""
+        with anyio.move_on_after(_FAREWELL_SECONDS):
+            if not self._is_started:
+                await Response(status_code=HTTPStatus.UNAUTHORIZED)(self.scope, self._receive, self._send)
+            elif not self._is_complete:
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _asks_for_stream(scope: Scope) -> bool:
+    # The SDK refuses a request of protocol 2026-07-28 if this header does not name the method of its message.
+    return scope["method"] == "GET" or Headers(scope=scope).get(MCP_METHOD_HEADER) == "subscriptions/listen"
+
+
+def _rights_of(settings: Settings, name: str) -> frozenset[tuple[str, str]]:
+    """Returns what the caller may use: its dealers, its tools, and contact data."""
+    caller = settings.caller_as_of_now(name)
+    tools = {("tool", tool.name) for tool in tools_of(caller)}
+    personal_data = {("personal_data", "contact")} if caller.sees_contact_data else set()
+    return frozenset(tools | personal_data | {("dealer", dealer) for dealer in caller.dealers})
+
+
+def _expiry_of(user: AuthenticatedUser) -> float | None:
+    """Returns when a JWT expires. One that already has, and is taken for the clocks' difference, has that long."""
+    accepted_until = user.access_token.expires_at
+    if accepted_until is None:
+        return None
+    expiry = accepted_until - LEEWAY_SECONDS
+    return expiry if expiry > time.time() else accepted_until

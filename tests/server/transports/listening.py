@@ -1,0 +1,53 @@
+"""The real application on a real socket, in the loop of the test."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import uvicorn
+
+from roadster_sandbox import create_app
+from roadster_sandbox.http.transport import SandboxTransport
+from roadster_server.protocol.server import build_server
+from roadster_server.protocol.subscriptions import Subscriptions
+from roadster_server.runtime import open_calls
+from roadster_server.settings.live import LiveSettings
+from roadster_server.telemetry.metrics import Metrics
+from roadster_server.transports.http import caller_of_request, http_app
+
+
+@asynccontextmanager
+async def listening(live: LiveSettings) -> AsyncIterator[str]:
+    """Serves with the settings of `live`, against a sandbox, and yields the URL."""
+
+    async def no_outage() -> str | None:
+        return None
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        async with open_calls(live, local=False, transport=SandboxTransport(create_app())) as calls:
+            await calls.services.store.open()
+            subscriptions = Subscriptions(calls, lambda: caller_of_request(live.current))
+            app = http_app(
+                build_server(calls, lambda: caller_of_request(live.current), subscriptions),
+                live,
+                no_outage,
+                "http",
+                host="127.0.0.1",
+                port=port,
+                webhooks={},
+                metrics=Metrics(),
+            )
+            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(subscriptions.run)
+                tasks.start_soon(server.serve, [listener])
+                yield f"http://127.0.0.1:{port}"
+                subscriptions.close()
+                server.should_exit = True
+                while server.server_state.connections:
+                    await anyio.sleep(0.01)
+                tasks.cancel_scope.cancel()

@@ -1,0 +1,159 @@
+"""Streams end with the right to them: GET on /mcp, /sse, and subscriptions/listen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from roadster_server.settings.live import LiveSettings
+from roadster_tools import Access
+from tests.servers import PATIENCE
+
+from .issuers import OPAQUE, Issuer, issuer_settings, token
+from .listening import listening
+from .test_http import INITIALIZE
+
+pytestmark = pytest.mark.anyio
+
+KINDS = ("get", "sse", "listen")
+ACCEPT = {"Accept": "application/json, text/event-stream"}
+MODERN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+LISTEN = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "subscriptions/listen",
+    "params": {"notifications": {"toolsListChanged": True}, "_meta": MODERN},
+}
+
+
+@pytest.fixture
+def live(issuer: Issuer, store_url: str) -> LiveSettings:
+    return LiveSettings(issuer_settings(issuer.url))
+
+
+def change(live: LiveSettings, **changes: Any) -> None:
+    """Puts settings in force in which the caller `machine` is another, as a reload does."""
+    machine = live.current.callers["machine"].model_copy(update=changes)
+    live.current = live.current.model_copy(update={"callers": {**live.current.callers, "machine": machine}})
+
+
+@asynccontextmanager
+async def stream_of(http: httpx2.AsyncClient, url: str, kind: str, bearer: str) -> AsyncIterator[httpx2.Response]:
+    """Opens a stream, and yields its answer once it has begun."""
+    headers = ACCEPT | {"Authorization": f"Bearer {bearer}"}
+    if kind == "listen":
+        modern = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+        request = http.build_request("POST", f"{url}/mcp", json=LISTEN, headers=headers | modern)
+    elif kind == "sse":
+        request = http.build_request("GET", f"{url}/sse", headers=headers)
+    else:
+        session = (await http.post(f"{url}/mcp", json=INITIALIZE, headers=headers)).headers["mcp-session-id"]
+        request = http.build_request("GET", f"{url}/mcp", headers=headers | {"Mcp-Session-Id": session})
+    answer = await http.send(request, stream=True)
+    try:
+        assert answer.status_code == 200
+        yield answer
+    finally:
+        await answer.aclose()
+
+
+async def end_of(answer: httpx2.Response) -> None:
+    """Returns when the answer is complete. Raises RemoteProtocolError where it is cut off."""
+    with anyio.fail_after(PATIENCE):
+        async for _ in answer.aiter_raw():
+            pass
+
+
+def without_caller(live: LiveSettings) -> None:
+    callers = {name: caller for name, caller in live.current.callers.items() if name != "machine"}
+    live.current = live.current.model_copy(update={"callers": callers})
+
+
+def with_token_of_other(live: LiveSettings) -> None:
+    change(live, token_sha256=[])
+    other = live.current.callers["other"].model_copy(update={"token_sha256": [live_digest()]})
+    live.current = live.current.model_copy(update={"callers": {**live.current.callers, "other": other}})
+
+
+def live_digest() -> str:
+    return issuer_settings("https://issuer.example").callers["machine"].token_sha256[0]
+
+
+LOSSES: dict[str, Callable[[LiveSettings], None]] = {
+    "the token is rotated out": lambda live: change(live, token_sha256=["0" * 64]),
+    "the token is another caller's": with_token_of_other,
+    "the caller is taken out": without_caller,
+    "the caller loses a tool": lambda live: change(live, access={}),
+    "the caller loses a dealer": lambda live: change(live, dealers=[]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+async def test_stream_ends_with_the_right_to_it(
+    lose: Callable[[LiveSettings], None], kind: str, live: LiveSettings
+) -> None:
+    async with (
+        listening(live) as url,
+        httpx2.AsyncClient(timeout=PATIENCE) as http,
+        stream_of(http, url, kind, OPAQUE) as stream,
+    ):
+        lose(live)
+        await end_of(stream)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_stream_ends_when_its_jwt_expires(kind: str, live: LiveSettings) -> None:
+    async with (
+        listening(live) as url,
+        httpx2.AsyncClient(timeout=PATIENCE) as http,
+        stream_of(http, url, kind, token(exp=time.time() + 2)) as stream,
+    ):
+        await end_of(stream)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_stream_ends_when_the_issuer_is_another(kind: str, live: LiveSettings) -> None:
+    async with (
+        listening(live) as url,
+        httpx2.AsyncClient(timeout=PATIENCE) as http,
+        stream_of(http, url, kind, token()) as stream,
+    ):
+        jwt = live.current.callers["machine"].jwt
+        assert jwt is not None
+        change(live, jwt=jwt.model_copy(update={"audience": "https://else.example.com"}))
+        await end_of(stream)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_stream_stays_open_through_changes_that_take_nothing(kind: str, live: LiveSettings) -> None:
+    """A second token and more access. A stream that is opened later, and loses its token, ends before this one."""
+    async with (
+        listening(live) as url,
+        httpx2.AsyncClient(timeout=PATIENCE) as http,
+        stream_of(http, url, kind, OPAQUE) as stream,
+        anyio.create_task_group() as tasks,
+    ):
+        has_ended = anyio.Event()
+
+        async def read() -> None:
+            await end_of(stream)
+            has_ended.set()
+
+        tasks.start_soon(read)
+        digest = live.current.callers["machine"].token_sha256[0]
+        change(live, token_sha256=["0" * 64, digest], access={"dealers": Access.READ, "inventory": Access.READ})
+        async with stream_of(http, url, kind, token(exp=time.time() + 2)) as short:
+            await end_of(short)
+        assert not has_ended.is_set()
+        tasks.cancel_scope.cancel()
