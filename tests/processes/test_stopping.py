@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -327,6 +327,19 @@ async def test_over_sse_it_exits_while_a_stream_is_open(upstream: HangingUpstrea
     with http_server(upstream, tmp_path) as (server, process):
         async with sales_client() as http, http.stream("GET", f"{server}/sse") as stream:
             assert stream.status_code == 200
+            process.terminate()
+            assert await exit_code(process) == 0
+
+
+async def test_over_http_it_exits_with_all_sessions_of_a_caller_and_their_streams_open(
+    upstream: HangingUpstream, tmp_path: Path
+) -> None:
+    with http_server(upstream, tmp_path) as (server, process):
+        async with sales_client() as http, AsyncExitStack() as streams:
+            for _ in range(16):
+                session = await streams.enter_async_context(open_session(http, server))
+                stream = await streams.enter_async_context(http.stream("GET", f"{server}/mcp", headers=session))
+                assert stream.status_code == 200
             process.terminate()
             assert await exit_code(process) == 0
 

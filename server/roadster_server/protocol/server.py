@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    INTERNAL_ERROR,
     CallToolRequestParams,
     CompleteRequestParams,
     CompleteResult,
@@ -31,7 +33,8 @@ from pydantic import ValidationError
 
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import CallResult, CurrentCaller
-from roadster_tools import TOOLS, Caller, Tool, verdict
+from roadster_server.calls.results import FAILURE_META
+from roadster_tools import TOOLS, Caller, Tool, ToolFailure, verdict
 
 from .completion import complete
 from .instructions import instructions
@@ -40,12 +43,18 @@ from .prompts import fill_prompt, mcp_prompt, prompts_of
 from .resources import mcp_resource, read_resource, resources_of, templates_of
 
 if TYPE_CHECKING:  # for start time: only a server over HTTP has subscriptions
+    from roadster_server.calls.limiter import Limiter
+
     from .subscriptions import Subscriptions
 
 # Each caller has its own lists, so no cache on the way may show them to another.
 _OWN_LISTS = CacheHint(ttl_ms=60_000, scope="private")
 
 _INTRODUCTIONS = ("initialize", "server/discover")
+
+_COUNTED_AS_CALLS = ("tools/call", "resources/read", "resources/subscribe", "completion/complete")
+"""Requests that are counted where their work begins, some of them with a record."""
+_UNCOUNTED = ("ping", "resources/unsubscribe", *_COUNTED_AS_CALLS)
 
 
 def build_server(
@@ -118,6 +127,8 @@ def build_server(
         on_subscriptions_listen=subscriptions.listen if subscriptions else None,
     )
     server.middleware += [_own_instructions(current_caller), _without_unreadable_answers]
+    if subscriptions is not None:  # over HTTP. The one client of stdio holds up nobody else
+        server.middleware.insert(0, _counted(calls.services.limiter, current_caller))
     return server
 
 
@@ -130,6 +141,20 @@ class _Server(Server[Any]):
             if capability is not None:
                 capability.list_changed = False
         return capabilities
+
+
+def _counted(limiter: Limiter, current_caller: CurrentCaller) -> ServerMiddleware[Any]:
+    """Counts introductions, lists, prompts and streams as calls. Each takes as much work as a call from memory."""
+
+    async def with_count(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        if ctx.request_id is not None and ctx.method not in _UNCOUNTED:
+            try:
+                await limiter.count_call(current_caller())
+            except ToolFailure as refusal:
+                raise MCPError(INTERNAL_ERROR, refusal.message(), {FAILURE_META: refusal.kind}) from None
+        return await call_next(ctx)
+
+    return with_count
 
 
 def _own_instructions(current_caller: CurrentCaller) -> ServerMiddleware[Any]:

@@ -177,9 +177,11 @@ class CallerSettings(_Section):
     access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}
     """Access levels by toolset or by tool. A tool's own level wins."""
     calls_per_minute: int | None = Field(default=None, ge=1)
-    """The most calls in a minute. Refused calls count too."""
+    """The most calls in a minute. Refused calls count too, and over HTTP also lists and introductions."""
     writes_per_hour: int | None = Field(default=None, ge=1)
     """The most writes that are sent in an hour."""
+    sessions: int = Field(default=16, ge=1)
+    """The most sessions of protocol 2025-11-25 at once. One more ends the oldest idle one."""
     personal_data: PersonalData = "masked"
     """The personal data that the caller sees, also in documents: `masked` is none, `contact` all but identity data."""
 

@@ -28,6 +28,7 @@ from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, Webhoo
 from .intake import Intake
 from .large_messages import LargeMessages
 from .probes import Probes, Unavailable
+from .sessions import Sessions
 from .streams import Streams
 from .tokens import SCOPE, TokenVerifier
 
@@ -70,7 +71,7 @@ def http_app(
     default by the current settings.
     """
     sse = SseServerTransport("/messages/")
-    streamable = StreamableHTTPSessionManager(server, stateless=not sessions)
+    streamable = StreamableHTTPSessionManager(server, stateless=not sessions, max_sessions=None)  # see `Sessions`
 
     async def open_sse(scope: Scope, receive: Receive, send: Send) -> None:
         async with sse.connect_sse(scope, receive, send) as (read, write):
@@ -111,7 +112,8 @@ def http_app(
             Route("/messages", guard(sse.handle_post_message)),
         ]
     if transport == "http":
-        routes.append(Route("/mcp", guard(StreamableHTTPASGIApp(streamable))))
+        mcp: ASGIApp = StreamableHTTPASGIApp(streamable)
+        routes.append(Route("/mcp", guard(Sessions(mcp, lambda: live.current) if sessions else mcp)))
 
     app = Starlette(
         routes=routes,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import httpx2
 import uvicorn
 
 from roadster_sandbox import create_app
@@ -20,15 +21,15 @@ from roadster_server.transports.http import caller_of_request, http_app
 
 
 @asynccontextmanager
-async def listening(live: LiveSettings) -> AsyncIterator[str]:
-    """Serves with the settings of `live`, against a sandbox, and yields the URL."""
+async def listening(live: LiveSettings, upstream: httpx2.AsyncBaseTransport | None = None) -> AsyncIterator[str]:
+    """Serves with the settings of `live`, by default against a sandbox, and yields the URL."""
 
     async def no_outage() -> str | None:
         return None
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        async with open_calls(live, local=False, transport=SandboxTransport(create_app())) as calls:
+        async with open_calls(live, local=False, transport=upstream or SandboxTransport(create_app())) as calls:
             await calls.services.store.open()
             subscriptions = Subscriptions(calls, lambda: caller_of_request(live.current))
             app = http_app(

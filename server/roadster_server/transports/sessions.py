@@ -1,0 +1,146 @@
+"""Each caller's share of the sessions of protocol 2025-11-25. The SDK has one limit for all callers together.
+
+A request without the id of a session opens one. If its caller has as many as it may, the oldest idle one ends first, as
+if its client had ended it. A client that comes back to it gets 404 and opens another, as the protocol wants.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roadster_server.settings.sections import Settings
+
+
+class Sessions:
+    """An ASGI application in front of the SDK's sessions."""
+
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
+        self._app = app
+        self._settings = settings
+        self._of_caller: defaultdict[str, list[_Session]] = defaultdict(list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        if headers.get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[0]) not in HANDSHAKE_PROTOCOL_VERSIONS:
+            await self._app(scope, receive, send)
+            return
+        sessions = self._of_caller[scope["user"].access_token.client_id]
+        id_ = headers.get(MCP_SESSION_ID_HEADER)
+        if id_ is None:
+            await self._open(sessions, scope, receive, send)
+            return
+        session = next((session for session in sessions if session.id == id_), None)
+        if session is None:  # the SDK says so
+            await self._app(scope, receive, send)
+            return
+        with session.in_use(scope["method"]):
+            await self._app(scope, receive, partial(session.send, send, scope["method"]))
+        if session.has_ended and session in sessions:
+            sessions.remove(session)
+
+    async def _open(self, sessions: list[_Session], scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request that opens a session, if it succeeds. `sessions` are those of its caller."""
+        if sum(not session.is_idle for session in sessions) >= self._share(scope):
+            await _refuse(scope, receive, send)
+            return
+        session = _Session()
+        sessions.append(session)
+
+        async def send_in_share(message: Message) -> None:
+            if session.learns_id(message):
+                await self._make_room(sessions, scope)
+            await send(message)
+
+        try:
+            with session.in_use("POST"):
+                await self._app(scope, receive, send_in_share)
+        finally:
+            if session.id is None:
+                sessions.remove(session)
+
+    async def _make_room(self, sessions: list[_Session], scope: Scope) -> None:
+        """Ends the oldest idle sessions of those that are too many, by a request of the caller as `scope` is one."""
+        idle = sorted((session for session in sessions if session.is_idle), key=_Session.importance)
+        for old in idle[: max(0, len(sessions) - self._share(scope))]:
+            sessions.remove(old)
+            headers = [(MCP_SESSION_ID_HEADER.encode(), (old.id or "").encode())]
+            await self._app({**scope, "method": "DELETE", "headers": headers}, _receive_nothing, _send_nowhere)
+
+    def _share(self, scope: Scope) -> int:
+        section = self._settings().callers.get(scope["user"].access_token.client_id)
+        return section.sessions if section is not None else 1  # it was taken out while its request was read
+
+
+class _Session:
+    def __init__(self) -> None:
+        self.id: str | None = None
+        """None until the request that opens it has succeeded."""
+        self.has_ended = False
+        self._messages = 0
+        """Those that are being answered."""
+        self._streams = 0
+        self._last_use = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Returns whether no message is being answered. A client that has forgotten a session may leave its stream."""
+        return not self._messages
+
+    def importance(self) -> tuple[bool, float]:
+        """Returns what idle sessions are ordered by. The first of them ends first."""
+        return bool(self._streams), self._last_use
+
+    @contextmanager
+    def in_use(self, method: str) -> Iterator[None]:
+        is_stream = method == "GET"
+        self._messages += not is_stream
+        self._streams += is_stream
+        try:
+            yield
+        finally:
+            self._messages -= not is_stream
+            self._streams -= is_stream
+            self._last_use = time.monotonic()
+
+    def learns_id(self, message: Message) -> bool:
+        """Takes the id from the head of the answer, if that says that the session is open."""
+        if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
+            self.id = Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
+            return self.id is not None
+        return False
+
+    async def send(self, send: Send, method: str, message: Message) -> None:
+        """Sends a part of an answer. Its head says whether the session has ended."""
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            self.has_ended = status == HTTPStatus.NOT_FOUND or (method == "DELETE" and status == HTTPStatus.OK)
+        await send(message)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    error = ErrorData(
+        code=INTERNAL_ERROR, message="Too many sessions, and a call is under way in each; end one of them"
+    )
+    body = JSONRPCError(jsonrpc="2.0", id=None, error=error).model_dump_json(by_alias=True, exclude_unset=True)
+    await Response(body, HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
+
+
+async def _receive_nothing() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _send_nowhere(_message: Message) -> None:
+    pass
