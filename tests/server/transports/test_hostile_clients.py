@@ -16,8 +16,8 @@ from starlette.types import Message
 from roadster_server.transports.intake import Intake
 from roadster_server.transports.large_messages import LargeMessages
 from tests.hanging import HangingUpstream
+from tests.processes.stopping import INITIALIZED, open_session, stdio_server, upstream
 from tests.processes.test_stdio import SERVE
-from tests.processes.test_stopping import INITIALIZED, open_session, stdio_server, upstream
 from tests.servers import PATIENCE
 
 from .test_http import INITIALIZE, LIST_TOOLS, SALES

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.processes.test_stopping import open_session
+from tests.processes.stopping import open_session
 from tests.servers import PATIENCE, ROADSTER_MCP
 
 from .test_hostile_clients import HEADERS
