@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from .parts import Received, Sent
 from .personal_data import MASK, ContactData, IdentityData
-from .personal_text import mask_and_shorten, mask_card_numbers, mask_social_security
+from .personal_text import mask_and_shorten
 from .values import VIN_CHARACTER, Money, WebUrl, WholeNumber
 
 
@@ -107,7 +107,7 @@ class _Record(Received):
     def _clean(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str) or (info.field_name or "").endswith("uuid"):
             return value
-        return mask_and_shorten(value, mask_card_numbers, mask_social_security)
+        return mask_and_shorten(value)
 
 
 class _CamelCase(_Record):

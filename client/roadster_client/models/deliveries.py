@@ -24,7 +24,7 @@ from .dealers import Dealer
 from .parts import Received, Sent
 from .personal_data import Contact, ContactData
 from .personal_forms import plain_phone
-from .personal_text import mask_and_shorten, mask_social_security
+from .personal_text import mask_and_shorten
 from .values import Id, Money, Number, WholeNumber
 
 _TIME = re.compile(
@@ -178,7 +178,7 @@ class _DeliveryPart(Received):
     @field_validator("*")
     @classmethod
     def _clean(cls, value: Any) -> Any:
-        return mask_and_shorten(value, mask_social_security) if isinstance(value, str) else value
+        return mask_and_shorten(value) if isinstance(value, str) else value
 
 
 class ShippedItem(_DeliveryPart):

@@ -7,6 +7,7 @@ the event belongs.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -20,9 +21,9 @@ from pydantic import (
 
 from roadster_client.visible_text import is_visible, strip_invisible
 
+from .identity_numbers import mask_identity_numbers
 from .parts import Received
 from .personal_data import MASK
-from .personal_text import mask_social_security
 from .times import EventTime
 from .values import ID_PATTERN
 
@@ -52,6 +53,12 @@ _IDENTITY = (
     "accountnumber",
 )
 """Ends of the names of fields that identify a person, in small letters and without punctuation."""
+
+_IDENTIFIERS = ("id", "ids", "uuid", "guid", "vin", "stocknumber", "ordernumber", "phone", "mobile")
+"""Ends of the names of fields whose values are no free text."""
+
+_FEWEST_CARD_DIGITS = 10**12
+_ONE_WORD = re.compile(r"[^\W_]+")
 
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -149,19 +156,28 @@ class Acknowledgement(Received):
 
 def mask_identity(json: Any) -> Any:
     """Masks the numbers that identify a person, at any depth. No reader ever sees them, so they are not stored."""
+    return _mask_identity(json, is_identifier=False)
+
+
+def _mask_identity(json: Any, *, is_identifier: bool) -> Any:
     match json:
         case str():
-            return mask_social_security(json)
+            # An id of many digits would now and then pass for a card number.
+            return json if is_identifier and _ONE_WORD.fullmatch(json) else mask_identity_numbers(json)
+        case int() if not isinstance(json, bool) and not is_identifier:
+            return MASK if json > _FEWEST_CARD_DIGITS and mask_identity_numbers(str(json)) == MASK else json
         case list():
-            return [mask_identity(item) for item in json]
+            return [_mask_identity(item, is_identifier=is_identifier) for item in json]
         case dict():
             return {
-                name: MASK if value not in (None, "") and _identifies(name) else mask_identity(value)
+                name: MASK
+                if value not in (None, "") and _plain(name).endswith(_IDENTITY)
+                else _mask_identity(value, is_identifier=_plain(name).endswith(_IDENTIFIERS))
                 for name, value in json.items()
             }
         case _:
             return json
 
 
-def _identifies(name: str) -> bool:
-    return "".join(filter(str.isalnum, name.lower())).endswith(_IDENTITY)
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from roadster_client.models.identity_numbers import mask_identity_numbers
 from roadster_client.models.personal_data import MASK, PersonalDataClass
-from roadster_client.models.personal_text import mask_contact, mask_social_security
+from roadster_client.models.personal_text import mask_contact
 from roadster_client.models.values import FileContents, WebUrl, decode_file
 from roadster_client.refusals import repeatable_words
 from roadster_tools.files import content_type
@@ -98,9 +99,9 @@ def _masked_text(parts: tuple[Any, ...], text: str, people: frozenset[str]) -> s
         return _file_stand_in(text)
     if str not in parts and re.fullmatch(r"[0-9T:Z.+-]{0,40}", text) is None:
         return MASK  # the documented type is another one, so nobody knows what this text is
+    text = mask_identity_numbers(text)
     if " " in text or "@" in text:
-        text = _LONG_NUMBER.sub(MASK, mask_social_security(text))
-        return mask_contact(text, people)
+        return mask_contact(_LONG_NUMBER.sub(MASK, text), people)
     return MASK if is_name(text, people) else text
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"

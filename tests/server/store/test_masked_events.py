@@ -1,0 +1,67 @@
+"""The migration of events that were stored before card numbers were masked."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from roadster_server.store import NewEvent
+from roadster_server.store.lazy import lazy_store
+from roadster_server.store.migrations.versions import store_0006
+from roadster_server.store.tables import VERSION_TABLE
+from roadster_tools.gate.customers import CustomerQuery
+from tests.conftest import CONTACT_KEY
+
+from .databases import execute
+
+pytestmark = pytest.mark.anyio
+
+CARD = "4111 1111 1111 1111"
+
+
+def new_event(number: int, **sections: Any) -> NewEvent:
+    customer = {"id": number, "first_name": "Ana"}
+    return NewEvent(
+        source="roadster",
+        event_id=f"e-{number:03}",
+        event_type="message",
+        dealer="umazda",
+        customer=str(number),
+        order=None,
+        delivery=None,
+        happened_at=None,
+        body=json.dumps({"customer": customer, **sections}, separators=(",", ":")),
+    )
+
+
+async def test_stored_numbers_are_masked_by_the_migration(new_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_0006, "_BATCH", 2)
+    events = [
+        new_event(1, message={"body": f"my card is {CARD}"}),
+        new_event(2, message={"body": "call 650-555-1234"}, zip="\u00e9"),
+        new_event(3, credit_decision={"comments": ["ssn 123456789"]}),
+        new_event(4, customer={"id": 4, "first_name": CARD, "last_name": "Silva"}),
+        new_event(5),
+    ]
+    dealers = ["umazda"]
+    async with lazy_store(new_url, contact_key=CONTACT_KEY) as store:
+        await store.add_events(events, dealers=dealers, now=datetime.now(UTC))
+    await execute(new_url, f"UPDATE {VERSION_TABLE} SET version_num = '0005'")
+    async with lazy_store(new_url, contact_key=CONTACT_KEY) as store:
+        while await store.index_events(dealers, most=10):
+            pass
+        by_name = await store.customers("umazda", CustomerQuery("name", ("silva",)), after=None, most=5)
+    bodies = [
+        json.loads(body) for (body,) in await execute(new_url, "SELECT body FROM roadster_events ORDER BY event_id")
+    ]
+    assert [body.get("message") for body in bodies[:2]] == [{"body": "my card is ***"}, {"body": "call 650-555-1234"}]
+    assert bodies[2]["credit_decision"] == {"comments": ["ssn ***"]}
+    assert bodies[3]["customer"]["first_name"] == "***"
+    assert bodies[4] == json.loads(events[4].body)
+    assert (
+        await execute(new_url, "SELECT 1 FROM roadster_contacts WHERE value LIKE '%4111%' OR value LIKE '%1111%'") == []
+    )
+    assert [match.place.customer_id for match in by_name[0]] == ["4"]
