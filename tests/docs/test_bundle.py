@@ -27,6 +27,12 @@ PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 SERVER: dict[str, Any] = json.loads((PROJECT / "server.json").read_text())
 
 
+def test_readme_has_the_name_that_the_registry_looks_for() -> None:
+    """The registry takes an entry only if the README of the published package names it."""
+    readme = (PROJECT / PYPROJECT["readme"]).read_text(encoding="utf-8")
+    assert re.findall(r"^<!-- mcp-name: (\S+) -->$", readme, re.MULTILINE) == [SERVER["name"]]
+
+
 @pytest.fixture(scope="module")
 def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundle.build(tmp_path_factory.mktemp("dist"))

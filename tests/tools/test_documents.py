@@ -210,6 +210,15 @@ async def test_get_document_links_the_file_with_contact_data_only(
     assert ("uri" in answer_of(result)) is is_linked
 
 
+async def test_file_for_a_caller_without_links_is_named_by_its_address_only(connect: Connect) -> None:
+    """AutoGen and Semantic Kernel fail on any other content than text."""
+    async with connect(personal_data="contact", links=False) as client:
+        result = await client.call_tool("get_template_file", {**AT_UMAZDA, "template_id": "278"})
+    assert links_of(result) == []
+    assert answer_of(result)["uri"] == "roadster://umazda/templates/278/file"
+    assert answer_of(result)["uri"] in text_of(result)
+
+
 @pytest.mark.operation("delete_documents", "delete_documents")
 async def test_delete_documents_deletes_only_the_named_ones(connect: Connect) -> None:
     async with connect() as client:

@@ -26,14 +26,20 @@ _WRITTEN_NUMBER = re.compile(r"\s*(-?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-
 _ID = re.compile(r"(?:.*_)?ids?")
 """The names of ids. A number that identifies something has only one spelling."""
 
+HOST_ARGUMENTS = frozenset({"wait_for_previous", "toolCallId", "sessionId"})
+"""Arguments that hosts put into every call for themselves: the first is Gemini CLI's, the others are n8n's. No tool has
+an argument of such a name."""
+
 
 def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """Returns the object with its values in their plain form, and without what counts as left out.
 
-    Null and blank texts count as left out, so a required text that is blank is missing. An empty list or object counts
-    as left out where it is optional, because no optional one has a meaning of its own while it is empty.
+    `HOST_ARGUMENTS` count as left out beside the tool's own arguments, and not inside of them. Null and blank texts
+    count as left out, so a required text that is blank is missing. An empty list or object counts as left out where it
+    is optional, because no optional one has a meaning of its own while it is empty.
     """
-    return _read_object(arguments, model, _Allowance())
+    own_arguments = {name: value for name, value in arguments.items() if name not in HOST_ARGUMENTS}
+    return _read_object(own_arguments, model, _Allowance())
 
 
 @dataclass

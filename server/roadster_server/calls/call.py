@@ -217,7 +217,7 @@ class Call(CallOversight):
             name = admitted_call.tool.name
             raise kind(name, f"the answer is larger than {LONGEST_ANSWER} characters")
         content = answer.structured_content() | ({"notices": notices} if notices else {}) | left_out_of(left_out)
-        return AnswerContent(text, content, answer.links())
+        return AnswerContent(text, content, answer.links() if self._caller.links else ())
 
     async def _carry_out_once(self, admitted_call: AdmittedCall) -> CallToolResult:
         """Carries out a write with an idempotency key, or replays the answer of an earlier call with the key."""

@@ -184,6 +184,8 @@ class CallerSettings(_Section):
     """The most sessions of protocol 2025-11-25 at once. One more ends the oldest idle one."""
     personal_data: PersonalData = "masked"
     """The personal data that the caller sees, also in documents: `masked` is none, `contact` all but identity data."""
+    links: bool = True
+    """`false` leaves resource links out of answers, for hosts that fail on them. The address in an answer stays."""
 
 
 class HttpSettings(_Section):
@@ -363,6 +365,7 @@ class Settings(_Section):
             dict(self._missing_settings(section.dealers)),
             calls_per_minute=section.calls_per_minute,
             writes_per_hour=section.writes_per_hour,
+            links=section.links,
         )
 
     def _missing_settings(self, dpids: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -202,8 +202,10 @@ async def test_resource_lists_have_only_what_the_caller_may_read(connect: Connec
 @every_resource
 async def test_resource_of_a_tool_that_is_off_is_refused(resource: Resource, connect: Connect, world: World) -> None:
     async with connect(personal_data="contact", access={resource.tool_name: Access.OFF}) as client:
-        kind, _ = await refusal_of(client, address(resource, "umazda"))
+        kind, error = await refusal_of(client, address(resource, "umazda"))
     assert kind == "refused"
+    assert error.error.code == INTERNAL_ERROR, "Claude Code hides the reason of an error of invalid parameters"
+    assert f"callers.tester.access.{resource.tool_name}" in error.error.message
     assert await world.requests() == []
 
 

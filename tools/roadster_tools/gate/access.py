@@ -33,6 +33,8 @@ class Caller:
     """The [section] or key that a toolset needs and the configuration does not have, by toolset."""
     calls_per_minute: int | None = None
     writes_per_hour: int | None = None
+    links: bool = True
+    """False leaves links to resources out of answers."""
 
     @property
     def sees_contact_data(self) -> bool:
