@@ -52,8 +52,10 @@ def test_sentences_are_whole() -> None:
 
 
 def test_decisions_are_numbered_and_say_when_and_whether_they_hold() -> None:
-    decisions = [text for name, text in PAGES.items() if re.match(r"docs/decisions/\d", name)]
-    for number, text in enumerate(decisions, 1):
+    decisions = {name: text for name, text in PAGES.items() if re.match(r"docs/decisions/\d", name)}
+    numbers = [int(name.split("/")[-1][:4]) for name in decisions]
+    assert len({*numbers}) == len(numbers)
+    for number, text in zip(numbers, decisions.values(), strict=True):
         status = r"accepted|superseded by \[\d+\]\(\S+\.md\)"
         assert re.match(rf"# {number}\. .+\n\nDate: \d{{4}}-\d\d-\d\d\. Status: ({status})\.\n\n", text), text
 

@@ -80,7 +80,8 @@ def install(
         Host,
         typer.Argument(
             show_choices=False,
-            help="The application that is to start the server: claude-desktop, claude-code, vscode or cursor.",
+            help="The application that is to start the server: claude-desktop, claude-code, vscode, cursor, codex, "
+            "gemini-cli, copilot-cli, opencode, goose or zed.",
         ),
     ],
     only_print: Annotated[
@@ -98,14 +99,15 @@ def install(
 
     Exit codes: 0 done, or nothing to do; 1 you said no; 2 the file cannot be changed, because it has comments or such.
     """
-    from .install import add_entry, entry_of, file_of, remove_entry, snippet
+    from .hosts import entry_of, file_of, format_of
+    from .install import add_entry, remove_entry
 
     with exit_on_mistakes():
         if only_print and undo:
             raise ConfigurationError(["--print and --undo exclude each other; leave out one"])
         entry = {} if undo else entry_of(host, _existing_config(config, sandbox=sandbox))
         if only_print:
-            typer.echo(snippet(host, entry))
+            typer.echo(format_of(host).snippet(entry))
             return
         path = file_of(host, platform=sys.platform, home=Path.home(), environment=os.environ, folder=Path.cwd())
         change = remove_entry(path, host) if undo else add_entry(path, host, entry)

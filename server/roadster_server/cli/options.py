@@ -47,6 +47,12 @@ class Host(StrEnum):
     CLAUDE_CODE = "claude-code"
     VSCODE = "vscode"
     CURSOR = "cursor"
+    CODEX = "codex"
+    GEMINI_CLI = "gemini-cli"
+    COPILOT_CLI = "copilot-cli"
+    OPENCODE = "opencode"
+    GOOSE = "goose"
+    ZED = "zed"
 
 
 Config = Annotated[Path | None, typer.Option(help="The configuration file.", show_default="roadster.toml")]

@@ -10,17 +10,20 @@ from typing import Any
 
 import pytest
 
-from roadster_server.cli.install import add_entry, entry_of, file_of, remove_entry, snippet
+from roadster_server.cli.hosts import entry_of, file_of, format_of, is_ours
+from roadster_server.cli.install import add_entry, remove_entry
 from roadster_server.cli.options import Host
 from roadster_server.settings.errors import ConfigurationError
 from tests.command_line import run_cli
 
-HOSTS = list(Host)
+JSON_HOSTS = [host for host in Host if host not in (Host.CODEX, Host.GOOSE)]
 OTHERS: dict[str, Any] = {
     "theme": "dark",
     "unknown": [1, 2.5, None, {"deep": "é"}],
     "mcpServers": {"other": {"command": "x", "env": {"TOKEN": "made-up"}}},
     "servers": {"other": {"url": "https://mcp.example.com"}},
+    "mcp": {"other": {"type": "remote", "url": "https://mcp.example.com"}},
+    "context_servers": {},
 }
 
 
@@ -37,6 +40,20 @@ OTHERS: dict[str, Any] = {
         (Host.VSCODE, "linux", {}, "home/.config/Code/User/mcp.json"),
         *((Host.CURSOR, platform, {}, "home/.cursor/mcp.json") for platform in ("darwin", "win32", "linux")),
         *((Host.CLAUDE_CODE, platform, {}, "project/.mcp.json") for platform in ("darwin", "win32", "linux")),
+        *((Host.CODEX, platform, {}, "home/.codex/config.toml") for platform in ("darwin", "win32", "linux")),
+        (Host.CODEX, "linux", {"CODEX_HOME": "codex"}, "codex/config.toml"),
+        *((Host.GEMINI_CLI, platform, {}, "home/.gemini/settings.json") for platform in ("darwin", "win32", "linux")),
+        (Host.GEMINI_CLI, "linux", {"GEMINI_CLI_HOME": "gemini"}, "gemini/.gemini/settings.json"),
+        *((Host.COPILOT_CLI, platform, {}, "home/.copilot/mcp-config.json") for platform in ("darwin", "win32")),
+        (Host.COPILOT_CLI, "linux", {"COPILOT_HOME": "copilot"}, "copilot/mcp-config.json"),
+        *((Host.OPENCODE, platform, {}, "home/.config/opencode/opencode.json") for platform in ("darwin", "win32")),
+        (Host.OPENCODE, "linux", {"XDG_CONFIG_HOME": "xdg"}, "xdg/opencode/opencode.json"),
+        (Host.GOOSE, "darwin", {}, "home/.config/goose/config.yaml"),
+        (Host.GOOSE, "linux", {"XDG_CONFIG_HOME": "xdg"}, "xdg/goose/config.yaml"),
+        (Host.GOOSE, "win32", {"APPDATA": "roaming"}, "roaming/Block/goose/config/config.yaml"),
+        (Host.ZED, "darwin", {"XDG_CONFIG_HOME": "xdg"}, "home/.config/zed/settings.json"),
+        (Host.ZED, "linux", {"XDG_CONFIG_HOME": "xdg"}, "xdg/zed/settings.json"),
+        (Host.ZED, "win32", {"APPDATA": "roaming"}, "roaming/Zed/settings.json"),
     ],
 )
 def test_install_knows_each_hosts_file_on_each_platform(
@@ -46,7 +63,7 @@ def test_install_knows_each_hosts_file_on_each_platform(
     assert path == Path(location)
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", JSON_HOSTS)
 def test_install_and_undo_leave_everything_else_alone(host: Host, tmp_path: Path) -> None:
     """Other servers and unknown keys keep their order, and the file its mode, indentation and line ends."""
     path = tmp_path / "mcp.json"
@@ -59,7 +76,7 @@ def test_install_and_undo_leave_everything_else_alone(host: Host, tmp_path: Path
     assert path.read_bytes() == before, "nothing changes before it is applied"
     backup = change.apply()
     document = json.loads(path.read_text())
-    assert document["servers" if host is Host.VSCODE else "mcpServers"].pop("roadster") == ours
+    assert document[format_of(host).section].pop("roadster") == ours
     assert json.dumps(document) == json.dumps(OTHERS)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert backup is not None
@@ -71,6 +88,15 @@ def test_install_and_undo_leave_everything_else_alone(host: Host, tmp_path: Path
     assert path.read_bytes() == before
     assert remove_entry(path, host) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mcp.json", "mcp.json.roadster.bak"]
+
+
+@pytest.mark.parametrize("host", Host)
+def test_entry_is_ours_whatever_its_arguments_are(host: Host) -> None:
+    entry = entry_of(host, Path("roadster.toml"))
+    assert is_ours(entry)
+    words = next(value for value in entry.values() if isinstance(value, list) and "serve" in value)
+    words[:] = ["another" if word.endswith("roadster-mcp") else word for word in words]
+    assert not is_ours({**entry, **{key: "another" for key in ("cmd", "command") if isinstance(entry.get(key), str)}})
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -149,7 +175,7 @@ def test_install_makes_a_missing_file_with_its_folder(tmp_path: Path) -> None:
     change = add_entry(path, Host.VSCODE, ours)
     assert change is not None
     assert change.apply() is None
-    assert path.read_text() == snippet(Host.VSCODE, ours) + "\n"
+    assert path.read_text() == format_of(Host.VSCODE).snippet(ours) + "\n"
     assert remove_entry(tmp_path / "nothing.json", Host.VSCODE) is None
 
 
