@@ -4,6 +4,10 @@ A file opens with TOML between two lines of `+++`: `title`, `description`, the t
 `arguments`, each with `name`, `description`, `required` and, where it is more than free text, a `pattern`. The text
 names an argument as `{name}`.
 
+Claude Code and Gemini CLI divide what a person types at blanks and fill the arguments in their order. So the required
+ones come first: values of one word, then free text, then `dealer`. Text of several words puts its second word into
+`dealer`, which refuses it.
+
 An argument is data, and anybody may have written it. One with a pattern or a list of choices is checked and stands in
 the line. Free text stands by itself as a quotation: each of its lines begins with `> `, so that none looks like ours.
 """

@@ -1,7 +1,7 @@
 """Our entry in a TOML file. Only its own lines change, so that comments and the order of the others stay.
 
 The new text is parsed and compared with the old one before it is used. A file in which they differ in more than our
-entry is left alone: one with an entry that is written as an inline table, for instance.
+entry is not changed: one with an entry that is written as an inline table, for instance.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class TomlEntry:
     def add(self, text: str, entry: Mapping[str, Any]) -> str:
         lines = self.show(entry).split("\n")
         if self.read(text) is None:
-            before, rest = split_lines(with_last_end(text)), []
+            before = split_lines(with_last_end(text))
+            rest: list[str] = []
             lines = ["", *lines] if before and before[-1].strip() else lines
         else:
             before, rest = self._others(text)

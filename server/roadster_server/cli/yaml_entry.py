@@ -1,7 +1,7 @@
 """Our entry in a YAML file of Goose. Only its own lines change, so that comments and the order of the others stay.
 
 The file is read without a parser of YAML. So it must be as Goose writes it: keys of letters at the left, a block of
-extensions, and no text over several lines. Any other file is left alone.
+extensions, and no text over several lines. Any other file is not changed.
 """
 
 from __future__ import annotations

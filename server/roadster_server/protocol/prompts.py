@@ -22,8 +22,8 @@ def prompts_of(caller: Caller) -> dict[str, PromptText]:
 
 
 def mcp_prompt(prompt: PromptText, caller: Caller) -> Prompt:
-    """Returns the prompt for `prompts/list`. A caller with one dealer need not name it, as with the tools."""
-    optional = {"dealer"} if len(caller.dealers) == 1 else set()
+    """Returns the prompt for `prompts/list`. A caller with one dealer is not asked for it."""
+    left_out = {"dealer"} if len(caller.dealers) == 1 else set()
     return Prompt(
         name=prompt.name,
         title=prompt.title,
@@ -32,9 +32,10 @@ def mcp_prompt(prompt: PromptText, caller: Caller) -> Prompt:
             PromptArgument(
                 name=argument.name,
                 description=argument.description,
-                required=argument.required and argument.name not in optional,
+                required=argument.required,
             )
             for argument in prompt.arguments
+            if argument.name not in left_out
         ],
     )
 

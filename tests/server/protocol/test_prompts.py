@@ -65,7 +65,16 @@ def test_prompt_has_title_description_and_a_dealer(prompt: PromptText) -> None:
     assert prompt.title
     assert 60 <= len(prompt.description) <= 160
     assert all(argument.description for argument in prompt.arguments)
-    assert prompt.arguments[0].name == "dealer"
+    assert "dealer" in {argument.name for argument in prompt.arguments}
+
+
+@every_prompt
+def test_prompt_takes_words_in_their_order(prompt: PromptText) -> None:
+    """Some hosts divide what a person types at blanks. They need ids, one free text, the dealer, then the rest."""
+    required = [argument for argument in prompt.arguments if argument.required]
+    assert [*prompt.arguments[: len(required)]] == required
+    assert required[-1].name == "dealer"
+    assert all(argument.pattern for argument in required[:-2])
 
 
 @every_prompt
@@ -177,8 +186,7 @@ async def test_prompt_for_a_caller_with_one_dealer_needs_no_dealer(prompt: Promp
     without = {name: value for name, value in arguments(prompt).items() if name != "dealer"}
     async with connect(dealers=["umazda"]) as client:
         (own,) = [other for other in (await client.list_prompts()).prompts if other.name == prompt.name]
-        assert own.arguments is not None
-        assert not own.arguments[0].required
+        assert [argument.name for argument in own.arguments or ()] == [*without]
         assert "umazda" in await text_of_prompt(client, prompt.name, without)
         assert FOREIGN not in await problem(client, prompt.name, {**without, "dealer": FOREIGN})
 
@@ -201,6 +209,28 @@ async def test_prompt_argument_that_is_blank_counts_as_left_out(
                 assert text == await text_of_prompt(client, prompt.name, without)
 
 
+def divided(prompt: PromptText, text: str) -> dict[str, str]:
+    """Returns the arguments as Claude Code 2.1 makes them of what a person types. Words that are too many are lost."""
+    return dict(zip((argument.name for argument in prompt.arguments), text.split(), strict=False))
+
+
+@every_prompt
+async def test_prompt_takes_its_required_arguments_as_words(prompt: PromptText, connect: Connect) -> None:
+    words = " ".join(arguments(prompt)[argument.name] for argument in prompt.arguments if argument.required)
+    all_words = " ".join(arguments(prompt).values())
+    async with connect() as client:
+        assert "umazda" in await text_of_prompt(client, prompt.name, divided(prompt, words))
+        assert "umazda" in await text_of_prompt(client, prompt.name, divided(prompt, f"{all_words} and more"))
+
+
+@pytest.mark.parametrize("name", ["arrange_delivery", "follow_up_event", "value_trade_in", "work_a_lead"])
+async def test_prompt_with_text_that_was_divided_is_refused(name: str, connect: Connect) -> None:
+    """Otherwise the model would read the first word of it only."""
+    async with connect() as client:
+        message = await problem(client, name, divided(PROMPTS[name], "a red car umazda"))
+    assert message == f"dealer is not allowed; one of {', '.join(ALLOWED)}"
+
+
 @pytest.mark.parametrize(
     ("name", "change", "expected"),
     [
@@ -210,7 +240,7 @@ async def test_prompt_argument_that_is_blank_counts_as_left_out(
         ("prepare_binder", {"customer_id": "１"}, "customer_id must be: Roadster's id"),
         ("work_a_lead", {"request": ""}, "missing: request"),
         ("work_a_lead", {"request": "x" * 20_001}, "request is longer than 20000 characters"),
-        ("work_a_lead", {"obey": "x"}, "unknown argument; work_a_lead takes dealer, request, budget"),
+        ("work_a_lead", {"obey": "x"}, "unknown argument; work_a_lead takes request, dealer, budget"),
     ],
 )
 async def test_prompt_argument_of_the_wrong_form_is_not_repeated(
