@@ -1,4 +1,4 @@
-"""The reference of the tools' arguments and answers, from the schemas that `tools/list` shows."""
+"""The reference of the tools' arguments and answers, from the schemas that are checked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from roadster_tools import TOOLS, Tool
+from roadster_tools.schemas import compact
 
 Schema = Mapping[str, Any]
 
@@ -16,9 +17,10 @@ def arguments() -> str:
 
 
 def _section(tool: Tool) -> str:
+    whole = compact(tool.arguments.model_json_schema(mode="validation"), names_only=False)
     rows = [
         f"| `{name}` | {_type(schema)} | {', '.join(_notes(tool, name, schema))} |"
-        for name, schema in tool.input_schema.get("properties", {}).items()
+        for name, schema in whole.get("properties", {}).items()
     ]
     table = ["| argument | type | |", "|---|---|---|", *rows] if rows else ["It takes no argument."]
     fields = ", ".join(f"`{name}`" for name in tool.output_schema["properties"])

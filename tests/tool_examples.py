@@ -102,7 +102,7 @@ DELIVERY_ID = 152040
 
 @dataclass(frozen=True)
 class Budget:
-    """The tokens that the text of an answer may take.
+    """The tokens that an answer may take, as text and as structured content.
 
     `brief` and `full` are the limits for the two values of `detail`. `full` is None for a tool without that argument.
     `largest` and `largest_full` change the example's arguments to those that make the sandbox's largest answer, after
@@ -138,7 +138,7 @@ TOOL_EXAMPLES: Mapping[str, ToolExample] = {
     "get_vehicle": ToolExample({"vin": SOME_VIN}, Budget(60)),
     "quote_payments": ToolExample(
         {"vin": SOME_VIN},
-        Budget(450, {"vin": VIN_OF_LONGEST_QUOTE, "plans": [{"id": 6160}, {"id": 1614}, {"id": 1619}]}, 2_000),
+        Budget(450, {"vin": VIN_OF_LONGEST_QUOTE, "plans": [{"id": 6160}, {"id": 1614}, {"id": 1619}]}, 3_300),
     ),
     "list_protection_plans": ToolExample(
         {"vin": SOME_VIN, "deal_type": "cash"},
@@ -188,7 +188,7 @@ TOOL_EXAMPLES: Mapping[str, ToolExample] = {
         Budget(120, {"document_ids": [*range(DOCUMENT_ID, DOCUMENT_ID + 20)]}),
         "delete_documents",
     ),
-    "list_customer_events": ToolExample({}, Budget(2_000, {}, 8_000)),
+    "list_customer_events": ToolExample({}, Budget(2_000, {}, 4_300)),
     "get_customer": ToolExample(_CUSTOMER, Budget(600, {}, 1_200)),
     "search_customers": ToolExample({"email": STEVE["email"]}, Budget(90)),
     "create_delivery": ToolExample(DELIVERY, Budget(150), "create_shipment"),

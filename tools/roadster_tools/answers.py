@@ -39,6 +39,10 @@ class ToolAnswer(BaseModel):
         """Returns the same content for reading. Classes with rows override it, because a table is shorter than JSON."""
         return self.model_dump_json(exclude_none=True)
 
+    def size(self) -> int:
+        """Returns the characters of the longer of the two. Half of the hosts show a model the one, half the other."""
+        return max(len(self.text()), len(self.model_dump_json(exclude_none=True)))
+
     def links(self) -> tuple[FileLink, ...]:
         """Returns the files that a client may read next. Writes have none, because a stored answer keeps no links."""
         return ()
@@ -113,13 +117,15 @@ class UnreadRows:
 
 
 MOST_CHARACTERS = 16_000
-"""Characters of the rows of one answer, about 4,000 tokens. A row is never cut, so the last one may exceed it."""
+"""Characters of the rows of one answer, as text and as JSON, about 4,000 tokens.
+
+A row is never cut, so the last one may exceed it."""
 
 _RowT = TypeVar("_RowT", bound=ToolAnswer)
 
 
 class AnswerRows(Generic[_RowT]):
-    """The rows of one answer. It is full at `limit` rows, or before that where their texts are long.
+    """The rows of one answer. It is full at `limit` rows, or before that where they are long.
 
     `room` is the number of characters. The first row is taken even where it is longer.
     """
@@ -131,7 +137,7 @@ class AnswerRows(Generic[_RowT]):
 
     def add(self, row: _RowT) -> None:
         self.rows.append(row)
-        self._room -= len(row.text())
+        self._room -= row.size()
 
     def fill(self, rows: Iterable[_RowT]) -> list[_RowT]:
         """Takes rows until the answer is full, and returns those that it has."""

@@ -17,6 +17,18 @@ PLAUSIBLE = "plausible"
 """The mark, in a derived schema, of bounds that are checked and not published."""
 
 
+NAMES_ONLY = "names_only"
+"""The mark, in a derived schema, of an object that is published with the names and types of its fields only."""
+
+
+def names_only(description: str | None = None) -> Any:
+    """Returns a field of an object that a tool also takes elsewhere, or that explains itself, to save tokens.
+
+    Which of its fields are required, and their formats, are checked and not published.
+    """
+    return Field(description=description, json_schema_extra={NAMES_ONLY: True})
+
+
 def plausible(low: float, high: float) -> Any:
     """Returns a field that checks a range but leaves it out of the schema, to save tokens."""
     return Field(ge=low, le=high, json_schema_extra={PLAUSIBLE: True})

@@ -1,7 +1,8 @@
 """Deliveries with Roadie: create one, see where it is, change it, cancel it.
 
-An item has eight fields and a place has twelve. Spelled out in JSON Schema, they would be most of what a model reads
-about this server. The schema therefore describes each of them in one line, and the client's models check every field.
+An item has eight fields and a place has nine. The definitions name each of them, because many hosts let a model give
+no others. What is required of them is published once, in `create_delivery`, to save tokens. The client's models check
+all of it.
 """
 
 from __future__ import annotations
@@ -28,40 +29,17 @@ from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Detail, NumericId
+from roadster_tools.parameters import Detail, NumericId, names_only
 
 DeliveryId = Annotated[NumericId, Field(description="from create_delivery")]
 
-_ITEM = "description, value, length, width, height (inches), weight (pounds), quantity, reference_id?"
-_PLACE: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "address": {"type": "object", "description": "{name?, street1, street2?, city, state, zip}"},
-        "contact": {"type": "object", "description": "{name, phone}"},
-        "notes": {"type": "string"},
-    },
-    "required": ["address", "contact"],
-    "additionalProperties": False,
-}
-
-Items = Annotated[
-    list[Item],
-    Field(min_length=1),
-    WithJsonSchema({"type": "array", "items": {"type": "object", "description": f"{{{_ITEM}}}"}, "minItems": 1}),
-]
-DeliveryLocation = Annotated[Location, WithJsonSchema(_PLACE)]
-PickupLocation = Annotated[
-    Location, WithJsonSchema({"type": "object", "description": "as delivery_location; default: the dealer"})
-]
-Window = Annotated[TimeWindow, WithJsonSchema({"type": "object", "description": "{start, end}"})]
+Items = Annotated[list[Item], Field(min_length=1)]
+PickupLocation = Annotated[Location, names_only()]
+Window = Annotated[TimeWindow, names_only()]
 Reference = Annotated[ShipmentReference, WithJsonSchema({"type": "string"})]
 
-SameItems = Annotated[
-    list[Item],
-    Field(min_length=1),
-    WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "all of them"}),
-]
-SamePlace = Annotated[Location, WithJsonSchema({"type": "object", "description": "whole"})]
+SameItems = Annotated[list[Item], Field(min_length=1), names_only("all of them")]
+SamePlace = Annotated[Location, names_only("whole")]
 
 _MEANINGS = {
     "scheduled": "waiting for a driver",
@@ -103,15 +81,15 @@ class DeliveryAnswer(ToolAnswer):
 async def create_delivery(
     grant: Grant,
     items: Items,
-    delivery_location: DeliveryLocation,
+    delivery_location: Location,
     pickup_after: Timestamp,
     deliver_between: Window,
     pickup_location: PickupLocation | None = None,
     signature_required: bool | None = None,
     reference_id: Reference | None = None,
 ) -> DeliveryAnswer:
-    """Order a Roadie driver to bring items from the dealer to a place; it costs money. Times need their offset. Invent
-    no size, name or phone. To change one call update_delivery."""
+    """Order a Roadie driver to bring items (sizes in inches, pounds) from the dealer, or pickup_location, to a place;
+    it costs money. Times need their offset. Invent no size, name or phone."""
     check_times(pickup_after, deliver_between, now=datetime.now(UTC))
     draft = NewShipment(
         reference_id="to be derived",

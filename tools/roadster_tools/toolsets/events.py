@@ -151,7 +151,7 @@ def _event_row(entry: ReceivedEvent, detail: Detail) -> EventRow:
     event = entry.event.model_dump(mode="json", by_alias=True, exclude_none=True)
     full = row.model_copy(update={"event": event})
     # A row is never cut, and one that is longer than any answer would keep all others from its reader.
-    return full if len(full.text()) <= _LONGEST_ROW else row.model_copy(update={"event_too_long": True})
+    return full if full.size() <= _LONGEST_ROW else row.model_copy(update={"event_too_long": True})
 
 
 def _brief_row(entry: ReceivedEvent) -> EventRow:
@@ -327,7 +327,7 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
         else None,
     )
     most = _BRIEF_HISTORY if detail == "brief" else _FULL_HISTORY
-    history = AnswerRows[HistoryRow](most, MOST_CHARACTERS - len(answer.text())).fill(map(_history_row, events))
+    history = AnswerRows[HistoryRow](most, MOST_CHARACTERS - answer.size()).fill(map(_history_row, events))
     return answer.model_copy(update={"history": history, "older": len(history) < len(events)})
 
 
