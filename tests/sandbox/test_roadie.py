@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from itertools import product
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from roadster_sandbox import API_KEY, BASE_PATHS
 from roadster_sandbox.apis.roadie import EVENTS
 from tests.conftest import SAMPLES
+from tests.documents import changed_document
 
 from .conftest import open_client, read_state
 
@@ -47,16 +47,7 @@ ALLOWED = {
 
 def order_with(path: str, value: Any) -> Any:
     """Returns the sample with the value at `path`. The value ... leaves the field out."""
-    order = copy.deepcopy(ORDER)
-    *steps, last = path.split(".")
-    node = order
-    for step in steps:
-        node = node[int(step) if step.isdigit() else step]
-    if value is ...:
-        del node[last]
-    else:
-        node[last] = value
-    return order
+    return changed_document(ORDER, path, value)
 
 
 async def new_shipment(http: httpx2.AsyncClient, *events: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from tests.documents import changed_document
 from tests.tool_examples import DELIVERY, DELIVERY_ID
 
 from .umazda import AT_UMAZDA
@@ -21,13 +21,5 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
 
 def delivery_with(path: str, value: Any) -> dict[str, Any]:
     """Returns the arguments of a new delivery with another value at `path`, or for ... without any."""
-    arguments: Any = copy.deepcopy(NEW_DELIVERY)
-    *steps, last = path.split(".")
-    node = arguments
-    for step in steps:
-        node = node[int(step) if step.isdigit() else step]
-    if value is ...:
-        del node[last]
-    else:
-        node[last] = value
+    arguments: dict[str, Any] = changed_document(NEW_DELIVERY, path, value)
     return arguments

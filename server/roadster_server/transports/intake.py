@@ -75,13 +75,14 @@ class Intake:
 
     async def _read(self, scope: Scope, receive: Receive, place: Place) -> bytes:
         try:
-            return await read_body(
+            body = await read_body(
                 scope,
                 receive,
                 max_bytes=MAX_MESSAGE_BYTES,
                 seconds=self._body_seconds,
-                admit=place.take_if_large,
+                admit=place.wait_to_receive,
             )
+            await place.wait_to_read()
         except NoPlaceFree:
             raise MessageRefused(NOT_NOW, "Limited: too many large messages at once; send it again later") from None
         except BodyTooLarge:
@@ -90,6 +91,7 @@ class Intake:
             raise _BodyRefused(HTTPStatus.REQUEST_TIMEOUT, "Invalid request: the body came too slowly") from None
         except BodyCutOff:
             raise _BodyRefused(HTTPStatus.BAD_REQUEST, "Invalid request: the body was cut off") from None
+        return body
 
     async def _cancel(self, scope: Scope, id_: RequestId) -> None:
         """Cancels the request in its session, as a client that is still there would."""

@@ -54,6 +54,7 @@ class Sender:
         self._chunks = [body[:100], body[100:]]
         self._headers = [(b"content-length", str(len(body)).encode())] if declares_length else []
         self.is_read = False
+        self.next_chunk: anyio.Event | None = None
         self.status = 0
         self.body = b""
 
@@ -65,6 +66,8 @@ class Sender:
     async def _receive(self) -> Message:
         await anyio.lowlevel.checkpoint()
         self.is_read = True
+        if self.next_chunk is not None:
+            await self.next_chunk.wait()
         chunk = self._chunks.pop(0)
         return {"type": "http.request", "body": chunk, "more_body": bool(self._chunks)}
 
@@ -79,12 +82,15 @@ async def settle() -> None:
 
 
 @reliability(
-    "sixteen large messages at once", "two of each caller are read at once, four in all; the others wait in turn"
+    "sixteen large messages at once",
+    "two of a caller are received at once, and four in all are read; others wait in turn",
 )
 @pytest.mark.parametrize("declares_length", [True, False])
 async def test_large_messages_are_read_a_few_at_once(declares_length: bool) -> None:
     transport = Transport()
-    intake = Intake(transport, lambda: False, LargeMessages(of_a_caller=2, in_all=4, wait_seconds=PATIENCE))
+    intake = Intake(
+        transport, lambda: False, LargeMessages(most_of_a_caller=2, most_received=6, most_read=4, wait_seconds=PATIENCE)
+    )
     transport.end_answer.set()
     one = [Sender(intake, "one", LARGE, declares_length=declares_length) for _ in range(8)]
     others = [Sender(intake, f"other {n}", LARGE, declares_length=declares_length) for n in range(8)]
@@ -98,16 +104,34 @@ async def test_large_messages_are_read_a_few_at_once(declares_length: bool) -> N
         await settle()
         assert transport.held == 4, "in all"
         if declares_length:
-            assert sum(sender.is_read for sender in [*one, *others]) == 4, "nothing is read of those who wait"
+            assert sum(sender.is_read for sender in one) == 2, "nothing is read of those who wait for their caller"
+            assert sum(sender.is_read for sender in [*one, *others]) == 6, "nor of those who wait for others"
         transport.begin_answer.set()
     assert transport.most_held == 4
     assert {sender.status for sender in [*one, *others]} == {200}
 
 
+async def test_slow_sender_keeps_no_other_caller_out() -> None:
+    transport = Transport()
+    transport.begin_answer.set()
+    transport.end_answer.set()
+    intake = Intake(transport, lambda: False, LargeMessages(most_of_a_caller=1, most_read=1, wait_seconds=PATIENCE))
+    slow, other = (Sender(intake, caller, LARGE) for caller in ("slow", "other"))
+    slow.next_chunk = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(slow.send)
+        await settle()
+        with anyio.fail_after(PATIENCE):
+            await other.send()
+        assert (slow.is_read, slow.status, other.status) == (True, 0, 200)
+        slow.next_chunk.set()
+    assert slow.status == 200
+
+
 @reliability("large messages while all places stay taken", "a 503 that says so; messages without a file go past")
 async def test_large_message_without_a_place_is_refused_and_small_ones_go_past() -> None:
     transport = Transport()
-    intake = Intake(transport, lambda: False, LargeMessages(of_a_caller=1, in_all=1, wait_seconds=0.01))
+    intake = Intake(transport, lambda: False, LargeMessages(most_of_a_caller=1, most_read=1, wait_seconds=0.01))
     first, second, small = (Sender(intake, "one", body) for body in (LARGE, LARGE, PING))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(first.send)
@@ -126,7 +150,7 @@ async def test_large_message_without_a_place_is_refused_and_small_ones_go_past()
 async def test_place_is_free_once_the_answer_begins() -> None:
     """An answer may be a stream that goes on while a person decides."""
     transport = Transport()
-    intake = Intake(transport, lambda: False, LargeMessages(of_a_caller=1, in_all=1, wait_seconds=PATIENCE))
+    intake = Intake(transport, lambda: False, LargeMessages(most_of_a_caller=1, most_read=1, wait_seconds=PATIENCE))
     first, second = (Sender(intake, "one", LARGE) for _ in range(2))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(first.send)
@@ -158,7 +182,7 @@ async def test_place_is_free_after_an_exchange_without_answer(
     end: Callable[[Sender], Awaitable[None]], body: bytes
 ) -> None:
     transport = Transport()
-    intake = Intake(transport, lambda: False, LargeMessages(of_a_caller=1, in_all=1, wait_seconds=PATIENCE))
+    intake = Intake(transport, lambda: False, LargeMessages(most_of_a_caller=1, most_read=1, wait_seconds=PATIENCE))
     for _ in range(3):
         await end(Sender(intake, "one", body))
     transport.begin_answer.set()
