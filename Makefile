@@ -8,7 +8,7 @@ FRAMEWORKS := .venv-agents/.installed .venv-langchain/.installed
 TYPESCRIPT := examples/frameworks/typescript
 CONFORMANCE := tests/processes/conformance
 
-.PHONY: demo test test-processes test-python conformance lint check frameworks generate docs evals bundle lock clean
+.PHONY: demo test test-processes test-python conformance fuzz lint check frameworks generate docs evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -25,6 +25,9 @@ test-python:  ## Both lanes of tests on another version of Python
 
 conformance: $(STAMP) $(CONFORMANCE)/node_modules/.installed  ## The official conformance suite of MCP, for both eras
 	$(BIN)/python -m pytest $(CONFORMANCE)/../test_conformance.py
+
+fuzz: $(STAMP)  ## 20,000 odd inputs of each kind, which takes some minutes
+	ROADSTER_FUZZ_INPUTS=20000 $(BIN)/python -m pytest -s tests/fuzz
 
 lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff check .

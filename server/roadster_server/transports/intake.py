@@ -68,6 +68,10 @@ class Intake:
 
     async def _take_message(self, scope: Scope, receive: Receive, place: Place) -> tuple[bytes, RequestId | None]:
         """Returns the message's text, and its id where it is a request. Raises MessageRefused."""
+        if not Headers(scope=scope).get("content-type", "").lower().startswith("application/json"):
+            # The SDK would refuse it too, but not in JSON-RPC.
+            problem = "Invalid request: the header Content-Type must be application/json"
+            raise _BodyRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
         message, text = read_message(await self._read(scope, receive, place))
         if self._is_stopping():
             refuse_while_stopping(message)

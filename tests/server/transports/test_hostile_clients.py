@@ -145,6 +145,16 @@ async def test_http_answers_a_malformed_body_without_quoting_it(
         assert (await http.get(f"{server}/healthz")).status_code == 200
 
 
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("path", ["/mcp", "/messages/"])
+async def test_http_refuses_what_is_not_said_to_be_json_in_json_rpc(path: str, content_type: str, server: str) -> None:
+    async with httpx2.AsyncClient(headers={**HEADERS, "Content-Type": content_type}, timeout=PATIENCE) as http:
+        response = await http.post(server + path, content=json.dumps(PING).encode())
+    assert response.status_code == 415
+    assert response.json()["error"]["code"] == INVALID_REQUEST
+    assert "Content-Type" in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("path", ["/mcp", "/messages/"])
 async def test_http_refuses_a_chunked_body_above_4_mib(path: str, server: str) -> None:
     async def chunks() -> AsyncIterator[bytes]:
@@ -178,7 +188,7 @@ async def test_http_cuts_off_a_body_that_comes_too_slowly() -> None:
     async def never(*_: Any) -> None:
         raise AssertionError("a transport must not see half a body")
 
-    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": [(b"content-type", b"application/json")]}
     with anyio.fail_after(PATIENCE):
         await Intake(never, lambda: False, LargeMessages(), body_seconds=0.01)(scope, drip, send)
     assert answers[0]["status"] == 408

@@ -1,0 +1,55 @@
+"""Bearer tokens: a changed one lets nobody in, or only the caller that it was signed for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anyio.from_thread import BlockingPortal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadster_server.transports.tokens import TokenVerifier
+from tests.server.transports.conftest import issuer, issuer_server
+from tests.server.transports.issuers import ALGORITHM_OF, OPAQUE, Issuer, claims, hs256, issuer_settings, token
+
+from .conftest import Watch, fuzzing
+from .inputs import changed, changed_values
+
+__all__ = ["issuer", "issuer_server"]
+
+_GOOD = [token(key) for key in ("rsa", "ec", "ed")]
+
+
+def _forged(key: str, header: Any, payload: Any) -> str:
+    """Returns a token with any header and any claims, signed with the key."""
+    header = header if isinstance(header, dict) else {"alg": header}
+    return token(key, alg=ALGORITHM_OF[key], header=header, payload=payload)
+
+
+_FORGED = st.builds(
+    _forged,
+    st.sampled_from(["rsa", "ec", "ed", "p384", "weak", "strange"]),
+    changed_values({"alg": "RS256", "kid": "rsa", "typ": "JWT"}),
+    changed_values(claims()),
+)
+_BEARERS = (
+    changed([bearer.encode() for bearer in [*_GOOD, OPAQUE, hs256(b"secret")]]).map(lambda raw: raw.decode("latin-1"))
+    | _FORGED
+    | st.text(max_size=100)
+)
+
+
+def test_token_of_any_kind_is_a_callers_or_nobodys(portal: BlockingPortal, watch: Watch, issuer: Issuer) -> None:
+    settings = issuer_settings(issuer.url)
+    verifier = TokenVerifier(lambda: settings)
+    for bearer in _GOOD:
+        assert portal.call(verifier.verify_token, bearer)
+
+    @fuzzing
+    @given(_BEARERS)
+    def show(bearer: str) -> None:
+        identity = portal.call(verifier.verify_token, bearer)
+        assert identity is None or identity.client_id == "machine"
+        watch.after_input()
+
+    show()
