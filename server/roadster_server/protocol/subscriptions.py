@@ -8,7 +8,6 @@ like a read. The caller's rights are checked again at each notification.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -42,9 +41,6 @@ if TYPE_CHECKING:  # for start time: it imports Redis
 MOST_ADDRESSES = 100
 """Addresses on one stream, or in one session. An assistant subscribes only to the customers that it works on."""
 
-MOST_STREAMS = 32
-"""Streams of one caller."""
-
 _LONGEST_STREAM = 3600.0
 """Seconds, then the stream ends. To open it again, a client must show its token again, which may be invalid by then."""
 
@@ -69,7 +65,6 @@ class Subscriptions(SubscriptionBus):
             replicas.subscribe(_TOPIC, self._queue_all)
         self._bus = InMemorySubscriptionBus()
         self._streams = ListenHandler(self)
-        self._stream_counts: Counter[str] = Counter()
         self._queue = asyncio.Queue[ResourceUpdated](_MOST_QUEUED)
         self._notifying: anyio.abc.TaskGroup
 
@@ -112,18 +107,13 @@ class Subscriptions(SubscriptionBus):
 
     async def listen(self, ctx: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         """Handles `subscriptions/listen`. The stream has the requested addresses that the caller may read."""
-        caller = self._current_caller().name
         addresses = list(dict.fromkeys(params.notifications.resource_subscriptions or []))
-        if len(addresses) > MOST_ADDRESSES or self._stream_counts[caller] >= MOST_STREAMS:
+        if len(addresses) > MOST_ADDRESSES:
             raise _too_many()
-        self._stream_counts[caller] += 1
-        try:
-            readable = await self._readable(ctx, addresses)
-            filter_ = SubscriptionFilter(resource_subscriptions=readable)
-            with anyio.move_on_after(_LONGEST_STREAM):
-                return await self._streams(ctx, params.model_copy(update={"notifications": filter_}))
-        finally:
-            self._stream_counts[caller] -= 1
+        readable = await self._readable(ctx, addresses)
+        filter_ = SubscriptionFilter(resource_subscriptions=readable)
+        with anyio.move_on_after(_LONGEST_STREAM):
+            return await self._streams(ctx, params.model_copy(update={"notifications": filter_}))
         return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
 
     async def _readable(self, ctx: Context, addresses: list[str]) -> list[str]:
@@ -216,5 +206,5 @@ def _end_all(subscriptions: dict[str, Any]) -> None:
 def _too_many() -> MCPError:
     return MCPError(
         code=INVALID_PARAMS,
-        message=f"At most {MOST_ADDRESSES} addresses can be followed at once, on {MOST_STREAMS} streams.",
+        message=f"At most {MOST_ADDRESSES} addresses can be followed at once.",
     )

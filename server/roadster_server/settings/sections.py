@@ -182,6 +182,8 @@ class CallerSettings(_Section):
     """The most writes that are sent in an hour."""
     sessions: int = Field(default=16, ge=1)
     """The most sessions of protocol 2025-11-25 at once. One more ends the oldest idle one."""
+    streams: int = Field(default=32, ge=1)
+    """The most streams at once: of sessions, of `/sse`, and of `subscriptions/listen`."""
     personal_data: PersonalData = "masked"
     """The personal data that the caller sees, also in documents: `masked` is none, `contact` all but identity data."""
     links: bool = True
@@ -208,6 +210,12 @@ class HttpSettings(_Section):
         Annotated[str, written_as(r"[^\s?#\\]+", "a URL without blanks, ? and #"), AfterValidator(_https)] | None
     ) = None
     """The public URL of `/mcp`, by which OAuth clients know this server. Required where a caller has `jwt`."""
+    connections: int = Field(default=1000, ge=1)
+    """The most connections at once, and as many more for streams. Fewer if the limit of descriptors is too low."""
+    connections_per_address: int = Field(default=200, ge=1)
+    """The most connections from one address, or from one /64 of IPv6. Those of `trusted_proxies` count in all only."""
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    """Seconds until a connection without a request ends. A proxy should end its own ones earlier."""
 
 
 def _folder(path: Path) -> Path:

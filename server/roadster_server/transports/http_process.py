@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import anyio
-import uvicorn
 from starlette.applications import Starlette
 
 from roadster_client import is_loopback
@@ -26,7 +25,9 @@ from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 
+from .descriptors import raise_limit
 from .http import HttpTransport, caller_of_request, http_app, url_of
+from .http_server import http_server
 from .shutdown import Stop, drain
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 5.0
 """Seconds for calls to end by themselves, once the server is to stop."""
-_CLOSE_SECONDS = 1
-"""Seconds for answers to be written out, and for clients to close their streams."""
 EXIT_SECONDS = 10.0
 """Seconds from the signal to the end of the process, whatever holds it up. A service manager must wait longer."""
 
@@ -112,16 +111,7 @@ class _Process:
 
     async def run(self, app: Starlette, listener: socket.socket, on_open: Callable[[], None]) -> None:
         """Serves until a signal comes. Calls `on_open` once the store is open. Raises ConfigurationError."""
-        server = _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,  # it would print query strings
-                server_header=False,
-                proxy_headers=False,  # `FrontDoor` reads them, from the proxies of the settings
-                timeout_graceful_shutdown=_CLOSE_SECONDS,
-            )
-        )
+        server = http_server(app, self._backend.live, descriptors=raise_limit())
         store_errors: list[StoreError] = []
 
         async def keep_store() -> None:
@@ -181,10 +171,3 @@ async def _open_replicas(settings: Settings, stack: AsyncExitStack) -> Replicas 
     if not await replicas.healthy():
         raise ConfigurationError(["Redis does not answer at [replicas] redis_url; start it, or correct the URL"])
     return replicas
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which close the port. Here it listens on while calls end, for the probes."""
-
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override] # it is only used as a context manager
-        return nullcontext()

@@ -15,13 +15,15 @@ from http import HTTPStatus
 
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
+from mcp_types import INTERNAL_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_server.settings.sections import Settings
+
+from .messages import MessageRefused
 
 
 class Sessions:
@@ -131,11 +133,8 @@ class _Session:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    error = ErrorData(
-        code=INTERNAL_ERROR, message="Too many sessions, and a call is under way in each; end one of them"
-    )
-    body = JSONRPCError(jsonrpc="2.0", id=None, error=error).model_dump_json(by_alias=True, exclude_unset=True)
-    await Response(body, HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
+    refusal = MessageRefused(INTERNAL_ERROR, "Too many sessions with a call under way; end one of them")
+    await Response(refusal.json(), HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
 
 
 async def _receive_nothing() -> Message:

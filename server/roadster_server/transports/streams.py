@@ -8,14 +8,14 @@ so that nobody is told anything more. A client that still has rights opens it ag
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.inbound import MCP_METHOD_HEADER
+from mcp_types import INTERNAL_ERROR
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -26,7 +26,10 @@ from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import log
 
+from .connection import place_of
+from .connections import TooManyConnections
 from .guards import BearerGuard
+from .messages import MessageRefused
 from .tokens import LEEWAY_SECONDS, SCOPE
 
 LOOK_EVERY = 0.5
@@ -65,18 +68,27 @@ class Streams:
 
     async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         stream = _Stream(scope, receive, send, self._live.current)
-        with self._place_of(stream):
+        with ExitStack() as stack:
+            try:
+                self._admit(stream, stack)
+            except TooManyConnections as refusal:
+                await _refuse(refusal, scope, receive, send)
+                return
             await app(scope, stream.receive, stream.send)
         if stream.is_cut:
             await stream.complete()
 
-    @contextmanager
-    def _place_of(self, stream: _Stream) -> Iterator[None]:
+    def _admit(self, stream: _Stream, stack: ExitStack) -> None:
+        """Counts the stream until the end of `stack`. Raises TooManyConnections."""
+        section = self._live.current.callers.get(stream.caller)
+        of_caller = sum(other.caller == stream.caller for other in self._open)
+        if section is not None and of_caller >= section.streams:
+            raise TooManyConnections(f"callers.{stream.caller}.streams")
+        place = place_of(stream.scope)
+        if place is not None:
+            stack.enter_context(place.as_stream())
         self._open.add(stream)
-        try:
-            yield
-        finally:
-            self._open.discard(stream)
+        stack.callback(self._open.discard, stream)
 
     async def _check(self, stream: _Stream) -> None:
         if stream.has_rights(self._live.current) and await self._has_token(stream):
@@ -148,6 +160,11 @@ class _Stream:
                 await Response(status_code=HTTPStatus.UNAUTHORIZED)(self.scope, self._receive, self._send)
             elif not self._is_complete:
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _refuse(refusal: TooManyConnections, scope: Scope, receive: Receive, send: Send) -> None:
+    text = MessageRefused(INTERNAL_ERROR, f"Too many streams: {refusal.setting} allows no more; end one of them").json()
+    await Response(text, HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
 
 
 def _asks_for_stream(scope: Scope) -> bool:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import anyio
 import httpx2
-import uvicorn
 
 from roadster_sandbox import create_app
 from roadster_sandbox.http.transport import SandboxTransport
@@ -17,11 +16,19 @@ from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.telemetry.metrics import Metrics
+from roadster_server.transports.connection import HEAD_SECONDS
 from roadster_server.transports.http import caller_of_request, http_app
+from roadster_server.transports.http_server import http_server
 
 
 @asynccontextmanager
-async def listening(live: LiveSettings, upstream: httpx2.AsyncBaseTransport | None = None) -> AsyncIterator[str]:
+async def listening(
+    live: LiveSettings,
+    upstream: httpx2.AsyncBaseTransport | None = None,
+    *,
+    descriptors: int = 4096,
+    head_seconds: float = HEAD_SECONDS,
+) -> AsyncIterator[str]:
     """Serves with the settings of `live`, by default against a sandbox, and yields the URL."""
 
     async def no_outage() -> str | None:
@@ -42,7 +49,7 @@ async def listening(live: LiveSettings, upstream: httpx2.AsyncBaseTransport | No
                 webhooks={},
                 metrics=Metrics(),
             )
-            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+            server = http_server(app, live, descriptors=descriptors, head_seconds=head_seconds)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(subscriptions.run)
                 tasks.start_soon(server.serve, [listener])

@@ -77,6 +77,10 @@ class Sessions:
             assert answer.status_code == 200
             yield answer
 
+    async def stream_status(self, session: str) -> int:
+        async with self._http.stream("GET", self._url, headers=self._with(session)) as answer:
+            return answer.status_code
+
     async def end(self, session: str) -> None:
         assert (await self._http.delete(self._url, headers=self._with(session))).status_code == 200
 

@@ -1,0 +1,143 @@
+"""One connection of a client. To uvicorn's it adds a place, a time for the head of a request, and an end.
+
+uvicorn waits for a head that never comes, and for a body that nobody reads, as long as the client likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import h11
+from starlette.types import Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import get_remote_addr
+
+from roadster_server.settings.sections import HttpSettings
+
+from .connections import Connections, Place, TooManyConnections
+
+HEAD_SECONDS = 10.0
+"""Seconds for the head of a request, and for the rest of a body after its answer."""
+MOST_PIPELINED = 8
+"""Requests that may come before the answer to the one before them. Then the connection ends with the last answer. No
+client of MCP sends them."""
+_FAREWELL_SECONDS = 1.0
+"""Seconds for a client to read its refusal. A socket that is closed at once would lose it."""
+
+_PLACE = "place"
+_REFUSAL = b"too many connections\n"
+_ANSWER = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n"
+    b"Retry-After: 10\r\nConnection: close\r\n\r\n%s" % (len(_REFUSAL), _REFUSAL)
+)
+
+
+@dataclass(frozen=True)
+class ConnectionRules:
+    """The rules and counts that all connections of a listener share. Above `most_refusals` at once, none is written."""
+
+    connections: Connections
+    settings: Callable[[], HttpSettings]
+    most_refusals: int
+    head_seconds: float = HEAD_SECONDS
+    refusals: set[asyncio.BaseTransport] = field(default_factory=set)
+
+
+def place_of(scope: Scope) -> Place | None:
+    """Returns the place of the connection of a request. There is none if the request came over no socket."""
+    place: Place | None = scope.get("state", {}).get(_PLACE)
+    return place
+
+
+class ClientConnection(H11Protocol):
+    """The connection of a client. It answers requests that come at once one after another, as uvicorn does."""
+
+    def __init__(self, rules: ConnectionRules, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self.timeout_keep_alive = rules.settings().keep_alive_seconds
+        self._rules = rules
+        self._place: Place
+        self._timer: asyncio.TimerHandle | None = None
+        self._pipelined = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        peer = get_remote_addr(transport)
+        try:
+            self._place = self._rules.connections.take_place(peer[0] if peer else None)
+        except TooManyConnections:
+            refusal = _Refusal(self._rules)
+            transport.set_protocol(refusal)
+            refusal.connection_made(transport)
+            return
+        # Every request of the connection gets a copy of it.
+        self.app_state = {**self.app_state, _PLACE: self._place}
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._stop_timer()
+        self._place.free()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._limit_wait()
+
+    def on_response_complete(self) -> None:
+        cycle = self.cycle
+        super().on_response_complete()
+        self._pipelined = self._pipelined + 1 if self.cycle is not cycle else 0
+        if self._pipelined >= MOST_PIPELINED:
+            self.cycle.keep_alive = False
+        self._limit_wait()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        if self.transport.get_write_buffer_size():  # the client does not read its last answer
+            self.transport.abort()
+
+    def _limit_wait(self) -> None:
+        if not self._is_waiting:
+            self._stop_timer()
+        elif self._timer is None:
+            self._start_timer()
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Returns whether a head has begun and is not whole, or a body comes on after its answer."""
+        if self.conn.our_state is h11.DONE:
+            return self.conn.their_state is h11.SEND_BODY
+        return self.conn.their_state is h11.IDLE and self.conn.trailing_data[0] != b""
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self._rules.head_seconds, self.timeout_keep_alive_handler)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Refusal(asyncio.Protocol):
+    """A connection without a place. It is told so, and ends."""
+
+    def __init__(self, rules: ConnectionRules) -> None:
+        self._rules = rules
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        self._transport = transport
+        if len(self._rules.refusals) >= self._rules.most_refusals:
+            transport.abort()
+            return
+        self._rules.refusals.add(transport)
+        transport.write(_ANSWER)
+        transport.write_eof()
+        asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, transport.abort)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._rules.refusals.discard(self._transport)

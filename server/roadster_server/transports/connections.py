@@ -1,0 +1,134 @@
+"""The places of connections: so many in all and from one address. Streams have places of their own.
+
+A connection takes a place when it is accepted, before anybody has shown a token. When its caller opens a stream, it
+moves to the places of streams. So a flood of connections without a token takes no place of a stream.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+
+from roadster_server.settings.sections import HttpSettings
+from roadster_server.telemetry.logs import log
+
+_TELL_EVERY = 60.0
+"""Seconds between two lines of the log about connections that were refused."""
+_NETWORK_BITS = 64
+"""The first bits of an IPv6 address, which are those of a network. One client can have all addresses of it."""
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class TooManyConnections(Exception):
+    """There is no place. `setting` is the limit that decided."""
+
+    def __init__(self, setting: str) -> None:
+        super().__init__(setting)
+        self.setting = setting
+
+
+class Place:
+    """The place of one connection, until it is `free`d. `address` is None for connections of a trusted proxy."""
+
+    def __init__(self, connections: Connections, address: str | None) -> None:
+        self._connections = connections
+        self.address = address
+        self._is_free = False
+        self._is_stream = False
+
+    def free(self) -> None:
+        self._connections.count(self, -1, is_stream=self._is_stream)
+        self._is_free = True
+
+    @contextmanager
+    def as_stream(self) -> Iterator[None]:
+        """Moves the connection to the places of streams. Raises TooManyConnections."""
+        self._connections.require_place_for_stream()
+        self._move(is_stream=True)
+        try:
+            yield
+        finally:
+            if not self._is_free:
+                self._move(is_stream=False)
+
+    def _move(self, *, is_stream: bool) -> None:
+        self._connections.count(self, -1, is_stream=self._is_stream)
+        self._is_stream = is_stream
+        self._connections.count(self, +1, is_stream=is_stream)
+
+
+class Connections:
+    """The connections of this process. `places` are those that its descriptors allow, a half of them for streams."""
+
+    def __init__(self, settings: Callable[[], HttpSettings], places: int) -> None:
+        self._settings = settings
+        self._places = places
+        self._served = 0
+        self._streams = 0
+        self._of_address: Counter[str] = Counter()
+        self._refused = 0
+        self._next_line = float("-inf")
+
+    def take_place(self, host: str | None) -> Place:
+        """Takes a place for a connection from `host`. Raises TooManyConnections, and says so in the log."""
+        settings = self._settings()
+        address = _counted_address(host, settings.trusted_proxies)
+        if self._served >= self._most:
+            raise self._refusal("http.connections")
+        if address is not None and self._of_address[address] >= settings.connections_per_address:
+            raise self._refusal("http.connections_per_address")
+        place = Place(self, address)
+        self.count(place, +1, is_stream=False)
+        return place
+
+    def require_place_for_stream(self) -> None:
+        """Raises TooManyConnections, and says so in the log."""
+        if self._streams >= self._most:
+            raise self._refusal("http.connections")
+
+    def count(self, place: Place, difference: int, *, is_stream: bool) -> None:
+        if is_stream:
+            self._streams += difference
+            return
+        self._served += difference
+        if place.address is not None:
+            self._of_address[place.address] += difference
+            if not self._of_address[place.address]:
+                del self._of_address[place.address]
+
+    @property
+    def _most(self) -> int:
+        return min(self._settings().connections, self._places // 2)
+
+    def _refusal(self, setting: str) -> TooManyConnections:
+        self._refused += 1
+        if time.monotonic() >= self._next_line:
+            log.warning("too many connections, more are refused", extra={"limit": setting, "refused": self._refused})
+            self._next_line = time.monotonic() + _TELL_EVERY
+        return TooManyConnections(setting)
+
+
+def _counted_address(host: str | None, trusted_proxies: Sequence[str]) -> str | None:
+    """Returns what connections from `host` are counted under. One from a trusted proxy may be anybody's."""
+    if host is None:
+        return None
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:  # a Unix socket has no address
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if any(address in network for network in _networks(tuple(trusted_proxies))):
+        return None
+    bits = _NETWORK_BITS if address.version == 6 else address.max_prefixlen  # noqa: PLR2004 - IPv6
+    return str(ipaddress.ip_network((address, bits), strict=False))
+
+
+@lru_cache(maxsize=4)
+def _networks(proxies: tuple[str, ...]) -> list[_Network]:
+    return [ipaddress.ip_network(proxy) for proxy in proxies]

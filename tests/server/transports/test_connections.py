@@ -1,0 +1,242 @@
+"""Connections: how many there may be, how long each may be silent, and requests that come at once on one of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.abc
+import httpx2
+import pytest
+
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections import HttpSettings
+from roadster_server.transports.connection import MOST_PIPELINED
+from roadster_server.transports.connections import Connections, TooManyConnections
+from roadster_server.transports.descriptors import room_below
+from tests.conftest import settings_for
+from tests.servers import PATIENCE
+
+from .listening import listening
+from .test_sessions import Sessions, live_settings
+
+pytestmark = pytest.mark.anyio
+
+SOON = 0.2
+"""Seconds for a head, where a test waits for the end of a connection."""
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def live_with(store_url: str, **http: Any) -> LiveSettings:
+    return LiveSettings(settings_for(store_url).model_copy(update={"http": HttpSettings(**http)}))
+
+
+@asynccontextmanager
+async def connection(url: str, address: str = "127.0.0.1") -> AsyncIterator[anyio.abc.SocketStream]:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    async with await anyio.connect_tcp(parts.hostname, parts.port, local_host=address) as stream:
+        yield stream
+
+
+async def all_of(stream: anyio.abc.SocketStream) -> bytes:
+    """Returns what comes until the server ends the connection."""
+    received = b""
+    with anyio.fail_after(PATIENCE):
+        try:
+            while True:
+                received += await stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            return received
+
+
+async def status_of(url: str, address: str = "127.0.0.1") -> int:
+    """Returns the status of a request on a connection of its own from `address`."""
+    async with connection(url, address) as stream:
+        await stream.send(HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        return int((await all_of(stream)).split()[1])
+
+
+async def until_status(status: int, url: str) -> None:
+    with anyio.fail_after(PATIENCE):
+        while await status_of(url) != status:
+            await anyio.sleep(0.01)
+
+
+# How many
+
+
+async def test_connections_of_one_address_are_limited(store_url: str) -> None:
+    async with listening(live_with(store_url, connections_per_address=3)) as url:
+        async with AsyncExitStack() as silent:
+            for _ in range(3):
+                await silent.enter_async_context(connection(url))
+            assert await status_of(url) == 503
+            assert await status_of(url, "127.0.0.2") == 200
+        await until_status(200, url)
+
+
+async def test_connections_are_limited_in_all(store_url: str) -> None:
+    async with listening(live_with(store_url, connections=3)) as url, AsyncExitStack() as silent:
+        for number in range(3):
+            await silent.enter_async_context(connection(url, f"127.0.0.{number + 1}"))
+        assert await status_of(url, "127.0.0.9") == 503
+
+
+async def test_connections_of_a_trusted_proxy_are_limited_in_all_only(store_url: str) -> None:
+    live = live_with(store_url, connections_per_address=1, connections=3, trusted_proxies=["127.0.0.0/24"])
+    async with listening(live) as url, AsyncExitStack() as silent:
+        for _ in range(2):
+            await silent.enter_async_context(connection(url))
+        assert await status_of(url) == 200
+        await silent.enter_async_context(connection(url))
+        assert await status_of(url) == 503
+
+
+async def test_connections_stay_below_the_limit_of_descriptors(store_url: str) -> None:
+    """Whatever the settings say. The half of the places is for streams."""
+    places = room_below(256).places
+    async with listening(live_with(store_url), descriptors=256) as url, AsyncExitStack() as silent:
+        for _ in range(places // 2):
+            await silent.enter_async_context(connection(url))
+        assert await status_of(url) == 503
+
+
+@pytest.mark.parametrize("limit", [256, 512, 1024, 4096, 65_536, 1_048_576])
+def test_room_leaves_descriptors_for_a_backlog_and_for_the_rest(limit: int) -> None:
+    room = room_below(limit)
+    assert room.places >= limit // 4
+    assert limit - room.places >= 4 * room.backlog + min(256, limit // 4)
+
+
+async def test_refusals_are_one_line_of_the_log(store_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(live_with(store_url, connections_per_address=1)) as url, connection(url):
+        for _ in range(20):
+            assert await status_of(url) == 503
+    (line,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line.getMessage() == "too many connections, more are refused"
+    assert vars(line)["limit"] == "http.connections_per_address"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+    ],
+)
+def test_addresses_are_counted_as_those_of_one_owner(first: str, second: str, *, is_same: bool) -> None:
+    connections = Connections(lambda: HttpSettings(connections_per_address=1), places=100)
+    place = connections.take_place(first)
+    if is_same:
+        with pytest.raises(TooManyConnections):
+            connections.take_place(second)
+    else:
+        connections.take_place(second)
+    place.free()
+    connections.take_place(first)
+
+
+# Streams
+
+
+async def test_streams_take_no_place_of_a_connection(store_url: str) -> None:
+    live = live_settings(store_url)
+    live.current = live.current.model_copy(update={"http": HttpSettings(connections=2, connections_per_address=2)})
+    async with listening(live) as url, httpx2.AsyncClient(timeout=PATIENCE) as http, AsyncExitStack() as streams:
+        sessions = Sessions(http, url)
+        for session in [await sessions.open() for _ in range(2)]:
+            await streams.enter_async_context(sessions.stream(session))
+        async with connection(url), connection(url):
+            assert await status_of(url) == 503
+        await until_status(200, url)
+
+
+async def test_streams_of_one_caller_are_limited(store_url: str) -> None:
+    """A stream that has ended makes room."""
+    async with listening(live_settings(store_url, streams=1)) as url, httpx2.AsyncClient(timeout=PATIENCE) as http:
+        sessions, others = Sessions(http, url), Sessions(http, url, "two")
+        first, second, other = await sessions.open(), await sessions.open(), await others.open()
+        async with sessions.stream(first), others.stream(other):
+            refusal = await http.get(f"{url}/sse", headers={"Authorization": "Bearer one"})
+            assert refusal.status_code == 503
+            assert "callers.one.streams" in refusal.json()["error"]["message"]
+        with anyio.fail_after(PATIENCE):
+            while (await sessions.stream_status(second)) == 503:
+                await anyio.sleep(0.01)
+
+
+# How long
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
+        HEALTH + b"GET /health",
+        b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a second head", "half a body behind its answer"],
+)
+async def test_connection_that_falls_silent_ends(beginning: bytes, store_url: str) -> None:
+    async with listening(live_with(store_url), head_seconds=SOON) as url, connection(url) as stream:
+        if beginning:
+            await stream.send(beginning)
+        await all_of(stream)
+
+
+async def test_head_that_comes_too_slowly_is_cut_off(store_url: str) -> None:
+    """No single byte is late."""
+    async with listening(live_with(store_url), head_seconds=SOON) as url, connection(url) as stream:
+        with anyio.fail_after(PATIENCE), suppress(anyio.BrokenResourceError):
+            while True:
+                await stream.send(b"x")
+                await anyio.sleep(SOON / 10)
+
+
+async def test_connection_is_kept_for_the_next_request_until_it_is_idle_for_too_long(store_url: str) -> None:
+    """The time for a head does not count between two requests."""
+    async with (
+        listening(live_with(store_url, keep_alive_seconds=1), head_seconds=0.05) as url,
+        connection(url) as stream,
+    ):
+        for _ in range(2):
+            await stream.send(HEALTH)
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+            await anyio.sleep(0.1)
+        assert await all_of(stream) in {b"", b'{"status":"ok"}'}
+
+
+async def test_what_is_no_http_is_no_line_of_the_log(store_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(live_with(store_url)) as url:
+        for _ in range(5):
+            async with connection(url) as stream:
+                await stream.send(b"\x16\x03\x01 no HTTP\r\n\r\n")
+                assert (await all_of(stream)).startswith(b"HTTP/1.1 400")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+# At once
+
+
+async def test_requests_that_come_at_once_are_answered_in_turn_and_not_without_end(store_url: str) -> None:
+    async with listening(live_with(store_url)) as url, connection(url) as stream:
+        other = HEALTH.replace(b"/healthz", b"/nowhere")
+        await stream.send((HEALTH + other) * 50)
+        statuses = [int(answer.split()[0]) for answer in (await all_of(stream)).split(b"HTTP/1.1 ")[1:]]
+    assert statuses == ([200, 421] * MOST_PIPELINED)[: MOST_PIPELINED + 1]
+
+
+async def test_requests_one_after_another_have_no_such_bound(store_url: str) -> None:
+    async with listening(live_with(store_url)) as url, httpx2.AsyncClient(timeout=PATIENCE) as http:
+        for _ in range(3 * MOST_PIPELINED):
+            assert (await http.get(f"{url}/healthz")).status_code == 200
