@@ -26,7 +26,7 @@ _SPARE = 256 * 1024
 
 fuzzing = settings(
     max_examples=INPUTS,
-    # The same inputs each time, but for `make fuzz`: a small run that fails now and then tells nobody why.
+    # The suite tries the same inputs each time: a failure now and then would be taken for a flaky test.
     derandomize=INPUTS < _ENOUGH_TO_MEASURE,
     database=None,
     phases=[Phase.generate, Phase.shrink],
