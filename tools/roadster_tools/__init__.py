@@ -17,7 +17,7 @@ from .failures import (
     Unrecorded,
     failure,
 )
-from .files import File, UploadFolder
+from .files import File
 from .gate.access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
 from .gate.admission import AdmittedCall, admit
 from .gate.gate import CallOversight, Gate, PendingWrite, Services, WritePreview
@@ -44,6 +44,7 @@ from .toolsets.inventory import get_vehicle, list_inventory
 from .toolsets.links import build_deep_link
 from .toolsets.payments import quote_payments
 from .toolsets.protection_plans import list_protection_plans
+from .upload_folder import UploadFolder
 
 TOOLS = catalogue(
     dealers=(list_dealers, get_dealer),

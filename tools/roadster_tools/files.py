@@ -1,30 +1,25 @@
-"""The files of documents and templates: their kinds, their sizes, and the folder that local ones come from."""
+"""The files of documents and templates: their kinds and their sizes."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
-import anyio.to_thread
 from pydantic import Field
 
 from roadster_client import MalformedAnswer
 from roadster_client.models.values import decode_file
 
 from .failures import InvalidArguments
+from .upload_folder import UploadFolder
 
 MAX_INLINE_BYTES = 1024 * 1024
 """For `contents` in a call, which pass through a model's context. The HTTP transport takes 4 MiB in all."""
 
 MAX_ANSWER_FILE_BYTES = 64 * 1024
 """For `contents` in an answer, which a model reads."""
-
-MAX_FILE_BYTES = 10 * 1024 * 1024
-"""For a file in the upload folder."""
 
 MAX_RESOURCE_BYTES = MAX_INLINE_BYTES
 """For a file that is read as a resource, so that a client can read back what a call brought in."""
@@ -60,43 +55,6 @@ class Upload:
     argument: str
 
 
-@dataclass(frozen=True)
-class UploadFolder:
-    """The only folder that a caller on this machine may upload from."""
-
-    folder: Path
-
-    async def read(self, path: str) -> bytes:
-        """Returns the content of a plain file below the folder. Raises InvalidArguments, also for a larger file."""
-        return await anyio.to_thread.run_sync(self._read, path)
-
-    def _read(self, path: str) -> bytes:
-        try:
-            root = self.folder.resolve(strict=True)
-            file = (root / path).resolve(strict=True)
-        except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle
-            raise InvalidArguments({"path": "there is no such file in the upload folder"}) from None
-        # The check follows the resolution of links, so none can lead out of the folder.
-        if not file.is_relative_to(root) or not file.is_file():
-            raise InvalidArguments({"path": "there is no such file in the upload folder"})
-        with file.open("rb") as stream:
-            if not _is_still_at(file, root, stream.fileno()):
-                raise InvalidArguments({"path": "the file was changed while it was read; call again"})
-            content = stream.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise InvalidArguments({"path": f"the file is larger than {MAX_FILE_BYTES} bytes"})
-        return content
-
-
-def _is_still_at(file: Path, root: Path, descriptor: int) -> bool:
-    """Tells whether the opened file is the one in the folder, because somebody may put a link there after the check."""
-    try:
-        current = file.resolve(strict=True)
-        return current.is_relative_to(root) and os.path.samestat(current.stat(), os.fstat(descriptor))
-    except (OSError, RuntimeError):
-        return False
-
-
 async def read_upload(folder: UploadFolder | None, contents: str | None, path: str | None) -> Upload:
     """Returns the file that a caller passes as `contents` or as `path`. Raises InvalidArguments."""
     if (contents is None) == (path is None):
@@ -118,7 +76,7 @@ def _decode(contents: str) -> bytes:
     try:
         content = decode_file(contents)
     except ValueError:
-        raise InvalidArguments({"contents": "is not base64"}) from None
+        raise InvalidArguments({"contents": "is not base64; encode the file's bytes, or give path"}) from None
     if len(content) > MAX_INLINE_BYTES:
         raise InvalidArguments({"contents": f"the file is larger than {MAX_INLINE_BYTES} bytes"})
     return content

@@ -256,12 +256,16 @@ def _open_results(out: Path | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
+    if out.is_symlink() or (out.exists() and not out.is_file()):
+        raise ConfigurationError(
+            [f"{out}: cannot be written, because it is no plain file; name one, or leave out --out"]
+        )
     try:
+        # A new file in the place of the old one: nothing is written through a link, and no pipe holds us up.
+        out.unlink(missing_ok=True)
         # Only for their owner: the results hold whatever the caller may see.
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            if out.is_file():
-                out.chmod(0o600)  # where it was there before
             yield file
     except OSError as error:
         raise ConfigurationError([f"{out}: cannot be written ({type(error).__name__})"]) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -67,7 +68,8 @@ class Change:
 
 def add_entry(path: Path, host: Host, entry: Mapping[str, Any]) -> Change | None:
     """Plans the file with our entry in it. Returns None where nothing changes. Raises ConfigurationError."""
-    path, before, file = path.resolve(), _read(path), format_of(host)
+    path = path.parent.resolve() / path.name
+    before, file = _read(path), format_of(host)
     with _leaving_alone(path, f"put this into it yourself:\n{file.snippet(entry)}"):
         old = _own_entry(file, before)
         # A host may add keys of its own when it writes its file.
@@ -78,7 +80,8 @@ def add_entry(path: Path, host: Host, entry: Mapping[str, Any]) -> Change | None
 
 def remove_entry(path: Path, host: Host) -> Change | None:
     """Plans the file without our entry. Returns None where there is no such entry. Raises ConfigurationError."""
-    path, before, file = path.resolve(), _read(path), format_of(host)
+    path = path.parent.resolve() / path.name
+    before, file = _read(path), format_of(host)
     with _leaving_alone(path, f"take {NAME} out of it yourself"):
         old = _own_entry(file, before)
         return None if old is None else Change(path, file, before, file.remove(before or ""), old, None)
@@ -105,8 +108,15 @@ def _own_entry(file: EntryFile, text: str | None) -> dict[str, Any] | None:
 
 
 def _read(path: Path) -> str | None:
+    if path.is_symlink():
+        raise ConfigurationError([f"{path}: is a link, and nothing is written through one; make it a plain file"])
     try:
-        return path.read_bytes().decode()
+        # The flags do not exist on Windows. They keep a pipe from holding us up, and a link from being followed.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigurationError([f"{path}: is no plain file; nothing was changed"])
+            return file.read().decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

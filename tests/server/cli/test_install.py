@@ -179,16 +179,38 @@ def test_install_makes_a_missing_file_with_its_folder(tmp_path: Path) -> None:
     assert remove_entry(tmp_path / "nothing.json", Host.VSCODE) is None
 
 
-def test_install_keeps_a_link_a_link(tmp_path: Path) -> None:
-    """The file behind the link is changed."""
+def test_install_writes_through_no_link(tmp_path: Path) -> None:
     real, path = tmp_path / "dotfiles.json", tmp_path / "mcp.json"
     real.write_text("{}")
     path.symlink_to(real)
+    for plan in (
+        lambda: add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None)),
+        lambda: remove_entry(path, Host.CURSOR),
+    ):
+        with pytest.raises(ConfigurationError, match="is a link, and nothing is written through one"):
+            plan()
+    assert path.is_symlink()
+    assert real.read_text() == "{}"
+
+
+def test_install_refuses_a_link_that_was_made_after_the_question(tmp_path: Path) -> None:
+    real, path = tmp_path / "dotfiles.json", tmp_path / "mcp.json"
+    for file in (real, path):
+        file.write_text("{}")
     change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     assert change is not None
-    change.apply()
-    assert path.is_symlink()
-    assert "roadster" in real.read_text()
+    path.unlink()
+    path.symlink_to(real)
+    with pytest.raises(ConfigurationError, match="is a link"):
+        change.apply()
+    assert real.read_text() == "{}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such pipes")
+def test_install_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mcp.json")
+    with pytest.raises(ConfigurationError, match="is no plain file"):
+        add_entry(tmp_path / "mcp.json", Host.CURSOR, entry_of(Host.CURSOR, None))
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,24 @@ def test_run_ends_when_results_cannot_be_written() -> None:
     assert "Traceback" not in end.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such pipes")
+def test_run_writes_only_to_a_plain_file(tmp_path: Path) -> None:
+    """Nothing is written through a link, and a pipe that nobody reads holds nothing up."""
+    real, link, pipe, other = (tmp_path / name for name in ("real", "link", "pipe", "other"))
+    for file in (real, other):
+        file.write_text("mine")
+    link.symlink_to(real)
+    os.mkfifo(pipe)
+    for out in (link, pipe, tmp_path):
+        end = run_cli("run", "-", "--sandbox", "--out", str(out), stdin=json.dumps(VEHICLE))
+        assert end.returncode == 2
+        assert "it is no plain file; name one, or leave out --out" in end.stderr
+    twin = tmp_path / "twin"
+    twin.hardlink_to(other)
+    assert run_cli("run", "-", "--sandbox", "--out", str(twin), stdin=json.dumps(VEHICLE)).returncode == 0
+    assert real.read_text() == other.read_text() == "mine"
+
+
 def test_run_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
     """Cursors, new ids and links are the same too. Without --seed, it is 7."""
     at = {"dealer": "umazda"}

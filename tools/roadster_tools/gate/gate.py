@@ -38,8 +38,8 @@ from roadster_client import (
 )
 from roadster_tools.cursors import Seal
 from roadster_tools.failures import AccessRefused, InvalidArguments
-from roadster_tools.files import UploadFolder
 from roadster_tools.tool import Tool
+from roadster_tools.upload_folder import UploadFolder
 
 from .access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
 from .customers import CustomerIndex
