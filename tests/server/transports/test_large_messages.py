@@ -52,7 +52,9 @@ class Sender:
         self._intake = intake
         self._caller = caller
         self._chunks = [body[:100], body[100:]]
-        self._headers = [(b"content-length", str(len(body)).encode())] if declares_length else []
+        self._headers = [(b"content-type", b"application/json")]
+        if declares_length:
+            self._headers.append((b"content-length", str(len(body)).encode()))
         self.is_read = False
         self.next_chunk: anyio.Event | None = None
         self.status = 0
