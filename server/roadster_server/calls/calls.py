@@ -17,6 +17,7 @@ from mcp_types import (
 
 from roadster_client import ClientError
 from roadster_server.store import StoreError
+from roadster_server.store.waiting import one_wait
 from roadster_server.telemetry.logs import log_crash
 from roadster_tools import (
     TOOLS,
@@ -99,7 +100,7 @@ class Calls:
         scope = anyio.CancelScope()
         self._in_flight.add(scope)
         try:
-            with scope:
+            with scope, one_wait():
                 async with reported_progress(call.ctx, self.services.timing.progress_seconds):
                     return await self._outcome(call, work)
             return call.interruption()

@@ -42,6 +42,9 @@ _ANSWER = "confirm"
 _MOST_CHARACTERS = 4000
 """A person does not read a longer question."""
 
+_CLOCKS_DIFFER = timedelta(minutes=1)
+"""Between two machines of one deployment."""
+
 _WORDS: Mapping[str, str] = {"doc_ids": "document_ids", "id": "customer_id", "shipment_id": "delivery_id"}
 """The tools' names of fields that have other names in requests. Only `assign_agent` sends a bare `id`."""
 _ASK_AGAIN = "call again without it to be asked anew"
@@ -131,7 +134,8 @@ class Confirmation:
         except Unsealable:
             raise NotConfirmed(f"the confirmation was altered, or is another call's; {_ASK_AGAIN}") from None
         until = datetime.fromtimestamp(state["until"], UTC)
-        if until < now:
+        # A question of the future was asked before the clock was set back. It would be good for longer than its time.
+        if not now <= until <= now + self._lifetime + _CLOCKS_DIFFER:
             raise NotConfirmed(f"the confirmation has expired; {_ASK_AGAIN}")
         if state["digest"] != digest:
             raise NotConfirmed(f"the write is not the one that was shown; {_ASK_AGAIN}")

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from roadster_server.store import Claim, Conflict, InProgress, Replay, Unknown
+from roadster_server.store import AnswerGone, Claim, Conflict, InProgress, Replay, Unknown
 from roadster_server.store.lazy import LazyStore
 from roadster_tools import InvalidArguments, KeyOutcomeUnknown, Limited
 
@@ -58,7 +58,7 @@ class IdempotencyKeys:
         if waiting.cancelled_caught:
             raise _busy("one call at a time with one idempotency_key")
 
-    def _require_usable(self, outcome: Claim | Replay | Conflict | Unknown) -> Claim | Replay:
+    def _require_usable(self, outcome: Claim | Replay | AnswerGone | Conflict | Unknown) -> Claim | Replay:
         match outcome:
             case Claim() | Replay():
                 return outcome
@@ -71,12 +71,16 @@ class IdempotencyKeys:
                     "This idempotency_key was used before the server was upgraded or got another API key, "
                     "and what became of that write cannot be read any more"
                 )
+            case AnswerGone():
+                raise KeyOutcomeUnknown(
+                    "An earlier write with this idempotency_key was done, and its answer is not kept any more"
+                )
         raise KeyOutcomeUnknown("An earlier write with this idempotency_key lost its answer")
 
 
 async def _wait_for_claim(
     store: LazyStore, scope: str, arguments: str, scope_0001: str
-) -> Claim | Replay | Conflict | Unknown:
+) -> Claim | Replay | AnswerGone | Conflict | Unknown:
     """Claims the key. If a call of any process holds it, waits until that call ends."""
     pause = _FIRST_PAUSE
     while isinstance(

@@ -3,61 +3,81 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from roadster_tools import Caller, Limited, Uncounted
 
-if TYPE_CHECKING:  # for start time: most callers have no limit
-    from limits import RateLimitItem
+if TYPE_CHECKING:  # for start time: most servers have no Redis
     from limits.aio.strategies import MovingWindowRateLimiter
+
+_MINUTE, _HOUR = 60, 3600
 
 
 class Limiter:
-    """Counts in moving windows. In Redis, all processes share them. In memory, they begin anew with the process."""
+    """Counts in moving windows. In Redis, all processes share them. In memory, they begin anew with the process.
 
-    def __init__(self, redis_url: str | None, deployment: str) -> None:
+    `clock` is monotonic, in seconds, so that a wall clock that is set changes no window in memory.
+    """
+
+    def __init__(self, redis_url: str | None, deployment: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis_url = redis_url
         self._deployment = deployment
-        self._windows: MovingWindowRateLimiter | None = None
+        self._clock = clock
+        self._in_memory: dict[tuple[str, str], deque[float]] = {}
+        """The times of the hits that count, by setting and caller, the oldest first."""
+        self._in_redis: MovingWindowRateLimiter | None = None
 
     async def count_call(self, caller: Caller) -> None:
         """Counts a call. Raises Limited if the caller has made all its calls of this minute."""
         if caller.calls_per_minute is not None:
-            from limits import RateLimitItemPerMinute  # noqa: PLC0415 - for start time
-
-            await self._hit(
-                RateLimitItemPerMinute(caller.calls_per_minute), caller.name, "calls_per_minute", "calls a minute"
-            )
+            await self._hit(caller.calls_per_minute, _MINUTE, caller.name, "calls_per_minute", "calls a minute")
 
     async def count_write(self, caller: Caller) -> None:
         """Counts a write. Raises Limited if the caller has made all its writes of this hour."""
         if caller.writes_per_hour is not None:
-            from limits import RateLimitItemPerHour  # noqa: PLC0415 - for start time
+            await self._hit(caller.writes_per_hour, _HOUR, caller.name, "writes_per_hour", "writes an hour")
 
-            await self._hit(
-                RateLimitItemPerHour(caller.writes_per_hour), caller.name, "writes_per_hour", "writes an hour"
-            )
+    async def _hit(self, most: int, window: int, name: str, setting: str, unit: str) -> None:
+        if self._redis_url is None:
+            wait = self._hit_in_memory(most, window, name, setting)
+        else:
+            wait = await self._hit_in_redis(self._redis_url, most, window, name, setting)
+        if wait is not None:
+            # Clocks of several machines differ, but nobody waits for longer than a window.
+            raise Limited(f"{most} {unit}", wait=min(max(1.0, wait), window), setting=f"callers.{name}.{setting}")
 
-    async def _hit(self, item: RateLimitItem, name: str, setting: str, unit: str) -> None:
+    def _hit_in_memory(self, most: int, window: int, name: str, setting: str) -> float | None:
+        """Counts a hit and returns None, or returns the seconds until there is room for one."""
+        hits, now = self._in_memory.setdefault((setting, name), deque()), self._clock()
+        while hits and hits[0] <= now - window:
+            hits.popleft()
+        if len(hits) >= most:
+            return hits[len(hits) - most] + window - now
+        hits.append(now)
+        return None
+
+    async def _hit_in_redis(self, url: str, most: int, window: int, name: str, setting: str) -> float | None:
+        from limits import RateLimitItemPerSecond  # noqa: PLC0415 - for start time
         from limits.errors import StorageError  # noqa: PLC0415 - for start time
 
-        if self._windows is None:
-            self._windows = _windows(self._redis_url, self._deployment)
+        if self._in_redis is None:
+            self._in_redis = _windows(url, self._deployment)
+        item = RateLimitItemPerSecond(most, window)
         try:
-            if await self._windows.hit(item, setting, name):
-                return
-            reset = (await self._windows.get_window_stats(item, setting, name)).reset_time
+            if await self._in_redis.hit(item, setting, name):
+                return None
+            reset = (await self._in_redis.get_window_stats(item, setting, name)).reset_time
         except StorageError:
             raise Uncounted("The call cannot be counted: Redis does not answer") from None
-        raise Limited(f"{item.amount} {unit}", wait=max(1.0, reset - time.time()), setting=f"callers.{name}.{setting}")
+        return reset - time.time()
 
 
-def _windows(redis_url: str | None, deployment: str) -> MovingWindowRateLimiter:
-    from limits.aio.storage import MemoryStorage, RedisStorage  # noqa: PLC0415 - for start time
+def _windows(redis_url: str, deployment: str) -> MovingWindowRateLimiter:
+    from limits.aio.storage import RedisStorage  # noqa: PLC0415 - for start time
     from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415 - for start time
 
-    if redis_url is None:
-        return MovingWindowRateLimiter(MemoryStorage())
     from roadster_server.replicas import ANSWERS_WITHIN  # noqa: PLC0415 - for start time
 
     return MovingWindowRateLimiter(

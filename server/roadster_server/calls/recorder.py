@@ -8,6 +8,7 @@ import anyio
 
 from roadster_server.store import AuditRecord, StoreError
 from roadster_server.store.lazy import LazyStore
+from roadster_server.store.waiting import one_wait
 from roadster_server.telemetry.logs import log
 
 
@@ -36,7 +37,7 @@ class Recorder:
             await self.put(record)
             return
         # A task of its own, because a statement that waits for a lock cannot be cancelled.
-        task = asyncio.create_task(self.put(record))
+        task = asyncio.create_task(self._put_later(record))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
         await asyncio.wait({task}, timeout=self._patience)
@@ -45,6 +46,10 @@ class Recorder:
         else:
             log.info("the audit is slow: this call's record is written later", extra={"call": record.call_id})
             task.add_done_callback(lambda task: _log_failure(task, record.call_id))
+
+    async def _put_later(self, record: AuditRecord) -> None:
+        with one_wait():  # its own, because the call does not wait for it
+            await self.put(record)
 
     async def close(self) -> None:
         """Returns when all late records are stored."""

@@ -39,7 +39,7 @@ policy = CommandGroup("Show who may do what.")
 app.add_typer(policy, name="policy")
 audit = CommandGroup("Read and check the record of all calls.")
 app.add_typer(audit, name="audit")
-store = CommandGroup("Back up the store.")
+store = CommandGroup("Back up the store, and delete old events.")
 app.add_typer(store, name="store")
 
 
@@ -251,6 +251,34 @@ def backup(
         except StoreError as error:
             raise ConfigurationError([str(error)]) from None
     typer.echo(f"{file}: the store as of now; check it with audit verify")
+
+
+@store.command()
+def prune(
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    config: Config = None,
+) -> None:
+    """Delete the events that are older than webhooks.retention_days by this machine's clock.
+
+    A server over HTTP does that each hour, but only while an event of the last day confirms the clock. Use this where
+    the clock is right and no event comes.
+
+    Exit codes: 0 done; 1 you said no; 2 the store cannot be used.
+    """
+    from .prune import count_old_events, forget_old_events
+
+    with exit_on_mistakes():
+        settings, now = load_settings(config), datetime.now(UTC)
+        count = run_async(count_old_events, settings, now)
+        days = settings.webhooks.retention_days
+        typer.echo(f"it is {now:%Y-%m-%dT%H:%M:%SZ}; older than {days} days: {count} events")
+        if not yes and not sys.stdin.isatty():
+            raise ConfigurationError(["deletes only after asking: needs a terminal, or --yes"])
+        if not yes and not typer.confirm("Is that the time, and shall they be deleted?"):
+            typer.echo("nothing was deleted")
+            raise typer.Exit(1)
+        run_async(forget_old_events, settings, now)
+    typer.echo(f"deleted: {count} events")
 
 
 def _subject(dealer: str, customer: str) -> tuple[str, str] | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
 
 async def verify_audit(settings: Settings) -> tuple[str, bool]:
     """Returns a line about the chain, and True where the chain is whole. Raises ConfigurationError."""
-    async with _open_existing_store(settings) as store:
+    async with open_existing_store(settings) as store:
         chain = await store.verify()
     if chain.first_broken is not None:
         return f"broken at record {chain.first_broken}: it, or one before it, is not as it was written", False
@@ -44,7 +44,7 @@ async def print_audit(
     """
     about = _audit_subject(settings, *subject) if subject else None
     count = 0
-    async with _open_existing_store(settings) as store:
+    async with open_existing_store(settings) as store:
         if subject is not None:
             await _require_names(settings, store, *subject)
         async for entry in store.records(since=since, last=last, about=about):
@@ -78,7 +78,7 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> Del
         # Hashed as an argument of a tool is: one search finds the calls about a customer and this deletion.
         arguments={"customer_id": _hashes_of_customer(settings, customer)[0]},
     )
-    async with _open_existing_store(settings) as store:
+    async with open_existing_store(settings) as store:
         await _require_names(settings, store, dealer, customer)
         return await store.forget_customer(dealer, customer, record)
 
@@ -106,7 +106,7 @@ def _hashes_of_customer(settings: Settings, customer: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def _open_existing_store(settings: Settings) -> AsyncIterator[SqlStore]:
+async def open_existing_store(settings: Settings) -> AsyncIterator[SqlStore]:
     """Opens the store, but never makes a new one: a missing audit must not look like an empty one."""
     url = settings.store.url.get_secret_value()
     path = anyio.Path(url.removeprefix("sqlite:///"))

@@ -40,6 +40,7 @@ from roadster_client import (
 from roadster_client.models.customer_records import CustomerRecordQuery
 from roadster_client.upstream.response import http_date
 from roadster_server.backend import Backend
+from roadster_server.events.inbox import WHY_NO_RETENTION, retention_end
 from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.loading import read_document
 from roadster_server.settings.network import NetworkSettings
@@ -90,7 +91,7 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
         yield finding
     if settings.mykaarma:
         yield _mykaarma_dealers(settings)
-    for finding in await _store(settings.store.url.get_secret_value()):
+    for finding in await _store(settings):
         yield finding
     if settings.replicas is not None:
         yield await _redis(settings.replicas.redis_url)
@@ -175,19 +176,24 @@ def _callers(settings: Settings) -> Iterator[str]:
         )
 
 
-async def _store(url: str) -> list[Finding]:
-    findings = []
+async def _store(settings: Settings) -> list[Finding]:
+    findings, url = [], settings.store.url.get_secret_value()
     path = anyio.Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
     new = path is not None and not await path.exists()
     try:
         async with open_store(url) as store:
-            if not await store.healthy():
-                return [Finding("store", "cannot be written to; see what else is using it", PROBLEM)]
-            place = f"{path}, made now" if new else str(path or "PostgreSQL")
-            findings.append(Finding("store", f"{place}: open, migrated and writable"))
             chain = await store.verify()
+            state = "open and migrated"
+            if chain.first_broken is None:  # otherwise a record may not be able to follow, which the audit's line says
+                await store.probe()
+                state = "open, migrated and writable"
+            place = f"{path}, made now" if new else str(path or "PostgreSQL")
+            findings.append(Finding("store", f"{place}: {state}"))
+            doubt = await store.doubt(received_before=retention_end(settings, now := datetime.now(UTC)), now=now)
     except StoreError as error:
         return [*findings, Finding("store", str(error), PROBLEM)]
+    if doubt is not None:
+        findings.append(Finding("retention", f"old events are not deleted: {WHY_NO_RETENTION[doubt]}", PROBLEM))
     if chain.first_broken is None:
         findings.append(Finding("audit", f"whole; records: {chain.count}"))
     else:

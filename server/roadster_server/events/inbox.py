@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import anyio
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.store import INDEX_BATCH, EventOutcome, NewEvent, StoreError
+from roadster_server.settings.sections import Settings
+from roadster_server.store import INDEX_BATCH, ClockDoubt, EventOutcome, NewEvent, StoreError, TidyCounts
 from roadster_server.store.lazy import LazyStore
+from roadster_server.store.waiting import one_wait
 from roadster_server.telemetry.logs import log
+from roadster_server.telemetry.observer import ServerObserver
 
 _BATCH_SIZE = 100
 """Events of one transaction. A larger one would hold up the other writers for long."""
+
+
+def retention_end(settings: Settings, now: datetime) -> datetime:
+    """Returns the time of receipt before which an event is old."""
+    return now - timedelta(days=settings.webhooks.retention_days)
+
 
 TIDY_EVERY = 3600.0
 """Seconds. Retention could do with once a day, but a quarantined event should not wait a day for its delivery."""
@@ -39,10 +49,13 @@ class EventWriter:
         """Returns the outcome once the event is durable. Raises StoreError."""
         mine = _Waiting(event)
         self._waiting.append(mine)
-        async with self._turn:
-            # The task that has the turn writes the events of all that came meanwhile. Those have their outcome already.
-            if mine.outcome is None and mine.failure is None:
-                await self._write_batch()
+        start = anyio.current_time()
+        with one_wait() as wait:
+            async with self._turn:
+                wait.seconds = anyio.current_time() - start
+                # The task that has the turn writes the events of all that came meanwhile, which have an outcome then.
+                if mine.outcome is None and mine.failure is None:
+                    await self._write_batch()
         if mine.outcome is None:
             raise StoreError(mine.failure or "")
         return mine.outcome
@@ -63,27 +76,47 @@ class EventWriter:
                 waiting.failure = failure
 
 
-async def keep_tidy(live: LiveSettings, store: LazyStore, *, every: float = TIDY_EVERY) -> None:
+WHY_NO_RETENTION: Mapping[ClockDoubt, str] = {
+    "behind": "this machine's clock is behind the newest event; set it by NTP",
+    "ahead": "no event of the last day confirms this machine's clock; if the clock is right, the next event will, or "
+    "run roadster-mcp store prune",
+    "unconfirmed": "no event confirms this machine's clock; if the clock is right, run roadster-mcp store prune",
+}
+"""Why no old event is deleted, and what to do."""
+
+
+async def keep_tidy(
+    live: LiveSettings, store: LazyStore, observer: ServerObserver | None = None, *, every: float = TIDY_EVERY
+) -> None:
     """Deletes old events, looks through the quarantine, and indexes the events of an older store.
 
-    It does so now and `every` seconds. Runs until it is cancelled.
+    It does so now and `every` seconds. It deletes nothing while the clock cannot be believed, and logs that once. Runs
+    until it is cancelled.
     """
+    observer = observer or ServerObserver()
+    doubt: ClockDoubt | None = None
     while True:
-        await _tidy(live, store)
+        counts = await _tidy(live, store, datetime.now(UTC))
+        if counts is not None:
+            observer.on_tidied(is_stopped=counts.doubt is not None)
+            if counts.doubt not in (None, doubt):
+                log.error("old events not deleted", extra={"reason": WHY_NO_RETENTION[counts.doubt]})
+            doubt = counts.doubt
         await anyio.sleep(every)
 
 
-async def _tidy(live: LiveSettings, store: LazyStore) -> None:
-    now = datetime.now(UTC)
+async def _tidy(live: LiveSettings, store: LazyStore, now: datetime) -> TidyCounts | None:
+    """Returns None where the store does not work."""
     settings = live.current
     try:
         counts = await store.tidy_events(
-            received_before=now - timedelta(days=settings.webhooks.retention_days), dealers=settings.dealers, now=now
+            received_before=retention_end(settings, now), dealers=settings.dealers, now=now
         )
         while await store.index_events(settings.dealers, most=INDEX_BATCH):
             pass
     except StoreError as error:
         log.error("old events not deleted", extra={"reason": str(error)})
-        return
+        return None
     if counts.released or counts.quarantined:
         log.warning("events of unknown dealers", extra={"released": counts.released, "left": counts.quarantined})
+    return counts

@@ -34,6 +34,7 @@ from pydantic import ValidationError
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import CallResult, CurrentCaller
 from roadster_server.calls.results import FAILURE_META
+from roadster_server.telemetry.logs import log_crash
 from roadster_tools import TOOLS, Caller, Tool, ToolFailure, verdict
 
 from .completion import complete
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # for start time: only a server over HTTP has subscriptions
 # Each caller has its own lists, so no cache on the way may show them to another.
 _OWN_LISTS = CacheHint(ttl_ms=60_000, scope="private")
 
+_DEFECT = "The server failed on this request; its operator finds why in the log."
 _INTRODUCTIONS = ("initialize", "server/discover")
 
 _COUNTED_AS_CALLS = ("tools/call", "resources/read", "resources/subscribe", "completion/complete")
@@ -129,6 +131,7 @@ def build_server(
     server.middleware += [_own_instructions(current_caller), _without_unreadable_answers]
     if subscriptions is not None:  # over HTTP. The one client of stdio holds up nobody else
         server.middleware.insert(0, _counted(calls.services.limiter, current_caller))
+    server.middleware.insert(0, _without_internals)
     return server
 
 
@@ -167,6 +170,17 @@ def _own_instructions(current_caller: CurrentCaller) -> ServerMiddleware[Any]:
         return result
 
     return with_instructions
+
+
+async def _without_internals(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Answers a defect in words of ours. The SDK would send the error's own text, which may name a file or a host."""
+    try:
+        return await call_next(ctx)
+    except (MCPError, ValidationError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a defect: the caller learns that it happened, the log where
+        log_crash(error, method=ctx.method)
+        raise MCPError(code=INTERNAL_ERROR, message=_DEFECT) from None
 
 
 async def _without_unreadable_answers(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import anyio
@@ -14,9 +15,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .records import StoreError
+from .waiting import current_wait
 
 WRITING = "roadster_writing"
 """The execution option of a connection that will write."""
+
+WAIT_SECONDS = "roadster_wait_seconds"
+"""The execution option with the seconds that the connection may wait for a lock."""
+
+_LEAST_SECONDS = 0.1
+"""For a transaction of a call that has used up its wait: it may find the store free again."""
 
 
 class Turn(IntEnum):
@@ -31,30 +39,57 @@ class Database:
     """One store's database, which turns every failure into a StoreError."""
 
     engine: AsyncEngine
-    explain: Callable[[Exception], str]
-    """Returns the sentence that tells an operator about an error of the driver or of SQLAlchemy."""
+    explain: Callable[[Exception], StoreError]
+    """Returns the error that tells an operator about an error of the driver or of SQLAlchemy."""
+    wait_seconds: float
+    """How long one call waits for the database, in all its transactions."""
+    connections: int
+    """The size of the engine's pool. Transactions queue here instead of there, with a wait of their own."""
+    _places: anyio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_places", anyio.Semaphore(self.connections))
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Opens a transaction and commits it at the end of the block, also if the caller's task is cancelled."""
-        with anyio.CancelScope(shield=True), self._explaining():
-            async with self.engine.execution_options(**{WRITING: True}).begin() as connection:
+        async with self._place() as seconds:
+            engine = self.engine.execution_options(**{WRITING: True, WAIT_SECONDS: seconds})
+            async with engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Opens a transaction that only reads."""
         # SQLAlchemy with aiosqlite hangs for good if a statement is cancelled (sqlalchemy #13039, aiosqlite #259).
-        with anyio.CancelScope(shield=True), self._explaining():
-            async with self.engine.connect() as connection:
-                yield connection
+        async with (
+            self._place() as seconds,
+            self.engine.execution_options(**{WAIT_SECONDS: seconds}).connect() as connection,
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[float]:
+        """Waits for a free connection. Yields the seconds that the call may still wait for locks."""
+        wait, start = current_wait(), time.monotonic()
+        end = start + max(self.wait_seconds - wait.seconds, _LEAST_SECONDS)
+        try:
+            with anyio.CancelScope(shield=True), self._explaining():
+                with anyio.fail_after(end - start):
+                    await self._places.acquire()
+                try:
+                    yield max(end - time.monotonic(), _LEAST_SECONDS)
+                finally:
+                    self._places.release()
+        finally:
+            wait.seconds += time.monotonic() - start
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:  # a time limit of asyncpg is an OSError
-            raise StoreError(self.explain(error)) from None
+            raise self.explain(error) from None
 
 
 async def take_turn(connection: AsyncConnection, turn: Turn) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
 _P = ParamSpec("_P")
 _ResultT = TypeVar("_ResultT")
 
+PROBE_EVERY = 3.0
+"""Seconds. A probe writes, and anybody may ask for one."""
+
 OpenStore = Callable[[str], "AbstractAsyncContextManager[SqlStore]"]
 """`open_store`, or what a test opens instead."""
 
@@ -45,16 +48,32 @@ class LazyStore:
         self._open_store = open_store
         self._lock = anyio.Lock()
         self._store: SqlStore | None = None
+        self._failure: StoreError | None = None
+        self._failure_count = 0
+        self._probing = anyio.Lock()
+        self._next_probe = 0.0
+        self._problem: str | None = None
         self.wanted_soon = anyio.Event()
         """Set once a client has the list of tools: from then on nobody waits for the start."""
 
     async def open(self) -> SqlStore:
         """Opens the store, the first time. Raises StoreError, and tries again at the next call."""
+        failures_before = self._failure_count
         async with self._lock:
             if self._store is None:
-                store = await self._stack.enter_async_context(self._open_store(self._url))
-                self._store = replace(store, contact_key=self._contact_key)
+                # Calls that wait here share the failure of the one before them: a locked store holds up each attempt.
+                if self._failure_count > failures_before and self._failure is not None:
+                    raise StoreError(str(self._failure))
+                self._store = await self._open()
             return self._store
+
+    async def _open(self) -> SqlStore:
+        try:
+            store = await self._stack.enter_async_context(self._open_store(self._url))
+        except StoreError as error:
+            self._failure, self._failure_count = error, self._failure_count + 1
+            raise
+        return replace(store, contact_key=self._contact_key)
 
     append = _opening(lambda store: store.append)
     record_sent = _opening(lambda store: store.record_sent)
@@ -73,12 +92,18 @@ class LazyStore:
     customers = _opening(lambda store: store.customers)
     index_events = _opening(lambda store: store.index_events)
 
-    async def healthy(self) -> bool:
-        """Returns whether the store can be opened and written to now."""
-        try:
-            return await (await self.open()).healthy()
-        except StoreError:
-            return False
+    async def problem(self) -> str | None:
+        """Returns why the store cannot be opened or written to, or None. It looks at most once in `PROBE_EVERY`."""
+        async with self._probing:
+            if anyio.current_time() >= self._next_probe:
+                try:
+                    await (await self.open()).probe()
+                except StoreError as error:
+                    self._problem = str(error)
+                else:
+                    self._problem = None
+                self._next_probe = anyio.current_time() + PROBE_EVERY
+            return self._problem
 
 
 @asynccontextmanager

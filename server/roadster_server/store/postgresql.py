@@ -9,16 +9,18 @@ import ssl
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped] # it ships annotations without saying so
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from .database import Database
+from .database import WAIT_SECONDS, Database
 from .records import StoreError
 
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 30
 """A statement that takes longer, waits for locks included, fails."""
+_CONNECTIONS = 10
 
 _UNREACHABLE = "the store's PostgreSQL server cannot be reached; start it, or correct its address in [store] url"
 _UNUSABLE = (
@@ -33,6 +35,7 @@ _BY_STATE = {  # SQLSTATE, or the two digits of its class
     "25006": "the store's PostgreSQL server is read-only; name the primary in [store] url",
     "53100": "the store's PostgreSQL server has a full disk; make room",
     "53300": "the store's PostgreSQL server has too many connections; raise max_connections",
+    "57014": "the store's PostgreSQL server does not answer in time; see what holds it up, or correct [store] url",
     "57P01": _UNREACHABLE,
     "57P02": _UNREACHABLE,
     "57P03": _UNREACHABLE,
@@ -47,7 +50,7 @@ def open_postgresql(url: str) -> Database:
         try:
             return await asyncpg.connect(url, timeout=_CONNECT_SECONDS, command_timeout=_STATEMENT_SECONDS)
         except (asyncpg.PostgresError, OSError, ValueError, asyncpg.InterfaceError) as error:
-            raise StoreError(_explain(error)) from None
+            raise _error(error) from None
 
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -55,12 +58,24 @@ def open_postgresql(url: str) -> Database:
         # Appending to the chain reads the head after waiting for its turn, and must see what was committed
         # during the wait. A server's default level may not show that.
         isolation_level="READ COMMITTED",
-        pool_size=10,
+        pool_size=_CONNECTIONS,
         max_overflow=0,
         pool_pre_ping=True,
         hide_parameters=True,
     )
-    return Database(engine, _explain)
+    event.listen(engine.sync_engine, "begin", _shorten)
+    return Database(engine, _error, _STATEMENT_SECONDS, connections=_CONNECTIONS)
+
+
+def _shorten(connection: Connection) -> None:
+    # Only a call that has waited before pays for another statement.
+    seconds = connection.get_execution_options()[WAIT_SECONDS]
+    if seconds < _STATEMENT_SECONDS - 1:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
+
+
+def _error(error: Exception) -> StoreError:
+    return StoreError(_explain(error))
 
 
 def _explain(error: Exception) -> str:

@@ -15,6 +15,10 @@ class StoreError(Exception):
     """The store cannot do its work. The text is one sentence that says how to mend it. It holds no secret, no value."""
 
 
+class UnreadableText(StoreError):
+    """A row holds bytes that are no text, so something else than this program wrote it."""
+
+
 class ClaimLost(StoreError):
     """Another call has taken over the idempotency key, so the write must not be sent."""
 
@@ -66,7 +70,7 @@ class Verification:
 
     count: int
     head: str
-    """The hash of the last record, 64 zeros if there is none."""
+    """The hash of the last record, 64 zeros if there is none. In a broken chain, of the last one before the break."""
     first_broken: int | None
     """The number of the first record that is not as it was written."""
 
@@ -87,8 +91,13 @@ class Replay:
 
 
 @dataclass(frozen=True)
+class AnswerGone:
+    """The write was done with the same arguments, and its result is not kept any more."""
+
+
+@dataclass(frozen=True)
 class Conflict:
-    """The key was used within the last day with these other arguments."""
+    """The key was used with these other arguments."""
 
     arguments: str
 
@@ -100,7 +109,11 @@ class InProgress:
 
 @dataclass(frozen=True)
 class Unknown:
-    """The write was sent within the last day, and nobody knows whether it was done."""
+    """The write was sent, and nobody knows whether it was done."""
+
+
+Obstacle = Replay | AnswerGone | Conflict | InProgress | Unknown
+"""The reason for which an idempotency key cannot be claimed."""
 
 
 EventSource = Literal["roadster", "roadie"]
@@ -151,6 +164,10 @@ class StoredCustomer:
     newest: StoredEvent | None
 
 
+ClockDoubt = Literal["behind", "ahead", "unconfirmed"]
+"""The clock is behind the newest event that confirms a clock, more than a day ahead of it, or no event confirms one."""
+
+
 @dataclass(frozen=True)
 class DeletedCounts:
     """The rows about one customer that were deleted: events, ids of the customer and of orders, and search entries."""
@@ -166,3 +183,5 @@ class TidyCounts:
 
     released: int
     quarantined: int
+    doubt: ClockDoubt | None
+    """Why no old event was deleted although there may be some."""

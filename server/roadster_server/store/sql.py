@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
-from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_tools.gate.customers import CustomerPlace, CustomerQuery, SearchGap
 from roadster_tools.gate.inbox import EventPlace, EventQuery
@@ -19,22 +19,21 @@ from .records import (
     AuditRecord,
     AuditSubject,
     Claim,
-    Conflict,
+    ClockDoubt,
     DeletedCounts,
     EventOutcome,
-    InProgress,
     NewEvent,
-    Replay,
+    Obstacle,
     StoredCustomer,
     StoredEvent,
     StoredRecord,
     StoreError,
     TidyCounts,
-    Unknown,
     Verification,
 )
-from .rows import audit, claims, contacts, events, nonces, ownership
+from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership
 from .rows.contacts import ContactKey
+from .rows.expiry import milliseconds
 from .schema import migrate
 
 _MIGRATING = anyio.Lock()
@@ -100,9 +99,7 @@ class SqlStore:
                 await claims.mark_sent(connection, claim)
             await audit.append(connection, record)
 
-    async def claim(
-        self, scope: str, arguments: str, *, now: datetime, scope_0001: str = ""
-    ) -> Claim | Replay | Conflict | InProgress | Unknown:
+    async def claim(self, scope: str, arguments: str, *, now: datetime, scope_0001: str = "") -> Claim | Obstacle:
         """Claims an idempotency key, or returns what an earlier call did with it.
 
         `scope_0001` names the same key as stores of the schema 0001 did. Such a claim may be kept for a day after an
@@ -177,7 +174,8 @@ class SqlStore:
         async with self.database.writing() as connection:
             await ownership.add(connection, dealer, "customer", customer)
             key = ContactKey(self.contact_key)
-            await contacts.add_of_customer(connection, key, dealer, customer, email, phone, datetime.now(UTC))
+            now = max(milliseconds(datetime.now(UTC)), await clock.newest_confirmed(connection) or 0)
+            await contacts.add_of_customer(connection, key, dealer, customer, email, phone, now)
 
     async def customers(
         self, dealer: str, query: CustomerQuery, *, after: CustomerPlace | None, most: int
@@ -219,22 +217,48 @@ class SqlStore:
             return await events.knows_customer(connection, dealer, customer)
 
     async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> TidyCounts:
-        """Deletes old events, and takes out of quarantine the events of any of `dealers`."""
+        """Deletes old events, and takes out of quarantine the events of any of `dealers`.
+
+        It deletes none while the clock, which says `now`, cannot be believed.
+        """
         async with self.database.writing() as connection:
-            await events.forget_received_before(connection, received_before)
+            doubt = await self._doubt(connection, received_before, now)
+            if doubt is None:
+                await events.forget_received_before(connection, received_before)
             return TidyCounts(
                 released=await events.release(connection, dealers, now),
                 quarantined=await events.count_quarantined(connection),
+                doubt=doubt,
             )
 
-    async def healthy(self) -> bool:
-        """Returns whether the database begins a write transaction. If it hangs, that takes as long as any write."""
-        try:
-            async with self.database.writing() as connection:
-                await connection.execute(select(1))
-        except StoreError:
-            return False
-        return True
+    async def doubt(self, *, received_before: datetime, now: datetime) -> ClockDoubt | None:
+        """Returns why `tidy_events` would delete no event, although some are old or the clock is behind."""
+        async with self.database.reading() as connection:
+            return await self._doubt(connection, received_before, now)
+
+    async def _doubt(self, connection: AsyncConnection, before: datetime, now: datetime) -> ClockDoubt | None:
+        doubt = await clock.doubt(connection, now)
+        is_moot = doubt != "behind" and not await events.has_old(connection, before)
+        return None if is_moot else doubt
+
+    async def count_events(self, *, received_before: datetime) -> int:
+        """Returns how many events are that old."""
+        async with self.database.reading() as connection:
+            return await events.count_received_before(connection, received_before)
+
+    async def forget_events(self, *, received_before: datetime) -> None:
+        """Deletes old events, whatever the clock says. For a person who has looked at it."""
+        async with self.database.writing() as connection:
+            await events.forget_received_before(connection, received_before)
+
+    async def probe(self) -> None:
+        """Writes a row, always the same one. Raises StoreError as a write would, also where no record can follow.
+
+        If the database hangs, that takes as long as any write.
+        """
+        async with self.database.writing() as connection:
+            await marks.put(connection, "probes", await marks.take(connection, "probes") + 1)
+            await audit.next_place(connection)
 
     async def verify(self) -> Verification:
         """Reads the whole audit chain, and finds a record that was changed, inserted, moved or removed.

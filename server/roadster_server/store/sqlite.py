@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -15,8 +16,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from .database import WRITING, Database
-from .records import StoreError
+from .database import WAIT_SECONDS, WRITING, Database
+from .records import StoreError, UnreadableText
 
 _WAIT_SECONDS = 20.0
 """How long to wait for another process's transaction. Each takes milliseconds."""
@@ -25,13 +26,14 @@ _WAIT_SECONDS = 20.0
 async def open_sqlite(path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Database:
     """Opens the file, and makes it if it is missing. Raises StoreError."""
 
-    def explain(error: Exception) -> str:
-        return _explain(path, error, wait_seconds)
+    def explain(error: Exception) -> StoreError:
+        kind = UnreadableText if _is_unreadable_text(error) else StoreError
+        return kind(_explain(path, error, wait_seconds))
 
     try:
         identity = await to_thread.run_sync(_prepare, path, wait_seconds)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(explain(error)) from None
+        raise explain(error) from None
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
         connect_args={"timeout": wait_seconds},
@@ -44,7 +46,7 @@ async def open_sqlite(path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Dat
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
     event.listen(engine.sync_engine, "begin", lambda _connection: _require_same(path, identity))
-    return Database(engine, explain)
+    return Database(engine, explain, wait_seconds, connections=1)
 
 
 def _prepare(path: Path, wait_seconds: float) -> tuple[int, int]:
@@ -101,8 +103,19 @@ def _configure(connection: Any, _record: object) -> None:
 def _begin(connection: Connection) -> None:
     # A transaction that reads first and then writes cannot wait for the lock: it fails if another has
     # written meanwhile. So a transaction that will write takes the lock at once.
-    writing = connection.get_execution_options().get(WRITING)
+    options = connection.get_execution_options()
+    milliseconds = math.ceil(options[WAIT_SECONDS] * 10) * 100
+    if connection.info.get(WAIT_SECONDS) != milliseconds:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
+        connection.info[WAIT_SECONDS] = milliseconds
+    writing = options.get(WRITING)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _is_unreadable_text(error: Exception) -> bool:
+    """Returns whether sqlite3 failed to decode a text. This error has no code of its own."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, sqlite3.OperationalError) and "decode to UTF-8" in str(cause)
 
 
 def _primary_code(error: object) -> int | None:
@@ -111,8 +124,10 @@ def _primary_code(error: object) -> int | None:
 
 
 def _explain(path: Path, error: Exception, wait_seconds: float) -> str:
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, PoolTimeout | TimeoutError):
         return f"{path} was busy for too long; see what else is using it"
+    if _is_unreadable_text(error):
+        return f"{path} holds a text that no server wrote; keep the file, and put a backup in its place"
     cause = error.orig if isinstance(error, DBAPIError) else error
     match _primary_code(cause):
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:

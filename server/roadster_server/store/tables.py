@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0006"
+SCHEMA = "0007"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -53,6 +53,8 @@ claims = Table(
     Column("arguments", Text, nullable=False),
     Column("token", Text, nullable=False),
     Column("claimed", BigInteger, nullable=False, index=True),
+    # Counts the claims. Times do not order them, because a clock may be set.
+    Column("number", BigInteger, nullable=False, index=True, server_default="0"),
     Column("state", Text, CheckConstraint("state IN ('pending', 'sent', 'unknown', 'done')"), nullable=False),
     Column("result", LargeBinary),
 )
@@ -62,6 +64,13 @@ nonces = Table(
     metadata,
     Column("nonce", Text, primary_key=True),
     Column("expires", BigInteger, nullable=False, index=True),
+)
+
+marks = Table(
+    "roadster_marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )
 
 belongings = Table(

@@ -75,6 +75,9 @@ class Metrics(ServerObserver):
         self.event_age = self._histogram(
             "event_age_seconds", "from when an event happened to when it came", _EVENT_SECONDS, "source"
         )
+        self.retention_stopped = self._gauge(
+            "retention_stopped", "above 0 while old events are not deleted, because the clock is in doubt"
+        )
 
     def scrape(self, _request: Request) -> Response:
         """Answers `/metrics`, for all processes if there are several. It is slow, so Starlette runs it in a thread."""
@@ -92,6 +95,9 @@ class Metrics(ServerObserver):
 
     def on_left_out(self, kind: LeftOut, count: int) -> None:
         self.left_out.labels(kind.operation, kind.path).inc(count)
+
+    def on_tidied(self, *, is_stopped: bool) -> None:
+        self.retention_stopped.set(is_stopped)
 
     def on_event(self, source: str, outcome: str, age: float | None) -> None:
         self.events.labels(source, outcome).inc()

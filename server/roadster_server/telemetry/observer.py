@@ -20,5 +20,8 @@ class ServerObserver(NoObserver):
     def on_left_out(self, kind: LeftOut, count: int) -> None:
         """Called when a call has ended, with a kind of values that were left out of the answers that it read."""
 
+    def on_tidied(self, *, is_stopped: bool) -> None:
+        """Called when the store was tidied. `is_stopped` says that old events stay, because of the clock."""
+
     def on_event(self, source: str, outcome: str, age: float | None) -> None:
         """Called when a web hook has received an event. `age` is in seconds, None if the event could not be read."""

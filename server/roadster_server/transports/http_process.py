@@ -88,6 +88,7 @@ class _Process:
         self._backend = backend
         self._calls = calls
         self._store = calls.services.store
+        self._store_problem: str | None = None
         self._replicas = replicas
         self._is_watched = is_watched
         self._subscriptions = Subscriptions(calls, self._caller, replicas)
@@ -122,7 +123,7 @@ class _Process:
                 server.should_exit = True
             else:
                 on_open()
-                await keep_tidy(self._backend.live, self._store)
+                await keep_tidy(self._backend.live, self._store, self._calls.services.observer)
 
         async def end() -> None:
             await self._stop.requested.wait()
@@ -149,7 +150,12 @@ class _Process:
         return caller_of_request(self._backend.settings)
 
     async def _unavailable(self) -> str | None:
-        if not await self._store.healthy():
+        problem = await self._store.problem()
+        if problem != self._store_problem:
+            self._store_problem = problem
+            if problem is not None:
+                log.error("the store takes no writes", extra={"reason": problem})
+        if problem is not None:
             return "the store"
         return None if self._replicas is None or await self._replicas.healthy() else "Redis"
 

@@ -330,3 +330,18 @@ async def test_confirmation_expired_sends_nothing(connect: Connect, world: World
     assert isinstance(result, CallToolResult)
     assert "expired" in text_of(result)
     assert await sent_writes(world) == []
+
+
+@pytest.mark.reliability(
+    "a clock that is set back while a question waits", "no question may be answered for longer than its time"
+)
+async def test_confirmation_of_the_future_sends_nothing(connect: Connect, world: World) -> None:
+    """So looks one that was asked before the clock was set back."""
+    async with (
+        asked_client(connect, timing=Timing(confirmation=timedelta(hours=1))) as (_, state),
+        asked_client(connect) as (repeat, _),
+    ):
+        result = await repeat(state)
+    assert isinstance(result, CallToolResult)
+    assert "expired" in text_of(result)
+    assert await sent_writes(world) == []

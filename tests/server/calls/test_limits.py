@@ -6,10 +6,12 @@ import pytest
 from mcp import Client
 
 from roadster_sandbox import SandboxTransport
+from roadster_server.calls.limiter import Limiter
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings
+from roadster_tools import Caller, Limited
 from tests.conftest import (
     Connect,
     World,
@@ -33,6 +35,28 @@ async def test_limit_of_calls_names_the_time_to_wait(connect: Connect, world: Wo
     assert "callers.tester.calls_per_minute allows 3 calls a minute" in text_of(over)
     assert "seconds" in text_of(over)
     assert len(await world.requests()) == 3
+
+
+@pytest.mark.reliability("a clock that is set while a limit lasts", "a limit lasts as long as its window, no longer")
+async def test_limit_ends_with_its_window_on_a_monotonic_clock() -> None:
+    now = 1000.0
+    limiter = Limiter(None, "", clock=lambda: now)
+    caller = Caller("bot", calls_per_minute=2, writes_per_hour=1)
+    await limiter.count_call(caller)
+    now += 20
+    await limiter.count_call(caller)
+    with pytest.raises(Limited) as limited:
+        await limiter.count_call(caller)
+    assert limited.value.wait == 40
+    await limiter.count_write(caller)
+    now += 40
+    await limiter.count_call(caller)
+    with pytest.raises(Limited) as limited:
+        await limiter.count_call(caller)
+    assert limited.value.wait == 20
+    with pytest.raises(Limited) as limited:
+        await limiter.count_write(caller)
+    assert limited.value.wait == 3560
 
 
 async def test_limit_of_writes_leaves_reads(connect: Connect, world: World) -> None:

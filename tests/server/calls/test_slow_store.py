@@ -6,11 +6,13 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
+from sqlalchemy import text
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.context import Timing
@@ -18,10 +20,13 @@ from roadster_server.calls.recorder import Recorder
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
-from roadster_server.store import open_store
-from roadster_server.store.lazy import lazy_store
-from tests.conftest import CONTACT_KEY, World, kind_of, settings_for
-from tests.server.store.databases import RECORD
+from roadster_server.store import AuditRecord, Claim, Obstacle, StoreError, open_store
+from roadster_server.store.lazy import LazyStore, lazy_store
+from roadster_server.store.sql import SqlStore
+from roadster_server.store.sqlite import open_sqlite
+from roadster_server.store.waiting import Wait, current_wait, one_wait
+from tests.conftest import CONTACT_KEY, Connect, World, kind_of, settings_for, text_of
+from tests.server.store.databases import RECORD, path_of
 from tests.tool_examples import STEVE
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +111,89 @@ async def test_write_waits_for_the_store_before_it_is_sent(world: World, store_u
         ("create_customer", "sent"),
         ("create_customer", "done"),
     ]
+
+
+@asynccontextmanager
+async def impatient_store(url: str) -> AsyncIterator[SqlStore]:
+    """A store that waits for others for a moment only, and notes which wait each transaction of a write belongs to."""
+    database = await open_sqlite(path_of(url), wait_seconds=0.3)
+    try:
+        yield WatchedStore(database)
+    finally:
+        await database.engine.dispose()
+
+
+WAITS: list[Wait] = []
+
+
+class WatchedStore(SqlStore):
+    async def append(self, record: AuditRecord) -> None:
+        WAITS.append(current_wait())
+        await super().append(record)
+
+    async def claim(self, scope: str, arguments: str, *, now: datetime, scope_0001: str = "") -> Claim | Obstacle:
+        WAITS.append(current_wait())
+        return await super().claim(scope, arguments, now=now, scope_0001=scope_0001)
+
+
+@pytest.mark.reliability("a locked store, for a write with a key", "a call waits once for it, then fails unsent")
+async def test_call_waits_for_a_locked_store_once(world: World, store_url: str, connect: Connect) -> None:
+    """Its transactions share one wait: the key's, and that of the record at its end."""
+    WAITS.clear()
+    arguments = {"dealer": "umazda", "customer": STEVE, "idempotency_key": "key-of-steve"}
+    async with connect(open_store=impatient_store) as client:
+        with lock(store_url):
+            result = await client.call_tool("create_customer", arguments)
+    assert kind_of(result) == "unrecorded"
+    assert "store.db" not in text_of(result)
+    assert await world.requests() == []
+    assert len(WAITS) == 2
+    assert WAITS[0] is WAITS[1]
+    assert WAITS[0].seconds > 0.3
+
+
+async def test_transaction_after_the_wait_gets_only_a_moment(store_url: str) -> None:
+    async with impatient_store(store_url) as store:
+        with lock(store_url), one_wait():
+            for most in (300, 100):
+                with pytest.raises(StoreError, match="was locked by another process"):
+                    await store.append(RECORD)
+                async with store.database.reading() as connection:
+                    assert await connection.scalar(text("PRAGMA busy_timeout")) <= most
+        async with store.database.reading() as connection:
+            assert await connection.scalar(text("PRAGMA busy_timeout")) == 300
+
+
+async def test_calls_that_wait_for_the_opening_share_its_failure() -> None:
+    """A store that is locked before it was opened holds up all calls as long as one."""
+    attempts: list[anyio.Event] = []
+
+    @asynccontextmanager
+    async def fail(_url: str) -> AsyncIterator[SqlStore]:
+        attempts.append(anyio.Event())
+        await attempts[-1].wait()
+        raise StoreError("locked")
+        yield
+
+    failures: list[StoreError] = []
+
+    async def append(store: LazyStore) -> None:
+        with pytest.raises(StoreError, match="locked") as error:
+            await store.append(RECORD)
+        failures.append(error.value)
+
+    async with lazy_store("sqlite:////x", contact_key=CONTACT_KEY, open_store=fail) as store:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(append, store)
+            await anyio.wait_all_tasks_blocked()
+            attempts[0].set()
+        assert (len(attempts), len(failures)) == (1, 5)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(append, store)
+            await anyio.wait_all_tasks_blocked()
+            attempts[1].set()
+        assert len(attempts) == 2, "a later call tries again"
 
 
 async def test_recorder_full_of_late_records_waits_and_loses_none(store_url: str) -> None:

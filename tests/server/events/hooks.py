@@ -14,7 +14,9 @@ import httpx2
 
 from roadster_server.events.webhooks import receivers
 from roadster_server.settings.live import LiveSettings
+from roadster_server.store import NewEvent
 from roadster_server.store.lazy import LazyStore
+from roadster_server.store.sql import SqlStore
 from tests.conftest import SAMPLES, Connect, answer_of
 
 KEY, OLD_KEY, ROADIE_KEY = "our-own-key", "the-key-before", "roadies-key"
@@ -114,3 +116,11 @@ async def tidy(live: LiveSettings, store: LazyStore, now: datetime | None = None
     now = now or datetime.now(UTC)
     before = now - timedelta(days=live.current.webhooks.retention_days)
     return await store.tidy_events(received_before=before, dealers=live.current.dealers, now=now)
+
+
+async def receive(
+    store: LazyStore | SqlStore, event_id: str, at: datetime, happened_at: datetime | None = None
+) -> None:
+    """Stores an event that its sender sent a moment before `at`."""
+    new = NewEvent("roadster", event_id, "x", "umazda", "7", None, None, happened_at or at - timedelta(seconds=1), "{}")
+    await store.add_events([new], dealers=["umazda"], now=at)

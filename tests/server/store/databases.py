@@ -58,8 +58,20 @@ async def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
         await connection.close()
 
 
+async def undo_marks(url: str) -> None:
+    """Puts the tables back to schema 0006, which has no marks and does not number the idempotency keys."""
+    for statement in (
+        "DROP TABLE roadster_marks",
+        "DROP INDEX ix_roadster_claims_number",
+        "ALTER TABLE roadster_claims DROP COLUMN number",
+        f"UPDATE {VERSION_TABLE} SET version_num = '0006'",
+    ):
+        await execute(url, statement)
+
+
 async def undo_search(url: str) -> None:
     """Puts the tables back to schema 0004, which has no index of contact data."""
+    await undo_marks(url)
     for statement in (
         "DROP TABLE roadster_contacts",
         "DROP INDEX roadster_events_indexed",

@@ -15,7 +15,7 @@ from roadster_server.store.tables import VERSION_TABLE
 from roadster_tools.gate.customers import CustomerQuery
 from tests.conftest import CONTACT_KEY
 
-from .databases import execute
+from .databases import execute, undo_marks
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +49,7 @@ async def test_stored_numbers_are_masked_by_the_migration(new_url: str, monkeypa
     dealers = ["umazda"]
     async with lazy_store(new_url, contact_key=CONTACT_KEY) as store:
         await store.add_events(events, dealers=dealers, now=datetime.now(UTC))
+    await undo_marks(new_url)
     await execute(new_url, f"UPDATE {VERSION_TABLE} SET version_num = '0005'")
     async with lazy_store(new_url, contact_key=CONTACT_KEY) as store:
         while await store.index_events(dealers, most=10):

@@ -175,9 +175,44 @@ async def test_sqlite_locked_store_is_not_healthy(sqlite_url: str) -> None:
     try:
         with closing(sqlite3.connect(path_of(sqlite_url), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            assert not await store.healthy()
+            with pytest.raises(StoreError, match="was locked by another process"):
+                await store.probe()
             with pytest.raises(StoreError, match="was locked by another process"):
                 await store.append(RECORD)
-        assert await store.healthy()
+        await store.probe()
     finally:
         await database.engine.dispose()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX's")
+@pytest.mark.reliability("a disk that is full, at a probe", "`/readyz` says that the store takes no writes")
+async def test_sqlite_probe_writes_so_a_full_disk_shows(sqlite_url: str) -> None:
+    import resource  # noqa: PLC0415 - not on Windows
+
+    async with open_store(sqlite_url) as store:
+        await store.probe()
+        await store.append(RECORD)
+        size = path_of(sqlite_url).with_name("store.db-wal").stat().st_size
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            with pytest.raises(StoreError):
+                await store.probe()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        await store.probe()
+
+
+async def test_sqlite_probes_do_not_grow_the_store(sqlite_url: str) -> None:
+    async with open_store(sqlite_url) as store:
+        await store.probe()
+        pages = [await _page_count(store)]
+        for _ in range(300):
+            await store.probe()
+        pages.append(await _page_count(store))
+    assert pages[0] == pages[1]
+
+
+async def _page_count(store: SqlStore) -> Any:
+    async with store.database.reading() as connection:
+        return await connection.scalar(text("PRAGMA page_count"))

@@ -80,7 +80,7 @@ async def watched_server(settings: Settings, world: World, caller: str = "tester
         app = http_app(
             server,
             live,
-            calls.services.store.healthy,
+            calls.services.store.problem,
             "http",
             host="127.0.0.1",
             port=8123,

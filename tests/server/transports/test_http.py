@@ -22,7 +22,7 @@ from roadster_server.transports.sockets import listen
 from roadster_tools import TOOLS
 from tests.command_line import run_cli
 from tests.conftest import CONFIG, answer_of, kind_of, text_of
-from tests.servers import PATIENCE, free_port, serving
+from tests.servers import PATIENCE, free_port, serving, until
 from tests.tool_examples import CARLOS_UUID, DELIVERY, LICENCE_PNG, STEVE
 
 pytestmark = pytest.mark.anyio
@@ -304,7 +304,7 @@ async def test_readyz_is_503_once_the_store_is_gone(upstream: str, tmp_path: Pat
     with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
         assert httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE).status_code == 200
         (tmp_path / "store.db").unlink()
-        assert httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE).status_code == 503
+        until(lambda: httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE).status_code == 503)
         assert httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE).status_code == 200
 
 

@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from sqlalchemy import Row, and_, func, insert, not_, or_, select
+from sqlalchemy import and_, func, insert, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.database import Database, Turn, take_turn
-from roadster_server.store.records import AuditRecord, AuditSubject, StoredRecord, StoreError, Verification
+from roadster_server.store.records import (
+    AuditRecord,
+    AuditSubject,
+    StoredRecord,
+    StoreError,
+    UnreadableText,
+    Verification,
+)
 from roadster_server.store.tables import audit
 
 from .chain import GENESIS, digest, row_of, stored_record, stored_time
@@ -21,22 +28,41 @@ from .chain import GENESIS, digest, row_of, stored_record, stored_time
 
 async def append(connection: AsyncConnection, record: AuditRecord) -> None:
     await take_turn(connection, Turn.APPEND)
-    head = await _head(connection)
-    seq, previous = (head.seq + 1, head.hash) if head else (1, GENESIS)
+    seq, previous = await next_place(connection)
     await connection.execute(insert(audit).values(row_of(seq, record, previous)))
+
+
+async def next_place(connection: AsyncConnection) -> tuple[int, str]:
+    """Returns the number of the next record, and the hash before it.
+
+    Raises StoreError where the newest record is not as it was written: nothing can follow such a record.
+    """
+    newest = select(audit).order_by(audit.c.seq.desc()).limit(2)
+    rows = (await connection.execute(newest)).all()
+    if not rows:
+        return 1, GENESIS
+    head, (seq, previous) = rows[0], (rows[1].seq, rows[1].hash) if len(rows) > 1 else (0, GENESIS)
+    if head.seq != seq + 1 or head.hash != digest(previous, head._asdict()):
+        raise StoreError(
+            "the newest record of the audit is not as it was written; keep the store, see audit verify, and put a "
+            "backup in its place"
+        )
+    return head.seq + 1, head.hash
 
 
 async def verify(database: Database, page_rows: int) -> Verification:
     """Checks the records that are there when it starts."""
     async with database.reading() as connection:
-        head = await _head(connection)
-        if head is None:
+        last = await connection.scalar(select(func.max(audit.c.seq)))
+        if last is None:
             return Verification(0, GENESIS, None)
-        count = await connection.scalar(select(func.count()).where(audit.c.seq <= head.seq)) or 0
-    return Verification(count, head.hash, await _first_broken(database, head.seq, page_rows))
+        count = await connection.scalar(select(func.count()).where(audit.c.seq <= last)) or 0
+    head, first_broken = await _follow(database, last, page_rows)
+    return Verification(count, head, first_broken)
 
 
-async def _first_broken(database: Database, last: int, page_rows: int) -> int | None:
+async def _follow(database: Database, last: int, page_rows: int) -> tuple[str, int | None]:
+    """Returns the hash of the last sound record, and the number of the first one that is not."""
     # A page is a range of numbers, not a count of rows. Otherwise a duplicate number, possible once somebody has
     # dropped the primary key, could hide between two pages. The first page includes numbers below 1.
     due, previous = 1, GENESIS
@@ -45,16 +71,23 @@ async def _first_broken(database: Database, last: int, page_rows: int) -> int | 
         page = select(audit).where(audit.c.seq < end).order_by(audit.c.seq)
         if due > 1:
             page = page.where(audit.c.seq >= due)
-        async with database.reading() as connection:
-            rows = (await connection.execute(page)).all()
+        try:
+            async with database.reading() as connection:
+                rows = (await connection.execute(page)).all()
+        except UnreadableText:
+            if page_rows == 1:
+                return previous, due
+            page_rows = 1  # one of these rows
+            continue
         for row in rows:
-            previous = digest(previous, row._asdict())
-            if row.seq != due or row.hash != previous:
-                return due
+            hash_ = digest(previous, row._asdict())
+            if row.seq != due or row.hash != hash_:
+                return previous, due
+            previous = hash_
             due += 1
         if due != end:
-            return due
-    return None
+            return previous, due
+    return previous, None
 
 
 async def records(
@@ -94,8 +127,3 @@ async def records(
                 ) from None
             yield record
         position = rows[-1].seq
-
-
-async def _head(connection: AsyncConnection) -> Row[int, str] | None:
-    newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-    return (await connection.execute(newest)).first()

@@ -1,5 +1,8 @@
 """Idempotency keys. A claim goes pending → sent → done, or sent → unknown. Releasing it deletes it.
 
+The clock decides only how long an answer is kept for replay. A clock can be set, and a key that it made free would let
+the write be done again. So a key stays used until many newer ones have come.
+
 Every function except `find` needs a write transaction. If two calls claim one key at the same moment, the table's
 primary key makes one of them wait for the other's transaction.
 """
@@ -11,40 +14,45 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, and_, delete, select, update
+from sqlalchemy import ColumnElement, Row, Update, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.database import insert_new
-from roadster_server.store.records import Claim, ClaimLost, Conflict, InProgress, Replay, Unknown
+from roadster_server.store.records import AnswerGone, Claim, ClaimLost, Conflict, InProgress, Obstacle, Replay, Unknown
 from roadster_server.store.tables import claims
 
-from .expiry import forget_expired, milliseconds
+from .expiry import milliseconds
 
-_KEY_LIFETIME = timedelta(hours=24)
-"""How long a repeated call is recognised."""
+_ANSWER_LIFETIME = timedelta(hours=24)
+"""How long the answer of a write is kept."""
 
 _CALL_LIFETIME = timedelta(seconds=120)
 """A call that has not ended by then is taken for dead, with its process."""
 
+_KEPT_KEYS = 10_000
+"""The newest keys. They stay used for as long as they are among these, whatever the clock says."""
 
-async def find(
-    connection: AsyncConnection, scopes: Collection[str], arguments: str, now: datetime
-) -> Replay | Conflict | InProgress | Unknown | None:
+
+async def find(connection: AsyncConnection, scopes: Collection[str], arguments: str, now: datetime) -> Obstacle | None:
     """Returns what keeps the key from being claimed, or None if it may be claimed. Only reads.
 
     `scopes` are all names that the key may have in the table.
     """
-    recent = claims.c.claimed >= milliseconds(now - _KEY_LIFETIME)
-    row = (await connection.execute(select(claims).where(claims.c.scope.in_(scopes), recent))).first()
+    row = (await connection.execute(select(claims).where(claims.c.scope.in_(scopes)))).first()
     return _obstacle(row, arguments, now) if row else None
 
 
-async def claim(
-    connection: AsyncConnection, scope: str, arguments: str, now: datetime
-) -> Claim | Replay | Conflict | InProgress | Unknown:
-    await forget_expired(connection, claims.c.claimed, now - _KEY_LIFETIME)
+async def claim(connection: AsyncConnection, scope: str, arguments: str, now: datetime) -> Claim | Obstacle:
+    number = (await connection.scalar(select(func.max(claims.c.number))) or 0) + 1
+    await _forget(connection, number, now)
     new = Claim(scope, secrets.token_hex(16))
-    pending = {"arguments": arguments, "token": new.token, "claimed": milliseconds(now), "state": "pending"}
+    pending = {
+        "arguments": arguments,
+        "token": new.token,
+        "claimed": milliseconds(now),
+        "number": number,
+        "state": "pending",
+    }
     while True:
         insertion = await connection.execute(insert_new(connection, claims).values(scope=scope, **pending))
         if insertion.first():
@@ -59,14 +67,28 @@ async def claim(
     return obstacle
 
 
-def _obstacle(row: Row[Any], arguments: str, now: datetime) -> Replay | Conflict | InProgress | Unknown | None:
+async def _forget(connection: AsyncConnection, number: int, now: datetime) -> None:
+    """Deletes old answers, and the keys that many newer ones followed."""
+    old = claims.c.claimed < milliseconds(now - _ANSWER_LIFETIME)
+    for end, condition in (
+        (update(claims).values(result=None), claims.c.result.is_not(None)),
+        (delete(claims), claims.c.number < number - _KEPT_KEYS),
+    ):
+        # Rows that another transaction has locked are skipped, so that no two deadlock.
+        scopes = select(claims.c.scope).where(old, condition).with_for_update(skip_locked=True)
+        await connection.execute(end.where(claims.c.scope.in_(scopes)))
+
+
+def _obstacle(row: Row[Any], arguments: str, now: datetime) -> Obstacle | None:
     """Returns what keeps a key from being claimed, or None if its claim was abandoned before anything was sent."""
-    fresh = row.claimed >= milliseconds(now - _CALL_LIFETIME)
+    # A claim of the future is not fresh: the clock was set back since.
+    fresh = abs(milliseconds(now) - row.claimed) <= _CALL_LIFETIME / timedelta(milliseconds=1)
+    has_answer = row.result is not None and row.claimed >= milliseconds(now - _ANSWER_LIFETIME)
     if row.arguments != arguments:
         return Conflict(row.arguments)
     match row.state:
         case "done":
-            return Replay(row.result)
+            return Replay(row.result) if has_answer else AnswerGone()
         case "unknown":
             return Unknown()
         case "sent":

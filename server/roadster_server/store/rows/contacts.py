@@ -29,7 +29,7 @@ from roadster_tools.gate.customers import (
     normal_phone,
 )
 
-from .expiry import forget_expired, milliseconds
+from .expiry import forget_expired
 
 _MARK_DIGITS = 16
 
@@ -83,16 +83,14 @@ async def add_of_customer(
     customer: str,
     email: str,
     phone: str | None,
-    now: datetime,
+    now: int,
 ) -> None:
-    """Adds the contact data of a customer whom this server has created or changed."""
+    """Adds the contact data of a customer whom this server has created or changed. `now` is in milliseconds."""
     values: Sequence[tuple[ContactKind, str | None]] = (
         ("email", normal_email(email)),
         ("phone", normal_phone(phone) if phone else None),
     )
-    await _add(
-        connection, key, [(dealer, customer, (kind, value), milliseconds(now)) for kind, value in values if value]
-    )
+    await _add(connection, key, [(dealer, customer, (kind, value), now) for kind, value in values if value])
 
 
 async def _add(connection: AsyncConnection, key: ContactKey, entries: Iterable[tuple[str, str, _Contact, int]]) -> None:

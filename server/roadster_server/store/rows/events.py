@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from roadster_server.store.database import insert_new
 from roadster_server.store.records import DeletedCounts, EventOutcome, NewEvent, StoredEvent
 from roadster_server.store.tables import belongings, events
+from roadster_server.store.tables import contacts as contact_rows
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
 from . import contacts
+from .clock import newest_confirmed
 from .contacts import ContactKey
 from .expiry import forget_expired, milliseconds
 
@@ -28,8 +30,10 @@ async def add(
     An event in quarantine is not indexed. `contacts.index_events` does that when its dealer is known.
     """
     rows: dict[str, dict[str, Any]] = {}
+    # While the clock is behind, an event would be received long ago, and deleted too early.
+    receipt = max(milliseconds(now), await newest_confirmed(connection) or 0)
     for event in new:
-        row = await _row(connection, event, dealers, key, now)
+        row = await _row(connection, event, dealers, key, receipt)
         rows.setdefault(row["key"], row)
     # Every transaction inserts in the same order, so that no two wait for each other.
     sorted_rows = [rows[key] for key in sorted(rows)]
@@ -52,7 +56,7 @@ def _key(event: NewEvent) -> str:
 
 
 async def _row(
-    connection: AsyncConnection, event: NewEvent, dealers: Collection[str], key: ContactKey, now: datetime
+    connection: AsyncConnection, event: NewEvent, dealers: Collection[str], key: ContactKey, receipt: int
 ) -> dict[str, Any]:
     dealer = await _dealer(connection, event, dealers)
     return {
@@ -65,8 +69,8 @@ async def _row(
         "customer": event.customer,
         "order": event.order,
         "delivery": event.delivery,
-        "happened": milliseconds(event.happened_at or now),
-        "received": milliseconds(now),
+        "happened": milliseconds(event.happened_at) if event.happened_at else receipt,
+        "received": receipt,
         "body": event.body,
         "indexed": "" if dealer is None else key.mark,
     }
@@ -150,6 +154,18 @@ async def release(connection: AsyncConnection, dealers: Collection[str], now: da
 
 async def count_quarantined(connection: AsyncConnection) -> int:
     return await connection.scalar(select(func.count()).where(events.c.quarantined.is_(True))) or 0
+
+
+async def count_received_before(connection: AsyncConnection, before: datetime) -> int:
+    old = select(func.count()).where(events.c.received < milliseconds(before))
+    return await connection.scalar(old) or 0
+
+
+async def has_old(connection: AsyncConnection, before: datetime) -> bool:
+    """Returns whether `forget_received_before` would delete anything."""
+    old_event = exists().where(events.c.received < milliseconds(before))
+    old_contact = exists().where(contact_rows.c.seen < milliseconds(before))
+    return bool(await connection.scalar(select(or_(old_event, old_contact))))
 
 
 async def forget_received_before(connection: AsyncConnection, before: datetime) -> None:

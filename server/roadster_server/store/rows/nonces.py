@@ -1,20 +1,42 @@
-"""Single-use nonces. A nonce is kept until it would be refused for its age anyway."""
+"""Single-use nonces, each with the time until which it would be accepted.
+
+A used nonce must be refused for good, also after the clock was set back. So the newest ones are kept, and a mark says
+which were deleted: a nonce that expires by then is refused.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.database import insert_new
 from roadster_server.store.tables import nonces
 
-from .expiry import forget_expired, milliseconds
+from . import marks
+from .expiry import milliseconds
+
+_KEPT = 10_000
+"""Nonces that are kept although they have expired. A clock that was far ahead leaves as many that expire far ahead."""
 
 
 async def use_once(connection: AsyncConnection, nonce: str, expires_at: datetime, now: datetime) -> bool:
-    if expires_at <= now:  # it may have been used and then deleted
+    expires = milliseconds(expires_at)
+    if expires_at <= now or expires <= await _forget(connection, now):
         return False
-    await forget_expired(connection, nonces.c.expires, now)
-    insert = insert_new(connection, nonces).values(nonce=nonce, expires=milliseconds(expires_at))
+    insert = insert_new(connection, nonces).values(nonce=nonce, expires=expires)
     return (await connection.execute(insert)).first() is not None
+
+
+async def _forget(connection: AsyncConnection, now: datetime) -> int:
+    """Deletes expired nonces that many others outlive. Returns the newest time of expiry of all that were deleted."""
+    mark = await marks.take(connection, "nonces")
+    surplus = select(nonces.c.expires).order_by(nonces.c.expires.desc()).offset(_KEPT).limit(1)
+    newest_surplus = await connection.scalar(surplus)
+    end = min(newest_surplus or 0, milliseconds(now))
+    if end <= mark:
+        return mark
+    await marks.put(connection, "nonces", end)
+    await connection.execute(delete(nonces).where(nonces.c.expires <= end))
+    return end

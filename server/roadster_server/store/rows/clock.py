@@ -1,0 +1,42 @@
+"""A check of this machine's clock before old events are deleted. Every function needs a transaction.
+
+An event brings the time of its sender's clock. Where that time and the time of receipt agree, two clocks agree. So the
+newest such event says how late it is at least, and a clock that jumped since then is not believed until an event
+confirms it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from roadster_server.store.records import ClockDoubt
+from roadster_server.store.tables import events
+
+from .expiry import milliseconds
+
+_DAY = 86_400_000
+_CLOCKS_DIFFER = 60_000
+"""Milliseconds between the clocks of two machines of one deployment."""
+
+
+async def doubt(connection: AsyncConnection, now: datetime) -> ClockDoubt | None:
+    """Returns why the clock cannot be believed, or None."""
+    newest = await newest_confirmed(connection)
+    if newest is None:
+        return "unconfirmed"
+    ahead = milliseconds(now) - newest
+    if ahead < -_CLOCKS_DIFFER:
+        return "behind"
+    return "ahead" if ahead > _DAY else None
+
+
+async def newest_confirmed(connection: AsyncConnection) -> int | None:
+    """Returns the newest time of receipt, in milliseconds, that is within a day of the event's own time."""
+    receipt, happened = events.c.received, events.c.happened
+    # An event without a time of its own has that of its receipt.
+    agree = (happened != receipt) & happened.between(receipt - _DAY, receipt + _DAY)
+    newest: int | None = await connection.scalar(select(receipt).where(agree).order_by(receipt.desc()).limit(1))
+    return newest
