@@ -27,7 +27,10 @@ HERE = "http://127.0.0.1:8123"
 
 @asynccontextmanager
 async def served(store_url: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """Opens a client of the application, for a caller who may write at two dealers."""
+    """Opens a client of the application, for a caller who may write at two dealers.
+
+    It has no sessions, so that each message of protocol 2025-11-25 is read by itself.
+    """
     settings = settings_for(store_url, token_sha256=[hashlib.sha256(TOKEN.encode()).hexdigest()])
     keys = WebhookSettings(roadster_keys=[SecretStr(KEY)], roadie_keys=[SecretStr(ROADIE_KEY)])
     live = LiveSettings(settings.model_copy(update={"webhooks": keys}))
@@ -42,7 +45,7 @@ async def served(store_url: str) -> AsyncIterator[httpx2.AsyncClient]:
         await calls.services.store.open()
         subscriptions = Subscriptions(calls, caller)  # type: ignore[arg-type]
         app = http_app(
-            build_server(calls, caller, subscriptions),  # type: ignore[arg-type]
+            build_server(calls, caller, subscriptions, sessions=False),  # type: ignore[arg-type]
             live,
             no_outage,
             "http",
@@ -50,6 +53,7 @@ async def served(store_url: str) -> AsyncIterator[httpx2.AsyncClient]:
             port=8123,
             webhooks=receivers(live, calls.services.store, subscriptions.announce_customer),
             metrics=Metrics(),
+            sessions=False,
         )
         async with (
             app.router.lifespan_context(app),
