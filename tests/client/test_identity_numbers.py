@@ -31,6 +31,10 @@ def card_numbers(draw: st.DrawFn) -> str:
     return between.join(number[place : place + size] for place, size in zip(places, sizes, strict=True))
 
 
+@pytest.mark.reliability(
+    "a payment card's number in free text of an event",
+    "is masked before it is stored",
+)
 @given(card_numbers(), WORDS, st.sampled_from(["", " 05/27", " 123", ", thanks", "exp 05/27"]))
 def test_card_number_is_masked(number: str, before: str, behind: str) -> None:
     masked = mask_identity_numbers(f"{before}{number}{behind}")
@@ -93,6 +97,10 @@ def test_masked_text_stays_as_it_is(text: str) -> None:
     assert mask_identity_numbers(masked) == masked
 
 
+@pytest.mark.reliability(
+    "100 KB of text that almost holds numbers",
+    "is read in linear time",
+)
 @pytest.mark.parametrize(
     "part", ["4 ", "4111 ", "4111", "ssn ", "123456789 ", "4111 411 ", "0123456789ABCDEF-", "s s "]
 )

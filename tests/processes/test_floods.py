@@ -19,6 +19,10 @@ DESCRIPTORS = 256
 FLOOD = 2 * DESCRIPTORS
 
 
+@pytest.mark.reliability(
+    "a flood of silent connections",
+    "the server answers others; the log says so once",
+)
 async def test_flood_of_silent_connections_ends_and_never_uses_up_the_descriptors(tmp_path: Path) -> None:
     """The soft limit is raised to the hard one. The flood comes from several addresses, and stays until it is ended."""
     limits = f'ulimit -Sn {DESCRIPTORS // 2} && ulimit -Hn {DESCRIPTORS} && exec "$@"'

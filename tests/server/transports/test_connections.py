@@ -73,6 +73,10 @@ async def until_status(status: int, url: str) -> None:
 # How many
 
 
+@pytest.mark.reliability(
+    "too many connections of one address",
+    "a short 503; others connect",
+)
 async def test_connections_of_one_address_are_limited(store_url: str) -> None:
     async with listening(live_with(store_url, connections_per_address=3)) as url:
         async with AsyncExitStack() as silent:
@@ -100,6 +104,10 @@ async def test_connections_of_a_trusted_proxy_are_limited_in_all_only(store_url:
         assert await status_of(url) == 503
 
 
+@pytest.mark.reliability(
+    "few descriptors",
+    "connections are refused before the descriptors run out",
+)
 async def test_connections_stay_below_the_limit_of_descriptors(store_url: str) -> None:
     """Whatever the settings say. The half of the places is for streams."""
     places = room_below(256).places
@@ -162,6 +170,10 @@ async def test_streams_take_no_place_of_a_connection(store_url: str) -> None:
         await until_status(200, url)
 
 
+@pytest.mark.reliability(
+    "one caller opens stream after stream",
+    "a 503 beyond its share",
+)
 async def test_streams_of_one_caller_are_limited(store_url: str) -> None:
     """A stream that has ended makes room."""
     async with listening(live_settings(store_url, streams=1)) as url, httpx2.AsyncClient(timeout=PATIENCE) as http:
@@ -179,6 +191,10 @@ async def test_streams_of_one_caller_are_limited(store_url: str) -> None:
 # How long
 
 
+@pytest.mark.reliability(
+    "a connection that sends nothing, or half of a request",
+    "it ends after ten seconds",
+)
 @pytest.mark.parametrize(
     "beginning",
     [
@@ -196,6 +212,10 @@ async def test_connection_that_falls_silent_ends(beginning: bytes, store_url: st
         await all_of(stream)
 
 
+@pytest.mark.reliability(
+    "headers that come byte by byte",
+    "the connection ends after ten seconds",
+)
 async def test_head_that_comes_too_slowly_is_cut_off(store_url: str) -> None:
     """No single byte is late."""
     async with listening(live_with(store_url), head_seconds=SOON) as url, connection(url) as stream:
@@ -230,6 +250,10 @@ async def test_what_is_no_http_is_no_line_of_the_log(store_url: str, caplog: pyt
 # At once
 
 
+@pytest.mark.reliability(
+    "many requests at once on one connection",
+    "they are answered in turn, and the connection ends after nine",
+)
 async def test_requests_that_come_at_once_are_answered_in_turn_and_not_without_end(store_url: str) -> None:
     async with listening(live_with(store_url)) as url, connection(url) as stream:
         other = HEALTH.replace(b"/healthz", b"/nowhere")

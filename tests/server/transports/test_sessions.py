@@ -100,6 +100,10 @@ async def connected(
         yield Sessions(http, url), Sessions(http, url, "two")
 
 
+@pytest.mark.reliability(
+    "a caller that opens session after session",
+    "the session that is idle for longest ends; the newest works",
+)
 async def test_one_session_more_ends_the_one_that_is_idle_for_longest(store_url: str) -> None:
     async with connected(store_url) as (sessions, _):
         first, second = await sessions.open(), await sessions.open()
@@ -108,6 +112,10 @@ async def test_one_session_more_ends_the_one_that_is_idle_for_longest(store_url:
         assert await sessions.are_open(first, second, third) == [True, False, True]
 
 
+@pytest.mark.reliability(
+    "one caller has all its sessions",
+    "another caller opens its own",
+)
 async def test_sessions_of_one_caller_leave_those_of_another(store_url: str) -> None:
     async with connected(store_url) as (sessions, others):
         other = await others.open()
@@ -177,6 +185,10 @@ async def test_each_session_counts_as_a_call(store_url: str) -> None:
         await others.open()
 
 
+@pytest.mark.reliability(
+    "a caller lists without end",
+    "lists count for `calls_per_minute`",
+)
 async def test_lists_count_as_calls(store_url: str) -> None:
     """A ping does not, because a client must be able to find out whether the server is there."""
     async with connected(store_url, calls_per_minute=5) as (sessions, _):

@@ -98,6 +98,10 @@ LOSSES: dict[str, Callable[[LiveSettings], None]] = {
 }
 
 
+@pytest.mark.reliability(
+    "a token, a caller or a right that is taken away while a stream is open",
+    "the stream ends within two seconds",
+)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
 async def test_stream_ends_with_the_right_to_it(
@@ -112,6 +116,10 @@ async def test_stream_ends_with_the_right_to_it(
         await end_of(stream)
 
 
+@pytest.mark.reliability(
+    "a JWT that expires while a stream is open",
+    "the stream ends",
+)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_stream_ends_when_its_jwt_expires(kind: str, live: LiveSettings) -> None:
     async with (
