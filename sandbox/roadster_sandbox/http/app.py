@@ -13,6 +13,7 @@ from roadster_client.operations import ApiName, operations_of
 from roadster_sandbox.answers import ApiResponse, Refused
 from roadster_sandbox.apis.openapi import build_openapi
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
+from roadster_sandbox.world.inventory import VEHICLES_PER_DEALER
 from roadster_sandbox.world.service_records import to_problems
 from roadster_sandbox.world.world import DEFAULT_SEED
 
@@ -23,9 +24,12 @@ BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", 
 """The path that stands before the operations of each API."""
 
 
-def create_app(seed: int = DEFAULT_SEED) -> Starlette:
-    """Returns the application of a new sandbox. Applications share nothing. Those of one seed give the same answers."""
-    return make_app(Sandbox(seed))
+def create_app(seed: int = DEFAULT_SEED, vehicles: int = VEHICLES_PER_DEALER) -> Starlette:
+    """Returns the application of a new sandbox with that many vehicles of each dealer.
+
+    Applications share nothing. Those of one seed give the same answers.
+    """
+    return make_app(Sandbox(seed, vehicles))
 
 
 def make_app(sandbox: Sandbox) -> Starlette:
@@ -61,8 +65,8 @@ async def _answer_unroutable(request: Request, _error: Exception) -> Response:
     return ApiResponse(404).to_response()
 
 
-def serve(host: str, port: int, seed: int) -> None:
+def serve(host: str, port: int, seed: int, vehicles: int = VEHICLES_PER_DEALER) -> None:
     """Serves a new sandbox over HTTP, until a signal ends the process."""
     from .server import run_server  # noqa: PLC0415  # uvicorn is needed only here
 
-    run_server(create_app(seed), host, port)
+    run_server(create_app(seed, vehicles), host, port)

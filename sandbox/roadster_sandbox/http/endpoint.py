@@ -24,9 +24,10 @@ from roadster_sandbox.apis import forms, roadie, roadster
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
 from roadster_sandbox.world import service_records
 from roadster_sandbox.world.dealers import SandboxDealer, find_dealer, find_dealer_of_order
+from roadster_sandbox.world.inventory import VEHICLES_PER_DEALER
 from roadster_sandbox.world.world import World
 
-from .faults import Fault, make_response
+from .faults import IGNORED_UPDATE, Fault, make_response
 
 API_KEY = "sandbox-key"
 """The only key that the sandbox accepts: as `Bearer KEY`, at Roadster also as `Token KEY` or without a scheme."""
@@ -47,6 +48,8 @@ class Sandbox:
     """The state behind one application: the world, the log of requests, and the faults to come."""
 
     initial_seed: int
+    vehicles: int = VEHICLES_PER_DEALER
+    """The number of each dealer's vehicles."""
     world: World = field(init=False)
     requests: list[dict[str, Any]] = field(init=False)
     faults: list[Fault] = field(init=False)
@@ -56,7 +59,7 @@ class Sandbox:
 
     def reset(self, seed: int | None) -> None:
         """Restores the initial world, or makes that of another seed. Forgets all requests and faults."""
-        self.world = World(self.initial_seed if seed is None else seed)
+        self.world = World(self.initial_seed if seed is None else seed, self.vehicles)
         self.requests = []
         self.faults = []
 
@@ -95,27 +98,30 @@ class Endpoint:
             **({"fault": fault.kind} if fault else {}),
         }
         self.sandbox.requests.append(entry)
-        response = await make_response(fault, lambda: self._carry_out(request, body, dpid))
+        response = await make_response(fault, lambda: self._carry_out(request, body, dpid, fault))
         entry["status"] = response.status_code
         response.headers["x-request-id"] = f"sandbox-{entry['n']:06d}"
         await response(scope, receive, send)
 
-    def _carry_out(self, request: Request, body: Any, dpid: str | None) -> ApiResponse:
+    def _carry_out(self, request: Request, body: Any, dpid: str | None, fault: Fault | None) -> ApiResponse:
+        query = dict(request.query_params)
+        if fault and fault.kind == IGNORED_UPDATE:
+            query.pop("updated_since", None)
         try:
-            answer = self._answer(request, body)
+            answer = self._answer(request, query, body)
             return ApiResponse(204 if answer is None else 200, answer, dpid)
         except Refused as refusal:
             api = self.operation.api if self.operation else "roadster"
             return ApiResponse(refusal.status, _error_body(api, refusal))
 
-    def _answer(self, request: Request, body: Any) -> Any:
+    def _answer(self, request: Request, query: Mapping[str, str], body: Any) -> Any:
         if self.operation is None:
             raise Refused(404)
         if not _has_access(self.operation.api, request.headers.get("authorization", "")):
             raise Refused(401)
         if body is _NOT_JSON:
             raise ShipmentRefused((1002, "body")) if self.operation.api == "roadie" else Refused(400, "Invalid body")
-        call = roadster.ApiCall(request.path_params, dict(request.query_params), body)
+        call = roadster.ApiCall(request.path_params, query, body)
         return _HANDLERS[self.operation.name](self.sandbox.world, call)
 
 

@@ -1,7 +1,8 @@
 """The faults that a test can order, to see how a caller handles them.
 
 Under `status`, `html`, `huge`, `gzip_bomb`, `deep` and `redirect` the operation is not carried out. Under all other
-faults it is, but the answer comes late, damaged, or not at all.
+faults it is, but the answer comes late, damaged, or not at all. Under `ignored_update` it is as if the request had no
+`updated_since`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from roadster_sandbox.answers import ApiResponse
 from roadster_sandbox.world.dealers import DEALERS
+
+IGNORED_UPDATE = "ignored_update"
 
 _MEBIBYTE = bytes(1024 * 1024)
 _BOMB_MEBIBYTES = 200
@@ -93,6 +96,10 @@ def _gzip_bomb(_fault: Fault, _carry_out: CarryOut) -> Response:
 
 def _deep(_fault: Fault, _carry_out: CarryOut) -> Response:
     return Response(b"[" * _LEVELS + b"]" * _LEVELS, media_type="application/json")
+
+
+def _plain(_fault: Fault, carry_out: CarryOut) -> Response:
+    return carry_out().to_response()  # the endpoint has taken the parameter out of the request
 
 
 def _drip(_fault: Fault, carry_out: CarryOut) -> Response:
@@ -239,6 +246,7 @@ KINDS: Mapping[str, Callable[[Fault, CarryOut], Response]] = {
     "content_type": _content_type,
     "empty": _empty,
     "no_content": _no_content,
+    IGNORED_UPDATE: _plain,
 }
 """The function of each kind of fault, in the order in which the grading endpoint lists them."""
 

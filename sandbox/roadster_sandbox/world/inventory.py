@@ -107,9 +107,9 @@ class Vehicle:
         return "Manual" if "Manual" in self.line.gearbox.label else "Automatic"
 
 
-def make_stock(dealer: SandboxDealer, first_number: int, random: Random) -> dict[str, Vehicle]:
-    """Returns the dealer's vehicles by VIN, sorted by VIN."""
-    vehicles = [_make_vehicle(dealer, first_number + index, index, random) for index in range(VEHICLES_PER_DEALER)]
+def make_stock(dealer: SandboxDealer, first_number: int, count: int, random: Random) -> dict[str, Vehicle]:
+    """Returns `count` vehicles of the dealer by VIN, sorted by VIN."""
+    vehicles = [_make_vehicle(dealer, first_number + index, index, random) for index in range(count)]
     return {vehicle.vin: vehicle for vehicle in sorted(vehicles, key=lambda vehicle: vehicle.vin)}
 
 
@@ -121,7 +121,7 @@ def _make_vehicle(dealer: SandboxDealer, number: int, index: int, random: Random
     in_stock = random.random() >= _OUT_OF_STOCK_SHARE
     return Vehicle(
         # The serial ends in the vehicle's number, so no two VINs are the same.
-        vin=new_vin(line.wmi, line.vds, year, line.plant, random.randrange(100, 999) * 1000 + number),
+        vin=new_vin(line.wmi, line.vds, year, line.plant, _serial(number, random.randrange(100, 999))),
         number=number,
         dealer=dealer,
         year=year,
@@ -137,6 +137,11 @@ def _make_vehicle(dealer: SandboxDealer, number: int, index: int, random: Random
         reserved=in_stock and random.random() < _RESERVED_SHARE,
         updated_at=EPOCH - random.randrange(30 * _DAY),
     )
+
+
+def _serial(number: int, prefix: int) -> int:
+    """Returns six digits that end in the vehicle's number, which has three digits in a world of the usual size."""
+    return prefix * 1000 + number if number < 1000 else prefix // 100 * 100_000 + number  # noqa: PLR2004
 
 
 def _pick(extras: tuple[Extra, ...], most: int, random: Random) -> tuple[Extra, ...]:

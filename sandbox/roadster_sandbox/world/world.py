@@ -24,6 +24,7 @@ class World:
     """All data of one sandbox. Records are as the grading endpoint shows them, each with the dpid of its dealer."""
 
     seed: int
+    vehicles_per_dealer: int = VEHICLES_PER_DEALER
     vehicles: Mapping[str, dict[str, Vehicle]] = field(init=False)
     customers: list[dict[str, Any]] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
@@ -38,7 +39,7 @@ class World:
     """Base64 of each document ever uploaded, by its id. No id is used twice, so a deleted document stays here."""
 
     def __post_init__(self) -> None:
-        self.vehicles = _make_vehicles(self.seed)
+        self.vehicles = _make_vehicles(self.seed, self.vehicles_per_dealer)
         self.templates = make_templates(self.seed)
         self._initial_templates = len(self.templates)
 
@@ -88,12 +89,10 @@ class World:
 
 
 @lru_cache(maxsize=4)
-def _make_vehicles(seed: int) -> Mapping[str, dict[str, Vehicle]]:
-    """Returns the vehicles by dpid and VIN.
+def _make_vehicles(seed: int, count: int) -> Mapping[str, dict[str, Vehicle]]:
+    """Returns the vehicles by dpid and VIN, `count` of each dealer.
 
     Worlds of one seed share their vehicles. Making them takes longer than all the rest, and no call changes them.
     """
     random = Random(seed)  # noqa: S311  # no secret, only invented vehicles
-    return {
-        dealer.dpid: make_stock(dealer, 1 + index * VEHICLES_PER_DEALER, random) for index, dealer in enumerate(DEALERS)
-    }
+    return {dealer.dpid: make_stock(dealer, 1 + index * count, count, random) for index, dealer in enumerate(DEALERS)}

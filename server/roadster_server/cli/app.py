@@ -111,6 +111,7 @@ def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
+    vehicles: Annotated[int, typer.Option(min=1, max=20_000, help="The vehicles of each dealer.")] = 200,
 ) -> None:
     """Serve the emulated Roadster API over HTTP, to test against."""
     from roadster_sandbox import API_KEY, BASE_PATHS, USERNAME
@@ -124,7 +125,7 @@ def sandbox(
     typer.echo(f"Roadie API at {address}{BASE_PATHS['roadie']} with the same key", err=True)
     typer.echo(f"myKaarma API at {address}{BASE_PATHS['mykaarma']} for {USERNAME} with the key as password", err=True)
     collect_garbage()
-    serve_sandbox(host, port, seed)
+    serve_sandbox(host, port, seed, vehicles)
 
 
 @app.command()

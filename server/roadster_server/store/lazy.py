@@ -91,6 +91,13 @@ class LazyStore:
     add_customer = _opening(lambda store: store.add_customer)
     customers = _opening(lambda store: store.customers)
     index_events = _opening(lambda store: store.index_events)
+    mirror_state = _opening(lambda store: store.mirrors.state)
+    lease_mirror = _opening(lambda store: store.mirrors.lease)
+    put_vehicles = _opening(lambda store: store.mirrors.put)
+    search_vehicles = _opening(lambda store: store.mirrors.search)
+    other_vehicles = _opening(lambda store: store.mirrors.others)
+    mirrored_vehicle = _opening(lambda store: store.mirrors.one)
+    mark_vehicle_gone = _opening(lambda store: store.mirrors.mark_gone)
 
     async def problem(self) -> str | None:
         """Returns why the store cannot be opened or written to, or None. It looks at most once in `PROBE_EVERY`."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from roadster_client.models.vehicles import InventoryVehicle
 from roadster_tools.gate.customers import CustomerPlace
 from roadster_tools.gate.inbox import EventPlace
+from roadster_tools.gate.vehicles import StockPlace
 
 
 class StoreError(Exception):
@@ -185,3 +187,69 @@ class TidyCounts:
     quarantined: int
     doubt: ClockDoubt | None
     """Why no old event was deleted although there may be some."""
+
+
+@dataclass(frozen=True)
+class MirrorState:
+    """The state of the mirror of one dealer's feed. Times are milliseconds since 1970, 0 for never."""
+
+    as_of: int = 0
+    """The vehicles are as the feed had them then, or later."""
+    whole: int = 0
+    """The beginning of the last whole reading that came to its end."""
+    start: int = 0
+    """The beginning of the whole reading that is not finished, 0 where there is none."""
+    position: str | None = None
+    """The last VIN of that reading, None at the start of the feed."""
+    skip: int = 0
+    """The rows behind that VIN that could not be read."""
+    count: int = 0
+    """The rows that the last whole reading, or the one that is not finished, has read."""
+    unread: int = 0
+    """The rows of them that could not be read."""
+    failure: int = 0
+    """The last failure, 0 after a success."""
+    ignores_updates: bool = False
+    """Says that the feed does not honour `updated_since`, so each refresh reads it whole."""
+    lease: int = 0
+    """Until then one process refreshes the mirror, and no other one does."""
+
+
+@dataclass(frozen=True)
+class NewVehicle:
+    """One vehicle of a feed. `unread` are the paths of its fields that could not be read."""
+
+    vehicle: InventoryVehicle
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredVehicle:
+    """One vehicle, which `json` holds as its model writes it."""
+
+    place: StockPlace
+    json: str
+    unread: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StoredStock:
+    """A part of the vehicles that match a search, and numbers about all of them."""
+
+    vehicles: list[StoredVehicle]
+    stock: int
+    without_price: int
+    groups: list[tuple[str, str, str, int, int]]
+    """Model, body, trim, price band and number of each kind."""
+
+
+@dataclass(frozen=True)
+class OtherVehicles:
+    """The names in a feed, the vehicles that match all but the price, and the paths that could not be read."""
+
+    models: list[str]
+    bodies: list[str]
+    count: int
+    lowest: float | None
+    highest: float | None
+    unread: list[tuple[str, ...]]

@@ -15,6 +15,7 @@ from roadster_tools.gate.customers import CustomerPlace, CustomerQuery, SearchGa
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
 from .database import Database, Turn, take_turn
+from .mirrors import SqlMirrors
 from .records import (
     AuditRecord,
     AuditSubject,
@@ -259,6 +260,10 @@ class SqlStore:
         async with self.database.writing() as connection:
             await marks.put(connection, "probes", await marks.take(connection, "probes") + 1)
             await audit.next_place(connection)
+
+    @property
+    def mirrors(self) -> SqlMirrors:
+        return SqlMirrors(self.database)
 
     async def verify(self) -> Verification:
         """Reads the whole audit chain, and finds a record that was changed, inserted, moved or removed.

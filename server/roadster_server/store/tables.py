@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -17,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0007"
+SCHEMA = "0008"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -122,4 +123,70 @@ contacts = Table(
     Column("customer", Text, primary_key=True),
     Column("seen", BigInteger, nullable=False, index=True),
     Index("roadster_contacts_customer", "dealer", "customer", "kind", "value"),
+)
+
+_BYTEWISE = Text(collation="C").with_variant(Text(), "sqlite")
+"""A text that both databases sort by bytes."""
+
+mirrors = Table(
+    "roadster_mirrors",
+    metadata,
+    Column("dealer", Text, primary_key=True),
+    Column("as_of", BigInteger, nullable=False),
+    Column("whole", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("position", Text),
+    Column("skip", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("unread", BigInteger, nullable=False),
+    Column("failure", BigInteger, nullable=False),
+    Column("ignores_updates", Boolean, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("lease", BigInteger, nullable=False),
+)
+
+vehicles = Table(
+    "roadster_vehicles",
+    metadata,
+    Column("dealer", Text, primary_key=True),
+    Column("vin", _BYTEWISE, primary_key=True),
+    # 0 while the feed has the vehicle, then the time at which it was missing.
+    Column("gone", BigInteger, nullable=False),
+    Column("in_stock", Boolean, nullable=False),
+    Column("make_key", Text, nullable=False),
+    Column("model_key", Text, nullable=False),
+    Column("body_key", Text, nullable=False),
+    Column("colors", Text, nullable=False),
+    Column("stock_number", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("trim", Text, nullable=False),
+    Column("year", BigInteger, nullable=False),
+    Column("price", Double, nullable=False),
+    Column("band", BigInteger, nullable=False),
+    Column("mileage", Double, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("unread", Text, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("digest", String(32), nullable=False),
+    Index("roadster_vehicles_model", "dealer", "model_key", "price", "vin"),
+    Index("roadster_vehicles_price", "dealer", "price", "vin"),
+    Index("roadster_vehicles_year", "dealer", "year", "vin"),
+    Index("roadster_vehicles_added", "dealer", "added", "vin"),
+    Index("roadster_vehicles_mileage", "dealer", "mileage", "vin"),
+    Index("roadster_vehicles_stock_number", "dealer", "stock_number", "vin"),
+    # For the counts, which read no other column.
+    Index("roadster_vehicles_counts", "dealer", "model", "body", "trim", "band", "in_stock", "gone"),
+    # A search for a word reads all of a dealer's rows, which stand one behind the other then.
+    sqlite_with_rowid=False,
+)
+
+vehicle_documents = Table(
+    "roadster_vehicle_documents",
+    metadata,
+    # Apart from the columns that are searched, so that a search reads few pages of the database.
+    Column("dealer", Text, primary_key=True),
+    Column("vin", _BYTEWISE, primary_key=True),
+    Column("json", Text, nullable=False),
 )

@@ -58,8 +58,16 @@ async def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
         await connection.close()
 
 
+async def undo_mirrors(url: str) -> None:
+    """Puts the tables back to schema 0007, which has no vehicles."""
+    for table in ("mirrors", "vehicles", "vehicle_documents"):
+        await execute(url, f"DROP TABLE roadster_{table}")
+    await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
+
+
 async def undo_marks(url: str) -> None:
     """Puts the tables back to schema 0006, which has no marks and does not number the idempotency keys."""
+    await undo_mirrors(url)
     for statement in (
         "DROP TABLE roadster_marks",
         "DROP INDEX ix_roadster_claims_number",
