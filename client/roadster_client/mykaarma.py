@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from . import errors
 from .channel import Api, Channel, ChannelPolicy
+from .identity import comparable_id, is_dealer_id, is_number_id, leaves
 from .models.customer_records import CustomerRecord, CustomerRecordQuery
-from .models.values import UUID_PATTERN
 from .roadster import DealerRef
 
 
@@ -57,26 +55,9 @@ class CustomerRecordsApi:
         return record
 
 
-_Leaf = tuple[tuple[str, ...], Any]
-"""A value that is no object and no list, after the names of the fields that it stands in, as small letters only."""
-
-
-def _leaves(json: Any) -> Iterator[_Leaf]:
-    """Yields all values at any depth, also of fields that no model reads."""
-    unseen: list[_Leaf] = [((), json)]
-    while unseen:
-        fields, node = unseen.pop()
-        if isinstance(node, list):
-            unseen += ((fields, each) for each in node)
-        elif isinstance(node, dict):
-            unseen += (((*fields, re.sub("[^a-z]", "", name.lower())), value) for name, value in node.items())
-        elif fields:
-            yield fields, node
-
-
 def _customer_uuids(json: Any) -> set[Any]:
     """Returns the UUIDs of customers, except secondary ones: others of the same household or company."""
-    return {value for fields, value in _leaves(json) if value not in (None, "") and _is_customer_uuid(fields)}
+    return {value for fields, value in leaves(json) if value not in (None, "") and _is_customer_uuid(fields)}
 
 
 def _is_customer_uuid(fields: tuple[str, ...]) -> bool:
@@ -91,42 +72,13 @@ def _names_only(dealer: DealerRef, json: Any) -> bool:
     The request takes a UUID, and the documented answer gives numbers. A UUID, in whatever field, must be the dealer's.
     A number must be the configured one. If no number is configured, two different ones cannot both be the dealer's.
     """
-    ids = {_comparable(value) for fields, value in _leaves(json) if _is_dealer_id(fields, value)}
-    own = {_comparable(dealer.mykaarma_dealer_uuid), _comparable(dealer.mykaarma_dealer_id)}
+    ids = {comparable_id(value) for fields, value in leaves(json) if is_dealer_id(fields, value)}
+    own = {comparable_id(dealer.mykaarma_dealer_uuid), comparable_id(dealer.mykaarma_dealer_id)}
     others = ids - own - _UNSET
     if dealer.mykaarma_dealer_id is not None:
         return not others
-    return len(others) <= 1 and all(isinstance(other, int) for other in others)
+    return len(others) <= 1 and all(map(is_number_id, others))
 
 
-_UNSET = {0, "", "none"}
+_UNSET = {"0", "", "none"}
 """Ids that name nobody."""
-
-_DEALER_FIELD = re.compile("dealer(?!order|associate)|rooftop")
-"""In the document, `dealerOrder` and `dealerAssociate` are an order and an employee with ids of their own."""
-
-_ID_FIELD = re.compile("(id|uuid)s?(list)?$")
-_INSTEAD_OF_ID_FIELD = re.compile(
-    "(dealer|ship|rooftop|info|data|details?|(?<!phone)(?<!fax)number|(?<!zip)(?<!postal)code)s?(list)?$"
-)
-
-
-def _is_dealer_id(fields: tuple[str, ...], value: Any) -> bool:
-    """Returns whether the value identifies a dealer.
-
-    It does so in an id field of a dealer or below one. A number or a UUID does so too, in a field that can stand
-    instead of an id. A dealer's name, telephone number and zip code do not.
-    """
-    if isinstance(value, bool) or not any(map(_DEALER_FIELD.search, fields)):
-        return False
-    if _ID_FIELD.search(fields[-1]):
-        return True
-    is_id = isinstance(_comparable(value), int) or re.fullmatch(UUID_PATTERN, str(value))
-    return bool(is_id and _INSTEAD_OF_ID_FIELD.search(fields[-1]))
-
-
-def _comparable(value: Any) -> int | str:
-    """Returns a number for any spelling of one, and any other text in small letters."""
-    text = str(value).lower()
-    number = re.fullmatch(r"([0-9]{1,18})(\.0+)?", text)
-    return int(number[1]) if number else text

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import errors
 from .channel import Api, Channel, ChannelPolicy
+from .identity import read_id, read_number_id
 from .models.deliveries import NewShipment, Shipment, ShipmentUpdate
 from .models.parts import Sent
 from .models.values import ID_PATTERN
@@ -43,10 +44,11 @@ class DeliveriesApi:
         Raises OutcomeUnknown also where the delivery was created, and it could not be recorded or read.
         """
         answer = await self._channel.send("create_shipment", content=shipment)
-        if _text_of(answer, "reference_id") not in (None, shipment.reference_id):
+        reference_id = _field(answer, "reference_id")
+        if reference_id is not None and read_id(reference_id) != read_id(shipment.reference_id):
             raise answer.malformed_error(_ANOTHER_DELIVERY)
-        shipment_id = _text_of(answer, "id")
-        if not isinstance(shipment_id, str) or re.fullmatch(ID_PATTERN, shipment_id) is None:
+        shipment_id = read_number_id(_field(answer, "id"))
+        if shipment_id is None or re.fullmatch(ID_PATTERN, shipment_id) is None:
             raise answer.malformed_error("does not say which delivery was made")
         try:
             await self._ownership.add("delivery", shipment_id)
@@ -96,7 +98,7 @@ class DeliveriesApi:
         answer = await self._channel.send(
             operation, path={"shipment_id": str(shipment_id)}, content=content, about=about
         )
-        if _text_of(answer, "id") not in (None, str(shipment_id)):
+        if _is_other(_field(answer, "id"), shipment_id):
             raise answer.malformed_error(_ANOTHER_DELIVERY)
         return answer
 
@@ -110,7 +112,9 @@ def _unknown(answer: Answer, reason: str) -> errors.OutcomeUnknown:
     return errors.OutcomeUnknown(name, reason, request_id=answer.request_id)
 
 
-def _text_of(answer: Answer, name: str) -> Any:
-    """Returns the field, as text if it is an integer, because ids come as either."""
-    value = answer.json.get(name) if isinstance(answer.json, dict) else None
-    return str(value) if type(value) is int else value
+def _field(answer: Answer, name: str) -> Any:
+    return answer.json.get(name) if isinstance(answer.json, dict) else None
+
+
+def _is_other(value: Any, shipment_id: int) -> bool:
+    return value is not None and read_number_id(value) != str(shipment_id)

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from . import errors
 from .channel import Api, Channel, ChannelPolicy, IsOwn, read
 from .customer_link import KeyEncoding, customer_link
+from .identity import comparable_id, dealer_ids, read_id
 from .leniency import OnLeftOut, ignore_left_out
 from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
 from .models.dealers import Dealer, DealerDetails
@@ -55,6 +56,8 @@ class DealerRef:
     mykaarma_dealer_uuid: str | None = None
     mykaarma_dealer_id: int | None = None
     """The number by which myKaarma's answers name the dealer."""
+    configured_ids: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """The ids of all dealers of the configuration, as `comparable_id` writes them. No answer may name another one."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,11 @@ class AccountApi:
         return [*dealers]
 
     def _select(self, rows: list[Any]) -> list[Any]:
-        dpids = [_dpid_of(row) for row in rows]
+        """Returns the rows of bound dealers, and those of no readable dealer without what they have in its place."""
+        dpids = [read_id(row.get("dpid")) if isinstance(row, dict) else None for row in rows]
         is_complete = self._dpids <= set(dpids)
         return [
-            row
+            row | {"dpid": dpid} if isinstance(row, dict) else row
             for row, dpid in zip(rows, dpids, strict=True)
             if dpid in self._dpids or (dpid is None and not is_complete)
         ]
@@ -110,12 +114,6 @@ class AccountApi:
 @cache
 def _vehicles() -> TypeAdapter[tuple[InventoryVehicle, ...]]:
     return TypeAdapter(tuple[InventoryVehicle, ...])
-
-
-def _dpid_of(row: Any) -> str | None:
-    """Returns the dpid of a row as it was received, None where it has none that can be read."""
-    dpid = row.get("dpid") if isinstance(row, dict) else None
-    return str(dpid) if isinstance(dpid, str | int) and not isinstance(dpid, bool) and str(dpid).strip() else None
 
 
 class DealerApi:
@@ -377,21 +375,22 @@ def _decode(contents: str, operation: str) -> bytes:
 def _names_only(dealer: DealerRef) -> IsOwn:
     """Returns a check that an object names no dealer except `dealer`.
 
-    An object names a dealer in `dpid`, or in `dealer` or `dealership`, which hold an id or an object with an id. An id
-    of another type than text or a whole number names nobody who is known, so it is not ours.
+    The documents name a dealer in `dpid`, or in `dealer` or `dealership`, which hold an id or an object with an id. Any
+    id in there that is not the dealer's is refused, also of a dealer that nobody knows. Under other names, an id is
+    refused where it is another dealer's of the configuration: nobody knows what else the upstream puts there.
     """
-    dpids = (None, dealer.dpid)  # tuples, because an answer's value may be a list, which no set can look up
-    ids = (*dpids, dealer.partner_id)
+    own = {comparable_id(value) for value in (dealer.dpid, dealer.partner_id, dealer.mykaarma_dealer_uuid) if value}
+    others = dealer.configured_ids - own
 
     def is_own(node: Mapping[str, Any]) -> bool:
-        if node.get("dpid") not in dpids:
+        dpid = node.get("dpid")
+        if dpid is not None and read_id(dpid) != dealer.dpid:
             return False
-        if dealer.partner_id is None:
-            return True
-        for value in (node.get("dealer"), node.get("dealership")):
-            partner_id = value.get("partner_id") if isinstance(value, dict) else value
-            if partner_id is not None and str(partner_id) not in ids:
-                return False
-        return True
+        if dealer.partner_id is not None:
+            for value in (node.get("dealer"), node.get("dealership")):
+                partner_id = value.get("partner_id") if isinstance(value, dict) else value
+                if partner_id is not None and read_id(partner_id) not in (dealer.dpid, dealer.partner_id):
+                    return False
+        return others.isdisjoint(dealer_ids(node))
 
     return is_own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import Connect, answer_of, text_of
+from tests.conftest import FOREIGN, Connect, answer_of, kind_of, text_of
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer
 
 pytestmark = pytest.mark.anyio
@@ -88,3 +88,12 @@ async def test_dealer_is_found_in_plain_letters(name: str, query: str, connect: 
     async with connect(upstream=upstream) as client:
         dealers = answer_of(await client.call_tool("list_dealers", {"query": query}))["dealers"]
     assert [dealer["dpid"] for dealer in dealers] == ["umazda"]
+
+
+@pytest.mark.parametrize("field", ["dpid", "DPID", "dealer_id", "sellingDealer"])
+async def test_answer_that_names_a_dealer_of_the_configuration_is_withheld(field: str, connect: Connect) -> None:
+    upstream = FixedAnswer({"dpid": "umazda", "name": "U", "configuration": {field: FOREIGN}})
+    async with connect(upstream=upstream) as client:
+        result = await client.call_tool("get_dealer", AT_UMAZDA)
+    assert kind_of(result) == "upstream"
+    assert FOREIGN not in text_of(result)

@@ -259,7 +259,7 @@ async def test_create_delivery_shortens_long_texts(connect: Connect, world: Worl
 
 
 @pytest.mark.parametrize(
-    "odd", [None, 0, -7, 1.5, True, "", "7/../8", "١٢", " 7", "7" * 17, 10**40, [7], {"id": 7}], ids=str
+    "odd", [None, 0, -7, 1.5, True, "", "7/../8", "١٢", "7\u200b", "7" * 17, 10**40, [7], {"id": 7}], ids=str
 )
 async def test_create_delivery_without_an_id_records_no_dealer(
     odd: Any, connect: Connect, world: World, store_url: str
@@ -275,3 +275,13 @@ async def test_create_delivery_without_an_id_records_no_dealer(
 async def test_create_delivery_takes_a_numeric_reference_back(connect: Connect, world: World) -> None:
     async with connect(upstream=ChangedAnswers(world, reference_id=4711)) as client:
         answer_of(await client.call_tool("create_delivery", {**NEW_DELIVERY, "reference_id": "4711"}))
+
+
+@pytest.mark.parametrize("spelling", [float(DELIVERY_ID), f"{DELIVERY_ID}.0", f" {DELIVERY_ID}", f"0{DELIVERY_ID}"])
+async def test_delivery_belongs_to_its_dealer_in_every_spelling_of_its_id(
+    spelling: Any, connect: Connect, world: World
+) -> None:
+    """Roadie's document shows numbers, so each of these is the same number."""
+    async with connect(upstream=ChangedAnswers(world, id=spelling)) as client:
+        assert answer_of(await client.call_tool("create_delivery", NEW_DELIVERY))["delivery_id"] == DELIVERY_ID
+        assert answer_of(await client.call_tool("get_delivery", OWN_DELIVERY))["delivery_id"] == DELIVERY_ID

@@ -19,6 +19,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from roadster_client.identity import read_whole
 from roadster_client.visible_text import is_visible, strip_invisible
 
 from .identity_numbers import mask_identity_numbers
@@ -28,9 +29,6 @@ from .times import EventTime
 from .values import ID_PATTERN
 
 UNKNOWN_TYPE = "unknown"
-
-_EXACT_FLOATS = 2**53
-"""Above it a float stands for several integers."""
 
 _IDENTITY = (
     "ssn",
@@ -72,14 +70,7 @@ NoneIfInvalid = WrapValidator(_or_none)
 """Reads a value of another shape than documented as None."""
 
 
-def _exact_id(value: Any) -> Any:
-    """Reads 77.0 as 77, because some programs write every number with a point, and another float as None."""
-    if not isinstance(value, float):
-        return value
-    return str(int(value)) if value.is_integer() and abs(value) < _EXACT_FLOATS else None
-
-
-_Id = Annotated[str, BeforeValidator(_exact_id), Field(min_length=1, max_length=200, pattern="^[^\ufffd]+$")]
+_Id = Annotated[str, BeforeValidator(read_whole), Field(min_length=1, max_length=200, pattern="^[^\ufffd]+$")]
 """An id, a string or a number. The documents allow 50 characters. U+FFFD means that a character of it was lost, so it
 could be another id."""
 
@@ -110,7 +101,7 @@ class _IdOnly(Received):
 
 class _OrderIdOnly(Received):
     # An order becomes known as the dealer's by its event, so an odd id must not.
-    id: Annotated[str, BeforeValidator(_exact_id), Field(pattern=f"^{ID_PATTERN}$")]
+    id: Annotated[str, BeforeValidator(read_whole), Field(pattern=f"^{ID_PATTERN}$")]
 
 
 class _DpidOnly(Received):

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +29,7 @@ from pydantic import (
 )
 
 from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, is_loopback, operations_with
+from roadster_client.identity import comparable_id
 from roadster_server.store import default_url
 from roadster_tools import Access, Caller, name_choices
 
@@ -353,7 +355,13 @@ class Settings(_Section):
             orders="any" if dealer.orders == "any" else frozenset(dealer.orders),
             mykaarma_dealer_uuid=dealer.mykaarma_dealer_uuid,
             mykaarma_dealer_id=dealer.mykaarma_dealer_id,
+            configured_ids=self._dealer_ids,
         )
+
+    @cached_property
+    def _dealer_ids(self) -> frozenset[str]:
+        ids = ((dpid, each.partner_id, each.mykaarma_dealer_uuid) for dpid, each in self.dealers.items())
+        return frozenset(comparable_id(value) for values in ids for value in values if value)
 
     def caller_as_of_now(self, name: str) -> Caller:
         """Returns the caller. After a reload that took it out, returns one of its name that may do nothing."""
