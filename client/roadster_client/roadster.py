@@ -41,6 +41,9 @@ from .upstream.exchange import About, Origin, Request, about_nothing
 
 _AnswerT = TypeVar("_AnswerT")
 
+_DAY = 24 * 60 * 60
+"""Seconds."""
+
 
 @dataclass(frozen=True)
 class DealerRef:
@@ -147,13 +150,20 @@ class DealerApi:
         return await self._call("list_inventory", query=query)
 
     async def list_inventory_rows(
-        self, *, size: int, from_vin: str | None = None, skip: int = 0, in_stock_only: bool = True
+        self,
+        *,
+        size: int,
+        from_vin: str | None = None,
+        skip: int = 0,
+        updated_since: int | None = None,
+        in_stock_only: bool = True,
     ) -> InventoryRows:
         """GET /vehicles: as `list_inventory`, row by row.
 
         `skip` is the number of rows after `from_vin` to go past: those of an earlier page that could not be read.
         """
-        operation, query = "list_inventory", self._inventory_query(size + skip, from_vin, None, in_stock_only)
+        operation = "list_inventory"
+        query = self._inventory_query(size + skip, from_vin, updated_since, in_stock_only)
         answer = await self._channel.send(operation, query=query, dealer={"dealer": {"dpid": self.dpid}})
         page, rows, read_row = self._channel.read_rows(answer, "vehicles", _vehicles(), _names_only(self._dealer))
         # The document does not say whether a page repeats `from_vin`. Rows up to it were there before.
@@ -161,6 +171,17 @@ class DealerApi:
         repeated = vins.index(from_vin) + 1 if from_vin is not None and from_vin in vins else 0
         rows = rows[repeated + skip :]
         return InventoryRows(map(read_row, rows), len(rows), page.total)
+
+    async def honours_updated_since(self, now: int) -> bool:
+        """Tells whether the feed honours `updated_since`: it then has no updates later than tomorrow.
+
+        `now` is in epoch seconds. A feed that refuses the question does not honour it.
+        """
+        try:
+            rows = await self.list_inventory_rows(size=1, updated_since=now + _DAY, in_stock_only=False)
+        except errors.RequestRefused:
+            return False
+        return rows.count == 0
 
     def _inventory_query(
         self, size: int, from_vin: str | None, updated_since: int | None, in_stock_only: bool

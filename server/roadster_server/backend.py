@@ -23,7 +23,7 @@ from .settings.defaults import DEFAULT_CONFIG
 from .settings.errors import ConfigurationError
 from .settings.live import LiveSettings
 from .settings.loading import load
-from .settings.sections import Settings, StoreSettings
+from .settings.sections import InventorySettings, Settings, StoreSettings
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,10 @@ def open_backend(
             backend = _replay_backend(stack, config or DEFAULT_CONFIG)
         else:
             backend = _configured_backend(config or DEFAULT_CONFIG)
+        if record is not None or replay is not None:
+            # With a mirror the requests would depend on the store and on the time.
+            live = backend.live
+            live.current = live.current.model_copy(update={"inventory": InventorySettings(fresh_for=0)})
         if record is not None:
             from .recordings.transport import record_to  # noqa: PLC0415 - for start time: few commands need it
 

@@ -30,8 +30,9 @@ from .calls.context import CallServices, Timing
 from .calls.idempotency import IdempotencyKeys
 from .calls.keys import Keys
 from .calls.limiter import Limiter
-from .calls.progress import ProgressObserver
+from .calls.progress import ProgressObserver, set_step
 from .calls.recorder import Recorder
+from .inventory.mirror import Mirrors
 from .settings.live import LiveSettings
 from .settings.sections import Settings
 from .store import open_store
@@ -71,6 +72,7 @@ async def open_calls(
         stack.enter_context(exported_traces())
         url = settings.store.url.get_secret_value()
         store = await stack.enter_async_context(lazy_store(url, contact_key=keys.contacts, open_store=open_store))
+        mirrors = Mirrors(store, lambda: live.current.inventory.fresh_for, set_step)
         services = await _open_services(settings, stack, transport, random, replicas, observer)
         gate = Gate(
             services,
@@ -80,6 +82,7 @@ async def open_calls(
             customers=lambda dealer, personal_data, on_left_out: StoredCustomers(
                 store, dealer, personal_data, on_left_out
             ),
+            vehicles=mirrors.of_dealer,
             cursor_key=keys.cursors,
             uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
         )
@@ -87,6 +90,7 @@ async def open_calls(
         limiter = Limiter(redis_url, keys.deployment)
         recorder = Recorder(store, timing.record_seconds)
         stack.push_async_callback(recorder.close)
+        stack.push_async_callback(mirrors.close)
         yield Calls(
             CallServices(
                 gate=gate,

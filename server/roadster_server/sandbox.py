@@ -11,6 +11,7 @@ from .settings.sections import (
     CallerSettings,
     DealerSettings,
     HttpSettings,
+    InventorySettings,
     MyKaarmaSettings,
     RoadieSettings,
     RoadsterSettings,
@@ -55,4 +56,6 @@ def sandbox_settings(store_url: str) -> Settings:
         http=HttpSettings(anonymous_caller=LOCAL_CALLER),
         webhooks=WebhookSettings(roadster_keys=[key], roadie_keys=[key]),
         store=StoreSettings(url=SecretStr(store_url)),
+        # A test resets the sandbox, and expects its new vehicles at once. The same calls have the same answers.
+        inventory=InventorySettings(fresh_for=0),
     )

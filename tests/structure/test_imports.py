@@ -26,7 +26,7 @@ PACKAGES: dict[str, set[str]] = {
 
 FLOORS: tuple[set[str], ...] = (
     {"telemetry", "store", "plain_files"},
-    {"settings", "replicas", "stored", "request_body"},
+    {"settings", "replicas", "stored", "inventory", "request_body"},
     {"calls", "events", "recordings", "sandbox"},
     {"protocol", "runtime"},
     {"backend", "pytest_plugin"},

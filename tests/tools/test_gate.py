@@ -118,7 +118,13 @@ async def test_gate_refuses_everything_without_dealers(connect: Connect, world: 
 def test_gate_refuses_a_dealer_that_the_configuration_dropped(tool: str) -> None:
     """A reload may take a dealer's table away while a caller's list, read a moment before, still has it."""
     gate = Gate(
-        Services(Mock()), lambda _: None, ownership=Mock(), events=Mock(), customers=Mock(), cursor_key=b"k" * 32
+        Services(Mock()),
+        lambda _: None,
+        ownership=Mock(),
+        events=Mock(),
+        customers=Mock(),
+        vehicles=Mock(),
+        cursor_key=b"k" * 32,
     )
     with pytest.raises(AccessRefused) as refusal:
         gate.admit(Caller("c", ALLOWED, EVERYTHING), TOOLS[tool], "umazda", Mock())

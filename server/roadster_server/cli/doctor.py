@@ -344,7 +344,9 @@ def _answers_of_dealer(answers: AnswersOfDealer) -> list[Finding]:
     check = f"answers of {answers.dealer}"
     mend = "correct its route in [roadster.operations], or see to the upstream's status"
     problems = [*_unreadable(answers.left_out), *(f"{error}; {mend}" for error in answers.errors)]
-    return [Finding(check, problem, UPSTREAM_PROBLEM) for problem in problems] or [
+    slow = "the feed ignores updated_since, so the inventory is read whole every 15 minutes; ask Roadster about it"
+    remarks = [Finding(check, slow)] if answers.ignores_updates else []
+    return remarks + [Finding(check, problem, UPSTREAM_PROBLEM) for problem in problems] or [
         Finding(check, f"all of it can be read: {', '.join(answers.tools)}")
     ]
 

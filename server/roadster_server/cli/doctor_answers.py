@@ -5,6 +5,7 @@ Reads that need a customer are left out, because a check must not look at people
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class AnswersOfDealer:
     tools: list[str] = field(default_factory=list)
     left_out: Counter[LeftOut] = field(default_factory=Counter)
     errors: list[ClientError] = field(default_factory=list)
+    ignores_updates: bool = False
+    """Says that the feed does not honour `updated_since`."""
 
     async def attempt(self, tool: str, read: Awaitable[Any]) -> Any:
         """Returns the answer, or None where it failed or a setting for it is missing."""
@@ -59,7 +62,8 @@ class AnswersOfDealer:
         except ClientError as error:
             self.errors.append(error)
             return None
-        self.tools.append(tool)
+        if tool not in self.tools:
+            self.tools.append(tool)
         return answer
 
 
@@ -75,16 +79,20 @@ async def read_answers(
         if ref is None or not tools:
             continue
         policy = ChannelPolicy(_refuse, origin=Origin(dealer=dpid), on_left_out=answers.left_out.update)
-        await _read_all(api.for_dealer(ref, policy), tools, answers)
+        keeps_vehicles = settings.inventory.fresh_for > 0
+        await _read_all(api.for_dealer(ref, policy), tools, answers, keeps_vehicles=keeps_vehicles)
         if answers.tools or answers.errors:
             yield answers
 
 
-async def _read_all(api: DealerApi, tools: set[str], answers: AnswersOfDealer) -> None:
+async def _read_all(api: DealerApi, tools: set[str], answers: AnswersOfDealer, *, keeps_vehicles: bool) -> None:
     if "get_dealer" in tools:
         await answers.attempt("get_dealer", api.get_dealer())
     if tools & {"list_inventory", *_READS_OF_A_VEHICLE}:
         page = await answers.attempt("list_inventory", api.list_inventory(size=_PAGE))
+        if page and keeps_vehicles:
+            honours_updates = await answers.attempt("list_inventory", api.honours_updated_since(int(time.time())))
+            answers.ignores_updates = honours_updates is False
         for vehicle in page.vehicles[:1] if page else ():
             for tool, read in _READS_OF_A_VEHICLE.items():
                 if tool in tools:

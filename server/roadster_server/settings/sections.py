@@ -313,6 +313,14 @@ def _redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
+class InventorySettings(_Section):
+    """`[inventory]`: the dealers' vehicles, which are kept in the store for `list_inventory`."""
+
+    fresh_for: int = Field(default=60, ge=0, le=86_400)
+    """Seconds. A search whose vehicles are older first asks Roadster for what has changed. `0` keeps no vehicles: each
+    search reads the feed."""
+
+
 class ReplicasSettings(_Section):
     """`[replicas]`: the Redis through which several processes share limits, circuit state and update notifications."""
 
@@ -335,6 +343,7 @@ class Settings(_Section):
     roadie: RoadieSettings | None = None
     mykaarma: MyKaarmaSettings | None = None
     webhooks: WebhookSettings = WebhookSettings()
+    inventory: InventorySettings = InventorySettings()
     replicas: ReplicasSettings | None = None
     network: NetworkSettings = NetworkSettings()
 

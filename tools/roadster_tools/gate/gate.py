@@ -45,6 +45,7 @@ from .access import Access, Caller, Verdict, dealer_choices, dealer_verdict, ver
 from .customers import CustomerIndex
 from .inbox import EventsInbox
 from .remembered_feeds import RememberedFeeds
+from .vehicles import VehicleMirror
 
 _DEALER_NAME = re.compile(r"[\w .,'&()/+-]{1,60}")
 """A dealer's name stands in a question without quotes, so it must not hold characters that could end the question."""
@@ -74,6 +75,7 @@ class Grant:
     mykaarma: CustomerRecordsApi | None
     events: EventsInbox
     customers: CustomerIndex
+    vehicles: VehicleMirror
     order: Callable[[str], Awaitable[OrderApi]]
     """Returns the client of one order. Raises AccessRefused unless the order is known to be the dealer's."""
     left_out: Counter[LeftOut]
@@ -147,7 +149,8 @@ class Gate:
 
     `dealer` looks one dealer up in the newest configuration and returns None where it is not there. `ownership` opens
     the records of what belongs to a dealer. `events` and `customers` open a dealer's events and known customers, masked
-    for a level of personal data.
+    for a level of personal data. `vehicles` opens the mirror of a dealer's feed. It gets a function that makes clients
+    of that feed, because a mirror that is refreshed counts by itself what it cannot read.
     """
 
     def __init__(
@@ -158,6 +161,7 @@ class Gate:
         ownership: Callable[[str], Ownership],
         events: Callable[[str, PersonalData, OnLeftOut], EventsInbox],
         customers: Callable[[str, PersonalData, OnLeftOut], CustomerIndex],
+        vehicles: Callable[[str, Callable[[OnLeftOut], DealerApi], OnLeftOut], VehicleMirror],
         cursor_key: bytes,
         uploads: UploadFolder | None = None,
     ) -> None:
@@ -166,6 +170,7 @@ class Gate:
         self._ownership = ownership
         self._events = events
         self._customers = customers
+        self._vehicles = vehicles
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._names: dict[str, str] = {}
@@ -213,10 +218,20 @@ class Gate:
             mykaarma.for_dealer(ref, policy) if mykaarma else None,
             self._events(dealer, caller.personal_data, left_out.update),
             self._customers(dealer, caller.personal_data, left_out.update),
+            self._vehicles(dealer, partial(self._feed, ref, caller), left_out.update),
             order,
             left_out,
             partial(self._feeds.vins, dealer),
         )
+
+    def _feed(self, ref: DealerRef, caller: Caller, on_left_out: OnLeftOut) -> DealerApi:
+        """Returns a client that only reads. It may be used after the call, by a refresh that the call began."""
+
+        async def refuse(request: Request) -> None:
+            raise RuntimeError(f"{request.operation.name} is no read of the feed")
+
+        policy = ChannelPolicy(refuse, origin=Origin(caller.name, ref.dpid), on_left_out=on_left_out)
+        return self._services.roadster.for_dealer(ref, policy)
 
     def ownership(self, caller: Caller, tool: Tool, dealer: str | None) -> Ownership:
         """Returns the records of what belongs to the dealer, without a way to an upstream. Raises as `admit` does."""

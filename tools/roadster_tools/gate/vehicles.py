@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from math import inf
+from typing import Literal, Protocol, TypeVar
 
 from roadster_client.models.vehicles import InventoryVehicle
 from roadster_tools.words import plain_words
@@ -13,6 +15,15 @@ from roadster_tools.words import plain_words
 Sort = Literal["price", "price_desc", "year", "newest", "mileage"]
 """`year` has the newest first, `newest` those that came into the feed last. The others begin with the lowest value,
 `price_desc` with the highest. Vehicles without the value come last, and equal ones are sorted by VIN."""
+
+
+Late = Literal["unanswered", "refreshing"]
+"""The reason why vehicles may be older than is wanted: Roadster did not answer, or a refresh is under way."""
+
+PRICE_BAND = 10_000
+"""The width of a band of prices, in the currency's units."""
+
+_ResultT = TypeVar("_ResultT")
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,34 @@ class StockQuery:
     def limits_price(self) -> bool:
         return self.price_min is not None or self.price_max is not None
 
+    @property
+    def fields(self) -> set[str]:
+        """The fields of a vehicle that the query needs, except the price."""
+        needs = {
+            "make": self.make is not None,
+            "model": self.model is not None,
+            "body": self.body is not None,
+            "stock_number": self.stock_number is not None,
+            "year": self.year_min is not None or self.year_max is not None,
+            **dict.fromkeys(
+                ("exterior_color", "exterior_color.label", "exterior_color.generic"), self.color is not None
+            ),
+        }
+        return {name for name, is_needed in needs.items() if is_needed}
+
+    def match(self, vehicle: InventoryVehicle) -> bool:
+        """Tells whether the vehicle matches everything except the price, the stock number and `in_stock`."""
+        texts = ((self.make, vehicle.make), (self.model, vehicle.model), (self.body, vehicle.body))
+        return (
+            all(text is None or compared(text) == compared(value) for text, value in texts)
+            and (self.color is None or compared(self.color) in colors_of(vehicle))
+            and _is_within(vehicle.year, self.year_min, self.year_max)
+            and (not self.words or all(f" {word}" in words_of(vehicle) for word in self.words))
+        )
+
+    def match_price(self, price: float | None) -> bool:
+        return _is_within(price, self.price_min, self.price_max)
+
 
 @dataclass(frozen=True)
 class StockPlace:
@@ -59,29 +98,34 @@ class MirroredVehicle:
 
 @dataclass(frozen=True)
 class StockCounts:
-    """The numbers of matching vehicles by what they are, the most frequent first, and by price band, the lowest first.
+    """The numbers of the matching vehicles by what they are. `bands` are prices divided by `PRICE_BAND`, rounded down.
 
-    A band is named by its lowest price.
+    A vehicle without a price is in the band -1, and one without a model, body or trim counts under an empty name.
     """
 
-    models: Mapping[str, int]
-    bodies: Mapping[str, int]
-    trims: Mapping[str, int]
-    prices: Mapping[float, int]
-    total: int
+    models: Counter[str]
+    bodies: Counter[str]
+    trims: Counter[str]
+    bands: Counter[int]
+
+    @property
+    def total(self) -> int:
+        return self.bands.total()
 
 
 @dataclass(frozen=True)
 class OtherStock:
-    """The vehicles that match everything but the price, and the names to choose from, for a search without a match."""
+    """The rest of a dealer's vehicles, for a search without a match."""
 
     models: list[str]
     bodies: list[str]
-    count: int = 0
-    lowest: float | None = None
-    highest: float | None = None
-    unread_fields: int = 0
-    """Values that the search compares and that could not be read."""
+    count: int
+    """Vehicles that match all but the price."""
+    lowest: float | None
+    highest: float | None
+    """The lowest and the highest price of those."""
+    unread: Counter[str]
+    """How often a field of a vehicle could not be read, by its path."""
 
 
 @dataclass(frozen=True)
@@ -97,34 +141,39 @@ class StockPage:
     """Rows of the feed that could not be read."""
     as_of: datetime
     """The vehicles are as the feed had them at this time, or later."""
-    late: Literal["unanswered", "refreshing"] | None = None
-    """The reason why they may be older than is wanted: Roadster did not answer, or a refresh is under way."""
-    counts: StockCounts | None = None
-    others: OtherStock | None = None
+    late: Late | None
+    counts: StockCounts
+    others: OtherStock | None
     """Only where nothing matches."""
+
+
+@dataclass(frozen=True)
+class LastSeen:
+    """A vehicle as the feed had it at a time, None where it was not there."""
+
+    vehicle: InventoryVehicle | None
+    as_of: datetime
 
 
 class VehicleMirror(Protocol):
     """The vehicles of one dealer, kept in the store and refreshed from its feed. It holds no personal data."""
 
-    @property
-    def is_on(self) -> bool:
-        """Says whether vehicles are kept. Otherwise each search reads the feed."""
-
-    async def search(self, query: StockQuery, sort: Sort | None, *, after: StockPlace | None, most: int) -> StockPage:
-        """Returns up to `most` vehicles after the place `after`, with counts where that is None.
+    async def search(
+        self, query: StockQuery, sort: Sort | None, *, after: StockPlace | None, most: int
+    ) -> StockPage | None:
+        """Returns up to `most` vehicles after the place `after`. Returns None where no vehicles are kept.
 
         Raises ClientError where nothing is kept yet and the feed cannot be read.
         """
 
-    async def last_state(self, vin: str) -> tuple[MirroredVehicle | None, datetime] | None:
-        """Returns the vehicle as it was last seen, and when that was. None where nothing is kept.
+    async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
+        """Returns what `read` returns. If the feed does not answer it, returns the vehicle as it was last.
 
-        For a feed that does not answer.
+        Raises what `read` raises where no vehicles are kept.
         """
 
     async def forget(self, vin: str) -> None:
-        """Marks a vehicle that the feed does not have any more. Does nothing where that fails."""
+        """Marks a vehicle that the feed does not have any more, if that is possible."""
 
 
 def compared(text: str | None) -> str:
@@ -156,3 +205,26 @@ def _texts_of(vehicle: InventoryVehicle) -> Iterator[str]:
         *(option.name for option in (*vehicle.packages, *vehicle.options, *vehicle.dealer_options)),
     )
     return (text for text in texts if text)
+
+
+def sort_value(vehicle: InventoryVehicle, sort: Sort) -> float:
+    """Returns the number by which a sort that nothing is kept for orders a vehicle, the lowest first.
+
+    A feed does not say when a vehicle came into it, so `newest` is the year there.
+    """
+    price, mileage = price_of(vehicle), vehicle.mileage
+    match sort:
+        case "price":
+            return inf if price is None else price
+        case "price_desc":
+            return inf if price is None else -price
+        case "mileage":
+            return inf if mileage is None else mileage
+        case "year" | "newest":
+            return inf if vehicle.year is None else -vehicle.year
+
+
+def _is_within(value: float | None, low: float | None, high: float | None) -> bool:
+    if low is None and high is None:
+        return True
+    return value is not None and (low is None or value >= low) and (high is None or value <= high)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
+from roadster_client import DealerApi
 from roadster_client.models.vehicles import InventoryVehicle
 from roadster_tools.gate.gate import Grant
 
@@ -24,16 +25,24 @@ _MOST_ROWS = 500
 class FeedWalk:
     """A walk through the feed. `position` is the last VIN that was read, None for the start of the feed.
 
+    `updated_since` is in epoch seconds, None for all vehicles.
+
     `passed` counts the rows behind the position that could not be read. They have no VIN to go on from, so the next
     page has them again, and is asked to be longer.
     """
 
-    grant: Grant
+    feed: DealerApi
     in_stock_only: bool = True
     position: str | None = None
     passed: int = 0
     total: int | None = None
     is_over: bool = False
+    updated_since: int | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Says that so many rows could not be read that the walk did not go on behind them."""
+        return self.passed >= _MOST_ROWS
 
     async def next_rows(self, size: int = PAGE) -> Iterator[InventoryVehicle | None]:
         """Returns the rows of the next page, None for a row that cannot be read.
@@ -41,13 +50,14 @@ class FeedWalk:
         A row counts as passed once it is taken. Only a page without rows is the end: a page may be short because rows
         were left out.
         """
-        if self.passed >= _MOST_ROWS:
+        if self.is_stuck:
             self.is_over = True
             return iter(())
-        page = await self.grant.roadster.list_inventory_rows(
+        page = await self.feed.list_inventory_rows(
             size=min(size, _MOST_ROWS - self.passed),
             from_vin=self.position,
             skip=self.passed,
+            updated_since=self.updated_since,
             in_stock_only=self.in_stock_only,
         )
         self.total, self.is_over = page.total, page.count == 0
@@ -64,13 +74,13 @@ class FeedWalk:
 
 async def is_in_feed(grant: Grant, vin: str) -> bool:
     """Tells whether the feed has the VIN, in stock or not, with one request."""
-    rows = await FeedWalk(grant, in_stock_only=False, position=vin_before(vin)).next_rows(FEW)
+    rows = await FeedWalk(grant.roadster, in_stock_only=False, position=vin_before(vin)).next_rows(FEW)
     return any(vehicle is not None and vehicle.vin.upper() == vin for vehicle in rows)
 
 
 async def feed_vins(grant: Grant) -> AsyncIterator[str]:
     """Yields the VINs of the feed's first 1,000 vehicles, sold and incoming too."""
-    walk = FeedWalk(grant, in_stock_only=False)
+    walk = FeedWalk(grant.roadster, in_stock_only=False)
     for _ in range(MOST_PAGES):
         for vehicle in await walk.next_rows():
             if vehicle is not None:
@@ -82,7 +92,7 @@ async def feed_vins(grant: Grant) -> AsyncIterator[str]:
 async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
     """Returns the first VINs in stock that start with `prefix`, sorted, from the feed's first 300 vehicles."""
     vins: list[str] = []
-    walk = FeedWalk(grant)
+    walk = FeedWalk(grant.roadster)
     for _ in range(_MOST_PAGES_TO_COMPLETE):
         rows = await walk.next_rows()
         vins += [vehicle.vin for vehicle in rows if vehicle is not None and vehicle.vin.startswith(prefix)]

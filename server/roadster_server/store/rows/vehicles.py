@@ -20,6 +20,7 @@ from roadster_server.store.records import NewVehicle, StoredVehicle
 from roadster_server.store.tables import vehicle_documents as documents
 from roadster_server.store.tables import vehicles
 from roadster_tools.gate.vehicles import (
+    PRICE_BAND,
     Sort,
     StockPlace,
     StockQuery,
@@ -35,9 +36,6 @@ _LONGEST_WORDS = 4_000
 UNKNOWN = 1e15
 """The price or mileage of a vehicle without one. It sorts behind all others."""
 _LATEST_YEAR = 9_999
-
-PRICE_BAND = 10_000
-"""The width of a band of prices, in the currency's units."""
 
 _columns = vehicles.c
 _NO_VALUE: ColumnElement[Any] = literal_column("0")

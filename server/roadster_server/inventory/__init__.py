@@ -1,0 +1,1 @@
+"""The mirror of the dealers' inventory feeds: filled, refreshed, searched."""

@@ -1,0 +1,286 @@
+"""The mirrors of the dealers' feeds: each is filled at the first search, and refreshed by the searches after it.
+
+One refresh at a time reads a dealer's feed, in all processes: it holds a lease in the store. It goes on if the call
+that began it ends. A call waits for it only if it began it, and not for long, or if there is nothing to answer from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import anyio
+
+from roadster_client import ClientError, DealerApi, LeftOut, OnLeftOut, Unavailable
+from roadster_client.models.vehicles import InventoryVehicle
+from roadster_server.store import MirrorState, StoreError
+from roadster_server.store.lazy import LazyStore
+from roadster_server.store.records import OtherVehicles, StoredStock, StoredVehicle
+from roadster_server.telemetry.logs import log, log_crash
+from roadster_tools.gate.vehicles import (
+    LastSeen,
+    Late,
+    MirroredVehicle,
+    OtherStock,
+    Sort,
+    StockCounts,
+    StockPage,
+    StockPlace,
+    StockQuery,
+)
+
+from .refresh import LEASE, WHOLE_EVERY, FeedReading, LeaseLost, is_whole_due, now
+
+_ResultT = TypeVar("_ResultT")
+
+FeedOf = Callable[[OnLeftOut], DealerApi]
+"""Returns the client of a dealer's feed, which tells what cannot be read of its rows."""
+
+_OPERATION = "list_inventory"
+_ROW = LeftOut(_OPERATION, "vehicles.*", is_row=True)
+
+
+@dataclass
+class _Refresh:
+    """A refresh that runs. `is_fresh` is set once the mirror is as the feed is, or the refresh has ended."""
+
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    is_fresh: anyio.Event = field(default_factory=anyio.Event)
+    step: str = "reading the dealer's inventory for the first time"
+    error: ClientError | StoreError | None = None
+    task: asyncio.Task[None] | None = None
+
+    def set_step(self, step: str) -> None:
+        self.step = step
+
+
+@dataclass
+class Mirrors:
+    """The mirrors of one process. `fresh_for` is in seconds, 0 for none. Call `close` before the store is closed."""
+
+    store: LazyStore
+    fresh_for: Callable[[], int]
+    report: Callable[[str], None]
+    """Tells a client that waits what its call waits for."""
+    patience: float = 5.0
+    """Seconds that a call waits for the refresh that it began, if there is a state to answer from."""
+    pause: float = 0.5
+    """Seconds between two looks at what another process does."""
+    _running: dict[str, _Refresh] = field(default_factory=dict)
+
+    def of_dealer(self, dealer: str, feed: FeedOf, on_left_out: OnLeftOut) -> StoredVehicles:
+        return StoredVehicles(self, dealer, feed, on_left_out)
+
+    async def close(self) -> None:
+        """Ends the refreshes. What they have read stays, and the next one goes on from there."""
+        for refresh in self._running.values():
+            refresh.scope.cancel()
+        with anyio.CancelScope(shield=True):
+            while tasks := [refresh.task for refresh in self._running.values() if refresh.task]:
+                await asyncio.wait(tasks)
+
+    async def current(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None]:
+        """Returns the state of a mirror that can be searched, and why it is older than wanted, None where it is not.
+
+        Raises ClientError where there is none, and StoreError.
+        """
+        state = await self.store.mirror_state(dealer)
+        if not state.whole:
+            return await self._fill(dealer, feed)
+        late = self._lateness(state)
+        if late is None:
+            if is_whole_due(state, now()):
+                self._start(dealer, feed)
+            return state, None
+        if late == "unanswered" or dealer in self._running:
+            return state, late
+        refresh = self._start(dealer, feed)
+        with anyio.move_on_after(self.patience):
+            await refresh.is_fresh.wait()
+        state = await self.store.mirror_state(dealer)
+        return state, self._lateness(state)
+
+    async def _fill(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None]:
+        """Waits until the mirror has been filled, by this process or another one."""
+        while True:
+            refresh = self._running.get(dealer) or self._start(dealer, feed)
+            while not refresh.is_fresh.is_set():
+                self.report(refresh.step)
+                with anyio.move_on_after(self.pause):
+                    await refresh.is_fresh.wait()
+            if refresh.error is not None:
+                raise refresh.error
+            state = await self.store.mirror_state(dealer)
+            if state.whole:
+                return state, self._lateness(state)
+            self.report("another process reads the dealer's inventory for the first time")
+            await anyio.sleep(self.pause)
+
+    def _lateness(self, state: MirrorState) -> Late | None:
+        fresh_for = self.fresh_for() * 1000
+        time = now()
+        if time - state.as_of <= (max(fresh_for, WHOLE_EVERY) if state.ignores_updates else fresh_for):
+            return None
+        # An upstream that has just failed is not asked again by each call.
+        return "unanswered" if time - state.failure <= fresh_for else "refreshing"
+
+    def _start(self, dealer: str, feed: FeedOf) -> _Refresh:
+        """Starts the refresh of a mirror, or returns the one that runs."""
+        if dealer in self._running:
+            return self._running[dealer]
+        refresh = self._running[dealer] = _Refresh()
+        # In a context of its own: it is no part of the call, nor of its progress, its trace, its wait for the store.
+        refresh.task = asyncio.create_task(self._run(refresh, dealer, feed), context=contextvars.Context())
+        return refresh
+
+    async def _run(self, refresh: _Refresh, dealer: str, feed: FeedOf) -> None:
+        try:
+            with refresh.scope:
+                await self._refresh(refresh, dealer, feed)
+        except StoreError as error:
+            log.error("inventory not kept", extra={"reason": str(error)})
+            refresh.error = error
+        except ClientError as error:
+            refresh.error = error
+        except Exception as error:  # noqa: BLE001 - a defect must not leave the calls waiting
+            log_crash(error, tool=_OPERATION)
+            refresh.error = Unavailable(_OPERATION, "the server failed on the inventory")
+        finally:
+            del self._running[dealer]
+            refresh.is_fresh.set()
+
+    async def _refresh(self, refresh: _Refresh, dealer: str, feed: FeedOf) -> None:
+        holder = uuid.uuid4().hex
+        state = await self.store.lease_mirror(dealer, holder, until=now() + LEASE, now=now())
+        if state is None:
+            return
+        left_out = Counter[LeftOut]()
+        reading = FeedReading(
+            self.store,
+            dealer,
+            feed(left_out.update),
+            left_out,
+            holder,
+            state,
+            refresh.is_fresh.set,
+            refresh.set_step,
+        )
+        try:
+            # Another process may have refreshed the mirror before the lease was free.
+            await reading.run(has_updates=self._lateness(state) is not None)
+        except LeaseLost:
+            return
+        except BaseException as error:
+            failed = replace(reading.state, lease=0, failure=now() if isinstance(error, ClientError) else state.failure)
+            await self._release(dealer, holder, failed)
+            raise
+        await self._release(dealer, holder, replace(reading.state, lease=0))
+
+    async def _release(self, dealer: str, holder: str, state: MirrorState) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.store.put_vehicles(dealer, holder, state, now=now())
+
+
+@dataclass(frozen=True)
+class StoredVehicles:
+    """The `VehicleMirror` of one dealer, for one call."""
+
+    mirrors: Mirrors
+    dealer: str
+    feed: FeedOf
+    on_left_out: OnLeftOut
+
+    async def search(
+        self, query: StockQuery, sort: Sort | None, *, after: StockPlace | None, most: int
+    ) -> StockPage | None:
+        if self.mirrors.fresh_for() == 0:
+            return None
+        store = self.mirrors.store
+        try:
+            state, late = await self.mirrors.current(self.dealer, self.feed)
+            stock = await store.search_vehicles(self.dealer, query, sort, after=after, most=most)
+            others = await store.other_vehicles(self.dealer, query) if not stock.vehicles and after is None else None
+        except StoreError as error:
+            log.error("inventory not read from the store", extra={"reason": str(error)})
+            return None
+        if state.unread:
+            self.on_left_out(Counter({_ROW: state.unread}))
+        return _page(state, late, stock, others)
+
+    async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
+        try:
+            return await read()
+        except ClientError:
+            last = await self._last_seen(vin)
+            if last is None:
+                raise
+            return last
+
+    async def _last_seen(self, vin: str) -> LastSeen | None:
+        if self.mirrors.fresh_for() == 0:
+            return None
+        try:
+            state = await self.mirrors.store.mirror_state(self.dealer)
+            vehicle = await self.mirrors.store.mirrored_vehicle(self.dealer, vin) if state.whole else None
+        except StoreError as error:
+            log.error("inventory not read from the store", extra={"reason": str(error)})
+            return None
+        if not state.whole:
+            return None
+        return LastSeen(_read(vehicle).vehicle if vehicle else None, _time(state))
+
+    async def forget(self, vin: str) -> None:
+        if self.mirrors.fresh_for() == 0:
+            return
+        try:
+            await self.mirrors.store.mark_vehicle_gone(self.dealer, vin, now=now())
+        except StoreError as error:
+            log.warning("inventory not kept", extra={"reason": str(error)})
+
+
+def _time(state: MirrorState) -> datetime:
+    return datetime.fromtimestamp(state.as_of // 1000, UTC)
+
+
+def _page(state: MirrorState, late: Late | None, stock: StoredStock, others: OtherVehicles | None) -> StockPage:
+    return StockPage(
+        vehicles=[_read(vehicle) for vehicle in stock.vehicles],
+        stock=stock.stock,
+        without_price=stock.without_price,
+        unread_rows=state.unread,
+        as_of=_time(state),
+        late=late,
+        counts=_counts(stock.groups),
+        others=_others(others) if others else None,
+    )
+
+
+def _read(vehicle: StoredVehicle) -> MirroredVehicle:
+    return MirroredVehicle(InventoryVehicle.model_validate_json(vehicle.json), vehicle.place, vehicle.unread)
+
+
+def _counts(groups: list[tuple[str, str, str, int, int]]) -> StockCounts:
+    models, bodies, trims, bands = Counter[str](), Counter[str](), Counter[str](), Counter[int]()
+    for model, body, trim, band, number in groups:
+        models[model] += number
+        bodies[body] += number
+        trims[trim] += number
+        bands[band] += number
+    return StockCounts(models, bodies, trims, bands)
+
+
+def _others(others: OtherVehicles) -> OtherStock:
+    return OtherStock(
+        others.models,
+        others.bodies,
+        others.count,
+        others.lowest,
+        others.highest,
+        Counter(path for paths in others.unread for path in paths),
+    )
