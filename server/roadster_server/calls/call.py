@@ -59,7 +59,6 @@ class Call(CallOversight):
         self._caller = current_caller()
         self.ctx = ctx
         self._tool = tool
-        # Two ways to write the same call are the same for the gate, the idempotency key and the audit.
         self._arguments = read_arguments(arguments, tool.arguments) if tool else arguments
         self._params = params
         self._id = uuid4().hex
@@ -226,7 +225,7 @@ class Call(CallOversight):
         named_key = [self._caller.name, dealer, tool.name, key]
         scope = hashlib.sha256(json.dumps(named_key).encode()).hexdigest()
         # The dealer is part of the scope. It is left out here, because a caller with one dealer need not name it.
-        arguments = self._services.keys.marked_hash({**self._arguments, "dealer": None})
+        arguments = self._services.keys.marked_hash({**admitted_call.plain_arguments, "dealer": None})
         seal = Seal.bound_to(self._services.keys.results, scope)
         scope_0001 = self._services.keys.hash(named_key)
         async with self._services.idempotency_keys.claim(self._services.store, scope, arguments, scope_0001) as claim:
@@ -265,6 +264,7 @@ class Call(CallOversight):
     def _record(self, phase: Literal["sent", "ended"], outcome: str, milliseconds: int | None = None) -> AuditRecord:
         setting = self._refused_by or (verdict(self._caller, self._tool).setting if self._tool else "")
         properties = self._tool.input_schema["properties"] if self._tool else {}
+        plain_arguments = self._admitted_call.plain_arguments if self._admitted_call else {}
         return AuditRecord(
             call_id=self._id,
             phase=phase,
@@ -281,7 +281,7 @@ class Call(CallOversight):
             latency_ms=milliseconds,
             arguments={
                 # Other names are the caller's own text, and stay out.
-                name: self._services.keys.hash(value)
+                name: self._services.keys.hash(plain_arguments.get(name, value))
                 for name, value in self._arguments.items()
                 if name in properties
             },

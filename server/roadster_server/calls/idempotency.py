@@ -63,7 +63,11 @@ class IdempotencyKeys:
             case Claim() | Replay():
                 return outcome
             case Conflict() if self._keys.is_ours(outcome.arguments):
-                raise InvalidArguments({"idempotency_key": "was used with other arguments; take a new one"})
+                problem = (
+                    "was used with other arguments: if this is the same write, repeat it exactly; "
+                    "if it is another one, take a new key"
+                )
+                raise InvalidArguments({"idempotency_key": problem})
             case Conflict():
                 # These hashes cannot be compared, so the arguments may be the same. With a new idempotency key, the
                 # write could be done twice.

@@ -99,7 +99,11 @@ def _audit_subject(settings: Settings, dealer: str, customer: str) -> AuditSubje
 
 
 def _hashes_of_customer(settings: Settings, customer: str) -> tuple[str, ...]:
-    """Returns the hashes that a customer's id may have in the audit: a caller may write a number as text."""
+    """Returns the hashes that a customer's id may have in the audit.
+
+    Records of admitted calls have that of the number. Those of refused calls, and records of older versions, may have
+    that of its text.
+    """
     keys = Keys.derive(settings.roadster.api_key.get_secret_value())
     numbers = [int(customer)] if re.fullmatch(ID_PATTERN, customer) else []
     return tuple(keys.hash(value) for value in (*numbers, customer))

@@ -32,7 +32,7 @@ from tests.conftest import (
     text_of,
 )
 from tests.servers import PATIENCE
-from tests.tool_examples import DELIVERY
+from tests.tool_examples import DELIVERY, SOME_VIN, STEVE
 
 from .writes import (
     AT_UMAZDA,
@@ -70,7 +70,63 @@ async def test_key_with_other_arguments_is_refused(connect: Connect, world: Worl
         result = await client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY, "checkout": True})
     assert kind_of(result) == "invalid_arguments"
     assert "idempotency_key" in text_of(result)
+    assert "if this is the same write, repeat it exactly" in text_of(result)
     assert await sent_writes(world) == ["create_customer"]
+
+
+def respelled(name: str, value: Any) -> Any:
+    """Returns the value in another spelling that says the same."""
+    match value:
+        case dict():
+            return {key: respelled(key, each) for key, each in value.items()}
+        case list():
+            return [respelled(name, each) for each in value]
+        case bool():
+            return value
+        case int():
+            return str(value) if name.endswith(("id", "ids")) else float(value)
+        case str() if name == "vin":
+            return f" {value.lower()} "
+        case str() if name == "phone":
+            return value.replace("-", "\u2011")
+        case _:
+            return value
+
+
+async def test_key_knows_the_same_call_in_another_spelling(connect: Connect, world: World) -> None:
+    """The call is not refused: its caller would take a new key, and write a second time."""
+    async with connect() as client:
+        for tool, arguments in WRITES.items():
+            fields = TOOLS[tool].arguments.model_fields
+            defaults = {
+                name: field.default for name, field in fields.items() if isinstance(field.default, str | int | float)
+            }
+            answer_of(await client.call_tool(tool, {**arguments, **KEY}))
+            sent = await sent_writes(world)
+            again = await client.call_tool(tool, {**defaults, **respelled("", arguments), **KEY})
+            assert answer_of(again)["replayed"], tool
+            assert await sent_writes(world) == sent
+
+
+async def test_key_knows_a_number_in_another_spelling(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        await client.call_tool("create_customer", dict(NEW_CUSTOMER))
+        for customer, email, vin in (
+            (1650260, "natalie.wood@example.com", SOME_VIN),
+            ("1650260", " natalie.wood@example.com", SOME_VIN.lower()),
+        ):
+            answer_of(
+                await client.call_tool(
+                    "assign_agent", {**AT_UMAZDA, "customer_id": customer, "agent": {"email": email}, **KEY}
+                )
+            )
+            customer_data = {**STEVE, "phone": "415-555-0100" if customer == 1650260 else "415\u2011555\u20110100"}
+            answer_of(
+                await client.call_tool(
+                    "create_customer", {**AT_UMAZDA, "customer": customer_data, "vehicle": {"vin": vin}, **KEY}
+                )
+            )
+    assert await sent_writes(world) == ["create_customer", "update_customer", "create_customer"]
 
 
 @on_both_databases

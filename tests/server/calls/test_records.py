@@ -132,3 +132,11 @@ async def test_no_answer_says_where_the_store_is(
             assert "secret-place" not in result.model_dump_json()
             assert kind_of(result) == "unrecorded" or not (strict or TOOLS[tool].writes)
     assert any("secret-place" in str(vars(record)) for record in caplog.records)
+
+
+async def test_records_of_one_call_in_two_spellings_are_alike(connect: Connect, store_url: str) -> None:
+    async with connect() as client:
+        for customer in (1650260, "1650260", 1650260.0):
+            await client.call_tool("list_documents", {**AT_UMAZDA, "customer_id": customer})
+    hashes = {row.record.arguments["customer_id"] for row in await records(store_url)}
+    assert len(hashes) == 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from roadster_client import LeftOut
 from roadster_tools.answers import ToolAnswer
@@ -34,9 +35,23 @@ class AdmittedCall:
 
     tool: Tool
     grant: Grant | AccountGrant
-    values: Mapping[str, Any]
+    arguments: BaseModel
     dealer: str | None
-    idempotency_key: str | None
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return getattr(self.arguments, "idempotency_key", None)
+
+    @cached_property
+    def plain_arguments(self) -> dict[str, Any]:
+        """The arguments as JSON, with the defaults of those that were left out. One call has one spelling."""
+        return self.arguments.model_dump(mode="json", exclude_none=True)
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The arguments of the tool's function."""
+        names = self.tool.arguments.model_fields.keys() - {"dealer", "idempotency_key"}
+        return {name: getattr(self.arguments, name) for name in names}
 
     @property
     def left_out(self) -> Counter[LeftOut]:
@@ -73,12 +88,10 @@ def admit(
         model = tool.arguments.model_validate(arguments)
     except ValidationError as error:
         raise InvalidArguments.from_validation(error, tool.arguments) from None
-    values = {name: getattr(model, name) for name in tool.arguments.model_fields}
-    key = values.pop("idempotency_key", None)
     if not tool.of_one_dealer:
-        return AdmittedCall(tool, gate.admit_to_account(caller, tool), values, None, key)
-    grant = gate.admit(caller, tool, values.pop("dealer"), oversight)
-    return AdmittedCall(tool, grant, values, grant.roadster.dpid, key)
+        return AdmittedCall(tool, gate.admit_to_account(caller, tool), model, None)
+    grant = gate.admit(caller, tool, getattr(model, "dealer"), oversight)  # noqa: B009 - the model is made at run time
+    return AdmittedCall(tool, grant, model, grant.roadster.dpid)
 
 
 def _require_bounded(arguments: Mapping[str, Any]) -> None:
