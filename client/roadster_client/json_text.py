@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -26,6 +27,8 @@ MAX_VALUES = 100_000
 served."""
 
 _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"(?P<is_key>\s*+:)?', re.DOTALL)
+_VALUE = re.compile(rb'(?:[^",\[{]*+"(?:[^"\\]++|\\.)*+"?){0,2}+[^",\[{]*+(?:(?P<next>[,\[{]|(?="))|\Z)', re.DOTALL)
+"""A key and a text at most, and the comma or bracket that the next value follows. It never looks twice at a byte."""
 
 
 class TooManyValues(ValueError):
@@ -37,9 +40,11 @@ class RepeatedKey(ValueError):
 
 
 def refuse_many_values(raw: bytes) -> None:
-    """Counts the values of a JSON text, which takes no memory. Raises TooManyValues."""
-    # Each value follows a comma or a bracket. Those inside texts count as well.
-    if sum(map(raw.count, (b",", b"[", b"{"))) > MAX_VALUES:
+    """Counts the commas and opening brackets outside texts, which takes no memory. Raises TooManyValues."""
+    # Each value but the outermost follows one of them. Few texts have so many that those inside texts matter.
+    if sum(map(raw.count, (b",", b"[", b"{"))) <= MAX_VALUES:
+        return
+    if any(match["next"] is not None for match in islice(_VALUE.finditer(raw), MAX_VALUES, None)):
         raise TooManyValues(f"more than {MAX_VALUES:,} values")
 
 

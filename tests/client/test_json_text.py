@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadster_client.json_text import mend_json, parse_json
+from roadster_client.json_text import MAX_VALUES, TooManyValues, mend_json, parse_json, refuse_many_values
 
 TEXTS = st.text(st.characters() | st.characters(categories=["Cs"]))
 """Texts of any characters, lone surrogates among them."""
@@ -65,3 +66,19 @@ def test_half_characters_and_marks(raw: bytes, value: str) -> None:
 def test_other_faults_are_still_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match="at line 1"):
         parse_json(raw)
+
+
+@pytest.mark.parametrize("text", [",", '"', "[{", "\\", '\\",', "word"])
+def test_values_are_counted_exactly_outside_texts(text: str) -> None:
+    document = {text * MAX_VALUES: [text * MAX_VALUES, *[1] * (MAX_VALUES - 2)]}
+    refuse_many_values(json.dumps(document).encode())
+    document["one more"] = []
+    with pytest.raises(TooManyValues):
+        refuse_many_values(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("part", ['\\"', '""', '" ', "\\", " "])
+def test_values_of_broken_json_are_counted_in_time(part: str) -> None:
+    """Looking twice at each byte would take hours."""
+    with suppress(TooManyValues):
+        refuse_many_values(b"," * MAX_VALUES + b'"' + part.encode() * 1_000_000)
