@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_tools.gate.customers import CustomerPlace, CustomerQuery, SearchGap
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
+from . import tidying
 from .database import Database, Turn, take_turn
 from .mirrors import SqlMirrors
 from .records import (
@@ -73,7 +73,7 @@ async def _database(url: str) -> Database:
 
 @dataclass(frozen=True)
 class SqlStore:
-    """An open store. Every method is one transaction, and raises StoreError if the database fails.
+    """An open store. A method raises StoreError if the database fails. It is one transaction, unless it says more.
 
     A write is durable when its method returns. It is finished even if the caller's task has been cancelled, so
     neither an audit record nor a claim is left half made.
@@ -82,6 +82,8 @@ class SqlStore:
     database: Database
     page_rows: int = 500
     """Audit records that are read in one transaction."""
+    batch_rows: int = 100
+    """Rows that are deleted in one transaction, which takes some milliseconds."""
     contact_key: bytes = field(default=b"", repr=False)
     """The key of the hashes of contact data. `LazyStore` sets it. Only methods that index or search need it."""
 
@@ -202,10 +204,11 @@ class SqlStore:
             return await contacts.index_events(connection, key, dealers, most) == most
 
     async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> DeletedCounts:
-        """Deletes the customer's events, contact data and ids at the dealer, and adds `record` to the audit."""
-        async with self.database.writing() as connection:
-            await audit.append(connection, record)
-            return await events.forget_customer(connection, dealer, customer)
+        """Deletes the customer's events, contact data and ids at the dealer, and adds `record` to the audit.
+
+        It is one transaction for each `batch_rows` events.
+        """
+        return await tidying.forget_customer(self.database, dealer, customer, record, self.batch_rows)
 
     async def knows_dealer(self, dealer: str) -> bool:
         """Returns whether anything of the dealer is stored, events in quarantine included."""
@@ -218,29 +221,23 @@ class SqlStore:
             return await events.knows_customer(connection, dealer, customer)
 
     async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> TidyCounts:
-        """Deletes old events, and takes out of quarantine the events of any of `dealers`.
+        """Deletes old events, and takes out of quarantine the events of any of `dealers`, in many transactions.
 
         It deletes none while the clock, which says `now`, cannot be believed.
         """
-        async with self.database.writing() as connection:
-            doubt = await self._doubt(connection, received_before, now)
-            if doubt is None:
-                await events.forget_received_before(connection, received_before)
-            return TidyCounts(
-                released=await events.release(connection, dealers, now),
-                quarantined=await events.count_quarantined(connection),
-                doubt=doubt,
-            )
+        doubt = await self.doubt(received_before=received_before, now=now)
+        if doubt is None:
+            await self.forget_events(received_before=received_before)
+        released = await tidying.release(self.database, dealers, now, self.batch_rows)
+        async with self.database.reading() as connection:
+            return TidyCounts(released, await events.count_quarantined(connection), doubt)
 
     async def doubt(self, *, received_before: datetime, now: datetime) -> ClockDoubt | None:
         """Returns why `tidy_events` would delete no event, although some are old or the clock is behind."""
         async with self.database.reading() as connection:
-            return await self._doubt(connection, received_before, now)
-
-    async def _doubt(self, connection: AsyncConnection, before: datetime, now: datetime) -> ClockDoubt | None:
-        doubt = await clock.doubt(connection, now)
-        is_moot = doubt != "behind" and not await events.has_old(connection, before)
-        return None if is_moot else doubt
+            doubt = await clock.doubt(connection, now)
+            is_moot = doubt != "behind" and not await events.has_old(connection, received_before)
+            return None if is_moot else doubt
 
     async def count_events(self, *, received_before: datetime) -> int:
         """Returns how many events are that old."""
@@ -248,9 +245,8 @@ class SqlStore:
             return await events.count_received_before(connection, received_before)
 
     async def forget_events(self, *, received_before: datetime) -> None:
-        """Deletes old events, whatever the clock says. For a person who has looked at it."""
-        async with self.database.writing() as connection:
-            await events.forget_received_before(connection, received_before)
+        """Deletes old events, in many transactions, whatever the clock says. For a person who has looked at it."""
+        await tidying.forget_events(self.database, received_before, self.batch_rows)
 
     async def probe(self) -> None:
         """Writes a row, always the same one. Raises StoreError as a write would, also where no record can follow.

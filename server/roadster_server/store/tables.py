@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,12 +20,22 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0008"
+SCHEMA = "0009"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
 
+CONFIRMED = "happened <> received AND happened >= received - 86400000 AND happened <= received + 86400000"
+"""Holds for an event whose own time is within a day of its receipt. An event without a time has that of its receipt. A
+partial index serves only a query that has the same words."""
+
 metadata = MetaData()
+
+
+def _where(sqlite: str, postgresql: str) -> dict[str, Any]:
+    """Returns the options of an index that has only the rows for which the condition holds."""
+    return {"sqlite_where": text(sqlite), "postgresql_where": text(postgresql)}
+
 
 audit = Table(
     "roadster_audit",
@@ -53,11 +65,12 @@ claims = Table(
     Column("scope", Text, primary_key=True),
     Column("arguments", Text, nullable=False),
     Column("token", Text, nullable=False),
-    Column("claimed", BigInteger, nullable=False, index=True),
+    Column("claimed", BigInteger, nullable=False),
     # Counts the claims. Times do not order them, because a clock may be set.
     Column("number", BigInteger, nullable=False, index=True, server_default="0"),
     Column("state", Text, CheckConstraint("state IN ('pending', 'sent', 'unknown', 'done')"), nullable=False),
     Column("result", LargeBinary),
+    Index("roadster_claims_answered", "claimed", **_where("result IS NOT NULL", "result IS NOT NULL")),
 )
 
 nonces = Table(
@@ -82,13 +95,8 @@ belongings = Table(
     Column("id", Text, primary_key=True),
     Column("added", BigInteger, nullable=False),
     # Unique only for deliveries: the same order or customer may appear at several dealers.
-    Index(
-        "roadster_belongings_delivery",
-        "id",
-        unique=True,
-        sqlite_where=text("kind = 'delivery'"),
-        postgresql_where=text("kind = 'delivery'"),
-    ),
+    Index("roadster_belongings_delivery", "id", unique=True, **_where("kind = 'delivery'", "kind = 'delivery'")),
+    Index("roadster_belongings_newest", "dealer", "kind", "added", "id"),
 )
 
 events = Table(
@@ -111,6 +119,10 @@ events = Table(
     Index("roadster_events_indexed", "dealer", "indexed"),
     Index("roadster_events_newest", "dealer", "happened", "received", "key"),
     Index("roadster_events_customer", "dealer", "customer", "happened", "received", "key"),
+    Index("roadster_events_type", "dealer", "event_type", "happened", "received", "key"),
+    Index("roadster_events_customer_type", "dealer", "customer", "event_type", "happened", "received", "key"),
+    Index("roadster_events_quarantined", "key", **_where("quarantined IS 1", "quarantined IS true")),
+    Index("roadster_events_confirmed", "received", **_where(CONFIRMED, CONFIRMED)),
 )
 
 contacts = Table(

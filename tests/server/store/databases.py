@@ -58,8 +58,18 @@ async def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
         await connection.close()
 
 
+async def undo_indexes(url: str) -> None:
+    """Puts the tables back to schema 0008, in which some queries have no index."""
+    names = ("events_type", "events_customer_type", "events_quarantined", "events_confirmed", "belongings_newest")
+    for name in (*names, "claims_answered"):
+        await execute(url, f"DROP INDEX roadster_{name}")
+    await execute(url, "CREATE INDEX ix_roadster_claims_claimed ON roadster_claims (claimed)")
+    await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0008'")
+
+
 async def undo_mirrors(url: str) -> None:
     """Puts the tables back to schema 0007, which has no vehicles."""
+    await undo_indexes(url)
     for table in ("mirrors", "vehicles", "vehicle_documents"):
         await execute(url, f"DROP TABLE roadster_{table}")
     await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0007'")

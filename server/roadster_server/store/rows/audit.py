@@ -6,10 +6,10 @@ transaction open, and the table is never in memory as a whole.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, func, insert, not_, or_, select
+from sqlalchemy import ColumnElement, and_, func, insert, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.database import Database, Turn, take_turn
@@ -97,7 +97,8 @@ async def records(
     last: int | None,
     about: AuditSubject | None,
 ) -> AsyncIterator[StoredRecord]:
-    conditions = []
+    # Each page is a range of the key, however few of its records the conditions hold for.
+    conditions: list[ColumnElement[bool]] = []
     if since is not None:
         conditions.append(audit.c.time >= stored_time(since))
     if about is not None:
@@ -107,17 +108,15 @@ async def records(
         conditions.append(or_(audit.c.dealer == about.dealer, and_(audit.c.dealer.is_(None), refused_there)))
         # A hash stands in no other place than as an argument's value, and the column is text.
         conditions.append(or_(*(audit.c.arguments.contains(f'"{hash_}"') for hash_ in about.customer_hashes)))
-    page = select(audit).where(*conditions).order_by(audit.c.seq).limit(page_rows)
-    position = 0
-    if last is not None:
-        newest = select(audit.c.seq).where(*conditions).order_by(audit.c.seq.desc()).offset(last).limit(1)
-        async with database.reading() as connection:
-            position = await connection.scalar(newest) or 0
+    position = 0 if last is None else await _place_before(database, page_rows, conditions, last)
     while True:
+        ahead = select(audit.c.seq).where(audit.c.seq > position).order_by(audit.c.seq).limit(page_rows).subquery()
         async with database.reading() as connection:
-            rows = (await connection.execute(page.where(audit.c.seq > position))).all()
-        if not rows:
-            return
+            end = await connection.scalar(select(func.max(ahead.c.seq)))
+            if end is None:
+                return
+            page = select(audit).where(*conditions, audit.c.seq > position, audit.c.seq <= end)
+            rows = (await connection.execute(page.order_by(audit.c.seq))).all()
         for row in rows:
             try:
                 record = stored_record(row._asdict())
@@ -126,4 +125,23 @@ async def records(
                     f"audit record {row.seq} was changed and cannot be read; verify says where the chain breaks"
                 ) from None
             yield record
-        position = rows[-1].seq
+        position = end
+
+
+async def _place_before(
+    database: Database, page_rows: int, conditions: Sequence[ColumnElement[bool]], last: int
+) -> int:
+    """Returns the number of the newest record that the conditions hold for and that `last` such records follow."""
+    place: int | None = None
+    while True:
+        below = [] if place is None else [audit.c.seq < place]
+        behind = select(audit.c.seq).where(*below).order_by(audit.c.seq.desc()).limit(page_rows).subquery()
+        async with database.reading() as connection:
+            place = await connection.scalar(select(func.min(behind.c.seq)))
+            if place is None:
+                return 0
+            page = select(audit.c.seq).where(*conditions, *below, audit.c.seq >= place)
+            numbers = (await connection.scalars(page.order_by(audit.c.seq.desc()).limit(last + 1))).all()
+        if len(numbers) > last:
+            return int(numbers[last])
+        last -= len(numbers)

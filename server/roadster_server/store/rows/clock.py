@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.records import ClockDoubt
-from roadster_server.store.tables import events
+from roadster_server.store.tables import CONFIRMED, events
 
 from .expiry import milliseconds
 
@@ -35,8 +35,8 @@ async def doubt(connection: AsyncConnection, now: datetime) -> ClockDoubt | None
 
 async def newest_confirmed(connection: AsyncConnection) -> int | None:
     """Returns the newest time of receipt, in milliseconds, that is within a day of the event's own time."""
-    receipt, happened = events.c.received, events.c.happened
-    # An event without a time of its own has that of its receipt.
-    agree = (happened != receipt) & happened.between(receipt - _DAY, receipt + _DAY)
-    newest: int | None = await connection.scalar(select(receipt).where(agree).order_by(receipt.desc()).limit(1))
+    received = events.c.received
+    newest: int | None = await connection.scalar(
+        select(received).where(text(CONFIRMED)).order_by(received.desc()).limit(1)
+    )
     return newest

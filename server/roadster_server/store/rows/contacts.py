@@ -227,11 +227,17 @@ def _unindexed(key: ContactKey, dealers: Collection[str]) -> list[ColumnElement[
     return [and_(of_dealers, events.c.indexed < key.mark), and_(of_dealers, events.c.indexed > key.mark)]
 
 
-async def forget_seen_before(connection: AsyncConnection, before: datetime) -> None:
-    await forget_expired(connection, contacts.c.seen, before)
+async def forget_seen_before(connection: AsyncConnection, before: datetime, most: int) -> int:
+    """Deletes up to `most` entries that no newer event has, and returns how many."""
+    return await forget_expired(connection, contacts.c.seen, before, most)
 
 
-async def forget_customer(connection: AsyncConnection, dealer: str, customer: str) -> int:
-    """Returns how many entries there were."""
+async def forget_some_of_customer(connection: AsyncConnection, dealer: str, customer: str, most: int) -> int:
+    """Deletes up to `most` entries of the customer, and returns how many."""
     of_customer = and_(contacts.c.dealer == dealer, contacts.c.customer == customer)
-    return (await connection.execute(delete(contacts).where(of_customer))).rowcount
+    page = select(contacts.c.kind, contacts.c.value).where(of_customer).limit(most)
+    rows = (await connection.execute(page)).all()
+    if rows:
+        entries = tuple_(contacts.c.kind, contacts.c.value).in_([tuple(row) for row in rows])
+        await connection.execute(delete(contacts).where(of_customer, entries))
+    return len(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from roadster_server.store.tables import belongings, events
 from roadster_server.store.tables import contacts as contact_rows
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
-from . import contacts
+from . import contacts, ownership
 from .clock import newest_confirmed
 from .contacts import ContactKey
 from .expiry import forget_expired, milliseconds
@@ -32,8 +32,9 @@ async def add(
     rows: dict[str, dict[str, Any]] = {}
     # While the clock is behind, an event would be received long ago, and deleted too early.
     receipt = max(milliseconds(now), await newest_confirmed(connection) or 0)
+    owners = await _owners(connection, new)
     for event in new:
-        row = await _row(connection, event, dealers, key, receipt)
+        row = _row(event, _dealer_of(event, owners, dealers), key, receipt)
         rows.setdefault(row["key"], row)
     # Every transaction inserts in the same order, so that no two wait for each other.
     sorted_rows = [rows[key] for key in sorted(rows)]
@@ -55,10 +56,7 @@ def _key(event: NewEvent) -> str:
     return hashlib.sha256(f"{event.source} {event.event_id}".encode()).hexdigest()
 
 
-async def _row(
-    connection: AsyncConnection, event: NewEvent, dealers: Collection[str], key: ContactKey, receipt: int
-) -> dict[str, Any]:
-    dealer = await _dealer(connection, event, dealers)
+def _row(event: NewEvent, dealer: str | None, key: ContactKey, receipt: int) -> dict[str, Any]:
     return {
         "key": _key(event),
         "source": event.source,
@@ -76,19 +74,10 @@ async def _row(
     }
 
 
-async def _dealer(connection: AsyncConnection, event: NewEvent, dealers: Collection[str]) -> str | None:
-    """Returns the dealer whose event it is, or None if that is not one of `dealers`."""
-    if event.delivery is None:
-        return event.dealer if event.dealer in dealers else None
-    return await _owner(connection, event.delivery, dealers)
-
-
-async def _owner(connection: AsyncConnection, delivery: str, dealers: Collection[str]) -> str | None:
-    owners = select(belongings.c.dealer).where(
-        belongings.c.dealer.in_(sorted(dealers)), belongings.c.kind == "delivery", belongings.c.id == delivery
-    )
-    ids = (await connection.scalars(owners)).all()
-    return ids[0] if len(ids) == 1 else None
+async def _owners(connection: AsyncConnection, items: Iterable[Any]) -> dict[str, str]:
+    """Returns the dealers of the deliveries of the events: such an event names no dealer."""
+    deliveries = {item.delivery for item in items if item.delivery is not None}
+    return await ownership.delivery_owners(connection, deliveries) if deliveries else {}
 
 
 async def _add_owned_ids(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
@@ -133,23 +122,46 @@ async def newest(
     ]
 
 
-async def release(connection: AsyncConnection, dealers: Collection[str], now: datetime) -> int:
-    """Takes the events of `dealers` out of quarantine. Returns how many they were."""
+async def quarantined(
+    connection: AsyncConnection, dealers: Collection[str], after: str, most: int
+) -> tuple[list[str], str | None]:
+    """Looks at `most` events in quarantine, from the key `after` on.
+
+    Returns the keys of those that are of `dealers` by now, and the last key that was looked at, None at the end.
+    """
+    columns = events.c
+    page = select(columns.key, columns.dealer, columns.delivery).where(columns.quarantined.is_(True))
+    rows = (await connection.execute(page.where(columns.key > after).order_by(columns.key).limit(most))).all()
+    owners = await _owners(connection, rows)
+    keys = [row.key for row in rows if _dealer_of(row, owners, dealers)]
+    return keys, rows[-1].key if len(rows) == most else None
+
+
+async def release(connection: AsyncConnection, keys: Collection[str], dealers: Collection[str], now: datetime) -> int:
+    """Takes the events of `dealers` among `keys` out of quarantine. Returns how many they were."""
     columns = events.c
     candidates = (
         select(columns.key, columns.dealer, columns.delivery, columns.customer, columns.order)
-        .where(columns.quarantined.is_(True), or_(columns.delivery.is_not(None), columns.dealer.in_(sorted(dealers))))
+        .where(columns.key.in_(keys), columns.quarantined.is_(True))
         .with_for_update(skip_locked=True)
     )
+    rows = (await connection.execute(candidates)).all()
+    owners = await _owners(connection, rows)
     owned_rows: list[dict[str, Any]] = []
-    for row in (await connection.execute(candidates)).all():
-        owner = row.dealer if row.delivery is None else await _owner(connection, row.delivery, dealers)
-        if owner is not None:
-            release_row = update(events).where(columns.key == row.key).values(dealer=owner, quarantined=False)
+    for row in rows:
+        dealer = _dealer_of(row, owners, dealers)
+        if dealer is not None:
+            release_row = update(events).where(columns.key == row.key).values(dealer=dealer, quarantined=False)
             await connection.execute(release_row)
-            owned_rows.append({**row._asdict(), "dealer": owner})
+            owned_rows.append({**row._asdict(), "dealer": dealer})
     await _add_owned_ids(connection, owned_rows, now)
     return len(owned_rows)
+
+
+def _dealer_of(event: Any, owners: Mapping[str, str], dealers: Collection[str]) -> str | None:
+    """Returns the dealer whose event it is, or None if that is not one of `dealers`."""
+    dealer: str | None = event.dealer if event.delivery is None else owners.get(event.delivery)
+    return dealer if dealer is not None and dealer in dealers else None
 
 
 async def count_quarantined(connection: AsyncConnection) -> int:
@@ -168,24 +180,34 @@ async def has_old(connection: AsyncConnection, before: datetime) -> bool:
     return bool(await connection.scalar(select(or_(old_event, old_contact))))
 
 
-async def forget_received_before(connection: AsyncConnection, before: datetime) -> None:
-    """Deletes old events, and the contact data that no newer one has."""
-    await forget_expired(connection, events.c.received, before)
-    await contacts.forget_seen_before(connection, before)
+async def forget_received_before(connection: AsyncConnection, before: datetime, most: int) -> int:
+    """Deletes up to `most` old events and, where fewer are left, as many contact data that no newer event has.
+
+    Returns how many rows it deleted. 0 means that none is left.
+    """
+    count = await forget_expired(connection, events.c.received, before, most)
+    return count if count == most else count + await contacts.forget_seen_before(connection, before, most)
 
 
-async def forget_customer(connection: AsyncConnection, dealer: str, customer: str) -> DeletedCounts:
-    """Deletes the customer's events and contact data, and the ids of the customer and their orders, at the dealer."""
-    of_customer = and_(events.c.dealer == dealer, events.c.customer == customer)
-    orders = select(events.c.order).where(of_customer, events.c.order.is_not(None))
-    owned_ids = or_(
-        and_(belongings.c.kind == "customer", belongings.c.id == customer),
-        and_(belongings.c.kind == "order", belongings.c.id.in_(orders)),
-    )
-    ids = (await connection.execute(delete(belongings).where(belongings.c.dealer == dealer, owned_ids))).rowcount
-    count = (await connection.execute(delete(events).where(of_customer))).rowcount
+async def forget_some_of_customer(connection: AsyncConnection, dealer: str, customer: str, most: int) -> DeletedCounts:
+    """Deletes up to `most` of the customer's events at the dealer, with the ids of their orders.
+
+    Where fewer are left, it deletes as many contact data too, and where fewer of these are left, the customer's id.
+    """
+    columns = events.c
+    page = select(columns.key, columns.order).where(columns.dealer == dealer, columns.customer == customer).limit(most)
+    rows = (await connection.execute(page)).all()
+    orders = {row.order for row in rows if row.order is not None}
+    ids = await ownership.forget(connection, dealer, "order", orders) if orders else 0
+    if rows:
+        await connection.execute(delete(events).where(columns.key.in_([row.key for row in rows])))
+    if len(rows) == most:
+        return DeletedCounts(most, ids, 0)
     # After the events: another process that indexes one of them has finished by now.
-    return DeletedCounts(count, ids, await contacts.forget_customer(connection, dealer, customer))
+    entries = await contacts.forget_some_of_customer(connection, dealer, customer, most)
+    if entries < most:
+        ids += await ownership.forget(connection, dealer, "customer", [customer])
+    return DeletedCounts(len(rows), ids, entries)
 
 
 async def knows_dealer(connection: AsyncConnection, dealer: str) -> bool:

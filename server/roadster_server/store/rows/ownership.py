@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, delete, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.database import insert_new
 from roadster_server.store.tables import belongings
 
 from .expiry import milliseconds
+
+_SEARCHED_IDS = 10_000
+"""Ids of a dealer among which a beginning is searched for. That takes some milliseconds."""
 
 
 async def has(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> bool:
@@ -29,15 +33,32 @@ async def add(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> 
     return await has(connection, dealer, kind, id_)
 
 
-async def ids(connection: AsyncConnection, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
-    newest = (
-        select(belongings.c.id)
-        .where(
-            belongings.c.dealer == dealer,
-            belongings.c.kind == kind,
-            belongings.c.id.startswith(prefix, autoescape=True),
-        )
-        .order_by(belongings.c.added.desc(), belongings.c.id)
-        .limit(most)
+async def delivery_owners(connection: AsyncConnection, deliveries: Collection[str]) -> dict[str, str]:
+    """Returns the dealer of each delivery that has one."""
+    owners = select(belongings.c.id, belongings.c.dealer).where(
+        # The word itself, and no parameter: only then the index of deliveries serves.
+        belongings.c.kind == literal_column("'delivery'"),
+        belongings.c.id.in_(sorted(deliveries)),
     )
-    return list((await connection.scalars(newest)).all())
+    return {row.id: row.dealer for row in await connection.execute(owners)}
+
+
+async def ids(connection: AsyncConnection, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
+    """Returns ids that start with the prefix, the newest first. It looks at the newest `_SEARCHED_IDS`."""
+    columns = belongings.c
+    newest = (
+        select(columns.id, columns.added)
+        .where(columns.dealer == dealer, columns.kind == kind)
+        .order_by(columns.added.desc(), columns.id.desc())
+        .limit(_SEARCHED_IDS)
+        .subquery()
+    )
+    matches = select(newest.c.id).where(newest.c.id.startswith(prefix, autoescape=True))
+    selection = matches.order_by(newest.c.added.desc(), newest.c.id.desc()).limit(most)
+    return list((await connection.scalars(selection)).all())
+
+
+async def forget(connection: AsyncConnection, dealer: str, kind: str, ids: Collection[str]) -> int:
+    """Deletes ids of the dealer. Returns how many there were."""
+    of_dealer = and_(belongings.c.dealer == dealer, belongings.c.kind == kind)
+    return (await connection.execute(delete(belongings).where(of_dealer, belongings.c.id.in_(sorted(ids))))).rowcount
