@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -26,10 +27,25 @@ if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
     from roadster_server.store.sql import SqlStore
 
 
+_TELL_EVERY = 2.0
+"""Seconds between two lines about the progress of a check."""
+
+
 async def verify_audit(settings: Settings) -> tuple[str, bool]:
-    """Returns a line about the chain, and True where the chain is whole. Raises ConfigurationError."""
+    """Returns a line about the chain, and True where the chain is whole. Raises ConfigurationError.
+
+    A check that lasts tells on stderr how far it is.
+    """
+    next_line = time.monotonic() + _TELL_EVERY
+
+    def tell(count: int, total: int) -> None:
+        nonlocal next_line
+        if time.monotonic() >= next_line:
+            sys.stderr.write(f"checked {count:,} of {total:,} records\n")
+            next_line = time.monotonic() + _TELL_EVERY
+
     async with open_existing_store(settings) as store:
-        chain = await store.verify()
+        chain = await store.verify(tell)
     if chain.first_broken is not None:
         return f"broken at record {chain.first_broken}: it, or one before it, is not as it was written", False
     return f"whole; records: {chain.count}, head: {chain.head}", True

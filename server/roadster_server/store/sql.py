@@ -32,9 +32,10 @@ from .records import (
     TidyCounts,
     Verification,
 )
-from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership
+from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership, verification
 from .rows.contacts import ContactKey
 from .rows.expiry import milliseconds
+from .rows.verification import OnProgress
 from .schema import migrate
 
 _MIGRATING = anyio.Lock()
@@ -80,7 +81,7 @@ class SqlStore:
     """
 
     database: Database
-    page_rows: int = 500
+    page_rows: int = 5000
     """Audit records that are read in one transaction."""
     batch_rows: int = 100
     """Rows that are deleted in one transaction, which takes some milliseconds."""
@@ -228,9 +229,9 @@ class SqlStore:
         doubt = await self.doubt(received_before=received_before, now=now)
         if doubt is None:
             await self.forget_events(received_before=received_before)
-        released = await tidying.release(self.database, dealers, now, self.batch_rows)
+        count = await tidying.release(self.database, dealers, now, self.batch_rows)
         async with self.database.reading() as connection:
-            return TidyCounts(released, await events.count_quarantined(connection), doubt)
+            return TidyCounts(count, await events.count_quarantined(connection), doubt)
 
     async def doubt(self, *, received_before: datetime, now: datetime) -> ClockDoubt | None:
         """Returns why `tidy_events` would delete no event, although some are old or the clock is behind."""
@@ -261,13 +262,14 @@ class SqlStore:
     def mirrors(self) -> SqlMirrors:
         return SqlMirrors(self.database)
 
-    async def verify(self) -> Verification:
+    async def verify(self, on_progress: OnProgress = lambda _count, _total: None) -> Verification:
         """Reads the whole audit chain, and finds a record that was changed, inserted, moved or removed.
 
         If records were removed from the end, what is left is a sound, shorter chain. Only a head hash that was noted
-        elsewhere shows that, so note the head that this returns.
+        elsewhere shows that, so note the head that this returns. `on_progress` gets the records that were checked so
+        far, and the number of all.
         """
-        return await audit.verify(self.database, self.page_rows)
+        return await verification.verify(self.database, self.page_rows, on_progress)
 
     def records(
         self, *, since: datetime | None = None, last: int | None = None, about: AuditSubject | None = None

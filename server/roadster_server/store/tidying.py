@@ -66,13 +66,13 @@ async def forget_customer(
 
 async def release(database: Database, dealers: Collection[str], now: datetime, most: int) -> int:
     """Takes the events of the dealers out of quarantine. Returns how many they were."""
-    released = 0
+    count = 0
     place: str | None = ""
     while place is not None:
         # A read comes first: hardly any event leaves the quarantine, and those that stay may be many.
         async with database.reading() as connection:
-            keys, place = await events.quarantined(connection, dealers, place, most)
+            keys, place = await events.releasable(connection, dealers, place, most)
         if keys:
             async with _batch(database) as connection:
-                released += await events.release(connection, keys, dealers, now)
-    return released
+                count += await events.release(connection, keys, dealers, now)
+    return count

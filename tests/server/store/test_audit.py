@@ -50,6 +50,14 @@ async def test_audit_chain_can_be_checked_without_this_program(store: SqlStore, 
     assert (await store.verify()).head == previous
 
 
+async def test_audit_check_tells_its_progress(store: SqlStore) -> None:
+    await fill(store, 7)
+    progress: list[tuple[int, int]] = []
+    verification = await replace(store, page_rows=3).verify(lambda count, total: progress.append((count, total)))
+    assert (verification.count, verification.first_broken) == (7, None)
+    assert progress == [(3, 7), (6, 7), (7, 7)]
+
+
 async def test_audit_since_and_last_select_records_across_pages(store: SqlStore) -> None:
     store = replace(store, page_rows=3)
     await fill(store, 10)

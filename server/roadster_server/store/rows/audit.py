@@ -1,4 +1,4 @@
-"""The audit table: appending to the chain, checking it, reading it.
+"""The audit table: appending to the chain, reading it.
 
 Reading goes page by page, and each page is a transaction of its own. So a slow reader locks nothing and keeps no
 transaction open, and the table is never in memory as a whole.
@@ -18,8 +18,6 @@ from roadster_server.store.records import (
     AuditSubject,
     StoredRecord,
     StoreError,
-    UnreadableText,
-    Verification,
 )
 from roadster_server.store.tables import audit
 
@@ -48,46 +46,6 @@ async def next_place(connection: AsyncConnection) -> tuple[int, str]:
             "backup in its place"
         )
     return head.seq + 1, head.hash
-
-
-async def verify(database: Database, page_rows: int) -> Verification:
-    """Checks the records that are there when it starts."""
-    async with database.reading() as connection:
-        last = await connection.scalar(select(func.max(audit.c.seq)))
-        if last is None:
-            return Verification(0, GENESIS, None)
-        count = await connection.scalar(select(func.count()).where(audit.c.seq <= last)) or 0
-    head, first_broken = await _follow(database, last, page_rows)
-    return Verification(count, head, first_broken)
-
-
-async def _follow(database: Database, last: int, page_rows: int) -> tuple[str, int | None]:
-    """Returns the hash of the last sound record, and the number of the first one that is not."""
-    # A page is a range of numbers, not a count of rows. Otherwise a duplicate number, possible once somebody has
-    # dropped the primary key, could hide between two pages. The first page includes numbers below 1.
-    due, previous = 1, GENESIS
-    while due <= last:
-        end = min(due + page_rows, last + 1)
-        page = select(audit).where(audit.c.seq < end).order_by(audit.c.seq)
-        if due > 1:
-            page = page.where(audit.c.seq >= due)
-        try:
-            async with database.reading() as connection:
-                rows = (await connection.execute(page)).all()
-        except UnreadableText:
-            if page_rows == 1:
-                return previous, due
-            page_rows = 1  # one of these rows
-            continue
-        for row in rows:
-            hash_ = digest(previous, row._asdict())
-            if row.seq != due or row.hash != hash_:
-                return previous, due
-            previous = hash_
-            due += 1
-        if due != end:
-            return previous, due
-    return previous, None
 
 
 async def records(

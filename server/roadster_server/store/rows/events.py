@@ -122,7 +122,7 @@ async def newest(
     ]
 
 
-async def quarantined(
+async def releasable(
     connection: AsyncConnection, dealers: Collection[str], after: str, most: int
 ) -> tuple[list[str], str | None]:
     """Looks at `most` events in quarantine, from the key `after` on.

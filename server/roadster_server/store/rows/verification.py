@@ -1,0 +1,81 @@
+"""The check of the audit chain. Each page of it is a transaction of its own, so it locks nothing for long."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from json.encoder import encode_basestring_ascii as text_json
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import func, select
+
+from roadster_server.store.database import Database
+from roadster_server.store.records import UnreadableText, Verification
+from roadster_server.store.tables import audit
+
+from .chain import GENESIS
+
+OnProgress = Callable[[int, int], None]
+
+_POSITIONS = {column.name: position for position, column in enumerate(audit.columns) if column.name != "hash"}
+_sorted_values = itemgetter(*(_POSITIONS[name] for name in sorted(_POSITIONS)))
+_ROW = "{" + ",".join(f'"{name}":%s' for name in sorted(_POSITIONS)) + "}"
+"""A row as it is hashed, without its values."""
+
+
+async def verify(database: Database, page_rows: int, on_progress: OnProgress) -> Verification:
+    """Checks the records that are there when it starts."""
+    async with database.reading() as connection:
+        last = await connection.scalar(select(func.max(audit.c.seq)))
+        if last is None:
+            return Verification(0, GENESIS, None)
+        count = await connection.scalar(select(func.count()).where(audit.c.seq <= last)) or 0
+    head, first_broken = await _follow(database, last, page_rows, on_progress)
+    return Verification(count, head, first_broken)
+
+
+async def _follow(database: Database, last: int, page_rows: int, on_progress: OnProgress) -> tuple[str, int | None]:
+    """Returns the hash of the last sound record, and the number of the first one that is not."""
+    # A page is a range of numbers, not a count of rows. Otherwise a duplicate number, possible once somebody has
+    # dropped the primary key, could hide between two pages. The first page includes numbers below 1.
+    due, previous = 1, GENESIS
+    while due <= last:
+        end = min(due + page_rows, last + 1)
+        page = select(audit).where(audit.c.seq < end).order_by(audit.c.seq)
+        if due > 1:
+            page = page.where(audit.c.seq >= due)
+        try:
+            async with database.reading() as connection:
+                # Plain tuples: SQLAlchemy's own rows would take a third of the whole time.
+                rows = (await connection.execute(page)).cursor.fetchall()
+        except UnreadableText:
+            if page_rows == 1:
+                return previous, due
+            page_rows = 1  # one of these rows
+            continue
+        for row in rows:
+            if row[0] != due or row[-1] != _digest(previous, row):
+                return previous, due
+            previous = row[-1]
+            due += 1
+        if due != end:
+            return previous, due
+        on_progress(due - 1, last)
+    return previous, None
+
+
+def _digest(previous: str, row: Sequence[Any]) -> str:
+    """Returns what `chain.digest` returns for a row in the order of the columns, in a third of the time."""
+    values = [
+        text_json(value)
+        if type(value) is str
+        else "null"
+        if value is None
+        else repr(value)
+        if type(value) is int
+        else json.dumps(value, default=repr)
+        for value in _sorted_values(row)
+    ]
+    return hashlib.sha256((previous + _ROW % tuple(values)).encode()).hexdigest()
