@@ -97,7 +97,7 @@ def http_app(
     metadata = ResourceMetadata.from_settings(live.current)
 
     def guard(app: ASGIApp) -> ASGIApp:
-        intake = Intake(streams.guard(app), is_stopping, large_messages)
+        intake = Intake(app, is_stopping, large_messages)
         return ScopeGuard(intake, [SCOPE], metadata.url if metadata else None)
 
     routes: list[Route] = [
@@ -107,13 +107,12 @@ def http_app(
         *(metadata.routes if metadata else ()),
     ]
     if sessions:
-        routes += [
-            Route("/sse", guard(open_sse), methods=["GET"]),
-            Route("/messages", guard(sse.handle_post_message)),
-        ]
+        sse_route = Route("/sse", guard(streams.guard(open_sse)))
+        sse_route.methods = {"GET"}  # Starlette adds HEAD, and its answer would be a stream that never ends
+        routes += [sse_route, Route("/messages", guard(sse.handle_post_message))]
     if transport == "http":
         mcp: ASGIApp = StreamableHTTPASGIApp(streamable)
-        routes.append(Route("/mcp", guard(Sessions(mcp, lambda: live.current) if sessions else mcp)))
+        routes.append(Route("/mcp", guard(streams.guard_mcp(Sessions(mcp, lambda: live.current) if sessions else mcp))))
 
     app = Starlette(
         routes=routes,

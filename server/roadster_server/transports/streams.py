@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from roadster_server.protocol.server import tools_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
-from roadster_server.telemetry.logs import log
+from roadster_server.telemetry.logs import log, log_crash
 
 from .connection import place_of
 from .connections import TooManyConnections
@@ -34,8 +34,10 @@ from .tokens import LEEWAY_SECONDS, SCOPE
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the rights of the open streams."""
-_CHECK_SECONDS = 1.0
-"""Seconds for one check of a token. An issuer of JWTs that must be asked for its keys may be slower."""
+_TRY_SECONDS = 0.7
+"""Seconds for one try to check a token. An issuer of JWTs that must be asked for its keys may be slower."""
+_TRIES = 2
+"""Tries before a stream ends because its token cannot be checked. They fit into two seconds with `LOOK_EVERY`."""
 _FAREWELL_SECONDS = 1.0
 """Seconds for the last bytes of a stream. A client that does not read loses them."""
 
@@ -58,13 +60,17 @@ class Streams:
                     checks.start_soon(self._check, stream)
 
     def guard(self, app: ASGIApp) -> ASGIApp:
-        """Returns an application that ends the streams of `app` with the right to them."""
+        """Returns an application that ends the answers of `app` with the right to them. Each of them is a stream."""
+        return partial(self._serve, app)
 
-        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            serve = partial(self._serve, app) if _asks_for_stream(scope) else app
-            await serve(scope, receive, send)
+    def guard_mcp(self, app: ASGIApp) -> ASGIApp:
+        """Returns the same for `/mcp`, where only some requests open a stream."""
+        guarded = self.guard(app)
 
-        return guarded
+        async def guarded_mcp(scope: Scope, receive: Receive, send: Send) -> None:
+            await (guarded if _opens_stream(scope) else app)(scope, receive, send)
+
+        return guarded_mcp
 
     async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         stream = _Stream(scope, receive, send, self._live.current)
@@ -98,13 +104,19 @@ class Streams:
 
     async def _has_token(self, stream: _Stream) -> bool:
         """Returns whether a request with the stream's headers would still be the same caller's."""
-        identity = None
-        with anyio.move_on_after(_CHECK_SECONDS):
-            identity = await self._guard.authenticate(HTTPConnection(stream.scope))
-        if identity is None:
-            return False
-        credentials, user = identity
-        return SCOPE in credentials.scopes and user.access_token.client_id == stream.caller
+        for _ in range(_TRIES):
+            with anyio.move_on_after(_TRY_SECONDS):
+                try:
+                    identity = await self._guard.authenticate(HTTPConnection(stream.scope))
+                except Exception as error:  # noqa: BLE001 - it would end the checks of all streams
+                    log_crash(error)
+                    continue
+                if identity is None:
+                    return False
+                credentials, user = identity
+                return SCOPE in credentials.scopes and user.access_token.client_id == stream.caller
+        log.warning("stream's token cannot be checked in time", extra={"caller": stream.caller})
+        return False
 
 
 class _Stream:
@@ -167,7 +179,7 @@ async def _refuse(refusal: TooManyConnections, scope: Scope, receive: Receive, s
     await Response(text, HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
 
 
-def _asks_for_stream(scope: Scope) -> bool:
+def _opens_stream(scope: Scope) -> bool:
     # The SDK refuses a request of protocol 2026-07-28 if this header does not name the method of its message.
     return scope["method"] == "GET" or Headers(scope=scope).get(MCP_METHOD_HEADER) == "subscriptions/listen"
 

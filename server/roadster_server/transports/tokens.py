@@ -204,6 +204,9 @@ class _IssuerKeys:
         except FETCH_ERRORS as error:
             log.warning("no keys", extra={"host": urlsplit(url).hostname, "reason": type(error).__name__})
             return
+        except anyio.get_cancelled_exc_class():  # nobody waited long enough to learn whether the issuer answers
+            key_set.next_fetch = self._clock()
+            raise
         key_set.good_until = self._clock() + _KEYS_SECONDS
         key_set.next_fetch = self._clock() + _BETWEEN_FETCHES_SECONDS
 

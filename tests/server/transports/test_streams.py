@@ -10,8 +10,12 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from roadster_server.settings.live import LiveSettings
+from roadster_server.transports import streams
+from roadster_server.transports.guards import BearerGuard
 from roadster_tools import Access
 from tests.servers import PATIENCE
 
@@ -165,3 +169,73 @@ async def test_stream_stays_open_through_changes_that_take_nothing(kind: str, li
             await end_of(short)
         assert not has_ended.is_set()
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.reliability(
+    "an issuer that does not answer at a reload",
+    "is asked again before the streams of its callers end",
+)
+async def test_stream_stays_open_while_its_issuer_hesitates(
+    live: LiveSettings, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_TRIES", 100)  # on a busy machine more than one may come too late
+    requests = 0
+
+    async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal requests
+        requests += 1
+        if requests == 1:
+            await receive()
+            await receive()  # until the server gives up
+            return
+        await JSONResponse({"keys": issuer.keys})(scope, receive, send)
+
+    async with (
+        listening(live) as url,
+        httpx2.AsyncClient(timeout=PATIENCE) as http,
+        stream_of(http, url, "get", token()) as stream,
+        anyio.create_task_group() as tasks,
+    ):
+        has_ended = anyio.Event()
+
+        async def read() -> None:
+            await end_of(stream)
+            has_ended.set()
+
+        tasks.start_soon(read)
+        issuer.answer = hesitate
+        jwt = live.current.callers["machine"].jwt
+        assert jwt is not None
+        change(live, jwt=jwt.model_copy(update={"jwks_url": f"{issuer.base}/other"}))
+        with anyio.fail_after(PATIENCE):
+            while requests < 2:
+                await anyio.sleep(0.05)
+        async with stream_of(http, url, "get", token(exp=time.time() + 2)) as short:
+            await end_of(short)
+        assert not has_ended.is_set()
+        tasks.cancel_scope.cancel()
+
+
+async def test_check_that_fails_ends_its_stream_and_no_other_check(
+    live: LiveSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    async with listening(live) as url, httpx2.AsyncClient(timeout=PATIENCE) as http:
+        async with stream_of(http, url, "get", OPAQUE) as stream:
+            with monkeypatch.context() as patch:
+                patch.setattr(BearerGuard, "authenticate", fail)
+                change(live, access={"dealers": Access.READ, "inventory": Access.READ})
+                await end_of(stream)
+        assert "crash" in caplog.messages
+        async with stream_of(http, url, "get", OPAQUE) as stream:
+            without_caller(live)
+            await end_of(stream)
+
+
+@pytest.mark.parametrize("path", ["sse", "mcp"])
+async def test_head_opens_no_stream(path: str, live: LiveSettings) -> None:
+    async with listening(live) as url, httpx2.AsyncClient(timeout=PATIENCE) as http:
+        answer = await http.head(f"{url}/{path}", headers=ACCEPT | {"Authorization": f"Bearer {OPAQUE}"})
+    assert answer.status_code == 405
