@@ -109,10 +109,10 @@ class Server:
         self.request("tools/list", {})
 
     def measure(self, tool: str, calls: int) -> None:
-        cpu, wall = self._cpu_seconds(), time.perf_counter()
+        cpu, wall = self.cpu_seconds(), time.perf_counter()
         for _ in range(calls):
             self.request("tools/call", {"name": tool, "arguments": self.arguments(tool)})
-        self.cpu.setdefault(tool, []).append((self._cpu_seconds() - cpu) / calls)
+        self.cpu.setdefault(tool, []).append((self.cpu_seconds() - cpu) / calls)
         self.wall.setdefault(tool, []).append((time.perf_counter() - wall) / calls)
 
     def _write(self, message: Mapping[str, Any]) -> None:
@@ -120,7 +120,7 @@ class Server:
         self.process.stdin.write(json.dumps(message) + "\n")
         self.process.stdin.flush()
 
-    def _cpu_seconds(self) -> float:
+    def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

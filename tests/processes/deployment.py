@@ -29,6 +29,9 @@ api_key = "env:ROADSTER_API_KEY"
 url = "{store}"
 [webhooks]
 roadster_keys = ["env:WEBHOOK_KEY"]
+# The tests order faults of list_inventory, so each call must read the feed.
+[inventory]
+fresh_for = 0
 [replicas]
 redis_url = "env:REDIS_URL"
 [dealers.umazda]

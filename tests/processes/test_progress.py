@@ -36,5 +36,5 @@ async def test_client_is_told_that_its_call_waits_for_the_upstream(mode: str, tm
                 httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
                 Client(streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http), mode=mode) as client,
             ):
-                await client.call_tool("list_inventory", {"dealer": "umazda"}, progress_callback=on_progress)
+                await client.call_tool("get_dealer", {"dealer": "umazda"}, progress_callback=on_progress)
     assert set(messages) == {"waiting for Roadster to answer"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import uuid
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from roadster_client import ClientError, DealerApi, LeftOut, OnLeftOut, Unavaila
 from roadster_client.models.vehicles import InventoryVehicle
 from roadster_server.store import MirrorState, StoreError
 from roadster_server.store.lazy import LazyStore
-from roadster_server.store.records import OtherVehicles, StoredStock, StoredVehicle
+from roadster_server.store.records import OtherVehicles, StockNumbers, StoredVehicle
 from roadster_server.telemetry.logs import log, log_crash
 from roadster_tools.gate.vehicles import (
     LastSeen,
@@ -42,6 +42,10 @@ _ResultT = TypeVar("_ResultT")
 FeedOf = Callable[[OnLeftOut], DealerApi]
 """Returns the client of a dealer's feed, which tells what cannot be read of its rows."""
 
+_RETRY_AFTER = 60 * 1000
+"""Milliseconds at most from a failed refresh to the next attempt."""
+_MOST_NUMBERS = 200
+"""Searches. Their numbers take some kilobytes each."""
 _OPERATION = "list_inventory"
 _ROW = LeftOut(_OPERATION, "vehicles.*", is_row=True)
 
@@ -73,6 +77,8 @@ class Mirrors:
     pause: float = 0.5
     """Seconds between two looks at what another process does."""
     _running: dict[str, _Refresh] = field(default_factory=dict)
+    _numbers: OrderedDict[tuple[str, MirrorState, StockQuery], StockNumbers] = field(default_factory=OrderedDict)
+    """The numbers of the last searches. The state of a mirror changes whenever its vehicles may have changed."""
 
     def of_dealer(self, dealer: str, feed: FeedOf, on_left_out: OnLeftOut) -> StoredVehicles:
         return StoredVehicles(self, dealer, feed, on_left_out)
@@ -85,6 +91,15 @@ class Mirrors:
             while tasks := [refresh.task for refresh in self._running.values() if refresh.task]:
                 await asyncio.wait(tasks)
 
+    async def numbers(self, dealer: str, state: MirrorState, query: StockQuery) -> StockNumbers:
+        """Returns numbers about a search. The parts of a long answer, and all callers, share them until a refresh."""
+        key = (dealer, state, query)
+        if key not in self._numbers:
+            self._numbers[key] = await self.store.count_vehicles(dealer, query)
+            if len(self._numbers) > _MOST_NUMBERS:
+                self._numbers.popitem(last=False)
+        return self._numbers[key]
+
     async def current(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None]:
         """Returns the state of a mirror that can be searched, and why it is older than wanted, None where it is not.
 
@@ -95,7 +110,7 @@ class Mirrors:
             return await self._fill(dealer, feed)
         late = self._lateness(state)
         if late is None:
-            if is_whole_due(state, now()):
+            if is_whole_due(state, now()) and not self._has_just_failed(state):
                 self._start(dealer, feed)
             return state, None
         if late == "unanswered" or dealer in self._running:
@@ -127,8 +142,11 @@ class Mirrors:
         time = now()
         if time - state.as_of <= (max(fresh_for, WHOLE_EVERY) if state.ignores_updates else fresh_for):
             return None
-        # An upstream that has just failed is not asked again by each call.
-        return "unanswered" if time - state.failure <= fresh_for else "refreshing"
+        return "unanswered" if self._has_just_failed(state) else "refreshing"
+
+    def _has_just_failed(self, state: MirrorState) -> bool:
+        """Tells whether it is too early to ask again: not every call should ask an upstream that fails."""
+        return now() - state.failure <= min(self.fresh_for() * 1000, _RETRY_AFTER)
 
     def _start(self, dealer: str, feed: FeedOf) -> _Refresh:
         """Starts the refresh of a mirror, or returns the one that runs."""
@@ -204,14 +222,20 @@ class StoredVehicles:
         store = self.mirrors.store
         try:
             state, late = await self.mirrors.current(self.dealer, self.feed)
-            stock = await store.search_vehicles(self.dealer, query, sort, after=after, most=most)
-            others = await store.other_vehicles(self.dealer, query) if not stock.vehicles and after is None else None
+            numbers = await self.mirrors.numbers(self.dealer, state, query)
+            vehicles: list[StoredVehicle] = []
+            if numbers.total:
+                are_few = numbers.total * 2 < numbers.stock
+                vehicles = await store.search_vehicles(
+                    self.dealer, query, sort, after=after, most=most, are_few=are_few
+                )
+            others = await store.other_vehicles(self.dealer, query) if not vehicles and after is None else None
         except StoreError as error:
             log.error("inventory not read from the store", extra={"reason": str(error)})
             return None
         if state.unread:
             self.on_left_out(Counter({_ROW: state.unread}))
-        return _page(state, late, stock, others)
+        return _page(state, late, vehicles, numbers, others)
 
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         try:
@@ -248,15 +272,21 @@ def _time(state: MirrorState) -> datetime:
     return datetime.fromtimestamp(state.as_of // 1000, UTC)
 
 
-def _page(state: MirrorState, late: Late | None, stock: StoredStock, others: OtherVehicles | None) -> StockPage:
+def _page(
+    state: MirrorState,
+    late: Late | None,
+    vehicles: list[StoredVehicle],
+    numbers: StockNumbers,
+    others: OtherVehicles | None,
+) -> StockPage:
     return StockPage(
-        vehicles=[_read(vehicle) for vehicle in stock.vehicles],
-        stock=stock.stock,
-        without_price=stock.without_price,
+        vehicles=[_read(vehicle) for vehicle in vehicles],
+        stock=numbers.stock,
+        without_price=numbers.without_price,
         unread_rows=state.unread,
         as_of=_time(state),
         late=late,
-        counts=_counts(stock.groups),
+        counts=_counts(numbers.groups),
         others=_others(others) if others else None,
     )
 
@@ -276,11 +306,5 @@ def _counts(groups: list[tuple[str, str, str, int, int]]) -> StockCounts:
 
 
 def _others(others: OtherVehicles) -> OtherStock:
-    return OtherStock(
-        others.models,
-        others.bodies,
-        others.count,
-        others.lowest,
-        others.highest,
-        Counter(path for paths in others.unread for path in paths),
-    )
+    unread = Counter(path for paths in others.unread for path in paths)
+    return OtherStock(others.models, others.bodies, *(others.prices or (0, None, None)), unread)

@@ -94,6 +94,7 @@ class LazyStore:
     mirror_state = _opening(lambda store: store.mirrors.state)
     lease_mirror = _opening(lambda store: store.mirrors.lease)
     put_vehicles = _opening(lambda store: store.mirrors.put)
+    count_vehicles = _opening(lambda store: store.mirrors.numbers)
     search_vehicles = _opening(lambda store: store.mirrors.search)
     other_vehicles = _opening(lambda store: store.mirrors.others)
     mirrored_vehicle = _opening(lambda store: store.mirrors.one)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from roadster_tools.gate.vehicles import Sort, StockPlace, StockQuery
 
 from .database import Database
-from .records import MirrorState, NewVehicle, OtherVehicles, StoredStock, StoredVehicle
+from .records import MirrorState, NewVehicle, OtherVehicles, StockNumbers, StoredVehicle
 from .rows import mirrors, vehicles
 
 _MOST_NAMES = 30
@@ -57,28 +57,36 @@ class SqlMirrors:
                 await vehicles.forget_gone(connection, dealer, now - _GONE_FOR)
             return True
 
-    async def search(
-        self, dealer: str, query: StockQuery, sort: Sort | None, *, after: StockPlace | None, most: int
-    ) -> StoredStock:
-        """Returns up to `most` matching vehicles after a place, with the groups of all of them where that is None."""
+    async def numbers(self, dealer: str, query: StockQuery) -> StockNumbers:
+        """Returns numbers about all vehicles that match a search."""
         async with self.database.reading() as connection:
-            stock = await vehicles.count(connection, dealer, in_stock=query.in_stock)
-            groups = await vehicles.groups(connection, dealer, query)
-            total = sum(number for *_, number in groups)
-            are_few = total * 2 < stock
-            matches = (
-                await vehicles.search(connection, dealer, query, sort, after, most, are_few=are_few) if total else []
+            return StockNumbers(
+                await vehicles.count(connection, dealer, in_stock=query.in_stock),
+                await vehicles.count_without_price(connection, dealer, query) if query.limits_price else 0,
+                await vehicles.groups(connection, dealer, query),
             )
-            without_price = await vehicles.count_without_price(connection, dealer, query) if query.limits_price else 0
-            return StoredStock(matches, stock, without_price, groups)
+
+    async def search(
+        self,
+        dealer: str,
+        query: StockQuery,
+        sort: Sort | None,
+        *,
+        after: StockPlace | None,
+        most: int,
+        are_few: bool = False,
+    ) -> list[StoredVehicle]:
+        """Returns up to `most` matching vehicles after a place. `are_few` says that less than half of all match."""
+        async with self.database.reading() as connection:
+            return await vehicles.search(connection, dealer, query, sort, after, most, are_few=are_few)
 
     async def others(self, dealer: str, query: StockQuery) -> OtherVehicles:
         """Returns what an empty search can say about the rest of the dealer's vehicles."""
         async with self.database.reading() as connection:
             models, bodies = await vehicles.names(connection, dealer, in_stock=query.in_stock, most=_MOST_NAMES)
-            count, low, high = await vehicles.other_prices(connection, dealer, query)
+            prices = await vehicles.other_prices(connection, dealer, query) if query.limits_price else None
             unread = await vehicles.unread(connection, dealer, in_stock=query.in_stock)
-            return OtherVehicles(models, bodies, count, low, high, unread)
+            return OtherVehicles(models, bodies, prices, unread)
 
     async def one(self, dealer: str, vin: str) -> StoredVehicle | None:
         """Returns the vehicle if the feed had it the last time."""

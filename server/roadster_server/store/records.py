@@ -233,23 +233,25 @@ class StoredVehicle:
 
 
 @dataclass(frozen=True)
-class StoredStock:
-    """A part of the vehicles that match a search, and numbers about all of them."""
+class StockNumbers:
+    """The vehicles of a dealer's feed, those without a price that a search leaves out, and those that match it."""
 
-    vehicles: list[StoredVehicle]
     stock: int
     without_price: int
     groups: list[tuple[str, str, str, int, int]]
     """Model, body, trim, price band and number of each kind."""
 
+    @property
+    def total(self) -> int:
+        return sum(number for *_, number in self.groups)
+
 
 @dataclass(frozen=True)
 class OtherVehicles:
-    """The names in a feed, the vehicles that match all but the price, and the paths that could not be read."""
+    """The names in a feed, and the paths that could not be read of each vehicle."""
 
     models: list[str]
     bodies: list[str]
-    count: int
-    lowest: float | None
-    highest: float | None
+    prices: tuple[int, float | None, float | None] | None
+    """How many vehicles match all but the price, and the lowest and highest of theirs, for a search by price."""
     unread: list[tuple[str, ...]]

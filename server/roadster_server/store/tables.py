@@ -190,6 +190,12 @@ vehicles = Table(
     Index("roadster_vehicles_stock_number", "dealer", "stock_number", "vin"),
     # For the counts, which read no other column.
     Index("roadster_vehicles_counts", "dealer", "model", "body", "trim", "band", "in_stock", "gone"),
+    Index(
+        "roadster_vehicles_unread",
+        "dealer",
+        sqlite_where=text("unread <> ''"),
+        postgresql_where=text("unread <> ''"),
+    ),
     # A search for a word reads all of a dealer's rows, which stand one behind the other then.
     sqlite_with_rowid=False,
 )

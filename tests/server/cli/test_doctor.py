@@ -23,7 +23,7 @@ from roadster_sandbox import SandboxTransport
 from roadster_server.backend import Backend
 from roadster_server.cli.doctor import Finding, examine
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import DealerSettings, RoadsterSettings
+from roadster_server.settings.sections import DealerSettings, InventorySettings, RoadsterSettings
 from tests.command_line import run_cli
 from tests.conftest import Answering, World, response, settings_for
 from tests.server.transports.test_http import SECRETS, write_config
@@ -316,6 +316,18 @@ async def test_doctor_lists_the_paths_that_cannot_be_read(world: World, store_ur
     ]
     assert {result.code for result in results if result.line().startswith("problem")} == {4}
     assert "Zebulon" not in str(results)
+
+
+@pytest.mark.anyio
+async def test_doctor_names_a_feed_that_ignores_updated_since(world: World, store_url: str) -> None:
+    """It is no problem that anybody here can solve, so the exit code stays 0."""
+    settings = settings_for(store_url).model_copy(update={"inventory": InventorySettings()})
+    backend = Backend(LiveSettings(settings), SandboxTransport(world.app))
+    assert not any("updated_since" in finding.text for finding in [each async for each in examine(backend, None)])
+    await world.fault("list_inventory", "ignored_update", times=100)
+    findings = [each async for each in examine(backend, None) if "updated_since" in each.text]
+    assert {finding.check for finding in findings} == {f"answers of {dealer}" for dealer in ("umazda", "hyundaidemo")}
+    assert all(finding.code == 0 for finding in findings)
 
 
 @pytest.mark.anyio

@@ -10,12 +10,15 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mcp import Client
 
 from roadster_sandbox import SandboxTransport
 from roadster_sandbox.http.app import make_app
 from roadster_sandbox.http.endpoint import Sandbox
 from roadster_sandbox.world.inventory import Vehicle
+from roadster_server.calls.context import Timing
 from roadster_server.inventory.refresh import now
 from roadster_server.settings.sections import InventorySettings
 from tests.conftest import Answering, Connect, World, answer_of, kind_of, on_both_databases
@@ -324,3 +327,101 @@ async def test_filling_goes_on_where_it_was_interrupted(connect: Connect, world:
     async with connect(change=KEPT) as client:
         assert len(await all_vins(client, in_stock=False, limit=100)) == 200
         assert "from_vin" in feed.requests()[0]
+
+
+async def test_first_filling_tells_how_far_it_is(connect: Connect, world: World) -> None:
+    """The second page waits until the client was told of the first one."""
+    messages: list[str | None] = []
+    was_told = anyio.Event()
+
+    class SlowFeed(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if "from_vin" in request.url.params:
+                with anyio.fail_after(PATIENCE):
+                    await was_told.wait()
+            return await SandboxTransport(world.app).handle_async_request(request)
+
+    async def on_progress(_progress: float, _total: float | None, message: str | None) -> None:
+        messages.append(message)
+        if message == "reading the dealer's inventory: 100 vehicles of 200":
+            was_told.set()
+
+    async with connect(change=KEPT, upstream=SlowFeed(), timing=Timing(progress_seconds=0.01)) as client:
+        watching: Any = {"progress_callback": on_progress, "meta": {"progress_token": "own"}}
+        answer_of(await client.call_tool("list_inventory", AT_UMAZDA, **watching))
+    assert was_told.is_set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"make": " mazda ", "model": "cx-5", "year_min": 2025},
+        {"price_min": 30_000, "price_max": 40_000, "in_stock": False},
+        {"body": "Sedan", "sort": "price_desc"},
+        {"color": "re", "sort": "price"},
+        {"query": "premium turbo", "sort": "year"},
+        {"query": "AUTO wh"},
+        {"price_max": 1},
+        {"stock_number": "nothing"},
+        {"sort": "mileage"},
+    ],
+)
+async def test_mirror_and_feed_have_the_same_vehicles(connect: Connect, arguments: dict[str, Any]) -> None:
+    """A search of the mirror shows what a search of the feed does, in the same order and form."""
+    async with connect(change=KEPT) as mirrored, connect() as direct:
+        for detail in ("brief", "full"):
+            rows = [
+                (await search(client, **arguments, detail=detail, limit=5))["vehicles"] for client in (mirrored, direct)
+            ]
+            assert rows[0] == rows[1]
+        if arguments.keys() != {"stock_number"}:
+            assert await all_vins(mirrored, **arguments) == await all_vins(direct, **arguments)
+        hints = [(await search(client, **arguments)).get("hint") for client in (mirrored, direct)]
+        assert hints[0] == hints[1]
+
+
+@pytest.mark.parametrize("sort", ["price", "year"])
+async def test_counts_are_those_of_the_feed(connect: Connect, sort: str) -> None:
+    async with connect(change=KEPT) as mirrored, connect() as direct:
+        counts = [(await search(client, sort=sort, limit=1))["counts"] for client in (mirrored, direct)]
+    assert counts[0] == counts[1]
+    assert set(counts[0]) == {"model", "body", "trim", "price"}
+
+
+@settings(max_examples=25)
+@given(
+    dealer=st.sampled_from(["umazda", "hyundaidemo", "toyotademo", " umazda", "", None]),
+    arguments=st.fixed_dictionaries(
+        {},
+        optional={
+            "make": st.sampled_from(["Hyundai", "Toyota", "Mazda"]),
+            "query": st.text(max_size=8),
+            "stock_number": st.sampled_from(["H00201", "T00401", "M00001"]),
+            "sort": st.sampled_from(["price", "newest"]),
+            "in_stock": st.booleans(),
+        },
+    ),
+)
+async def test_caller_sees_no_vehicle_of_a_dealer_that_is_not_its_own(
+    connect: Connect, feed: Feed, dealer: str | None, arguments: dict[str, Any]
+) -> None:
+    """All mirrors are filled, and the store has them in one table."""
+    async with connect(change=KEPT) as anybody:
+        for each in ("umazda", "hyundaidemo"):
+            await search(anybody, dealer=each, limit=1)
+    async with connect(change=KEPT, dealers=["umazda"]) as client:
+        result = await client.call_tool(
+            "list_inventory", {**arguments, **({} if dealer is None else {"dealer": dealer})}
+        )
+    vins = {row["vin"] for row in (result.structured_content or {}).get("vehicles", [])}
+    assert vins <= set(feed.vehicles)
+    assert result.is_error or dealer in ("umazda", "", None)
+
+
+async def test_search_reads_the_feed_if_the_store_does_not_work(connect: Connect, feed: Feed) -> None:
+    async with connect(change=KEPT) as client:
+        mirrored = await search(client, sort="price")
+        await execute(feed.store_url, "ALTER TABLE roadster_mirrors RENAME TO elsewhere")
+        direct = await search(client, sort="price")
+    assert direct["vehicles"] == mirrored["vehicles"]
+    assert "as_of" not in direct

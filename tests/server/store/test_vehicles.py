@@ -39,8 +39,8 @@ async def fill(mirrors: SqlMirrors, dealer: str, vehicles: Sequence[InventoryVeh
 
 
 async def vins(mirrors: SqlMirrors, dealer: str, query: StockQuery | None = None) -> list[str]:
-    stock = await mirrors.search(dealer, query or StockQuery(in_stock=False), None, after=None, most=1_000)
-    return [vehicle.place.vin for vehicle in stock.vehicles]
+    vehicles = await mirrors.search(dealer, query or StockQuery(in_stock=False), None, after=None, most=1_000)
+    return [vehicle.place.vin for vehicle in vehicles]
 
 
 def is_match(vehicle: InventoryVehicle, query: StockQuery) -> bool:
@@ -116,25 +116,27 @@ QUERIES = st.builds(
 
 
 @settings(max_examples=60)
-@given(query=QUERIES, sort=st.sampled_from([None, *get_args(Sort)]), most=st.sampled_from([60, 300]))
+@given(
+    query=QUERIES, sort=st.sampled_from([None, *get_args(Sort)]), most=st.sampled_from([60, 300]), are_few=st.booleans()
+)
 async def test_search_finds_what_a_filter_over_all_vehicles_finds(
-    store: SqlStore, query: StockQuery, sort: Sort | None, most: int
+    store: SqlStore, query: StockQuery, sort: Sort | None, most: int, are_few: bool
 ) -> None:
     """Also page by page, in each order, and in the counts."""
     mirrors = store.mirrors
     if (await mirrors.state("umazda")).as_of == 0:
         await fill(mirrors, "umazda", VEHICLES)
         await fill(mirrors, "other", VEHICLES[:50])
-    first = await mirrors.search("umazda", query, sort, after=None, most=most)
-    pages = [first.vehicles]
+    numbers = await mirrors.numbers("umazda", query)
+    pages = [await mirrors.search("umazda", query, sort, after=None, most=most, are_few=are_few)]
     while pages[-1]:
-        page = await mirrors.search("umazda", query, sort, after=pages[-1][-1].place, most=most)
-        pages.append(page.vehicles)
+        place = pages[-1][-1].place
+        pages.append(await mirrors.search("umazda", query, sort, after=place, most=most, are_few=are_few))
     stored = [vehicle for page in pages for vehicle in page]
     expected = [vehicle for vehicle in VEHICLES if is_match(vehicle, query)]
     assert [each.place.vin for each in stored] == in_order(expected, sort)
-    assert sum(number for *_, number in first.groups) == len(expected)
-    assert first.stock == sum(not query.in_stock or vehicle.in_stock is not False for vehicle in VEHICLES)
+    assert numbers.total == len(expected)
+    assert numbers.stock == sum(not query.in_stock or vehicle.in_stock is not False for vehicle in VEHICLES)
     by_vin = {vehicle.vin: vehicle for vehicle in VEHICLES}
     assert all(InventoryVehicle.model_validate_json(each.json) == by_vin[each.place.vin] for each in stored)
 

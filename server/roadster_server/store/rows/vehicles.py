@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, literal_column, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, literal_column, select, text, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -120,9 +120,9 @@ def _row(dealer: str, document: _Document, now: int) -> dict[str, Any]:
     }
 
 
-def key(text: str | None) -> str:
+def key(value: str | None) -> str:
     """Returns a text as it is stored to be compared."""
-    return compared(text)[:LONGEST_KEY]
+    return compared(value)[:LONGEST_KEY]
 
 
 def _year(vehicle: InventoryVehicle) -> int:
@@ -173,7 +173,8 @@ async def search(
         selection = selection.where(_behind(value, descending, after))
     if value is not None:
         # Reading the index of the sort until enough vehicles match takes longer than sorting those that do.
-        sort_key = value + 0 if are_few else value
+        # The vehicles of one model are few enough, and have an index by price.
+        sort_key = value + 0 if are_few and query.model is None else value
         selection = selection.order_by(sort_key.desc() if descending else sort_key)
     rows = (await connection.execute(selection.order_by(_columns.vin).limit(most))).all()
     return await _with_documents(connection, dealer, rows)
@@ -213,13 +214,13 @@ def _matching(dealer: str, query: StockQuery, *, by_price: bool = True) -> list[
         conditions.append(_columns.in_stock == true())
     if query.stock_number is not None:
         conditions.append(_columns.stock_number == key(query.stock_number))
-    for column, text in (
+    for column, value in (
         (_columns.make_key, query.make),
         (_columns.model_key, query.model),
         (_columns.body_key, query.body),
     ):
-        if text is not None:
-            conditions.append(column == key(text))
+        if value is not None:
+            conditions.append(column == key(value))
     if query.year_min is not None or query.year_max is not None:
         conditions.append((_columns.year + 0).between(query.year_min or 1, query.year_max or _LATEST_YEAR))
     if query.color is not None:
@@ -288,5 +289,5 @@ async def _distinct(
 async def unread(connection: AsyncConnection, dealer: str, *, in_stock: bool) -> list[tuple[str, ...]]:
     """Returns, for each vehicle with fields that could not be read, their paths."""
     conditions = _matching(dealer, StockQuery(in_stock=in_stock))
-    paths = await connection.scalars(select(_columns.unread).where(*conditions, _columns.unread != ""))
-    return [tuple(text.split()) for text in paths]
+    paths = await connection.scalars(select(_columns.unread).where(*conditions, text("unread <> ''")))
+    return [tuple(names.split()) for names in paths]

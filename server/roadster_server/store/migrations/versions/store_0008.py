@@ -61,6 +61,10 @@ def upgrade() -> None:
         "counts": ["model", "body", "trim", "band", "in_stock", "gone"],
     }.items():
         op.create_index(f"roadster_vehicles_{name}", "roadster_vehicles", ["dealer", *columns])
+    some = sa.text("unread <> ''")
+    op.create_index(
+        "roadster_vehicles_unread", "roadster_vehicles", ["dealer"], sqlite_where=some, postgresql_where=some
+    )
     op.create_table(
         "roadster_vehicle_documents",
         sa.Column("dealer", sa.Text, primary_key=True),

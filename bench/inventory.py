@@ -1,0 +1,98 @@
+"""The mirror of a large inventory: its first filling, its searches, and its refresh.
+
+    .venv/bin/python -m bench.inventory [--vehicles 20000] [--calls 50]
+
+Starts the sandbox in a process of its own, with that many vehicles of each dealer, and the server over stdio with an
+empty store. It prints the memory of the server before and after the first search, which fills the mirror, and the
+median time of some searches after it, beside `get_vehicle`, which is passed on to the sandbox. Read the CPU times and
+their ratios where other programs are running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench.processes import start_process
+from bench.speed import CONFIG, Server, start_server
+
+SEARCHES: dict[str, dict[str, Any]] = {
+    "all": {},
+    "cheapest": {"sort": "price"},
+    "dearest": {"sort": "price_desc"},
+    "newest": {"sort": "newest"},
+    "model, cheapest": {"model": "CX-5", "sort": "price"},
+    "word, cheapest": {"query": "turbo", "sort": "price"},
+    "word of none": {"query": "nosuchword"},
+    "colour below a price": {"color": "blue", "price_max": 30_000, "sort": "price"},
+}
+
+
+def memory(server: Server, name: str) -> float:
+    """Returns a line of the process's status in MiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    match = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
+    return int(match[1]) / 1024 if match else 0.0
+
+
+def call(server: Server, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = server.request("tools/call", {"name": tool, "arguments": arguments})
+    answer: dict[str, Any] = result["structuredContent"]
+    return answer
+
+
+def measure(server: Server, tool: str, arguments: dict[str, Any], calls: int) -> tuple[float, float, float]:
+    """Returns the median and the fastest wall time of a call, and its CPU time, in milliseconds."""
+    call(server, tool, **arguments)
+    seconds = []
+    cpu = server.cpu_seconds()
+    for _ in range(calls):
+        start = time.perf_counter()
+        call(server, tool, **arguments)
+        seconds.append(time.perf_counter() - start)
+    cpu = (server.cpu_seconds() - cpu) / calls
+    return statistics.median(seconds) * 1000, min(seconds) * 1000, cpu * 1000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The mirror of a large inventory.")
+    parser.add_argument("--vehicles", type=int, default=20_000)
+    parser.add_argument("--calls", type=int, default=50, help="of each search")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        arguments = ("sandbox", "--vehicles", str(options.vehicles))
+        url, _ = stack.enter_context(start_process(*arguments, path="/openapi.json"))
+        config = Path(folder, "roadster.toml")
+        # Nothing is refreshed while it is measured.
+        config.write_text(CONFIG.format(url=url, folder=folder) + "\n[inventory]\nfresh_for = 86400\n", "utf-8")
+        command = (sys.executable, "-m", "roadster_server", "serve", "--config", str(config))
+        server = stack.enter_context(start_server("roadster-mcp", dict, *command))
+
+        vin = "3MVDMBBM0SM472067"
+        call(server, "list_inventory", vin=vin)  # opens the store
+        before, cpu, start = memory(server, "VmRSS"), server.cpu_seconds(), time.perf_counter()
+        first = call(server, "list_inventory")
+        seconds, cpu = time.perf_counter() - start, server.cpu_seconds() - cpu
+        print(f"first filling of {first['searched']:,} in stock: {seconds:.1f} s, {cpu:.1f} s CPU")
+        print(f"memory: {before:.0f} MiB before, {memory(server, 'VmHWM'):.0f} MiB at most")
+        print(f"store: {sum(file.stat().st_size for file in Path(folder).glob('store.db*')) / 2**20:.0f} MiB")
+
+        price = {"vin": first["vehicles"][0]["vin"]}
+        passed_on = measure(server, "get_vehicle", price, options.calls)
+        print(f"{'get_vehicle':22} {passed_on[0]:6.1f} ms median {passed_on[1]:6.1f} fastest {passed_on[2]:6.1f} CPU")
+        for name, search in SEARCHES.items():
+            median, fastest, cpu = measure(server, "list_inventory", search, options.calls)
+            print(f"{name:22} {median:6.1f} ms median {fastest:6.1f} fastest {cpu:6.1f} CPU")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
