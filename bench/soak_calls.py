@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from typing import Any
+
+from roadster_sandbox.world.pdf import make_pdf
 
 VINS = {"umazda": "JM3KKBHA7R1194195", "hyundaidemo": "5NMP14GL1RH865270"}
 """A vehicle of each dealer."""
@@ -47,7 +50,7 @@ def pick_write(chance: random.Random, mark: str, customer: int) -> Call:
                 "document_name": mark,
                 "file_name": "license.pdf",
                 "relationship": "self",
-                "contents": "JVBERi0xLjQgYSBibGFuayBmb3Jt",
+                "contents": base64.b64encode(make_pdf("A licence", 1)).decode(),
             },
         ),
         (

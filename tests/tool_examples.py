@@ -7,10 +7,12 @@ by that row.
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from roadster_sandbox.world.pdf import make_pdf
 from roadster_tools import TOOLS
 
 SOME_VIN = "3MVDMBBM0SM472067"
@@ -31,11 +33,21 @@ CARLOS_UUID = "c0000000-0000-4000-8a00-000000000001"
 """At myKaarma, a customer of umazda's."""
 
 LICENCE_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-LARGEST_SHOWN_PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n".ljust(64 * 1024, b"\0")).decode()
+
+
+def png_of(size: int) -> bytes:
+    """Returns a good PNG of so many bytes."""
+    dot, filler = base64.b64decode(LICENCE_PNG), b"raNd"
+    data = bytes(size - len(dot) - 12)
+    chunk = len(data).to_bytes(4) + filler + data + zlib.crc32(filler + data).to_bytes(4)
+    return dot[:-12] + chunk + dot[-12:]
+
+
+LARGEST_SHOWN_PNG = base64.b64encode(png_of(64 * 1024)).decode()
 DOCUMENT_ID = 1602287
 """The sandbox gives it to the first document, and the next number to the next one."""
 
-BLANK_PDF = base64.b64encode(b"%PDF-1.4 a blank form").decode()
+BLANK_PDF = base64.b64encode(make_pdf("A blank form", 1)).decode()
 FIELD = {
     "x": 96,
     "y": 555,

@@ -11,7 +11,7 @@ import pytest
 
 from roadster_server.settings.sections import UploadSettings
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
-from tests.tool_examples import LICENCE_PNG, STEVE
+from tests.tool_examples import LICENCE_PNG, STEVE, png_of
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, links_of
 
 pytestmark = pytest.mark.anyio
@@ -156,7 +156,7 @@ async def test_get_document_shows_contents_only_in_full(connect: Connect) -> Non
 
 @pytest.mark.parametrize(("size", "is_shown"), [(64 * 1024, True), (64 * 1024 + 1, False)])
 async def test_get_document_withholds_large_contents(size: int, is_shown: bool, connect: Connect) -> None:
-    content = b"\x89PNG\r\n\x1a\n".ljust(size, b"\0")
+    content = png_of(size)
     async with connect(personal_data="contact") as client:
         at = await _binder(client, base64.b64encode(content).decode())
         answer = answer_of(await client.call_tool("get_document", {**at, "detail": "full"}))

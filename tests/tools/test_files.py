@@ -16,6 +16,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from mcp.shared.exceptions import MCPError
+from PIL import Image
 from pypdf import PdfWriter
 
 from roadster_client.models.values import decode_file
@@ -31,14 +32,20 @@ pytestmark = pytest.mark.anyio
 PDF_FILE = plain_pdf(pages_of(1))
 
 
-def png(*chunks: tuple[bytes, bytes]) -> bytes:
-    """Returns a PNG of one grey dot with more `chunks` in front of the dot."""
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)), *chunks]
+def png(*chunks: tuple[bytes, bytes], size: tuple[int, int] = (1, 1)) -> bytes:
+    """Returns a PNG of one grey dot with more `chunks` in front of the dot. It may say another size than it has."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0)), *chunks]
     parts += [(b"IDAT", zlib.compress(b"\0\x80")), (b"IEND", b"")]
     body = b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
     )
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+def picture(kind: str, *, size: tuple[int, int] = (1, 1), **options: Any) -> bytes:
+    file = BytesIO()
+    Image.effect_noise(size, 64).save(file, kind, **options)
+    return file.getvalue()
 
 
 def pdf_with_password(password: str) -> bytes:
@@ -51,7 +58,7 @@ def pdf_with_password(password: str) -> bytes:
 
 
 APNG_FILE = png((b"acTL", struct.pack(">II", 1, 0)), (b"fcTL", struct.pack(">IIIIIHHBB", 0, 1, 1, 0, 0, 1, 10, 0, 0)))
-JPEG_FILE = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
+JPEG_FILE = picture("JPEG")
 PRINTER = b"\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n"
 
 KINDS: dict[str, tuple[bytes, str | None]] = {

@@ -102,7 +102,8 @@ async def test_get_template_definition_makes_another_template(connect: Connect, 
         for number, row in enumerate(templates):
             query = {**AT_UMAZDA, "template_id": row["template_id"], "detail": "full"}
             definition = answer_of(await client.call_tool("get_template", query))["form_definition"]
-            copy = {**NEW_TEMPLATE, "form_definition": definition}
+            contents = base64.b64encode(plain_pdf(pages_of(len(definition["pages"])))).decode()
+            copy = {**NEW_TEMPLATE, "form_definition": definition, "contents": contents}
             answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **copy}))
             copy_in_store = (await world.get("state"))["templates"][number]
             assert copy_in_store["form_definition"] == definition
@@ -185,12 +186,12 @@ async def test_create_template_sends_the_documented_request(connect: Connect, wo
         at_hyundai = answer_of(await client.call_tool("list_templates", {"dealer": "hyundaidemo"}))["templates"]
     (stored_template,) = (await world.get("state"))["templates"]
     request = (await world.requests())[0]
-    digest = hashlib.sha256(base64.b64decode(BLANK_PDF)).hexdigest()
+    digest, size = hashlib.sha256(base64.b64decode(BLANK_PDF)).hexdigest(), len(base64.b64decode(BLANK_PDF))
     data = {name: value for name, value in NEW_TEMPLATE.items() if name != "contents"}
     assert request["query"] == {"dpid": "umazda"}
     assert request["body"] == {"form_data": data, "file_stream": f"sha256:{digest}"}
-    assert stored_template == {"id": 290, "dpid": "umazda", **data, "sha256": digest, "size": 21}
-    assert (answer["bytes"], answer["sha256"]) == (21, digest)
+    assert stored_template == {"id": 290, "dpid": "umazda", **data, "sha256": digest, "size": size}
+    assert (answer["bytes"], answer["sha256"]) == (size, digest)
     assert templates[-1]["template_id"] == "290"
     assert "290" not in {row["template_id"] for row in at_hyundai}
 
@@ -245,11 +246,11 @@ async def test_create_template_refuses_unfit_arguments(
 async def test_create_template_refuses_fields_behind_the_last_page(
     write: Callable[[Sequence[bytes]], bytes], connect: Connect, world: World
 ) -> None:
-    """The error names the page. A PDF with pages that cannot be counted passes."""
-    two_pages, unreadable = write(pages_of(2)), b"%PDF-1.5\n<</Type/ObjStm>>\nstream\nno zlib\nendstream"
+    """The error names the page. A PDF that readers have to repair passes, because it may lose pages."""
+    two_pages, broken = write(pages_of(2)), plain_pdf(pages_of(2)).replace(b"startxref\n", b"startxref\n9")
     on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
     async with connect() as client:
-        for pages, content, fits in ((2, two_pages, True), (9, two_pages, False), (9, unreadable, True)):
+        for pages, content, fits in ((2, two_pages, True), (9, two_pages, False), (9, broken, True)):
             arguments = {"form_definition": {"pages": on[:pages]}, "contents": base64.b64encode(content).decode()}
             result = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **arguments})
             if fits:
@@ -257,22 +258,6 @@ async def test_create_template_refuses_fields_behind_the_last_page(
             else:
                 assert "form_definition.pages.2: has fields, and the PDF has only 2 pages" in text_of(result)
     assert await operations(world) == ["create_template"] * 2
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        packed_pdf([*pages_of(2), b" " * 5_000_000]),
-        packed_pdf(pages_of(2))[:-60],
-    ],
-    ids=["much in little", "no end"],
-)
-async def test_create_template_takes_a_pdf_that_is_hard_to_count(content: bytes, connect: Connect) -> None:
-    """A pack that unpacks to megabytes and a file that is cut off pass, because their pages are not counted."""
-    on = [{"fields": [{**FIELD, "name": f"on_{page}"}]} for page in range(9)]
-    arguments = {"form_definition": {"pages": on}, "contents": base64.b64encode(content).decode()}
-    async with connect() as client:
-        answer_of(await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, **arguments}))
 
 
 async def test_create_template_names_each_mistake_once(connect: Connect, world: World) -> None:
@@ -315,9 +300,10 @@ async def test_create_template_question_has_a_line_for_each_field(connect: Conne
         answer_of(await client.call_tool("create_template", arguments))
     (question,) = questions
     lines = question.splitlines()
-    digest = hashlib.sha256(base64.b64decode(BLANK_PDF)).hexdigest()[:16]
+    content = base64.b64decode(BLANK_PDF)
+    digest = hashlib.sha256(content).hexdigest()[:16]
     assert lines[1] == 'dpid: "umazda"'
-    assert lines[-1] == f'file stream: "<21 bytes, SHA-256 {digest}>"'
+    assert lines[-1] == f'file stream: "<{len(content)} bytes, SHA-256 {digest}>"'
     assert lines[5] == (
         "form data.form definition.pages 1.fields 1: "
         'x 96, y 555, name "vehicleYear_0", type "vehicleYear", width 40, height 12, signee "__customer__", '

@@ -51,6 +51,7 @@ async def test_path_elsewhere_names_no_file(path: str, folder: UploadFolder) -> 
     assert "there is no such file in the upload folder" in await problem_of(folder, path)
 
 
+@pytest.mark.reliability("a link in the upload folder", "not followed; the file is not found")
 async def test_links_are_not_followed(folder: UploadFolder, tmp_path: Path) -> None:
     (folder.folder / "file").symlink_to(tmp_path / "secret")
     (folder.folder / "folder").symlink_to(tmp_path)
@@ -59,6 +60,7 @@ async def test_links_are_not_followed(folder: UploadFolder, tmp_path: Path) -> N
         assert "links are not followed" in await problem_of(folder, path)
 
 
+@pytest.mark.reliability("a pipe or a folder instead of a file to upload", "refused without waiting")
 async def test_what_is_no_plain_file_is_refused_at_once(folder: UploadFolder) -> None:
     os.mkfifo(folder.folder / "pipe")
     for path in ("pipe", "deal"):
@@ -68,6 +70,7 @@ async def test_what_is_no_plain_file_is_refused_at_once(folder: UploadFolder) ->
         assert "there is no such file" in await problem_of(folder, "socket")
 
 
+@pytest.mark.reliability("a file to upload that cannot be read", "an error of the argument")
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no such file here")
 async def test_file_that_cannot_be_read_is_an_error_of_the_argument() -> None:
     """The start of a process's memory is a plain file, and its first byte cannot be read."""
@@ -80,6 +83,7 @@ async def test_file_of_another_user_is_an_error_of_the_argument(folder: UploadFo
     assert "let the server's user read it" in await problem_of(folder, "deal/form.pdf")
 
 
+@pytest.mark.reliability("a file that becomes a link while it is opened", "nothing outside is read")
 async def test_race_with_a_link_reads_nothing_outside(folder: UploadFolder, tmp_path: Path) -> None:
     """Somebody exchanges the folder and the file for links all the time."""
     (tmp_path / "elsewhere").mkdir()

@@ -79,6 +79,10 @@ class AccessRefused(ToolFailure):
         return f"Refused: {self}. Nothing was sent; {self.mend}."
 
 
+class UnusableFile(Exception):
+    """A file that cannot be opened, or that nobody should open. Its text goes on behind "the file"."""
+
+
 class InvalidArguments(ToolFailure):
     """Arguments that break a rule. `problems` holds the rule by argument, never the argument's value.
 

@@ -1,4 +1,4 @@
-"""The files of documents and templates: their kinds and their sizes."""
+"""The files of documents and templates: their kinds, their sizes, and whether they can be opened."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
+import anyio
+import anyio.to_thread
 from pydantic import Field
 
 from roadster_client import MalformedAnswer
 from roadster_client.models.values import decode_file
 
-from .failures import InvalidArguments
+from .failures import InvalidArguments, UnusableFile
+from .pdf import PdfFacts, read_pdf
+from .pictures import check_picture
 from .upload_folder import UploadFolder
 
 MAX_INLINE_BYTES = 1024 * 1024
@@ -23,6 +27,9 @@ MAX_ANSWER_FILE_BYTES = 64 * 1024
 
 MAX_RESOURCE_BYTES = MAX_INLINE_BYTES
 """For a file that is read as a resource, so that a client can read back what a call brought in."""
+
+_OPEN_AT_ONCE = anyio.CapacityLimiter(2)
+"""Files that threads look into at the same time. It bounds the memory, and leaves the processor to other calls."""
 
 PDF = "application/pdf"
 
@@ -108,8 +115,11 @@ def pdf_start(content: bytes) -> int | None:
     return None if header is None else header.start()
 
 
-def check_content(upload: Upload, file_name: str) -> str:
-    """Returns the media type. Raises InvalidArguments unless it is JPEG, PNG or PDF, and the name's extension fits."""
+async def check_content(upload: Upload, file_name: str) -> PdfFacts:
+    """Returns facts about a PDF, and empty ones about a picture.
+
+    Raises InvalidArguments unless the file is a JPEG, PNG or PDF that can be opened, and the name's extension fits.
+    """
     kind = content_type(upload.content)
     if kind is None:
         raise InvalidArguments({upload.argument: f"the file is {_NO_KIND}{_other_kind(upload)}"})
@@ -117,13 +127,30 @@ def check_content(upload: Upload, file_name: str) -> str:
         raise InvalidArguments(
             {"file_name": f"must end in {' or '.join(_EXTENSIONS[kind])}, because the content is {kind}"}
         )
-    return kind
+    return await _look_into(upload, kind)
 
 
-def check_pdf(upload: Upload) -> None:
-    """Raises InvalidArguments unless the bytes are a PDF."""
+async def check_pdf(upload: Upload) -> PdfFacts:
+    """Returns facts about the PDF. Raises InvalidArguments unless the file is a PDF that can be opened."""
     if content_type(upload.content) != PDF:
         raise InvalidArguments({upload.argument: f"the file is no PDF{_other_kind(upload)}"})
+    return await _look_into(upload, PDF)
+
+
+async def _look_into(upload: Upload, kind: str) -> PdfFacts:
+    """Returns facts about the file, which a thread opens. Raises InvalidArguments if nobody can or should open it."""
+    try:
+        return await anyio.to_thread.run_sync(_open, upload.content, kind, limiter=_OPEN_AT_ONCE)
+    except UnusableFile as error:
+        raise InvalidArguments({upload.argument: f"the file {error}"}) from None
+
+
+def _open(content: bytes, kind: str) -> PdfFacts:
+    if kind == PDF:
+        # The places that a PDF names count from its header.
+        return read_pdf(content[pdf_start(content) or 0 :])
+    check_picture(content)
+    return PdfFacts()
 
 
 def _other_kind(upload: Upload) -> str:

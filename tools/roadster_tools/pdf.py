@@ -1,22 +1,29 @@
-"""The pages of a PDF that a caller gives, and its password, read without trusting the file."""
+"""Looks into a PDF without trusting it: whether it opens, its pages, its password, and what in it acts by itself."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+import logging
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Any
+from io import BufferedReader, BytesIO
+from typing import TYPE_CHECKING, Any
 
-import anyio
-import anyio.to_thread
+from .failures import UnusableFile
 
-from .files import pdf_start
+if TYPE_CHECKING:  # for start time
+    from pypdf import PdfReader
+    from pypdf.generic import DictionaryObject
 
-_SECONDS = 2.0
-"""An honest form takes some milliseconds. A caller does not wait longer for a number that only finds mistakes."""
+_MOST_STEPS = 4_000_000
+"""Calls and returns of functions: two thirds of a second. A form of ten pages and 500 fields takes a million."""
 
-_MOST_DECODED_BYTES = 1024 * 1024
+_MOST_READ = 6
+"""How often the whole file may be read. A repair reads all of it, for each object that is not where the file says."""
+
+_MOST_DECODED_BYTES = 256 * 1024
 """For each compressed stream of objects. A form's hold some kilobytes."""
 
 _LIMITS: Mapping[str, Any] = {
@@ -26,67 +33,155 @@ _LIMITS: Mapping[str, Any] = {
     "brotli_maximum_output_length": _MOST_DECODED_BYTES,
     "stream_decoding_work_maximum_length": 4 * _MOST_DECODED_BYTES,
     "zlib_maximum_recovery_input_length": 0,
-    "page_tree_maximum_entries": 1000,  # more than a form's definition can have
     "jbig2dec_binary": None,  # a file must not start a program
 }
-"""pypdf's settings. They bound its work between two reads of the file, as the deadline bounds the reads."""
+"""pypdf's settings. They bound what one step can cost."""
 
+_PASSIVE = {"/AP", "/Contents", "/Resources", "/StructTreeRoot"}
+"""Keys of what a page looks like. No reader acts on what is only below them, and it is most of a file."""
+
+_TABLE_TO_REBUILD = b"\nstartxref\n0\n%%EOF\n"
+"""An end behind which pypdf looks for all objects by itself, as other readers do if a file's own end is missing."""
 
 LOCKED_NOTICE = "The PDF asks for a password: without it nobody can open the file."
+
+_PRINT = "print it into a new PDF, and give that one"
 
 
 @dataclass(frozen=True)
 class PdfFacts:
-    """Facts about a PDF. `pages` is None where they cannot be counted.
+    """Facts about a PDF that opens. `pages` is None where a reader has to ask for a password, or to repair the file.
 
-    `asks_for_password` is also False where that cannot be read. A PDF that is encrypted with an empty password opens
-    without a question.
+    A PDF that is encrypted with an empty password opens without a question.
     """
 
     pages: int | None = None
     asks_for_password: bool = False
 
 
-async def read_pdf(content: bytes) -> PdfFacts:
-    """Returns what can be read of the PDF in a short time.
+def read_pdf(content: bytes) -> PdfFacts:
+    """Returns facts about a PDF that begins with its header.
 
-    A thread cannot be ended from outside, so it is left behind when the time is over. Nothing in it goes on for long:
-    its next read of the file ends it, the limits bound what it does until then, and `files` bounds the file's size.
+    Raises UnusableFile if no reader can open it, or nobody should. It needs a thread, for less than a second or so.
     """
-    with anyio.move_on_after(_SECONDS):
-        return await anyio.to_thread.run_sync(_read, content, abandon_on_cancel=True)
-    return PdfFacts()
-
-
-def _read(content: bytes) -> PdfFacts:
     # Only an upload needs it, and every start would pay for it.
-    from pypdf import PasswordType, PdfReader, apply_configuration  # noqa: PLC0415
+    from pypdf import apply_configuration  # noqa: PLC0415
+
+    if zipfile.is_zipfile(BytesIO(content)):
+        raise UnusableFile(f"is a PDF and a ZIP archive as well; {_PRINT}")
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it would log what is in the file
+    try:
+        with apply_configuration(**_LIMITS), _bounded_steps():
+            try:
+                return _read(_BoundedFile(content))
+            except (UnusableFile, NotImplementedError):
+                raise
+            except (Exception, _ReadTooOften):  # noqa: BLE001 - a hostile file raises nearly anything
+                return _read(_BoundedFile(content + _TABLE_TO_REBUILD))
+    except UnusableFile:
+        raise
+    except _TooMuch:
+        raise UnusableFile(f"takes too much work to be read as a PDF; {_PRINT}") from None
+    except NotImplementedError:  # encrypted for certificates, or in another way that pypdf does not know
+        return PdfFacts()
+    except Exception:  # noqa: BLE001 - as above
+        raise UnusableFile(f"is a PDF that cannot be opened; open it yourself, and {_PRINT}") from None
+
+
+def _read(file: _BoundedFile) -> PdfFacts:
+    from pypdf import PasswordType, PdfReader  # noqa: PLC0415
+
+    # Not strict: forms that dealers use are often a little broken, and every reader repairs them.
+    reader = PdfReader(file)
+    if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
+        return PdfFacts(asks_for_password=True)
+    for item in _active_dictionaries(reader):
+        _check_action(item)
+    reader.pages[0]
+    return PdfFacts(pages=_strict_pages(file))
+
+
+def _strict_pages(file: _BoundedFile) -> int | None:
+    """Returns the number of pages, None for a file that needs a repair: it may lose a page that a field stands on."""
+    from pypdf import PdfReader  # noqa: PLC0415
 
     try:
-        with apply_configuration(**_LIMITS):
-            # Strict, because a page that a repair loses would refuse the fields that stand on it.
-            # The places that a PDF names count from its header, so the bytes before it are left out.
-            file = _BytesUntil(content[pdf_start(content) or 0 :], time.monotonic() + _SECONDS)
-            reader = PdfReader(file, strict=True)
-            if reader.is_encrypted:
-                return PdfFacts(asks_for_password=reader.decrypt("") == PasswordType.NOT_DECRYPTED)
-            return PdfFacts(pages=len(reader.pages) or None)
-    except (Exception, _OutOfTime):  # noqa: BLE001 - a hostile file raises nearly anything
-        return PdfFacts()
+        return len(PdfReader(file, strict=True).pages)
+    except Exception:  # noqa: BLE001 - as above
+        return None
 
 
-class _OutOfTime(BaseException):
+def _active_dictionaries(reader: PdfReader) -> Iterator[DictionaryObject]:
+    """Yields each dictionary that the catalog leads to, except what a page looks like."""
+    from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject  # noqa: PLC0415
+
+    waiting: list[Any] = [reader.root_object]
+    places = set()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, IndirectObject):
+            place = (item.idnum, item.generation)
+            if place in places:
+                continue
+            places.add(place)
+            item = item.get_object()
+        if isinstance(item, DictionaryObject):
+            yield item
+            waiting += [item.raw_get(key) for key in item if key not in _PASSIVE]
+        elif isinstance(item, ArrayObject):
+            waiting += list.__iter__(item)
+
+
+def _check_action(item: DictionaryObject) -> None:
+    """Raises UnusableFile for an action that runs something, and for a file within the file."""
+    action = item.get("/S")
+    if action == "/JavaScript" or ("/S" in item and "/JS" in item):
+        raise UnusableFile(f"is a PDF with scripts; {_PRINT}")
+    if action == "/Launch":
+        raise UnusableFile(f"is a PDF that starts programs; {_PRINT}")
+    if "/EF" in item or item.get("/Subtype") in ("/FileAttachment", "/RichMedia"):
+        raise UnusableFile(f"is a PDF with other files in it; {_PRINT}")
+
+
+class _TooMuch(BaseException):
     """Ends the reading of a file. It is no Exception, because pypdf catches those and reads on."""
 
 
-class _BytesUntil(BytesIO):
-    """A file in memory that can be read until a deadline on the monotonic clock."""
+class _ReadTooOften(_TooMuch):
+    """Ends an attempt that looks through the whole file for one object after another. A repair finds all at once."""
 
-    def __init__(self, content: bytes, deadline: float) -> None:
-        super().__init__(content)
-        self._deadline = deadline
+
+@contextmanager
+def _bounded_steps() -> Iterator[None]:
+    """Ends this thread's work after so many steps, as a thread cannot be ended from outside.
+
+    It counts steps instead of time, so that a busy machine refuses nothing that another one takes.
+    """
+    steps = 0
+
+    def count_step(*_event: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > _MOST_STEPS:
+            raise _TooMuch
+
+    sys.setprofile(count_step)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+class _BoundedFile(BufferedReader):
+    """A file in memory of which only so much can be read. It is no BytesIO, because pypdf would copy that unread."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(BytesIO(content))
+        self._budget = _MOST_READ * len(content) + _MOST_DECODED_BYTES
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if time.monotonic() > self._deadline:
-            raise _OutOfTime
-        return super().read(size)
+        content = super().read(size)
+        self._budget -= len(content)
+        if self._budget < 0:
+            raise _ReadTooOften
+        return content

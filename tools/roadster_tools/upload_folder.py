@@ -49,8 +49,8 @@ class UploadFolder:
 
     def _parts_below(self, path: str) -> tuple[str, ...]:
         """Returns the names that lead from the folder to the file. Raises ValueError where they lead elsewhere."""
-        asked = Path(path)
-        below = asked.relative_to(self.folder) if asked.is_relative_to(self.folder) else asked
+        name = Path(path)
+        below = name.relative_to(self.folder) if name.is_relative_to(self.folder) else name
         if below.anchor or not below.parts or ".." in below.parts:
             raise ValueError("not below the folder")
         return below.parts

@@ -179,6 +179,7 @@ def test_install_makes_a_missing_file_with_its_folder(tmp_path: Path) -> None:
     assert remove_entry(tmp_path / "nothing.json", Host.VSCODE) is None
 
 
+@pytest.mark.reliability("a link in place of a host's file", "install writes nothing through it")
 def test_install_writes_through_no_link(tmp_path: Path) -> None:
     real, path = tmp_path / "dotfiles.json", tmp_path / "mcp.json"
     real.write_text("{}")
@@ -206,6 +207,7 @@ def test_install_refuses_a_link_that_was_made_after_the_question(tmp_path: Path)
     assert real.read_text() == "{}"
 
 
+@pytest.mark.reliability("a pipe in place of a host's file", "install refuses it without waiting")
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such pipes")
 def test_install_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mcp.json")

@@ -296,6 +296,7 @@ def test_run_ends_when_results_cannot_be_written() -> None:
     assert "Traceback" not in end.stderr
 
 
+@pytest.mark.reliability("a link or a pipe as --out of run", "refused without waiting")
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such pipes")
 def test_run_writes_only_to_a_plain_file(tmp_path: Path) -> None:
     """Nothing is written through a link, and a pipe that nobody reads holds nothing up."""

@@ -24,7 +24,6 @@ from roadster_tools.failures import InvalidArguments
 from roadster_tools.files import (
     MAX_ANSWER_FILE_BYTES,
     MAX_RESOURCE_BYTES,
-    PDF,
     Contents,
     File,
     LocalPath,
@@ -36,7 +35,7 @@ from roadster_tools.files import (
 )
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, CustomerId, Detail, DocumentId, Limit
-from roadster_tools.pdf import LOCKED_NOTICE, read_pdf
+from roadster_tools.pdf import LOCKED_NOTICE
 
 # Both cases are spelled out, because JSON Schema's regular expressions have no flags.
 FileName = Annotated[
@@ -133,8 +132,7 @@ async def upload_document(
     if (relationship == "co_app") != (co_app_email_id is not None):
         raise InvalidArguments({"co_app_email_id": "goes with relationship co_app, and only with it"})
     upload = await read_upload(grant.uploads, contents, path)
-    kind = check_content(upload, file_name)
-    if kind == PDF and (await read_pdf(upload.content)).asks_for_password:
+    if (await check_content(upload, file_name)).asks_for_password:
         grant.notices.append(LOCKED_NOTICE)
     answer = await grant.roadster.upload_document(
         customer_id,

@@ -36,7 +36,7 @@ from roadster_tools.files import (
 )
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Cursor, Detail, Limit, OrderId, TemplateId
-from roadster_tools.pdf import LOCKED_NOTICE, read_pdf
+from roadster_tools.pdf import LOCKED_NOTICE
 
 _LONGEST_DESCRIPTION = 200
 """Characters."""
@@ -252,8 +252,7 @@ async def create_template(
     """Add a template: a blank PDF and the places of its fields. Each call adds another; none is changed or removed
     here. For documents of one deal use create_forms. Give contents or path, not both."""
     upload = await read_upload(grant.uploads, contents, path)
-    check_pdf(upload)
-    content, facts = upload.content, await read_pdf(upload.content)
+    content, facts = upload.content, await check_pdf(upload)
     _check_definition(form_definition, facts.pages)
     if facts.asks_for_password:
         grant.notices.append(LOCKED_NOTICE)

@@ -1,0 +1,132 @@
+"""Files that nobody can or should open: no upload takes them, and what an upstream has of them is shown as it is."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from zipfile import ZipFile
+
+import pytest
+from pypdf import PdfWriter
+
+from roadster_tools.failures import UnusableFile
+from roadster_tools.files import content_type
+from roadster_tools.pictures import check_picture
+from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import NEW_TEMPLATE
+from tests.tools.pdf_files import packed_pdf, pages_of, plain_pdf
+from tests.tools.test_files import EXTENSIONS, PRINTER, ReadBack, picture, png
+from tests.tools.umazda import AT_UMAZDA
+
+pytestmark = pytest.mark.anyio
+
+CATALOG, PAGES, PAGE = pages_of(1)
+BLANK = plain_pdf(pages_of(1))
+SCRIPT = b"<</S/JavaScript/JS(app.alert)>>"
+PHOTO = picture("JPEG", size=(64, 64))
+
+
+def zip_file() -> bytes:
+    file = BytesIO()
+    with ZipFile(file, "w") as archive:
+        archive.writestr("a.txt", "a")
+    return file.getvalue()
+
+
+def pdf_that_opens(action: bytes) -> bytes:
+    """Returns a PDF with an action that a reader does as soon as the file is open."""
+    return plain_pdf([CATALOG.replace(b">>", b"/OpenAction %b>>" % action), PAGES, PAGE])
+
+
+def pdf_with_attachment() -> bytes:
+    writer = PdfWriter()
+    writer.add_blank_page(612, 792)
+    writer.add_attachment("a.exe", b"MZ")
+    file = BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+UNUSABLE = {
+    "50,000 pixels square": (png(size=(50_000, 50_000)), "a picture of 50000 x 50000 pixels; the most are 64 million"),
+    "PNG without its last byte": (png()[:-1], "a picture that is cut off or damaged; save it again"),
+    "PNG without its end": (png()[:-12], "a picture that is cut off or damaged"),
+    "half a PNG": (png()[:45], "a picture that is cut off or damaged"),
+    "PNG with a wrong sum": (png().replace(b"IDAT", b"IDAX"), "a picture that is cut off or damaged"),
+    "JPEG without its end": (PHOTO[:-2], "a picture that is cut off or damaged"),
+    "half a JPEG": (PHOTO[: len(PHOTO) // 2], "a picture that is cut off or damaged"),
+    "half a JPEG with a whole one in it": (
+        picture("JPEG", size=(64, 64), comment=PHOTO)[:-2],
+        "a picture that is cut off or damaged",
+    ),
+    "JPEG without a picture": (
+        b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xd9",
+        "a picture that is cut off",
+    ),
+    "only the header of a PDF": (b"%PDF-1.4 a blank form", "a PDF that cannot be opened; open it yourself, and print"),
+    "half a PDF": (BLANK[: len(BLANK) // 2], "a PDF that cannot be opened"),
+    "PDF without pages": (plain_pdf(pages_of(0)), "a PDF that cannot be opened"),
+    "PDF with a script": (pdf_that_opens(SCRIPT), "a PDF with scripts; print it into a new PDF"),
+    "PDF with a script by another name": (pdf_that_opens(b"<</S/J#61vaScript/JS(x)>>"), "a PDF with scripts"),
+    "PDF with a script of a page, packed": (
+        packed_pdf([CATALOG, PAGES, PAGE.replace(b">>", b"/AA<</O %b>>>>" % SCRIPT)]),
+        "a PDF with scripts",
+    ),
+    "PDF with a script, in need of a repair": (
+        pdf_that_opens(SCRIPT).split(b"startxref")[0],
+        "a PDF with scripts",
+    ),
+    "PDF with a script behind a printer's header": (PRINTER + pdf_that_opens(SCRIPT), "a PDF with scripts"),
+    "PDF that starts a program": (pdf_that_opens(b"<</S/Launch/F(cmd.exe)>>"), "a PDF that starts programs"),
+    "PDF with a file in it": (pdf_with_attachment(), "a PDF with other files in it"),
+    "PDF that is a ZIP as well": (BLANK + zip_file(), "a PDF and a ZIP archive as well"),
+}
+"""Files, and the words for them."""
+
+
+@pytest.mark.reliability("an upload of a file that nobody can or should open", "refused in words; nothing is sent")
+@pytest.mark.parametrize("name", UNUSABLE)
+async def test_unusable_file_is_refused_in_words(name: str, connect: Connect, world: World) -> None:
+    content, words = UNUSABLE[name]
+    contents = base64.b64encode(content).decode()
+    document = {"customer_id": 1650260, "document_type": "deal", "document_name": "x", "contents": contents}
+    document["file_name"] = f"a{EXTENSIONS[content_type(content)]}"
+    async with connect() as client:
+        upload = await client.call_tool("upload_document", {**AT_UMAZDA, **document})
+        template = await client.call_tool("create_template", {**AT_UMAZDA, **NEW_TEMPLATE, "contents": contents})
+    assert f"contents: the file is {words}" in text_of(upload)
+    assert kind_of(upload) == kind_of(template) == "invalid_arguments"
+    assert await world.requests() == []
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+async def test_unusable_file_of_an_upstream_is_shown_as_its_kind(name: str, connect: Connect) -> None:
+    """It is there already, so a refusal would only hide it."""
+    content, _ = UNUSABLE[name]
+    async with connect(personal_data="contact", upstream=ReadBack(content)) as client:
+        at = {**AT_UMAZDA, "customer_id": 1650260, "document_id": 7}
+        answer = answer_of(await client.call_tool("get_document", {**at, "detail": "full"}))
+        (resource,) = (await client.read_resource("roadster://umazda/customers/1650260/documents/7/file")).contents
+    assert answer["content_type"] == resource.mime_type == content_type(content)
+    assert base64.b64decode(answer["contents"]) == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PHOTO,
+        PHOTO + b"the next picture",
+        picture("JPEG", size=(64, 64), progressive=True),
+        picture("PNG", size=(64, 64)),
+        png(size=(8_000, 8_000)),
+    ],
+    ids=["JPEG", "JPEG and more", "progressive JPEG", "PNG", "the largest PNG"],
+)
+def test_whole_picture_is_taken(content: bytes) -> None:
+    check_picture(content)
+
+
+@pytest.mark.parametrize("content", [png(size=(8_001, 8_000)), b"\xff\xd8" + b"\xff" * 1024 * 1024])
+def test_check_picture_refuses_large_and_odd_ones(content: bytes) -> None:
+    with pytest.raises(UnusableFile):
+        check_picture(content)
