@@ -173,7 +173,7 @@ def _bounded_steps() -> Iterator[None]:
 
 
 class _BoundedFile(BufferedReader):
-    """A file in memory of which only so much can be read. It is no BytesIO, because pypdf would copy that unread."""
+    """A file in memory that can be read only so often. It is no BytesIO: pypdf would copy that without a read."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(BytesIO(content))
