@@ -28,6 +28,7 @@ from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_o
 from tests.server.transports.test_http import write_config
 from tests.tool_examples import DELIVERY, DELIVERY_ID, SOME_VIN, STEVE, every_call
 from tests.tools.canaries import CONTACT, IDENTITY_CANARIES, ZEBULON, PlantingUpstream, every_tool, leaks
+from tests.tools.pdf_files import pages_of, plain_pdf
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +82,7 @@ async def test_recording_holds_no_planted_value(personal_data: str, recording: A
 
 async def test_recording_holds_no_file_and_no_written_text(recording: Any, world: World, tape: Path) -> None:
     """That includes notes for a driver, and texts that name the people of their request."""
-    pdf = b"%PDF-1.4 " + "; ".join(CANARIES.values()).encode()
+    pdf = plain_pdf([*pages_of(1), b"(%b)" % "; ".join(CANARIES.values()).encode()])
     place = {**DELIVERY["delivery_location"], "notes": f"Ask for {CONTACT['name']}, {CONTACT['phone']}"}
     place["contact"] = {"name": CONTACT["name"], "phone": "4155558642"}
     item = {**DELIVERY["items"][0], "description": f"Tires of {CONTACT['name']}, card {IDENTITY_CANARIES['card']}"}
