@@ -7,8 +7,6 @@ from salesbot import quote
 
 VIN = "JM3KFBCM0S0829064"
 STEVE = {"first_name": "Steve", "last_name": "McQueen", "email": "steve.mcqueen@example.com"}
-DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-"""A picture of one dot."""
 
 
 def test_a_lost_answer_is_no_success(roadster_client, roadster_world):
@@ -76,8 +74,9 @@ def test_an_event_of_your_own_is_checked_as_roadsters(roadster_send_event, roads
 def test_what_deletes_is_confirmed_by_the_person(roadster_client, roadster_world):
     at = {"dealer": "umazda", "customer_id": 1650260}
     file = {"document_type": "license", "document_name": "Front", "file_name": "a.png", "relationship": "self"}
+    dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
     roadster_client.call_tool("create_customer", {"dealer": "umazda", "customer": STEVE})
-    roadster_client.call_tool("upload_document", {**at, **file, "contents": DOT})
+    roadster_client.call_tool("upload_document", {**at, **file, "contents": dot})
     assert len(roadster_world.state()["documents"]) == 1
     roadster_client.call_tool("delete_documents", {**at, "document_ids": [1602287]})
     assert roadster_world.state()["documents"] == []
