@@ -75,7 +75,9 @@ class FeedReading:
         walk = FeedWalk(self.feed, in_stock_only=False, updated_since=self.state.as_of // 1000 - _OVERLAP)
         pages = 0
         while not walk.is_over and pages * 100 < _MOST_VEHICLES:
-            await self._read_page(walk)
+            _, unread = await self._read_page(walk)
+            # Each row comes several times within the overlap, so it is not added.
+            self.state = replace(self.state, unread=max(self.state.unread, unread))
             await self._put()
             pages += 1
             if pages == _PAGES_OF_UPDATES and not await self.feed.honours_updated_since(start // 1000):
@@ -102,7 +104,8 @@ class FeedReading:
             )
             await self._put()
             self.on_step(f"reading the dealer's inventory: {count:,} vehicles" + (f" of {total:,}" if total else ""))
-        await self._end_whole(is_complete=not walk.is_stuck and self.state.count * 2 >= (walk.total or 0))
+        is_half = self.state.count * 2 >= (walk.total or 0) and self.state.unread * 2 <= self.state.count
+        await self._end_whole(is_complete=is_half and not walk.is_stuck)
 
     def _begin_whole(self) -> None:
         """Begins at the start of the feed, or goes on where an earlier reading of this day was interrupted."""

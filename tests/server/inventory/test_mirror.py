@@ -300,6 +300,26 @@ async def test_hostile_rows_are_left_out_and_counted(connect: Connect, world: Wo
             assert len(await all_vins(client, sort=sort, limit=1)) == 4
 
 
+async def test_rows_that_cannot_be_read_any_more_are_not_taken_for_sold(
+    connect: Connect, world: World, feed: Feed
+) -> None:
+    """Neither a refresh nor a whole reading of another shape makes the stock look empty."""
+    async with connect(change=KEPT) as client:
+        before = await all_vins(client, limit=100)
+        time = now() // 1000
+        feed.change({vin: replace(vehicle, updated_at=time) for vin, vehicle in feed.vehicles.items()})
+        await world.fault("list_inventory", "wrong_types", times=100)
+        for age in (61, 24 * 3_600):
+            await feed.age(age)
+            answer = await search(client)
+            assert answer["left_out"]["rows"] > 0
+            assert [row["vin"] for row in answer["vehicles"]] == before[:20]
+        with anyio.fail_after(PATIENCE):
+            while (await execute(feed.store_url, "SELECT lease FROM roadster_mirrors"))[0][0]:
+                await anyio.sleep(0.05)
+        assert await all_vins(client, limit=100) == before
+
+
 async def test_other_dealers_vehicles_are_never_shown(connect: Connect, feed: Feed) -> None:
     """Both dealers' mirrors stand in one table."""
     async with connect(change=KEPT) as client:
