@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -14,8 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from .appends import Append, Appender
+from .batches import Batches
 from .records import StoreError
-from .waiting import current_wait
+from .waiting import current_wait, seconds_left
 
 WRITING = "roadster_writing"
 """The execution option of a connection that will write."""
@@ -23,8 +25,8 @@ WRITING = "roadster_writing"
 WAIT_SECONDS = "roadster_wait_seconds"
 """The execution option with the seconds that the connection may wait for a lock."""
 
-_LEAST_SECONDS = 0.1
-"""For a transaction of a call that has used up its wait: it may find the store free again."""
+DURABLE = "roadster_durable"
+"""The execution option that is False if the commit need not wait for the disk."""
 
 
 class Turn(IntEnum):
@@ -45,16 +47,38 @@ class Database:
     """How long one call waits for the database, in all its transactions."""
     connections: int
     """The size of the engine's pool. Transactions queue here instead of there, with a wait of their own."""
+    appender: Appender
+    turn: anyio.Lock | None = None
+    """That of the transactions of this process that write, if there can be one at a time. The appender shares it."""
     _places: anyio.Semaphore = field(init=False)
+    _appends: Batches[Append, None] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_places", anyio.Semaphore(self.connections))
+        object.__setattr__(self, "_appends", Batches(self.appender.write))
+
+    async def append(self, append: Append) -> None:
+        """Adds a record to the audit. Raises ClaimLost if its claim was lost."""
+        await self._appends.put(append)
+
+    async def check_appending(self) -> None:
+        """Raises StoreError if no record can be added."""
+        with anyio.CancelScope(shield=True):
+            await self.appender.write((), current_wait().seconds)
+
+    async def close(self) -> None:
+        await self._appends.close()
+        await self.appender.close()
+        await self.engine.dispose()
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Opens a transaction and commits it at the end of the block, also if the caller's task is cancelled."""
-        async with self._place() as seconds:
-            engine = self.engine.execution_options(**{WRITING: True, WAIT_SECONDS: seconds})
+    async def writing(self, *, durable: bool = True) -> AsyncIterator[AsyncConnection]:
+        """Opens a transaction and commits it at the end of the block, also if the caller's task is cancelled.
+
+        With `durable=False`, a crash of the machine or of the database may undo it, unless a durable one followed.
+        """
+        async with self._place(self.turn) as seconds:
+            engine = self.engine.execution_options(**{WRITING: True, WAIT_SECONDS: seconds, DURABLE: durable})
             async with engine.begin() as connection:
                 yield connection
 
@@ -69,18 +93,18 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[float]:
-        """Waits for a free connection. Yields the seconds that the call may still wait for locks."""
+    async def _place(self, turn: anyio.Lock | None = None) -> AsyncIterator[float]:
+        """Waits for a free connection, and for the turn. Yields the seconds that the call may still wait for locks."""
         wait, start = current_wait(), time.monotonic()
-        end = start + max(self.wait_seconds - wait.seconds, _LEAST_SECONDS)
+        end = start + seconds_left(self.wait_seconds, wait.seconds)
         try:
             with anyio.CancelScope(shield=True), self._explaining():
-                with anyio.fail_after(end - start):
-                    await self._places.acquire()
-                try:
-                    yield max(end - time.monotonic(), _LEAST_SECONDS)
-                finally:
-                    self._places.release()
+                async with AsyncExitStack() as stack:
+                    with anyio.fail_after(end - start):
+                        await stack.enter_async_context(self._places)
+                        if turn is not None:
+                            await stack.enter_async_context(turn)
+                    yield seconds_left(end, time.monotonic())
         finally:
             wait.seconds += time.monotonic() - start
 

@@ -72,7 +72,7 @@ class LazyStore:
             store = await self._stack.enter_async_context(self._open_store(self._url))
         except StoreError as error:
             self._failure, self._failure_count = error, self._failure_count + 1
-            raise
+            raise StoreError(str(error)) from None
         return replace(store, contact_key=self._contact_key)
 
     append = _opening(lambda store: store.append)

@@ -14,13 +14,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from .database import WAIT_SECONDS, Database
-from .records import StoreError
+from .database import DURABLE, WAIT_SECONDS, Database
+from .postgresql_appends import PostgresqlAppender
+from .records import StoreBusy, StoreError
 
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 30
 """A statement that takes longer, waits for locks included, fails."""
-_CONNECTIONS = 10
+_CONNECTIONS = 9
+"""One more adds to the audit."""
+_LOCKED = ("57014", "55P03")
+"""The states of a statement that took too long."""
 
 _UNREACHABLE = "the store's PostgreSQL server cannot be reached; start it, or correct its address in [store] url"
 _UNUSABLE = (
@@ -63,19 +67,30 @@ def open_postgresql(url: str) -> Database:
         pool_pre_ping=True,
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "begin", _shorten)
-    return Database(engine, _error, _STATEMENT_SECONDS, connections=_CONNECTIONS)
+    event.listen(engine.sync_engine, "begin", _begin)
+    appender = PostgresqlAppender(connect, _error, _STATEMENT_SECONDS)
+    return Database(engine, _error, _STATEMENT_SECONDS, connections=_CONNECTIONS, appender=appender)
 
 
-def _shorten(connection: Connection) -> None:
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get(DURABLE, True):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
     # Only a call that has waited before pays for another statement.
-    seconds = connection.get_execution_options()[WAIT_SECONDS]
+    seconds = options[WAIT_SECONDS]
     if seconds < _STATEMENT_SECONDS - 1:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
 
 
 def _error(error: Exception) -> StoreError:
-    return StoreError(_explain(error))
+    # The other errors of time may come after the commit.
+    busy = _state(error) in _LOCKED
+    return StoreBusy(_explain(error), _STATEMENT_SECONDS) if busy else StoreError(_explain(error))
+
+
+def _state(error: Exception) -> str | None:
+    state: str | None = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+    return state
 
 
 def _explain(error: Exception) -> str:
@@ -85,7 +100,7 @@ def _explain(error: Exception) -> str:
         return "TLS with the store's PostgreSQL server failed; correct sslmode or sslrootcert in [store] url"
     if isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return _UNREACHABLE
-    state = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
+    state = _state(error)
     if state is None:
         return _UNUSABLE
     return (

@@ -17,6 +17,17 @@ class StoreError(Exception):
     """The store cannot do its work. The text is one sentence that says how to mend it. It holds no secret, no value."""
 
 
+class StoreBusy(StoreError):
+    """Others had the database locked for too long. Nothing was stored. `seconds` is how long a call waits at most."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message, seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class UnreadableText(StoreError):
     """A row holds bytes that are no text, so something else than this program wrote it."""
 

@@ -14,6 +14,7 @@ from roadster_tools.gate.customers import CustomerPlace, CustomerQuery, SearchGa
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
 from . import tidying
+from .appends import Append
 from .database import Database, Turn, take_turn
 from .mirrors import SqlMirrors
 from .records import (
@@ -53,7 +54,7 @@ async def open_sql_store(url: str) -> AsyncIterator[SqlStore]:
         yield SqlStore(database)
     finally:
         with anyio.CancelScope(shield=True):
-            await database.engine.dispose()
+            await database.close()
 
 
 async def _database(url: str) -> Database:
@@ -76,8 +77,9 @@ async def _database(url: str) -> Database:
 class SqlStore:
     """An open store. A method raises StoreError if the database fails. It is one transaction, unless it says more.
 
-    A write is durable when its method returns. It is finished even if the caller's task has been cancelled, so
-    neither an audit record nor a claim is left half made.
+    A write is durable when its method returns. Those of idempotency keys are durable with the audit record that follows
+    them: before it nothing is sent and nothing answered. A write is finished even if the caller's task has been
+    cancelled, so neither an audit record nor a claim is left half made.
     """
 
     database: Database
@@ -90,18 +92,14 @@ class SqlStore:
 
     async def append(self, record: AuditRecord) -> None:
         """Adds one record to the audit chain."""
-        async with self.database.writing() as connection:
-            await audit.append(connection, record)
+        await self.database.append(Append(record))
 
     async def record_sent(self, record: AuditRecord, claim: Claim | None) -> None:
         """Adds the record that a write is about to be sent, and marks its claim as sent.
 
         Raises ClaimLost, and records nothing, if another call has taken over the claim.
         """
-        async with self.database.writing() as connection:
-            if claim:
-                await claims.mark_sent(connection, claim)
-            await audit.append(connection, record)
+        await self.database.append(Append(record, claim))
 
     async def claim(self, scope: str, arguments: str, *, now: datetime, scope_0001: str = "") -> Claim | Obstacle:
         """Claims an idempotency key, or returns what an earlier call did with it.
@@ -114,22 +112,22 @@ class SqlStore:
             obstacle = await claims.find(connection, (scope, scope_0001), arguments, now)
         if obstacle:
             return obstacle
-        async with self.database.writing() as connection:
+        async with self.database.writing(durable=False) as connection:
             return await claims.claim(connection, scope, arguments, now)
 
     async def finish(self, claim: Claim, result: bytes) -> None:
         """Keeps the result of a write that is done, for replay. Does nothing if the claim is no longer held."""
-        async with self.database.writing() as connection:
+        async with self.database.writing(durable=False) as connection:
             await claims.finish(connection, claim, result)
 
     async def release(self, claim: Claim) -> None:
         """Frees the key of a write that was not sent. Does nothing if the claim is no longer held."""
-        async with self.database.writing() as connection:
+        async with self.database.writing(durable=False) as connection:
             await claims.release(connection, claim)
 
     async def leave_unknown(self, claim: Claim) -> None:
         """Notes that a write was sent and its answer lost. Does nothing if the claim is no longer held."""
-        async with self.database.writing() as connection:
+        async with self.database.writing(durable=False) as connection:
             await claims.leave_unknown(connection, claim)
 
     async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
@@ -256,7 +254,7 @@ class SqlStore:
         """
         async with self.database.writing() as connection:
             await marks.put(connection, "probes", await marks.take(connection, "probes") + 1)
-            await audit.next_place(connection)
+        await self.database.check_appending()
 
     @property
     def mirrors(self) -> SqlMirrors:

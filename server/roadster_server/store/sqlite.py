@@ -10,25 +10,32 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 from anyio import to_thread
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from .database import WAIT_SECONDS, WRITING, Database
-from .records import StoreError, UnreadableText
+from .database import DURABLE, WAIT_SECONDS, WRITING, Database
+from .records import StoreBusy, StoreError, UnreadableText
+from .sqlite_appends import SqliteAppender
 
 _WAIT_SECONDS = 20.0
 """How long to wait for another process's transaction. Each takes milliseconds."""
+
+_SYNCHRONOUS = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
+"""For commits that are durable, and for others. In WAL mode, NORMAL can lose the newest commits in a power cut."""
 
 
 async def open_sqlite(path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Database:
     """Opens the file, and makes it if it is missing. Raises StoreError."""
 
     def explain(error: Exception) -> StoreError:
-        kind = UnreadableText if _is_unreadable_text(error) else StoreError
-        return kind(_explain(path, error, wait_seconds))
+        text = _explain(path, error, wait_seconds)
+        if _is_unreadable_text(error):
+            return UnreadableText(text)
+        return StoreBusy(text, wait_seconds) if _is_busy(error) else StoreError(text)
 
     try:
         identity = await to_thread.run_sync(_prepare, path, wait_seconds)
@@ -46,7 +53,17 @@ async def open_sqlite(path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Dat
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
     event.listen(engine.sync_engine, "begin", lambda _connection: _require_same(path, identity))
-    return Database(engine, explain, wait_seconds, connections=1)
+    turn = anyio.Lock()
+    appender = SqliteAppender(
+        lambda: _open_to_append(path), lambda: _require_same(path, identity), explain, turn, wait_seconds
+    )
+    return Database(engine, explain, wait_seconds, connections=1, appender=appender, turn=turn)
+
+
+def _open_to_append(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False)
+    _configure(connection, None)
+    return connection
 
 
 def _prepare(path: Path, wait_seconds: float) -> tuple[int, int]:
@@ -94,7 +111,7 @@ def _configure(connection: Any, _record: object) -> None:
     # This and `_begin` are SQLAlchemy's documented way to have real transactions.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL can lose the newest commits in a power cut
+    cursor.execute(_SYNCHRONOUS[True])
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA secure_delete = ON")  # otherwise a deleted customer's data stay in free pages
     cursor.close()
@@ -108,6 +125,10 @@ def _begin(connection: Connection) -> None:
     if connection.info.get(WAIT_SECONDS) != milliseconds:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
         connection.info[WAIT_SECONDS] = milliseconds
+    durable = options.get(DURABLE, True)
+    if connection.info.get(DURABLE, True) != durable:
+        connection.exec_driver_sql(_SYNCHRONOUS[durable])
+        connection.info[DURABLE] = durable
     writing = options.get(WRITING)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
@@ -116,6 +137,12 @@ def _is_unreadable_text(error: Exception) -> bool:
     """Returns whether sqlite3 failed to decode a text. This error has no code of its own."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return isinstance(cause, sqlite3.OperationalError) and "decode to UTF-8" in str(cause)
+
+
+def _is_busy(error: Exception) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    is_locked = _primary_code(cause) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return is_locked or isinstance(error, PoolTimeout | TimeoutError)
 
 
 def _primary_code(error: object) -> int | None:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+_LEAST_SECONDS = 0.1
+
 
 @dataclass
 class Wait:
@@ -36,3 +38,8 @@ def one_wait() -> Iterator[Wait]:
 def current_wait() -> Wait:
     """Returns the wait of the call that is running, or a new one outside of calls."""
     return _WAIT.get() or Wait()
+
+
+def seconds_left(most: float, so_far: float) -> float:
+    """Returns the seconds that a call may still wait: a moment at least, because the store may be free again."""
+    return max(most - so_far, _LEAST_SECONDS)

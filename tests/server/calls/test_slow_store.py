@@ -120,7 +120,7 @@ async def impatient_store(url: str) -> AsyncIterator[SqlStore]:
     try:
         yield WatchedStore(database)
     finally:
-        await database.engine.dispose()
+        await database.close()
 
 
 WAITS: list[Wait] = []

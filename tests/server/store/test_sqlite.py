@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from roadster_server.store import StoreError, open_store
 from roadster_server.store.sql import SqlStore, open_sql_store
@@ -148,20 +148,21 @@ async def test_sqlite_unwritable_folder_or_file_is_refused(unprivileged_folder: 
     assert await refusal(url) == unwritable
 
 
-async def test_sqlite_full_disk_leaves_the_chain_whole(sqlite_url: str) -> None:
+async def test_sqlite_full_disk_leaves_the_chain_whole(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_store(sqlite_url) as store:
         await store.append(RECORD)
 
-    def fill_disk(connection: Any, _record: object) -> None:
-        connection.cursor().execute("PRAGMA max_page_count = 1")  # SQLite takes the present size as the least
+    def connect_to_full_disk(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size as the least
+        return connection
 
-    event.listen(Engine, "connect", fill_disk)
-    try:
+    connect = sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", connect_to_full_disk)
         async with open_store(sqlite_url) as store:
             with pytest.raises(StoreError, match=r"the disk that holds .*store\.db is full; make room"):
                 await fill(store, 100)
-    finally:
-        event.remove(Engine, "connect", fill_disk)
     async with open_store(sqlite_url) as store:
         assert (await store.verify()).first_broken is None
         await store.append(RECORD)
@@ -181,7 +182,7 @@ async def test_sqlite_locked_store_is_not_healthy(sqlite_url: str) -> None:
                 await store.append(RECORD)
         await store.probe()
     finally:
-        await database.engine.dispose()
+        await database.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX's")

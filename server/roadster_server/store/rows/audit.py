@@ -6,8 +6,9 @@ transaction open, and the table is never in memory as a whole.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,29 +24,35 @@ from roadster_server.store.tables import audit
 
 from .chain import GENESIS, digest, row_of, stored_record, stored_time
 
+NEWEST = select(audit).order_by(audit.c.seq.desc()).limit(2)
+"""The newest two rows."""
+
 
 async def append(connection: AsyncConnection, record: AuditRecord) -> None:
+    """Adds a record in a transaction that also does something else. Others are added by an `Appender`."""
     await take_turn(connection, Turn.APPEND)
-    seq, previous = await next_place(connection)
+    seq, previous = await _next_place(connection)
     await connection.execute(insert(audit).values(row_of(seq, record, previous)))
 
 
-async def next_place(connection: AsyncConnection) -> tuple[int, str]:
-    """Returns the number of the next record, and the hash before it.
+async def _next_place(connection: AsyncConnection) -> tuple[int, str]:
+    return place_after([row._asdict() for row in (await connection.execute(NEWEST)).all()])
+
+
+def place_after(newest: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
+    """Returns the number of the next record, and the hash before it. `newest` are the rows of `NEWEST`.
 
     Raises StoreError where the newest record is not as it was written: nothing can follow such a record.
     """
-    newest = select(audit).order_by(audit.c.seq.desc()).limit(2)
-    rows = (await connection.execute(newest)).all()
-    if not rows:
+    if not newest:
         return 1, GENESIS
-    head, (seq, previous) = rows[0], (rows[1].seq, rows[1].hash) if len(rows) > 1 else (0, GENESIS)
-    if head.seq != seq + 1 or head.hash != digest(previous, head._asdict()):
+    head, (seq, previous) = newest[0], (newest[1]["seq"], newest[1]["hash"]) if len(newest) > 1 else (0, GENESIS)
+    if head["seq"] != seq + 1 or head["hash"] != digest(previous, head):
         raise StoreError(
             "the newest record of the audit is not as it was written; keep the store, see audit verify, and put a "
             "backup in its place"
         )
-    return head.seq + 1, head.hash
+    return head["seq"] + 1, head["hash"]
 
 
 async def records(

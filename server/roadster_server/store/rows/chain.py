@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,9 +21,10 @@ GENESIS = "0" * 64
 
 def row_of(seq: int, record: AuditRecord, previous: str) -> dict[str, Any]:
     """Returns the columns of the record in its place in the chain."""
-    row = {name: _storable(value) for name, value in asdict(record).items()}
-    row |= {"seq": seq, "time": stored_time(record.time), "arguments": _canonical(dict(record.arguments))}
-    return {**row, "hash": digest(previous, row)}
+    row = {name: _storable(value) for name, value in vars(record).items()}
+    row["seq"], row["time"], row["arguments"] = seq, stored_time(record.time), _canonical(dict(record.arguments))
+    row["hash"] = digest(previous, row)
+    return row
 
 
 def digest(previous: str, row: Mapping[str, Any]) -> str:
@@ -47,13 +47,12 @@ def stored_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _canonical(value: Mapping[str, Any]) -> str:
-    # A tampered row may hold a value that JSON cannot. It must give another hash, not an error.
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)
+# A tampered row may hold a value that JSON cannot. It must give another hash, not an error.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=repr).encode
 
 
 def _storable(value: Any) -> Any:
     """Escapes text that no database stores. A client chooses its own name, and must not prevent a record with it."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -14,11 +14,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Update, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.database import insert_new
-from roadster_server.store.records import AnswerGone, Claim, ClaimLost, Conflict, InProgress, Obstacle, Replay, Unknown
+from roadster_server.store.records import AnswerGone, Claim, Conflict, InProgress, Obstacle, Replay, Unknown
 from roadster_server.store.tables import claims
 
 from .expiry import milliseconds
@@ -96,11 +96,16 @@ def _obstacle(row: Row[Any], arguments: str, now: datetime) -> Obstacle | None:
     return InProgress() if fresh else None
 
 
-async def mark_sent(connection: AsyncConnection, claim: Claim) -> None:
-    """Marks the claim as sent. Raises ClaimLost if another call holds the key."""
-    marking = update(claims).where(_own(claim), claims.c.state.in_(("pending", "sent"))).values(state="sent")
-    if (await connection.execute(marking)).rowcount == 0:
-        raise ClaimLost("another call holds this idempotency key by now, so nothing was sent; ask again with the key")
+MARK_SENT = (
+    update(claims)
+    .where(
+        claims.c.scope == bindparam("of_scope"),
+        claims.c.token == bindparam("of_token"),
+        or_(claims.c.state == "pending", claims.c.state == "sent"),
+    )
+    .values(state="sent")
+)
+"""Marks a claim as sent. It changes no row if another call holds the key."""
 
 
 async def finish(connection: AsyncConnection, claim: Claim, result: bytes) -> None:
