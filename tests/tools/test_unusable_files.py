@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import base64
 from io import BytesIO
+from queue import Queue
+from threading import Event
 from zipfile import ZipFile
 
+import anyio
 import pytest
 from pypdf import PdfWriter
 
+from roadster_tools import files
 from roadster_tools.failures import UnusableFile
 from roadster_tools.files import content_type
+from roadster_tools.pdf import PdfFacts
 from roadster_tools.pictures import check_picture
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.servers import PATIENCE
 from tests.tool_examples import NEW_TEMPLATE
 from tests.tools.pdf_files import packed_pdf, pages_of, plain_pdf
 from tests.tools.test_files import EXTENSIONS, PRINTER, ReadBack, picture, png
@@ -130,3 +136,23 @@ def test_whole_picture_is_taken(content: bytes) -> None:
 def test_check_picture_refuses_large_and_odd_ones(content: bytes) -> None:
     with pytest.raises(UnusableFile):
         check_picture(content)
+
+
+async def test_two_files_are_looked_into_at_once_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop goes on meanwhile: it is the loop that lets the threads end."""
+    begun, may_end = Queue[None](), Event()
+
+    def open_slowly(_content: bytes, _kind: str) -> PdfFacts:
+        begun.put(None)
+        assert may_end.wait(PATIENCE)
+        return PdfFacts()
+
+    monkeypatch.setattr(files, "_open", open_slowly)
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(files.check_pdf, files.Upload(BLANK, "contents"))
+            await anyio.wait_all_tasks_blocked()
+            assert files._OPEN_AT_ONCE.statistics().tasks_waiting == 3
+            may_end.set()
+    assert begun.qsize() == 5
