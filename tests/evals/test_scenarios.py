@@ -108,7 +108,7 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
         (
             MINIMAL
             + "reference = { answer = '', calls = [{ tool = 'list_inventory', arguments = { price_maximum = 1 } }] }",
-            "no argument of list_inventory is called price_maximum; it is one of 15; near spellings: price_max",
+            "no argument of list_inventory is called price_maximum; it is one of 17; near spellings: price_max",
         ),
         (
             MINIMAL

@@ -69,8 +69,10 @@ async def test_completion_with_a_blank_dealer_is_that_of_the_callers_only_dealer
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_completion_of_vins_are_in_stock_at_the_dealer(mode: str, connect: Connect, world: World) -> None:
     async with connect(mode=mode) as client:
-        vehicles = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "limit": 100}))["vehicles"]
-        in_stock = [vehicle["vin"] for vehicle in vehicles]
+        first = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "limit": 100}))
+        rest = {**AT_UMAZDA, "limit": 100, "cursor": first["next_cursor"]}
+        second = answer_of(await client.call_tool("list_inventory", rest))
+        in_stock = [vehicle["vin"] for vehicle in (*first["vehicles"], *second["vehicles"])]
         prefix = in_stock[3][:9]
         assert await values_of(client, VEHICLE, "vin", "", AT_UMAZDA) == in_stock[:100]
         expected = [vin for vin in in_stock if vin.startswith(prefix)]
