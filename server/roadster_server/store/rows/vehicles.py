@@ -264,7 +264,7 @@ async def other_prices(
     connection: AsyncConnection, dealer: str, query: StockQuery
 ) -> tuple[int, float | None, float | None]:
     """Returns how many vehicles match all but the price, and their lowest and highest price."""
-    conditions = [*_matching(dealer, query, by_price=False), _columns.price < UNKNOWN]
+    conditions = [*_matching(dealer, query, by_price=False), _columns.price + 0 < UNKNOWN]
     prices = select(func.count(), func.min(_columns.price), func.max(_columns.price)).where(*conditions)
     n, low, high = (await connection.execute(prices)).one()
     return n, low, high
