@@ -26,6 +26,7 @@ from tests.tool_examples import STEVE
 from .patient import AMPLE, patient
 
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+LOG = "log"
 NO_DRAIN = 0.2
 """Seconds, where a call is to be interrupted."""
 
@@ -117,8 +118,16 @@ def http_server(upstream: HangingUpstream, folder: Path, *, drain: float = AMPLE
     port = free_port()
     config = write_config(folder, upstream.url)
     command = patient("serve", "--transport", "http", "--port", str(port), "--config", str(config), drain=drain)
-    with serving(url=f"http://127.0.0.1:{port}/healthz", command=command, cwd=PROJECT, **SECRETS) as process:
+    with serving(
+        url=f"http://127.0.0.1:{port}/healthz", command=command, cwd=PROJECT, log=folder / LOG, **SECRETS
+    ) as process:
         yield f"http://127.0.0.1:{port}", process
+
+
+def errors_of(folder: Path) -> list[str]:
+    """Returns the lines of the server's log that an operator would be called for."""
+    lines = (folder / LOG).read_text().splitlines()
+    return [line for line in lines if json.loads(line)["level"] not in {"info", "warning"}]
 
 
 async def exit_code(process: Popen[bytes]) -> int:

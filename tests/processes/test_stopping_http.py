@@ -20,6 +20,7 @@ from .stopping import (
     NO_DRAIN,
     READ,
     audit_of,
+    errors_of,
     exit_code,
     http_server,
     open_session,
@@ -102,6 +103,7 @@ async def test_over_sse_it_exits_while_a_stream_is_open(upstream: HangingUpstrea
             assert stream.status_code == 200
             process.terminate()
             assert await exit_code(process) == 0
+        assert errors_of(tmp_path) == []
 
 
 async def test_over_http_it_exits_with_all_sessions_of_a_caller_and_their_streams_open(
@@ -115,6 +117,7 @@ async def test_over_http_it_exits_with_all_sessions_of_a_caller_and_their_stream
                 assert stream.status_code == 200
             process.terminate()
             assert await exit_code(process) == 0
+        assert errors_of(tmp_path) == []
 
 
 async def test_over_http_it_exits_while_a_session_has_its_stream_open(
@@ -129,3 +132,4 @@ async def test_over_http_it_exits_while_a_session_has_its_stream_open(
             assert stream.status_code == 200
             process.terminate()
             assert await exit_code(process) == 0
+        assert errors_of(tmp_path) == []

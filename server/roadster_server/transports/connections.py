@@ -1,7 +1,8 @@
 """The places of connections: so many in all and from one address. Streams have places of their own.
 
 A connection takes a place when it is accepted, before anybody has shown a token. When its caller opens a stream, it
-moves to the places of streams. So a flood of connections without a token takes no place of a stream.
+moves to the places of streams. So a flood of connections without a token takes no place of a stream. One address never
+has more than a quarter of all places, so it leaves some for everybody else, also where descriptors are few.
 """
 
 from __future__ import annotations
@@ -12,24 +13,34 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import NamedTuple
 
 from roadster_server.settings.sections import HttpSettings
 from roadster_server.telemetry.logs import log
 
 _TELL_EVERY = 60.0
 """Seconds between two lines of the log about connections that were refused."""
+_PARTS = 4
+"""One address may have one of them."""
 _NETWORK_BITS = 64
 """The first bits of an IPv6 address, which are those of a network. One client can have all addresses of it."""
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class TooManyConnections(Exception):
-    """There is no place. `setting` is the limit that decided."""
+class Bound(NamedTuple):
+    """The largest number of connections, and the `name` of what decides it: a setting, or the limit of descriptors."""
 
-    def __init__(self, setting: str) -> None:
-        super().__init__(setting)
-        self.setting = setting
+    number: int
+    name: str
+
+
+class TooManyConnections(Exception):
+    """There is no place. `bound` is the one that decided."""
+
+    def __init__(self, bound: Bound) -> None:
+        super().__init__(bound.name)
+        self.bound = bound
 
 
 class Place:
@@ -63,11 +74,11 @@ class Place:
 
 
 class Connections:
-    """The connections of this process. `places` are those that its descriptors allow, a half of them for streams."""
+    """The connections of this process. Its `descriptors` allow so many, and as many streams."""
 
-    def __init__(self, settings: Callable[[], HttpSettings], places: int) -> None:
+    def __init__(self, settings: Callable[[], HttpSettings], descriptors: Bound) -> None:
         self._settings = settings
-        self._places = places
+        self._descriptors = descriptors
         self._served = 0
         self._streams = 0
         self._of_address: Counter[str] = Counter()
@@ -78,18 +89,34 @@ class Connections:
         """Takes a place for a connection from `host`. Raises TooManyConnections, and says so in the log."""
         settings = self._settings()
         address = _counted_address(host, settings.trusted_proxies)
-        if self._served >= self._most:
-            raise self._refusal("http.connections")
-        if address is not None and self._of_address[address] >= settings.connections_per_address:
-            raise self._refusal("http.connections_per_address")
+        in_all = self._in_all()
+        if self._served >= in_all.number:
+            raise self._refusal(in_all)
+        of_address = min(
+            Bound(settings.connections_per_address, "http.connections_per_address"),
+            Bound(max(1, in_all.number // _PARTS), f"a quarter of {in_all.name}"),
+        )
+        if address is not None and self._of_address[address] >= of_address.number:
+            raise self._refusal(of_address)
         place = Place(self, address)
         self.count(place, +1, is_stream=False)
         return place
 
     def require_place_for_stream(self) -> None:
         """Raises TooManyConnections, and says so in the log."""
-        if self._streams >= self._most:
-            raise self._refusal("http.connections")
+        in_all = self._in_all()
+        if self._streams >= in_all.number:
+            raise self._refusal(in_all)
+
+    def tell_where_descriptors_decide(self) -> None:
+        """Says so in the log, with both numbers."""
+        in_all = self._in_all()
+        wanted = self._settings().connections
+        if in_all.number < wanted:
+            log.warning(
+                "fewer connections than http.connections",
+                extra={"connections": in_all.number, "wanted": wanted, "limit": in_all.name},
+            )
 
     def count(self, place: Place, difference: int, *, is_stream: bool) -> None:
         if is_stream:
@@ -101,16 +128,18 @@ class Connections:
             if not self._of_address[place.address]:
                 del self._of_address[place.address]
 
-    @property
-    def _most(self) -> int:
-        return min(self._settings().connections, self._places // 2)
+    def _in_all(self) -> Bound:
+        return min(Bound(self._settings().connections, "http.connections"), self._descriptors)
 
-    def _refusal(self, setting: str) -> TooManyConnections:
+    def _refusal(self, bound: Bound) -> TooManyConnections:
         self._refused += 1
         if time.monotonic() >= self._next_line:
-            log.warning("too many connections, more are refused", extra={"limit": setting, "refused": self._refused})
+            log.warning(
+                "too many connections, more are refused",
+                extra={"limit": bound.name, "allowed": bound.number, "refused": self._refused},
+            )
             self._next_line = time.monotonic() + _TELL_EVERY
-        return TooManyConnections(setting)
+        return TooManyConnections(bound)
 
 
 def _counted_address(host: str | None, trusted_proxies: Sequence[str]) -> str | None:

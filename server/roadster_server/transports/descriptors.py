@@ -19,16 +19,17 @@ _BACKLOGS_ON_THE_WAY = 4
 
 
 class Room(NamedTuple):
-    """The descriptors for clients: `places` for connections that are served, and the `backlog` of the listener."""
+    """The descriptors for clients: for `connections`, for as many streams, and for the `backlog` of the listener."""
 
-    places: int
+    connections: int
     backlog: int
 
 
 def room_below(limit: int) -> Room:
     """Returns the room in a process that may have `limit` descriptors."""
     backlog = max(1, min(_LONGEST_BACKLOG, limit // 16))
-    return Room(limit - min(_OWN_DESCRIPTORS, limit // 4) - _BACKLOGS_ON_THE_WAY * backlog, backlog)
+    places = limit - min(_OWN_DESCRIPTORS, limit // 4) - _BACKLOGS_ON_THE_WAY * backlog
+    return Room(places // 2, backlog)
 
 
 def raise_limit() -> int:

@@ -61,11 +61,13 @@ def http_app(
     metrics: Metrics,
     sessions: bool = True,
     is_stopping: Callable[[], bool] = lambda: False,
+    ending: anyio.Event | None = None,
     verifier: TokenVerifier | None = None,
 ) -> Starlette:
     """Builds the application, for sse without `/mcp`. `/readyz` asks `unavailable` and `is_stopping`.
 
-    Without `sessions` it has no SSE pair, and each request of protocol 2025-11-25 stands for itself.
+    Without `sessions` it has no SSE pair, and each request of protocol 2025-11-25 stands for itself. All streams end
+    once `ending` is set.
 
     `webhooks` are applications by path. They check their senders themselves. `verifier` checks bearer tokens, by
     default by the current settings.
@@ -85,7 +87,7 @@ def http_app(
         return live.current.http.anonymous_caller if is_loopback(host) else None
 
     bearer_guard = BearerGuard(verifier, anonymous)
-    streams = Streams(live, bearer_guard)
+    streams = Streams(live, bearer_guard, ending or anyio.Event())
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -92,6 +92,7 @@ class _Process:
         self._replicas = replicas
         self._is_watched = is_watched
         self._subscriptions = Subscriptions(calls, self._caller, replicas)
+        self._ending = anyio.Event()
         self._stop = Stop(within=EXIT_SECONDS, discard=backend.discard)
 
     def build_app(self, transport: HttpTransport, host: str, port: int, metrics: Metrics) -> Starlette:
@@ -108,6 +109,7 @@ class _Process:
             webhooks=receivers(live, self._store, self._subscriptions.announce_customer, metrics),
             metrics=metrics,
             is_stopping=self._stop.requested.is_set,
+            ending=self._ending,
         )
 
     async def run(self, app: Starlette, listener: socket.socket, on_open: Callable[[], None]) -> None:
@@ -129,6 +131,7 @@ class _Process:
             await self._stop.requested.wait()
             self._subscriptions.close()
             await drain(self._calls, DRAIN_SECONDS, self._calls.wait_until_idle)
+            self._ending.set()
             server.should_exit = True
 
         self._stop.heed_signals(is_watched=self._is_watched)

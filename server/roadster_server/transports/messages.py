@@ -31,6 +31,7 @@ TOO_LARGE = f"Invalid request: larger than {MAX_MESSAGE_BYTES} bytes"
 
 NOT_NOW = -32000
 """The error code of requests that the server cannot take at the moment. JSON-RPC leaves it to servers."""
+STOPPING = "The server is stopping; connect again"
 
 
 class _Refusal(JSONRPCError):
@@ -101,4 +102,4 @@ _STARTERS = ("initialize", "server/discover", "tools/call", "resources/read", "c
 def refuse_while_stopping(message: JSONRPCMessage) -> None:
     """Raises MessageRefused for a message that begins something. Calls in flight may still need all other messages."""
     if isinstance(message, JSONRPCRequest) and message.method in _STARTERS:
-        raise MessageRefused(NOT_NOW, "The server is stopping; connect again", message.id)
+        raise MessageRefused(NOT_NOW, STOPPING, message.id)

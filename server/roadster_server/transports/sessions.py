@@ -1,26 +1,30 @@
 """Each caller's share of the sessions of protocol 2025-11-25. The SDK has one limit for all callers together.
 
-A request without the id of a session opens one. If its caller has as many as it may, the oldest idle one ends first, as
-if its client had ended it. A client that comes back to it gets 404 and opens another, as the protocol wants.
+A request without the id of a session opens one, if its answer is a result. If its caller then has more than it may, the
+oldest idle one ends, as if its client had ended it. A client that comes back to it gets 404 and opens another, as the
+protocol wants. The SDK answers a refused introduction with 200 and the id of a session as well: that session ends, and
+its client does not learn the id.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 
+import anyio
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INTERNAL_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from roadster_client.json_text import parse_json
 from roadster_server.settings.sections import Settings
 
 from .messages import MessageRefused
@@ -60,26 +64,28 @@ class Sessions:
             return
         session = _Session()
         sessions.append(session)
-
-        async def send_in_share(message: Message) -> None:
-            if session.learns_id(message):
-                await self._make_room(sessions, scope)
-            await send(message)
-
+        opening = _Opening(session, send, on_open=partial(self._make_room, sessions, scope))
         try:
             with session.in_use("POST"):
-                await self._app(scope, receive, send_in_share)
+                await self._app(scope, receive, opening.send)
         finally:
-            if session.id is None:
+            if not opening.has_opened:
                 sessions.remove(session)
+                if session.id is not None:
+                    with anyio.CancelScope(shield=True):
+                        await self._end(session, scope)
 
     async def _make_room(self, sessions: list[_Session], scope: Scope) -> None:
         """Ends the oldest idle sessions of those that are too many, by a request of the caller as `scope` is one."""
         idle = sorted((session for session in sessions if session.is_idle), key=_Session.importance)
         for old in idle[: max(0, len(sessions) - self._share(scope))]:
             sessions.remove(old)
-            headers = [(MCP_SESSION_ID_HEADER.encode(), (old.id or "").encode())]
-            await self._app({**scope, "method": "DELETE", "headers": headers}, _receive_nothing, _send_nowhere)
+            await self._end(old, scope)
+
+    async def _end(self, session: _Session, scope: Scope) -> None:
+        """Ends the session, by a request of the caller as `scope` is one."""
+        headers = [(MCP_SESSION_ID_HEADER.encode(), (session.id or "").encode())]
+        await self._app({**scope, "method": "DELETE", "headers": headers}, _receive_nothing, _send_nowhere)
 
     def _share(self, scope: Scope) -> int:
         section = self._settings().callers.get(scope["user"].access_token.client_id)
@@ -89,7 +95,7 @@ class Sessions:
 class _Session:
     def __init__(self) -> None:
         self.id: str | None = None
-        """None until the request that opens it has succeeded."""
+        """None until the SDK tells it."""
         self.has_ended = False
         self._messages = 0
         """Those that are being answered."""
@@ -117,19 +123,57 @@ class _Session:
             self._streams -= is_stream
             self._last_use = time.monotonic()
 
-    def learns_id(self, message: Message) -> bool:
-        """Takes the id from the head of the answer, if that says that the session is open."""
-        if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
-            self.id = Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
-            return self.id is not None
-        return False
-
     async def send(self, send: Send, method: str, message: Message) -> None:
         """Sends a part of an answer. Its head says whether the session has ended."""
         if message["type"] == "http.response.start":
             status = message["status"]
             self.has_ended = status == HTTPStatus.NOT_FOUND or (method == "DELETE" and status == HTTPStatus.OK)
         await send(message)
+
+
+class _Opening:
+    """The answer to a request that opens `session`. Its head waits for the body, which says whether it is open.
+
+    `on_open` is called before the client learns the id.
+    """
+
+    def __init__(self, session: _Session, send: Send, on_open: Callable[[], Awaitable[None]]) -> None:
+        self.has_opened = False
+        self._session = session
+        self._send = send
+        self._on_open = on_open
+        self._head: Message | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._head = message
+            if message["status"] < HTTPStatus.BAD_REQUEST:  # else the SDK has ended the session
+                self._session.id = Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
+            return
+        if self._head is not None:
+            if message.get("body", b"").startswith(_COMMENT):
+                return
+            head, self._head = self._head, None
+            if self._session.id is not None and _is_result(message.get("body", b"")):
+                self.has_opened = True
+                await self._on_open()
+            else:
+                del MutableHeaders(scope=head)[MCP_SESSION_ID_HEADER]
+            await self._send(head)
+        await self._send(message)
+
+
+_COMMENT = b":"
+"""The first character of a line that keeps a stream of events alive."""
+
+
+def _is_result(event: bytes) -> bool:
+    """Returns whether the JSON-RPC answer in an event of a stream is a result."""
+    try:
+        answer = parse_json(event.partition(b"data: ")[2])
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and "result" in answer
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -27,9 +27,9 @@ from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import log, log_crash
 
 from .connection import place_of
-from .connections import TooManyConnections
+from .connections import Bound, TooManyConnections
 from .guards import BearerGuard
-from .messages import MessageRefused
+from .messages import NOT_NOW, STOPPING, MessageRefused
 from .tokens import LEEWAY_SECONDS, SCOPE
 
 LOOK_EVERY = 0.5
@@ -43,21 +43,26 @@ _FAREWELL_SECONDS = 1.0
 
 
 class Streams:
-    """The open streams of this process."""
+    """The open streams of this process. All end once `ending` is set, and none begins."""
 
-    def __init__(self, live: LiveSettings, guard: BearerGuard) -> None:
+    def __init__(self, live: LiveSettings, guard: BearerGuard, ending: anyio.Event) -> None:
         self._live = live
         self._guard = guard
+        self._ending = ending
         self._open: set[_Stream] = set()
 
     async def run(self) -> None:
-        """Ends the streams that nobody has a right to any more. Runs until it is cancelled."""
+        """Ends the streams that nobody has a right to any more, and at the end all of them."""
         async with anyio.create_task_group() as checks:
-            while True:
-                await anyio.sleep(LOOK_EVERY)
+            while not self._ending.is_set():
+                with anyio.move_on_after(LOOK_EVERY):
+                    await self._ending.wait()
                 for stream in [stream for stream in self._open if stream.is_doubtful(self._live.current)]:
                     stream.settings = self._live.current
                     checks.start_soon(self._check, stream)
+        # uvicorn would cancel them, with an error in the log for each.
+        for stream in self._open:
+            stream.cut()
 
     def guard(self, app: ASGIApp) -> ASGIApp:
         """Returns an application that ends the answers of `app` with the right to them. Each of them is a stream."""
@@ -73,12 +78,17 @@ class Streams:
         return guarded_mcp
 
     async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._ending.is_set():
+            await _refuse(MessageRefused(NOT_NOW, STOPPING), scope, receive, send)
+            return
         stream = _Stream(scope, receive, send, self._live.current)
         with ExitStack() as stack:
             try:
                 self._admit(stream, stack)
             except TooManyConnections as refusal:
-                await _refuse(refusal, scope, receive, send)
+                bound = refusal.bound
+                problem = f"Too many streams: {bound.name} allows {bound.number:,}; end one of them"
+                await _refuse(MessageRefused(INTERNAL_ERROR, problem), scope, receive, send)
                 return
             await app(scope, stream.receive, stream.send)
         if stream.is_cut:
@@ -89,7 +99,7 @@ class Streams:
         section = self._live.current.callers.get(stream.caller)
         of_caller = sum(other.caller == stream.caller for other in self._open)
         if section is not None and of_caller >= section.streams:
-            raise TooManyConnections(f"callers.{stream.caller}.streams")
+            raise TooManyConnections(Bound(section.streams, f"callers.{stream.caller}.streams"))
         place = place_of(stream.scope)
         if place is not None:
             stack.enter_context(place.as_stream())
@@ -174,9 +184,8 @@ class _Stream:
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _refuse(refusal: TooManyConnections, scope: Scope, receive: Receive, send: Send) -> None:
-    text = MessageRefused(INTERNAL_ERROR, f"Too many streams: {refusal.setting} allows no more; end one of them").json()
-    await Response(text, HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
+async def _refuse(refusal: MessageRefused, scope: Scope, receive: Receive, send: Send) -> None:
+    await Response(refusal.json(), HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
 
 
 def _opens_stream(scope: Scope) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import HttpSettings
 from roadster_server.transports.connection import MOST_PIPELINED
-from roadster_server.transports.connections import Connections, TooManyConnections
+from roadster_server.transports.connections import Bound, Connections, TooManyConnections
 from roadster_server.transports.descriptors import room_below
 from tests.conftest import settings_for
 from tests.servers import PATIENCE
@@ -108,20 +108,46 @@ async def test_connections_of_a_trusted_proxy_are_limited_in_all_only(store_url:
     "few descriptors",
     "connections are refused before the descriptors run out",
 )
-async def test_connections_stay_below_the_limit_of_descriptors(store_url: str) -> None:
-    """Whatever the settings say. The half of the places is for streams."""
-    places = room_below(256).places
-    async with listening(live_with(store_url), descriptors=256) as url, AsyncExitStack() as silent:
-        for _ in range(places // 2):
+async def test_connections_stay_below_the_limit_of_descriptors(
+    store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the settings say. The log names the descriptors at the start, and again at the first refusal."""
+    number = room_below(64).connections
+    async with listening(live_with(store_url), descriptors=64) as url, AsyncExitStack() as silent:
+        for last in range(number):
+            await silent.enter_async_context(connection(url, f"127.0.0.{last + 1}"))
+        assert await status_of(url) == 503
+    start, refusal = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert start.getMessage() == "fewer connections than http.connections"
+    limit = "the limit of 64 descriptors"
+    assert vars(start) | {"connections": number, "wanted": 1000, "limit": limit} == vars(start)
+    assert vars(refusal) | {"limit": limit, "allowed": number} == vars(refusal)
+
+
+@pytest.mark.reliability(
+    "few descriptors, and one address that takes all connections it gets",
+    "it gets a quarter of them; others and the probes connect",
+)
+@pytest.mark.parametrize("limits", [{"descriptors": 64}, {"descriptors": 4096, "connections": 16}], ids=str)
+async def test_one_address_leaves_connections_for_the_others(limits: dict[str, int], store_url: str) -> None:
+    live = live_with(store_url, connections=limits.get("connections", 1000))
+    async with listening(live, descriptors=limits["descriptors"]) as url, AsyncExitStack() as silent:
+        for _ in range(4):
             await silent.enter_async_context(connection(url))
         assert await status_of(url) == 503
+        assert await status_of(url, "127.0.0.2") == 200
 
 
 @pytest.mark.parametrize("limit", [256, 512, 1024, 4096, 65_536, 1_048_576])
 def test_room_leaves_descriptors_for_a_backlog_and_for_the_rest(limit: int) -> None:
     room = room_below(limit)
-    assert room.places >= limit // 4
-    assert limit - room.places >= 4 * room.backlog + min(256, limit // 4)
+    assert room.connections >= limit // 8
+    assert limit - 2 * room.connections >= 4 * room.backlog + min(256, limit // 4)
+
+
+@pytest.mark.parametrize(("limit", "connections"), [(256, 64), (1024, 256), (2048, 640), (3008, 1000), (4096, 1408)])
+def test_room_is_as_the_page_about_http_says(limit: int, connections: int) -> None:
+    assert room_below(limit).connections == connections
 
 
 async def test_refusals_are_one_line_of_the_log(store_url: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -144,7 +170,7 @@ async def test_refusals_are_one_line_of_the_log(store_url: str, caplog: pytest.L
     ],
 )
 def test_addresses_are_counted_as_those_of_one_owner(first: str, second: str, *, is_same: bool) -> None:
-    connections = Connections(lambda: HttpSettings(connections_per_address=1), places=100)
+    connections = Connections(lambda: HttpSettings(connections_per_address=1), Bound(100, "descriptors"))
     place = connections.take_place(first)
     if is_same:
         with pytest.raises(TooManyConnections):
@@ -160,7 +186,7 @@ def test_addresses_are_counted_as_those_of_one_owner(first: str, second: str, *,
 
 async def test_streams_take_no_place_of_a_connection(store_url: str) -> None:
     live = live_settings(store_url)
-    live.current = live.current.model_copy(update={"http": HttpSettings(connections=2, connections_per_address=2)})
+    live.current = live.current.model_copy(update={"http": HttpSettings(connections=8)})
     async with listening(live) as url, httpx2.AsyncClient(timeout=PATIENCE) as http, AsyncExitStack() as streams:
         sessions = Sessions(http, url)
         for session in [await sessions.open() for _ in range(2)]:

@@ -169,6 +169,31 @@ async def test_requests_that_open_nothing_end_nothing(store_url: str) -> None:
         assert await sessions.are_open(*opened) == [True] * SHARE
 
 
+@pytest.mark.reliability(
+    "a caller introduces itself beyond its limit of calls",
+    "it gets no session; those that it has go on",
+)
+@pytest.mark.parametrize(
+    ("introduction", "limits"),
+    [
+        pytest.param(INITIALIZE, {"calls_per_minute": SHARE}, id="limited"),
+        pytest.param({**INITIALIZE, "params": {"protocolVersion": 7}}, {}, id="malformed"),
+    ],
+)
+async def test_refused_introduction_opens_no_session_and_ends_none(
+    introduction: dict[str, Any], limits: dict[str, int], store_url: str
+) -> None:
+    async with connected(store_url, **limits) as (sessions, _):
+        opened = [await sessions.open() for _ in range(SHARE)]
+        for _ in range(8 * SHARE):
+            refusal = await sessions.post(introduction)
+            assert "error" in json.loads(refusal.text.partition("data: ")[2])
+            assert "mcp-session-id" not in refusal.headers
+        # Only a ping does not count as a call.
+        pings = [await sessions.post({**LIST_TOOLS, "method": "ping"}, session) for session in opened]
+        assert [ping.status_code for ping in pings] == [200] * SHARE
+
+
 async def test_ended_session_makes_room(store_url: str) -> None:
     async with connected(store_url) as (sessions, _):
         first, second = await sessions.open(), await sessions.open()
