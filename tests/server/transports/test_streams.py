@@ -17,6 +17,7 @@ from roadster_server.settings.live import LiveSettings
 from roadster_server.transports import streams
 from roadster_server.transports.guards import BearerGuard
 from roadster_tools import Access
+from tests.conftest import settings_for
 from tests.servers import PATIENCE
 
 from .issuers import OPAQUE, Issuer, issuer_settings, token
@@ -42,7 +43,8 @@ LISTEN = {
 
 @pytest.fixture
 def live(issuer: Issuer, store_url: str) -> LiveSettings:
-    return LiveSettings(issuer_settings(issuer.url))
+    store = settings_for(store_url).store
+    return LiveSettings(issuer_settings(issuer.url).model_copy(update={"store": store}))
 
 
 def change(live: LiveSettings, **changes: Any) -> None:
