@@ -28,7 +28,7 @@ _NETWORK_BITS = 64
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Bound(NamedTuple):
+class Limit(NamedTuple):
     """The largest number of connections, and the `name` of what decides it: a setting, or the limit of descriptors."""
 
     number: int
@@ -36,11 +36,11 @@ class Bound(NamedTuple):
 
 
 class TooManyConnections(Exception):
-    """There is no place. `bound` is the one that decided."""
+    """There is no place. `limit` is the one that decided."""
 
-    def __init__(self, bound: Bound) -> None:
-        super().__init__(bound.name)
-        self.bound = bound
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(limit.name)
+        self.limit = limit
 
 
 class Place:
@@ -76,7 +76,7 @@ class Place:
 class Connections:
     """The connections of this process. Its `descriptors` allow so many, and as many streams."""
 
-    def __init__(self, settings: Callable[[], HttpSettings], descriptors: Bound) -> None:
+    def __init__(self, settings: Callable[[], HttpSettings], descriptors: Limit) -> None:
         self._settings = settings
         self._descriptors = descriptors
         self._served = 0
@@ -93,8 +93,8 @@ class Connections:
         if self._served >= in_all.number:
             raise self._refusal(in_all)
         of_address = min(
-            Bound(settings.connections_per_address, "http.connections_per_address"),
-            Bound(max(1, in_all.number // _PARTS), f"a quarter of {in_all.name}"),
+            Limit(settings.connections_per_address, "http.connections_per_address"),
+            Limit(max(1, in_all.number // _PARTS), f"a quarter of {in_all.name}"),
         )
         if address is not None and self._of_address[address] >= of_address.number:
             raise self._refusal(of_address)
@@ -111,11 +111,11 @@ class Connections:
     def tell_where_descriptors_decide(self) -> None:
         """Says so in the log, with both numbers."""
         in_all = self._in_all()
-        wanted = self._settings().connections
-        if in_all.number < wanted:
+        most = self._settings().connections
+        if in_all.number < most:
             log.warning(
                 "fewer connections than http.connections",
-                extra={"connections": in_all.number, "wanted": wanted, "limit": in_all.name},
+                extra={"connections": in_all.number, "wanted": most, "limit": in_all.name},
             )
 
     def count(self, place: Place, difference: int, *, is_stream: bool) -> None:
@@ -128,18 +128,18 @@ class Connections:
             if not self._of_address[place.address]:
                 del self._of_address[place.address]
 
-    def _in_all(self) -> Bound:
-        return min(Bound(self._settings().connections, "http.connections"), self._descriptors)
+    def _in_all(self) -> Limit:
+        return min(Limit(self._settings().connections, "http.connections"), self._descriptors)
 
-    def _refusal(self, bound: Bound) -> TooManyConnections:
+    def _refusal(self, limit: Limit) -> TooManyConnections:
         self._refused += 1
         if time.monotonic() >= self._next_line:
             log.warning(
                 "too many connections, more are refused",
-                extra={"limit": bound.name, "allowed": bound.number, "refused": self._refused},
+                extra={"limit": limit.name, "allowed": limit.number, "refused": self._refused},
             )
             self._next_line = time.monotonic() + _TELL_EVERY
-        return TooManyConnections(bound)
+        return TooManyConnections(limit)
 
 
 def _counted_address(host: str | None, trusted_proxies: Sequence[str]) -> str | None:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from roadster_server.settings.live import LiveSettings
 
 from .connection import HEAD_SECONDS, ClientConnection, ConnectionRules
-from .connections import Bound, Connections
+from .connections import Connections, Limit
 from .descriptors import room_below
 
 _CLOSE_SECONDS = 1
@@ -53,8 +53,8 @@ def http_server(
 ) -> HttpServer:
     """Returns a server of `app` in a process that may have so many `descriptors`."""
     room = room_below(descriptors)
-    allowed = Bound(room.connections, f"the limit of {descriptors:,} descriptors")
-    connections = Connections(lambda: live.current.http, allowed)
+    descriptor_limit = Limit(room.connections, f"the limit of {descriptors:,} descriptors")
+    connections = Connections(lambda: live.current.http, descriptor_limit)
     connections.tell_where_descriptors_decide()
     rules = ConnectionRules(
         connections,

@@ -27,7 +27,7 @@ from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import log, log_crash
 
 from .connection import place_of
-from .connections import Bound, TooManyConnections
+from .connections import Limit, TooManyConnections
 from .guards import BearerGuard
 from .messages import NOT_NOW, STOPPING, MessageRefused
 from .tokens import LEEWAY_SECONDS, SCOPE
@@ -86,8 +86,8 @@ class Streams:
             try:
                 self._admit(stream, stack)
             except TooManyConnections as refusal:
-                bound = refusal.bound
-                problem = f"Too many streams: {bound.name} allows {bound.number:,}; end one of them"
+                limit = refusal.limit
+                problem = f"Too many streams: {limit.name} allows {limit.number:,}; end one of them"
                 await _refuse(MessageRefused(INTERNAL_ERROR, problem), scope, receive, send)
                 return
             await app(scope, stream.receive, stream.send)
@@ -99,7 +99,7 @@ class Streams:
         section = self._live.current.callers.get(stream.caller)
         of_caller = sum(other.caller == stream.caller for other in self._open)
         if section is not None and of_caller >= section.streams:
-            raise TooManyConnections(Bound(section.streams, f"callers.{stream.caller}.streams"))
+            raise TooManyConnections(Limit(section.streams, f"callers.{stream.caller}.streams"))
         place = place_of(stream.scope)
         if place is not None:
             stack.enter_context(place.as_stream())

@@ -16,7 +16,7 @@ import pytest
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import HttpSettings
 from roadster_server.transports.connection import MOST_PIPELINED
-from roadster_server.transports.connections import Bound, Connections, TooManyConnections
+from roadster_server.transports.connections import Connections, Limit, TooManyConnections
 from roadster_server.transports.descriptors import room_below
 from tests.conftest import settings_for
 from tests.servers import PATIENCE
@@ -170,7 +170,7 @@ async def test_refusals_are_one_line_of_the_log(store_url: str, caplog: pytest.L
     ],
 )
 def test_addresses_are_counted_as_those_of_one_owner(first: str, second: str, *, is_same: bool) -> None:
-    connections = Connections(lambda: HttpSettings(connections_per_address=1), Bound(100, "descriptors"))
+    connections = Connections(lambda: HttpSettings(connections_per_address=1), Limit(100, "descriptors"))
     place = connections.take_place(first)
     if is_same:
         with pytest.raises(TooManyConnections):
