@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .identity_numbers import mask_identity_numbers
+from .identity_numbers import cut_between_numbers, mask_identity_numbers
 from .personal_data import MASK
 
 # From the start of a word, and without a step back: a long text without any address must take linear time.
@@ -16,17 +16,19 @@ _SHORTEST_VALUE = 2
 """Characters. A shorter value, such as an initial, would mask too much of a text."""
 
 _LONGEST_TEXT = 500
-_LONGEST_NUMBER = 19 * 4
-"""Characters of a card number of 19 digits, with up to three between two of them."""
+_LONGEST_READ = 8_000
+"""Characters of a text that are read. So many numbers may be masked in them that less is shown."""
 
 
 def mask_and_shorten(text: str) -> str:
     """Returns `text` without card and social security numbers, cut at 500 characters.
 
-    They are masked before the cut, in a bit more of the text, because half a number would not be recognised.
+    They are masked before the cut, and no cut leaves half of a number, which would not be recognised.
     """
-    text = mask_identity_numbers(text[: _LONGEST_TEXT + _LONGEST_NUMBER])
-    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
+    masked = mask_identity_numbers(cut_between_numbers(text, _LONGEST_READ))
+    if len(text) <= _LONGEST_READ and len(masked) <= _LONGEST_TEXT:
+        return masked
+    return f"{cut_between_numbers(masked, _LONGEST_TEXT - 1)}…"
 
 
 def mask_contact(text: str, values: Iterable[str]) -> str:

@@ -8,6 +8,8 @@ the event belongs.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import chain, count
 from typing import Annotated, Any
 
 from pydantic import (
@@ -52,10 +54,35 @@ _IDENTITY = (
 )
 """Ends of the names of fields that identify a person, in small letters and without punctuation."""
 
-_IDENTIFIERS = ("id", "ids", "uuid", "guid", "vin", "stocknumber", "ordernumber", "phone", "mobile")
-"""Ends of the names of fields whose values are no free text."""
+_IDENTIFIERS = frozenset(
+    (
+        "id",
+        "ids",
+        "uuid",
+        "guid",
+        "vin",
+        "phone",
+        "mobile",
+        "customerid",
+        "dealerid",
+        "orderid",
+        "eventid",
+        "leadid",
+        *tuple(
+            f"{noun}number" for noun in ("stock", "order", "tracking", "invoice", "deal", "reference", "confirmation")
+        ),
+    )
+)
+"""The last word of the names of fields with values that are no free text, or the last two without a sign."""
 
-_FEWEST_CARD_DIGITS = 10**12
+_WORD_OF_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
+_NUMBER_WORDS = {"no": "number", "num": "number", "nr": "number", "nbr": "number"}
+
+_NAMING_FIELDS = ("name", "key", "field", "label", "type")
+_VALUE_FIELDS = ("value", "values", "val", "answer", "content", "text")
+"""Fields of an object that is a field itself, such as `{"name": "ssn", "value": "123456789"}`."""
+
+_FEWEST_CARD_DIGITS, _MOST_CARD_DIGITS = 10**12, 10**19
 _ONE_WORD = re.compile(r"[^\W_]+")
 
 
@@ -155,20 +182,49 @@ def _mask_identity(json: Any, *, is_identifier: bool) -> Any:
         case str():
             # An id of many digits would now and then pass for a card number.
             return json if is_identifier and _ONE_WORD.fullmatch(json) else mask_identity_numbers(json)
-        case int() if not isinstance(json, bool) and not is_identifier:
-            return MASK if json > _FEWEST_CARD_DIGITS and mask_identity_numbers(str(json)) == MASK else json
+        case int() | float() if not isinstance(json, bool) and not is_identifier:
+            return MASK if _is_card_number(json) else json
         case list():
             return [_mask_identity(item, is_identifier=is_identifier) for item in json]
         case dict():
-            return {
-                name: MASK
-                if value not in (None, "") and _plain(name).endswith(_IDENTITY)
-                else _mask_identity(value, is_identifier=_plain(name).endswith(_IDENTIFIERS))
-                for name, value in json.items()
-            }
+            return _mask_object(json)
         case _:
             return json
 
 
-def _plain(name: str) -> str:
-    return "".join(filter(str.isalnum, name.lower()))
+def _mask_object(json: dict[str, Any]) -> dict[str, Any]:
+    is_identity_field = any(isinstance(json.get(name), str) and _is_identity(json[name]) for name in _NAMING_FIELDS)
+    masked: dict[str, Any] = {}
+    for name, value in json.items():
+        if value not in (None, "") and (_is_identity(name) or (is_identity_field and name.lower() in _VALUE_FIELDS)):
+            masked_value = MASK
+        else:
+            masked_value = _mask_identity(value, is_identifier=_is_identifier(name))
+        masked[_free_name(mask_identity_numbers(name), masked)] = masked_value
+    return masked
+
+
+def _free_name(name: str, json: Mapping[str, Any]) -> str:
+    """Returns the name, with a number behind it if another field has the same one since it was masked."""
+    return next(free for free in chain([name], (f"{name} {number}" for number in count(2))) if free not in json)
+
+
+def _is_card_number(number: float) -> bool:
+    if not _FEWEST_CARD_DIGITS < abs(number) < _MOST_CARD_DIGITS or number != int(number):
+        return False
+    return mask_identity_numbers(str(abs(int(number)))) == MASK
+
+
+def _is_identity(name: str) -> bool:
+    return "".join(_words_of(name)).endswith(_IDENTITY)
+
+
+def _is_identifier(name: str) -> bool:
+    words = _words_of(name)
+    return not _IDENTIFIERS.isdisjoint((*words[-1:], "".join(words[-2:])))
+
+
+def _words_of(name: str) -> list[str]:
+    """Returns the words of `stock_no` or `stockNumber` in small letters, and without digits."""
+    words = [word.lower() for word in _WORD_OF_NAME.findall(name)]
+    return [_NUMBER_WORDS.get(word, word) for word in words]

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from pydantic import SecretStr, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -41,6 +43,7 @@ from roadster_server.telemetry.observer import ServerObserver
 from .inbox import EventWriter
 
 _MAX_BODY_BYTES = 1024 * 1024
+_LARGE_BYTES = 64 * 1024
 """Before and after it is inflated. A documented event has about 5 KB."""
 
 BODY_SECONDS = 10.0
@@ -60,8 +63,9 @@ def receivers(
 ) -> dict[str, ASGIApp]:
     """Returns by path the application that receives one source's events."""
     writer, observer = EventWriter(live, store), observer or ServerObserver()
+    reader = anyio.CapacityLimiter(1)
     return {
-        f"/webhooks/{source.name}": _Receiver(source, live, writer, on_customer_change, observer, body_seconds)
+        f"/webhooks/{source.name}": _Receiver(source, live, writer, on_customer_change, observer, body_seconds, reader)
         for source in (_ROADSTER, _ROADIE)
     }
 
@@ -93,6 +97,8 @@ class _Receiver:
     on_customer_change: OnCustomerChange
     observer: ServerObserver
     body_seconds: float
+    reader: anyio.CapacityLimiter
+    """The thread that reads large events, one after another. Masking one may take half a second."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
@@ -119,7 +125,11 @@ class _Receiver:
         """
         settings = self.live.current
         self._check_key(request, settings)
-        event, acknowledgement = self._read(await self._body(request), settings)
+        body = await self._body(request)
+        if len(body) > _LARGE_BYTES:
+            event, acknowledgement = await anyio.to_thread.run_sync(self._read, body, settings, limiter=self.reader)
+        else:
+            event, acknowledgement = self._read(body, settings)
         age = None if event.happened_at is None else _age(event.happened_at)
         try:
             outcome = await self.writer.write(event)
