@@ -27,7 +27,7 @@ _HAS_CARD_DIGITS = re.compile(rf"[0-9](?:{_GAP}{{0,3}}[0-9]){{{_FEWEST_DIGITS - 
 _GROUP = re.compile(r"[0-9]+")
 
 _MARKUP = re.compile(r"<[^<>]{1,12}>|&#?\w{2,8};|%(?:20|2[BDEF]|0[9AD]|C2%A0)", re.ASCII | re.IGNORECASE)
-"""What a blank or a dash becomes in HTML and in addresses of pages."""
+"""A blank or a dash, as HTML and addresses of pages write it."""
 
 _IDENTIFIER = re.compile(
     rf"""(?<![^\W_])(?:
@@ -188,7 +188,7 @@ class _Row:
         row_end = len(self._places)
         for first, (start, _) in enumerate(self._places):
             if any(self._is_card(first, behind, row_end) for behind in self._ends(first)):
-                # What is left of the row is a row of its own, and may be a card number in other groups.
+                # The rest of the row is a row of its own, and may be a card number in other groups.
                 is_card_before = first in self._ends(0) and self._is_card(0, first, first)
                 return self._places[0][0] if is_card_before else start
         return None
