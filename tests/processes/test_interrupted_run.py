@@ -19,7 +19,7 @@ from tests.tool_examples import STEVE
 AT_UMAZDA = {"dealer": "umazda"}
 VEHICLE = {"tool": "get_vehicle", "arguments": {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"}}
 CUSTOMER = {"tool": "create_customer", "arguments": {**AT_UMAZDA, "customer": STEVE}}
-STOCK = {"tool": "list_inventory", "arguments": {**AT_UMAZDA, "limit": 1}}
+DEALERS = {"tool": "list_dealers", "arguments": {}}
 DEALER = {"tool": "get_dealer", "arguments": AT_UMAZDA}
 
 
@@ -31,7 +31,7 @@ def test_ctrl_c_leaves_a_result_of_each_call_that_began(upstream: str, tmp_path:
         fault = {"operation": operation, "fault": "delay", "seconds": 14, "times": 1}  # shorter than their deadlines
         httpx2.post(f"{upstream}/__sandbox/faults", json=fault, timeout=PATIENCE).raise_for_status()
     script = tmp_path / "script.jsonl"
-    script.write_text("".join(json.dumps(line) + "\n" for line in (VEHICLE, CUSTOMER, STOCK, DEALER, STOCK)))
+    script.write_text("".join(json.dumps(line) + "\n" for line in (VEHICLE, CUSTOMER, DEALERS, DEALER, DEALERS)))
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "roadster_server", "run", str(script)),
