@@ -14,7 +14,7 @@ LARGE_BYTES = 64 * 1024
 
 _MOST_OF_A_CALLER = 2
 _MOST_RECEIVED = 16
-_MOST_READ = 4
+_MOST_READ = 2
 _WAIT_SECONDS = 20.0
 """Seconds until a place is free. Clients give up after 60 or so."""
 
