@@ -3,7 +3,7 @@
 The shapes of answers are inferred from documents, so an upstream will send values that no model expects. One of them
 must not hide the rest. A value that cannot be read is left out and counted. An object that lacks what identifies it is
 left out whole: a row of its list, or the field that it stands in. Null, and a blank text where no text belongs, say
-"nothing" in other words, so they are not counted.
+"nothing" in other words, so they are not counted, except in a field that is the subject of the answer.
 
 Only what an answer cannot do without is an error: its own id, or the content that the call asked for.
 """
@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from functools import cache
+from typing import Any, NamedTuple, TypeVar, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from .visible_text import is_absent
 
@@ -22,6 +23,10 @@ _ValueT = TypeVar("_ValueT")
 
 UNIDENTIFIED = "unidentified"
 """The type of a validator's error for a value that its object must not be read without."""
+
+SUBJECT = "subject"
+"""The mark of a field that an answer is about. Where it is missing, null or an object without a value, it counts as
+left out, because a caller would take the answer for "there is none"."""
 
 _MOST_ROUNDS = 16
 """Each round leaves out at least one value of each odd object, and models are at most seven deep."""
@@ -66,10 +71,50 @@ def read_leniently(
             if error.error_count() > _MOST_PROBLEMS or not pruning.leave_out(error):
                 raise
         else:
-            if pruning is not None and pruning.counts():
-                on_left_out(pruning.counts())
+            counts = pruning.counts() if pruning is not None else Counter()
+            # The larger count of each, because a subject that could not be read is now missing too.
+            counts |= Counter(LeftOut(operation, path, is_row=False) for path in _missing_subjects(value))
+            if counts:
+                on_left_out(counts)
             return value
     raise ValueError("every round left something out")
+
+
+def _missing_subjects(value: Any, path: str = "") -> Iterator[str]:
+    """Yields the path of each subject that the value lacks."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _missing_subjects(item, f"{path}*.")
+    elif isinstance(value, BaseModel):
+        for name in _fields_to_subjects(type(value)):
+            field, part = type(value).model_fields[name], getattr(value, name)
+            place = f"{path}{field.alias or name}"
+            if SUBJECT in field.metadata and (name not in value.model_fields_set or _says_nothing(part)):
+                yield place
+            else:
+                yield from _missing_subjects(part, f"{place}.")
+
+
+def _says_nothing(value: Any) -> bool:
+    is_object = isinstance(value, BaseModel)
+    return value is None or (is_object and all(getattr(value, name) is None for name in value.model_fields_set))
+
+
+@cache
+def _fields_to_subjects(model: type[BaseModel]) -> tuple[str, ...]:
+    """Returns the fields of the model that are subjects, or that have some at any depth."""
+    return tuple(
+        name
+        for name, field in model.model_fields.items()
+        if SUBJECT in field.metadata or any(map(_fields_to_subjects, _models_in(field.annotation)))
+    )
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 class _Spot(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -11,10 +12,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import TypeAdapter
 
 from . import errors
+from .answered_vehicle import check_vin
 from .channel import Api, Channel, ChannelPolicy, IsOwn, read
 from .customer_link import KeyEncoding, customer_link
 from .identity import comparable_id, dealer_ids, read_id
-from .leniency import OnLeftOut, ignore_left_out
+from .leniency import LeftOut, OnLeftOut, ignore_left_out
 from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
 from .models.dealers import Dealer, DealerDetails
 from .models.documents import (
@@ -147,7 +149,10 @@ class DealerApi:
         `updated_since` is in epoch seconds.
         """
         query = self._inventory_query(size, from_vin, updated_since, in_stock_only)
-        return await self._call("list_inventory", query=query)
+        page: InventoryPage = await self._call("list_inventory", query=query)
+        if from_vin is None and updated_since is None:
+            self._report_contradiction(page, len(page.vehicles))
+        return page
 
     async def list_inventory_rows(
         self,
@@ -169,6 +174,8 @@ class DealerApi:
         # The document does not say whether a page repeats `from_vin`. Rows up to it were there before.
         vins = [row.get("vin") if isinstance(row, dict) else None for row in rows]
         repeated = vins.index(from_vin) + 1 if from_vin is not None and from_vin in vins else 0
+        if from_vin is None and updated_since is None:
+            self._report_contradiction(page, len(rows))
         rows = rows[repeated + skip :]
         return InventoryRows(map(read_row, rows), len(rows), page.total)
 
@@ -182,6 +189,11 @@ class DealerApi:
         except errors.RequestRefused:
             return False
         return rows.count == 0
+
+    def _report_contradiction(self, page: InventoryPage, rows: int) -> None:
+        """Counts the list of the first page as left out if it has no rows, although the total is not 0."""
+        if page.total and not rows and "vehicles" in page.model_fields_set:
+            self._channel.policy.on_left_out(Counter([LeftOut("list_inventory", "vehicles", is_row=False)]))
 
     def _inventory_query(
         self, size: int, from_vin: str | None, updated_since: int | None, in_stock_only: bool
@@ -198,11 +210,11 @@ class DealerApi:
     async def get_vehicle(self, vin: str) -> VehicleDetails:
         """GET /vehicles/{vin}: takes the dealer only by partner id."""
         query = {"dealer[partner_id]": self._partner_id("get_vehicle")}
-        return await self._call("get_vehicle", path={"vin": vin}, query=query)
+        return await self._call("get_vehicle", path={"vin": vin}, query=query, vin=vin)
 
     async def quote_payments(self, request: PaymentRequest) -> Quote:
         """POST /payments: cash, finance and lease for one vehicle."""
-        return await self._call("quote_payments", content=request)
+        return await self._call("quote_payments", content=request, vin=request.vehicle.vin)
 
     async def list_plans(
         self,
@@ -336,10 +348,12 @@ class DealerApi:
         content: Sent | None = None,
         dealer: Mapping[str, Any] | None = None,
         about: About = about_nothing,
+        vin: str | None = None,
     ) -> _AnswerT:
         """Sends a request and returns its answer, in the operation's `answer_type`.
 
-        `dealer` names the dealer in the body, by default as `{"dealer": {"dpid": …}}`.
+        `dealer` names the dealer in the body, by default as `{"dealer": {"dpid": …}}`. `vin` is the vehicle that the
+        answer must be about.
         """
         dealer = {"dealer": {"dpid": self.dpid}} if dealer is None else dealer
         answer = await self._channel.send(
@@ -347,6 +361,8 @@ class DealerApi:
         )
         # Looked up by the operation's name, so mypy cannot check it. tests/client/test_operations.py does.
         value: _AnswerT = self._channel.read(answer, _names_only(self._dealer))
+        if vin is not None:
+            check_vin(answer, vin)
         return value
 
     def _partner_id(self, operation: str) -> str:

@@ -215,6 +215,12 @@ def _read_file(path: Traversable) -> Scenario:
 
 def explain(error: Exception) -> str:
     """Returns the mistake in words. Of pydantic's errors, it returns each with its place."""
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8; save the file in this encoding"
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return f"is not TOML: {error}"
+    if isinstance(error, OSError):
+        return f"cannot be read ({type(error).__name__})"
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {_rule(mistake)}" for mistake in error.errors())

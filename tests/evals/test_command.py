@@ -48,14 +48,14 @@ def test_command_exits_with_2_after_a_mistake(tmp_path: Path) -> None:
 
 MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
 BROKEN = {
-    "syntax": ("title = ", "Invalid value"),
+    "syntax": ("title = ", "is not TOML: Invalid value"),
     "empty": ("", "title: is missing; tags: is missing; request: is missing; reference: is missing"),
     "no_such_key": (f"{MINIMAL}expects = {{}}\nreference = {{ answer = '' }}", "expects: no such key"),
     "no_such_tool": (
         f"{MINIMAL}reference = {{ answer = '', calls = [{{ tool = 'get_vehicel' }}] }}",
         "near spellings: get_",
     ),
-    "latin": ("title = '\udce9'", "codec can't decode"),
+    "latin": ("title = '\udce9'", "is not UTF-8; save the file in this encoding"),
 }
 BROKEN_WORLDS = {
     "before": (
@@ -94,7 +94,7 @@ def test_a_table_that_would_lack_scenarios_is_not_written(tmp_path: Path) -> Non
     document.write_text("<!-- table -->\nold\n<!-- /table -->\n")
     result = invoke("--scenarios", str(tmp_path), "--write", str(document))
     assert result.exit_code == 2
-    assert "wrong.toml: Invalid value" in result.stderr
+    assert "wrong.toml: is not TOML: Invalid value" in result.stderr
     assert "old" in document.read_text()
 
 

@@ -86,7 +86,7 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
         ),
         (
             MINIMAL + "caller = { access = { inventroy = 'read' } }\nreference = { answer = '' }",
-            "no toolset or tool is called inventroy; it is one of 37; near spellings: inventory",
+            "no toolset or tool is called inventroy; it is one of 37 names; near spellings: inventory",
         ),
         (
             MINIMAL + "caller = { dealers = ['umzda'] }\nreference = { answer = '' }",
@@ -108,7 +108,7 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
         (
             MINIMAL
             + "reference = { answer = '', calls = [{ tool = 'list_inventory', arguments = { price_maximum = 1 } }] }",
-            "no argument of list_inventory is called price_maximum; it is one of 17; near spellings: price_max",
+            "no argument of list_inventory is called price_maximum; it is one of 17 names; near spellings: price_max",
         ),
         (
             MINIMAL
@@ -148,7 +148,7 @@ def test_load_names_all_files_with_mistakes(tmp_path: Path) -> None:
         load(tmp_path)
     first, second = str(error.value).splitlines()
     assert first.endswith("same_request.toml: has the request of right.toml")
-    assert "syntax.toml: Invalid value" in second
+    assert "syntax.toml: is not TOML: Invalid value" in second
 
 
 def test_required_keys_are_those_that_the_page_names(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ async def test_blank_and_absent_are_the_same_write_and_the_same_record(
     assert [request["operation"] for request in await world.requests()] == ["create_customer"]
     async with open_store(store_url) as store:
         records = [row.record.arguments async for row in store.records() if row.record.phase == "ended"]
+    del records[0]["answer.customer_id"]  # only the call that made the customer has it
     assert records == [records[0]] * 3
 
 

@@ -27,7 +27,7 @@ from mcp import Client
 
 from roadster_tools import TOOLS, Tool
 from tests.conftest import Connect, World, answer_of, text_of
-from tests.tool_examples import TOOL_EXAMPLES
+from tests.tool_examples import SOME_VIN, TOOL_EXAMPLES
 
 pytestmark = pytest.mark.anyio
 
@@ -210,7 +210,7 @@ async def test_of_many_programs_the_nearest_to_the_asked_term_are_shown(connect:
 
 
 async def test_a_quote_without_a_deal_says_so(connect: Connect) -> None:
-    async with connect(upstream=Says({"deals": {}})) as client:
+    async with connect(upstream=Says({"deals": {"cash": None, "finance": None, "lease": None}})) as client:
         result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": "3MVDMBBM0SM472067"})
     assert "offers no deal" in answer_of(result)["hint"]
     assert answer_of(result)["hint"] in text_of(result)
@@ -223,9 +223,9 @@ async def test_a_quote_without_a_deal_says_so(connect: Connect) -> None:
 async def test_a_vehicle_is_in_stock_only_where_the_feed_says_so(
     stock: dict[str, bool], said: str, connect: Connect
 ) -> None:
-    async with connect(upstream=Says({"vehicles": [{"vin": "A", **stock}], "total": 1})) as client:
+    async with connect(upstream=Says({"vehicles": [{"vin": SOME_VIN, **stock}], "total": 1})) as client:
         result = await client.call_tool("list_inventory", {**AT_UMAZDA, "in_stock": False})
-    assert text_of(result).splitlines()[1] == f"A {said}"
+    assert text_of(result).splitlines()[1] == f"{SOME_VIN} {said}"
 
 
 async def test_a_caller_without_a_dealer_is_told_who_can_change_that(connect: Connect) -> None:

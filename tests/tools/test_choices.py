@@ -28,7 +28,7 @@ def test_a_few_names_are_all_shown() -> None:
 @pytest.mark.parametrize("typed", ["MAZDA-0017", " mazda-0017", "mazda0017", "a-0017", "mazda-0017b"])
 def test_of_many_names_those_spelled_alike_are_shown(typed: str) -> None:
     text = name_choices([f"mazda-{number:04}" for number in range(3000)], typed)
-    assert text.startswith("one of 3000; near spellings: ")
+    assert text.startswith("one of 3,000 names; near spellings: ")
     assert "mazda-0017" in text
     assert text.count("mazda-") <= MOST_CHOICES
     assert "mazda" not in name_choices([f"mazda-{number:04}" for number in range(3000)], "toyota")

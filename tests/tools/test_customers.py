@@ -22,7 +22,7 @@ async def test_create_customer_answers_duplicate_for_a_known_email(connect: Conn
     assert len((await world.get("state"))["customers"]) == 1
 
 
-@pytest.mark.parametrize("duplicate", ["odd", 7, [], {}], ids=str)
+@pytest.mark.parametrize("duplicate", [None, "", "odd", 7, [], {}], ids=str)
 async def test_unreadable_duplicate_is_unknown_and_the_phone_is_not_noted(
     duplicate: Any, connect: Connect, world: World
 ) -> None:
@@ -33,7 +33,8 @@ async def test_unreadable_duplicate_is_unknown_and_the_phone_is_not_noted(
         by_phone = await client.call_tool("search_customers", {**AT_UMAZDA, "phone": STEVE["phone"]})
         by_email = await client.call_tool("search_customers", {**AT_UMAZDA, "email": STEVE["email"]})
     assert "duplicate" not in answer_of(created)
-    assert answer_of(created)["left_out"]["paths"] == ["duplicate"]
+    if duplicate not in (None, ""):
+        assert answer_of(created)["left_out"]["paths"] == ["duplicate"]
     assert "may have been there before" in text_of(created)
     assert answer_of(by_phone)["customers"] == []
     assert [row["customer_id"] for row in answer_of(by_email)["customers"]] == [1650260]
@@ -135,7 +136,7 @@ async def test_submit_trade_valuation_creates_then_updates(connect: Connect, wor
     offer = {"email": STEVE["email"], **car, "mileage": 95000}
     async with connect() as client:
         customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))
-        for value in (0, 12500):
+        for value in (1, 12500):
             answer = answer_of(await client.call_tool("submit_trade_valuation", {**AT_UMAZDA, **offer, "value": value}))
             assert answer["customer_id"] == customer["customer_id"]
             assert answer["redirect_url"].startswith("https://express.umazda.com/")

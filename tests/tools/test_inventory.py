@@ -103,7 +103,7 @@ async def test_list_inventory_text_is_complete(connect: Connect) -> None:
 async def test_list_inventory_counts_vehicles_without_a_price(connect: Connect) -> None:
     """The reference's feed has no prices. Only some dealers' feeds do."""
 
-    async with connect(upstream=FixedAnswer(b'{"vehicles": [{"vin": "A"}], "total": 1}')) as client:
+    async with connect(upstream=FixedAnswer(b'{"vehicles": [{"vin": "4T1C11AK0LU322811"}], "total": 1}')) as client:
         answer = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "price_max": 30000}))
     assert answer["vehicles"] == []
     assert answer["hint"].startswith("Left out for want of a price in the feed: 1")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Literal, get_origin
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,9 @@ from tests.tools.deliveries import NEW_DELIVERY
 from tests.tools.umazda import AT_UMAZDA
 
 pytestmark = pytest.mark.anyio
+
+
+PERSON_NAME = re.compile(r"\w+ (customer\.)?(first|last)_name|\w+ .*contact\.name|search_customers name")
 
 
 @every_tool
@@ -129,15 +133,62 @@ def test_every_written_whole_number_is_read_exactly(number: int, sign: str) -> N
 
 @every_tool
 def test_whole_number_for_a_text_is_its_digits(tool: Tool) -> None:
-    """It is not so for a dealer, which is spelled exactly as in the configuration."""
+    """It is not so for a dealer, which is spelled exactly as in the configuration, and for the name of a person."""
     for place in places(tool.arguments):
         if place.expected is str:
-            for number in (0, 67, 5_551_234_567, 67.0, 2**53 - 1):
+            for number in (67, 5_551_234_567, 67.0, 2**53 - 1):
                 plain = read_arguments(place.arguments(number), tool.arguments)
-                expected = int(number) if place.steps == ("dealer",) else str(int(number))
+                is_name = place.steps == ("dealer",) or PERSON_NAME.fullmatch(f"{tool.name} {place}")
+                expected = int(number) if is_name else str(int(number))
                 assert plain == place.arguments(expected), str(place)
             for other in (1.5, True, [67]):
                 assert str(place) in problems(tool, place.arguments(other)), (str(place), other)
+
+
+@every_tool
+def test_zero_for_a_text_is_no_text(tool: Tool) -> None:
+    """Hosts fill it in for an argument that nobody gave. It counts as left out, or the required text is missing."""
+    for place in places(tool.arguments):
+        if place.expected is str or get_origin(place.expected) is Literal:
+            for zero in (0, 0.0, -0.0):
+                if place.is_optional:
+                    plain = read_arguments(place.arguments(zero), tool.arguments)
+                    assert plain == read_arguments(place.arguments(), tool.arguments), str(place)
+                else:
+                    assert str(place) in problems(tool, place.arguments(zero)), str(place)
+
+
+@pytest.mark.parametrize("phone", ["0", 1, "555-123", "+1 555"])
+async def test_phone_of_few_digits_is_refused(phone: Any, connect: Connect, world: World) -> None:
+    async with connect() as client:
+        result = await client.call_tool("create_customer", {**AT_UMAZDA, "customer": {**STEVE, "phone": phone}})
+    assert "customer.phone: expected a telephone number, which has at least 7 digits" in text_of(result)
+    assert await world.requests() == []
+
+
+async def test_trade_valuation_of_zero_is_refused(connect: Connect, world: World) -> None:
+    offer = {"email": STEVE["email"], "vin": SOME_VIN, "value": 0}
+    async with connect() as client:
+        result = await client.call_tool("submit_trade_valuation", {**AT_UMAZDA, **offer})
+    assert "value: must be above 0" in text_of(result)
+    assert await world.requests() == []
+
+
+@every_tool
+def test_dot_before_three_digits_is_refused_as_ambiguous(tool: Tool) -> None:
+    for place in places(tool.arguments):
+        if place.expected in (int, float) and not str(place).endswith(("_percent", "_id")):
+            for text in ("35.000", "$1.250", " 7.500 ", "-35.000"):
+                assert str(place) in problems(tool, place.arguments(text)), (str(place), text)
+            if place.expected is float:
+                assert read_arguments(place.arguments("0.125"), tool.arguments) == place.arguments("0.125")
+
+
+async def test_ambiguous_amount_is_refused_with_the_right_form(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        result = await client.call_tool("list_inventory", {**AT_UMAZDA, "price_max": "35.000"})
+    assert "price_max: expected a number in plain digits, for instance 35000" in text_of(result)
+    assert await world.requests() == []
 
 
 async def test_stock_number_and_phone_may_be_numbers(connect: Connect, world: World) -> None:

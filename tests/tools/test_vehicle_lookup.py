@@ -89,7 +89,8 @@ async def test_a_vin_that_is_not_in_the_feed_is_said_to_be_gone_after_one_reques
         for vin in absent:
             before = len(await world.requests())
             result = await client.call_tool("list_inventory", {**AT_UMAZDA, "vin": vin})
-            assert len(await world.requests()) == before + 1
+            # Behind the last one, one more request tells that the feed can be read at all.
+            assert len(await world.requests()) == before + (2 if vin > max(feed) else 1)
             answer = answer_of(result)
             assert (answer["vehicles"], answer["truncated"]) == ([], False)
             assert answer["hint"].startswith("The feed has no vehicle with this VIN: sold, never here")
@@ -159,7 +160,8 @@ async def test_a_vin_next_to_the_one_before_is_found_with_one_request(
             (vehicle,) = await rows_of(client, vin=f"JM1{number:014}")
             assert vehicle["stock_number"] == f"S{number}"
         assert await rows_of(client, vin=f"JM1{2_500:014}") == []
-    assert len(requests) == 5
+    # A VIN behind the last one brings an empty page. One more request tells that the feed can be read at all.
+    assert len(requests) == 6
     assert {request.url.params["size"] for request in requests} == {"2"}
 
 

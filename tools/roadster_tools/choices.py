@@ -20,7 +20,7 @@ def name_choices(names: Sequence[str], typed: str | None = None) -> str:
     if len(names) <= MOST_CHOICES:
         return f"one of {some_of(names)}"
     near = [] if typed is None else near_names(names, typed)
-    return f"one of {len(names)}{f'; near spellings: {some_of(near)}' if near else ''}"
+    return f"one of {len(names):,} names{f'; near spellings: {some_of(near)}' if near else ''}"
 
 
 def some_of(names: Sequence[str]) -> str:

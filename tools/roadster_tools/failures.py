@@ -189,11 +189,30 @@ def failure(
     """Returns `error` as its kind and a text for an assistant, which knows only its `tool` and its `arguments`."""
     if isinstance(error, ToolFailure):
         return Failure(error.kind, error.message())
-    text = error.text_about(tool.name) if tool is not None else str(error)
+    text = error.text_about(_name_of(tool, error)) if tool is not None else str(error)
     if isinstance(error, NotFound):
         assurance = " Nothing was changed." if tool is not None and tool.writes else ""
         return Failure("not_found", f"{text} at this dealer. {_advice(error, tool, arguments or {})}.{assurance}")
-    return _with_next_step(error, text)
+    result = _with_next_step(error, text)
+    if tool is None or not _is_lookup(tool, error) or "Nothing was" in result.text:
+        return result
+    return Failure(result.kind, f"{result.text} Nothing was sent.")
+
+
+def _is_lookup(tool: Tool, error: ClientError) -> bool:
+    """Tells whether a write failed at a read that comes before it, such as that of what a person is asked about."""
+    operation = OPERATIONS.get(error.operation)
+    return tool.writes and operation is not None and not operation.writes
+
+
+def _name_of(tool: Tool, error: ClientError) -> str:
+    if not _is_lookup(tool, error) or isinstance(error, NotFound):
+        return tool.name
+    return f"{tool.name}, looking up with {_READ_TOOLS.get(error.operation, error.operation)}"
+
+
+_READ_TOOLS = {"get_shipment": "get_delivery"}
+"""The tools whose names differ from those of the reads that come before a write."""
 
 
 def _advice(error: NotFound, tool: Tool | None, arguments: Mapping[str, Any]) -> str:

@@ -11,17 +11,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from roadster_client import is_absent
 from roadster_client.json_text import parse_strict_json
+from roadster_client.models.personal_forms import parse_name
 
 from .parameters import MOST
 
 _WRITTEN_NUMBER = re.compile(r"\s*(-?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?\s*", re.ASCII)
 """A number with a dollar sign, or with commas between groups of three digits. Both can be read in only one way."""
+
+_AMBIGUOUS_NUMBER = re.compile(r"\s*-?\$?[1-9][0-9]{0,2}\.[0-9]{3}\s*", re.ASCII)
+"""A number in which the dot may stand between thousands, as many people outside North America write it.
+
+Nobody knows whether `35.000` is 35 or 35,000. It becomes a text that is no number, and is refused as that."""
 
 _ID = re.compile(r"(?:.*_)?ids?")
 """The names of ids. A number that identifies something has only one spelling."""
@@ -36,7 +42,7 @@ def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict
 
     `HOST_ARGUMENTS` count as left out beside the tool's own arguments, and not inside of them. Null and blank texts
     count as left out, so a required text that is blank is missing. An empty list or object counts as left out where it
-    is optional, because no optional one has a meaning of its own while it is empty.
+    is optional, because no optional one has a meaning of its own while it is empty. So does a 0 for an optional text.
     """
     own_arguments = {name: value for name, value in arguments.items() if name not in HOST_ARGUMENTS}
     return _read_object(own_arguments, model, _Allowance())
@@ -60,11 +66,11 @@ def _read_object(arguments: Mapping[str, Any], model: type[BaseModel], allowance
         if field is None:
             plain[name] = value  # refused later, under its name
             continue
-        plain_value = _read(name, value, field.annotation, allowance)
+        plain_value = _read(name, value, field.rebuild_annotation(), allowance)
         if not field.is_required():
             if isinstance(plain_value, list):
                 plain_value = [item for item in plain_value if not is_absent(item)]
-            if plain_value in ([], {}):
+            if plain_value in ([], {}) or _is_filled_in(value, field.annotation):
                 continue
         if not is_absent(plain_value):
             plain[name] = plain_value
@@ -78,10 +84,13 @@ def _read(name: str, value: Any, annotation: Any, allowance: _Allowance) -> Any:
     is_list = get_origin(expected) in (list, tuple)
     if isinstance(value, float) and value.is_integer() and abs(value) <= MOST:
         value = int(value)
-    if type(value) is int and abs(value) <= MOST and expected is str and name != "dealer":
+    if type(value) is int and 0 != abs(value) <= MOST and expected is str and not _is_name(name, annotation):
         return str(value)
-    if isinstance(value, str) and expected in (int, float) and _ID.fullmatch(name) is None:
-        return _read_number(value)
+    if isinstance(value, str) and expected in (int, float):
+        # A percentage has often three digits behind the dot, and never thousands.
+        if _AMBIGUOUS_NUMBER.fullmatch(value) and not name.endswith("_percent"):
+            return f"{value} or thousands"
+        return value if _ID.fullmatch(name) else _read_number(value)
     if isinstance(value, str) and (is_object or is_list) and allowance.take(value):
         value = _parse(value, dict if is_object else list)
     if isinstance(value, dict) and is_object:
@@ -89,6 +98,18 @@ def _read(name: str, value: Any, annotation: Any, allowance: _Allowance) -> Any:
     if isinstance(value, list) and is_list:
         return [_read(name, item, get_args(expected)[0], allowance) for item in value]
     return value
+
+
+def _is_filled_in(value: Any, annotation: Any) -> bool:
+    """Tells whether the value is a 0 instead of a text, which hosts write for an argument that nobody gave."""
+    expected = _without_none(annotation)
+    return type(value) in (int, float) and value == 0 and (expected is str or get_origin(expected) is Literal)
+
+
+def _is_name(name: str, annotation: Any) -> bool:
+    """Tells whether a number would say another thing than a text: in the place of a dealer, or of a person's name."""
+    members = get_args(annotation)
+    return name == "dealer" or AfterValidator(parse_name) in members or any(_is_name("", each) for each in members)
 
 
 def _read_number(text: str) -> Any:

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
+from roadster_client.leniency import SUBJECT
+
 from .parts import Received, Sent
 from .personal_data import MASK, ContactData, IdentityData
 from .personal_text import mask_and_shorten
@@ -167,9 +169,9 @@ class CustomerInfo(_CamelCase):
     fname: ContactData | None = None
     lname: ContactData | None = None
     company: ContactData | None = None
-    communications: tuple[Communication, ...] = ()
-    vehicles: tuple[OwnedVehicle, ...] = ()
-    secondary_customer_data: tuple[SecondaryCustomer, ...] = ()
+    communications: Annotated[tuple[Communication, ...], SUBJECT] = ()
+    vehicles: Annotated[tuple[OwnedVehicle, ...], SUBJECT] = ()
+    secondary_customer_data: Annotated[tuple[SecondaryCustomer, ...], SUBJECT] = ()
 
 
 class Transaction(_CamelCase):
@@ -252,7 +254,7 @@ class CustomerRecord(_CamelCase):
     """The whole answer, without `errors`: an answer with any raises an error before it is read."""
 
     customer_info: CustomerInfo
-    dealer_order_info_list: tuple[DealerOrder, ...] = ()
-    address_list_v2: tuple[RecordAddress, ...] = Field(default=(), alias="addressListV2")
-    address_list: tuple[OlderRecordAddress, ...] = ()
+    dealer_order_info_list: Annotated[tuple[DealerOrder, ...], SUBJECT] = ()
+    address_list_v2: Annotated[tuple[RecordAddress, ...], SUBJECT] = Field(default=(), alias="addressListV2")
+    address_list: Annotated[tuple[OlderRecordAddress, ...], SUBJECT] = ()
     warnings: tuple[RecordWarning, ...] = ()

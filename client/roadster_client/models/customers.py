@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from roadster_client.visible_text import is_absent
+
 from .parts import Received, Sent
 from .personal_data import Contact, ContactData, Email, PersonName, Phone
 from .values import Id, WebUrl
@@ -69,12 +71,19 @@ class CreatedCustomer(Received):
     redirect_url: WebUrl = None
 
 
+def _as_null(value: Any) -> Any:
+    return None if is_absent(value) else value
+
+
 class CustomerCreated(Received):
-    """`duplicate` is true where the customer existed already, and nothing was created."""
+    """`duplicate` is true where the customer existed already, and nothing was created.
+
+    The reference's answer for a new customer leaves it out, so missing is false. Null says neither.
+    """
 
     status: str | None = None
     customer: CreatedCustomer
-    duplicate: bool = False
+    duplicate: Annotated[bool | None, BeforeValidator(_as_null)] = False
 
 
 def _as_text(value: Any) -> Any:

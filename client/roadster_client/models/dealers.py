@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import ConfigDict, Field
+
+from roadster_client.leniency import SUBJECT
 
 from .parts import Received
 from .values import Money, Name, Number, Zip
@@ -59,8 +63,8 @@ class Markup(Received):
 class DealerConfiguration(Received):
     price_unlock_mode: str | None = None
     fees: DealerFees | None = None
-    markups: tuple[Markup, ...] = ()
+    markups: Annotated[tuple[Markup, ...], SUBJECT] = ()
 
 
 class DealerDetails(Dealer):
-    configuration: DealerConfiguration | None = None
+    configuration: Annotated[DealerConfiguration | None, SUBJECT] = None

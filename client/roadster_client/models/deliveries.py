@@ -20,10 +20,12 @@ from pydantic import (
     model_validator,
 )
 
+from roadster_client.leniency import SUBJECT
+
 from .dealers import Dealer
 from .parts import Received, Sent
 from .personal_data import Contact, ContactData
-from .personal_forms import plain_phone
+from .personal_forms import parse_name, plain_phone
 from .personal_text import mask_and_shorten
 from .values import Id, Money, Number, WholeNumber
 
@@ -95,7 +97,7 @@ class LocationAddress(Sent):
 class LocationContact(Sent):
     """The person that the driver asks for."""
 
-    name: Annotated[Contact, _Text]
+    name: Annotated[Contact, _Text, AfterValidator(parse_name)]
     phone: Annotated[Contact, AfterValidator(parse_phone)]
 
 
@@ -233,8 +235,8 @@ class Shipment(_DeliveryPart):
 
     id: Id
     reference_id: str | None = None
-    state: str | None = None
-    items: tuple[ShippedItem, ...] = ()
+    state: Annotated[str | None, SUBJECT] = None
+    items: Annotated[tuple[ShippedItem, ...], SUBJECT] = ()
     pickup_location: Place | None = None
     delivery_location: Place | None = None
     pickup_after: Timestamp | None = None

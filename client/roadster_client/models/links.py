@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from roadster_client.leniency import SUBJECT
+
 from .customers import Analytics
 from .parts import Received, Sent
 from .values import WebUrl
@@ -26,10 +30,10 @@ class LinkedVehicle(Received):
 
 class Link(Received):
     dpid: str | None = None
-    redirect_url: WebUrl = None
+    redirect_url: Annotated[WebUrl, SUBJECT] = None
 
 
 class LinkCreated(Received):
     status: str | None = None
-    link: Link = Link()
+    link: Annotated[Link, SUBJECT] = Link()
     vehicle: LinkedVehicle | None = None

@@ -16,6 +16,9 @@ _EMAIL = re.compile(rf"(?!\.)[^\s@\"(),:;<>\[\]\\]{{1,64}}@(?:{_LABEL}\.)+(?!.\Z
 
 _LONGEST_EMAIL = 254
 
+_FEWEST_DIGITS = 7
+"""Digits of a telephone number. A host that fills in 0 has asked nobody for one."""
+
 _DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
 
 
@@ -44,12 +47,14 @@ def plain_phone(text: str) -> str:
 def parse_any_phone(text: str) -> str:
     """Returns a telephone number of any country as `plain_phone` does.
 
-    Raises ValueError for a text without digits, and for digits other than 0 to 9.
+    Raises ValueError for a text with fewer than seven digits, and for digits other than 0 to 9.
     """
     number = plain_phone(text)
     digits = [character for character in number if character.isdigit()]
     if not digits or not all(digit.isascii() for digit in digits):
         raise ValueError("expected a telephone number in the digits 0 to 9")
+    if len(digits) < _FEWEST_DIGITS:
+        raise ValueError(f"expected a telephone number, which has at least {_FEWEST_DIGITS} digits")
     return number
 
 

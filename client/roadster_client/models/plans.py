@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from roadster_client.leniency import SUBJECT
+
 from .parts import Received
 from .values import Id, Money, WholeNumber
 
@@ -46,4 +50,4 @@ class Plan(Received):
 
 
 class PlanCatalogue(Received):
-    plans: tuple[Plan, ...] = ()
+    plans: Annotated[tuple[Plan, ...], SUBJECT] = ()

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from roadster_client.leniency import SUBJECT
+
 from .parts import Received
 from .personal_data import FinancialAmount
 from .values import Fraction, Money, Number, Percent, WholeNumber
@@ -270,21 +272,21 @@ class DealData(Received):
 class CashDeal(Received):
     id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: CashTerms = CashTerms()
+    terms: Annotated[CashTerms, SUBJECT] = CashTerms()
     data: DealData | None = None
 
 
 class FinanceDeal(Received):
     id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: FinanceTerms = FinanceTerms()
+    terms: Annotated[FinanceTerms, SUBJECT] = FinanceTerms()
     data: DealData | None = None
 
 
 class LeaseDeal(Received):
     id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: LeaseTerms = LeaseTerms()
+    terms: Annotated[LeaseTerms, SUBJECT] = LeaseTerms()
     data: DealData | None = None
 
 

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from roadster_client.leniency import UNIDENTIFIED
+from roadster_client.leniency import SUBJECT, UNIDENTIFIED
 
 from .parts import Received, Sent
 from .personal_data import MASK
@@ -100,11 +100,11 @@ class FormField(Received):
 
 
 class FormPage(Received):
-    fields: tuple[FormField, ...] = ()
+    fields: Annotated[tuple[FormField, ...], SUBJECT] = ()
 
 
 class FormDefinition(Received):
-    pages: tuple[FormPage, ...] = ()
+    pages: Annotated[tuple[FormPage, ...], SUBJECT] = ()
 
 
 def _require_order_id(value: Any) -> Any:
@@ -127,7 +127,7 @@ class Template(Received):
     name: str | None = None
     file_name: str | None = None
     description: str | None = None
-    form_definition: FormDefinition | None = None
+    form_definition: Annotated[FormDefinition | None, SUBJECT] = None
     doc_identifier: str | None = None
     created_at: str | None = None
     updated_at: str | None = None

@@ -34,6 +34,9 @@ Vin = Annotated[str, AfterValidator(_read_vin)]
 """A VIN in a request, without the blanks around it. The tools check its characters I, O and Q with its check digit,
 because they can name the VIN that was meant."""
 
+FeedVin = Annotated[str, Field(pattern=r"^\s*[A-Za-z0-9]{17}\s*$")]
+"""The VIN of a vehicle in an answer. Another text is none that a tool would take, so it identifies no vehicle."""
+
 ID_PATTERN = "[1-9][0-9]{0,15}"
 """A number that Roadster or Roadie gives to a customer, document, template, order or delivery. Without leading zeros,
 so that two texts are the same id only where they are equal."""
@@ -84,6 +87,9 @@ WebUrl = Annotated[str | None, BeforeValidator(_require_web_url)]
 """A link that is passed on as it is, and never fetched. It must be one that a browser opens as a page."""
 
 Money = Annotated[Number, Field(description="in the currency's units, for instance 24050.25")]
+Price = Annotated[Money, Field(ge=0)]
+"""The price of a vehicle. A negative one is a mistake or has a meaning of its own, and must not be shown as a price."""
+
 Percent = Annotated[Number, Field(description="in percent: 6.19 is 6.19 %")]
 Fraction = Annotated[Number, Field(description="a fraction: 0.009 is 0.9 %")]
 

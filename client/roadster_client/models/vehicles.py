@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import Field
 
+from roadster_client.leniency import SUBJECT
+
 from .parts import Received, Sent
-from .values import Money, Name, Number, Rgb, Vin, WholeNumber
+from .values import FeedVin, Money, Name, Number, Price, Rgb, Vin, WholeNumber
 
 
 class VehicleRequest(Sent):
@@ -55,7 +58,7 @@ class Option(Received):
 class InventoryVehicle(Received):
     """One vehicle of the feed. `msrp`, `price` and `type` are not in the reference, but some dealers send them."""
 
-    vin: Name
+    vin: FeedVin
     make: str | None = None
     model: str | None = None
     year: WholeNumber | None = None
@@ -73,15 +76,15 @@ class InventoryVehicle(Received):
     options: tuple[Option, ...] = ()
     dealer_options: tuple[Option, ...] = ()
     type: str | None = None
-    msrp: Money | None = None
-    price: Money | None = None
+    msrp: Price | None = None
+    price: Price | None = None
     mileage: Number | None = None
 
 
 class InventoryPage(Received):
     """GET /vehicles: one page, sorted by VIN. `total` counts the whole inventory."""
 
-    vehicles: tuple[InventoryVehicle, ...] = ()
+    vehicles: Annotated[tuple[InventoryVehicle, ...], SUBJECT] = ()
     total: WholeNumber | None = None
 
 
@@ -110,4 +113,4 @@ class VehicleInfo(Received):
 
 
 class VehicleDetails(Received):
-    vehicle_info: VehicleInfo = VehicleInfo()
+    vehicle_info: Annotated[VehicleInfo, SUBJECT] = VehicleInfo()

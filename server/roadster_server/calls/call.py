@@ -68,6 +68,8 @@ class Call(CallOversight):
         self._write_sent = False
         self._request_id: str | None = None
         self._refused_by: str | None = None
+        self._answered_ids: dict[str, Any] = {}
+        """The ids in the answer of a write, such as that of a customer who was made, by `answer.` and their name."""
         self.outcome = "done"
         self.tool_name = tool.name if tool else "unknown"
         self._may_write = tool is not None and tool.writes
@@ -215,7 +217,10 @@ class Call(CallOversight):
             kind = OutcomeUnknown if self._write_sent else MalformedAnswer
             name = admitted_call.tool.name
             raise kind(name, f"the answer is larger than {LONGEST_ANSWER} characters")
-        content = answer.structured_content() | ({"notices": notices} if notices else {}) | left_out_of(left_out)
+        fields = answer.structured_content()
+        if self._may_write:
+            self._answered_ids = {f"answer.{name}": value for name, value in fields.items() if name.endswith("_id")}
+        content = fields | ({"notices": notices} if notices else {}) | left_out_of(left_out)
         return AnswerContent(text, content, answer.links() if self._caller.links else ())
 
     async def _carry_out_once(self, admitted_call: AdmittedCall) -> CallToolResult:
@@ -280,9 +285,9 @@ class Call(CallOversight):
             upstream_request_id=self._request_id,
             latency_ms=milliseconds,
             arguments={
-                # Other names are the caller's own text, and stay out.
+                # Other names of arguments are the caller's own text, and stay out.
                 name: self._services.keys.hash(plain_arguments.get(name, value))
-                for name, value in self._arguments.items()
-                if name in properties
+                for name, value in [*self._arguments.items(), *self._answered_ids.items()]
+                if name in properties or name in self._answered_ids
             },
         )

@@ -33,7 +33,7 @@ from roadster_server.store.lazy import LazyStore
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
 from .context import API_NAMES
-from .form import UNREADABLE, form_of, require_yes
+from .form import UNREADABLE, form_of, require_yes, unreadable_reason
 from .progress import set_step
 
 _ANSWER = "confirm"
@@ -110,8 +110,8 @@ class Confirmation:
             ) from None
         except MCPError:
             raise NotConfirmed("the client failed to ask a person; use another, or call again") from None
-        except ValidationError:
-            raise NotConfirmed(f"{UNREADABLE}; call again to ask the person anew") from None
+        except ValidationError as error:
+            raise NotConfirmed(f"{unreadable_reason(error)}; call again to ask the person anew") from None
         require_yes(answer, tool)
 
     async def _ask_by_repeated_call(self, write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
+from pydantic import ValidationError
 
 from roadster_tools import NotConfirmed, Tool
 
@@ -16,7 +17,15 @@ _CHOICE, _KEEP = "choice", "keep"
 _CONFIRM = "confirm"
 """A field that the form no longer has. A client that was written for it may still send a no in it."""
 
-UNREADABLE = "the client's answer is missing, or has no action accept, decline or cancel"
+_NO_ACTION = "the client's answer is missing, or has no action accept, decline or cancel"
+_ODD_CONTENT = "the content of the client's answer is no object of texts, numbers, true and false"
+UNREADABLE = f"{_NO_ACTION}, or {_ODD_CONTENT}"
+
+
+def unreadable_reason(error: ValidationError) -> str:
+    """Returns what is wrong with an answer that the SDK cannot read."""
+    parts = {part for details in error.errors(include_input=False, include_url=False) for part in details["loc"]}
+    return _ODD_CONTENT if "content" in parts and "action" not in parts else _NO_ACTION
 
 
 def form_of(tool: Tool) -> dict[str, Any]:

@@ -147,6 +147,9 @@ def forget(
 
     with exit_on_mistakes():
         counts = run_async(forget_customer, load_settings(config), dealer, customer)
+    if not any((counts.events, counts.ids, counts.search_entries)):
+        typer.echo(f"nothing was known of customer {customer} at {dealer}")
+        return
     rows = f"{counts.events} events, {counts.ids} ids, {counts.search_entries} search entries"
     typer.echo(f"deleted of customer {customer} at {dealer}: {rows}")
 

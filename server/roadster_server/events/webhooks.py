@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import time
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -156,6 +157,8 @@ class _Receiver:
 
     def _read(self, body: bytes, settings: Settings) -> tuple[NewEvent, dict[str, str]]:
         """Returns the event and its acknowledgement, and lets the document go before the event waits for the store."""
+        if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise _Refused(400, "the body is UTF-16, and JSON must be UTF-8")
         try:
             refuse_many_values(body)
             raw_document = parse_lenient_json(body)

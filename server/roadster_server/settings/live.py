@@ -10,7 +10,7 @@ import anyio
 from roadster_server.telemetry.logs import log, log_crash
 
 from .errors import ConfigurationError
-from .loading import load
+from .loading import load, named_files
 from .sections import Settings
 
 _AT_THE_START = ("network", "roadster", "roadie", "mykaarma", "store", "uploads", "replicas")
@@ -25,6 +25,8 @@ class LiveSettings:
     def __init__(self, current: Settings, path: Path | None = None) -> None:
         self.current = current
         self._path = path
+        self._refused_files: list[Path] = []
+        """The files that the last configuration named, if it was refused."""
         self._times = self._read_times()
 
     def reload(self) -> None:
@@ -37,10 +39,13 @@ class LiveSettings:
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
+            self._watch_refused(self._path)
             return
         except Exception as error:  # noqa: BLE001 - the server goes on, whatever is in the file
             log_crash(error)
             return
+        self._refused_files = []
+        self._times = self._read_times()
         unchanged = {section: getattr(self.current, section) for section in _AT_THE_START}
         for section, in_force in unchanged.items():
             if getattr(new, section) != in_force:
@@ -65,8 +70,16 @@ class LiveSettings:
             async for _ in signals:
                 self.reload()
 
+    def _watch_refused(self, path: Path) -> None:
+        """Looks also at the files that a refused configuration names: what mends it may be a change of one of them."""
+        files = named_files(path)
+        if files != self._refused_files:
+            self._refused_files = files
+            self._times = self._read_times()
+
     def _read_times(self) -> list[tuple[int, int] | None]:
-        return [_times_of(path) for path in (self._path, self.current.secrets_file) if path is not None]
+        paths = (self._path, self.current.secrets_file, *self._refused_files)
+        return [_times_of(path) for path in paths if path is not None]
 
 
 def _times_of(path: Path) -> tuple[int, int] | None:

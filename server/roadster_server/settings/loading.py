@@ -55,9 +55,40 @@ def read_document(path: Path) -> dict[str, Any]:
         problem = f"{error}; is it the right file?"
     except tomllib.TOMLDecodeError as error:
         problem = f"is not TOML: {error}"
+    except UnicodeDecodeError:
+        problem = "is not UTF-8; save the file in this encoding"
     except (OSError, ValueError, RecursionError) as error:  # such as an integer of 5,000 digits, or tables 3,000 deep
         problem = f"cannot be read ({type(error).__name__})"
     raise ConfigurationError([f"{path}: {problem}"])
+
+
+def named_files(path: Path) -> list[Path]:
+    """Returns the files of secrets that a configuration names, also one that cannot be used.
+
+    A change of one of them may mend the configuration.
+    """
+    try:
+        document = read_document(path)
+        secrets_file = _absolute_secrets_file(path, document)
+    except ConfigurationError:
+        return []
+    files = [Path(text.removeprefix("file:")) for text in _texts_in(document) if text.startswith("file:")]
+    return [*([secrets_file] if secrets_file else []), *map(_without_tilde, files)]
+
+
+def _texts_in(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for part in node.values() if isinstance(node, dict) else node:
+            yield from _texts_in(part)
+
+
+def _without_tilde(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # there is no such user
+        return path
 
 
 def _absolute_secrets_file(path: Path, document: dict[str, Any]) -> Path | None:

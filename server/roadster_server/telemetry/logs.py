@@ -36,6 +36,7 @@ def configure_logs(level: int = logging.INFO) -> None:
         handler.setFormatter(JsonLines())
         logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     log.setLevel(level)
+    logging.getLogger("stamina").disabled = True  # it logs repeated attempts, which we log with operation and number
 
 
 def flush_logs() -> None:

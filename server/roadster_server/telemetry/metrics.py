@@ -105,6 +105,7 @@ class Metrics(ServerObserver):
             self.event_age.labels(source).observe(age)
 
     def on_attempt(self, operation: Operation, number: int) -> _Attempt:
+        super().on_attempt(operation, number)
         return _Attempt(self, operation, number)
 
     def on_breakers_open(self, api: ApiName, count: int) -> None:

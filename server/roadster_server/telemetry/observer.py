@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from roadster_client import LeftOut, NoObserver
+from roadster_client import Attempt, LeftOut, NoObserver, Operation
+
+from .logs import log
 
 SCOPE = "roadster-mcp"
 """The name of this program in traces."""
@@ -12,7 +14,12 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class ServerObserver(NoObserver):
-    """Does nothing. Over stdio and on the command line nobody could read the metrics."""
+    """Only logs repeated attempts. Over stdio and on the command line nobody could read the metrics."""
+
+    def on_attempt(self, operation: Operation, number: int) -> Attempt:
+        if number > 1:
+            log.warning("upstream failed, and is asked again", extra={"operation": operation.name, "attempt": number})
+        return super().on_attempt(operation, number)
 
     def on_call_end(self, tool: str, outcome: str, refused_by: str | None, seconds: float) -> None:
         """Called when a call has ended. `tool` may be `unknown`. `refused_by` is the setting that refused the call."""

@@ -6,6 +6,7 @@ it: the SDK would let the call go on, and nobody could read its answer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, read_body
 
 from .large_messages import LargeMessages, NoPlaceFree, Place
+from .message_id import find_id
 from .messages import MAX_MESSAGE_BYTES, NOT_NOW, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
 
 BODY_SECONDS = 30.0
@@ -60,6 +62,8 @@ class Intake:
                 headers = {"Connection": "close"} if status is HTTPStatus.REQUEST_TIMEOUT else {}
                 await Response(refusal.json(), status, headers, "application/json")(scope, receive, send)
                 return
+            if request_id is not None:
+                send = _name_request(send, request_id)
             exchange = _Exchange(body, receive, send, on_answer=place.give_back)
             del body  # the transport lets go of it before the call ends
             await self._app(scope, exchange.receive, exchange.send)
@@ -71,7 +75,8 @@ class Intake:
         if not Headers(scope=scope).get("content-type", "").lower().startswith("application/json"):
             # The SDK would refuse it too, but not in JSON-RPC.
             problem = "Invalid request: the header Content-Type must be application/json"
-            raise _BodyRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
+            body = await self._read(scope, receive, place)
+            raise _BodyRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem, find_id(body))
         message, text = read_message(await self._read(scope, receive, place))
         if self._is_stopping():
             refuse_while_stopping(message)
@@ -108,8 +113,8 @@ class Intake:
 
 
 class _BodyRefused(MessageRefused):
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(INVALID_REQUEST, message)
+    def __init__(self, status: HTTPStatus, message: str, id_: RequestId | float | None = None) -> None:
+        super().__init__(INVALID_REQUEST, message, id_)
         self.status = status
 
 
@@ -163,6 +168,36 @@ def _hide_failed_session(send: Send) -> Send:
         await send(message)
 
     return send_without
+
+
+def _name_request(send: Send, id_: RequestId) -> Send:
+    """Puts the request's id into a refusal of the SDK, which has none where no session took the message."""
+    start: Message | None = None
+
+    async def send_with_id(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST:
+            start = message
+            return
+        if start is not None and not message.get("more_body", False):
+            message = {**message, "body": _with_id(message.get("body", b""), id_)}
+            MutableHeaders(scope=start)["content-length"] = str(len(message["body"]))
+        if start is not None:
+            await send(start)
+            start = None
+        await send(message)
+
+    return send_with_id
+
+
+def _with_id(body: bytes, id_: RequestId) -> bytes:
+    """Returns a JSON-RPC error without an id under this one, and anything else as it is."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body
+    is_nameless = isinstance(answer, dict) and "error" in answer and answer.get("id") is None
+    return json.dumps({**answer, "id": id_}, separators=(",", ":")).encode() if is_nameless else body
 
 
 async def _receive_nothing() -> Message:

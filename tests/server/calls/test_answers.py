@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -121,6 +122,8 @@ async def test_form_has_no_field_or_for_a_deletion_a_choice(
         (NO["cancel"], "closed the question"),
         (NO["no action"], "no action accept, decline or cancel"),
         (NO["unknown action"], "no action accept, decline or cancel"),
+        (NO["content of another type"], "the content of the client's answer is no object"),
+        (NO["content is nested"], "the content of the client's answer is no object"),
         (NO["confirm is false"], "call again and let them accept the question"),
     ],
 )
@@ -129,6 +132,33 @@ async def test_refusal_says_what_was_taken_for_a_no_and_how_to_say_yes(
 ) -> None:
     async with wire_of(world, store_url, mode) as wire:
         assert words in text_of(await wire.call("create_customer", dict(NEW_CUSTOMER), case))
+
+
+@both_eras
+@pytest.mark.parametrize(
+    ("tool", "operation", "lookup"),
+    [
+        ("delete_documents", "list_documents", "list_documents"),
+        ("create_forms", "get_template", "get_template"),
+        ("update_delivery", "get_shipment", "get_delivery"),
+        ("cancel_delivery", "get_shipment", "get_delivery"),
+    ],
+)
+@pytest.mark.parametrize("status", [403, 500])
+async def test_write_says_that_its_lookup_failed_and_nothing_was_sent(
+    status: int, tool: str, operation: str, lookup: str, mode: str, connect: Connect, world: World, store_url: str
+) -> None:
+    """The person would be asked about what the lookup shows."""
+    async with connect() as client:
+        for name_before in ("create_customer", "upload_document", "create_delivery"):
+            answer_of(await client.call_tool(name_before, dict(WRITES[name_before])))
+    writes = len(await sent_writes(world))
+    await world.fault(operation, "status", times=9, status=status)
+    async with wire_of(world, store_url, mode) as wire:
+        text = text_of(await wire.call(tool, dict(WRITES[tool]), choosing(DELETES.get(tool, ""))))
+    assert f"{tool}, looking up with {lookup}" in text
+    assert re.search("Nothing was (sent|changed)", text)
+    assert len(await sent_writes(world)) == writes
 
 
 @both_eras

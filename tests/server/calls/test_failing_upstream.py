@@ -17,7 +17,7 @@ from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings
-from tests.conftest import ALLOWED, EVERYTHING, World, answer_of, kind_of, settings_for, text_of
+from tests.conftest import ALLOWED, EVERYTHING, Connect, World, answer_of, kind_of, settings_for, text_of
 from tests.tool_examples import STEVE
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +65,16 @@ async def test_slow_calls_of_one_caller_do_not_delay_another(world: World, store
             answer_of(await patient.call_tool("list_inventory", {"dealer": "hyundaidemo"}))
         assert network.waiting == AT_ONCE_FOR_A_CALLER
         tasks.cancel_scope.cancel()
+
+
+async def test_attempt_that_is_repeated_is_logged_in_our_words(
+    connect: Connect, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.fault("list_inventory", "status", status=503)
+    async with connect() as client:
+        answer_of(await client.call_tool("list_inventory", {"dealer": "umazda"}))
+    (line,) = (record for record in caplog.records if record.getMessage() == "upstream failed, and is asked again")
+    assert (line.operation, line.attempt) == ("list_inventory", 2)  # type: ignore[attr-defined]
 
 
 @reliability("calls at a dealer whose breaker is open", "the assistant reads when to call again; other dealers work")

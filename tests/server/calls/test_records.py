@@ -50,7 +50,8 @@ async def test_records_of_reads_refusals_and_writes(connect: Connect, store_url:
     assert write_sent.call_id == write_end.call_id
     assert write_end.upstream_request_id is not None
     assert write_end.dealer == "umazda"
-    assert write_end.arguments.keys() == {"dealer", "customer"}
+    assert write_sent.arguments.keys() == {"dealer", "customer"}
+    assert write_end.arguments.keys() == {"dealer", "customer", "answer.customer_id"}
     assert {record.caller for record in rows} == {"tester"}
     assert {record.client for record in rows} == {"mcp"}
 

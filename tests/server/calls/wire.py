@@ -59,6 +59,8 @@ class Wire:
             CLIENT_CAPABILITIES_META_KEY: _CAPABILITIES,
         }
         question = await self._request("tools/call", {**params, "_meta": meta}, None)
+        if "inputRequests" not in question:
+            return CallToolResult.model_validate(question)
         (request,) = question["inputRequests"].values()
         self.forms.append(request["params"]["requestedSchema"])
         more = {"requestState": question["requestState"], "inputResponses": answers, "_meta": meta}

@@ -83,7 +83,7 @@ def test_audit_that_is_gone_is_not_an_empty_one(upstream: str, tmp_path: Path) -
 
 
 def test_audit_is_searched_for_one_customer_of_a_dealer(upstream: str, tmp_path: Path) -> None:
-    """A number and the same number as text are one customer. The id itself is not on record."""
+    """A number and the same number as text are one customer, also in the answer that made them. No id is on record."""
     config = str(write_config(tmp_path, upstream, local="write"))
     for customer in (1650260, 1650261, "1650260"):
         arguments = json.dumps({"customer_id": customer, "agent": {"email": "agent@example.com"}})
@@ -100,7 +100,7 @@ def test_audit_is_searched_for_one_customer_of_a_dealer(upstream: str, tmp_path:
     of_customer = search("export")
     every_record = run_cli("audit", "export", "--config", config, **SECRETS).stdout.splitlines()
     assert len(of_customer) < len(every_record)
-    assert set(of_customer) == {"assign_agent", "forget"}
+    assert set(of_customer) == {"assign_agent", "create_customer", "forget"}
     assert of_customer == search("tail")
     assert search("tail", "--last", "1") == ["forget"]
     other = run_cli("audit", "tail", "--customer", "1650260", "--dealer", "hyundaidemo", "--config", config, **SECRETS)

@@ -297,7 +297,7 @@ async def test_doctor_lists_the_paths_that_cannot_be_read(world: World, store_ur
         match request.url.path:
             case "/v1/vehicles":
                 vehicle = {"vin": SOME_VIN, "price": "Call Zebulon", "options": [{"name": []}, {"name": "Mats"}]}
-                return {"vehicles": [vehicle, {"vin": None}, {**vehicle, "vin": "B"}]}
+                return {"vehicles": [vehicle, {"vin": None}, {**vehicle, "vin": "4T1C11AK0LU322811"}]}
             case "/v1/dealers":
                 return [{"dpid": dpid, "phone": [1]} for dpid in ("umazda", "hyundaidemo", "toyotademo")]
             case "/v1/templates":

@@ -307,6 +307,15 @@ async def test_body_that_is_not_whole_gzip_is_400(hooks: Hooks) -> None:
         assert (await compressed(hooks, body)).status_code == 400
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+async def test_body_in_utf_16_is_400_and_says_so(encoding: str, hooks: Hooks) -> None:
+    body = "\ufeff".encode(encoding)[-2:] + json.dumps(event()).encode(
+        "utf-16-le" if encoding == "utf-16" else encoding
+    )
+    response = await hooks.send(body)
+    assert (response.status_code, response.json()) == (400, {"error": "the body is UTF-16, and JSON must be UTF-8"})
+
+
 async def test_body_in_gzip_has_a_few_parts(hooks: Hooks) -> None:
     """50,000 empty parts fit into the limit, and each costs a copy of those that follow."""
     whole, empty = gzip.compress(json.dumps(event()).encode()), gzip.compress(b"")

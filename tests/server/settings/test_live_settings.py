@@ -41,6 +41,38 @@ def test_live_settings_survive_a_file_that_cannot_be_used(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("wrong", ["rights", "missing", "line"])
+@pytest.mark.parametrize("key", ["secrets_file", "file"])
+async def test_mend_of_a_file_that_a_refused_configuration_names_is_noticed(
+    key: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The configuration itself does not change again."""
+    monkeypatch.setenv("KEY", "the-api-key")
+    config, secrets = tmp_path / "roadster.toml", tmp_path / "secrets"
+    rest = '[roadster]\napi_key = "{}"\n[dealers.umazda]\n[callers.local]\ndealers = ["umazda"]\n'
+    config.write_text(rest.format("env:KEY"))
+    live = LiveSettings(load(config), config)
+    if wrong != "missing":
+        secrets.write_text("" if key == "file" else "OTHER" if wrong == "line" else "OTHER=x")
+        secrets.chmod(0o644)
+    names_secrets = {
+        "file": rest.format(f"file:{secrets}"),
+        "secrets_file": 'secrets_file = "secrets"\n' + rest.format("env:OTHER"),
+    }
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(live.watch)
+        config.write_text(names_secrets[key] + "[dealers.new]\n")
+        live.reload()
+        assert "new" not in live.current.dealers
+        secrets.write_text("other-key" if key == "file" else "OTHER=other-key")
+        secrets.chmod(0o600)
+        with anyio.fail_after(60):
+            while "new" not in live.current.dealers:
+                await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
 @pytest.mark.reliability("a dealer taken out of the configuration while a person decides", "refused; nothing is sent")
 async def test_dealers_table_that_goes_while_a_person_decides_is_a_refusal(
     connect: Connect, world: World, store_url: str

@@ -166,7 +166,8 @@ def test_an_unknown_caller_is_answered_with_few_names() -> None:
     many = settings.model_copy(update={"callers": {f"bot-{number:04}": CallerSettings() for number in range(3000)}})
     with pytest.raises(ConfigurationError) as error:
         many.caller("bot0017")
-    assert str(error.value).startswith("callers.bot0017: no such caller; one of 3000; near spellings: bot-0017, ")
+    text = "callers.bot0017: no such caller; one of 3,000 names; near spellings: bot-0017, "
+    assert str(error.value).startswith(text)
     assert len(str(error.value)) < 300
 
 

@@ -202,7 +202,7 @@ async def test_metrics_count_what_was_left_out_by_the_names_of_models(world: Wor
         for sample in family.samples
         if sample.name == "roadster_mcp_left_out_total"
     ]
-    fields = {f"vehicle_info.{name}" for name in VehicleInfo.model_fields}
+    fields = {"vehicle_info", *(f"vehicle_info.{name}" for name in VehicleInfo.model_fields)}
     assert {label["operation"] for label in labels} == {"get_vehicle"}
     assert {"vehicle_info.make", "vehicle_info.year"} <= {label["path"] for label in labels} <= fields
     assert figure(text, "left_out_total", operation="get_vehicle", path="vehicle_info.year") == 1

@@ -151,8 +151,24 @@ async def test_http_refuses_what_is_not_said_to_be_json_in_json_rpc(path: str, c
     async with httpx2.AsyncClient(headers={**HEADERS, "Content-Type": content_type}, timeout=PATIENCE) as http:
         response = await http.post(server + path, content=json.dumps(PING).encode())
     assert response.status_code == 415
+    assert response.json()["id"] == PING["id"]
     assert response.json()["error"]["code"] == INVALID_REQUEST
     assert "Content-Type" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 400), ({"Mcp-Session-Id": "0" * 32}, 404), ({"Accept": "text/html"}, 406)],
+    ids=["no session", "unknown session", "wrong Accept"],
+)
+@pytest.mark.parametrize("id_", [7, "a b"])
+async def test_http_refusal_of_the_sdk_has_the_id_of_the_request(
+    id_: int | str, headers: dict[str, str], status: int, server: str
+) -> None:
+    async with httpx2.AsyncClient(headers=HEADERS | headers, timeout=PATIENCE) as http:
+        response = await http.post(f"{server}/mcp", json={**PING, "id": id_})
+    assert response.status_code == status
+    assert (response.json()["id"], "error" in response.json()) == (id_, True)
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages/"])

@@ -118,4 +118,8 @@ def dealer_choices(caller: Caller, typed: str | None = None) -> str:
         return "this caller has no dealer"
     is_few = len(caller.dealers) <= MOST_CHOICES
     way = "; list_dealers finds a dealer by query" if caller.may_list_dealers and not is_few else ""
-    return f"{name_choices(caller.dealers, typed)}{way}"
+    if is_few or typed is None:
+        return f"{name_choices(caller.dealers)}{way}"
+    near = near_names(caller.dealers, typed)
+    proposal = f"; near: {some_of(near)}" if near else ""
+    return f"none of your {len(caller.dealers):,} dealers is spelled so{proposal}{way}"

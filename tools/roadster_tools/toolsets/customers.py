@@ -131,7 +131,7 @@ async def submit_trade_valuation(
     grant: Grant,
     email: Email,
     vin: Vin,
-    value: Annotated[int, Field(ge=0, description="in whole currency units")],
+    value: Annotated[int, Field(gt=0, description="in whole currency units")],
     year: Annotated[int, plausible(1900, 2100)] | None = None,
     make: str | None = None,
     model: str | None = None,

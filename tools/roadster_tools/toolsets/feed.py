@@ -63,6 +63,14 @@ class FeedWalk:
         self.total, self.is_over = page.total, page.count == 0
         return self._pass(page.rows)
 
+    async def check_feed(self) -> None:
+        """Asks for the first vehicles, after an empty page in the middle of the feed.
+
+        A feed that has a total and no rows at all cannot be read. What is left out of the call then says so.
+        """
+        if self.total:
+            await self.feed.list_inventory_rows(size=FEW, in_stock_only=self.in_stock_only)
+
     def _pass(self, rows: Iterator[InventoryVehicle | None]) -> Iterator[InventoryVehicle | None]:
         for vehicle in rows:
             if vehicle is None:

@@ -58,6 +58,9 @@ class FeedSearch:
                 more = False
             if not more or search.page.is_full:
                 break
+        is_behind_the_last = target.start is not None and walk.position == target.start and walk.is_over
+        if is_behind_the_last and not _unread_fields(grant, self.query):
+            await walk.check_feed()
         if vin is not None and search.is_in_feed and not has_check_digit(vin):
             grant.notices[:] = [doubt_of_known_vin("vin")]
         place = place.moved(walk, search)

@@ -286,7 +286,7 @@ def _quote_hint(deals: Deals | None, is_unread: bool, left_out: Mapping[str, int
         rows = ", ".join(f"{count} of {name}" for name, count in left_out.items())
         return f"Left out to keep the answer short: {rows}. The programs nearest to term_months come first: give it."
     has_deals = deals is not None and (deals.cash or deals.finance or deals.lease) is not None
-    if deals is None or (is_unread and not has_deals):
+    if deals is None or not deals.model_fields_set or (is_unread and not has_deals):
         return "Roadster's answer has no deals that can be read; the server's operator can find out why."
     if not has_deals:
         return "The dealer offers no deal on this vehicle with these terms; try others, or another vehicle."
