@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from roadster_client.models.identity_numbers import mask_identity_numbers
@@ -159,13 +159,14 @@ def test_telephone_numbers_in_a_row_stay(numbers: list[str], sign: str, between:
     "a card number where a long text is cut",
     "no half of it is shown",
 )
-@given(card_numbers(), st.integers(0, 60), st.integers(0, 30), st.sampled_from(["x", "4111 1111 1111 1111 "]))
-def test_cut_leaves_no_half_of_a_number(number: str, before_cut: int, cards: int, filler: str) -> None:
-    start = "4111 1111 1111 1111, and " * cards
-    for length in (500, 8_000):
-        text = f"{start}{'x' * (length - before_cut - len(start))} {number} {filler * 1_000}"
-        digits = "".join(filter(str.isdecimal, mask_and_shorten(text)))
-        assert len(digits) <= 12, mask_and_shorten(text)
+@given(card_numbers(), st.integers(0, 8_100), st.integers(0, 20))
+@example("4111 1111 1111 1111", 65, 20)
+@example("4111 1111 1111 1111", 490, 0)
+@example("4111 1111 1111 1111", 7_990, 0)
+def test_cut_leaves_no_half_of_a_number(number: str, letters: int, cards: int) -> None:
+    """Wherever it stands, and however much the masked numbers in front of it have shortened the text."""
+    text = f"{'4111 1111 1111 1111, and ' * cards}{'x' * letters} {number}, {'x' * 9_000}"
+    assert not any(map(str.isdecimal, mask_and_shorten(text)))
 
 
 # Digits that no search may read again and again: rows, almost rows, words, and signs of several characters.
