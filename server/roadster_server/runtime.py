@@ -32,6 +32,7 @@ from .calls.keys import Keys
 from .calls.limiter import Limiter
 from .calls.progress import ProgressObserver, set_step
 from .calls.recorder import Recorder
+from .calls.refusals import RefusalSums
 from .inventory.mirror import Mirrors
 from .settings.live import LiveSettings
 from .settings.sections import Settings
@@ -90,6 +91,8 @@ async def open_calls(
         limiter = Limiter(redis_url, keys.deployment)
         recorder = Recorder(store, timing.record_seconds)
         stack.push_async_callback(recorder.close)
+        refusals = RefusalSums(recorder.put, timing.refusal_seconds)
+        stack.push_async_callback(refusals.close)
         stack.push_async_callback(mirrors.close)
         yield Calls(
             CallServices(
@@ -99,6 +102,7 @@ async def open_calls(
                 limiter=limiter,
                 observer=observer,
                 recorder=recorder,
+                refusals=refusals,
                 idempotency_keys=IdempotencyKeys(keys),
                 timing=timing,
                 refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,

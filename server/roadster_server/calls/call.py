@@ -39,6 +39,7 @@ from roadster_tools import (
 
 from .confirmation import Ask, Confirmation
 from .context import CallResult, CallServices, Context, CurrentCaller
+from .limiter import OverLimit
 from .results import LONGEST_ANSWER, AnswerContent, client_name, preview_result, replayed_result, result_of
 
 
@@ -70,6 +71,7 @@ class Call(CallOversight):
         self._refused_by: str | None = None
         self._answered_ids: dict[str, Any] = {}
         """The ids in the answer of a write, such as that of a customer who was made, by `answer.` and their name."""
+        self._is_over_limit = False
         self.outcome = "done"
         self.tool_name = tool.name if tool else "unknown"
         self._may_write = tool is not None and tool.writes
@@ -127,6 +129,7 @@ class Call(CallOversight):
             self._request_id = error.request_id
         if isinstance(error, AccessRefused | Limited):
             self._refused_by = error.setting
+            self._is_over_limit = isinstance(error, OverLimit)
         return self._with_next_step(result)
 
     def store_failure(self, error: StoreError) -> Failure:
@@ -193,6 +196,8 @@ class Call(CallOversight):
             },
         )
         record, recorder = self._record("ended", self.outcome, milliseconds), self._services.recorder
+        if self._is_over_limit and self._services.refusals.count(record):
+            return None
         try:
             if self._may_write or self._services.refuse_unrecorded_reads:
                 await recorder.put(record)

@@ -19,6 +19,7 @@ from .idempotency import IdempotencyKeys
 from .keys import Keys
 from .limiter import Limiter
 from .recorder import Recorder
+from .refusals import RefusalSums
 
 CurrentCaller = Callable[[], Caller]
 """Returns the caller of the request, with the rights that the configuration gives it at this moment."""
@@ -42,6 +43,9 @@ class Timing:
     record_seconds: float = 2.0
     """How long the answer of a read waits for its audit record."""
 
+    refusal_seconds: float = 10.0
+    """Between two audit records of refusals by the same limit."""
+
     progress_seconds: float = 2.0
     """Between two reports of a call's progress."""
 
@@ -59,6 +63,7 @@ class CallServices:
     limiter: Limiter
     observer: ServerObserver
     recorder: Recorder
+    refusals: RefusalSums
     idempotency_keys: IdempotencyKeys
     timing: Timing
     refuse_unrecorded_reads: bool

@@ -15,6 +15,10 @@ if TYPE_CHECKING:  # for start time: most servers have no Redis
 _MINUTE, _HOUR = 60, 3600
 
 
+class OverLimit(Limited):
+    """The caller has used up a limit of its own."""
+
+
 class Limiter:
     """Counts in moving windows. In Redis, all processes share them. In memory, they begin anew with the process.
 
@@ -30,12 +34,12 @@ class Limiter:
         self._in_redis: MovingWindowRateLimiter | None = None
 
     async def count_call(self, caller: Caller) -> None:
-        """Counts a call. Raises Limited if the caller has made all its calls of this minute."""
+        """Counts a call. Raises OverLimit if the caller has made all its calls of this minute."""
         if caller.calls_per_minute is not None:
             await self._hit(caller.calls_per_minute, _MINUTE, caller.name, "calls_per_minute", "calls a minute")
 
     async def count_write(self, caller: Caller) -> None:
-        """Counts a write. Raises Limited if the caller has made all its writes of this hour."""
+        """Counts a write. Raises OverLimit if the caller has made all its writes of this hour."""
         if caller.writes_per_hour is not None:
             await self._hit(caller.writes_per_hour, _HOUR, caller.name, "writes_per_hour", "writes an hour")
 
@@ -46,7 +50,7 @@ class Limiter:
             wait = await self._hit_in_redis(self._redis_url, most, window, name, setting)
         if wait is not None:
             # Clocks of several machines differ, but nobody waits for longer than a window.
-            raise Limited(f"{most} {unit}", wait=min(max(1.0, wait), window), setting=f"callers.{name}.{setting}")
+            raise OverLimit(f"{most} {unit}", wait=min(max(1.0, wait), window), setting=f"callers.{name}.{setting}")
 
     def _hit_in_memory(self, most: int, window: int, name: str, setting: str) -> float | None:
         """Counts a hit and returns None, or returns the seconds until there is room for one."""

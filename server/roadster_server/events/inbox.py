@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -11,13 +10,11 @@ import anyio
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.store import INDEX_BATCH, ClockDoubt, EventOutcome, NewEvent, StoreError, TidyCounts
+from roadster_server.store.batches import Batches
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.waiting import one_wait
 from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.observer import ServerObserver
-
-_BATCH_SIZE = 100
-"""Events of one transaction. A larger one would hold up the other writers for long."""
 
 
 def retention_end(settings: Settings, now: datetime) -> datetime:
@@ -29,51 +26,22 @@ TIDY_EVERY = 3600.0
 """Seconds. Retention could do with once a day, but a quarantined event should not wait a day for its delivery."""
 
 
-@dataclass
-class _Waiting:
-    event: NewEvent
-    outcome: EventOutcome | None = None
-    failure: str | None = None
-
-
 class EventWriter:
-    """Stores events. Those that come at the same time share a transaction: its commit takes most of the time."""
+    """Stores events. Those that come at the same time share a transaction."""
 
     def __init__(self, live: LiveSettings, store: LazyStore) -> None:
         self._live = live
         self._store = store
-        self._turn = anyio.Lock()
-        self._waiting: list[_Waiting] = []
+        self._batches = Batches[NewEvent, EventOutcome](self._write)
 
     async def write(self, event: NewEvent) -> EventOutcome:
         """Returns the outcome once the event is durable. Raises StoreError."""
-        mine = _Waiting(event)
-        self._waiting.append(mine)
-        start = anyio.current_time()
-        with one_wait() as wait:
-            async with self._turn:
-                wait.seconds = anyio.current_time() - start
-                # The task that has the turn writes the events of all that came meanwhile, which have an outcome then.
-                if mine.outcome is None and mine.failure is None:
-                    await self._write_batch()
-        if mine.outcome is None:
-            raise StoreError(mine.failure or "")
-        return mine.outcome
+        return await self._batches.put(event)
 
-    async def _write_batch(self) -> None:
-        batch, self._waiting = self._waiting[:_BATCH_SIZE], self._waiting[_BATCH_SIZE:]
-        failure = "the write was given up"
-        try:
-            outcomes = await self._store.add_events(
-                [waiting.event for waiting in batch], dealers=self._live.current.dealers, now=datetime.now(UTC)
-            )
-            for waiting, outcome in zip(batch, outcomes, strict=True):
-                waiting.outcome = outcome
-        except StoreError as error:
-            failure = str(error)
-        finally:
-            for waiting in batch:
-                waiting.failure = failure
+    async def _write(self, batch: Sequence[NewEvent], wait_so_far: float) -> Sequence[EventOutcome]:
+        with one_wait() as wait:
+            wait.seconds = wait_so_far
+            return await self._store.add_events(batch, dealers=self._live.current.dealers, now=datetime.now(UTC))
 
 
 WHY_NO_RETENTION: Mapping[ClockDoubt, str] = {

@@ -54,7 +54,7 @@ class AuditRecord:
     upstream_request_id: str | None
     latency_ms: int | None
     arguments: Mapping[str, str]
-    """The name of each argument, with a keyed hash of its value."""
+    """The name of each argument, with a keyed hash of its value. In a sum of refusals, `refusals` is their number."""
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import anyio
 import pytest
 from mcp import Client
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.limiter import Limiter
+from roadster_server.calls.refusals import RefusalSums
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import CallerSettings
+from roadster_server.store import AuditRecord, StoreError
 from roadster_tools import Caller, Limited
 from tests.conftest import (
     Connect,
@@ -20,8 +25,10 @@ from tests.conftest import (
     settings_for,
     text_of,
 )
+from tests.server.store.databases import RECORD
+from tests.servers import PATIENCE
 
-from .writes import NEW_CUSTOMER, sent_writes
+from .writes import NEW_CUSTOMER, records, sent_writes
 
 pytestmark = pytest.mark.anyio
 
@@ -82,3 +89,51 @@ async def test_limit_counts_each_caller_separately(world: World, store_url: str)
         assert [kind_of(await client.call_tool("list_dealers")) for _ in range(3)] == [None, "limited", "limited"]
         calling = "calm"
         assert [kind_of(await client.call_tool("list_dealers")) for _ in range(3)] == [None] * 3
+
+
+async def test_limit_is_on_record_in_sums(world: World, store_url: str) -> None:
+    """A caller in a loop does not fill the audit, and a server that stops loses no refusal."""
+    settings = settings_for(store_url)
+    limited = settings.callers["tester"].model_copy(update={"calls_per_minute": 1, "writes_per_hour": 1})
+    live = LiveSettings(settings.model_copy(update={"callers": {"tester": limited}}))
+    async with (
+        open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls,
+        Client(build_server(calls, lambda: live.current.caller("tester"))) as client,
+    ):
+        for _ in range(31):
+            await client.call_tool("list_dealers")
+        for _ in range(3):
+            await client.call_tool("list_inventory", {"dealer": "umazda"})
+    summary = [
+        (row.record.tool, row.record.outcome, row.record.setting.rpartition(".")[2], row.record.arguments)
+        for row in await records(store_url)
+    ]
+    assert summary[:2] == [("list_dealers", "done", "dealers", {}), ("list_dealers", "limited", "calls_per_minute", {})]
+    assert summary[2][3].keys() == {"dealer"}
+    assert sorted(summary[3:], key=str) == [
+        ("list_dealers", "limited", "calls_per_minute", {"refusals": "29"}),
+        ("list_inventory", "limited", "calls_per_minute", {"refusals": "2"}),
+    ]
+
+
+async def test_sums_of_refusals_come_while_the_caller_goes_on(world: World, store_url: str) -> None:
+    """Each record of a sum says how many refusals there were since the one before it."""
+    sums: list[AuditRecord] = []
+    both = anyio.Event()
+
+    async def put(record: AuditRecord) -> None:
+        sums.append(record)
+        if len(sums) == 1:
+            assert refusals.count(RECORD)
+            raise StoreError("locked")
+        both.set()
+
+    refusals = RefusalSums(put, seconds=0.01)
+    assert [refusals.count(RECORD) for _ in range(5)] == [False, True, True, True, True]
+    assert not refusals.count(replace(RECORD, caller="other"))
+    with anyio.fail_after(PATIENCE):
+        await both.wait()
+    await refusals.close()
+    assert [dict(record.arguments) for record in sums] == [{"refusals": "4"}, {"refusals": "5"}]
+    assert not refusals.count(RECORD), "a pause makes the next refusal a first one"
+    await refusals.close()
