@@ -140,7 +140,10 @@ class _Receiver:
         if outcome == "kept" and event.dealer and event.customer:
             self.on_customer_change(event.dealer, event.customer)
         if outcome == "quarantined":
-            log.warning("event of an unknown dealer, kept in quarantine", extra={"dealer": event.dealer})
+            # Its text may be anything, also a person's name.
+            log.warning(
+                "event of an unknown dealer, kept in quarantine", extra={"dealer_length": len(event.dealer or "")}
+            )
         if event.happened_at is None and outcome != "duplicate":
             log.warning("event without a readable time, kept at its receipt", extra={"source": self.source.name})
         return outcome, age, JSONResponse(acknowledgement)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Collection
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ class FrontDoor:
         self._app = app
         self._settings = settings
         self._paths = paths
+        self._proxies: tuple[HttpSettings, ProxyHeadersMiddleware] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,5 +41,33 @@ class FrontDoor:
         # A path that is a route comes from a proxy that takes the prefix off, whatever the prefix is.
         if route not in self._paths and route.startswith(f"{prefix}/"):
             route = route[len(prefix) :]
-        proxies = ProxyHeadersMiddleware(cast("Any", self._app), settings.trusted_proxies)
-        await proxies(cast("Any", {**scope, "path": prefix + (route or "/"), "root_path": prefix}), receive, send)  # type: ignore[arg-type]
+        scope = {**scope, "path": prefix + (route or "/"), "root_path": prefix, _PEER: scope.get("client")}
+        await self._proxies_of(settings)(cast("Any", scope), receive, send)  # type: ignore[arg-type]
+
+    def _proxies_of(self, settings: HttpSettings) -> ProxyHeadersMiddleware:
+        """Returns the reader of the proxies' headers, which is made anew when the settings change."""
+        if self._proxies is None or self._proxies[0] is not settings:
+            proxies = ProxyHeadersMiddleware(cast("Any", self._serve), settings.trusted_proxies)
+            self._proxies = settings, proxies
+        return self._proxies[1]
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        peer = scope[_PEER]
+        if self._is_proxy(peer) and (scope["client"] is peer or not _is_address(scope["client"][0])):
+            scope["client"] = None  # the proxy's own address would pass for that of a client on this machine
+        await self._app(scope, receive, send)
+
+    def _is_proxy(self, peer: tuple[str, int] | None) -> bool:
+        return peer is not None and self._proxies is not None and peer[0] in self._proxies[1].trusted_hosts
+
+
+_PEER = "roadster_peer"
+"""The key of a request's scope for the address that the connection comes from."""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

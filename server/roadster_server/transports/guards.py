@@ -34,7 +34,7 @@ _HTTP_PORT = 80
 class BearerGuard(BearerAuthBackend):
     """The SDK's check of bearer tokens. A request without any token is the anonymous caller's, where there is one.
 
-    A client that a trusted proxy names is never the anonymous caller, unless it is on this machine.
+    A request of a trusted proxy is never the anonymous caller's, unless the proxy names a client on this machine.
     """
 
     def __init__(self, verifier: TokenVerifier, anonymous: Callable[[], str | None]) -> None:

@@ -108,7 +108,7 @@ class Intake:
             jsonrpc="2.0", method="notifications/cancelled", params={"requestId": id_, "reason": "the client has gone"}
         )
         body = notification.model_dump_json(by_alias=True, exclude_unset=True).encode()
-        exchange = _Exchange(body, _receive_nothing, _send_nowhere)
+        exchange = _Exchange(body, _receive_for_ever, _drop)
         await self._app(scope, exchange.receive, exchange.send)
 
 
@@ -200,10 +200,10 @@ def _with_id(body: bytes, id_: RequestId) -> bytes:
     return json.dumps({**answer, "id": id_}, separators=(",", ":")).encode() if is_nameless else body
 
 
-async def _receive_nothing() -> Message:
+async def _receive_for_ever() -> Message:
     await anyio.sleep_forever()
     raise AssertionError  # mypy does not know that the line above never returns
 
 
-async def _send_nowhere(_message: Message) -> None:
+async def _drop(_message: Message) -> None:
     pass

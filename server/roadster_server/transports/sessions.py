@@ -85,7 +85,7 @@ class Sessions:
     async def _end(self, session: _Session, scope: Scope) -> None:
         """Ends the session, by a request of the caller as `scope` is one."""
         headers = [(MCP_SESSION_ID_HEADER.encode(), (session.id or "").encode())]
-        await self._app({**scope, "method": "DELETE", "headers": headers}, _receive_nothing, _send_nowhere)
+        await self._app({**scope, "method": "DELETE", "headers": headers}, _receive_empty_body, _drop)
 
     def _share(self, scope: Scope) -> int:
         section = self._settings().callers.get(scope["user"].access_token.client_id)
@@ -181,9 +181,9 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await Response(refusal.json(), HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
 
 
-async def _receive_nothing() -> Message:
+async def _receive_empty_body() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _send_nowhere(_message: Message) -> None:
+async def _drop(_message: Message) -> None:
     pass

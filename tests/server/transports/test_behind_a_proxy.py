@@ -241,7 +241,13 @@ async def anonymous_server(trusted: list[str], peer: str) -> AsyncIterator[httpx
         (["127.0.0.0/8"], "127.0.0.1", "127.0.0.1, 203.0.113.7", 401),
         (["127.0.0.1"], "127.0.0.1", "203.0.113.7, 127.0.0.1", 401),
         (["127.0.0.1"], "127.0.0.1", "localhost.evil.example", 401),
-        (["127.0.0.1"], "127.0.0.1", None, 200),
+        (["127.0.0.1"], "127.0.0.1", None, 401),
+        (["127.0.0.1"], "127.0.0.1", "", 401),
+        (["127.0.0.1"], "127.0.0.1", "203.0.113.7, ", 401),
+        (["127.0.0.1"], "127.0.0.1", "203.0.113.7, unknown", 401),
+        (["127.0.0.1"], "127.0.0.1", "localhost", 401),
+        (["127.0.0.1"], "127.0.0.1", "127.0.0.1", 200),
+        (["127.0.0.1"], "127.0.0.1", "::1", 200),
         (["127.0.0.2"], "127.0.0.1", "203.0.113.7", 200),
         ([], "203.0.113.7", "127.0.0.1", 401),
         (["127.0.0.1"], "203.0.113.7", "127.0.0.1", 401),
@@ -254,6 +260,13 @@ async def test_only_a_trusted_proxy_says_who_its_client_is(
     async with anonymous_server(trusted, peer) as client:
         headers = {"X-Forwarded-For": forwarded} if forwarded is not None else {}
         assert (await client.post("/mcp", json=INITIALIZE, headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Real-IP", "X-Client-IP"])
+@pytest.mark.parametrize("address", ["203.0.113.7", "127.0.0.1", "for=127.0.0.1"])
+async def test_client_in_a_header_that_is_not_read_is_not_anonymous(header: str, address: str) -> None:
+    async with anonymous_server(["127.0.0.1"], "127.0.0.1") as client:
+        assert (await client.post("/mcp", json=INITIALIZE, headers={header: address})).status_code == 401
 
 
 @pytest.mark.parametrize("name", ["*", "0.0.0.0/0", "::/0", "10.0.0.1/8", "proxy.example.com", "", "127.0.0.1:80"])

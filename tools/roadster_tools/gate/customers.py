@@ -15,7 +15,10 @@ ContactKind = Literal["email", "phone", "name"]
 
 _SHORTEST_PHONE, _LONGEST_PHONE = 7, 15
 """Digits. E.164 allows 15."""
-_EXTENSION = re.compile(r"(?<=\d)\W*(?:x|ext|#|;)", re.IGNORECASE)
+_EXTENSION = re.compile(r"(?<=\d)\W*(?:x|ext|#|;|p|w)|(?<=\d{4})\s*,", re.IGNORECASE)
+"""Where an extension begins, or a pause in dialling, which is a comma, "p" or "w"."""
+_ADDRESS = re.compile(r"(?:.*<)?\s*(?:mailto:)?([^<>?]*)[>?]?.*", re.DOTALL)
+"""An address by itself, in a link, or in angle brackets behind a name."""
 _DIALLED_PLUS = re.compile("^(?:011|00)")
 
 MOST_NAME_WORDS = 10
@@ -25,14 +28,15 @@ _LONGEST_WORD = 30
 
 def normal_email(text: str) -> str | None:
     """Returns an email address as it is compared, or None for a text that is none."""
-    address = text.strip().casefold()
+    address = _ADDRESS.sub(r"\1", text.strip().casefold(), count=1).strip()
     return address if "@" in address.strip("@") else None
 
 
 def normal_phone(text: str) -> str | None:
     """Returns the digits of a telephone number with its country code, or None for a text that is none.
 
-    Ten digits without a plus sign are an American number. An extension is left out.
+    Ten digits without a plus sign are an American number. An extension, or what is
+    dialled after a pause, is left out.
     """
     number = _EXTENSION.split(unicodedata.normalize("NFKC", text), maxsplit=1)[0]
     if "+" in number:

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, case, delete, exists, se
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from roadster_client.identity import read_id
 from roadster_server.store.tables import contacts, events
 from roadster_tools.gate.customers import (
     MOST_NAME_WORDS,
@@ -121,9 +122,7 @@ def _contacts_in(body: str) -> set[_Contact]:
         return set()
 
     def text(name: str) -> str:
-        value = customer.get(name)
-        # A phone may come as a number.
-        return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        return read_id(customer.get(name)) or ""  # a phone may come as a number, with a point as well
 
     values: list[tuple[ContactKind, str | None]] = [
         ("email", normal_email(text("email"))),
