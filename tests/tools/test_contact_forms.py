@@ -60,6 +60,11 @@ def test_phones_of_other_countries(text: str, digits: str | None) -> None:
     assert digits is None or normal_phone(f"+{digits}") == digits
 
 
+@pytest.mark.parametrize("pause", [",,5", " , 5", "p5", " w 5", ";5", " x5"])
+def test_what_is_dialled_after_a_pause_is_no_part_of_a_phone(pause: str) -> None:
+    assert normal_phone(f"(415) 555-0123{pause}") == "14155550123"
+
+
 def test_foreign_number_of_ten_digits_is_no_american_one() -> None:
     assert normal_phone("+65 6123 4567") != normal_phone("656 123 4567")
 
@@ -77,6 +82,13 @@ def test_any_text_has_forms(text: str) -> None:
 @given(st.from_regex(r"[a-z.+]{1,10}@[a-z]{1,10}\.com", fullmatch=True), st.sampled_from(["", " ", "\t\n"]))
 def test_email_is_compared_without_case_and_blanks(address: str, blank: str) -> None:
     assert normal_email(f"{blank}{address.upper()}{blank}") == normal_email(address) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["<a@example.com>", "Ann Lee <A@example.com>", "mailto:a@example.com", "mailto:a@example.com?subject=Car"]
+)
+def test_email_is_found_in_a_link_and_behind_a_name(text: str) -> None:
+    assert normal_email(text) == "a@example.com"
 
 
 @pytest.mark.parametrize(

@@ -292,7 +292,8 @@ async def test_odd_contact_data_lose_no_event(customer: dict[str, Any], hooks: H
     assert [row["customer_id"] for row in (await list_events(connect))["events"]] == [7]
 
 
-async def test_phone_that_an_event_has_as_a_number_is_found(hooks: Hooks, connect: Connect) -> None:
-    await hooks.send(event_of({**JOSE, "phone": 4155550123}, "number"))
+@pytest.mark.parametrize("phone", [4155550123, 4155550123.0])
+async def test_phone_that_an_event_has_as_a_number_is_found(phone: float, hooks: Hooks, connect: Connect) -> None:
+    await hooks.send(event_of({**JOSE, "phone": phone}, "number"))
     async with connect() as client:
         assert await ids(client, phone="(415) 555-0123") == [77]

@@ -224,3 +224,10 @@ async def test_store_knows_a_dealer_by_its_events_and_belongings(hooks: Hooks, s
     assert await records.knows_dealer("nobody")
     assert await records.knows_dealer("umazda")
     assert not await records.knows_dealer("hyundaidemo")
+
+
+async def test_log_has_no_text_of_an_unknown_dealer(hooks: Hooks, caplog: pytest.LogCaptureFixture) -> None:
+    """It may hold anything, also a person's name."""
+    await hooks.deliver(event("e-1", dealer={"dpid": "123-45-6789 Steve McQueen"}))
+    assert "event of an unknown dealer, kept in quarantine" in caplog.messages
+    assert "McQueen" not in "".join(str(record.__dict__) for record in caplog.records)

@@ -17,7 +17,7 @@ _SHORTEST_PHONE, _LONGEST_PHONE = 7, 15
 """Digits. E.164 allows 15."""
 _EXTENSION = re.compile(r"(?<=\d)\W*(?:x|ext|#|;|p|w)|(?<=\d{4})\s*,", re.IGNORECASE)
 """Where an extension begins, or a pause in dialling, which is a comma, "p" or "w"."""
-_ADDRESS = re.compile(r"(?:.*<)?\s*(?:mailto:)?([^<>?]*)[>?]?.*", re.DOTALL)
+_ADDRESS = re.compile(r"(?:.*<)?\s*(?:mailto:)*([^<>?]*)[>?]?.*", re.DOTALL)
 """An address by itself, in a link, or in angle brackets behind a name."""
 _DIALLED_PLUS = re.compile("^(?:011|00)")
 
