@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .entry_file import EntryFile
-from .json_entry import JsonEntry
+from .entries.entry_file import EntryFile
+from .entries.json_entry import JsonEntry
+from .entries.toml_entry import TomlEntry
+from .entries.yaml_entry import YamlEntry
 from .options import Host
-from .toml_entry import TomlEntry
-from .yaml_entry import YamlEntry
 
 NAME = "roadster"
 """The name of our entry in each file."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from roadster_server.settings.errors import ConfigurationError
 
-from .entry_file import EntryFile, UnsafeFile
+from .entries.entry_file import EntryFile, UnsafeFile
 from .hosts import NAME, format_of, is_ours
 from .options import Host
 

@@ -38,7 +38,7 @@ def serve_http(backend: Backend, transport: Literal["http", "sse"], host: str, p
     """Serves until a signal comes. Raises ConfigurationError."""
     from roadster_server.transports.http import url_of
     from roadster_server.transports.http_process import serve_backend
-    from roadster_server.transports.sockets import listen
+    from roadster_server.transports.listening.sockets import listen
 
     with listen(host, port) as listener:
         on_serving = partial(_print_address, url_of(transport, host, listener.getsockname()[1]))
@@ -50,7 +50,7 @@ def serve_in_workers(
 ) -> int:
     """Serves over HTTP in `count` processes until a signal comes. Returns the exit code. Raises ConfigurationError."""
     from roadster_server.transports.http import url_of
-    from roadster_server.transports.sockets import listen
+    from roadster_server.transports.listening.sockets import listen
     from roadster_server.transports.workers import require_shared, run_workers
 
     if transport is not Transport.HTTP:

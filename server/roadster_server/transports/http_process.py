@@ -25,9 +25,9 @@ from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 
-from .descriptors import raise_limit
 from .http import HttpTransport, caller_of_request, http_app, url_of
-from .http_server import http_server
+from .listening.descriptors import raise_limit
+from .listening.http_server import http_server
 from .shutdown import Stop, drain
 
 if TYPE_CHECKING:

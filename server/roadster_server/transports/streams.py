@@ -26,9 +26,9 @@ from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import log, log_crash
 
-from .connection import place_of
-from .connections import Limit, TooManyConnections
 from .guards import BearerGuard
+from .listening.connection import place_of
+from .listening.connections import Limit, TooManyConnections
 from .messages import NOT_NOW, STOPPING, MessageRefused
 from .tokens import LEEWAY_SECONDS, SCOPE
 

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadster_server.cli.entry_file import UnsafeFile
+from roadster_server.cli.entries.entry_file import UnsafeFile
 from roadster_server.cli.hosts import entry_of, format_of
 from roadster_server.cli.install import add_entry, remove_entry
 from roadster_server.cli.options import Host

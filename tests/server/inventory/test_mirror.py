@@ -291,13 +291,13 @@ async def test_hostile_rows_are_left_out_and_counted(connect: Connect, world: Wo
     ]
     async with connect(change=KEPT, upstream=Answering(world, hostile(rows))) as client:
         answer = await search(client)
-        assert [row["vin"] for row in answer["vehicles"]] == sorted(["A" * 17, "C" * 17, "D" * 17, rows[-1]["vin"]])
-        assert answer["left_out"]["rows"] >= 3
+        assert [row["vin"] for row in answer["vehicles"]] == ["A" * 17, "C" * 17, "D" * 17]
+        assert answer["left_out"]["rows"] >= 4
         assert [row["vin"] for row in (await search(client, query="roof"))["vehicles"]] == []
         nothing = await search(client, model="nothing")
         assert "could not be read" in nothing["hint"]
         for sort in ("price", "price_desc", "year", "newest", "mileage"):
-            assert len(await all_vins(client, sort=sort, limit=1)) == 4
+            assert len(await all_vins(client, sort=sort, limit=1)) == 3
 
 
 async def test_rows_that_cannot_be_read_any_more_are_not_taken_for_sold(

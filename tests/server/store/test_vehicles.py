@@ -24,10 +24,10 @@ pytestmark = pytest.mark.anyio
 FOREVER = 10**15
 STOCK = [InventoryVehicle.model_validate(each.to_listing()) for each in World(7).vehicles["umazda"].values()]
 BARE = [
-    InventoryVehicle(vin="0BARE", model="CX-5"),
-    InventoryVehicle(vin="1ODD%_/'", model="100 % \\ _", exterior_color=Color(label="50%_grün"), price=0.0),
-    InventoryVehicle(vin="zlower", make="MAZDA", year=-3, price=-1.5, mileage=12.5, stock_number="  m00001 "),
-    InventoryVehicle(vin="zzlong", model="x" * 5_000, trim="y" * 5_000, price=1e300, year=10**30),
+    InventoryVehicle(vin="0BARE000000000000", model="CX-5"),
+    InventoryVehicle(vin="1ODD0000000000000", model="100 % \\ _", exterior_color=Color(label="50%_grün"), price=0.0),
+    InventoryVehicle(vin="zlower00000000000", make="MAZDA", year=-3, price=1.5, mileage=12.5, stock_number="  m00001 "),
+    InventoryVehicle(vin="zzlong00000000000", model="x" * 5_000, trim="y" * 5_000, price=1e300, year=10**30),
 ]
 VEHICLES = [*STOCK, *BARE]
 

@@ -16,9 +16,9 @@ from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports.connection import HEAD_SECONDS
 from roadster_server.transports.http import caller_of_request, http_app
-from roadster_server.transports.http_server import http_server
+from roadster_server.transports.listening.connection import HEAD_SECONDS
+from roadster_server.transports.listening.http_server import http_server
 
 
 @asynccontextmanager

@@ -15,9 +15,9 @@ import pytest
 
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import HttpSettings
-from roadster_server.transports.connection import MOST_PIPELINED
-from roadster_server.transports.connections import Connections, Limit, TooManyConnections
-from roadster_server.transports.descriptors import room_below
+from roadster_server.transports.listening.connection import MOST_PIPELINED
+from roadster_server.transports.listening.connections import Connections, Limit, TooManyConnections
+from roadster_server.transports.listening.descriptors import room_below
 from tests.conftest import settings_for
 from tests.servers import PATIENCE
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from roadster_server.cli.plain_json import read_json
+
 from .entry_file import UnsafeFile
-from .plain_json import read_json
 
 
 @dataclass(frozen=True)
