@@ -18,6 +18,10 @@ from .values import VIN_CHARACTER
 _FEWEST_DIGITS, _MOST_DIGITS = 13, 19
 """Digits of a card number."""
 
+_FEWEST_IDENTITY_DIGITS = 9
+"""Digits of a social security number, which has fewer than a card number."""
+_HAS_IDENTITY_DIGITS = re.compile(rf"(?:\d\D*+){{{_FEWEST_IDENTITY_DIGITS}}}")
+
 _FILLER = "\x7f"
 """Stands for the rest of a sign of several characters in a plain text, so that all places stay the same."""
 
@@ -93,6 +97,8 @@ def mask_identity_numbers(text: str) -> str:
     A card number has 13 to 19 digits of any script, and the last one checks the others. Nine digits without separators
     are a social security number only where words beside them say so.
     """
+    if _HAS_IDENTITY_DIGITS.search(text) is None:  # most texts
+        return text
     text = _NAMED_SOCIAL_SECURITY.sub(lambda words: re.sub(_NINE_DIGITS, MASK, words[0]), text)
     return _SOCIAL_SECURITY.sub(MASK, _mask_cards(text))
 

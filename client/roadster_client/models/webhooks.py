@@ -8,9 +8,10 @@ the event belongs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from itertools import chain, count
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import count
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -193,20 +194,43 @@ def _mask_identity(json: Any, *, is_identifier: bool) -> Any:
 
 
 def _mask_object(json: dict[str, Any]) -> dict[str, Any]:
-    is_identity_field = any(isinstance(json.get(name), str) and _is_identity(json[name]) for name in _NAMING_FIELDS)
+    is_identity_field = any(
+        isinstance(json.get(name), str) and _is_identity(_words_of(json[name])) for name in _NAMING_FIELDS
+    )
     masked: dict[str, Any] = {}
     for name, value in json.items():
-        if value not in (None, "") and (_is_identity(name) or (is_identity_field and name.lower() in _VALUE_FIELDS)):
+        field = _known_name(name) if len(name) <= _LONGEST_KNOWN_NAME else _read_name(name)
+        if value not in (None, "") and (field.is_identity or (is_identity_field and name.lower() in _VALUE_FIELDS)):
             masked_value = MASK
         else:
-            masked_value = _mask_identity(value, is_identifier=_is_identifier(name))
-        masked[_free_name(mask_identity_numbers(name), masked)] = masked_value
+            masked_value = _mask_identity(value, is_identifier=field.is_identifier)
+        masked[field.masked_name if field.masked_name not in masked else _free_name(field, masked)] = masked_value
     return masked
 
 
-def _free_name(name: str, json: Mapping[str, Any]) -> str:
-    """Returns the name, with a number behind it if another field has the same one since it was masked."""
-    return next(free for free in chain([name], (f"{name} {number}" for number in count(2))) if free not in json)
+class _FieldName(NamedTuple):
+    """The name of a field, and the kind of value that it stands for."""
+
+    masked_name: str
+    is_identity: bool
+    is_identifier: bool
+
+
+def _read_name(name: str) -> _FieldName:
+    words = _words_of(name)
+    is_identifier = not _IDENTIFIERS.isdisjoint((*words[-1:], "".join(words[-2:])))
+    return _FieldName(mask_identity_numbers(name), _is_identity(words), is_identifier)
+
+
+_known_name = lru_cache(maxsize=2048)(_read_name)
+"""All events have the same names, and an event has hundreds of them."""
+
+_LONGEST_KNOWN_NAME = 100
+
+
+def _free_name(field: _FieldName, json: Mapping[str, Any]) -> str:
+    """Returns the name with a number behind it, because another field has the same one since it was masked."""
+    return next(free for number in count(2) if (free := f"{field.masked_name} {number}") not in json)
 
 
 def _is_card_number(number: float) -> bool:
@@ -215,13 +239,8 @@ def _is_card_number(number: float) -> bool:
     return mask_identity_numbers(str(abs(int(number)))) == MASK
 
 
-def _is_identity(name: str) -> bool:
-    return "".join(_words_of(name)).endswith(_IDENTITY)
-
-
-def _is_identifier(name: str) -> bool:
-    words = _words_of(name)
-    return not _IDENTIFIERS.isdisjoint((*words[-1:], "".join(words[-2:])))
+def _is_identity(words: Sequence[str]) -> bool:
+    return "".join(words).endswith(_IDENTITY)
 
 
 def _words_of(name: str) -> list[str]:
