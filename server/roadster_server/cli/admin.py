@@ -208,12 +208,16 @@ def tail(
 
     The audit holds keyed hashes in place of ids. With --customer and --dealer it is searched for one customer's: calls
     that name the customer, and forget. Records of an earlier API key have other hashes and are not among them.
+
+    Exit codes: 0 done; 1 a record was changed so that it cannot be read, and the others are printed; 2 there is no
+    store, or it cannot be read.
     """
     from .audit import print_audit
 
     with exit_on_mistakes():
         subject = _subject(dealer, customer)
-        run_async(print_audit, load_settings(config), None, count, subject)
+        is_readable = run_async(print_audit, load_settings(config), None, count, subject)
+    raise typer.Exit(0 if is_readable else 1)
 
 
 @audit.command()
@@ -223,12 +227,14 @@ def export(
     dealer: AtDealer = "",
     config: Config = None,
 ) -> None:
-    """Print the audit records from a time on, one JSON object a line. --customer works as for tail."""
+    """Print the audit records from a time on, one JSON object a line. --customer and the exit codes are as for tail."""
     from .audit import print_audit
 
     with exit_on_mistakes():
         subject = _subject(dealer, customer)
-        run_async(print_audit, load_settings(config), _parse_time(since) if since else None, None, subject)
+        start = _parse_time(since) if since else None
+        is_readable = run_async(print_audit, load_settings(config), start, None, subject)
+    raise typer.Exit(0 if is_readable else 1)
 
 
 @store.command()
@@ -264,9 +270,10 @@ def prune(
     """Delete the events that are older than webhooks.retention_days by this machine's clock.
 
     A server over HTTP does that each hour, but only while an event of the last day confirms the clock. Use this where
-    the clock is right and no event comes.
+    the clock is right and no event comes. It says what time it is and how many events are older, and asks before it
+    deletes them.
 
-    Exit codes: 0 done; 1 you said no; 2 the store cannot be used.
+    Exit codes: 0 done, or nothing to delete; 1 you said no; 2 it cannot ask, or the store cannot be used.
     """
     from .prune import count_old_events, forget_old_events
 
@@ -275,6 +282,9 @@ def prune(
         count = run_async(count_old_events, settings, now)
         days = settings.webhooks.retention_days
         typer.echo(f"it is {now:%Y-%m-%dT%H:%M:%SZ}; older than {days} days: {count} events")
+        if not count:
+            typer.echo("nothing to delete")
+            return
         if not yes and not sys.stdin.isatty():
             raise ConfigurationError(["deletes only after asking: needs a terminal, or --yes"])
         if not yes and not typer.confirm("Is that the time, and shall they be deleted?"):

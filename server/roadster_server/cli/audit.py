@@ -53,22 +53,30 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
 
 async def print_audit(
     settings: Settings, since: datetime | None, last: int | None, subject: tuple[str, str] | None
-) -> None:
+) -> bool:
     """Prints one JSON object a line to stdout, in order. Raises ConfigurationError.
 
-    `subject` is a dealer and a customer's id: then only the records about this customer are printed.
+    `subject` is a dealer and a customer's id: then only the records about this customer are printed. Returns False
+    where a record was changed so that it cannot be read. Its number goes to stderr, and the others are printed.
     """
     about = _audit_subject(settings, *subject) if subject else None
-    count = 0
+    count, is_readable = 0, True
+
+    def tell(seq: int) -> None:
+        nonlocal is_readable
+        is_readable = False
+        sys.stderr.write(f"record {seq} was changed and cannot be read; audit verify says where the chain breaks\n")
+
     async with open_existing_store(settings) as store:
         if subject is not None:
             await _require_names(settings, store, *subject)
-        async for entry in store.records(since=since, last=last, about=about):
+        async for entry in store.records(since=since, last=last, about=about, on_unreadable=tell):
             line = {"seq": entry.seq, **asdict(entry.record), "hash": entry.hash}
             sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
             count += 1
     if subject is not None and not count:
         sys.stderr.write("no record of the present API key names this customer\n")
+    return is_readable
 
 
 async def forget_customer(settings: Settings, dealer: str, customer: str) -> DeletedCounts:

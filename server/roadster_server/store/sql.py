@@ -34,6 +34,7 @@ from .records import (
     Verification,
 )
 from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership, verification
+from .rows.audit import OnUnreadable, refuse_unreadable
 from .rows.contacts import ContactKey
 from .rows.expiry import milliseconds
 from .rows.verification import OnProgress
@@ -270,7 +271,15 @@ class SqlStore:
         return await verification.verify(self.database, self.page_rows, on_progress)
 
     def records(
-        self, *, since: datetime | None = None, last: int | None = None, about: AuditSubject | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        last: int | None = None,
+        about: AuditSubject | None = None,
+        on_unreadable: OnUnreadable = refuse_unreadable,
     ) -> AsyncIterator[StoredRecord]:
-        """Yields the audit records in order: those about one customer, not older than `since`, the newest `last`."""
-        return audit.records(self.database, self.page_rows, since, last, about)
+        """Yields the audit records in order: those about one customer, not older than `since`, the newest `last`.
+
+        At a record that was changed and cannot be read it calls `on_unreadable`, which by default raises StoreError.
+        """
+        return audit.records(self.database, self.page_rows, since, last, about, on_unreadable)

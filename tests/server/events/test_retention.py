@@ -128,4 +128,6 @@ async def test_doctor_finds_it_and_a_person_deletes_them(upstream: str, tmp_path
     pruned = run_cli("store", "prune", "--yes", "--config", config, **SECRETS)
     assert (pruned.returncode, pruned.stdout.splitlines()[-1]) == (0, "deleted: 1 events")
     assert await read_rows(url) == []
+    again = run_cli("store", "prune", "--config", config, **SECRETS)
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "nothing to delete")
     assert "retention" not in run_cli("doctor", "--config", config, **SECRETS).stdout

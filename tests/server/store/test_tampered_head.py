@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ async def test_head_with_bytes_that_are_no_text_takes_no_record(store_url: str, 
     await tamper(store_url, statement)
     await assert_refuses_writes(store_url)
     async with open_store(store_url) as store:
-        with pytest.raises(StoreError, match="holds a text that no server wrote"):
+        with pytest.raises(StoreError, match="audit record 3 was changed and cannot be read"):
             assert [row async for row in store.records()]
 
 
@@ -72,6 +73,33 @@ async def test_bytes_that_are_no_text_are_found_in_the_middle(store_url: str) ->
     await execute(store_url, "UPDATE roadster_audit SET tool = CAST(x'ff' AS TEXT) WHERE seq = 13")
     async with open_store(store_url) as store:
         assert (await store.verify()).first_broken == 13
+
+
+@pytest.mark.reliability(
+    "records of the audit that were changed so that they cannot be read",
+    "`audit tail` names them, prints the others and exits with 1",
+)
+@pytest.mark.parametrize("value", ["CAST(x'ff' AS TEXT)", "x'ff'", "'no JSON'"])
+async def test_records_that_cannot_be_read_are_named_between_the_others(
+    store_url: str, tmp_path: Path, value: str
+) -> None:
+    async with open_store(store_url) as store:
+        await fill(store, 20)
+    await lift_protection(store_url)
+    await execute(store_url, f"UPDATE roadster_audit SET arguments = {value} WHERE seq IN (13, 14, 20)")
+    config = write_config(tmp_path, "https://api.example.com", store=f"sqlite:///{path_of(store_url)}", bot="read")
+    for command, first in (("tail", 11), ("export", 1)):
+        last = ("--last", "10") if command == "tail" else ()
+        end = run_cli("audit", command, *last, "--config", str(config), **SECRETS)
+        assert end.returncode == 1
+        assert [json.loads(line)["seq"] for line in end.stdout.splitlines()] == [
+            seq for seq in range(first, 21) if seq not in (13, 14, 20)
+        ]
+        assert [line.split(" was changed")[0] for line in end.stderr.splitlines()] == [
+            "record 13",
+            "record 14",
+            "record 20",
+        ]
 
 
 @pytest.mark.parametrize("statement", [TAMPERINGS[0], NO_TEXT[0]], ids=["largest number", "no text"])

@@ -6,11 +6,11 @@ transaction open, and the table is never in memory as a whole.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, not_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, insert, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_server.store.database import Database, Turn, take_turn
@@ -19,6 +19,7 @@ from roadster_server.store.records import (
     AuditSubject,
     StoredRecord,
     StoreError,
+    UnreadableText,
 )
 from roadster_server.store.tables import audit
 
@@ -55,12 +56,21 @@ def place_after(newest: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
     return head["seq"] + 1, head["hash"]
 
 
+OnUnreadable = Callable[[int], None]
+"""Called with the number of a record that was changed so that it cannot be read."""
+
+
+def refuse_unreadable(seq: int) -> None:
+    raise StoreError(f"audit record {seq} was changed and cannot be read; audit verify says where the chain breaks")
+
+
 async def records(
     database: Database,
     page_rows: int,
     since: datetime | None,
     last: int | None,
     about: AuditSubject | None,
+    on_unreadable: OnUnreadable,
 ) -> AsyncIterator[StoredRecord]:
     # Each page is a range of the key, however few of its records the conditions hold for.
     conditions: list[ColumnElement[bool]] = []
@@ -78,19 +88,35 @@ async def records(
         ahead = select(audit.c.seq).where(audit.c.seq > position).order_by(audit.c.seq).limit(page_rows).subquery()
         async with database.reading() as connection:
             end = await connection.scalar(select(func.max(ahead.c.seq)))
-            if end is None:
-                return
-            page = select(audit).where(*conditions, audit.c.seq > position, audit.c.seq <= end)
-            rows = (await connection.execute(page.order_by(audit.c.seq))).all()
-        for row in rows:
+        if end is None:
+            return
+        for row in await _readable_rows(database, conditions, position + 1, end, on_unreadable):
             try:
                 record = stored_record(row._asdict())
             except (ValueError, TypeError):
-                raise StoreError(
-                    f"audit record {row.seq} was changed and cannot be read; verify says where the chain breaks"
-                ) from None
-            yield record
+                on_unreadable(row.seq)
+            else:
+                yield record
         position = end
+
+
+async def _readable_rows(
+    database: Database, conditions: Sequence[ColumnElement[bool]], first: int, end: int, on_unreadable: OnUnreadable
+) -> Sequence[Row[Any]]:
+    """Returns the rows from `first` to `end`. A row that is no text fails its whole page, so it is found by halves."""
+    page = select(audit).where(*conditions, audit.c.seq.between(first, end)).order_by(audit.c.seq)
+    try:
+        async with database.reading() as connection:
+            return (await connection.execute(page)).all()
+    except UnreadableText:
+        if first == end:
+            on_unreadable(first)
+            return []
+    middle = (first + end) // 2
+    return [
+        *await _readable_rows(database, conditions, first, middle, on_unreadable),
+        *await _readable_rows(database, conditions, middle + 1, end, on_unreadable),
+    ]
 
 
 async def _place_before(
