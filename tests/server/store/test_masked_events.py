@@ -1,4 +1,4 @@
-"""The migration of events that were stored before card numbers were masked."""
+"""The migration of events that were stored before numbers were masked, or before some of their forms were."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from roadster_server.store import NewEvent
 from roadster_server.store.lazy import lazy_store
-from roadster_server.store.migrations.versions import store_0006
+from roadster_server.store.migrations.versions import store_0010
 from roadster_server.store.tables import VERSION_TABLE
 from roadster_tools.gate.customers import CustomerQuery
 from tests.conftest import CONTACT_KEY
@@ -37,8 +37,18 @@ def new_event(number: int, **sections: Any) -> NewEvent:
     )
 
 
-async def test_stored_numbers_are_masked_by_the_migration(new_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_0006, "_BATCH", 2)
+async def put_back(url: str, version: str) -> None:
+    """Puts the tables back to the schema 0005 or 0009."""
+    if version == "0005":
+        await undo_marks(url)
+    await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
+
+
+@pytest.mark.parametrize("version", ["0005", "0009"])
+async def test_stored_numbers_are_masked_by_the_migration(
+    version: str, new_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_0010, "_BATCH", 2)
     events = [
         new_event(1, message={"body": f"my card is {CARD}"}),
         new_event(2, message={"body": "call 650-555-1234"}, zip="\u00e9"),
@@ -49,8 +59,7 @@ async def test_stored_numbers_are_masked_by_the_migration(new_url: str, monkeypa
     dealers = ["umazda"]
     async with lazy_store(new_url, contact_key=CONTACT_KEY) as store:
         await store.add_events(events, dealers=dealers, now=datetime.now(UTC))
-    await undo_marks(new_url)
-    await execute(new_url, f"UPDATE {VERSION_TABLE} SET version_num = '0005'")
+    await put_back(new_url, version)
     async with lazy_store(new_url, contact_key=CONTACT_KEY) as store:
         while await store.index_events(dealers, most=10):
             pass
@@ -66,3 +75,17 @@ async def test_stored_numbers_are_masked_by_the_migration(new_url: str, monkeypa
         await execute(new_url, "SELECT 1 FROM roadster_contacts WHERE value LIKE '%4111%' OR value LIKE '%1111%'") == []
     )
     assert [match.place.customer_id for match in by_name[0]] == ["4"]
+
+
+async def test_masked_events_stay_as_they_are(new_url: str) -> None:
+    """Where nothing is to be masked, no event is written and no customer is indexed anew."""
+    body = {"customer": {"id": 1, "first_name": "***"}, "message": {"body": "my card is ***"}}
+    async with lazy_store(new_url, contact_key=CONTACT_KEY) as store:
+        await store.add_events([new_event(1, **body)], dealers=["umazda"], now=datetime.now(UTC))
+        await store.index_events(["umazda"], most=10)
+    rows = await execute(new_url, "SELECT body, indexed FROM roadster_events")
+    await put_back(new_url, "0009")
+    async with lazy_store(new_url, contact_key=CONTACT_KEY) as store:
+        await store.open()
+    assert await execute(new_url, "SELECT body, indexed FROM roadster_events") == rows
+    assert rows[0][1] != ""
