@@ -107,6 +107,48 @@ def test_stdout_carries_the_protocol_and_stderr_json() -> None:
     assert all(json.loads(line) for line in end.stderr.splitlines())
 
 
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+DISCOVER = {"jsonrpc": "2.0", "id": 0, "method": "server/discover", "params": {"_meta": META}}
+
+
+def answers_by_id(*messages: dict[str, Any]) -> dict[Any, dict[str, Any]]:
+    end = converse(*messages)
+    assert end.returncode == 0
+    return {answer["id"]: answer for answer in map(json.loads, end.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("version", ["2026-07-28", "2027-01-01"], ids=["a version that is served", "a later version"])
+def test_a_client_that_asks_which_version_is_served_and_gives_up_may_still_initialize(version: str) -> None:
+    """An AI SDK waits for one second. Its question still gets its answer."""
+    meta = {**META, "io.modelcontextprotocol/protocolVersion": version}
+    answers = answers_by_id(
+        {**DISCOVER, "params": {"_meta": meta}},
+        INITIALIZE,
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+    )
+    assert answers[0].keys() & {"result", "error"} == {"result" if version == "2026-07-28" else "error"}
+    assert answers[1]["result"]["protocolVersion"] == "2025-11-25"
+    assert len(answers[2]["result"]["tools"]) == len(TOOLS)
+
+
+def test_a_client_may_ask_which_version_is_served_and_stay_with_the_newest() -> None:
+    answers = answers_by_id(
+        DISCOVER,
+        {**DISCOVER, "id": 1},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {"_meta": META}},
+        {**DISCOVER, "id": 3},
+        {**INITIALIZE, "id": 4},
+    )
+    assert all(answers[id_]["result"]["supportedVersions"] == ["2026-07-28"] for id_ in (0, 1, 3))
+    assert answers[2]["result"]["cacheScope"] == "private"
+    assert answers[4]["error"]["code"] == -32022, "the list has settled the connection's era"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_its_sandbox(number: signal.Signals, tmp_path: Path) -> None:
     with subprocess.Popen(

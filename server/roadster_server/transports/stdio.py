@@ -52,6 +52,7 @@ async def serve_stdio(
     """
     stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
     to_sdk, lines = anyio.create_memory_object_stream[str]()
+    to_introduction, introductions = anyio.create_memory_object_stream[SessionMessage | Exception]()
     stop.heed_signals()
     on_serving()
     try:
@@ -60,14 +61,17 @@ async def serve_stdio(
             tasks.start_soon(backend.live.watch)
             # The SDK only iterates over the lines of its stdin.
             async with stdio_server(stdin=cast("Any", lines)) as (read, write):
-                conversation = _Conversation(to_sdk, write, stop)
+                conversation = _Conversation(to_sdk, to_introduction, write, stop)
                 tasks.start_soon(conversation.end, calls)
                 # Nothing can wake a thread that reads stdin. The exit does not wait for a daemon.
                 reader = threading.Thread(
                     target=_read_stdin, args=(conversation, current_token()), name="stdin", daemon=True
                 )
                 reader.start()
-                await server.run(read, conversation, server.create_initialization_options())
+                async with write, anyio.create_task_group() as runs:
+                    options = server.create_initialization_options()
+                    runs.start_soon(server.run, introductions, conversation, options)
+                    runs.start_soon(server.run, read, conversation, options)
             tasks.cancel_scope.cancel()
     except* OSError:  # stdout was closed, so nobody reads an answer any more
         stop.begin("the client has gone")
@@ -88,10 +92,22 @@ class _Conversation:
     """The messages of both sides. It knows which requests are open, so that all are answered before the lines end.
 
     The SDK uses it as the stream of its answers.
+
+    The SDK settles a connection's era at its first request, for good. Clients that ask by `server/discover` whether a
+    server knows protocol 2026-07-28, and give up waiting, go on with `initialize`. So the first introductions go to a
+    run of the SDK of their own, and the next request settles the era.
     """
 
-    def __init__(self, to_sdk: MemoryObjectSendStream[str], to_client: WriteStream[SessionMessage], stop: Stop) -> None:
+    def __init__(
+        self,
+        to_sdk: MemoryObjectSendStream[str],
+        to_introduction: MemoryObjectSendStream[SessionMessage | Exception],
+        to_client: WriteStream[SessionMessage],
+        stop: Stop,
+    ) -> None:
         self._to_sdk = to_sdk
+        self._to_introduction = to_introduction
+        self._is_era_settled = False
         self._to_client = to_client
         self._stop = stop
         self._open: set[RequestId] = set()
@@ -113,6 +129,10 @@ class _Conversation:
             return
         if isinstance(message, JSONRPCRequest):
             self._open.add(message.id)
+            self._is_era_settled = self._is_era_settled or message.method != "server/discover"
+            if not self._is_era_settled:
+                await self._to_introduction.send(SessionMessage(message))
+                return
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             self._settle((message.params or {}).get("requestId"))  # it gets no answer
         await self._to_sdk.send(text.decode())
@@ -128,6 +148,7 @@ class _Conversation:
         """Waits until the server is to stop, then for the open requests, and ends the lines."""
         await self._stop.requested.wait()
         await drain(calls, DRAIN_SECONDS, self._idle)
+        self._to_introduction.close()
         self._to_sdk.close()
 
     async def send(self, item: SessionMessage, /) -> None:
@@ -136,7 +157,7 @@ class _Conversation:
             self._settle(item.message.id)
 
     async def aclose(self) -> None:
-        await self._to_client.aclose()
+        """Leaves the way to the client open, because another run of the SDK uses it too."""
 
     async def __aenter__(self) -> Self:
         return self
