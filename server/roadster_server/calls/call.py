@@ -14,7 +14,7 @@ import anyio
 from mcp_types import CallToolResult, InputResponseRequestParams
 
 from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown, PersonalData
-from roadster_server.store import AuditRecord, Claim, ClaimLost, Replay, StoreError
+from roadster_server.store import AuditRecord, Claim, ClaimLost, Replay, StoreBusy, StoreError
 from roadster_server.telemetry.logs import log
 from roadster_tools import (
     AccessRefused,
@@ -74,7 +74,8 @@ class Call(CallOversight):
         self._is_over_limit = False
         self.outcome = "done"
         self.tool_name = tool.name if tool else "unknown"
-        self._may_write = tool is not None and tool.writes
+        self._has_waited = False
+        """Says that the call has had its wait for a store that does not work, so its record gets no further one."""
 
     async def admit(self, tool: Tool) -> AdmittedCall:
         """Counts the call and checks it. Raises ToolFailure."""
@@ -138,6 +139,7 @@ class Call(CallOversight):
         If that happens after the answer of a write, the log says so and the caller gets the answer. See `_settle`.
         """
         reason = self._store_reason(error)
+        self._has_waited = self._tool is not None and self._tool.writes
         if not self._write_sent:
             return self.failure(Unrecorded(f"The call cannot be put on record: {reason}"))
         self.outcome = "outcome_unknown"
@@ -148,6 +150,8 @@ class Call(CallOversight):
         if isinstance(error, ClaimLost):
             return str(error)
         log.error("the store failed on a call", extra={"call": self._id, "reason": str(error)})
+        if isinstance(error, StoreBusy):
+            return "others kept the store busy for too long"
         return "the store does not work"
 
     def defect(self) -> Failure:
@@ -199,7 +203,7 @@ class Call(CallOversight):
         if self._is_over_limit and self._services.refusals.count(record):
             return None
         try:
-            if self._may_write or self._services.refuse_unrecorded_reads:
+            if self._write_sent or self._has_waited or self._services.refuse_unrecorded_reads:
                 await recorder.put(record)
             else:
                 await recorder.put_soon(record)
@@ -223,7 +227,7 @@ class Call(CallOversight):
             name = admitted_call.tool.name
             raise kind(name, f"the answer is larger than {LONGEST_ANSWER} characters")
         fields = answer.structured_content()
-        if self._may_write:
+        if admitted_call.tool.writes:
             self._answered_ids = {f"answer.{name}": value for name, value in fields.items() if name.endswith("_id")}
         content = fields | ({"notices": notices} if notices else {}) | left_out_of(left_out)
         return AnswerContent(text, content, answer.links() if self._caller.links else ())

@@ -17,6 +17,7 @@ import anyio
 
 from roadster_server.store import AnswerGone, Claim, Conflict, InProgress, Replay, Unknown
 from roadster_server.store.lazy import LazyStore
+from roadster_server.store.waiting import current_wait
 from roadster_tools import InvalidArguments, KeyOutcomeUnknown, Limited
 
 from .keys import Keys
@@ -50,8 +51,11 @@ class IdempotencyKeys:
         lock = self._locks.setdefault(scope, anyio.Lock())
         if lock.statistics().tasks_waiting >= _MOST_WAITING:
             raise _busy(f"{_MOST_WAITING} calls at a time that wait for the first")
+        start = anyio.current_time()
         with anyio.move_on_after(_LONGEST_WAIT) as waiting:
             async with lock:
+                # The call before this one may have waited for the store itself. Nobody waits for it twice.
+                current_wait().seconds += anyio.current_time() - start
                 claim = self._require_usable(await _wait_for_claim(store, scope, arguments, scope_0001))
                 waiting.deadline = math.inf  # only the wait is limited, not the call
                 yield claim

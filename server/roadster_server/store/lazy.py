@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -63,7 +64,7 @@ class LazyStore:
             if self._store is None:
                 # Calls that wait here share the failure of the one before them: a locked store holds up each attempt.
                 if self._failure_count > failures_before and self._failure is not None:
-                    raise StoreError(str(self._failure))
+                    raise copy(self._failure)
                 self._store = await self._open()
             return self._store
 
@@ -72,7 +73,7 @@ class LazyStore:
             store = await self._stack.enter_async_context(self._open_store(self._url))
         except StoreError as error:
             self._failure, self._failure_count = error, self._failure_count + 1
-            raise StoreError(str(error)) from None
+            raise copy(error) from None
         return replace(store, contact_key=self._contact_key)
 
     append = _opening(lambda store: store.append)

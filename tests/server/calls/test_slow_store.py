@@ -31,6 +31,11 @@ from tests.tool_examples import STEVE
 
 pytestmark = pytest.mark.anyio
 
+REFUSED_WRITES: list[tuple[str, dict[str, Any], str]] = [
+    ("create_customer", {"dealer": "toyotademo", "customer": STEVE}, "refused"),
+    ("create_customer", {"dealer": "umazda"}, "invalid_arguments"),
+]
+
 A_MOMENT = 0.2
 """Seconds to wait for an answer that must not come. It would take a hundredth of that."""
 
@@ -87,6 +92,19 @@ async def test_read_is_answered_now_and_recorded_after_the_lock(
     assert "the audit is slow: this call's record is written later" in caplog.messages
 
 
+@pytest.mark.reliability(
+    "a locked store, for a write that is refused before it is sent",
+    "the refusal is answered now, and recorded after the lock",
+)
+async def test_refused_write_is_answered_now_and_recorded_after_the_lock(world: World, store_url: str) -> None:
+    async with impatient_client(world, store_url) as client:
+        with lock(store_url):
+            for tool, arguments, kind in REFUSED_WRITES:
+                assert kind_of(await client.call_tool(tool, arguments)) == kind
+            assert await world.requests() == []
+    assert await outcomes(store_url) == [(tool, kind) for tool, _, kind in REFUSED_WRITES]
+
+
 async def test_read_with_a_required_record_waits_for_the_store(world: World, store_url: str) -> None:
     done = anyio.Event()
     async with (
@@ -124,6 +142,8 @@ async def impatient_store(url: str) -> AsyncIterator[SqlStore]:
 
 
 WAITS: list[Wait] = []
+WAITED_BEFORE_CLAIMS: list[float] = []
+"""Seconds that each call had waited for the store when it claimed its key."""
 
 
 class WatchedStore(SqlStore):
@@ -133,6 +153,7 @@ class WatchedStore(SqlStore):
 
     async def claim(self, scope: str, arguments: str, *, now: datetime, scope_0001: str = "") -> Claim | Obstacle:
         WAITS.append(current_wait())
+        WAITED_BEFORE_CLAIMS.append(current_wait().seconds)
         return await super().claim(scope, arguments, now=now, scope_0001=scope_0001)
 
 
@@ -145,11 +166,34 @@ async def test_call_waits_for_a_locked_store_once(world: World, store_url: str, 
         with lock(store_url):
             result = await client.call_tool("create_customer", arguments)
     assert kind_of(result) == "unrecorded"
+    assert "others kept the store busy for too long. Nothing was sent" in text_of(result)
     assert "store.db" not in text_of(result)
     assert await world.requests() == []
     assert len(WAITS) == 2
     assert WAITS[0] is WAITS[1]
     assert WAITS[0].seconds > 0.3
+
+
+async def test_calls_with_one_key_wait_for_a_locked_store_together(
+    world: World, store_url: str, connect: Connect
+) -> None:
+    """The second call has waited for the first one, which waited for the store."""
+    WAITED_BEFORE_CLAIMS.clear()
+    arguments = {"dealer": "umazda", "customer": STEVE, "idempotency_key": "key-of-steve"}
+    kinds: list[str | None] = []
+
+    async def create() -> None:
+        kinds.append(kind_of(await client.call_tool("create_customer", arguments)))
+
+    async with connect(open_store=impatient_store) as client:
+        with lock(store_url):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(create)
+                tasks.start_soon(create)
+    assert kinds == ["unrecorded", "unrecorded"]
+    assert await world.requests() == []
+    first, second = WAITED_BEFORE_CLAIMS
+    assert first < 0.3 <= second
 
 
 async def test_transaction_after_the_wait_gets_only_a_moment(store_url: str) -> None:
