@@ -15,10 +15,15 @@ class FileTooLarge(ValueError):
     """The file has more bytes than the limit."""
 
 
-def read_plain_file(path: Path, *, max_bytes: int) -> bytes:
-    """Returns the contents. Follows links. Raises OSError, NotPlain or FileTooLarge."""
+def read_plain_file(path: Path, *, max_bytes: int, through_links: bool = True) -> bytes:
+    """Returns the contents. A link in place of the file is an OSError unless it may be read through links.
+
+    Raises OSError, NotPlain or FileTooLarge.
+    """
+    # Windows has neither flag: it has no pipes that look like files.
+    flags = getattr(os, "O_NONBLOCK", 0) | (0 if through_links else getattr(os, "O_NOFOLLOW", 0))
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
+        with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
             # The open file is checked, because another one could take its place after a check of the path.
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise NotPlain("is not a plain file")
@@ -28,7 +33,3 @@ def read_plain_file(path: Path, *, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise FileTooLarge(f"is larger than {max_bytes:,} bytes")
     return content
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no pipes that look like files

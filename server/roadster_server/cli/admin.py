@@ -97,7 +97,7 @@ def install(
     It shows the change before it asks you, and keeps a copy of the file. Everything else in the file stays as it is.
     Claude Code's file is the .mcp.json of the current folder. The others' files are the user's.
 
-    Exit codes: 0 done, or nothing to do; 1 you said no; 2 the file cannot be changed, because it has comments or such.
+    Exit codes: 0 done, or nothing to do; 1 you said no; 2 the file cannot be changed and kept whole.
     """
     from .hosts import entry_of, file_of, format_of
     from .install import add_entry, remove_entry

@@ -51,15 +51,17 @@ def format_of(host: Host) -> EntryFile:
     """Returns the format of the host's file, with the key under which it lists its servers."""
     match host:
         case Host.VSCODE:
-            return JsonEntry("servers", NAME)
+            return JsonEntry("servers", NAME, with_comments=True)
         case Host.CODEX:
             return TomlEntry("mcp_servers", NAME)
         case Host.OPENCODE:
-            return JsonEntry("mcp", NAME)
+            return JsonEntry("mcp", NAME, with_comments=True)
         case Host.GOOSE:
             return YamlEntry("extensions", NAME)
         case Host.ZED:
-            return JsonEntry("context_servers", NAME)
+            return JsonEntry("context_servers", NAME, with_comments=True)
+        case Host.GEMINI_CLI:
+            return JsonEntry("mcpServers", NAME, with_comments=True)
         case _:
             return JsonEntry("mcpServers", NAME)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
 from roadster_server.settings.errors import ConfigurationError
 
-from .entries.entry_file import EntryFile, UnsafeFile
+from .entries.entry_file import EntryFile, UnsafeFile, change_entry
 from .hosts import NAME, format_of, is_ours
 from .options import Host
+
+_MAX_BYTES = 1024 * 1024
+"""Settings that people write have some kilobytes."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +73,23 @@ def add_entry(path: Path, host: Host, entry: Mapping[str, Any]) -> Change | None
     """Plans the file with our entry in it. Returns None where nothing changes. Raises ConfigurationError."""
     path = path.parent.resolve() / path.name
     before, file = _read(path), format_of(host)
+    mark, text = _divide(before or "")
     with _leaving_alone(path, f"put this into it yourself:\n{file.snippet(entry)}"):
-        old = _own_entry(file, before)
+        old = _own_entry(file, text)
         # A host may add keys of its own when it writes its file.
         if old is not None and entry.items() <= old.items():
             return None
-        return Change(path, file, before, file.add(before or "", entry), old, entry)
+        return Change(path, file, before, mark + change_entry(file, text, entry), old, entry)
 
 
 def remove_entry(path: Path, host: Host) -> Change | None:
     """Plans the file without our entry. Returns None where there is no such entry. Raises ConfigurationError."""
     path = path.parent.resolve() / path.name
     before, file = _read(path), format_of(host)
+    mark, text = _divide(before or "")
     with _leaving_alone(path, f"take {NAME} out of it yourself"):
-        old = _own_entry(file, before)
-        return None if old is None else Change(path, file, before, file.remove(before or ""), old, None)
+        old = _own_entry(file, text)
+        return None if old is None else Change(path, file, before, mark + change_entry(file, text, None), old, None)
 
 
 @contextmanager
@@ -96,9 +101,15 @@ def _leaving_alone(path: Path, advice: str) -> Iterator[None]:
         raise ConfigurationError([f"{path}: {error}; nothing was changed, {advice}"]) from None
 
 
-def _own_entry(file: EntryFile, text: str | None) -> dict[str, Any] | None:
+def _divide(text: str) -> tuple[str, str]:
+    """Returns the byte order mark, which stays where there is one, and the rest of a file's text."""
+    rest = text.removeprefix("\ufeff")
+    return text[: len(text) - len(rest)], rest
+
+
+def _own_entry(file: EntryFile, text: str) -> dict[str, Any] | None:
     """Returns our entry. Raises UnsafeFile, also for an entry of our name that starts another program."""
-    entry = file.read(text or "")
+    entry = file.read(text)
     if entry is None:
         return None
     if not is_ours(entry):
@@ -111,14 +122,11 @@ def _read(path: Path) -> str | None:
     if path.is_symlink():
         raise ConfigurationError([f"{path}: is a link, and nothing is written through one; make it a plain file"])
     try:
-        # The flags do not exist on Windows. They keep a pipe from holding us up, and a link from being followed.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigurationError([f"{path}: is no plain file; nothing was changed"])
-            return file.read().decode()
+        return read_plain_file(path, max_bytes=_MAX_BYTES, through_links=False).decode()
     except FileNotFoundError:
         return None
+    except (NotPlain, FileTooLarge) as error:
+        raise ConfigurationError([f"{path}: {error}; nothing was changed"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
 

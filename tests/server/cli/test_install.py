@@ -120,15 +120,13 @@ def test_diff_shows_only_our_entry(indent: int | None, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "after"),
     [
-        (
-            '{"b":1,\n\t"mcpServers": {"x": {"command":"y"}}}',
-            '{\n\t"b": 1,\n\t"mcpServers": {\n\t\t"x": {\n\t\t\t"command": "y"\n\t\t}\n\t}\n}',
-        ),
-        ('{"theme": "dark"}\n', '{\n  "theme": "dark",\n  "mcpServers": {}\n}\n'),
+        ('{"b":1,\n\t"mcpServers": {"x": {"command":"y"}}}', '{"b":1,\n\t"mcpServers": {"x": {"command":"y"}}}'),
+        ('{"theme": "dark"}\n', '{"theme": "dark", "mcpServers": {}}\n'),
+        ('{\n\t"theme": "dark"\n}', '{\n\t"theme": "dark",\n\t"mcpServers": {}\n}'),
         ("", '{\n  "mcpServers": {}\n}\n'),
     ],
 )
-def test_undo_writes_with_the_files_indentation(text: str, after: str, tmp_path: Path) -> None:
+def test_undo_leaves_the_file_as_it_was_written(text: str, after: str, tmp_path: Path) -> None:
     """It also keeps a copy of the file as it was before."""
     path = tmp_path / "mcp.json"
     path.write_text(text)
@@ -159,14 +157,14 @@ def test_undo_keeps_later_changes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [('{\n  // mine\n  "servers": {}\n}', 2), ('{"servers": {}\n,}', 2), ('{"a": 1,\n\n"b": 2,\n"a": 3}', 4)],
+    [('{\n  // mine\n  "mcpServers": {}\n}', 2), ('{"a": {}\n,}', 2), ('{"a": 1,\n\n"b": 2,\n"a": 3}', 4)],
 )
 def test_install_names_the_line_that_is_no_plain_json(text: str, line: int, tmp_path: Path) -> None:
     """The three cases are a comment, a comma at an end, and a key that is there twice."""
     path = tmp_path / "mcp.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=rf"at line {line} column \d+.* nothing was changed"):
-        add_entry(path, Host.VSCODE, entry_of(Host.VSCODE, None))
+        add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
 
 
 def test_install_makes_a_missing_file_with_its_folder(tmp_path: Path) -> None:
@@ -211,33 +209,33 @@ def test_install_refuses_a_link_that_was_made_after_the_question(tmp_path: Path)
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such pipes")
 def test_install_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mcp.json")
-    with pytest.raises(ConfigurationError, match="is no plain file"):
+    with pytest.raises(ConfigurationError, match="is not a plain file"):
         add_entry(tmp_path / "mcp.json", Host.CURSOR, entry_of(Host.CURSOR, None))
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        '{\n  // mine\n  "servers": {}\n}',
-        '{"servers": {},}',
+        '{\n  // mine\n  "mcpServers": {}\n}',
+        '{"mcpServers": {},}',
         "{",
         "[]",
         "1",
-        '{"servers": []}',
-        '{"servers": {"a": {}, "a": {}}}',
+        '{"mcpServers": []}',
+        '{"mcpServers": {"a": {}, "a": {}}}',
         '{"a": NaN}',
-        '{"servers": {"roadster": {"command": "another", "args": []}}}',
-        '{"servers": {"roadster": "x"}}',
+        '{"mcpServers": {"roadster": {"command": "another", "args": []}}}',
+        '{"mcpServers": {"roadster": "x"}}',
     ],
 )
 def test_install_leaves_an_unsafe_file_alone(text: str, tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError):
-        add_entry(path, Host.VSCODE, entry_of(Host.VSCODE, None))
+        add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     if "roadster" in text:
         with pytest.raises(ConfigurationError, match="another server"):
-            remove_entry(path, Host.VSCODE)
+            remove_entry(path, Host.CURSOR)
     assert path.read_text() == text
     assert list(tmp_path.iterdir()) == [path]
 
@@ -298,12 +296,78 @@ def test_install_print_has_the_absolute_path_and_changes_nothing(tmp_path: Path)
     assert (end.returncode, end.stdout) == (2, "")
 
 
-def test_install_reads_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_install_reads_files_of_settings_only(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
-    path.write_text('{"theme": "dark"}', encoding="utf-8-sig")
-    change = add_entry(path, Host.VSCODE, entry_of(Host.VSCODE, None))
+    path.write_text(" " * (1024 * 1024 + 1))
+    with pytest.raises(ConfigurationError, match="is larger than 1,048,576 bytes; nothing was changed"):
+        add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
+
+
+@pytest.mark.parametrize(
+    ("host", "text"),
+    [
+        *((host, '{"theme": "dark"}') for host in JSON_HOSTS),
+        (Host.CODEX, 'model = "gpt-5"\n'),
+        (Host.GOOSE, "GOOSE_MODE: auto\n"),
+    ],
+)
+def test_install_keeps_a_byte_order_mark(host: Host, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(text, encoding="utf-8-sig")
+    change = add_entry(path, host, entry_of(host, None))
     assert change is not None
     change.apply()
-    document = json.loads(path.read_text(encoding="utf-8"))
-    assert document["theme"] == "dark"
-    assert "roadster" in document["servers"]
+    after = path.read_bytes().decode()
+    assert after.startswith("\ufeff")
+    assert "\ufeff" not in after[1:]
+    assert format_of(host).read(after[1:]) == entry_of(host, None)
+    undo = remove_entry(path, host)
+    assert undo is not None
+    undo.apply()
+    assert path.read_bytes().startswith(text.removesuffix("}").encode("utf-8-sig"))
+
+
+@pytest.mark.parametrize("host", JSON_HOSTS)
+def test_install_keeps_numbers_and_escapes_of_others_as_written(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    before = '{"large": 1e400, "price": 1.10, "half": "\\ud83d", "\\u00e9": [1,2]'
+    path.write_text(before + "}")
+    change = add_entry(path, host, entry_of(host, None))
+    assert change is not None
+    change.apply()
+    assert path.read_text().startswith(before + ", ")
+    undo = remove_entry(path, host)
+    assert undo is not None
+    undo.apply()
+    assert path.read_text() == f'{before}, "{format_of(host).section}": {{}}}}'
+
+
+def test_install_in_zed_keeps_comments(tmp_path: Path) -> None:
+    """The file that Zed makes begins with comments, and has a comma at each end."""
+    path = tmp_path / "settings.json"
+    before = """// Zed settings
+{
+  "theme": { "mode": "system", }, // as the system
+  "context_servers": {
+    // mine
+    "other": { "command": "x", }, /* the last one */
+  },
+  /* "vim_mode": true, */
+}
+"""
+    path.write_text(before)
+    change = add_entry(path, Host.ZED, {"command": "/bin/roadster-mcp", "args": ["serve"]})
+    assert change is not None
+    change.apply()
+    ours = """
+    "roadster": {
+      "command": "/bin/roadster-mcp",
+      "args": [
+        "serve"
+      ]
+    },"""
+    assert path.read_text() == before.replace("/* the last one */", f"/* the last one */{ours}")
+    undo = remove_entry(path, Host.ZED)
+    assert undo is not None
+    undo.apply()
+    assert path.read_text() == before

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadster_server.cli.entries.entry_file import UnsafeFile
+from roadster_server.cli.entries.entry_file import UnsafeFile, change_entry
 from roadster_server.cli.hosts import entry_of, format_of
 from roadster_server.cli.install import add_entry, remove_entry
 from roadster_server.cli.options import Host
@@ -162,6 +162,8 @@ def test_diff_of_an_old_entry_hides_its_environment(tmp_path: Path) -> None:
         (Host.CODEX, '[mcp_servers.roadster]\ncommand = "another"\n'),
         (Host.CODEX, '[mcp_servers.roadster]\ncommand = "roadster-mcp"\nnote = """\n[a]\n"""\n'),
         (Host.CODEX, f'{OLD_CODEX}\n[tui]\nnote = """\n[mcp_servers.roadster]\n"""\n'),
+        (Host.GOOSE, "note: a\rextensions:\r  b: 1\n"),
+        (Host.GOOSE, "note: a\u2028extensions:\n"),
         (Host.GOOSE, "extensions: {a: {cmd: x}}\n"),
         (Host.GOOSE, "extensions: &all\n  a:\n    cmd: x\n"),
         (Host.GOOSE, "extensions:\n- a\n"),
@@ -190,7 +192,7 @@ def test_install_leaves_a_file_alone_that_it_cannot_keep_whole(host: Host, text:
     (problem,) = error.value.problems
     assert "nothing was changed" in problem
     assert format_of(host).snippet(OURS[host]) in problem
-    assert path.read_text() == text
+    assert path.read_bytes() == text.encode()
 
 
 PLAIN = st.sampled_from(["a", "it's", "x: y", "# no", "text of two words", "true", "- a", "a: |", "/bin/x", "1", ""])
@@ -214,12 +216,13 @@ def test_goose_file_is_kept_or_left_alone(
     text = "".join(sections if is_first else sections[::-1])
     before, file, ours = yaml.safe_load(text), format_of(Host.GOOSE), OURS[Host.GOOSE]
     try:
-        after = file.add(text, ours)
+        after = change_entry(file, text, ours)
     except UnsafeFile:
         return
     assert yaml.safe_load(after) == with_entry(Host.GOOSE, before, ours)
     assert file.read(after) == ours
-    assert with_entry(Host.GOOSE, yaml.safe_load(file.remove(after)), None) == with_entry(Host.GOOSE, before, None)
+    again = yaml.safe_load(change_entry(file, after, None))
+    assert with_entry(Host.GOOSE, again, None) == with_entry(Host.GOOSE, before, None)
 
 
 @given(
@@ -233,8 +236,8 @@ def test_codex_file_is_kept_or_left_alone(lines: list[str]) -> None:
         return
     file, ours = format_of(Host.CODEX), OURS[Host.CODEX]
     try:
-        after = file.add(text, ours)
-        again = file.remove(after)
+        after = change_entry(file, text, ours)
+        again = change_entry(file, after, None)
     except UnsafeFile:
         return
     assert with_entry(Host.CODEX, tomllib.loads(after), None) == with_entry(Host.CODEX, before, None)

@@ -23,6 +23,12 @@ class EntryFile(Protocol):
     def read(self, text: str) -> Any:
         """Returns our entry, or None where there is none."""
 
+    def others(self, text: str) -> Any:
+        """Returns all that the text holds beside our entry. Two texts that differ in it have unequal ones.
+
+        A section of servers without any other entry is left out, because it may have come with ours.
+        """
+
     def add(self, text: str, entry: Mapping[str, Any]) -> str:
         """Returns the text with this entry in place of ours, or with a new one."""
 
@@ -34,6 +40,22 @@ class EntryFile(Protocol):
 
     def snippet(self, entry: Mapping[str, Any]) -> str:
         """Returns a whole file that holds only this entry."""
+
+
+def change_entry(file: EntryFile, text: str, entry: Mapping[str, Any] | None) -> str:
+    """Returns the text with this entry in place of ours, or without ours where it is None.
+
+    The new text is read back: our entry must be the one that was meant, and all else must be as before. Raises
+    UnsafeFile otherwise.
+    """
+    after = file.remove(text) if entry is None else file.add(text, entry)
+    try:
+        is_right = file.others(after) == file.others(text) and file.read(after) == entry
+    except UnsafeFile:
+        is_right = False
+    if not is_right:
+        raise UnsafeFile(f"has {file.section} in a form that cannot be changed safely")
+    return after
 
 
 def split_lines(text: str) -> list[str]:

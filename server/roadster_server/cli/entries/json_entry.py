@@ -1,37 +1,61 @@
-"""Our entry in a file of plain JSON. The file is written anew, in the form that it had."""
+"""Our entry in a JSON file. Only its own text changes, so that comments, numbers and the order of the others stay."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from roadster_server.cli.plain_json import read_json
-
-from .entry_file import UnsafeFile
+from .entry_file import UnsafeFile, with_ends
+from .json_document import JsonDocument, Value, read_document
 
 
 @dataclass(frozen=True)
 class JsonEntry:
-    """See `EntryFile`. Comments and commas at an end are not plain JSON: they would be lost."""
+    """See `EntryFile`. Our entry is the member `name` of the object `section`.
+
+    Comments and commas at an end are kept if the host reads them. Otherwise they are a mistake in the file.
+    """
 
     section: str
     name: str
+    with_comments: bool = False
 
     def read(self, text: str) -> Any:
-        return self._servers(_parse(text)).get(self.name)
+        servers = self._servers(self._document(text))
+        ours = servers and servers.member(self.name)
+        return ours.value.data if ours else None
+
+    def others(self, text: str) -> Any:
+        document = self._document(text)
+        servers = self._servers(document)
+        if servers is None:
+            return document.root.data, _words(document)
+        others = {name: server for name, server in servers.data.items() if name != self.name}
+        data = {key: value for key, value in document.root.data.items() if key != self.section}
+        head, ours = document.root.member(self.section), servers.member(self.name)
+        skipped = [(ours.start, ours.value.end)] if ours else []
+        skipped += [(head.start, servers.start)] if head and not others else []
+        return data | ({self.section: others} if others else {}), _words(document, *skipped)
 
     def add(self, text: str, entry: Mapping[str, Any]) -> str:
-        document = _parse(text)
-        servers = {**self._servers(document), self.name: dict(entry)}
-        return _write({**document, self.section: servers}, text)
+        if not text.strip():
+            return "".join(with_ends(self.snippet(entry).split("\n"), text))
+        document = self._document(text)
+        servers = self._servers(document)
+        if servers is None:
+            return document.with_member(self.section, {self.name: entry}, of=document.root)
+        ours = servers.member(self.name)
+        if ours is None:
+            return document.with_member(self.name, entry, of=servers)
+        return text[: ours.value.start] + document.written(entry, servers) + text[ours.value.end :]
 
     def remove(self, text: str) -> str:
-        document = _parse(text)
-        others = {name: server for name, server in self._servers(document).items() if name != self.name}
-        return _write({**document, self.section: others}, text)
+        document = self._document(text)
+        servers = self._servers(document)
+        ours = servers and servers.member(self.name)
+        return document.without(ours, servers) if servers and ours else text
 
     def show(self, entry: Mapping[str, Any]) -> str:
         return f'"{self.name}": {json.dumps(entry, indent=2, ensure_ascii=False)}'
@@ -39,29 +63,24 @@ class JsonEntry:
     def snippet(self, entry: Mapping[str, Any]) -> str:
         return json.dumps({self.section: {self.name: entry}}, indent=2, ensure_ascii=False)
 
-    def _servers(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        servers = document.get(self.section, {})
-        if not isinstance(servers, dict):
+    def _document(self, text: str) -> JsonDocument:
+        try:
+            return read_document(text if text.strip() else "{}", with_comments=self.with_comments)
+        except ValueError as error:
+            hint = "" if self.with_comments else " (comments and trailing commas are not JSON)"
+            raise UnsafeFile(f"is {error}{hint}") from None
+
+    def _servers(self, document: JsonDocument) -> Value | None:
+        head = document.root.member(self.section)
+        if head is not None and not isinstance(head.value.data, dict):
             raise UnsafeFile(f"{self.section} is no object")
-        return servers
+        return head.value if head else None
 
 
-def _parse(text: str) -> dict[str, Any]:
-    if not text.strip():
-        return {}
-    try:
-        document = read_json(text)
-    except ValueError as error:
-        raise UnsafeFile(f"is {error} (comments and trailing commas are not JSON)") from None
-    if not isinstance(document, dict):
-        raise UnsafeFile("is no JSON object")
-    return document
-
-
-def _write(document: Mapping[str, Any], before: str) -> str:
-    """Writes the document with the indentation, line ends and last line that the file had before."""
-    before = before or "{\n  \n}\n"
-    indentation = re.search(r"^([ \t]+)\S", before, re.MULTILINE)
-    text = json.dumps(document, indent=indentation[1] if indentation else 2, ensure_ascii=False)
-    text += "\n" if before.endswith("\n") or not before.strip() else ""
-    return text.replace("\n", "\r\n") if "\r\n" in before else text
+def _words(document: JsonDocument, *skipped: tuple[int, int]) -> list[str]:
+    """Returns the texts, numbers and comments as they are written, without those that stand in the places."""
+    return [
+        token.text
+        for token in document.tokens
+        if token.kind != "mark" and not any(start <= token.start < end for start, end in skipped)
+    ]

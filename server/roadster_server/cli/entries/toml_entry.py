@@ -1,16 +1,11 @@
-"""Our entry in a TOML file. Only its own lines change, so that comments and the order of the others stay.
-
-The new text is parsed and compared with the old one before it is used. A file in which they differ in more than our
-entry is not changed: one with an entry that is written as an inline table, for instance.
-"""
+"""Our entry in a TOML file. Only its own lines change, so that comments and the order of the others stay."""
 
 from __future__ import annotations
 
 import json
 import re
 import tomllib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +22,12 @@ class TomlEntry:
     def read(self, text: str) -> Any:
         return _servers(_parse(text), self.section).get(self.name)
 
+    def others(self, text: str) -> Any:
+        document = _parse(text, parse_float=lambda number: ("float", number))  # nan is unequal to itself
+        servers = {name: server for name, server in _servers(document, self.section).items() if name != self.name}
+        # `[a.b]` makes the table `a`, which goes with it.
+        return {**document, self.section: servers} if servers else _without(document, self.section)
+
     def add(self, text: str, entry: Mapping[str, Any]) -> str:
         lines = self.show(entry).split("\n")
         if self.read(text) is None:
@@ -35,13 +36,13 @@ class TomlEntry:
             lines = ["", *lines] if before and before[-1].strip() else lines
         else:
             before, rest = self._others(text)
-        return self._checked(text, [*before, *with_ends(lines, text), *rest], entry)
+        return "".join([*before, *with_ends(lines, text), *rest])
 
     def remove(self, text: str) -> str:
         before, rest = self._others(text)
         if not rest and before and not before[-1].strip():
             before = before[:-1]  # the line that stood between the others and our entry
-        return self._checked(text, [*before, *rest], None)
+        return "".join([*before, *rest])
 
     def show(self, entry: Mapping[str, Any]) -> str:
         return "\n".join(
@@ -64,22 +65,10 @@ class TomlEntry:
             end -= 1  # what stands right before a table says something about it
         return lines[: ours[0]], lines[end:]
 
-    def _checked(self, before: str, lines: list[str], entry: Mapping[str, Any] | None) -> str:
-        """Returns the lines as text if they hold what the file held before, with this entry."""
-        after = "".join(lines)
-        document = _parse(before)
-        servers = {name: server for name, server in _servers(document, self.section).items() if name != self.name}
-        servers |= {self.name: dict(entry)} if entry is not None else {}
-        expected = _without_empty({**document, self.section: servers})
-        with suppress(tomllib.TOMLDecodeError):
-            if _without_empty(tomllib.loads(after)) == expected:
-                return after
-        raise UnsafeFile(f"has {self.section} in a form that cannot be changed safely")
 
-
-def _parse(text: str) -> dict[str, Any]:
+def _parse(text: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text, parse_float=parse_float)
     except tomllib.TOMLDecodeError as error:
         raise UnsafeFile(f"is not TOML: {error}") from None
 
@@ -91,9 +80,8 @@ def _servers(document: Mapping[str, Any], section: str) -> dict[str, Any]:
     return servers
 
 
-def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the document without empty tables: `[a.b]` makes the table `a`, and it goes with `a.b`."""
-    return {key: value for key, value in document.items() if value != {}}
+def _without(document: Mapping[str, Any], section: str) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != section}
 
 
 def _is_comment(line: str) -> bool:

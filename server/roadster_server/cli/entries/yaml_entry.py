@@ -23,6 +23,9 @@ _OVER_LINES = re.compile(
 )
 """A value that goes on in the next line, or that refers to another one."""
 
+_FOREIGN_END = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
+"""Characters that end a line for some parsers of YAML, so that a key could stand behind them."""
+
 
 @dataclass(frozen=True)
 class YamlEntry:
@@ -35,6 +38,15 @@ class YamlEntry:
         lines = split_lines(text)
         start, end = self._entry(lines)
         return _read_block(lines[start + 1 : end]) if end > start else None
+
+    def others(self, text: str) -> Any:
+        lines = split_lines(text)
+        head = self._head(lines)
+        start, end = self._entry(lines)
+        if head is not None:
+            is_filled = any(map(_is_content, [*lines[head + 1 : start], *self._section(lines, head)[end - head - 1 :]]))
+            lines[head] = lines[head].replace(" {}", "", 1).removeprefix("" if is_filled else f"{self.section}:")
+        return [line.strip("\r\n") for line in [*lines[:start], *lines[end:]] if line.strip()]
 
     def add(self, text: str, entry: Mapping[str, Any]) -> str:
         lines = split_lines(with_last_end(text))
@@ -67,6 +79,8 @@ class YamlEntry:
 
     def _head(self, lines: list[str]) -> int | None:
         """Returns the number of the line `section:`, or None where there is none."""
+        if _FOREIGN_END.search("".join(lines)):
+            raise UnsafeFile("has line ends that not every parser of YAML reads")
         for number, line in enumerate(lines):
             is_readable = (
                 line.startswith(" ") or _TOP_LINE.fullmatch(line.rstrip()) or (number, line.rstrip()) == (0, "---")
