@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Collection, Mapping
 from io import StringIO
@@ -21,6 +22,10 @@ _MAX_SECRET_BYTES = 64 * 1024
 """A secret has some hundred bytes, and a secrets_file has a few of them."""
 
 _FORMS = "a secret is a reference: env:NAME, file:PATH or keyring:SERVICE/NAME"
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_REFERENCE = re.compile(r"\$(?:\w+|\{.*\}|\(.*\))")
 
 
 def reveal(reference: str, secrets_file: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -57,8 +62,8 @@ def reveal(reference: str, secrets_file: Mapping[str, str] = MappingProxyType({}
 def read_secrets_file(path: Path) -> dict[str, str]:
     """Returns the values of a file with lines such as ROADSTER_API_KEY=…, which `env:` falls back to.
 
-    Raises ValueError where it cannot be read, where others may read it, where a line has no value, or where a comment
-    may be a part of its value.
+    Raises ValueError where it cannot be read, where others may read it, where a line has no value, or where the value
+    can be read in more than one way.
     """
     from dotenv.parser import parse_stream  # noqa: PLC0415 - most configurations have no such file
 
@@ -78,12 +83,34 @@ def read_secrets_file(path: Path) -> dict[str, str]:
 def _problem(binding: Binding, earlier: Collection[str]) -> str | None:
     """Returns what is wrong with a line of the file, without its value, or None."""
     key = binding.key
-    if binding.error or (key is not None and not binding.value):
-        return "is not written as NAME=value; correct it"
+    if key is None and not binding.error:
+        return None  # a comment
+    if key is None or not binding.value or _NAME.fullmatch(key) is None:
+        return "is not source as NAME=value; correct it"
     if key in earlier:
         return f"names {key} again; remove one of them"
-    if key is not None and _is_cut(binding):
-        return f"has a # after a blank in the value of {key}, which would end there; put quotes around the value"
+    doubt = _doubt(binding.original.string.partition("=")[2].strip(), binding.value)
+    return doubt and f"has {doubt.format(key)}"
+
+
+def _doubt(source: str, value: str) -> str | None:
+    """Returns why a value may be meant in another way than dotenv reads it, with a place for the name, or None.
+
+    Shells, containers, systemd and dotenv disagree about these.
+    """
+    quote = source[0] if source[0] in "'\"" else ""
+    if "\n" in source or "\r" in source:
+        return "a value of {} that goes on in the next line; close its quotes, or use file:PATH"
+    if not quote and source != value:
+        return "a # after a blank in the value of {}, which would end there; put quotes around the value"
+    if not quote and ("'" in value or '"' in value):
+        return "a quote inside of the value of {}; put the other kind of quotes around the whole value"
+    if quote == '"' and "\\" in source.rpartition('"')[0]:
+        return "a backslash in double quotes in the value of {}, which would be an escape; use single quotes"
+    if quote == "'" and not source.startswith(f"'{value}'"):
+        return "an escape in single quotes in the value of {}; write the value without quotes, or use file:PATH"
+    if quote != "'" and _REFERENCE.fullmatch(value):
+        return "a $ before all of the value of {}, and nothing is filled in; write the value, or use single quotes"
     return None
 
 
@@ -91,12 +118,6 @@ def _line(binding: Binding) -> int:
     text = binding.original.string
     empty_lines = text[: len(text) - len(text.lstrip())].count("\n")  # dotenv counts from the first of them
     return binding.original.line + empty_lines
-
-
-def _is_cut(binding: Binding) -> bool:
-    """Tells whether the value is not in quotes, and a comment ends it. The comment may be a part of the secret."""
-    text = binding.original.string.partition("=")[2].strip()
-    return text[:1] not in ("'", '"') and text != binding.value
 
 
 def _read_plain_file(path: Path) -> str:

@@ -60,6 +60,63 @@ def test_dollar_in_a_value_is_no_variable(tmp_path: Path) -> None:
     assert load_config(tmp_path).roadster.api_key.get_secret_value() == "a${HOME}b$c"
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("API_KEY=a\\nb\\\\c", "a\\nb\\\\c"),
+        ("API_KEY='a\\nb'", "a\\nb"),
+        ("API_KEY='a\"b $HOME #c'", 'a"b $HOME #c'),
+        ('API_KEY="it\'s"', "it's"),
+        ("API_KEY='$HOME'", "$HOME"),
+        ("API_KEY=$2a$10$abc", "$2a$10$abc"),
+        ("API_KEY==a=", "=a="),
+        ("API_KEY=a;b,c`d`", "a;b,c`d`"),
+        ("API_KEY =  two words  ", "two words"),
+        ("\texport\tAPI_KEY='a'\t# ours", "a"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_value_is_read_as_it_is_written(mark: str, end: str, text: str, value: str, tmp_path: Path) -> None:
+    path = tmp_path / "secrets.env"
+    path.write_bytes(f"{mark}OTHER=1{end}{text}{end}LAST=2{end}".encode())
+    path.chmod(0o600)
+    assert read_secrets_file(path) == {"OTHER": "1", "API_KEY": value, "LAST": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('API_KEY="s3c\\nret"', "has a backslash in double quotes in the value of API_KEY.* use single quotes"),
+        ('API_KEY="s3c\\dret" # "', "has a backslash in double quotes"),
+        ('API_KEY="s3c\\"ret"', "has a backslash in double quotes"),
+        ("API_KEY='s3c\\\\ret'", "has an escape in single quotes in the value of API_KEY; write .* without quotes"),
+        ("API_KEY='s3c\\'ret'", "has an escape in single quotes"),
+        ("API_KEY='s3c\nret'", "has a value of API_KEY that goes on in the next line"),
+        ('API_KEY="s3c\r\nret"', "has a value of API_KEY that goes on in the next line"),
+        ("API_KEY=s3cret'", "has a quote inside of the value of API_KEY"),
+        ("API_KEY=s3c'ret'", "has a quote inside of the value of API_KEY"),
+        ("API_KEY=$s3cret", r"has a \$ before all of the value of API_KEY, and nothing is filled in"),
+        ('API_KEY="${s3cret}"', r"has a \$ before all"),
+        ("API_KEY=$(cat s3cret)", r"has a \$ before all"),
+        ("API_KEY='s3cret", "is not written as NAME=value"),
+        ("API_KEY='s3cret'more", "is not written as NAME=value"),
+        ("API_KEY: s3cret", "is not written as NAME=value"),
+        ("API_KEY+=s3cret", "is not written as NAME=value"),
+        ('"API_KEY"=s3cret', "is not written as NAME=value"),
+        ("set API_KEY=s3cret", "is not written as NAME=value"),
+        ("export API_KEY", "is not written as NAME=value"),
+        ("API_KEY=''", "is not written as NAME=value"),
+        ("API_KEY=s3cret\nAPI_KEY=s3cret", "names API_KEY again"),
+    ],
+)
+def test_value_that_could_be_meant_in_another_way_is_refused(text: str, problem: str, tmp_path: Path) -> None:
+    path = write_secrets(tmp_path, f"OTHER=1\n{text}\n")
+    with pytest.raises(ValueError, match=rf"line [23] {problem}") as error:
+        read_secrets_file(path)
+    assert "s3c" not in str(error.value)
+
+
 def test_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_secrets(tmp_path, "API_KEY=of-the-file\n")
     monkeypatch.setenv("API_KEY", "of-the-variable")

@@ -166,7 +166,7 @@ class JsonDocument:
         """Returns the text with a new member at the end of the object."""
         last, closing = self._around(of.end - 1)
         comma = "," if of.members and of.members[-1].comma is not None else ""
-        member = f"{json.dumps(key)}: {self.written(data, of)}{comma}"
+        member = f"{json.dumps(key)}: {self.value_text(data, of)}{comma}"
         head = self.text[: last.end]
         if of.members and not comma:
             place = of.members[-1].value.end
@@ -177,7 +177,7 @@ class JsonDocument:
         end = "" if "\n" in rest[: len(rest) - len(rest.lstrip())] else self._line_end() + self._indentation(of.start)
         return f"{head}{self._line_end()}{self._member_indentation(of)}{member}{end}{rest}"
 
-    def written(self, data: Any, of: Value) -> str:
+    def value_text(self, data: Any, of: Value) -> str:
         """Returns the text of a member's value in the object."""
         if not self._is_spread(of):
             return json.dumps(data, ensure_ascii=False)

@@ -35,9 +35,9 @@ class JsonEntry:
         others = {name: server for name, server in servers.data.items() if name != self.name}
         data = {key: value for key, value in document.root.data.items() if key != self.section}
         head, ours = document.root.member(self.section), servers.member(self.name)
-        skipped = [(ours.start, ours.value.end)] if ours else []
-        skipped += [(head.start, servers.start)] if head and not others else []
-        return data | ({self.section: others} if others else {}), _words(document, *skipped)
+        gaps = [(ours.start, ours.value.end)] if ours else []
+        gaps += [(head.start, servers.start)] if head and not others else []
+        return data | ({self.section: others} if others else {}), _words(document, *gaps)
 
     def add(self, text: str, entry: Mapping[str, Any]) -> str:
         if not text.strip():
@@ -49,7 +49,7 @@ class JsonEntry:
         ours = servers.member(self.name)
         if ours is None:
             return document.with_member(self.name, entry, of=servers)
-        return text[: ours.value.start] + document.written(entry, servers) + text[ours.value.end :]
+        return text[: ours.value.start] + document.value_text(entry, servers) + text[ours.value.end :]
 
     def remove(self, text: str) -> str:
         document = self._document(text)
@@ -77,10 +77,10 @@ class JsonEntry:
         return head.value if head else None
 
 
-def _words(document: JsonDocument, *skipped: tuple[int, int]) -> list[str]:
+def _words(document: JsonDocument, *gaps: tuple[int, int]) -> list[str]:
     """Returns the texts, numbers and comments as they are written, without those that stand in the places."""
     return [
         token.text
         for token in document.tokens
-        if token.kind != "mark" and not any(start <= token.start < end for start, end in skipped)
+        if token.kind != "mark" and not any(start <= token.start < end for start, end in gaps)
     ]
