@@ -86,7 +86,7 @@ def _problem(binding: Binding, earlier: Collection[str]) -> str | None:
     if key is None and not binding.error:
         return None  # a comment
     if key is None or not binding.value or _NAME.fullmatch(key) is None:
-        return "is not source as NAME=value; correct it"
+        return "is not written as NAME=value; correct it"
     if key in earlier:
         return f"names {key} again; remove one of them"
     doubt = _doubt(binding.original.string.partition("=")[2].strip(), binding.value)
