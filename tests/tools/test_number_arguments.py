@@ -121,6 +121,40 @@ async def test_amount_that_can_be_read_in_two_ways_is_refused_with_the_right_for
     assert counts[0] == counts[1] > 0
 
 
+NO_NUMBERS = [
+    "1_000",
+    "1_0",
+    "3_5_0_0",
+    "1_0.5",
+    "1_0e1",
+    "0x10",
+    "0b1",
+    "inf",
+    "Infinity",
+    "-Infinity",
+    "nan",
+    "1e999",
+    "1'000",
+]
+
+
+@every_tool
+def test_number_in_the_form_of_a_program_is_refused(tool: Tool) -> None:
+    """Also where it stands in a list, and where an id is a number."""
+    for place in places(tool.arguments):
+        if place.expected in (int, float):
+            for text in NO_NUMBERS:
+                assert str(place) in problems(tool, place.arguments(text)), (str(place), text)
+
+
+@every_tool
+@given(st.from_regex(r"[ -]?[0-9]{1,4}(_[0-9]{1,3}){1,3}(\.[0-9]{1,2})?", fullmatch=True))
+def test_digits_with_underscores_are_never_a_number(tool: Tool, text: str) -> None:
+    for place in places(tool.arguments):
+        if place.expected in (int, float):
+            assert str(place) in problems(tool, place.arguments(text)), (str(place), text)
+
+
 @given(st.integers(-(2**53) + 1, 2**53 - 1), st.sampled_from(["", "$"]))
 def test_every_written_whole_number_is_read_exactly(number: int, sign: str) -> None:
     text = f"{'-' if number < 0 else ''}{sign}{abs(number):,}"

@@ -87,6 +87,8 @@ def _read(name: str, value: Any, annotation: Any, allowance: _Allowance) -> Any:
     if type(value) is int and 0 != abs(value) <= MOST and expected is str and not _is_name(name, annotation):
         return str(value)
     if isinstance(value, str) and expected in (int, float):
+        if "_" in value:
+            return f"{value} in Python"  # where 1_000 is a number, which the check of the arguments would take
         # A percentage has often three digits behind the dot, and never thousands.
         if _AMBIGUOUS_NUMBER.fullmatch(value) and not name.endswith("_percent"):
             return f"{value} or thousands"

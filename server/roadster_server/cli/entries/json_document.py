@@ -190,9 +190,10 @@ class JsonDocument:
 
     def _is_spread(self, value: Value) -> bool:
         """Tells whether the object's members stand on lines of their own. An empty one is like the root."""
+        if self._around(value.end - 1)[0].is_line_comment:
+            return True
         if value.members:
-            last = self._around(value.end - 1)[0]
-            return last.is_line_comment or "\n" in self.text[value.start : value.members[0].start]
+            return "\n" in self.text[value.start : value.members[0].start]
         return value is self.root or self._is_spread(self.root)
 
     def _unit(self) -> str:
