@@ -6,10 +6,11 @@ begin a file with a byte order mark. RFC 8259, sections 8.1 and 8.2, leaves both
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from codecs import BOM_UTF8
 from itertools import islice
-from math import isfinite
 from typing import Any
 
 from pydantic_core import from_json
@@ -25,6 +26,23 @@ _REPLACEMENT = rb"\ufffd"
 MAX_VALUES = 100_000
 """Values of one JSON text. A parsed value takes up to a hundred bytes, and some microseconds in which nothing else is
 served."""
+
+NOT_A_NUMBER = object()
+"""Stands where a text has a number that JSON does not have. No model can read it as a value of any type."""
+
+_PERHAPS_NOT_A_NUMBER = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]|[0-9]{300}")
+"""Without it a text has only numbers that a float can hold, so that its values need not be looked at one by one."""
+
+_TEXT_OR_LONG_NUMBER = re.compile(
+    rb'(?P<text>"(?:[^"\\]++|\\.)*+"?+)|(?<![0-9])-?[0-9]{4000,}+(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+', re.DOTALL
+)
+"""Python reads no number of more than 4,300 digits. It never looks at a byte more than twice."""
+
+_BLANK_CONTROLS = bytes.maketrans(bytes(range(0x20)), b" " * 0x20)
+"""Between values a control character is a blank or a mistake, and inside a text it must be an escape."""
+
+_MOST_BYTES_TO_MEND = 1024 * 1024
+"""Replacing bytes that are no UTF-8 takes up to six times their memory."""
 
 _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"(?P<is_key>\s*+:)?', re.DOTALL)
 _VALUE = re.compile(rb'(?:[^",\[{]*+"(?:[^"\\]++|\\.)*+"?){0,2}+[^",\[{]*+(?:(?P<next>[,\[{]|(?="))|\Z)', re.DOTALL)
@@ -57,39 +75,53 @@ def mend_json(raw: bytes) -> bytes:
 
 
 def parse_lenient_json(raw: bytes) -> Any:
-    """Returns the value of a JSON text, and None for NaN and Infinity, which JSON does not have.
+    """Returns the value of a JSON text that somebody else's program sent, with all that can be mended in it.
 
-    Bytes that are not UTF-8, such as a name in Latin-1, become U+FFFD. Raises ValueError, as `parse_json` does.
+    Bytes that are not UTF-8, such as a name in Latin-1, become U+FFFD, and control characters become blanks. NaN,
+    Infinity and numbers that are too large become `NOT_A_NUMBER`. Raises ValueError, also where the text is nested too
+    deep, and TooManyValues.
     """
-    text = raw.decode("utf-8-sig", "replace").encode()
-    return _without_nan(from_json(mend_json(text), cache_strings="keys"))
+    refuse_many_values(raw)
+    try:
+        value = from_json(mend_json(raw), cache_strings="keys")
+    except ValueError:
+        if len(raw) > _MOST_BYTES_TO_MEND:
+            raise
+        text = raw.decode(errors="replace").encode().translate(_BLANK_CONTROLS)
+        text = _TEXT_OR_LONG_NUMBER.sub(lambda part: part["text"] or b"NaN", text)
+        value = from_json(mend_json(text), cache_strings="keys")
+        return _mark_numbers(value)
+    return _mark_numbers(value) if _PERHAPS_NOT_A_NUMBER.search(raw) else value
 
 
-def _without_nan(value: Any) -> Any:
+def write_lenient_json(value: Any) -> bytes:
+    """Returns a text that `parse_lenient_json` reads as `value` again."""
+    return json.dumps(value, default=_nan, separators=(",", ":")).encode()
+
+
+def _nan(_mark: object) -> float:
+    return math.nan
+
+
+def _mark_numbers(value: Any) -> Any:
     match value:
-        case float() if not isfinite(value):
-            return None
+        case float() if not math.isfinite(value):
+            return NOT_A_NUMBER
         case list():
-            return [_without_nan(item) for item in value]
+            return [_mark_numbers(item) for item in value]
         case dict():
-            return {name: _without_nan(item) for name, item in value.items()}
+            return {name: _mark_numbers(item) for name, item in value.items()}
         case _:
             return value
 
 
-def parse_json(raw: bytes) -> Any:
-    """Returns the value of a JSON text, after `mend_json`. Raises ValueError, also where it is nested too deep.
+def parse_strict_json(text: bytes) -> Any:
+    """Returns the value of a JSON text, which `mend_json` returned. NaN and Infinity are refused.
 
-    NaN and Infinity are refused, because they are not JSON.
+    Raises ValueError, also where the text is nested too deep, TooManyValues and RepeatedKey.
     """
-    return from_json(mend_json(raw), allow_inf_nan=False, cache_strings="keys")
-
-
-def parse_strict_json(raw: bytes) -> Any:
-    """Returns the value of a JSON text, as `parse_json` does. Raises ValueError, TooManyValues and RepeatedKey."""
-    refuse_many_values(raw)
-    text = mend_json(raw)
-    value = parse_json(text)
+    refuse_many_values(text)
+    value = from_json(text, allow_inf_nan=False, cache_strings="keys")
     if _count_keys(text) > _count_members(value):
         raise RepeatedKey("the same key twice in one object")
     return value

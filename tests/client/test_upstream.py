@@ -103,9 +103,7 @@ def spoilt(fault: str, description: str) -> Any:
         spoilt("html", "a web page for JSON"),
         spoilt("truncated", "truncated JSON"),
         spoilt("redirect", "a redirect"),
-        spoilt("nan", "NaN in the JSON"),
         spoilt("deep", "100,000 levels of JSON"),
-        spoilt("huge_number", "a number of 10,000 digits"),
         spoilt("content_type", "JSON that is declared as something else"),
         spoilt("empty", "an empty answer"),
         spoilt("no_content", "204 where an answer is documented"),
@@ -133,6 +131,21 @@ async def test_upstream_answer_of_wrong_types_is_read_without_them(world: World)
     async with dealer_api(world) as api:
         await world.fault("*", "wrong_types", times=2)
         assert await api.list_inventory(size=5) == InventoryPage()
+        assert type(await failed_write(api)) is OutcomeUnknown
+
+
+@pytest.mark.reliability(
+    "NaN, or a number of 10,000 digits, in the JSON",
+    "a read leaves it out; a write without its id has an unknown outcome",
+)
+async def test_upstream_answer_with_numbers_that_are_none_is_read_without_them(world: World) -> None:
+    async with dealer_api(world) as api:
+        sound = await api.list_inventory(size=5)
+        for fault in ("nan", "huge_number"):
+            await world.fault("list_inventory", fault)
+            page = await api.list_inventory(size=5)
+            assert [vehicle.vin for vehicle in page.vehicles] == [vehicle.vin for vehicle in sound.vehicles]
+        await world.fault("create_customer", "nan")
         assert type(await failed_write(api)) is OutcomeUnknown
 
 

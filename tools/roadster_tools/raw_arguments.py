@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import AfterValidator, BaseModel
 
 from roadster_client import is_absent
-from roadster_client.json_text import parse_strict_json
+from roadster_client.json_text import mend_json, parse_strict_json
 from roadster_client.models.personal_forms import parse_name
 
 from .parameters import MOST
@@ -138,7 +138,7 @@ def _without_none(annotation: Any) -> Any:
 def _parse(text: str, kind: type) -> Any:
     """Returns the object or list in a JSON text, and the text itself where it holds no such thing."""
     try:
-        value = parse_strict_json(text.encode())
+        value = parse_strict_json(mend_json(text.encode()))
     except ValueError:
         return text
     return value if isinstance(value, kind) else text

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from roadster_client import errors
-from roadster_client.json_text import TooManyValues, parse_json, refuse_many_values
+from roadster_client.json_text import TooManyValues, parse_lenient_json
 from roadster_client.operations import Operation
 from roadster_client.refusals import refusal_error
 
@@ -19,9 +19,6 @@ from .admission import LONGEST_PAUSE
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """After decompression. The largest documented answer is about 16 KB, a page of 100 vehicles about 150 KB."""
-
-_MOST_BYTES_TO_MEND = MAX_ANSWER_BYTES // 8
-"""Replacing bytes that are no UTF-8 takes up to six times their memory."""
 
 _WEB_PAGES = ("text/html", "application/xhtml+xml")
 _JSON = re.compile(r"(application|text)/([\w.-]+\+)?json")
@@ -98,7 +95,7 @@ def parse_body(operation: Operation, headers: httpx2.Headers, content: bytes, re
     if not _JSON.fullmatch(media_type):
         raise _malformed_error(operation, "is not declared as JSON", request_id)
     try:
-        return _parse(content)
+        return parse_lenient_json(content)
     except TooManyValues as error:
         raise _malformed_error(operation, f"has {error}", request_id) from None
     except ValueError:
@@ -120,24 +117,9 @@ def _malformed_error(operation: Operation, reason: str, request_id: str | None =
 
 def _error_body(content: bytes) -> Any:
     try:
-        return _parse(content)
+        return parse_lenient_json(content)
     except ValueError:
         return None
-
-
-def _parse(content: bytes) -> Any:
-    """Returns the JSON. Bytes that are no UTF-8 become U+FFFD: one letter of Latin-1 must not hide a page.
-
-    Raises ValueError and TooManyValues. The largest list that comes whole, a dealer's templates, may have 9,000 fields
-    of eleven values each.
-    """
-    refuse_many_values(content)
-    try:
-        return parse_json(content)
-    except ValueError:
-        if len(content) > _MOST_BYTES_TO_MEND:
-            raise
-        return parse_json(content.decode(errors="replace").encode())
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:

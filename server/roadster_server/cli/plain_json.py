@@ -18,7 +18,7 @@ _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]')
 def read_json(text: str) -> Any:
     """Returns the JSON value in `text`. Raises ValueError with the mistake and its place, also for NaN."""
     try:
-        return parse_strict_json(text.encode())
+        return parse_strict_json(mend_json(text.encode()))
     except TooManyValues as error:
         raise ValueError(f"JSON with {error}") from None
     except RepeatedKey:

@@ -22,7 +22,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from roadster_client import NotRecorded
-from roadster_client.json_text import TooManyValues, parse_json, refuse_many_values
+from roadster_client.json_text import TooManyValues, parse_lenient_json, write_lenient_json
 from roadster_client.models.personal_data import MASK
 from roadster_client.upstream.exchange import Request
 from roadster_client.upstream.response import read_body
@@ -102,8 +102,7 @@ def replay_from(path: Path) -> httpx2.AsyncBaseTransport:
 
 
 def _read_line(line: bytes) -> Exchange:
-    refuse_many_values(line)
-    return Exchange.model_validate(parse_json(line))
+    return Exchange.model_validate(parse_lenient_json(line))
 
 
 class _Recording(httpx2.AsyncBaseTransport):
@@ -135,14 +134,14 @@ class _Recording(httpx2.AsyncBaseTransport):
 
     def _write(self, request: Request, response: Response) -> None:
         exchange = Exchange(request=_recorded_request(request), response=response)
-        self._file.write(exchange.model_dump_json(exclude_unset=True) + "\n")
+        self._file.write(write_lenient_json(exchange.model_dump(exclude_unset=True)).decode() + "\n")
         self._file.flush()
 
     def _masked_response(self, request: Request, status: int, headers: Mapping[str, str], content: bytes) -> Response:
         if not content:
             return Response(status=status, headers=dict(headers))
         try:
-            answer = parse_json(content)
+            answer = parse_lenient_json(content)
         except ValueError:
             return Response(status=status, headers=dict(headers), text=MASK)
         return Response(status=status, headers=dict(headers), body=self._mask.masked_answer(request, answer))
@@ -169,7 +168,7 @@ class _Replay(httpx2.AsyncBaseTransport):
         if answer.text is not None:
             content = answer.text.encode()
         elif "body" in answer.model_fields_set:
-            content = json.dumps(answer.body).encode()
+            content = write_lenient_json(answer.body)
         else:
             content = b""
         return httpx2.Response(answer.status or 200, headers=answer.headers, stream=httpx2.ByteStream(content))

@@ -24,7 +24,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roadster_client.json_text import parse_json
+from roadster_client.json_text import parse_lenient_json
 from roadster_server.settings.sections import Settings
 
 from .messages import MessageRefused
@@ -170,7 +170,7 @@ _COMMENT = b":"
 def _is_result(event: bytes) -> bool:
     """Returns whether the JSON-RPC answer in an event of a stream is a result."""
     try:
-        answer = parse_json(event.partition(b"data: ")[2])
+        answer = parse_lenient_json(event.partition(b"data: ")[2])
     except ValueError:
         return False
     return isinstance(answer, dict) and "result" in answer
