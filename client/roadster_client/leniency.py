@@ -3,7 +3,10 @@
 The shapes of answers are inferred from documents, so an upstream will send values that no model expects. One of them
 must not hide the rest. A value that cannot be read is left out and counted. An object that lacks what identifies it is
 left out whole: a row of its list, or the field that it stands in. Null, and a blank text where no text belongs, say
-"nothing" in other words, so they are not counted, except in a field that is the subject of the answer.
+"nothing" in other words, so they are not counted, except in a field that is the subject of the answer, and as a row.
+
+A row is an object of a list, or what stands in its place. An item of a list of plain values is no row: its list is the
+field that lacks something.
 
 Only what an answer cannot do without is an error: its own id, or the content that the call asked for.
 """
@@ -28,6 +31,9 @@ SUBJECT = "subject"
 """The mark of a field that an answer is about. Where it is missing, null or an object without a value, it counts as
 left out, because a caller would take the answer for "there is none"."""
 
+_NO_OBJECT = ("model_type", "model_attributes_type")
+"""The types of a validator's error for a value that stands in the place of an object."""
+
 _MOST_ROUNDS = 16
 """Each round leaves out at least one value of each odd object, and models are at most seven deep."""
 
@@ -38,13 +44,16 @@ _MOST_PROBLEMS = 10_000
 class LeftOut(NamedTuple):
     """Values that were left out of answers of one operation, at one place.
 
-    `path` has the names that the models give to fields, and `*` for each place in a list. It holds nothing that an
+    `path` has the names that the models give to fields, and `*` for each row of a list. It holds nothing that an
     upstream said.
     """
 
     operation: str
     path: str
-    is_row: bool
+
+    @property
+    def is_row(self) -> bool:
+        return self.path.endswith("*")
 
 
 OnLeftOut = Callable[[Counter[LeftOut]], None]
@@ -73,7 +82,7 @@ def read_leniently(
         else:
             counts = pruning.counts() if pruning is not None else Counter()
             # The larger count of each, because a subject that could not be read is now missing too.
-            counts |= Counter(LeftOut(operation, path, is_row=False) for path in _missing_subjects(value))
+            counts |= Counter(LeftOut(operation, path) for path in _missing_subjects(value))
             if counts:
                 on_left_out(counts)
             return value
@@ -133,9 +142,8 @@ class _Spot(NamedTuple):
         return self.around[-1][self.key]
 
     @property
-    def is_row(self) -> bool:
-        # The path decides, because the value may be one object that stands for a list of one.
-        return self.path.endswith("*")
+    def counts(self) -> bool:
+        return self.path.endswith("*") or not is_absent(self.value)
 
 
 class _Pruning:
@@ -151,7 +159,7 @@ class _Pruning:
 
     def counts(self) -> Counter[LeftOut]:
         spots = (spot for spot in self._spots if not any(id(each) in self._containers for each in spot.around))
-        return Counter(LeftOut(self._operation, spot.path, spot.is_row) for spot in spots)
+        return Counter(LeftOut(self._operation, spot.path) for spot in spots)
 
     def leave_out(self, error: ValidationError) -> bool:
         """Leaves out the values that the error is about. Returns False where one of them is the whole document."""
@@ -160,7 +168,7 @@ class _Pruning:
             return False
         # Found before any is left out, because a spot may be inside another one.
         different = {spot.id: spot for spot in spots if spot is not None}.values()
-        self._spots += [spot for spot in different if not is_absent(spot.value)]
+        self._spots += [spot for spot in different if spot.counts]
         self._containers |= {id(spot.value): spot.value for spot in different if isinstance(spot.value, list | dict)}
         _remove(different)
         return True
@@ -168,11 +176,12 @@ class _Pruning:
     def _spots_of(self, error: ValidationError) -> Iterator[_Spot | None]:
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
             location = problem["loc"]
-            if problem["type"] in ("missing", UNIDENTIFIED):
+            lacks_part = problem["type"] in ("missing", UNIDENTIFIED)
+            if lacks_part:
                 location = location[:-1]  # the object that lacks it
-            yield self._spot(location)
+            yield self._spot(location, is_object=lacks_part or problem["type"] in _NO_OBJECT)
 
-    def _spot(self, location: tuple[int | str, ...]) -> _Spot | None:
+    def _spot(self, location: tuple[int | str, ...], *, is_object: bool) -> _Spot | None:
         """Returns the spot at a location that pydantic gives, or None where it is the whole document."""
         around: list[Any] = []
         key: Any = None
@@ -182,8 +191,13 @@ class _Pruning:
             if (type(node), type(part)) in ((dict, str), (list, int)):
                 around.append(node)
                 key, node = part, node[part]
-        path = ".".join("*" if isinstance(part, int) else part for part in location)
-        return _Spot(tuple(around), key, path) if around else None
+        if not around:
+            return None
+        # The path of a plain item is its list's. One object that stands for a list of one has the path of a row.
+        is_plain_item = not is_object and isinstance(location[-1], int)
+        names = location[:-1] if is_plain_item else location
+        path = ".".join("*" if isinstance(part, int) else part for part in names)
+        return _Spot(tuple(around), key, path)
 
 
 def _remove(spots: Iterable[_Spot]) -> None:

@@ -193,7 +193,7 @@ class DealerApi:
     def _report_contradiction(self, page: InventoryPage, rows: int) -> None:
         """Counts the list of the first page as left out if it has no rows, although the total is not 0."""
         if page.total and not rows and "vehicles" in page.model_fields_set:
-            self._channel.policy.on_left_out(Counter([LeftOut("list_inventory", "vehicles", is_row=False)]))
+            self._channel.policy.on_left_out(Counter([LeftOut("list_inventory", "vehicles")]))
 
     def _inventory_query(
         self, size: int, from_vin: str | None, updated_since: int | None, in_stock_only: bool

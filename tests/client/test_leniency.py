@@ -101,7 +101,8 @@ def test_odd_field_reads_as_absent(operation: str, data: st.DataObject) -> None:
         ({"year": " "}, set()),
         ({"in_stock": None}, set()),
         ({"exterior_color": ""}, set()),
-        ({"packages": [None, {"name": "Mats"}]}, set()),
+        ({"packages": [None, {"name": "Mats"}]}, {("vehicles.*.packages.*", True)}),
+        ({"packages": ["", 7, [], {"name": "Mats"}]}, {("vehicles.*.packages.*", True)}),
         ({"price": "Call for price"}, {("vehicles.*.price", False)}),
         ({"price": True}, {("vehicles.*.price", False)}),
         ({"model": False}, {("vehicles.*.model", False)}),
@@ -124,14 +125,31 @@ def test_left_out_names_rows_and_fields_by_path(vehicle: dict[str, Any], paths: 
     assert len(page.vehicles) == 2 - (("vehicles.*", True) in paths)
 
 
+@pytest.mark.parametrize("rows", [[None], [""], ["odd"], [7], [[]], [True], [{}]], ids=str)
+@pytest.mark.parametrize("operation", ["list_inventory", "list_plans", "list_documents", "list_templates"])
+def test_what_stands_in_the_place_of_a_row_counts_as_a_row(operation: str, rows: list[Any]) -> None:
+    name = {"list_inventory": "vehicles", "list_plans": "plans"}.get(operation)
+    left_out = read_answer(operation, {name: rows * 2} if name else rows * 2)[1]
+    assert left_out == {LeftOut(operation, f"{name}.*" if name else "*"): 2}
+    assert next(iter(left_out)).is_row
+
+
+def test_odd_item_of_a_list_of_plain_values_is_a_field() -> None:
+    terms = {"price": 1, "fees_to_tax": ["doc", {}, [], None, ""]}
+    quote, left_out = read_answer("quote_payments", {"deals": {"cash": {"terms": terms}}})
+    assert quote.deals.cash.terms.fees_to_tax == ("doc", "")
+    assert left_out == {LeftOut("quote_payments", "deals.cash.terms.fees_to_tax"): 2}
+    assert not next(iter(left_out)).is_row
+
+
 def test_left_out_counts_each_value() -> None:
     odd = {"vin": A, "price": "odd", "options": [{}, {"name": "Mats"}, {"name": 7, "msrp": "?"}]}
     _, left_out = read_answer("list_inventory", {"vehicles": [odd, odd, {}]})
     assert left_out == {
-        LeftOut("list_inventory", "vehicles.*.price", is_row=False): 2,
-        LeftOut("list_inventory", "vehicles.*.options.*", is_row=True): 2,
-        LeftOut("list_inventory", "vehicles.*.options.*.msrp", is_row=False): 2,
-        LeftOut("list_inventory", "vehicles.*", is_row=True): 1,
+        LeftOut("list_inventory", "vehicles.*.price"): 2,
+        LeftOut("list_inventory", "vehicles.*.options.*"): 2,
+        LeftOut("list_inventory", "vehicles.*.options.*.msrp"): 2,
+        LeftOut("list_inventory", "vehicles.*"): 1,
     }
 
 
@@ -169,7 +187,7 @@ def test_one_object_that_stands_for_a_list_is_a_row(programs: Any) -> None:
 
     left_out = Counter[LeftOut]()
     read_leniently(TypeAdapter(Programs), {"finance": programs}, None, "test", left_out.update)
-    assert left_out == {LeftOut("test", "finance.*", is_row=True): 1}
+    assert left_out == {LeftOut("test", "finance.*"): 1}
 
 
 @pytest.mark.parametrize(
@@ -199,7 +217,7 @@ def test_template_of_an_unreadable_order_is_left_out(order_id: Any) -> None:
     rows = [{"id": 1, "name": "Of Carlos Silva", "order_id": order_id, **form}, {"id": 2, "name": "Plain", **form}]
     templates, left_out = read_answer("list_templates", rows, "masked")
     assert [template.name for template in templates] == ["Plain"]
-    assert left_out == {LeftOut("list_templates", "*", is_row=True): 1}
+    assert left_out == {LeftOut("list_templates", "*"): 1}
 
 
 EVENT = json.loads((SAMPLES / "webhook_event.json").read_text())
@@ -246,7 +264,7 @@ def test_deepest_chain_of_lost_identities_ends() -> None:
     left_out = Counter[LeftOut]()
     whole = read_leniently(TypeAdapter(Whole), document, None, "test", left_out.update)
     assert [row.inner.leaf.id for row in whole.rows] == [7]
-    assert left_out == {LeftOut("test", "rows.*", is_row=True): 1}
+    assert left_out == {LeftOut("test", "rows.*"): 1}
 
 
 def test_paths_hold_only_names_of_models() -> None:

@@ -205,7 +205,7 @@ async def test_of_many_programs_the_nearest_to_the_asked_term_are_shown(connect:
             answer = answer_of(result)
             assert sorted(row["term_months"] for row in answer["details"]["finance_programs"]) == [*expected]
             assert answer["truncated"]
-            assert answer["details"]["left_out"] == {"finance_programs": 53}
+            assert answer["details"]["rows_cut"] == {"finance_programs": 53}
             assert "53 of finance_programs" in text_of(result)
 
 

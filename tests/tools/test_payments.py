@@ -102,3 +102,18 @@ async def test_deals_that_cannot_be_read_are_not_absent(deals: Any, connect: Con
     assert "offers no deal" not in text_of(result)
     if not answer.keys() & {"cash", "finance", "lease"}:
         assert answer["hint"].startswith("Roadster's answer has no deals that can be read")
+
+
+@pytest.mark.parametrize(
+    "finance", ["odd", [], 7, {"terms": "odd"}, {"terms": {"term": "odd"}}, {"terms": {}}, {}], ids=str
+)
+async def test_deal_that_cannot_be_read_is_told_as_that(finance: Any, connect: Connect) -> None:
+    deals = {"cash": {"terms": {"price": 30000}}, "finance": finance, "lease": None}
+    async with connect(upstream=FixedAnswer({"deals": deals})) as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
+    answer = answer_of(result)
+    assert answer["unread"] == ["finance"]
+    assert "finance" not in answer
+    assert answer["hint"] == "Could not be read, so the dealer may offer it: finance."
+    lines = text_of(result).split("\n")
+    assert {"Cash: price 30,000", "Finance: could not be read", "Lease: none"} <= {*lines}

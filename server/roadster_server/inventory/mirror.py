@@ -47,7 +47,7 @@ _RETRY_AFTER = 60 * 1000
 _MOST_NUMBERS = 200
 """Searches. Their numbers take some kilobytes each."""
 _OPERATION = "list_inventory"
-_ROW = LeftOut(_OPERATION, "vehicles.*", is_row=True)
+_ROW = LeftOut(_OPERATION, "vehicles.*")
 
 
 @dataclass

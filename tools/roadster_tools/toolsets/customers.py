@@ -81,7 +81,7 @@ async def create_customer(
             checkout=checkout,
         )
     )
-    is_unread = grant.left_out[LeftOut("create_customer", "duplicate", is_row=False)] > 0
+    is_unread = grant.left_out[LeftOut("create_customer", "duplicate")] > 0
     duplicate = None if is_unread else answer.duplicate
     if duplicate is None:
         grant.notices.append("duplicate: could not be read, so the customer may have been there before.")

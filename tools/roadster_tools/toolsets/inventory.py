@@ -109,7 +109,7 @@ def _mirror_answer(
     shown_vehicles, more = vehicles[: len(rows)], len(rows) < len(vehicles)
     for each in shown_vehicles:
         for path in each.unread:
-            grant.left_out[LeftOut("list_inventory", path, is_row=path.endswith("*"))] += 1
+            grant.left_out[LeftOut("list_inventory", path)] += 1
     others = page.others if is_first else None
     place = shown_vehicles[-1].place if more else None
     return InventoryAnswer(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
+from roadster_client import LeftOut
 from roadster_client.models.customers import PlanChoice
 from roadster_client.models.parts import Received
 from roadster_client.models.payments import (
@@ -38,70 +39,19 @@ from roadster_tools.catalogue import tool
 from roadster_tools.gate.gate import Grant
 from roadster_tools.parameters import Detail, Months, plausible
 
+from .quote_rows import (
+    CashQuote,
+    DiscountRow,
+    FinanceProgramRow,
+    FinanceQuote,
+    LeaseProgramRow,
+    LeaseQuote,
+)
+
 _MOST_ROWS = 20
 """Rows of each list in a full answer: programs, rebates, a vehicle's options. The documents show one to three."""
 
 _RowT = TypeVar("_RowT")
-
-
-class CashQuote(ToolAnswer):
-    msrp: float | None = None
-    price: float | None = None
-    rebate: float | None = None
-    total_fees: float | None = None
-    sales_tax: float | None = None
-    trade_equity: float | None = None
-    due_at_signing: float | None = None
-    total_cost: float | None = None
-
-
-class FinanceQuote(ToolAnswer):
-    monthly_payment: float | None = None
-    term_months: int | None = None
-    apr_percent: float | None = None
-    due_at_signing: float | None = None
-    total_financed: float | None = None
-    total_interest: float | None = None
-    total_cost: float | None = None
-    lender: str | None = None
-
-
-class LeaseQuote(ToolAnswer):
-    monthly_payment: float | None = None
-    term_months: int | None = None
-    money_factor: float | None = None
-    annual_miles: float | None = None
-    due_at_signing: float | None = None
-    residual_value: float | None = None
-    residual_percent: float | None = None
-    total_cost: float | None = None
-    lender: str | None = None
-
-
-class FinanceProgramRow(ToolAnswer):
-    term_months: int | None = None
-    apr_percent: float | None = None
-    min_credit_score: int | None = None
-    expires_at: str | None = None
-
-
-class LeaseProgramRow(ToolAnswer):
-    term_months: int | None = None
-    money_factor: float | None = None
-    residual_percent: float | None = None
-    annual_miles: float | None = None
-    min_credit_score: int | None = None
-    lender: str | None = None
-    expires_at: str | None = None
-
-
-class DiscountRow(ToolAnswer):
-    """A rebate or an incentive. `to` is its recipient where the documents name one."""
-
-    name: str | None = None
-    amount: float | None = None
-    to: str | None = None
-    expires_at: str | None = None
 
 
 class QuoteDetails(ToolAnswer):
@@ -114,7 +64,7 @@ class QuoteDetails(ToolAnswer):
     lease_programs: list[LeaseProgramRow]
     rebates: list[DiscountRow]
     incentives: list[DiscountRow]
-    left_out: dict[str, int] | None = Field(default=None, description="rows of a list that is longer")
+    rows_cut: dict[str, int] | None = Field(default=None, description="rows not shown, by list")
 
     def text(self) -> str:
         return "\n".join(
@@ -138,6 +88,7 @@ class QuoteAnswer(ToolAnswer):
     cash: CashQuote | None = None
     finance: FinanceQuote | None = None
     lease: LeaseQuote | None = None
+    unread: list[str] | None = Field(default=None, description="deals that could not be read, so they may be on offer")
     details: QuoteDetails | None = None
     truncated: bool | None = None
     hint: str | None = None
@@ -145,9 +96,11 @@ class QuoteAnswer(ToolAnswer):
 
     def text(self) -> str:
         """Returns the three deals, one line each, then the details."""
-        deals = {"Cash": self.cash, "Finance": self.finance, "Lease": self.lease}
+        deals = {"cash": self.cash, "finance": self.finance, "lease": self.lease}
         lines = [f"{self.vin} {cell(self.vehicle or '')}".rstrip()]
-        lines += [f"{name}: {_deal_text(deal)}" if deal else f"{name}: none" for name, deal in deals.items()]
+        for name, deal in deals.items():
+            absence = "could not be read" if name in (self.unread or ()) else "none"
+            lines.append(f"{name.capitalize()}: {_deal_text(deal) if deal else absence}")
         if self.details is not None:
             lines.append(self.details.text())
         return "\n".join([*lines, *filter(None, [self.hint]), self.caveat])
@@ -193,16 +146,18 @@ async def quote_payments(
     )
     deals = quote.deals or Deals()
     details = _quote_details(quote, term_months) if detail == "full" else None
-    left_out = details.left_out if details is not None else None
+    rows_cut = details.rows_cut if details is not None else None
+    unread = _unread_deals(quote.deals, grant.left_out)
     return QuoteAnswer(
         vin=vin,
         vehicle=_vehicle_title(quote),
-        cash=_cash_quote(deals.cash) if deals.cash else None,
-        finance=_finance_quote(deals.finance) if deals.finance else None,
-        lease=_lease_quote(deals.lease) if deals.lease else None,
+        cash=_cash_quote(deals.cash) if deals.cash and "cash" not in unread else None,
+        finance=_finance_quote(deals.finance) if deals.finance and "finance" not in unread else None,
+        lease=_lease_quote(deals.lease) if deals.lease and "lease" not in unread else None,
         details=details,
-        truncated=True if left_out else None,
-        hint=_quote_hint(quote.deals, any(kind.path.startswith("deals.") for kind in grant.left_out), left_out),
+        truncated=True if rows_cut else None,
+        unread=unread or None,
+        hint=_quote_hint(deals, unread, rows_cut),
     )
 
 
@@ -281,14 +236,29 @@ def _lease_quote(deal: LeaseDeal) -> LeaseQuote:
     )
 
 
-def _quote_hint(deals: Deals | None, is_unread: bool, left_out: Mapping[str, int] | None) -> str | None:
-    if left_out:
-        rows = ", ".join(f"{count} of {name}" for name, count in left_out.items())
+def _unread_deals(deals: Deals | None, left_out: Mapping[LeftOut, int]) -> list[str]:
+    """Returns the names of the deals of which no figure could be read."""
+    if deals is None or not deals.model_fields_set:
+        return [*Deals.model_fields]
+    paths = {kind.path for kind in left_out}
+    names = []
+    for name, deal in (("cash", deals.cash), ("finance", deals.finance), ("lease", deals.lease)):
+        has_figures = deal is not None and bool(_json_of(deal.terms))
+        if not has_figures and paths & {f"deals.{name}", f"deals.{name}.terms"}:
+            names.append(name)
+    return names
+
+
+def _quote_hint(deals: Deals, unread: Sequence[str], rows_cut: Mapping[str, int] | None) -> str | None:
+    if rows_cut:
+        rows = ", ".join(f"{count} of {name}" for name, count in rows_cut.items())
         return f"Left out to keep the answer short: {rows}. The programs nearest to term_months come first: give it."
-    has_deals = deals is not None and (deals.cash or deals.finance or deals.lease) is not None
-    if deals is None or not deals.model_fields_set or (is_unread and not has_deals):
+    offered = {name for name in Deals.model_fields if getattr(deals, name) is not None}
+    if unread and offered <= {*unread}:
         return "Roadster's answer has no deals that can be read; the server's operator can find out why."
-    if not has_deals:
+    if unread:
+        return f"Could not be read, so the dealer may offer it: {', '.join(unread)}."
+    if not offered:
         return "The dealer offers no deal on this vehicle with these terms; try others, or another vehicle."
     return None
 
@@ -332,19 +302,19 @@ def _quote_details(quote: Quote, term_months: int | None) -> QuoteDetails:
             DiscountRow(name=incentive.display_name, amount=incentive.cash, expires_at=incentive.expires_at)
             for incentive in lists.shorten("incentives", programs.cash.incentives if programs.cash else ())
         ],
-        left_out=lists.left_out or None,
+        rows_cut=lists.rows_cut or None,
     )
 
 
 class _ShortLists:
-    """Shortens the lists of one answer, and counts the rows that it leaves out, by list."""
+    """Shortens the lists of one answer, and counts the rows that it cuts, by list."""
 
     def __init__(self) -> None:
-        self.left_out: dict[str, int] = {}
+        self.rows_cut: dict[str, int] = {}
 
     def shorten(self, name: str, rows: Sequence[_RowT]) -> list[_RowT]:
         if len(rows) > _MOST_ROWS:
-            self.left_out[name] = len(rows) - _MOST_ROWS
+            self.rows_cut[name] = len(rows) - _MOST_ROWS
         return [*rows[:_MOST_ROWS]]
 
     def shorten_values(self, part: dict[str, Any]) -> dict[str, Any]:
