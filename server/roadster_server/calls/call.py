@@ -216,7 +216,10 @@ class Call(CallOversight):
     def _report_left_out(self) -> None:
         for kind, count in (self._admitted_call.left_out if self._admitted_call else {}).items():
             self._services.observer.on_left_out(kind, count)
-            log.warning("left out of an answer", extra={"call": self._id, **kind._asdict(), "count": count})
+            log.warning(
+                "left out of an answer",
+                extra={"call": self._id, **kind._asdict(), "is_row": kind.is_row, "count": count},
+            )
 
     async def _answer(self, admitted_call: AdmittedCall) -> AnswerContent:
         answer = await admitted_call.run()
