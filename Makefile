@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # What the examples for others' frameworks need, apart from the server.
 FRAMEWORKS := .venv-agents/.installed .venv-langchain/.installed
+# What the measurements compare with.
+PEERS := .venv-peers/.installed
 TYPESCRIPT := examples/frameworks/typescript
 CONFORMANCE := tests/processes/conformance
 
@@ -56,7 +58,7 @@ define install_apart
 		--no-deps --require-hashes -r $<
 endef
 
-$(FRAMEWORKS): .venv-%/.installed: requirements-%.lock | $(STAMP)
+$(FRAMEWORKS) $(PEERS): .venv-%/.installed: requirements-%.lock | $(STAMP)
 	$(install_apart)
 	touch $@
 
@@ -100,9 +102,9 @@ lock:
 		--group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		--group evals -c requirements.lock pyproject.toml -o requirements-evals.lock
-	for group in agents langchain; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	for group in agents langchain peers; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --upgrade --group $$group -o requirements-$$group.lock || exit; done
 
 clean:
-	rm -rf $(VENV) .venv-evals $(wildcard .venv-python*) $(dir $(FRAMEWORKS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build \
+	rm -rf $(VENV) .venv-evals $(wildcard .venv-python*) $(dir $(FRAMEWORKS) $(PEERS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build \
 		$(CONFORMANCE)/node_modules

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             raise SystemExit(f"a process ended with {process.returncode} before it listened")
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=START_SECONDS).close()
         except OSError:
             time.sleep(0.05)
         else:

@@ -160,10 +160,10 @@ def main() -> int:
         config = Path(folder, "roadster.toml")
         config.write_text(CONFIG.format(url=url, folder=folder), encoding="utf-8")
         ours = (sys.executable, "-m", "roadster_server", "serve", "--config", str(config))
-        typed = (sys.executable, "-m", "bench.peers.typed_tools", url)
+        bare = (sys.executable, "-m", "bench.peers.typed_tools", url)
         servers = [
             stack.enter_context(start_server("roadster-mcp", our_arguments, *ours)),
-            stack.enter_context(start_server("typed tools", typed_arguments, *typed)),
+            stack.enter_context(start_server("typed tools", typed_arguments, *bare)),
         ]
         if options.fastmcp:
             openapi = (options.fastmcp, "-m", "bench.peers.openapi_tools", url)

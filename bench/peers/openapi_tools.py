@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 
-import httpx
+import httpx2
 from fastmcp import FastMCP
 
 url = sys.argv[1]
-description = httpx.get(f"{url}/openapi.json", trust_env=False).json()
-upstream = httpx.AsyncClient(base_url=url, headers={"Authorization": "Bearer sandbox-key"}, trust_env=False)
+description = httpx2.get(f"{url}/openapi.json", trust_env=False).json()
+upstream = httpx2.AsyncClient(base_url=url, headers={"Authorization": "Bearer sandbox-key"}, trust_env=False)
 server = FastMCP.from_openapi(description, client=upstream)
 server.run(show_banner=False)

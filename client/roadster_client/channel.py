@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from anyio.lowlevel import checkpoint
 from pydantic import TypeAdapter
 
 from .errors import ClientError
@@ -19,6 +20,7 @@ from .models.parts import Sent
 from .models.personal_data import PersonalData
 from .operations import Operation
 from .upstream.exchange import About, Answer, Origin, Request, about_nothing
+from .upstream.large_answers import run_beside_others
 from .upstream.upstream import Upstream
 from .visible_text import strip_invisible
 
@@ -77,16 +79,17 @@ class Channel:
         self.policy.on_answer(answer)
         return answer
 
-    def read(self, answer: Answer, is_own: IsOwn = lambda _node: True) -> Any:
+    async def read(self, answer: Answer, is_own: IsOwn = lambda _node: True) -> Any:
         """Returns the answer as its operation's `answer_type`, without invisible characters, masked for the caller.
 
         Calls `is_own` with each object of the answer, at any depth and also in fields that no model reads. Raises
         ForeignDealer where it returns False, MalformedAnswer where the answer lacks what it must have, and
         OutcomeUnknown in both cases if the operation is a write. Other odd values are left out afterwards.
         """
-        return read(answer, self.policy.personal_data(), is_own, self.policy.on_left_out)
+        personal_data, on_left_out = self.policy.personal_data(), self.policy.on_left_out
+        return await run_beside_others(answer.size, lambda: read(answer, personal_data, is_own, on_left_out))
 
-    def read_rows(
+    async def read_rows(
         self, answer: Answer, name: str, adapter: TypeAdapter[tuple[Any, ...]], is_own: IsOwn
     ) -> tuple[Any, Sequence[Any], Callable[[Any], Any]]:
         """Returns the answer with its list `name` empty, the raw rows of that list, and a function that reads a row.
@@ -94,7 +97,9 @@ class Channel:
         Checks and reads as `read` does. A row that cannot be read is None. What is left out of a row counts when that
         row is read, so that rows which no caller sees do not count.
         """
-        json, policy, operation = _check(answer, is_own), self.policy, answer.request.operation.name
+        policy, operation = self.policy, answer.request.operation.name
+        json = await run_beside_others(answer.size, lambda: _check(answer, is_own))
+        await checkpoint()  # to look through a page of 100 rows takes 3 ms
         rows: Sequence[Any] = ()
         if isinstance(json, dict) and isinstance(json.get(name), list):
             json, rows = json | {name: []}, json[name]

@@ -49,7 +49,7 @@ class CustomerRecordsApi:
             raise answer.foreign_error()
         if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
             raise errors.NotFound(operation, "no such customer", request_id=answer.request_id)
-        record: CustomerRecord = self._channel.read(answer)
+        record: CustomerRecord = await self._channel.read(answer)
         if record.customer_info.uuid != customer_uuid or not _customer_uuids(answer.json) <= {customer_uuid}:
             raise answer.malformed_error("is another customer's record and was withheld")
         return record

@@ -59,14 +59,14 @@ class DeliveriesApi:
             raise _unknown(answer, f"delivery {shipment_id} {reason}") from None
         # Read after recording, so that one odd field cannot cost the dealer a delivery that is on its way.
         try:
-            return self._shipment(answer)
+            return await self._shipment(answer)
         except errors.OutcomeUnknown:
             reason = "was made for this dealer, but the answer does not have the documented fields"
             raise _unknown(answer, f"delivery {shipment_id} {reason}") from None
 
     async def get_shipment(self, shipment_id: int) -> Shipment:
         """GET /shipments/{id}"""
-        return self._shipment(await self._send("get_shipment", shipment_id))
+        return await self._shipment(await self._send("get_shipment", shipment_id))
 
     async def update_shipment(self, shipment_id: int, update: ShipmentUpdate) -> Shipment:
         """PATCH /shipments/{id}: returns the delivery as it is afterwards."""
@@ -74,7 +74,7 @@ class DeliveriesApi:
         async def about() -> Mapping[str, Any]:
             return {"now": await self._summary(shipment_id)}
 
-        return self._shipment(await self._send("update_shipment", shipment_id, update, about))
+        return await self._shipment(await self._send("update_shipment", shipment_id, update, about))
 
     async def cancel_shipment(self, shipment_id: int) -> None:
         """DELETE /shipments/{id}: possible until the driver has confirmed the pickup."""
@@ -102,8 +102,8 @@ class DeliveriesApi:
             raise answer.malformed_error(_ANOTHER_DELIVERY)
         return answer
 
-    def _shipment(self, answer: Answer) -> Shipment:
-        shipment: Shipment = self._channel.read(answer)
+    async def _shipment(self, answer: Answer) -> Shipment:
+        shipment: Shipment = await self._channel.read(answer)
         return shipment
 
 

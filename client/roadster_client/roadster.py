@@ -170,7 +170,7 @@ class DealerApi:
         operation = "list_inventory"
         query = self._inventory_query(size + skip, from_vin, updated_since, in_stock_only)
         answer = await self._channel.send(operation, query=query, dealer={"dealer": {"dpid": self.dpid}})
-        page, rows, read_row = self._channel.read_rows(answer, "vehicles", _vehicles(), _names_only(self._dealer))
+        page, rows, read_row = await self._channel.read_rows(answer, "vehicles", _vehicles(), _names_only(self._dealer))
         # The document does not say whether a page repeats `from_vin`. Rows up to it were there before.
         vins = [row.get("vin") if isinstance(row, dict) else None for row in rows]
         repeated = vins.index(from_vin) + 1 if from_vin is not None and from_vin in vins else 0
@@ -360,7 +360,7 @@ class DealerApi:
             operation, path=path, query=query, content=content, dealer=dealer, about=about
         )
         # Looked up by the operation's name, so mypy cannot check it. tests/client/test_operations.py does.
-        value: _AnswerT = self._channel.read(answer, _names_only(self._dealer))
+        value: _AnswerT = await self._channel.read(answer, _names_only(self._dealer))
         if vin is not None:
             check_vin(answer, vin)
         return value
@@ -398,7 +398,7 @@ class OrderApi:
             return {"template_ids": [template.summary() for template in current]}
 
         answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms, about=about)
-        forms_created: FormsCreated = self._channel.read(answer, _names_only(self._dealer))
+        forms_created: FormsCreated = await self._channel.read(answer, _names_only(self._dealer))
         return forms_created
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from roadster_client import LeftOut
 
 from .parameters import Detail
+from .turns import InTurns
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,9 @@ class AnswerRows(Generic[_RowT]):
         self.rows.append(row)
         self._room -= row.size()
 
-    def fill(self, rows: Iterable[_RowT]) -> list[_RowT]:
+    async def fill(self, rows: Iterable[_RowT]) -> list[_RowT]:
         """Takes rows until the answer is full, and returns those that it has."""
-        for row in rows:
+        async for row in InTurns(rows):
             self.add(row)
             if self.is_full:
                 break

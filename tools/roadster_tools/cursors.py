@@ -97,11 +97,13 @@ class Page:
         cursors = Cursors.for_search(sealer, *search)
         return cls(cursors, 0 if cursor is None else int(cursors.position(cursor)), limit)
 
-    def select(self, items: Sequence[_ItemT], make_row: Callable[[_ItemT], _RowT]) -> tuple[list[_RowT], str | None]:
+    async def select(
+        self, items: Sequence[_ItemT], make_row: Callable[[_ItemT], _RowT]
+    ) -> tuple[list[_RowT], str | None]:
         """Returns the rows of this page of all `items`, and the cursor of the next one where there are more items.
 
         The page ends before its limit where its rows are long.
         """
-        rows = AnswerRows[_RowT](self.limit).fill(map(make_row, items[self.start :]))
+        rows = await AnswerRows[_RowT](self.limit).fill(map(make_row, items[self.start :]))
         end = self.start + len(rows)
         return rows, self.cursors.seal(str(end)) if end < len(items) else None

@@ -57,11 +57,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A 2xx answer as parsed JSON. `request_id` is the upstream's own id, or None where it sent none."""
+    """A 2xx answer as parsed JSON. `request_id` is the upstream's own id, or None where it sent none.
+
+    `size` is in bytes.
+    """
 
     request: Request
     json: Any
     request_id: str | None
+    size: int = 0
 
     def malformed_error(self, reason: str) -> errors.ClientError:
         """Returns MalformedAnswer, or for a write OutcomeUnknown, because nobody knows whether it was done.

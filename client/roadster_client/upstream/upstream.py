@@ -27,6 +27,7 @@ from roadster_client.refusals import refusal_error
 from .admission import Admission
 from .breaker import Breaker
 from .exchange import Answer, Origin, Request
+from .large_answers import run_beside_others
 from .network import DIRECT, NetworkPath
 from .observer import Attempt, NoObserver, Observer
 from .response import parse_body, raise_for_status, read_body, request_id_of
@@ -138,7 +139,8 @@ class Upstream:
         raise_for_status(operation, status, headers, content, request_id)
         if not content and operation.may_be_empty:
             return Answer(request, None, request_id)
-        answer = Answer(request, parse_body(operation, headers, content, request_id), request_id)
+        json = await run_beside_others(len(content), lambda: parse_body(operation, headers, content, request_id))
+        answer = Answer(request, json, request_id, len(content))
         fields = answer.json if isinstance(answer.json, dict) else {}
         if operation.writes and fields.get("errors"):  # nobody knows what a success with errors has done
             raise answer.malformed_error("holds errors beside its result")

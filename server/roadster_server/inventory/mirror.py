@@ -18,7 +18,6 @@ from typing import TypeVar
 import anyio
 
 from roadster_client import ClientError, DealerApi, LeftOut, OnLeftOut, Unavailable
-from roadster_client.models.vehicles import InventoryVehicle
 from roadster_server.store import MirrorState, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import OtherVehicles, StockNumbers, StoredVehicle
@@ -292,7 +291,7 @@ def _page(
 
 
 def _read(vehicle: StoredVehicle) -> MirroredVehicle:
-    return MirroredVehicle(InventoryVehicle.model_validate_json(vehicle.json), vehicle.place, vehicle.unread)
+    return MirroredVehicle(vehicle.json, vehicle.place, vehicle.unread)
 
 
 def _counts(groups: list[tuple[str, str, str, int, int]]) -> StockCounts:

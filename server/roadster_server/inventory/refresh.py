@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from anyio.lowlevel import checkpoint
-
 from roadster_client import DealerApi, LeftOut
 from roadster_server.store import MirrorState, NewVehicle
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
 from roadster_tools.toolsets.feed import FeedWalk
+from roadster_tools.turns import InTurns
 
 DAY = 24 * 60 * 60 * 1000
 """Milliseconds after which the whole feed is read anew, because an update says nothing of a vehicle that vanished."""
@@ -29,8 +28,6 @@ _MOST_VEHICLES = 100_000
 """The most of one reading. A feed that repeats its pages has no end."""
 _LONGEST_VIN = 100
 """Characters. A row with a longer one counts as one that cannot be read."""
-_ROWS_AT_ONCE = 10
-"""Rows that are read before other calls have their turn."""
 
 
 def now() -> int:
@@ -136,15 +133,13 @@ class FeedReading:
         """Reads the next page into `_new`. Returns its rows, and how many of them could not be read."""
         count = unread = 0
         self.left_out.clear()
-        for vehicle in await walk.next_rows():
+        async for vehicle in InTurns(await walk.next_rows()):
             count += 1
             if vehicle is None or len(vehicle.vin) > _LONGEST_VIN:
                 unread += 1
             else:
                 self._new.append(NewVehicle(vehicle, tuple(sorted({kind.path for kind in self.left_out}))))
             self.left_out.clear()
-            if count % _ROWS_AT_ONCE == 0:
-                await checkpoint()
         return count, unread
 
     async def _put(self, *, unseen_before: int | None = None) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from math import inf
 from typing import Literal, Protocol, TypeVar
 
@@ -91,9 +92,14 @@ class StockPlace:
 class MirroredVehicle:
     """One vehicle as the feed had it. `unread` are the paths of its fields that could not be read."""
 
-    vehicle: InventoryVehicle
+    json: str
     place: StockPlace
     unread: tuple[str, ...]
+
+    @cached_property
+    def vehicle(self) -> InventoryVehicle:
+        """Read when it is asked for: an answer is often full before it has shown all vehicles that were fetched."""
+        return InventoryVehicle.model_validate_json(self.json)
 
 
 @dataclass(frozen=True)

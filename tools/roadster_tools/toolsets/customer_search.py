@@ -61,7 +61,7 @@ async def search_customers(
     cursors = Cursors.for_search(grant.cursors, "search_customers", query)
     after = CustomerPlace(*cursors.position(cursor).split(" ", 1)) if cursor is not None else None
     matches = await grant.customers.search(query, after=after, most=limit + 1)
-    rows = AnswerRows[CustomerRow](limit).fill(map(_row, matches.customers))
+    rows = await AnswerRows[CustomerRow](limit).fill(map(_row, matches.customers))
     more = len(rows) < len(matches.customers)
     last = matches.customers[len(rows) - 1].place if more else None
     return CustomersAnswer(

@@ -50,7 +50,7 @@ async def list_dealers(
     dealers = await grant.account.list_dealers()
     words = [] if query is None else plain_words(query)
     matching = [dealer for dealer in dealers if _has_words(dealer, words)] if words else dealers
-    rows, next_cursor = page.select(matching, _dealer_row)
+    rows, next_cursor = await page.select(matching, _dealer_row)
     return DealerList(
         dealers=rows,
         truncated=next_cursor is not None,

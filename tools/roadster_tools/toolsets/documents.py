@@ -78,7 +78,7 @@ async def list_documents(
     """Type, name and time of each document in a customer's binders: what is missing, and whether an upload arrived."""
     page = Page.at(cursor, limit, grant.cursors, "list_documents", customer_id, binder)
     documents = await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type=binder))
-    rows, next_cursor = page.select(documents, _document_row)
+    rows, next_cursor = await page.select(documents, _document_row)
     return DocumentsAnswer(
         documents=rows,
         truncated=next_cursor is not None,

@@ -107,7 +107,7 @@ async def list_customer_events(
     before = _place(cursors.position(cursor)) if cursor is not None else None
     events = await grant.events.newest(query, before=before, most=limit + 1)
     page = AnswerRows[EventRow](limit)
-    rows = page.fill(_event_row(event, detail) for event in events)
+    rows = await page.fill(_event_row(event, detail) for event in events)
     more = len(rows) < len(events)
     return EventsAnswer(
         events=rows,
@@ -327,7 +327,7 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
         else None,
     )
     most = _BRIEF_HISTORY if detail == "brief" else _FULL_HISTORY
-    history = AnswerRows[HistoryRow](most, MOST_CHARACTERS - answer.size()).fill(map(_history_row, events))
+    history = await AnswerRows[HistoryRow](most, MOST_CHARACTERS - answer.size()).fill(map(_history_row, events))
     return answer.model_copy(update={"history": history, "older": len(history) < len(events)})
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from roadster_client import DealerApi
 from roadster_client.models.vehicles import InventoryVehicle
 from roadster_tools.gate.gate import Grant
+from roadster_tools.turns import InTurns
 
 from .vehicle_lookup import FEW, vin_before
 
@@ -90,7 +91,7 @@ async def feed_vins(grant: Grant) -> AsyncIterator[str]:
     """Yields the VINs of the feed's first 1,000 vehicles, sold and incoming too."""
     walk = FeedWalk(grant.roadster, in_stock_only=False)
     for _ in range(MOST_PAGES):
-        for vehicle in await walk.next_rows():
+        async for vehicle in InTurns(await walk.next_rows()):
             if vehicle is not None:
                 yield vehicle.vin
         if walk.is_over:
@@ -102,8 +103,8 @@ async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
     vins: list[str] = []
     walk = FeedWalk(grant.roadster)
     for _ in range(_MOST_PAGES_TO_COMPLETE):
-        rows = await walk.next_rows()
-        vins += [vehicle.vin for vehicle in rows if vehicle is not None and vehicle.vin.startswith(prefix)]
+        rows = InTurns(await walk.next_rows())
+        vins += [vehicle.vin async for vehicle in rows if vehicle is not None and vehicle.vin.startswith(prefix)]
         if walk.is_over or len(vins) >= most or (walk.position or "")[: len(prefix)] > prefix:
             break
     return vins[:most]

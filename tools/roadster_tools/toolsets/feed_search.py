@@ -20,6 +20,7 @@ from roadster_tools.gate.vehicles import (
     sort_value,
 )
 from roadster_tools.parameters import Detail
+from roadster_tools.turns import InTurns
 
 from .feed import MOST_PAGES, PAGE, FeedWalk
 from .stock_hints import count_names, empty_hint
@@ -50,7 +51,7 @@ class FeedSearch:
         search = _Search(self.query, target, self.detail, self.limit)
         more = True
         for size in (PAGE if vin is None else FEW, *[PAGE] * (MOST_PAGES - 1)):
-            for vehicle in await walk.next_rows(size):
+            async for vehicle in InTurns(await walk.next_rows(size)):
                 search.add(vehicle)
                 if search.page.is_full or target.is_behind(walk.position):
                     break
@@ -82,9 +83,12 @@ class FeedSearch:
         walk = FeedWalk(self.grant.roadster, self.query.in_stock and not self.target.is_one)
         search = _Search(self.query, self.target, self.detail, None)
         matches: list[tuple[float, str, InventoryVehicle]] = []
+        counts = StockCounts(Counter(), Counter(), Counter(), Counter())
         for _ in range(MOST_PAGES + 1):
-            vehicles = [vehicle for vehicle in await walk.next_rows() if search.add(vehicle) and vehicle is not None]
-            matches += [(sort_value(vehicle, sort), vehicle.vin, vehicle) for vehicle in vehicles]
+            async for vehicle in InTurns(await walk.next_rows()):
+                if search.add(vehicle) and vehicle is not None:
+                    matches.append((sort_value(vehicle, sort), vehicle.vin, vehicle))
+                    _count(counts, vehicle)
             if walk.is_over or search.count == walk.total:
                 break
         else:
@@ -92,17 +96,16 @@ class FeedSearch:
         matches.sort(key=lambda match: match[:2])
         start = 0 if self.position is None else int(self.position)
         page = AnswerRows[VehicleRow](self.limit)
-        page.fill(vehicle_row(vehicle, self.detail) for _, _, vehicle in matches[start:])
+        await page.fill(vehicle_row(vehicle, self.detail) for _, _, vehicle in matches[start:])
         end = start + len(page.rows)
         more = end < len(matches)
         unread = UnreadRows(search.unread, _unread_fields(self.grant, self.query), may_be_behind=walk.is_stuck)
-        counts = _counts([vehicle for _, _, vehicle in matches]) if more and start == 0 else None
         return InventoryAnswer(
             vehicles=page.rows,
             searched=search.count,
             truncated=more,
             next_cursor=self.cursors.seal(f"feed {end}") if more else None,
-            counts=count_names(counts) if counts else None,
+            counts=count_names(counts) if more and start == 0 else None,
             models=None if page.rows else first_names(search.models),
             bodies=None if page.rows else first_names(search.bodies),
             hint=_search_hint(search, False, unread, is_first=start == 0),
@@ -178,14 +181,12 @@ class _Search:
         return self.page.rows
 
 
-def _counts(vehicles: list[InventoryVehicle]) -> StockCounts:
-    prices = map(price_of, vehicles)
-    return StockCounts(
-        Counter(vehicle.model or "" for vehicle in vehicles),
-        Counter(vehicle.body or "" for vehicle in vehicles),
-        Counter(vehicle.trim or "" for vehicle in vehicles),
-        Counter(-1 if price is None else max(int(price // PRICE_BAND), 0) for price in prices),
-    )
+def _count(counts: StockCounts, vehicle: InventoryVehicle) -> None:
+    price = price_of(vehicle)
+    counts.models[vehicle.model or ""] += 1
+    counts.bodies[vehicle.body or ""] += 1
+    counts.trims[vehicle.trim or ""] += 1
+    counts.bands[-1 if price is None else max(int(price // PRICE_BAND), 0)] += 1
 
 
 def _unread_fields(grant: Grant, query: StockQuery) -> int:

@@ -83,7 +83,7 @@ async def list_templates(grant: Grant, limit: Limit = 20, cursor: Cursor | None 
     for create_forms; for what is on a template use get_template."""
     page = Page.at(cursor, limit, grant.cursors, "list_templates")
     usable = await _usable_templates(grant)
-    rows, next_cursor = page.select(usable, _template_row)
+    rows, next_cursor = await page.select(usable, _template_row)
     return TemplatesAnswer(
         templates=rows,
         truncated=next_cursor is not None,

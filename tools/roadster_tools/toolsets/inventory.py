@@ -65,7 +65,7 @@ async def list_inventory(
         if page is None and kind:
             raise InvalidArguments({"cursor": "is of vehicles that are not kept any more; start again without it"})
         if page is not None and not (target.is_one and len(page.vehicles) == 1):
-            return _mirror_answer(grant, cursors, filters, target, detail, limit, page, is_first=cursor is None)
+            return await _mirror_answer(grant, cursors, filters, target, detail, limit, page, is_first=cursor is None)
         if page is not None:
             # Found by its stock number. The feed says whether it is still here.
             target = WantedVehicle(page.vehicles[0].vehicle.vin.upper(), stock_number)
@@ -91,7 +91,7 @@ async def _search_mirror(
     return await grant.vehicles.search(filters, sort, after=after, most=limit + 1)
 
 
-def _mirror_answer(
+async def _mirror_answer(
     grant: Grant,
     cursors: Cursors,
     filters: StockQuery,
@@ -103,7 +103,7 @@ def _mirror_answer(
     is_first: bool,
 ) -> InventoryAnswer:
     vehicles = [each for each in page.vehicles if not target.is_one or _is_match(filters, each)]
-    rows = AnswerRows[VehicleRow](limit).fill(
+    rows = await AnswerRows[VehicleRow](limit).fill(
         vehicle_row(each.vehicle, detail, with_stock_number=target.is_one) for each in vehicles
     )
     shown_vehicles, more = vehicles[: len(rows)], len(rows) < len(vehicles)

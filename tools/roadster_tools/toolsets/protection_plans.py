@@ -102,7 +102,7 @@ async def list_protection_plans(
         deal_term=term_months,
         amount_financed=None if amount_financed is None else round(amount_financed),
     )
-    rows, next_cursor = page.select(plans.plans, lambda plan: _plan_row(plan, detail))
+    rows, next_cursor = await page.select(plans.plans, lambda plan: _plan_row(plan, detail))
     return PlansAnswer(
         plans=rows,
         truncated=next_cursor is not None,
