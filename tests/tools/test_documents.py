@@ -35,6 +35,14 @@ async def _binder(client: Any, contents: str) -> dict[str, Any]:
     return {**AT_UMAZDA, "customer_id": customer, "document_id": document["document_id"]}
 
 
+@pytest.mark.parametrize("file_name", ["a.PNG", "a.apng", "a.b.APNG"])
+async def test_upload_document_takes_each_name_of_a_png(file_name: str, connect: Connect) -> None:
+    async with connect() as client:
+        customer = answer_of(await client.call_tool("create_customer", {**AT_UMAZDA, "customer": STEVE}))["customer_id"]
+        document = {**_document(customer), "file_name": file_name, "contents": LICENCE_PNG}
+        assert answer_of(await client.call_tool("upload_document", document))["document_id"]
+
+
 @pytest.mark.operation("list_documents", "list_documents")
 @pytest.mark.operation("upload_document", "upload_document")
 async def test_upload_document_puts_it_into_the_binder(connect: Connect, world: World) -> None:

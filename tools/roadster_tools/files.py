@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from roadster_client import MalformedAnswer
 from roadster_client.models.values import decode_file
@@ -42,7 +43,16 @@ _PDF_HEADER = re.compile(rb"%PDF-\d")
 _PDF_HEADER_ENDS_BY = 1023 + len(b"%PDF-1")
 """Readers of PDF look for its header in the first 1,024 bytes. Printers and web servers write lines before it."""
 
-Contents = Annotated[str, Field(description=f"base64, to {MAX_INLINE_BYTES >> 20} MiB")]
+
+def _plain_base64(contents: str) -> str:
+    """Returns the file in one spelling, so that calls with the same file are the same. Another text stays as it is."""
+    try:
+        return base64.b64encode(decode_file(contents)).decode()
+    except ValueError:
+        return contents
+
+
+Contents = Annotated[str, Field(description=f"base64, to {MAX_INLINE_BYTES >> 20} MiB"), PlainSerializer(_plain_base64)]
 LocalPath = Annotated[str, Field(description="in the server's upload folder")]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-_READING = 3
+_READING = 4
 """The way in which arguments are read before they are hashed. Raise it when the same arguments get another hash. Then a
 write of the version before has an unknown outcome for its key, and is not taken for a write with other arguments."""
 

@@ -14,7 +14,7 @@ from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -132,6 +132,8 @@ class HostGuard:
     def __init__(self, app: ASGIApp, rules: Callable[[], HostRules]) -> None:
         self._app = app
         self._rules = rules
+        self._pages = _PageAnswers(app)
+        self._foreign_host = _PageAnswers(PlainTextResponse("Invalid Host header", 421))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or route_of(scope) in BY_ADDRESS:
@@ -139,39 +141,74 @@ class HostGuard:
             return
         headers, rules = Headers(scope=scope), self._rules()
         origin = headers.get("origin")
-        is_foreign_host = _plain_host(headers.get("host", "")) not in rules.hosts
-        app: ASGIApp = PlainTextResponse("Invalid Host header", 421) if is_foreign_host else self._app
-        if origin is not None and origin.lower() not in rules.origins:
-            if not is_foreign_host:
-                app = PlainTextResponse("Invalid Origin header", 403)
-            await app(scope, receive, send)
-            return
-        cors = CORSMiddleware(
+        is_foreign_origin = origin is not None and origin.lower() not in rules.origins
+        if _plain_host(headers.get("host", "")) not in rules.hosts:
+            if is_foreign_origin:
+                await self._foreign_host.app(scope, receive, send)
+            else:
+                await self._foreign_host.simple_response(scope, receive, send, request_headers=headers)
+        elif is_foreign_origin:
+            await PlainTextResponse("Invalid Origin header", 403)(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+
+class _PageAnswers(CORSMiddleware):
+    """Starlette's answers to browsers, for pages of origins that the guard has let in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
             app,
-            allow_origins=[origin] if origin is not None else [],
             allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=[*_REQUEST_HEADERS, *_mcp_headers(headers.get("access-control-request-headers", ""))],
+            allow_headers=_REQUEST_HEADERS,
             allow_private_network=True,
             expose_headers=_ANSWER_HEADERS,
         )
-        if is_foreign_host:
-            await cors.simple_response(scope, receive, send, request_headers=headers)
-        else:
-            await cors(scope, receive, send)
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        del origin  # the guard has looked at it
+        return True
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Also allows protocol 2026-07-28's headers, whose names come from the tools: Mcp-Param-NAME."""
+        headers = dict(request_headers)
+        names = headers.pop(_PREFLIGHT_HEADERS, "").replace(" ", "").lower().split(",")
+        own_names = [name for name in names if name.startswith("mcp-")]
+        other_names = [name for name in names if name and name not in own_names]
+        if other_names:
+            headers[_PREFLIGHT_HEADERS] = ",".join(other_names)
+        response = super().preflight_response(Headers(headers))
+        allowed = response.headers[_ALLOWED_HEADERS]
+        response.headers[_ALLOWED_HEADERS] = ", ".join([allowed, *own_names])
+        return response
 
 
 _REQUEST_HEADERS = ("Authorization", "Content-Type", LAST_EVENT_ID_HEADER)
 _ANSWER_HEADERS = (MCP_SESSION_ID_HEADER, "WWW-Authenticate")
 
 
-def _mcp_headers(names: str) -> list[str]:
-    # Protocol 2026-07-28 has headers whose names come from the tools: Mcp-Param-NAME.
-    return [name for name in names.replace(" ", "").lower().split(",") if name.startswith("mcp-")]
+_PREFLIGHT_HEADERS = "access-control-request-headers"
+_ALLOWED_HEADERS = "access-control-allow-headers"
 
 
 def _plain_host(host: str) -> str:
     """Returns the host in small letters, and without the dot that ends a full domain name."""
     return re.sub(r"\.(?=(:\d+)?$)", "", host.lower(), count=1)
+
+
+def live_host_rules(current: Callable[[], Settings], port: int) -> Callable[[], HostRules]:
+    """Returns a function that returns the rules of the settings in force. It makes them once for each loading."""
+    settings = current()
+    rules = host_rules(settings, port)
+
+    def rules_in_force() -> HostRules:
+        nonlocal settings, rules
+        if current() is not settings:
+            settings = current()
+            rules = host_rules(settings, port)
+        return rules
+
+    return rules_in_force
 
 
 def host_rules(settings: Settings, port: int) -> HostRules:

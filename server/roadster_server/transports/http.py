@@ -24,7 +24,7 @@ from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 
 from .front import FrontDoor
-from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, WebhookPaths, host_rules
+from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, WebhookPaths, live_host_rules
 from .intake import Intake
 from .large_messages import LargeMessages
 from .probes import Probes, Unavailable
@@ -125,7 +125,7 @@ def http_app(
                 paths=frozenset([*(route.path for route in routes), *webhooks]),
             ),
             Middleware(WebhookPaths, receivers=webhooks),
-            Middleware(HostGuard, rules=lambda: host_rules(live.current, port)),
+            Middleware(HostGuard, rules=live_host_rules(lambda: live.current, port)),
             Middleware(AuthenticationMiddleware, backend=bearer_guard),
             Middleware(AuthContextMiddleware),
         ],

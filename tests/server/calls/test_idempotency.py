@@ -87,6 +87,9 @@ def respelled(name: str, value: Any) -> Any:
             return str(value) if name.endswith(("id", "ids")) else float(value)
         case str() if name == "vin":
             return f" {value.lower()} "
+        case str() if name == "contents":
+            lines = [value.rstrip("=")[start : start + 76] for start in range(0, len(value), 76)]
+            return f"data:application/octet-stream;base64,{chr(10).join(lines)}\n"
         case str() if name == "phone":
             return value.replace("-", "\u2011")
         case _:
@@ -127,6 +130,16 @@ async def test_key_knows_a_number_in_another_spelling(connect: Connect, world: W
                 )
             )
     assert await sent_writes(world) == ["create_customer", "update_customer", "create_customer"]
+
+
+async def test_key_knows_another_file(connect: Connect, world: World) -> None:
+    """A text that is no file is another one too, and is refused by the key before anybody decodes it."""
+    async with connect() as client:
+        answer_of(await client.call_tool("upload_document", {**DOCUMENT, **KEY}))
+        for contents in ("JVBERi0xLjcK", "not base64!"):
+            result = await client.call_tool("upload_document", {**DOCUMENT, "contents": contents, **KEY})
+            assert "idempotency_key: was used with other arguments" in text_of(result)
+    assert await sent_writes(world) == ["upload_document"]
 
 
 @on_both_databases

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadster_server.transports.guards import live_host_rules
+from tests.conftest import settings_for
 from tests.servers import PATIENCE, free_port, serving
 
 from .test_http import INITIALIZE, LIST_TOOLS, READER, SALES, SECRETS, write_config
@@ -95,6 +97,38 @@ async def test_preflight_needs_no_token(origin: str, path: str, server: str) -> 
         response = httpx2.options(server + path, headers=headers, timeout=PATIENCE)
         assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, origin)
         assert "access-control-allow-credentials" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        ("Mcp-Param-Dealer,mcp-method", 200),
+        ("MCP-Session-Id , authorization", 200),
+        ("", 200),
+        ("x-other", 400),
+        ("mcp-method, x-other", 400),
+        ("mcpx", 400),
+    ],
+)
+async def test_preflight_allows_the_headers_of_the_protocol_and_no_others(names: str, status: int, server: str) -> None:
+    for _ in range(2):  # nothing is left of the request before
+        response = httpx2.options(f"{server}/mcp", headers=preflight("POST", names), timeout=PATIENCE)
+        assert response.status_code == status
+        allowed = named(response.headers["access-control-allow-headers"])
+        assert {name for name in allowed if name.startswith("mcp-")} == {
+            name for name in named(names) if name.startswith("mcp-")
+        }
+
+
+async def test_rules_of_hosts_are_made_once_for_each_loading() -> None:
+    closed = settings_for("")
+    current = closed.model_copy(update={"http": closed.http.model_copy(update={"allowed_origins": [PAGE]})})
+    rules = live_host_rules(lambda: current, 8000)
+    assert rules() is rules()
+    assert PAGE in rules().origins
+    current = closed
+    assert rules() is rules()
+    assert PAGE not in rules().origins
 
 
 @pytest.mark.parametrize("path", [*GUARDED, "/healthz", "/metrics", "/webhooks/roadster"])
