@@ -35,7 +35,7 @@ _OPEN_AT_ONCE = anyio.CapacityLimiter(2)
 PDF = "application/pdf"
 
 _PNG = "image/png"
-_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), _PNG: (".png", ".apng"), PDF: (".pdf",)}
+_EXTENSIONS = {"image/jpeg": (".jpg", ".jpeg"), _PNG: (".png",), PDF: (".pdf",)}
 _NO_KIND = "neither JPEG, PNG nor PDF"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -57,7 +57,7 @@ _WORDS: Mapping[str, str] = {
 
 _FORMS: Mapping[str, str] = {
     "zip_code": "expected five digits",
-    "file_name": "expected a name that ends in .jpg, .jpeg, .png or .pdf, without a folder",
+    "file_name": "expected a name that ends in .jpg, .jpeg, .png (for an animated PNG too) or .pdf, without a folder",
     "idempotency_key": "expected letters, digits and signs without spaces",
 }
 """The meaning of a pattern, by the argument that has it."""

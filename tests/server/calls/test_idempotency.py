@@ -135,11 +135,12 @@ async def test_key_knows_a_number_in_another_spelling(connect: Connect, world: W
 async def test_key_knows_another_file(connect: Connect, world: World) -> None:
     """A text that is no file is another one too, and is refused by the key before anybody decodes it."""
     async with connect() as client:
+        await client.call_tool("create_customer", dict(NEW_CUSTOMER))
         answer_of(await client.call_tool("upload_document", {**DOCUMENT, **KEY}))
         for contents in ("JVBERi0xLjcK", "not base64!"):
             result = await client.call_tool("upload_document", {**DOCUMENT, "contents": contents, **KEY})
             assert "idempotency_key: was used with other arguments" in text_of(result)
-    assert await sent_writes(world) == ["upload_document"]
+    assert await sent_writes(world) == ["create_customer", "upload_document"]
 
 
 @on_both_databases

@@ -41,7 +41,7 @@ from roadster_tools.pdf import LOCKED_NOTICE
 FileName = Annotated[
     str,
     Field(
-        pattern=r"^[^/\\]+\.([jJ][pP][eE]?[gG]|[aA]?[pP][nN][gG]|[pP][dD][fF])$",
+        pattern=r"^[^/\\]+\.([jJ][pP][eE]?[gG]|[pP][nN][gG]|[pP][dD][fF])$",
         description=".jpg, .png or .pdf",
     ),
 ]
