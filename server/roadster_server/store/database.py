@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
+from typing import Concatenate, ParamSpec, TypeVar
 
 import anyio
-from sqlalchemy import Insert, Table, func, select
+from sqlalchemy import Connection, Insert, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from .appends import Append, Appender
 from .batches import Batches
-from .records import StoreError
-from .waiting import current_wait, seconds_left
+from .driver import Append, Driver
+from .records import ClaimLost, StoreError
+from .waiting import Wait, current_wait, seconds_left
 
-WRITING = "roadster_writing"
-"""The execution option of a connection that will write."""
-
-WAIT_SECONDS = "roadster_wait_seconds"
-"""The execution option with the seconds that the connection may wait for a lock."""
-
-DURABLE = "roadster_durable"
-"""The execution option that is False if the commit need not wait for the disk."""
+_P = ParamSpec("_P")
+_ResultT = TypeVar("_ResultT")
 
 
 class Turn(IntEnum):
@@ -38,24 +33,41 @@ class Turn(IntEnum):
 
 @dataclass(frozen=True)
 class Database:
-    """One store's database, which turns every failure into a StoreError."""
+    """One store's database, which turns every failure into a StoreError.
 
-    engine: AsyncEngine
+    A transaction is one function of a connection. It is finished even if the caller's task is cancelled.
+    """
+
+    driver: Driver
     explain: Callable[[Exception], StoreError]
     """Returns the error that tells an operator about an error of the driver or of SQLAlchemy."""
     wait_seconds: float
     """How long one call waits for the database, in all its transactions."""
-    connections: int
-    """The size of the engine's pool. Transactions queue here instead of there, with a wait of their own."""
-    appender: Appender
-    turn: anyio.Lock | None = None
-    """That of the transactions of this process that write, if there can be one at a time. The appender shares it."""
-    _places: anyio.Semaphore = field(init=False)
     _appends: Batches[Append, None] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_places", anyio.Semaphore(self.connections))
-        object.__setattr__(self, "_appends", Batches(self.appender.write))
+        object.__setattr__(self, "_appends", Batches(self._append))
+
+    async def write(
+        self, function: Callable[Concatenate[Connection, _P], _ResultT], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _ResultT:
+        """Runs a function in a transaction, and returns its result when what it did is durable."""
+        with self._waiting(current_wait()) as seconds:
+            return await self.driver.write(lambda own: function(own, *args, **kwargs), seconds, is_durable=True)
+
+    async def write_before_record(
+        self, function: Callable[Concatenate[Connection, _P], _ResultT], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _ResultT:
+        """Does so without waiting for the disk. A crash of the machine may undo it until a record has followed."""
+        with self._waiting(current_wait()) as seconds:
+            return await self.driver.write(lambda own: function(own, *args, **kwargs), seconds, is_durable=False)
+
+    async def read(
+        self, function: Callable[Concatenate[Connection, _P], _ResultT], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _ResultT:
+        """Runs a function that only reads in a transaction, and returns its result."""
+        with self._waiting(current_wait()) as seconds:
+            return await self.driver.read(lambda own: function(own, *args, **kwargs), seconds)
 
     async def append(self, append: Append) -> None:
         """Adds a record to the audit. Raises ClaimLost if its claim was lost."""
@@ -63,66 +75,43 @@ class Database:
 
     async def check_appending(self) -> None:
         """Raises StoreError if no record can be added."""
-        with anyio.CancelScope(shield=True):
-            await self.appender.write((), current_wait().seconds)
+        await self._append((), current_wait().seconds)
 
     async def close(self) -> None:
         await self._appends.close()
-        await self.appender.close()
-        await self.engine.dispose()
+        await self.driver.close()
 
-    @asynccontextmanager
-    async def writing(self, *, durable: bool = True) -> AsyncIterator[AsyncConnection]:
-        """Opens a transaction and commits it at the end of the block, also if the caller's task is cancelled.
+    async def _append(self, appends: Sequence[Append], wait_so_far: float) -> Sequence[ClaimLost | None]:
+        with self._waiting(Wait(wait_so_far)) as seconds:
+            return await self.driver.append(appends, seconds)
 
-        With `durable=False`, a crash of the machine or of the database may undo it, unless a durable one followed.
-        """
-        async with self._place(self.turn) as seconds:
-            engine = self.engine.execution_options(**{WRITING: True, WAIT_SECONDS: seconds, DURABLE: durable})
-            async with engine.begin() as connection:
-                yield connection
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Opens a transaction that only reads."""
-        # SQLAlchemy with aiosqlite hangs for good if a statement is cancelled (sqlalchemy #13039, aiosqlite #259).
-        async with (
-            self._place() as seconds,
-            self.engine.execution_options(**{WAIT_SECONDS: seconds}).connect() as connection,
-        ):
-            yield connection
-
-    @asynccontextmanager
-    async def _place(self, turn: anyio.Lock | None = None) -> AsyncIterator[float]:
-        """Waits for a free connection, and for the turn. Yields the seconds that the call may still wait for locks."""
-        wait, start = current_wait(), time.monotonic()
-        end = start + seconds_left(self.wait_seconds, wait.seconds)
+    @contextmanager
+    def _waiting(self, wait: Wait) -> Iterator[float]:
+        """Yields the seconds that the call may still wait, and adds the time of the block to its wait."""
+        start = time.monotonic()
+        # A time limit is an OSError.
+        errors: tuple[type[Exception], ...] = (*self.driver.errors, SQLAlchemyError, OSError)
         try:
-            with anyio.CancelScope(shield=True), self._explaining():
-                async with AsyncExitStack() as stack:
-                    with anyio.fail_after(end - start):
-                        await stack.enter_async_context(self._places)
-                        if turn is not None:
-                            await stack.enter_async_context(turn)
-                    yield seconds_left(end, time.monotonic())
+            with anyio.CancelScope(shield=True):
+                yield seconds_left(self.wait_seconds, wait.seconds)
+        except errors as error:
+            raise self.explain(error) from None
         finally:
             wait.seconds += time.monotonic() - start
 
-    @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, OSError) as error:  # a time limit of asyncpg is an OSError
-            raise self.explain(error) from None
 
-
-async def take_turn(connection: AsyncConnection, turn: Turn) -> None:
+def take_turn(connection: Connection, turn: Turn) -> None:
     """Waits until no other transaction has this turn. SQLite needs no lock: it allows one writer at a time."""
     if connection.dialect.name == "postgresql":
-        await connection.execute(select(func.pg_advisory_xact_lock(turn.value)))
+        connection.execute(select(func.pg_advisory_xact_lock(turn.value)))
 
 
-def insert_new(connection: AsyncConnection, table: Table) -> Insert:
+def insert_new(connection: Connection, table: Table) -> Insert:
     """Returns an INSERT that skips a row if its primary key exists, and returns the keys of the rows it inserted."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return _insert_new(connection.dialect.name, table)
+
+
+@cache  # SQLAlchemy takes longer to make it than SQLite to run it
+def _insert_new(dialect: str, table: Table) -> Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)

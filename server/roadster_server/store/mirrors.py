@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from roadster_tools.gate.vehicles import Sort, StockPlace, StockQuery
 
 from .database import Database
@@ -25,13 +27,11 @@ class SqlMirrors:
     database: Database
 
     async def state(self, dealer: str) -> MirrorState:
-        async with self.database.reading() as connection:
-            return await mirrors.state(connection, dealer)
+        return await self.database.read(mirrors.state, dealer)
 
     async def lease(self, dealer: str, holder: str, *, until: int, now: int) -> MirrorState | None:
         """Gives the refresh to `holder` and returns the state. Returns None while another one has it."""
-        async with self.database.writing() as connection:
-            return await mirrors.take_lease(connection, dealer, holder, until, now)
+        return await self.database.write(mirrors.take_lease, dealer, holder, until, now)
 
     async def put(
         self,
@@ -48,23 +48,29 @@ class SqlMirrors:
         Vehicles that were last seen before `unseen_before` are marked as gone. Returns False, and changes nothing,
         where the holder has lost the lease.
         """
-        async with self.database.writing() as connection:
-            if not await mirrors.put(connection, dealer, holder, state):
+
+        def put(connection: Connection) -> bool:
+            if not mirrors.put(connection, dealer, holder, state):
                 return False
-            await vehicles.put(connection, dealer, new, now)
+            vehicles.put(connection, dealer, new, now)
             if unseen_before is not None:
-                await vehicles.mark_unseen(connection, dealer, unseen_before, now)
-                await vehicles.forget_gone(connection, dealer, now - _GONE_FOR)
+                vehicles.mark_unseen(connection, dealer, unseen_before, now)
+                vehicles.forget_gone(connection, dealer, now - _GONE_FOR)
             return True
+
+        return await self.database.write(put)
 
     async def numbers(self, dealer: str, query: StockQuery) -> StockNumbers:
         """Returns numbers about all vehicles that match a search."""
-        async with self.database.reading() as connection:
+
+        def count(connection: Connection) -> StockNumbers:
             return StockNumbers(
-                await vehicles.count(connection, dealer, in_stock=query.in_stock),
-                await vehicles.count_without_price(connection, dealer, query) if query.limits_price else 0,
-                await vehicles.groups(connection, dealer, query),
+                vehicles.count(connection, dealer, in_stock=query.in_stock),
+                vehicles.count_without_price(connection, dealer, query) if query.limits_price else 0,
+                vehicles.groups(connection, dealer, query),
             )
+
+        return await self.database.read(count)
 
     async def search(
         self,
@@ -77,22 +83,22 @@ class SqlMirrors:
         are_few: bool = False,
     ) -> list[StoredVehicle]:
         """Returns up to `most` matching vehicles after a place. `are_few` says that less than half of all match."""
-        async with self.database.reading() as connection:
-            return await vehicles.search(connection, dealer, query, sort, after, most, are_few=are_few)
+        return await self.database.read(vehicles.search, dealer, query, sort, after, most, are_few=are_few)
 
     async def others(self, dealer: str, query: StockQuery) -> OtherVehicles:
         """Returns what an empty search can say about the rest of the dealer's vehicles."""
-        async with self.database.reading() as connection:
-            models, bodies = await vehicles.names(connection, dealer, in_stock=query.in_stock, most=_MOST_NAMES)
-            prices = await vehicles.other_prices(connection, dealer, query) if query.limits_price else None
-            unread = await vehicles.unread(connection, dealer, in_stock=query.in_stock)
+
+        def look(connection: Connection) -> OtherVehicles:
+            models, bodies = vehicles.names(connection, dealer, in_stock=query.in_stock, most=_MOST_NAMES)
+            prices = vehicles.other_prices(connection, dealer, query) if query.limits_price else None
+            unread = vehicles.unread(connection, dealer, in_stock=query.in_stock)
             return OtherVehicles(models, bodies, prices, unread)
+
+        return await self.database.read(look)
 
     async def one(self, dealer: str, vin: str) -> StoredVehicle | None:
         """Returns the vehicle if the feed had it the last time."""
-        async with self.database.reading() as connection:
-            return await vehicles.one(connection, dealer, vin)
+        return await self.database.read(vehicles.one, dealer, vin)
 
     async def mark_gone(self, dealer: str, vin: str, *, now: int) -> None:
-        async with self.database.writing() as connection:
-            await vehicles.mark_gone(connection, dealer, vin, now)
+        await self.database.write(vehicles.mark_gone, dealer, vin, now)

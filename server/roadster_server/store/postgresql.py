@@ -6,17 +6,23 @@ No error's own text is passed on: messages quote parts of a mistyped URL, and th
 from __future__ import annotations
 
 import ssl
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
+import anyio
 import asyncpg  # type: ignore[import-untyped] # it ships annotations without saying so
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from .database import DURABLE, WAIT_SECONDS, Database
+from .database import Database
+from .driver import Append
 from .postgresql_appends import PostgresqlAppender
-from .records import StoreBusy, StoreError
+from .records import ClaimLost, StoreBusy, StoreError
+from .waiting import seconds_left
+
+_ResultT = TypeVar("_ResultT")
 
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 30
@@ -56,30 +62,65 @@ def open_postgresql(url: str) -> Database:
         except (asyncpg.PostgresError, OSError, ValueError, asyncpg.InterfaceError) as error:
             raise _error(error) from None
 
-    engine = create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=connect,
-        # Appending to the chain reads the head after waiting for its turn, and must see what was committed
-        # during the wait. A server's default level may not show that.
-        isolation_level="READ COMMITTED",
-        pool_size=_CONNECTIONS,
-        max_overflow=0,
-        pool_pre_ping=True,
-        hide_parameters=True,
-    )
-    event.listen(engine.sync_engine, "begin", _begin)
-    appender = PostgresqlAppender(connect, _error, _STATEMENT_SECONDS)
-    return Database(engine, _error, _STATEMENT_SECONDS, connections=_CONNECTIONS, appender=appender)
+    return Database(_PostgresqlDriver(connect), _error, _STATEMENT_SECONDS)
 
 
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if not options.get(DURABLE, True):
+class _PostgresqlDriver:
+    """A `Driver` with a pool of connections, and one more that adds to the audit."""
+
+    errors: tuple[type[Exception], ...] = (asyncpg.PostgresError, asyncpg.InterfaceError)
+
+    def __init__(self, connect: Callable[..., Awaitable[asyncpg.Connection]]) -> None:
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            # Appending to the chain reads the head after waiting for its turn, and must see what was committed
+            # during the wait. A server's default level may not show that.
+            isolation_level="READ COMMITTED",
+            pool_size=_CONNECTIONS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+        self.engine = self._engine.sync_engine
+        self._appender = PostgresqlAppender(connect)
+        # Transactions queue here instead of in the pool, which would not wait less for a call that has waited before.
+        self._places = anyio.Semaphore(_CONNECTIONS, fast_acquire=True)
+
+    async def write(self, function: Callable[[Connection], _ResultT], seconds: float, *, is_durable: bool) -> _ResultT:
+        return await self._run(function, seconds, is_durable=is_durable)
+
+    async def read(self, function: Callable[[Connection], _ResultT], seconds: float) -> _ResultT:
+        return await self._run(function, seconds, is_durable=True)
+
+    async def _run(self, function: Callable[[Connection], _ResultT], seconds: float, *, is_durable: bool) -> _ResultT:
+        end_time = time.monotonic() + seconds
+        with anyio.fail_after(seconds):
+            await self._places.acquire()
+        try:
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(_run, function, end_time, is_durable)
+        finally:
+            self._places.release()
+
+    async def append(self, appends: Sequence[Append], seconds: float) -> Sequence[ClaimLost | None]:
+        return await self._appender.write(appends, seconds)
+
+    async def close(self) -> None:
+        await self._appender.close()
+        await self._engine.dispose()
+
+
+def _run(
+    connection: Connection, function: Callable[[Connection], _ResultT], end_time: float, is_durable: bool
+) -> _ResultT:
+    if not is_durable:
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
     # Only a call that has waited before pays for another statement.
-    seconds = options[WAIT_SECONDS]
+    seconds = seconds_left(end_time, time.monotonic())
     if seconds < _STATEMENT_SECONDS - 1:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
+    return function(connection)
 
 
 def _error(error: Exception) -> StoreError:
@@ -94,7 +135,7 @@ def _state(error: Exception) -> str | None:
 
 
 def _explain(error: Exception) -> str:
-    if isinstance(error, (PoolTimeout, TimeoutError)):
+    if isinstance(error, TimeoutError):
         return "the store's PostgreSQL server does not answer in time; see what holds it up, or correct [store] url"
     if isinstance(error, ssl.SSLError):
         return "TLS with the store's PostgreSQL server failed; correct sslmode or sslrootcert in [store] url"

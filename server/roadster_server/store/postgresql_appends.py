@@ -10,9 +10,9 @@ import anyio
 import asyncpg  # type: ignore[import-untyped] # it ships annotations without saying so
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-from .appends import Append
 from .database import Turn
-from .records import ClaimLost, StoreError
+from .driver import Append
+from .records import ClaimLost
 from .rows.chain_end import ChainEnd
 from .waiting import seconds_left
 
@@ -20,37 +20,25 @@ _ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 class PostgresqlAppender:
-    """An `Appender`. `connect` raises StoreError."""
+    """Has a connection of its own. `connect` raises StoreError."""
 
-    def __init__(
-        self,
-        connect: Callable[[], Awaitable[asyncpg.Connection]],
-        explain: Callable[[Exception], StoreError],
-        wait_seconds: float,
-    ) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
         self._connect = connect
-        self._explain = explain
-        self._wait_seconds = wait_seconds
         self._turn = anyio.Lock()
         self._connection: asyncpg.Connection | None = None
         self._end = ChainEnd(dialect())  # type: ignore[no-untyped-call]
 
-    async def write(self, appends: Sequence[Append], wait_so_far: float) -> Sequence[ClaimLost | None]:
-        end_time = time.monotonic() + seconds_left(self._wait_seconds, wait_so_far)
+    async def write(self, appends: Sequence[Append], seconds: float) -> Sequence[ClaimLost | None]:
+        end_time = time.monotonic() + seconds
         async with self._turn:
-            return await self._write_in_turn(appends, end_time)
-
-    async def _write_in_turn(self, appends: Sequence[Append], end_time: float) -> list[ClaimLost | None]:
-        try:
-            return await self._write(await self._begin(end_time), appends)
-        except BaseException as error:
-            # Whatever state the connection is in, a new one has none.
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.terminate()
-            if isinstance(error, _ERRORS):
-                raise self._explain(error) from None
-            raise
+            try:
+                return await self._write(await self._begin(end_time), appends)
+            except BaseException:
+                # Whatever state the connection is in, a new one has none.
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    connection.terminate()
+                raise
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

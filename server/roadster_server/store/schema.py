@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, column, inspect, select, table
 
+from .database import Turn, take_turn
 from .records import StoreError
 from .tables import SCHEMA, VERSION_TABLE
 
 
 def migrate(connection: Connection) -> None:
-    """Makes or migrates the tables, in the transaction of `connection`, which must have Turn.MIGRATE.
-
-    Raises StoreError for a schema that is newer than this program.
-    """
+    """Makes or migrates the tables. Raises StoreError for a schema that is newer than this program."""
+    take_turn(connection, Turn.MIGRATE)
     version = _version(connection)
     if version == SCHEMA:
         return

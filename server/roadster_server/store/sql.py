@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+from sqlalchemy import Connection
 
 from roadster_tools.gate.customers import CustomerPlace, CustomerQuery, SearchGap
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
 from . import tidying
-from .appends import Append
-from .database import Database, Turn, take_turn
+from .database import Database
+from .driver import Append
 from .mirrors import SqlMirrors
 from .records import (
     AuditRecord,
@@ -49,9 +50,8 @@ async def open_sql_store(url: str) -> AsyncIterator[SqlStore]:
     """Opens the store, and makes or migrates its tables. Raises StoreError."""
     database = await _database(url)
     try:
-        async with _MIGRATING, database.writing() as connection:
-            await take_turn(connection, Turn.MIGRATE)
-            await connection.run_sync(migrate)
+        async with _MIGRATING:
+            await database.write(migrate)
         yield SqlStore(database)
     finally:
         with anyio.CancelScope(shield=True):
@@ -78,9 +78,9 @@ async def _database(url: str) -> Database:
 class SqlStore:
     """An open store. A method raises StoreError if the database fails. It is one transaction, unless it says more.
 
-    A write is durable when its method returns. Those of idempotency keys are durable with the audit record that follows
-    them: before it nothing is sent and nothing answered. A write is finished even if the caller's task has been
-    cancelled, so neither an audit record nor a claim is left half made.
+    A write is durable when its method returns. Those of idempotency keys and of customers whom calls made are durable
+    with the audit record that follows them: before it nothing is sent and nothing answered. A write is finished even if
+    the caller's task has been cancelled, so neither an audit record nor a claim is left half made.
     """
 
     database: Database
@@ -109,50 +109,41 @@ class SqlStore:
         upgrade, and its arguments conflict with all others.
         """
         # A read comes first: a call that only waits for another call must not queue with those that write.
-        async with self.database.reading() as connection:
-            obstacle = await claims.find(connection, (scope, scope_0001), arguments, now)
+        obstacle = await self.database.read(claims.find, (scope, scope_0001), arguments, now)
         if obstacle:
             return obstacle
-        async with self.database.writing(durable=False) as connection:
-            return await claims.claim(connection, scope, arguments, now)
+        return await self.database.write_before_record(claims.claim, scope, arguments, now)
 
     async def finish(self, claim: Claim, result: bytes) -> None:
         """Keeps the result of a write that is done, for replay. Does nothing if the claim is no longer held."""
-        async with self.database.writing(durable=False) as connection:
-            await claims.finish(connection, claim, result)
+        await self.database.write_before_record(claims.finish, claim, result)
 
     async def release(self, claim: Claim) -> None:
         """Frees the key of a write that was not sent. Does nothing if the claim is no longer held."""
-        async with self.database.writing(durable=False) as connection:
-            await claims.release(connection, claim)
+        await self.database.write_before_record(claims.release, claim)
 
     async def leave_unknown(self, claim: Claim) -> None:
         """Notes that a write was sent and its answer lost. Does nothing if the claim is no longer held."""
-        async with self.database.writing(durable=False) as connection:
-            await claims.leave_unknown(connection, claim)
+        await self.database.write_before_record(claims.leave_unknown, claim)
 
     async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
         """Returns True for the first use of a nonce, False for a later one and for an expired nonce."""
-        async with self.database.writing() as connection:
-            return await nonces.use_once(connection, nonce, expires_at, now)
+        return await self.database.write(nonces.use_once, nonce, expires_at, now)
 
     async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
         """Returns whether `add_owned` has ever recorded the id for the dealer."""
-        async with self.database.reading() as connection:
-            return await ownership.has(connection, dealer, kind, id_)
+        return await self.database.read(ownership.has, dealer, kind, id_)
 
     async def add_owned(self, dealer: str, kind: str, id_: str) -> bool:
         """Records that the delivery, order or customer is the dealer's. Repeating it changes nothing.
 
         Returns False, and records nothing, for a delivery of another dealer: a delivery stays with its first dealer.
         """
-        async with self.database.writing() as connection:
-            return await ownership.add(connection, dealer, kind, id_)
+        return await self.database.write(ownership.add, dealer, kind, id_)
 
     async def owned_ids(self, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
         """Returns up to `most` ids of the kind at the dealer that start with `prefix`, the newest first."""
-        async with self.database.reading() as connection:
-            return await ownership.ids(connection, dealer, kind, prefix, most)
+        return await self.database.read(ownership.ids, dealer, kind, prefix, most)
 
     async def add_events(
         self, new: Sequence[NewEvent], *, dealers: Collection[str], now: datetime
@@ -162,46 +153,50 @@ class SqlStore:
         `dealers` are those of the configuration. An event of any other dealer goes into quarantine, where nobody
         reads it.
         """
-        async with self.database.writing() as connection:
-            return await events.add(connection, new, dealers, ContactKey(self.contact_key), now)
+        return await self.database.write(events.add, new, dealers, ContactKey(self.contact_key), now)
 
     async def events(
         self, dealer: str, query: EventQuery, *, before: EventPlace | None, most: int
     ) -> list[StoredEvent]:
         """Returns up to `most` of the dealer's events, the newest first, starting after the place `before`."""
-        async with self.database.reading() as connection:
-            return await events.newest(connection, dealer, query, before, most)
+        return await self.database.read(events.newest, dealer, query, before, most)
 
     async def add_customer(self, dealer: str, customer: str, *, email: str, phone: str | None) -> None:
-        """Records that the customer is the dealer's, with hashes by which they are found."""
-        async with self.database.writing() as connection:
-            await ownership.add(connection, dealer, "customer", customer)
-            key = ContactKey(self.contact_key)
-            now = max(milliseconds(datetime.now(UTC)), await clock.newest_confirmed(connection) or 0)
-            await contacts.add_of_customer(connection, key, dealer, customer, email, phone, now)
+        """Records that the customer is the dealer's, with hashes by which they are found.
+
+        For a call that made or changed the customer: it is durable with the record of the call's end.
+        """
+        key = ContactKey(self.contact_key)
+
+        def add(connection: Connection) -> None:
+            ownership.add(connection, dealer, "customer", customer)
+            now = max(milliseconds(datetime.now(UTC)), clock.newest_confirmed(connection) or 0)
+            contacts.add_of_customer(connection, key, dealer, customer, email, phone, now)
+
+        await self.database.write_before_record(add)
 
     async def customers(
         self, dealer: str, query: CustomerQuery, *, after: CustomerPlace | None, most: int
     ) -> tuple[list[StoredCustomer], SearchGap | None]:
         """Returns up to `most` of the dealer's customers after the place `after`, and why there may be more."""
         key = ContactKey(self.contact_key)
-        async with self.database.reading() as connection:
-            places = await contacts.customers(connection, key, dealer, query, after, most)
+
+        def search(connection: Connection) -> tuple[list[StoredCustomer], SearchGap | None]:
             matches = []
-            for place in places:
-                own = await events.newest(connection, dealer, EventQuery(place.customer_id), None, 1)
+            for place in contacts.customers(connection, key, dealer, query, after, most):
+                own = events.newest(connection, dealer, EventQuery(place.customer_id), None, 1)
                 matches.append(StoredCustomer(place, own[0] if own else None))
-            return matches, await contacts.gap(connection, key, dealer, query.kind)
+            return matches, contacts.gap(connection, key, dealer, query.kind)
+
+        return await self.database.read(search)
 
     async def index_events(self, dealers: Collection[str], *, most: int) -> bool:
         """Indexes up to `most` events of the dealers that are not indexed. Returns False where none are left."""
         key = ContactKey(self.contact_key)
         # A read comes first: hardly any call finds something to do, and it must not queue with those that write.
-        async with self.database.reading() as connection:
-            if await contacts.is_indexed(connection, key, dealers):
-                return False
-        async with self.database.writing() as connection:
-            return await contacts.index_events(connection, key, dealers, most) == most
+        if await self.database.read(contacts.is_indexed, key, dealers):
+            return False
+        return await self.database.write(contacts.index_events, key, dealers, most) == most
 
     async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> DeletedCounts:
         """Deletes the customer's events, contact data and ids at the dealer, and adds `record` to the audit.
@@ -212,13 +207,11 @@ class SqlStore:
 
     async def knows_dealer(self, dealer: str) -> bool:
         """Returns whether anything of the dealer is stored, events in quarantine included."""
-        async with self.database.reading() as connection:
-            return await events.knows_dealer(connection, dealer)
+        return await self.database.read(events.knows_dealer, dealer)
 
     async def knows_customer(self, dealer: str, customer: str) -> bool:
         """Returns whether an event of the customer is stored at the dealer, or the customer's id."""
-        async with self.database.reading() as connection:
-            return await events.knows_customer(connection, dealer, customer)
+        return await self.database.read(events.knows_customer, dealer, customer)
 
     async def tidy_events(self, *, received_before: datetime, dealers: Collection[str], now: datetime) -> TidyCounts:
         """Deletes old events, and takes out of quarantine the events of any of `dealers`, in many transactions.
@@ -229,20 +222,21 @@ class SqlStore:
         if doubt is None:
             await self.forget_events(received_before=received_before)
         count = await tidying.release(self.database, dealers, now, self.batch_rows)
-        async with self.database.reading() as connection:
-            return TidyCounts(count, await events.count_quarantined(connection), doubt)
+        return TidyCounts(count, await self.database.read(events.count_quarantined), doubt)
 
     async def doubt(self, *, received_before: datetime, now: datetime) -> ClockDoubt | None:
         """Returns why `tidy_events` would delete no event, although some are old or the clock is behind."""
-        async with self.database.reading() as connection:
-            doubt = await clock.doubt(connection, now)
-            is_moot = doubt != "behind" and not await events.has_old(connection, received_before)
+
+        def judge(connection: Connection) -> ClockDoubt | None:
+            doubt = clock.doubt(connection, now)
+            is_moot = doubt != "behind" and not events.has_old(connection, received_before)
             return None if is_moot else doubt
+
+        return await self.database.read(judge)
 
     async def count_events(self, *, received_before: datetime) -> int:
         """Returns how many events are that old."""
-        async with self.database.reading() as connection:
-            return await events.count_received_before(connection, received_before)
+        return await self.database.read(events.count_received_before, received_before)
 
     async def forget_events(self, *, received_before: datetime) -> None:
         """Deletes old events, in many transactions, whatever the clock says. For a person who has looked at it."""
@@ -253,8 +247,7 @@ class SqlStore:
 
         If the database hangs, that takes as long as any write.
         """
-        async with self.database.writing() as connection:
-            await marks.put(connection, "probes", await marks.take(connection, "probes") + 1)
+        await self.database.write(marks.add_one, "probes")
         await self.database.check_appending()
 
     @property

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sqlite3
 import time
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import anyio
 from anyio import to_thread
-from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from .database import DURABLE, WAIT_SECONDS, WRITING, Database
+from .database import Database
 from .records import StoreBusy, StoreError, UnreadableText
-from .sqlite_appends import SqliteAppender
+from .sqlite_driver import SqliteDriver
 
 _WAIT_SECONDS = 20.0
 """How long to wait for another process's transaction. Each takes milliseconds."""
-
-_SYNCHRONOUS = {True: "PRAGMA synchronous = FULL", False: "PRAGMA synchronous = NORMAL"}
-"""For commits that are durable, and for others. In WAL mode, NORMAL can lose the newest commits in a power cut."""
 
 
 async def open_sqlite(path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Database:
@@ -41,28 +33,14 @@ async def open_sqlite(path: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Dat
         identity = await to_thread.run_sync(_prepare, path, wait_seconds)
     except (sqlite3.Error, OSError) as error:
         raise explain(error) from None
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
-        connect_args={"timeout": wait_seconds},
-        # One connection: SQLite has one writer. In a pool's queue writers wait in order, at the file's lock
-        # they do not. A read is one page and takes some milliseconds.
-        pool_size=1,
-        max_overflow=0,
-        hide_parameters=True,
-    )
-    event.listen(engine.sync_engine, "connect", _configure)
-    event.listen(engine.sync_engine, "begin", _begin)
-    event.listen(engine.sync_engine, "begin", lambda _connection: _require_same(path, identity))
-    turn = anyio.Lock()
-    appender = SqliteAppender(
-        lambda: _open_to_append(path), lambda: _require_same(path, identity), explain, turn, wait_seconds
-    )
-    return Database(engine, explain, wait_seconds, connections=1, appender=appender, turn=turn)
+    driver = SqliteDriver(partial(_connect, path, wait_seconds), partial(_require_same, path, identity))
+    return Database(driver, explain, wait_seconds)
 
 
-def _open_to_append(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False)
-    _configure(connection, None)
+def _connect(path: Path, wait_seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # otherwise a deleted customer's data stay in free pages
     return connection
 
 
@@ -106,33 +84,6 @@ def _require_same(path: Path, identity: tuple[int, int]) -> None:
         raise StoreError(f"{path} was removed or replaced under the server; restore it and restart")
 
 
-def _configure(connection: Any, _record: object) -> None:
-    # By default the driver begins a transaction only before some statements, and never for DDL or SELECT.
-    # This and `_begin` are SQLAlchemy's documented way to have real transactions.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(_SYNCHRONOUS[True])
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA secure_delete = ON")  # otherwise a deleted customer's data stay in free pages
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    # A transaction that reads first and then writes cannot wait for the lock: it fails if another has
-    # written meanwhile. So a transaction that will write takes the lock at once.
-    options = connection.get_execution_options()
-    milliseconds = math.ceil(options[WAIT_SECONDS] * 10) * 100
-    if connection.info.get(WAIT_SECONDS) != milliseconds:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
-        connection.info[WAIT_SECONDS] = milliseconds
-    durable = options.get(DURABLE, True)
-    if connection.info.get(DURABLE, True) != durable:
-        connection.exec_driver_sql(_SYNCHRONOUS[durable])
-        connection.info[DURABLE] = durable
-    writing = options.get(WRITING)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
 def _is_unreadable_text(error: Exception) -> bool:
     """Returns whether sqlite3 failed to decode a text. This error has no code of its own."""
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -142,7 +93,7 @@ def _is_unreadable_text(error: Exception) -> bool:
 def _is_busy(error: Exception) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     is_locked = _primary_code(cause) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    return is_locked or isinstance(error, PoolTimeout | TimeoutError)
+    return is_locked or isinstance(error, TimeoutError)
 
 
 def _primary_code(error: object) -> int | None:
@@ -151,7 +102,7 @@ def _primary_code(error: object) -> int | None:
 
 
 def _explain(path: Path, error: Exception, wait_seconds: float) -> str:
-    if isinstance(error, PoolTimeout | TimeoutError):
+    if isinstance(error, TimeoutError):
         return f"{path} was busy for too long; see what else is using it"
     if _is_unreadable_text(error):
         return f"{path} holds a text that no server wrote; keep the file, and put a backup in its place"

@@ -7,37 +7,39 @@ stays short. Work that was interrupted goes on the next time.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
+from typing import Concatenate, ParamSpec, TypeVar
 
 import anyio
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from .database import Database
 from .records import AuditRecord, DeletedCounts
 from .rows import audit, events
 
+_P = ParamSpec("_P")
+_ResultT = TypeVar("_ResultT")
+
 _LEAST_PAUSE = 0.002
 """Seconds. A process that waits for a SQLite file looks again after some milliseconds."""
 
 
-@asynccontextmanager
-async def _batch(database: Database) -> AsyncIterator[AsyncConnection]:
-    """Opens a transaction, and pauses after it as long as it took: others have half of the time."""
-    async with database.writing() as connection:
-        start = time.monotonic()
-        yield connection
+async def _batch(
+    database: Database, function: Callable[Concatenate[Connection, _P], _ResultT], *args: _P.args, **kwargs: _P.kwargs
+) -> _ResultT:
+    """Runs a function in a transaction, and pauses after it as long as it took: others have half of the time."""
+    start = time.monotonic()
+    result = await database.write(function, *args, **kwargs)
     await anyio.sleep(max(time.monotonic() - start, _LEAST_PAUSE))
+    return result
 
 
 async def forget_events(database: Database, before: datetime, most: int) -> None:
     """Deletes the events that are older, up to `most` in one transaction."""
-    count = most
-    while count:
-        async with _batch(database) as connection:
-            count = await events.forget_received_before(connection, before, most)
+    while await _batch(database, events.forget_received_before, before, most):
+        pass
 
 
 async def forget_customer(
@@ -47,21 +49,24 @@ async def forget_customer(
 
     Where one transaction is not enough, a record before the first deletion says that it begins, as with a write.
     """
-    total, has_begun = DeletedCounts(0, 0, 0), False
-    while True:
-        async with _batch(database) as connection:
-            counts = await events.forget_some_of_customer(connection, dealer, customer, most)
-            is_last = counts.events < most and counts.search_entries < most
-            if is_last:
-                await audit.append(connection, record)
-            elif not has_begun:
-                await audit.append(connection, replace(record, phase="sent", outcome="sent"))
-                has_begun = True
+    total, is_first, is_last = DeletedCounts(0, 0, 0), True, False
+
+    def forget(connection: Connection) -> tuple[DeletedCounts, bool]:
+        counts = events.forget_some_of_customer(connection, dealer, customer, most)
+        is_last = counts.events < most and counts.search_entries < most
+        if is_last:
+            audit.append(connection, record)
+        elif is_first:
+            audit.append(connection, replace(record, phase="sent", outcome="sent"))
+        return counts, is_last
+
+    while not is_last:
+        counts, is_last = await _batch(database, forget)
+        is_first = False
         total = DeletedCounts(
             total.events + counts.events, total.ids + counts.ids, total.search_entries + counts.search_entries
         )
-        if is_last:
-            return total
+    return total
 
 
 async def release(database: Database, dealers: Collection[str], now: datetime, most: int) -> int:
@@ -70,9 +75,7 @@ async def release(database: Database, dealers: Collection[str], now: datetime, m
     place: str | None = ""
     while place is not None:
         # A read comes first: hardly any event leaves the quarantine, and those that stay may be many.
-        async with database.reading() as connection:
-            keys, place = await events.releasable(connection, dealers, place, most)
+        keys, place = await database.read(events.releasable, dealers, place, most)
         if keys:
-            async with _batch(database) as connection:
-                count += await events.release(connection, keys, dealers, now)
+            count += await _batch(database, events.release, keys, dealers, now)
     return count

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
-from sqlalchemy import text
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.context import Timing
@@ -26,7 +24,7 @@ from roadster_server.store.sql import SqlStore
 from roadster_server.store.sqlite import open_sqlite
 from roadster_server.store.waiting import Wait, current_wait, one_wait
 from tests.conftest import CONTACT_KEY, Connect, World, kind_of, settings_for, text_of
-from tests.server.store.databases import RECORD, path_of
+from tests.server.store.databases import RECORD, lock, path_of, scalar
 from tests.tool_examples import STEVE
 
 pytestmark = pytest.mark.anyio
@@ -38,17 +36,6 @@ REFUSED_WRITES: list[tuple[str, dict[str, Any], str]] = [
 
 A_MOMENT = 0.2
 """Seconds to wait for an answer that must not come. It would take a hundredth of that."""
-
-
-@contextmanager
-def lock(store_url: str) -> Iterator[None]:
-    """Locks the store as a backup or a stuck process does."""
-    holder = sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)
-    try:
-        holder.execute("BEGIN IMMEDIATE")
-        yield
-    finally:
-        holder.close()
 
 
 @asynccontextmanager
@@ -202,10 +189,8 @@ async def test_transaction_after_the_wait_gets_only_a_moment(store_url: str) -> 
             for most in (300, 100):
                 with pytest.raises(StoreError, match="was locked by another process"):
                     await store.append(RECORD)
-                async with store.database.reading() as connection:
-                    assert await connection.scalar(text("PRAGMA busy_timeout")) <= most
-        async with store.database.reading() as connection:
-            assert await connection.scalar(text("PRAGMA busy_timeout")) == 300
+                assert await store.database.read(scalar, "PRAGMA busy_timeout") <= most
+        assert await store.database.read(scalar, "PRAGMA busy_timeout") == 300
 
 
 async def test_calls_that_wait_for_the_opening_share_its_failure() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import Connection, text
 
 from roadster_server.store import AuditRecord, StoreError, open_store
 from roadster_server.store.sql import SqlStore
@@ -56,6 +58,22 @@ async def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in await connection.fetch(statement)]
     finally:
         await connection.close()
+
+
+def scalar(connection: Connection, statement: str) -> Any:
+    """Returns one value of a store, in one of its own transactions."""
+    return connection.scalar(text(statement))
+
+
+@contextmanager
+def lock(store_url: str) -> Iterator[None]:
+    """Locks the store as a backup or a stuck process does."""
+    holder = sqlite3.connect(store_url.removeprefix("sqlite:///"), isolation_level=None)
+    try:
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        holder.close()
 
 
 async def undo_indexes(url: str) -> None:

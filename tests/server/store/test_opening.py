@@ -14,26 +14,26 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from platformdirs.macos import MacOS
-from sqlalchemy import text
+from sqlalchemy import Connection
 
 from roadster_server.store import AuditRecord, StoreError, default_url, open_store
 from roadster_server.store.sql import open_sql_store
 from roadster_server.store.tables import SCHEMA, VERSION_TABLE, audit, metadata
 from tests.servers import PATIENCE
 
-from .databases import RECORD, execute
+from .databases import RECORD, execute, scalar
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_migrations_make_the_declared_tables(new_url: str) -> None:
-    async with open_sql_store(new_url) as store, store.database.reading() as connection:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        return compare_metadata(context, metadata)
 
-        def differences(sync: Any) -> list[Any]:
-            return compare_metadata(MigrationContext.configure(sync, opts={"version_table": VERSION_TABLE}), metadata)
-
-        assert await connection.run_sync(differences) == []
-        assert await connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}")) == SCHEMA
+    async with open_sql_store(new_url) as store:
+        assert await store.database.read(differences) == []
+        assert await store.database.read(scalar, f"SELECT version_num FROM {VERSION_TABLE}") == SCHEMA
 
 
 async def test_reopened_store_has_its_records(url: str) -> None:

@@ -47,7 +47,7 @@ async def test_no_statement_reads_or_sorts_a_whole_table(url: str, small_store: 
             is_many = bool(parameters) and isinstance(parameters[0], tuple)
             statements.setdefault(text, (text, tuple(parameters[0] if is_many else parameters)))
 
-    event.listen(small_store.database.engine.sync_engine, "before_cursor_execute", collect)
+    event.listen(small_store.database.driver.engine, "before_cursor_execute", collect)
     await use(small_store)
     assert len(statements) > 50
     explain = sqlite_problems if url.startswith("sqlite") else postgresql_problems

@@ -4,55 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import Connection
 
 from roadster_server.store import AuditRecord, Claim, ClaimLost, StoreError, open_store
-from roadster_server.store.appends import Append
-from roadster_server.store.database import Database
+from roadster_server.store.driver import Append
 from roadster_server.store.rows.chain import row_of
 from roadster_server.store.sql import SqlStore, open_sql_store
 from roadster_server.store.sqlite import open_sqlite
 from roadster_server.store.waiting import one_wait
 
-from .databases import NOON, RECORD, execute, fill, lift_protection, path_of
+from .databases import NOON, RECORD, execute, fill, lift_protection, lock, path_of, scalar
 
 pytestmark = pytest.mark.anyio
 
 
-class WatchedAppender:
-    """Notes how many records came in each transaction."""
+async def test_appends_at_once_share_transactions(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    append = store.database.driver.append
 
-    def __init__(self, database: Database) -> None:
-        self._appender = database.appender
-        self.sizes: list[int] = []
+    async def note(appends: Sequence[Append], seconds: float) -> Sequence[ClaimLost | None]:
+        sizes.append(len(appends))
+        return await append(appends, seconds)
 
-    async def write(self, appends: Sequence[Append], wait_so_far: float) -> Sequence[ClaimLost | None]:
-        self.sizes.append(len(appends))
-        return await self._appender.write(appends, wait_so_far)
-
-    async def close(self) -> None:
-        await self._appender.close()
-
-
-async def test_appends_at_once_share_transactions(store: SqlStore) -> None:
-    appender = WatchedAppender(store.database)
-    watched = replace(store, database=replace(store.database, appender=appender))
+    monkeypatch.setattr(store.database.driver, "append", note)
     async with anyio.create_task_group() as tasks:
         for number in range(250):
-            tasks.start_soon(watched.append, replace(RECORD, call_id=f"c-{number}"))
-    assert sum(appender.sizes) == 250
-    assert len(appender.sizes) < 10
-    assert max(appender.sizes) <= 100
+            tasks.start_soon(store.append, replace(RECORD, call_id=f"c-{number}"))
+    assert sum(sizes) == 250
+    assert len(sizes) < 10
+    assert max(sizes) <= 100
     assert [row.record.call_id async for row in store.records()] == [f"c-{number}" for number in range(250)]
 
 
@@ -92,7 +83,7 @@ async def test_task_that_is_ended_by_force_leaves_its_record_and_those_of_others
 
 async def test_call_that_has_waited_does_not_shorten_the_wait_of_others(store_url: str) -> None:
     database = await open_sqlite(path_of(store_url))
-    store, blocker = SqlStore(database), await open_sqlite(path_of(store_url))
+    store = SqlStore(database)
     outcomes: list[str] = []
     unlock = anyio.Event()
 
@@ -109,14 +100,14 @@ async def test_call_that_has_waited_does_not_shorten_the_wait_of_others(store_ur
         outcomes.append("early")
 
     try:
-        async with anyio.create_task_group() as tasks, blocker.writing():
-            tasks.start_soon(append_late)
-            tasks.start_soon(append_early)
-            await unlock.wait()
+        async with anyio.create_task_group() as tasks:
+            with lock(store_url):
+                tasks.start_soon(append_late)
+                tasks.start_soon(append_early)
+                await unlock.wait()
         assert outcomes == ["late", "early"]
         assert [row.record.call_id async for row in store.records()] == ["early"]
     finally:
-        await blocker.close()
         await database.close()
 
 
@@ -147,29 +138,30 @@ async def test_transaction_that_need_not_be_durable_does_not_wait_for_the_disk(u
         setting, on, off = "SHOW synchronous_commit", "on", "off"
         await execute(url, f"ALTER DATABASE {urlsplit(url).path.removeprefix('/')} SET synchronous_commit = on")
     async with open_sql_store(url) as store:
-        for durable in (True, False, True):
-            async with store.database.writing(durable=durable) as connection:
-                assert str(await connection.scalar(text(setting))) == (on if durable else off)
+        database = store.database
+        for write, value in ((database.write, on), (database.write_before_record, off), (database.write, on)):
+            assert str(await write(scalar, setting)) == value
 
 
 async def test_methods_that_do_not_wait_for_the_disk(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[bool] = []
-    writing = Database.writing
+    write = store.database.driver.write
 
-    def note(database: Database, *, durable: bool = True) -> object:
-        noted.append(durable)
-        return writing(database, durable=durable)
+    async def note(function: Callable[[Connection], Any], seconds: float, *, is_durable: bool) -> Any:
+        noted.append(is_durable)
+        return await write(function, seconds, is_durable=is_durable)
 
-    monkeypatch.setattr(Database, "writing", note)
+    monkeypatch.setattr(store.database.driver, "write", note)
     for end in (store.release, store.leave_unknown):
         claim = await store.claim("s", "a", now=NOON)
         assert isinstance(claim, Claim)
         await end(claim)
     await store.finish(claim, b"")
-    assert noted == [False] * 5
+    await replace(store, contact_key=b"key").add_customer("umazda", "7", email="c@example.com", phone=None)
+    assert noted == [False] * 6
     await store.use_once("n", expires_at=NOON, now=NOON)
     await store.add_owned("umazda", "order", "1")
-    assert noted[5:] == [True, True]
+    assert noted[6:] == [True, True]
 
 
 TEXT = st.text(max_size=20)

@@ -9,19 +9,18 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from roadster_server.store import StoreError, open_store
 from roadster_server.store.sql import SqlStore, open_sql_store
 from roadster_server.store.sqlite import open_sqlite
 
-from .databases import RECORD, fill, path_of, refusal
+from .databases import RECORD, fill, path_of, refusal, scalar
 
 pytestmark = pytest.mark.anyio
 
@@ -44,24 +43,28 @@ async def test_sqlite_file_is_private_to_its_user(sqlite_url: str) -> None:
 
 
 async def test_sqlite_commit_is_on_the_disk_when_it_returns(sqlite_url: str) -> None:
-    async with open_sql_store(sqlite_url) as store, store.database.reading() as connection:
+    async with open_sql_store(sqlite_url) as store:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        values = {name: await connection.scalar(text(f"PRAGMA {name}")) for name in pragmas}
+        values = {name: await store.database.write(scalar, f"PRAGMA {name}") for name in pragmas}
     assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 20_000}
 
 
 async def test_sqlite_write_transaction_locks_from_its_beginning(sqlite_url: str) -> None:
     """It does so before the first statement, and for DDL. By default the driver would not begin a transaction."""
     async with open_sql_store(sqlite_url) as store:
-        async with store.database.writing():
+
+        def begin_another(_connection: Connection) -> None:
             with pytest.raises(sqlite3.OperationalError, match="locked"):
-                await anyio.to_thread.run_sync(_begin_immediate, path_of(sqlite_url))
-        with suppress(RuntimeError):
-            async with store.database.writing() as connection:
-                await connection.execute(text("CREATE TABLE half_made (x)"))
-                raise RuntimeError
-        async with store.database.reading() as connection:
-            assert not await connection.scalar(text("SELECT count(*) FROM sqlite_schema WHERE name = 'half_made'"))
+                _begin_immediate(path_of(sqlite_url))
+
+        def make_half(connection: Connection) -> None:
+            connection.execute(text("CREATE TABLE half_made (x)"))
+            raise RuntimeError
+
+        await store.database.write(begin_another)
+        with pytest.raises(RuntimeError):
+            await store.database.write(make_half)
+        assert not await store.database.read(scalar, "SELECT count(*) FROM sqlite_schema WHERE name = 'half_made'")
 
 
 async def test_sqlite_open_waits_for_the_write_ahead_log(sqlite_url: str) -> None:
@@ -215,5 +218,4 @@ async def test_sqlite_probes_do_not_grow_the_store(sqlite_url: str) -> None:
 
 
 async def _page_count(store: SqlStore) -> Any:
-    async with store.database.reading() as connection:
-        return await connection.scalar(text("PRAGMA page_count"))
+    return await store.database.read(scalar, "PRAGMA page_count")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -60,7 +61,7 @@ def watch_batches(store: SqlStore) -> list[int]:
         if text.startswith("DELETE"):
             sizes.append(cursor.rowcount)
 
-    event.listen(store.database.engine.sync_engine, "after_cursor_execute", note)
+    event.listen(store.database.driver.engine, "after_cursor_execute", note)
     return sizes
 
 
@@ -89,13 +90,15 @@ async def test_a_deletion_that_was_cut_off_is_on_record_and_goes_on(url: str, fu
     """The first batch and its record are one transaction. What the rest deletes is complete the next time."""
     batches = 0
 
+    loop = asyncio.get_running_loop()
+
     def cut_off(_connection: Any) -> None:
         nonlocal batches
         batches += 1
         if batches == 2:
-            scope.cancel()
+            loop.call_soon_threadsafe(scope.cancel)
 
-    event.listen(full_store.database.engine.sync_engine, "commit", cut_off)
+    event.listen(full_store.database.driver.engine, "commit", cut_off)
     with anyio.CancelScope() as scope:
         await full_store.forget_customer("umazda", "7", RECORD)
     assert scope.cancelled_caught

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, insert, not_, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, not_, or_, select
 
 from roadster_server.store.database import Database, Turn, take_turn
 from roadster_server.store.records import (
@@ -29,15 +28,15 @@ NEWEST = select(audit).order_by(audit.c.seq.desc()).limit(2)
 """The newest two rows."""
 
 
-async def append(connection: AsyncConnection, record: AuditRecord) -> None:
+def append(connection: Connection, record: AuditRecord) -> None:
     """Adds a record in a transaction that also does something else. Others are added by an `Appender`."""
-    await take_turn(connection, Turn.APPEND)
-    seq, previous = await _next_place(connection)
-    await connection.execute(insert(audit).values(row_of(seq, record, previous)))
+    take_turn(connection, Turn.APPEND)
+    seq, previous = _next_place(connection)
+    connection.execute(insert(audit).values(row_of(seq, record, previous)))
 
 
-async def _next_place(connection: AsyncConnection) -> tuple[int, str]:
-    return place_after([row._asdict() for row in (await connection.execute(NEWEST)).all()])
+def _next_place(connection: Connection) -> tuple[int, str]:
+    return place_after([row._asdict() for row in (connection.execute(NEWEST)).all()])
 
 
 def place_after(newest: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
@@ -85,9 +84,7 @@ async def records(
         conditions.append(or_(*(audit.c.arguments.contains(f'"{hash_}"') for hash_ in about.customer_hashes)))
     position = 0 if last is None else await _place_before(database, page_rows, conditions, last)
     while True:
-        ahead = select(audit.c.seq).where(audit.c.seq > position).order_by(audit.c.seq).limit(page_rows).subquery()
-        async with database.reading() as connection:
-            end = await connection.scalar(select(func.max(ahead.c.seq)))
+        end = await database.read(_page_end, position, page_rows)
         if end is None:
             return
         for row in await _readable_rows(database, conditions, position + 1, end, on_unreadable):
@@ -106,8 +103,7 @@ async def _readable_rows(
     """Returns the rows from `first` to `end`. A row that is no text fails its whole page, so it is found by halves."""
     page = select(audit).where(*conditions, audit.c.seq.between(first, end)).order_by(audit.c.seq)
     try:
-        async with database.reading() as connection:
-            return (await connection.execute(page)).all()
+        return await database.read(_rows, page)
     except UnreadableText:
         if first == end:
             on_unreadable(first)
@@ -125,14 +121,33 @@ async def _place_before(
     """Returns the number of the newest record that the conditions hold for and that `last` such records follow."""
     place: int | None = None
     while True:
-        below = [] if place is None else [audit.c.seq < place]
-        behind = select(audit.c.seq).where(*below).order_by(audit.c.seq.desc()).limit(page_rows).subquery()
-        async with database.reading() as connection:
-            place = await connection.scalar(select(func.min(behind.c.seq)))
-            if place is None:
-                return 0
-            page = select(audit.c.seq).where(*conditions, *below, audit.c.seq >= place)
-            numbers = (await connection.scalars(page.order_by(audit.c.seq.desc()).limit(last + 1))).all()
+        place, numbers = await database.read(_numbers_before, place, page_rows, conditions, last + 1)
+        if place is None:
+            return 0
         if len(numbers) > last:
-            return int(numbers[last])
+            return numbers[last]
         last -= len(numbers)
+
+
+def _page_end(connection: Connection, position: int, page_rows: int) -> int | None:
+    """Returns the last number of the page behind `position`, None where nothing is behind it."""
+    ahead = select(audit.c.seq).where(audit.c.seq > position).order_by(audit.c.seq).limit(page_rows).subquery()
+    end: int | None = connection.scalar(select(func.max(ahead.c.seq)))
+    return end
+
+
+def _rows(connection: Connection, page: Select[Any]) -> Sequence[Row[Any]]:
+    return connection.execute(page).all()
+
+
+def _numbers_before(
+    connection: Connection, place: int | None, page_rows: int, conditions: Sequence[ColumnElement[bool]], most: int
+) -> tuple[int | None, Sequence[int]]:
+    """Returns the first number of the page before `place`, and up to `most` numbers in it, the newest first."""
+    below = [] if place is None else [audit.c.seq < place]
+    behind = select(audit.c.seq).where(*below).order_by(audit.c.seq.desc()).limit(page_rows).subquery()
+    first = connection.scalar(select(func.min(behind.c.seq)))
+    if first is None:
+        return None, []
+    page = select(audit.c.seq).where(*conditions, *below, audit.c.seq >= first)
+    return first, connection.scalars(page.order_by(audit.c.seq.desc()).limit(most)).all()

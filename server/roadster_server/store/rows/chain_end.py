@@ -9,7 +9,7 @@ from sqlalchemy import Dialect, insert
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from roadster_server.store.appends import Append
+from roadster_server.store.driver import Append
 from roadster_server.store.records import Claim, ClaimLost
 from roadster_server.store.tables import audit
 

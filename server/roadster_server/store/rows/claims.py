@@ -14,8 +14,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, and_, bindparam, delete, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, update
 
 from roadster_server.store.database import insert_new
 from roadster_server.store.records import AnswerGone, Claim, Conflict, InProgress, Obstacle, Replay, Unknown
@@ -32,19 +31,37 @@ _CALL_LIFETIME = timedelta(seconds=120)
 _KEPT_KEYS = 10_000
 """The newest keys. They stay used for as long as they are among these, whatever the clock says."""
 
+# SQLAlchemy takes longer to make a statement than SQLite to run it.
+_OF_SCOPES = select(claims).where(claims.c.scope.in_(bindparam("scopes", expanding=True)))
+_NEWEST_NUMBER = select(func.max(claims.c.number))
+# Rows that another transaction has locked are skipped, so that no two deadlock.
+_OLD = select(claims.c.scope).where(claims.c.claimed < bindparam("old")).with_for_update(skip_locked=True)
+_FORGET_ANSWERS = update(claims).where(claims.c.scope.in_(_OLD.where(claims.c.result.is_not(None)))).values(result=None)
+_FORGET_KEYS = delete(claims).where(claims.c.scope.in_(_OLD.where(claims.c.number < bindparam("kept"))))
+_UNFINISHED = (
+    claims.c.scope == bindparam("of_scope"),
+    claims.c.token == bindparam("of_token"),
+    claims.c.state != "done",
+)
+_FINISH = update(claims).where(*_UNFINISHED).values(state="done", result=bindparam("of_result"))
+_LEAVE_UNKNOWN = update(claims).where(*_UNFINISHED).values(state="unknown")
+_RELEASE = delete(claims).where(*_UNFINISHED)
 
-async def find(connection: AsyncConnection, scopes: Collection[str], arguments: str, now: datetime) -> Obstacle | None:
+
+def find(connection: Connection, scopes: Collection[str], arguments: str, now: datetime) -> Obstacle | None:
     """Returns what keeps the key from being claimed, or None if it may be claimed. Only reads.
 
     `scopes` are all names that the key may have in the table.
     """
-    row = (await connection.execute(select(claims).where(claims.c.scope.in_(scopes)))).first()
+    row = connection.execute(_OF_SCOPES, {"scopes": list(scopes)}).first()
     return _obstacle(row, arguments, now) if row else None
 
 
-async def claim(connection: AsyncConnection, scope: str, arguments: str, now: datetime) -> Claim | Obstacle:
-    number = (await connection.scalar(select(func.max(claims.c.number))) or 0) + 1
-    await _forget(connection, number, now)
+def claim(connection: Connection, scope: str, arguments: str, now: datetime) -> Claim | Obstacle:
+    number = (connection.scalar(_NEWEST_NUMBER) or 0) + 1
+    times = {"old": milliseconds(now - _ANSWER_LIFETIME), "kept": number - _KEPT_KEYS}
+    connection.execute(_FORGET_ANSWERS, times)
+    connection.execute(_FORGET_KEYS, times)
     new = Claim(scope, secrets.token_hex(16))
     pending = {
         "arguments": arguments,
@@ -54,29 +71,16 @@ async def claim(connection: AsyncConnection, scope: str, arguments: str, now: da
         "state": "pending",
     }
     while True:
-        insertion = await connection.execute(insert_new(connection, claims).values(scope=scope, **pending))
-        if insertion.first():
+        if connection.execute(insert_new(connection, claims), {"scope": scope, **pending}).first():
             return new
-        row = (await connection.execute(select(claims).where(claims.c.scope == scope).with_for_update())).first()
+        row = connection.execute(select(claims).where(claims.c.scope == scope).with_for_update()).first()
         if row:  # otherwise it was released between the two statements
             break
     obstacle = _obstacle(row, arguments, now)
     if obstacle is None:
-        await connection.execute(update(claims).where(claims.c.scope == scope).values(pending))
+        connection.execute(update(claims).where(claims.c.scope == scope).values(pending))
         return new
     return obstacle
-
-
-async def _forget(connection: AsyncConnection, number: int, now: datetime) -> None:
-    """Deletes old answers, and the keys that many newer ones followed."""
-    old = claims.c.claimed < milliseconds(now - _ANSWER_LIFETIME)
-    for end, condition in (
-        (update(claims).values(result=None), claims.c.result.is_not(None)),
-        (delete(claims), claims.c.number < number - _KEPT_KEYS),
-    ):
-        # Rows that another transaction has locked are skipped, so that no two deadlock.
-        scopes = select(claims.c.scope).where(old, condition).with_for_update(skip_locked=True)
-        await connection.execute(end.where(claims.c.scope.in_(scopes)))
 
 
 def _obstacle(row: Row[Any], arguments: str, now: datetime) -> Obstacle | None:
@@ -108,21 +112,17 @@ MARK_SENT = (
 """Marks a claim as sent. It changes no row if another call holds the key."""
 
 
-async def finish(connection: AsyncConnection, claim: Claim, result: bytes) -> None:
-    await connection.execute(_update_unfinished(claim).values(state="done", result=result))
+def finish(connection: Connection, claim: Claim, result: bytes) -> None:
+    connection.execute(_FINISH, {**_names_of(claim), "of_result": result})
 
 
-async def leave_unknown(connection: AsyncConnection, claim: Claim) -> None:
-    await connection.execute(_update_unfinished(claim).values(state="unknown"))
+def leave_unknown(connection: Connection, claim: Claim) -> None:
+    connection.execute(_LEAVE_UNKNOWN, _names_of(claim))
 
 
-async def release(connection: AsyncConnection, claim: Claim) -> None:
-    await connection.execute(delete(claims).where(_own(claim), claims.c.state != "done"))
+def release(connection: Connection, claim: Claim) -> None:
+    connection.execute(_RELEASE, _names_of(claim))
 
 
-def _update_unfinished(claim: Claim) -> Update:
-    return update(claims).where(_own(claim), claims.c.state != "done")
-
-
-def _own(claim: Claim) -> ColumnElement[bool]:
-    return and_(claims.c.scope == claim.scope, claims.c.token == claim.token)
+def _names_of(claim: Claim) -> dict[str, str]:
+    return {"of_scope": claim.scope, "of_token": claim.token}

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, text
 
 from roadster_server.store.records import ClockDoubt
 from roadster_server.store.tables import CONFIRMED, events
@@ -21,10 +20,12 @@ _DAY = 86_400_000
 _CLOCKS_DIFFER = 60_000
 """Milliseconds between the clocks of two machines of one deployment."""
 
+_NEWEST_CONFIRMED = select(events.c.received).where(text(CONFIRMED)).order_by(events.c.received.desc()).limit(1)
 
-async def doubt(connection: AsyncConnection, now: datetime) -> ClockDoubt | None:
+
+def doubt(connection: Connection, now: datetime) -> ClockDoubt | None:
     """Returns why the clock cannot be believed, or None."""
-    newest = await newest_confirmed(connection)
+    newest = newest_confirmed(connection)
     if newest is None:
         return "unconfirmed"
     ahead = milliseconds(now) - newest
@@ -33,10 +34,7 @@ async def doubt(connection: AsyncConnection, now: datetime) -> ClockDoubt | None
     return "ahead" if ahead > _DAY else None
 
 
-async def newest_confirmed(connection: AsyncConnection) -> int | None:
+def newest_confirmed(connection: Connection) -> int | None:
     """Returns the newest time of receipt, in milliseconds, that is within a day of the event's own time."""
-    received = events.c.received
-    newest: int | None = await connection.scalar(
-        select(received).where(text(CONFIRMED)).order_by(received.desc()).limit(1)
-    )
+    newest: int | None = connection.scalar(_NEWEST_CONFIRMED)
     return newest

@@ -10,12 +10,12 @@ import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, FromClause, and_, case, delete, exists, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Insert, and_, case, delete, exists, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_client.identity import read_id
 from roadster_server.store.tables import contacts, events
@@ -63,9 +63,9 @@ class ContactKey:
 _Contact = tuple[ContactKind, str]
 
 
-async def add_of_events(connection: AsyncConnection, key: ContactKey, rows: Iterable[Mapping[str, Any]]) -> None:
+def add_of_events(connection: Connection, key: ContactKey, rows: Iterable[Mapping[str, Any]]) -> None:
     """Adds the contact data of events, which are rows of their table."""
-    await _add(
+    _add(
         connection,
         key,
         [
@@ -77,8 +77,8 @@ async def add_of_events(connection: AsyncConnection, key: ContactKey, rows: Iter
     )
 
 
-async def add_of_customer(
-    connection: AsyncConnection,
+def add_of_customer(
+    connection: Connection,
     key: ContactKey,
     dealer: str,
     customer: str,
@@ -91,26 +91,29 @@ async def add_of_customer(
         ("email", normal_email(email)),
         ("phone", normal_phone(phone) if phone else None),
     )
-    await _add(connection, key, [(dealer, customer, (kind, value), now) for kind, value in values if value])
+    _add(connection, key, [(dealer, customer, (kind, value), now) for kind, value in values if value])
 
 
-async def _add(connection: AsyncConnection, key: ContactKey, entries: Iterable[tuple[str, str, _Contact, int]]) -> None:
+def _add(connection: Connection, key: ContactKey, entries: Iterable[tuple[str, str, _Contact, int]]) -> None:
     times: dict[tuple[str, str, str, str], int] = {}
     for dealer, customer, (kind, value), received in entries:
         row = (dealer, kind, key.stored(kind, value), customer)
         times[row] = max(received, times.get(row, 0))
     if not times:
         return
-    insert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(contacts)
-    newer = insert.excluded.seen > contacts.c.seen
-    upsert = insert.on_conflict_do_update(
-        index_elements=contacts.primary_key.columns,
-        set_={"seen": case((newer, insert.excluded.seen), else_=contacts.c.seen)},
-    )
     names = [column.name for column in contacts.primary_key.columns]
     # Every transaction writes in the same order, so that no two wait for each other.
-    await connection.execute(
-        upsert, [{**dict(zip(names, row, strict=True)), "seen": times[row]} for row in sorted(times)]
+    rows = [{**dict(zip(names, row, strict=True)), "seen": times[row]} for row in sorted(times)]
+    connection.execute(_upsert(connection.dialect.name), rows)
+
+
+@cache  # SQLAlchemy takes longer to make it than SQLite to run it
+def _upsert(dialect: str) -> Insert:
+    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(contacts)
+    newer = insert.excluded.seen > contacts.c.seen
+    return insert.on_conflict_do_update(
+        index_elements=contacts.primary_key.columns,
+        set_={"seen": case((newer, insert.excluded.seen), else_=contacts.c.seen)},
     )
 
 
@@ -133,8 +136,8 @@ def _contacts_in(body: str) -> set[_Contact]:
     return {(kind, value) for kind, value in values if value}
 
 
-async def customers(
-    connection: AsyncConnection,
+def customers(
+    connection: Connection,
     key: ContactKey,
     dealer: str,
     query: CustomerQuery,
@@ -163,7 +166,7 @@ async def customers(
         )
     if after is not None:
         selection = selection.where(tuple_(own.value, own.customer) > tuple_(after.value, after.customer_id))
-    rows = await connection.execute(selection.order_by(own.value, own.customer).limit(most))
+    rows = connection.execute(selection.order_by(own.value, own.customer).limit(most))
     return [CustomerPlace(row.value, row.customer) for row in rows]
 
 
@@ -180,43 +183,43 @@ def _end_of(prefix: str) -> str:
     return f"{prefix}\U0010ffff"
 
 
-async def gap(connection: AsyncConnection, key: ContactKey, dealer: str, kind: ContactKind) -> SearchGap | None:
+def gap(connection: Connection, key: ContactKey, dealer: str, kind: ContactKind) -> SearchGap | None:
     """Returns the reason why a search at the dealer may miss customers."""
-    if not await is_indexed(connection, key, [dealer]):
+    if not is_indexed(connection, key, [dealer]):
         return "indexing"
     if kind == "name":
         return None
     of_kind = and_(contacts.c.dealer == dealer, contacts.c.kind == kind)
     for others in (contacts.c.value < key.mark, contacts.c.value > _end_of(key.mark)):
-        if await connection.scalar(select(contacts.c.customer).where(of_kind, others).limit(1)):
+        if connection.scalar(select(contacts.c.customer).where(of_kind, others).limit(1)):
             return "earlier_key"
     return None
 
 
-async def is_indexed(connection: AsyncConnection, key: ContactKey, dealers: Collection[str]) -> bool:
+def is_indexed(connection: Connection, key: ContactKey, dealers: Collection[str]) -> bool:
     """Returns whether all events of the dealers are indexed under the key."""
     for unindexed in _unindexed(key, dealers):
-        if await connection.scalar(select(events.c.key).where(unindexed).limit(1)):
+        if connection.scalar(select(events.c.key).where(unindexed).limit(1)):
             return False
     return True
 
 
-async def index_events(connection: AsyncConnection, key: ContactKey, dealers: Collection[str], most: int) -> int:
+def index_events(connection: Connection, key: ContactKey, dealers: Collection[str], most: int) -> int:
     """Indexes up to `most` events of an older store, or of an earlier key. Returns how many they were."""
     columns = (events.c.key, events.c.dealer, events.c.customer, events.c.received, events.c.body)
     rows: list[dict[str, Any]] = []
     for unindexed in _unindexed(key, dealers):
         batch = select(*columns).where(unindexed).limit(most - len(rows)).with_for_update(skip_locked=True)
-        rows += [row._asdict() for row in (await connection.execute(batch)).all()]
+        rows += [row._asdict() for row in (connection.execute(batch)).all()]
     if rows:
         # A hash of an earlier key is of no use once the customer's events are indexed under this one.
         people = sorted({(row["dealer"], row["customer"]) for row in rows if row["customer"] is not None})
         outdated = and_(contacts.c.kind != "name", ~contacts.c.value.startswith(key.mark))
         of_people = tuple_(contacts.c.dealer, contacts.c.customer).in_(people)
-        await connection.execute(delete(contacts).where(of_people, outdated))
-        await add_of_events(connection, key, rows)
+        connection.execute(delete(contacts).where(of_people, outdated))
+        add_of_events(connection, key, rows)
         keys = [row["key"] for row in rows]
-        await connection.execute(update(events).where(events.c.key.in_(keys)).values(indexed=key.mark))
+        connection.execute(update(events).where(events.c.key.in_(keys)).values(indexed=key.mark))
     return len(rows)
 
 
@@ -226,17 +229,17 @@ def _unindexed(key: ContactKey, dealers: Collection[str]) -> list[ColumnElement[
     return [and_(of_dealers, events.c.indexed < key.mark), and_(of_dealers, events.c.indexed > key.mark)]
 
 
-async def forget_seen_before(connection: AsyncConnection, before: datetime, most: int) -> int:
+def forget_seen_before(connection: Connection, before: datetime, most: int) -> int:
     """Deletes up to `most` entries that no newer event has, and returns how many."""
-    return await forget_expired(connection, contacts.c.seen, before, most)
+    return forget_expired(connection, contacts.c.seen, before, most)
 
 
-async def forget_some_of_customer(connection: AsyncConnection, dealer: str, customer: str, most: int) -> int:
+def forget_some_of_customer(connection: Connection, dealer: str, customer: str, most: int) -> int:
     """Deletes up to `most` entries of the customer, and returns how many."""
     of_customer = and_(contacts.c.dealer == dealer, contacts.c.customer == customer)
     page = select(contacts.c.kind, contacts.c.value).where(of_customer).limit(most)
-    rows = (await connection.execute(page)).all()
+    rows = (connection.execute(page)).all()
     if rows:
         entries = tuple_(contacts.c.kind, contacts.c.value).in_([tuple(row) for row in rows])
-        await connection.execute(delete(contacts).where(of_customer, entries))
+        connection.execute(delete(contacts).where(of_customer, entries))
     return len(rows)

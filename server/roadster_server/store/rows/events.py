@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, or_, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
 
 from roadster_server.store.database import insert_new
 from roadster_server.store.records import DeletedCounts, EventOutcome, NewEvent, StoredEvent
@@ -22,8 +21,8 @@ from .contacts import ContactKey
 from .expiry import forget_expired, milliseconds
 
 
-async def add(
-    connection: AsyncConnection, new: Sequence[NewEvent], dealers: Collection[str], key: ContactKey, now: datetime
+def add(
+    connection: Connection, new: Sequence[NewEvent], dealers: Collection[str], key: ContactKey, now: datetime
 ) -> list[EventOutcome]:
     """Stores each event once, by its event id, with the ids of its customer and order, and with its contact data.
 
@@ -31,17 +30,17 @@ async def add(
     """
     rows: dict[str, dict[str, Any]] = {}
     # While the clock is behind, an event would be received long ago, and deleted too early.
-    receipt = max(milliseconds(now), await newest_confirmed(connection) or 0)
-    owners = await _owners(connection, new)
+    receipt = max(milliseconds(now), newest_confirmed(connection) or 0)
+    owners = _owners(connection, new)
     for event in new:
         row = _row(event, _dealer_of(event, owners, dealers), key, receipt)
         rows.setdefault(row["key"], row)
     # Every transaction inserts in the same order, so that no two wait for each other.
     sorted_rows = [rows[key] for key in sorted(rows)]
-    new_keys = set((await connection.scalars(insert_new(connection, events), sorted_rows)).all())
+    new_keys = set((connection.scalars(insert_new(connection, events), sorted_rows)).all())
     owned_rows = [row for row in sorted_rows if row["key"] in new_keys and not row["quarantined"]]
-    await _add_owned_ids(connection, owned_rows, now)
-    await contacts.add_of_events(connection, key, owned_rows)
+    _add_owned_ids(connection, owned_rows, now)
+    contacts.add_of_events(connection, key, owned_rows)
     return [_outcome(rows, new_keys, _key(event)) for event in new]
 
 
@@ -74,24 +73,24 @@ def _row(event: NewEvent, dealer: str | None, key: ContactKey, receipt: int) -> 
     }
 
 
-async def _owners(connection: AsyncConnection, items: Iterable[Any]) -> dict[str, str]:
+def _owners(connection: Connection, items: Iterable[Any]) -> dict[str, str]:
     """Returns the dealers of the deliveries of the events: such an event names no dealer."""
     deliveries = {item.delivery for item in items if item.delivery is not None}
-    return await ownership.delivery_owners(connection, deliveries) if deliveries else {}
+    return ownership.delivery_owners(connection, deliveries) if deliveries else {}
 
 
-async def _add_owned_ids(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+def _add_owned_ids(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
     """Records the customers and orders of the rows as their dealers'."""
     ids = {(row["dealer"], kind, row[kind]) for row in rows for kind in ("customer", "order") if row[kind]}
     if ids:
         values = [
             {"dealer": dealer, "kind": kind, "id": id_, "added": milliseconds(now)} for dealer, kind, id_ in sorted(ids)
         ]
-        await connection.execute(insert_new(connection, belongings), values)
+        connection.execute(insert_new(connection, belongings), values)
 
 
-async def newest(
-    connection: AsyncConnection, dealer: str, query: EventQuery, before: EventPlace | None, most: int
+def newest(
+    connection: Connection, dealer: str, query: EventQuery, before: EventPlace | None, most: int
 ) -> list[StoredEvent]:
     columns = events.c
     selection = select(events).where(columns.dealer == dealer, columns.quarantined.is_(False))
@@ -106,7 +105,7 @@ async def newest(
     order = (columns.happened, columns.received, columns.key)
     if before is not None:
         selection = selection.where(tuple_(*order) < tuple_(before.happened_at, before.received_at, before.key))
-    rows = await connection.execute(selection.order_by(*(column.desc() for column in order)).limit(most))
+    rows = connection.execute(selection.order_by(*(column.desc() for column in order)).limit(most))
     return [
         StoredEvent(
             source=row.source,
@@ -122,22 +121,20 @@ async def newest(
     ]
 
 
-async def releasable(
-    connection: AsyncConnection, dealers: Collection[str], after: str, most: int
-) -> tuple[list[str], str | None]:
+def releasable(connection: Connection, dealers: Collection[str], after: str, most: int) -> tuple[list[str], str | None]:
     """Looks at `most` events in quarantine, from the key `after` on.
 
     Returns the keys of those that are of `dealers` by now, and the last key that was looked at, None at the end.
     """
     columns = events.c
     page = select(columns.key, columns.dealer, columns.delivery).where(columns.quarantined.is_(True))
-    rows = (await connection.execute(page.where(columns.key > after).order_by(columns.key).limit(most))).all()
-    owners = await _owners(connection, rows)
+    rows = (connection.execute(page.where(columns.key > after).order_by(columns.key).limit(most))).all()
+    owners = _owners(connection, rows)
     keys = [row.key for row in rows if _dealer_of(row, owners, dealers)]
     return keys, rows[-1].key if len(rows) == most else None
 
 
-async def release(connection: AsyncConnection, keys: Collection[str], dealers: Collection[str], now: datetime) -> int:
+def release(connection: Connection, keys: Collection[str], dealers: Collection[str], now: datetime) -> int:
     """Takes the events of `dealers` among `keys` out of quarantine. Returns how many they were."""
     columns = events.c
     candidates = (
@@ -145,16 +142,16 @@ async def release(connection: AsyncConnection, keys: Collection[str], dealers: C
         .where(columns.key.in_(keys), columns.quarantined.is_(True))
         .with_for_update(skip_locked=True)
     )
-    rows = (await connection.execute(candidates)).all()
-    owners = await _owners(connection, rows)
+    rows = (connection.execute(candidates)).all()
+    owners = _owners(connection, rows)
     owned_rows: list[dict[str, Any]] = []
     for row in rows:
         dealer = _dealer_of(row, owners, dealers)
         if dealer is not None:
             release_row = update(events).where(columns.key == row.key).values(dealer=dealer, quarantined=False)
-            await connection.execute(release_row)
+            connection.execute(release_row)
             owned_rows.append({**row._asdict(), "dealer": dealer})
-    await _add_owned_ids(connection, owned_rows, now)
+    _add_owned_ids(connection, owned_rows, now)
     return len(owned_rows)
 
 
@@ -164,58 +161,58 @@ def _dealer_of(event: Any, owners: Mapping[str, str], dealers: Collection[str]) 
     return dealer if dealer is not None and dealer in dealers else None
 
 
-async def count_quarantined(connection: AsyncConnection) -> int:
-    return await connection.scalar(select(func.count()).where(events.c.quarantined.is_(True))) or 0
+def count_quarantined(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).where(events.c.quarantined.is_(True))) or 0
 
 
-async def count_received_before(connection: AsyncConnection, before: datetime) -> int:
+def count_received_before(connection: Connection, before: datetime) -> int:
     old = select(func.count()).where(events.c.received < milliseconds(before))
-    return await connection.scalar(old) or 0
+    return connection.scalar(old) or 0
 
 
-async def has_old(connection: AsyncConnection, before: datetime) -> bool:
+def has_old(connection: Connection, before: datetime) -> bool:
     """Returns whether `forget_received_before` would delete anything."""
     old_event = exists().where(events.c.received < milliseconds(before))
     old_contact = exists().where(contact_rows.c.seen < milliseconds(before))
-    return bool(await connection.scalar(select(or_(old_event, old_contact))))
+    return bool(connection.scalar(select(or_(old_event, old_contact))))
 
 
-async def forget_received_before(connection: AsyncConnection, before: datetime, most: int) -> int:
+def forget_received_before(connection: Connection, before: datetime, most: int) -> int:
     """Deletes up to `most` old events and, where fewer are left, as many contact data that no newer event has.
 
     Returns how many rows it deleted. 0 means that none is left.
     """
-    count = await forget_expired(connection, events.c.received, before, most)
-    return count if count == most else count + await contacts.forget_seen_before(connection, before, most)
+    count = forget_expired(connection, events.c.received, before, most)
+    return count if count == most else count + contacts.forget_seen_before(connection, before, most)
 
 
-async def forget_some_of_customer(connection: AsyncConnection, dealer: str, customer: str, most: int) -> DeletedCounts:
+def forget_some_of_customer(connection: Connection, dealer: str, customer: str, most: int) -> DeletedCounts:
     """Deletes up to `most` of the customer's events at the dealer, with the ids of their orders.
 
     Where fewer are left, it deletes as many contact data too, and where fewer of these are left, the customer's id.
     """
     columns = events.c
     page = select(columns.key, columns.order).where(columns.dealer == dealer, columns.customer == customer).limit(most)
-    rows = (await connection.execute(page)).all()
+    rows = (connection.execute(page)).all()
     orders = {row.order for row in rows if row.order is not None}
-    ids = await ownership.forget(connection, dealer, "order", orders) if orders else 0
+    ids = ownership.forget(connection, dealer, "order", orders) if orders else 0
     if rows:
-        await connection.execute(delete(events).where(columns.key.in_([row.key for row in rows])))
+        connection.execute(delete(events).where(columns.key.in_([row.key for row in rows])))
     if len(rows) == most:
         return DeletedCounts(most, ids, 0)
     # After the events: another process that indexes one of them has finished by now.
-    entries = await contacts.forget_some_of_customer(connection, dealer, customer, most)
+    entries = contacts.forget_some_of_customer(connection, dealer, customer, most)
     if entries < most:
-        ids += await ownership.forget(connection, dealer, "customer", [customer])
+        ids += ownership.forget(connection, dealer, "customer", [customer])
     return DeletedCounts(len(rows), ids, entries)
 
 
-async def knows_dealer(connection: AsyncConnection, dealer: str) -> bool:
+def knows_dealer(connection: Connection, dealer: str) -> bool:
     anything = or_(exists().where(events.c.dealer == dealer), exists().where(belongings.c.dealer == dealer))
-    return bool(await connection.scalar(select(anything)))
+    return bool(connection.scalar(select(anything)))
 
 
-async def knows_customer(connection: AsyncConnection, dealer: str, customer: str) -> bool:
+def knows_customer(connection: Connection, dealer: str, customer: str) -> bool:
     id_ = and_(belongings.c.dealer == dealer, belongings.c.kind == "customer", belongings.c.id == customer)
     event = and_(events.c.dealer == dealer, events.c.customer == customer)
-    return bool(await connection.scalar(select(or_(exists().where(event), exists().where(id_)))))
+    return bool(connection.scalar(select(or_(exists().where(event), exists().where(id_)))))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, update
 
 from roadster_server.store.database import insert_new
 from roadster_server.store.records import MirrorState
@@ -14,24 +13,24 @@ from roadster_server.store.tables import mirrors
 _columns = mirrors.c
 
 
-async def state(connection: AsyncConnection, dealer: str) -> MirrorState:
+def state(connection: Connection, dealer: str) -> MirrorState:
     """Returns the dealer's state, that of an empty mirror where there is none."""
     names = [column for column in _columns if column.name not in ("dealer", "holder")]
-    row = (await connection.execute(select(*names).where(_columns.dealer == dealer))).mappings().one_or_none()
+    row = (connection.execute(select(*names).where(_columns.dealer == dealer))).mappings().one_or_none()
     return MirrorState(**row) if row else MirrorState()
 
 
-async def take_lease(connection: AsyncConnection, dealer: str, holder: str, until: int, now: int) -> MirrorState | None:
+def take_lease(connection: Connection, dealer: str, holder: str, until: int, now: int) -> MirrorState | None:
     """Gives the refresh of a dealer's mirror to `holder`. Returns None while another one has it."""
     empty = {**asdict(MirrorState()), "dealer": dealer, "holder": ""}
-    await connection.execute(insert_new(connection, mirrors).values(empty))
+    connection.execute(insert_new(connection, mirrors), empty)
     lease = update(mirrors).where(_columns.dealer == dealer, _columns.lease < now)
-    if (await connection.execute(lease.values(holder=holder, lease=until))).rowcount == 0:
+    if (connection.execute(lease.values(holder=holder, lease=until))).rowcount == 0:
         return None
-    return await state(connection, dealer)
+    return state(connection, dealer)
 
 
-async def put(connection: AsyncConnection, dealer: str, holder: str, new: MirrorState) -> bool:
+def put(connection: Connection, dealer: str, holder: str, new: MirrorState) -> bool:
     """Changes the state. Returns False, and changes nothing, where `holder` has lost the lease."""
     own = update(mirrors).where(_columns.dealer == dealer, _columns.holder == holder)
-    return (await connection.execute(own.values(**asdict(new)))).rowcount > 0
+    return (connection.execute(own.values(**asdict(new)))).rowcount > 0

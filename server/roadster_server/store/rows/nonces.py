@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, select
 
 from roadster_server.store.database import insert_new
 from roadster_server.store.tables import nonces
@@ -21,22 +20,22 @@ _KEPT = 10_000
 """Nonces that are kept although they have expired. A clock that was far ahead leaves as many that expire far ahead."""
 
 
-async def use_once(connection: AsyncConnection, nonce: str, expires_at: datetime, now: datetime) -> bool:
+def use_once(connection: Connection, nonce: str, expires_at: datetime, now: datetime) -> bool:
     expires = milliseconds(expires_at)
-    if expires_at <= now or expires <= await _forget(connection, now):
+    if expires_at <= now or expires <= _forget(connection, now):
         return False
-    insert = insert_new(connection, nonces).values(nonce=nonce, expires=expires)
-    return (await connection.execute(insert)).first() is not None
+    row = {"nonce": nonce, "expires": expires}
+    return connection.execute(insert_new(connection, nonces), row).first() is not None
 
 
-async def _forget(connection: AsyncConnection, now: datetime) -> int:
+def _forget(connection: Connection, now: datetime) -> int:
     """Deletes expired nonces that many others outlive. Returns the newest time of expiry of all that were deleted."""
-    mark = await marks.take(connection, "nonces")
+    mark = marks.take(connection, "nonces")
     surplus = select(nonces.c.expires).order_by(nonces.c.expires.desc()).offset(_KEPT).limit(1)
-    newest_surplus = await connection.scalar(surplus)
+    newest_surplus = connection.scalar(surplus)
     end = min(newest_surplus or 0, milliseconds(now))
     if end <= mark:
         return mark
-    await marks.put(connection, "nonces", end)
-    await connection.execute(delete(nonces).where(nonces.c.expires <= end))
+    marks.put(connection, "nonces", end)
+    connection.execute(delete(nonces).where(nonces.c.expires <= end))
     return end

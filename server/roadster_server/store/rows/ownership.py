@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import and_, delete, literal_column, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, and_, bindparam, delete, literal_column, select
 
 from roadster_server.store.database import insert_new
 from roadster_server.store.tables import belongings
@@ -16,34 +15,33 @@ from .expiry import milliseconds
 _SEARCHED_IDS = 10_000
 """Ids of a dealer among which a beginning is searched for. That takes some milliseconds."""
 
-
-async def has(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> bool:
-    row = select(belongings.c.id).where(
-        belongings.c.dealer == dealer, belongings.c.kind == kind, belongings.c.id == id_
-    )
-    return (await connection.execute(row)).first() is not None
+_ONE = select(belongings.c.id).where(
+    *(column == bindparam(column.name) for column in (belongings.c.dealer, belongings.c.kind, belongings.c.id))
+)
 
 
-async def add(connection: AsyncConnection, dealer: str, kind: str, id_: str) -> bool:
+def has(connection: Connection, dealer: str, kind: str, id_: str) -> bool:
+    return connection.execute(_ONE, {"dealer": dealer, "kind": kind, "id": id_}).first() is not None
+
+
+def add(connection: Connection, dealer: str, kind: str, id_: str) -> bool:
     """Returns whether it is the dealer's now: a delivery stays with the dealer that had it first."""
-    insert = insert_new(connection, belongings).values(
-        dealer=dealer, kind=kind, id=id_, added=milliseconds(datetime.now(UTC))
-    )
-    await connection.execute(insert)
-    return await has(connection, dealer, kind, id_)
+    row = {"dealer": dealer, "kind": kind, "id": id_, "added": milliseconds(datetime.now(UTC))}
+    connection.execute(insert_new(connection, belongings), row)
+    return has(connection, dealer, kind, id_)
 
 
-async def delivery_owners(connection: AsyncConnection, deliveries: Collection[str]) -> dict[str, str]:
+def delivery_owners(connection: Connection, deliveries: Collection[str]) -> dict[str, str]:
     """Returns the dealer of each delivery that has one."""
     owners = select(belongings.c.id, belongings.c.dealer).where(
         # The word itself, and no parameter: only then the index of deliveries serves.
         belongings.c.kind == literal_column("'delivery'"),
         belongings.c.id.in_(sorted(deliveries)),
     )
-    return {row.id: row.dealer for row in await connection.execute(owners)}
+    return {row.id: row.dealer for row in connection.execute(owners)}
 
 
-async def ids(connection: AsyncConnection, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
+def ids(connection: Connection, dealer: str, kind: str, prefix: str, most: int) -> list[str]:
     """Returns ids that start with the prefix, the newest first. It looks at the newest `_SEARCHED_IDS`."""
     columns = belongings.c
     newest = (
@@ -55,10 +53,10 @@ async def ids(connection: AsyncConnection, dealer: str, kind: str, prefix: str, 
     )
     matches = select(newest.c.id).where(newest.c.id.startswith(prefix, autoescape=True))
     selection = matches.order_by(newest.c.added.desc(), newest.c.id.desc()).limit(most)
-    return list((await connection.scalars(selection)).all())
+    return list((connection.scalars(selection)).all())
 
 
-async def forget(connection: AsyncConnection, dealer: str, kind: str, ids: Collection[str]) -> int:
+def forget(connection: Connection, dealer: str, kind: str, ids: Collection[str]) -> int:
     """Deletes ids of the dealer. Returns how many there were."""
     of_dealer = and_(belongings.c.dealer == dealer, belongings.c.kind == kind)
-    return (await connection.execute(delete(belongings).where(of_dealer, belongings.c.id.in_(sorted(ids))))).rowcount
+    return (connection.execute(delete(belongings).where(of_dealer, belongings.c.id.in_(sorted(ids))))).rowcount

@@ -11,9 +11,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, literal_column, select, text, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from roadster_client.models.vehicles import InventoryVehicle
 from roadster_server.store.records import NewVehicle, StoredVehicle
@@ -49,7 +61,7 @@ _SORTS: dict[Sort | None, tuple[ColumnElement[Any], bool]] = {
 """The column that each sort reads, and whether its highest value comes first."""
 
 
-async def put(connection: AsyncConnection, dealer: str, new: Sequence[NewVehicle], now: int) -> None:
+def put(connection: Connection, dealer: str, new: Sequence[NewVehicle], now: int) -> None:
     """Adds vehicles, or changes them where they are other than before. All of them are in the feed then."""
     documents_by_vin = {each.vehicle.vin: _Document.of(each) for each in new}
     if not documents_by_vin:
@@ -57,16 +69,16 @@ async def put(connection: AsyncConnection, dealer: str, new: Sequence[NewVehicle
     stored_digests = select(_columns.vin, _columns.digest).where(
         _columns.dealer == dealer, _columns.vin.in_(documents_by_vin)
     )
-    digests = {row.vin: row.digest for row in await connection.execute(stored_digests)}
+    digests = {row.vin: row.digest for row in connection.execute(stored_digests)}
     same = [vin for vin, digest in digests.items() if digest == documents_by_vin[vin].digest]
     if same:
         of_same = (_columns.dealer == dealer, _columns.vin.in_(same))
-        await connection.execute(update(vehicles).where(*of_same).values(seen=now))
+        connection.execute(update(vehicles).where(*of_same).values(seen=now))
         # Apart, because an index has the mark, and hardly any vehicle comes back.
-        await connection.execute(update(vehicles).where(*of_same, _columns.gone > 0).values(gone=0))
+        connection.execute(update(vehicles).where(*of_same, _columns.gone > 0).values(gone=0))
     changed = [_row(dealer, each, now) for vin, each in sorted(documents_by_vin.items()) if vin not in same]
     if changed:
-        await _upsert(connection, changed)
+        _upsert(connection, changed)
 
 
 @dataclass(frozen=True)
@@ -81,14 +93,14 @@ class _Document:
         return cls(new, json, hashlib.sha256(f"{' '.join(new.unread)}\n{json}".encode()).hexdigest()[:32])
 
 
-async def _upsert(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     for table, lasting in ((vehicles, {"dealer", "vin", "added"}), (documents, {"dealer", "vin"})):
         names = [column.name for column in table.c]
         statement = insert(table)
         values = {name: statement.excluded[name] for name in names if name not in lasting}
         upsert = statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=values)
-        await connection.execute(upsert, [{name: row[name] for name in names} for row in rows])
+        connection.execute(upsert, [{name: row[name] for name in names} for row in rows])
 
 
 def _row(dealer: str, document: _Document, now: int) -> dict[str, Any]:
@@ -134,29 +146,27 @@ def _amount(amount: float) -> float:
     return min(max(amount, 1 - UNKNOWN), UNKNOWN - 1)
 
 
-async def mark_unseen(connection: AsyncConnection, dealer: str, before: int, now: int) -> None:
+def mark_unseen(connection: Connection, dealer: str, before: int, now: int) -> None:
     """Marks the vehicles that were last seen before the time `before` as gone."""
     unseen = (_columns.dealer == dealer, _columns.gone == 0, _columns.seen < before)
-    await connection.execute(update(vehicles).where(*unseen).values(gone=now))
+    connection.execute(update(vehicles).where(*unseen).values(gone=now))
 
 
-async def mark_gone(connection: AsyncConnection, dealer: str, vin: str, now: int) -> None:
+def mark_gone(connection: Connection, dealer: str, vin: str, now: int) -> None:
     one = (_columns.dealer == dealer, _columns.vin.in_([vin, vin.lower()]), _columns.gone == 0)
-    await connection.execute(update(vehicles).where(*one).values(gone=now))
+    connection.execute(update(vehicles).where(*one).values(gone=now))
 
 
-async def forget_gone(connection: AsyncConnection, dealer: str, before: int) -> None:
+def forget_gone(connection: Connection, dealer: str, before: int) -> None:
     """Deletes the vehicles that were gone before the time `before`."""
     old = select(_columns.vin).where(_columns.dealer == dealer, _columns.gone > 0, _columns.gone < before)
     of_dealer = documents.c.dealer == dealer
-    await connection.execute(delete(documents).where(of_dealer, documents.c.vin.in_(old)))
-    await connection.execute(
-        delete(vehicles).where(_columns.dealer == dealer, _columns.gone > 0, _columns.gone < before)
-    )
+    connection.execute(delete(documents).where(of_dealer, documents.c.vin.in_(old)))
+    connection.execute(delete(vehicles).where(_columns.dealer == dealer, _columns.gone > 0, _columns.gone < before))
 
 
-async def search(
-    connection: AsyncConnection,
+def search(
+    connection: Connection,
     dealer: str,
     query: StockQuery,
     sort: Sort | None,
@@ -176,8 +186,8 @@ async def search(
         # The vehicles of one model are few enough, and have an index by price.
         sort_key = value + 0 if are_few and query.model is None else value
         selection = selection.order_by(sort_key.desc() if descending else sort_key)
-    rows = (await connection.execute(selection.order_by(_columns.vin).limit(most))).all()
-    return await _with_documents(connection, dealer, rows)
+    rows = (connection.execute(selection.order_by(_columns.vin).limit(most))).all()
+    return _with_documents(connection, dealer, rows)
 
 
 def _behind(value: ColumnElement[Any] | None, descending: bool, after: StockPlace) -> ColumnElement[bool]:
@@ -188,19 +198,19 @@ def _behind(value: ColumnElement[Any] | None, descending: bool, after: StockPlac
     return tuple_(value, _columns.vin) > tuple_(after.value, after.vin)
 
 
-async def one(connection: AsyncConnection, dealer: str, vin: str) -> StoredVehicle | None:
+def one(connection: Connection, dealer: str, vin: str) -> StoredVehicle | None:
     """Returns the vehicle that the feed had, None where it was gone."""
     selection = select(_columns.vin, _NO_VALUE.label("value"), _columns.unread).where(
         _columns.dealer == dealer, _columns.gone == 0, _columns.vin.in_([vin, vin.lower()])
     )
-    matches = await _with_documents(connection, dealer, (await connection.execute(selection.limit(1))).all())
+    matches = _with_documents(connection, dealer, (connection.execute(selection.limit(1))).all())
     return matches[0] if matches else None
 
 
-async def _with_documents(connection: AsyncConnection, dealer: str, rows: Sequence[Any]) -> list[StoredVehicle]:
+def _with_documents(connection: Connection, dealer: str, rows: Sequence[Any]) -> list[StoredVehicle]:
     vins = [row.vin for row in rows]
     selection = select(documents.c.vin, documents.c.json).where(documents.c.dealer == dealer, documents.c.vin.in_(vins))
-    jsons = {row.vin: row.json for row in await connection.execute(selection)} if vins else {}
+    jsons = {row.vin: row.json for row in connection.execute(selection)} if vins else {}
     return [StoredVehicle(StockPlace(row.value, row.vin), jsons[row.vin], tuple(row.unread.split())) for row in rows]
 
 
@@ -233,21 +243,21 @@ def _matching(dealer: str, query: StockQuery, *, by_price: bool = True) -> list[
     return conditions
 
 
-async def count(connection: AsyncConnection, dealer: str, *, in_stock: bool) -> int:
+def count(connection: Connection, dealer: str, *, in_stock: bool) -> int:
     """Returns how many vehicles the feed has."""
-    return await connection.scalar(_count(_matching(dealer, StockQuery(in_stock=in_stock)))) or 0
+    return connection.scalar(_count(_matching(dealer, StockQuery(in_stock=in_stock)))) or 0
 
 
 def _count(conditions: Iterable[ColumnElement[bool]]) -> Select[int]:
     return select(func.count()).select_from(vehicles).where(*conditions)
 
 
-async def count_without_price(connection: AsyncConnection, dealer: str, query: StockQuery) -> int:
+def count_without_price(connection: Connection, dealer: str, query: StockQuery) -> int:
     conditions = _matching(dealer, query, by_price=False)
-    return await connection.scalar(_count([*conditions, _columns.price >= UNKNOWN])) or 0
+    return connection.scalar(_count([*conditions, _columns.price >= UNKNOWN])) or 0
 
 
-async def groups(connection: AsyncConnection, dealer: str, query: StockQuery) -> list[tuple[str, str, str, int, int]]:
+def groups(connection: Connection, dealer: str, query: StockQuery) -> list[tuple[str, str, str, int, int]]:
     """Returns model, body, trim, price band and number of each kind of matching vehicles.
 
     The band is the price divided by `PRICE_BAND`, rounded down, and -1 without a price.
@@ -257,37 +267,35 @@ async def groups(connection: AsyncConnection, dealer: str, query: StockQuery) ->
     model = _columns.model + "" if is_filtered else _columns.model
     kinds = (model, _columns.body, _columns.trim, _columns.band)
     group_rows = select(*kinds, func.count()).where(*_matching(dealer, query)).group_by(*kinds)
-    return [(model, body, trim, band, n) for model, body, trim, band, n in await connection.execute(group_rows)]
+    return [(model, body, trim, band, n) for model, body, trim, band, n in connection.execute(group_rows)]
 
 
-async def other_prices(
-    connection: AsyncConnection, dealer: str, query: StockQuery
-) -> tuple[int, float | None, float | None]:
+def other_prices(connection: Connection, dealer: str, query: StockQuery) -> tuple[int, float | None, float | None]:
     """Returns how many vehicles match all but the price, and their lowest and highest price."""
     conditions = [*_matching(dealer, query, by_price=False), _columns.price + 0 < UNKNOWN]
     prices = select(func.count(), func.min(_columns.price), func.max(_columns.price)).where(*conditions)
-    n, low, high = (await connection.execute(prices)).one()
+    n, low, high = (connection.execute(prices)).one()
     return n, low, high
 
 
-async def names(connection: AsyncConnection, dealer: str, *, in_stock: bool, most: int) -> tuple[list[str], list[str]]:
+def names(connection: Connection, dealer: str, *, in_stock: bool, most: int) -> tuple[list[str], list[str]]:
     """Returns the first models and bodies of the feed."""
     conditions = _matching(dealer, StockQuery(in_stock=in_stock))
     return (
-        await _distinct(connection, _columns.model, conditions, most),
-        await _distinct(connection, _columns.body, conditions, most),
+        _distinct(connection, _columns.model, conditions, most),
+        _distinct(connection, _columns.body, conditions, most),
     )
 
 
-async def _distinct(
-    connection: AsyncConnection, column: ColumnElement[str], conditions: Iterable[ColumnElement[bool]], most: int
+def _distinct(
+    connection: Connection, column: ColumnElement[str], conditions: Iterable[ColumnElement[bool]], most: int
 ) -> list[str]:
     selection = select(column).where(*conditions, column != "").distinct().order_by(column).limit(most)
-    return list((await connection.scalars(selection)).all())
+    return list((connection.scalars(selection)).all())
 
 
-async def unread(connection: AsyncConnection, dealer: str, *, in_stock: bool) -> list[tuple[str, ...]]:
+def unread(connection: Connection, dealer: str, *, in_stock: bool) -> list[tuple[str, ...]]:
     """Returns, for each vehicle with fields that could not be read, their paths."""
     conditions = _matching(dealer, StockQuery(in_stock=in_stock))
-    paths = await connection.scalars(select(_columns.unread).where(*conditions, text("unread <> ''")))
+    paths = connection.scalars(select(_columns.unread).where(*conditions, text("unread <> ''")))
     return [tuple(names.split()) for names in paths]

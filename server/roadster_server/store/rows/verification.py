@@ -9,7 +9,7 @@ from json.encoder import encode_basestring_ascii as text_json
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, Select, func, select
 
 from roadster_server.store.database import Database
 from roadster_server.store.records import UnreadableText, Verification
@@ -27,13 +27,19 @@ _ROW = "{" + ",".join(f'"{name}":%s' for name in sorted(_POSITIONS)) + "}"
 
 async def verify(database: Database, page_rows: int, on_progress: OnProgress) -> Verification:
     """Checks the records that are there when it starts."""
-    async with database.reading() as connection:
-        last = await connection.scalar(select(func.max(audit.c.seq)))
-        if last is None:
-            return Verification(0, GENESIS, None)
-        count = await connection.scalar(select(func.count()).where(audit.c.seq <= last)) or 0
+    last, count = await database.read(_extent)
+    if last is None:
+        return Verification(0, GENESIS, None)
     head, first_broken = await _follow(database, last, page_rows, on_progress)
     return Verification(count, head, first_broken)
+
+
+def _extent(connection: Connection) -> tuple[int | None, int]:
+    """Returns the last number, None where there is none, and the count of the records."""
+    last = connection.scalar(select(func.max(audit.c.seq)))
+    if last is None:
+        return None, 0
+    return last, connection.scalar(select(func.count()).where(audit.c.seq <= last)) or 0
 
 
 async def _follow(database: Database, last: int, page_rows: int, on_progress: OnProgress) -> tuple[str, int | None]:
@@ -47,9 +53,7 @@ async def _follow(database: Database, last: int, page_rows: int, on_progress: On
         if due > 1:
             page = page.where(audit.c.seq >= due)
         try:
-            async with database.reading() as connection:
-                # Plain tuples: SQLAlchemy's own rows would take a third of the whole time.
-                rows = (await connection.execute(page)).cursor.fetchall()
+            rows = await database.read(_rows, page)
         except UnreadableText:
             if page_rows == 1:
                 return previous, due
@@ -64,6 +68,13 @@ async def _follow(database: Database, last: int, page_rows: int, on_progress: On
             return previous, due
         on_progress(due - 1, last)
     return previous, None
+
+
+def _rows(connection: Connection, page: Select[Any]) -> Sequence[Sequence[Any]]:
+    # Plain tuples: SQLAlchemy's own rows would take a third of the whole time.
+    cursor: Any = connection.execute(page).cursor
+    rows: Sequence[Sequence[Any]] = cursor.fetchall()
+    return rows
 
 
 def _digest(previous: str, row: Sequence[Any]) -> str:
