@@ -130,7 +130,7 @@ def collect_garbage() -> None:
 
 
 class _FirstSurvivors:
-    """Leaves out of later collections the objects that outlive the first full ones, such as schemas and the store's modules.
+    """Leaves the objects that outlive the first full collections out of later ones, such as schemas and modules.
 
     They last as long as the process. To look through them takes 30 to 60 ms, in which nothing is served.
     """
