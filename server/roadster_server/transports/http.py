@@ -87,7 +87,7 @@ def http_app(
         return live.current.http.anonymous_caller if is_loopback(host) else None
 
     bearer_guard = BearerGuard(verifier, anonymous)
-    streams = Streams(live, bearer_guard, ending or anyio.Event())
+    streams = Streams(live, BearerGuard(verifier.for_streams(), anonymous), ending or anyio.Event())
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

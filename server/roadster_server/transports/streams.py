@@ -7,6 +7,7 @@ so that nobody is told anything more. A client that still has rights opens it ag
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -30,14 +31,12 @@ from .guards import BearerGuard
 from .listening.connection import place_of
 from .listening.connections import Limit, TooManyConnections
 from .messages import NOT_NOW, STOPPING, MessageRefused
-from .tokens import LEEWAY_SECONDS, SCOPE
+from .tokens import LEEWAY_SECONDS, SCOPE, StaleToken
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the rights of the open streams."""
-_TRY_SECONDS = 0.7
-"""Seconds for one try to check a token. An issuer of JWTs that must be asked for its keys may be slower."""
-_TRIES = 2
-"""Tries before a stream ends because its token cannot be checked. They fit into two seconds with `LOOK_EVERY`."""
+_STALE_SECONDS = 30.0
+"""Seconds until a token is checked again whose issuer did not answer."""
 _FAREWELL_SECONDS = 1.0
 """Seconds for the last bytes of a stream. A client that does not read loses them."""
 
@@ -58,7 +57,7 @@ class Streams:
                 with anyio.move_on_after(LOOK_EVERY):
                     await self._ending.wait()
                 for stream in [stream for stream in self._open if stream.is_doubtful(self._live.current)]:
-                    stream.settings = self._live.current
+                    stream.settings, stream.next_look = self._live.current, math.inf
                     checks.start_soon(self._check, stream)
         # uvicorn would cancel them, with an error in the log for each.
         for stream in self._open:
@@ -114,29 +113,29 @@ class Streams:
 
     async def _has_token(self, stream: _Stream) -> bool:
         """Returns whether a request with the stream's headers would still be the same caller's."""
-        for _ in range(_TRIES):
-            with anyio.move_on_after(_TRY_SECONDS):
-                try:
-                    identity = await self._guard.authenticate(HTTPConnection(stream.scope))
-                except Exception as error:  # noqa: BLE001 - it would end the checks of all streams
-                    log_crash(error)
-                    continue
-                if identity is None:
-                    return False
-                credentials, user = identity
-                return SCOPE in credentials.scopes and user.access_token.client_id == stream.caller
-        log.warning("stream's token cannot be checked in time", extra={"caller": stream.caller})
-        return False
+        try:
+            identity = await self._guard.authenticate(HTTPConnection(stream.scope))
+        except Exception as error:  # noqa: BLE001 - it would end the checks of all streams
+            log_crash(error)
+            return False
+        if identity is None:
+            return False
+        credentials, user = identity
+        if isinstance(user.access_token, StaleToken):
+            log.warning("stream's issuer does not answer", extra={"caller": stream.caller})
+            stream.next_look = time.monotonic() + _STALE_SECONDS
+        return SCOPE in credentials.scopes and user.access_token.client_id == stream.caller
 
 
 class _Stream:
-    """One stream. `settings` are those that it was last checked with."""
+    """One stream. `settings` are those that it was last checked with, `next_look` is when it is checked anyway."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
         user: AuthenticatedUser = scope["user"]
         self.scope = scope
         self.caller = user.access_token.client_id
         self.settings = settings
+        self.next_look = math.inf
         self.is_cut = False
         self._receive = receive
         self._send = send
@@ -146,8 +145,9 @@ class _Stream:
         self._is_started = self._is_complete = False
 
     def is_doubtful(self, settings: Settings) -> bool:
-        """Returns whether anything has changed since the last check. Two reads of attributes, for most streams."""
-        return not self.is_cut and (settings is not self.settings or self._is_expired)
+        """Returns whether anything has changed since the last check. A few reads of attributes, for most streams."""
+        is_due = time.monotonic() >= self.next_look
+        return not self.is_cut and (settings is not self.settings or self._is_expired or is_due)
 
     def has_rights(self, settings: Settings) -> bool:
         return not self._is_expired and self._rights <= _rights_of(settings, self.caller)

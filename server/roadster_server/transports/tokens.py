@@ -9,7 +9,8 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,6 +43,11 @@ _KEYS_SECONDS = 600.0
 """Seconds that keys are good for. A key that the issuer has withdrawn is refused after that time."""
 _BETWEEN_FETCHES_SECONDS = 60.0
 """Seconds. A token with an unknown key id would otherwise make us ask the issuer each time."""
+_STREAM_KEYS_SECONDS = 3600.0
+"""The same for streams that are open already, while their issuer does not answer. Then they end."""
+_STREAM_TRIES = 2
+_STREAM_TRY_SECONDS = 0.7
+"""Seconds for one try of a stream to get the keys. All tries fit into the two seconds in which a stream has to end."""
 _BETWEEN_FAILURES_SECONDS = 5.0
 """Seconds between two fetches while there are no keys, and the issuer's callers cannot connect."""
 
@@ -59,6 +65,10 @@ _PUBLIC_MEMBERS = ("kty", "crv", "n", "e", "x", "y")
 Clock = Callable[[], float]
 
 
+class StaleToken(AccessToken):
+    """The token of an open stream, good by keys that its issuer published a while ago. It does not answer now."""
+
+
 class TokenVerifier:
     """Finds the caller to whom a token belongs, by the current settings.
 
@@ -74,6 +84,16 @@ class TokenVerifier:
     ) -> None:
         self._settings = settings
         self._issuers = _IssuerKeys(clock, fetch_seconds)
+        self._key = self._issuers.key
+
+    def for_streams(self) -> TokenVerifier:
+        """Returns a verifier of the tokens of open streams. An issuer that does not answer ends none for an hour.
+
+        It gives a StaleToken then, which is to be checked again.
+        """
+        verifier = copy(self)
+        verifier._key = self._issuers.key_of_stream  # noqa: SLF001 - it is a copy of this one
+        return verifier
 
     async def verify_token(self, token: str) -> AccessToken | None:
         try:
@@ -105,19 +125,22 @@ class TokenVerifier:
         for name, caller in self._settings().callers.items():
             if caller.jwt is not None and (caller.jwt.issuer, caller.jwt.subject) == claim:
                 try:
-                    claims = await self._verify(token, raw["header"], caller.jwt)
+                    claims, key = await self._verify(token, raw["header"], caller.jwt)
                 except jwt.PyJWTError as error:
                     log.info("jwt refused", extra={"caller": name, "reason": type(error).__name__})
                     return None
                 scopes = [SCOPE] if SCOPE in _scopes(claims) else []
-                return identity_of(name, scopes, expires_at=int(claims["exp"]) + LEEWAY_SECONDS)
+                identity = identity_of(name, scopes, expires_at=int(claims["exp"]) + LEEWAY_SECONDS)
+                return StaleToken(**identity.model_dump()) if key.is_stale else identity
         return None
 
-    async def _verify(self, token: str, header: Mapping[str, Any], rules: JwtSettings) -> Mapping[str, Any]:
-        """Returns the claims of `token`, all checked. Raises PyJWTError."""
+    async def _verify(
+        self, token: str, header: Mapping[str, Any], rules: JwtSettings
+    ) -> tuple[Mapping[str, Any], _Key]:
+        """Returns the claims of `token`, all checked, and the key that they are signed with. Raises PyJWTError."""
         if "crit" in header:
             raise jwt.InvalidTokenError("no critical extension is supported")
-        key = await self._issuers.key(rules.jwks_url, header.get("kid"), self._settings().network.path())
+        key = await self._key(rules.jwks_url, header.get("kid"), self._settings().network.path())
         claims = jwt.decode(
             token,
             key.public,
@@ -131,7 +154,7 @@ class TokenVerifier:
         for claim in ("exp", "nbf"):
             if type(claims[claim]) not in {int, float}:  # PyJWT also accepts strings and booleans
                 raise jwt.DecodeError(f"{claim} is no number")
-        return claims
+        return claims, key
 
 
 def identity_of(name: str, scopes: list[str] | None = None, *, expires_at: int | None = None) -> AccessToken:
@@ -158,6 +181,7 @@ def _scopes(claims: Mapping[str, Any]) -> Iterator[str]:
 class _Key:
     public: AllowedPublicKeys
     algorithms: tuple[str, ...]
+    is_stale: bool = False
 
 
 @dataclass
@@ -194,6 +218,21 @@ class _IssuerKeys:
         if key is None:
             raise jwt.InvalidKeyError("the issuer has no such key")
         return key
+
+    async def key_of_stream(self, url: str, kid: str | None, network: NetworkPath) -> _Key:
+        """Returns the same, or a stale key while the issuer does not answer. Raises PyJWTError."""
+        for _ in range(_STREAM_TRIES):
+            with anyio.move_on_after(_STREAM_TRY_SECONDS):
+                try:
+                    return await self.key(url, kid, network)
+                except jwt.InvalidKeyError:
+                    break
+        key_set, now = self._sets.setdefault(url, _KeySet()), self._clock()
+        age = now - key_set.good_until + _KEYS_SECONDS
+        key = key_set.keys.get(kid) if kid is not None and _KEYS_SECONDS <= age < _STREAM_KEYS_SECONDS else None
+        if key is None:
+            raise jwt.InvalidKeyError("the issuer has no such key")
+        return replace(key, is_stale=True)
 
     async def _refresh(self, url: str, key_set: _KeySet, network: NetworkPath) -> None:
         # Without good keys every caller of this issuer is locked out, so the next try comes sooner.

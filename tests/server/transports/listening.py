@@ -19,6 +19,7 @@ from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import caller_of_request, http_app
 from roadster_server.transports.listening.connection import HEAD_SECONDS
 from roadster_server.transports.listening.http_server import http_server
+from roadster_server.transports.tokens import TokenVerifier
 
 
 @asynccontextmanager
@@ -28,6 +29,7 @@ async def listening(
     *,
     descriptors: int = 4096,
     head_seconds: float = HEAD_SECONDS,
+    verifier: TokenVerifier | None = None,
 ) -> AsyncIterator[str]:
     """Serves with the settings of `live`, by default against a sandbox, and yields the URL."""
 
@@ -48,6 +50,7 @@ async def listening(
                 port=port,
                 webhooks={},
                 metrics=Metrics(),
+                verifier=verifier,
             )
             server = http_server(app, live, descriptors=descriptors, head_seconds=head_seconds)
             async with anyio.create_task_group() as tasks:

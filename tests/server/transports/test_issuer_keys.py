@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import time
 
 import anyio
 import pytest
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roadster_server.transports.tokens import TokenVerifier
+from roadster_server.transports import tokens
+from roadster_server.transports.tokens import FETCH_SECONDS, StaleToken, TokenVerifier
 from tests.server.transports.issuers import (
     OPAQUE,
     Clock,
@@ -111,7 +113,9 @@ async def test_token_is_refused_where_the_issuers_answer(
 ) -> None:
     issuer.answer = USELESS[why]
     settings = issuer_settings(issuer.url)
-    async with open_client(settings, verifier=TokenVerifier(lambda: settings, fetch_seconds=0.3)) as client:
+    # Only one of them would make the test wait. The others need their time on a busy machine.
+    fetch_seconds = 2.0 if why == "never ends" else FETCH_SECONDS * 6
+    async with open_client(settings, verifier=TokenVerifier(lambda: settings, fetch_seconds=fetch_seconds)) as client:
         assert (await initialize(client, token())).status_code == 401
         assert (await initialize(client, token())).status_code == 401
         assert (await initialize(client, OPAQUE)).status_code == 200
@@ -161,3 +165,37 @@ async def test_issuer_is_not_asked_through_the_environments_proxy(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert await status_with(issuer.url, token()) == 200
+
+
+ISSUERS_THAT_ARE_DOWN: dict[str, ASGIApp] = {"fails": Response(status_code=503), "never ends": send_forever}
+
+
+@pytest.mark.parametrize("why", ISSUERS_THAT_ARE_DOWN)
+async def test_keys_outlast_an_hour_for_open_streams(why: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An expired token and an unknown key are refused meanwhile."""
+    clock = Clock()
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    of_streams = verifier.for_streams()
+    assert await is_accepted(verifier)
+    monkeypatch.setattr(tokens, "_STREAM_TRY_SECONDS", 0.05)
+    monkeypatch.setattr(verifier._issuers, "_fetch_seconds", 0.1)
+    issuer.answer = ISSUERS_THAT_ARE_DOWN[why]
+    for seconds in (601, 3599):
+        clock.now = 1000.0 + seconds
+        assert isinstance(await of_streams.verify_token(token()), StaleToken)
+        assert not await is_accepted(of_streams, token(exp=time.time() - 60))
+        assert not await is_accepted(of_streams, token(header={"kid": "unknown"}))
+        assert not await is_accepted(of_streams, token("strange", header={"kid": "rsa"}))
+        assert not await is_accepted(verifier), "a request needs good keys"
+    clock.now = 1000.0 + 3601
+    assert not await is_accepted(of_streams)
+
+
+async def test_key_that_was_withdrawn_ends_streams(issuer: Issuer) -> None:
+    clock = Clock()
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    assert await is_accepted(verifier)
+    issuer.keys = [jwk("ec")]
+    clock.now = 1000.0 + 601
+    assert not await is_accepted(verifier.for_streams())
+    assert await is_accepted(verifier.for_streams(), token("ec"))

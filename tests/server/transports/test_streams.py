@@ -10,17 +10,18 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.transports import streams
+from roadster_server.transports import streams, tokens
 from roadster_server.transports.guards import BearerGuard
+from roadster_server.transports.tokens import TokenVerifier
 from roadster_tools import Access
 from tests.conftest import settings_for
 from tests.servers import PATIENCE
 
-from .issuers import OPAQUE, Issuer, issuer_settings, token
+from .issuers import OPAQUE, Clock, Issuer, issuer_settings, token
 from .listening import listening
 from .test_http import INITIALIZE
 
@@ -180,7 +181,7 @@ async def test_stream_stays_open_through_changes_that_take_nothing(kind: str, li
 async def test_stream_stays_open_while_its_issuer_hesitates(
     live: LiveSettings, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_TRIES", 100)  # on a busy machine more than one may come too late
+    monkeypatch.setattr(tokens, "_STREAM_TRIES", 100)  # on a busy machine more than one may come too late
     requests = 0
 
     async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
@@ -216,6 +217,42 @@ async def test_stream_stays_open_while_its_issuer_hesitates(
             await end_of(short)
         assert not has_ended.is_set()
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.reliability(
+    "an issuer that fails at a reload, for streams that are open",
+    "they stay open with keys that are at most an hour old",
+)
+async def test_stream_outlasts_a_failure_of_its_issuer(
+    live: LiveSettings, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is checked again meanwhile, and ends if the issuer still fails after an hour."""
+    monkeypatch.setattr(streams, "_STALE_SECONDS", 0.0)
+    clock = Clock()
+    verifier = TokenVerifier(lambda: live.current, clock=clock)
+    async with (
+        listening(live, verifier=verifier) as url,
+        httpx2.AsyncClient(timeout=PATIENCE) as http,
+        stream_of(http, url, "get", token()) as stream,
+        anyio.create_task_group() as tasks,
+    ):
+        has_ended = anyio.Event()
+
+        async def read() -> None:
+            await end_of(stream)
+            has_ended.set()
+
+        tasks.start_soon(read)
+        issuer.answer = Response(status_code=503)
+        clock.now = 1700.0
+        change(live, access={"dealers": Access.READ, "inventory": Access.READ})
+        with anyio.fail_after(PATIENCE):
+            while len(issuer.paths) < 4:  # the first was good
+                clock.now += 10
+                await anyio.sleep(0.05)
+        assert not has_ended.is_set()
+        clock.now = 1000.0 + 3601
+        await has_ended.wait()
 
 
 async def test_check_that_fails_ends_its_stream_and_no_other_check(
