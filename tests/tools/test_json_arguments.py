@@ -30,6 +30,15 @@ def test_object_or_list_as_json_text_is_read(tool: Tool) -> None:
                 assert plain == text, str(place)
 
 
+@every_tool
+def test_null_as_json_text_is_left_out(tool: Tool) -> None:
+    """Hosts that write objects as texts write a null as one too."""
+    for place in places(tool.arguments):
+        if place.is_container:
+            plain = read_arguments(place.arguments(" null"), tool.arguments)
+            assert plain == read_arguments(place.arguments(None), tool.arguments), str(place)
+
+
 @pytest.mark.parametrize("tool", TOOL_EXAMPLES)
 async def test_objects_and_lists_of_every_example_may_be_json_text(
     tool: str, connect: Connect, world: World, store_url: str

@@ -136,9 +136,9 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _parse(text: str, kind: type) -> Any:
-    """Returns the object or list in a JSON text, and the text itself where it holds no such thing."""
+    """Returns the object or list in a JSON text, None for a null, and the text itself where it holds no such thing."""
     try:
         value = parse_strict_json(mend_json(text.encode()))
     except ValueError:
         return text
-    return value if isinstance(value, kind) else text
+    return value if value is None or isinstance(value, kind) else text

@@ -6,6 +6,7 @@ A key that stands twice is a mistake, because the parser would drop all but the 
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Any
 
 from pydantic_core import from_json
@@ -16,15 +17,33 @@ _TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]')
 
 
 def read_json(text: str) -> Any:
-    """Returns the JSON value in `text`. Raises ValueError with the mistake and its place, also for NaN."""
+    """Returns the JSON value in `text`. Raises ValueError with the mistake and its place, also for NaN.
+
+    A number such as 1e400 would become Infinity, which a client leaves out of its call.
+    """
     try:
-        return parse_strict_json(mend_json(text.encode()))
+        value = parse_strict_json(mend_json(text.encode()))
     except TooManyValues as error:
         raise ValueError(f"JSON with {error}") from None
     except RepeatedKey:
         raise ValueError(f"JSON with {_second_key(mend_json(text.encode()).decode())}") from None
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from None
+    if not _is_finite(value):
+        raise ValueError("JSON with a number that is too large to be read")
+    return value
+
+
+def _is_finite(value: Any) -> bool:
+    match value:
+        case float():
+            return isfinite(value)
+        case list():
+            return all(map(_is_finite, value))
+        case dict():
+            return all(map(_is_finite, value.values()))
+        case _:
+            return True
 
 
 def _second_key(text: str) -> str:

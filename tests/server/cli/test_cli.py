@@ -40,6 +40,13 @@ def test_call_reads_arguments_from_a_file_or_stdin(tmp_path: Path) -> None:
         assert len(json.loads(end.stdout)["vehicles"]) == 1
 
 
+@pytest.mark.parametrize("arguments", ['{"price_min": 1e400}', '{"a": [{"b": -1e999}]}'])
+def test_call_refuses_a_number_that_would_be_lost(arguments: str) -> None:
+    end = run_cli("call", "list_inventory", arguments, "--sandbox")
+    assert (end.returncode, end.stdout) == (2, "")
+    assert "the arguments are JSON with a number that is too large to be read" in end.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "place"),
     [
