@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client
 
+from roadster_server.settings.sections import InventorySettings
 from tests.conftest import Answering, Connect, World, answer_of, text_of
 from tests.tools.umazda import AT_UMAZDA
 
@@ -124,6 +125,54 @@ async def test_value_that_a_filter_needs_and_cannot_be_read_is_not_absent(
         (other,) = await search(client, make="Trabant")
     assert answer["hint"].startswith("2 fields of Roadster's answer could not be read, so the vehicle may be among")
     assert other["hint"].startswith("No vehicle matches")
+
+
+FILTERS = {
+    "make": {"make": "Kia"},
+    "model": {"model": "CX-5"},
+    "body": {"body": "SUV"},
+    "year": {"year_min": 2020},
+    "price": {"price_max": 30},
+    "msrp": {"price_min": 10},
+    "exterior_color": {"color": "Red"},
+    "trim": {"query": "sport"},
+    "engine": {"query": "hybrid"},
+    "options": {"query": "mats"},
+}
+"""A search that compares the field, by field."""
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["mirror", "feed"])
+@pytest.mark.parametrize("field", FILTERS)
+async def test_value_that_a_filter_needs_and_cannot_be_read_is_told_beside_rows(
+    field: str, is_kept: bool, connect: Connect, world: World
+) -> None:
+    """A row that may match is missing, although others are there."""
+    sound = {
+        "make": "Kia",
+        "model": "CX-5",
+        "body": "SUV",
+        "year": 2024,
+        "price": 20,
+        "trim": "Sport",
+        "exterior_color": {"label": "Red"},
+        "engine": {"label": "Hybrid"},
+        "options": [{"name": "Mats"}],
+    }
+    rows = [{"vin": vin_of(1), **sound}, {"vin": vin_of(2), **sound, field: True}]
+
+    def answer(request: httpx2.Request) -> Any:
+        start = request.url.params.get("from_vin", "")
+        return {"vehicles": [row for row in rows if row["vin"] > start], "total": 2}
+
+    change = {"inventory": InventorySettings(fresh_for=60 if is_kept else 0)}
+    async with connect(upstream=Answering(world, answer), change=change) as client:
+        (found,) = await search(client, **FILTERS[field])
+        (other,) = await search(client, stock_number="S1")
+    assert found["vehicles"]
+    assert "1 field of Roadster's answer could not be read, so more that match may be among them." in found["hint"]
+    assert found["left_out"]["fields"] == 1
+    assert "could not be read" not in other["hint"]
 
 
 async def test_price_that_is_missing_is_told_with_the_rows_that_cannot_be_read(connect: Connect, world: World) -> None:

@@ -110,6 +110,13 @@ class UnreadRows:
     def __bool__(self) -> bool:
         return self.rows + self.fields > 0
 
+    def hint_beside_rows(self) -> str:
+        """Returns the sentence of an answer that has rows, empty where no field that it was searched by is unread.
+
+        Rows that could not be read are told with every answer.
+        """
+        return self.hint("more that match") if self.fields else ""
+
     def hint(self, name: str) -> str:
         """Returns the sentence of an empty answer. `name` is what it may lack, such as "the vehicle"."""
         numbers = " and ".join(quantity(n, noun) for n, noun in ((self.rows, "row"), (self.fields, "field")) if n)

@@ -7,9 +7,9 @@ write is refused, unless the dealer's own feed has the VIN. The refusal names VI
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 from pydantic import BaseModel
@@ -71,21 +71,28 @@ _MAKERS_WITHOUT_ENTRY = {
 """Makers by the first three characters of their VINs, of factories that vininfo does not have."""
 
 
+class _InFeed(NamedTuple):
+    """Tells whether the dealer's feed has the VIN itself, and holds its VINs that are nearly the same."""
+
+    has_vin: bool = False
+    near: Sequence[str] = ()
+
+
 async def check_vins(grant: Grant, values: Mapping[str, Any], *, writes: bool) -> None:
     """Adds a notice for each doubtful VIN in the arguments. Raises InvalidArguments for one that is not to be used."""
     problems: dict[str, str] = {}
     for place, vin, about in _vins_in(values):
         is_right = has_check_digit(vin)
-        near = await _near_in_feed(grant, vin) if writes and not is_right else []
+        feed = await _look_in_feed(grant, vin) if writes and not is_right else _InFeed()
         if not has_only_vin_characters(vin):
-            problems[place] = f"has I, O or Q, which no VIN has{_words(near)}; {READ_AGAIN}"
+            problems[place] = f"has I, O or Q, which no VIN has{_words(feed.near)}; {READ_AGAIN}"
         elif is_right:
             grant.notices.extend(f"{place}: {notice}" for notice in _contradictions(vin, about))
-        elif vin in near:
+        elif feed.has_vin:
             grant.notices.append(doubt_of_known_vin(place))
         elif writes:
             problems[place] = (
-                f"{WRONG}, so a character may be wrong{_words(near)}; {READ_AGAIN}; {NO_CHECK_DIGIT}: "
+                f"{WRONG}, so a character may be wrong{_words(feed.near)}; {READ_AGAIN}; {NO_CHECK_DIGIT}: "
                 "a person enters it in Roadster"
             )
         else:
@@ -138,24 +145,26 @@ def _makes_beside(name: str) -> tuple[str, ...]:
     return next((makes for makes in _MAKERS if words.startswith(tuple(f"{make} " for make in makes))), ())
 
 
-def _words(near: list[str]) -> str:
+def _words(near: Sequence[str]) -> str:
     return f"; the dealer's feed has {' and '.join(near[:_MOST_NEAR])}, nearly the same" if near else ""
 
 
-async def _near_in_feed(grant: Grant, vin: str) -> list[str]:
-    """Returns the VINs of the dealer's feed that are `vin` or nearly. It is empty where the feed cannot be read."""
+async def _look_in_feed(grant: Grant, vin: str) -> _InFeed:
+    """Looks for a VIN without a right check digit. A feed that cannot be read has nothing."""
     # The tool in `TOOLS` has its toolset, but `TOOLS` is made of modules that import this one.
     if not verdict(grant.caller, replace(list_inventory, toolset="inventory")).is_allowed:
-        return []
+        return _InFeed()
+    as_read = vin.translate(_MISREAD)
     vins: list[str] = []
     with anyio.move_on_after(_SECONDS):
         try:
-            if await is_in_feed(grant, vin.translate(_MISREAD)):
-                return [vin.translate(_MISREAD)]
+            if await is_in_feed(grant, as_read):
+                return _InFeed(has_vin=as_read == vin, near=[as_read])
             vins = await grant.remember_vins(lambda: feed_vins(grant))
         except ClientError:
-            return []
-    return [other for other in map(str.upper, vins) if re.fullmatch(VIN_PATTERN, other) and _is_near(vin, other)]
+            return _InFeed()
+    readable = [other for other in map(str.upper, vins) if re.fullmatch(VIN_PATTERN, other)]
+    return _InFeed(vin in readable, [other for other in readable if _is_near(vin, other)])
 
 
 def _is_near(vin: str, other: str) -> bool:

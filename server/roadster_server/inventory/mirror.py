@@ -234,7 +234,7 @@ class StoredVehicles:
             return None
         if state.unread:
             self.on_left_out(Counter({_ROW: state.unread}))
-        return _page(state, late, vehicles, numbers, others)
+        return _page(query, state, late, vehicles, numbers, others)
 
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         try:
@@ -272,6 +272,7 @@ def _time(state: MirrorState) -> datetime:
 
 
 def _page(
+    query: StockQuery,
     state: MirrorState,
     late: Late | None,
     vehicles: list[StoredVehicle],
@@ -283,6 +284,7 @@ def _page(
         stock=numbers.stock,
         without_price=numbers.without_price,
         unread_rows=state.unread,
+        unread=Counter(path for paths in numbers.unread for path in paths if path in query.paths),
         as_of=_time(state),
         late=late,
         counts=_counts(numbers.groups),
@@ -305,5 +307,4 @@ def _counts(groups: list[tuple[str, str, str, int, int]]) -> StockCounts:
 
 
 def _others(others: OtherVehicles) -> OtherStock:
-    unread = Counter(path for paths in others.unread for path in paths)
-    return OtherStock(others.models, others.bodies, *(others.prices or (0, None, None)), unread)
+    return OtherStock(others.models, others.bodies, *(others.prices or (0, None, None)))

@@ -68,6 +68,7 @@ class SqlMirrors:
                 vehicles.count(connection, dealer, in_stock=query.in_stock),
                 vehicles.count_without_price(connection, dealer, query) if query.limits_price else 0,
                 vehicles.groups(connection, dealer, query),
+                vehicles.unread(connection, dealer, in_stock=query.in_stock) if query.paths else [],
             )
 
         return await self.database.read(count)
@@ -91,8 +92,7 @@ class SqlMirrors:
         def look(connection: Connection) -> OtherVehicles:
             models, bodies = vehicles.names(connection, dealer, in_stock=query.in_stock, most=_MOST_NAMES)
             prices = vehicles.other_prices(connection, dealer, query) if query.limits_price else None
-            unread = vehicles.unread(connection, dealer, in_stock=query.in_stock)
-            return OtherVehicles(models, bodies, prices, unread)
+            return OtherVehicles(models, bodies, prices)
 
         return await self.database.read(look)
 

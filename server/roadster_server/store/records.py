@@ -251,6 +251,8 @@ class StockNumbers:
     without_price: int
     groups: list[tuple[str, str, str, int, int]]
     """Model, body, trim, price band and number of each kind."""
+    unread: list[tuple[str, ...]]
+    """The paths that could not be read of each vehicle in the feed, also of those that do not match."""
 
     @property
     def total(self) -> int:
@@ -259,10 +261,9 @@ class StockNumbers:
 
 @dataclass(frozen=True)
 class OtherVehicles:
-    """The names in a feed, and the paths that could not be read of each vehicle."""
+    """The names in a feed, and the prices of what a search by price leaves out."""
 
     models: list[str]
     bodies: list[str]
     prices: tuple[int, float | None, float | None] | None
     """How many vehicles match all but the price, and the lowest and highest of theirs, for a search by price."""
-    unread: list[tuple[str, ...]]

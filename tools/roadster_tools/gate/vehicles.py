@@ -21,6 +21,15 @@ Sort = Literal["price", "price_desc", "year", "newest", "mileage"]
 Late = Literal["unanswered", "refreshing"]
 """The reason why vehicles may be older than is wanted: Roadster did not answer, or a refresh is under way."""
 
+_PAINT = ("exterior_color", "exterior_color.label", "exterior_color.generic")
+_WRITTEN = (
+    *("make", "model", "trim", "body", "drivetrain"),
+    *(f"{part}{name}" for part in ("engine", "transmission") for name in ("", ".label", ".type")),
+    *(*_PAINT, "interior_color", "interior_color.label", "interior_color.generic"),
+    *(f"{part}{place}" for part in ("packages", "options", "dealer_options") for place in ("", ".*")),
+)
+"""The fields that hold what `words_of` returns."""
+
 PRICE_BAND = 10_000
 """The width of a band of prices, in the currency's units."""
 
@@ -52,19 +61,19 @@ class StockQuery:
         return self.price_min is not None or self.price_max is not None
 
     @property
-    def fields(self) -> set[str]:
-        """The fields of a vehicle that the query needs, except the price."""
-        needs = {
-            "make": self.make is not None,
-            "model": self.model is not None,
-            "body": self.body is not None,
-            "stock_number": self.stock_number is not None,
-            "year": self.year_min is not None or self.year_max is not None,
-            **dict.fromkeys(
-                ("exterior_color", "exterior_color.label", "exterior_color.generic"), self.color is not None
-            ),
-        }
-        return {name for name, is_needed in needs.items() if is_needed}
+    def paths(self) -> set[str]:
+        """The paths of the fields that the query compares. What could not be read of them may hide a match."""
+        needs = (
+            (self.make, ("make",)),
+            (self.model, ("model",)),
+            (self.body, ("body",)),
+            (self.stock_number, ("stock_number",)),
+            (self.year_min or self.year_max, ("year",)),
+            (self.limits_price, ("price", "msrp")),
+            (self.color, _PAINT),
+            (self.words, _WRITTEN),
+        )
+        return {f"vehicles.*.{name}" for is_needed, names in needs if is_needed for name in names}
 
     def match(self, vehicle: InventoryVehicle) -> bool:
         """Tells whether the vehicle matches everything except the price, the stock number and `in_stock`."""
@@ -130,8 +139,6 @@ class OtherStock:
     lowest: float | None
     highest: float | None
     """The lowest and the highest price of those."""
-    unread: Counter[str]
-    """How often a field of a vehicle could not be read, by its path."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,8 @@ class StockPage:
     """Vehicles that match everything, and that a search by price leaves out because the feed has no price of them."""
     unread_rows: int
     """Rows of the feed that could not be read."""
+    unread: Counter[str]
+    """How often a field that the query compares could not be read, by its path."""
     as_of: datetime
     """The vehicles are as the feed had them at this time, or later."""
     late: Late | None

@@ -191,22 +191,24 @@ def _count(counts: StockCounts, vehicle: InventoryVehicle) -> None:
 
 def _unread_fields(grant: Grant, query: StockQuery) -> int:
     """Returns how many values that the search compares could not be read."""
-    paths = ("vehicles", *(f"vehicles.*.{name}" for name in query.fields))
+    paths = {"vehicles"} | query.paths
     return sum(count for kind, count in grant.left_out.items() if kind.path in paths)
 
 
 def _search_hint(search: _Search, more: bool, unread: UnreadRows, *, is_first: bool) -> str | None:
-    hint = _full_hint(search, more) if search.rows else _empty_hint(search, more, unread, is_first=is_first)
+    hint = _full_hint(search, more, unread) if search.rows else _empty_hint(search, more, unread, is_first=is_first)
     if search.without_price:
         price = f"Left out for want of a price in the feed: {search.without_price}; quote_payments knows their price."
-        return f"{price} {unread.hint('the vehicle')}" if unread and not search.rows and not more else price
+        beside = unread.hint_beside_rows() if search.rows else unread.hint("the vehicle") if unread and not more else ""
+        return f"{price} {beside}".rstrip()
     return hint
 
 
-def _full_hint(search: _Search, more: bool) -> str | None:
-    if search.page.is_cut and more:
-        return cut_hint(search.detail)
-    return search.target.hint_of_rows([row.in_stock for row in search.rows]) if search.target.is_one else None
+def _full_hint(search: _Search, more: bool, unread: UnreadRows) -> str | None:
+    if search.target.is_one:
+        return search.target.hint_of_rows([row.in_stock for row in search.rows])
+    hints = (cut_hint(search.detail) if search.page.is_cut and more else "", unread.hint_beside_rows())
+    return " ".join(filter(None, hints)) or None
 
 
 def _empty_hint(search: _Search, more: bool, unread: UnreadRows, *, is_first: bool) -> str:

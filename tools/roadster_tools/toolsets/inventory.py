@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 from pydantic import Field
@@ -107,9 +108,8 @@ async def _mirror_answer(
         vehicle_row(each.vehicle, detail, with_stock_number=target.is_one) for each in vehicles
     )
     shown_vehicles, more = vehicles[: len(rows)], len(rows) < len(vehicles)
-    for each in shown_vehicles:
-        for path in each.unread:
-            grant.left_out[LeftOut("list_inventory", path)] += 1
+    shown_paths = Counter(path for each in shown_vehicles for path in each.unread if path not in page.unread)
+    grant.left_out.update({LeftOut("list_inventory", path): n for path, n in (shown_paths + page.unread).items()})
     others = page.others if is_first else None
     place = shown_vehicles[-1].place if more else None
     return InventoryAnswer(
@@ -146,21 +146,24 @@ def _hint(
         )
     if is_cut:
         hints.append(cut_hint(detail))
-    if rows:
-        hints.append((target.hint_of_rows([row.in_stock for row in rows]) or "") if target.is_one else "")
+    unread = UnreadRows(page.unread_rows, page.unread.total())
+    if rows and target.is_one:
+        hints.append(target.hint_of_rows([row.in_stock for row in rows]) or "")
+    elif rows:
+        hints.append(unread.hint_beside_rows())
     elif page.vehicles:
         hints.append("This vehicle is in the feed, but other filters leave it out.")
     else:
-        hints.append(_empty_hint(filters, target, page, is_first=is_first))
+        hints.append(_empty_hint(filters, target, page, unread, is_first=is_first))
     return " ".join(filter(None, hints)) or None
 
 
-def _empty_hint(filters: StockQuery, target: WantedVehicle, page: StockPage, *, is_first: bool) -> str:
+def _empty_hint(
+    filters: StockQuery, target: WantedVehicle, page: StockPage, unread: UnreadRows, *, is_first: bool
+) -> str:
     others = page.others
     if others is None:
         return empty_hint(target, 0, None, None, UnreadRows(0), is_first=is_first)
-    paths = {f"vehicles.*.{name}" for name in filters.fields}
-    unread = UnreadRows(page.unread_rows, sum(n for path, n in others.unread.items() if path in paths))
     count = others.count if filters.limits_price else 0
     return empty_hint(target, count, others.lowest, others.highest, unread, is_first=is_first)
 
