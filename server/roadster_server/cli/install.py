@@ -21,7 +21,7 @@ from .entries.entry_file import EntryFile, UnsafeFile, change_entry
 from .hosts import NAME, format_of, is_ours
 from .options import Host
 
-_MAX_BYTES = 1024 * 1024
+_MAX_BYTES = 256 * 1024
 """Settings that people write have some kilobytes."""
 
 

@@ -298,8 +298,8 @@ def test_install_print_has_the_absolute_path_and_changes_nothing(tmp_path: Path)
 
 def test_install_reads_files_of_settings_only(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
-    path.write_text(" " * (1024 * 1024 + 1))
-    with pytest.raises(ConfigurationError, match="is larger than 1,048,576 bytes; nothing was changed"):
+    path.write_text(" " * (256 * 1024 + 1))
+    with pytest.raises(ConfigurationError, match="is larger than 262,144 bytes; nothing was changed"):
         add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
 
 

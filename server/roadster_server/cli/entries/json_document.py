@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -24,8 +24,7 @@ _DEEPEST = 100
 """Levels of objects and lists in each other. Settings have a few."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A piece of the text that is no white space. `kind` is a group of `_TOKEN`."""
 
     kind: str
@@ -226,7 +225,7 @@ def read_document(text: str, *, with_comments: bool) -> JsonDocument:
             raise reader.mistake(place, "this is no JSON")
         place = match.end()
         if match.lastgroup != "space":
-            tokens.append(Token(str(match.lastgroup), match.start(), place, match[0]))
+            tokens.append(Token(match.lastgroup or "", match.start(), place, match[0]))
     reader.tokens = [token for token in tokens if token.kind != "comment"]
     root = reader.value(0)
     if reader.peek().kind != "end":
