@@ -24,8 +24,8 @@ _ESCAPE = re.compile(
 _REPLACEMENT = rb"\ufffd"
 
 MAX_VALUES = 100_000
-"""Values of one JSON text. A parsed value takes up to a hundred bytes, and some microseconds in which nothing else is
-served."""
+"""Values of one JSON text, where its reader does not allow fewer. A parsed value takes up to a hundred bytes, and some
+microseconds in which nothing else is served."""
 
 NOT_A_NUMBER = object()
 """Stands where a text has a number that JSON does not have. No model can read it as a value of any type."""
@@ -50,20 +50,20 @@ _VALUE = re.compile(rb'(?:[^",\[{]*+"(?:[^"\\]++|\\.)*+"?){0,2}+[^",\[{]*+(?:(?P
 
 
 class TooManyValues(ValueError):
-    """The text has more than `MAX_VALUES` values. Nothing of it was parsed."""
+    """The text has more values than it may. Nothing of it was parsed."""
 
 
 class RepeatedKey(ValueError):
     """An object holds the same key twice. The parser would drop all but the last."""
 
 
-def refuse_many_values(raw: bytes) -> None:
+def refuse_many_values(raw: bytes, most: int = MAX_VALUES) -> None:
     """Counts the commas and opening brackets outside texts, which takes no memory. Raises TooManyValues."""
     # Each value but the outermost follows one of them. Few texts have so many that those inside texts matter.
-    if sum(map(raw.count, (b",", b"[", b"{"))) <= MAX_VALUES:
+    if sum(map(raw.count, (b",", b"[", b"{"))) <= most:
         return
-    if any(match["next"] is not None for match in islice(_VALUE.finditer(raw), MAX_VALUES, None)):
-        raise TooManyValues(f"more than {MAX_VALUES:,} values")
+    if any(match["next"] is not None for match in islice(_VALUE.finditer(raw), most, None)):
+        raise TooManyValues(f"more than {most:,} values")
 
 
 def mend_json(raw: bytes) -> bytes:
@@ -115,12 +115,12 @@ def _mark_numbers(value: Any) -> Any:
             return value
 
 
-def parse_strict_json(text: bytes) -> Any:
+def parse_strict_json(text: bytes, most_values: int = MAX_VALUES) -> Any:
     """Returns the value of a JSON text, which `mend_json` returned. NaN and Infinity are refused.
 
     Raises ValueError, also where the text is nested too deep, TooManyValues and RepeatedKey.
     """
-    refuse_many_values(text)
+    refuse_many_values(text, most_values)
     value = from_json(text, allow_inf_nan=False, cache_strings="keys")
     if _count_keys(text) > _count_members(value):
         raise RepeatedKey("the same key twice in one object")

@@ -9,13 +9,12 @@ from typing import Any, Literal
 import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
 from mcp.server.lowlevel import Server
-from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from roadster_client import is_loopback
 from roadster_server.settings.live import LiveSettings
@@ -29,6 +28,7 @@ from .intake import Intake
 from .large_messages import LargeMessages
 from .probes import Probes, Unavailable
 from .sessions import Sessions
+from .sse_pair import SsePair
 from .streams import Streams
 from .tokens import SCOPE, TokenVerifier
 
@@ -72,12 +72,8 @@ def http_app(
     `webhooks` are applications by path. They check their senders themselves. `verifier` checks bearer tokens, by
     default by the current settings.
     """
-    sse = SseServerTransport("/messages/")
+    sse = SsePair(server)
     streamable = StreamableHTTPSessionManager(server, stateless=not sessions, max_sessions=None)  # see `Sessions`
-
-    async def open_sse(scope: Scope, receive: Receive, send: Send) -> None:
-        async with sse.connect_sse(scope, receive, send) as (read, write):
-            await server.run(read, write, server.create_initialization_options())
 
     verifier = verifier or TokenVerifier(lambda: live.current)
     large_messages = LargeMessages()
@@ -109,9 +105,9 @@ def http_app(
         *(metadata.routes if metadata else ()),
     ]
     if sessions:
-        sse_route = Route("/sse", guard(streams.guard(open_sse)))
+        sse_route = Route("/sse", guard(streams.guard(sse.open_stream)))
         sse_route.methods = {"GET"}  # Starlette adds HEAD, and its answer would be a stream that never ends
-        routes += [sse_route, Route("/messages", guard(sse.handle_post_message))]
+        routes += [sse_route, Route("/messages", guard(sse.take_message))]
     if transport == "http":
         mcp: ASGIApp = StreamableHTTPASGIApp(streamable)
         routes.append(Route("/mcp", guard(streams.guard_mcp(Sessions(mcp, lambda: live.current) if sessions else mcp))))

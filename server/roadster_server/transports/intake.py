@@ -8,30 +8,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import anyio
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp_types import INVALID_REQUEST, JSONRPCNotification, JSONRPCRequest, RequestId
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, read_body
 
-from .large_messages import LargeMessages, NoPlaceFree, Place
+from .large_messages import LargeMessages, MessagePlace, NoPlaceFree
 from .message_id import find_id
-from .messages import MAX_MESSAGE_BYTES, NOT_NOW, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
+from .messages import (
+    MAX_MESSAGE_BYTES,
+    NO_PLACE,
+    NOT_NOW,
+    TOO_LARGE,
+    MessageRefused,
+    SoundMessage,
+    read_message,
+    refuse_while_stopping,
+)
+from .open_requests import cancelled_by
+from .refusing import refuse
 
 BODY_SECONDS = 30.0
 """Seconds for a whole body. 4 MiB in that time need about one megabit a second."""
+
+_INCOMING = "roadster_server.incoming"
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """The facts of a message for the transport behind the intake. One that answers elsewhere keeps the place."""
+
+    request_id: RequestId | None
+    """None where the message is no request."""
+    cancelled_id: Any
+    """The id of the request that the message cancels."""
+    place: MessagePlace
+
+
+def incoming_of(scope: Scope) -> Incoming:
+    """Returns the facts of the message of a POST that the intake has let in."""
+    incoming: Incoming = scope[_INCOMING]
+    return incoming
 
 
 class Intake:
     """An ASGI application in front of a transport. `is_stopping` tells when the server takes no more requests.
 
-    A large message has one of the places of `large_messages` until its answer begins.
+    A large message has one of the places of `large_messages` until its call ends. It is in the memory as long.
     """
 
     def __init__(
@@ -55,52 +86,48 @@ class Intake:
             return
         with self._large_messages.place(_caller()) as place:
             try:
-                body, request_id = await self._take_message(scope, receive, place)
+                message, body = await self._take_message(scope, receive, place)
             except MessageRefused as refusal:
                 status = _status_of(refusal)
                 # A client that still sends would lose the answer with its connection. Only a slow one is cut off.
                 headers = {"Connection": "close"} if status is HTTPStatus.REQUEST_TIMEOUT else {}
-                await Response(refusal.json(), status, headers, "application/json")(scope, receive, send)
+                await refuse(refusal, scope, receive, send, status=status, headers=headers)
                 return
+            request_id = message.id if isinstance(message, JSONRPCRequest) else None
             if request_id is not None:
                 send = _name_request(send, request_id)
-            exchange = _Exchange(body, receive, send, on_answer=place.give_back)
-            del body  # the transport lets go of it before the call ends
+            scope = {**scope, _INCOMING: Incoming(request_id, cancelled_by(message), place)}
+            exchange = _Exchange(body, receive, send)
+            del body, message  # the transport parses the text again, and lets go of it before the call ends
             await self._app(scope, exchange.receive, exchange.send)
-        if exchange.is_abandoned and request_id is not None and MCP_SESSION_ID_HEADER in Headers(scope=scope):
-            await self._cancel(scope, request_id)
+            if exchange.is_abandoned and request_id is not None and MCP_SESSION_ID_HEADER in Headers(scope=scope):
+                await self._cancel(scope, request_id)
 
-    async def _take_message(self, scope: Scope, receive: Receive, place: Place) -> tuple[bytes, RequestId | None]:
-        """Returns the message's text, and its id where it is a request. Raises MessageRefused."""
+    async def _take_message(self, scope: Scope, receive: Receive, place: MessagePlace) -> SoundMessage:
+        """Raises MessageRefused."""
         if not Headers(scope=scope).get("content-type", "").lower().startswith("application/json"):
             # The SDK would refuse it too, but not in JSON-RPC.
             problem = "Invalid request: the header Content-Type must be application/json"
             body = await self._read(scope, receive, place)
             raise _BodyRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem, find_id(body))
-        message, text = read_message(await self._read(scope, receive, place))
+        sound = read_message(await self._read(scope, receive, place))
         if self._is_stopping():
-            refuse_while_stopping(message)
-        return text, message.id if isinstance(message, JSONRPCRequest) else None
+            refuse_while_stopping(sound.message)
+        return sound
 
-    async def _read(self, scope: Scope, receive: Receive, place: Place) -> bytes:
+    async def _read(self, scope: Scope, receive: Receive, place: MessagePlace) -> bytes:
         try:
-            body = await read_body(
-                scope,
-                receive,
-                max_bytes=MAX_MESSAGE_BYTES,
-                seconds=self._body_seconds,
-                admit=place.wait_to_receive,
+            return await read_body(
+                scope, receive, max_bytes=MAX_MESSAGE_BYTES, seconds=self._body_seconds, admit=place.wait
             )
-            await place.wait_to_read()
         except NoPlaceFree:
-            raise MessageRefused(NOT_NOW, "Limited: too many large messages at once; send it again later") from None
+            raise MessageRefused(NOT_NOW, NO_PLACE) from None
         except BodyTooLarge:
             raise _BodyRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE) from None
         except BodyTooSlow:
             raise _BodyRefused(HTTPStatus.REQUEST_TIMEOUT, "Invalid request: the body came too slowly") from None
         except BodyCutOff:
             raise _BodyRefused(HTTPStatus.BAD_REQUEST, "Invalid request: the body was cut off") from None
-        return body
 
     async def _cancel(self, scope: Scope, id_: RequestId) -> None:
         """Cancels the request in its session, as a client that is still there would."""
@@ -133,11 +160,10 @@ def _caller() -> str:
 class _Exchange:
     """A request with a body that has been read already. It hands the body on, and notices when the client goes."""
 
-    def __init__(self, body: bytes, receive: Receive, send: Send, on_answer: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, body: bytes, receive: Receive, send: Send) -> None:
         self._body: bytes | None = body
         self._receive = receive
         self._send = send
-        self._on_answer = on_answer
         self._is_complete = False
         self.is_abandoned = False
         """True once the client has gone before its answer was complete."""
@@ -152,8 +178,6 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._on_answer()
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._is_complete = True
         await self._send(message)

@@ -1,6 +1,7 @@
-"""The places for large messages: a few of each caller are received at once, and a few in all. Others wait in turn.
+"""The places for large messages.
 
-A large message takes about ten times its size while it is read. Without a bound, a caller could fill the memory.
+Only a file makes a message large, and it is in the memory until its call ends. Without a bound, a caller could fill the
+memory with calls that an upstream is slow to answer. So a message keeps its place until its call ends.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from typing import Self
 import anyio
 
 LARGE_BYTES = 64 * 1024
-"""Bytes of a body. A call without a file has less."""
+"""Bytes of a message. One without a file has less."""
 
-_MOST_OF_A_CALLER = 2
-_MOST_RECEIVED = 16
-_MOST_READ = 2
+MOST_LARGE = 16
+"""Messages of all callers. `bench/messages.py` measures the memory for them."""
+_MOST_OF_A_CALLER = 4
 _WAIT_SECONDS = 20.0
-"""Seconds until a place is free. Clients give up after 60 or so."""
+"""Seconds until a place is free, for a message's whole wait. Clients give up after 60 or so."""
 
 
 class NoPlaceFree(Exception):
@@ -24,62 +25,59 @@ class NoPlaceFree(Exception):
 
 
 class LargeMessages:
-    """The places of one process. Those who wait get one in the order in which they came."""
+    """A few places of each caller, and a few in all. Those who wait get one in the order in which they came."""
 
     def __init__(
-        self,
-        *,
-        most_of_a_caller: int = _MOST_OF_A_CALLER,
-        most_received: int = _MOST_RECEIVED,
-        most_read: int = _MOST_READ,
-        wait_seconds: float = _WAIT_SECONDS,
+        self, *, most_of_a_caller: int = _MOST_OF_A_CALLER, most: int = MOST_LARGE, wait_seconds: float = _WAIT_SECONDS
     ) -> None:
         self._most_of_a_caller = most_of_a_caller
-        self._receiving = anyio.CapacityLimiter(most_received)
-        self._reading = anyio.CapacityLimiter(most_read)
+        self._of_all = anyio.CapacityLimiter(most)
         self._of_callers: dict[str, anyio.CapacityLimiter] = {}
         self._wait_seconds = wait_seconds
 
-    def place(self, caller: str) -> Place:
+    def place(self, caller: str) -> MessagePlace:
         """Returns a place for one message of the caller, which is not taken yet."""
         own = self._of_callers.setdefault(caller, anyio.CapacityLimiter(self._most_of_a_caller))
         # The caller's own comes first: those who wait for it must not keep others out.
-        return Place((own, self._receiving), self._reading, self._wait_seconds)
+        return MessagePlace((own, self._of_all), self._wait_seconds)
 
 
-class Place:
-    """The place of one message. As a context manager it gives the place back at the end.
+class MessagePlace:
+    """The place of one message. As a context manager it is given back at the end, unless a call `keep`s it."""
 
-    It has two parts, because there may be many bodies, and only a few parsed documents. A body that comes slowly must
-    not keep other callers out.
-    """
-
-    def __init__(
-        self, receiving: tuple[anyio.CapacityLimiter, ...], reading: anyio.CapacityLimiter, wait_seconds: float
-    ) -> None:
-        self._receiving = receiving
-        self._reading = reading
+    def __init__(self, limiters: tuple[anyio.CapacityLimiter, ...], wait_seconds: float) -> None:
+        self._limiters = limiters
         self._wait_seconds = wait_seconds
         self._held: list[anyio.CapacityLimiter] = []
+        self._is_kept = False
 
-    async def wait_to_receive(self, size: int) -> None:
-        """Waits, once, if the body has more than `LARGE_BYTES`. Raises NoPlaceFree."""
-        if size > LARGE_BYTES and not self._held:
-            for limiter in self._receiving:
-                await self._take(limiter)
-
-    async def wait_to_read(self) -> None:
-        """Waits before the body is parsed, if it was large. Raises NoPlaceFree."""
-        if self._held:
-            await self._take(self._reading)
-
-    async def _take(self, limiter: anyio.CapacityLimiter) -> None:
+    async def wait(self, size: int) -> None:
+        """Waits, once, if the message has more than `LARGE_BYTES`. Raises NoPlaceFree."""
+        if size <= LARGE_BYTES or self._held:
+            return
         try:
             with anyio.fail_after(self._wait_seconds):
-                await limiter.acquire_on_behalf_of(self)
+                for limiter in self._limiters:
+                    await limiter.acquire_on_behalf_of(self)
+                    self._held.append(limiter)
         except TimeoutError:
             raise NoPlaceFree from None
-        self._held.append(limiter)
+
+    def take_at_once(self, size: int) -> None:
+        """Takes the place without waiting, if the message is that large. Raises NoPlaceFree."""
+        if size <= LARGE_BYTES:
+            return
+        try:
+            for limiter in self._limiters:
+                limiter.acquire_on_behalf_of_nowait(self)
+                self._held.append(limiter)
+        except anyio.WouldBlock:
+            self.give_back()
+            raise NoPlaceFree from None
+
+    def keep(self) -> None:
+        """Keeps the place after the end of the context, for a call that goes on. It is then given back by hand."""
+        self._is_kept = True
 
     def give_back(self) -> None:
         while self._held:
@@ -89,4 +87,5 @@ class Place:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.give_back()
+        if not self._is_kept:
+            self.give_back()

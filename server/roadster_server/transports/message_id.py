@@ -1,6 +1,7 @@
-"""Finds the id of a message that cannot be read, so that its sender learns which of its requests was refused.
+"""Finds the id of a message that cannot be read.
 
-A client that gets an error under no id waits for its answer until its own time limit.
+Its sender learns by it which of its requests was refused. A client that gets an error under no id waits for its answer
+until its own time limit.
 """
 
 from __future__ import annotations

@@ -29,8 +29,14 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Bytes. A file of 1 MiB in base64 fits, with room for the other arguments."""
 TOO_LARGE = f"Invalid request: larger than {MAX_MESSAGE_BYTES} bytes"
 
+MOST_VALUES = 2_000
+"""Values of a message. It is in the memory until its call ends. A call has a hundred or so."""
+MOST_BESIDE_FILE = 64 * 1024
+"""Bytes of a message without the contents of its file."""
+
 NOT_NOW = -32000
 """The error code of requests that the server cannot take at the moment. JSON-RPC leaves it to servers."""
+NO_PLACE = "Limited: too many large messages at once; send it again later"
 STOPPING = "The server is stopping; connect again"
 
 
@@ -61,7 +67,7 @@ def read_message(raw: bytes) -> SoundMessage:
     """Returns the one JSON-RPC message in `raw`. Raises MessageRefused."""
     text = mend_json(raw)
     try:
-        document = parse_strict_json(text)
+        document = parse_strict_json(text, MOST_VALUES)
     except (TooManyValues, RepeatedKey) as error:
         raise MessageRefused(INVALID_REQUEST, f"Invalid request: {error}", find_id(text)) from None
     except ValueError:
@@ -80,7 +86,24 @@ def read_message(raw: bytes) -> SoundMessage:
     # The SDK would take a request with an odd id as a notification, and one with a result as an answer.
     if {"id", "method"} <= document.keys() and not isinstance(message, JSONRPCRequest):
         raise _not_a_message(document)
+    if len(text) > MOST_BESIDE_FILE and _size(_without_file(message)) > MOST_BESIDE_FILE:
+        problem = f"Invalid request: larger than {MOST_BESIDE_FILE} bytes without the contents of a file"
+        raise MessageRefused(INVALID_REQUEST, problem, plain_id(document.get("id")) if "method" in document else None)
     return SoundMessage(message, text)
+
+
+def _without_file(message: JSONRPCMessage) -> JSONRPCMessage:
+    """Returns a call without the base64 text of its file, and any other message as it is."""
+    if isinstance(message, JSONRPCRequest) and message.method == "tools/call" and message.params is not None:
+        match message.params.get("arguments"):
+            # Other texts than ASCII are not base64, and may take four times their size.
+            case {"contents": str(contents), **others} if contents.isascii():
+                return message.model_copy(update={"params": {**message.params, "arguments": others}})
+    return message
+
+
+def _size(message: JSONRPCMessage) -> int:
+    return len(message.model_dump_json(by_alias=True).encode())
 
 
 def _not_a_message(document: Any) -> MessageRefused:

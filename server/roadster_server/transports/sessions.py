@@ -1,9 +1,9 @@
-"""Each caller's share of the sessions of protocol 2025-11-25. The SDK has one limit for all callers together.
+"""Each caller's share of the sessions of protocol 2025-11-25.
 
-A request without the id of a session opens one, if its answer is a result. If its caller then has more than it may, the
-oldest idle one ends, as if its client had ended it. A client that comes back to it gets 404 and opens another, as the
-protocol wants. The SDK answers a refused introduction with 200 and the id of a session as well: that session ends, and
-its client does not learn the id.
+The SDK has one limit for all callers together. A request without the id of a session opens one, if its answer is a
+result. If its caller then has more than it may, the oldest idle one ends, as if its client had ended it. A client that
+comes back to it gets 404 and opens another, as the protocol wants. The SDK answers a refused introduction with 200 and
+the id of a session as well: that session ends, and its client does not learn the id.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INTERNAL_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_client.json_text import parse_lenient_json
 from roadster_server.settings.sections import Settings
 
 from .messages import MessageRefused
+from .refusing import refuse
 
 
 class Sessions:
@@ -60,7 +60,8 @@ class Sessions:
     async def _open(self, sessions: list[_Session], scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request that opens a session, if it succeeds. `sessions` are those of its caller."""
         if sum(not session.is_idle for session in sessions) >= self._share(scope):
-            await _refuse(scope, receive, send)
+            refusal = MessageRefused(INTERNAL_ERROR, "Too many sessions with a call under way; end one of them")
+            await refuse(refusal, scope, receive, send)
             return
         session = _Session()
         sessions.append(session)
@@ -174,11 +175,6 @@ def _is_result(event: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(answer, dict) and "result" in answer
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    refusal = MessageRefused(INTERNAL_ERROR, "Too many sessions with a call under way; end one of them")
-    await Response(refusal.json(), HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
 
 
 async def _receive_empty_body() -> Message:

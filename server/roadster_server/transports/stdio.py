@@ -22,14 +22,24 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
-from mcp_types import INVALID_REQUEST, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse, RequestId
+from mcp_types import INVALID_REQUEST, JSONRPCRequest, RequestId
 
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
 from roadster_server.store import StoreError
 from roadster_server.store.lazy import LazyStore
 
-from .messages import MAX_MESSAGE_BYTES, TOO_LARGE, MessageRefused, read_message, refuse_while_stopping
+from .large_messages import MOST_LARGE, LargeMessages, NoPlaceFree
+from .messages import (
+    MAX_MESSAGE_BYTES,
+    NO_PLACE,
+    NOT_NOW,
+    TOO_LARGE,
+    MessageRefused,
+    read_message,
+    refuse_while_stopping,
+)
+from .open_requests import TOO_MANY_OPEN, OpenRequests, cancelled_by
 from .shutdown import Stop, drain
 
 _BREATH = 0.05
@@ -110,8 +120,8 @@ class _Conversation:
         self._is_era_settled = False
         self._to_client = to_client
         self._stop = stop
-        self._open: set[RequestId] = set()
-        self._settlement = anyio.Event()
+        self._open = OpenRequests()
+        self._large_messages = LargeMessages(most_of_a_caller=MOST_LARGE)  # there is no other caller
 
     async def take_line(self, line: bytes | None) -> None:
         """Hands a line of the client on, or refuses it. None stands for a line that was too long to hold."""
@@ -124,18 +134,29 @@ class _Conversation:
             message, text = read_message(line)
             if self._stop.requested.is_set():
                 refuse_while_stopping(message)
+            if isinstance(message, JSONRPCRequest):
+                self._admit(message.id, len(line))
         except MessageRefused as refusal:
             await self._refuse(refusal)
             return
+        self._open.settle(cancelled_by(message))
         if isinstance(message, JSONRPCRequest):
-            self._open.add(message.id)
             self._is_era_settled = self._is_era_settled or message.method != "server/discover"
             if not self._is_era_settled:
                 await self._to_introduction.send(SessionMessage(message))
                 return
-        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._settle((message.params or {}).get("requestId"))  # it gets no answer
         await self._to_sdk.send(text.decode())
+
+    def _admit(self, id_: RequestId, size: int) -> None:
+        """Raises MessageRefused. It never waits: the lines behind this one may be what open requests wait for."""
+        if self._open.is_full:
+            raise MessageRefused(NOT_NOW, TOO_MANY_OPEN, id_)
+        place = self._large_messages.place("")
+        try:
+            place.take_at_once(size)
+        except NoPlaceFree:
+            raise MessageRefused(NOT_NOW, NO_PLACE, id_) from None
+        self._open.add(id_, place)
 
     async def _refuse(self, refusal: MessageRefused) -> None:
         await self._to_client.send(SessionMessage(refusal.answer))
@@ -147,14 +168,13 @@ class _Conversation:
     async def end(self, calls: Calls) -> None:
         """Waits until the server is to stop, then for the open requests, and ends the lines."""
         await self._stop.requested.wait()
-        await drain(calls, DRAIN_SECONDS, self._idle)
+        await drain(calls, DRAIN_SECONDS, self._open.none)
         self._to_introduction.close()
         self._to_sdk.close()
 
     async def send(self, item: SessionMessage, /) -> None:
         await self._to_client.send(item)
-        if isinstance(item.message, JSONRPCResponse | JSONRPCError):
-            self._settle(item.message.id)
+        self._open.settle_answered(item.message)
 
     async def aclose(self) -> None:
         """Leaves the way to the client open, because another run of the SDK uses it too."""
@@ -166,16 +186,6 @@ class _Conversation:
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    def _settle(self, id_: Any) -> None:
-        if isinstance(id_, str | int):
-            self._open.discard(id_)
-            self._settlement.set()
-
-    async def _idle(self) -> None:
-        while self._open:
-            self._settlement = anyio.Event()
-            await self._settlement.wait()
 
 
 def _read_stdin(conversation: _Conversation, loop: EventLoopToken) -> None:

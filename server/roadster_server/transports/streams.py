@@ -1,8 +1,9 @@
-"""The streams of clients: GET on `/mcp`, `/sse`, and `subscriptions/listen`. Each ends with the right to it.
+"""The streams of clients. Each ends with the right to it.
 
-A stream is opened with a token and may stay open for hours. Meanwhile the token may expire or be taken out of the
-configuration, and its caller may lose a dealer or a tool. The stream then ends like one that its client has closed,
-so that nobody is told anything more. A client that still has rights opens it again.
+A stream, GET on `/mcp`, `/sse` or `subscriptions/listen`, is opened with a token and may stay open for hours.
+Meanwhile the token may expire or be taken out of the configuration, and its caller may lose a dealer or a tool. The
+stream then ends like one that its client has closed, so that nobody is told anything more. A client that still has
+rights opens it again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .guards import BearerGuard
 from .listening.connection import place_of
 from .listening.connections import Limit, TooManyConnections
 from .messages import NOT_NOW, STOPPING, MessageRefused
+from .refusing import refuse
 from .tokens import LEEWAY_SECONDS, SCOPE, StaleToken
 
 LOOK_EVERY = 0.5
@@ -78,7 +80,7 @@ class Streams:
 
     async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         if self._ending.is_set():
-            await _refuse(MessageRefused(NOT_NOW, STOPPING), scope, receive, send)
+            await refuse(MessageRefused(NOT_NOW, STOPPING), scope, receive, send)
             return
         stream = _Stream(scope, receive, send, self._live.current)
         with ExitStack() as stack:
@@ -87,7 +89,7 @@ class Streams:
             except TooManyConnections as refusal:
                 limit = refusal.limit
                 problem = f"Too many streams: {limit.name} allows {limit.number:,}; end one of them"
-                await _refuse(MessageRefused(INTERNAL_ERROR, problem), scope, receive, send)
+                await refuse(MessageRefused(INTERNAL_ERROR, problem), scope, receive, send)
                 return
             await app(scope, stream.receive, stream.send)
         if stream.is_cut:
@@ -182,10 +184,6 @@ class _Stream:
                 await Response(status_code=HTTPStatus.UNAUTHORIZED)(self.scope, self._receive, self._send)
             elif not self._is_complete:
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _refuse(refusal: MessageRefused, scope: Scope, receive: Receive, send: Send) -> None:
-    await Response(refusal.json(), HTTPStatus.SERVICE_UNAVAILABLE, media_type="application/json")(scope, receive, send)
 
 
 def _opens_stream(scope: Scope) -> bool:

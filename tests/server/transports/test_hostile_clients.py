@@ -35,10 +35,16 @@ PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 MALFORMED = {
     "no JSON": (f'{{"jsonrpc": "2.0", "id": 7, "{SECRET}": '.encode(), PARSE_ERROR, 7),
     "no UTF-8": (f'{{"jsonrpc": "2.0", "id": 7, "method": "{SECRET}\xff"}}'.encode("latin-1"), PARSE_ERROR, 7),
-    "90,000 levels deep": (b'{"jsonrpc": "2.0", "id": 7, "method": ' + b"[" * 90_000, PARSE_ERROR, 7),
-    "90,000 levels deep and closed": (
-        b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}}",
+    "1,900 levels deep": (b'{"jsonrpc": "2.0", "id": 7, "method": ' + b"[" * 1900, PARSE_ERROR, 7),
+    "1,900 levels deep and closed": (
+        b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":' + b"[" * 1900 + b"]" * 1900 + b"}}",
         PARSE_ERROR,
+        7,
+    ),
+    "90,000 levels deep": (b'{"jsonrpc": "2.0", "id": 7, "method": ' + b"[" * 90_000, INVALID_REQUEST, 7),
+    "a text of 70,000 characters": (
+        b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": "' + b"a" * 70_000 + b'"}}',
+        INVALID_REQUEST,
         7,
     ),
     "a number of 5,000 digits": (
