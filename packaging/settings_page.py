@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -27,7 +28,10 @@ READ_MORE = {
     "dealers.DPID": "[Add a dealer](../operate/add-a-dealer.md)",
     "dealers.DPID.acknowledge": "[Web hooks](../operate/webhooks.md)",
     "callers.NAME": "[Access](../operate/access.md)",
-    "callers.NAME.jwt": "[JWTs](../operate/tokens.md#jwts)",
+    "dealer_groups.NAME": "[Access](../operate/access.md#roles-and-groups)",
+    "roles.NAME": "[Access](../operate/access.md#roles-and-groups)",
+    "identity.NAME": "[People](../operate/people.md)",
+    "identity.NAME.people": "[People](../operate/people.md#rules)",
     "http": "[HTTP](../operate/http.md)",
     "uploads": "[Documents](../use/documents.md)",
     "store": "[Audit](../operate/audit.md#the-store), [Backup and restore](../operate/backup-and-restore.md)",
@@ -73,8 +77,8 @@ def settings() -> str:
     """Returns the page's generated part: a heading and a table for each section."""
     parts = []
     for name, description, keys in sections():
-        what = description.removeprefix(f"`[{name}]`: ")
-        heading = f"`[{name}]`" if name else "At the top"
+        written, what = re.fullmatch(r"(?:(`\[+[^`]*`): )?(.*)", description, re.DOTALL).groups()
+        heading = written or "At the top"
         parts.append(f"## {heading}\n\n{what[0].upper()}{what[1:]} Read more: {READ_MORE[name]}.\n\n")
         parts.append("| key | value | default | what it is |\n|---|---|---|---|\n")
         parts += [f"| `{key.name}` | {key.values} | {key.default} | {key.description} |\n" for key in keys]
@@ -84,9 +88,10 @@ def settings() -> str:
 
 def _source(model: type[BaseModel]) -> tuple[dict[str, str], dict[str, str]]:
     """Returns the docstring of each field of `model`, and its annotation as it is written."""
+    above = [base for base in model.__bases__ if base is not BaseModel and issubclass(base, BaseModel)]
+    docs, annotations = _source(above[0]) if above else ({}, {})
     tree = ast.parse(Path(inspect.getfile(model)).read_text(encoding="utf-8"))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == model.__name__)
-    docs, annotations = {}, {}
     for field, following in zip(body, [*body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             annotations[field.target.id] = ast.unparse(field.annotation)
@@ -134,4 +139,6 @@ def _default(field: FieldInfo) -> str:
         return "computed"
     if field.default is PydanticUndefined:
         return "required"
+    if isinstance(field.default, timedelta):
+        return f'`"{field.default // timedelta(hours=1)}h"`'
     return "none" if field.default is None else f"`{json.dumps(field.default)}`"

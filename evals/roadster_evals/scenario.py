@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from roadster_client import OPERATIONS
-from roadster_server.settings.sections import CallerSettings
+from roadster_server.settings.callers import CallerSettings
 from roadster_tools import TOOLS, TOOLSETS, name_choices
 from roadster_tools.problems import broken_rule, names_at
 

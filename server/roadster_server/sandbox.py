@@ -6,9 +6,9 @@ from pydantic import SecretStr
 
 from roadster_tools import TOOLSETS, Access
 
+from .settings.callers import CallerSettings
 from .settings.defaults import LOCAL_CALLER
 from .settings.sections import (
-    CallerSettings,
     DealerSettings,
     HttpSettings,
     InventorySettings,

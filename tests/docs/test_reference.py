@@ -104,8 +104,10 @@ def test_the_commented_settings_of_the_configuration_load_too(monkeypatch: pytes
     path = tmp_path / "roadster.toml"
     path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE))
     (tmp_path / "secrets.env").touch(mode=0o600)
+    (tmp_path / "dealers.d").mkdir()
+    (tmp_path / "dealers.d" / "toyota.toml").write_text("[dealers.toyotademo]\n")
     settings = load(path)
-    assert settings.callers["erp"].jwt is not None
+    assert [rule.role for rule in settings.identity["work"].people] == ["sales", "manager"]
     assert settings.store.url.get_secret_value().startswith("postgresql://")
     assert settings.uploads is not None
     assert settings.network.path().uses_proxy("api.roadster.com")

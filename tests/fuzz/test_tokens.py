@@ -8,9 +8,9 @@ from anyio.from_thread import BlockingPortal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadster_server.transports.tokens import TokenVerifier
-from tests.server.transports.conftest import issuer, issuer_server
-from tests.server.transports.issuers import ALGORITHM_OF, OPAQUE, Issuer, claims, hs256, issuer_settings, token
+from roadster_server.identity.tokens import TokenVerifier
+from tests.server.identity.conftest import issuer, issuer_server
+from tests.server.identity.issuers import ALGORITHM_OF, OPAQUE, Issuer, claims, hs256, issuer_settings, token
 
 from .conftest import Watch, fuzzing
 from .inputs import changed, changed_values

@@ -27,7 +27,7 @@ PACKAGES: dict[str, set[str]] = {
 FLOORS: tuple[set[str], ...] = (
     {"telemetry", "store", "plain_files"},
     {"settings", "replicas", "stored", "inventory", "request_body"},
-    {"calls", "events", "recordings", "sandbox"},
+    {"calls", "events", "identity", "recordings", "sandbox"},
     {"protocol", "runtime"},
     {"backend", "pytest_plugin"},
     {"transports"},

@@ -239,7 +239,7 @@ class Call(CallOversight):
         """Carries out a write with an idempotency key, or replays the answer of an earlier call with the key."""
         tool, dealer, key = admitted_call.tool, admitted_call.dealer, admitted_call.idempotency_key
         # A plain hash: the keys of the server depend on the API key, and a new API key must not allow the write again.
-        named_key = [self._caller.name, dealer, tool.name, key]
+        named_key = [self._caller.principal, dealer, tool.name, key]
         scope = hashlib.sha256(json.dumps(named_key).encode()).hexdigest()
         # The dealer is part of the scope. It is left out here, because a caller with one dealer need not name it.
         arguments = self._services.keys.marked_hash({**admitted_call.plain_arguments, "dealer": None})
@@ -286,7 +286,7 @@ class Call(CallOversight):
             call_id=self._id,
             phase=phase,
             time=datetime.now(UTC),
-            caller=self._caller.name,
+            caller=self._caller.principal,
             client=client_name(self.ctx),
             protocol=self.ctx.protocol_version,
             tool=self.tool_name,

@@ -87,7 +87,7 @@ class Confirmation:
         if not _can_ask(self._ctx):
             raise NotConfirmed(
                 f"{write.verdict.description}, and this client cannot ask a person; use one that supports elicitation, "
-                f'or let the operator set callers.{write.caller.name}.access.{write.tool.name} = "write"'
+                f'or let the operator set {write.caller.setting(f"access.{write.tool.name}")} = "write"'
             )
         about = await write.request.about()
         if is_stateless:
@@ -116,7 +116,7 @@ class Confirmation:
 
     async def _ask_by_repeated_call(self, write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> None:
         question = summary(write, about, dealer_name)
-        seal = Seal.bound_to(self._key, write.caller.name, write.dealer, write.tool.name)
+        seal = Seal.bound_to(self._key, write.caller.principal, write.dealer, write.tool.name)
         request = write.request
         content = [request.operation.method, request.target, dict(request.query), request.body, about]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

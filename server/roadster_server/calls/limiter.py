@@ -36,21 +36,22 @@ class Limiter:
     async def count_call(self, caller: Caller) -> None:
         """Counts a call. Raises OverLimit if the caller has made all its calls of this minute."""
         if caller.calls_per_minute is not None:
-            await self._hit(caller.calls_per_minute, _MINUTE, caller.name, "calls_per_minute", "calls a minute")
+            await self._hit(caller, caller.calls_per_minute, _MINUTE, "calls_per_minute", "calls a minute")
 
     async def count_write(self, caller: Caller) -> None:
         """Counts a write. Raises OverLimit if the caller has made all its writes of this hour."""
         if caller.writes_per_hour is not None:
-            await self._hit(caller.writes_per_hour, _HOUR, caller.name, "writes_per_hour", "writes an hour")
+            await self._hit(caller, caller.writes_per_hour, _HOUR, "writes_per_hour", "writes an hour")
 
-    async def _hit(self, most: int, window: int, name: str, setting: str, unit: str) -> None:
+    async def _hit(self, caller: Caller, most: int, window: int, setting: str, unit: str) -> None:
+        name = caller.principal
         if self._redis_url is None:
             wait = self._hit_in_memory(most, window, name, setting)
         else:
             wait = await self._hit_in_redis(self._redis_url, most, window, name, setting)
         if wait is not None:
             # Clocks of several machines differ, but nobody waits for longer than a window.
-            raise OverLimit(f"{most} {unit}", wait=min(max(1.0, wait), window), setting=f"callers.{name}.{setting}")
+            raise OverLimit(f"{most} {unit}", wait=min(max(1.0, wait), window), setting=caller.setting(setting))
 
     def _hit_in_memory(self, most: int, window: int, name: str, setting: str) -> float | None:
         """Counts a hit and returns None, or returns the seconds until there is room for one."""

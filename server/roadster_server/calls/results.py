@@ -49,7 +49,7 @@ def replayed_result(seal: Seal, sealed_answer: bytes, caller: Caller) -> CallToo
     except ValueError:  # sealed with another key, or stored by a version that stored less
         raise KeyOutcomeUnknown("The write was done, but its answer cannot be read any more") from None
     if personal_data not in ("masked", caller.personal_data):
-        setting = f"callers.{caller.name}.personal_data"
+        setting = caller.setting("personal_data")
         raise KeyOutcomeUnknown(
             f'The write was done, but {setting} was "{personal_data}" then, and its answer cannot be shown any more'
         )
@@ -63,7 +63,7 @@ def preview_result(write: PendingWrite, notices: Sequence[str]) -> CallToolResul
     checks = [
         "the arguments are valid",
         write.verdict.description,
-        f"callers.{write.caller.name}.dealers names {write.dealer}",
+        f"{write.caller.setting('dealers')} names {write.dealer}",
     ]
     preview = {**request, "checks": checks}
     text = f"Preview, nothing was sent: {json.dumps(preview, ensure_ascii=False)}"

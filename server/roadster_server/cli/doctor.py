@@ -42,7 +42,7 @@ from roadster_client.upstream.response import http_date
 from roadster_server.backend import Backend
 from roadster_server.events.inbox import WHY_NO_RETENTION, retention_end
 from roadster_server.settings.defaults import LOCAL_CALLER
-from roadster_server.settings.loading import read_document
+from roadster_server.settings.files import read_document
 from roadster_server.settings.network import NetworkSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.store import StoreError, open_store
@@ -111,7 +111,7 @@ def _all_well(check: str, text: str, problems: Iterator[str]) -> Iterator[Findin
 
 def _references(config: Path) -> Iterator[str]:
     """Yields each reference to a secret in the file."""
-    values: list[Any] = [read_document(config)]
+    values: list[Any] = [read_document(config).tables]
     while values:
         match values.pop():
             case dict() as table:
@@ -162,11 +162,12 @@ def _link_keys(settings: Settings) -> Iterator[str]:
 
 
 def _callers(settings: Settings) -> Iterator[str]:
-    for name, caller in settings.callers.items():
+    for name in settings.callers:
+        caller = settings.caller(name)
         if not caller.dealers or not caller.access:
             missing = "dealers" if not caller.dealers else "access"
             yield f"callers.{name} may do nothing; add {missing}, or take the caller out"
-    by_credential = [name for name, caller in settings.callers.items() if caller.token_sha256 or caller.jwt]
+    by_credential = [name for name, caller in settings.callers.items() if caller.token_sha256]
     if not by_credential:  # this server is not used over HTTP
         return
     for name in settings.callers.keys() - {*by_credential, LOCAL_CALLER, settings.http.anonymous_caller}:

@@ -8,12 +8,14 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import anyio
 import httpx2
 
 from roadster_client.errors import causes
+from roadster_server.identity.keys import FETCH_ERRORS, FETCH_SECONDS, fetch_keys
+from roadster_server.settings.callers import IdentitySettings
 from roadster_server.settings.network import NetworkSettings
 from roadster_server.settings.sections import Settings
-from roadster_server.transports.tokens import FETCH_ERRORS, FETCH_SECONDS, count_keys
 
 _OUT_OF_DATE = frozenset({9, 10})
 _OF_ANOTHER_HOST = frozenset({62, 64})
@@ -79,25 +81,25 @@ def _proxy_problem(text: str) -> str:
 
 async def issuers(settings: Settings) -> list[tuple[str, bool]]:
     """Fetches each issuer's keys. Returns what came of it, and whether that is a problem."""
-    return [await _issuer(destination) for destination in _issuer_destinations(settings)]
+    return [await _issuer(*each) for each in _issuer_destinations(settings)]
 
 
-def _issuer_destinations(settings: Settings) -> Iterator[Destination]:
-    urls = set()
-    for name, caller in settings.callers.items():
-        if caller.jwt is not None and caller.jwt.jwks_url not in urls:
-            urls.add(caller.jwt.jwks_url)
-            yield Destination(caller.jwt.jwks_url, f"callers.{name}.jwt.jwks_url", settings.network)
+def _issuer_destinations(settings: Settings) -> Iterator[tuple[IdentitySettings, Destination]]:
+    for name, provider in settings.identity.items():
+        key = "issuer" if provider.jwks_url is None else "jwks_url"
+        destination = Destination(provider.jwks_url or provider.issuer, f"identity.{name}.{key}", settings.network)
+        yield provider, destination
 
 
-async def _issuer(destination: Destination) -> tuple[str, bool]:
+async def _issuer(provider: IdentitySettings, destination: Destination) -> tuple[str, bool]:
     try:
-        count = await count_keys(destination.url, destination.network.path())
+        with anyio.fail_after(FETCH_SECONDS):
+            fetched = await fetch_keys(provider, destination.network.path())
     except (httpx2.TransportError, TimeoutError) as error:
         return f"{destination.way}: {destination.problem(error, FETCH_SECONDS)}", True
     except FETCH_ERRORS:
         mend = f"correct {destination.setting}, or see to the issuer's status"
         return f"{destination.way}: answers without a set of keys; {mend}", True
-    if not count:
+    if not fetched.keys:
         return f"{destination.way}: has no key that can be used; correct {destination.setting}", True
-    return f"{destination.way}: {count}", False
+    return f"{destination.way}: {len(fetched.keys)} of {fetched.url}", False

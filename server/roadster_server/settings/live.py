@@ -10,6 +10,7 @@ import anyio
 from roadster_server.telemetry.logs import log, log_crash
 
 from .errors import ConfigurationError
+from .files import included_files
 from .loading import load, named_files
 from .sections import Settings
 
@@ -78,7 +79,12 @@ class LiveSettings:
             self._times = self._read_times()
 
     def _read_times(self) -> list[tuple[int, int] | None]:
-        paths = (self._path, self.current.secrets_file, *self._refused_files)
+        paths = (
+            self._path,
+            self.current.secrets_file,
+            *included_files(self.current.include),
+            *self._refused_files,
+        )
         return [_times_of(path) for path in paths if path is not None]
 
 

@@ -1,4 +1,7 @@
-"""The mistakes of a configuration in plain words: one line for each setting, with its key and what to do."""
+"""The mistakes of a configuration in plain words: one line for each setting, with its key and what to do.
+
+Entries of a list have their numbers in the key, the first one 1.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def describe_mistakes(error: ValidationError, settings: type[BaseModel]) -> Iter
     """Yields one line for each mistake."""
     for details in error.errors(include_url=False, include_input=False):
         place = details["loc"]
-        key = ".".join(map(str, place))
+        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in place)
         match details["type"]:
             case "extra_forbidden":
                 choices = name_choices(names_at(place[:-1], settings), str(place[-1]))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,9 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -28,30 +25,19 @@ from pydantic import (
     model_validator,
 )
 
-from roadster_client import DealerRef, KeyEncoding, Operation, PersonalData, is_loopback, operations_with
+from roadster_client import DealerRef, KeyEncoding, Operation, is_loopback, operations_with
 from roadster_client.identity import comparable_id
 from roadster_server.store import default_url
-from roadster_tools import Access, Caller, name_choices
+from roadster_tools import Caller, name_choices
 
+from .callers import CallerSettings, DealerGroupSettings, IdentitySettings, RoleSettings
 from .errors import ConfigurationError
 from .forms import HOST, ORIGIN, order_ids, written_as
 from .network import NetworkSettings
 from .proxies import plain_prefix, proxy_address
+from .rights import DealersInForce, Rights
 from .secrets import UNREVEALED, Secret, reveal
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _refuse_repetition(entries: list[str]) -> list[str]:
-    for place, entry in enumerate(entries, 1):
-        if (first := entries.index(entry) + 1) < place:
-            raise ValueError(f"entries {first} and {place} are the same; remove one of them")
-    return entries
-
-
-_NoRepetition = AfterValidator(_refuse_repetition)
+from .section import HTTPS, NO_REPETITION, Section
 
 
 def _header_text(secret: SecretStr) -> SecretStr:
@@ -72,7 +58,7 @@ def _base_url(url: str) -> str:
     return url
 
 
-class RoadsterSettings(_Section):
+class RoadsterSettings(Section):
     """`[roadster]`: the upstream API."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.roadster.com/v1"
@@ -85,7 +71,7 @@ class RoadsterSettings(_Section):
     """Another `METHOD /path` for an operation. The path keeps its `{parameters}`."""
 
 
-class AcknowledgeSettings(_Section):
+class AcknowledgeSettings(Section):
     """`[dealers.DPID.acknowledge]`: your own ids, with which events are acknowledged. Later events carry them."""
 
     dealer_id: str | None = None
@@ -94,7 +80,7 @@ class AcknowledgeSettings(_Section):
     """Your own id of an agent, for customers whose events carry back no other."""
 
 
-class DealerSettings(_Section):
+class DealerSettings(Section):
     """`[dealers.DPID]`: one dealer. The table's name is the dealer's dpid, exactly as Roadster writes it."""
 
     partner_id: str | None = None
@@ -126,92 +112,24 @@ class DealerSettings(_Section):
         return self
 
 
-def _level(value: Any) -> Any:
-    if isinstance(value, Access):
-        return value
-    if isinstance(value, str) and value.upper() in Access.__members__:
-        return Access[value.upper()]
-    raise ValueError(f"expected one of {', '.join(level.name.lower() for level in Access)}")
-
-
-def _https(url: str) -> str:
-    mend = "expected an https:// URL without a password, or an http:// URL of a loopback host"
-    try:
-        parts = AnyHttpUrl(url)
-    except ValidationError:
-        raise ValueError(mend) from None
-    loopback = is_loopback((parts.host or "").strip("[]"))
-    if parts.username is not None or not url.startswith(("https://", "http://") if loopback else "https://"):
-        raise ValueError(mend)
-    return url
-
-
-_NonEmpty = Annotated[str, Field(min_length=1)]
-
-
-class JwtSettings(_Section):
-    """`[callers.NAME.jwt]`: the JWTs that identify the caller. Each value is compared exactly."""
-
-    issuer: _NonEmpty
-    """The JWT's `iss`."""
-    audience: _NonEmpty
-    """The JWT's `aud`, usually the same as `http.resource_url`."""
-    jwks_url: Annotated[str, written_as(r"[^\s#\\]+", "a URL without blanks and #"), AfterValidator(_https)]
-    """The URL of the issuer's keys: https, or http on a loopback host."""
-    subject: _NonEmpty
-    """The JWT's `sub`."""
-
-
-def _digest(text: str) -> str:
-    if re.fullmatch(r"[0-9a-f]{64}", text) is None:
-        raise ValueError("expected the 64 hexadecimal digits that `roadster-mcp token NAME` prints, not the token")
-    return text
-
-
-class CallerSettings(_Section):
-    """`[callers.NAME]`: one caller, its dealers and its access. A tool that no level covers is off."""
-
-    token_sha256: Annotated[list[Annotated[str, AfterValidator(_digest)]], _NoRepetition] = []
-    """SHA-256 hashes of the caller's tokens. Two of them while one replaces the other."""
-    jwt: JwtSettings | None = None
-    dealers: Annotated[list[str], _NoRepetition] = []
-    """The dpids that the caller may use: exact names, no wildcard. An empty list allows nothing."""
-    access: dict[str, Annotated[Access, BeforeValidator(_level)]] = {}
-    """Access levels by toolset or by tool. A tool's own level wins."""
-    calls_per_minute: int | None = Field(default=None, ge=1)
-    """The most calls in a minute. Refused calls count too, and over HTTP also lists and introductions."""
-    writes_per_hour: int | None = Field(default=None, ge=1)
-    """The most writes that are sent in an hour."""
-    sessions: int = Field(default=16, ge=1)
-    """The most sessions of protocol 2025-11-25 at once. One more ends the oldest idle one."""
-    streams: int = Field(default=32, ge=1)
-    """The most streams at once: of sessions, of `/sse`, and of `subscriptions/listen`."""
-    personal_data: PersonalData = "masked"
-    """The personal data that the caller sees, also in documents: `masked` is none, `contact` all but identity data."""
-    links: bool = True
-    """`false` leaves resource links out of answers, for hosts that fail on them. The address in an answer stays."""
-
-
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """`[http]`: the clients that may connect."""
 
     anonymous_caller: str | None = None
     """The caller of requests without a token, only while the server listens on loopback."""
-    allowed_hosts: Annotated[list[Annotated[str, written_as(r"[^*/\s]+", HOST)]], _NoRepetition] = []
+    allowed_hosts: Annotated[list[Annotated[str, written_as(r"[^*/\s]+", HOST)]], NO_REPETITION] = []
     """Values of the Host header that are accepted as well as this machine's own names. Only capital letters do not
     matter."""
-    allowed_origins: Annotated[list[Annotated[str, written_as(r"https?://[^*/\s]+", ORIGIN)]], _NoRepetition] = []
+    allowed_origins: Annotated[list[Annotated[str, written_as(r"https?://[^*/\s]+", ORIGIN)]], NO_REPETITION] = []
     """Values of the Origin header that are accepted as well as this machine's own: pages in browsers that may call the
     server. They are compared as hosts are."""
-    trusted_proxies: Annotated[list[Annotated[str, AfterValidator(proxy_address)]], _NoRepetition] = []
+    trusted_proxies: Annotated[list[Annotated[str, AfterValidator(proxy_address)]], NO_REPETITION] = []
     """Addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Anyone else's are
     ignored."""
     path_prefix: Annotated[str, AfterValidator(plain_prefix)] = ""
     """The path below which a proxy serves this server, such as `/roadster`. The proxy may take it off or leave it."""
-    resource_url: (
-        Annotated[str, written_as(r"[^\s?#\\]+", "a URL without blanks, ? and #"), AfterValidator(_https)] | None
-    ) = None
-    """The public URL of `/mcp`, by which OAuth clients know this server. Required where a caller has `jwt`."""
+    resource_url: Annotated[str, written_as(r"[^\s?#\\]+", "a URL without blanks, ? and #"), HTTPS] | None = None
+    """The public URL of `/mcp`, by which OAuth clients know this server. Required with `[identity.NAME]`."""
     connections: int = Field(default=1000, ge=1)
     """The most connections at once, and as many more for streams. Fewer if the limit of descriptors is too low."""
     connections_per_address: int = Field(default=200, ge=1)
@@ -233,7 +151,7 @@ def _folder(path: Path) -> Path:
     return folder
 
 
-class UploadSettings(_Section):
+class UploadSettings(Section):
     """`[uploads]`: files from a folder. Tools take them over stdio and on the command line only."""
 
     folder: Annotated[Path, AfterValidator(_folder)]
@@ -264,7 +182,7 @@ def _expand_home(url: str) -> str:
         raise ValueError("there is no home folder; write the path without ~") from None
 
 
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """`[store]`: the database of the audit, the events and the idempotency keys."""
 
     url: Annotated[SecretStr, BeforeValidator(_store_url)] = Field(default_factory=lambda: SecretStr(default_url()))
@@ -274,7 +192,7 @@ class StoreSettings(_Section):
     """`true` refuses a read while its audit record cannot be stored. A write is always refused then."""
 
 
-class RoadieSettings(_Section):
+class RoadieSettings(Section):
     """`[roadie]`: deliveries. Their tools are off without this section."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://connect.roadie.com/v1"
@@ -283,7 +201,7 @@ class RoadieSettings(_Section):
     """The account's token."""
 
 
-class MyKaarmaSettings(_Section):
+class MyKaarmaSettings(Section):
     """`[mykaarma]`: customer records. Their tool is off without this section."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.mykaarma.com/customer/v2"
@@ -296,7 +214,7 @@ class MyKaarmaSettings(_Section):
     """The user in whose name records are requested, as myKaarma identifies them."""
 
 
-class WebhookSettings(_Section):
+class WebhookSettings(Section):
     """`[webhooks]`: events from Roadster and Roadie. A source without a key cannot send any."""
 
     roadster_keys: list[Annotated[Secret, AfterValidator(_header_text)]] = []
@@ -313,7 +231,7 @@ def _redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
-class InventorySettings(_Section):
+class InventorySettings(Section):
     """`[inventory]`: the dealers' vehicles, which are kept in the store for `list_inventory`."""
 
     fresh_for: int = Field(default=60, ge=0, le=86_400)
@@ -321,22 +239,28 @@ class InventorySettings(_Section):
     search reads the feed."""
 
 
-class ReplicasSettings(_Section):
+class ReplicasSettings(Section):
     """`[replicas]`: the Redis through which several processes share limits, circuit state and update notifications."""
 
     redis_url: Annotated[Secret, AfterValidator(_redis_url)]
     """The Redis: `redis://` or `rediss://`."""
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole file. The keys at the top level stand before the first table."""
 
+    include: list[str] = []
+    """More files of this configuration, with `*` for any part of a name. A relative path starts at the configuration's
+    folder. No table stands in two files."""
     secrets_file: Path | None = None
     """A file with lines such as `ROADSTER_API_KEY=…`, for references `env:NAME` whose variable is not set. It is read
     again at each reload. Only its owner may read it. A relative path starts at the configuration's folder."""
     roadster: RoadsterSettings
     dealers: dict[str, DealerSettings]
+    dealer_groups: dict[str, DealerGroupSettings] = {}
     callers: dict[str, CallerSettings]
+    roles: dict[str, RoleSettings] = {}
+    identity: dict[str, IdentitySettings] = {}
     http: HttpSettings = HttpSettings()
     uploads: UploadSettings | None = None
     store: StoreSettings = Field(default_factory=StoreSettings)
@@ -372,32 +296,32 @@ class Settings(_Section):
         ids = ((dpid, each.partner_id, each.mykaarma_dealer_uuid) for dpid, each in self.dealers.items())
         return frozenset(comparable_id(value) for values in ids for value in values if value)
 
+    @cached_property
+    def rights(self) -> Rights:
+        sections = {"deliveries": ("[roadie]", self.roadie), "crm": ("[mykaarma]", self.mykaarma)}
+        dealers = DealersInForce(
+            dpids=self.dealers.keys(),
+            groups=self.dealer_groups,
+            missing_sections={toolset: name for toolset, (name, section) in sections.items() if section is None},
+            with_crm=frozenset(dpid for dpid, dealer in self.dealers.items() if dealer.mykaarma_dealer_uuid),
+        )
+        return Rights(self.callers, self.roles, self.identity, dealers)
+
     def caller_as_of_now(self, name: str) -> Caller:
         """Returns the caller. After a reload that took it out, returns one of its name that may do nothing."""
-        return self.caller(name) if name in self.callers else Caller(name)
+        return self.rights.caller(name) or Caller(name)
 
     def caller(self, name: str) -> Caller:
         """Raises ConfigurationError for a name that is not configured."""
-        if name not in self.callers:
+        caller = self.rights.caller(name)
+        if caller is None:
             choices = name_choices([*self.callers], name) if self.callers else "there is none"
             raise ConfigurationError([f"callers.{name}: no such caller; {choices}"])
-        section = self.callers[name]
-        return Caller(
-            name,
-            tuple(section.dealers),
-            section.access,
-            section.personal_data,
-            dict(self._missing_settings(section.dealers)),
-            calls_per_minute=section.calls_per_minute,
-            writes_per_hour=section.writes_per_hour,
-            links=section.links,
-        )
+        return caller
 
-    def _missing_settings(self, dpids: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yields each toolset that lacks a setting, for a caller of these dealers, with the setting: see `Caller`."""
-        if self.roadie is None:
-            yield "deliveries", "[roadie]"
-        if self.mykaarma is None:
-            yield "crm", "[mykaarma]"
-        elif dpids and not any(self.dealers[dpid].mykaarma_dealer_uuid for dpid in dpids if dpid in self.dealers):
-            yield "crm", f"dealers.{dpids[0]}.mykaarma_dealer_uuid"
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Returns a copy without what was derived from the values before: pydantic would take it along."""
+        copy = super().model_copy(update=update, deep=deep)
+        for derived in ("rights", "_dealer_ids"):
+            copy.__dict__.pop(derived, None)
+        return copy

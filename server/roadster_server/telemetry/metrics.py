@@ -163,12 +163,14 @@ class _Attempt:
 
 
 def _kind(setting: str) -> str:
-    """Returns the kind of a setting: its key without the name of the caller, dealer or tool."""
+    """Returns the kind of a setting: its key without the name of the caller, role, provider, dealer or tool."""
     match setting.split("."):
-        case ["callers", *_, "access", name]:
+        case ["callers" | "roles", *_, "access", name]:
             return "access.tool" if name in TOOLS else "access.toolset"
-        case ["callers", *_, ("access" | "dealers" | "calls_per_minute" | "writes_per_hour") as kind]:
+        case ["callers" | "roles", *_, ("access" | "dealers" | "calls_per_minute" | "writes_per_hour") as kind]:
             return kind
+        case ["identity", *_, "dealers" | "dealers_claim"]:
+            return "dealers"
         case ["dealers", *_, "orders"]:
             return "orders"
         case [("idempotency_key" | "roadie" | "mykaarma") as kind]:

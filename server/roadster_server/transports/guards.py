@@ -19,10 +19,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_client import is_loopback
+from roadster_server.identity.tokens import SCOPE, TokenVerifier, identity_of
 from roadster_server.settings.sections import Settings
 
 from .front import route_of
-from .tokens import SCOPE, TokenVerifier, identity_of
 
 BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
 """Paths that machines ask by an address. Their answers hold nothing about a caller, a dealer or a customer."""
@@ -51,15 +51,27 @@ class BearerGuard(BearerAuthBackend):
         return identity
 
 
+def advertised_scopes(settings: Settings) -> list[str]:
+    """Returns the scopes that OAuth clients are told to ask for, of all identity providers."""
+    of_providers = (each.advertised_scopes or [each.scope] for each in settings.identity.values())
+    scopes = [scope for scopes in of_providers for scope in scopes if scope]
+    return list(dict.fromkeys(scopes))
+
+
 class ScopeGuard(RequireAuthMiddleware):
-    """The SDK's check of scopes. Its challenges also name the scope to ask for, as the MCP specification requires."""
+    """The SDK's check of scopes. Its challenges also name the scopes to ask for, as the MCP specification requires."""
+
+    def __init__(self, app: ASGIApp, metadata_url: AnyHttpUrl | None, settings: Callable[[], Settings]) -> None:
+        super().__init__(app, [SCOPE], metadata_url)
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_scope(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if "www-authenticate" in headers:
-                    headers["www-authenticate"] += f', scope="{SCOPE}"'
+                scopes = " ".join(advertised_scopes(self._settings()))
+                if "www-authenticate" in headers and scopes:
+                    headers["www-authenticate"] += f', scope="{scopes}"'
             await send(message)
 
         await super().__call__(scope, receive, send_with_scope)
@@ -75,12 +87,11 @@ class ResourceMetadata:
     @classmethod
     def from_settings(cls, settings: Settings) -> ResourceMetadata | None:
         """Returns None without a resource_url, and where no issuer is a URL by which clients could find it."""
-        issuers = dict.fromkeys(caller.jwt.issuer for caller in settings.callers.values() if caller.jwt)
-        servers = [url for url in map(_parse_url, issuers) if url is not None]
+        servers = [url for url in map(_parse_url, settings.rights.providers) if url is not None]
         resource = _parse_url(settings.http.resource_url) if settings.http.resource_url else None
         if resource is None or not servers:
             return None
-        routes = create_protected_resource_routes(resource, servers, scopes_supported=[SCOPE])
+        routes = create_protected_resource_routes(resource, servers, scopes_supported=advertised_scopes(settings))
         return cls(
             build_resource_metadata_url(resource),
             [Route(route.path.removesuffix("/"), route.endpoint, methods=route.methods) for route in routes],

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from roadster_client import is_loopback
+from roadster_server.identity.tokens import TokenVerifier, caller_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.metrics import Metrics
@@ -30,7 +31,6 @@ from .probes import Probes, Unavailable
 from .sessions import Sessions
 from .sse_pair import SsePair
 from .streams import Streams
-from .tokens import SCOPE, TokenVerifier
 
 HttpTransport = Literal["http", "sse"]
 
@@ -46,7 +46,7 @@ def caller_of_request(settings: Settings) -> Caller:
     identity = get_access_token()
     if identity is None:
         raise RuntimeError("a request came past the authentication")
-    return settings.caller_as_of_now(identity.client_id)
+    return caller_of(settings, identity)
 
 
 def http_app(
@@ -96,7 +96,7 @@ def http_app(
 
     def guard(app: ASGIApp) -> ASGIApp:
         intake = Intake(app, is_stopping, large_messages)
-        return ScopeGuard(intake, [SCOPE], metadata.url if metadata else None)
+        return ScopeGuard(intake, metadata.url if metadata else None, lambda: live.current)
 
     routes: list[Route] = [
         Route("/healthz", probes.alive),

@@ -164,10 +164,13 @@ class _Process:
 
 
 def _warn_where_nobody_can_connect(settings: Settings, host: str) -> None:
-    if any(caller.token_sha256 or caller.jwt for caller in settings.callers.values()):
+    if settings.rights.token_owners or settings.identity:
         return
     if not (is_loopback(host) and settings.http.anonymous_caller):
-        log.warning("nobody can connect: no caller has a token_sha256 or jwt; make one with roadster-mcp token NAME")
+        log.warning(
+            "nobody can connect: no caller has a token_sha256, and there is no [identity.NAME]; "
+            "make a token with roadster-mcp token NAME"
+        )
 
 
 async def _open_replicas(settings: Settings, stack: AsyncExitStack) -> Replicas | None:

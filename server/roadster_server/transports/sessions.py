@@ -24,6 +24,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_client.json_text import parse_lenient_json
+from roadster_server.identity.tokens import caller_of
 from roadster_server.settings.sections import Settings
 
 from .messages import MessageRefused
@@ -89,8 +90,7 @@ class Sessions:
         await self._app({**scope, "method": "DELETE", "headers": headers}, _receive_empty_body, _drop)
 
     def _share(self, scope: Scope) -> int:
-        section = self._settings().callers.get(scope["user"].access_token.client_id)
-        return section.sessions if section is not None else 1  # it was taken out while its request was read
+        return caller_of(self._settings(), scope["user"].access_token).sessions
 
 
 class _Session:

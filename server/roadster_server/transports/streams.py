@@ -23,17 +23,19 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from roadster_server.identity.claims import LEEWAY_SECONDS
+from roadster_server.identity.tokens import SCOPE, StaleToken, caller_of
 from roadster_server.protocol.server import tools_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import log, log_crash
+from roadster_tools import Caller
 
 from .guards import BearerGuard
 from .listening.connection import place_of
 from .listening.connections import Limit, TooManyConnections
 from .messages import NOT_NOW, STOPPING, MessageRefused
 from .refusing import refuse
-from .tokens import LEEWAY_SECONDS, SCOPE, StaleToken
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the rights of the open streams."""
@@ -97,10 +99,9 @@ class Streams:
 
     def _admit(self, stream: _Stream, stack: ExitStack) -> None:
         """Counts the stream until the end of `stack`. Raises TooManyConnections."""
-        section = self._live.current.callers.get(stream.caller)
-        of_caller = sum(other.caller == stream.caller for other in self._open)
-        if section is not None and of_caller >= section.streams:
-            raise TooManyConnections(Limit(section.streams, f"callers.{stream.caller}.streams"))
+        caller = caller_of(self._live.current, stream.identity)
+        if sum(other.principal == stream.principal for other in self._open) >= caller.streams:
+            raise TooManyConnections(Limit(caller.streams, caller.setting("streams")))
         place = place_of(stream.scope)
         if place is not None:
             stack.enter_context(place.as_stream())
@@ -126,7 +127,7 @@ class Streams:
         if isinstance(user.access_token, StaleToken):
             log.warning("stream's issuer does not answer", extra={"caller": stream.caller})
             stream.next_look = time.monotonic() + _STALE_SECONDS
-        return SCOPE in credentials.scopes and user.access_token.client_id == stream.caller
+        return SCOPE in credentials.scopes and user.access_token.client_id == stream.principal
 
 
 class _Stream:
@@ -135,16 +136,22 @@ class _Stream:
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
         user: AuthenticatedUser = scope["user"]
         self.scope = scope
-        self.caller = user.access_token.client_id
+        self.identity = user.access_token
         self.settings = settings
         self.next_look = math.inf
         self.is_cut = False
         self._receive = receive
         self._send = send
-        self._rights = _rights_of(settings, self.caller)
+        caller = caller_of(settings, self.identity)
+        self.caller = caller.name
+        self._rights = _rights_of(caller)
         self._expires = _expiry_of(user)
         self._waiting: anyio.CancelScope | None = None
         self._is_started = self._is_complete = False
+
+    @property
+    def principal(self) -> str:
+        return self.identity.client_id
 
     def is_doubtful(self, settings: Settings) -> bool:
         """Returns whether anything has changed since the last check. A few reads of attributes, for most streams."""
@@ -152,7 +159,7 @@ class _Stream:
         return not self.is_cut and (settings is not self.settings or self._is_expired or is_due)
 
     def has_rights(self, settings: Settings) -> bool:
-        return not self._is_expired and self._rights <= _rights_of(settings, self.caller)
+        return not self._is_expired and self._rights <= _rights_of(caller_of(settings, self.identity))
 
     @property
     def _is_expired(self) -> bool:
@@ -191,9 +198,8 @@ def _opens_stream(scope: Scope) -> bool:
     return scope["method"] == "GET" or Headers(scope=scope).get(MCP_METHOD_HEADER) == "subscriptions/listen"
 
 
-def _rights_of(settings: Settings, name: str) -> frozenset[tuple[str, str]]:
+def _rights_of(caller: Caller) -> frozenset[tuple[str, str]]:
     """Returns what the caller may use: its dealers, its tools, and contact data."""
-    caller = settings.caller_as_of_now(name)
     tools = {("tool", tool.name) for tool in tools_of(caller)}
     personal_data = {("personal_data", "contact")} if caller.sees_contact_data else set()
     return frozenset(tools | personal_data | {("dealer", dealer) for dealer in caller.dealers})

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.keys import Keys
+from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import CallerSettings
 from roadster_server.store import Claim, StoreError, open_store
 from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS

@@ -13,8 +13,8 @@ from roadster_server.calls.limiter import Limiter
 from roadster_server.calls.refusals import RefusalSums
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
+from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import CallerSettings
 from roadster_server.store import AuditRecord, StoreError
 from roadster_tools import Caller, Limited
 from tests.conftest import (

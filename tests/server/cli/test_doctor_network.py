@@ -17,15 +17,15 @@ from starlette.responses import JSONResponse, Response
 
 from roadster_server.backend import Backend
 from roadster_server.cli.doctor import Finding, examine
+from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.network import NetworkSettings
 from roadster_server.settings.sections import RoadsterSettings, Settings
-from roadster_server.transports.tokens import TokenVerifier
 from tests.client.test_network import Server, with_certificate
 from tests.conftest import settings_for
 from tests.proxies import ConnectProxy
-from tests.server.transports.conftest import issuer, issuer_server
-from tests.server.transports.issuers import Issuer, issuer_settings, jwk, token
+from tests.server.identity.conftest import issuer, issuer_server
+from tests.server.identity.issuers import Issuer, issuer_settings, jwk, token
 
 __all__ = ["issuer", "issuer_server"]
 pytestmark = pytest.mark.anyio
@@ -141,9 +141,10 @@ async def test_doctor_tells_a_proxy_that_is_down_from_an_upstream_that_is(store_
 
 
 def with_issuer(store_url: str, url: str, **section: Any) -> Settings:
-    """Returns settings whose upstreams are not asked, and callers with JWTs of the issuer at `url`."""
+    """Returns settings whose upstreams are not asked, and an identity provider with keys at `url`."""
     roadster = RoadsterSettings(base_url="http://127.0.0.1:9", api_key=SecretStr("key"))
-    change = {"callers": issuer_settings(url).callers, "network": network(**section)}
+    of_issuer = issuer_settings(url)
+    change = {"roles": of_issuer.roles, "identity": of_issuer.identity, "network": network(**section)}
     no_upstreams = {"roadster": roadster, "roadie": None, "mykaarma": None}
     return settings_for(store_url).model_copy(update={**no_upstreams, **change})
 
@@ -151,7 +152,7 @@ def with_issuer(store_url: str, url: str, **section: Any) -> Settings:
 async def test_doctor_fetches_the_keys_of_each_issuer(store_url: str, issuer: Issuer) -> None:
     finding = (await findings(with_issuer(store_url, issuer.url)))["issuer keys"]
     assert finding.code == 0
-    assert issuer.paths == ["/jwks"], "two callers have the same issuer"
+    assert issuer.paths == ["/jwks"], "one fetch"
 
 
 @pytest.mark.parametrize("answer", [Response(status_code=404), Response(b"<html>SECRET"), JSONResponse({"keys": []})])
@@ -159,14 +160,14 @@ async def test_doctor_finds_an_issuer_without_keys(answer: Response, store_url: 
     issuer.answer = answer
     finding = (await findings(with_issuer(store_url, issuer.url)))["issuer keys"]
     assert finding.code == 4
-    assert "correct callers.machine.jwt.jwks_url" in finding.text
+    assert "correct identity.login.jwks_url" in finding.text
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/jwks", "https://nowhere.invalid/jwks"])
 async def test_doctor_finds_an_issuer_that_cannot_be_reached(url: str, store_url: str) -> None:
     finding = (await findings(with_issuer(store_url, url)))["issuer keys"]
     assert finding.code == 4
-    assert "correct callers.machine.jwt.jwks_url" in finding.text
+    assert "correct identity.login.jwks_url" in finding.text
 
 
 async def test_keys_of_an_issuer_come_through_the_proxy_from_a_private_authority(store_url: str, bundle: Path) -> None:
@@ -179,6 +180,9 @@ async def test_keys_of_an_issuer_come_through_the_proxy_from_a_private_authority
             settings = with_issuer(store_url, "https://login.example.com/jwks", ca_bundle=str(bundle), proxy=url)
             finding = (await findings(settings))["issuer keys"]
             identity = await TokenVerifier(lambda: settings).verify_token(token())
-    assert finding.text == f"login.example.com, through the proxy 127.0.0.1:{port}, also trusting {bundle}: 1"
+    assert (
+        finding.text
+        == f"login.example.com, through the proxy 127.0.0.1:{port}, also trusting {bundle}: 1 of https://login.example.com/jwks"
+    )
     assert identity is not None
     assert set(proxy.targets) == {"login.example.com:443"}

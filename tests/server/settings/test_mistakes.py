@@ -38,12 +38,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "requester_user_uuid": "0" * 32,
     },
     "replicas": {"redis_url": "env:REDIS_URL"},
-    "callers.local.jwt": {
-        "issuer": "https://issuer.example.com",
-        "audience": "https://mcp.example.com/mcp",
-        "jwks_url": "https://issuer.example.com/keys",
-        "subject": "local",
-    },
+    "identity.work": {"issuer": "https://login.example.com", "audiences": ["https://mcp.example.com/mcp"]},
+    "dealer_groups.northwest": {"dealers": ["umazda"]},
 }
 """Sections with required keys, which stand there while another of their keys is wrong."""
 
@@ -57,7 +53,13 @@ def bare(annotation: Any) -> Any:
 
 def settings_in(model: type[BaseModel] = Settings, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yields the path of each setting and each section. Tables with names of your own have one of GOOD's."""
-    names = {"dealers": "umazda", "callers": "local"}
+    names = {
+        "dealers": "umazda",
+        "callers": "local",
+        "roles": "sales",
+        "dealer_groups": "northwest",
+        "identity": "work",
+    }
     for key, field in model.model_fields.items():
         path, annotation = (*above, key), bare(field.annotation)
         yield path
@@ -96,7 +98,7 @@ def redis_url(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_setting_is_tried() -> None:
     assert len(PATHS) > 55
-    assert {"dealers.umazda.acknowledge.agent_id", "network.proxy", "callers.local.jwt.issuer"} <= {*PATHS}
+    assert {"dealers.umazda.acknowledge.agent_id", "network.proxy", "identity.work.issuer"} <= {*PATHS}
 
 
 @pytest.mark.parametrize("path", PATHS)

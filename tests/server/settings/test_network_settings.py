@@ -137,7 +137,7 @@ NO_HOSTS = ["*", "*.example.com", "https://example.com", "example.com:443", "10.
 
 @pytest.mark.parametrize("host", NO_HOSTS)
 def test_no_proxy_takes_hosts_only(host: str, tmp_path: Path) -> None:
-    assert "network.no_proxy.0: expected a host or an IP address" in mistakes(tmp_path, f"no_proxy = ['{host}']")
+    assert "network.no_proxy.1: expected a host or an IP address" in mistakes(tmp_path, f"no_proxy = ['{host}']")
 
 
 def test_no_proxy_is_compared_in_one_spelling(tmp_path: Path) -> None:

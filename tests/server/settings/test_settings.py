@@ -9,10 +9,11 @@ import pytest
 
 from roadster_server.recordings.transport import replay_from
 from roadster_server.sandbox import sandbox_settings
+from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.loading import load
 from roadster_server.settings.secrets import reveal
-from roadster_server.settings.sections import CallerSettings, Settings
+from roadster_server.settings.sections import Settings
 from tests.conftest import CONFIG
 
 TOKEN = "a" * 64
@@ -74,14 +75,14 @@ def test_settings_show_no_secret_in_their_repr(tmp_path: Path) -> None:
         ('payments = "read"', 'payment = "read"', "access.payment: unknown toolset or tool"),
         ('payments = "read"', 'payments = "yes"', "access.payments: expected one of off, read"),
         ('payments = "read"', "payments = true", "access.payments: expected one of off, read"),
-        (f'["{TOKEN}"]', '["secret-token"]', "callers.sales-bot.token_sha256.0: "),
+        (f'["{TOKEN}"]', '["secret-token"]', "callers.sales-bot.token_sha256.1: "),
         ("b" * 64, TOKEN, "token_sha256: the same token as callers.sales-bot"),
         (
             "[callers.local]",
             "[http]\nanonymous_caller = 'x'\n[callers.local]",
             "http.anonymous_caller: unknown caller 'x'",
         ),
-        ("[callers.local]", "[http]\nallowed_hosts = ['a:*']\n[callers.local]", "http.allowed_hosts.0: "),
+        ("[callers.local]", "[http]\nallowed_hosts = ['a:*']\n[callers.local]", "http.allowed_hosts.1: "),
         ("[roadster]", "[roadster", "is not TOML"),
         ("env:STORE_URL", "postgresql://operator:s3cret@db/x", "store.url: the URL holds a password"),
         ("env:STORE_URL", "mysql://db/x", "store.url: a literal secret is refused"),

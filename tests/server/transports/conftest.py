@@ -1,17 +1,17 @@
-"""A server without upstreams, and an issuer of JWTs, each on a real socket for all tests of a module."""
+"""A server without upstreams on a real socket, for all tests of a module."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
-from tests.server.transports.issuers import PUBLISHED, Issuer
+from tests.server.identity.conftest import issuer, issuer_server
 from tests.servers import free_port, serving
 
 from .test_http import SECRETS, write_config
+
+__all__ = ["issuer", "issuer_server"]
 
 
 @pytest.fixture(scope="module")
@@ -21,24 +21,3 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = ("serve", "--transport", "http", "--port", str(port), "--config", str(config))
     with serving(*command, url=f"http://127.0.0.1:{port}/healthz", **SECRETS):
         yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def issuer_server() -> Iterator[Issuer]:
-    issuer = Issuer()
-    config = uvicorn.Config(issuer, port=0, lifespan="off", log_config=None, access_log=False)
-    listener = config.bind_socket()
-    issuer.base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    yield issuer
-    server.should_exit = True
-    thread.join(10)
-
-
-@pytest.fixture
-def issuer(issuer_server: Issuer) -> Issuer:
-    issuer_server.keys, issuer_server.answer = list(PUBLISHED), None
-    issuer_server.paths.clear()
-    return issuer_server

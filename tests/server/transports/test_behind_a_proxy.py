@@ -24,9 +24,9 @@ from roadster_server.settings.sections import HttpSettings
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app
 from tests.conftest import kind_of
+from tests.server.identity.issuers import METADATA, issuer_settings
 from tests.servers import PATIENCE, free_port, serving
 
-from .issuers import METADATA, issuer_settings
 from .test_http import INITIALIZE, SALES, SECRETS, connect_over, write_config
 
 pytestmark = pytest.mark.anyio
@@ -44,11 +44,10 @@ path_prefix = "{prefix}"
 roadster_keys = ["env:WEBHOOK_KEY"]
 roadie_keys = ["env:WEBHOOK_KEY"]
 
-[callers.machine.jwt]
+[identity.login]
 issuer = "https://issuer.example"
-audience = "https://mcp.example.com/roadster/mcp"
+audiences = ["https://mcp.example.com/roadster/mcp"]
 jwks_url = "https://issuer.example/keys"
-subject = "machine"
 """
 
 OPEN = {"/healthz", "/readyz", "/metrics", METADATA}

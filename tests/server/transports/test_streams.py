@@ -13,15 +13,18 @@ import pytest
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from roadster_server.identity import keys as identity_keys
+from roadster_server.identity.keys import IssuerKeys
+from roadster_server.identity.tokens import TokenVerifier
+from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.transports import streams, tokens
+from roadster_server.transports import streams
 from roadster_server.transports.guards import BearerGuard
-from roadster_server.transports.tokens import TokenVerifier
 from roadster_tools import Access
 from tests.conftest import settings_for
+from tests.server.identity.issuers import OPAQUE, Clock, Issuer, issuer_settings, token
 from tests.servers import PATIENCE
 
-from .issuers import OPAQUE, Clock, Issuer, issuer_settings, token
 from .listening import listening
 from .test_http import INITIALIZE
 
@@ -52,6 +55,12 @@ def change(live: LiveSettings, **changes: Any) -> None:
     """Puts settings in force in which the caller `machine` is another, as a reload does."""
     machine = live.current.callers["machine"].model_copy(update=changes)
     live.current = live.current.model_copy(update={"callers": {**live.current.callers, "machine": machine}})
+
+
+def change_provider(live: LiveSettings, **changes: Any) -> None:
+    """Puts settings in force in which the identity provider is another, as a reload does."""
+    provider = live.current.identity["login"].model_copy(update=changes)
+    live.current = live.current.model_copy(update={"identity": {"login": provider}})
 
 
 @asynccontextmanager
@@ -88,7 +97,7 @@ def without_caller(live: LiveSettings) -> None:
 
 def with_token_of_other(live: LiveSettings) -> None:
     change(live, token_sha256=[])
-    other = live.current.callers["other"].model_copy(update={"token_sha256": [live_digest()]})
+    other = CallerSettings(token_sha256=[live_digest()])
     live.current = live.current.model_copy(update={"callers": {**live.current.callers, "other": other}})
 
 
@@ -144,9 +153,7 @@ async def test_stream_ends_when_the_issuer_is_another(kind: str, live: LiveSetti
         httpx2.AsyncClient(timeout=PATIENCE) as http,
         stream_of(http, url, kind, token()) as stream,
     ):
-        jwt = live.current.callers["machine"].jwt
-        assert jwt is not None
-        change(live, jwt=jwt.model_copy(update={"audience": "https://else.example.com"}))
+        change_provider(live, audiences=["https://else.example.com"])
         await end_of(stream)
 
 
@@ -181,7 +188,7 @@ async def test_stream_stays_open_through_changes_that_take_nothing(kind: str, li
 async def test_stream_stays_open_while_its_issuer_hesitates(
     live: LiveSettings, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "_STREAM_TRIES", 100)  # on a busy machine more than one may come too late
+    monkeypatch.setattr(identity_keys, "_STREAM_TRIES", 100)  # on a busy machine more than one may come too late
     requests = 0
 
     async def hesitate(scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,9 +214,7 @@ async def test_stream_stays_open_while_its_issuer_hesitates(
 
         tasks.start_soon(read)
         issuer.answer = hesitate
-        jwt = live.current.callers["machine"].jwt
-        assert jwt is not None
-        change(live, jwt=jwt.model_copy(update={"jwks_url": f"{issuer.base}/other"}))
+        change_provider(live, jwks_url=f"{issuer.base}/other")
         with anyio.fail_after(PATIENCE):
             while requests < 2:
                 await anyio.sleep(0.05)
@@ -229,7 +234,7 @@ async def test_stream_outlasts_a_failure_of_its_issuer(
     """It is checked again meanwhile, and ends if the issuer still fails after an hour."""
     monkeypatch.setattr(streams, "_STALE_SECONDS", 0.0)
     clock = Clock()
-    verifier = TokenVerifier(lambda: live.current, clock=clock)
+    verifier = TokenVerifier(lambda: live.current, IssuerKeys(clock))
     async with (
         listening(live, verifier=verifier) as url,
         httpx2.AsyncClient(timeout=PATIENCE) as http,

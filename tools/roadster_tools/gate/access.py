@@ -23,9 +23,10 @@ class Access(IntEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """A caller as `[callers.NAME]` of the configuration describes it."""
+    """A caller as `[callers.NAME]` of the configuration describes it, or a person as a role does."""
 
     name: str
+    """The caller's name in the configuration. For a person, the identity provider's and the role's."""
     dealers: tuple[str, ...] = ()
     access: Mapping[str, Access] = field(default_factory=dict)
     personal_data: PersonalData = "masked"
@@ -33,8 +34,25 @@ class Caller:
     """The [section] or key that a toolset needs and the configuration does not have, by toolset."""
     calls_per_minute: int | None = None
     writes_per_hour: int | None = None
+    sessions: int = 1
+    streams: int = 1
     links: bool = True
     """False leaves links to resources out of answers."""
+    person: str | None = None
+    """The identity provider's name and the person's id there, with a colon between them. Set for a person only."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """The full names of the settings that stand elsewhere than in `[callers.NAME]`, by their keys."""
+    dealer_set: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """The same as `dealers`, for a quick look. Callers with the same dealers share it. By default it is made here."""
+
+    def __post_init__(self) -> None:
+        if len(self.dealer_set) != len(self.dealers):
+            object.__setattr__(self, "dealer_set", frozenset(self.dealers))
+
+    @property
+    def principal(self) -> str:
+        """The name on record, for which limits and seals are. Two people of one role have two of them."""
+        return self.person or self.name
 
     @property
     def sees_contact_data(self) -> bool:
@@ -45,8 +63,9 @@ class Caller:
         return self.access.get("list_dealers", self.access.get("dealers", Access.OFF)) >= Access.READ
 
     def setting(self, key: str) -> str:
-        """Returns the full name of one of the caller's settings."""
-        return f"callers.{self.name}.{key}"
+        """Returns the full name of one of the caller's settings. `key` is the name, or the name and a key below it."""
+        name, dot, rest = key.partition(".")
+        return f"{self.places.get(name, f'callers.{self.name}.{name}')}{dot}{rest}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +120,7 @@ def verdict(caller: Caller, tool: Tool) -> Verdict:
 def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:
     """Decides whether `dealer` is one of the caller's, spelled exactly as in the configuration."""
     setting = caller.setting("dealers")
-    if dealer is not None and dealer in caller.dealers:
+    if dealer is not None and dealer in caller.dealer_set:
         return Verdict(True, Access.READ, setting)
     # The refused name is not repeated: it may hold anything, and a model reads this.
     reason = f"{setting} does not name this dealer; {dealer_choices(caller, dealer)}"

@@ -184,8 +184,8 @@ class Gate:
         """Makes the grant of a tool without a dealer. Raises AccessRefused."""
         _require(verdict(caller, tool))
         left_out = Counter[LeftOut]()
-        account = self._services.roadster.for_account(caller.dealers, Origin(caller.name), left_out.update)
-        return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.name), left_out)
+        account = self._services.roadster.for_account(caller.dealers, Origin(caller.principal), left_out.update)
+        return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.principal), left_out)
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
         """Makes a grant at `dealer`. None means the caller's only dealer. Raises AccessRefused, InvalidArguments."""
@@ -199,7 +199,7 @@ class Gate:
             _WriteGuard(caller, tool, dealer, current, oversight, lambda request: self._require_own(dealer, request)),
             oversight.on_answer,
             lambda: oversight.caller().personal_data,
-            Origin(caller.name, dealer),
+            Origin(caller.principal, dealer),
             left_out.update,
         )
         roadie, mykaarma = self._services.roadie, self._services.mykaarma
@@ -211,7 +211,7 @@ class Gate:
         return Grant(
             caller,
             self._services.roadster.for_dealer(ref, policy),
-            Seal.bound_to(self._cursor_key, caller.name, dealer),
+            Seal.bound_to(self._cursor_key, caller.principal, dealer),
             self._uploads,
             ownership,
             roadie.for_dealer(ownership, policy) if roadie else None,
@@ -230,7 +230,7 @@ class Gate:
         async def refuse(request: Request) -> None:
             raise RuntimeError(f"{request.operation.name} is no read of the feed")
 
-        policy = ChannelPolicy(refuse, origin=Origin(caller.name, ref.dpid), on_left_out=on_left_out)
+        policy = ChannelPolicy(refuse, origin=Origin(caller.principal, ref.dpid), on_left_out=on_left_out)
         return self._services.roadster.for_dealer(ref, policy)
 
     def ownership(self, caller: Caller, tool: Tool, dealer: str | None) -> Ownership:
@@ -242,7 +242,7 @@ class Gate:
         """Returns the dealer's name and dpid for a question to a person, only the dpid where the name is not plain."""
         if dealer not in self._names:
             try:
-                dealers = await self._services.roadster.for_account([dealer], Origin(caller.name)).list_dealers()
+                dealers = await self._services.roadster.for_account([dealer], Origin(caller.principal)).list_dealers()
             except ClientError:
                 dealers = []
             self._names |= {

@@ -10,19 +10,18 @@ import pytest
 from pydantic import SecretStr
 
 from roadster_sandbox import API_KEY, SandboxTransport, create_app
+from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import CallerSettings, JwtSettings, StoreSettings
+from roadster_server.settings.sections import StoreSettings
 from roadster_server.transports.http import caller_of_request
-from roadster_server.transports.tokens import TokenVerifier
 from tests.conftest import answer_of
-from tests.server.transports.issuers import (
+from tests.server.identity.issuers import (
     INITIALIZE,
     ISSUER,
     METADATA,
     RESOURCE,
-    SUBJECT,
     Issuer,
     connect_mcp,
     initialize,
@@ -123,8 +122,8 @@ async def test_metadata_are_behind_the_host_guard(header: str, status: int, issu
 
 async def test_metadata_need_a_resource_url_and_an_issuers_url(issuer: Issuer) -> None:
     settings = issuer_settings(issuer.url)
-    by_name = JwtSettings(issuer="our-own-issuer", audience=RESOURCE, jwks_url=issuer.url, subject=SUBJECT)
-    settings = settings.model_copy(update={"callers": {"machine": CallerSettings(jwt=by_name)}})
+    by_name = settings.identity["login"].model_copy(update={"issuer": "our-own-issuer"})
+    settings = settings.model_copy(update={"identity": {"login": by_name}})
     async with open_client(settings) as client:
         assert (await client.get(METADATA)).status_code == 404
         assert "resource_metadata" not in (await initialize(client, None)).headers["www-authenticate"]

@@ -22,15 +22,17 @@ from mcp_types import ListToolsResult, Tool
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.sandbox import sandbox_settings
+from roadster_server.settings.callers import CallerSettings, IdentitySettings, PeopleRule, RoleSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import CallerSettings, HttpSettings, JwtSettings, Settings
+from roadster_server.settings.sections import HttpSettings, Settings
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import caller_of_request, http_app
-from roadster_server.transports.tokens import TokenVerifier
 from roadster_tools import Access
 
-ISSUER, SUBJECT = "https://login.example.com", "service-7"
+ISSUER = "https://login.example.com"
+SUBJECT, OTHER_SUBJECT = "service-7", "other-subject"
 RESOURCE = "https://mcp.example.com/roadster/mcp"
 METADATA = "/.well-known/oauth-protected-resource/roadster/mcp"
 OPAQUE = "an.opaque.token"
@@ -136,20 +138,22 @@ class Clock:
 
 
 def issuer_settings(url: str, **http_section: Any) -> Settings:
-    """Returns settings with the callers `machine`, by JWT and opaque token, and `other`, by another subject's JWT."""
-    machine = JwtSettings(issuer=ISSUER, audience=RESOURCE, jwks_url=url, subject=SUBJECT)
-    other = JwtSettings(issuer=ISSUER, audience="other-audience", jwks_url=url, subject="other-subject")
+    """Returns settings with a service and its opaque token, and a provider whose rules know it and another subject."""
+    provider = IdentitySettings(
+        issuer=ISSUER,
+        audiences=[RESOURCE],
+        jwks_url=url,
+        people=[
+            PeopleRule(match={"sub": SUBJECT}, role="machine", dealers=["umazda"]),
+            PeopleRule(match={"sub": OTHER_SUBJECT}, role="other"),
+        ],
+    )
+    token_sha256 = [hashlib.sha256(OPAQUE.encode()).hexdigest()]
     return sandbox_settings("sqlite:////nowhere/store.db").model_copy(
         update={
-            "callers": {
-                "machine": CallerSettings(
-                    jwt=machine,
-                    token_sha256=[hashlib.sha256(OPAQUE.encode()).hexdigest()],
-                    dealers=["umazda"],
-                    access={"dealers": Access.READ},
-                ),
-                "other": CallerSettings(jwt=other),
-            },
+            "callers": {"machine": CallerSettings(token_sha256=token_sha256, dealers=["umazda"], role="machine")},
+            "roles": {"machine": RoleSettings(access={"dealers": Access.READ}), "other": RoleSettings()},
+            "identity": {"login": provider},
             "http": HttpSettings(**({"resource_url": RESOURCE} | http_section)),
         }
     )

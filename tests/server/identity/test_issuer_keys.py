@@ -12,9 +12,10 @@ import pytest
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roadster_server.transports import tokens
-from roadster_server.transports.tokens import FETCH_SECONDS, StaleToken, TokenVerifier
-from tests.server.transports.issuers import (
+from roadster_server.identity import keys as identity_keys
+from roadster_server.identity.keys import FETCH_SECONDS, IssuerKeys
+from roadster_server.identity.tokens import StaleToken, TokenVerifier
+from tests.server.identity.issuers import (
     OPAQUE,
     Clock,
     Issuer,
@@ -35,7 +36,7 @@ async def is_accepted(verifier: TokenVerifier, bearer: str | None = None) -> boo
 
 async def test_keys_are_good_for_ten_minutes(issuer: Issuer) -> None:
     clock = Clock()
-    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), IssuerKeys(clock))
     for seconds, fetches in ((0, 1), (599, 1), (601, 2), (1200, 2), (1202, 3)):
         clock.now = 1000.0 + seconds
         assert await is_accepted(verifier)
@@ -44,7 +45,7 @@ async def test_keys_are_good_for_ten_minutes(issuer: Issuer) -> None:
 
 async def test_key_that_is_new_is_fetched_when_a_token_names_it(issuer: Issuer) -> None:
     clock = Clock()
-    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), IssuerKeys(clock))
     issuer.keys = [jwk("rsa")]
     assert await is_accepted(verifier)
     issuer.keys = [jwk("ec")]
@@ -56,7 +57,7 @@ async def test_key_that_is_new_is_fetched_when_a_token_names_it(issuer: Issuer) 
 
 async def test_keys_that_are_unknown_cost_one_fetch_a_minute(issuer: Issuer) -> None:
     clock = Clock()
-    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), IssuerKeys(clock))
     for second in range(180):
         clock.now = 1000.0 + second
         assert not await is_accepted(verifier, token("ed", header={"kid": f"unknown-{second}"}))
@@ -65,7 +66,7 @@ async def test_keys_that_are_unknown_cost_one_fetch_a_minute(issuer: Issuer) -> 
 
 
 async def test_keys_are_fetched_once_for_many_requests(issuer: Issuer) -> None:
-    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=Clock())
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), IssuerKeys(Clock()))
     results: list[bool] = []
 
     async def one(bearer: str) -> None:
@@ -115,7 +116,9 @@ async def test_token_is_refused_where_the_issuers_answer(
     settings = issuer_settings(issuer.url)
     # Only one of them would make the test wait. The others need their time on a busy machine.
     fetch_seconds = 2.0 if why == "never ends" else FETCH_SECONDS * 6
-    async with open_client(settings, verifier=TokenVerifier(lambda: settings, fetch_seconds=fetch_seconds)) as client:
+    async with open_client(
+        settings, verifier=TokenVerifier(lambda: settings, IssuerKeys(fetch_seconds=fetch_seconds))
+    ) as client:
         assert (await initialize(client, token())).status_code == 401
         assert (await initialize(client, token())).status_code == 401
         assert (await initialize(client, OPAQUE)).status_code == 200
@@ -130,7 +133,7 @@ async def test_issuer_that_is_down_is_one_log_line_with_its_host(
     clock = Clock()
     url = issuer.url
     issuer.answer = Response(status_code=503)
-    verifier = TokenVerifier(lambda: issuer_settings(url), clock=clock)
+    verifier = TokenVerifier(lambda: issuer_settings(url), IssuerKeys(clock))
     for _ in range(3):
         assert not await is_accepted(verifier)
     (line,) = [record for record in caplog.records if record.levelno == logging.WARNING]
@@ -148,7 +151,7 @@ async def test_issuer_that_does_not_listen_only_costs_its_tokens(caplog: pytest.
 
 async def test_keys_outlast_a_short_failure_and_no_longer_one(issuer: Issuer) -> None:
     clock = Clock()
-    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), IssuerKeys(clock))
     assert await is_accepted(verifier)
     issuer.answer = Response(status_code=503)
     for seconds in (61, 300, 599):
@@ -174,10 +177,10 @@ ISSUERS_THAT_ARE_DOWN: dict[str, ASGIApp] = {"fails": Response(status_code=503),
 async def test_keys_outlast_an_hour_for_open_streams(why: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """An expired token and an unknown key are refused meanwhile."""
     clock = Clock()
-    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), IssuerKeys(clock))
     of_streams = verifier.for_streams()
     assert await is_accepted(verifier)
-    monkeypatch.setattr(tokens, "_STREAM_TRY_SECONDS", 0.05)
+    monkeypatch.setattr(identity_keys, "_STREAM_TRY_SECONDS", 0.05)
     monkeypatch.setattr(verifier._issuers, "_fetch_seconds", 0.1)
     issuer.answer = ISSUERS_THAT_ARE_DOWN[why]
     for seconds in (601, 3599):
@@ -193,7 +196,7 @@ async def test_keys_outlast_an_hour_for_open_streams(why: str, issuer: Issuer, m
 
 async def test_key_that_was_withdrawn_ends_streams(issuer: Issuer) -> None:
     clock = Clock()
-    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), clock=clock)
+    verifier = TokenVerifier(lambda: issuer_settings(issuer.url), IssuerKeys(clock))
     assert await is_accepted(verifier)
     issuer.keys = [jwk("ec")]
     clock.now = 1000.0 + 601

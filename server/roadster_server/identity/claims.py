@@ -1,0 +1,108 @@
+"""The checks of a JWT as an access token for this server, after RFC 9068 and what providers really issue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jwt
+from pydantic import AnyHttpUrl, ValidationError
+
+from roadster_server.settings.callers import IdentitySettings
+from roadster_server.settings.rights import Claims
+
+from .keys import Key
+
+LEEWAY_SECONDS = 30
+"""Difference between an issuer's clock and ours that times may have."""
+_TYPES = {"at+jwt", "application/at+jwt", "jwt"}
+"""Values of the header `typ`. RFC 9068 names the first two. Most providers still write the third."""
+_ONLY_IN_ID_TOKENS = ("nonce", "at_hash", "c_hash")
+"""OpenID Connect Core 1.0, sections 2 and 3.3.2.11."""
+_KINDS = {"typ": {"Bearer"}, "token_use": {"access"}}
+"""Claims in which Keycloak and Cognito say what a token is, with the values of access tokens."""
+
+
+def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: IdentitySettings) -> Claims:
+    """Returns the claims of `token`, all checked. Raises PyJWTError with the reason, without values of claims."""
+    if "crit" in header:
+        raise jwt.InvalidTokenError("no critical extension is supported")
+    _check_type(header)
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key.public,
+        algorithms=key.algorithms,
+        issuer=provider.issuer,
+        leeway=LEEWAY_SECONDS,
+        options={"require": ["exp", "iss", "aud"], "verify_aud": False, "enforce_minimum_key_length": True},
+    )
+    _check_times(claims, provider)
+    _check_audience(claims["aud"], provider.audiences)
+    for name in _ONLY_IN_ID_TOKENS:
+        if name in claims:
+            raise jwt.InvalidTokenError(f"it is an ID token: it has {name}")
+    for name, values in _KINDS.items():
+        if name in claims and claims[name] not in values:
+            raise jwt.InvalidTokenError(f"its {name} is not that of an access token")
+    _check_overage(claims, provider)
+    return claims
+
+
+def has_scope(claims: Claims, provider: IdentitySettings) -> bool:
+    return not provider.scope or provider.scope in _scopes(claims)
+
+
+def _check_type(header: Mapping[str, Any]) -> None:
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        raise jwt.InvalidTokenError("its header's typ is not that of an access token")
+
+
+def _check_times(claims: Claims, provider: IdentitySettings) -> None:
+    """PyJWT has compared the times. It also accepts texts and booleans, and knows no longest lifetime."""
+    for name in ("exp", "nbf", "iat"):
+        if name in claims and type(claims[name]) not in {int, float}:
+            raise jwt.DecodeError(f"{name} is no number")
+    begin = claims.get("iat", claims.get("nbf", time.time()))
+    if claims["exp"] - begin > provider.longest_lifetime.total_seconds() + LEEWAY_SECONDS:
+        raise jwt.InvalidTokenError("it lives longer than longest_lifetime")
+
+
+def _check_audience(claim: Any, audiences: list[str]) -> None:
+    values = claim if isinstance(claim, list) else [claim]
+    if not all(isinstance(value, str) for value in values):
+        raise jwt.InvalidAudienceError("aud is no text")
+    if not set(map(_canonical, values)) & set(map(_canonical, audiences)):
+        raise jwt.InvalidAudienceError("it is for another audience")
+
+
+def _canonical(audience: str) -> str:
+    """Returns one spelling of a URL: a host in small letters, no default port, no slash at the end."""
+    if not audience.lower().startswith(("https://", "http://")):
+        return audience  # any text, such as a GUID or api://…
+    try:
+        return str(AnyHttpUrl(audience)).removesuffix("/")
+    except ValidationError:
+        return audience
+
+
+def _check_overage(claims: Claims, provider: IdentitySettings) -> None:
+    """Refuses a token of Entra without the groups because there are too many: a rule must not read them as none."""
+    elsewhere = claims.get("_claim_names")
+    missing = set(elsewhere) if isinstance(elsewhere, dict) else set()
+    if claims.get("hasgroups"):
+        missing.add("groups")
+    for name in missing & {claim for rule in provider.people for claim in [*rule.match, rule.dealers_claim]}:
+        mend = "let the provider send only the groups that are assigned to this application, or app roles"
+        raise jwt.InvalidTokenError(f"it has too many {name} to hold them; {mend}")
+
+
+def _scopes(claims: Claims) -> Iterator[str]:
+    # RFC 9068 defines a string `scope`. Some issuers send `scp`, as a list or as a string.
+    for claim in ("scope", "scp"):
+        match claims.get(claim):
+            case str() as scopes:
+                yield from scopes.split(" ")
+            case list() as scopes:
+                yield from scopes

@@ -1,0 +1,112 @@
+"""Bearer tokens: opaque ones, which the configuration lists by their SHA-256, and JWTs of identity providers.
+
+A refusal looks the same to the sender whatever is wrong with the token. The log says more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from copy import copy
+
+import jwt
+from mcp.server.auth.provider import AccessToken
+
+from roadster_server.settings.sections import Settings
+from roadster_server.telemetry.logs import log, log_crash
+from roadster_tools import Caller
+
+from .claims import LEEWAY_SECONDS, check_claims, has_scope
+from .keys import IssuerKeys
+
+SCOPE = "roadster"
+"""The scope of a request that may go on. A JWT with the `scope` of its provider has it. An opaque token always does,
+because it is made for this server."""
+
+_MAX_TOKEN_CHARACTERS = 8 * 1024
+"""Longer ones are refused before any work is spent on them."""
+
+
+class StaleToken(AccessToken):
+    """The token of an open stream, good by keys that its issuer published a while ago. It does not answer now."""
+
+
+class TokenVerifier:
+    """Finds the caller or the person to whom a token belongs, by the current settings."""
+
+    def __init__(self, settings: Callable[[], Settings], keys: IssuerKeys | None = None) -> None:
+        self._settings = settings
+        self._keys = keys or IssuerKeys()
+        self._key = self._keys.key
+
+    def for_streams(self) -> TokenVerifier:
+        """Returns a verifier of the tokens of open streams. An issuer that does not answer ends none for an hour.
+
+        It gives a StaleToken then, which is to be checked again.
+        """
+        verifier = copy(self)
+        verifier._key = self._keys.key_of_stream  # noqa: SLF001 - it is a copy of this one
+        return verifier
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        try:
+            if len(token) > _MAX_TOKEN_CHARACTERS:
+                return None
+            return self._check_opaque(token) or await self._check_jwt(token)
+        except Exception as error:  # noqa: BLE001 - after a defect of ours nobody gets in, and the server goes on
+            log_crash(error)
+            return None
+
+    def _check_opaque(self, token: str) -> AccessToken | None:
+        # The time of the look-up tells nothing: nobody can choose the beginning of a hash.
+        owner = self._settings().rights.token_owners.get(hashlib.sha256(token.encode()).hexdigest())
+        return identity_of(owner) if owner is not None else None
+
+    async def _check_jwt(self, token: str) -> AccessToken | None:
+        if token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
+            return None
+        settings = self._settings()
+        try:
+            # Not verified yet: this only finds the provider that it may come from.
+            raw = jwt.decode_complete(token, options={"verify_signature": False})
+        except jwt.PyJWTError:
+            return None
+        issuer = raw["payload"].get("iss")
+        name = settings.rights.providers.get(issuer) if isinstance(issuer, str) else None
+        if name is None:
+            return None
+        provider = settings.identity[name]
+        try:
+            key = await self._key(provider, raw["header"].get("kid"), settings.network.path())
+            claims = check_claims(token, raw["header"], key, provider)
+        except jwt.PyJWTError as error:
+            log.info("jwt refused", extra={"identity": name, "reason": f"{type(error).__name__}: {error}"})
+            return None
+        person = settings.rights.person(claims)
+        if person is None:
+            log.info("jwt refused", extra={"identity": name, "reason": f"no usable {provider.subject_claim}"})
+            return None
+        if settings.rights.matching_rule(claims) is None:
+            log.info("jwt refused", extra={"identity": name, "reason": "no rule of people matches"})
+            return None
+        # Without the token itself: nothing later needs it, so nothing can pass it on.
+        kind = StaleToken if key.is_stale else AccessToken
+        return kind(
+            token="",
+            client_id=person.principal,
+            scopes=[SCOPE] if has_scope(claims, provider) else [],
+            expires_at=int(claims["exp"]) + LEEWAY_SECONDS,
+            claims=dict(claims),
+        )
+
+
+def identity_of(name: str) -> AccessToken:
+    """Returns a caller of the configuration in the form that the SDK carries through a request."""
+    return AccessToken(token="", client_id=name, scopes=[SCOPE])
+
+
+def caller_of(settings: Settings, identity: AccessToken) -> Caller:
+    """Returns who makes a request, with the rights of the moment. After a reload these may be none."""
+    if identity.claims is None:
+        return settings.caller_as_of_now(identity.client_id)
+    return settings.rights.caller_of_person(identity.claims) or Caller(identity.client_id, person=identity.client_id)
