@@ -181,7 +181,7 @@ async def test_keys_outlast_an_hour_for_open_streams(why: str, issuer: Issuer, m
     of_streams = verifier.for_streams()
     assert await is_accepted(verifier)
     monkeypatch.setattr(identity_keys, "_STREAM_TRY_SECONDS", 0.05)
-    monkeypatch.setattr(verifier._issuers, "_fetch_seconds", 0.1)
+    monkeypatch.setattr(verifier._keys, "_fetch_seconds", 0.1)
     issuer.answer = ISSUERS_THAT_ARE_DOWN[why]
     for seconds in (601, 3599):
         clock.now = 1000.0 + seconds

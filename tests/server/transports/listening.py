@@ -11,6 +11,7 @@ import httpx2
 
 from roadster_sandbox import create_app
 from roadster_sandbox.http.transport import SandboxTransport
+from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.protocol.server import build_server
 from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
@@ -19,7 +20,6 @@ from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import caller_of_request, http_app
 from roadster_server.transports.listening.connection import HEAD_SECONDS
 from roadster_server.transports.listening.http_server import http_server
-from roadster_server.transports.tokens import TokenVerifier
 
 
 @asynccontextmanager
