@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
-import tracemalloc
-from collections.abc import Iterator
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
@@ -18,16 +17,16 @@ from .served import served
 
 INPUTS = int(os.environ.get("ROADSTER_FUZZ_INPUTS", "200"))
 """Inputs of each test. `make fuzz` sets 20,000."""
+_ROUND = 1_000
+"""Inputs of one run of Hypothesis. It remembers all of them, and takes longer for each the more it remembers."""
 _ENOUGH_TO_MEASURE = 5_000
 """Below, caches that fill up grow more than a leak would."""
 _MOST_GROWTH = 1.1
-_SPARE = 256 * 1024
-"""Bytes of growth that a test with hardly any memory may have."""
 
 fuzzing = settings(
-    max_examples=INPUTS,
+    max_examples=min(INPUTS, _ROUND),
     # The suite tries the same inputs each time: a failure now and then would be taken for a flaky test.
-    derandomize=INPUTS < _ENOUGH_TO_MEASURE,
+    derandomize=INPUTS <= _ROUND,
     database=None,
     phases=[Phase.generate, Phase.shrink],
     deadline=None,
@@ -39,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker("fuzz")
-            item.add_marker(pytest.mark.timeout(0 if INPUTS >= _ENOUGH_TO_MEASURE else 300))
+            item.add_marker(pytest.mark.timeout(0 if INPUTS > _ROUND else 300))
 
 
 class _ErrorLog(logging.Handler):
@@ -57,50 +56,40 @@ class Watch:
     def __init__(self, errors: _ErrorLog) -> None:
         self._errors = errors
         self._count = 0
-        self._at_half = 0
 
     def after_input(self) -> None:
         assert self._errors.records == []
         self._count += 1
-        if INPUTS >= _ENOUGH_TO_MEASURE and self._count == INPUTS // 2:
-            self._at_half = _traced_bytes()
 
-    def end(self) -> None:
-        if self._at_half:
-            at_end = _traced_bytes()
-            print(f"{self._count} inputs, {self._at_half:,} bytes after half of them, {at_end:,} at the end")  # noqa: T201
-            assert at_end <= self._at_half * _MOST_GROWTH + _SPARE
+    def run(self, fuzz: Callable[[], None]) -> None:
+        """Tries all inputs. `fuzz` tries those of one round."""
+        self._try(fuzz, INPUTS // 2)
+        at_half = _peak()
+        self._try(fuzz, INPUTS)
+        at_end = _peak()
+        if INPUTS >= _ENOUGH_TO_MEASURE:
+            print(f"{self._count} inputs, peak {at_half:,} after half of them, {at_end:,} at the end")  # noqa: T201
+            assert at_end <= at_half * _MOST_GROWTH
+
+    def _try(self, fuzz: Callable[[], None], count: int) -> None:
+        while self._count < count:
+            before = self._count
+            fuzz()
+            assert self._count >= before + fuzzing.max_examples, "inputs were left out"
 
 
-def _traced_bytes() -> int:
-    """Returns the memory of everything except the tests and Hypothesis, which remembers all inputs."""
-    gc.collect()
-    others = (
-        "*/hypothesis/*",
-        "*/sortedcontainers/*",
-        "*/_pytest/*",
-        "*/tests/*",
-        "*/roadster_sandbox/*",
-        "<*",
-        "*/random.py",
-    )
-    snapshot = tracemalloc.take_snapshot()
-    filters = [tracemalloc.Filter(inclusive=False, filename_pattern=pattern) for pattern in others]
-    return sum(statistic.size for statistic in snapshot.filter_traces(filters).statistics("filename"))
+def _peak() -> int:
+    """Returns the most memory that this process has had, in the unit of the system: KiB, on a Mac bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
     errors = _ErrorLog()
     logging.getLogger().addHandler(errors)
-    if INPUTS >= _ENOUGH_TO_MEASURE:
-        tracemalloc.start()
-    watch = Watch(errors)
     try:
-        yield watch
-        watch.end()
+        yield Watch(errors)
     finally:
-        tracemalloc.stop()
         logging.getLogger().removeHandler(errors)
 
 

@@ -99,4 +99,4 @@ def test_answer_of_any_kind_is_a_result_or_a_known_failure(
         assert "The server failed" not in text_of(result)
         watch.after_input()
 
-    answer()
+    watch.run(answer)

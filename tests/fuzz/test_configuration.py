@@ -56,4 +56,4 @@ def test_configuration_of_any_kind_is_read_or_refused(
             load(path)
         watch.after_input()
 
-    read()
+    watch.run(read)

@@ -43,4 +43,4 @@ def test_file_of_any_kind_is_read_or_refused(portal: BlockingPortal, watch: Watc
             assert facts.pages is None or facts.pages > 0
         watch.after_input()
 
-    read()
+    watch.run(read)

@@ -101,4 +101,4 @@ def test_message_of_any_kind_is_answered_in_json_rpc(
             assert message.get("error", {}).get("message") != "Internal server error"
         watch.after_input()
 
-    send()
+    watch.run(send)

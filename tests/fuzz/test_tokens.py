@@ -52,4 +52,4 @@ def test_token_of_any_kind_is_a_callers_or_nobodys(portal: BlockingPortal, watch
         assert identity is None or identity.client_id == "machine"
         watch.after_input()
 
-    show()
+    watch.run(show)

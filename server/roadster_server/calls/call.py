@@ -244,8 +244,8 @@ class Call(CallOversight):
         # The dealer is part of the scope. It is left out here, because a caller with one dealer need not name it.
         arguments = self._services.keys.marked_hash({**admitted_call.plain_arguments, "dealer": None})
         seal = Seal.bound_to(self._services.keys.results, scope)
-        scope_0001 = self._services.keys.hash(named_key)
-        async with self._services.idempotency_keys.claim(self._services.store, scope, arguments, scope_0001) as claim:
+        old_scope = self._services.keys.hash(named_key)
+        async with self._services.idempotency_keys.claim(self._services.store, scope, arguments, old_scope) as claim:
             if isinstance(claim, Replay):
                 self.outcome = "replayed"
                 return replayed_result(seal, claim.result, self._current_caller())

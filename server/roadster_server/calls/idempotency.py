@@ -41,11 +41,11 @@ class IdempotencyKeys:
 
     @asynccontextmanager
     async def claim(
-        self, store: LazyStore, scope: str, arguments: str, scope_0001: str
+        self, store: LazyStore, scope: str, arguments: str, old_scope: str
     ) -> AsyncIterator[Claim | Replay]:
         """Yields the claim of a key, or the answer to replay. Other calls with the key wait until the block ends.
 
-        `scope_0001` names the same key as version 0001 of the store did.
+        `old_scope` names the same key as version 0001 of the store did.
         Raises Limited if the wait is too long, and InvalidArguments or KeyOutcomeUnknown if the key cannot be used.
         """
         lock = self._locks.setdefault(scope, anyio.Lock())
@@ -56,7 +56,7 @@ class IdempotencyKeys:
             async with lock:
                 # The call before this one may have waited for the store itself. Nobody waits for it twice.
                 current_wait().seconds += anyio.current_time() - start
-                claim = self._require_usable(await _wait_for_claim(store, scope, arguments, scope_0001))
+                claim = self._require_usable(await _wait_for_claim(store, scope, arguments, old_scope))
                 waiting.deadline = math.inf  # only the wait is limited, not the call
                 yield claim
         if waiting.cancelled_caught:
@@ -87,12 +87,12 @@ class IdempotencyKeys:
 
 
 async def _wait_for_claim(
-    store: LazyStore, scope: str, arguments: str, scope_0001: str
+    store: LazyStore, scope: str, arguments: str, old_scope: str
 ) -> Claim | Replay | AnswerGone | Conflict | Unknown:
     """Claims the key. If a call of any process holds it, waits until that call ends."""
     pause = _FIRST_PAUSE
     while isinstance(
-        outcome := await store.claim(scope, arguments, now=datetime.now(UTC), scope_0001=scope_0001), InProgress
+        outcome := await store.claim(scope, arguments, now=datetime.now(UTC), old_scope=old_scope), InProgress
     ):
         # At random, so that not all processes look at the same moment.
         await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - this is no secret

@@ -102,14 +102,14 @@ class SqlStore:
         """
         await self.database.append(Append(record, claim))
 
-    async def claim(self, scope: str, arguments: str, *, now: datetime, scope_0001: str = "") -> Claim | Obstacle:
+    async def claim(self, scope: str, arguments: str, *, now: datetime, old_scope: str = "") -> Claim | Obstacle:
         """Claims an idempotency key, or returns what an earlier call did with it.
 
-        `scope_0001` names the same key as stores of the schema 0001 did. Such a claim may be kept for a day after an
+        `old_scope` names the same key as stores of the schema 0001 did. Such a claim may be kept for a day after an
         upgrade, and its arguments conflict with all others.
         """
         # A read comes first: a call that only waits for another call must not queue with those that write.
-        obstacle = await self.database.read(claims.find, (scope, scope_0001), arguments, now)
+        obstacle = await self.database.read(claims.find, (scope, old_scope), arguments, now)
         if obstacle:
             return obstacle
         return await self.database.write_before_record(claims.claim, scope, arguments, now)

@@ -312,9 +312,9 @@ async def test_key_used_by_many_calls_spares_the_store(connect: Connect, world: 
     looks: list[str] = []
 
     class CountingStore(SqlStore):
-        async def claim(self, scope: str, arguments: str, *, now: datetime, scope_0001: str = "") -> Any:
+        async def claim(self, scope: str, arguments: str, *, now: datetime, old_scope: str = "") -> Any:
             looks.append(scope)
-            return await super().claim(scope, arguments, now=now, scope_0001=scope_0001)
+            return await super().claim(scope, arguments, now=now, old_scope=old_scope)
 
     upstream = HeldSandbox(world)
     results: list[CallToolResult] = []

@@ -138,10 +138,10 @@ class WatchedStore(SqlStore):
         WAITS.append(current_wait())
         await super().append(record)
 
-    async def claim(self, scope: str, arguments: str, *, now: datetime, scope_0001: str = "") -> Claim | Obstacle:
+    async def claim(self, scope: str, arguments: str, *, now: datetime, old_scope: str = "") -> Claim | Obstacle:
         WAITS.append(current_wait())
         WAITED_BEFORE_CLAIMS.append(current_wait().seconds)
-        return await super().claim(scope, arguments, now=now, scope_0001=scope_0001)
+        return await super().claim(scope, arguments, now=now, old_scope=old_scope)
 
 
 @pytest.mark.reliability("a locked store, for a write with a key", "a call waits once for it, then fails unsent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.server.events.hooks import (
     ROADIE_KEY,
     SAMPLE,
     Hooks,
+    brief_event,
     change,
     event,
     get_deal,
@@ -279,3 +281,24 @@ async def test_receiver_survives_any_body(hooks: Hooks, body: Any) -> None:
             [body] if isinstance(body, bytes) else [body, {**event(), **body} if isinstance(body, dict) else 1]
         ):
             assert (await hooks.send(documents, source=source, key=key)).status_code in {200, 400}
+
+
+@pytest.mark.reliability("an event of 100 KB while others come", "the others are answered while it is masked")
+async def test_large_event_is_masked_while_others_are_answered(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its masking ends only when the other event is answered."""
+    is_masking, is_answered = threading.Event(), threading.Event()
+    note = "x" * 100_000
+
+    def mask_slowly(document: Any) -> Any:
+        if document.get("note") == note:
+            is_masking.set()
+            assert is_answered.wait(PATIENCE)
+        return mask_identity(document)
+
+    monkeypatch.setattr(webhooks, "mask_identity", mask_slowly)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hooks.deliver, brief_event("large", note=note))
+        await anyio.to_thread.run_sync(is_masking.wait, PATIENCE)
+        await hooks.deliver(brief_event("small"))
+        is_answered.set()
+    assert is_masking.is_set()
