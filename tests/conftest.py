@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from mcp import Client
 from mcp_types import CallToolResult
 from starlette.applications import Starlette
 
+from roadster_client.json_text import write_lenient_json
 from roadster_sandbox import SandboxTransport, create_app
 from roadster_server.calls.context import Timing
 from roadster_server.calls.keys import Keys
@@ -117,7 +117,7 @@ class Answering(httpx2.AsyncBaseTransport):
 
 def response(body: Any, status: int = 200, **headers: str) -> httpx2.Response:
     """Returns an answer with `body` as JSON, streamed as from a socket."""
-    return httpx2.Response(status, headers=headers, stream=httpx2.ByteStream(json.dumps(body).encode()))
+    return httpx2.Response(status, headers=headers, stream=httpx2.ByteStream(write_lenient_json(body)))
 
 
 ALLOWED = ("umazda", "hyundaidemo")

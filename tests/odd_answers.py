@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-ODD: tuple[Any, ...] = (None, "", " ", "odd", 0, -1, 1e308, [], {}, True, [[[]]], ["odd"], {"odd": None})
+from roadster_client.json_text import NOT_A_NUMBER
+
+ODD: tuple[Any, ...] = (
+    *(None, "", " ", "odd", "\ufffd", 0, -1, 1e308, 10**400, NOT_A_NUMBER, True),
+    *([], {}, [[[]]], ["odd"], [NOT_A_NUMBER], {"odd": None}),
+)
 """Values that the documents show nowhere, or only in other fields."""
 
 Place = tuple[str | int, ...]

@@ -61,7 +61,16 @@ def _refuse_bool(value: Any) -> Any:
     return value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_refuse_bool)]
+def _refuse_huge(value: int) -> int:
+    if abs(value) >= _TOO_LARGE:
+        raise ValueError("expected a number of at most 18 digits")
+    return value
+
+
+_TOO_LARGE = 10**18
+"""No amount, count or id of the documents comes near. A number of hundreds of digits would only fill an answer."""
+
+WholeNumber = Annotated[int, BeforeValidator(_refuse_bool), AfterValidator(_refuse_huge)]
 Number = Annotated[float, BeforeValidator(_refuse_bool)]
 """A number in an answer. pydantic itself would read `true` as 1."""
 
