@@ -79,7 +79,6 @@ class _PostgresqlDriver:
             isolation_level="READ COMMITTED",
             pool_size=_CONNECTIONS,
             max_overflow=0,
-            pool_pre_ping=True,
             hide_parameters=True,
         )
         self.engine = self._engine.sync_engine
@@ -98,10 +97,19 @@ class _PostgresqlDriver:
         with anyio.fail_after(seconds):
             await self._places.acquire()
         try:
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(_run, function, end_time, is_durable)
+            try:
+                return await self._attempt(function, end_time, is_durable)
+            except _ConnectionLost:
+                # The server may have been started anew since the last transaction. The pool has a new connection now.
+                return await self._attempt(function, end_time, is_durable)
+        except _ConnectionLost:
+            raise StoreError(_UNREACHABLE) from None
         finally:
             self._places.release()
+
+    async def _attempt(self, function: Callable[[Connection], _ResultT], end_time: float, is_durable: bool) -> _ResultT:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(_run, function, end_time, is_durable)
 
     async def append(self, appends: Sequence[Append], seconds: float) -> Sequence[ClaimLost | None]:
         return await self._appender.write(appends, seconds)
@@ -111,16 +119,25 @@ class _PostgresqlDriver:
         await self._engine.dispose()
 
 
+class _ConnectionLost(Exception):
+    """The connection was lost before the commit, so nothing was done."""
+
+
 def _run(
     connection: Connection, function: Callable[[Connection], _ResultT], end_time: float, is_durable: bool
 ) -> _ResultT:
-    if not is_durable:
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-    # Only a call that has waited before pays for another statement.
-    seconds = seconds_left(end_time, time.monotonic())
-    if seconds < _STATEMENT_SECONDS - 1:
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
-    return function(connection)
+    try:
+        if not is_durable:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        # Only a call that has waited before pays for another statement.
+        seconds = seconds_left(end_time, time.monotonic())
+        if seconds < _STATEMENT_SECONDS - 1:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
+        return function(connection)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _ConnectionLost from None
+        raise
 
 
 def _error(error: Exception) -> StoreError:

@@ -64,3 +64,20 @@ async def test_postgresql_store_works_again_when_the_server_is_back(
         await execute(postgresql_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await store.probe()
         await store.append(RECORD)
+
+
+async def test_postgresql_connections_that_the_server_ended_are_not_noticed(
+    postgresql_url: str, postgresql_server: str
+) -> None:
+    """As after a restart of the server: the first transaction finds its connection gone, and takes a new one."""
+    name = urlsplit(postgresql_url).path.removeprefix("/")
+    async with open_store(postgresql_url) as store:
+        for number in range(3):
+            await store.append(RECORD)
+            await store.add_owned("umazda", "order", str(number))
+            kill = f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"
+            await execute(postgresql_server, kill)
+            await store.add_owned("umazda", "order", f"{number}-again")
+            await store.append(RECORD)
+        assert len(await store.owned_ids("umazda", "order", "", 10)) == 6
+        assert (await store.verify()).count == 6
