@@ -30,7 +30,7 @@ microseconds in which nothing else is served."""
 NOT_A_NUMBER = object()
 """Stands where a text has a number that JSON does not have. No model can read it as a value of any type."""
 
-_PERHAPS_NOT_A_NUMBER = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]|[0-9]{300}")
+_PERHAPS_TOO_LARGE = re.compile(rb"[0-9](?:[eE]\+?[0-9]|[0-9]{299})")
 """Without it a text has only numbers that a float can hold, so that its values need not be looked at one by one."""
 
 _TEXT_OR_LONG_NUMBER = re.compile(
@@ -91,7 +91,9 @@ def parse_lenient_json(raw: bytes) -> Any:
         text = _TEXT_OR_LONG_NUMBER.sub(lambda part: part["text"] or b"NaN", text)
         value = from_json(mend_json(text), cache_strings="keys")
         return _mark_numbers(value)
-    return _mark_numbers(value) if _PERHAPS_NOT_A_NUMBER.search(raw) else value
+    # A search for a word is many times as fast as one pattern for everything.
+    is_odd = b"NaN" in raw or b"Infinity" in raw or _PERHAPS_TOO_LARGE.search(raw) is not None
+    return _mark_numbers(value) if is_odd else value
 
 
 def write_lenient_json(value: Any) -> bytes:
