@@ -1,13 +1,14 @@
-"""How long a stdio host waits for the server: from the start of the process to the answer of `tools/list`.
+"""The costs of a start for a stdio host: CPU time and wall time from the start of the process to its first answers.
 
-    .venv/bin/python -m bench.cold_start [--runs 15] [--limit 1.25]
+    .venv/bin/python -m bench.cold_start [--runs 15] [--server PYTHON]
 
-Measures two servers in turns: ours, with a configuration that grants every tool, and a bare `MCPServer` of the SDK with
-a single tool, which is the least that any Python server of this SDK takes. Before that, each is started once without
-counting. This start compiles the bytecode and fills the disk's cache.
+Measures servers in turns: ours, with a configuration that grants most tools, and a bare `MCPServer` of the SDK with
+three typed tools. `--server` adds ours of another environment, such as an older version. Each is started once without
+counting: this start compiles the bytecode and fills the disk's cache. The moments are the answers of `initialize` and
+of `tools/list`, and that of one read with one request to the sandbox.
 
-Read the ratio of the medians: 1.00 is as fast as a bare server. The milliseconds depend on the machine. Exits with 1 if
-the ratio is above the limit. If `fastest` and `median` are far apart, another program was running, so repeat.
+Read the ratios of the medians: 1.00 is as fast as the bare server. The milliseconds depend on the machine. If `fastest`
+and `median` are far apart, another program was running, so repeat.
 """
 
 from __future__ import annotations
@@ -24,9 +25,15 @@ from pathlib import Path
 from threading import Timer
 from typing import IO, Any
 
+from bench.processes import start_process
+
 CONFIG = """
 [roadster]
+base_url = "{url}/v1"
 api_key = "env:ROADSTER_API_KEY"
+
+[store]
+url = "sqlite:///{folder}/store.db"
 
 [dealers.umazda]
 partner_id = "51101"
@@ -43,75 +50,78 @@ documents = "write"
 events = "read"
 """
 
-BARE = """
-from mcp.server.mcpserver import MCPServer
-
-server = MCPServer("bare")
-
-
-@server.tool()
-def add(a: int, b: int) -> int:
-    "Add two numbers."
-    return a + b
-
-
-server.run("stdio")
-"""
-
 INITIALIZE = {
-    "protocolVersion": "2025-06-18",
+    "protocolVersion": "2025-11-25",
     "capabilities": {},
     "clientInfo": {"name": "cold-start", "version": "1"},
 }
-GIVE_UP_SECONDS = 30
+VEHICLE = {"vin": "3MVDMBBM0SM472067"}
+CALL = {"name": "get_vehicle", "arguments": VEHICLE}
+BARE_CALL = {"name": "get_vehicle", "arguments": {**VEHICLE, "partner_id": "51101"}}
+MOMENTS = ("first answer", "tools/list", "first call")
+GIVE_UP_SECONDS = 60
 """The longest wait for one start. After it the process is killed."""
+
+Times = dict[str, tuple[float, float]]
+"""Seconds of CPU and of the clock, by moment."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Time from start to tools/list, against a bare MCPServer.")
+    parser = argparse.ArgumentParser(description="CPU time of a start, against a bare MCPServer.")
     parser.add_argument("--runs", type=int, default=15, help="starts of each server (default: 15)")
-    parser.add_argument("--limit", type=float, default=1.25, help="highest ratio that exits with 0 (default: 1.25)")
+    parser.add_argument("--server", help="the Python of an environment with another version of this server")
     options = parser.parse_args()
     if options.runs < 1:
         parser.error("--runs: at least 1")
 
-    with tempfile.TemporaryDirectory() as folder:
-        config, bare = Path(folder, "roadster.toml"), Path(folder, "bare.py")
-        config.write_text(CONFIG, encoding="utf-8")
-        bare.write_text(BARE, encoding="utf-8")
-        commands = {
-            "roadster-mcp": [sys.executable, "-m", "roadster_server", "serve", "--config", str(config)],
-            "bare MCPServer": [sys.executable, str(bare)],
-        }
-        times = measure(commands, options.runs)
+    with tempfile.TemporaryDirectory() as folder, start_process("sandbox", path="/openapi.json") as (url, _):
+        config = Path(folder, "roadster.toml")
+        config.write_text(CONFIG.format(url=url, folder=folder), encoding="utf-8")
+        serve = ["-m", "roadster_server", "serve", "--config", str(config)]
+        commands = {"bare": [sys.executable, "-m", "bench.peers.typed_tools", url], "ours": [sys.executable, *serve]}
+        if options.server:
+            commands["other"] = [options.server, *serve]
+        starts = measure(commands, options.runs)
 
-    for name, seconds in times.items():
-        print(f"{name:14}  median {statistics.median(seconds) * 1000:5.0f} ms  fastest {min(seconds) * 1000:5.0f} ms")
-    ours, theirs = (statistics.median(seconds) for seconds in times.values())
-    ratio = ours / theirs
-    print(f"ratio of the medians {ratio:.2f}, limit {options.limit:.2f}, {options.runs} starts of each")
-    return int(ratio > options.limit)
+    for place, moment in enumerate(MOMENTS):
+        for kind, unit in enumerate(("CPU", "wall")):
+            bare = statistics.median(times[moment][kind] for times in starts["bare"])
+            for name, all_times in starts.items():
+                seconds = [times[moment][kind] for times in all_times]
+                median, fastest = statistics.median(seconds), min(seconds)
+                print(
+                    f"{moment:12}  {unit:4}  {name:5}  median {median * 1000:5.0f} ms  "
+                    f"fastest {fastest * 1000:5.0f} ms  ratio {median / bare:.2f}"
+                )
+        if place < len(MOMENTS) - 1:
+            print()
+    return 0
 
 
-def measure(commands: dict[str, list[str]], runs: int) -> dict[str, list[float]]:
-    """Returns the seconds of each start. Every other round goes backwards, so no server is always the first."""
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for command in commands.values():
-        start(command)
+def measure(commands: dict[str, list[str]], runs: int) -> dict[str, list[Times]]:
+    """Returns the times of each start. Every other round goes backwards, so no server is always the first."""
+    starts: dict[str, list[Times]] = {name: [] for name in commands}
+    for name, command in commands.items():
+        start(name, command)
     for turn in range(runs):
         for name in list(commands)[:: -1 if turn % 2 else 1]:
-            times[name].append(start(commands[name]))
-    return times
+            starts[name].append(start(name, commands[name]))
+    return starts
 
 
-def start(command: list[str]) -> float:
-    """Starts `command`, lists its tools, and ends it. Returns the seconds until the list arrived."""
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "ROADSTER_API_KEY": "not-a-key"}
+def start(name: str, command: list[str]) -> Times:
+    """Starts `command`, lists its tools, makes a call, and ends it."""
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "ROADSTER_API_KEY": "sandbox-key"}
+    times: Times = {}
     with tempfile.TemporaryFile("w+") as stderr:
         begin = time.perf_counter()
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
         )
+
+        def mark(moment: str) -> None:
+            times[moment] = (time.clock_gettime(_cpu_clock(process.pid)), time.perf_counter() - begin)
+
         watch = Timer(GIVE_UP_SECONDS, process.kill)
         watch.start()
         try:
@@ -119,11 +129,16 @@ def start(command: list[str]) -> float:
             assert process.stdout is not None
             send(process.stdin, "initialize", INITIALIZE, number=1)
             read_answer(process.stdout, 1)
+            mark("first answer")
             send(process.stdin, "notifications/initialized")
             send(process.stdin, "tools/list", {}, number=2)
             result = read_answer(process.stdout, 2)
-            seconds = time.perf_counter() - begin
+            mark("tools/list")
             assert result["tools"]
+            send(process.stdin, "tools/call", BARE_CALL if name == "bare" else CALL, number=3)
+            result = read_answer(process.stdout, 3)
+            mark("first call")
+            assert not result.get("isError"), result
             process.stdin.close()
             process.wait()
         except (OSError, EOFError) as error:
@@ -134,7 +149,12 @@ def start(command: list[str]) -> float:
             watch.cancel()
             process.kill()
             process.wait()
-    return seconds
+    return times
+
+
+def _cpu_clock(pid: int) -> int:
+    """Returns the clock of all CPU time that a process has used, as Linux numbers it (clock_getcpuclockid)."""
+    return (~pid << 3) | 2
 
 
 def send(stdin: IO[str], method: str, params: dict[str, Any] | None = None, number: int | None = None) -> None:

@@ -9,21 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
-from mcp.server.lowlevel import Server
 from pydantic import SecretStr
 
-from .calls.calls import Calls
-from .protocol.server import build_server
-from .runtime import open_calls
 from .sandbox import sandbox_settings
 from .settings.defaults import DEFAULT_CONFIG
 from .settings.errors import ConfigurationError
 from .settings.live import LiveSettings
 from .settings.loading import load
 from .settings.sections import InventorySettings, Settings, StoreSettings
+
+if TYPE_CHECKING:  # for start time: it imports the SDK
+    from mcp.server.lowlevel import Server
+
+    from .calls.calls import Calls
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Backend:
     @asynccontextmanager
     async def open_server(self, caller: str) -> AsyncIterator[tuple[Server[Any], Calls]]:
         """Opens the MCP server for one caller on this machine."""
+        from .protocol.server import build_server  # noqa: PLC0415 - for start time: it imports the SDK
+        from .runtime import open_calls  # noqa: PLC0415 - for start time: it imports the SDK
+
         self.settings.caller(caller)  # fails at once if there is no such caller, not at the first request
         async with open_calls(self.live, local=True, transport=self.transport, random=self.random) as calls:
             yield build_server(calls, lambda: self.settings.caller_as_of_now(caller)), calls

@@ -191,6 +191,31 @@ def test_the_start_loads_only_what_it_needs() -> None:
     assert end.stdout.strip() == "[]"
 
 
+def test_a_connection_opens_before_the_sdk_is_loaded(tmp_path: Path) -> None:
+    """Here it never is. A signal then ends the process in order all the same."""
+    for name in ("mcp", "mcp_types"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("import threading; threading.Event().wait()")
+    (tmp_path / "tmp").mkdir()
+    lists = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    with subprocess.Popen(
+        SERVE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path / "tmp")},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for message in (INITIALIZE, {"jsonrpc": "2.0", "method": "notifications/initialized"}, lists):
+            process.stdin.write((json.dumps(message) + "\n").encode())
+            process.stdin.flush()
+            if "id" in message:
+                assert json.loads(process.stdout.readline())["id"] == message["id"]
+        process.terminate()
+        assert process.wait(timeout=PATIENCE) == 0
+    assert not list((tmp_path / "tmp").iterdir()), "the sandbox's store is gone with it"
+
+
 def test_a_harness_with_folders_of_the_same_names_is_unharmed(tmp_path: Path) -> None:
     """Its own tools/, server/ and prompts/ stand first on the path, and both are found."""
     for package in ("tools", "server", "prompts", "client", "sandbox"):

@@ -141,7 +141,7 @@ def tools(
     sandbox: Sandbox = False,
 ) -> None:
     """List the tools, with their schemas."""
-    from roadster_server.protocol.server import tools_of
+    from roadster_server.protocol.visible import tools_of
     from roadster_tools import TOOLS
 
     from .formats import render

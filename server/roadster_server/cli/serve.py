@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 def serve_stdio(backend: Backend) -> None:
     """Serves the caller `local` until stdin ends or a signal comes. Raises ConfigurationError."""
+    from roadster_server.protocol.opening import Opening
+    from roadster_server.transports.stdin import Stdin
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # until the server is loaded and ends in order
+        signal.signal(number, lambda *_: sys.exit(0))
+    stdin = Stdin(Opening(backend.settings.caller(LOCAL_CALLER)))
+    stdin.start()
     from roadster_server.transports.stdio import serve_stdio as serve
 
     async def work() -> None:
@@ -29,7 +37,7 @@ def serve_stdio(backend: Backend) -> None:
             on_serving = partial(
                 _print_to_person, "waiting on stdin for the host that starts this server; Ctrl-C stops it"
             )
-            await serve(server, calls, backend, on_serving)
+            await serve(server, calls, backend, stdin, on_serving)
 
     run_async(work)
 

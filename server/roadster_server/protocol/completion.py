@@ -29,8 +29,7 @@ from roadster_tools import (
     vins_in_stock,
 )
 
-from .prompts import prompts_of
-from .resources import may_read
+from .visible import may_read, prompts_of
 
 _MOST_VALUES = 100
 """The specification's limit."""

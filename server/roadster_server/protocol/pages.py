@@ -9,14 +9,13 @@ from typing import TypeVar
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PaginatedRequestParams
 
-_PAGE = 50
-"""Rows of one page. The largest rows are resources, and 50 of them have about 15,000 characters."""
+from .visible import PAGE
 
 _RowT = TypeVar("_RowT")
 
 
 def page_of(
-    rows: Sequence[_RowT], params: PaginatedRequestParams | None, *, most: int = _PAGE
+    rows: Sequence[_RowT], params: PaginatedRequestParams | None, *, most: int = PAGE
 ) -> tuple[Sequence[_RowT], str | None]:
     """Returns the page that the request asks for, and the cursor of the next one.
 

@@ -8,22 +8,14 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
 from roadster_client import is_blank, is_visible
-from roadster_prompts import PROMPTS, Choices, PromptText
-from roadster_tools import TOOLS, Caller, dealer_choices, name_choices, verdict
+from roadster_prompts import Choices, PromptText
+from roadster_tools import Caller, dealer_choices, name_choices
 
-
-def prompts_of(caller: Caller) -> dict[str, PromptText]:
-    """Returns the prompts by name. A prompt is left out if the caller may not use a tool that it needs."""
-    return {
-        name: prompt
-        for name, prompt in PROMPTS.items()
-        if all(verdict(caller, TOOLS[tool]).is_allowed for tool in prompt.needs)
-    }
+from .visible import asked_arguments, prompts_of
 
 
 def mcp_prompt(prompt: PromptText, caller: Caller) -> Prompt:
-    """Returns the prompt for `prompts/list`. A caller with one dealer is not asked for it."""
-    left_out = {"dealer"} if len(caller.dealers) == 1 else set()
+    """Returns the prompt for `prompts/list`."""
     return Prompt(
         name=prompt.name,
         title=prompt.title,
@@ -34,8 +26,7 @@ def mcp_prompt(prompt: PromptText, caller: Caller) -> Prompt:
                 description=argument.description,
                 required=argument.required,
             )
-            for argument in prompt.arguments
-            if argument.name not in left_out
+            for argument in asked_arguments(prompt, caller)
         ],
     )
 

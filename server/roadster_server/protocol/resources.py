@@ -23,18 +23,9 @@ from roadster_client import MalformedAnswer
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.calls.results import FAILURE_META, LONGEST_ANSWER
-from roadster_tools import (
-    RESOURCES,
-    TOOLS,
-    AdmittedCall,
-    Caller,
-    Failure,
-    File,
-    Resource,
-    left_out_of,
-    resource_at,
-    verdict,
-)
+from roadster_tools import TOOLS, AdmittedCall, Failure, File, Resource, left_out_of, resource_at
+
+from .visible import audience_of
 
 _NO_ADDRESS = (
     "is no address of resources/templates/list, or spelt otherwise: lower-case scheme, VIN in capitals, "
@@ -46,35 +37,16 @@ _REPEATABLE_ADDRESS = re.compile("[!-~]{1,2000}")
 """Only the characters of a URI (RFC 3986), so an error repeats no sentence and no invisible character."""
 
 
-def may_read(caller: Caller, resource: Resource) -> bool:
-    """Returns whether the caller may read the resource at its own dealers."""
-    return verdict(caller, TOOLS[resource.tool_name]).is_allowed and resource.visibility(caller).is_allowed
-
-
-def templates_of(caller: Caller) -> list[McpResourceTemplate]:
-    """Returns the templates of the resources that the caller may read, in the order of `RESOURCES`."""
-    return [
-        McpResourceTemplate(
-            uri_template=resource.template,
-            name=resource.name,
-            title=resource.title,
-            description=resource.description,
-            mime_type=resource.mime_type,
-            annotations=_annotations(resource),
-        )
-        for resource in RESOURCES
-        if may_read(caller, resource)
-    ]
-
-
-def resources_of(caller: Caller) -> list[tuple[Resource, str]]:
-    """Returns what can be listed without an upstream: each of the caller's dealers, if it may read them."""
-    return [
-        (resource, dealer)
-        for resource in RESOURCES
-        if resource.parameters == ["dealer"] and may_read(caller, resource)
-        for dealer in caller.dealers
-    ]
+def mcp_template(resource: Resource) -> McpResourceTemplate:
+    """Returns the resource for `resources/templates/list`."""
+    return McpResourceTemplate(
+        uri_template=resource.template,
+        name=resource.name,
+        title=resource.title,
+        description=resource.description,
+        mime_type=resource.mime_type,
+        annotations=Annotations(audience=audience_of(resource)),
+    )
 
 
 def mcp_resource(resource: Resource, dealer: str) -> McpResource:
@@ -85,7 +57,7 @@ def mcp_resource(resource: Resource, dealer: str) -> McpResource:
         title=f"{resource.title} {dealer}",
         description=resource.description,
         mime_type=resource.mime_type,
-        annotations=_annotations(resource),
+        annotations=Annotations(audience=audience_of(resource)),
     )
 
 
@@ -138,8 +110,3 @@ def _not_found(failure: Failure, ctx: Context, uri: str) -> MCPError:
         message=failure.text,
         data={FAILURE_META: failure.kind} | address,
     )
-
-
-def _annotations(resource: Resource) -> Annotations:
-    """Marks a file as meant for the person, and any other answer for the model too."""
-    return Annotations(audience=["user"] if resource.file else ["user", "assistant"])

@@ -35,13 +35,14 @@ from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import CallResult, CurrentCaller
 from roadster_server.calls.results import FAILURE_META
 from roadster_server.telemetry.logs import log_crash
-from roadster_tools import TOOLS, Caller, Tool, ToolFailure, verdict
+from roadster_tools import TOOLS, Tool, ToolFailure
 
 from .completion import complete
 from .instructions import instructions
 from .pages import page_of
-from .prompts import fill_prompt, mcp_prompt, prompts_of
-from .resources import mcp_resource, read_resource, resources_of, templates_of
+from .prompts import fill_prompt, mcp_prompt
+from .resources import mcp_resource, mcp_template, read_resource
+from .visible import prompts_of, resources_of, templates_of, tools_of
 
 if TYPE_CHECKING:  # for start time: only a server over HTTP has subscriptions
     from roadster_server.calls.limiter import Limiter
@@ -97,7 +98,9 @@ def build_server(
 
     async def list_templates(_ctx: Any, params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
         templates, next_cursor = page_of(templates_of(current_caller()), params)
-        return ListResourceTemplatesResult(resource_templates=list(templates), next_cursor=next_cursor)
+        return ListResourceTemplatesResult(
+            resource_templates=[mcp_template(resource) for resource in templates], next_cursor=next_cursor
+        )
 
     async def read(ctx: Any, params: ReadResourceRequestParams) -> ReadResourceResult:
         return await read_resource(calls, current_caller, ctx, params.uri)
@@ -199,11 +202,6 @@ def _is_answer(answer: Any) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def tools_of(caller: Caller) -> list[Tool]:
-    """Returns the tools that the caller may use, in the order of the catalogue."""
-    return [tool for tool in TOOLS.values() if verdict(caller, tool).is_allowed]
 
 
 def mcp_tool(tool: Tool) -> McpTool:

@@ -33,7 +33,8 @@ from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.telemetry.logs import log
 from roadster_tools import CUSTOMER_RESOURCE, TOOLS, AdmittedCall, Failure
 
-from .resources import may_read, mcp_error
+from .resources import mcp_error
+from .visible import may_read
 
 if TYPE_CHECKING:  # for start time: it imports Redis
     from roadster_server.replicas import Replicas

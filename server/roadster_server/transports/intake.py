@@ -23,16 +23,8 @@ from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, 
 
 from .large_messages import LargeMessages, MessagePlace, NoPlaceFree
 from .message_id import find_id
-from .messages import (
-    MAX_MESSAGE_BYTES,
-    NO_PLACE,
-    NOT_NOW,
-    TOO_LARGE,
-    MessageRefused,
-    SoundMessage,
-    read_message,
-    refuse_while_stopping,
-)
+from .message_size import MAX_MESSAGE_BYTES, TOO_LARGE
+from .messages import NO_PLACE, NOT_NOW, MessageRefused, SoundMessage, read_message, refuse_while_stopping
 from .open_requests import cancelled_by
 from .refusing import refuse
 

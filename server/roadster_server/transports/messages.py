@@ -25,10 +25,6 @@ from roadster_client.json_text import RepeatedKey, TooManyValues, mend_json, par
 
 from .message_id import find_id, plain_id
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""Bytes. A file of 1 MiB in base64 fits, with room for the other arguments."""
-TOO_LARGE = f"Invalid request: larger than {MAX_MESSAGE_BYTES} bytes"
-
 MOST_VALUES = 2_000
 """Values of a message. It is in the memory until its call ends. A call has a hundred or so."""
 MOST_BESIDE_FILE = 64 * 1024

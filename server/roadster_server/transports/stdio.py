@@ -1,28 +1,27 @@
 """MCP over the process's stdin and stdout, for the one caller that started the process.
 
-The SDK writes stdout. This module reads stdin, because the SDK reads a line of any length, does not answer a malformed
-one, and waits for no call at the end of input.
+The SDK writes stdout. `stdin` reads stdin, because the SDK reads a line of any length, does not answer a malformed one,
+and waits for no call at the end of input.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
 import anyio
 import anyio.from_thread
-from anyio.lowlevel import EventLoopToken, current_token
+from anyio.lowlevel import current_token
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
-from mcp_types import INVALID_REQUEST, JSONRPCRequest, RequestId
+from mcp_types import INVALID_REQUEST, JSONRPCError, JSONRPCRequest, JSONRPCResponse, RequestId
 
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
@@ -30,17 +29,11 @@ from roadster_server.store import StoreError
 from roadster_server.store.lazy import LazyStore
 
 from .large_messages import MOST_LARGE, LargeMessages, NoPlaceFree
-from .messages import (
-    MAX_MESSAGE_BYTES,
-    NO_PLACE,
-    NOT_NOW,
-    TOO_LARGE,
-    MessageRefused,
-    read_message,
-    refuse_while_stopping,
-)
+from .message_size import TOO_LARGE
+from .messages import NO_PLACE, NOT_NOW, MessageRefused, read_message, refuse_while_stopping
 from .open_requests import TOO_MANY_OPEN, OpenRequests, cancelled_by
 from .shutdown import Stop, drain
+from .stdin import LineReceiver, Stdin
 
 _BREATH = 0.05
 """Seconds between the list of tools and the opening of the store, for the list to be written out."""
@@ -48,13 +41,10 @@ DRAIN_SECONDS = 3.0
 """Seconds for calls to end by themselves, once the server is to stop."""
 _EXIT_SECONDS = 4.75
 """Seconds from the request to stop to the end of the process. Hosts wait for about five."""
-_STDIN = 0
-_CHUNK = 64 * 1024
-"""Bytes of one read."""
 
 
 async def serve_stdio(
-    server: Server[Any], calls: Calls, backend: Backend, on_serving: Callable[[], None] = lambda: None
+    server: Server[Any], calls: Calls, backend: Backend, stdin: Stdin, on_serving: Callable[[], None] = lambda: None
 ) -> None:
     """Serves until stdin ends or a signal comes. A store that cannot be opened ends the process with 2.
 
@@ -73,15 +63,18 @@ async def serve_stdio(
             async with stdio_server(stdin=cast("Any", lines)) as (read, write):
                 conversation = _Conversation(to_sdk, to_introduction, write, stop)
                 tasks.start_soon(conversation.end, calls)
-                # Nothing can wake a thread that reads stdin. The exit does not wait for a daemon.
-                reader = threading.Thread(
-                    target=_read_stdin, args=(conversation, current_token()), name="stdin", daemon=True
-                )
-                reader.start()
                 async with write, anyio.create_task_group() as runs:
                     options = server.create_initialization_options()
                     runs.start_soon(server.run, introductions, conversation, options)
                     runs.start_soon(server.run, read, conversation, options)
+                    for line in stdin.take_early_lines():
+                        await conversation.take_line(line, is_answered=True)
+                    run_here = partial(anyio.from_thread.run, token=current_token())
+                    stdin.hand_on(
+                        LineReceiver(
+                            take=partial(run_here, conversation.take_line), end=partial(run_here, conversation.take_end)
+                        )
+                    )
             tasks.cancel_scope.cancel()
     except* OSError:  # stdout was closed, so nobody reads an answer any more
         stop.begin("the client has gone")
@@ -121,10 +114,14 @@ class _Conversation:
         self._to_client = to_client
         self._stop = stop
         self._open = OpenRequests()
+        self._answered: set[RequestId] = set()
         self._large_messages = LargeMessages(most_of_a_caller=MOST_LARGE)  # there is no other caller
 
-    async def take_line(self, line: bytes | None) -> None:
-        """Hands a line of the client on, or refuses it. None stands for a line that was too long to hold."""
+    async def take_line(self, line: bytes | None, *, is_answered: bool = False) -> None:
+        """Hands a line of the client on, or refuses it. None stands for a line that was too long to hold.
+
+        The client has the answer to one that `is_answered`, so it gets no other.
+        """
         if line is None:
             await self._refuse(MessageRefused(INVALID_REQUEST, TOO_LARGE))
             return
@@ -137,10 +134,13 @@ class _Conversation:
             if isinstance(message, JSONRPCRequest):
                 self._admit(message.id, len(line))
         except MessageRefused as refusal:
-            await self._refuse(refusal)
+            if not is_answered:
+                await self._refuse(refusal)
             return
         self._open.settle(cancelled_by(message))
         if isinstance(message, JSONRPCRequest):
+            if is_answered:
+                self._answered.add(message.id)
             self._is_era_settled = self._is_era_settled or message.method != "server/discover"
             if not self._is_era_settled:
                 await self._to_introduction.send(SessionMessage(message))
@@ -173,8 +173,12 @@ class _Conversation:
         self._to_sdk.close()
 
     async def send(self, item: SessionMessage, /) -> None:
-        await self._to_client.send(item)
-        self._open.settle_answered(item.message)
+        message = item.message
+        if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id in self._answered:
+            self._answered.discard(message.id)
+        else:
+            await self._to_client.send(item)
+        self._open.settle_answered(message)
 
     async def aclose(self) -> None:
         """Leaves the way to the client open, because another run of the SDK uses it too."""
@@ -186,39 +190,3 @@ class _Conversation:
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _read_stdin(conversation: _Conversation, loop: EventLoopToken) -> None:
-    try:
-        for line in _lines():
-            anyio.from_thread.run(conversation.take_line, line, token=loop)
-        anyio.from_thread.run(conversation.take_end, token=loop)
-    except (anyio.RunFinishedError, anyio.ClosedResourceError, anyio.BrokenResourceError, CancelledError):
-        pass  # the server has stopped
-
-
-def _lines() -> Iterator[bytes | None]:
-    """Yields the lines of stdin, and None instead of a line above the limit, which is never held."""
-    line: bytearray | None = bytearray()
-    while chunk := _read_chunk():
-        first, *others = chunk.split(b"\n")
-        line = _extend(line, first)
-        for other in others:
-            yield None if line is None else bytes(line)
-            line = _extend(bytearray(), other)
-    if line is None or line:
-        yield None if line is None else bytes(line)
-
-
-def _extend(line: bytearray | None, part: bytes) -> bytearray | None:
-    if line is None or len(line) + len(part) > MAX_MESSAGE_BYTES:
-        return None
-    line += part
-    return line
-
-
-def _read_chunk() -> bytes:
-    try:
-        return os.read(_STDIN, _CHUNK)
-    except OSError:  # stdin was closed before the start
-        return b""

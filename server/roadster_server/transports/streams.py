@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_server.identity.claims import LEEWAY_SECONDS
 from roadster_server.identity.tokens import SCOPE, StaleToken, caller_of
-from roadster_server.protocol.server import tools_of
+from roadster_server.protocol.visible import tools_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import log, log_crash
