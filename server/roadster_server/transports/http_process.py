@@ -159,8 +159,8 @@ class _Process:
             if problem is not None:
                 log.error("the store takes no writes", extra={"reason": problem})
         if problem is not None:
-            return "the store"
-        return None if self._replicas is None or await self._replicas.healthy() else "Redis"
+            return "the store takes no writes"
+        return None if self._replicas is None or await self._replicas.healthy() else "Redis does not answer"
 
 
 def _warn_where_nobody_can_connect(settings: Settings, host: str) -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 Unavailable = Callable[[], Awaitable[str | None]]
-"""Returns the name of the dependency that is down, or None."""
+"""Returns what is wrong with a dependency, or None. No reason of it is in the words: anybody may read them."""
 
 PROBE_SECONDS = 2.0
 """Seconds until /readyz answers, also while the store hangs. An orchestrator's own limit must be longer."""
@@ -39,7 +39,7 @@ class Probes:
             return JSONResponse({"status": "the server is stopping"}, 503)
         # Another task waits for a store that hangs: a statement cannot be cancelled, and the probe needs an answer.
         has_answer = anyio.Event()
-        unavailable: str | None = "the store"
+        unavailable: str | None = "the store does not answer"
 
         async def ask() -> None:
             nonlocal unavailable
@@ -52,4 +52,4 @@ class Probes:
                 await has_answer.wait()
         if unavailable is None:
             return JSONResponse({"status": "ok"})
-        return JSONResponse({"status": f"{unavailable} does not answer"}, 503)
+        return JSONResponse({"status": unavailable}, 503)

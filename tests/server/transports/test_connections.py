@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
 import httpx2
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import HttpSettings
-from roadster_server.transports.listening.connection import MOST_PIPELINED
+from roadster_server.transports.listening.connection import MOST_PIPELINED, ClientConnection, ConnectionRules
 from roadster_server.transports.listening.connections import Connections, Limit, TooManyConnections
 from roadster_server.transports.listening.descriptors import room_below
-from tests.conftest import settings_for
+from roadster_server.transports.listening.http_server import http_server
+from roadster_server.transports.listening.sockets import listen
 from tests.servers import PATIENCE
+from tests.upstreams import VIRTUAL_TIME
 
 from .listening import listening
 from .test_sessions import Sessions, live_settings
@@ -32,7 +38,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def live_with(store_url: str, **http: Any) -> LiveSettings:
-    return LiveSettings(settings_for(store_url).model_copy(update={"http": HttpSettings(**http)}))
+    return LiveSettings(live_settings(store_url).current.model_copy(update={"http": HttpSettings(**http)}))
 
 
 @asynccontextmanager
@@ -87,20 +93,48 @@ async def test_connections_of_one_address_are_limited(store_url: str) -> None:
         await until_status(200, url)
 
 
-async def test_connections_are_limited_in_all(store_url: str) -> None:
-    async with listening(live_with(store_url, connections=3)) as url, AsyncExitStack() as silent:
+@asynccontextmanager
+async def busy_connection(url: str, address: str = "127.0.0.1") -> AsyncIterator[anyio.abc.SocketStream]:
+    """A connection with a request whose body does not come. The server has asked for it."""
+    head = (
+        f"POST /mcp HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nAuthorization: Bearer one\r\n"
+        "Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    )
+    async with connection(url, address) as stream:
+        await stream.send(head.encode())
+        assert (await stream.receive()).startswith(b"HTTP/1.1 100")
+        yield stream
+
+
+async def test_connections_with_requests_are_limited_in_all(store_url: str) -> None:
+    async with listening(live_with(store_url, connections=3)) as url, AsyncExitStack() as busy:
         for number in range(3):
-            await silent.enter_async_context(connection(url, f"127.0.0.{number + 1}"))
+            await busy.enter_async_context(busy_connection(url, f"127.0.0.{number + 1}"))
         assert await status_of(url, "127.0.0.9") == 503
+
+
+@pytest.mark.reliability(
+    "many addresses take all connections",
+    "one that has waited longest for a request makes room for a new one",
+)
+async def test_connection_that_waits_makes_room_for_a_new_one(store_url: str) -> None:
+    async with listening(live_with(store_url, connections=4)) as url, AsyncExitStack() as silent:
+        first, second, *_ = [
+            await silent.enter_async_context(connection(url, f"127.0.0.{number + 1}")) for number in range(4)
+        ]
+        assert await status_of(url, "127.0.0.9") == 200
+        assert await all_of(first) == b""
+        await second.send(HEALTH)
+        assert (await second.receive()).startswith(b"HTTP/1.1 200")
 
 
 async def test_connections_of_a_trusted_proxy_are_limited_in_all_only(store_url: str) -> None:
     live = live_with(store_url, connections_per_address=1, connections=3, trusted_proxies=["127.0.0.0/24"])
-    async with listening(live) as url, AsyncExitStack() as silent:
+    async with listening(live) as url, AsyncExitStack() as busy:
         for _ in range(2):
-            await silent.enter_async_context(connection(url))
+            await busy.enter_async_context(busy_connection(url))
         assert await status_of(url) == 200
-        await silent.enter_async_context(connection(url))
+        await busy.enter_async_context(busy_connection(url))
         assert await status_of(url) == 503
 
 
@@ -113,9 +147,9 @@ async def test_connections_stay_below_the_limit_of_descriptors(
 ) -> None:
     """Whatever the settings say. The log names the descriptors at the start, and again at the first refusal."""
     number = room_below(64).connections
-    async with listening(live_with(store_url), descriptors=64) as url, AsyncExitStack() as silent:
+    async with listening(live_with(store_url), descriptors=64) as url, AsyncExitStack() as busy:
         for last in range(number):
-            await silent.enter_async_context(connection(url, f"127.0.0.{last + 1}"))
+            await busy.enter_async_context(busy_connection(url, f"127.0.0.{last + 1}"))
         assert await status_of(url) == 503
     start, refusal = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert start.getMessage() == "fewer connections than http.connections"
@@ -191,7 +225,7 @@ async def test_streams_take_no_place_of_a_connection(store_url: str) -> None:
         sessions = Sessions(http, url)
         for session in [await sessions.open() for _ in range(2)]:
             await streams.enter_async_context(sessions.stream(session))
-        async with connection(url), connection(url):
+        async with busy_connection(url), busy_connection(url):
             assert await status_of(url) == 503
         await until_status(200, url)
 
@@ -249,6 +283,90 @@ async def test_head_that_comes_too_slowly_is_cut_off(store_url: str) -> None:
             while True:
                 await stream.send(b"x")
                 await anyio.sleep(SOON / 10)
+
+
+class FakeSocket(asyncio.Transport):
+    """The socket of a client. `unread` are the bytes that it has not taken yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unread = 0
+        self.is_aborted = False
+        self.is_closed = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def write(self, data: bytes | bytearray | memoryview[int]) -> None:
+        self.unread += len(data)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+async def no_app(_scope: Any, _receive: Any, _send: Any) -> None:
+    await anyio.sleep_forever()
+
+
+def client_of(socket: FakeSocket) -> ClientConnection:
+    connections = Connections(HttpSettings, Limit(100, "descriptors"))
+    rules = ConnectionRules(connections, HttpSettings, most_refusals=1, unread_seconds=30)
+    config = uvicorn.Config(cast("Any", no_app), log_config=None)
+    config.load()
+    client = ClientConnection(rules, config=config, server_state=ServerState(), app_state={})
+    client.connection_made(socket)
+    return client
+
+
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
+async def test_client_that_reads_nothing_for_30_seconds_is_cut_off() -> None:
+    socket = FakeSocket()
+    client = client_of(socket)
+    client.data_received(HEALTH)
+    socket.unread = 100_000
+    client.pause_writing()
+    for _ in range(10):  # a slow reader
+        await anyio.sleep(29)
+        socket.unread -= 100
+        assert not socket.is_aborted
+    client.resume_writing()
+    await anyio.sleep(100)
+    assert not socket.is_aborted, "nothing more is to be read"
+    client.pause_writing()
+    await anyio.sleep(29)
+    assert not socket.is_aborted
+    await anyio.sleep(2)
+    assert socket.is_aborted
+    client.connection_lost(None)
+
+
+@pytest.mark.reliability("a client that does not read its answer", "its connection ends after 30 seconds")
+@pytest.mark.parametrize("head", [HEALTH, HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")])
+async def test_answer_that_nobody_reads_ends_with_its_connection(head: bytes, store_url: str) -> None:
+    ended = anyio.Event()
+
+    async def endless(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+        ended.set()
+
+    server = http_server(endless, live_with(store_url), descriptors=4096, unread_seconds=SOON)
+    server.config.lifespan = "off"
+    with listen("127.0.0.1", 0) as listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            async with connection(f"http://127.0.0.1:{listener.getsockname()[1]}") as stream:
+                await stream.send(head)
+                with anyio.fail_after(PATIENCE):
+                    await ended.wait()  # uvicorn drops the rest once the client is cut off
+            server.should_exit = True
 
 
 async def test_connection_is_kept_for_the_next_request_until_it_is_idle_for_too_long(store_url: str) -> None:

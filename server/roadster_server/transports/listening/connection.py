@@ -1,6 +1,6 @@
 """One connection of a client. To uvicorn's it adds a place, a time for the head of a request, and an end.
 
-uvicorn waits for a head that never comes, and for a body that nobody reads, as long as the client likes.
+uvicorn waits for a head that never comes, and for an answer that nobody reads, as long as the client likes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from uvicorn.protocols.utils import get_remote_addr
 
 from roadster_server.settings.sections import HttpSettings
 
-from .connections import Connections, Place, TooManyConnections
+from .connections import ConnectionPlace, Connections, TooManyConnections
 
 HEAD_SECONDS = 10.0
 """Seconds for the head of a request, and for the rest of a body after its answer."""
+UNREAD_SECONDS = 30.0
+"""Seconds in which a client must read something of what waits for it. Then its connection ends."""
 MOST_PIPELINED = 8
 """Requests that may come before the answer to the one before them. Then the connection ends with the last answer. No
 client of MCP sends them."""
@@ -43,12 +45,19 @@ class ConnectionRules:
     settings: Callable[[], HttpSettings]
     most_refusals: int
     head_seconds: float = HEAD_SECONDS
+    unread_seconds: float = UNREAD_SECONDS
     refusals: set[asyncio.BaseTransport] = field(default_factory=set)
+    waiting: dict[ClientConnection, None] = field(default_factory=dict)
+    """The connections on which no request is answered. The one that has waited longest comes first."""
+
+    def end_longest_wait(self) -> None:
+        if self.waiting:
+            next(iter(self.waiting)).end()
 
 
-def place_of(scope: Scope) -> Place | None:
+def place_of(scope: Scope) -> ConnectionPlace | None:
     """Returns the place of the connection of a request. There is none if the request came over no socket."""
-    place: Place | None = scope.get("state", {}).get(_PLACE)
+    place: ConnectionPlace | None = scope.get("state", {}).get(_PLACE)
     return place
 
 
@@ -59,14 +68,15 @@ class ClientConnection(H11Protocol):
         super().__init__(**uvicorn)
         self.timeout_keep_alive = rules.settings().keep_alive_seconds
         self._rules = rules
-        self._place: Place
+        self._place: ConnectionPlace
         self._timer: asyncio.TimerHandle | None = None
+        self._reading_check: asyncio.TimerHandle | None = None
         self._pipelined = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         peer = get_remote_addr(transport)
         try:
-            self._place = self._rules.connections.take_place(peer[0] if peer else None)
+            self._place = self._rules.connections.take_place(peer[0] if peer else None, self._rules.end_longest_wait)
         except TooManyConnections:
             refusal = _Refusal(self._rules)
             transport.set_protocol(refusal)
@@ -75,16 +85,27 @@ class ClientConnection(H11Protocol):
         # Every request of the connection gets a copy of it.
         self.app_state = {**self.app_state, _PLACE: self._place}
         super().connection_made(transport)
+        self._rules.waiting[self] = None
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._stop_timer()
+        self._stop_reading_check()
+        self._rules.waiting.pop(self, None)
         self._place.free()
+
+    def end(self) -> None:
+        """Ends the connection, and frees its place at once."""
+        self._rules.waiting.pop(self, None)
+        self._place.free()
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._rules.waiting.pop(self, None)
         self._limit_wait()
 
     def on_response_complete(self) -> None:
@@ -93,7 +114,38 @@ class ClientConnection(H11Protocol):
         self._pipelined = self._pipelined + 1 if self.cycle is not cycle else 0
         if self._pipelined >= MOST_PIPELINED:
             self.cycle.keep_alive = False
+        if self.cycle.response_complete:
+            self._rules.waiting[self] = None
+        if self.transport.is_closing():
+            self._expect_reading()
         self._limit_wait()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_reading_check()
+
+    def _expect_reading(self) -> None:
+        """Ends the connection if its client reads nothing for a while. Nothing is written meanwhile."""
+        unread = self.transport.get_write_buffer_size()
+        if unread and self._reading_check is None:
+            self._reading_check = self.loop.call_later(self._rules.unread_seconds, self._check_reading, unread)
+
+    def _check_reading(self, unread_before: int) -> None:
+        self._reading_check = None
+        if self.transport.get_write_buffer_size() >= unread_before:
+            self.transport.abort()
+        else:
+            self._expect_reading()
+
+    def _stop_reading_check(self) -> None:
+        if self._reading_check is not None:
+            self._reading_check.cancel()
+            self._reading_check = None
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()

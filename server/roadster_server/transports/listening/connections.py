@@ -2,7 +2,8 @@
 
 A connection takes a place when it is accepted, before anybody has shown a token. When its caller opens a stream, it
 moves to the places of streams. So a flood of connections without a token takes no place of a stream. One address never
-has more than a quarter of all places, so it leaves some for everybody else, also where descriptors are few.
+has more than a quarter of all places, so it leaves some for everybody else, also where descriptors are few. Where many
+addresses take all places, the connection that has waited longest for a request makes room for a new one.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class TooManyConnections(Exception):
         self.limit = limit
 
 
-class Place:
+class ConnectionPlace:
     """The place of one connection, until it is `free`d. `address` is None for connections of a trusted proxy."""
 
     def __init__(self, connections: Connections, address: str | None) -> None:
@@ -53,8 +54,9 @@ class Place:
         self._is_stream = False
 
     def free(self) -> None:
-        self._connections.count(self, -1, is_stream=self._is_stream)
-        self._is_free = True
+        if not self._is_free:
+            self._connections.count(self, -1, is_stream=self._is_stream)
+            self._is_free = True
 
     @contextmanager
     def as_stream(self) -> Iterator[None]:
@@ -85,20 +87,25 @@ class Connections:
         self._refused = 0
         self._next_line = float("-inf")
 
-    def take_place(self, host: str | None) -> Place:
-        """Takes a place for a connection from `host`. Raises TooManyConnections, and says so in the log."""
+    def take_place(self, host: str | None, make_room: Callable[[], None] = lambda: None) -> ConnectionPlace:
+        """Takes a place for a connection from `host`. Raises TooManyConnections, and says so in the log.
+
+        Where all places are taken, and not too many by this address, `make_room` may free one.
+        """
         settings = self._settings()
         address = _counted_address(host, settings.trusted_proxies)
         in_all = self._in_all()
-        if self._served >= in_all.number:
-            raise self._refusal(in_all)
         of_address = min(
             Limit(settings.connections_per_address, "http.connections_per_address"),
             Limit(max(1, in_all.number // _PARTS), f"a quarter of {in_all.name}"),
         )
         if address is not None and self._of_address[address] >= of_address.number:
             raise self._refusal(of_address)
-        place = Place(self, address)
+        if self._served >= in_all.number:
+            make_room()
+        if self._served >= in_all.number:
+            raise self._refusal(in_all)
+        place = ConnectionPlace(self, address)
         self.count(place, +1, is_stream=False)
         return place
 
@@ -118,7 +125,7 @@ class Connections:
                 extra={"connections": in_all.number, "wanted": most, "limit": in_all.name},
             )
 
-    def count(self, place: Place, difference: int, *, is_stream: bool) -> None:
+    def count(self, place: ConnectionPlace, difference: int, *, is_stream: bool) -> None:
         if is_stream:
             self._streams += difference
             return

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from roadster_server.settings.live import LiveSettings
 
-from .connection import HEAD_SECONDS, ClientConnection, ConnectionRules
+from .connection import HEAD_SECONDS, UNREAD_SECONDS, ClientConnection, ConnectionRules
 from .connections import Connections, Limit
 from .descriptors import room_below
 
@@ -49,7 +49,12 @@ class HttpServer(uvicorn.Server):
 
 
 def http_server(
-    app: ASGIApp, live: LiveSettings, *, descriptors: int, head_seconds: float = HEAD_SECONDS
+    app: ASGIApp,
+    live: LiveSettings,
+    *,
+    descriptors: int,
+    head_seconds: float = HEAD_SECONDS,
+    unread_seconds: float = UNREAD_SECONDS,
 ) -> HttpServer:
     """Returns a server of `app` in a process that may have so many `descriptors`."""
     room = room_below(descriptors)
@@ -61,6 +66,7 @@ def http_server(
         lambda: live.current.http,
         most_refusals=room.backlog,
         head_seconds=head_seconds,
+        unread_seconds=unread_seconds,
     )
     return HttpServer(
         uvicorn.Config(
