@@ -75,12 +75,12 @@ def main() -> int:
         parser.error("--runs: at least 1")
 
     with tempfile.TemporaryDirectory() as folder, start_process("sandbox", path="/openapi.json") as (url, _):
-        config = Path(folder, "roadster.toml")
-        config.write_text(CONFIG.format(url=url, folder=folder), encoding="utf-8")
-        serve = ["-m", "roadster_server", "serve", "--config", str(config)]
-        commands = {"bare": [sys.executable, "-m", "bench.peers.typed_tools", url], "ours": [sys.executable, *serve]}
+        commands = {
+            "bare": [sys.executable, "-m", "bench.peers.typed_tools", url],
+            "ours": serve(sys.executable, Path(folder, "ours"), url),
+        }
         if options.server:
-            commands["other"] = [options.server, *serve]
+            commands["other"] = serve(options.server, Path(folder, "other"), url)
         starts = measure(commands, options.runs)
 
     for place, moment in enumerate(MOMENTS):
@@ -96,6 +96,14 @@ def main() -> int:
         if place < len(MOMENTS) - 1:
             print()
     return 0
+
+
+def serve(python: str, folder: Path, url: str) -> list[str]:
+    """Returns the command of ours, with a store of its own."""
+    folder.mkdir()
+    config = folder / "roadster.toml"
+    config.write_text(CONFIG.format(url=url, folder=folder), encoding="utf-8")
+    return [python, "-m", "roadster_server", "serve", "--config", str(config)]
 
 
 def measure(commands: dict[str, list[str]], runs: int) -> dict[str, list[Times]]:
