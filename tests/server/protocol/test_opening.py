@@ -176,6 +176,30 @@ clients = st.fixed_dictionaries(
 )
 
 
+METHODS = st.sampled_from(["initialize", "server/discover", "notifications/initialized", "ping", "tools/list"])
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"jsonrpc": st.just("2.0") | values, "method": METHODS | values},
+            optional={
+                "id": values,
+                "params": values | st.sampled_from([OPEN["params"], {"_meta": META}, {"_meta": {}}]),
+            },
+        )
+        | values,
+        max_size=4,
+    )
+)
+def test_whatever_comes_is_answered_by_a_line_or_left_to_the_sdk(messages: list[Any]) -> None:
+    """An error here would leave the client without any answer."""
+    opening = Opening(Caller("local"))
+    for message in messages:
+        answer = opening.answer(line_of(message))
+        assert not answer or json.loads(answer)["id"] == message["id"]
+
+
 @given(capabilities, clients, st.sampled_from([*HANDSHAKE_VERSIONS, "x"]))
 def test_no_handshake_is_answered_that_the_sdk_refuses(own: Any, client: Any, version: str) -> None:
     params = {"protocolVersion": version, "capabilities": own, "clientInfo": client}
