@@ -41,6 +41,7 @@ from .store.lazy import OpenStore, lazy_store
 from .stored import StoredCustomers, StoredEvents, StoredOwnership
 from .telemetry.observer import ServerObserver
 from .telemetry.traces import TracingObserver, exported_traces
+from .turns import TurnObserver
 
 if TYPE_CHECKING:  # for start time: it imports Redis
     from .replicas import Replicas
@@ -128,7 +129,7 @@ async def _open_services(
                 auth_scheme=scheme,
                 transport=transport,
                 network=settings.network.path(),
-                observer=ProgressObserver(TracingObserver(observer)),
+                observer=TurnObserver(ProgressObserver(TracingObserver(observer))),
             )
         )
         if replicas is not None:

@@ -25,7 +25,7 @@ PACKAGES: dict[str, set[str]] = {
 """What each source root may import."""
 
 FLOORS: tuple[set[str], ...] = (
-    {"telemetry", "store", "plain_files"},
+    {"telemetry", "store", "plain_files", "turns"},
     {"settings", "replicas", "stored", "inventory", "request_body"},
     {"calls", "events", "identity", "recordings", "sandbox"},
     {"protocol", "runtime"},

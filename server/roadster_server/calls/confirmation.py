@@ -30,6 +30,7 @@ from pydantic import ValidationError
 
 from roadster_client import is_visible
 from roadster_server.store.lazy import LazyStore
+from roadster_server.turns import give_turn_back
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
 from .context import API_NAMES
@@ -99,6 +100,7 @@ class Confirmation:
 
     async def _ask_within_call(self, question: str, tool: Tool) -> None:
         set_step("waiting for a person's answer")
+        give_turn_back()
         try:
             with anyio.fail_after(self._lifetime.total_seconds()):
                 answer = await self._ctx.session.elicit_form(

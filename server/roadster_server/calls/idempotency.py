@@ -18,6 +18,7 @@ import anyio
 from roadster_server.store import AnswerGone, Claim, Conflict, InProgress, Replay, Unknown
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.waiting import current_wait
+from roadster_server.turns import give_turn_back
 from roadster_tools import InvalidArguments, KeyOutcomeUnknown, Limited
 
 from .keys import Keys
@@ -52,6 +53,7 @@ class IdempotencyKeys:
         if lock.statistics().tasks_waiting >= _MOST_WAITING:
             raise _busy(f"{_MOST_WAITING} calls at a time that wait for the first")
         start = anyio.current_time()
+        give_turn_back()
         with anyio.move_on_after(_LONGEST_WAIT) as waiting:
             async with lock:
                 # The call before this one may have waited for the store itself. Nobody waits for it twice.

@@ -22,6 +22,7 @@ from roadster_server.store import MirrorState, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import OtherVehicles, StockNumbers, StoredVehicle
 from roadster_server.telemetry.logs import log, log_crash
+from roadster_server.turns import give_turn_back, resume_turn
 from roadster_tools.gate.vehicles import (
     LastSeen,
     Late,
@@ -220,7 +221,9 @@ class StoredVehicles:
             return None
         store = self.mirrors.store
         try:
+            give_turn_back()
             state, late = await self.mirrors.current(self.dealer, self.feed)
+            resume_turn()
             numbers = await self.mirrors.numbers(self.dealer, state, query)
             vehicles: list[StoredVehicle] = []
             if numbers.total:

@@ -31,6 +31,7 @@ from mcp_types import (
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.telemetry.logs import log
+from roadster_server.turns import give_turn_back
 from roadster_tools import CUSTOMER_RESOURCE, TOOLS, AdmittedCall, Failure
 
 from .resources import mcp_error
@@ -108,6 +109,7 @@ class Subscriptions(SubscriptionBus):
 
     async def listen(self, ctx: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         """Handles `subscriptions/listen`. The stream has the requested addresses that the caller may read."""
+        give_turn_back()
         addresses = list(dict.fromkeys(params.notifications.resource_subscriptions or []))
         if len(addresses) > MOST_ADDRESSES:
             raise _too_many()

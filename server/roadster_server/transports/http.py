@@ -21,6 +21,7 @@ from roadster_server.identity.tokens import TokenVerifier, caller_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.metrics import Metrics
+from roadster_server.turns import Turns
 from roadster_tools import Caller
 
 from .front import FrontDoor
@@ -31,6 +32,7 @@ from .probes import Probes, Unavailable
 from .sessions import Sessions
 from .sse_pair import SsePair
 from .streams import Streams
+from .turn_taking import TurnTaking
 
 HttpTransport = Literal["http", "sse"]
 
@@ -76,7 +78,7 @@ def http_app(
     streamable = StreamableHTTPSessionManager(server, stateless=not sessions, max_sessions=None)  # see `Sessions`
 
     verifier = verifier or TokenVerifier(lambda: live.current)
-    large_messages = LargeMessages()
+    large_messages, turns = LargeMessages(), Turns()
     probes = Probes(unavailable, is_stopping)
 
     def anonymous() -> str | None:
@@ -95,7 +97,7 @@ def http_app(
     metadata = ResourceMetadata.from_settings(live.current)
 
     def guard(app: ASGIApp) -> ASGIApp:
-        intake = Intake(app, is_stopping, large_messages)
+        intake = TurnTaking(Intake(app, is_stopping, large_messages), turns)
         return ScopeGuard(intake, metadata.url if metadata else None, lambda: live.current)
 
     routes: list[Route] = [

@@ -1,0 +1,149 @@
+"""Callers take turns at the event loop: the order in which calls begin, without a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from starlette.types import Message, Receive, Scope, Send
+
+from roadster_server.identity.tokens import identity_of
+from roadster_server.transports.turn_taking import TurnTaking
+from roadster_server.turns import Turns, give_turn_back, resume_turn
+
+pytestmark = pytest.mark.anyio
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Server:
+    """Stands behind the turns. It notes whose call begins and ends, and does `work` in between."""
+
+    def __init__(self, work: Work = checkpoint) -> None:
+        self._app = TurnTaking(self._serve, Turns())
+        self._work = work
+        self.begun: list[str] = []
+        self.answered: list[str] = []
+
+    async def send(self, caller: str) -> None:
+        """Sends one POST of the caller, and returns when it is answered."""
+        auth_context_var.set(AuthenticatedUser(identity_of(caller)))
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def take_answer(_message: Message) -> None: ...
+
+        await self._app({"type": "http", "method": "POST", "path": "/mcp", "headers": []}, receive, take_answer)
+        self.answered.append(caller)
+
+    async def _serve(self, _scope: Scope, receive: Receive, _send: Send) -> None:
+        await receive()
+        self.begun.append(auth_context_var.get().username)  # type: ignore[union-attr]
+        await self._work()
+
+
+async def settle() -> None:
+    for _ in range(50):
+        await checkpoint()
+
+
+async def test_another_caller_does_not_wait_for_the_calls_of_a_flood() -> None:
+    async def work() -> None:
+        for _ in range(5):
+            await checkpoint()
+
+    server = Server(work)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(32):
+            tasks.start_soon(server.send, "flood")
+        tasks.start_soon(server.send, "quiet")
+    assert server.begun.index("quiet") == 2, "two calls of the flood had begun"
+    assert server.answered.index("quiet") <= 4
+
+
+async def test_two_calls_of_a_caller_work_at_once_and_the_others_follow_in_their_order() -> None:
+    go_on = anyio.Event()
+    server = Server(go_on.wait)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(server.send, "one")
+        await settle()
+        assert len(server.begun) == 2
+        go_on.set()
+    assert len(server.answered) == 5
+
+
+async def test_call_that_waits_elsewhere_lets_the_next_one_begin_and_goes_on_at_once() -> None:
+    answer, go_on = anyio.Event(), anyio.Event()
+    resumed = 0
+
+    async def work() -> None:
+        nonlocal resumed
+        give_turn_back()
+        await answer.wait()
+        resume_turn()
+        resumed += 1
+        await go_on.wait()
+
+    server = Server(work)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(server.send, "one")
+        await settle()
+        assert len(server.begun) == 8, "none of them works"
+        answer.set()
+        await settle()
+        assert resumed == 8, "a call that has begun never waits for a turn"
+        tasks.start_soon(server.send, "one")
+        await settle()
+        assert len(server.begun) == 8, "eight work, so the next one waits"
+        go_on.set()
+    assert len(server.answered) == 9
+
+
+async def test_call_that_is_cancelled_while_it_waits_leaves_its_place() -> None:
+    go_on = anyio.Event()
+    server = Server(go_on.wait)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(server.send, "one")
+        await settle()
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(server.send, "one")
+            await settle()
+            waiting.cancel_scope.cancel()
+        go_on.set()
+        await settle()
+        await server.send("one")
+    assert len(server.answered) == 3
+
+
+async def test_call_that_is_cancelled_as_its_turn_comes_passes_it_on() -> None:
+    go_on = [anyio.Event(), anyio.Event()]
+    events = iter([*go_on, go_on[1], go_on[1]])
+
+    async def work() -> None:
+        await next(events).wait()
+
+    server = Server(work)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(server.send, "one")
+        await settle()
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(server.send, "one")
+            await settle()
+            go_on[0].set()
+            while len(server.answered) < 1:
+                await checkpoint()
+            waiting.cancel_scope.cancel()
+        tasks.start_soon(server.send, "one")
+        await settle()
+        assert len(server.begun) >= 3, "the turn is free again"
+        go_on[1].set()
+    assert len(server.answered) == 3
