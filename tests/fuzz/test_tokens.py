@@ -7,10 +7,11 @@ from typing import Any
 from anyio.from_thread import BlockingPortal
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp.server.auth.provider import AccessToken
 
-from roadster_server.identity.tokens import TokenVerifier
+from roadster_server.identity.tokens import Refusal, TokenVerifier
 from tests.server.identity.conftest import issuer, issuer_server
-from tests.server.identity.issuers import ALGORITHM_OF, OPAQUE, Issuer, claims, hs256, issuer_settings, token
+from tests.server.identity.issuers import ALGORITHM_OF, OPAQUE, SUBJECT, Issuer, claims, hs256, issuer_settings, token
 
 from .conftest import Watch, fuzzing
 from .inputs import changed, changed_values
@@ -43,13 +44,13 @@ def test_token_of_any_kind_is_a_callers_or_nobodys(portal: BlockingPortal, watch
     settings = issuer_settings(issuer.url)
     verifier = TokenVerifier(lambda: settings)
     for bearer in _GOOD:
-        assert portal.call(verifier.verify_token, bearer)
+        assert isinstance(portal.call(verifier.verify_token, bearer), AccessToken)
 
     @fuzzing
     @given(_BEARERS)
     def show(bearer: str) -> None:
         identity = portal.call(verifier.verify_token, bearer)
-        assert identity is None or identity.client_id == "machine"
+        assert isinstance(identity, Refusal) or identity.client_id in {"machine", f"login:{SUBJECT}"}
         watch.after_input()
 
     watch.run(show)

@@ -16,6 +16,8 @@ from .keys import Key
 
 LEEWAY_SECONDS = 30
 """Difference between an issuer's clock and ours that times may have."""
+_LATEST_TIME = 253402300799
+"""Seconds since 1970: the end of the year 9999."""
 _TYPES = {"at+jwt", "application/at+jwt", "jwt"}
 """Values of the header `typ`. RFC 9068 names the first two. Most providers still write the third."""
 _ONLY_IN_ID_TOKENS = ("nonce", "at_hash", "c_hash")
@@ -25,7 +27,10 @@ _KINDS = {"typ": {"Bearer"}, "token_use": {"access"}}
 
 
 def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: IdentitySettings) -> Claims:
-    """Returns the claims of `token`, all checked. Raises PyJWTError with the reason, without values of claims."""
+    """Returns the claims of `token`, all checked.
+
+    Raises PyJWTError with the reason, without values of claims. ExpiredSignatureError means that nothing else is wrong.
+    """
     if "crit" in header:
         raise jwt.InvalidTokenError("no critical extension is supported")
     _check_type(header)
@@ -34,8 +39,15 @@ def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: Iden
         key.public,
         algorithms=key.algorithms,
         issuer=provider.issuer,
-        leeway=LEEWAY_SECONDS,
-        options={"require": ["exp", "iss", "aud"], "verify_aud": False, "enforce_minimum_key_length": True},
+        options={
+            "require": ["exp", "iss", "aud"],
+            "enforce_minimum_key_length": True,
+            # Checked below: PyJWT also accepts times that are no numbers, and ends at an expired one.
+            "verify_aud": False,
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+        },
     )
     _check_times(claims, provider)
     _check_audience(claims["aud"], provider.audiences)
@@ -46,6 +58,8 @@ def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: Iden
         if name in claims and claims[name] not in values:
             raise jwt.InvalidTokenError(f"its {name} is not that of an access token")
     _check_overage(claims, provider)
+    if claims["exp"] + LEEWAY_SECONDS <= time.time():
+        raise jwt.ExpiredSignatureError("it has expired")
     return claims
 
 
@@ -60,11 +74,15 @@ def _check_type(header: Mapping[str, Any]) -> None:
 
 
 def _check_times(claims: Claims, provider: IdentitySettings) -> None:
-    """PyJWT has compared the times. It also accepts texts and booleans, and knows no longest lifetime."""
-    for name in ("exp", "nbf", "iat"):
-        if name in claims and type(claims[name]) not in {int, float}:
-            raise jwt.DecodeError(f"{name} is no number")
-    begin = claims.get("iat", claims.get("nbf", time.time()))
+    """Checks all times, but not whether the token has expired."""
+    now = time.time()
+    for name in {"exp", "nbf", "iat"} & claims.keys():
+        if type(claims[name]) not in {int, float} or not 0 <= claims[name] <= _LATEST_TIME:
+            raise jwt.DecodeError(f"{name} is no time")
+    for name in {"nbf", "iat"} & claims.keys():
+        if claims[name] > now + LEEWAY_SECONDS:
+            raise jwt.ImmatureSignatureError(f"{name} is in the future")
+    begin = claims.get("iat", claims.get("nbf", now))
     if claims["exp"] - begin > provider.longest_lifetime.total_seconds() + LEEWAY_SECONDS:
         raise jwt.InvalidTokenError("it lives longer than longest_lifetime")
 

@@ -1,6 +1,6 @@
 """Bearer tokens: opaque ones, which the configuration lists by their SHA-256, and JWTs of identity providers.
 
-A refusal looks the same to the sender whatever is wrong with the token. The log says more.
+A sender is told of a refusal what they can do something about: see `Refusal`. The log says more.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from copy import copy
+from enum import Enum
 
 import jwt
 from mcp.server.auth.provider import AccessToken
@@ -31,6 +32,16 @@ class StaleToken(AccessToken):
     """The token of an open stream, good by keys that its issuer published a while ago. It does not answer now."""
 
 
+class Refusal(Enum):
+    """The words for the sender of a refused token. All faults look the same, except that it has expired."""
+
+    INVALID = "The access token is not valid here"
+    EXPIRED = "The access token expired"
+    """The token is good otherwise, so that a client refreshes it and signs nobody in again."""
+    NO_ROLE = "Nobody has given this account a role at this server; ask its operator"
+    """The token is good, and no rule matches it. To sign in again would change nothing."""
+
+
 class TokenVerifier:
     """Finds the caller or the person to whom a token belongs, by the current settings."""
 
@@ -48,47 +59,47 @@ class TokenVerifier:
         verifier._key = self._keys.key_of_stream  # noqa: SLF001 - it is a copy of this one
         return verifier
 
-    async def verify_token(self, token: str) -> AccessToken | None:
+    async def verify_token(self, token: str) -> AccessToken | Refusal:
         try:
             if len(token) > _MAX_TOKEN_CHARACTERS:
-                return None
+                return Refusal.INVALID
             return self._check_opaque(token) or await self._check_jwt(token)
         except Exception as error:  # noqa: BLE001 - after a defect of ours nobody gets in, and the server goes on
             log_crash(error)
-            return None
+            return Refusal.INVALID
 
     def _check_opaque(self, token: str) -> AccessToken | None:
         # The time of the look-up tells nothing: nobody can choose the beginning of a hash.
         owner = self._settings().rights.token_owners.get(hashlib.sha256(token.encode()).hexdigest())
         return identity_of(owner) if owner is not None else None
 
-    async def _check_jwt(self, token: str) -> AccessToken | None:
+    async def _check_jwt(self, token: str) -> AccessToken | Refusal:
         if token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
-            return None
+            return Refusal.INVALID
         settings = self._settings()
         try:
             # Not verified yet: this only finds the provider that it may come from.
             raw = jwt.decode_complete(token, options={"verify_signature": False})
         except jwt.PyJWTError:
-            return None
+            return Refusal.INVALID
         issuer = raw["payload"].get("iss")
         name = settings.rights.providers.get(issuer) if isinstance(issuer, str) else None
         if name is None:
-            return None
+            return Refusal.INVALID
         provider = settings.identity[name]
         try:
             key = await self._key(provider, raw["header"].get("kid"), settings.network.path())
             claims = check_claims(token, raw["header"], key, provider)
         except jwt.PyJWTError as error:
             log.info("jwt refused", extra={"identity": name, "reason": f"{type(error).__name__}: {error}"})
-            return None
+            return Refusal.EXPIRED if isinstance(error, jwt.ExpiredSignatureError) else Refusal.INVALID
         person = settings.rights.person(claims)
         if person is None:
             log.info("jwt refused", extra={"identity": name, "reason": f"no usable {provider.subject_claim}"})
-            return None
+            return Refusal.INVALID
         if settings.rights.matching_rule(claims) is None:
             log.info("jwt refused", extra={"identity": name, "reason": "no rule of people matches"})
-            return None
+            return Refusal.NO_ROLE
         # Without the token itself: nothing later needs it, so nothing can pass it on.
         kind = StaleToken if key.is_stale else AccessToken
         return kind(

@@ -6,20 +6,21 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.streamable_http import LAST_EVENT_ID_HEADER, MCP_SESSION_ID_HEADER
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter, ValidationError
-from starlette.authentication import AuthCredentials
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, UnauthenticatedUser
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_client import is_loopback
-from roadster_server.identity.tokens import SCOPE, TokenVerifier, identity_of
+from roadster_server.identity.tokens import SCOPE, Refusal, TokenVerifier, identity_of
 from roadster_server.settings.sections import Settings
 
 from .front import route_of
@@ -27,28 +28,44 @@ from .front import route_of
 BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
 """Paths that machines ask by an address. Their answers hold nothing about a caller, a dealer or a customer."""
 
+_REALM = "roadster-mcp"
+"""A challenge needs a parameter (RFC 6750, section 3), also where there is nothing to say."""
 _HTTP_PORT = 80
 """The port that browsers and clients leave out of the Host header."""
 
 
-class BearerGuard(BearerAuthBackend):
-    """The SDK's check of bearer tokens. A request without any token is the anonymous caller's, where there is one.
+class RefusedUser(UnauthenticatedUser):
+    """The sender of a token that was refused."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+
+
+class BearerGuard(AuthenticationBackend):
+    """Finds whose the token of a request is. One without any token is the anonymous caller's, where there is one.
 
     A request of a trusted proxy is never the anonymous caller's, unless the proxy names a client on this machine.
     """
 
     def __init__(self, verifier: TokenVerifier, anonymous: Callable[[], str | None]) -> None:
-        super().__init__(verifier)
+        self._verifier = verifier
         self._anonymous = anonymous
 
-    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, AuthenticatedUser] | None:
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
         name = self._anonymous()
         is_here = conn.client is not None and is_loopback(conn.client.host)
-        if name is not None and is_here and "authorization" not in conn.headers:
-            anonymous = identity_of(name)
-            return AuthCredentials(anonymous.scopes), AuthenticatedUser(anonymous)
-        identity: tuple[AuthCredentials, AuthenticatedUser] | None = await super().authenticate(conn)
-        return identity
+        authorization = conn.headers.get("authorization")
+        if name is not None and is_here and authorization is None:
+            return _user(identity_of(name))
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        identity = await self._verifier.verify_token(token)
+        return (AuthCredentials(), RefusedUser(identity)) if isinstance(identity, Refusal) else _user(identity)
+
+
+def _user(identity: AccessToken) -> tuple[AuthCredentials, AuthenticatedUser]:
+    return AuthCredentials(identity.scopes), AuthenticatedUser(identity)
 
 
 def advertised_scopes(settings: Settings) -> list[str]:
@@ -58,23 +75,45 @@ def advertised_scopes(settings: Settings) -> list[str]:
     return list(dict.fromkeys(scopes))
 
 
-class ScopeGuard(RequireAuthMiddleware):
-    """The SDK's check of scopes. Its challenges also name the scopes to ask for, as the MCP specification requires."""
+class ScopeGuard:
+    """Lets requests pass whose token is good and has the scope. It tells the others what they lack.
+
+    The answers are those of RFC 6750 and RFC 9728. Their challenges also name the scopes to ask for, as the MCP
+    specification requires.
+    """
 
     def __init__(self, app: ASGIApp, metadata_url: AnyHttpUrl | None, settings: Callable[[], Settings]) -> None:
-        super().__init__(app, [SCOPE], metadata_url)
+        self._app = app
+        self._metadata_url = metadata_url
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_scope(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                scopes = " ".join(advertised_scopes(self._settings()))
-                if "www-authenticate" in headers and scopes:
-                    headers["www-authenticate"] += f', scope="{scopes}"'
-            await send(message)
+        user: BaseUser = scope["user"]
+        is_good = isinstance(user, AuthenticatedUser) and SCOPE in scope["auth"].scopes
+        await (self._app if is_good else self._refusal(user))(scope, receive, send)
 
-        await super().__call__(scope, receive, send_with_scope)
+    def _refusal(self, user: BaseUser) -> Response:
+        match user:
+            case AuthenticatedUser():
+                return self._challenge(403, "insufficient_scope", "The access token lacks the scope of this server")
+            case RefusedUser(refusal=Refusal.NO_ROLE as refusal):
+                # Without a challenge: clients answer one with another sign-in, which would end here again.
+                return JSONResponse({"error": "access_denied", "error_description": refusal.value}, 403)
+            case RefusedUser(refusal=refusal):
+                return self._challenge(401, "invalid_token", refusal.value)
+            case _:
+                return self._challenge(401, None, "Send an access token: Authorization: Bearer ...")
+
+    def _challenge(self, status: int, error: str | None, description: str) -> Response:
+        """Returns a refusal. One of a request without any token has no `error` (RFC 6750, section 3.1)."""
+        body = {"error": error, "error_description": description} if error else {"error_description": description}
+        parameters = body if error else {"realm": _REALM}
+        if self._metadata_url is not None:
+            parameters = {**parameters, "resource_metadata": str(self._metadata_url)}
+        if scopes := " ".join(advertised_scopes(self._settings())):
+            parameters = {**parameters, "scope": scopes}
+        challenge = ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+        return JSONResponse(body, status, {"WWW-Authenticate": f"Bearer {challenge}"})
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,8 @@ class Streams:
         if identity is None:
             return False
         credentials, user = identity
+        if not isinstance(user, AuthenticatedUser):
+            return False
         if isinstance(user.access_token, StaleToken):
             log.warning("stream's issuer does not answer", extra={"caller": stream.caller})
             stream.next_look = time.monotonic() + _STALE_SECONDS

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 import trustme
+from mcp.server.auth.provider import AccessToken
 from pydantic import SecretStr
 from starlette.responses import JSONResponse, Response
 
@@ -184,5 +185,5 @@ async def test_keys_of_an_issuer_come_through_the_proxy_from_a_private_authority
         finding.text
         == f"login.example.com, through the proxy 127.0.0.1:{port}, also trusting {bundle}: 1 of https://login.example.com/jwks"
     )
-    assert identity is not None
+    assert isinstance(identity, AccessToken)
     assert set(proxy.targets) == {"login.example.com:443"}

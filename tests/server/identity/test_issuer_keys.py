@@ -9,6 +9,7 @@ import time
 
 import anyio
 import pytest
+from mcp.server.auth.provider import AccessToken
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def is_accepted(verifier: TokenVerifier, bearer: str | None = None) -> bool:
-    return await verifier.verify_token(bearer or token()) is not None
+    return isinstance(await verifier.verify_token(bearer or token()), AccessToken)
 
 
 async def test_keys_are_good_for_ten_minutes(issuer: Issuer) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from mcp.server.auth.provider import AccessToken
 from pydantic import SecretStr
 
 from roadster_sandbox import API_KEY, SandboxTransport, create_app
@@ -22,6 +23,7 @@ from tests.server.identity.issuers import (
     ISSUER,
     METADATA,
     RESOURCE,
+    SUBJECT,
     Issuer,
     connect_mcp,
     initialize,
@@ -78,9 +80,24 @@ MCP_ROUTES = [
 ]
 
 
-@pytest.mark.parametrize("bearer", [None, "wrong", "a.b.c"])
-async def test_challenge_says_where_to_ask_and_for_which_scope(bearer: str | None, issuer: Issuer) -> None:
-    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+NO_TOKEN = 'Bearer realm="roadster-mcp"'
+BAD_TOKEN = 'Bearer error="invalid_token", error_description="The access token is not valid here"'
+
+
+@pytest.mark.parametrize(
+    ("authorization", "begin"),
+    [
+        (None, NO_TOKEN),
+        ("Basic d3Jvbmc=", NO_TOKEN),
+        ("Bearer wrong", BAD_TOKEN),
+        ("Bearer a.b.c", BAD_TOKEN),
+        ("bearer ", BAD_TOKEN),
+    ],
+)
+async def test_challenge_says_what_is_wrong_where_to_ask_and_for_which_scope(
+    authorization: str | None, begin: str, issuer: Issuer
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
     async with (
         open_client(issuer_settings(issuer.url)) as with_url,
         open_client(issuer_settings(issuer.url, resource_url=None)) as bare,
@@ -88,14 +105,32 @@ async def test_challenge_says_where_to_ask_and_for_which_scope(bearer: str | Non
         for method, path in MCP_ROUTES:
             response = await with_url.request(method, path, json=INITIALIZE, headers=headers)
             assert response.status_code == 401
-            challenge = response.headers["www-authenticate"]
-            assert challenge.startswith("Bearer ")
-            assert challenge.endswith(f'resource_metadata="https://mcp.example.com{METADATA}", scope="roadster"')
+            where = f'resource_metadata="https://mcp.example.com{METADATA}"'
+            assert response.headers["www-authenticate"] == f'{begin}, {where}, scope="roadster"'
             response = await bare.request(method, path, json=INITIALIZE, headers=headers)
             assert response.status_code == 401
-            assert response.headers["www-authenticate"].startswith("Bearer ")
-            assert response.headers["www-authenticate"].endswith(', scope="roadster"')
-            assert "resource_metadata" not in response.headers["www-authenticate"]
+            assert response.headers["www-authenticate"] == f'{begin}, scope="roadster"'
+
+
+@pytest.mark.parametrize("subject", ["service-8", SUBJECT.upper()])
+async def test_person_without_a_role_is_told_whom_to_ask(subject: str, issuer: Issuer) -> None:
+    """Without a challenge: a client would answer one with another sign-in, again and again."""
+    async with open_client(issuer_settings(issuer.url)) as client:
+        for method, path in MCP_ROUTES:
+            bearer = {"Authorization": f"Bearer {token(sub=subject)}"}
+            response = await client.request(method, path, json=INITIALIZE, headers=bearer)
+            assert response.status_code == 403
+            assert "www-authenticate" not in response.headers
+            assert "ask its operator" in response.json()["error_description"]
+
+
+async def test_challenges_name_the_scopes_as_the_provider_wants_them(issuer: Issuer) -> None:
+    settings = issuer_settings(issuer.url)
+    provider = settings.identity["login"].model_copy(update={"advertised_scopes": ["api://r/roadster", "email"]})
+    async with open_client(settings.model_copy(update={"identity": {"login": provider}})) as client:
+        for bearer in (None, "wrong", token(scope=...)):
+            challenge = (await initialize(client, bearer)).headers["www-authenticate"]
+            assert challenge.endswith('scope="api://r/roadster email"')
 
 
 async def test_metadata_name_the_issuers_without_a_token(issuer: Issuer) -> None:
@@ -150,7 +185,7 @@ async def test_token_is_neither_held_nor_sent_upstream(
         async with open_client(settings, server) as client, connect_mcp(client, bearer) as mcp:
             assert answer_of(await mcp.call_tool("list_dealers"))["dealers"]
     identity = await TokenVerifier(lambda: settings).verify_token(bearer)
-    assert identity is not None
+    assert isinstance(identity, AccessToken)
     assert bearer not in repr(identity)
     assert identity.token == ""
     assert requests

@@ -7,9 +7,10 @@ from typing import Any
 
 import jwt
 import pytest
+from mcp.server.auth.provider import AccessToken
 
 from roadster_server.identity import tokens
-from roadster_server.identity.tokens import TokenVerifier
+from roadster_server.identity.tokens import Refusal, TokenVerifier
 from roadster_server.settings.callers import CallerSettings
 from tests.server.identity.issuers import OPAQUE, Issuer, issuer_settings, status_with, token
 
@@ -27,7 +28,7 @@ async def test_token_is_looked_up_as_an_opaque_one_first(issuer: Issuer) -> None
     caller = CallerSettings(token_sha256=[hashlib.sha256(bearer.encode()).hexdigest()])
     settings = settings.model_copy(update={"callers": {**settings.callers, "listed": caller}})
     identity = await TokenVerifier(lambda: settings).verify_token(bearer)
-    assert identity is not None
+    assert isinstance(identity, AccessToken)
     assert identity.client_id == "listed"
     assert issuer.paths == []
 
@@ -41,11 +42,11 @@ async def test_stranger_cannot_make_the_server_ask_an_issuer(issuer: Issuer) -> 
 async def test_verifier_knows_the_callers_of_the_moment(issuer: Issuer) -> None:
     current = issuer_settings(issuer.url)
     verifier = TokenVerifier(lambda: current)
-    assert await verifier.verify_token(token()) is not None
-    assert await verifier.verify_token(OPAQUE) is not None
+    assert isinstance(await verifier.verify_token(token()), AccessToken)
+    assert isinstance(await verifier.verify_token(OPAQUE), AccessToken)
     current = current.model_copy(update={"callers": {}, "identity": {}})
-    assert await verifier.verify_token(token()) is None
-    assert await verifier.verify_token(OPAQUE) is None
+    assert await verifier.verify_token(token()) is Refusal.INVALID
+    assert await verifier.verify_token(OPAQUE) is Refusal.INVALID
 
 
 @pytest.mark.parametrize(("function", "bearer"), [("identity_of", "opaque"), ("decode", "jwt")])
