@@ -4,6 +4,7 @@
 
 Starts a server of its own for each kind of message, and sends it over real HTTP, each of a caller of its
 own. The peak is the resident memory that Linux has counted, in MiB. The limits of `examples/deploy` come from here.
+`bench/held_messages.py` measures the memory that calls hold while an upstream does not answer.
 
 Exits with 1 if a peak is above the limit.
 """
@@ -90,7 +91,7 @@ def measure(message: bytes, at_once: int) -> Memory:
 
 
 def messages() -> dict[str, bytes]:
-    """Returns messages of about 4 MiB by kind. The first has far too many values, the others almost too many."""
+    """Returns messages of about 4 MiB by kind. All are refused: a message may be small, or hold a file."""
     pairs = VALUES // 2 - 100
     text = "x" * (BYTES // pairs - 20)
     objects = [{f"{number}{text}": 1} for number in range(pairs)]
@@ -116,10 +117,15 @@ def call(meta: dict[str, Any] | None = None, **arguments: Any) -> bytes:
 
 
 def peak_of(pid: int) -> float:
+    return mebibytes_of(pid, "VmHWM")
+
+
+def mebibytes_of(pid: int, line: str) -> float:
+    """Returns a line of Linux about a process's memory: `VmHWM`, its peak, or `VmRSS`, its present size."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    line = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert line
-    return int(line[1]) / 1024
+    found = re.search(rf"{line}:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) / 1024
 
 
 async def send_at_once(port: int, message: bytes, number: int) -> Counter[str]:

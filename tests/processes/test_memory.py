@@ -1,4 +1,4 @@
-"""The memory of a server under the largest messages. `bench/messages.py` measures more kinds of them."""
+"""The memory of a server under the largest messages. `bench/messages.py` and `bench/held_messages.py` measure more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import sys
 
 import pytest
+from bench import held_messages
 from bench.messages import measure, messages
 
 from tests.conftest import PROJECT
@@ -35,3 +36,16 @@ def test_sixteen_large_messages_fit_into_a_pod(kind: str) -> None:
     assert memory.after_many < limit_of_a_pod() * 2 / 3
     growth_of_one = memory.after_one - memory.at_rest
     assert memory.after_many - memory.at_rest < 8 * max(growth_of_one, 16)
+
+
+@pytest.mark.reliability(
+    "25 calls with the largest messages, at an upstream that never answers",
+    "hold the memory of their places: within two thirds of a pod's limit",
+)
+@pytest.mark.parametrize("transport", held_messages.TRANSPORTS)
+@pytest.mark.parametrize("kind", ["100,000 values in _meta", "a file of 1 MiB"])
+def test_calls_that_hang_hold_little(transport: str, kind: str) -> None:
+    memory = held_messages.measure(transport, held_messages.messages()[kind], 25)
+    assert memory.peak < limit_of_a_pod() * 2 / 3
+    if kind != "a file of 1 MiB":
+        assert memory.held - memory.at_rest < 32, "it is refused"
