@@ -57,7 +57,7 @@ class Memory(NamedTuple):
     """Resident memory in MiB."""
 
     at_rest: float
-    held: float
+    after_calls: float
     peak: float
 
 
@@ -73,7 +73,7 @@ def main() -> int:
             peaks.append(memory.peak)
             print(
                 f"{transport:10}  {kind:28}  {len(json.dumps(body)) / 2**20:4.2f} MiB  at rest {memory.at_rest:4.0f}  "
-                f"held {memory.held:4.0f}  peak {memory.peak:4.0f}",
+                f"held {memory.after_calls:4.0f}  peak {memory.peak:4.0f}",
                 flush=True,
             )
     return int(max(peaks) > options.limit_mib)
@@ -113,8 +113,8 @@ def measure(transport: str, params: Body, calls: int) -> Memory:
         at_rest = _quiet_memory_of(pid)
         for id_ in range(calls):
             send({"jsonrpc": "2.0", "id": id_ + 10, "method": "tools/call", "params": params})
-        held = _quiet_memory_of(pid)
-        return Memory(at_rest, held, mebibytes_of(pid, "VmHWM"))
+        after_calls = _quiet_memory_of(pid)
+        return Memory(at_rest, after_calls, mebibytes_of(pid, "VmHWM"))
 
 
 Send = Callable[[Body], None]
@@ -155,9 +155,9 @@ def _start_sse(stack: ExitStack, config: Path) -> tuple[int, Send]:
     stream = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
     stream.sendall(f"GET /sse HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
     events = b""
-    while not (found := re.search(rb"/messages/\?session_id=[0-9a-f]{32}", events)):
+    while not (session := re.search(rb"/messages/\?session_id=[0-9a-f]{32}", events)):
         events += stream.recv(4096)
-    path = found[0].decode()
+    path = session[0].decode()
 
     def send(message: Body) -> None:
         _post(stack, port, path, message)

@@ -123,9 +123,9 @@ def peak_of(pid: int) -> float:
 def mebibytes_of(pid: int, line: str) -> float:
     """Returns a line of Linux about a process's memory: `VmHWM`, its peak, or `VmRSS`, its present size."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    found = re.search(rf"{line}:\s+(\d+) kB", status)
-    assert found
-    return int(found[1]) / 1024
+    match = re.search(rf"{line}:\s+(\d+) kB", status)
+    assert match
+    return int(match[1]) / 1024
 
 
 async def send_at_once(port: int, message: bytes, number: int) -> Counter[str]:

@@ -30,6 +30,7 @@ from pydantic import ValidationError
 
 from roadster_client import is_visible
 from roadster_server.store.lazy import LazyStore
+from roadster_server.store.records import CLOCKS_DIFFER
 from roadster_server.turns import give_turn_back
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
@@ -42,9 +43,6 @@ _ANSWER = "confirm"
 
 _MOST_CHARACTERS = 4000
 """A person does not read a longer question."""
-
-_CLOCKS_DIFFER = timedelta(minutes=1)
-"""Between two machines of one deployment."""
 
 _WORDS: Mapping[str, str] = {"doc_ids": "document_ids", "id": "customer_id", "shipment_id": "delivery_id"}
 """The tools' names of fields that have other names in requests. Only `assign_agent` sends a bare `id`."""
@@ -137,7 +135,7 @@ class Confirmation:
             raise NotConfirmed(f"the confirmation was altered, or is another call's; {_ASK_AGAIN}") from None
         until = datetime.fromtimestamp(state["until"], UTC)
         # A question of the future was asked before the clock was set back. It would be good for longer than its time.
-        if not now <= until <= now + self._lifetime + _CLOCKS_DIFFER:
+        if not now <= until <= now + self._lifetime + CLOCKS_DIFFER:
             raise NotConfirmed(f"the confirmation has expired; {_ASK_AGAIN}")
         if state["digest"] != digest:
             raise NotConfirmed(f"the write is not the one that was shown; {_ASK_AGAIN}")

@@ -7,18 +7,16 @@ confirms it.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, text
 
-from roadster_server.store.records import ClockDoubt
+from roadster_server.store.records import CLOCKS_DIFFER, ClockDoubt
 from roadster_server.store.tables import CONFIRMED, events
 
 from .expiry import milliseconds
 
 _DAY = 86_400_000
-_CLOCKS_DIFFER = 60_000
-"""Milliseconds between the clocks of two machines of one deployment."""
 
 _NEWEST_CONFIRMED = select(events.c.received).where(text(CONFIRMED)).order_by(events.c.received.desc()).limit(1)
 
@@ -29,7 +27,7 @@ def doubt(connection: Connection, now: datetime) -> ClockDoubt | None:
     if newest is None:
         return "unconfirmed"
     ahead = milliseconds(now) - newest
-    if ahead < -_CLOCKS_DIFFER:
+    if ahead < -CLOCKS_DIFFER / timedelta(milliseconds=1):
         return "behind"
     return "ahead" if ahead > _DAY else None
 
