@@ -27,7 +27,7 @@ BARE = [
     InventoryVehicle(vin="0BARE000000000000", model="CX-5"),
     InventoryVehicle(vin="1ODD0000000000000", model="100 % \\ _", exterior_color=Color(label="50%_grün"), price=0.0),
     InventoryVehicle(vin="zlower00000000000", make="MAZDA", year=-3, price=1.5, mileage=12.5, stock_number="  m00001 "),
-    InventoryVehicle(vin="zzlong00000000000", model="x" * 5_000, trim="y" * 5_000, price=1e300, year=10**30),
+    InventoryVehicle(vin="zzlong00000000000", model="x" * 5_000, trim="y" * 5_000, price=1e300, year=10**17),
 ]
 VEHICLES = [*STOCK, *BARE]
 
