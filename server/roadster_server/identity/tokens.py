@@ -19,6 +19,7 @@ from roadster_tools import Caller
 
 from .claims import LEEWAY_SECONDS, check_claims, has_scope
 from .keys import IssuerKeys
+from .narrowing import Narrowing, narrow
 
 SCOPE = "roadster"
 """The scope of a request that may go on. A JWT with the `scope` of its provider has it. An opaque token always does,
@@ -28,7 +29,13 @@ _MAX_TOKEN_CHARACTERS = 8 * 1024
 """Longer ones are refused before any work is spent on them."""
 
 
-class StaleToken(AccessToken):
+class Identity(AccessToken):
+    """The maker of a request, with the narrowings of their client."""
+
+    narrowings: tuple[Narrowing, ...] = ()
+
+
+class StaleToken(Identity):
     """The token of an open stream, good by keys that its issuer published a while ago. It does not answer now."""
 
 
@@ -59,7 +66,7 @@ class TokenVerifier:
         verifier._key = self._keys.key_of_stream  # noqa: SLF001 - it is a copy of this one
         return verifier
 
-    async def verify_token(self, token: str) -> AccessToken | Refusal:
+    async def verify_token(self, token: str) -> Identity | Refusal:
         try:
             if len(token) > _MAX_TOKEN_CHARACTERS:
                 return Refusal.INVALID
@@ -68,12 +75,12 @@ class TokenVerifier:
             log_crash(error)
             return Refusal.INVALID
 
-    def _check_opaque(self, token: str) -> AccessToken | None:
+    def _check_opaque(self, token: str) -> Identity | None:
         # The time of the look-up tells nothing: nobody can choose the beginning of a hash.
         owner = self._settings().rights.token_owners.get(hashlib.sha256(token.encode()).hexdigest())
         return identity_of(owner) if owner is not None else None
 
-    async def _check_jwt(self, token: str) -> AccessToken | Refusal:
+    async def _check_jwt(self, token: str) -> Identity | Refusal:
         if token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
             return Refusal.INVALID
         settings = self._settings()
@@ -101,7 +108,7 @@ class TokenVerifier:
             log.info("jwt refused", extra={"identity": name, "reason": "no rule of people matches"})
             return Refusal.NO_ROLE
         # Without the token itself: nothing later needs it, so nothing can pass it on.
-        kind = StaleToken if key.is_stale else AccessToken
+        kind = StaleToken if key.is_stale else Identity
         return kind(
             token="",
             client_id=person.principal,
@@ -111,13 +118,16 @@ class TokenVerifier:
         )
 
 
-def identity_of(name: str) -> AccessToken:
+def identity_of(name: str) -> Identity:
     """Returns a caller of the configuration in the form that the SDK carries through a request."""
-    return AccessToken(token="", client_id=name, scopes=[SCOPE])
+    return Identity(token="", client_id=name, scopes=[SCOPE])
 
 
-def caller_of(settings: Settings, identity: AccessToken) -> Caller:
-    """Returns who makes a request, with the rights of the moment. After a reload these may be none."""
+def caller_of(settings: Settings, identity: Identity) -> Caller:
+    """Returns who makes a request, with the rights of the moment that their client keeps. These may be none."""
     if identity.claims is None:
-        return settings.caller_as_of_now(identity.client_id)
-    return settings.rights.caller_of_person(identity.claims) or Caller(identity.client_id, person=identity.client_id)
+        caller = settings.caller_as_of_now(identity.client_id)
+    else:
+        person = settings.rights.caller_of_person(identity.claims)
+        caller = person or Caller(identity.client_id, person=identity.client_id)
+    return narrow(settings.rights, caller, identity.narrowings)

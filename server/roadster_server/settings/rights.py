@@ -115,6 +115,12 @@ class Rights:
         rules = self._identity[person.provider].people
         return next((number for number, rule in enumerate(rules, 1) if _matches(rule, claims)), None)
 
+    def at(self, caller: Caller, dpids: Iterable[str]) -> Caller:
+        """Returns the caller with these dealers, and with the settings that its tools lack there."""
+        dealers = tuple(dict.fromkeys(dpids))
+        missing = dict(self._missing_settings(dealers))
+        return replace(caller, dealers=dealers, dealer_set=frozenset(dealers), missing_settings=missing)
+
     def _read_caller(self, name: str, section: CallerSettings) -> Caller:
         caller = replace(self._at_entries(section.dealers), name=name)
         if section.role is None:
@@ -135,12 +141,12 @@ class Rights:
         """Returns the caller with the dealers that a claim names, in a text or in a list of texts."""
         entries = value if isinstance(value, list) else [value]
         texts = (entry for entry in entries if isinstance(entry, str))
-        return self._at(caller, (dpid for dpid in texts if dpid in self._dealers.dpids))
+        return self.at(caller, (dpid for dpid in texts if dpid in self._dealers.dpids))
 
     def _at_entries(self, entries: Sequence[str]) -> Caller:
         key = tuple(entries)
         if key not in self._of_entries:
-            self._of_entries[key] = self._at(Caller(""), self._expand(entries))
+            self._of_entries[key] = self.at(Caller(""), self._expand(entries))
         return self._of_entries[key]
 
     def _expand(self, entries: Sequence[str]) -> Iterator[str]:
@@ -149,12 +155,6 @@ class Rights:
                 yield from self._dealers.groups[entry.removeprefix(GROUP)].dealers
             else:
                 yield entry
-
-    def _at(self, caller: Caller, dpids: Iterable[str]) -> Caller:
-        """Returns the caller with these dealers, and with the settings that its tools lack there."""
-        dealers = tuple(dict.fromkeys(dpids))
-        missing = dict(self._missing_settings(dealers))
-        return replace(caller, dealers=dealers, dealer_set=frozenset(dealers), missing_settings=missing)
 
     def _missing_settings(self, dpids: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yields each toolset that lacks a setting, for a caller of these dealers, with the setting: see `Caller`."""

@@ -24,6 +24,7 @@ from roadster_server.identity.tokens import SCOPE, Refusal, TokenVerifier, ident
 from roadster_server.settings.sections import Settings
 
 from .front import route_of
+from .narrowing import NARROWING_HEADERS
 
 BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
 """Paths that machines ask by an address. Their answers hold nothing about a caller, a dealer or a customer."""
@@ -233,7 +234,7 @@ class _PageAnswers(CORSMiddleware):
         return response
 
 
-_REQUEST_HEADERS = ("Authorization", "Content-Type", LAST_EVENT_ID_HEADER)
+_REQUEST_HEADERS = ("Authorization", "Content-Type", LAST_EVENT_ID_HEADER, *NARROWING_HEADERS)
 _ANSWER_HEADERS = (MCP_SESSION_ID_HEADER, "WWW-Authenticate")
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from roadster_client import is_loopback
-from roadster_server.identity.tokens import TokenVerifier, caller_of
+from roadster_server.identity.tokens import Identity, TokenVerifier, caller_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.metrics import Metrics
@@ -28,6 +28,7 @@ from .front import FrontDoor
 from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, WebhookPaths, live_host_rules
 from .intake import Intake
 from .large_messages import LargeMessages
+from .narrowing import NarrowedConnections
 from .probes import Probes, Unavailable
 from .sessions import Sessions
 from .sse_pair import SsePair
@@ -46,8 +47,8 @@ def url_of(transport: HttpTransport, host: str, port: int) -> str:
 def caller_of_request(settings: Settings) -> Caller:
     """Returns the caller whose credentials the current request carries."""
     identity = get_access_token()
-    if identity is None:
-        raise RuntimeError("a request came past the authentication")
+    if not isinstance(identity, Identity):
+        raise RuntimeError("a request came past the authentication")  # noqa: TRY004 - a defect of ours
     return caller_of(settings, identity)
 
 
@@ -97,7 +98,7 @@ def http_app(
     metadata = ResourceMetadata.from_settings(live.current)
 
     def guard(app: ASGIApp) -> ASGIApp:
-        intake = TurnTaking(Intake(app, is_stopping, large_messages), turns)
+        intake = TurnTaking(Intake(NarrowedConnections(app, lambda: live.current), is_stopping, large_messages), turns)
         return ScopeGuard(intake, metadata.url if metadata else None, lambda: live.current)
 
     routes: list[Route] = [

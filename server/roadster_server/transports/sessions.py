@@ -24,10 +24,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_client.json_text import parse_lenient_json
+from roadster_server.identity.narrowing import Narrowing
 from roadster_server.identity.tokens import caller_of
 from roadster_server.settings.sections import Settings
 
 from .messages import MessageRefused
+from .narrowing import narrowings_of, serve_narrowed
 from .refusing import refuse
 
 
@@ -54,7 +56,8 @@ class Sessions:
             await self._app(scope, receive, send)
             return
         with session.in_use(scope["method"]):
-            await self._app(scope, receive, partial(session.send, send, scope["method"]))
+            send_of_session = partial(session.send, send, scope["method"])
+            await serve_narrowed(self._app, session.narrowings, scope, receive, send_of_session)
         if session.has_ended and session in sessions:
             sessions.remove(session)
 
@@ -64,7 +67,7 @@ class Sessions:
             refusal = MessageRefused(INTERNAL_ERROR, "Too many sessions with a call under way; end one of them")
             await refuse(refusal, scope, receive, send)
             return
-        session = _Session()
+        session = _Session(narrowings_of(scope))
         sessions.append(session)
         opening = _Opening(session, send, on_open=partial(self._make_room, sessions, scope))
         try:
@@ -94,7 +97,10 @@ class Sessions:
 
 
 class _Session:
-    def __init__(self) -> None:
+    """One session. All its requests are narrowed as that one was which opened it."""
+
+    def __init__(self, narrowings: tuple[Narrowing, ...]) -> None:
+        self.narrowings = narrowings
         self.id: str | None = None
         """None until the SDK tells it."""
         self.has_ended = False

@@ -1,12 +1,14 @@
 """The legacy SSE pair, `/sse` and `/messages`.
 
 A POST to `/messages` is answered in the stream of `/sse`, and ends before its call does. So the stream knows which
-requests are open, and keeps the places of their messages.
+requests are open, and keeps the places of their messages. The stream's narrowings are theirs too: the URL of
+`/messages` comes from the SDK, and lacks the query of `/sse`.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -19,8 +21,11 @@ from mcp.shared.message import SessionMessage
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+from roadster_server.identity.narrowing import Narrowing
+
 from .intake import Incoming, incoming_of
 from .messages import NOT_NOW, MessageRefused
+from .narrowing import narrowings_of, serve_narrowed
 from .open_requests import TOO_MANY_OPEN, OpenRequests
 from .refusing import refuse
 
@@ -34,8 +39,8 @@ class SsePair:
     def __init__(self, server: Server[Any]) -> None:
         self._server = server
         self._sse = SseServerTransport("/messages/")
-        self._open: dict[str, OpenRequests] = {}
-        """The open requests of each stream, by its session."""
+        self._open: dict[str, tuple[OpenRequests, tuple[Narrowing, ...]]] = {}
+        """The open requests and the narrowings of each stream, by its session."""
 
     async def open_stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         requests = OpenRequests()
@@ -45,7 +50,7 @@ class SsePair:
             nonlocal session
             if not session and (found := _SESSION.search(message.get("body", b""))):
                 session = found[1].decode()
-                self._open[session] = requests
+                self._open[session] = requests, narrowings_of(scope)
             await send(message)
 
         try:
@@ -58,13 +63,16 @@ class SsePair:
 
     async def take_message(self, scope: Scope, receive: Receive, send: Send) -> None:
         incoming = incoming_of(scope)
-        requests = self._open.get(_session_of(scope))
-        if requests is None:  # the SDK says so
+        stream = self._open.get(_session_of(scope))
+        if stream is None:  # the SDK says so
             await self._sse.handle_post_message(scope, receive, send)
-        elif incoming.request_id is not None and requests.is_full:
+            return
+        requests, narrowings = stream
+        if incoming.request_id is not None and requests.is_full:
             await refuse(MessageRefused(NOT_NOW, TOO_MANY_OPEN, incoming.request_id), scope, receive, send)
         else:
-            await self._hand_on(incoming, requests, scope, receive, send)
+            hand_on = partial(self._hand_on, incoming, requests)
+            await serve_narrowed(hand_on, narrowings, scope, receive, send)
 
     async def _hand_on(
         self, incoming: Incoming, requests: OpenRequests, scope: Scope, receive: Receive, send: Send

@@ -13,6 +13,7 @@ import time
 from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
+from typing import cast
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -24,7 +25,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_server.identity.claims import LEEWAY_SECONDS
-from roadster_server.identity.tokens import SCOPE, StaleToken, caller_of
+from roadster_server.identity.tokens import SCOPE, Identity, StaleToken, caller_of
 from roadster_server.protocol.visible import tools_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
@@ -138,7 +139,7 @@ class _Stream:
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
         user: AuthenticatedUser = scope["user"]
         self.scope = scope
-        self.identity = user.access_token
+        self.identity = cast("Identity", user.access_token)
         self.settings = settings
         self.next_look = math.inf
         self.is_cut = False

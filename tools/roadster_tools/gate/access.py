@@ -41,7 +41,8 @@ class Caller:
     person: str | None = None
     """The identity provider's name and the person's id there, with a colon between them. Set for a person only."""
     places: Mapping[str, str] = field(default_factory=dict)
-    """The full names of the settings that stand elsewhere than in `[callers.NAME]`, by their keys."""
+    """The full names of the settings that stand elsewhere than in `[callers.NAME]`, by their keys. A setting with a key
+    below it may have a place of its own."""
     dealer_set: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     """The same as `dealers`, for a quick look. Callers with the same dealers share it. By default it is made here."""
 
@@ -64,6 +65,8 @@ class Caller:
 
     def setting(self, key: str) -> str:
         """Returns the full name of one of the caller's settings. `key` is the name, or the name and a key below it."""
+        if key in self.places:
+            return self.places[key]
         name, dot, rest = key.partition(".")
         return f"{self.places.get(name, f'callers.{self.name}.{name}')}{dot}{rest}"
 
