@@ -2,7 +2,7 @@
 
 from .answers import FileLink, left_out_of, left_out_text
 from .catalogue import catalogue
-from .choices import MOST_CHOICES, name_choices
+from .choices import MOST_CHOICES, name_choices, some_of
 from .cursors import Seal, Unsealable
 from .failures import (
     AccessRefused,
@@ -104,6 +104,7 @@ __all__ = [
     "name_choices",
     "read_arguments",
     "resource_at",
+    "some_of",
     "usable_template_ids",
     "verdict",
     "vins_in_stock",

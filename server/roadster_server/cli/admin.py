@@ -21,7 +21,6 @@ from roadster_server.telemetry.logs import configure_logs
 from .group import CommandGroup
 from .options import (
     USAGE_ERROR,
-    CallerName,
     Config,
     Host,
     Sandbox,
@@ -166,17 +165,49 @@ def token(name: Annotated[str, typer.Argument(help="The caller that it is for.")
 
 @policy.command()
 def explain(
-    caller: CallerName,
-    tool: Annotated[str, typer.Option(help="A tool.")],
-    dealer: Annotated[str, typer.Option(help="A dealer's dpid.")],
+    caller: Annotated[str | None, typer.Option(help="A caller of the configuration.")] = None,
+    token_claims: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="A person: the claims of a token, as a JSON object.")
+    ] = None,
+    tool: Annotated[str | None, typer.Option(help="A tool.")] = None,
+    dealer: Annotated[str | None, typer.Option(help="A dealer's dpid.")] = None,
     config: Config = None,
     sandbox: Sandbox = False,
 ) -> None:
-    """Say whether a caller may use a tool at a dealer, and which setting decides."""
-    from .call import explain_policy
+    """Say whether a caller or a person may use a tool at a dealer, and which setting decides.
+
+    Without --tool and --dealer, it says all that they may do.
+
+    A person is whom a token of [identity.NAME] identifies. Put the token's claims into a file, never the token: the
+    file claims.json would hold, for instance,
+
+    \b
+    {"iss": "https://login.example.com",
+     "aud": "https://mcp.example.com/mcp",
+     "iat": 1789996400,
+     "exp": 1790000000,
+     "sub": "00u1a2b3c4",
+     "scope": "roadster",
+     "groups": ["roadster-sales-nw"]}
+
+    Then this says which rule of people matches, or for each rule why it does not:
+
+    \b
+    roadster-mcp policy explain \\
+      --token-claims claims.json
+
+    Neither the signature nor the expiry is looked at. The exit code is 0 for either verdict.
+    """  # noqa: D301 - \b keeps the lines below it as they are
+    from .explain import explain_caller, explain_claims, read_claims
 
     with exit_on_mistakes(), open_backend(config, sandbox=sandbox) as backend:
-        typer.echo(explain_policy(backend.settings, caller, tool, dealer))
+        if caller is not None and token_claims is None:
+            lines = explain_caller(backend.settings, caller, tool, dealer)
+        elif token_claims is not None and caller is None:
+            lines = explain_claims(backend.settings, read_claims(token_claims, sys.stdin), tool, dealer)
+        else:
+            raise ConfigurationError(["this is about a caller or a person; name one, with --caller or --token-claims"])
+        typer.echo("\n".join(lines))
 
 
 @audit.command()

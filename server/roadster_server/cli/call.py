@@ -20,9 +20,8 @@ from roadster_server.calls.calls import Calls
 from roadster_server.calls.form import yes_to
 from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import hold_logs
-from roadster_tools import TOOLS, FailureKind, dealer_verdict, name_choices, verdict
+from roadster_tools import FailureKind
 
 from .plain_json import read_json
 
@@ -145,20 +144,3 @@ def _person_agrees(question: str) -> bool:
         sys.stderr.write(f"{question}\nSend exactly this? Type yes: ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def explain_policy(settings: Settings, caller: str, tool: str, dealer: str) -> str:
-    """Returns one line with the verdict and the setting behind it.
-
-    Raises ConfigurationError for an unknown tool or caller.
-    """
-    if tool not in TOOLS:
-        raise ConfigurationError([f"{tool}: no such tool; {name_choices([*TOOLS], tool)}"])
-    identity = settings.caller(caller)
-    by_tool = verdict(identity, TOOLS[tool])
-    if not by_tool.is_allowed:
-        return f"refused: {by_tool.reason}"
-    by_dealer = dealer_verdict(identity, dealer)
-    if TOOLS[tool].of_one_dealer and not by_dealer.is_allowed:
-        return f"refused: {by_dealer.reason}"
-    return f"allowed: {by_tool.description}, and {by_dealer.setting} names {dealer}"

@@ -20,6 +20,7 @@ _LATEST_TIME = 253402300799
 """Seconds since 1970: the end of the year 9999."""
 _TYPES = {"at+jwt", "application/at+jwt", "jwt"}
 """Values of the header `typ`. RFC 9068 names the first two. Most providers still write the third."""
+_REQUIRED = ("exp", "iss", "aud")
 _ONLY_IN_ID_TOKENS = ("nonce", "at_hash", "c_hash")
 """OpenID Connect Core 1.0, sections 2 and 3.3.2.11."""
 _KINDS = {"typ": {"Bearer"}, "token_use": {"access"}}
@@ -40,7 +41,6 @@ def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: Iden
         algorithms=key.algorithms,
         issuer=provider.issuer,
         options={
-            "require": ["exp", "iss", "aud"],
             "enforce_minimum_key_length": True,
             # Checked below: PyJWT also accepts times that are no numbers, and ends at an expired one.
             "verify_aud": False,
@@ -49,6 +49,27 @@ def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: Iden
             "verify_iat": False,
         },
     )
+    _check_content(claims, provider)
+    if claims["exp"] + LEEWAY_SECONDS <= time.time():
+        raise jwt.ExpiredSignatureError("it has expired")
+    return claims
+
+
+def problem_of(claims: Claims, provider: IdentitySettings) -> str | None:
+    """Returns why a token with these claims is refused, or None. The signature and the expiry are not looked at."""
+    try:
+        _check_content(claims, provider)
+    except jwt.PyJWTError as error:
+        return str(error)
+    if not has_scope(claims, provider):
+        return f"it lacks the scope {provider.scope}"
+    return None
+
+
+def _check_content(claims: Claims, provider: IdentitySettings) -> None:
+    for name in _REQUIRED:
+        if claims.get(name) is None:
+            raise jwt.MissingRequiredClaimError(name)
     _check_times(claims, provider)
     _check_audience(claims["aud"], provider.audiences)
     for name in _ONLY_IN_ID_TOKENS:
@@ -58,9 +79,6 @@ def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: Iden
         if name in claims and claims[name] not in values:
             raise jwt.InvalidTokenError(f"its {name} is not that of an access token")
     _check_overage(claims, provider)
-    if claims["exp"] + LEEWAY_SECONDS <= time.time():
-        raise jwt.ExpiredSignatureError("it has expired")
-    return claims
 
 
 def has_scope(claims: Claims, provider: IdentitySettings) -> bool:

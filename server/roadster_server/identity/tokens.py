@@ -89,8 +89,7 @@ class TokenVerifier:
             raw = jwt.decode_complete(token, options={"verify_signature": False})
         except jwt.PyJWTError:
             return Refusal.INVALID
-        issuer = raw["payload"].get("iss")
-        name = settings.rights.providers.get(issuer) if isinstance(issuer, str) else None
+        name = settings.rights.provider_of(raw["payload"])
         if name is None:
             return Refusal.INVALID
         provider = settings.identity[name]

@@ -85,10 +85,14 @@ class Rights:
     def caller(self, name: str) -> Caller | None:
         return self._callers.get(name)
 
+    def provider_of(self, claims: Claims) -> str | None:
+        """Returns the name of the identity provider that issued the claims, None if the configuration has none."""
+        issuer = claims.get("iss")
+        return self.providers.get(issuer) if isinstance(issuer, str) else None
+
     def person(self, claims: Claims) -> Person | None:
         """Returns whom the claims are about. None if no provider of the configuration names its people so."""
-        issuer = claims.get("iss")
-        provider = self.providers.get(issuer) if isinstance(issuer, str) else None
+        provider = self.provider_of(claims)
         if provider is None:
             return None
         subject = claims.get(self._identity[provider].subject_claim)
@@ -168,10 +172,10 @@ def _with_rights(caller: Caller, rights: RightsSettings) -> Caller:
 
 
 def _matches(rule: PeopleRule, claims: Claims) -> bool:
-    return all(_holds(claims.get(claim), value) for claim, value in rule.match.items())
+    return all(holds(claims.get(claim), value) for claim, value in rule.match.items())
 
 
-def _holds(claim: Any, value: str | int | bool) -> bool:
+def holds(claim: Any, value: str | int | bool) -> bool:
     """Returns whether a claim is the value, or a list that contains it. 1 is neither true nor "1"."""
     candidates = claim if isinstance(claim, list) else [claim]
     return any(type(each) is type(value) and each == value for each in candidates)

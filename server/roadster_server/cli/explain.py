@@ -1,0 +1,175 @@
+"""`policy explain`: what a caller, or a person with these claims, may do, and the setting behind each part of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+from roadster_server.identity.claims import problem_of
+from roadster_server.settings.callers import GROUP, PeopleRule, RightsSettings
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.settings.rights import Claims, holds
+from roadster_server.settings.sections import Settings
+from roadster_tools import TOOLS, Caller, dealer_verdict, name_choices, some_of, verdict
+
+from .call import read_text
+from .plain_json import read_json
+
+_TOKEN = re.compile(r'\s*"?(Bearer\s+)?ey[\w-]{16,}\.[\w-]{16,}\.[\w-]*"?\s*', re.ASCII)
+"""A JWT as people copy it. `ey` is a brace and the beginning of a name in base64."""
+_MOST_RULES = 20
+"""The most rules in an explanation."""
+
+
+def read_claims(name: str, stdin: TextIO) -> Claims:
+    """Reads claims from a file, or from stdin for `-`. Raises ConfigurationError, which never repeats a token."""
+    if _TOKEN.fullmatch(name):
+        raise _no_token("the value of --token-claims")
+    text = read_text(name, stdin)
+    if _TOKEN.fullmatch(text):
+        raise _no_token(name)
+    try:
+        claims = read_json(text)
+    except ValueError as error:
+        raise ConfigurationError([f"{name}: is {error}"]) from None
+    if not isinstance(claims, dict):
+        raise ConfigurationError([f'{name}: is no JSON object of claims; write it as {{"iss": "…", "sub": "…"}}'])
+    return claims
+
+
+def _no_token(place: str) -> ConfigurationError:
+    text = "is a token, which lets in whoever reads it; it belongs in no file and no argument, so give its claims only"
+    return ConfigurationError([f"{place} {text}"])
+
+
+def explain_caller(settings: Settings, name: str, tool: str | None, dealer: str | None) -> Iterator[str]:
+    """Yields lines about a caller of the configuration: the verdict on `tool` and `dealer`, or without them all rights.
+
+    Raises ConfigurationError for an unknown tool or caller.
+    """
+    caller, section = settings.caller(name), settings.callers[name]
+    if tool is not None or dealer is not None:
+        yield _verdict_line(settings, caller, section.dealers, tool, dealer)
+        return
+    yield f"callers.{name}: {'no role' if section.role is None else f'role {section.role}'}"
+    yield from _rights(caller, section.dealers)
+
+
+def explain_claims(settings: Settings, claims: Claims, tool: str | None, dealer: str | None) -> Iterator[str]:
+    """Yields lines about the person whom a token with these claims identifies: the rule that matches, what it gives.
+
+    Raises ConfigurationError for an unknown tool.
+    """
+    name = settings.rights.provider_of(claims)
+    if name is None:
+        issuers = [f"{each.issuer} ({name})" for name, each in settings.identity.items()]
+        choices = f"iss is {name_choices(issuers)}" if issuers else "the configuration has no [identity.NAME]"
+        yield f"refused: no identity provider has the issuer of these claims; {choices}"
+        return
+    provider = settings.identity[name]
+    problem = problem_of(claims, provider)
+    if problem is not None:
+        yield f"refused by identity.{name}: {problem}"
+        return
+    if settings.rights.person(claims) is None:
+        yield f"refused by identity.{name}: {provider.subject_claim} is no text that names a person"
+        return
+    caller, number = settings.rights.caller_of_person(claims), settings.rights.matching_rule(claims)
+    if caller is None or number is None:
+        yield f"refused: no rule of identity.{name}.people matches"
+        yield from _mismatches(f"identity.{name}.people", provider.people, claims)
+        return
+    rule = provider.people[number - 1]
+    yield f"identity.{name}.people.{number} matches: {_conditions(rule)}"
+    if tool is not None or dealer is not None:
+        yield _verdict_line(settings, caller, rule.dealers, tool, dealer)
+        return
+    yield f"on record as {caller.principal}, role {rule.role}"
+    yield from _rights(caller, rule.dealers)
+    if rule.dealers_claim is not None:
+        claimed = claims.get(rule.dealers_claim)
+        count = len(claimed) if isinstance(claimed, list) else int(claimed is not None)
+        yield f"{rule.dealers_claim} names {count:,}; those that the configuration lacks do not count"
+
+
+def _mismatches(place: str, rules: Sequence[PeopleRule], claims: Claims) -> Iterator[str]:
+    if not rules:
+        yield f"{place} has no rule"
+    for number, rule in enumerate(rules[:_MOST_RULES], 1):
+        claim, value = next(pair for pair in rule.match.items() if not holds(claims.get(pair[0]), pair[1]))
+        yield f"{place}.{number} wants {_condition(claim, value)}, and {_found(claim, claims)}"
+    if len(rules) > _MOST_RULES:
+        yield f"and {len(rules) - _MOST_RULES} more rules"
+
+
+def _conditions(rule: PeopleRule) -> str:
+    return " and ".join(_condition(*pair) for pair in rule.match.items())
+
+
+def _condition(claim: str, value: Any) -> str:
+    return f"{claim} = {_written(value)}"
+
+
+def _found(claim: str, claims: Claims) -> str:
+    match claims.get(claim):
+        case None:
+            return "the token has no such claim"
+        case list():
+            return "the token's list lacks it"
+        case dict():
+            return "the token's is an object"
+        case value:
+            return f"the token's is {_written(value)}"
+
+
+def _written(value: Any) -> str:
+    """Returns a value as TOML and JSON have it, so that a number differs from a text of digits."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _rights(caller: Caller, entries: Sequence[str]) -> Iterator[str]:
+    groups = [entry for entry in entries if entry.startswith(GROUP)]
+    by_groups = f" (with {some_of(groups)})" if groups else ""
+    names = f": {some_of(caller.dealers)}" if caller.dealers else ""
+    yield f"{caller.setting('dealers')} gives {len(caller.dealers):,}{by_groups}{names}"
+    for name, level in caller.access.items():
+        missing = caller.missing_settings.get(TOOLS[name].toolset if name in TOOLS else name)
+        off = f", but off without {missing}" if missing else ""
+        yield f'{caller.setting(f"access.{name}")} is "{level.name.lower()}"{off}'
+    if not caller.access:
+        yield f"{caller.setting('access')} gives nothing"
+    for key in RightsSettings.model_fields:
+        if key != "access":
+            value = getattr(caller, key)
+            yield f"{caller.setting(key)} is {'not set: no limit' if value is None else _written(value)}"
+
+
+def _verdict_line(
+    settings: Settings, caller: Caller, entries: Sequence[str], tool: str | None, dealer: str | None
+) -> str:
+    allowed = []
+    if tool is not None:
+        if tool not in TOOLS:
+            raise ConfigurationError([f"{tool}: no such tool; {name_choices([*TOOLS], tool)}"])
+        by_tool = verdict(caller, TOOLS[tool])
+        if not by_tool.is_allowed:
+            return f"refused: {by_tool.reason}"
+        allowed.append(by_tool.description)
+    if dealer is not None:
+        by_dealer = dealer_verdict(caller, dealer)
+        if by_dealer.is_allowed:
+            group = _group_with(settings, entries, dealer)
+            allowed.append(f"{by_dealer.setting} names {dealer}{f' by {group}' if group else ''}")
+        elif tool is None or TOOLS[tool].of_one_dealer:
+            return f"refused: {by_dealer.reason}"
+    return f"allowed: {', and '.join(allowed)}"
+
+
+def _group_with(settings: Settings, entries: Sequence[str], dealer: str) -> str | None:
+    """Returns the entry that gives the dealer, if that is a group."""
+    if dealer in entries:
+        return None
+    groups = (entry for entry in entries if entry.startswith(GROUP))
+    return next((each for each in groups if dealer in settings.dealer_groups[each.removeprefix(GROUP)].dealers), None)
