@@ -23,8 +23,8 @@ _TYPES = {"at+jwt", "application/at+jwt", "jwt"}
 _REQUIRED = ("exp", "iss", "aud")
 _ONLY_IN_ID_TOKENS = ("nonce", "at_hash", "c_hash")
 """OpenID Connect Core 1.0, sections 2 and 3.3.2.11."""
-_KINDS = {"typ": {"Bearer"}, "token_use": {"access"}}
-"""Claims in which Keycloak and Cognito say what a token is, with the values of access tokens."""
+_KINDS = {"typ": "Bearer", "token_use": "access", "tokenName": "access_token"}
+"""Claims in which Keycloak, Cognito and PingAM say what a token is, with the value of access tokens."""
 
 
 def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: IdentitySettings) -> Claims:
@@ -72,12 +72,7 @@ def _check_content(claims: Claims, provider: IdentitySettings) -> None:
             raise jwt.MissingRequiredClaimError(name)
     _check_times(claims, provider)
     _check_audience(claims["aud"], provider.audiences)
-    for name in _ONLY_IN_ID_TOKENS:
-        if name in claims:
-            raise jwt.InvalidTokenError(f"it is an ID token: it has {name}")
-    for name, values in _KINDS.items():
-        if name in claims and claims[name] not in values:
-            raise jwt.InvalidTokenError(f"its {name} is not that of an access token")
+    _check_kind(claims)
     _check_overage(claims, provider)
 
 
@@ -89,6 +84,8 @@ def _check_type(header: Mapping[str, Any]) -> None:
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
         raise jwt.InvalidTokenError("its header's typ is not that of an access token")
+    if "cty" in header:
+        raise jwt.InvalidTokenError("it holds something else than claims: its header has cty")
 
 
 def _check_times(claims: Claims, provider: IdentitySettings) -> None:
@@ -123,6 +120,19 @@ def _canonical(audience: str) -> str:
         return audience
 
 
+def _check_kind(claims: Claims) -> None:
+    for name, value in _KINDS.items():
+        if name in claims and claims[name] != value:
+            raise jwt.InvalidTokenError(f"its {name} is not that of an access token")
+    # Keycloak before version 24 copies a client's nonce into access tokens too.
+    if not _KINDS.keys() & claims.keys():
+        for name in _ONLY_IN_ID_TOKENS:
+            if name in claims:
+                raise jwt.InvalidTokenError(f"it is an ID token: it has {name}")
+    if "cnf" in claims:  # RFC 7800: nobody here asks for a proof of the key, so a stolen one would work
+        raise jwt.InvalidTokenError("it is bound to a key of its client: it has cnf")
+
+
 def _check_overage(claims: Claims, provider: IdentitySettings) -> None:
     """Refuses a token of Entra without the groups because there are too many: a rule must not read them as none."""
     elsewhere = claims.get("_claim_names")
@@ -135,10 +145,17 @@ def _check_overage(claims: Claims, provider: IdentitySettings) -> None:
 
 
 def _scopes(claims: Claims) -> Iterator[str]:
-    # RFC 9068 defines a string `scope`. Some issuers send `scp`, as a list or as a string.
-    for claim in ("scope", "scp"):
+    # RFC 9068 defines a string `scope`. Some issuers send `scp`, as a list or as a string. Entra sends neither to a
+    # service without a person: its `roles` are then what an administrator has granted to the service.
+    in_roles = _is_of_a_service(claims) and not {"scope", "scp"} & claims.keys()
+    for claim in ("scope", "scp", *(["roles"] if in_roles else [])):
         match claims.get(claim):
             case str() as scopes:
                 yield from scopes.split(" ")
             case list() as scopes:
                 yield from scopes
+
+
+def _is_of_a_service(claims: Claims) -> bool:
+    """Returns whether Entra made the token for a service. A person's `sub` differs from their `oid` there."""
+    return claims.get("idtyp") == "app" or (isinstance(claims.get("oid"), str) and claims["oid"] == claims.get("sub"))

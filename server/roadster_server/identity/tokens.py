@@ -25,8 +25,9 @@ SCOPE = "roadster"
 """The scope of a request that may go on. A JWT with the `scope` of its provider has it. An opaque token always does,
 because it is made for this server."""
 
-_MAX_TOKEN_CHARACTERS = 8 * 1024
-"""Longer ones are refused before any work is spent on them."""
+_MAX_TOKEN_CHARACTERS = 14 * 1024
+"""Longer ones are refused before any work is spent on them. Entra's with 200 groups have 12.5 KiB, and all headers of
+a request may have 16 KiB."""
 
 
 class Identity(AccessToken):
@@ -87,25 +88,24 @@ class TokenVerifier:
         try:
             # Not verified yet: this only finds the provider that it may come from.
             raw = jwt.decode_complete(token, options={"verify_signature": False})
-        except jwt.PyJWTError:
-            return Refusal.INVALID
+        except jwt.PyJWTError as error:
+            return _refuse(None, f"it cannot be read: {type(error).__name__}")
         name = settings.rights.provider_of(raw["payload"])
         if name is None:
-            return Refusal.INVALID
+            return _refuse(None, "its issuer is that of no provider in the configuration")
         provider = settings.identity[name]
         try:
             key = await self._key(provider, raw["header"].get("kid"), settings.network.path())
             claims = check_claims(token, raw["header"], key, provider)
         except jwt.PyJWTError as error:
-            log.info("jwt refused", extra={"identity": name, "reason": f"{type(error).__name__}: {error}"})
-            return Refusal.EXPIRED if isinstance(error, jwt.ExpiredSignatureError) else Refusal.INVALID
+            is_expired = isinstance(error, jwt.ExpiredSignatureError)
+            refusal = Refusal.EXPIRED if is_expired else Refusal.INVALID
+            return _refuse(name, f"{type(error).__name__}: {error}", refusal)
         person = settings.rights.person(claims)
         if person is None:
-            log.info("jwt refused", extra={"identity": name, "reason": f"no usable {provider.subject_claim}"})
-            return Refusal.INVALID
+            return _refuse(name, f"no usable {provider.subject_claim}")
         if settings.rights.matching_rule(claims) is None:
-            log.info("jwt refused", extra={"identity": name, "reason": "no rule of people matches"})
-            return Refusal.NO_ROLE
+            return _refuse(name, "no rule of people matches", Refusal.NO_ROLE)
         # Without the token itself: nothing later needs it, so nothing can pass it on.
         kind = StaleToken if key.is_stale else Identity
         return kind(
@@ -115,6 +115,11 @@ class TokenVerifier:
             expires_at=int(claims["exp"]) + LEEWAY_SECONDS,
             claims=dict(claims),
         )
+
+
+def _refuse(provider: str | None, reason: str, refusal: Refusal = Refusal.INVALID) -> Refusal:
+    log.info("jwt refused", extra={"identity": provider, "reason": reason})
+    return refusal
 
 
 def identity_of(name: str) -> Identity:

@@ -141,7 +141,7 @@ REFUSED: dict[str, Callable[[], str]] = {
     "its issuer is a list": lambda: token(iss=[ISSUER]),
     "its subject is a list": lambda: token(sub=[SUBJECT]),
     # what it is
-    "it is longer than 8 KiB": lambda: token(padding="x" * 8192),
+    "it is longer than 14 KiB": lambda: token(padding="x" * 14336),
     "it has two parts": lambda: token().rpartition(".")[0],
     "it has five parts": lambda: token() + ".a.b",
     "its parts are empty": lambda: "..",
