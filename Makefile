@@ -10,7 +10,7 @@ PEERS := .venv-peers/.installed
 TYPESCRIPT := examples/frameworks/typescript
 CONFORMANCE := tests/processes/conformance
 
-.PHONY: demo test test-processes test-python conformance fuzz lint check frameworks generate docs evals bundle lock clean
+.PHONY: demo test test-processes test-python conformance fuzz bench lint check frameworks generate docs evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -30,6 +30,9 @@ conformance: $(STAMP) $(CONFORMANCE)/node_modules/.installed  ## The official co
 
 fuzz: $(STAMP)  ## 20,000 odd inputs of each kind, which takes some minutes
 	ROADSTER_FUZZ_INPUTS=20000 $(BIN)/python -m pytest -s tests/fuzz
+
+bench: $(STAMP) $(PEERS)  ## Measure everything beside other servers, and write docs/reference/performance.md
+	$(BIN)/python -m bench --write
 
 lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff check .

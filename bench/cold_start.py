@@ -25,7 +25,7 @@ from pathlib import Path
 from threading import Timer
 from typing import IO, Any
 
-from bench.processes import start_process
+from bench.processes import cpu_clock, start_process
 
 CONFIG = """
 [roadster]
@@ -75,10 +75,7 @@ def main() -> int:
         parser.error("--runs: at least 1")
 
     with tempfile.TemporaryDirectory() as folder, start_process("sandbox", path="/openapi.json") as (url, _):
-        commands = {
-            "bare": [sys.executable, "-m", "bench.peers.typed_tools", url],
-            "ours": serve(sys.executable, Path(folder, "ours"), url),
-        }
+        commands = both_commands(Path(folder), url)
         if options.server:
             commands["other"] = serve(options.server, Path(folder, "other"), url)
         starts = measure(commands, options.runs)
@@ -96,6 +93,13 @@ def main() -> int:
         if place < len(MOMENTS) - 1:
             print()
     return 0
+
+
+def both_commands(folder: Path, url: str) -> dict[str, list[str]]:
+    return {
+        "bare": [sys.executable, "-m", "bench.peers.typed_tools", url],
+        "ours": serve(sys.executable, folder / "ours", url),
+    }
 
 
 def serve(python: str, folder: Path, url: str) -> list[str]:
@@ -128,7 +132,7 @@ def start(name: str, command: list[str]) -> Times:
         )
 
         def mark(moment: str) -> None:
-            times[moment] = (time.clock_gettime(_cpu_clock(process.pid)), time.perf_counter() - begin)
+            times[moment] = (time.clock_gettime(cpu_clock(process.pid)), time.perf_counter() - begin)
 
         watch = Timer(GIVE_UP_SECONDS, process.kill)
         watch.start()
@@ -158,11 +162,6 @@ def start(name: str, command: list[str]) -> Times:
             process.kill()
             process.wait()
     return times
-
-
-def _cpu_clock(pid: int) -> int:
-    """Returns the clock of all CPU time that a process has used, as Linux numbers it (clock_getcpuclockid)."""
-    return (~pid << 3) | 2
 
 
 def send(stdin: IO[str], method: str, params: dict[str, Any] | None = None, number: int | None = None) -> None:

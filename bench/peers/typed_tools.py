@@ -1,6 +1,6 @@
 """A bare `MCPServer` of the SDK with three typed tools. Each sends one request and returns the answer.
 
-python -m bench.peers.typed_tools URL
+python -m bench.peers.typed_tools URL [PORT]    over HTTP without sessions where there is a port
 """
 
 from __future__ import annotations
@@ -39,4 +39,7 @@ async def create_customer(body: dict[str, Any]) -> dict[str, Any]:
     return response.json()  # type: ignore[no-any-return]
 
 
-server.run("stdio")
+if len(sys.argv) > 2:
+    server.run("streamable-http", port=int(sys.argv[2]), stateless_http=True, json_response=True)
+else:
+    server.run("stdio")

@@ -1,0 +1,24 @@
+"""All measurements run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from bench import growth, speed
+
+from tests.conftest import PROJECT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the measurements read the CPU time of other processes")
+def test_every_measurement_fills_its_table() -> None:
+    command = [sys.executable, "-m", "bench", "--quick"]
+    bench = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=280, check=False)
+    assert bench.returncode == 0, bench.stderr
+    for way in speed.WAYS:
+        assert way in bench.stdout
+    for server in ("roadster-mcp", "MCPServer", "low-level Server"):
+        assert bench.stdout.count(f"| {server} |") == len(speed.WAYS) * len(speed.TOOLS)
+    for size in (*growth.DEALERS, *growth.CALLERS):
+        assert f"{size:,}" in bench.stdout
