@@ -6,7 +6,7 @@ Reads that need a customer are left out, because a check must not look at people
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,10 +72,11 @@ async def read_answers(
 ) -> AsyncIterator[AnswersOfDealer]:
     """Yields what became of the reads at each of `dealers` at which somebody may read anything."""
     api = RoadsterApi(upstream, settings.operations())
+    tools_by_dealer = _tools_by_dealer(settings)
     for dpid in sorted(dealers):
         answers = AnswersOfDealer(dpid)
         ref = settings.dealer_ref(dpid)
-        tools = _tools_at(dpid, settings)
+        tools = tools_by_dealer.get(dpid, set())
         if ref is None or not tools:
             continue
         policy = ChannelPolicy(_refuse, origin=Origin(dealer=dpid), on_left_out=answers.left_out.update)
@@ -103,10 +104,16 @@ async def _read_all(api: DealerApi, tools: set[str], answers: AnswersOfDealer, *
             await answers.attempt("get_template", api.get_template(str(template.id)))
 
 
-def _tools_at(dpid: str, settings: Settings) -> set[str]:
-    """Returns the tools that some caller may use at the dealer."""
-    callers = [caller for caller in map(settings.caller, settings.callers) if dpid in caller.dealers]
-    return {tool.name for tool in TOOLS.values() if any(verdict(caller, tool).is_allowed for caller in callers)}
+def _tools_by_dealer(settings: Settings) -> Mapping[str, set[str]]:
+    """Returns the tools that some caller may use, by dealer."""
+    by_dealers = defaultdict[tuple[str, ...], set[str]](set)  # many callers share the same dealers
+    for caller in map(settings.caller, settings.callers):
+        by_dealers[caller.dealers] |= {tool.name for tool in TOOLS.values() if verdict(caller, tool).is_allowed}
+    by_dealer = defaultdict[str, set[str]](set)
+    for dealers, tools in by_dealers.items():
+        for dpid in dealers:
+            by_dealer[dpid] |= tools
+    return by_dealer
 
 
 async def _refuse(_request: Request) -> None:

@@ -43,7 +43,7 @@ def fill_prompt(name: str, arguments: Mapping[str, str], caller: Caller) -> GetP
     filled = {key: value for key, value in arguments.items() if key not in names or not is_blank(value)}
     defaults = {"dealer": caller.dealers[0]} if len(caller.dealers) == 1 else {}
     try:
-        choices = {"dealer": Choices(caller.dealers, lambda typed: dealer_choices(caller, typed))}
+        choices = {"dealer": Choices(caller.dealer_set, lambda typed: dealer_choices(caller, typed))}
         text = prompt.render({**defaults, **filled}, choices, is_visible)
     except ValueError as error:
         raise _invalid(str(error)) from None

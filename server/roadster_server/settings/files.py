@@ -50,8 +50,9 @@ class Document:
 
     def locate(self, problem: str) -> str:
         """Returns a problem, which begins with the name of a setting, with its file before it."""
-        names = [name for name in self._files if problem.startswith((f"{name}.", f"{name}:"))]
-        return f"{self._files[max(names, key=len)] if names else self.path}: {problem}"
+        ends = (place for place in range(len(problem) - 1, 0, -1) if problem[place] in ".:")
+        files = (self._files[name] for end in ends if (name := problem[:end]) in self._files)
+        return f"{next(files, self.path)}: {problem}"
 
     def _twice(self, path: Path, name: str) -> str:
         other = self._files.get(name, self.path)

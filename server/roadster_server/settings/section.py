@@ -14,8 +14,9 @@ class Section(BaseModel):
 
 
 def _refuse_repetition(entries: list[str]) -> list[str]:
+    places: dict[str, int] = {}
     for place, entry in enumerate(entries, 1):
-        if (first := entries.index(entry) + 1) < place:
+        if (first := places.setdefault(entry, place)) < place:
             raise ValueError(f"entries {first} and {place} are the same; remove one of them")
     return entries
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -125,9 +125,9 @@ def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:
     setting = caller.setting("dealers")
     if dealer is not None and dealer in caller.dealer_set:
         return Verdict(True, Access.READ, setting)
+    near = None if dealer is None else near_names(caller.dealers, dealer)
     # The refused name is not repeated: it may hold anything, and a model reads this.
-    reason = f"{setting} does not name this dealer; {dealer_choices(caller, dealer)}"
-    near = [] if dealer is None else near_names(caller.dealers, dealer)
+    reason = f"{setting} does not name this dealer; {_choices(caller, near)}"
     if not near:
         return Verdict(False, Access.OFF, setting, reason)
     mend = f"if you mean {some_of(near)}, call again with that spelling; only the server's operator can allow another"
@@ -136,12 +136,16 @@ def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:
 
 def dealer_choices(caller: Caller, typed: str | None = None) -> str:
     """Returns which of the caller's dealers to choose, as `name_choices` does, and the way to the others."""
+    return _choices(caller, None if typed is None else near_names(caller.dealers, typed))
+
+
+def _choices(caller: Caller, near: Sequence[str] | None) -> str:
+    """Returns the same by the dealers that are spelled like what was typed. None means that nothing was."""
     if not caller.dealers:
         return "this caller has no dealer"
     is_few = len(caller.dealers) <= MOST_CHOICES
     way = "; list_dealers finds a dealer by query" if caller.may_list_dealers and not is_few else ""
-    if is_few or typed is None:
+    if is_few or near is None:
         return f"{name_choices(caller.dealers)}{way}"
-    near = near_names(caller.dealers, typed)
     proposal = f"; near: {some_of(near)}" if near else ""
     return f"none of your {len(caller.dealers):,} dealers is spelled so{proposal}{way}"

@@ -184,7 +184,7 @@ class Gate:
         """Makes the grant of a tool without a dealer. Raises AccessRefused."""
         _require(verdict(caller, tool))
         left_out = Counter[LeftOut]()
-        account = self._services.roadster.for_account(caller.dealers, Origin(caller.principal), left_out.update)
+        account = self._services.roadster.for_account(caller.dealer_set, Origin(caller.principal), left_out.update)
         return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.principal), left_out)
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
