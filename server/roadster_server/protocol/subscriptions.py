@@ -170,7 +170,8 @@ class Subscriptions(SubscriptionBus):
 
     def _may_read(self, uri: str) -> bool:
         arguments, caller = CUSTOMER_RESOURCE.arguments_in(uri), self._current_caller()
-        return arguments is not None and arguments["dealer"] in caller.dealer_set and may_read(caller, CUSTOMER_RESOURCE)
+        is_own = arguments is not None and arguments["dealer"] in caller.dealer_set
+        return is_own and may_read(caller, CUSTOMER_RESOURCE)
 
     async def _refusal(self, ctx: Context, uri: str) -> MCPError | None:
         """Returns why the caller may not subscribe. This counts and is recorded as a call of the resource's tool."""
