@@ -69,24 +69,24 @@ class _Index:
             for part in _parts(f"  {spelling} "):
                 self._by_part.setdefault(part, []).append(spelling)
 
-    def alike(self, typed: str) -> list[str]:
-        """Returns the spellings that share the most parts with `typed`, where the rare parts count."""
+    def alike(self, text: str) -> list[str]:
+        """Returns the spellings that share the most parts with `text`, where the rare parts count."""
         if len(self.names) <= _MOST_COMPARED:
             return [*self.names]
-        shared = Counter[str]()
+        counts = Counter[str]()
         room = _MOST_LOOKED_AT
-        for spellings in self._with_parts(f"  {typed} "):
-            shared.update(islice(spellings, room))
+        for spellings in self._with_parts(f"  {text} "):
+            counts.update(islice(spellings, room))
             room -= len(spellings)
             if room <= 0:
                 break
-        return [spelling for spelling, _ in shared.most_common(_MOST_COMPARED)]
+        return [spelling for spelling, _ in counts.most_common(_MOST_COMPARED)]
 
-    def containing(self, typed: str) -> Iterator[str]:
-        """Yields spellings that contain `typed`. Each of them has all of its parts, so also the rarest one."""
-        if len(typed) >= _SHORTEST_PART:
-            rarest = self._with_parts(typed)[0]
-            yield from (spelling for spelling in islice(rarest, _MOST_LOOKED_AT) if typed in spelling)
+    def containing(self, text: str) -> Iterator[str]:
+        """Yields spellings that contain `text`. Each of them has all of its parts, so also the rarest one."""
+        if len(text) >= _SHORTEST_PART:
+            rarest = self._with_parts(text)[0]
+            yield from (spelling for spelling in islice(rarest, _MOST_LOOKED_AT) if text in spelling)
 
     def _with_parts(self, text: str) -> list[list[str]]:
         """Returns for each part of `text` the spellings that have it, the rarest part first."""
