@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench import cold_start, flood, growth, loop_steps, speed
+from bench import cold_start, flood, growth, inventory, loop_steps, messages, speed, webhooks
 from bench.layers import print_layers
 from bench.processes import start_process
 
@@ -63,6 +63,12 @@ def make_tables(*, quick: bool) -> Iterator[str]:
     yield from _table(["call", "CPU, ms"], [[name, f"{milliseconds:.1f}"] for name, milliseconds in steps.items()])
     yield from ["", "### Growth", ""]
     yield from _growth(growth.measure(quick=quick))
+    yield from ["", "### Searches of the inventory, by the vehicles of the dealer", ""]
+    yield from _searches((100, 200) if quick else (100, 2_000, 20_000), 3 if quick else 30)
+    yield from ["", "### Web hooks", ""]
+    yield from _webhooks(100 if quick else 3_000)
+    yield from ["", "### Memory for the largest messages", ""]
+    yield from _messages(2, kinds=1) if quick else _messages(16)
 
 
 def _machine() -> str:
@@ -115,6 +121,32 @@ def _growth(values: Mapping[str, Sequence[float]]) -> Iterator[str]:
         for name, times in values.items()
     ]
     return _table(["of", "sizes", "ms", "largest to smallest"], rows)
+
+
+def _searches(sizes: Sequence[int], calls: int) -> Iterator[str]:
+    costs = [inventory.searches(size, calls) for size in sizes]
+    rows = [
+        [name, *(_ms(of_size[name]) for of_size in costs), f"{costs[-1][name] / costs[0][name]:.2f}"]
+        for name in costs[0]
+    ]
+    return _table(["call", *(f"{size:,}: CPU, ms" for size in sizes), "largest to smallest"], rows)
+
+
+def _webhooks(events: int) -> Iterator[str]:
+    rows = []
+    for name, (seconds, of_each) in webhooks.measure(events, senders=16).items():
+        p99 = statistics.quantiles(of_each, n=100)[98]
+        rows.append([name, f"{len(of_each) / seconds:,.0f}", _ms(statistics.median(of_each)), _ms(p99)])
+    return _table(["events", "acknowledged a second", "median, ms", "p99, ms"], rows)
+
+
+def _messages(at_once: int, kinds: int | None = None) -> Iterator[str]:
+    rows = []
+    for kind, message in [*messages.messages().items()][:kinds]:
+        memory = messages.measure(message, at_once)
+        sizes = (memory.at_rest, memory.after_one, memory.after_many)
+        rows.append([kind, f"{len(message) / 2**20:.1f}", *(f"{size:,.0f}" for size in sizes)])
+    return _table(["message", "MiB", "at rest, MiB", "after one", f"after {at_once} at once"], rows)
 
 
 def _ms(seconds: float) -> str:

@@ -16,7 +16,8 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,21 +62,33 @@ def measure(server: Server, tool: str, arguments: dict[str, Any], calls: int) ->
     return statistics.median(seconds) * 1000, min(seconds) * 1000, cpu * 1000
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="The mirror of a large inventory.")
-    parser.add_argument("--vehicles", type=int, default=20_000)
-    parser.add_argument("--calls", type=int, default=50, help="of each search")
-    options = parser.parse_args()
+def searches(vehicles: int, calls: int) -> dict[str, float]:
+    """Returns the CPU seconds of each search in a mirror of as many vehicles, and of `get_vehicle` beside it."""
+    with tempfile.TemporaryDirectory() as folder, _server(vehicles, folder) as server:
+        first = call(server, "list_inventory")
+        passed_on = measure(server, "get_vehicle", {"vin": first["vehicles"][0]["vin"]}, calls)
+        costs = {name: measure(server, "list_inventory", search, calls) for name, search in SEARCHES.items()}
+        return {name: cpu / 1000 for name, (_, _, cpu) in {"get_vehicle": passed_on, **costs}.items()}
+
+
+@contextmanager
+def _server(vehicles: int, folder: str) -> Iterator[Server]:
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        arguments = ("sandbox", "--vehicles", str(options.vehicles))
+        arguments = ("sandbox", "--vehicles", str(vehicles))
         url, _ = stack.enter_context(start_process(*arguments, path="/openapi.json"))
         config = Path(folder, "roadster.toml")
         # Nothing is refreshed while it is measured.
         config.write_text(CONFIG.format(url=url, folder=folder) + "\n[inventory]\nfresh_for = 86400\n", "utf-8")
         command = (sys.executable, "-m", "roadster_server", "serve", "--config", str(config))
-        server = stack.enter_context(start_server("roadster-mcp", dict, *command))
+        yield stack.enter_context(start_server("roadster-mcp", dict, *command))
 
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The mirror of a large inventory.")
+    parser.add_argument("--vehicles", type=int, default=20_000)
+    parser.add_argument("--calls", type=int, default=50, help="of each search")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, _server(options.vehicles, folder) as server:
         vin = "3MVDMBBM0SM472067"
         call(server, "list_inventory", vin=vin)  # opens the store
         before, cpu, start = memory(server, "VmRSS"), server.cpu_seconds(), time.perf_counter()
