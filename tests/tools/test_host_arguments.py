@@ -40,6 +40,7 @@ def test_arguments_of_hosts_leave_the_tools_own(tool: str) -> None:
     assert read_arguments({**OF_HOSTS, **own}, TOOLS[tool].arguments) == read_arguments(own, TOOLS[tool].arguments)
 
 
+@pytest.mark.reliability("arguments that a host adds to every call", "dropped; the call is done")
 async def test_every_tool_takes_a_call_with_arguments_of_hosts(connect: Connect, store_url: str) -> None:
     await own_delivery(store_url)
     async with connect(personal_data="contact") as client:

@@ -73,6 +73,7 @@ async def release(watcher: Watcher, upstream: HeldUpstream, message: str) -> Non
 
 
 @eras
+@pytest.mark.reliability("an upstream that answers slowly", "a client that asked is told what the call waits for")
 async def test_call_says_that_it_waits_for_the_upstream(mode: str, connect: Connect, world: World) -> None:
     watcher, upstream = Watcher(), HeldUpstream(world)
     async with connect(mode=mode, upstream=upstream, timing=OFTEN) as client, anyio.create_task_group() as tasks:

@@ -142,6 +142,7 @@ async def test_resource_too_large_for_any_model_is_withheld(connect: Connect) ->
 
 
 @eras
+@pytest.mark.reliability("a resource that does not exist", "the era's own code, with the address")
 @pytest.mark.parametrize(
     ("uri", "expected_kind"),
     [
@@ -169,6 +170,7 @@ async def test_error_repeats_only_a_short_address_of_visible_ascii(uri: str, mod
 
 
 @eras
+@pytest.mark.reliability("a resource that the caller may not read", "refused with the setting that decides")
 async def test_refused_resource_says_why_with_a_code_whose_text_hosts_show(mode: str, connect: Connect) -> None:
     """Claude Code shows "Resource not found" for -32602, whatever the text says."""
     async with connect(mode=mode) as client:
