@@ -2,14 +2,19 @@
 
 A caller that floods the server then delays another one by the steps of a few calls, not by those of all. A call has no
 turn while it waits for an upstream, a person or another call. Afterwards it goes on at once: a call that has begun
-never waits for a turn, so no two calls can wait for each other. While its record is stored, it keeps its turn. Many
-calls that wait for the store would slow it down for all, because its thread and the loop share one interpreter.
+never waits for a turn, so no two calls can wait for each other. While its record is stored, it keeps its turn for as
+long as a sound store takes. Many calls that wait for the store would slow it down for all, because its thread and the
+loop share one interpreter.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -23,7 +28,8 @@ class Turns:
     """The turns of all callers of a process."""
 
     def __init__(self) -> None:
-        self._of_callers: dict[str, _CallerTurns] = {}
+        self._of_callers = WeakValueDictionary[str, _CallerTurns]()
+        """Without callers of whom no call is under way: people come and go."""
 
     async def begin(self, caller: str) -> Turn:
         """Waits until the caller has a turn. It is that of the present context from then on, until `Turn.end`."""
@@ -94,6 +100,16 @@ def give_turn_back() -> None:
     turn = _current_turn.get()
     if turn is not None:
         turn.give_back()
+
+
+@contextmanager
+def turn_given_back_after(seconds: float) -> Iterator[None]:
+    """Lets another call of the caller begin if the block takes longer."""
+    timer = asyncio.get_running_loop().call_later(seconds, give_turn_back)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def resume_turn() -> None:

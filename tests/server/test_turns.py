@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import anyio
 import pytest
@@ -11,9 +13,13 @@ from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.types import Message, Receive, Scope, Send
 
+from roadster_server.calls.recorder import Recorder
 from roadster_server.identity.tokens import identity_of
+from roadster_server.store import AuditRecord
+from roadster_server.store.lazy import LazyStore
 from roadster_server.transports.turn_taking import TurnTaking
 from roadster_server.turns import Turns, give_turn_back, resume_turn
+from tests.servers import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +110,25 @@ async def test_call_that_waits_elsewhere_lets_the_next_one_begin_and_goes_on_at_
         assert len(server.begun) == 8, "eight work, so the next one waits"
         go_on.set()
     assert len(server.answered) == 9
+
+
+async def test_call_whose_record_the_store_does_not_take_holds_no_other_up() -> None:
+    stuck = anyio.Event()
+
+    class StuckStore:
+        async def append(self, _record: AuditRecord) -> None:
+            await stuck.wait()
+
+    recorder = Recorder(cast(LazyStore, StuckStore()), patience=math.inf)
+    server = Server(lambda: recorder.put(cast(AuditRecord, None)))
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(6):
+                tasks.start_soon(server.send, "one")
+            while len(server.begun) < 6:
+                await anyio.sleep(0.01)
+            assert server.answered == []
+            stuck.set()
 
 
 async def test_call_that_is_cancelled_while_it_waits_leaves_its_place() -> None:

@@ -10,6 +10,10 @@ from roadster_server.store import AuditRecord, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.waiting import one_wait
 from roadster_server.telemetry.logs import log
+from roadster_server.turns import turn_given_back_after
+
+_SOUND_SECONDS = 0.1
+"""Seconds in which a store that works has a record on the disk, also with many at once."""
 
 
 class Recorder:
@@ -26,7 +30,8 @@ class Recorder:
 
     async def put(self, record: AuditRecord) -> None:
         """Returns when the record is stored. Raises StoreError."""
-        await self._store.append(record)
+        with turn_given_back_after(_SOUND_SECONDS):
+            await self._store.append(record)
 
     async def put_soon(self, record: AuditRecord) -> None:
         """Returns when the record is stored, or after a while, and then stores it later. Raises StoreError.
@@ -40,7 +45,8 @@ class Recorder:
         task = asyncio.create_task(self._put_later(record))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
-        await asyncio.wait({task}, timeout=self._patience)
+        with turn_given_back_after(_SOUND_SECONDS):
+            await asyncio.wait({task}, timeout=self._patience)
         if task.done():
             task.result()
         else:
