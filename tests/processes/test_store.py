@@ -53,8 +53,8 @@ from roadster_server.store import AuditRecord, open_store
 async def main(url, name, count):
     async with open_store(url) as store:
         for number in range(int(count)):
-            await store.append(AuditRecord(f"{name}-{number}", "ended", datetime.now(UTC), "sales-bot", "", "", "t",
-                                           None, "allowed", "", "done", None, None, {}))
+            await store.append(AuditRecord(f"{name}-{number}", "ended", datetime.now(UTC), "sales-bot", None, "", "",
+                                           "t", None, "allowed", "", "done", None, None, {}))
 anyio.run(main, *sys.argv[1:])
 """
 
@@ -81,7 +81,7 @@ async def main(url, name):
         for number in itertools.count():
             key, now = f"{name}-{number}", datetime.now(UTC)
             claim = await store.claim(key, "a", now=now)
-            await store.record_sent(AuditRecord(key, "sent", now, "sales-bot", "", "", "t",
+            await store.record_sent(AuditRecord(key, "sent", now, "sales-bot", None, "", "", "t",
                                                 None, "allowed", "", "", None, None, {}), claim)
             print(key, flush=True)
 anyio.run(main, *sys.argv[1:])

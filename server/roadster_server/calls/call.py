@@ -194,6 +194,7 @@ class Call(CallOversight):
                 "call": self._id,
                 "tool": self.tool_name,
                 "caller": self._caller.name,
+                **self._marks_of_person(),
                 "protocol": self.ctx.protocol_version,
                 "outcome": self.outcome,
                 "ms": milliseconds,
@@ -212,6 +213,10 @@ class Call(CallOversight):
             if self._services.refuse_unrecorded_reads and not self._write_sent:
                 return failure(Unrecorded(f"The call cannot be put on record: {reason}"))
         return None
+
+    def _marks_of_person(self) -> dict[str, str]:
+        """Returns a keyed hash of a person, whose id at a provider may be an email address. The audit has the id."""
+        return {} if self._caller.person is None else {"person": self._services.keys.hash(self._caller.person)}
 
     def _report_left_out(self) -> None:
         for kind, count in (self._admitted_call.left_out if self._admitted_call else {}).items():
@@ -286,7 +291,8 @@ class Call(CallOversight):
             call_id=self._id,
             phase=phase,
             time=datetime.now(UTC),
-            caller=self._caller.principal,
+            caller=self._caller.name,
+            principal=self._caller.principal,
             client=client_name(self.ctx),
             protocol=self.ctx.protocol_version,
             tool=self.tool_name,

@@ -12,7 +12,7 @@ from roadster_server.store.waiting import one_wait
 from roadster_server.telemetry.logs import log
 
 _Key = tuple[str, str, str]
-"""Caller, tool and setting."""
+"""The one who calls, the tool and the setting."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class RefusalSums:
 
     def count(self, refusal: AuditRecord) -> bool:
         """Returns True if the refusal is part of a sum, False if it needs a record of its own."""
-        key = (refusal.caller, refusal.tool, refusal.setting)
+        key = (refusal.principal or refusal.caller, refusal.tool, refusal.setting)
         if key in self._sums:
             self._sums[key].newest = refusal
             self._sums[key].count += 1

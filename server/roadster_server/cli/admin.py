@@ -226,6 +226,15 @@ def verify(config: Config = None) -> None:
 
 AboutCustomer = Annotated[str, typer.Option("--customer", metavar="ID", help="Only records about this customer.")]
 AtDealer = Annotated[str, typer.Option("--dealer", metavar="DPID", help="The customer's dealer.")]
+OfPerson = Annotated[
+    str | None,
+    typer.Option(
+        "--person", metavar="PROVIDER:SUBJECT", help="Only records of this person, as policy explain names them."
+    ),
+]
+OfCaller = Annotated[
+    str | None, typer.Option("--caller", help="Only records of this caller. All people of a role: PROVIDER:ROLE.")
+]
 
 
 @audit.command()
@@ -233,6 +242,8 @@ def tail(
     count: Annotated[int, typer.Option("--last", min=1, help="How many records.")] = 20,
     customer: AboutCustomer = "",
     dealer: AtDealer = "",
+    person: OfPerson = None,
+    caller: OfCaller = None,
     config: Config = None,
 ) -> None:
     """Print the newest audit records, one JSON object a line.
@@ -243,11 +254,11 @@ def tail(
     Exit codes: 0 done; 1 a record was changed so that it cannot be read, and the others are printed; 2 there is no
     store, or it cannot be read.
     """
-    from .audit import print_audit
+    from .audit import Selection, print_audit
 
     with exit_on_mistakes():
-        subject = _subject(dealer, customer)
-        is_readable = run_async(print_audit, load_settings(config), None, count, subject)
+        selection = Selection(last=count, subject=_subject(dealer, customer), caller=caller, person=person)
+        is_readable = run_async(print_audit, load_settings(config), selection)
     raise typer.Exit(0 if is_readable else 1)
 
 
@@ -256,15 +267,17 @@ def export(
     since: Annotated[str, typer.Option(metavar="TIME", help="An ISO 8601 time, UTC unless it says an offset.")] = "",
     customer: AboutCustomer = "",
     dealer: AtDealer = "",
+    person: OfPerson = None,
+    caller: OfCaller = None,
     config: Config = None,
 ) -> None:
-    """Print the audit records from a time on, one JSON object a line. --customer and the exit codes are as for tail."""
-    from .audit import print_audit
+    """Print the audit records from a time on, one JSON object a line. All else is as for tail."""
+    from .audit import Selection, print_audit
 
     with exit_on_mistakes():
-        subject = _subject(dealer, customer)
         start = _parse_time(since) if since else None
-        is_readable = run_async(print_audit, load_settings(config), start, None, subject)
+        selection = Selection(since=start, subject=_subject(dealer, customer), caller=caller, person=person)
+        is_readable = run_async(print_audit, load_settings(config), selection)
     raise typer.Exit(0 if is_readable else 1)
 
 

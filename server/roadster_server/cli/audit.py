@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from roadster_client.models.values import ID_PATTERN
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
-from roadster_server.store import AuditRecord, AuditSubject, DeletedCounts, StoreError, open_store
+from roadster_server.store import AuditQuery, AuditRecord, AuditSubject, DeletedCounts, StoreError, open_store
 from roadster_tools import name_choices
 
 if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
@@ -51,15 +51,37 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
     return f"whole; records: {chain.count}, head: {chain.head}", True
 
 
-async def print_audit(
-    settings: Settings, since: datetime | None, last: int | None, subject: tuple[str, str] | None
-) -> bool:
+@dataclass(frozen=True)
+class Selection:
+    """The records to print: of those for which all that is set here holds, the newest `last`."""
+
+    since: datetime | None = None
+    last: int | None = None
+    subject: tuple[str, str] | None = None
+    """A dealer and a customer's id."""
+    caller: str | None = None
+    person: str | None = None
+
+    @property
+    def no_record(self) -> str:
+        """The notice if there is no such record. Empty if that needs no notice."""
+        if self.subject is not None:
+            return "no record of the present API key names this customer"
+        return "no record is of this caller or person" if self.caller or self.person else ""
+
+
+async def print_audit(settings: Settings, selection: Selection) -> bool:
     """Prints one JSON object a line to stdout, in order. Raises ConfigurationError.
 
-    `subject` is a dealer and a customer's id: then only the records about this customer are printed. Returns False
-    where a record was changed so that it cannot be read. Its number goes to stderr, and the others are printed.
+    Returns False where a record was changed so that it cannot be read. Its number goes to stderr, and the others are
+    printed.
     """
-    about = _audit_subject(settings, *subject) if subject else None
+    if selection.person is not None and not all(selection.person.partition(":")):
+        raise ConfigurationError(
+            [f"{selection.person}: names no person; write PROVIDER:SUBJECT, as policy explain does"]
+        )
+    about = _audit_subject(settings, *selection.subject) if selection.subject else None
+    query = AuditQuery(selection.since, about, selection.caller, selection.person)
     count, is_readable = 0, True
 
     def tell(seq: int) -> None:
@@ -68,14 +90,14 @@ async def print_audit(
         sys.stderr.write(f"record {seq} was changed and cannot be read; audit verify says where the chain breaks\n")
 
     async with open_existing_store(settings) as store:
-        if subject is not None:
-            await _require_names(settings, store, *subject)
-        async for entry in store.records(since=since, last=last, about=about, on_unreadable=tell):
+        if selection.subject is not None:
+            await _require_names(settings, store, *selection.subject)
+        async for entry in store.records(query, last=selection.last, on_unreadable=tell):
             line = {"seq": entry.seq, **asdict(entry.record), "hash": entry.hash}
             sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
             count += 1
-    if subject is not None and not count:
-        sys.stderr.write("no record of the present API key names this customer\n")
+    if selection.no_record and not count:
+        sys.stderr.write(f"{selection.no_record}\n")
     return is_readable
 
 
@@ -90,6 +112,7 @@ async def forget_customer(settings: Settings, dealer: str, customer: str) -> Del
         phase="ended",
         time=datetime.now(UTC),
         caller="operator",
+        principal="operator",
         client=f"roadster-mcp/{version('roadster-mcp')}",
         protocol="command line",
         tool="forget",

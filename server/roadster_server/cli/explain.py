@@ -89,8 +89,8 @@ def explain_claims(settings: Settings, claims: Claims, tool: str | None, dealer:
     yield f"on record as {caller.principal}, role {rule.role}"
     yield from _rights(caller, rule.dealers)
     if rule.dealers_claim is not None:
-        claimed = claims.get(rule.dealers_claim)
-        count = len(claimed) if isinstance(claimed, list) else int(claimed is not None)
+        value = claims.get(rule.dealers_claim)
+        count = len(value) if isinstance(value, list) else int(value is not None)
         yield f"{rule.dealers_claim} names {count:,}; those that the configuration lacks do not count"
 
 
@@ -149,22 +149,22 @@ def _rights(caller: Caller, entries: Sequence[str]) -> Iterator[str]:
 def _verdict_line(
     settings: Settings, caller: Caller, entries: Sequence[str], tool: str | None, dealer: str | None
 ) -> str:
-    allowed = []
+    reasons = []
     if tool is not None:
         if tool not in TOOLS:
             raise ConfigurationError([f"{tool}: no such tool; {name_choices([*TOOLS], tool)}"])
         by_tool = verdict(caller, TOOLS[tool])
         if not by_tool.is_allowed:
             return f"refused: {by_tool.reason}"
-        allowed.append(by_tool.description)
+        reasons.append(by_tool.description)
     if dealer is not None:
         by_dealer = dealer_verdict(caller, dealer)
         if by_dealer.is_allowed:
             group = _group_with(settings, entries, dealer)
-            allowed.append(f"{by_dealer.setting} names {dealer}{f' by {group}' if group else ''}")
+            reasons.append(f"{by_dealer.setting} names {dealer}{f' by {group}' if group else ''}")
         elif tool is None or TOOLS[tool].of_one_dealer:
             return f"refused: {by_dealer.reason}"
-    return f"allowed: {', and '.join(allowed)}"
+    return f"allowed: {', and '.join(reasons)}"
 
 
 def _group_with(settings: Settings, entries: Sequence[str], dealer: str) -> str | None:

@@ -133,5 +133,5 @@ def caller_of(settings: Settings, identity: Identity) -> Caller:
         caller = settings.caller_as_of_now(identity.client_id)
     else:
         person = settings.rights.caller_of_person(identity.claims)
-        caller = person or Caller(identity.client_id, person=identity.client_id)
+        caller = person or settings.rights.without_role(identity.client_id)
     return narrow(settings.rights, caller, identity.narrowings)

@@ -111,6 +111,12 @@ class Rights:
             caller if rule.dealers_claim is None else self._at_dealers_of_claim(caller, claims.get(rule.dealers_claim))
         )
 
+    def without_role(self, principal: str) -> Caller:
+        """Returns a person whom no rule matches any more. Logs and metrics have the name, so it is not the person's."""
+        provider = principal.partition(":")[0]
+        places = dict.fromkeys([*RightsSettings.model_fields, "dealers"], f"identity.{provider}.people")
+        return Caller(f"{provider}:", person=principal, places=places)
+
     def matching_rule(self, claims: Claims) -> int | None:
         """Returns the number of the first rule that matches, from 1, or None."""
         person = self.person(claims)

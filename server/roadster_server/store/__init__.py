@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .records import (
     AnswerGone,
+    AuditQuery,
     AuditRecord,
     AuditSubject,
     Claim,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
 __all__ = [
     "INDEX_BATCH",
     "AnswerGone",
+    "AuditQuery",
     "AuditRecord",
     "AuditSubject",
     "Claim",

@@ -47,6 +47,9 @@ class AuditRecord:
     phase: Literal["sent", "ended"]
     time: datetime
     caller: str
+    """The caller of the configuration. For a person, the identity provider and the role."""
+    principal: str | None
+    """The person, as provider and subject. Else the caller. None in records that are older than the column."""
     client: str
     protocol: str
     tool: str
@@ -69,6 +72,16 @@ class AuditSubject:
     """The hash that the dealer has as an argument. A call that was refused is on record without a dealer."""
     customer_hashes: tuple[str, ...]
     """The hashes that the customer's id may have among a record's arguments."""
+
+
+@dataclass(frozen=True)
+class AuditQuery:
+    """The records to read: those that have all that is set here."""
+
+    since: datetime | None = None
+    about: AuditSubject | None = None
+    caller: str | None = None
+    principal: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from .database import Database
 from .driver import Append
 from .mirrors import SqlMirrors
 from .records import (
+    AuditQuery,
     AuditRecord,
-    AuditSubject,
     Claim,
     ClockDoubt,
     DeletedCounts,
@@ -43,6 +43,9 @@ from .schema import migrate
 
 _MIGRATING = anyio.Lock()
 """Alembic has one context for the whole process, so only one store is migrated at a time."""
+
+
+EVERY_RECORD = AuditQuery()
 
 
 @asynccontextmanager
@@ -265,14 +268,13 @@ class SqlStore:
 
     def records(
         self,
+        query: AuditQuery = EVERY_RECORD,
         *,
-        since: datetime | None = None,
         last: int | None = None,
-        about: AuditSubject | None = None,
         on_unreadable: OnUnreadable = refuse_unreadable,
     ) -> AsyncIterator[StoredRecord]:
-        """Yields the audit records in order: those about one customer, not older than `since`, the newest `last`.
+        """Yields the audit records in order: those that the query is for, or the newest `last` of them.
 
         At a record that was changed and cannot be read it calls `on_unreadable`, which by default raises StoreError.
         """
-        return audit.records(self.database, self.page_rows, since, last, about, on_unreadable)
+        return audit.records(self.database, self.page_rows, query, last, on_unreadable)

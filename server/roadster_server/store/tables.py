@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0010"
+SCHEMA = "0011"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -46,6 +46,7 @@ audit = Table(
     Column("phase", Text, nullable=False),
     Column("time", Text, nullable=False),
     Column("caller", Text, nullable=False),
+    Column("principal", Text),  # records that are older than this column have none
     Column("client", Text, nullable=False),
     Column("protocol", Text, nullable=False),
     Column("tool", Text, nullable=False),

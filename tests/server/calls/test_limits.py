@@ -130,7 +130,7 @@ async def test_sums_of_refusals_come_while_the_caller_goes_on(world: World, stor
 
     refusals = RefusalSums(put, seconds=0.01)
     assert [refusals.count(RECORD) for _ in range(5)] == [False, True, True, True, True]
-    assert not refusals.count(replace(RECORD, caller="other"))
+    assert not refusals.count(replace(RECORD, principal="work:other")), "another person of the same role"
     with anyio.fail_after(PATIENCE):
         await both.wait()
     await refusals.close()

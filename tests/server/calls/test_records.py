@@ -52,7 +52,7 @@ async def test_records_of_reads_refusals_and_writes(connect: Connect, store_url:
     assert write_end.dealer == "umazda"
     assert write_sent.arguments.keys() == {"dealer", "customer"}
     assert write_end.arguments.keys() == {"dealer", "customer", "answer.customer_id"}
-    assert {record.caller for record in rows} == {"tester"}
+    assert {(record.caller, record.principal) for record in rows} == {("tester", "tester")}
     assert {record.client for record in rows} == {"mcp"}
 
 

@@ -184,6 +184,7 @@ RECORD = AuditRecord(
     phase="ended",
     time=datetime(2026, 3, 1, tzinfo=UTC),
     caller="operator",
+    principal="operator",
     client="",
     protocol="",
     tool="forget",

@@ -26,6 +26,7 @@ RECORD = AuditRecord(
     phase="ended",
     time=NOON,
     caller="sales-bot",
+    principal="sales-bot",
     client="claude/1.0",
     protocol="2026-07-28",
     tool="create_customer",
@@ -76,8 +77,15 @@ def lock(store_url: str) -> Iterator[None]:
         holder.close()
 
 
+async def undo_principal(url: str) -> None:
+    """Puts the tables back to schema 0010, in which the audit names no person."""
+    await execute(url, "ALTER TABLE roadster_audit DROP COLUMN principal")
+    await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0010'")
+
+
 async def undo_indexes(url: str) -> None:
     """Puts the tables back to schema 0008, in which some queries have no index."""
+    await undo_principal(url)
     names = ("events_type", "events_customer_type", "events_quarantined", "events_confirmed", "belongings_newest")
     for name in (*names, "claims_answered"):
         await execute(url, f"DROP INDEX roadster_{name}")

@@ -13,11 +13,11 @@ import anyio
 import asyncpg
 import pytest
 
-from roadster_server.store import Claim, StoreError, open_store
+from roadster_server.store import AuditQuery, Claim, StoreError, open_store
 from roadster_server.store.sql import SqlStore, open_sql_store
 from roadster_server.store.tables import audit
 
-from .databases import NOON, RECORD, REFUSED, execute, fill, lift_protection
+from .databases import NOON, RECORD, REFUSED, execute, fill, lift_protection, undo_principal
 
 pytestmark = pytest.mark.anyio
 
@@ -39,10 +39,14 @@ async def test_audit_empty_chain_is_sound(store: SqlStore) -> None:
 async def test_audit_chain_can_be_checked_without_this_program(store: SqlStore, url: str) -> None:
     """Each hash covers the hash before it and the row, as sorted, compact JSON."""
     await fill(store, 3)
+    await store.append(replace(RECORD, principal=None))
+    await store.append(RECORD)
     columns = [column.name for column in audit.columns]
     previous = "0" * 64
     for row in await execute(url, f"SELECT {', '.join(columns)} FROM roadster_audit ORDER BY seq"):
         content = dict(zip(columns, row, strict=True))
+        if content["principal"] is None:
+            del content["principal"]
         hash_ = content.pop("hash")
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         previous = hashlib.sha256((previous + canonical).encode()).hexdigest()
@@ -69,10 +73,67 @@ async def test_audit_since_and_last_select_records_across_pages(store: SqlStore)
     assert await numbers(last=4) == [7, 8, 9, 10]
     assert await numbers(last=99) == list(range(1, 11))
     assert await numbers(last=0) == []
-    assert await numbers(since=NOON + timedelta(minutes=6)) == [6, 7, 8, 9, 10]
-    assert await numbers(since=NOON + timedelta(minutes=6), last=2) == [9, 10]
+    late = AuditQuery(since=NOON + timedelta(minutes=6))
+    assert await numbers(query=late) == [6, 7, 8, 9, 10]
+    assert await numbers(query=late, last=2) == [9, 10]
     verification = await store.verify()
     assert (verification.count, verification.first_broken) == (10, None)
+
+
+async def test_audit_is_read_by_caller_and_by_person(store: SqlStore) -> None:
+    steve, carlos = ("work:sales", "work:steve"), ("work:sales", "work:carlos")
+    who = [("sales-bot", "sales-bot"), steve, carlos, ("work:manager", "work:steve")]
+    for caller, principal in who * 2:
+        await replace(store, page_rows=3).append(replace(RECORD, caller=caller, principal=principal))
+
+    async def numbers(last: int | None = None, **query: Any) -> list[int]:
+        return [row.seq async for row in replace(store, page_rows=3).records(AuditQuery(**query), last=last)]
+
+    assert await numbers(principal="work:steve") == [2, 4, 6, 8]
+    assert await numbers(principal="work:steve", last=1) == [8]
+    assert await numbers(caller="work:sales") == [2, 3, 6, 7]
+    assert await numbers(caller="work:sales", principal="work:steve") == [2, 6]
+    assert await numbers(principal="work:stev") == []
+
+
+OLD_ROWS = [
+    ("'sent'", "'umazda'", "'sent'", "NULL", "NULL", '\'{"vin":"ab12"}\''),
+    ("'ended'", "'umazda'", "'done'", "'req-7'", "120", '\'{"vin":"ab12"}\''),
+    ("'ended'", "NULL", "'refused'", "NULL", "NULL", "'{}'"),
+]
+OLD_HASHES = [
+    "55b920dd3a76dd611e00b6295f22a5dc8ff03bcaf642c94715f7d29aebf429e9",
+    "112ecd8a6abe932d51476994ee1537eb3c8720f98b0427476527cbf92206bd8f",
+    "f1c691f339c457ac420bd380992d9df9bcbdd60b9907afbd67fd0770f56e487f",
+]
+
+
+async def test_audit_of_the_schema_before_principals_verifies_and_goes_on(new_url: str) -> None:
+    """The hashes are those of the code that wrote such records. No record can be given a person, or lose one."""
+    async with open_store(new_url):
+        pass
+    await undo_principal(new_url)
+    for number, (row, hash_) in enumerate(zip(OLD_ROWS, OLD_HASHES, strict=True), 1):
+        phase, dealer, outcome, request, milliseconds, arguments = row
+        await execute(
+            new_url,
+            f"INSERT INTO roadster_audit VALUES ({number}, 'c-1', {phase}, '2026-11-21T12:00:00.000000+00:00', 'desk', "
+            f"'claude/1.0', '2026-07-28', 'create_customer', {dealer}, 'allowed', 'callers.desk.access', {outcome}, "
+            f"{request}, {milliseconds}, {arguments}, '{hash_}')",
+        )
+    async with open_store(new_url) as store:
+        before = await store.verify()
+        assert (before.count, before.head, before.first_broken) == (3, OLD_HASHES[-1], None)
+        await store.append(replace(RECORD, caller="work:sales", principal="work:steve"))
+        after = await store.verify()
+        assert (after.count, after.first_broken) == (4, None)
+        assert [row.record.principal async for row in store.records()] == [None, None, None, "work:steve"]
+        await lift_protection(new_url)
+        for number, value, original in ((2, "'work:steve'", "NULL"), (4, "NULL", "'work:steve'")):
+            await execute(new_url, f"UPDATE roadster_audit SET principal = {value} WHERE seq = {number}")
+            assert (await store.verify()).first_broken == number
+            await execute(new_url, f"UPDATE roadster_audit SET principal = {original} WHERE seq = {number}")
+            assert (await store.verify()).first_broken is None
 
 
 async def test_audit_reader_that_stops_early_holds_no_lock(store: SqlStore) -> None:
@@ -124,8 +185,10 @@ async def test_audit_unreadable_record_is_an_error(store: SqlStore, url: str) ->
     assert (await store.verify()).first_broken == 2
 
 
-def columns_but_seq() -> str:
-    return ", ".join(column.name for column in audit.columns if column.name != "seq")
+def copy_of(row: int, new: int) -> str:
+    """Returns a statement that adds a copy of a row with another number."""
+    columns = ", ".join(column.name for column in audit.columns if column.name != "seq")
+    return f"INSERT INTO roadster_audit (seq, {columns}) SELECT {new}, {columns} FROM roadster_audit WHERE seq = {row}"
 
 
 @pytest.mark.parametrize(
@@ -149,10 +212,10 @@ def columns_but_seq() -> str:
             ],
             2,
         ),
-        ([f"INSERT INTO roadster_audit SELECT 7, {columns_but_seq()} FROM roadster_audit WHERE seq = 6"], 7),
-        ([f"INSERT INTO roadster_audit SELECT 0, {columns_but_seq()} FROM roadster_audit WHERE seq = 1"], 1),
+        ([copy_of(6, 7)], 7),
+        ([copy_of(1, 0)], 1),
         (
-            [f"INSERT INTO roadster_audit SELECT 10000000000, {columns_but_seq()} FROM roadster_audit WHERE seq = 6"],
+            [copy_of(6, 10000000000)],
             7,
         ),
     ],
@@ -195,7 +258,7 @@ async def test_audit_table_refuses_changes(store: SqlStore, url: str) -> None:
     await fill(store, 2)
     statements = ["UPDATE roadster_audit SET tool = 'x' WHERE seq = 1", "DELETE FROM roadster_audit WHERE seq = 2"]
     if url.startswith("sqlite"):
-        statements.append(f"REPLACE INTO roadster_audit SELECT 1, {columns_but_seq()} FROM roadster_audit")
+        statements.append(copy_of(1, 1).replace("INSERT", "REPLACE"))
     else:
         statements.append("TRUNCATE roadster_audit")
     for statement in statements:

@@ -15,7 +15,7 @@ from roadster_server.store.tables import VERSION_TABLE
 from roadster_tools.gate.customers import CustomerQuery
 from tests.conftest import CONTACT_KEY
 
-from .databases import execute, undo_marks
+from .databases import execute, undo_marks, undo_principal
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +41,8 @@ async def put_back(url: str, version: str) -> None:
     """Puts the tables back to the schema 0005 or 0009."""
     if version == "0005":
         await undo_marks(url)
+    else:
+        await undo_principal(url)
     await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
 
 

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 from sqlalchemy import event
 
-from roadster_server.store import AuditSubject, Claim, NewEvent, open_store
+from roadster_server.store import AuditQuery, AuditSubject, Claim, NewEvent, open_store
 from roadster_server.store.sql import SqlStore
 from roadster_tools.gate.customers import CustomerPlace, CustomerQuery
 from roadster_tools.gate.inbox import EventPlace, EventQuery
@@ -143,7 +143,13 @@ WAYS: dict[str, Sequence[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "forget_events": [way(received_before=NOON + 2 * DAY)],
     "probe": [way()],
     "verify": [way()],
-    "records": [way(), way(since=NOON), way(last=2), way(about=SUBJECT), way(since=NOON, last=2, about=SUBJECT)],
+    "records": [
+        *(
+            way(AuditQuery(*parts), last=last)
+            for parts in product((None, NOON), (None, SUBJECT), (None, "desk"), (None, "work:steve"))
+            for last in (None, 2)
+        ),
+    ],
 }
 
 

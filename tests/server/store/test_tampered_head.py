@@ -27,7 +27,7 @@ NO_TEXT = [
     if column.name in ("caller", "arguments", "hash")
 ]
 TAMPERINGS = [
-    f"INSERT INTO roadster_audit SELECT {LARGEST}, {COLUMNS} FROM roadster_audit WHERE seq = 3",
+    f"INSERT INTO roadster_audit (seq, {COLUMNS}) SELECT {LARGEST}, {COLUMNS} FROM roadster_audit WHERE seq = 3",
     f"UPDATE roadster_audit SET seq = {LARGEST} WHERE seq = 3",
     "UPDATE roadster_audit SET outcome = 'refused' WHERE seq = 3",
     "DELETE FROM roadster_audit WHERE seq = 2",

@@ -7,15 +7,14 @@ transaction open, and the table is never in memory as a whole.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, not_, or_, select
 
 from roadster_server.store.database import Database, Turn, take_turn
 from roadster_server.store.records import (
+    AuditQuery,
     AuditRecord,
-    AuditSubject,
     StoredRecord,
     StoreError,
     UnreadableText,
@@ -66,22 +65,12 @@ def refuse_unreadable(seq: int) -> None:
 async def records(
     database: Database,
     page_rows: int,
-    since: datetime | None,
+    query: AuditQuery,
     last: int | None,
-    about: AuditSubject | None,
     on_unreadable: OnUnreadable,
 ) -> AsyncIterator[StoredRecord]:
     # Each page is a range of the key, however few of its records the conditions hold for.
-    conditions: list[ColumnElement[bool]] = []
-    if since is not None:
-        conditions.append(audit.c.time >= stored_time(since))
-    if about is not None:
-        refused_there = or_(
-            audit.c.arguments.contains(f'"dealer":"{about.dealer_hash}"'), not_(audit.c.arguments.contains('"dealer":'))
-        )
-        conditions.append(or_(audit.c.dealer == about.dealer, and_(audit.c.dealer.is_(None), refused_there)))
-        # A hash stands in no other place than as an argument's value, and the column is text.
-        conditions.append(or_(*(audit.c.arguments.contains(f'"{hash_}"') for hash_ in about.customer_hashes)))
+    conditions = _conditions(query)
     position = 0 if last is None else await _place_before(database, page_rows, conditions, last)
     while True:
         end = await database.read(_page_end, position, page_rows)
@@ -95,6 +84,25 @@ async def records(
             else:
                 yield record
         position = end
+
+
+def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if query.since is not None:
+        conditions.append(audit.c.time >= stored_time(query.since))
+    if query.caller is not None:
+        conditions.append(audit.c.caller == query.caller)
+    if query.principal is not None:
+        conditions.append(audit.c.principal == query.principal)
+    about = query.about
+    if about is not None:
+        refused_there = or_(
+            audit.c.arguments.contains(f'"dealer":"{about.dealer_hash}"'), not_(audit.c.arguments.contains('"dealer":'))
+        )
+        conditions.append(or_(audit.c.dealer == about.dealer, and_(audit.c.dealer.is_(None), refused_there)))
+        # A hash stands in no other place than as an argument's value, and the column is text.
+        conditions.append(or_(*(audit.c.arguments.contains(f'"{hash_}"') for hash_ in about.customer_hashes)))
+    return conditions
 
 
 async def _readable_rows(

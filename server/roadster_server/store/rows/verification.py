@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring_ascii as text_json
 from operator import itemgetter
 from typing import Any
@@ -20,9 +20,20 @@ from .chain import GENESIS
 OnProgress = Callable[[int, int], None]
 
 _POSITIONS = {column.name: position for position, column in enumerate(audit.columns) if column.name != "hash"}
-_sorted_values = itemgetter(*(_POSITIONS[name] for name in sorted(_POSITIONS)))
-_ROW = "{" + ",".join(f'"{name}":%s' for name in sorted(_POSITIONS)) + "}"
-"""A row as it is hashed, without its values."""
+_PRINCIPAL = _POSITIONS["principal"]
+
+
+class _Form:
+    """The form in which a row with these columns is hashed."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        in_order = sorted(names)
+        self.values = itemgetter(*(_POSITIONS[name] for name in in_order))
+        self.text = "{" + ",".join(f'"{name}":%s' for name in in_order) + "}"
+
+
+_FORM = _Form(_POSITIONS)
+_OLD_FORM = _Form(_POSITIONS.keys() - {"principal"})
 
 
 async def verify(database: Database, page_rows: int, on_progress: OnProgress) -> Verification:
@@ -79,6 +90,7 @@ def _rows(connection: Connection, page: Select[Any]) -> Sequence[Sequence[Any]]:
 
 def _digest(previous: str, row: Sequence[Any]) -> str:
     """Returns what `chain.digest` returns for a row in the order of the columns, in a third of the time."""
+    form = _FORM if row[_PRINCIPAL] is not None else _OLD_FORM
     values = [
         text_json(value)
         if type(value) is str
@@ -87,6 +99,6 @@ def _digest(previous: str, row: Sequence[Any]) -> str:
         else repr(value)
         if type(value) is int
         else json.dumps(value, default=repr)
-        for value in _sorted_values(row)
+        for value in form.values(row)
     ]
-    return hashlib.sha256((previous + _ROW % tuple(values)).encode()).hexdigest()
+    return hashlib.sha256((previous + form.text % tuple(values)).encode()).hexdigest()
