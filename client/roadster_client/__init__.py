@@ -54,7 +54,7 @@ from .mykaarma import CustomerRecordsApi, MyKaarmaApi
 from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, operations_with
 from .ownership import NotStored, OwnedByAnother, OwnedKind, Ownership
 from .roadie import DeliveriesApi, RoadieApi
-from .roadster import AccountApi, DealerApi, DealerRef, OrderApi, RoadsterApi
+from .roadster import AccountApi, DealerApi, DealerRef, ListedDealers, OrderApi, RoadsterApi
 from .upstream.exchange import Answer, Origin, Request
 from .upstream.network import NetworkPath, is_loopback, plain_host
 from .upstream.observer import Attempt, NoObserver, Observer
@@ -84,6 +84,7 @@ __all__ = [
     "ForeignDealer",
     "KeyEncoding",
     "LeftOut",
+    "ListedDealers",
     "MalformedAnswer",
     "MyKaarmaApi",
     "NetworkPath",

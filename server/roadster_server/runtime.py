@@ -79,6 +79,7 @@ async def open_calls(
         gate = Gate(
             services,
             lambda dpid: live.current.dealer_ref(dpid),  # noqa: PLW0108 - in the settings in force when the gate asks
+            lambda: live.current.own_keys,
             ownership=lambda dealer: StoredOwnership(store, dealer, timing.ownership_pauses),
             events=lambda dealer, personal_data, on_left_out: StoredEvents(store, dealer, personal_data, on_left_out),
             customers=lambda dealer, personal_data, on_left_out: StoredCustomers(

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import httpx2
 import pytest
 
-from roadster_client import Busy, ClientError, RateLimited
+from roadster_client import (
+    OPERATIONS,
+    Busy,
+    ChannelPolicy,
+    ClientError,
+    DealerApi,
+    DealerRef,
+    Origin,
+    RateLimited,
+    RoadsterApi,
+    open_upstream,
+)
 from roadster_client.upstream.admission import AT_ONCE, AT_ONCE_FOR_A_CALLER, WAITING_FOR_A_CALLER
-from roadster_sandbox import SandboxTransport
+from roadster_client.upstream.network import MOST_CONNECTIONS
+from roadster_sandbox import API_KEY, SandboxTransport
 from roadster_tools import failure
 from tests.conftest import World
-from tests.upstreams import STEVE, VIRTUAL_TIME, ClientFor, WatchedNetwork, error_of, open_clients, reply
+from tests.upstreams import (
+    STEVE,
+    UMAZDA,
+    VIRTUAL_TIME,
+    ClientFor,
+    WatchedNetwork,
+    approve,
+    error_of,
+    open_clients,
+    reply,
+)
 
 pytestmark = pytest.mark.anyio
 reliability = pytest.mark.reliability
@@ -260,3 +283,41 @@ async def test_pause_delays_a_write_unsent(world: World) -> None:
         assert await error_of(client_for("b").create_customer(STEVE)) is None
         assert 10 <= anyio.current_time() <= 11.5
     assert len((await world.get("state"))["customers"]) == 1
+
+
+@reliability("a 429 to one account", "dealers with an account of their own do not wait for its pause")
+async def test_pause_of_one_account_is_not_another_ones() -> None:
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        is_own = request.headers["authorization"] == "Bearer own-key"
+        return reply() if is_own else reply(b"{}", 429, retry_after="30")
+
+    async with open_upstream("http://sandbox/v1", api_key=API_KEY, transport=WatchedNetwork(answer)) as upstream:
+        api = RoadsterApi(upstream, OPERATIONS)
+
+        def client_of(dealer: DealerRef) -> DealerApi:
+            return api.for_dealer(dealer, ChannelPolicy(approve, origin=Origin("tester", dealer.dpid)))
+
+        assert isinstance(await error_of(client_of(UMAZDA).list_inventory(size=1)), RateLimited)
+        before = anyio.current_time()
+        assert await error_of(client_of(replace(UMAZDA, api_key="own-key")).list_inventory(size=1)) is None
+        assert anyio.current_time() == before
+        assert isinstance(await error_of(client_of(UMAZDA).list_inventory(size=1)), RateLimited)
+
+
+async def test_exchanges_of_many_accounts_wait_for_a_connection() -> None:
+    upstream = SlowUpstream()
+    async with (
+        open_upstream("http://sandbox/v1", api_key=API_KEY, transport=upstream.network) as account,
+        anyio.create_task_group() as tasks,
+    ):
+        api = RoadsterApi(account, OPERATIONS)
+        for number in range(MOST_CONNECTIONS // AT_ONCE_FOR_A_CALLER + 1):
+            client = api.for_dealer(replace(UMAZDA, api_key=f"key-{number}"), ChannelPolicy(approve))
+            for _ in range(AT_ONCE_FOR_A_CALLER):
+                tasks.start_soon(error_of, client.list_inventory(size=1))
+        await anyio.wait_all_tasks_blocked()
+        assert upstream.running == MOST_CONNECTIONS
+        upstream.answer_all()
+        await anyio.wait_all_tasks_blocked()
+        assert upstream.running == AT_ONCE_FOR_A_CALLER
+        tasks.cancel_scope.cancel()

@@ -11,8 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roadster_client import OPERATIONS, ChannelPolicy, ClientError, DealerRef, ForeignDealer, Origin, RoadsterApi
+from roadster_client import (
+    OPERATIONS,
+    ChannelPolicy,
+    ClientError,
+    DealerRef,
+    ForeignDealer,
+    ListedDealers,
+    Origin,
+    RoadsterApi,
+)
 from roadster_client.identity import comparable_id, read_id, read_number_id
+from roadster_client.models.dealers import Dealer
 from roadster_client.upstream.upstream import open_upstream
 from roadster_sandbox import API_KEY
 from tests.upstreams import WatchedNetwork, approve, reply
@@ -83,13 +93,20 @@ JSON = st.recursive(
 )
 
 
+def listed(rows: list[Any], bound: set[str]) -> list[Dealer]:
+    answer: ListedDealers = api_call(rows, lambda api: api.for_account(bound, Origin("tester")).list_dealers())
+    return answer.dealers
+
+
 @given(st.lists(JSON, max_size=4), st.sets(st.sampled_from(["umazda", "47"]), min_size=1))
 @settings(max_examples=100, deadline=None)
 def test_list_dealers_shows_no_dealer_outside_the_bound_ones(dpids: list[Any], bound: set[str]) -> None:
     """Whatever JSON value stands in the place of a dpid."""
     rows = [{"dpid": dpid, "name": "Motors"} for dpid in dpids]
     try:
-        dealers = api_call(rows, lambda api: api.for_account(bound, Origin("tester")).list_dealers())
+        dealers = api_call(
+            rows, lambda api: api.for_account(dict.fromkeys(bound), Origin("tester")).list_dealers()
+        ).dealers
     except ClientError:
         return
     assert {dealer.dpid for dealer in dealers} <= bound
@@ -98,7 +115,9 @@ def test_list_dealers_shows_no_dealer_outside_the_bound_ones(dpids: list[Any], b
 @pytest.mark.parametrize("dpid", [4711.5, 4711, "toyotademo", "umazda\u200b", "Umazda", True, ["umazda"]], ids=repr)
 def test_list_dealers_drops_a_row_with_another_dpid(dpid: Any) -> None:
     rows = [{"dpid": dpid, "name": "Foreign Motors"}, {"dpid": "umazda"}]
-    dealers = api_call(rows, lambda api: api.for_account({"umazda", "hyundaidemo"}, Origin("tester")).list_dealers())
+    dealers = api_call(
+        rows, lambda api: api.for_account(dict.fromkeys(["umazda", "hyundaidemo"]), Origin("tester")).list_dealers()
+    ).dealers
     assert [dealer.dpid for dealer in dealers] == ["umazda"]
 
 

@@ -94,6 +94,7 @@ def test_the_annotated_configuration_loads_and_names_every_key(monkeypatch: pyte
 def test_the_commented_settings_of_the_configuration_load_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {
         **SECRETS,
+        "UMAZDA_API_KEY": "made-up",
         "STORE_URL": "postgresql://roadster@db.example.com/roadster",
         "PROXY_URL": "http://steve:key@proxy.example.com:3128",
     }.items():

@@ -120,6 +120,7 @@ def test_gate_refuses_a_dealer_that_the_configuration_dropped(tool: str) -> None
     gate = Gate(
         Services(Mock()),
         lambda _: None,
+        dict,
         ownership=Mock(),
         events=Mock(),
         customers=Mock(),

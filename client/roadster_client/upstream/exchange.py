@@ -34,6 +34,8 @@ class Request:
     dealer: Mapping[str, Any] = field(default_factory=dict)
     """Fields that name the dealer in the body, such as `{"dealer": {"dpid": …}}` or `{"dpid": …}`."""
     about: About = about_nothing
+    account: str | None = None
+    """A dealer whose own key is sent, where nothing else of the request says so. None is the account of all others."""
 
     @property
     def body(self) -> dict[str, Any] | None:

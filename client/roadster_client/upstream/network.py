@@ -20,6 +20,9 @@ from .admission import AT_ONCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_CONNECTIONS = 2 * AT_ONCE
+"""Connections to one host. The exchanges of one account need half of them."""
+
 
 @dataclass(frozen=True)
 class NetworkPath:
@@ -45,7 +48,7 @@ class NetworkPath:
 
     def open(self) -> httpx2.AsyncBaseTransport:
         """Returns a transport that takes this way. It reads the system's authorities, which takes a moment."""
-        limits = httpx2.Limits(max_connections=2 * AT_ONCE, max_keepalive_connections=20)
+        limits = httpx2.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=20)
         direct = httpx2.AsyncHTTPTransport(verify=self._trust(), limits=limits, trust_env=False)
         if self.proxy is None:
             return direct

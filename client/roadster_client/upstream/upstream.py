@@ -12,8 +12,9 @@ import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import version
 from typing import Literal
 
@@ -28,7 +29,7 @@ from .admission import Admission
 from .breaker import Breaker
 from .exchange import Answer, Origin, Request
 from .large_answers import run_beside_others
-from .network import DIRECT, NetworkPath
+from .network import DIRECT, MOST_CONNECTIONS, NetworkPath
 from .observer import Attempt, NoObserver, Observer
 from .response import parse_body, raise_for_status, read_body, request_id_of
 from .retries import RetryBudget, attempts
@@ -50,11 +51,13 @@ _NOBODY = Origin()
 
 
 class Upstream:
-    """Sends requests to one API. Use `open_upstream` to make one, because it closes the connections."""
+    """Sends requests to one API with one key. Use `open_upstream` to make one, because it closes the connections."""
 
-    def __init__(self, connect: Callable[[], _Connections], observer: Observer) -> None:
-        self._connect = connect
+    def __init__(self, connect: Callable[[], _Connections], credentials: Credentials, observer: Observer) -> None:
+        self._connect = connect  # at the first request, because loading the certificates would slow the start
+        self._credentials = credentials
         self._observer = observer
+        self._accounts = {credentials.key: self}
         self._admission = Admission()
         self._budget = RetryBudget()
         # Each operation has its own, so that a failing operation does not keep the dealer from the other ones.
@@ -63,10 +66,18 @@ class Upstream:
         self.on_breaker_open: Callable[[str | None, str], None] = lambda _dealer, _operation: None
         """Runs with the dealer and the operation when a breaker opens, so that other processes can open theirs."""
 
-    @cached_property
-    def _connections(self) -> _Connections:
-        # Connects at the first request, because loading the certificates would slow the start of the server.
-        return self._connect()
+    def with_key(self, key: str) -> Upstream:
+        """Returns the same API for the account of another key.
+
+        An account has its own turns and pauses, because an upstream counts requests by account. Connections and
+        breakers are shared.
+        """
+        account = self._accounts.get(key)
+        if account is None:
+            account = self._accounts[key] = copy(self)
+            account._credentials = replace(self._credentials, key=key)  # noqa: SLF001 - it is a copy of this one
+            account._admission, account._budget = Admission(), RetryBudget()  # noqa: SLF001
+        return account
 
     async def send(self, request: Request, origin: Origin = _NOBODY) -> Answer:
         """Returns the parsed answer. Raises ClientError."""
@@ -150,11 +161,25 @@ class Upstream:
         return answer
 
     async def _exchange(self, request: Request) -> tuple[int, httpx2.Headers, bytes]:
-        response = await self._connections.send(request)
-        try:
-            return response.status_code, response.headers, await read_body(response, request.operation)
-        finally:
-            await response.aclose()
+        connections = self._connect()
+        async with connections.free:
+            response = await connections.send(request, self._credentials)
+            try:
+                return response.status_code, response.headers, await read_body(response, request.operation)
+            finally:
+                await response.aclose()
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The key of an account, and the word before it."""
+
+    scheme: AuthScheme
+    key: str = field(repr=False)
+
+    @property
+    def header(self) -> str:
+        return self.key if self.scheme == "none" else f"{self.scheme} {self.key}"
 
 
 @dataclass(frozen=True)
@@ -168,14 +193,16 @@ class _Connections:
     transport: httpx2.AsyncBaseTransport
     base_url: str
     headers: Sequence[tuple[str, str]]
+    free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_CONNECTIONS, fast_acquire=True))
+    """One account never takes all of them. Those of several accounts wait here, and not for httpx2's five seconds."""
 
-    async def send(self, request: Request) -> httpx2.Response:
+    async def send(self, request: Request, credentials: Credentials) -> httpx2.Response:
         """Returns the response, whose body is not read yet. Raises httpx2.TransportError."""
         http_request = httpx2.Request(
             request.operation.method,
             f"{self.base_url}{request.target}",
             params=dict(request.query) or None,
-            headers=self.headers,
+            headers=[*self.headers, ("Authorization", credentials.header)],
             json=request.body,
             extensions={EXCHANGE: request, "timeout": _TIMEOUT},
         )
@@ -205,16 +232,16 @@ async def open_upstream(
     embedded sandbox. `observer` is told of each attempt. `network` names further authorities and a proxy.
     """
 
+    @cache
     def connect() -> _Connections:
         open_transport = transport or network.open()
         closing.push_async_callback(open_transport.aclose)
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
-            "Authorization": api_key if auth_scheme == "none" else f"{auth_scheme} {api_key}",
             "User-Agent": f"roadster-mcp/{version('roadster-mcp')}",
         }
         return _Connections(open_transport, base_url.rstrip("/"), [*headers.items()])
 
     async with AsyncExitStack() as closing:
-        yield Upstream(connect, observer or NoObserver())
+        yield Upstream(connect, Credentials(auth_scheme, api_key), observer or NoObserver())

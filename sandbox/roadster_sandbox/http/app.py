@@ -24,12 +24,15 @@ BASE_PATHS: Mapping[ApiName, str] = {"roadster": "/v1", "roadie": "/roadie/v1", 
 """The path that stands before the operations of each API."""
 
 
-def create_app(seed: int = DEFAULT_SEED, vehicles: int = VEHICLES_PER_DEALER) -> Starlette:
+def create_app(
+    seed: int = DEFAULT_SEED, vehicles: int = VEHICLES_PER_DEALER, own_keys: Mapping[str, str] | None = None
+) -> Starlette:
     """Returns the application of a new sandbox with that many vehicles of each dealer.
 
-    Applications share nothing. Those of one seed give the same answers.
+    `own_keys` are the keys of dealers with an account of their own, by dpid. Applications share nothing. Those of one
+    seed give the same answers.
     """
-    return make_app(Sandbox(seed, vehicles))
+    return make_app(Sandbox(seed, vehicles, own_keys or {}))
 
 
 def make_app(sandbox: Sandbox) -> Starlette:

@@ -30,7 +30,8 @@ from roadster_sandbox.world.world import World
 from .faults import IGNORED_UPDATE, Fault, make_response
 
 API_KEY = "sandbox-key"
-"""The only key that the sandbox accepts: as `Bearer KEY`, at Roadster also as `Token KEY` or without a scheme."""
+"""The key that the sandbox accepts, as well as `Sandbox.own_keys`: as `Bearer KEY`, at Roadster also as `Token KEY` or
+without a scheme."""
 
 USERNAME = "sandbox"
 """The user of myKaarma's Basic credentials. The password is `API_KEY`."""
@@ -50,6 +51,8 @@ class Sandbox:
     initial_seed: int
     vehicles: int = VEHICLES_PER_DEALER
     """The number of each dealer's vehicles."""
+    own_keys: Mapping[str, str] = field(default_factory=dict)
+    """The Roadster keys of dealers that have an account of their own, by dpid. `API_KEY` has all others."""
     world: World = field(init=False)
     requests: list[dict[str, Any]] = field(init=False)
     faults: list[Fault] = field(init=False)
@@ -108,21 +111,29 @@ class Endpoint:
         if fault and fault.kind == IGNORED_UPDATE:
             query.pop("updated_since", None)
         try:
-            answer = self._answer(request, query, body)
+            answer = self._answer(request, query, body, dpid)
             return ApiResponse(204 if answer is None else 200, answer, dpid)
         except Refused as refusal:
             api = self.operation.api if self.operation else "roadster"
             return ApiResponse(refusal.status, _error_body(api, refusal))
 
-    def _answer(self, request: Request, query: Mapping[str, str], body: Any) -> Any:
+    def _answer(self, request: Request, query: Mapping[str, str], body: Any, dpid: str | None) -> Any:
         if self.operation is None:
             raise Refused(404)
-        if not _has_access(self.operation.api, request.headers.get("authorization", "")):
+        keys = self.sandbox.own_keys
+        key = _key_of(self.operation.api, request.headers.get("authorization", ""))
+        is_own_key = self.operation.api == "roadster" and key in keys.values()
+        if key != API_KEY and not is_own_key:
             raise Refused(401)
+        if self.operation.api == "roadster" and dpid is not None and keys.get(dpid, API_KEY) != key:
+            raise Refused(404)
         if body is _NOT_JSON:
             raise ShipmentRefused((1002, "body")) if self.operation.api == "roadie" else Refused(400, "Invalid body")
         call = roadster.ApiCall(request.path_params, query, body)
-        return _HANDLERS[self.operation.name](self.sandbox.world, call)
+        answer = _HANDLERS[self.operation.name](self.sandbox.world, call)
+        if self.operation.name == "list_dealers":
+            return [row for row in answer if keys.get(row["dpid"], API_KEY) == key]
+        return answer
 
 
 def _error_body(api: ApiName, refusal: Refused) -> Any:
@@ -130,16 +141,17 @@ def _error_body(api: ApiName, refusal: Refused) -> Any:
     return service_records.to_problems(refusal) if api == "mykaarma" else refusal.body
 
 
-def _has_access(api: ApiName, header: str) -> bool:
+def _key_of(api: ApiName, header: str) -> str | None:
+    """Returns the key that a request shows in a form that the API takes."""
     match header.split():
-        case ["Basic", key]:
-            return api == "mykaarma" and key in {basic_key(user, API_KEY) for user in (USERNAME, API_KEY)}
-        case ["Bearer", key]:
-            return api != "mykaarma" and key == API_KEY
-        case [key] | ["Token", key]:
-            return api == "roadster" and key == API_KEY
+        case ["Basic", credentials] if api == "mykaarma":
+            return API_KEY if credentials in {basic_key(user, API_KEY) for user in (USERNAME, API_KEY)} else None
+        case ["Bearer", key] if api != "mykaarma":
+            return key
+        case [key] | ["Token", key] if api == "roadster":
+            return key
         case _:
-            return False
+            return None
 
 
 def _parse_json(content: bytes) -> Any:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -225,50 +226,66 @@ def _store_modes(path: Path) -> Iterator[str]:
 class _Probe:
     """An upstream, and a harmless read that needs its credentials."""
 
+    check: str
     section: str
     base_url: str
     key: str
     scheme: AuthScheme
     credentials: str
-    """The settings to correct where the upstream refuses them."""
+    """The full names of the settings to correct where the upstream refuses them."""
     read: Callable[[Upstream], Awaitable[list[Finding]]]
     """Returns further findings. Raises ClientError where the credentials are no good."""
 
 
 def _probes(settings: Settings) -> Iterator[_Probe]:
     roadster, roadie, mykaarma = settings.roadster, settings.roadie, settings.mykaarma
-    yield _Probe(
-        "roadster",
-        roadster.base_url,
-        roadster.api_key.get_secret_value(),
-        roadster.auth_scheme,
-        "api_key and auth_scheme",
-        lambda upstream: _read_dealers(upstream, settings),
-    )
+    for key, dpids in _dealers_by_key(settings).items():
+        is_own = key is not None
+        yield _Probe(
+            f"roadster credentials of {dpids[0]}" if is_own else "roadster credentials",
+            "roadster",
+            roadster.base_url,
+            key or roadster.api_key.get_secret_value(),
+            roadster.auth_scheme,
+            f"dealers.{dpids[0]}.api_key" if is_own else "[roadster] api_key and auth_scheme",
+            partial(_read_dealers, settings, dpids),
+        )
     if roadie:
         token = roadie.token.get_secret_value()
-        yield _Probe("roadie", roadie.base_url, token, "Bearer", "token", _read_shipment)
+        yield _Probe("roadie credentials", "roadie", roadie.base_url, token, "Bearer", "[roadie] token", _read_shipment)
     dealers = [dealer.mykaarma_dealer_uuid for dealer in settings.dealers.values() if dealer.mykaarma_dealer_uuid]
     if mykaarma and dealers:
         key = basic_key(mykaarma.username.get_secret_value(), mykaarma.password.get_secret_value())
         yield _Probe(
+            "mykaarma credentials",
             "mykaarma",
             mykaarma.base_url,
             key,
             "Basic",
-            "username and password",
+            "[mykaarma] username and password",
             lambda upstream: _read_customer(upstream, mykaarma.requester_user_uuid, dealers),
         )
 
 
+def _dealers_by_key(settings: Settings) -> dict[str | None, list[str]]:
+    """Returns the dpids by their own key. None is the key of the account, which needs no dealer."""
+    by_key: dict[str | None, list[str]] = {None: []}
+    for dpid in settings.dealers:
+        by_key.setdefault(settings.own_keys.get(dpid), []).append(dpid)
+    return by_key
+
+
 async def _upstreams(settings: Settings, transport: httpx2.AsyncBaseTransport | None) -> AsyncIterator[Finding]:
     clock: Finding | None = None
+    in_reach: dict[str, bool] = {}
     for probe in _probes(settings):
-        reach, now = await _reach(probe, settings.network, transport)
-        yield reach
-        if reach.code:
+        if probe.section not in in_reach:
+            reach, now = await _reach(probe, settings.network, transport)
+            yield reach
+            in_reach[probe.section] = not reach.code
+            clock = clock or (_clock(probe, now) if now is not None else None)
+        if not in_reach[probe.section]:
             continue
-        clock = clock or (_clock(probe, now) if now is not None else None)
         for finding in await _credentials(probe, settings.network, transport):
             yield finding
     yield clock or Finding("clock", "not compared: no upstream said what time it is")
@@ -304,14 +321,14 @@ def _clock(probe: _Probe, now: datetime) -> Finding:
 async def _credentials(
     probe: _Probe, network: NetworkSettings, transport: httpx2.AsyncBaseTransport | None
 ) -> list[Finding]:
-    check = f"{probe.section} credentials"
+    check = probe.check
     async with open_upstream(
         probe.base_url, api_key=probe.key, auth_scheme=probe.scheme, transport=transport, network=network.path()
     ) as upstream:
         try:
             return [Finding(check, "accepted"), *await probe.read(upstream)]
         except Unauthorised as error:
-            mend = f"correct [{probe.section}] {probe.credentials}, or ask for the right to this API"
+            mend = f"correct {probe.credentials}, or ask for the right to this API"
             return [Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)]
         except NotFound as error:
             return [Finding(check, f"{error}; correct [{probe.section}] base_url", UPSTREAM_PROBLEM)]
@@ -323,14 +340,16 @@ async def _credentials(
             return [Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)]
 
 
-async def _read_dealers(upstream: Upstream, settings: Settings) -> list[Finding]:
+async def _read_dealers(settings: Settings, dpids: Sequence[str], upstream: Upstream) -> list[Finding]:
+    """Reads the dealers of one key, which is the upstream's."""
     left_out = Counter[LeftOut]()
-    account = RoadsterApi(upstream, settings.operations()).for_account(settings.dealers, Origin(), left_out.update)
-    partner_ids = {dealer.dpid: dealer.partner_id for dealer in await account.list_dealers()}
-    problems = dict(_foreign_dealers(settings, partner_ids))
+    api = RoadsterApi(upstream, settings.operations())
+    result = await api.for_account(dpids, Origin(), left_out.update).list_dealers()
+    partner_ids = {dealer.dpid: dealer.partner_id for dealer in result.dealers}
+    problems = dict(_foreign_dealers(settings, dpids, partner_ids))
     findings = [*_all_well("dealers", "Roadster knows each by its ids", iter(problems.values()))]
     findings += [Finding("dealers", problem, UPSTREAM_PROBLEM) for problem in _unreadable(left_out)]
-    async for answers in read_answers(upstream, settings, settings.dealers.keys() - problems.keys()):
+    async for answers in read_answers(upstream, settings, set(dpids) - problems.keys()):
         findings += _answers_of_dealer(answers)
     return findings
 
@@ -352,10 +371,12 @@ def _answers_of_dealer(answers: AnswersOfDealer) -> list[Finding]:
     ]
 
 
-def _foreign_dealers(settings: Settings, partner_ids: dict[str, str | None]) -> Iterator[tuple[str, str]]:
+def _foreign_dealers(
+    settings: Settings, dpids: Iterable[str], partner_ids: dict[str, str | None]
+) -> Iterator[tuple[str, str]]:
     """Yields each dealer with its problem."""
-    for dpid, dealer in settings.dealers.items():
-        partner_id = partner_ids.get(dpid)
+    for dpid in dpids:
+        dealer, partner_id = settings.dealers[dpid], partner_ids.get(dpid)
         if dpid not in partner_ids:
             yield dpid, f"dealers.{dpid} is none of this account's; correct the dpid, or ask Roadster to add the dealer"
         elif None not in (dealer.partner_id, partner_id) and dealer.partner_id != partner_id:

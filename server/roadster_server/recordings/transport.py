@@ -176,7 +176,8 @@ class _Replay(httpx2.AsyncBaseTransport):
 
 def _recorded_request(request: Request) -> dict[str, Any]:
     """Returns the request as a line of a recording has it."""
-    return {"api": request.operation.api, "operation": request.operation.name, **masked_request(request)}
+    account = {} if request.account is None else {"account": request.account}
+    return {"api": request.operation.api, "operation": request.operation.name, **account, **masked_request(request)}
 
 
 def _key(request: Mapping[str, Any]) -> str:

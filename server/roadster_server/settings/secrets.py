@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from base64 import b64encode
 from collections.abc import Collection, Mapping
 from io import StringIO
 from pathlib import Path
@@ -152,11 +153,12 @@ def _resolve(value: Any, info: ValidationInfo) -> Any:
     # A file can only hold strings, and those are references. A SecretStr comes from this program: the sandbox's key.
     if not isinstance(value, str):
         return value
-    return SecretStr(_STAND_IN if info.context == UNREVEALED else reveal(value, info.context or {}))
+    return SecretStr(_stand_in(value) if info.context == UNREVEALED else reveal(value, info.context or {}))
 
 
-_STAND_IN = "unrevealed00"
-"""It is valid base64 too, for a key with that encoding."""
+def _stand_in(reference: str) -> str:
+    """Returns another text for each reference, so that accounts stay apart. It is base64, as some keys must be."""
+    return b64encode(reference.encode()).decode()
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_resolve)]

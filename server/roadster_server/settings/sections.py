@@ -83,6 +83,8 @@ class AcknowledgeSettings(Section):
 class DealerSettings(Section):
     """`[dealers.DPID]`: one dealer. The table's name is the dealer's dpid, exactly as Roadster writes it."""
 
+    api_key: Annotated[Secret, AfterValidator(_header_text)] | None = None
+    """The key of the dealer's own account at Roadster. The default is `roadster.api_key`."""
     partner_id: str | None = None
     """Roadster's other id of the dealer. `get_vehicle` and `list_protection_plans` need it. Those of two dealers differ
     in more than capital letters."""
@@ -285,6 +287,7 @@ class Settings(Section):
             express_host=dealer.express_host,
             link_key=dealer.link_key.get_secret_value() if dealer.link_key else None,
             link_key_encoding=dealer.link_key_encoding,
+            api_key=self.own_keys.get(dpid),
             orders="any" if dealer.orders == "any" else frozenset(dealer.orders),
             mykaarma_dealer_uuid=dealer.mykaarma_dealer_uuid,
             mykaarma_dealer_id=dealer.mykaarma_dealer_id,
@@ -295,6 +298,13 @@ class Settings(Section):
     def _dealer_ids(self) -> frozenset[str]:
         ids = ((dpid, each.partner_id, each.mykaarma_dealer_uuid) for dpid, each in self.dealers.items())
         return frozenset(comparable_id(value) for values in ids for value in values if value)
+
+    @cached_property
+    def own_keys(self) -> Mapping[str, str]:
+        """The API keys of dealers with an account of their own, by dpid."""
+        account = self.roadster.api_key.get_secret_value()
+        keys = ((dpid, dealer.api_key.get_secret_value()) for dpid, dealer in self.dealers.items() if dealer.api_key)
+        return {dpid: key for dpid, key in keys if key != account}
 
     @cached_property
     def rights(self) -> Rights:
@@ -322,6 +332,6 @@ class Settings(Section):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Returns a copy without what was derived from the values before: pydantic would take it along."""
         copy = super().model_copy(update=update, deep=deep)
-        for derived in ("rights", "_dealer_ids"):
+        for derived in ("rights", "own_keys", "_dealer_ids"):
             copy.__dict__.pop(derived, None)
         return copy

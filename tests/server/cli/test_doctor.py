@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount
 
 from roadster_client import OPERATIONS
-from roadster_sandbox import SandboxTransport
+from roadster_sandbox import SandboxTransport, create_app
 from roadster_server.backend import Backend
 from roadster_server.cli.doctor import Finding, examine
 from roadster_server.settings.live import LiveSettings
@@ -354,3 +354,20 @@ async def test_doctor_names_the_first_of_many_like_problems(world: World, store_
         ),
         "2980 more like these; mend these first, and run doctor again",
     ]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("key", "code"), [("umazda-own-key", 0), ("a-wrong-key", 4)])
+async def test_doctor_checks_the_key_of_each_dealer_with_its_own(key: str, code: int, store_url: str) -> None:
+    settings = settings_for(store_url)
+    own = settings.dealers["umazda"].model_copy(update={"api_key": SecretStr(key)})
+    settings = settings.model_copy(update={"dealers": {**settings.dealers, "umazda": own}})
+    transport = SandboxTransport(create_app(own_keys={"umazda": "umazda-own-key"}))
+    findings = [finding async for finding in examine(Backend(LiveSettings(settings), transport), None)]
+    results = {finding.check: finding for finding in findings}
+    assert results["roadster credentials"].code == 0
+    assert results["answers of hyundaidemo"].code == 0
+    assert results["roadster credentials of umazda"].code == code
+    assert ("correct dealers.umazda.api_key" in results["roadster credentials of umazda"].text) == bool(code)
+    assert [finding.check for finding in findings].count("roadster reach") == 1
+    assert key not in "".join(finding.line() for finding in findings)

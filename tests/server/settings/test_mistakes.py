@@ -152,7 +152,7 @@ def test_wrong_type_is_never_taken(path: str, tmp_path: Path) -> None:
         (
             "express_host",
             "expres_host",
-            "dealers.umazda.expres_host: unknown key, expected one of partner_id, express_host, link_key,",
+            "dealers.umazda.expres_host: unknown key, expected one of api_key, partner_id, express_host, link_key,",
         ),
         (
             'payments = "read"',

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -36,6 +36,7 @@ from roadster_client import (
     RoadieApi,
     RoadsterApi,
 )
+from roadster_client.leniency import ignore_left_out
 from roadster_tools.cursors import Seal
 from roadster_tools.failures import AccessRefused, InvalidArguments
 from roadster_tools.tool import Tool
@@ -147,16 +148,18 @@ class Services:
 class Gate:
     """Holds the upstream clients and hands them out only in grants.
 
-    `dealer` looks one dealer up in the newest configuration and returns None where it is not there. `ownership` opens
-    the records of what belongs to a dealer. `events` and `customers` open a dealer's events and known customers, masked
-    for a level of personal data. `vehicles` opens the mirror of a dealer's feed. It gets a function that makes clients
-    of that feed, because a mirror that is refreshed counts by itself what it cannot read.
+    `dealer` looks one dealer up in the newest configuration and returns None where it is not there. `own_keys` returns
+    the keys of the dealers that have an account of their own. `ownership` opens the records of what belongs to a
+    dealer. `events` and `customers` open a dealer's events and known customers, masked for a level of personal data.
+    `vehicles` opens the mirror of a dealer's feed. It gets a function that makes clients of that feed, because a mirror
+    that is refreshed counts by itself what it cannot read.
     """
 
     def __init__(
         self,
         services: Services,
         dealer: Callable[[str], DealerRef | None],
+        own_keys: Callable[[], Mapping[str, str]],
         *,
         ownership: Callable[[str], Ownership],
         events: Callable[[str, PersonalData, OnLeftOut], EventsInbox],
@@ -167,6 +170,7 @@ class Gate:
     ) -> None:
         self._services = services
         self._dealer = dealer
+        self._own_keys = own_keys
         self._ownership = ownership
         self._events = events
         self._customers = customers
@@ -184,7 +188,7 @@ class Gate:
         """Makes the grant of a tool without a dealer. Raises AccessRefused."""
         _require(verdict(caller, tool))
         left_out = Counter[LeftOut]()
-        account = self._services.roadster.for_account(caller.dealer_set, Origin(caller.principal), left_out.update)
+        account = self._account(caller, caller.dealer_set, left_out.update)
         return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.principal), left_out)
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
@@ -242,7 +246,7 @@ class Gate:
         """Returns the dealer's name and dpid for a question to a person, only the dpid where the name is not plain."""
         if dealer not in self._names:
             try:
-                dealers = await self._services.roadster.for_account([dealer], Origin(caller.principal)).list_dealers()
+                dealers = (await self._account(caller, [dealer]).list_dealers()).dealers
             except ClientError:
                 dealers = []
             self._names |= {
@@ -250,6 +254,12 @@ class Gate:
                 for row in dealers
             }
         return self._names.get(dealer, dealer)
+
+    def _account(
+        self, caller: Caller, dealers: Collection[str], on_left_out: OnLeftOut = ignore_left_out
+    ) -> AccountApi:
+        origin = Origin(caller.principal)
+        return self._services.roadster.for_account(dealers, origin, on_left_out, self._own_keys())
 
     def _look_up(self, dealer: str) -> DealerRef:
         """Returns the dealer as configured now. Raises AccessRefused where the configuration has dropped it."""

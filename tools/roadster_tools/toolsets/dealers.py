@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from roadster_client import ListedDealers
 from roadster_client.models.dealers import Dealer, DealerConfiguration, FinanceMarkup, Markup, MarkupScope
 from roadster_tools.answers import ToolAnswer, UnreadRows, list_text, table
 from roadster_tools.catalogue import account_tool, tool
@@ -47,7 +48,8 @@ async def list_dealers(
 ) -> DealerList:
     """Your dealers: name, address, and dpid, other tools' `dealer`. `query`: words of name, city, dpid."""
     page = Page.at(cursor, limit, grant.cursors, "list_dealers", query)
-    dealers = await grant.account.list_dealers()
+    result = await grant.account.list_dealers()
+    dealers = result.dealers
     words = [] if query is None else plain_words(query)
     matching = [dealer for dealer in dealers if _has_words(dealer, words)] if words else dealers
     rows, next_cursor = await page.select(matching, _dealer_row)
@@ -55,7 +57,7 @@ async def list_dealers(
         dealers=rows,
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
-        hint=_list_hint(grant, dealers, matching, rows),
+        hint=_list_hint(grant, result, matching, rows),
     )
 
 
@@ -70,18 +72,26 @@ def _dealer_row(dealer: Dealer) -> DealerRow:
 
 
 def _list_hint(
-    grant: AccountGrant, dealers: Sequence[Dealer], matching: Sequence[Dealer], rows: Sequence[DealerRow]
+    grant: AccountGrant, result: ListedDealers, matching: Sequence[Dealer], rows: Sequence[DealerRow]
 ) -> str | None:
+    dealers = result.dealers
     own, unread = grant.caller.dealers, UnreadRows.of_list(grant.left_out, "")
     if not own:
         return "Your configuration names no dealer; only the server's operator can change this."
     hints: list[str] = []
-    if dealers and not matching and not unread:
+    if dealers and not matching and not unread and not result.errors:
         hints.append("No dealer of yours has these words in its name, city or dpid; try fewer words.")
     if len(rows) < len(matching):
         hints.append(f"{len(rows)} of {len(matching)} dealers; query finds a dealer by its name, city or dpid.")
     provisioned = {dealer.dpid for dealer in dealers}
-    missing = [dpid for dpid in own if dpid not in provisioned]
+    if result.errors:
+        silent = [dpid for dpid in own if dpid in result.errors]
+        reasons = ", ".join(dict.fromkeys(str(error) for error in result.errors.values()))
+        hints.append(
+            f"Not in this list, because Roadster did not answer for their own API keys: {some_of(silent)} "
+            f"({reasons}). Try again later, or tell the server's operator."
+        )
+    missing = [dpid for dpid in own if dpid not in provisioned and dpid not in result.errors]
     if missing and unread:
         hints.append(unread.hint(some_of(missing)))
     elif missing:
