@@ -9,8 +9,9 @@ FRAMEWORKS := .venv-agents/.installed .venv-langchain/.installed
 PEERS := .venv-peers/.installed
 TYPESCRIPT := examples/frameworks/typescript
 CONFORMANCE := tests/processes/conformance
+OAUTH := tests/processes/oauth
 
-.PHONY: demo test test-processes test-python conformance fuzz bench lint check frameworks generate docs evals bundle lock clean
+.PHONY: demo test test-processes test-python conformance oauth fuzz bench lint check frameworks generate docs evals bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -28,6 +29,9 @@ test-python:  ## Both lanes of tests on another version of Python
 conformance: $(STAMP) $(CONFORMANCE)/node_modules/.installed  ## The official conformance suite of MCP, for both eras
 	$(BIN)/python -m pytest $(CONFORMANCE)/../test_conformance.py
 
+oauth: $(STAMP) $(OAUTH)/node_modules/.installed  ## Official clients sign in with a real OpenID provider
+	$(BIN)/python -m pytest $(OAUTH)/../test_sign_in.py
+
 fuzz: $(STAMP)  ## 20,000 odd inputs of each kind, which takes some minutes
 	ROADSTER_FUZZ_INPUTS=20000 $(BIN)/python -m pytest -s tests/fuzz
 
@@ -39,7 +43,7 @@ lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint frameworks $(CONFORMANCE)/node_modules/.installed .venv-evals/.installed test-processes test  ## What CI runs
+check: lint frameworks $(CONFORMANCE)/node_modules/.installed $(OAUTH)/node_modules/.installed .venv-evals/.installed test-processes test  ## What CI runs
 
 # Exact versions with hashes first, then the project itself, which hash checking cannot cover. --no-deps: a lock is
 # complete, and older versions of pip look for a newer release of a package that another one needs with an extra.
@@ -110,4 +114,4 @@ lock:
 
 clean:
 	rm -rf $(VENV) .venv-evals $(wildcard .venv-python*) $(dir $(FRAMEWORKS) $(PEERS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build \
-		$(CONFORMANCE)/node_modules
+		$(CONFORMANCE)/node_modules $(OAUTH)/node_modules

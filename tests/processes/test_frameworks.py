@@ -157,6 +157,7 @@ def test_page_lists_each_example_with_its_command() -> None:
         "requirements-langchain.lock",
         "examples/frameworks/typescript/package-lock.json",
         "tests/processes/conformance/package-lock.json",
+        "tests/processes/oauth/package-lock.json",
     ],
 )
 def test_lock_names_no_address_of_a_package_index(lock: str) -> None:

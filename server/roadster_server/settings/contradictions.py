@@ -16,6 +16,8 @@ _PROVIDER = re.compile(r"[A-Za-z0-9_-]+")
 
 def find_contradictions(settings: Settings) -> Iterator[str]:
     yield from _unknown_operations(settings.roadster.operations)
+    if "callers" not in settings.model_fields_set and not settings.identity:
+        yield "callers: is missing; add [callers.NAME], or [identity.NAME] for people"
     anonymous = settings.http.anonymous_caller
     if anonymous is not None and anonymous not in settings.callers:
         choices = name_choices([*settings.callers], anonymous)

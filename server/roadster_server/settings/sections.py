@@ -260,7 +260,7 @@ class Settings(Section):
     roadster: RoadsterSettings
     dealers: dict[str, DealerSettings]
     dealer_groups: dict[str, DealerGroupSettings] = {}
-    callers: dict[str, CallerSettings]
+    callers: dict[str, CallerSettings] = {}
     roles: dict[str, RoleSettings] = {}
     identity: dict[str, IdentitySettings] = {}
     http: HttpSettings = HttpSettings()

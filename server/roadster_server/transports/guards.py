@@ -10,6 +10,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.streamable_http import LAST_EVENT_ID_HEADER, MCP_SESSION_ID_HEADER
+from mcp_types import INVALID_REQUEST
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter, ValidationError
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, UnauthenticatedUser
 from starlette.datastructures import Headers
@@ -24,6 +25,7 @@ from roadster_server.identity.tokens import SCOPE, Refusal, TokenVerifier, ident
 from roadster_server.settings.sections import Settings
 
 from .front import route_of
+from .messages import MessageRefused
 from .narrowing import NARROWING_HEADERS
 
 BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
@@ -93,13 +95,15 @@ class ScopeGuard:
         is_good = isinstance(user, AuthenticatedUser) and SCOPE in scope["auth"].scopes
         await (self._app if is_good else self._refusal(user))(scope, receive, send)
 
-    def _refusal(self, user: BaseUser) -> Response:
+    def _refusal(self, user: BaseUser) -> ASGIApp:
         match user:
             case AuthenticatedUser():
                 return self._challenge(403, "insufficient_scope", "The access token lacks the scope of this server")
             case RefusedUser(refusal=Refusal.NO_ROLE as refusal):
                 # Without a challenge: clients answer one with another sign-in, which would end here again.
-                return JSONResponse({"error": "access_denied", "error_description": refusal.value}, 403)
+                # In JSON-RPC: clients show the words of such an error, and of no other answer.
+                problem = MessageRefused(INVALID_REQUEST, refusal.value)
+                return Response(problem.json(), 403, media_type="application/json")
             case RefusedUser(refusal=refusal):
                 return self._challenge(401, "invalid_token", refusal.value)
             case _:

@@ -121,7 +121,7 @@ async def test_person_without_a_role_is_told_whom_to_ask(subject: str, issuer: I
             response = await client.request(method, path, json=INITIALIZE, headers=bearer)
             assert response.status_code == 403
             assert "www-authenticate" not in response.headers
-            assert "ask its operator" in response.json()["error_description"]
+            assert "ask its operator" in response.json()["error"]["message"]
 
 
 async def test_challenges_name_the_scopes_as_the_provider_wants_them(issuer: Issuer) -> None:

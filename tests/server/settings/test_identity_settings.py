@@ -54,6 +54,14 @@ def load_with(more: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Setti
     return load(path)
 
 
+def test_callers_may_be_missing_where_people_sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator of people only would otherwise have to write an empty section."""
+    monkeypatch.setitem(globals(), "CONFIG", CONFIG.partition("[callers.")[0])
+    assert load_with(GOOD, tmp_path, monkeypatch).callers == {}
+    with pytest.raises(ConfigurationError, match=r"callers: is missing; add \[callers.NAME\], or \[identity.NAME\]"):
+        load_with("", tmp_path, monkeypatch)
+
+
 def test_rule_gives_a_role_at_a_group_of_dealers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_with(GOOD, tmp_path, monkeypatch)
     claims = {"iss": ISSUER, "sub": "steve", "groups": ["staff", "sales-nw"], "level": 3}
