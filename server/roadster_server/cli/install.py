@@ -76,8 +76,8 @@ def add_entry(path: Path, host: Host, entry: Mapping[str, Any]) -> Change | None
     mark, text = _divide(before or "")
     with _leaving_alone(path, f"put this into it yourself:\n{file.snippet(entry)}"):
         old = _own_entry(file, text)
-        # A host may add keys of its own when it writes its file.
-        if old is not None and entry.items() <= old.items():
+        entry = {**(old or {}), **entry}  # with the keys that its person or the host added, such as `env`
+        if entry == old:
             return None
         return Change(path, file, before, mark + change_entry(file, text, entry), old, entry)
 

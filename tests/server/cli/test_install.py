@@ -23,7 +23,7 @@ OTHERS: dict[str, Any] = {
     "mcpServers": {"other": {"command": "x", "env": {"TOKEN": "made-up"}}},
     "servers": {"other": {"url": "https://mcp.example.com"}},
     "mcp": {"other": {"type": "remote", "url": "https://mcp.example.com"}},
-    "context_servers": {},
+    "context_servers": {"other": {"command": "x"}},
 }
 
 
@@ -121,9 +121,10 @@ def test_diff_shows_only_our_entry(indent: int | None, tmp_path: Path) -> None:
     ("text", "after"),
     [
         ('{"b":1,\n\t"mcpServers": {"x": {"command":"y"}}}', '{"b":1,\n\t"mcpServers": {"x": {"command":"y"}}}'),
-        ('{"theme": "dark"}\n', '{"theme": "dark", "mcpServers": {}}\n'),
-        ('{\n\t"theme": "dark"\n}', '{\n\t"theme": "dark",\n\t"mcpServers": {}\n}'),
-        ("", '{\n  "mcpServers": {}\n}\n'),
+        ('{"theme": "dark"}\n', '{"theme": "dark"}\n'),
+        ('{\n\t"theme": "dark"\n}', '{\n\t"theme": "dark"\n}'),
+        ('{"mcpServers": {}, "a": 1}', '{"a": 1}'),
+        ("", "{}\n"),
     ],
 )
 def test_undo_leaves_the_file_as_it_was_written(text: str, after: str, tmp_path: Path) -> None:
@@ -148,11 +149,11 @@ def test_undo_keeps_later_changes(tmp_path: Path) -> None:
     change = add_entry(path, Host.CURSOR, entry_of(Host.CURSOR, None))
     assert change is not None
     change.apply()
-    path.write_text(path.read_text().replace("mcpServers", 'mine": 1, "mcpServers'))
+    path.write_text(path.read_text().replace('"mcpServers', '"mine": 1, "mcpServers'))
     undo = remove_entry(path, Host.CURSOR)
     assert undo is not None
     undo.apply()
-    assert json.loads(path.read_text()) == {"mine": 1, "mcpServers": {}}
+    assert json.loads(path.read_text()) == {"mine": 1}
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,7 @@ def test_install_command_asks_shows_and_undoes(tmp_path: Path) -> None:
     assert Path(server["command"]).is_absolute()
     assert server["args"][-2:] == ["serve", "--sandbox"]
     assert run_cli("install", "cursor", "--undo", "--yes", **home).returncode == 0
-    assert json.loads(path.read_text()) == {"mcpServers": {}}
+    assert path.read_text() == "{}\n"
 
 
 def test_install_print_has_the_absolute_path_and_changes_nothing(tmp_path: Path) -> None:
@@ -324,22 +325,22 @@ def test_install_keeps_a_byte_order_mark(host: Host, text: str, tmp_path: Path) 
     undo = remove_entry(path, host)
     assert undo is not None
     undo.apply()
-    assert path.read_bytes().startswith(text.removesuffix("}").encode("utf-8-sig"))
+    assert path.read_bytes() == text.encode("utf-8-sig")
 
 
 @pytest.mark.parametrize("host", JSON_HOSTS)
 def test_install_keeps_numbers_and_escapes_of_others_as_written(host: Host, tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
-    before = '{"large": 1e400, "price": 1.10, "half": "\\ud83d", "\\u00e9": [1,2]'
-    path.write_text(before + "}")
+    before = '{"large": 1e400, "price": 1.10, "half": "\\ud83d", "\\u00e9": [1,2]}'
+    path.write_text(before)
     change = add_entry(path, host, entry_of(host, None))
     assert change is not None
     change.apply()
-    assert path.read_text().startswith(before + ", ")
+    assert path.read_text().endswith(f", {before[1:]}")
     undo = remove_entry(path, host)
     assert undo is not None
     undo.apply()
-    assert path.read_text() == f'{before}, "{format_of(host).section}": {{}}}}'
+    assert path.read_text() == before
 
 
 def test_install_in_zed_keeps_comments(tmp_path: Path) -> None:
@@ -366,8 +367,19 @@ def test_install_in_zed_keeps_comments(tmp_path: Path) -> None:
         "serve"
       ]
     },"""
-    assert path.read_text() == before.replace("/* the last one */", f"/* the last one */{ours}")
+    assert path.read_text() == before.replace('servers": {', f'servers": {{{ours}')
     undo = remove_entry(path, Host.ZED)
     assert undo is not None
     undo.apply()
     assert path.read_text() == before
+
+
+@pytest.mark.parametrize("host", Host)
+def test_install_keeps_the_environment_of_our_entry(host: Host, tmp_path: Path) -> None:
+    """A person or the host adds keys of their own. Only those that the command line decides change."""
+    path, old, new = tmp_path / "config", entry_of(host, Path("/etc/roadster.toml")), entry_of(host, None)
+    path.write_text(format_of(host).snippet({**old, "env": {"ROADSTER_API_KEY": "made-up"}}))
+    change = add_entry(path, host, new)
+    assert change is not None
+    assert "made-up" not in change.diff()
+    assert format_of(host).read(change.after) == {**new, "env": {"ROADSTER_API_KEY": "made-up"}}

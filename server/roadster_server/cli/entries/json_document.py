@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from .entry_file import Edit
+
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
     |(?P<comment>//[^\r\n]*(?=\r?\n|\Z)|/\*.*?\*/)
@@ -148,33 +150,52 @@ class JsonDocument:
     root: Value
     tokens: list[Token]
 
-    def without(self, member: Member, of: Value) -> str:
-        """Returns the text without a member of the object, and with all comments around it."""
-        before, after = self._around(member.start)[0], self._around(member.end)[1]
-        if member is not of.members[-1]:
-            return self.text[: member.start] + self.text[member.end : after.start]
-        is_line_kept = before.is_line_comment and "\n" not in self.text[member.end : after.start]
-        head = self.text[: member.start if is_line_kept else before.end]
-        if len(of.members) > 1 and member.comma is None:
-            place = of.members[-2].end - 1
-            head = head[:place] + head[place + 1 :]
-        rest = self.text[member.end :]
-        return head + (rest.lstrip() if (before.text, after.text) == ("{", "}") else rest)
+    def insertion(self, key: str, data: Any, of: Value) -> Edit:
+        """Returns the edit that puts a new member first in the object, so that no comma of another one changes.
 
-    def with_member(self, key: str, data: Any, *, of: Value) -> str:
-        """Returns the text with a new member at the end of the object."""
-        last, closing = self._around(of.end - 1)
-        comma = "," if of.members and of.members[-1].comma is not None else ""
+        `{"a": 1}` becomes `{"key": 2, "a": 1}`. Where a line ends before the first member, the new one has a line:
+
+            { // comment            { // comment
+              "a": 1                  "key": 2,
+            }                         "a": 1
+                                    }
+        """
+        comma = "," if of.members else ""
         member = f"{json.dumps(key)}: {self.value_text(data, of)}{comma}"
-        head = self.text[: last.end]
-        if of.members and not comma:
-            place = of.members[-1].value.end
-            head = f"{head[:place]},{head[place:]}"
-        rest = self.text[last.end if last.start != of.start else closing.start :]
-        if not self._is_spread(of):
-            return f"{head}{' ' if of.members else ''}{member}{rest}"
-        end = "" if "\n" in rest[: len(rest) - len(rest.lstrip())] else self._line_end() + self._indentation(of.start)
-        return f"{head}{self._line_end()}{self._member_indentation(of)}{member}{end}{rest}"
+        opening, following = self._around(of.start + 1)
+        place = self._first_line(of)
+        line = f"{self._line_end()}{self._member_indentation(of)}{member}"
+        if following.text == "}" and self._is_spread(of):
+            margin = "" if of is self.root else self._indentation(of.start)
+            return Edit(opening.end, opening.end, f"{line}{self._line_end()}{margin}")
+        return Edit(following.start, following.start, f"{member} ") if place is None else Edit(place, place, line)
+
+    def removal(self, member: Member, of: Value) -> list[Edit]:
+        """Returns the edits that take a member out of the object, and leave all comments around it.
+
+        They undo `insertion`. Of `{"a": 1, "key": 2}` the comma goes too, which must not stand at the end.
+        """
+        before, after = self._around(member.start)[0], self._around(member.end)[1]
+        space = self.text[member.end : after.start]
+        has_line = "\n" in self.text[before.end : member.start] and "\n" in space
+        is_last = after.text == "}"
+        start, end = before.end, member.end
+        if has_line and before.text == "{" and is_last:
+            end += space.index("\n") + 1
+        elif not has_line and not is_last:
+            start, end = member.start, after.start
+        elif not has_line and before.is_line_comment:
+            start = member.start
+        # A comment may stand between the value and its comma.
+        comma = member.value.end if member.comma is None else member.comma
+        edits = [Edit(start, member.value.end), Edit(comma, end)]
+        if member is of.members[-1] and member.comma is None and len(of.members) > 1:
+            edits.append(Edit(of.members[-2].end - 1, of.members[-2].end))
+        return edits
+
+    def has_comment(self, start: int, end: int) -> bool:
+        """Tells whether a comment stands between the two places."""
+        return any(token.kind == "comment" and start <= token.start < end for token in self.tokens)
 
     def value_text(self, data: Any, of: Value) -> str:
         """Returns the text of a member's value in the object."""
@@ -188,12 +209,17 @@ class JsonDocument:
         return next(pair for pair in pairwise(self.tokens) if pair[0].end <= place <= pair[1].start)
 
     def _is_spread(self, value: Value) -> bool:
-        """Tells whether the object's members stand on lines of their own. An empty one is like the root."""
-        if self._around(value.end - 1)[0].is_line_comment:
-            return True
-        if value.members:
-            return "\n" in self.text[value.start : value.members[0].start]
-        return value is self.root or self._is_spread(self.root)
+        """Tells whether a new first member has a line of its own. An empty object without a line is like the root."""
+        is_empty = self._around(value.start + 1)[1].start == value.end - 1
+        return self._first_line(value) is not None or (is_empty and (value is self.root or self._is_spread(self.root)))
+
+    def _first_line(self, value: Value) -> int | None:
+        """Returns the end of the object's first line, or None where its first member or its end is in that line."""
+        content = value.members[0].start if value.members else value.end - 1
+        for before, after in pairwise(self.tokens):
+            if value.start <= before.start < content and "\n" in self.text[before.end : after.start]:
+                return before.end
+        return None
 
     def _unit(self) -> str:
         is_indented = self.root.members and self._is_spread(self.root)
