@@ -21,6 +21,8 @@ Place = tuple[str | int, ...]
 BINDING = re.compile(
     # A dealer's ids, the upstream's own report of a failure, and the file that was asked for.
     r".*\.(dpid|partner_id|dealer|dealerI[dD]|dealer_id|errors?)|get_document\.contents"
+    # The rows of the feed and their number, because a page without rows is its end.
+    r"|list_inventory\.(vehicles|total)"
     # The ids that bind an answer to its object, with the objects that hold them.
     r"|list_dealers\.\*|(create_customer|submit_trade_valuation)\.customer(\.id)?|upload_document\.document_id"
     r"|get_template\.(id|order_id)|\w+_shipment\.id|create_shipment\.reference_id"

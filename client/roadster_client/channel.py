@@ -94,15 +94,16 @@ class Channel:
     ) -> tuple[Any, Sequence[Any], Callable[[Any], Any]]:
         """Returns the answer with its list `name` empty, the raw rows of that list, and a function that reads a row.
 
-        Checks and reads as `read` does. A row that cannot be read is None. What is left out of a row counts when that
-        row is read, so that rows which no caller sees do not count.
+        Checks and reads as `read` does, and raises MalformedAnswer where there is no such list. A row that cannot be
+        read is None. What is left out of a row counts when that row is read, so that rows which no caller sees do not
+        count.
         """
         policy, operation = self.policy, answer.request.operation.name
         json = await run_beside_others(answer.size, lambda: _check(answer, is_own))
         await checkpoint()  # to look through a page of 100 rows takes 3 ms
-        rows: Sequence[Any] = ()
-        if isinstance(json, dict) and isinstance(json.get(name), list):
-            json, rows = json | {name: []}, json[name]
+        if not isinstance(json, dict) or not isinstance(json.get(name), list):
+            raise _malformed(answer)
+        json, rows = json | {name: []}, json[name]
 
         def report(left_out: Counter[LeftOut]) -> None:
             places = {kind._replace(path=f"{name}.{kind.path}"): count for kind, count in left_out.items()}

@@ -11,6 +11,8 @@ import re
 from typing import Any
 
 from .errors import CodeReported, NotFound, RequestRefused, TooLate, Unauthorised
+from .identity import plain_name
+from .visible_text import is_absent
 
 _PLAIN_WORDS = re.compile(r"[A-Za-z_]{2,20}( [A-Za-z_]{2,20}){0,5}")
 
@@ -47,6 +49,26 @@ _PARAMETER = re.compile(r"[a-z_]+([.\[][a-z0-9_]+\]?){0,5}")
 def repeatable_words(text: object) -> str | None:
     """Returns `text` if it is one to six words of the documents, else None."""
     return text if isinstance(text, str) and _PLAIN_WORDS.fullmatch(text) and _is_of_documents(text) else None
+
+
+_FAILED = re.compile(r"\s*(error|fail|failed|failure)\s*", re.IGNORECASE)
+_NO = ("false", "no", "0")
+
+
+def has_failed_status(body: Any) -> bool:
+    """Returns whether the answer's own status is an error, in any spelling."""
+    return isinstance(body, dict) and any(
+        plain_name(name) == "status" and _FAILED.fullmatch(str(value)) is not None for name, value in body.items()
+    )
+
+
+def reports_failure(body: Any) -> bool:
+    """Returns whether an answer with a good HTTP status says that the call failed: by an error, or by no success."""
+    if not isinstance(body, dict):
+        return False
+    fields = [(plain_name(name), value) for name, value in body.items()]
+    has_error = any(name.startswith("error") and value and not is_absent(value) for name, value in fields)
+    return has_error or any(name in ("success", "ok") and str(value).strip().lower() in _NO for name, value in fields)
 
 
 def refusal_error(

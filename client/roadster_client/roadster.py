@@ -223,7 +223,7 @@ class DealerApi:
         query = self._inventory_query(size, from_vin, updated_since, in_stock_only)
         page: InventoryPage = await self._call("list_inventory", query=query)
         if from_vin is None and updated_since is None:
-            self._report_contradiction(page, len(page.vehicles))
+            self._report_contradiction(page)
         return page
 
     async def list_inventory_rows(
@@ -238,6 +238,9 @@ class DealerApi:
         """GET /vehicles: as `list_inventory`, row by row.
 
         `skip` is the number of rows after `from_vin` to go past: those of an earlier page that could not be read.
+
+        A page without rows says that there are no more, so it must be sound: it needs a total, and the first page may
+        be empty only if that is 0. Any other raises MalformedAnswer.
         """
         operation = "list_inventory"
         query = self._inventory_query(size + skip, from_vin, updated_since, in_stock_only)
@@ -246,9 +249,12 @@ class DealerApi:
         # The document does not say whether a page repeats `from_vin`. Rows up to it were there before.
         vins = [row.get("vin") if isinstance(row, dict) else None for row in rows]
         repeated = vins.index(from_vin) + 1 if from_vin is not None and from_vin in vins else 0
-        if from_vin is None and updated_since is None:
-            self._report_contradiction(page, len(rows))
+        is_first = from_vin is None and updated_since is None
+        if is_first and page.total and not rows:
+            raise answer.malformed_error("has an empty list, although its total is not 0")
         rows = rows[repeated + skip :]
+        if not rows and page.total is None:
+            raise answer.malformed_error("has neither vehicles nor a total")
         return InventoryRows(map(read_row, rows), len(rows), page.total)
 
     async def honours_updated_since(self, now: int) -> bool:
@@ -262,9 +268,9 @@ class DealerApi:
             return False
         return rows.count == 0
 
-    def _report_contradiction(self, page: InventoryPage, rows: int) -> None:
+    def _report_contradiction(self, page: InventoryPage) -> None:
         """Counts the list of the first page as left out if it has no rows, although the total is not 0."""
-        if page.total and not rows and "vehicles" in page.model_fields_set:
+        if page.total and not page.vehicles and "vehicles" in page.model_fields_set:
             self._channel.policy.on_left_out(Counter([LeftOut("list_inventory", "vehicles")]))
 
     def _inventory_query(

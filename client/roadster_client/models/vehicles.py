@@ -85,7 +85,7 @@ class InventoryPage(Received):
     """GET /vehicles: one page, sorted by VIN. `total` counts the whole inventory."""
 
     vehicles: Annotated[tuple[InventoryVehicle, ...], SUBJECT] = ()
-    total: WholeNumber | None = None
+    total: Annotated[WholeNumber, Field(ge=0)] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import httpx2
 
 from roadster_client import errors
 from roadster_client.operations import Operation
-from roadster_client.refusals import refusal_error
+from roadster_client.refusals import has_failed_status, refusal_error, reports_failure
 
 from .admission import Admission
 from .breaker import Breaker
@@ -152,12 +152,11 @@ class Upstream:
             return Answer(request, None, request_id)
         json = await run_beside_others(len(content), lambda: parse_body(operation, headers, content, request_id))
         answer = Answer(request, json, request_id, len(content))
-        fields = answer.json if isinstance(answer.json, dict) else {}
-        if operation.writes and fields.get("errors"):  # nobody knows what a success with errors has done
-            raise answer.malformed_error("holds errors beside its result")
-        if fields.get("status") == "error" or fields.get("errors"):
+        if has_failed_status(answer.json) or (reports_failure(answer.json) and not operation.writes):
             # Roadster documents its errors with 400 and also sends them with 200. myKaarma documents them inside a 200.
             raise refusal_error(operation.name, status, answer.json, request_id=request_id)
+        if reports_failure(answer.json):  # nobody knows what a write has done that succeeds with an error
+            raise answer.malformed_error("reports an error")
         return answer
 
     async def _exchange(self, request: Request) -> tuple[int, httpx2.Headers, bytes]:

@@ -69,7 +69,8 @@ class FeedReading:
 
     async def _read_updates(self) -> None:
         start = now()
-        walk = FeedWalk(self.feed, in_stock_only=False, updated_since=self.state.as_of // 1000 - _OVERLAP)
+        since = self.state.as_of // 1000 - _OVERLAP
+        walk = FeedWalk(self.feed, in_stock_only=False, count=None, updated_since=since)
         pages = 0
         while not walk.is_over and pages * 100 < _MOST_VEHICLES:
             _, unread = await self._read_page(walk)
@@ -88,7 +89,8 @@ class FeedReading:
 
     async def _read_whole(self) -> None:
         self._begin_whole()
-        walk = FeedWalk(self.feed, in_stock_only=False, position=self.state.position, passed=self.state.skip)
+        state = self.state
+        walk = FeedWalk(self.feed, in_stock_only=False, position=state.position, passed=state.skip, count=state.count)
         while not walk.is_over and self.state.count < _MOST_VEHICLES:
             rows, unread = await self._read_page(walk)
             count, total = self.state.count + rows, walk.total
@@ -101,8 +103,8 @@ class FeedReading:
             )
             await self._put()
             self.on_step(f"reading the dealer's inventory: {count:,} vehicles" + (f" of {total:,}" if total else ""))
-        is_half = self.state.count * 2 >= (walk.total or 0) and self.state.unread * 2 <= self.state.count
-        await self._end_whole(is_complete=is_half and not walk.is_stuck)
+        is_readable = self.state.unread * 2 <= self.state.count and not walk.is_stuck
+        await self._end_whole(is_complete=is_readable and walk.is_over and not walk.is_short)
 
     def _begin_whole(self) -> None:
         """Begins at the start of the feed, or goes on where an earlier reading of this day was interrupted."""

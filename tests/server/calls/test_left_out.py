@@ -181,6 +181,8 @@ async def test_row_without_its_identity_leaves_the_others(
     name, key = IDENTITIES[tool]
     rows = document if name is None else document[name]
     rows[3:] = [rows[0] | {key: "12345678901234567" if key == "vin" else "17"}]
+    if tool == "list_inventory":
+        document["total"] = len(rows)
     arguments = {**CALLS[tool], **({"detail": "brief", "limit": 100} if tool == "list_inventory" else {})}
     async with connect(upstream=Given({operation: document})) as client:
         sound = answer_of(await client.call_tool(tool, arguments))
@@ -213,6 +215,9 @@ async def test_list_that_cannot_be_read_is_not_called_empty(
     odd = rows if name is None else {**document, name: rows if is_list else "odd"}
     async with connect(upstream=Given({operation: odd})) as client:
         result = await client.call_tool(tool, CALLS[tool])
+    if tool == "list_inventory" and not is_list:
+        assert kind_of(result) == "upstream", "a feed without a list has no end"
+        return
     content = answer_of(result)
     assert _rows_of(content) == []
     assert re.search("could not be read, so .* may be among", content["hint"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-from roadster_client import DealerApi
+from roadster_client import DealerApi, MalformedAnswer
 from roadster_client.models.vehicles import InventoryVehicle
 from roadster_tools.gate.gate import Grant
 from roadster_tools.turns import InTurns
@@ -20,6 +20,10 @@ _MOST_PAGES_TO_COMPLETE = 3
 """Requests of one completion, while a person types."""
 _MOST_ROWS = 500
 """Vehicles to ask for at most where rows that cannot be read stand at the beginning of a page."""
+_LEAST = 0.9
+"""The part of the total that a whole reading finds. Vehicles come and go while it lasts."""
+_LEAST_IN_STOCK = 0.5
+"""The same for vehicles in stock. No document says whether the total counts the other ones too."""
 
 
 @dataclass
@@ -30,12 +34,16 @@ class FeedWalk:
 
     `passed` counts the rows behind the position that could not be read. They have no VIN to go on from, so the next
     page has them again, and is asked to be longer.
+
+    `count` is the number of rows up to there, None where the walk did not begin at the start of the feed, or reads only
+    updates. `total` is the largest number of vehicles that a page has told.
     """
 
     feed: DealerApi
     in_stock_only: bool = True
     position: str | None = None
     passed: int = 0
+    count: int | None = 0
     total: int | None = None
     is_over: bool = False
     updated_since: int | None = None
@@ -49,7 +57,7 @@ class FeedWalk:
         """Returns the rows of the next page, None for a row that cannot be read.
 
         A row counts as passed once it is taken. Only a page without rows is the end: a page may be short because rows
-        were left out.
+        were left out. Raises MalformedAnswer for an end that comes long before the total.
         """
         if self.is_stuck:
             self.is_over = True
@@ -61,19 +69,31 @@ class FeedWalk:
             updated_since=self.updated_since,
             in_stock_only=self.in_stock_only,
         )
-        self.total, self.is_over = page.total, page.count == 0
+        if page.total is not None:
+            self.total = max(page.total, self.total or 0)
+        self.is_over = page.count == 0
+        if self.is_over and self.passed == 0 and self.is_short:
+            raise MalformedAnswer("list_inventory", "the feed ended long before its total")
         return self._pass(page.rows)
+
+    @property
+    def is_short(self) -> bool:
+        """Says that the walk has found far fewer rows than the total, so that some must be missing."""
+        least = _LEAST_IN_STOCK if self.in_stock_only else _LEAST
+        return self.count is not None and self.count < (self.total or 0) * least
 
     async def check_feed(self) -> None:
         """Asks for the first vehicles, after an empty page in the middle of the feed.
 
-        A feed that has a total and no rows at all cannot be read. What is left out of the call then says so.
+        Raises MalformedAnswer for a feed that has a total and no rows at all, because it cannot be read.
         """
         if self.total:
             await self.feed.list_inventory_rows(size=FEW, in_stock_only=self.in_stock_only)
 
     def _pass(self, rows: Iterator[InventoryVehicle | None]) -> Iterator[InventoryVehicle | None]:
         for vehicle in rows:
+            if self.count is not None:
+                self.count += 1
             if vehicle is None:
                 self.passed += 1
             else:
@@ -83,7 +103,7 @@ class FeedWalk:
 
 async def is_in_feed(grant: Grant, vin: str) -> bool:
     """Tells whether the feed has the VIN, in stock or not, with one request."""
-    rows = await FeedWalk(grant.roadster, in_stock_only=False, position=vin_before(vin)).next_rows(FEW)
+    rows = await FeedWalk(grant.roadster, in_stock_only=False, position=vin_before(vin), count=None).next_rows(FEW)
     return any(vehicle is not None and vehicle.vin.upper() == vin for vehicle in rows)
 
 

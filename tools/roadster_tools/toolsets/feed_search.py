@@ -47,7 +47,9 @@ class FeedSearch:
     async def _in_order_of_vin(self) -> InventoryAnswer:
         grant, target, vin = self.grant, self.target, self.target.vin
         place = _Place.read(self.position) if self.position is not None else _Place(target.start)
-        walk = FeedWalk(grant.roadster, self.query.in_stock and not target.is_one, place.position, place.passed)
+        in_stock_only = self.query.in_stock and not target.is_one
+        rows_before = place.count + place.unread if target.start is None else None
+        walk = FeedWalk(grant.roadster, in_stock_only, place.position, place.passed, rows_before)
         search = _Search(self.query, target, self.detail, self.limit)
         more = True
         for size in (PAGE if vin is None else FEW, *[PAGE] * (MOST_PAGES - 1)):
@@ -60,7 +62,7 @@ class FeedSearch:
             if not more or search.page.is_full:
                 break
         is_behind_the_last = target.start is not None and walk.position == target.start and walk.is_over
-        if is_behind_the_last and not _unread_fields(grant, self.query):
+        if is_behind_the_last:
             await walk.check_feed()
         if vin is not None and search.is_in_feed and not has_check_digit(vin):
             grant.notices[:] = [doubt_of_known_vin("vin")]
@@ -191,8 +193,7 @@ def _count(counts: StockCounts, vehicle: InventoryVehicle) -> None:
 
 def _unread_fields(grant: Grant, query: StockQuery) -> int:
     """Returns how many values that the search compares could not be read."""
-    paths = {"vehicles"} | query.paths
-    return sum(count for kind, count in grant.left_out.items() if kind.path in paths)
+    return sum(count for kind, count in grant.left_out.items() if kind.path in query.paths)
 
 
 def _search_hint(search: _Search, more: bool, unread: UnreadRows, *, is_first: bool) -> str | None:
