@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import X_MCP_HEADER_KEY
 from mcp_types import (
     INTERNAL_ERROR,
     CallToolRequestParams,
@@ -29,6 +31,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 from mcp_types import Tool as McpTool
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from roadster_server.calls.calls import Calls
@@ -73,11 +76,13 @@ def build_server(
     `sessions`, clients of protocol 2025-11-25 cannot subscribe, because they are notified over their session.
     """
 
-    async def list_tools(_ctx: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
+    async def list_tools(ctx: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
         calls.services.store.wanted_soon.set()
         # Many clients read one page only, so this list is never divided.
         tools, next_cursor = page_of(tools_of(current_caller()), params, most=len(TOOLS))
-        return ListToolsResult(tools=[mcp_tool(tool) for tool in tools], next_cursor=next_cursor)
+        has_headers = subscriptions is not None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+        rows = [routable_tool(tool) if has_headers else mcp_tool(tool) for tool in tools]
+        return ListToolsResult(tools=rows, next_cursor=next_cursor)
 
     async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallResult:
         return await calls.answer(current_caller, ctx, params)
@@ -118,7 +123,7 @@ def build_server(
             "resources/list": _OWN_LISTS,
             "resources/templates/list": _OWN_LISTS,
         },
-        get_tool_input_schema=lambda name: TOOLS[name].input_schema if name in TOOLS else None,
+        get_tool_input_schema=lambda name: _routable_schema(TOOLS[name]) if name in TOOLS else None,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_prompts=list_prompts,
@@ -219,3 +224,21 @@ def mcp_tool(tool: Tool) -> McpTool:
             open_world_hint=True,
         ),
     )
+
+
+def routable_tool(tool: Tool) -> McpTool:
+    """Returns the tool for clients of 2026-07-28 over HTTP, which repeat the dealer in the header Mcp-Param-dealer.
+
+    A gateway can route and meter by it. The SDK refuses a call whose header and arguments differ. Other clients do not
+    get the mark, because some model APIs refuse a schema with a keyword that they do not know.
+    """
+    return mcp_tool(tool).model_copy(update={"input_schema": _routable_schema(tool)})
+
+
+@cache
+def _routable_schema(tool: Tool) -> dict[str, Any]:
+    if not tool.of_one_dealer:
+        return tool.input_schema
+    properties = tool.input_schema["properties"]
+    dealer = {**properties["dealer"], X_MCP_HEADER_KEY: "dealer"}
+    return {**tool.input_schema, "properties": {**properties, "dealer": dealer}}
