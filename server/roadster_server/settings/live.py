@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
+from anyio import to_thread
 
 from roadster_server.telemetry.logs import log, log_crash
 
@@ -19,6 +23,9 @@ _AT_THE_START = ("network", "roadster", "roadie", "mykaarma", "store", "uploads"
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the files. With it, open streams end within two seconds of a change."""
 
+_Times = Mapping[Path, tuple[int, int] | None]
+_ResultT = TypeVar("_ResultT")
+
 
 class LiveSettings:
     """Holds the last good configuration as `current`."""
@@ -30,62 +37,94 @@ class LiveSettings:
         """The files that the last configuration named, if it was refused."""
         self._times = self._read_times()
 
-    def reload(self) -> None:
-        """Takes the file's settings where all of them are good. Otherwise it keeps the current ones, and logs why."""
+    async def reload(self) -> None:
+        """Takes the files' settings where all of them are good. Otherwise it keeps the current ones, and logs why.
+
+        The files are read and checked in a thread. Calls are answered meanwhile, by the settings before.
+        """
         if self._path is None:
             return
-        self._times = self._read_times()
+        watched, times = self._watched(), await _in_a_thread(self._read_times)
         try:
-            new = load(self._path)
+            new, unused = await _in_a_thread(partial(_load, self._path, self.current))
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
-            self._watch_refused(self._path)
-            return
+            # What mends it may be a change of a file that only the refused configuration names.
+            self._refused_files = await _in_a_thread(partial(named_files, self._path))
         except Exception as error:  # noqa: BLE001 - the server goes on, whatever is in the file
             log_crash(error)
-            return
-        self._refused_files = []
-        self._times = self._read_times()
-        unchanged = {section: getattr(self.current, section) for section in _AT_THE_START}
-        for section, in_force in unchanged.items():
-            if getattr(new, section) != in_force:
+        else:
+            for section in unused:
                 log.warning("changed, and in force after a restart", extra={"section": section})
-        self.current = new.model_copy(update=unchanged)
-        log.info("configuration reloaded")
+            self._refused_files = []
+            self.current = new
+            log.info("configuration reloaded")
+        # A file that changes while it is read keeps the time from before, so that the next look finds the change.
+        if self._watched() != watched:
+            times = {path: times.get(path, time) for path, time in (await _in_a_thread(self._read_times)).items()}
+        self._times = times
 
     async def watch(self) -> None:
         """Reloads whenever the file or its file of secrets has changed or SIGHUP comes. Runs until it is cancelled."""
         if self._path is None:
             return
+        hangups = _Hangups()
         async with anyio.create_task_group() as tasks:
-            if hasattr(signal, "SIGHUP"):  # not on Windows
-                tasks.start_soon(self._reload_on_hangup)
+            tasks.start_soon(hangups.listen)
             while True:
-                await anyio.sleep(_LOOK_EVERY)
-                if self._read_times() != self._times:
-                    self.reload()
+                if await hangups.came_within(_LOOK_EVERY) or await _in_a_thread(self._read_times) != self._times:
+                    await self.reload()
 
-    async def _reload_on_hangup(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGHUP) as signals:
-            async for _ in signals:
-                self.reload()
+    def _watched(self) -> tuple[object, ...]:
+        """Returns what names the files that are looked at."""
+        return self.current.include, self.current.secrets_file, self._refused_files
 
-    def _watch_refused(self, path: Path) -> None:
-        """Looks also at the files that a refused configuration names: what mends it may be a change of one of them."""
-        files = named_files(path)
-        if files != self._refused_files:
-            self._refused_files = files
-            self._times = self._read_times()
-
-    def _read_times(self) -> list[tuple[int, int] | None]:
+    def _read_times(self) -> _Times:
         paths = (
             self._path,
             self.current.secrets_file,
             *included_files(self.current.include),
             *self._refused_files,
         )
-        return [_times_of(path) for path in paths if path is not None]
+        return {path: _times_of(path) for path in paths if path is not None}
+
+
+class _Hangups:
+    """The SIGHUPs of this process, each of which asks for a reload."""
+
+    def __init__(self) -> None:
+        self._came = anyio.Event()
+
+    async def listen(self) -> None:
+        if hasattr(signal, "SIGHUP"):  # not on Windows
+            with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+                async for _ in signals:
+                    self._came.set()
+
+    async def came_within(self, seconds: float) -> bool:
+        """Returns whether one has come since the last time, or comes within the seconds."""
+        with anyio.move_on_after(seconds):
+            await self._came.wait()
+        if not self._came.is_set():
+            return False
+        self._came = anyio.Event()
+        return True
+
+
+def _load(path: Path, in_force: Settings) -> tuple[Settings, list[str]]:
+    """Returns the settings of the files, and the names of the sections that a running server cannot take over."""
+    new = load(path)
+    unchanged = {section: getattr(in_force, section) for section in _AT_THE_START}
+    unused = [section for section, value in unchanged.items() if getattr(new, section) != value]
+    settings = new.model_copy(update=unchanged)
+    settings.derive()
+    return settings, unused
+
+
+async def _in_a_thread(work: Callable[[], _ResultT]) -> _ResultT:
+    # At the end of the server nobody waits for it: a file may be on a disk that does not answer.
+    return await to_thread.run_sync(work, abandon_on_cancel=True)
 
 
 def _times_of(path: Path) -> tuple[int, int] | None:

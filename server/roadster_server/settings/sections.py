@@ -317,6 +317,10 @@ class Settings(Section):
         )
         return Rights(self.callers, self.roles, self.identity, dealers)
 
+    def derive(self) -> None:
+        """Works out now what the first calls would work out otherwise, while other calls wait."""
+        _ = self.rights, self._dealer_ids
+
     def caller_as_of_now(self, name: str) -> Caller:
         """Returns the caller. After a reload that took it out, returns one of its name that may do nothing."""
         return self.rights.caller(name) or Caller(name)

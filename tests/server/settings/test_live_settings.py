@@ -18,6 +18,7 @@ from tests.conftest import Connect, World, kind_of, settings_for, text_of
 from tests.tool_examples import STEVE
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     "bad",
     [
@@ -27,7 +28,7 @@ from tests.tool_examples import STEVE
         "[http]\nallowed_hosts = " + "[" * 3000 + "]" * 3000,
     ],
 )
-def test_live_settings_survive_a_file_that_cannot_be_used(
+async def test_live_settings_survive_a_file_that_cannot_be_used(
     bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEY", "the-api-key")
@@ -36,7 +37,7 @@ def test_live_settings_survive_a_file_that_cannot_be_used(
     live = LiveSettings(load(config), config)
     before = live.current
     config.write_text(config.read_text() + bad)
-    live.reload()
+    await live.reload()
     assert live.current is before
 
 
@@ -62,7 +63,7 @@ async def test_mend_of_a_file_that_a_refused_configuration_names_is_noticed(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(live.watch)
         config.write_text(names_secrets[key] + "[dealers.new]\n")
-        live.reload()
+        await live.reload()
         assert "new" not in live.current.dealers
         secrets.write_text("other-key" if key == "file" else "OTHER=other-key")
         secrets.chmod(0o600)
@@ -144,7 +145,7 @@ async def test_reloads_under_load_end_each_call_with_an_answer_or_a_refusal(
         for number in range(RELOADS):
             calls_so_far = outcomes.total()
             config.write_text(complete if number % 2 else without)
-            live.reload()
+            await live.reload()
             while outcomes.total() < calls_so_far + 2:
                 await anyio.sleep(0)
         reloading = False

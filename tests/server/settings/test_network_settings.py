@@ -146,7 +146,8 @@ def test_no_proxy_is_compared_in_one_spelling(tmp_path: Path) -> None:
     assert [network.uses_proxy(host) for host in ("api.example.com", "fd00::1", "example.org")] == [False, False, True]
 
 
-def test_network_needs_a_restart(
+@pytest.mark.anyio
+async def test_network_needs_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where only the bundle's certificates have changed."""
@@ -157,7 +158,7 @@ def test_network_needs_a_restart(
     live = LiveSettings(load(path), path)
     in_force = live.current.network
     bundle.write_bytes(trustme.CA().cert_pem.bytes())
-    live.reload()
+    await live.reload()
     assert live.current.network == in_force
     (warning,) = [record for record in caplog.records if record.message == "changed, and in force after a restart"]
     assert warning.__dict__["section"] == "network"

@@ -175,7 +175,8 @@ def test_command_that_needs_no_secrets_reads_no_file(tmp_path: Path) -> None:
     assert "umazda" in load(tmp_path / "roadster.toml", reveal_secrets=False).dealers
 
 
-def test_running_server_takes_a_new_secret_of_the_file_at_a_reload(
+@pytest.mark.anyio
+async def test_running_server_takes_a_new_secret_of_the_file_at_a_reload(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A variable cannot come into a running process, so the refusal names the file at once."""
@@ -183,7 +184,7 @@ def test_running_server_takes_a_new_secret_of_the_file_at_a_reload(
     live = LiveSettings(load_config(tmp_path), tmp_path / "roadster.toml")
     assert live.current.webhooks.roadster_keys == []
     (tmp_path / "roadster.toml").write_text(CONFIG + '[webhooks]\nroadster_keys = ["env:ROADIE_TOKEN"]\n')
-    live.reload()
+    await live.reload()
     assert live.current.webhooks.roadster_keys == []
     refusal = next(record for record in caplog.records if hasattr(record, "problem"))
     assert "ROADIE_TOKEN is not set; set it before the server starts" in str(vars(refusal)["problem"])
@@ -191,7 +192,7 @@ def test_running_server_takes_a_new_secret_of_the_file_at_a_reload(
         vars(refusal)["problem"]
     )
     write_secrets(tmp_path, "API_KEY=s3cret\nROADIE_TOKEN=new-s3cret\n")
-    live.reload()
+    await live.reload()
     assert [key.get_secret_value() for key in live.current.webhooks.roadster_keys] == ["new-s3cret"]
 
 
@@ -206,7 +207,7 @@ async def test_running_server_notices_that_the_rights_of_the_file_were_mended(
     path = write_secrets(tmp_path, "API_KEY=s3cret\nROADIE_TOKEN=old\n")
     live = LiveSettings(load_config(tmp_path, CONFIG + keys), tmp_path / "roadster.toml")
     write_secrets(tmp_path, "API_KEY=s3cret\nROADIE_TOKEN=new\n", 0o644)
-    live.reload()
+    await live.reload()
     assert live.current.webhooks.roadster_keys[0].get_secret_value() == "old"
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
