@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +26,14 @@ _AT_THE_START = ("network", "roadster", "roadie", "mykaarma", "store", "uploads"
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the files. With it, open streams end within two seconds of a change."""
 
-_Times = Mapping[Path, tuple[int, int] | None]
+_TURN_SECONDS = 0.0005
+"""How long the event loop waits for its turn while settings are loaded. A call needs some twenty turns, and took 100 ms
+with Python's own 5 ms."""
+_MOST_NEW_OBJECTS = 50_000
+"""New objects between two searches for garbage while settings are loaded. They are not garbage, and the searches of
+Python's own choice stop everything for up to 30 ms."""
+
+_Times = Mapping[Path, tuple[int, ...] | None]
 _ResultT = TypeVar("_ResultT")
 
 
@@ -114,12 +124,26 @@ class _Hangups:
 
 def _load(path: Path, in_force: Settings) -> tuple[Settings, list[str]]:
     """Returns the settings of the files, and the names of the sections that a running server cannot take over."""
-    new = load(path)
-    unchanged = {section: getattr(in_force, section) for section in _AT_THE_START}
-    unused = [section for section, value in unchanged.items() if getattr(new, section) != value]
-    settings = new.model_copy(update=unchanged)
-    settings.derive()
+    with _beside_calls():
+        new = load(path)
+        unchanged = {section: getattr(in_force, section) for section in _AT_THE_START}
+        unused = [section for section, value in unchanged.items() if getattr(new, section) != value]
+        settings = new.model_copy(update=unchanged)
+        settings.derive()
     return settings, unused
+
+
+@contextmanager
+def _beside_calls() -> Iterator[None]:
+    """Lets the calls go on while a thread computes."""
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(_TURN_SECONDS)
+    gc.set_threshold(_MOST_NEW_OBJECTS, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval)
 
 
 async def _in_a_thread(work: Callable[[], _ResultT]) -> _ResultT:
@@ -127,10 +151,13 @@ async def _in_a_thread(work: Callable[[], _ResultT]) -> _ResultT:
     return await to_thread.run_sync(work, abandon_on_cancel=True)
 
 
-def _times_of(path: Path) -> tuple[int, int] | None:
-    """Returns when the content and the rights of a file last changed: chmod mends a file that others may read."""
+def _times_of(path: Path) -> tuple[int, ...] | None:
+    """Returns when the content and the rights of a file last changed: chmod mends a file that others may read.
+
+    The size is with them, because two changes within a few milliseconds have the same time.
+    """
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ctime_ns
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size

@@ -13,9 +13,10 @@ import time
 from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
-from typing import cast
+from typing import NamedTuple, cast
 
 import anyio
+import anyio.lowlevel
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.inbound import MCP_METHOD_HEADER
 from mcp_types import INTERNAL_ERROR
@@ -64,6 +65,7 @@ class Streams:
                 for stream in [stream for stream in self._open if stream.is_doubtful(self._live.current)]:
                     stream.settings, stream.next_look = self._live.current, math.inf
                     checks.start_soon(self._check, stream)
+                    await anyio.lowlevel.checkpoint()  # calls have their turns between a thousand checks
         # uvicorn would cancel them, with an error in the log for each.
         for stream in self._open:
             stream.cut()
@@ -147,7 +149,7 @@ class _Stream:
         self._send = send
         caller = caller_of(settings, self.identity)
         self.caller = caller.name
-        self._rights = _rights_of(caller)
+        self._rights = _Rights.of(caller)
         self._expires = _expiry_of(user)
         self._waiting: anyio.CancelScope | None = None
         self._is_started = self._is_complete = False
@@ -162,7 +164,7 @@ class _Stream:
         return not self.is_cut and (settings is not self.settings or self._is_expired or is_due)
 
     def has_rights(self, settings: Settings) -> bool:
-        return not self._is_expired and self._rights <= _rights_of(caller_of(settings, self.identity))
+        return not self._is_expired and self._rights.are_within(_Rights.of(caller_of(settings, self.identity)))
 
     @property
     def _is_expired(self) -> bool:
@@ -201,11 +203,20 @@ def _opens_stream(scope: Scope) -> bool:
     return scope["method"] == "GET" or Headers(scope=scope).get(MCP_METHOD_HEADER) == "subscriptions/listen"
 
 
-def _rights_of(caller: Caller) -> frozenset[tuple[str, str]]:
-    """Returns what the caller may use: its dealers, its tools, and contact data."""
-    tools = {("tool", tool.name) for tool in tools_of(caller)}
-    personal_data = {("personal_data", "contact")} if caller.sees_contact_data else set()
-    return frozenset(tools | personal_data | {("dealer", dealer) for dealer in caller.dealers})
+class _Rights(NamedTuple):
+    """What a caller may use. The streams of all callers of a group share one set of its dealers."""
+
+    tools: frozenset[str]
+    dealers: frozenset[str]
+    contact_data: bool
+
+    @classmethod
+    def of(cls, caller: Caller) -> _Rights:
+        return cls(frozenset(tool.name for tool in tools_of(caller)), caller.dealer_set, caller.sees_contact_data)
+
+    def are_within(self, others: _Rights) -> bool:
+        has_data = others.contact_data or not self.contact_data
+        return has_data and self.tools <= others.tools and self.dealers <= others.dealers
 
 
 def _expiry_of(user: AuthenticatedUser) -> float | None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +96,124 @@ async def test_dealers_table_that_goes_while_a_person_decides_is_a_refusal(
     assert kind_of(result) == "refused"
     assert "dealers.umazda is not in the configuration any more" in text_of(result)
     assert [request["operation"] for request in await world.requests()] == ["list_dealers"]
+
+
+GROUP = """
+include = ["dealers.d/*.toml"]
+[roadster]
+api_key = "env:KEY"
+[store]
+url = "{store}"
+[callers.tester]
+dealers = {dealers}
+access = {{ inventory = "read", customers = "read" }}
+"""
+
+
+@pytest.fixture
+def group(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Writes a configuration of these dealers, with a file for each, and returns its path."""
+    monkeypatch.setenv("KEY", "sandbox-key")
+    monkeypatch.setattr("roadster_server.settings.live._LOOK_EVERY", 0.01)
+    (tmp_path / "dealers.d").mkdir()
+
+    def write(*dealers: str) -> Path:
+        for dealer in dealers:
+            (tmp_path / "dealers.d" / f"{dealer}.toml").write_text(f"[dealers.{dealer}]\n")
+        config = tmp_path / "roadster.toml"
+        config.write_text(GROUP.format(store=store_url, dealers=[*dealers]))
+        return config
+
+    return write
+
+
+class SlowLoad:
+    """A load that takes until it is told to end, in the place of a large configuration."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, during: Callable[[], None] = lambda: None) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.count = 0
+        self._during = during
+        monkeypatch.setattr("roadster_server.settings.live.load", self._load)
+
+    def _load(self, path: Path) -> Any:
+        self.count += 1
+        settings = load(path)
+        if self.count == 1:
+            self._during()
+        self.begun.set()
+        assert self.may_end.wait(60)
+        return settings
+
+
+@asynccontextmanager
+async def watching(live: LiveSettings) -> AsyncIterator[None]:
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(live.watch)
+            yield
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_calls_are_answered_by_the_settings_before_until_all_of_the_new_ones_are_in_force(
+    connect: Connect, group: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = group("umazda")
+    live = LiveSettings(load(config), config)
+    slow = SlowLoad(monkeypatch)
+    async with connect(live=live) as client, watching(live):
+        before = live.current
+        group("umazda", "hyundaidemo")
+        while not slow.begun.is_set():
+            await anyio.sleep(0.01)
+        assert kind_of(await client.call_tool("list_inventory", {"dealer": "umazda"})) is None
+        assert kind_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo"})) == "refused"
+        assert live.current is before
+        slow.may_end.set()
+        while live.current is before:
+            await anyio.sleep(0.01)
+        assert "hyundaidemo" in live.current.dealers
+        assert "rights" in vars(live.current), "the first call would work out the rights of all"
+        assert kind_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo"})) is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("new_file", [False, True])
+async def test_change_during_a_reload_is_taken_by_one_more(
+    new_file: bool, group: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = group("umazda")
+    live = LiveSettings(load(config), config)
+
+    def change_what_was_read() -> None:
+        if new_file:
+            (config.parent / "dealers.d" / "late.toml").write_text("[dealers.late]\n")
+        else:
+            (config.parent / "dealers.d" / "umazda.toml").write_text("[dealers.umazda]\n[dealers.late]\n")
+
+    slow = SlowLoad(monkeypatch, change_what_was_read)
+    slow.may_end.set()
+    async with watching(live):
+        group("umazda", "hyundaidemo")
+        while "late" not in live.current.dealers:
+            await anyio.sleep(0.01)
+    assert {*live.current.dealers} == {"umazda", "hyundaidemo", "late"}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no such signal")
+@pytest.mark.anyio
+async def test_signal_during_a_reload_asks_for_one_more(
+    group: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = group("umazda")
+    live = LiveSettings(load(config), config)
+    slow = SlowLoad(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGHUP))
+    slow.may_end.set()
+    async with watching(live):
+        group("umazda", "hyundaidemo")
+        while slow.count < 2:
+            await anyio.sleep(0.01)
 
 
 RELOADS = 100
