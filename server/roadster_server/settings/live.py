@@ -54,9 +54,9 @@ class LiveSettings:
         """
         if self._path is None:
             return
-        watched, times = self._watched(), await _in_a_thread(self._read_times)
+        sources, times = self._sources(), await _in_a_thread(self._read_times)
         try:
-            new, unused = await _in_a_thread(partial(_load, self._path, self.current))
+            new, for_restart = await _in_a_thread(partial(_load, self._path, self.current))
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
@@ -65,13 +65,13 @@ class LiveSettings:
         except Exception as error:  # noqa: BLE001 - the server goes on, whatever is in the file
             log_crash(error)
         else:
-            for section in unused:
+            for section in for_restart:
                 log.warning("changed, and in force after a restart", extra={"section": section})
             self._refused_files = []
             self.current = new
             log.info("configuration reloaded")
         # A file that changes while it is read keeps the time from before, so that the next look finds the change.
-        if self._watched() != watched:
+        if self._sources() != sources:
             times = {path: times.get(path, time) for path, time in (await _in_a_thread(self._read_times)).items()}
         self._times = times
 
@@ -86,7 +86,7 @@ class LiveSettings:
                 if await hangups.came_within(_LOOK_EVERY) or await _in_a_thread(self._read_times) != self._times:
                     await self.reload()
 
-    def _watched(self) -> tuple[object, ...]:
+    def _sources(self) -> tuple[object, ...]:
         """Returns what names the files that are looked at."""
         return self.current.include, self.current.secrets_file, self._refused_files
 
@@ -127,10 +127,10 @@ def _load(path: Path, in_force: Settings) -> tuple[Settings, list[str]]:
     with _beside_calls():
         new = load(path)
         unchanged = {section: getattr(in_force, section) for section in _AT_THE_START}
-        unused = [section for section, value in unchanged.items() if getattr(new, section) != value]
+        for_restart = [section for section, value in unchanged.items() if getattr(new, section) != value]
         settings = new.model_copy(update=unchanged)
         settings.derive()
-    return settings, unused
+    return settings, for_restart
 
 
 @contextmanager
