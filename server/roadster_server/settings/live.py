@@ -60,7 +60,7 @@ class LiveSettings:
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
-            # What mends it may be a change of a file that only the refused configuration names.
+            # A change of a file that only the refused configuration names may mend it.
             self._refused_files = await _in_a_thread(partial(named_files, self._path))
         except Exception as error:  # noqa: BLE001 - the server goes on, whatever is in the file
             log_crash(error)
@@ -101,7 +101,7 @@ class LiveSettings:
 
 
 class _Hangups:
-    """The SIGHUPs of this process, each of which asks for a reload."""
+    """The SIGHUPs of this process. Each of them asks for a reload."""
 
     def __init__(self) -> None:
         self._came = anyio.Event()

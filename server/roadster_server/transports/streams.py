@@ -204,7 +204,7 @@ def _opens_stream(scope: Scope) -> bool:
 
 
 class _Rights(NamedTuple):
-    """What a caller may use. The streams of all callers of a group share one set of its dealers."""
+    """The rights of a caller. The streams of all callers of a group share one set of its dealers."""
 
     tools: frozenset[str]
     dealers: frozenset[str]
