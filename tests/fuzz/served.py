@@ -43,7 +43,7 @@ async def served(store_url: str) -> AsyncIterator[httpx2.AsyncClient]:
 
     async with open_calls(live, local=False, transport=SandboxTransport(create_app())) as calls:
         await calls.services.store.open()
-        subscriptions = Subscriptions(calls, caller)  # type: ignore[arg-type]
+        subscriptions = Subscriptions(calls, caller, live)  # type: ignore[arg-type]
         app = http_app(
             build_server(calls, caller, subscriptions, sessions=False),  # type: ignore[arg-type]
             live,

@@ -72,8 +72,9 @@ def build_server(
 ) -> Server[Any]:
     """Returns the server. `calls` carries out its tools, and `current_caller` runs in the context of each request.
 
-    Without `subscriptions`, clients cannot subscribe to resources: only a server over HTTP receives events. Without
-    `sessions`, clients of protocol 2025-11-25 cannot subscribe, because they are notified over their session.
+    Without `subscriptions`, clients cannot subscribe to resources, because only a server over HTTP receives events, and
+    are not told when their lists change. Without `sessions` the same holds for clients of protocol 2025-11-25, because
+    they are notified over their session.
     """
 
     async def list_tools(ctx: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -136,22 +137,44 @@ def build_server(
         on_unsubscribe_resource=subscriptions.unfollow if subscriptions and sessions else None,
         on_subscriptions_listen=subscriptions.listen if subscriptions else None,
     )
+    server.notifies_sessions = subscriptions is not None and sessions
     server.middleware += [_own_instructions(current_caller), _without_unreadable_answers]
     if subscriptions is not None:  # over HTTP. The one client of stdio holds up nobody else
         server.middleware.insert(0, _counted(calls.services.limiter, current_caller))
+        server.middleware.append(_told_of_changes(server, subscriptions))
     server.middleware.insert(0, _without_internals)
     return server
 
 
 class _Server(Server[Any]):
-    """The SDK's server, which promises clients of 2026-07-28 to tell when a list has changed. Ours never does."""
+    """The SDK's server. It promises to tell of changed lists, where it does so.
 
-    def get_capabilities(self, *arguments: Any, **options: Any) -> ServerCapabilities:
-        capabilities = super().get_capabilities(*arguments, **options)
-        for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
-            if capability is not None:
-                capability.list_changed = False
+    To clients of 2026-07-28 the SDK promises that wherever they can listen. To those of 2025-11-25 we say it ourselves.
+    """
+
+    notifies_sessions = False
+
+    def get_capabilities(
+        self, *arguments: Any, protocol_version: str | None = None, **options: Any
+    ) -> ServerCapabilities:
+        capabilities = super().get_capabilities(*arguments, protocol_version=protocol_version, **options)
+        if protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
+                if capability is not None:
+                    capability.list_changed = self.notifies_sessions
         return capabilities
+
+
+def _told_of_changes(server: _Server, subscriptions: Subscriptions) -> ServerMiddleware[Any]:
+    """Tells each session when its lists change, from its introduction on."""
+
+    async def with_changes(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "initialize" and server.notifies_sessions:
+            subscriptions.follow_lists(ctx)
+        return result
+
+    return with_changes
 
 
 def _counted(limiter: Limiter, current_caller: CurrentCaller) -> ServerMiddleware[Any]:

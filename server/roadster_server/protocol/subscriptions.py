@@ -8,21 +8,27 @@ like a read. The caller's rights are checked again at each notification.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.connection import Connection
-from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, SubscriptionBus
 from mcp.shared.exceptions import MCPError
-from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY, ResourceUpdated, ServerEvent
+from mcp.shared.subscriptions import (
+    SUBSCRIPTION_ID_META_KEY,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+    ToolsListChanged,
+)
 from mcp_types import (
     INVALID_PARAMS,
     EmptyResult,
     SubscribeRequestParams,
-    SubscriptionFilter,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
     UnsubscribeRequestParams,
@@ -30,10 +36,12 @@ from mcp_types import (
 
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Context, CurrentCaller
+from roadster_server.settings.live import LiveSettings
 from roadster_server.telemetry.logs import log
 from roadster_server.turns import give_turn_back
 from roadster_tools import CUSTOMER_RESOURCE, TOOLS, AdmittedCall, Failure
 
+from .list_changes import ListChanges
 from .resources import mcp_error
 from .visible import may_read
 
@@ -59,9 +67,12 @@ _TOPIC = "changed"
 class Subscriptions(SubscriptionBus):
     """The subscriptions at this process. It is also the bus at which the SDK's `ListenHandler` listens."""
 
-    def __init__(self, calls: Calls, current_caller: CurrentCaller, replicas: Replicas | None = None) -> None:
+    def __init__(
+        self, calls: Calls, current_caller: CurrentCaller, live: LiveSettings, replicas: Replicas | None = None
+    ) -> None:
         self._calls = calls
         self._current_caller = current_caller
+        self._list_changes = ListChanges(live, current_caller)
         self._replicas = replicas
         if replicas is not None:
             replicas.subscribe(_TOPIC, self._queue_all)
@@ -87,6 +98,7 @@ class Subscriptions(SubscriptionBus):
     async def run(self) -> None:
         """Sends notifications until it is cancelled."""
         async with anyio.create_task_group() as self._notifying:
+            self._notifying.start_soon(self._list_changes.run)
             while True:
                 await self.publish(await self._queue.get())
 
@@ -98,7 +110,19 @@ class Subscriptions(SubscriptionBus):
         await self._bus.publish(event)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """Calls `listener` with each event that the caller may read at that moment. Returns what ends that."""
+        """Calls `listener` with each change of the caller's lists, and with each event that it may read at that moment.
+
+        Returns what ends that.
+        """
+        end_updates, end_list_changes = self._subscribe_to_updates(listener), self._list_changes.follow(listener)
+
+        def end() -> None:
+            end_updates()
+            end_list_changes()
+
+        return end
+
+    def _subscribe_to_updates(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         subscriber = copy_context()
 
         def on_event(event: ServerEvent) -> None:
@@ -108,13 +132,13 @@ class Subscriptions(SubscriptionBus):
         return self._bus.subscribe(on_event)
 
     async def listen(self, ctx: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
-        """Handles `subscriptions/listen`. The stream has the requested addresses that the caller may read."""
+        """Handles `subscriptions/listen`. Of the addresses, the stream has those that the caller may read."""
         give_turn_back()
         addresses = list(dict.fromkeys(params.notifications.resource_subscriptions or []))
         if len(addresses) > MOST_ADDRESSES:
             raise _too_many()
         readable = await self._readable(ctx, addresses)
-        filter_ = SubscriptionFilter(resource_subscriptions=readable)
+        filter_ = params.notifications.model_copy(update={"resource_subscriptions": readable})
         with anyio.move_on_after(_LONGEST_STREAM):
             return await self._streams(ctx, params.model_copy(update={"notifications": filter_}))
         return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
@@ -140,7 +164,8 @@ class Subscriptions(SubscriptionBus):
             subscriptions.pop(uri, None)
             raise refusal
         if uri in subscriptions:  # otherwise the client has unsubscribed meanwhile
-            subscriptions[uri] = self.subscribe(self._notifier(ctx.session, uri))
+            notify = partial(ctx.session.send_resource_updated, uri)
+            subscriptions[uri] = self._subscribe_to_updates(self._notifier(ResourceUpdated(uri), notify))
         return EmptyResult()
 
     async def unfollow(self, ctx: Context, params: UnsubscribeRequestParams) -> EmptyResult:
@@ -150,21 +175,36 @@ class Subscriptions(SubscriptionBus):
             unsubscribe()
         return EmptyResult()
 
-    def _notifier(self, session: ServerSession, uri: str) -> Callable[[ServerEvent], None]:
-        """Returns a listener that notifies the session. While one notification is on its way, it sends no other."""
+    def follow_lists(self, ctx: Context) -> None:
+        """Tells the session of a client of 2025-11-25 when its lists change, until it ends."""
+        session = ctx.session
+        notifiers = [
+            self._notifier(ToolsListChanged(), session.send_tool_list_changed),
+            self._notifier(PromptsListChanged(), session.send_prompt_list_changed),
+            self._notifier(ResourcesListChanged(), session.send_resource_list_changed),
+        ]
+
+        def on_event(event: ServerEvent) -> None:
+            for notify in notifiers:
+                notify(event)
+
+        _connection_of(ctx).exit_stack.callback(self._list_changes.follow(on_event))
+
+    def _notifier(self, wanted: ServerEvent, notify: Callable[[], Awaitable[None]]) -> Callable[[ServerEvent], None]:
+        """Returns a listener that notifies a session. While one notification is on its way, it sends no other."""
         underway = False
 
-        async def notify() -> None:
+        async def notify_in_time() -> None:
             nonlocal underway
             with anyio.move_on_after(_NOTIFY_SECONDS):
-                await session.send_resource_updated(uri)
+                await notify()
             underway = False
 
         def on_event(event: ServerEvent) -> None:
             nonlocal underway
-            if event == ResourceUpdated(uri) and not underway:
+            if event == wanted and not underway:
                 underway = True
-                self._notifying.start_soon(notify)
+                self._notifying.start_soon(notify_in_time)
 
         return on_event
 
@@ -194,12 +234,17 @@ async def _read_nothing(_admitted_call: AdmittedCall) -> None:
 
 def _subscriptions_of_session(ctx: Context) -> dict[str, Callable[[], None]]:
     """Returns the session's subscriptions: by address, the function that ends it."""
-    connection: Connection = ctx.session._connection  # noqa: SLF001 - the SDK has nothing public that ends with a session
+    connection = _connection_of(ctx)
     subscriptions: dict[str, Callable[[], None]] | None = connection.state.get(_STATE_KEY)
     if subscriptions is None:
         subscriptions = connection.state[_STATE_KEY] = {}
         connection.exit_stack.callback(_end_all, subscriptions)
     return subscriptions
+
+
+def _connection_of(ctx: Context) -> Connection:
+    connection: Connection = ctx.session._connection  # noqa: SLF001 - the SDK has nothing public that ends with a session
+    return connection
 
 
 def _end_all(subscriptions: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ class _Process:
         self._store_problem: str | None = None
         self._replicas = replicas
         self._is_watched = is_watched
-        self._subscriptions = Subscriptions(calls, self._caller, replicas)
+        self._subscriptions = Subscriptions(calls, self._caller, backend.live, replicas)
         self._ending = anyio.Event()
         self._stop = Stop(within=EXIT_SECONDS, discard=backend.discard)
 

@@ -174,7 +174,7 @@ async def subscribe_to(client: Client, uris: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_server_promises_updates_of_resources_and_no_changes_of_lists(mode: str, server: RunningServer) -> None:
+async def test_server_promises_updates_of_resources_and_changes_of_lists(mode: str, server: RunningServer) -> None:
     async with (
         httpx2.AsyncClient(headers={"Authorization": "Bearer bot-token"}, timeout=PATIENCE) as http,
         Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as client,
@@ -184,7 +184,7 @@ async def test_server_promises_updates_of_resources_and_no_changes_of_lists(mode
     assert capabilities.resources.subscribe
     for capability in (capabilities.tools, capabilities.prompts, capabilities.resources):
         assert capability is not None
-        assert not capability.list_changed
+        assert capability.list_changed
 
 
 @pytest.mark.parametrize("era", ERAS)

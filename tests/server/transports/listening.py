@@ -40,7 +40,7 @@ async def listening(
         port = listener.getsockname()[1]
         async with open_calls(live, local=False, transport=upstream or SandboxTransport(create_app())) as calls:
             await calls.services.store.open()
-            subscriptions = Subscriptions(calls, lambda: caller_of_request(live.current))
+            subscriptions = Subscriptions(calls, lambda: caller_of_request(live.current), live)
             app = http_app(
                 build_server(calls, lambda: caller_of_request(live.current), subscriptions),
                 live,
