@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import re
-import secrets
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,11 +26,13 @@ from .options import (
     open_backend,
     run_async,
 )
+from .token import token
 
 if TYPE_CHECKING:
     from roadster_server.backend import Backend
 
 app = CommandGroup("Operate a server.")
+app.add_typer(token, name="token")
 policy = CommandGroup("Show who may do what.")
 app.add_typer(policy, name="policy")
 audit = CommandGroup("Read and check the record of all calls.")
@@ -151,16 +150,6 @@ def forget(
         return
     rows = f"{counts.events} events, {counts.ids} ids, {counts.search_entries} search entries"
     typer.echo(f"deleted of customer {customer} at {dealer}: {rows}")
-
-
-@app.command()
-def token(name: Annotated[str, typer.Argument(help="The caller that it is for.")]) -> None:
-    """Make a token for a caller. It is shown once: the configuration holds only its hash."""
-    if re.fullmatch(r"[A-Za-z0-9_-]+", name) is None:
-        raise typer.BadParameter("a caller's name has letters, digits, - and _ alone")
-    new = secrets.token_urlsafe(32)
-    typer.echo(f"token for {name}, shown once: {new}")
-    typer.echo(f'in [callers.{name}]: token_sha256 = ["{hashlib.sha256(new.encode()).hexdigest()}"]')
 
 
 @policy.command()

@@ -5,7 +5,6 @@ A sender is told of a refusal what they can do something about: see `Refusal`. T
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from copy import copy
 from enum import Enum
@@ -20,6 +19,7 @@ from roadster_tools import Caller
 from .claims import LEEWAY_SECONDS, check_claims, has_scope
 from .keys import IssuerKeys
 from .narrowing import Narrowing, narrow
+from .revocations import Revocations, digest_of
 
 SCOPE = "roadster"
 """The scope of a request that may go on. A JWT with the `scope` of its provider has it. An opaque token always does,
@@ -34,6 +34,8 @@ class Identity(AccessToken):
     """The maker of a request, with the narrowings of their client."""
 
     narrowings: tuple[Narrowing, ...] = ()
+    revocations: int = 0
+    """The number of the list of revocations that the token was compared with."""
 
 
 class StaleToken(Identity):
@@ -53,8 +55,11 @@ class Refusal(Enum):
 class TokenVerifier:
     """Finds the caller or the person to whom a token belongs, by the current settings."""
 
-    def __init__(self, settings: Callable[[], Settings], keys: IssuerKeys | None = None) -> None:
+    def __init__(
+        self, settings: Callable[[], Settings], keys: IssuerKeys | None = None, revocations: Revocations | None = None
+    ) -> None:
         self._settings = settings
+        self.revocations = revocations or Revocations.nothing()
         self._keys = keys or IssuerKeys()
         self._key = self._keys.key
 
@@ -71,20 +76,28 @@ class TokenVerifier:
         try:
             if len(token) > _MAX_TOKEN_CHARACTERS:
                 return Refusal.INVALID
+            if not await self.revocations.wait():
+                return _refuse(None, "it is not known which tokens are revoked")
             return self._check_opaque(token) or await self._check_jwt(token)
         except Exception as error:  # noqa: BLE001 - after a defect of ours nobody gets in, and the server goes on
             log_crash(error)
             return Refusal.INVALID
 
-    def _check_opaque(self, token: str) -> Identity | None:
+    def _check_opaque(self, token: str) -> Identity | Refusal | None:
         # The time of the look-up tells nothing: nobody can choose the beginning of a hash.
-        owner = self._settings().rights.token_owners.get(hashlib.sha256(token.encode()).hexdigest())
-        return identity_of(owner) if owner is not None else None
+        digest, number = digest_of(token), self.revocations.number
+        owner = self._settings().rights.token_owners.get(digest)
+        if owner is None:
+            return None
+        if self.revocations.has_token(digest):
+            log.info("token refused", extra={"caller": owner, "reason": "it is revoked"})
+            return Refusal.INVALID
+        return identity_of(owner, number)
 
     async def _check_jwt(self, token: str) -> Identity | Refusal:
         if token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
             return Refusal.INVALID
-        settings = self._settings()
+        settings, number = self._settings(), self.revocations.number
         try:
             # Not verified yet: this only finds the provider that it may come from.
             raw = jwt.decode_complete(token, options={"verify_signature": False})
@@ -104,6 +117,8 @@ class TokenVerifier:
         person = settings.rights.person(claims)
         if person is None:
             return _refuse(name, f"no usable {provider.subject_claim}")
+        if self.revocations.has_person(person.principal, claims, provider):
+            return _refuse(name, "its person is revoked")
         if settings.rights.matching_rule(claims) is None:
             return _refuse(name, "no rule of people matches", Refusal.NO_ROLE)
         # Without the token itself: nothing later needs it, so nothing can pass it on.
@@ -114,6 +129,7 @@ class TokenVerifier:
             scopes=[SCOPE] if has_scope(claims, provider) else [],
             expires_at=int(claims["exp"]) + LEEWAY_SECONDS,
             claims=dict(claims),
+            revocations=number,
         )
 
 
@@ -122,9 +138,9 @@ def _refuse(provider: str | None, reason: str, refusal: Refusal = Refusal.INVALI
     return refusal
 
 
-def identity_of(name: str) -> Identity:
+def identity_of(name: str, revocations: int = 0) -> Identity:
     """Returns a caller of the configuration in the form that the SDK carries through a request."""
-    return Identity(token="", client_id=name, scopes=[SCOPE])
+    return Identity(token="", client_id=name, scopes=[SCOPE], revocations=revocations)
 
 
 def caller_of(settings: Settings, identity: Identity) -> Caller:

@@ -83,6 +83,7 @@ class LazyStore:
     release = _opening(lambda store: store.release)
     leave_unknown = _opening(lambda store: store.leave_unknown)
     use_once = _opening(lambda store: store.use_once)
+    revocations = _opening(lambda store: store.revocations)
     belongs = _opening(lambda store: store.belongs)
     add_owned = _opening(lambda store: store.add_owned)
     owned_ids = _opening(lambda store: store.owned_ids)

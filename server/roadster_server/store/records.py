@@ -94,6 +94,17 @@ class StoredRecord:
 
 
 @dataclass(frozen=True)
+class RevokedSubjects:
+    """The tokens, by their SHA-256, and the people, as provider and id, whose tokens are refused.
+
+    `number` is that of the newest one. `times` are milliseconds since 1970.
+    """
+
+    number: int
+    times: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Verification:
     """The state of the audit chain."""
 

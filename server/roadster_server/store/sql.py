@@ -27,6 +27,7 @@ from .records import (
     EventOutcome,
     NewEvent,
     Obstacle,
+    RevokedSubjects,
     StoredCustomer,
     StoredEvent,
     StoredRecord,
@@ -34,7 +35,7 @@ from .records import (
     TidyCounts,
     Verification,
 )
-from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership, verification
+from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership, revocations, verification
 from .rows.audit import OnUnreadable, refuse_unreadable
 from .rows.contacts import ContactKey
 from .rows.expiry import milliseconds
@@ -132,6 +133,14 @@ class SqlStore:
     async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
         """Returns True for the first use of a nonce, False for a later one and for an expired nonce."""
         return await self.database.write(nonces.use_once, nonce, expires_at, now)
+
+    async def revoke(self, subjects: Collection[str], record: AuditRecord, *, now: datetime) -> None:
+        """Revokes tokens, by their SHA-256, or people, as provider and id, and adds `record` to the audit."""
+        await self.database.write(revocations.add, subjects, now, record)
+
+    async def revocations(self, after: int) -> RevokedSubjects:
+        """Returns what was revoked since a call of this returned the number `after`. 0 returns all."""
+        return await self.database.read(revocations.newer, after)
 
     async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
         """Returns whether `add_owned` has ever recorded the id for the dealer."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0011"
+SCHEMA = "0012"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -86,6 +86,16 @@ marks = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+revocations = Table(
+    "roadster_revocations",
+    metadata,
+    # The SHA-256 of a token, or a person as provider and id, with a colon between them.
+    Column("subject", Text, primary_key=True),
+    Column("revoked", BigInteger, nullable=False),
+    # Counts the revocations, so that a server reads only those that it does not know.
+    Column("number", BigInteger, nullable=False, index=True),
 )
 
 belongings = Table(

@@ -86,7 +86,8 @@ def http_app(
         return live.current.http.anonymous_caller if is_loopback(host) else None
 
     bearer_guard = BearerGuard(verifier, anonymous)
-    streams = Streams(live, BearerGuard(verifier.for_streams(), anonymous), ending or anyio.Event())
+    guard_of_streams = BearerGuard(verifier.for_streams(), anonymous)
+    streams = Streams(live, guard_of_streams, verifier.revocations, ending or anyio.Event())
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -15,6 +15,8 @@ from roadster_server.calls.calls import Calls
 from roadster_server.calls.keys import Keys
 from roadster_server.events.inbox import keep_tidy
 from roadster_server.events.webhooks import receivers
+from roadster_server.identity.revocations import Revocations
+from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.protocol.server import build_server
 from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
@@ -92,6 +94,7 @@ class _Process:
         self._replicas = replicas
         self._is_watched = is_watched
         self._subscriptions = Subscriptions(calls, self._caller, backend.live, replicas)
+        self._revocations = Revocations(self._store.revocations)
         self._ending = anyio.Event()
         self._stop = Stop(within=EXIT_SECONDS, discard=backend.discard)
 
@@ -110,6 +113,7 @@ class _Process:
             metrics=metrics,
             is_stopping=self._stop.requested.is_set,
             ending=self._ending,
+            verifier=TokenVerifier(lambda: live.current, revocations=self._revocations),
         )
 
     async def run(self, app: Starlette, listener: socket.socket, on_open: Callable[[], None]) -> None:
@@ -142,6 +146,7 @@ class _Process:
             if self._replicas is not None:
                 tasks.start_soon(self._replicas.run)
             tasks.start_soon(keep_store)
+            tasks.start_soon(self._revocations.follow)
             await server.serve(sockets=[listener])
             tasks.cancel_scope.cancel()
         # Calls that are cut off only now still get on record before the store closes.
@@ -169,7 +174,7 @@ def _warn_where_nobody_can_connect(settings: Settings, host: str) -> None:
     if not (is_loopback(host) and settings.http.anonymous_caller):
         log.warning(
             "nobody can connect: no caller has a token_sha256, and there is no [identity.NAME]; "
-            "make a token with roadster-mcp token NAME"
+            "make a token with roadster-mcp token make NAME"
         )
 
 

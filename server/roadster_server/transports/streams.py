@@ -26,6 +26,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_server.identity.claims import LEEWAY_SECONDS
+from roadster_server.identity.revocations import Revocations
 from roadster_server.identity.tokens import SCOPE, Identity, StaleToken, caller_of
 from roadster_server.protocol.visible import tools_of
 from roadster_server.settings.live import LiveSettings
@@ -50,9 +51,10 @@ _FAREWELL_SECONDS = 1.0
 class Streams:
     """The open streams of this process. All end once `ending` is set, and none begins."""
 
-    def __init__(self, live: LiveSettings, guard: BearerGuard, ending: anyio.Event) -> None:
+    def __init__(self, live: LiveSettings, guard: BearerGuard, revocations: Revocations, ending: anyio.Event) -> None:
         self._live = live
         self._guard = guard
+        self._revocations = revocations
         self._ending = ending
         self._open: set[_Stream] = set()
 
@@ -62,8 +64,9 @@ class Streams:
             while not self._ending.is_set():
                 with anyio.move_on_after(LOOK_EVERY):
                     await self._ending.wait()
-                for stream in [stream for stream in self._open if stream.is_doubtful(self._live.current)]:
-                    stream.settings, stream.next_look = self._live.current, math.inf
+                settings, number = self._live.current, self._revocations.number
+                for stream in [stream for stream in self._open if stream.is_doubtful(settings, number)]:
+                    stream.settings, stream.revocations, stream.next_look = settings, number, math.inf
                     checks.start_soon(self._check, stream)
                     await anyio.lowlevel.checkpoint()  # calls have their turns between a thousand checks
         # uvicorn would cancel them, with an error in the log for each.
@@ -136,13 +139,17 @@ class Streams:
 
 
 class _Stream:
-    """One stream. `settings` are those that it was last checked with, `next_look` is when it is checked anyway."""
+    """One stream. `settings` are those that it was last checked with, and `revocations` the number of their list.
+
+    `next_look` is when it is checked anyway.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
         user: AuthenticatedUser = scope["user"]
         self.scope = scope
         self.identity = cast("Identity", user.access_token)
         self.settings = settings
+        self.revocations = self.identity.revocations
         self.next_look = math.inf
         self.is_cut = False
         self._receive = receive
@@ -158,10 +165,11 @@ class _Stream:
     def principal(self) -> str:
         return self.identity.client_id
 
-    def is_doubtful(self, settings: Settings) -> bool:
+    def is_doubtful(self, settings: Settings, revocations: int) -> bool:
         """Returns whether anything has changed since the last check. A few reads of attributes, for most streams."""
         is_due = time.monotonic() >= self.next_look
-        return not self.is_cut and (settings is not self.settings or self._is_expired or is_due)
+        is_changed = settings is not self.settings or revocations != self.revocations
+        return not self.is_cut and (is_changed or self._is_expired or is_due)
 
     def has_rights(self, settings: Settings) -> bool:
         return not self._is_expired and self._rights.are_within(_Rights.of(caller_of(settings, self.identity)))

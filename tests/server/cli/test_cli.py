@@ -169,7 +169,7 @@ def test_tools_for_a_caller_are_its_own(config: str) -> None:
 
 
 def test_token_is_shown_once_with_its_hash() -> None:
-    first, second = (run_cli("token", "sales-bot").stdout for _ in range(2))
+    first, second = (run_cli("token", "make", "sales-bot").stdout for _ in range(2))
     tokens = re.findall(r"shown once: (\S+)\n.*\[\"([0-9a-f]{64})\"\]", first)
     assert [hashlib.sha256(token.encode()).hexdigest() for token, _ in tokens] == [tokens[0][1]]
     assert first != second

@@ -63,7 +63,7 @@ def test_version_is_the_packages() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["serve", "--help"], ["audit"], ["--version"], ["nonsense"], ["token", "sales-bot"]],
+    [["--help"], ["serve", "--help"], ["audit"], ["--version"], ["nonsense"], ["token", "make", "sales-bot"]],
 )
 def test_start_of_simple_commands_loads_no_server(arguments: list[str]) -> None:
     """Help, mistakes and completion come at once. Of the project, only the command line itself is loaded."""

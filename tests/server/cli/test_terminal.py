@@ -176,7 +176,7 @@ def test_command_without_a_reader_ends_quietly(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     stock = json.dumps({"dealer": "umazda"})
-    for arguments in (["tools"], ["call", "list_inventory", stock, "--sandbox"], ["token", "sales-bot"]):
+    for arguments in (["tools"], ["call", "list_inventory", stock, "--sandbox"], ["token", "make", "sales-bot"]):
         end = subprocess.run(
             [*ROADSTER_MCP, *arguments], stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, check=False
         )

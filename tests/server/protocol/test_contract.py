@@ -54,8 +54,8 @@ COMMANDS: dict[str, list[str]] = {
     "forget: no configuration": ["forget", "--dealer", "umazda", "--customer", "1", "--config", "missing.toml"],
     "install: no configuration": ["install", "cursor", "--print", "--config", "missing.toml"],
     "install: printed": ["install", "cursor", "--print", "--sandbox"],
-    "token": ["token", "sales-bot"],
-    "token: impossible name": ["token", "sales bot"],
+    "token make": ["token", "make", "sales-bot"],
+    "token make: impossible name": ["token", "make", "sales bot"],
 }
 
 

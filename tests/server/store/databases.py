@@ -79,6 +79,7 @@ def lock(store_url: str) -> Iterator[None]:
 
 async def undo_principal(url: str) -> None:
     """Puts the tables back to schema 0010, in which the audit names no person."""
+    await execute(url, "DROP TABLE roadster_revocations")
     await execute(url, "ALTER TABLE roadster_audit DROP COLUMN principal")
     await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0010'")
 

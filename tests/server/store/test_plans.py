@@ -126,6 +126,8 @@ WAYS: dict[str, Sequence[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "release": [way(CLAIM)],
     "leave_unknown": [way(CLAIM)],
     "use_once": [way("nonce", expires_at=NOON + DAY, now=NOON)],
+    "revoke": [way(["ab", "work:steve"], RECORD, now=NOON)],
+    "revocations": [way(0)],
     "belongs": [way("umazda", "order", "1")],
     "add_owned": [way("umazda", "order", "1"), way("umazda", "delivery", "d-2")],
     "owned_ids": [way("umazda", "order", prefix, 5) for prefix in ("", "1")],

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, select, update
 from roadster_server.store.database import insert_new
 from roadster_server.store.tables import marks
 
-Mark = Literal["probes", "nonces"]
-"""The number of probes, and the newest time of expiry, in milliseconds, among the nonces that were deleted."""
+Mark = Literal["probes", "nonces", "revocations"]
+"""The numbers of probes and of revocations, and the newest time of expiry, in milliseconds, among the nonces that were
+deleted."""
 
 
 def take(connection: Connection, name: Mark) -> int:
@@ -25,5 +26,8 @@ def put(connection: Connection, name: Mark, value: int) -> None:
     connection.execute(update(marks).where(marks.c.name == name).values(value=value))
 
 
-def add_one(connection: Connection, name: Mark) -> None:
-    put(connection, name, take(connection, name) + 1)
+def add_one(connection: Connection, name: Mark) -> int:
+    """Returns the mark's new value."""
+    value = take(connection, name) + 1
+    put(connection, name, value)
+    return value
