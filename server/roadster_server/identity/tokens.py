@@ -75,7 +75,7 @@ class TokenVerifier:
     async def verify_token(self, token: str) -> Identity | Refusal:
         try:
             if len(token) > _MAX_TOKEN_CHARACTERS:
-                return Refusal.INVALID
+                return _refuse(None, f"it has more than {_MAX_TOKEN_CHARACTERS:,} characters")
             if not await self.revocations.wait():
                 return _refuse(None, "it is not known which tokens are revoked")
             return self._check_opaque(token) or await self._check_jwt(token)

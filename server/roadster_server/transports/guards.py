@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_client import is_loopback
 from roadster_server.identity.tokens import SCOPE, Refusal, TokenVerifier, identity_of
+from roadster_server.settings.rights import Claims
 from roadster_server.settings.sections import Settings
 
 from .front import route_of
@@ -71,9 +72,11 @@ def _user(identity: AccessToken) -> tuple[AuthCredentials, AuthenticatedUser]:
     return AuthCredentials(identity.scopes), AuthenticatedUser(identity)
 
 
-def advertised_scopes(settings: Settings) -> list[str]:
-    """Returns the scopes that OAuth clients are told to ask for, of all identity providers."""
-    of_providers = (each.advertised_scopes or [each.scope] for each in settings.identity.values())
+def advertised_scopes(settings: Settings, claims: Claims | None = None) -> list[str]:
+    """Returns the scopes that OAuth clients are told to ask for: of the provider of `claims`, or else of all."""
+    name = settings.rights.provider_of(claims) if claims is not None else None
+    providers = [settings.identity[name]] if name is not None else settings.identity.values()
+    of_providers = (each.advertised_scopes or [each.scope] for each in providers)
     scopes = [scope for scopes in of_providers for scope in scopes if scope]
     return list(dict.fromkeys(scopes))
 
@@ -98,25 +101,29 @@ class ScopeGuard:
     def _refusal(self, user: BaseUser) -> ASGIApp:
         match user:
             case AuthenticatedUser():
-                return self._challenge(403, "insufficient_scope", "The access token lacks the scope of this server")
+                # Another provider's scopes would be unknown to the one that the client asks again.
+                scopes = advertised_scopes(self._settings(), user.access_token.claims)
+                lack = "The access token lacks the scope of this server"
+                return self._challenge(403, "insufficient_scope", lack, scopes)
             case RefusedUser(refusal=Refusal.NO_ROLE as refusal):
                 # Without a challenge: clients answer one with another sign-in, which would end here again.
                 # In JSON-RPC: clients show the words of such an error, and of no other answer.
                 problem = MessageRefused(INVALID_REQUEST, refusal.value)
                 return Response(problem.json(), 403, media_type="application/json")
             case RefusedUser(refusal=refusal):
-                return self._challenge(401, "invalid_token", refusal.value)
+                return self._challenge(401, "invalid_token", refusal.value, advertised_scopes(self._settings()))
             case _:
-                return self._challenge(401, None, "Send an access token: Authorization: Bearer ...")
+                ask = "Send an access token: Authorization: Bearer ..."
+                return self._challenge(401, None, ask, advertised_scopes(self._settings()))
 
-    def _challenge(self, status: int, error: str | None, description: str) -> Response:
+    def _challenge(self, status: int, error: str | None, description: str, scopes: list[str]) -> Response:
         """Returns a refusal. One of a request without any token has no `error` (RFC 6750, section 3.1)."""
         body = {"error": error, "error_description": description} if error else {"error_description": description}
         parameters = body if error else {"realm": _REALM}
         if self._metadata_url is not None:
             parameters = {**parameters, "resource_metadata": str(self._metadata_url)}
-        if scopes := " ".join(advertised_scopes(self._settings())):
-            parameters = {**parameters, "scope": scopes}
+        if scopes:
+            parameters = {**parameters, "scope": " ".join(scopes)}
         challenge = ", ".join(f'{name}="{value}"' for name, value in parameters.items())
         return JSONResponse(body, status, {"WWW-Authenticate": f"Bearer {challenge}"})
 

@@ -133,6 +133,21 @@ async def test_challenges_name_the_scopes_as_the_provider_wants_them(issuer: Iss
             assert challenge.endswith('scope="api://r/roadster email"')
 
 
+async def test_missing_scope_is_that_of_the_tokens_own_provider(issuer: Issuer) -> None:
+    """Without a token, the client may be one of any provider."""
+    settings = issuer_settings(issuer.url)
+    other = settings.identity["login"].model_copy(update={"issuer": "https://other.example.com", "scope": "cars"})
+    both = {"login": settings.identity["login"], "other": other}
+    async with open_client(settings.model_copy(update={"identity": both})) as client:
+        for bearer, scopes in (
+            (None, "roadster cars"),
+            (token(scope=...), "roadster"),
+            (token(iss=other.issuer), "cars"),
+        ):
+            challenge = (await initialize(client, bearer)).headers["www-authenticate"]
+            assert challenge.endswith(f', scope="{scopes}"')
+
+
 async def test_metadata_name_the_issuers_without_a_token(issuer: Issuer) -> None:
     async with open_client(issuer_settings(issuer.url)) as client:
         for headers in ({}, {"Authorization": "Bearer wrong"}):

@@ -119,6 +119,9 @@ SAMPLES: dict[str, Sample] = {
     "Entra v2: a person in 200 groups": sample(
         shapes.entra_v2, "entra2:11111111-1111-4111-8111-111111111111", groups=[*MANY_GROUPS, shapes.GROUP]
     ),
+    "Entra v2: a person in more groups than Entra sends": sample(
+        shapes.entra_v2, "it has more than 14,336 characters", groups=[*MANY_GROUPS, *MANY_GROUPS]
+    ),
     "Entra v2: a person in too many groups": sample(
         shapes.entra_v2, "it has too many groups", groups=..., **ENTRA_OVERAGE
     ),

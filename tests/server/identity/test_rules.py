@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from roadster_server.settings.callers import DealerGroupSettings, IdentitySettings, PeopleRule, RoleSettings
@@ -104,7 +104,17 @@ def is_matched(rule: PeopleRule, claims: Mapping[str, Any]) -> bool:
     return True
 
 
+def case_of(value: Any, claim: Any) -> Case:
+    rules = [PeopleRule(match={"level": value}, role="sales", dealers=["umazda"])]
+    return Case({"sales": RoleSettings()}, rules, {"iss": ISSUER, "id": "steve", "level": claim})
+
+
 @given(cases())
+@example(case_of(1, True))
+@example(case_of(True, 1))
+@example(case_of(1, 1.0))
+@example(case_of(1, "1"))
+@example(case_of("1", [1, True]))
 def test_first_rule_that_matches_decides(case: Case) -> None:
     matching = [number for number, rule in enumerate(case.rules, 1) if is_matched(rule, case.claims)]
     rights = case.rights()
