@@ -64,6 +64,7 @@ async def client_of(http: httpx2.AsyncClient, person: str) -> AsyncIterator[Clie
     http.headers["Authorization"] = f"Bearer {token(sub=person)}"
     transport = streamable_http_client(f"{HERE}/mcp", http_client=http)
     async with Client(transport, mode="2026-07-28", elicitation_callback=agreeing_person()) as client:
+        await client.list_tools()  # the schemas say which arguments also go into headers
         yield client
 
 
