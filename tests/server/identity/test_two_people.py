@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.protocol.server import build_server
+from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.callers import PeopleRule, RoleSettings
 from roadster_server.settings.live import LiveSettings
@@ -53,8 +54,10 @@ async def serving(issuer: Issuer, world: World, store_url: str, **role: Any) -> 
             "store": StoreSettings(url=SecretStr(store_url)),
         }
     )
-    async with open_calls(LiveSettings(settings), local=False, transport=SandboxTransport(world.app)) as calls:
-        server = build_server(calls, lambda: caller_of_request(settings))
+    live = LiveSettings(settings)
+    async with open_calls(live, local=False, transport=SandboxTransport(world.app)) as calls:
+        subscriptions = Subscriptions(calls, lambda: caller_of_request(settings), live)
+        server = build_server(calls, lambda: caller_of_request(settings), subscriptions)
         async with open_client(settings, server) as http:
             yield http
 
