@@ -23,6 +23,8 @@ BINDING = re.compile(
     r".*\.(dpid|partner_id|dealer|dealerI[dD]|dealer_id|errors?)|get_document\.contents"
     # The rows of the feed and their number, because a page without rows is its end.
     r"|list_inventory\.(vehicles|total)"
+    # What shows that a write was done, where nothing with an id was made.
+    r"|update_customer\.status|delete_documents\.message"
     # The ids that bind an answer to its object, with the objects that hold them.
     r"|list_dealers\.\*|(create_customer|submit_trade_valuation)\.customer(\.id)?|upload_document\.document_id"
     r"|get_template\.(id|order_id)|\w+_shipment\.id|create_shipment\.reference_id"

@@ -154,4 +154,5 @@ def _read(answer: Answer, json: Any, personal_data: PersonalData, on_left_out: O
 
 def _malformed(answer: Answer) -> ClientError:
     # Without the cause: its text holds the upstream's values, which must not reach our logs.
-    return answer.malformed_error("does not have the documented fields")
+    writes = answer.request.operation.writes
+    return answer.malformed_error("does not show that it was done" if writes else "does not have the documented fields")

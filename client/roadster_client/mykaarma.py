@@ -47,7 +47,8 @@ class CustomerRecordsApi:
         )
         if not _names_only(self._dealer, answer.json):
             raise answer.foreign_error()
-        if answer.json is None or (isinstance(answer.json, dict) and answer.json.get("customerInfo") is None):
+        has_null = isinstance(answer.json, dict) and answer.json.get("customerInfo", answer) is None
+        if not answer.size or has_null:
             raise errors.NotFound(operation, "no such customer", request_id=answer.request_id)
         record: CustomerRecord = await self._channel.read(answer)
         if record.customer_info.uuid != customer_uuid or not _customer_uuids(answer.json) <= {customer_uuid}:

@@ -55,8 +55,8 @@ class Operation:
     deadline: float = 15.0
     """Seconds for the whole call, with its waits and its attempts."""
     api: ApiName = "roadster"
-    may_be_empty: bool = False
-    """True where a 2xx without a body counts as an answer."""
+    empty_statuses: tuple[int, ...] = ()
+    """The HTTP statuses with which an answer without a body is one."""
 
     @cached_property
     def answer_adapter(self) -> TypeAdapter[Any]:
@@ -129,7 +129,13 @@ OPERATIONS: Mapping[str, Operation] = {
         _read("get_shipment", "GET", "/shipments/{shipment_id}", "stated", Shipment, api="roadie"),
         _write("update_shipment", "PATCH", "/shipments/{shipment_id}", "stated", Shipment, api="roadie"),
         _write(
-            "cancel_shipment", "DELETE", "/shipments/{shipment_id}", "stated", Shipment, api="roadie", may_be_empty=True
+            "cancel_shipment",
+            "DELETE",
+            "/shipments/{shipment_id}",
+            "stated",
+            Shipment,
+            api="roadie",
+            empty_statuses=(200, 204),
         ),
         _read(
             "get_customer_record",
@@ -138,7 +144,7 @@ OPERATIONS: Mapping[str, Operation] = {
             "stated",
             CustomerRecord,
             api="mykaarma",
-            may_be_empty=True,
+            empty_statuses=(204,),
         ),
     )
 }

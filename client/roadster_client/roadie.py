@@ -16,6 +16,7 @@ from .models.values import ID_PATTERN
 from .ownership import NotStored, OwnedByAnother, Ownership
 from .upstream.exchange import About, Answer, about_nothing
 
+_CANCELED = ("canceled", "cancelled")
 _ANOTHER_DELIVERY = "is about another delivery and was withheld"
 
 
@@ -77,12 +78,17 @@ class DeliveriesApi:
         return await self._shipment(await self._send("update_shipment", shipment_id, update, about))
 
     async def cancel_shipment(self, shipment_id: int) -> None:
-        """DELETE /shipments/{id}: possible until the driver has confirmed the pickup."""
+        """DELETE /shipments/{id}: possible until the driver has confirmed the pickup.
+
+        An answer without a body says that it is canceled, any other one must have that state.
+        """
 
         async def about() -> Mapping[str, Any]:
             return await self._summary(shipment_id)
 
-        await self._send("cancel_shipment", shipment_id, about=about)
+        answer = await self._send("cancel_shipment", shipment_id, about=about)
+        if answer.size and str(_field(answer, "state")).strip().lower() not in _CANCELED:
+            raise answer.malformed_error("does not say that the delivery is canceled")
 
     async def _summary(self, shipment_id: int) -> dict[str, Any]:
         """Returns the delivery as the person who confirms a write sees it, unmasked."""

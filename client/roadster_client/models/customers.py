@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from roadster_client.visible_text import is_absent
 
-from .parts import Received, Sent
+from .parts import Received, Sent, WriteOutcome
 from .personal_data import Contact, ContactData, Email, PersonName, Phone
 from .values import Id, WebUrl
 from .vehicles import VehicleRequest
@@ -112,6 +113,14 @@ class UpdatedCustomer(Received):
     phone: ContactData | None = None
 
 
-class CustomerUpdated(Received):
+class CustomerUpdated(WriteOutcome):
     status: str | None = None
     customer: UpdatedCustomer | None = None
+
+    @staticmethod
+    def has_result(json: Mapping[str, Any]) -> bool:
+        customer = json.get("customer")
+        return isinstance(customer, dict) and any(
+            isinstance(value, str) and not is_absent(value)
+            for value in (customer.get(name) for name in UpdatedCustomer.model_fields)
+        )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .parts import Received, Sent
+from .parts import Received, Sent, WriteOutcome
 from .personal_data import Contact, ContactData
 from .values import FileContents, Id
 
@@ -66,5 +66,7 @@ class DocumentDeletion(Sent):
     doc_ids: tuple[int, ...] = Field(min_length=1)
 
 
-class DocumentsDeleted(Received):
+class DocumentsDeleted(WriteOutcome):
+    """A message in the reference."""
+
     message: str | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, SerializationInfo, field_serializer
 
-from .parts import Received, Sent
+from .parts import Sent, WriteOutcome
 
 
 class NewForms(Sent):
@@ -24,5 +24,9 @@ class NewForms(Sent):
         return [f"{id_} ({self.template_names.get(id_, 'without a name')})" for id_ in template_ids]
 
 
-class FormsCreated(Received):
+class FormsCreated(WriteOutcome):
     """An empty object in the reference."""
+
+    @staticmethod
+    def has_result(_json: Mapping[str, Any]) -> bool:
+        return True

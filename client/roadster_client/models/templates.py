@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,8 +19,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from roadster_client.leniency import SUBJECT, UNIDENTIFIED
+from roadster_client.visible_text import is_absent
 
-from .parts import Received, Sent
+from .parts import Received, Sent, WriteOutcome
 from .personal_data import MASK
 from .values import FileContents, Id
 
@@ -80,8 +82,13 @@ class NewTemplate(Sent):
         return cls(form_data=data, file_stream=_PDF_HEADER + base64.b64encode(pdf).decode())
 
 
-class TemplateReceipt(Received):
-    """An object. Its fields are not read, because they describe only the file's storage, without the template's id."""
+class TemplateReceipt(WriteOutcome):
+    """The receipt of the file's storage, without the template's id. A sum of the file shows that it was stored."""
+
+    @staticmethod
+    def has_result(json: Mapping[str, Any]) -> bool:
+        sums = (value for name, value in json.items() if name == "etag" or name.startswith("checksum_"))
+        return any(isinstance(value, str) and not is_absent(value) for value in sums)
 
 
 class FormField(Received):

@@ -148,7 +148,7 @@ class Upstream:
             raise errors.Unavailable(operation.name, "the connection was lost") from None
         request_id = request_id_of(headers)
         raise_for_status(operation, status, headers, content, request_id)
-        if not content and operation.may_be_empty:
+        if not content and status in operation.empty_statuses:
             return Answer(request, None, request_id)
         json = await run_beside_others(len(content), lambda: parse_body(operation, headers, content, request_id))
         answer = Answer(request, json, request_id, len(content))
