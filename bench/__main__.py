@@ -63,6 +63,8 @@ def make_tables(*, quick: bool) -> Iterator[str]:
     yield from _table(["call", "CPU, ms"], [[name, f"{milliseconds:.1f}"] for name, milliseconds in steps.items()])
     yield from ["", "### Growth", ""]
     yield from _growth(growth.measure(quick=quick))
+    yield from ["", "### A group with as many dealers", ""]
+    yield from _groups(growth.measure_groups(quick=quick))
     yield from ["", "### Searches of the inventory, by the vehicles of the dealer", ""]
     yield from _searches((100, 200) if quick else (100, 2_000, 20_000), 3 if quick else 30)
     yield from ["", "### Web hooks", ""]
@@ -121,6 +123,14 @@ def _growth(values: Mapping[str, Sequence[float]]) -> Iterator[str]:
         for name, times in values.items()
     ]
     return _table(["of", "sizes", "ms", "largest to smallest"], rows)
+
+
+def _groups(costs: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    rows = [
+        [kind, *(f"{value:.1f}" for value in values), f"{values[-1] / values[0]:.2f}"] for kind, values in costs.items()
+    ]
+    sizes = growth.DEALERS[: len(rows[0]) - 2]
+    return _table(["of", *(f"{size:,}" for size in sizes), "largest to smallest"], rows)
 
 
 def _searches(sizes: Sequence[int], calls: int) -> Iterator[str]:

@@ -3,7 +3,8 @@
     .venv/bin/python -m bench.growth [--quick]
 
 Each row has the CPU of a call with three sizes, and the ratio of the largest to the smallest. `audit verify` has the
-seconds for the whole chain. bench.inventory measures the mirror of many vehicles.
+seconds for the whole chain. The last rows are of one server with many dealers, callers, groups and rules: see
+bench.groups. bench.inventory measures the mirror of many vehicles.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import anyio
 
+from bench import groups
 from bench.processes import start_process
 from bench.speed import CONFIG, Server, our_arguments, start_server
 from roadster_server.store import AuditRecord, open_store
@@ -35,7 +37,9 @@ def main() -> int:
     options = parser.parse_args()
     for name, values in measure(quick=options.quick).items():
         ratio = f"{values[-1] / values[0]:.2f}" if values[0] else "-"
-        print(f"{name:30} {'  '.join(f'{value * 1000:9.2f}' for value in values)} ms  {ratio}")
+        print(f"{name:34} {'  '.join(f'{value * 1000:9.2f}' for value in values)} ms  {ratio}")
+    for name, values in measure_groups(quick=options.quick).items():
+        print(f"{name:34} {'  '.join(f'{value:9.2f}' for value in values)}     {values[-1] / values[0]:.2f}")
     return 0
 
 
@@ -49,6 +53,14 @@ def measure(*, quick: bool) -> dict[str, list[float]]:
         "callers": _calls(CALLERS[sizes], "callers", rounds, calls),
         "audit verify": [anyio.run(_verify, number) for number in records],
     }
+
+
+def measure_groups(*, quick: bool) -> dict[str, list[float]]:
+    """Returns what a server of a group of dealers costs, by kind of work and number of dealers."""
+    with start_process("sandbox", path="/openapi.json") as (url, _):
+        sizes = DEALERS[:2] if quick else DEALERS
+        costs = [groups.measure(size, url, calls=20 if quick else 100) for size in sizes]
+    return {kind: [of_size[kind] for of_size in costs] for kind in costs[0]}
 
 
 def _calls(sizes: Sequence[int], kind: str, rounds: int, calls: int) -> list[float]:

@@ -100,7 +100,7 @@ class Server:
     wall: dict[str, list[float]] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def request(self, method: str, params: Mapping[str, Any], *, fails: bool = False) -> dict[str, Any]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         number = next(self._ids)
@@ -108,7 +108,7 @@ class Server:
         for line in self.process.stdout:
             message = json.loads(line)
             if message.get("id") == number:
-                if "error" in message or message["result"].get("isError"):
+                if "error" in message or message["result"].get("isError", False) != fails:
                     raise SystemExit(f"{self.name}: {method} failed: {line[:500]}")
                 result: dict[str, Any] = message["result"]
                 return result
@@ -120,10 +120,13 @@ class Server:
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
         self.request("tools/list", {})
 
+    def call(self, tool: str, *, fails: bool = False) -> None:
+        self.request("tools/call", {"name": tool, "arguments": self.arguments(tool)}, fails=fails)
+
     def measure(self, tool: str, calls: int) -> None:
         cpu, wall = self.cpu_seconds(), time.perf_counter()
         for _ in range(calls):
-            self.request("tools/call", {"name": tool, "arguments": self.arguments(tool)})
+            self.call(tool)
         self.cpu.setdefault(tool, []).append((self.cpu_seconds() - cpu) / calls)
         self.wall.setdefault(tool, []).append((time.perf_counter() - wall) / calls)
 
@@ -143,7 +146,7 @@ class HttpServer(Server):
     port: int = 0
     protocol: str = "2026-07-28"
 
-    def request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def request(self, method: str, params: Mapping[str, Any], *, fails: bool = False) -> dict[str, Any]:
         if self.protocol == "2026-07-28":
             params = {**params, "_meta": META}
         body = json.dumps({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params})
@@ -153,13 +156,14 @@ class HttpServer(Server):
             "MCP-Protocol-Version": self.protocol,
             "Mcp-Method": method,
             **({"Mcp-Name": params["name"]} if "name" in params else {}),
+            **({"Mcp-Param-dealer": dealer} if (dealer := params.get("arguments", {}).get("dealer")) else {}),
         }
         try:
             response, text = self._post(body, headers)
         except (BrokenPipeError, http.client.RemoteDisconnected):
             self._connection.close()  # the server has closed it, because the others had their turn meanwhile
             response, text = self._post(body, headers)
-        if response.status != 200 or '"isError":true' in text or '"error":' in text[:60]:
+        if response.status != 200 or ('"isError":true' in text) != fails or '"error":' in text[:60]:
             raise SystemExit(f"{self.name}: {method} failed: {response.status} {text[:500]}")
         self._session = {"Mcp-Session-Id": id_} if (id_ := response.getheader("mcp-session-id")) else self._session
         return {}
