@@ -56,7 +56,7 @@ async function recordingFetch(url, init) {
 
 async function answer() {
   const transport = new StreamableHTTPClientTransport(new URL(options.url), { authProvider, fetch: recordingFetch });
-  const client = new Client({ name: 'flow', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+  const client = new Client({ name: 'flow', version: '1' }, { versionNegotiation: { mode: options.mode ?? 'auto' } });
   try {
     await client.connect(transport);
     const { structuredContent } = await client.callTool({ name: 'list_dealers', arguments: {} });
