@@ -35,7 +35,7 @@ def unknown_arguments(tool: str, arguments: Mapping[str, Any]) -> Iterator[str]:
         return
     model = TOOLS[tool].arguments
     try:
-        model.model_validate(read_arguments(arguments, model))
+        model.model_validate(read_arguments(arguments, model).values)
     except ValidationError as error:
         for details in error.errors(include_url=False, include_input=False):
             if details["type"] == "extra_forbidden":

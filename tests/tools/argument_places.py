@@ -65,13 +65,19 @@ def bare(annotation: Any) -> Any:
     return annotation
 
 
+def plain_arguments(arguments: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the arguments in their plain form."""
+    return read_arguments(arguments, model).values
+
+
 def problems(tool: Tool, arguments: dict[str, Any]) -> set[str]:
     """Returns the places of the arguments that the tool refuses."""
+    read = read_arguments(arguments, tool.arguments)
     try:
-        tool.arguments.model_validate(read_arguments(arguments, tool.arguments))
+        tool.arguments.model_validate(read.values)
     except ValidationError as error:
-        return {".".join(map(str, details["loc"])) for details in error.errors()}
-    return set()
+        return {".".join(map(str, details["loc"])) for details in error.errors()} | read.problems.keys()
+    return {*read.problems}
 
 
 async def results(connect: Connect, store_url: str, world: World, tool: str, *calls: dict[str, Any]) -> list[Any]:

@@ -10,10 +10,10 @@ import pytest
 from pydantic import BaseModel
 
 from roadster_server.store import open_store
-from roadster_tools import TOOLS, Tool, read_arguments
+from roadster_tools import TOOLS, Tool
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import STEVE, TOOL_EXAMPLES, every_call
-from tests.tools.argument_places import every_tool, places, results
+from tests.tools.argument_places import every_tool, places, plain_arguments, results
 from tests.tools.umazda import AT_UMAZDA
 
 pytestmark = pytest.mark.anyio
@@ -26,8 +26,8 @@ def test_blank_optional_argument_is_left_out(tool: Tool) -> None:
     for place in places(tool.arguments):
         empty = [[], {}, [""], [None, " "]] if place.is_container and not place.is_object else [[], {}]
         for blank in [*BLANKS, *empty] if place.is_optional else BLANKS:
-            plain = read_arguments(place.arguments(blank), tool.arguments)
-            assert plain == read_arguments(place.arguments(), tool.arguments), (str(place), blank)
+            plain = plain_arguments(place.arguments(blank), tool.arguments)
+            assert plain == plain_arguments(place.arguments(), tool.arguments), (str(place), blank)
 
 
 @pytest.mark.parametrize("tool", TOOL_EXAMPLES)

@@ -9,6 +9,7 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import filetype
 import httpx2
@@ -94,6 +95,8 @@ HEADERS = st.sampled_from(
         "data:application/pdf;base64,",
         "DATA:application/pdf;charset=utf-8;BASE64,",
         "\n data:a;n=a,b;base64,",
+        "\ufeff",
+        "data:application/pdf;base64,\u200b",
     ]
 )
 
@@ -108,7 +111,14 @@ def test_decode_file_reads_each_way_to_write_it(
     assert decode_file(header + line_end.join(lines) + (line_end if ends_line else "")) == content
 
 
-@pytest.mark.parametrize("text", ["not base64!", "abcde", "ab=c", "abc=====", "é", "a,bcd", "data:text/plain,abcd"])
+@given(st.binary(max_size=300))
+def test_decode_file_reads_a_percent_encoded_data_url(content: bytes) -> None:
+    assert decode_file(f"data:application/pdf;base64,{quote(base64.b64encode(content), safe='')}") == content
+
+
+@pytest.mark.parametrize(
+    "text", ["not base64!", "a%3D", "abcde", "ab=c", "abc=====", "é", "a,bcd", "data:text/plain,abcd"]
+)
 def test_decode_file_refuses_other_text(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - base64 has its own words
         decode_file(text)

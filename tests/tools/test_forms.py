@@ -66,7 +66,7 @@ async def test_create_forms_for_an_order_of_the_dealer(connect: Connect, world: 
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "0", "0278", "-1", "278 ", "a", "278/..", "278&dpid=toyotademo", 0, 2.5, True, []]
+    "wrong", ["", "0", "0278", "-1", "2 78", "a", "278/..", "278&dpid=toyotademo", 0, 2.5, True, []]
 )
 async def test_create_forms_refuses_what_is_no_id(wrong: Any, connect: Connect, world: World) -> None:
     async with connect() as client:

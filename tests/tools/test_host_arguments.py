@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from roadster_tools import HOST_ARGUMENTS, TOOLS, Tool, read_arguments
+from roadster_tools import HOST_ARGUMENTS, TOOLS, Tool
 from tests.conftest import Connect, World, answer_of, kind_of, own_delivery, text_of
 from tests.server.calls.writes import KEY, NEW_CUSTOMER, records, sent_writes
 from tests.tool_examples import TOOL_EXAMPLES, every_call
+from tests.tools.argument_places import plain_arguments
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +38,7 @@ def test_tool_has_no_argument_of_a_hosts_name(tool: Tool) -> None:
 @pytest.mark.parametrize("tool", TOOL_EXAMPLES)
 def test_arguments_of_hosts_leave_the_tools_own(tool: str) -> None:
     own = every_call("umazda")[tool]
-    assert read_arguments({**OF_HOSTS, **own}, TOOLS[tool].arguments) == read_arguments(own, TOOLS[tool].arguments)
+    assert plain_arguments({**OF_HOSTS, **own}, TOOLS[tool].arguments) == plain_arguments(own, TOOLS[tool].arguments)
 
 
 @pytest.mark.reliability("arguments that a host adds to every call", "dropped; the call is done")

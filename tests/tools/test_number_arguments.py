@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadster_tools import TOOLS, Tool, read_arguments
+from roadster_tools import TOOLS, Tool
 from tests.conftest import Connect, World, answer_of, text_of
 from tests.tool_examples import SOME_VIN, STEVE, TOOL_EXAMPLES, every_call
-from tests.tools.argument_places import every_tool, places, problems, results
+from tests.tools.argument_places import every_tool, places, plain_arguments, problems, results
 from tests.tools.deliveries import NEW_DELIVERY
 from tests.tools.umazda import AT_UMAZDA
 
@@ -27,8 +27,8 @@ PERSON_NAME = re.compile(r"\w+ (customer\.)?(first|last)_name|\w+ .*contact\.nam
 def test_whole_number_as_a_float_is_the_number(tool: Tool) -> None:
     for place in places(tool.arguments):
         for number in (0, 7, -7, 1650260, 2**53 - 1):
-            plain = read_arguments(place.arguments(float(number)), tool.arguments)
-            assert json.dumps(plain) == json.dumps(read_arguments(place.arguments(number), tool.arguments)), str(place)
+            plain = plain_arguments(place.arguments(float(number)), tool.arguments)
+            assert json.dumps(plain) == json.dumps(plain_arguments(place.arguments(number), tool.arguments)), str(place)
         if place.expected is int:
             assert str(place) in problems(tool, place.arguments(1.5))
             assert str(place) in problems(tool, place.arguments(1e300))
@@ -98,7 +98,7 @@ def test_amount_with_dollar_sign_or_commas_is_the_number(tool: Tool) -> None:
         if place.expected not in (int, float):
             continue
         for text, number in WRITTEN.items():
-            plain = read_arguments(place.arguments(text), tool.arguments)
+            plain = plain_arguments(place.arguments(text), tool.arguments)
             is_id = place.steps[-1] in {"id", "customer_id", "document_id", "delivery_id"}
             expected = place.arguments(text if is_id else number)
             assert json.dumps(plain) == json.dumps(expected), (str(place), text)
@@ -158,7 +158,7 @@ def test_digits_with_underscores_are_never_a_number(tool: Tool, text: str) -> No
 @given(st.integers(-(2**53) + 1, 2**53 - 1), st.sampled_from(["", "$"]))
 def test_every_written_whole_number_is_read_exactly(number: int, sign: str) -> None:
     text = f"{'-' if number < 0 else ''}{sign}{abs(number):,}"
-    plain = read_arguments({"customer_cash": text}, TOOLS["quote_payments"].arguments)["customer_cash"]
+    plain = plain_arguments({"customer_cash": text}, TOOLS["quote_payments"].arguments)["customer_cash"]
     assert plain == number or (not set("$,") & set(text) and plain == text)
 
 
@@ -171,7 +171,7 @@ def test_whole_number_for_a_text_is_its_digits(tool: Tool) -> None:
     for place in places(tool.arguments):
         if place.expected is str:
             for number in (67, 5_551_234_567, 67.0, 2**53 - 1):
-                plain = read_arguments(place.arguments(number), tool.arguments)
+                plain = plain_arguments(place.arguments(number), tool.arguments)
                 is_name = place.steps == ("dealer",) or PERSON_NAME.fullmatch(f"{tool.name} {place}")
                 expected = int(number) if is_name else str(int(number))
                 assert plain == place.arguments(expected), str(place)
@@ -186,8 +186,8 @@ def test_zero_for_a_text_is_no_text(tool: Tool) -> None:
         if place.expected is str or get_origin(place.expected) is Literal:
             for zero in (0, 0.0, -0.0):
                 if place.is_optional:
-                    plain = read_arguments(place.arguments(zero), tool.arguments)
-                    assert plain == read_arguments(place.arguments(), tool.arguments), str(place)
+                    plain = plain_arguments(place.arguments(zero), tool.arguments)
+                    assert plain == plain_arguments(place.arguments(), tool.arguments), str(place)
                 else:
                     assert str(place) in problems(tool, place.arguments(zero)), str(place)
 
@@ -215,7 +215,7 @@ def test_dot_before_three_digits_is_refused_as_ambiguous(tool: Tool) -> None:
             for text in ("35.000", "$1.250", " 7.500 ", "-35.000"):
                 assert str(place) in problems(tool, place.arguments(text)), (str(place), text)
             if place.expected is float:
-                assert read_arguments(place.arguments("0.125"), tool.arguments) == place.arguments("0.125")
+                assert plain_arguments(place.arguments("0.125"), tool.arguments) == place.arguments("0.125")
 
 
 async def test_ambiguous_amount_is_refused_with_the_right_form(connect: Connect, world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from roadster_tools import TOOLS, InvalidArguments, Tool
+from roadster_tools.problems import problems_in
 
 WRONG: list[Any] = [
     None,
@@ -57,7 +58,7 @@ def problem(arguments: type[BaseModel], values: dict[str, Any]) -> str:
     try:
         arguments.model_validate(values)
     except ValidationError as error:
-        return InvalidArguments.from_validation(error, arguments).message()
+        return InvalidArguments(problems_in(error, arguments)).message()
     return ""
 
 

@@ -21,7 +21,7 @@ from .files import File
 from .gate.access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
 from .gate.admission import AdmittedCall, admit
 from .gate.gate import CallOversight, Gate, PendingWrite, Services, WritePreview
-from .raw_arguments import HOST_ARGUMENTS, read_arguments
+from .raw_arguments import HOST_ARGUMENTS, ReadArguments, read_arguments
 from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
 from .tool import Tool
 from .toolsets.crm import get_crm_customer
@@ -84,6 +84,7 @@ __all__ = [
     "Limited",
     "NotConfirmed",
     "PendingWrite",
+    "ReadArguments",
     "Resource",
     "Seal",
     "Services",

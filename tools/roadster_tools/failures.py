@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ValidationError
-
 from roadster_client import (
     OPERATIONS,
     Busy,
@@ -34,7 +32,6 @@ from roadster_client import (
     Untrusted,
 )
 
-from .problems import problems_in
 from .tool import Tool
 
 FailureKind = Literal[
@@ -95,10 +92,6 @@ class InvalidArguments(ToolFailure):
         first = [": ".join(filter(None, problem)) for problem in islice(problems.items(), _MOST_PROBLEMS)]
         more = ["and more: correct these first"] if len(problems) > _MOST_PROBLEMS else []
         super().__init__("; ".join([*first, *more]))
-
-    @classmethod
-    def from_validation(cls, error: ValidationError, arguments: type[BaseModel]) -> InvalidArguments:
-        return cls(problems_in(error, arguments))
 
     def message(self) -> str:
         return f"Invalid arguments: {self}. Nothing was sent; correct them and call again."

@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z_]+(\.([A-Za-z_]+|[0-9]{1,3}))*")
 
 _NOT_A_NUMBER = "expected a number"
 _NOT_WHOLE = "expected a whole number"
-_NOT_WRITTEN_SO = "expected a number in plain digits, for instance 35000"
+NOT_WRITTEN_SO = "expected a number in plain digits, for instance 35000"
 _NOT_A_LIST = "expected a list"
 _NOT_AN_OBJECT = "expected an object"
 _NOT_A_BOOLEAN = "expected true or false"
@@ -25,11 +25,11 @@ _WORDS: Mapping[str, str] = {
     "string_type": "expected text",
     "string_sub_type": "expected text",
     "int_type": _NOT_WHOLE,
-    "int_parsing": _NOT_WRITTEN_SO,
+    "int_parsing": NOT_WRITTEN_SO,
     "int_parsing_size": _NOT_WHOLE,
     "int_from_float": _NOT_WHOLE,
     "float_type": _NOT_A_NUMBER,
-    "float_parsing": _NOT_WRITTEN_SO,
+    "float_parsing": NOT_WRITTEN_SO,
     "finite_number": "expected a finite number",
     "bool_type": _NOT_A_BOOLEAN,
     "bool_parsing": _NOT_A_BOOLEAN,

@@ -2,14 +2,15 @@
 
 Many fill optional arguments with blanks, write a whole number as 5.0, an amount as "$35,000" or a telephone number as a
 number, or send an object as its JSON text. Each has the same meaning as the plain form, so it becomes that form here,
-once for everything that follows. Values that are wrong stay as they are: the check of the arguments refuses them.
+once for everything that follows. Values that are wrong stay as they are: the check of the arguments refuses them. What
+it would misread is named as a problem.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -20,6 +21,7 @@ from roadster_client.json_text import mend_json, parse_strict_json
 from roadster_client.models.personal_forms import parse_name
 
 from .parameters import MOST
+from .problems import NOT_WRITTEN_SO
 
 _WRITTEN_NUMBER = re.compile(r"\s*(-?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?\s*", re.ASCII)
 """A number with a dollar sign, or with commas between groups of three digits. Both can be read in only one way."""
@@ -27,17 +29,25 @@ _WRITTEN_NUMBER = re.compile(r"\s*(-?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-
 _AMBIGUOUS_NUMBER = re.compile(r"\s*-?\$?[1-9][0-9]{0,2}\.[0-9]{3}\s*", re.ASCII)
 """A number in which the dot may stand between thousands, as many people outside North America write it.
 
-Nobody knows whether `35.000` is 35 or 35,000. It becomes a text that is no number, and is refused as that."""
+Nobody knows whether `35.000` is 35 or 35,000."""
 
 _ID = re.compile(r"(?:.*_)?ids?")
-"""The names of ids. A number that identifies something has only one spelling."""
+"""The names of ids. A number that identifies something has only one spelling, but for blanks around it."""
 
 HOST_ARGUMENTS = frozenset({"wait_for_previous", "toolCallId", "sessionId"})
 """Arguments that hosts put into every call for themselves: the first is Gemini CLI's, the others are n8n's. No tool has
 an argument of such a name."""
 
 
-def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ReadArguments:
+    """The arguments in their plain form. `problems` are the numbers that can be read in two ways, by place."""
+
+    values: dict[str, Any]
+    problems: Mapping[str, str]
+
+
+def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> ReadArguments:
     """Returns the object with its values in their plain form, and without what counts as left out.
 
     `HOST_ARGUMENTS` count as left out beside the tool's own arguments, and not inside of them. Null and blank texts
@@ -45,40 +55,43 @@ def read_arguments(arguments: Mapping[str, Any], model: type[BaseModel]) -> dict
     is optional, because no optional one has a meaning of its own while it is empty. So does a 0 for an optional text.
     """
     own_arguments = {name: value for name, value in arguments.items() if name not in HOST_ARGUMENTS}
-    return _read_object(own_arguments, model, _Allowance())
+    reading = _Reading()
+    return ReadArguments(_read_object(own_arguments, model, reading, ""), reading.problems)
 
 
 @dataclass
-class _Allowance:
-    """Characters of JSON text that are still read for one call. Reading takes a second for each megabyte or so."""
+class _Reading:
+    """The state while one call's arguments are read."""
 
     characters: int = 64 * 1024
+    """Characters of JSON text that are still read. Reading takes a second for each megabyte or so."""
+    problems: dict[str, str] = field(default_factory=dict)
 
     def take(self, text: str) -> bool:
         self.characters -= len(text)
         return self.characters >= 0
 
 
-def _read_object(arguments: Mapping[str, Any], model: type[BaseModel], allowance: _Allowance) -> dict[str, Any]:
+def _read_object(arguments: Mapping[str, Any], model: type[BaseModel], reading: _Reading, place: str) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, value in arguments.items():
-        field = model.model_fields.get(name)
-        if field is None:
+        known = model.model_fields.get(name)
+        if known is None:
             plain[name] = value  # refused later, under its name
             continue
-        plain_value = _read(name, value, field.rebuild_annotation(), allowance)
-        if not field.is_required():
+        plain_value = _read(name, value, known.rebuild_annotation(), reading, f"{place}{name}")
+        if not known.is_required():
             if isinstance(plain_value, list):
                 plain_value = [item for item in plain_value if not is_absent(item)]
-            if plain_value in ([], {}) or _is_filled_in(value, field.annotation):
+            if plain_value in ([], {}) or _is_filled_in(value, known.annotation):
                 continue
         if not is_absent(plain_value):
             plain[name] = plain_value
     return plain
 
 
-def _read(name: str, value: Any, annotation: Any, allowance: _Allowance) -> Any:
-    """Returns a value in the plain form for a field of this name and type."""
+def _read(name: str, value: Any, annotation: Any, reading: _Reading, place: str) -> Any:
+    """Returns a value in the plain form for a field of this name and type, and notes a problem at its place."""
     expected = _without_none(annotation)
     is_object = isinstance(expected, type) and issubclass(expected, BaseModel)
     is_list = get_origin(expected) in (list, tuple)
@@ -86,19 +99,22 @@ def _read(name: str, value: Any, annotation: Any, allowance: _Allowance) -> Any:
         value = int(value)
     if type(value) is int and 0 != abs(value) <= MOST and expected is str and not _is_name(name, annotation):
         return str(value)
+    is_id = _ID.fullmatch(name) is not None
+    if isinstance(value, str) and is_id and not is_list:
+        value = value.strip()
     if isinstance(value, str) and expected in (int, float):
-        if "_" in value:
-            return f"{value} in Python"  # where 1_000 is a number, which the check of the arguments would take
         # A percentage has often three digits behind the dot, and never thousands.
-        if _AMBIGUOUS_NUMBER.fullmatch(value) and not name.endswith("_percent"):
-            return f"{value} or thousands"
-        return value if _ID.fullmatch(name) else _read_number(value)
-    if isinstance(value, str) and (is_object or is_list) and allowance.take(value):
+        is_ambiguous = _AMBIGUOUS_NUMBER.fullmatch(value) and not name.endswith("_percent")
+        if is_ambiguous or "_" in value:  # the check of the arguments would take 1_000 for 1000
+            reading.problems[place] = NOT_WRITTEN_SO
+        return value if is_id else _read_number(value)
+    if isinstance(value, str) and (is_object or is_list) and reading.take(value):
         value = _parse(value, dict if is_object else list)
     if isinstance(value, dict) and is_object:
-        return _read_object(value, expected, allowance)
+        return _read_object(value, expected, reading, f"{place}.")
     if isinstance(value, list) and is_list:
-        return [_read(name, item, get_args(expected)[0], allowance) for item in value]
+        kind = get_args(expected)[0]
+        return [_read(name, item, kind, reading, f"{place}.{number}") for number, item in enumerate(value)]
     return value
 
 

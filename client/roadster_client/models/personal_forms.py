@@ -39,9 +39,9 @@ def parse_email(text: str) -> str:
 
 
 def plain_phone(text: str) -> str:
-    """Returns a telephone number with plain spaces and hyphens, and without invisible characters."""
+    """Returns a telephone number with plain spaces and hyphens, without invisible characters and a link's `tel:`."""
     number: str = strip_invisible(text)
-    return _DASHES.sub("-", number).strip()
+    return re.sub(r"^tel:\s*", "", _DASHES.sub("-", number).strip(), flags=re.IGNORECASE)
 
 
 def parse_any_phone(text: str) -> str:

@@ -6,10 +6,11 @@ import base64
 import hashlib
 import re
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SerializationInfo
 
-from roadster_client.visible_text import trim
+from roadster_client.visible_text import strip_invisible, trim
 
 VIN_CHARACTER = "[A-HJ-NPR-Z0-9]"
 """A VIN has no I, O and Q, because they look like 1 and 0."""
@@ -121,10 +122,14 @@ _URL_SAFE = str.maketrans("-_", "+/")
 def decode_file(contents: str) -> bytes:
     """Returns the bytes of a file in base64. Raises ValueError.
 
-    The text may be in lines of any length, behind a data URL's header, without its padding, or in the URL-safe
-    alphabet. All of these are in use, and each can be read in only one way.
+    The text may be in lines of any length, behind a data URL's header and then with percent-encoded signs, without its
+    padding, with invisible characters, or in the URL-safe alphabet. All of these are in use, and each can be read in
+    only one way.
     """
-    header, comma, text = contents.rpartition(",")
+    visible = contents if contents.isascii() else str(strip_invisible(contents))
+    header, comma, text = visible.rpartition(",")
+    if comma:
+        text = unquote(text)
     if comma and _DATA_URL_HEADER.fullmatch(header) is None:
         raise ValueError("not base64")
     text = "".join(text.split()).translate(_URL_SAFE)

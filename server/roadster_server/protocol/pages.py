@@ -9,6 +9,8 @@ from typing import TypeVar
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PaginatedRequestParams
 
+from roadster_client import is_absent
+
 from .visible import PAGE
 
 _RowT = TypeVar("_RowT")
@@ -19,9 +21,10 @@ def page_of(
 ) -> tuple[Sequence[_RowT], str | None]:
     """Returns the page that the request asks for, and the cursor of the next one.
 
-    Raises MCPError for a cursor that is not one of this list.
+    A blank cursor counts as left out, as in the tools. Raises MCPError for a cursor that is not one of this list.
     """
-    start = 0 if params is None or params.cursor is None else _position(params.cursor, len(rows), most)
+    cursor = None if params is None or is_absent(params.cursor) else params.cursor
+    start = 0 if cursor is None else _position(cursor, len(rows), most)
     end = start + most
     return rows[start:end], str(end) if end < len(rows) else None
 

@@ -10,6 +10,7 @@ import json
 from typing import Any, NamedTuple
 
 from mcp_types import (
+    INVALID_PARAMS,
     INVALID_REQUEST,
     PARSE_ERROR,
     ErrorData,
@@ -71,9 +72,7 @@ def read_message(raw: bytes) -> SoundMessage:
         raise MessageRefused(PARSE_ERROR, problem, find_id(text)) from None
     if isinstance(document, list):
         raise MessageRefused(INVALID_REQUEST, "Invalid request: batches are not served; send one message at a time")
-    if isinstance(document, dict) and isinstance(document.get("id"), float) and document["id"].is_integer():
-        # Programs whose numbers are all floating-point write the integer 1 like this: 1.0.
-        document["id"] = int(document["id"])
+    if isinstance(document, dict) and _mend(document):
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     try:
         message = jsonrpc_message_adapter.validate_python(document, by_name=False)
@@ -86,6 +85,34 @@ def read_message(raw: bytes) -> SoundMessage:
         problem = f"Invalid request: larger than {MOST_BESIDE_FILE} bytes without the contents of a file"
         raise MessageRefused(INVALID_REQUEST, problem, plain_id(document.get("id")) if "method" in document else None)
     return SoundMessage(message, text)
+
+
+def _mend(document: dict[str, Any]) -> bool:
+    """Changes what some hosts write in another form than the SDK reads, and tells whether there was any such thing.
+
+    Programs whose numbers are all floating-point write the id 1 as 1.0. A call's arguments may come as JSON text, as
+    a blank text, or as the empty list that PHP writes for an empty object. Raises MessageRefused for a text
+    that holds no object.
+    """
+    is_mended = False
+    if isinstance(document.get("id"), float) and document["id"].is_integer():
+        document["id"] = int(document["id"])
+        is_mended = True
+    match document:
+        case {"method": "tools/call" | "prompts/get", "params": {"arguments": (str() | []) as arguments} as params}:
+            params["arguments"] = _read_object(arguments or "", plain_id(document.get("id")))
+            is_mended = True
+    return is_mended
+
+
+def _read_object(text: str, id_: RequestId | float | None) -> dict[str, Any]:
+    try:
+        value = parse_strict_json(mend_json(text.encode()), MOST_VALUES) if text.strip() else {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise MessageRefused(INVALID_PARAMS, "Invalid params: arguments: expected an object, or its JSON text", id_)
+    return value
 
 
 def _without_file(message: JSONRPCMessage) -> JSONRPCMessage:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from roadster_client import LeftOut
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.failures import InvalidArguments
-from roadster_tools.problems import safe_name
+from roadster_tools.problems import problems_in, safe_name
+from roadster_tools.raw_arguments import ReadArguments
 from roadster_tools.tool import Tool
 from roadster_tools.vins import check_vins
 
@@ -74,20 +75,19 @@ class AdmittedCall:
         return await body(self.grant, **values)
 
 
-def admit(
-    tool: Tool, gate: Gate, caller: Caller, arguments: Mapping[str, Any], oversight: CallOversight
-) -> AdmittedCall:
+def admit(tool: Tool, gate: Gate, caller: Caller, arguments: ReadArguments, oversight: CallOversight) -> AdmittedCall:
     """Checks a call and asks the gate. Raises AccessRefused and InvalidArguments, and nothing was sent then.
 
     The caller's right to the tool is checked first, so that a caller without it learns nothing about the arguments.
-    `arguments` are those that `read_arguments` returns.
     """
     gate.require(caller, tool)
-    _require_bounded(arguments)
+    _require_bounded(arguments.values)
     try:
-        model = tool.arguments.model_validate(arguments)
+        model = tool.arguments.model_validate(arguments.values)
     except ValidationError as error:
-        raise InvalidArguments.from_validation(error, tool.arguments) from None
+        raise InvalidArguments({**problems_in(error, tool.arguments), **arguments.problems}) from None
+    if arguments.problems:
+        raise InvalidArguments(arguments.problems)
     if not tool.of_one_dealer:
         return AdmittedCall(tool, gate.admit_to_account(caller, tool), model, None)
     grant = gate.admit(caller, tool, getattr(model, "dealer"), oversight)  # noqa: B009 - the model is made at run time
