@@ -61,7 +61,7 @@ class Call(CallOversight):
         self._caller = current_caller()
         self.ctx = ctx
         self._tool = tool
-        self._read = read_arguments(arguments, tool.arguments) if tool else ReadArguments({**arguments}, {})
+        self._arguments = read_arguments(arguments, tool.arguments) if tool else ReadArguments({**arguments}, {})
         self._params = params
         self._id = uuid4().hex
         self._start_time = time.perf_counter()
@@ -81,7 +81,7 @@ class Call(CallOversight):
     async def admit(self, tool: Tool) -> AdmittedCall:
         """Counts the call and checks it. Raises ToolFailure."""
         await self._services.limiter.count_call(self._caller)
-        self._admitted_call = admit(tool, self._services.gate, self._caller, self._read, self)
+        self._admitted_call = admit(tool, self._services.gate, self._caller, self._arguments, self)
         return self._admitted_call
 
     async def carry_out(self, tool: Tool) -> CallResult:
@@ -125,7 +125,7 @@ class Call(CallOversight):
 
     def failure(self, error: ToolFailure | ClientError) -> Failure:
         """Returns the failure for a refusal, or for an error of an upstream."""
-        result = failure(error, self._tool, self._read.values)
+        result = failure(error, self._tool, self._arguments.values)
         self.outcome = result.kind
         if isinstance(error, ClientError):
             self._request_id = error.request_id
@@ -306,7 +306,7 @@ class Call(CallOversight):
             arguments={
                 # Other names of arguments are the caller's own text, and stay out.
                 name: self._services.keys.hash(plain_arguments.get(name, value))
-                for name, value in [*self._read.values.items(), *self._answered_ids.items()]
+                for name, value in [*self._arguments.values.items(), *self._answered_ids.items()]
                 if name in properties or name in self._answered_ids
             },
         )

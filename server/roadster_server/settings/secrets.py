@@ -86,8 +86,10 @@ def _problem(binding: Binding, earlier: Collection[str]) -> str | None:
     key = binding.key
     if key is None and not binding.error:
         return None  # a comment
-    if key is None or not binding.value or _NAME.fullmatch(key) is None:
+    if key is None or binding.value is None or _NAME.fullmatch(key) is None:
         return "is not written as NAME=value; correct it"
+    if not binding.value:
+        return f"has no value for {key}; write one, or remove the line"
     if key in earlier:
         return f"names {key} again; remove one of them"
     doubt = _doubt(binding.original.string.partition("=")[2].strip(), binding.value)

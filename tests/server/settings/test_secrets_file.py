@@ -106,7 +106,7 @@ def test_value_is_read_as_it_is_written(mark: str, end: str, text: str, value: s
         ('"API_KEY"=s3cret', "is not written as NAME=value"),
         ("set API_KEY=s3cret", "is not written as NAME=value"),
         ("export API_KEY", "is not written as NAME=value"),
-        ("API_KEY=''", "is not written as NAME=value"),
+        ("API_KEY=''", "has no value for API_KEY; write one, or remove the line"),
         ("API_KEY=s3cret\nAPI_KEY=s3cret", "names API_KEY again"),
     ],
 )
