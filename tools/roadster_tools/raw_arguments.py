@@ -32,7 +32,7 @@ _AMBIGUOUS_NUMBER = re.compile(r"\s*-?\$?[1-9][0-9]{0,2}\.[0-9]{3}\s*", re.ASCII
 Nobody knows whether `35.000` is 35 or 35,000."""
 
 _ID = re.compile(r"(?:.*_)?ids?")
-"""The names of ids. A number that identifies something has only one spelling, but for blanks around it."""
+"""The names of ids. A number that identifies something has only one spelling, and blanks around it go."""
 
 HOST_ARGUMENTS = frozenset({"wait_for_previous", "toolCallId", "sessionId"})
 """Arguments that hosts put into every call for themselves: the first is Gemini CLI's, the others are n8n's. No tool has

@@ -123,11 +123,18 @@ def test_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert load_config(tmp_path).roadster.api_key.get_secret_value() == "of-the-variable"
 
 
-@pytest.mark.parametrize("text", ["OTHER=1\nAPI_KEY\n", "OTHER=1\nAPI_KEY=\n", "OTHER=1\n= s3cret\n"])
-def test_line_without_a_value_is_named_and_not_shown(text: str, tmp_path: Path) -> None:
-    path = write_secrets(tmp_path, text)
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("API_KEY", "is not written as NAME=value"),
+        ("API_KEY=", "has no value for API_KEY; write one, or remove the line"),
+        ("= s3cret", "is not written as NAME=value"),
+    ],
+)
+def test_line_without_a_value_is_named_and_not_shown(line: str, problem: str, tmp_path: Path) -> None:
+    path = write_secrets(tmp_path, f"OTHER=1\n{line}\n")
     problems = problems_of(tmp_path)
-    assert f"secrets_file: {path}: line 2 is not written as NAME=value" in problems
+    assert f"secrets_file: {path}: line 2 {problem}" in problems
     assert "s3cret" not in problems
 
 
