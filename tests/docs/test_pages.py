@@ -16,7 +16,7 @@ from roadster_sandbox import SandboxTransport
 from roadster_server.runtime import open_calls
 from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.live import LiveSettings
-from roadster_tools import Access, Caller, Tool, admit
+from roadster_tools import Access, Caller, ReadArguments, Tool, admit
 from roadster_tools.catalogue import catalogue
 from roadster_tools.gate.gate import CallOversight
 from tests.conftest import PROJECT, Connect, World, answer_of
@@ -145,6 +145,8 @@ async def test_the_tool_that_contributing_shows_works(world: World, store_url: s
     caller = Caller("tester", ("umazda",), {"inventory": Access.READ})
     live = LiveSettings(sandbox_settings(store_url))
     async with open_calls(live, local=True, transport=SandboxTransport(world.app)) as calls:
-        answer = await admit(example, calls.services.gate, caller, {}, Mock(spec=CallOversight)).run()
+        answer = await admit(
+            example, calls.services.gate, caller, ReadArguments({}, {}), Mock(spec=CallOversight)
+        ).run()
     assert answer.structured_content()["vehicles"] > 0
     assert 80 <= len(example.description) <= 500
