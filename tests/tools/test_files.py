@@ -33,10 +33,11 @@ pytestmark = pytest.mark.anyio
 PDF_FILE = plain_pdf(pages_of(1))
 
 
-def png(*chunks: tuple[bytes, bytes], size: tuple[int, int] = (1, 1)) -> bytes:
-    """Returns a PNG of one grey dot with more `chunks` in front of the dot. It may say another size than it has."""
+def png(*chunks: tuple[bytes, bytes], size: tuple[int, int] = (1, 1), rows: int | None = None) -> bytes:
+    """Returns a grey PNG with more `chunks` in front of its data. It may have fewer rows than its size says."""
     parts = [(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0)), *chunks]
-    parts += [(b"IDAT", zlib.compress(b"\0\x80")), (b"IEND", b"")]
+    data = (b"\0" + b"\x80" * size[0]) * (size[1] if rows is None else rows)
+    parts += [(b"IDAT", zlib.compress(data, 1)), (b"IEND", b"")]
     body = b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
     )

@@ -86,9 +86,22 @@ def test_read_pdf_opens_a_file_with_a_reference_to_nothing() -> None:
     assert read_pdf(plain_pdf([catalog.replace(b">>", b"/Outlines 99 0 R>>"), *others])).pages == 1
 
 
-def test_read_pdf_says_nothing_of_a_file_encrypted_for_certificates() -> None:
+def test_read_pdf_refuses_a_file_encrypted_for_certificates() -> None:
     content = plain_pdf([*pages_of(1), b"<</Filter/Adobe.PubSec/V 4>>"], trailer=b"/Encrypt 4 0 R")
-    assert read_pdf(content) == PdfFacts()
+    with pytest.raises(UnusableFile, match="encrypted in an unusual way"):
+        read_pdf(content)
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["https://example.com", "HTTP://example.com:80/a", "mailto:a@example.com", "tel:1", "www.example.com", "#a", "?"],
+)
+def test_read_pdf_takes_plain_links(link: str) -> None:
+    action = b"<</S/URI/URI(%b)>>" % link.encode()
+    annotation = b"/Annots[<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A %b>>]>>" % action
+    catalog, pages, page = pages_of(1)
+    catalog = catalog.replace(b">>", b"/OpenAction[3 0 R/Fit]/AA<</WC<</S/GoTo/D[0/Fit]>>>>>>")
+    assert read_pdf(plain_pdf([catalog, pages, page.replace(b">>", annotation)])) == PdfFacts(pages=1)
 
 
 _PACKED = zlib.compress(b"a" * 250_000)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import struct
+import zlib
 from io import BytesIO
 from queue import Queue
 from threading import Event
@@ -21,7 +23,7 @@ from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.servers import PATIENCE
 from tests.tool_examples import NEW_TEMPLATE
 from tests.tools.pdf_files import packed_pdf, pages_of, plain_pdf
-from tests.tools.test_files import EXTENSIONS, PRINTER, ReadBack, picture, png
+from tests.tools.test_files import EXTENSIONS, PRINTER, ReadBack, pdf_with_password, picture, png
 from tests.tools.umazda import AT_UMAZDA
 
 pytestmark = pytest.mark.anyio
@@ -53,10 +55,52 @@ def pdf_with_attachment() -> bytes:
     return file.getvalue()
 
 
+def pdf_with_link(action: bytes) -> bytes:
+    """Returns a PDF with a place on its page that does the action after a click."""
+    page = PAGE.replace(b">>", b"/Annots[<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A %b>>]>>" % action)
+    return plain_pdf([CATALOG, PAGES, page])
+
+
+def pdf_with_form(xml: bytes) -> bytes:
+    form = b"<</Length %d>>\nstream\n%b\nendstream" % (len(xml), xml)
+    catalog = CATALOG.replace(b">>", b"/AcroForm<</XFA[(template) 4 0 R]>>>>")
+    return plain_pdf([catalog, PAGES, PAGE, form])
+
+
+def interlaced_png() -> bytes:
+    """Returns a PNG of 3 x 1 pixels in passes, two of which have none."""
+    content = png(size=(3, 1))
+    head, data = struct.pack(">IIBBBBB", 3, 1, 8, 0, 0, 0, 1), zlib.compress(b"\0\x80" * 3)
+    parts = [(b"IHDR", head), (b"IDAT", data), (b"IEND", b"")]
+    return content[:8] + b"".join(
+        struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part)) for kind, part in parts
+    )
+
+
+OPENS_ELSE = "links that open something else than a page of the web"
+ODD_LINKS = [
+    ("a file", b"<</S/URI/URI(file:///c:/x.exe)>>", OPENS_ELSE),
+    ("a file in odd letters", b"<</S/URI/URI( FI\\nLE:///c:/x.exe)>>", OPENS_ELSE),
+    ("a drive", b"<</S/URI/URI(c:\\\\x.exe)>>", OPENS_ELSE),
+    ("a share", b"<</S/URI/URI(\\\\\\\\host\\\\x)>>", OPENS_ELSE),
+    ("a script", b"<</S/URI/URI(javascript:alert)>>", OPENS_ELSE),
+    ("another PDF", b"<</S/GoToR/F(other.pdf)/D[0/Fit]>>", "links to other files"),
+    ("a PDF in it", b"<</S/GoToE/T<</R/C/N(x)>>>>", "links to other files"),
+    ("a sender", b"<</S/SubmitForm/F<</FS/URL/F(https://example.com)>>>>", "actions that send what is filled in"),
+    ("a reader", b"<</S/ImportData/F(x.fdf)>>", "actions that read other files"),
+    ("a second action", b"<</S/GoTo/D[0/Fit]/Next[<</S/Launch/F(x)>>]>>", "actions that start programs"),
+]
+"""Names, actions, and the words for them."""
+
 UNUSABLE = {
-    "50,000 pixels square": (png(size=(50_000, 50_000)), "a picture of 50000 x 50000 pixels; the most are 64 million"),
+    "50,000 pixels square": (
+        png(size=(50_000, 50_000), rows=1),
+        "a picture of 50000 x 50000 pixels; the most are 64 million",
+    ),
     "PNG without its last byte": (png()[:-1], "a picture that is cut off or damaged; save it again"),
     "PNG without its end": (png()[:-12], "a picture that is cut off or damaged"),
+    "PNG without its last row": (png(size=(500, 500), rows=499), "a picture that is cut off or damaged"),
+    "PNG with hardly any pixels": (png(size=(5_000, 5_000), rows=1), "a picture that is cut off or damaged"),
     "half a PNG": (png()[:45], "a picture that is cut off or damaged"),
     "PNG with a wrong sum": (png().replace(b"IDAT", b"IDAX"), "a picture that is cut off or damaged"),
     "JPEG without its end": (PHOTO[:-2], "a picture that is cut off or damaged"),
@@ -83,7 +127,41 @@ UNUSABLE = {
         "a PDF with scripts",
     ),
     "PDF with a script behind a printer's header": (PRINTER + pdf_that_opens(SCRIPT), "a PDF with scripts"),
-    "PDF that starts a program": (pdf_that_opens(b"<</S/Launch/F(cmd.exe)>>"), "a PDF that starts programs"),
+    "PDF that starts a program": (
+        pdf_that_opens(b"<</S/Launch/F(cmd.exe)>>"),
+        "a PDF with actions that start programs",
+    ),
+    "PDF that opens a page of the web by itself": (
+        pdf_that_opens(b"<</S/URI/URI(https://example.com)>>"),
+        "a PDF with links that open by themselves",
+    ),
+    **{f"PDF with a link to {name}": (pdf_with_link(link), f"a PDF with {words}") for name, link, words in ODD_LINKS},
+    "PDF with a base for its links": (
+        plain_pdf([CATALOG.replace(b">>", b"/URI<</Base(file:///c:/)>>>>"), PAGES, PAGE]),
+        "a PDF with links that open something else",
+    ),
+    "PDF with a script in a form": (pdf_with_form(b"<template><script>x</script></template>"), "a PDF with scripts"),
+    "PDF with a script in a form in UTF-16": (
+        pdf_with_form("<x:script x='1'/>".encode("utf-16")),
+        "a PDF with scripts",
+    ),
+    "PDF with a form that sends itself": (
+        pdf_with_form(b"<submit target='https://example.com'/>"),
+        "a PDF with actions that send what is filled in",
+    ),
+    "PDF with a script and an unknown encryption": (
+        plain_pdf(
+            [CATALOG.replace(b">>", b"/OpenAction %b>>" % SCRIPT), PAGES, PAGE, b"<</Filter/Odd/V 4>>"],
+            trailer=b"/Encrypt 4 0 R",
+        ),
+        "a PDF that is encrypted in an unusual way; print it",
+    ),
+    "PDF with a script and a password": (
+        pdf_with_password("secret").replace(
+            b"/Type /Catalog", b"/Type /Catalog /AA <</O <</S /J#61vaScript /JS (x)>>>>"
+        ),
+        "a PDF with scripts",
+    ),
     "PDF with a file in it": (pdf_with_attachment(), "a PDF with other files in it"),
     "PDF that is a ZIP as well": (BLANK + zip_file(), "a PDF and a ZIP archive as well"),
 }
@@ -125,14 +203,15 @@ async def test_unusable_file_of_an_upstream_is_shown_as_its_kind(name: str, conn
         picture("JPEG", size=(64, 64), progressive=True),
         picture("PNG", size=(64, 64)),
         png(size=(8_000, 8_000)),
+        interlaced_png(),
     ],
-    ids=["JPEG", "JPEG and more", "progressive JPEG", "PNG", "the largest PNG"],
+    ids=["JPEG", "JPEG and more", "progressive JPEG", "PNG", "the largest PNG", "interlaced PNG"],
 )
 def test_whole_picture_is_taken(content: bytes) -> None:
     check_picture(content)
 
 
-@pytest.mark.parametrize("content", [png(size=(8_001, 8_000)), b"\xff\xd8" + b"\xff" * 1024 * 1024])
+@pytest.mark.parametrize("content", [png(size=(8_001, 8_000), rows=1), b"\xff\xd8" + b"\xff" * 1024 * 1024])
 def test_check_picture_refuses_large_and_odd_ones(content: bytes) -> None:
     with pytest.raises(UnusableFile):
         check_picture(content)

@@ -12,6 +12,7 @@ from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, Any
 
 from .failures import UnusableFile
+from .pdf_actions import PRINT, check_actions, check_names
 
 if TYPE_CHECKING:  # for start time
     from pypdf import PdfReader
@@ -45,8 +46,6 @@ _TABLE_TO_REBUILD = b"\nstartxref\n0\n%%EOF\n"
 
 LOCKED_NOTICE = "The PDF asks for a password: without it nobody can open the file."
 
-_PRINT = "print it into a new PDF, and give that one"
-
 
 @dataclass(frozen=True)
 class PdfFacts:
@@ -68,24 +67,25 @@ def read_pdf(content: bytes) -> PdfFacts:
     from pypdf import apply_configuration  # noqa: PLC0415
 
     if zipfile.is_zipfile(BytesIO(content)):
-        raise UnusableFile(f"is a PDF and a ZIP archive as well; {_PRINT}")
+        raise UnusableFile(f"is a PDF and a ZIP archive as well; {PRINT}")
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it would log what is in the file
     try:
         with apply_configuration(**_LIMITS), _bounded_steps():
             try:
                 return _read(_BoundedFile(content))
-            except (UnusableFile, NotImplementedError):
+            except UnusableFile:
                 raise
+            except NotImplementedError:
+                # For certificates, or in a way that pypdf does not know. Some readers may open it.
+                raise UnusableFile(f"is a PDF that is encrypted in an unusual way; {PRINT}") from None
             except (Exception, _ReadTooOften):  # noqa: BLE001 - a hostile file raises nearly anything
                 return _read(_BoundedFile(content + _TABLE_TO_REBUILD))
     except UnusableFile:
         raise
     except _TooMuch:
-        raise UnusableFile(f"takes too much work to be read as a PDF; {_PRINT}") from None
-    except NotImplementedError:  # encrypted for certificates, or in another way that pypdf does not know
-        return PdfFacts()
+        raise UnusableFile(f"takes too much work to be read as a PDF; {PRINT}") from None
     except Exception:  # noqa: BLE001 - as above
-        raise UnusableFile(f"is a PDF that cannot be opened; open it yourself, and {_PRINT}") from None
+        raise UnusableFile(f"is a PDF that cannot be opened; open it yourself, and {PRINT}") from None
 
 
 def _read(file: _BoundedFile) -> PdfFacts:
@@ -94,9 +94,10 @@ def _read(file: _BoundedFile) -> PdfFacts:
     # Not strict: forms that dealers use are often a little broken, and every reader repairs them.
     reader = PdfReader(file)
     if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
+        check_names(file.content)
         return PdfFacts(asks_for_password=True)
     for item in _active_dictionaries(reader):
-        _check_action(item)
+        check_actions(item)
     reader.pages[0]
     return PdfFacts(pages=_strict_pages(file))
 
@@ -130,17 +131,6 @@ def _active_dictionaries(reader: PdfReader) -> Iterator[DictionaryObject]:
             waiting += [item.raw_get(key) for key in item if key not in _PASSIVE]
         elif isinstance(item, ArrayObject):
             waiting += list.__iter__(item)
-
-
-def _check_action(item: DictionaryObject) -> None:
-    """Raises UnusableFile for an action that runs something, and for a file within the file."""
-    action = item.get("/S")
-    if action == "/JavaScript" or ("/S" in item and "/JS" in item):
-        raise UnusableFile(f"is a PDF with scripts; {_PRINT}")
-    if action == "/Launch":
-        raise UnusableFile(f"is a PDF that starts programs; {_PRINT}")
-    if "/EF" in item or item.get("/Subtype") in ("/FileAttachment", "/RichMedia"):
-        raise UnusableFile(f"is a PDF with other files in it; {_PRINT}")
 
 
 class _TooMuch(BaseException):
@@ -177,6 +167,7 @@ class _BoundedFile(BufferedReader):
 
     def __init__(self, content: bytes) -> None:
         super().__init__(BytesIO(content))
+        self.content = content
         self._budget = _MOST_READ * len(content) + _MOST_DECODED_BYTES
 
     def read(self, size: int | None = -1, /) -> bytes:
