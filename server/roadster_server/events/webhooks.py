@@ -182,7 +182,7 @@ class _Receiver:
         encoding = request.headers.get("content-encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             problem = "the body must be plain or in gzip"
-            raise _Refused(415, problem, {"accept-encoding": "gzip", "connection": "close"})
+            raise _Refused(415, problem, {"accept-encoding": "gzip"})
         try:
             body = await read_body(request.scope, request.receive, max_bytes=_MAX_BODY_BYTES, seconds=self.body_seconds)
             return inflate_capped(body, max_bytes=_MAX_BODY_BYTES) if "gzip" in encoding else body
@@ -190,10 +190,10 @@ class _Receiver:
             raise _Refused(400, "the body is not one gzip file, as its content-encoding says") from None
         except BodyTooLarge:
             problem = f"the body is above {_MAX_BODY_BYTES} bytes"
-            raise _Refused(413, problem, {"connection": "close"}) from None
+            raise _Refused(413, problem) from None
         except BodyTooSlow:
             problem = f"the body took more than {self.body_seconds:g} seconds"
-            raise _Refused(408, problem, {"connection": "close"}) from None
+            raise _Refused(408, problem) from None
         except BodyCutOff:
             raise _Refused(400, "the connection was closed within the body") from None
 

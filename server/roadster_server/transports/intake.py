@@ -80,10 +80,7 @@ class Intake:
             try:
                 message, body = await self._take_message(scope, receive, place)
             except MessageRefused as refusal:
-                status = _status_of(refusal)
-                # A client that still sends would lose the answer with its connection. Only a slow one is cut off.
-                headers = {"Connection": "close"} if status is HTTPStatus.REQUEST_TIMEOUT else {}
-                await refuse(refusal, scope, receive, send, status=status, headers=headers)
+                await refuse(refusal, scope, receive, send, status=_status_of(refusal))
                 return
             request_id = message.id if isinstance(message, JSONRPCRequest) else None
             if request_id is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -18,6 +17,5 @@ async def refuse(
     send: Send,
     *,
     status: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE,
-    headers: Mapping[str, str] | None = None,
 ) -> None:
-    await Response(refusal.json(), status, headers, "application/json")(scope, receive, send)
+    await Response(refusal.json(), status, media_type="application/json")(scope, receive, send)

@@ -14,7 +14,7 @@ import anyio.abc
 import httpx2
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from roadster_server.settings.live import LiveSettings
@@ -291,6 +291,7 @@ class FakeSocket(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.unread = 0
+        self.written = b""
         self.is_aborted = False
         self.is_closed = False
 
@@ -299,6 +300,16 @@ class FakeSocket(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview[int]) -> None:
         self.unread += len(data)
+        self.written += data
+
+    def write_eof(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
 
     def close(self) -> None:
         self.is_closed = True
@@ -314,10 +325,14 @@ async def no_app(_scope: Any, _receive: Any, _send: Any) -> None:
     await anyio.sleep_forever()
 
 
-def client_of(socket: FakeSocket) -> ClientConnection:
+def rules_for_tests() -> ConnectionRules:
     connections = Connections(HttpSettings, Limit(100, "descriptors"))
-    rules = ConnectionRules(connections, HttpSettings, most_refusals=1, unread_seconds=30)
-    config = uvicorn.Config(cast("Any", no_app), log_config=None)
+    return ConnectionRules(connections, HttpSettings, most_refusals=1, unread_seconds=30)
+
+
+def client_of(socket: FakeSocket, app: ASGIApp = no_app, rules: ConnectionRules | None = None) -> ClientConnection:
+    rules = rules or rules_for_tests()
+    config = uvicorn.Config(cast("Any", app), log_config=None)
     config.load()
     client = ClientConnection(rules, config=config, server_state=ServerState(), app_state={})
     client.connection_made(socket)
