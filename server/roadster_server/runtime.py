@@ -91,7 +91,7 @@ async def open_calls(
         )
         redis_url = settings.replicas.redis_url.get_secret_value() if settings.replicas else None
         limiter = Limiter(redis_url, keys.deployment)
-        recorder = Recorder(store, timing.record_seconds)
+        recorder = Recorder(store, timing.record_seconds, observer.on_records_waiting)
         stack.push_async_callback(recorder.close)
         refusals = RefusalSums(recorder.put, timing.refusal_seconds)
         stack.push_async_callback(refusals.close)

@@ -119,7 +119,7 @@ async def test_call_whose_record_the_store_does_not_take_holds_no_other_up() -> 
         async def append(self, _record: AuditRecord) -> None:
             await stuck.wait()
 
-    recorder = Recorder(cast(LazyStore, StuckStore()), patience=math.inf)
+    recorder = Recorder(cast(LazyStore, StuckStore()), math.inf, lambda _count: None)
     server = Server(lambda: recorder.put(cast(AuditRecord, None)))
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:

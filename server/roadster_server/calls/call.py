@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -43,6 +44,14 @@ from .context import CallResult, CallServices, Context, CurrentCaller
 from .limiter import OverLimit
 from .results import LONGEST_ANSWER, AnswerContent, client_name, preview_result, replayed_result, result_of
 
+Recording = Literal["stored soon", "stored", "stored later", "in a sum"]
+"""How the record of a call's end gets into the store.
+
+A read is answered after two seconds, also if its record is not stored by then. The answer of a write that was sent
+waits for the record, and so does each answer under `refuse_unrecorded_reads`. A call that the store has failed does not
+wait for it again. Refusals by a caller's limit are in sums.
+"""
+
 
 class Call(CallOversight):
     """The state of one call. It is also the `CallOversight` of the writes that the call sends."""
@@ -72,15 +81,20 @@ class Call(CallOversight):
         self._refused_by: str | None = None
         self._answered_ids: dict[str, Any] = {}
         """The ids in the answer of a write, such as that of a customer who was made, by `answer.` and their name."""
-        self._is_over_limit = False
+        self._recording: Recording = "stored" if services.refuse_unrecorded_reads else "stored soon"
         self.outcome = "done"
         self.tool_name = tool.name if tool else "unknown"
-        self._has_waited = False
-        """Says that the call has had its wait for a store that does not work, so its record gets no further one."""
+
+    async def count(self) -> None:
+        """Counts the call. Raises ToolFailure if it is over a limit, or if too many calls are not on record yet."""
+        if self._services.recorder.is_full:
+            self._recording = "in a sum"
+            raise Unrecorded("The call cannot be put on record: too many records wait for the store")
+        await self._services.limiter.count_call(self._caller)
 
     async def admit(self, tool: Tool) -> AdmittedCall:
         """Counts the call and checks it. Raises ToolFailure."""
-        await self._services.limiter.count_call(self._caller)
+        await self.count()
         self._admitted_call = admit(tool, self._services.gate, self._caller, self._arguments, self)
         return self._admitted_call
 
@@ -117,6 +131,7 @@ class Call(CallOversight):
         await self._services.limiter.count_write(write.caller)
         await self._services.store.record_sent(self._record("sent", "sent"), self._claim)
         self._write_sent = True
+        self._recording = "stored"
 
     def on_answer(self, answer: Answer) -> None:
         self._request_id = answer.request_id
@@ -131,7 +146,8 @@ class Call(CallOversight):
             self._request_id = error.request_id
         if isinstance(error, AccessRefused | Limited):
             self._refused_by = error.setting
-            self._is_over_limit = isinstance(error, OverLimit)
+            if isinstance(error, OverLimit):
+                self._recording = "in a sum"
         return self._with_next_step(result)
 
     def store_failure(self, error: StoreError) -> Failure:
@@ -140,7 +156,7 @@ class Call(CallOversight):
         If that happens after the answer of a write, the log says so and the caller gets the answer. See `_settle`.
         """
         reason = self._store_reason(error)
-        self._has_waited = self._tool is not None and self._tool.writes
+        self._recording = "stored later"
         if not self._write_sent:
             return self.failure(Unrecorded(f"The call cannot be put on record: {reason}"))
         self.outcome = "outcome_unknown"
@@ -201,19 +217,29 @@ class Call(CallOversight):
                 "ms": milliseconds,
             },
         )
-        record, recorder = self._record("ended", self.outcome, milliseconds), self._services.recorder
-        if self._is_over_limit and self._services.refusals.count(record):
-            return None
-        try:
-            if self._write_sent or self._has_waited or self._services.refuse_unrecorded_reads:
+        return await self._put_on_record(self._record("ended", self.outcome, milliseconds))
+
+    async def _put_on_record(self, record: AuditRecord) -> Failure | None:
+        recorder = self._services.recorder
+        if self._recording == "stored later":
+            recorder.keep(record)
+        elif self._recording == "stored":
+            try:
                 await recorder.put(record)
-            else:
-                await recorder.put_soon(record)
-        except StoreError as error:
-            reason = self._store_reason(error)
-            if self._services.refuse_unrecorded_reads and not self._write_sent:
-                return failure(Unrecorded(f"The call cannot be put on record: {reason}"))
+            except StoreError as error:
+                return self._keep_record(record, error)
+        elif self._recording == "stored soon" or not self._services.refusals.count(record):
+            await recorder.put_soon(record)
         return None
+
+    def _keep_record(self, record: AuditRecord, error: StoreError) -> Failure | None:
+        """Keeps a record that the store does not take. Only a read is refused: a write that was sent has its answer."""
+        reason = self._store_reason(error)
+        if self._write_sent:
+            self._services.recorder.keep(record, error)
+            return None
+        self._services.recorder.keep(replace(record, outcome=Unrecorded.kind), error)
+        return failure(Unrecorded(f"The call cannot be put on record: {reason}"))
 
     def _marks_of_person(self) -> dict[str, str]:
         """Returns a keyed hash of a person, whose id at a provider may be an email address. The audit has the id."""

@@ -78,7 +78,7 @@ class Calls:
         call = Call(self.services, current_caller, ctx, None, {}, InputResponseRequestParams())
 
         async def count_and_refuse() -> NoReturn:
-            await self.services.limiter.count_call(call.caller())
+            await call.count()
             raise InvalidArguments(problem)
 
         return await self._run(call, count_and_refuse)

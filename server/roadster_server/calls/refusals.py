@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -64,7 +65,8 @@ class RefusalSums:
                 return
             count, own.count = own.count, 0
             try:
-                with one_wait():
+                # At the end of the process a store that is locked gets a moment only.
+                with one_wait(so_far=math.inf if self._closing.is_set() else 0.0):
                     await self._write(_record_of(own.newest, count))
             except StoreError as error:
                 log.error("refusals not on record", extra={"count": count, "reason": str(error)})

@@ -25,9 +25,12 @@ _WAIT: ContextVar[Wait | None] = ContextVar("roadster_server.store.waiting", def
 
 
 @contextmanager
-def one_wait() -> Iterator[Wait]:
-    """Lets all transactions of the block wait together as long as one. Tasks that it starts share the wait."""
-    wait = Wait()
+def one_wait(so_far: float = 0.0) -> Iterator[Wait]:
+    """Lets all transactions of the block wait together as long as one. Tasks that it starts share the wait.
+
+    With `so_far` it has waited before. With infinity, each transaction gets a moment only.
+    """
+    wait = Wait(so_far)
     token = _WAIT.set(wait)
     try:
         yield wait

@@ -75,6 +75,9 @@ class Metrics(ServerObserver):
         self.event_age = self._histogram(
             "event_age_seconds", "from when an event happened to when it came", _EVENT_SECONDS, "source"
         )
+        self.records_waiting = self._gauge(
+            "audit_records_waiting", "audit records in memory, because the store does not take them"
+        )
         self.retention_stopped = self._gauge(
             "retention_stopped", "above 0 while old events are not deleted, because the clock is in doubt"
         )
@@ -95,6 +98,9 @@ class Metrics(ServerObserver):
 
     def on_left_out(self, kind: LeftOut, count: int) -> None:
         self.left_out.labels(kind.operation, kind.path).inc(count)
+
+    def on_records_waiting(self, count: int) -> None:
+        self.records_waiting.set(count)
 
     def on_tidied(self, *, is_stopped: bool) -> None:
         self.retention_stopped.set(is_stopped)

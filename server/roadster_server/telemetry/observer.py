@@ -27,6 +27,9 @@ class ServerObserver(NoObserver):
     def on_left_out(self, kind: LeftOut, count: int) -> None:
         """Called when a call has ended, with a kind of values that were left out of the answers that it read."""
 
+    def on_records_waiting(self, count: int) -> None:
+        """Called with the number of audit records that wait for the store, when it changes."""
+
     def on_tidied(self, *, is_stopped: bool) -> None:
         """Called when the store was tidied. `is_stopped` says that old events stay, because of the clock."""
 
