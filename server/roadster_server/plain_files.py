@@ -15,6 +15,20 @@ class FileTooLarge(ValueError):
     """The file has more bytes than the limit."""
 
 
+def reading_problem(error: Exception) -> str:
+    """Returns what kept a file from being read as text, and the mend."""
+    match error:
+        case FileNotFoundError():
+            return "there is no such file; correct the path, or make the file"
+        case PermissionError():
+            return "this program may not read it; correct who may read the file"
+        case UnicodeDecodeError():
+            return "is not UTF-8; save the file in this encoding"
+        case NotPlain() | FileTooLarge():
+            return str(error)
+    return f"cannot be read ({type(error).__name__})"
+
+
 def read_plain_file(path: Path, *, max_bytes: int, through_links: bool = True) -> bytes:
     """Returns the contents. A link in place of the file is an OSError unless it may be read through links.
 

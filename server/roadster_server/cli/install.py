@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
+from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file, reading_problem
 from roadster_server.settings.errors import ConfigurationError
 
 from .entries.entry_file import EntryFile, UnsafeFile, change_entry
@@ -125,10 +125,8 @@ def _read(path: Path) -> str | None:
         return read_plain_file(path, max_bytes=_MAX_BYTES, through_links=False).decode()
     except FileNotFoundError:
         return None
-    except (NotPlain, FileTooLarge) as error:
-        raise ConfigurationError([f"{path}: {error}; nothing was changed"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{path}: cannot be read ({type(error).__name__})"]) from None
+    except (OSError, NotPlain, FileTooLarge, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{path}: {reading_problem(error)}; nothing was changed"]) from None
 
 
 def _replace(path: Path, text: str, *, mode_of: Path) -> None:

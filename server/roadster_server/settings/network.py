@@ -13,7 +13,7 @@ import httpx2
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo
 
 from roadster_client import NetworkPath, plain_host
-from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
+from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file, reading_problem
 
 from .secrets import UNREVEALED, reveal
 
@@ -44,8 +44,10 @@ def _read_bundle(value: Any, info: ValidationInfo) -> Any:
         text = read_plain_file(path, max_bytes=_MAX_BUNDLE_BYTES).decode("ascii", errors="ignore")
     except (NotPlain, FileTooLarge) as error:
         raise ValueError(f"{error}; name the PEM file itself") from None
-    except (OSError, RuntimeError) as error:  # RuntimeError: there is no such ~user
-        raise ValueError(f"cannot be read ({type(error).__name__}); correct the path, or who may read it") from None
+    except OSError as error:
+        raise ValueError(reading_problem(error)) from None
+    except RuntimeError:
+        raise ValueError("there is no such user; write the path without ~") from None
     if not path.is_absolute():
         raise ValueError("expected an absolute path: a host starts the server in a folder of its own choice")
     certificates = "\n".join(_CERTIFICATE.findall(text))

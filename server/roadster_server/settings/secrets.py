@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, SecretStr, ValidationInfo
 
-from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file
+from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file, reading_problem
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding
@@ -126,10 +126,8 @@ def _line(binding: Binding) -> int:
 def _read_plain_file(path: Path) -> str:
     try:
         return read_plain_file(path, max_bytes=_MAX_SECRET_BYTES).decode("utf-8-sig")
-    except (NotPlain, FileTooLarge) as error:
-        raise ValueError(f"{path} {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"cannot read the file {path} ({type(error).__name__})") from None
+    except (OSError, NotPlain, FileTooLarge, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {reading_problem(error)}") from None
 
 
 def _from_keyring(service: str, name: str) -> str:

@@ -50,7 +50,7 @@ def test_bundle_is_read_whatever_stands_between_its_certificates(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "mend"),
     [
-        (None, "cannot be read (FileNotFoundError); correct the path"),
+        (None, "there is no such file; correct the path"),
         (b"", "holds no certificate in PEM; convert it: openssl x509 -inform der"),
         (b"\x30\x82\x01\x00", "holds no certificate in PEM; convert it"),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "holds no certificate in PEM"),

@@ -174,7 +174,7 @@ def test_file_that_others_may_read_or_change_is_refused(mode: int, tmp_path: Pat
 
 
 def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    assert f"secrets_file: cannot read the file {tmp_path / 'secrets.env'}" in problems_of(tmp_path)
+    assert f"secrets_file: {tmp_path / 'secrets.env'}: there is no such file; correct the path" in problems_of(tmp_path)
 
 
 def test_command_that_needs_no_secrets_reads_no_file(tmp_path: Path) -> None:
@@ -223,3 +223,10 @@ async def test_running_server_notices_that_the_rights_of_the_file_were_mended(
             while live.current.webhooks.roadster_keys[0].get_secret_value() == "old":
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
+
+
+def test_secrets_file_that_cannot_be_read_comes_with_the_mend(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes("API_KEY=caf\xe9".encode("latin-1"))
+    for name, problem in (("none", "there is no such file"), ("latin", "is not UTF-8"), (".", "is not a plain file")):
+        with pytest.raises(ValueError, match=rf": {problem}"):
+            read_secrets_file(tmp_path / name)

@@ -53,7 +53,7 @@ def test_settings_show_no_secret_in_their_repr(tmp_path: Path) -> None:
     [
         ('"env:ROADSTER_API_KEY"', '"live_51H8x"', "roadster.api_key: a literal secret is refused"),
         ('"env:ROADSTER_API_KEY"', '"env:NOT_SET"', "roadster.api_key: the environment variable NOT_SET is not set"),
-        ('"env:ROADSTER_API_KEY"', '"file:/no/such/file"', "roadster.api_key: cannot read the file"),
+        ('"env:ROADSTER_API_KEY"', '"file:/no/such/file"', "roadster.api_key: /no/such/file: there is no such file"),
         ('"env:ROADSTER_API_KEY"', '"env:"', "roadster.api_key: a literal secret is refused"),
         ("[roadster]", "[roadster]\nbase_uri = 1", "roadster.base_uri: unknown key"),
         ("[roadster]", "[roadster]\nauth_scheme = 'Basic'", "roadster.auth_scheme: "),
@@ -211,7 +211,7 @@ def test_pipe_instead_of_a_file_holds_nothing_up(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/zero").is_char_device(), reason="there are no devices on this system")
 def test_device_and_folder_are_no_secrets(tmp_path: Path) -> None:
     for path in ("/dev/zero", "/dev/tty", tmp_path):
-        with pytest.raises(ConfigurationError, match=r"is not a plain file|cannot read the file"):
+        with pytest.raises(ConfigurationError, match=r"is not a plain file|cannot be read"):
             settings_of(GOOD.replace("env:ROADSTER_API_KEY", f"file:{path}"), tmp_path)
 
 
