@@ -27,7 +27,7 @@ BINDING = re.compile(
     r"|update_customer\.status|delete_documents\.message"
     # The ids that bind an answer to its object, with the objects that hold them.
     r"|list_dealers\.\*|(create_customer|submit_trade_valuation)\.customer(\.id)?|upload_document\.document_id"
-    r"|get_template\.(id|order_id)|\w+_shipment\.id|create_shipment\.reference_id"
+    r"|get_template\.(id|order_id|is_deleted)|\w+_shipment\.id|create_shipment\.reference_id"
     r"|get_customer_record\.(customerInfo(\.uuid)?|.*customer_?uuid)",
     re.IGNORECASE,
 )

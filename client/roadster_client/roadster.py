@@ -252,10 +252,10 @@ class DealerApi:
         is_first = from_vin is None and updated_since is None
         if is_first and page.total and not rows:
             raise answer.malformed_error("has an empty list, although its total is not 0")
-        rows = rows[repeated + skip :]
+        rows, vins = rows[repeated + skip :], vins[repeated + skip :]
         if not rows and page.total is None:
             raise answer.malformed_error("has neither vehicles nor a total")
-        return InventoryRows(map(read_row, rows), len(rows), page.total)
+        return InventoryRows(map(read_row, rows), vins, len(rows), page.total)
 
     async def honours_updated_since(self, now: int) -> bool:
         """Tells whether the feed honours `updated_since`: it then has no updates later than tomorrow.
@@ -482,9 +482,12 @@ class OrderApi:
 
 def _decode(contents: str, operation: str) -> bytes:
     try:
-        return decode_file(contents)
+        file = decode_file(contents)
     except ValueError:
         raise errors.MalformedAnswer(operation, "the contents are not base64") from None
+    if not file:
+        raise errors.MalformedAnswer(operation, "the file is empty")
+    return file
 
 
 def _names_only(dealer: DealerRef) -> IsOwn:

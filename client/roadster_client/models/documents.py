@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -59,7 +59,7 @@ class DocumentContentsQuery(Sent):
 
 
 class DocumentContents(Received):
-    contents: FileContents
+    contents: Annotated[FileContents, Field(strict=True)]
 
 
 class DocumentDeletion(Sent):

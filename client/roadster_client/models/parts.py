@@ -34,6 +34,23 @@ class Received(BaseModel):
         extra="ignore", frozen=True, defer_build=True, allow_inf_nan=False, coerce_numbers_to_str=True
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_whole_numbers(cls, json: Any) -> Any:
+        # Some programs write every number with a point. In a text field 12345.0 is the stock number 12345.
+        if isinstance(json, dict) and any(type(value) is float for value in json.values()):
+            return {name: _whole(value) for name, value in json.items()}
+        return json
+
+
+_EXACT_FLOATS = 2**53
+"""Above it a float stands for several integers."""
+
+
+def _whole(value: Any) -> Any:
+    is_whole = type(value) is float and value.is_integer() and abs(value) < _EXACT_FLOATS
+    return int(value) if is_whole else value
+
 
 _SUCCESS = re.compile("ok|success(ful|fully)?|succeeded|done|completed?|created|updated|assigned|deleted|removed")
 _DENIAL = re.compile(

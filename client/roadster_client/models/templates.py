@@ -121,6 +121,13 @@ def _require_order_id(value: Any) -> Any:
     raise PydanticCustomError(UNIDENTIFIED, "expected an id")
 
 
+def _require_mark(value: Any) -> Any:
+    # Without its mark, a deleted template would pass for one that can be used.
+    if is_absent(value) or isinstance(value, bool):
+        return value if isinstance(value, bool) else None
+    raise PydanticCustomError(UNIDENTIFIED, "expected true or false")
+
+
 class Template(Received):
     """A template. Times are RFC 3339. Some templates belong to only one order, which is in `order_id`.
 
@@ -138,7 +145,7 @@ class Template(Received):
     doc_identifier: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
-    is_deleted: bool | None = None
+    is_deleted: Annotated[bool | None, BeforeValidator(_require_mark)] = None
 
     @field_validator("name", "file_name", "description")
     @classmethod

@@ -35,8 +35,9 @@ Vin = Annotated[str, AfterValidator(_read_vin)]
 """A VIN in a request, without the blanks around it. The tools check its characters I, O and Q with its check digit,
 because they can name the VIN that was meant."""
 
-FeedVin = Annotated[str, Field(pattern=r"^\s*[A-Za-z0-9]{17}\s*$")]
-"""The VIN of a vehicle in an answer. Another text is none that a tool would take, so it identifies no vehicle."""
+FeedVin = Annotated[str, Field(pattern=r"^\s*[A-Za-z0-9]{17}\s*$"), AfterValidator(str.strip)]
+"""The VIN of a vehicle in an answer, without the blanks around it. Another text is none that a tool would take, so it
+identifies no vehicle."""
 
 ID_PATTERN = "[1-9][0-9]{0,15}"
 """A number that Roadster or Roadie gives to a customer, document, template, order or delivery. Without leading zeros,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -92,10 +92,12 @@ class InventoryPage(Received):
 class InventoryRows:
     """A page of the feed, row by row. A row is None where it cannot be read. `count` is the number of the rows.
 
-    A row is read when it is taken. What is left out of it counts only then.
+    A row is read when it is taken. What is left out of it counts only then. `vins` are those of the rows as the feed
+    has them, which a next page may begin behind.
     """
 
     rows: Iterator[InventoryVehicle | None]
+    vins: Sequence[str | None]
     count: int
     total: int | None
 

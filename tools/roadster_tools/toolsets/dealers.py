@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from roadster_client import ListedDealers
+from roadster_client import LeftOut, ListedDealers
 from roadster_client.models.dealers import Dealer, DealerConfiguration, FinanceMarkup, Markup, MarkupScope
 from roadster_tools.answers import ToolAnswer, UnreadRows, list_text, table
 from roadster_tools.catalogue import account_tool, tool
@@ -79,7 +79,10 @@ def _list_hint(
     if not own:
         return "Your configuration names no dealer; only the server's operator can change this."
     hints: list[str] = []
-    if dealers and not matching and not unread and not result.errors:
+    unread_fields = sum(grant.left_out[LeftOut("list_dealers", f"*.{name}")] for name in ("name", "city"))
+    if dealers and not matching and unread_fields:
+        hints.append(UnreadRows(0, unread_fields).hint("the dealer"))
+    elif dealers and not matching and not unread and not result.errors:
         hints.append("No dealer of yours has these words in its name, city or dpid; try fewer words.")
     if len(rows) < len(matching):
         hints.append(f"{len(rows)} of {len(matching)} dealers; query finds a dealer by its name, city or dpid.")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from roadster_client import DealerApi, MalformedAnswer
-from roadster_client.models.vehicles import InventoryVehicle
+from roadster_client.models.vehicles import InventoryRows, InventoryVehicle
 from roadster_tools.gate.gate import Grant
 from roadster_tools.turns import InTurns
 
@@ -74,7 +74,7 @@ class FeedWalk:
         self.is_over = page.count == 0
         if self.is_over and self.passed == 0 and self.is_short:
             raise MalformedAnswer("list_inventory", "the feed ended long before its total")
-        return self._pass(page.rows)
+        return self._pass(page)
 
     @property
     def is_short(self) -> bool:
@@ -90,14 +90,14 @@ class FeedWalk:
         if self.total:
             await self.feed.list_inventory_rows(size=FEW, in_stock_only=self.in_stock_only)
 
-    def _pass(self, rows: Iterator[InventoryVehicle | None]) -> Iterator[InventoryVehicle | None]:
-        for vehicle in rows:
+    def _pass(self, page: InventoryRows) -> Iterator[InventoryVehicle | None]:
+        for vehicle, vin in zip(page.rows, page.vins, strict=True):
             if self.count is not None:
                 self.count += 1
             if vehicle is None:
                 self.passed += 1
             else:
-                self.position, self.passed = vehicle.vin, 0
+                self.position, self.passed = vin, 0
             yield vehicle
 
 

@@ -42,7 +42,7 @@ class WantedVehicle:
 
     def is_behind(self, position: str | None) -> bool:
         """Tells whether the search has passed the VIN, so that no later vehicle can have it."""
-        return self.vin is not None and position is not None and position.upper() >= self.vin
+        return self.vin is not None and position is not None and position.strip().upper() >= self.vin
 
     def hint_of_rows(self, stock: list[bool | None]) -> str | None:
         """Returns what the rows do not say. `stock` tells of each row whether it is in stock."""
