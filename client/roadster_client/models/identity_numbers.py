@@ -80,9 +80,14 @@ _AREA_CODE = 3
 _PHONE = re.compile(r"1?[2-9][0-9]{2}[2-9][0-9]{6}")
 
 _SPACE = "[-\u2010-\u2015\u2212\ufe58\ufe63\uff0d _/]{1,3}"  # every dash, and no point, which amounts have
-_SOCIAL_SECURITY = re.compile(rf"(?<!\d)\d{{3}}{_SPACE}\d{{2}}{_SPACE}\d{{4}}(?!\d)")
+_SOCIAL_SECURITY = re.compile(
+    rf"(?<!\d)\d{{3}}{_SPACE}\d{{2}}{_SPACE}\d{{4}}(?!\d)|(?<![\d.,])\d{{3}}\.\d{{2}}\.\d{{4}}(?![.,]?\d)"
+)
 
-_NINE_DIGITS = r"(?<!\d)(?:\d{9}|\d{3}[\W_]\d{2}[\W_]\d{4}|\d{3}[\W_]\d{3}[\W_]\d{3})(?!\d)"
+_NINE_DIGITS = (
+    r"(?<!\d)(?:\d{9}|\d{3}[\W_]\d{2}[\W_]\d{4}|\d{3}[\W_]\d{3}[\W_]\d{3}|\d{3}[\W_]\d{6}"
+    r"|(?<!\d[\W_])\d(?:[\W_]\d){8}(?![\W_]\d))(?!\d)"
+)
 _WORDS = r"(?<![^\W_])(?:s\.?\s?s\.?\s?[n#:]|social|soc\.?\s?sec|itin|tax\s?id)"
 _NAMED_SOCIAL_SECURITY = re.compile(
     rf"{_WORDS}\D{{0,40}}?(?:{_NINE_DIGITS}(?:[\W_]|and|y){{0,7}})+|{_NINE_DIGITS}[^\d,;.\n]{{1,20}}?{_WORDS}",
