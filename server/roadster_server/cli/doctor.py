@@ -174,7 +174,7 @@ def _callers(settings: Settings) -> Iterator[str]:
     for name in settings.callers.keys() - {*by_credential, LOCAL_CALLER, settings.http.anonymous_caller}:
         yield (
             f"callers.{name} cannot connect over HTTP, as {by_credential[0]} can; "
-            f"make a token with roadster-mcp token make {name}, or take the caller out"
+            f"make a token with roadster-mcp token {name}, or take the caller out"
         )
 
 

@@ -27,10 +27,10 @@ _NARROW_INDENT = 8
 class CommandGroup(typer.Typer):
     """A Typer application with plain help. Rich help would load rich at every start, also that of a stdio server."""
 
-    def __init__(self, summary: str, **settings: Any) -> None:
+    def __init__(self, summary: str, cls: type[Group] | None = None, **settings: Any) -> None:
         super().__init__(
             help=summary,
-            cls=_Group,
+            cls=cls or Group,
             no_args_is_help=True,
             rich_markup_mode=None,
             pretty_exceptions_enable=False,
@@ -47,7 +47,9 @@ class _Command(TyperCommand):
         super().format_help(ctx, formatter)
 
 
-class _Group(TyperGroup):
+class Group(TyperGroup):
+    """A group of commands."""
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _fit(formatter)
         super().format_help(ctx, formatter)

@@ -1,4 +1,4 @@
-"""The commands `token make` and `token revoke`."""
+"""The commands `token NAME` and `token revoke`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ import hashlib
 import re
 import secrets
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from roadster_server.settings.errors import ConfigurationError
 
-from .group import CommandGroup
+from .group import CommandGroup, Group
 from .options import Config, exit_on_mistakes, load_settings, run_async
 
 if TYPE_CHECKING:
     from roadster_server.settings.sections import Settings
 
-token = CommandGroup("Make and revoke the tokens of callers.")
+
+class _TokenGroup(Group):
+    """The group in which `token NAME` means `token make NAME`. Tokens are made more often than revoked."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["make", *args])
+
+
+token = CommandGroup("Make and revoke the tokens of callers: `token NAME` makes one.", cls=_TokenGroup)
 
 _LONGEST = 16 * 1024
 """Characters of a token on stdin."""

@@ -63,7 +63,7 @@ class DealerGroupSettings(Section):
 
 def _digest(text: str) -> str:
     if re.fullmatch(r"[0-9a-f]{64}", text) is None:
-        raise ValueError("expected the 64 hexadecimal digits that `roadster-mcp token make NAME` prints, not the token")
+        raise ValueError("expected the 64 hexadecimal digits that `roadster-mcp token NAME` prints, not the token")
     return text
 
 

@@ -174,7 +174,7 @@ def _warn_where_nobody_can_connect(settings: Settings, host: str) -> None:
     if not (is_loopback(host) and settings.http.anonymous_caller):
         log.warning(
             "nobody can connect: no caller has a token_sha256, and there is no [identity.NAME]; "
-            "make a token with roadster-mcp token make NAME"
+            "make a token with roadster-mcp token NAME"
         )
 
 

@@ -133,7 +133,7 @@ def test_doctor_finds_callers_that_cannot_do_anything(config: Path) -> None:
     assert end.returncode == 1
     assert len(problems(end)) == 2
     assert any("callers.idle may do nothing; add dealers" in line for line in problems(end))
-    assert any("roadster-mcp token make tokenless" in line for line in problems(end))
+    assert any("roadster-mcp token tokenless" in line for line in problems(end))
 
 
 def test_doctor_finds_a_link_key_without_a_host(config: Path) -> None:

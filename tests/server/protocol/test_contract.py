@@ -54,8 +54,9 @@ COMMANDS: dict[str, list[str]] = {
     "forget: no configuration": ["forget", "--dealer", "umazda", "--customer", "1", "--config", "missing.toml"],
     "install: no configuration": ["install", "cursor", "--print", "--config", "missing.toml"],
     "install: printed": ["install", "cursor", "--print", "--sandbox"],
-    "token make": ["token", "make", "sales-bot"],
-    "token make: impossible name": ["token", "make", "sales bot"],
+    "token": ["token", "sales-bot"],
+    "token make": ["token", "make", "revoke"],
+    "token: impossible name": ["token", "sales bot"],
 }
 
 
