@@ -47,7 +47,9 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
     async with open_existing_store(settings) as store:
         chain = await store.verify(tell)
     if chain.first_broken is not None:
-        return f"broken at record {chain.first_broken}: it, or one before it, is not as it was written", False
+        rest = f"from there on {chain.count - chain.first_broken + 1} records are not checked"
+        problem = f"broken at record {chain.first_broken}: it, or one before it, is not as it was written"
+        return f"{problem}; {rest}", False
     return f"whole; records: {chain.count}, head: {chain.head}", True
 
 

@@ -117,7 +117,9 @@ def read_file(path: Path, mend: str) -> dict[str, Any]:
         problem = f"is not TOML: {error}"
     except UnicodeDecodeError:
         problem = "is not UTF-8; save the file in this encoding"
-    except (OSError, ValueError, RecursionError) as error:  # such as an integer of 5,000 digits, or tables 3,000 deep
+    except RecursionError:
+        problem = "cannot be read: its lists or tables are nested too deep"
+    except (OSError, ValueError) as error:  # such as an integer of 5,000 digits
         problem = f"cannot be read ({type(error).__name__})"
     raise ConfigurationError([f"{path}: {problem}"])
 

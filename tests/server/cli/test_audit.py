@@ -72,7 +72,9 @@ def test_audit_is_verified_printed_and_exported(upstream: str, tmp_path: Path) -
         store.execute("UPDATE roadster_audit SET outcome = 'done' WHERE seq = 2")
     verification = audit("verify")
     assert verification.returncode == 1
-    assert verification.stdout.startswith("broken at record 2")
+    assert verification.stdout == (
+        "broken at record 2: it, or one before it, is not as it was written; from there on 3 records are not checked\n"
+    )
 
 
 def test_audit_that_is_gone_is_not_an_empty_one(upstream: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from mcp import Client
 from mcp_types import ElicitResult
 
+from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
 from tests.conftest import Connect, World, kind_of, settings_for, text_of
@@ -274,3 +275,10 @@ async def test_reloads_under_load_end_each_call_with_an_answer_or_a_refusal(
         reloading = False
     assert set(outcomes) == {None, "refused"}
     assert caplog.messages == []
+
+
+def test_file_nested_too_deep_is_refused_in_words(tmp_path: Path) -> None:
+    config = tmp_path / "roadster.toml"
+    config.write_text("[http]\nallowed_hosts = " + "[" * 3000 + "]" * 3000)
+    with pytest.raises(ConfigurationError, match="its lists or tables are nested too deep"):
+        load(config)
