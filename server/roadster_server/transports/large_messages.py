@@ -7,6 +7,7 @@ memory with calls that an upstream is slow to answer. So a message keeps its pla
 from __future__ import annotations
 
 from typing import Self
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -32,7 +33,8 @@ class LargeMessages:
     ) -> None:
         self._most_of_a_caller = most_of_a_caller
         self._of_all = anyio.CapacityLimiter(most)
-        self._of_callers: dict[str, anyio.CapacityLimiter] = {}
+        self._of_callers = WeakValueDictionary[str, anyio.CapacityLimiter]()
+        """Without callers of whom there is no message: people come and go."""
         self._wait_seconds = wait_seconds
 
     def place(self, caller: str) -> MessagePlace:

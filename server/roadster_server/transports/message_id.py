@@ -18,6 +18,8 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{\[]+|[}\]]+|[:,]|[^\s"{}\[\]:,]+'
 """One token of JSON, or a run of brackets. It never looks twice at a byte, whatever the text is."""
 
 
+_LONGEST = 1_000
+"""Characters of an id."""
 _PART = 64 * 1024
 """Bytes that are looked at, so that a refusal never takes long."""
 
@@ -50,12 +52,14 @@ def find_id(raw: bytes) -> RequestId | float | None:
 
 
 def plain_id(id_: Any) -> RequestId | float | None:
-    """Returns the id with 1.0 as 1, or None where it is no string and no number."""
+    """Returns the id with 1.0 as 1. Returns None where it is no string and no number, or too long to be repeated."""
     match id_:
         case bool():
             return None
         case float():
             return None if not math.isfinite(id_) else int(id_) if id_.is_integer() else id_
+        case str() if len(id_) > _LONGEST:
+            return None
         case str() | int():
             return id_
         case _:

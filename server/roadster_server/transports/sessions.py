@@ -18,7 +18,6 @@ from http import HTTPStatus
 import anyio
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp_types import INTERNAL_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,7 +27,7 @@ from roadster_server.identity.narrowing import Narrowing
 from roadster_server.identity.tokens import caller_of
 from roadster_server.settings.sections import Settings
 
-from .messages import MessageRefused
+from .messages import NOT_NOW, MessageRefused
 from .narrowing import narrowings_of, serve_narrowed
 from .refusing import refuse
 
@@ -64,7 +63,7 @@ class Sessions:
     async def _open(self, sessions: list[_Session], scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request that opens a session, if it succeeds. `sessions` are those of its caller."""
         if sum(not session.is_idle for session in sessions) >= self._share(scope):
-            refusal = MessageRefused(INTERNAL_ERROR, "Too many sessions with a call under way; end one of them")
+            refusal = MessageRefused(NOT_NOW, "Too many sessions with a call under way; end one of them")
             await refuse(refusal, scope, receive, send)
             return
         session = _Session(narrowings_of(scope))

@@ -19,7 +19,6 @@ import anyio
 import anyio.lowlevel
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.inbound import MCP_METHOD_HEADER
-from mcp_types import INTERNAL_ERROR
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -94,30 +93,34 @@ class Streams:
         with ExitStack() as stack:
             try:
                 self._admit(stream, stack)
-            except TooManyConnections as refusal:
-                limit = refusal.limit
-                problem = f"Too many streams: {limit.name} allows {limit.number:,}; end one of them"
-                await refuse(MessageRefused(INTERNAL_ERROR, problem), scope, receive, send)
+            except MessageRefused as refusal:
+                await refuse(refusal, scope, receive, send)
                 return
             await app(scope, stream.receive, stream.send)
         if stream.is_cut:
             await stream.complete()
 
     def _admit(self, stream: _Stream, stack: ExitStack) -> None:
-        """Counts the stream until the end of `stack`. Raises TooManyConnections."""
+        """Counts the stream until the end of `stack`. Raises MessageRefused."""
         caller = caller_of(self._live.current, stream.identity)
         if sum(other.principal == stream.principal for other in self._open) >= caller.streams:
-            raise TooManyConnections(Limit(caller.streams, caller.setting("streams")))
+            raise _too_many(Limit(caller.streams, caller.setting("streams")))
         place = place_of(stream.scope)
         if place is not None:
-            stack.enter_context(place.as_stream())
+            try:
+                stack.enter_context(place.as_stream())
+            except TooManyConnections as error:
+                raise _too_many(error.limit) from None
         self._open.add(stream)
         stack.callback(self._open.discard, stream)
 
     async def _check(self, stream: _Stream) -> None:
         if stream.has_rights(self._live.current) and await self._has_token(stream):
             return
-        log.info("stream ended, its token or a right of its caller is gone", extra={"caller": stream.caller})
+        log.info(
+            "stream ended, its token is gone, or a dealer, a tool or contact data of its caller",
+            extra={"caller": stream.caller},
+        )
         stream.cut()
 
     async def _has_token(self, stream: _Stream) -> bool:
@@ -204,6 +207,10 @@ class _Stream:
                 await Response(status_code=HTTPStatus.UNAUTHORIZED)(self.scope, self._receive, self._send)
             elif not self._is_complete:
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _too_many(limit: Limit) -> MessageRefused:
+    return MessageRefused(NOT_NOW, f"Too many streams: {limit.name} allows {limit.number:,}; end one of them")
 
 
 def _opens_stream(scope: Scope) -> bool:

@@ -24,6 +24,7 @@ from roadster_server.transports.listening.connections import Connections, Limit,
 from roadster_server.transports.listening.descriptors import room_below
 from roadster_server.transports.listening.http_server import http_server
 from roadster_server.transports.listening.sockets import listen
+from roadster_server.transports.messages import NOT_NOW
 from tests.servers import PATIENCE
 from tests.upstreams import VIRTUAL_TIME
 
@@ -243,6 +244,7 @@ async def test_streams_of_one_caller_are_limited(store_url: str) -> None:
             refusal = await http.get(f"{url}/sse", headers={"Authorization": "Bearer one"})
             assert refusal.status_code == 503
             assert "callers.one.streams" in refusal.json()["error"]["message"]
+            assert refusal.json()["error"]["code"] == NOT_NOW
         with anyio.fail_after(PATIENCE):
             while (await sessions.stream_status(second)) == 503:
                 await anyio.sleep(0.01)

@@ -75,6 +75,11 @@ MALFORMED = {
         INVALID_REQUEST,
         None,
     ),
+    "a long id": (
+        b'{"jsonrpc": "2.0", "id": "' + b"a" * 1_000_000 + b'", "method": "ping"}',
+        INVALID_REQUEST,
+        None,
+    ),
     "two ids": (b'{"jsonrpc": "2.0", "id": 7, "id": 8, "method": "ping"}', INVALID_REQUEST, None),
 }
 
