@@ -5,15 +5,17 @@
 set -eu
 url=${1:-http://127.0.0.1:8000/mcp}
 
-# request METHOD NAME PARAMS: the body names the protocol's version and the client. Headers repeat version, method and name.
+# request METHOD NAME PARAMS: the body names the protocol's version and the client. Headers repeat version, method, name
+# and dealer.
 request() {
+  dealer=$(jq -nr --argjson params "$3" '$params.arguments.dealer // ""')
   jq -nc --arg method "$1" --argjson params "$3" '{jsonrpc: "2.0", id: 1, method: $method, params: ($params + {_meta: {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": {name: "curl", version: "1"},
     "io.modelcontextprotocol/clientCapabilities": {}}})}' |
     curl --silent --show-error --max-time 60 "$url" --data-binary @- \
       -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
-      -H 'MCP-Protocol-Version: 2026-07-28' -H "Mcp-Method: $1" ${2:+-H "Mcp-Name: $2"} \
+      -H 'MCP-Protocol-Version: 2026-07-28' -H "Mcp-Method: $1" ${2:+-H "Mcp-Name: $2"} ${dealer:+-H "Mcp-Param-dealer: $dealer"} \
       ${ROADSTER_MCP_TOKEN:+-H "Authorization: Bearer $ROADSTER_MCP_TOKEN"}
 }
 
