@@ -237,7 +237,8 @@ class StoredVehicles:
             return None
         if state.unread:
             self.on_left_out(Counter({_ROW: state.unread}))
-        return _page(query, state, late, vehicles, numbers, others)
+        is_unordered = sort == "newest" and bool(vehicles) and vehicles[0].place.value <= numbers.oldest
+        return _page(query, state, late, vehicles, numbers, others, is_unordered=is_unordered)
 
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         try:
@@ -281,6 +282,8 @@ def _page(
     vehicles: list[StoredVehicle],
     numbers: StockNumbers,
     others: OtherVehicles | None,
+    *,
+    is_unordered: bool,
 ) -> StockPage:
     return StockPage(
         vehicles=[_read(vehicle) for vehicle in vehicles],
@@ -292,6 +295,7 @@ def _page(
         late=late,
         counts=_counts(numbers.groups),
         others=_others(others) if others else None,
+        is_unordered=is_unordered,
     )
 
 

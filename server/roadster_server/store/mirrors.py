@@ -52,7 +52,8 @@ class SqlMirrors:
         def put(connection: Connection) -> bool:
             if not mirrors.put(connection, dealer, holder, state):
                 return False
-            vehicles.put(connection, dealer, new, now)
+            # Nobody knows when the vehicles of the first reading came in, so all of them have the same time.
+            vehicles.put(connection, dealer, new, now, arrival=now if state.whole else state.start)
             if unseen_before is not None:
                 vehicles.mark_unseen(connection, dealer, unseen_before, now)
                 vehicles.forget_gone(connection, dealer, now - _GONE_FOR)
@@ -69,6 +70,7 @@ class SqlMirrors:
                 vehicles.count_without_price(connection, dealer, query) if query.limits_price else 0,
                 vehicles.groups(connection, dealer, query),
                 vehicles.unread(connection, dealer, in_stock=query.in_stock) if query.paths else [],
+                vehicles.oldest(connection, dealer),
             )
 
         return await self.database.read(count)

@@ -280,6 +280,8 @@ class StockNumbers:
     """Model, body, trim, price band and number of each kind."""
     unread: list[tuple[str, ...]]
     """The paths that could not be read of each vehicle in the feed, also of those that do not match."""
+    oldest: int
+    """The time at which the dealer's first vehicles came in."""
 
     @property
     def total(self) -> int:

@@ -131,6 +131,27 @@ async def test_refresh_is_one_request_that_brings_what_changed(connect: Connect,
 
 
 @on_both_databases
+async def test_newest_says_that_none_is_known_to_be_newer(connect: Connect, feed: Feed) -> None:
+    """The vehicles of the first reading are in the order of their VINs, until one comes in later."""
+    vehicles = dict(feed.vehicles)
+    late = replace(vehicles.pop(sorted(vehicles)[50]), in_stock=True, updated_at=now() // 1000)
+    feed.change(vehicles)
+    async with connect(change=KEPT) as client:
+        first = await search(client, sort="newest", limit=100)
+        assert "None is known to be newer than another" in first["hint"]
+        again = await search(client, sort="newest", limit=100, cursor=first["next_cursor"])
+        assert "newer" not in (again.get("hint") or "")
+        vins = [row["vin"] for row in first["vehicles"] + again["vehicles"]]
+        assert vins == sorted(vins)
+        assert "newer" not in ((await search(client, sort="year")).get("hint") or "")
+        feed.change({**vehicles, late.vin: late})
+        await feed.age(61)
+        newest = await search(client, sort="newest", limit=5)
+        assert newest["vehicles"][0]["vin"] == late.vin
+        assert "newer" not in (newest.get("hint") or "")
+
+
+@on_both_databases
 async def test_vehicle_that_vanished_is_not_shown_after_the_daily_reading(connect: Connect, feed: Feed) -> None:
     async with connect(change=KEPT) as client:
         before = await all_vins(client, limit=100)

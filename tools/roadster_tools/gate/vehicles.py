@@ -160,6 +160,8 @@ class StockPage:
     counts: StockCounts
     others: OtherStock | None
     """Only where nothing matches."""
+    is_unordered: bool
+    """Says that `newest` was asked for, and that all these vehicles were there when the feed was first read."""
 
 
 @dataclass(frozen=True)

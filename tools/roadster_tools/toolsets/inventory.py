@@ -144,6 +144,8 @@ def _hint(
         hints.append(
             f"Left out for want of a price in the feed: {page.without_price}; quote_payments knows their price."
         )
+    if page.is_unordered and is_first and len(page.vehicles) > 1:
+        hints.append("None is known to be newer than another: all were there when the server first read the feed.")
     if is_cut:
         hints.append(cut_hint(detail))
     unread = UnreadRows(page.unread_rows, page.unread.total())

@@ -61,8 +61,11 @@ _SORTS: dict[Sort | None, tuple[ColumnElement[Any], bool]] = {
 """The column that each sort reads, and whether its highest value comes first."""
 
 
-def put(connection: Connection, dealer: str, new: Sequence[NewVehicle], now: int) -> None:
-    """Adds vehicles, or changes them where they are other than before. All of them are in the feed then."""
+def put(connection: Connection, dealer: str, new: Sequence[NewVehicle], now: int, *, arrival: int) -> None:
+    """Adds vehicles, or changes them where they are other than before. All of them are in the feed then.
+
+    `arrival` is the time at which those came in that are not there yet.
+    """
     documents_by_vin = {each.vehicle.vin: _Document.of(each) for each in new}
     if not documents_by_vin:
         return
@@ -76,7 +79,7 @@ def put(connection: Connection, dealer: str, new: Sequence[NewVehicle], now: int
         connection.execute(update(vehicles).where(*of_same).values(seen=now))
         # Apart, because an index has the mark, and hardly any vehicle comes back.
         connection.execute(update(vehicles).where(*of_same, _columns.gone > 0).values(gone=0))
-    changed = [_row(dealer, each, now) for vin, each in sorted(documents_by_vin.items()) if vin not in same]
+    changed = [_row(dealer, each, now, arrival) for vin, each in sorted(documents_by_vin.items()) if vin not in same]
     if changed:
         _upsert(connection, changed)
 
@@ -103,7 +106,7 @@ def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> None:
         connection.execute(upsert, [{name: row[name] for name in names} for row in rows])
 
 
-def _row(dealer: str, document: _Document, now: int) -> dict[str, Any]:
+def _row(dealer: str, document: _Document, now: int, arrival: int) -> dict[str, Any]:
     vehicle = document.new.vehicle
     price, mileage = price_of(vehicle), vehicle.mileage
     return {
@@ -125,7 +128,7 @@ def _row(dealer: str, document: _Document, now: int) -> dict[str, Any]:
         "mileage": UNKNOWN if mileage is None else _amount(mileage),
         "words": words_of(vehicle)[:_LONGEST_WORDS],
         "unread": " ".join(document.new.unread),
-        "added": now,
+        "added": arrival,
         "seen": now,
         "digest": document.digest,
         "json": document.json,
@@ -246,6 +249,11 @@ def _matching(dealer: str, query: StockQuery, *, by_price: bool = True) -> list[
 def count(connection: Connection, dealer: str, *, in_stock: bool) -> int:
     """Returns how many vehicles the feed has."""
     return connection.scalar(_count(_matching(dealer, StockQuery(in_stock=in_stock)))) or 0
+
+
+def oldest(connection: Connection, dealer: str) -> int:
+    """Returns the time at which the dealer's first vehicles came in, 0 without any."""
+    return connection.scalar(select(func.min(_columns.added)).where(_columns.dealer == dealer)) or 0
 
 
 def _count(conditions: Iterable[ColumnElement[bool]]) -> Select[int]:
