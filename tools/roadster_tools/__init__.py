@@ -2,7 +2,7 @@
 
 from .answers import FileLink, left_out_of, left_out_text
 from .catalogue import catalogue
-from .choices import MOST_CHOICES, name_choices, some_of
+from .choices import MOST_CHOICES, name_choices, near_names, some_of
 from .cursors import Seal, Unsealable
 from .failures import (
     AccessRefused,
@@ -103,6 +103,7 @@ __all__ = [
     "left_out_of",
     "left_out_text",
     "name_choices",
+    "near_names",
     "read_arguments",
     "resource_at",
     "some_of",

@@ -16,6 +16,9 @@ from .errors import ConfigurationError
 _MAX_BYTES = 2 * 1024 * 1024
 """Bytes of one file. Ten thousand dealers have about one million, which take two seconds to read."""
 
+TOP_KEYS = frozenset({"include", "secrets_file"})
+"""Keys that stand before the first table of the main file. Below a heading TOML takes them for keys of that table."""
+
 _OF_TABLES = ("dealers", "dealer_groups", "callers", "roles", "identity")
 """Tables that only hold tables with names. Each of these may stand in another file."""
 
@@ -32,7 +35,7 @@ class Document:
     def include(self, path: Path, tables: dict[str, Any]) -> Iterator[str]:
         """Adds the tables of a file, and yields what is wrong with them."""
         for name, table in tables.items():
-            if name in {"include", "secrets_file"}:
+            if name in TOP_KEYS:
                 yield f"{path}: {name}: stands at the top of {self.path} only; move it there"
             elif name in _OF_TABLES and isinstance(table, dict):
                 mine = self.tables.setdefault(name, {})

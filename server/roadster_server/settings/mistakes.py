@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, ValidationError
 
-from roadster_tools import name_choices
+from roadster_tools import MOST_CHOICES, name_choices, near_names
 from roadster_tools.problems import broken_rule, names_at
+
+from .files import TOP_KEYS
 
 _A_TEXT = 'expected a text in quotes, as key = "value"'
 _A_TABLE = "expected a table, with its keys below a heading in [ ]"
@@ -40,10 +42,18 @@ def describe_mistakes(error: ValidationError, settings: type[BaseModel]) -> Iter
         place = details["loc"]
         key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in place)
         match details["type"]:
+            case "extra_forbidden" | "model_type" if len(place) > 1 and place[-1] in TOP_KEYS:
+                yield f"{key}: stands below a table, and counts as its key; put it before the first table"
             case "extra_forbidden":
-                choices = name_choices(names_at(place[:-1], settings), str(place[-1]))
+                choices = _known_keys(names_at(place[:-1], settings), str(place[-1]))
                 yield f"{key}: unknown key, expected {choices}; correct its spelling, or remove it"
             case "missing":
                 yield f"{key}: is missing; add it"
             case kind:
                 yield f"{key}: {_WORDS.get(kind) or broken_rule(details)}"
+
+
+def _known_keys(names: list[str], name: str) -> str:
+    """Returns the keys that are spelled like `name`, or all keys of the table."""
+    is_long = len(names) > MOST_CHOICES and not near_names(names, name)
+    return f"one of {', '.join(names)}" if is_long else name_choices(names, name)

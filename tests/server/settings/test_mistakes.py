@@ -150,6 +150,15 @@ def test_wrong_type_is_never_taken(path: str, tmp_path: Path) -> None:
         ),
         ("[store]", "[stor]", "near spellings: store; correct its spelling, or remove it"),
         (
+            "[store]",
+            "[zzz]",
+            "zzz: unknown key, expected one of include, secrets_file, roadster, dealers, dealer_groups,",
+        ),
+        ("[store]", "[zzz]", "inventory, replicas, network; correct its spelling, or remove it"),
+        ("[store]", '[store]\nsecrets_file = "secrets.env"', "store.secrets_file: stands below a table, and counts as"),
+        ("[store]", '[store]\ninclude = ["more.toml"]', "counts as its key; put it before the first table"),
+        ("[callers.local]", '[dealers]\nsecrets_file = "x"\n[callers.local]', "dealers.secrets_file: stands below a"),
+        (
             "express_host",
             "expres_host",
             "dealers.umazda.expres_host: unknown key, expected one of api_key, partner_id, express_host, link_key,",
