@@ -42,13 +42,13 @@ from roadster_client.models.customer_records import CustomerRecordQuery
 from roadster_client.upstream.response import http_date
 from roadster_server.backend import Backend
 from roadster_server.events.inbox import WHY_NO_RETENTION, retention_end
-from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.files import read_document
 from roadster_server.settings.network import NetworkSettings
 from roadster_server.settings.sections import Settings
 from roadster_server.store import StoreError, open_store
 
 from .doctor_answers import AnswersOfDealer, read_answers
+from .doctor_rights import caller_problems, count_rights, rule_problems
 from .reach import Destination, issuers
 
 PROBLEM = 1
@@ -78,7 +78,7 @@ class Finding:
 async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Finding]:
     """Yields each finding as soon as it is there. `config` is the file behind the settings, None for the sandbox's."""
     settings = backend.settings
-    yield Finding("configuration", f"dealers: {len(settings.dealers)}, callers: {len(settings.callers)}")
+    yield Finding("configuration", count_rights(settings))
     if config is not None:
         references = list(_references(config))
         yield Finding("secrets", f"found: {len(references)}")
@@ -86,12 +86,8 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
             "files", "nobody else may read secrets or change settings", _files(config, references, settings.network)
         ):
             yield finding
-    for finding in _all_well("links", "every link key can be used", _link_keys(settings)):
+    for finding in _sections(settings):
         yield finding
-    for finding in _all_well("callers", "each can connect, over stdio or HTTP", _callers(settings)):
-        yield finding
-    if settings.mykaarma:
-        yield _mykaarma_dealers(settings)
     for finding in await _store(settings):
         yield finding
     if settings.replicas is not None:
@@ -100,6 +96,16 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
         yield finding
     for text, is_problem in await issuers(settings):
         yield Finding("issuer keys", text, UPSTREAM_PROBLEM if is_problem else 0)
+
+
+def _sections(settings: Settings) -> Iterator[Finding]:
+    yield from _all_well("links", "every link key can be used", _link_keys(settings))
+    if settings.callers:
+        yield from _all_well("callers", "each can connect, over stdio or HTTP", caller_problems(settings))
+    if settings.identity:
+        yield from _all_well("people", "each rule can give something", rule_problems(settings))
+    if settings.mykaarma:
+        yield _mykaarma_dealers(settings)
 
 
 def _all_well(check: str, text: str, problems: Iterator[str]) -> Iterator[Finding]:
@@ -160,22 +166,6 @@ def _link_keys(settings: Settings) -> Iterator[str]:
             )
         except ValueError:
             yield f"dealers.{dpid}.link_key cannot be used; correct it, or link_key_encoding"
-
-
-def _callers(settings: Settings) -> Iterator[str]:
-    for name in settings.callers:
-        caller = settings.caller(name)
-        if not caller.dealers or not caller.access:
-            missing = "dealers" if not caller.dealers else "access"
-            yield f"callers.{name} may do nothing; add {missing}, or take the caller out"
-    by_credential = [name for name, caller in settings.callers.items() if caller.token_sha256]
-    if not by_credential:  # this server is not used over HTTP
-        return
-    for name in settings.callers.keys() - {*by_credential, LOCAL_CALLER, settings.http.anonymous_caller}:
-        yield (
-            f"callers.{name} cannot connect over HTTP, as {by_credential[0]} can; "
-            f"make a token with roadster-mcp token {name}, or take the caller out"
-        )
 
 
 async def _store(settings: Settings) -> list[Finding]:
@@ -248,7 +238,7 @@ def _probes(settings: Settings) -> Iterator[_Probe]:
             key or roadster.api_key.get_secret_value(),
             roadster.auth_scheme,
             f"dealers.{dpids[0]}.api_key" if is_own else "[roadster] api_key and auth_scheme",
-            partial(_read_dealers, settings, dpids),
+            partial(_read_dealers, settings, dpids, f": {_names(dpids)}" if is_own else ""),
         )
     if roadie:
         token = roadie.token.get_secret_value()
@@ -340,14 +330,15 @@ async def _credentials(
             return [Finding(check, f"{error}; {mend}", UPSTREAM_PROBLEM)]
 
 
-async def _read_dealers(settings: Settings, dpids: Sequence[str], upstream: Upstream) -> list[Finding]:
-    """Reads the dealers of one key, which is the upstream's."""
+async def _read_dealers(settings: Settings, dpids: Sequence[str], names: str, upstream: Upstream) -> list[Finding]:
+    """Reads the dealers of one key, which is the upstream's. `names` ends the line that finds all of them well."""
     left_out = Counter[LeftOut]()
     api = RoadsterApi(upstream, settings.operations())
     result = await api.for_account(dpids, Origin(), left_out.update).list_dealers()
     partner_ids = {dealer.dpid: dealer.partner_id for dealer in result.dealers}
     problems = dict(_foreign_dealers(settings, dpids, partner_ids))
-    findings = [*_all_well("dealers", "Roadster knows each by its ids", iter(problems.values()))]
+    well = f"Roadster knows each by its ids{names}"
+    findings = [*_all_well("dealers", well, iter(problems.values()))] if dpids else []
     findings += [Finding("dealers", problem, UPSTREAM_PROBLEM) for problem in _unreadable(left_out)]
     async for answers in read_answers(upstream, settings, set(dpids) - problems.keys()):
         findings += _answers_of_dealer(answers)
@@ -402,9 +393,12 @@ def _mykaarma_dealers(settings: Settings) -> Finding:
         return Finding(check, f"no dealer has a mykaarma_dealer_uuid, so myKaarma was not tried; {mend}", PROBLEM)
     if not without:
         return Finding(check, "each has its UUID")
-    names = ", ".join(without[:_MOST_PROBLEMS])
-    more = f" and {len(without) - _MOST_PROBLEMS} more" if len(without) > _MOST_PROBLEMS else ""
-    return Finding(check, f"not configured, so get_crm_customer fails there: {names}{more}")
+    return Finding(check, f"not configured, so get_crm_customer fails there: {_names(without)}")
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_PROBLEMS} more" if len(names) > _MOST_PROBLEMS else ""
+    return ", ".join(names[:_MOST_PROBLEMS]) + more
 
 
 async def _read_customer(upstream: Upstream, requester: str, dealers: list[str]) -> list[Finding]:

@@ -105,9 +105,9 @@ async def _read_all(api: DealerApi, tools: set[str], answers: AnswersOfDealer, *
 
 
 def _tools_by_dealer(settings: Settings) -> Mapping[str, set[str]]:
-    """Returns the tools that some caller may use, by dealer."""
+    """Returns the tools that some caller or some person may use, by dealer."""
     by_dealers = defaultdict[tuple[str, ...], set[str]](set)  # many callers share the same dealers
-    for caller in map(settings.caller, settings.callers):
+    for caller in (*map(settings.caller, settings.callers), *settings.rights.of_rules()):
         by_dealers[caller.dealers] |= {tool.name for tool in TOOLS.values() if verdict(caller, tool).is_allowed}
     by_dealer = defaultdict[str, set[str]](set)
     for dealers, tools in by_dealers.items():

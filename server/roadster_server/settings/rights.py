@@ -116,6 +116,12 @@ class Rights:
             caller if rule.dealers_claim is None else self._at_dealers_of_claim(caller, claims.get(rule.dealers_claim))
         )
 
+    def of_rules(self) -> Iterator[Caller]:
+        """Yields the most that each rule can give: a claim may name any dealer of the configuration."""
+        for (name, number), caller in self._by_rule.items():
+            rule = self._identity[name].people[number - 1]
+            yield caller if rule.dealers_claim is None else self.at(caller, self._dealers.dpids)
+
     def without_role(self, principal: str) -> Caller:
         """Returns a person whom no rule matches any more. Logs and metrics have the name, so it is not the person's."""
         provider = principal.partition(":")[0]

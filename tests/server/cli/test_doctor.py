@@ -136,6 +136,80 @@ def test_doctor_finds_callers_that_cannot_do_anything(config: Path) -> None:
     assert any("roadster-mcp token tokenless" in line for line in problems(end))
 
 
+PEOPLE = """
+[http]
+resource_url = "https://mcp.example.com/mcp"
+[roles.sales]
+access = { inventory = "read" }
+[roles.empty]
+access = { inventory = "off" }
+[identity.work]
+issuer = "https://login.example.com"
+audiences = ["https://mcp.example.com/mcp"]
+jwks_url = "http://127.0.0.1:9/jwks"
+"""
+RULE = """
+[[identity.work.people]]
+match = {match}
+role = "{role}"
+{dealers}
+"""
+
+
+def test_doctor_reads_what_people_may_read(config: Path) -> None:
+    """A configuration may have people only."""
+    rules = RULE.format(match='{ groups = "sales" }', role="sales", dealers='dealers = ["umazda"]')
+    config.write_text(config.read_text().partition("[callers.")[0] + PEOPLE + rules)
+    lines = doctor(config).stdout.splitlines()
+    counts = "dealers: 3, callers: 0, roles: 2, identity providers: 1, rules for people: 1"
+    assert f"ok       configuration: {counts}" in lines
+    assert "ok       people: each rule can give something" in lines
+    assert not [line for line in lines if "callers:" in line and "configuration" not in line]
+    assert [line for line in lines if "answers of" in line] == [
+        "ok       answers of umazda: all of it can be read: list_inventory, get_vehicle"
+    ]
+    edit(config, 'dealers = ["umazda"]\n', 'dealers_claim = "rooftops"\n')
+    text = doctor(config).stdout
+    assert "ok       answers of umazda: " in text
+    assert "ok       answers of hyundaidemo: " in text, "a claim may name each dealer"
+
+
+def test_doctor_finds_rules_that_give_nothing(config: Path) -> None:
+    rules = [
+        ('{ groups = "none" }', "sales", ""),
+        ('{ groups = "sales" }', "sales", 'dealers = ["umazda"]'),
+        ('{ groups = "sales", level = 1 }', "sales", 'dealers = ["umazda"]'),
+        ('{ iss = "https://elsewhere.example.com" }', "sales", 'dealers = ["umazda"]'),
+        ("{ level = 1 }", "empty", 'dealers = ["umazda"]'),
+        ("{ level = true }", "sales", 'dealers = ["umazda"]'),
+        ('{ iss = "https://login.example.com" }', "sales", 'dealers = ["umazda"]'),
+        ('{ groups = "late" }', "sales", 'dealers = ["umazda"]'),
+    ]
+    twin = (
+        '[identity.twin]\nissuer = "https://b.example.com"\naudiences = ["b"]\njwks_url = "http://127.0.0.1:9/jwks"\n'
+    )
+    text = "".join(RULE.format(match=match, role=role, dealers=dealers) for match, role, dealers in rules)
+    config.write_text(config.read_text() + PEOPLE + text + twin)
+    end = doctor(config)
+    assert [line for line in problems(end) if line.startswith("people: ")] == [
+        "people: identity.work.people.1 gives no dealer, so its people may do nothing; add dealers or dealers_claim",
+        "people: identity.work.people.3 is never reached: rule 2 matches everybody whom it matches; move or remove one",
+        "people: identity.work.people.4.match.iss is not identity.work.issuer, so the rule matches nobody; correct it",
+        "people: identity.work.people.5 gives the role empty, which may do nothing; add access to [roles.empty]",
+        "people: identity.work.people.8 is never reached: rule 7 matches everybody whom it matches; move or remove one",
+        "people: identity.twin has no rule, so its people may do nothing; add [[identity.twin.people]]",
+    ]
+
+
+def test_doctor_finds_a_caller_without_a_token_where_people_connect(config: Path) -> None:
+    callers = '[callers.desk]\ndealers = ["umazda"]\naccess = { inventory = "read" }\n'
+    config.write_text(config.read_text().partition("[callers.")[0] + callers)
+    assert problems(doctor(config)) == [], "nobody connects over HTTP"
+    config.write_text(config.read_text() + PEOPLE)
+    line = "callers: callers.desk cannot connect over HTTP, as people can; make a token with roadster-mcp token desk, "
+    assert line + "or take the caller out" in problems(doctor(config))
+
+
 def test_doctor_finds_a_link_key_without_a_host(config: Path) -> None:
     edit(config, 'express_host = "express.umazda.com"', "")
     end = doctor(config)
@@ -367,6 +441,8 @@ async def test_doctor_checks_the_key_of_each_dealer_with_its_own(key: str, code:
     results = {finding.check: finding for finding in findings}
     assert results["roadster credentials"].code == 0
     assert results["answers of hyundaidemo"].code == 0
+    known = ["Roadster knows each by its ids"] + ([] if code else ["Roadster knows each by its ids: umazda"])
+    assert [finding.text for finding in findings if finding.check == "dealers"] == known
     assert results["roadster credentials of umazda"].code == code
     assert ("correct dealers.umazda.api_key" in results["roadster credentials of umazda"].text) == bool(code)
     assert [finding.check for finding in findings].count("roadster reach") == 1

@@ -1,0 +1,68 @@
+"""Finds callers and rules for people that give nothing to anybody, for `doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from roadster_server.settings.callers import IdentitySettings, PeopleRule
+from roadster_server.settings.defaults import LOCAL_CALLER
+from roadster_server.settings.sections import Settings
+from roadster_tools import Access
+
+
+def count_rights(settings: Settings) -> str:
+    """Returns how much of each kind the configuration has."""
+    counts = {"dealers": len(settings.dealers), "callers": len(settings.callers)}
+    if settings.roles:
+        counts["roles"] = len(settings.roles)
+    if settings.identity:
+        counts["identity providers"] = len(settings.identity)
+        counts["rules for people"] = sum(len(provider.people) for provider in settings.identity.values())
+    return ", ".join(f"{kind}: {count}" for kind, count in counts.items())
+
+
+def caller_problems(settings: Settings) -> Iterator[str]:
+    for name in settings.callers:
+        caller = settings.caller(name)
+        if not caller.dealers or not caller.access:
+            missing = "dealers" if not caller.dealers else "access"
+            yield f"callers.{name} may do nothing; add {missing}, or take the caller out"
+    by_credential = [name for name, caller in settings.callers.items() if caller.token_sha256]
+    if not by_credential and not settings.identity:  # this server is not used over HTTP
+        return
+    others = by_credential[0] if by_credential else "people"
+    for name in settings.callers.keys() - {*by_credential, LOCAL_CALLER, settings.http.anonymous_caller}:
+        yield (
+            f"callers.{name} cannot connect over HTTP, as {others} can; "
+            f"make a token with roadster-mcp token {name}, or take the caller out"
+        )
+
+
+def rule_problems(settings: Settings) -> Iterator[str]:
+    for name, provider in settings.identity.items():
+        if not provider.people:
+            yield f"identity.{name} has no rule, so its people may do nothing; add [[identity.{name}.people]]"
+        earlier_rules: list[frozenset[tuple[str, type, str | int]]] = []
+        for number, rule in enumerate(provider.people, 1):
+            key = f"identity.{name}.people.{number}"
+            yield from _missing_rights(settings, key, rule)
+            if rule.match.get("iss", provider.issuer) != provider.issuer:
+                yield f"{key}.match.iss is not identity.{name}.issuer, so the rule matches nobody; correct it"
+            conditions = _conditions(rule, provider)
+            first = next((place for place, earlier in enumerate(earlier_rules, 1) if earlier <= conditions), None)
+            if first is not None:
+                yield f"{key} is never reached: rule {first} matches everybody whom it matches; move or remove one"
+            earlier_rules.append(conditions)
+
+
+def _missing_rights(settings: Settings, key: str, rule: PeopleRule) -> Iterator[str]:
+    if not rule.dealers and rule.dealers_claim is None:
+        yield f"{key} gives no dealer, so its people may do nothing; add dealers or dealers_claim"
+    if all(level == Access.OFF for level in settings.roles[rule.role].access.values()):
+        yield f"{key} gives the role {rule.role}, which may do nothing; add access to [roles.{rule.role}]"
+
+
+def _conditions(rule: PeopleRule, provider: IdentitySettings) -> frozenset[tuple[str, type, str | int]]:
+    """Returns what a rule asks of a token. Each token of the provider has its issuer, and 1 is not true."""
+    claims = {(claim, type(value), value) for claim, value in rule.match.items()}
+    return frozenset(claims - {("iss", str, provider.issuer)})
