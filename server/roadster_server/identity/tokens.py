@@ -6,12 +6,12 @@ A sender is told of a refusal what they can do something about: see `Refusal`. T
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from enum import Enum
 
 import jwt
 from mcp.server.auth.provider import AccessToken
 
+from roadster_server.settings.rights import Person
 from roadster_server.settings.sections import Settings
 from roadster_server.telemetry.logs import log, log_crash
 from roadster_tools import Caller
@@ -53,24 +53,33 @@ class Refusal(Enum):
 
 
 class TokenVerifier:
-    """Finds the caller or the person to whom a token belongs, by the current settings."""
+    """Finds the caller or the person to whom a token belongs, by the current settings.
+
+    The log has refused people by `hash_person`, and does not say who they are without it. With `are_streams_open`, the
+    tokens are those of open streams. An issuer that does not answer ends none of them for an hour: they are StaleTokens
+    then, which are to be checked again.
+    """
 
     def __init__(
-        self, settings: Callable[[], Settings], keys: IssuerKeys | None = None, revocations: Revocations | None = None
+        self,
+        settings: Callable[[], Settings],
+        keys: IssuerKeys | None = None,
+        revocations: Revocations | None = None,
+        *,
+        hash_person: Callable[[str], str] | None = None,
+        are_streams_open: bool = False,
     ) -> None:
         self._settings = settings
         self.revocations = revocations or Revocations.nothing()
         self._keys = keys or IssuerKeys()
-        self._key = self._keys.key
+        self._hash_person = hash_person
+        self._find_key = self._keys.key_of_stream if are_streams_open else self._keys.key
 
     def for_streams(self) -> TokenVerifier:
-        """Returns a verifier of the tokens of open streams. An issuer that does not answer ends none for an hour.
-
-        It gives a StaleToken then, which is to be checked again.
-        """
-        verifier = copy(self)
-        verifier._key = self._keys.key_of_stream  # noqa: SLF001 - it is a copy of this one
-        return verifier
+        """Returns a verifier of the tokens of open streams, with the same keys and revocations."""
+        return TokenVerifier(
+            self._settings, self._keys, self.revocations, hash_person=self._hash_person, are_streams_open=True
+        )
 
     async def verify_token(self, token: str) -> Identity | Refusal:
         try:
@@ -96,7 +105,7 @@ class TokenVerifier:
 
     async def _check_jwt(self, token: str) -> Identity | Refusal:
         if token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
-            return Refusal.INVALID
+            return _refuse(None, "it is no token of the configuration, and no JWT")
         settings, number = self._settings(), self.revocations.number
         try:
             # Not verified yet: this only finds the provider that it may come from.
@@ -108,7 +117,7 @@ class TokenVerifier:
             return _refuse(None, "its issuer is that of no provider in the configuration")
         provider = settings.identity[name]
         try:
-            key = await self._key(provider, raw["header"].get("kid"), settings.network.path())
+            key = await self._find_key(provider, raw["header"].get("kid"), settings.network.path())
             claims = check_claims(token, raw["header"], key, provider)
         except jwt.PyJWTError as error:
             is_expired = isinstance(error, jwt.ExpiredSignatureError)
@@ -118,9 +127,9 @@ class TokenVerifier:
         if person is None:
             return _refuse(name, f"no usable {provider.subject_claim}")
         if self.revocations.has_person(person.principal, claims, provider):
-            return _refuse(name, "its person is revoked")
+            return self._refuse_person(person, "its person is revoked")
         if settings.rights.matching_rule(claims) is None:
-            return _refuse(name, "no rule of people matches", Refusal.NO_ROLE)
+            return self._refuse_person(person, "no rule of people matches", Refusal.NO_ROLE)
         # Without the token itself: nothing later needs it, so nothing can pass it on.
         kind = StaleToken if key.is_stale else Identity
         return kind(
@@ -132,9 +141,13 @@ class TokenVerifier:
             revocations=number,
         )
 
+    def _refuse_person(self, person: Person, reason: str, refusal: Refusal = Refusal.INVALID) -> Refusal:
+        mark = {} if self._hash_person is None else {"person": self._hash_person(person.principal)}
+        return _refuse(person.provider, reason, refusal, **mark)
 
-def _refuse(provider: str | None, reason: str, refusal: Refusal = Refusal.INVALID) -> Refusal:
-    log.info("jwt refused", extra={"identity": provider, "reason": reason})
+
+def _refuse(provider: str | None, reason: str, refusal: Refusal = Refusal.INVALID, **more: str) -> Refusal:
+    log.info("jwt refused", extra={"identity": provider, "reason": reason, **more})
     return refusal
 
 

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from roadster_client import is_loopback
+from roadster_server.calls.keys import Keys
 from roadster_server.identity.tokens import Identity, TokenVerifier, caller_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
@@ -30,6 +31,7 @@ from .intake import Intake
 from .large_messages import LargeMessages
 from .narrowing import NarrowedConnections
 from .probes import Probes, Unavailable
+from .refused_people import LoggedRefusals
 from .sessions import Sessions
 from .sse_pair import SsePair
 from .streams import Streams
@@ -78,7 +80,8 @@ def http_app(
     sse = SsePair(server)
     streamable = StreamableHTTPSessionManager(server, stateless=not sessions, max_sessions=None)  # see `Sessions`
 
-    verifier = verifier or TokenVerifier(lambda: live.current)
+    hash_person = Keys.derive(live.current.roadster.api_key.get_secret_value()).hash
+    verifier = verifier or TokenVerifier(lambda: live.current, hash_person=hash_person)
     large_messages, turns = LargeMessages(), Turns()
     probes = Probes(unavailable, is_stopping)
 
@@ -100,7 +103,8 @@ def http_app(
 
     def guard(app: ASGIApp) -> ASGIApp:
         intake = TurnTaking(Intake(NarrowedConnections(app, lambda: live.current), is_stopping, large_messages), turns)
-        return ScopeGuard(intake, metadata.url if metadata else None, lambda: live.current)
+        door = ScopeGuard(intake, metadata.url if metadata else None, lambda: live.current)
+        return LoggedRefusals(door, lambda: live.current, hash_person)
 
     routes: list[Route] = [
         Route("/healthz", probes.alive),

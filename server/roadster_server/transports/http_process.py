@@ -113,7 +113,9 @@ class _Process:
             metrics=metrics,
             is_stopping=self._stop.requested.is_set,
             ending=self._ending,
-            verifier=TokenVerifier(lambda: live.current, revocations=self._revocations),
+            verifier=TokenVerifier(
+                lambda: live.current, revocations=self._revocations, hash_person=self._calls.services.keys.hash
+            ),
         )
 
     async def run(self, app: Starlette, listener: socket.socket, on_open: Callable[[], None]) -> None:

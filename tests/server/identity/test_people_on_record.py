@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import AsyncExitStack
+from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from roadster_sandbox import SandboxTransport
+from roadster_sandbox import SandboxTransport, create_app
 from roadster_server.calls.keys import Keys
 from roadster_server.identity.tokens import Identity, TokenVerifier, caller_of
 from roadster_server.protocol.server import build_server
@@ -103,6 +104,54 @@ async def test_person_without_a_rule_has_no_name_in_logs_and_metrics(issuer: Iss
         answer = verdict(caller, TOOLS["list_inventory"])
         assert not answer.is_allowed
         assert answer.setting == "identity.login.people"
+
+
+async def test_each_refusal_of_a_person_is_a_log_line_with_the_hash_of_calls(
+    issuer: Issuer, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before a call there is no audit record, so the log is the only place that has them."""
+    caplog.set_level(logging.INFO, "roadster_server")
+    settings = people(issuer, store_url, RoleSettings(access={"inventory": Access.READ}))
+    call = {"name": "list_inventory", "arguments": {"dealer": "umazda"}, "_meta": META}
+    refusals: list[tuple[str, dict[str, str], str, Any]] = [
+        (token(sub=STEVE, scope=...), {}, "/mcp", (403, "insufficient_scope")),
+        (token(sub=STEVE), {}, "/mcp?dealers=toyotademo", (400, -32600)),
+        (token(sub=STEVE), {"Mcp-Param-dealer": "toyotademo"}, "/mcp", (400, -32020)),
+    ]
+    async with (
+        open_calls(LiveSettings(settings), local=False, transport=SandboxTransport(create_app())) as calls,
+        open_client(settings, build_server(calls, lambda: caller_of_request(settings))) as http,
+    ):
+        for bearer, more, path, (status, error) in refusals:
+            caplog.clear()
+            headers = {"Authorization": f"Bearer {bearer}", **MODERN_HEADERS, **more}
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+            answer = await http.post(path, json=message, headers=headers)
+            assert answer.status_code == status, answer.text
+            (line,) = [vars(record) for record in caplog.records if record.message == "request refused"]
+            assert (line["caller"], line["status"], line["error"]) == ("login:sales", status, error)
+            assert line["person"] == calls.services.keys.hash(f"login:{STEVE}")
+        caplog.clear()
+        nobody = {"login": settings.identity["login"].model_copy(update={"people": []})}
+        async with open_client(settings.model_copy(update={"identity": nobody})) as without_rules:
+            bearer = {"Authorization": f"Bearer {token(sub=STEVE)}"}
+            assert (await without_rules.post("/mcp", json={}, headers=bearer)).status_code == 403
+        (line,) = [vars(record) for record in caplog.records if record.message == "jwt refused"]
+        assert line["person"] == calls.services.keys.hash(f"login:{STEVE}")
+        assert "mcqueen" not in caplog.text
+
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+MODERN_HEADERS = {
+    "MCP-Protocol-Version": "2026-07-28",
+    "Mcp-Method": "tools/call",
+    "Mcp-Name": "list_inventory",
+    "Accept": "application/json, text/event-stream",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)

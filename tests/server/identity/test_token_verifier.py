@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import Any
 
 import jwt
@@ -47,6 +48,13 @@ async def test_verifier_knows_the_callers_of_the_moment(issuer: Issuer) -> None:
     current = current.model_copy(update={"callers": {}, "identity": {}})
     assert await verifier.verify_token(token()) is Refusal.INVALID
     assert await verifier.verify_token(OPAQUE) is Refusal.INVALID
+
+
+async def test_token_of_nobody_is_a_log_line(issuer: Issuer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "roadster_server")
+    assert await status_with(issuer.url, "without-two-dots") == 401
+    (line,) = [vars(record) for record in caplog.records if record.message == "jwt refused"]
+    assert line["reason"] == "it is no token of the configuration, and no JWT"
 
 
 @pytest.mark.parametrize(("function", "bearer"), [("identity_of", "opaque"), ("decode", "jwt")])
