@@ -18,7 +18,7 @@ _SHORTEST_PART = 3
 """Characters. Shorter text is a part of too many names."""
 _MOST_COMPARED = 20
 """Spellings. A comparison takes about 40 µs, and 3,000 of them would keep all other calls waiting."""
-_MOST_LOOKED_AT = 1000
+_MOST_LOOKED_AT = 3000
 """Entries of the index for one search."""
 
 
