@@ -26,6 +26,9 @@ def serve_stdio(backend: Backend) -> None:
     from roadster_server.protocol.opening import Opening
     from roadster_server.transports.stdin import Stdin
 
+    if LOCAL_CALLER not in backend.settings.callers:
+        mend = f"add [callers.{LOCAL_CALLER}], or serve the other callers and people with --transport http"
+        raise ConfigurationError([f"callers.{LOCAL_CALLER}: is missing, and over stdio nobody else is served; {mend}"])
     for number in (signal.SIGINT, signal.SIGTERM):  # until the server is loaded and ends in order
         signal.signal(number, lambda *_: sys.exit(0))
     stdin = Stdin(Opening(backend.settings.caller(LOCAL_CALLER)))

@@ -82,13 +82,30 @@ class CallerSettings(RightsSettings):
 def _claim_value(value: Any) -> Any:
     if isinstance(value, str | int):  # a bool is an int
         return value
+    if isinstance(value, dict):
+        problem = "rules do not look into a claim; have the provider put this into a claim of its own"
+        raise ValueError(problem)  # noqa: TRY004 - pydantic takes only a ValueError
     raise ValueError("expected a text, a whole number, true or false; a claim that is a list need only contain it")
+
+
+def _claims(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError('expected claims and their values, as { groups = "sales" }')  # noqa: TRY004 - pydantic takes only a ValueError
+    if not value:
+        raise ValueError(
+            'names no claim; to match everybody, name the issuer, as { iss = "https://login.example.com" }'
+        )
+    if "" in value:
+        raise ValueError("names a claim without a name; write the claim's name into the quotes")
+    return value
 
 
 class PeopleRule(Section):
     """`[[identity.NAME.people]]`: a rule that gives people a role. The first one that matches decides."""
 
-    match: dict[str, Annotated[Any, AfterValidator(_claim_value)]] = Field(min_length=1)
+    match: Annotated[
+        dict[str, Annotated[Any, AfterValidator(_claim_value)]], Field(min_length=1), BeforeValidator(_claims)
+    ]
     """Claims and their values. Each claim of the token equals its value here, or is a list that contains it."""
     role: str
     """The role of those who match."""

@@ -9,6 +9,7 @@ from roadster_client import operations_of, operations_with
 from roadster_tools import TOOLS, TOOLSETS, name_choices
 
 from .callers import GROUP, CallerSettings, IdentitySettings
+from .section import check_https
 from .sections import DealerSettings, Settings
 
 _PROVIDER = re.compile(r"[A-Za-z0-9_-]+")
@@ -113,11 +114,20 @@ def _providers(settings: Settings) -> Iterator[str]:
         if (owner := issuers.setdefault(provider.issuer, name)) != name:
             yield f"identity.{name}.issuer: the same as identity.{owner}.issuer; put the rules of both into one of them"
         yield from _rules(settings, f"identity.{name}.people", provider)
+        yield from _issuer_without_keys(f"identity.{name}.issuer", provider)
     if settings.identity and settings.http.resource_url is None:
         yield (
             f"http.resource_url: is missing, and identity.{next(iter(settings.identity))} needs it; "
             "add the public URL of /mcp, such as https://mcp.example.com/mcp"
         )
+
+
+def _issuer_without_keys(key: str, provider: IdentitySettings) -> Iterator[str]:
+    if provider.jwks_url is None:
+        try:
+            check_https(provider.issuer)
+        except ValueError as error:
+            yield f"{key}: its keys are looked for there, so {error}; correct it, or add jwks_url"
 
 
 def _rules(settings: Settings, key: str, provider: IdentitySettings) -> Iterator[str]:

@@ -5,7 +5,7 @@ Entries of a list have their numbers in the key, the first one 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ValidationError
 
@@ -36,6 +36,10 @@ _WORDS: Mapping[str, str] = {
 """The text for each of pydantic's types of errors, in the words of TOML. The other types are `broken_rule`'s."""
 
 
+def _is_for_tables(place: Sequence[str | int], settings: type[BaseModel]) -> bool:
+    return names_at(place, settings) != names_at(place[:-1], settings)
+
+
 def describe_mistakes(error: ValidationError, settings: type[BaseModel]) -> Iterator[str]:
     """Yields one line for each mistake."""
     for details in error.errors(include_url=False, include_input=False):
@@ -49,6 +53,8 @@ def describe_mistakes(error: ValidationError, settings: type[BaseModel]) -> Iter
                 yield f"{key}: unknown key, expected {choices}; correct its spelling, or remove it"
             case "missing":
                 yield f"{key}: is missing; add it"
+            case "list_type" if _is_for_tables(place, settings):
+                yield f"{key}: expected tables, each below a heading [[{key}]]"
             case kind:
                 yield f"{key}: {_WORDS.get(kind) or broken_rule(details)}"
 

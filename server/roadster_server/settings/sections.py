@@ -330,7 +330,8 @@ class Settings(Section):
         caller = self.rights.caller(name)
         if caller is None:
             choices = name_choices([*self.callers], name) if self.callers else "there is none"
-            raise ConfigurationError([f"callers.{name}: no such caller; {choices}"])
+            mend = f"name another with --caller, or add [callers.{name}]"
+            raise ConfigurationError([f"callers.{name}: no such caller; {choices}; {mend}"])
         return caller
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

@@ -12,6 +12,7 @@ import pytest
 
 from roadster_tools import TOOLS
 from tests.command_line import run_cli
+from tests.conftest import PROJECT
 from tests.server.transports.test_http import SECRETS, write_config
 from tests.servers import PATIENCE
 from tests.tool_examples import STEVE
@@ -183,3 +184,18 @@ def test_demo_works_a_deal_and_shows_a_refusal() -> None:
     for tool in TOOLS.keys() - {"get_vehicle"} - of_events:
         assert tool in end.stdout
     assert "Refused: " in end.stdout
+
+
+def test_serve_on_stdio_says_whom_it_serves(tmp_path: Path) -> None:
+    """A configuration of people has no caller `local`, and `serve` without --transport means stdio."""
+    config = tmp_path / "roadster.toml"
+    config.write_text((PROJECT / "examples" / "people.toml").read_text())
+    end = run_cli("serve", "--config", str(config), ROADSTER_API_KEY="sandbox-key")
+    assert (end.returncode, end.stdout) == (2, "")
+    assert (
+        "callers.local: is missing, and over stdio nobody else is served; add [callers.local], or serve " in end.stderr
+    )
+    assert "with --transport http" in end.stderr
+    end = run_cli("call", "list_dealers", "--config", str(config), ROADSTER_API_KEY="sandbox-key")
+    assert end.returncode == 2
+    assert "no such caller; one of desk; name another with --caller, or add [callers.local]" in end.stderr

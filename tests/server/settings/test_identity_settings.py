@@ -40,6 +40,8 @@ match = {{ "https://example.com/role" = "manager" }}
 role = "manager"
 dealers_claim = "https://example.com/rooftops"
 """
+PROVIDER_KEYS = PROVIDER.partition("[identity.work]\n")[2].partition("longest_lifetime")[0]
+RULES = PROVIDER.partition('longest_lifetime = "90m"\n')[2]
 HTTP = f'\n[http]\nresource_url = "{RESOURCE}"\n'
 GOOD = PROVIDER + HTTP
 
@@ -157,7 +159,31 @@ audiences = ["{RESOURCE}"]
         ('"90m"', '"0m"', "identity.work.longest_lifetime: "),
         ('"90m"', '"90m"\nscopes = 1', "identity.work.scopes: unknown key"),
         ('"90m"', '"90m"\nadvertised_scopes = ["a b"]', "identity.work.advertised_scopes.1: expected a scope"),
-        ('match = { groups = "sales-nw", level = 3 }', "match = {}", "identity.work.people.1.match: "),
+        (
+            'match = { groups = "sales-nw", level = 3 }',
+            "match = {}",
+            "identity.work.people.1.match: names no claim; to match everybody, name the issuer, as { iss = ",
+        ),
+        (
+            'match = { groups = "sales-nw", level = 3 }',
+            'match = "groups"',
+            'people.1.match: expected claims and their values, as { groups = "sales" }',
+        ),
+        ("level = 3", '"" = ""', "identity.work.people.1.match: names a claim without a name; write"),
+        ("level = 3", 'realm_access.roles = "x"', "people.1.match.realm_access: rules do not look into a claim; have"),
+        (
+            RULES,
+            "[identity.work.people]\n",
+            "identity.work.people: expected tables, each below a heading [[identity.work.people]]",
+        ),
+        *(
+            (
+                PROVIDER_KEYS,
+                PROVIDER_KEYS.replace(ISSUER, issuer).partition("jwks_url")[0],
+                "identity.work.issuer: its keys are looked for there, so expected an https:// URL without a password",
+            )
+            for issuer in ("login", "http://login.example.com", "https://", "login.example.com/tenant")
+        ),
         ("level = 3", "level = 3.5", "identity.work.people.1.match.level: expected a text, a whole number"),
         ("level = 3", "level = ['a']", "identity.work.people.1.match.level: expected a text, a whole number"),
         ('role = "sales"', 'role = "sale"', "identity.work.people.1.role: unknown role 'sale', expected"),

@@ -169,6 +169,7 @@ def test_an_unknown_caller_is_answered_with_few_names() -> None:
         many.caller("bot0017")
     text = "callers.bot0017: no such caller; one of 3,000 names; near spellings: bot-0017, "
     assert str(error.value).startswith(text)
+    assert str(error.value).endswith("; name another with --caller, or add [callers.bot0017]")
     assert len(str(error.value)) < 300
 
 
