@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TextIO
 
 from roadster_server.identity.claims import problem_of
 from roadster_server.settings.callers import GROUP, PeopleRule, RightsSettings
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.rights import Claims, holds
+from roadster_server.settings.rights import Claims, holds, texts_of
 from roadster_server.settings.sections import Settings
 from roadster_tools import TOOLS, Caller, dealer_verdict, name_choices, some_of, verdict
 
@@ -89,9 +89,16 @@ def explain_claims(settings: Settings, claims: Claims, tool: str | None, dealer:
     yield f"on record as {caller.principal}, role {rule.role}"
     yield from _rights(caller, rule.dealers)
     if rule.dealers_claim is not None:
-        value = claims.get(rule.dealers_claim)
-        count = len(value) if isinstance(value, list) else int(value is not None)
-        yield f"{rule.dealers_claim} names {count:,}; those that the configuration lacks do not count"
+        yield _dealers_of_claim(rule.dealers_claim, claims.get(rule.dealers_claim), settings.dealers)
+
+
+def _dealers_of_claim(claim: str, value: Any, dealers: Collection[str]) -> str:
+    if value is None:
+        return f"the token has no claim {claim}, so there is no dealer"
+    named = texts_of(value)
+    unknown = [_written(name) for name in named if name not in dealers]
+    lack = f"; the configuration lacks {len(unknown):,} of them: {some_of(unknown)}" if unknown else ""
+    return f"{claim} names {len(named):,}{lack}"
 
 
 def _mismatches(place: str, rules: Sequence[PeopleRule], claims: Claims) -> Iterator[str]:

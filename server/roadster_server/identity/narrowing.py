@@ -47,6 +47,7 @@ def narrow(rights: Rights, caller: Caller, narrowings: Iterable[Narrowing]) -> C
 
 def _narrow(rights: Rights, caller: Caller, narrowing: Narrowing) -> Caller:
     dealers, toolsets = narrowing.dealers, narrowing.toolsets
+    caller = replace(caller, narrowed_by=caller.narrowed_by | {narrowing.place})
     if dealers is not None:
         narrower = rights.at(caller, (dealer for dealer in dealers if dealer in caller.dealer_set))
         caller = replace(

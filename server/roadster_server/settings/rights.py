@@ -107,7 +107,8 @@ class Rights:
 
     def caller_of_person(self, claims: Claims) -> Caller | None:
         """Returns the person as a caller, by the first rule that matches. None if none does."""
-        person, number = self.person(claims), self.matching_rule(claims)
+        person = self.person(claims)
+        number = None if person is None else self._first_match(person, claims)
         if person is None or number is None:
             return None
         caller = replace(self._by_rule[person.provider, number], person=person.principal)
@@ -131,8 +132,9 @@ class Rights:
     def matching_rule(self, claims: Claims) -> int | None:
         """Returns the number of the first rule that matches, from 1, or None."""
         person = self.person(claims)
-        if person is None:
-            return None
+        return None if person is None else self._first_match(person, claims)
+
+    def _first_match(self, person: Person, claims: Claims) -> int | None:
         rules = self._identity[person.provider].people
         return next((number for number, rule in enumerate(rules, 1) if _matches(rule, claims)), None)
 
@@ -155,14 +157,12 @@ class Rights:
         places = {key: f"roles.{rule.role}.{key}" for key in RightsSettings.model_fields}
         key = "dealers" if rule.dealers_claim is None else "dealers_claim"
         places["dealers"] = f"identity.{provider}.people.{number}.{key}"
-        caller = replace(self._at_entries(rule.dealers), name=f"{provider}:{rule.role}", places=places)
+        name = f"{provider}:{rule.role}"
+        caller = replace(self._at_entries(rule.dealers), name=name, places=places, dealers_claim=rule.dealers_claim)
         return _with_rights(caller, self._roles[rule.role])
 
     def _at_dealers_of_claim(self, caller: Caller, value: Any) -> Caller:
-        """Returns the caller with the dealers that a claim names, in a text or in a list of texts."""
-        entries = value if isinstance(value, list) else [value]
-        texts = (entry for entry in entries if isinstance(entry, str))
-        return self.at(caller, (dpid for dpid in texts if dpid in self._dealers.dpids))
+        return self.at(caller, (dpid for dpid in texts_of(value) if dpid in self._dealers.dpids))
 
     def _at_entries(self, entries: Sequence[str]) -> Caller:
         key = tuple(entries)
@@ -190,6 +190,12 @@ def _with_rights(caller: Caller, rights: RightsSettings) -> Caller:
 
 def _matches(rule: PeopleRule, claims: Claims) -> bool:
     return all(holds(claims.get(claim), value) for claim, value in rule.match.items())
+
+
+def texts_of(claim: Any) -> list[str]:
+    """Returns the text that a claim is, or the texts in its list, each once."""
+    entries = claim if isinstance(claim, list) else [claim]
+    return list(dict.fromkeys(entry for entry in entries if isinstance(entry, str)))
 
 
 def holds(claim: Any, value: str | int | bool) -> bool:

@@ -61,7 +61,11 @@ def test_dealers_of_a_claim_are_those_that_the_configuration_has(explain: Explai
     assert lines[0] == "identity.work.people.2 matches: level = 1 and https://example.com/admin = true"
     assert "identity.work.people.2.dealers_claim gives 1: umazda" in lines
     assert "roles.manager.access gives nothing" in lines
-    assert lines[-1] == "rooftops names 2; those that the configuration lacks do not count"
+    assert lines[-1] == 'rooftops names 2; the configuration lacks 1 of them: "nowhere"'
+    changes["rooftops"] = ["umazda", "umazda", 7, ["umazda"]]
+    assert explain(**changes)[-1] == "rooftops names 1"
+    changes["rooftops"] = ...
+    assert explain(**changes)[-1] == "the token has no claim rooftops, so there is no dealer"
 
 
 @pytest.mark.parametrize(

@@ -89,3 +89,9 @@ def test_refusals_name_the_narrowing_as_their_reason() -> None:
         'X-Roadster-Readonly gives "read"; create_customer needs at least "preview"'
     )
     assert dealer_verdict(narrower, "hyundaidemo").reason.startswith("dealers in the URL does not name this dealer")
+    mend = "the client narrowed this connection; connect without that"
+    assert verdict(narrower, TOOLS["create_customer"]).mend == mend
+    assert dealer_verdict(narrower, "hyundaidemo").mend == mend
+    near = dealer_verdict(narrower, "Umazda").mend or ""
+    assert near.endswith(mend)
+    assert "operator" not in near

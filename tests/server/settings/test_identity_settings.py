@@ -10,7 +10,7 @@ import pytest
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.loading import load
 from roadster_server.settings.sections import Settings
-from roadster_tools import Access
+from roadster_tools import Access, dealer_verdict
 from tests.conftest import CONFIG
 from tests.server.identity.issuers import ISSUER, RESOURCE
 
@@ -98,6 +98,11 @@ def test_dealers_of_a_claim_are_those_that_the_configuration_has(
     assert person is not None
     assert person.dealers == dealers
     assert person.setting("dealers") == "identity.work.people.2.dealers_claim"
+    if not dealers:
+        reason = dealer_verdict(person, "toyotademo").reason
+        assert reason.endswith(
+            "the claim https://example.com/rooftops of the token names no dealer of the configuration"
+        )
 
 
 def test_keys_of_a_caller_win_over_those_of_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,10 @@ class Caller:
     places: Mapping[str, str] = field(default_factory=dict)
     """The full names of the settings that stand elsewhere than in `[callers.NAME]`, by their keys. A setting with a key
     below it may have a place of its own."""
+    dealers_claim: str | None = None
+    """The claim of a person's token that names the dealers, where the configuration leaves them to it."""
+    narrowed_by: frozenset[str] = frozenset()
+    """The places in which the client itself gave up rights for this connection. They stand in `places`."""
     dealer_set: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     """The same as `dealers`, for a quick look. Callers with the same dealers share it. By default it is made here."""
 
@@ -62,6 +66,16 @@ class Caller:
     @property
     def may_list_dealers(self) -> bool:
         return self.access.get("list_dealers", self.access.get("dealers", Access.OFF)) >= Access.READ
+
+    @property
+    def reason_for_no_dealer(self) -> str:
+        if self.dealers_claim is None:
+            return "this caller has no dealer"
+        return f"the claim {self.dealers_claim} of the token names no dealer of the configuration"
+
+    def mend(self, setting: str) -> str | None:
+        """Returns what the client can do about a refusal by the setting, None where only the operator can do it."""
+        return "the client narrowed this connection; connect without that" if setting in self.narrowed_by else None
 
     def setting(self, key: str) -> str:
         """Returns the full name of one of the caller's settings. `key` is the name, or the name and a key below it."""
@@ -117,6 +131,7 @@ def verdict(caller: Caller, tool: Tool) -> Verdict:
         level,
         setting,
         f'{setting} gives "{level.name.lower()}"; {tool.name} needs at least "{minimum.name.lower()}"',
+        mend=caller.mend(setting),
     )
 
 
@@ -129,8 +144,9 @@ def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:
     # The refused name is not repeated: it may hold anything, and a model reads this.
     reason = f"{setting} does not name this dealer; {_choices(caller, near)}"
     if not near:
-        return Verdict(False, Access.OFF, setting, reason)
-    mend = f"if you mean {some_of(near)}, call again with that spelling; only the server's operator can allow another"
+        return Verdict(False, Access.OFF, setting, reason, mend=caller.mend(setting))
+    others = caller.mend(setting) or "only the server's operator can allow another"
+    mend = f"if you mean {some_of(near)}, call again with that spelling; {others}"
     return Verdict(False, Access.OFF, setting, reason, mend=mend)
 
 
@@ -142,7 +158,7 @@ def dealer_choices(caller: Caller, typed: str | None = None) -> str:
 def _choices(caller: Caller, near: Sequence[str] | None) -> str:
     """Returns the same by the dealers that are spelled like what was typed. None means that nothing was."""
     if not caller.dealers:
-        return "this caller has no dealer"
+        return caller.reason_for_no_dealer
     is_few = len(caller.dealers) <= MOST_CHOICES
     way = "; list_dealers finds a dealer by query" if caller.may_list_dealers and not is_few else ""
     if is_few or near is None:

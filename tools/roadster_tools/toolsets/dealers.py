@@ -76,6 +76,8 @@ def _list_hint(
 ) -> str | None:
     dealers = result.dealers
     own, unread = grant.caller.dealers, UnreadRows.of_list(grant.left_out, "")
+    if not own and grant.caller.dealers_claim is not None:
+        return f"No dealer: {grant.caller.reason_for_no_dealer}; the operator of the identity provider can change this."
     if not own:
         return "Your configuration names no dealer; only the server's operator can change this."
     hints: list[str] = []
