@@ -51,7 +51,8 @@ class RoleSettings(RightsSettings):
     """`[roles.NAME]`: what a kind of caller may do. Limits count for each person or caller, not for all of a role."""
 
     approves: Annotated[list[str], NO_REPETITION] = []
-    """Toolsets and tools whose writes the role may approve when somebody else asks for them."""
+    """Toolsets and tools whose writes the role may approve when somebody else asks for them. It is checked, and not
+    used yet."""
 
 
 class DealerGroupSettings(Section):
@@ -144,7 +145,8 @@ class IdentitySettings(Section):
     jwks_url: Annotated[str, written_as(r"[^\s#\\]+", _URL), HTTPS] | None = None
     """The URL of the provider's keys: https, or http on a loopback host. Without it, the issuer's metadata name it."""
     scope: str = "roadster"
-    """The scope that a JWT must have in `scope` or `scp`. `""` asks for none."""
+    """The scope that a JWT must have in `scope` or `scp`. `""` asks for none: then ID tokens and tokens for
+    other purposes may be good as well."""
     advertised_scopes: Annotated[
         list[Annotated[str, written_as(r"[\x21\x23-\x5b\x5d-\x7e]+", "a scope")]], NO_REPETITION
     ] = []
@@ -153,7 +155,8 @@ class IdentitySettings(Section):
     subject_claim: Annotated[str, Field(min_length=1)] = "sub"
     """The claim that identifies a person. It stays the same for as long as the person's account exists."""
     name_claim: str | None = None
-    """The claim with a name to show to other people, such as `email`. It is never logged."""
+    """The claim with a name to show to other people, such as `email`. It is never logged. It is checked, and not used
+    yet."""
     longest_lifetime: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(hours=24)
     """A JWT that lives longer is refused. A number with its unit: `"90s"`, `"15m"`, `"24h"`, `"7d"`."""
     people: list[PeopleRule] = []
