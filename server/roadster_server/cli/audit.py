@@ -99,8 +99,17 @@ async def print_audit(settings: Settings, selection: Selection) -> bool:
             sys.stdout.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
             count += 1
     if selection.no_record and not count:
-        sys.stderr.write(f"{selection.no_record}\n")
+        sys.stderr.write(f"{selection.no_record}{_unknown_provider(settings, selection.person)}\n")
     return is_readable
+
+
+def _unknown_provider(settings: Settings, person: str | None) -> str:
+    """Returns what to add to a search that found nothing. People of a provider that was taken out stay on record."""
+    provider = (person or "").partition(":")[0]
+    if not provider or provider in settings.identity:
+        return ""
+    choices = name_choices([*settings.identity], provider) if settings.identity else "there is none"
+    return f"; the configuration has no identity provider {provider!r}, {choices}"
 
 
 async def forget_customer(settings: Settings, dealer: str, customer: str) -> DeletedCounts:

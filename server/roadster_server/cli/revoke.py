@@ -10,7 +10,7 @@ from uuid import uuid4
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.sections import Settings
-from roadster_server.store import AuditRecord
+from roadster_server.store import AuditQuery, AuditRecord
 from roadster_tools import name_choices
 
 from .audit import open_existing_store
@@ -18,10 +18,11 @@ from .audit import open_existing_store
 
 @dataclass(frozen=True)
 class ToRevoke:
-    """Hashes of tokens, or people, and the words for them."""
+    """Hashes of tokens, or a person, and the words for them."""
 
     subjects: tuple[str, ...]
     noun: str
+    person: str | None = None
 
 
 def subjects_of_hash(settings: Settings, digest: str) -> ToRevoke:
@@ -46,11 +47,14 @@ def subjects_of_person(settings: Settings, person: str) -> ToRevoke:
         choices = name_choices([*settings.identity], provider) if settings.identity else "there is none"
         problem = "names no person; write PROVIDER:SUBJECT with a provider of the configuration"
         raise ConfigurationError([f"{person}: {problem}, {choices}"])
-    return ToRevoke((person,), f"all tokens that {person} has now")
+    return ToRevoke((person,), f"all tokens that {person} has now", person)
 
 
-async def revoke_subjects(settings: Settings, targets: ToRevoke) -> None:
-    """Raises ConfigurationError if the store cannot be used."""
+async def revoke_subjects(settings: Settings, targets: ToRevoke) -> bool:
+    """Returns False for a person whom the audit has no record of. Raises ConfigurationError if the store is unusable.
+
+    Such a person is revoked as well: somebody may have their token and not have used it yet.
+    """
     now, keys = datetime.now(UTC), Keys.derive(settings.roadster.api_key.get_secret_value())
     record = AuditRecord(
         call_id=uuid4().hex,
@@ -71,3 +75,9 @@ async def revoke_subjects(settings: Settings, targets: ToRevoke) -> None:
     )
     async with open_existing_store(settings) as store:
         await store.revoke(targets.subjects, record, now=now)
+        if targets.person is None:
+            return True
+        query = AuditQuery(principal=targets.person)
+        async for _ in store.records(query, last=1, on_unreadable=lambda _seq: None):
+            return True
+    return False

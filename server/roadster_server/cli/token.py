@@ -13,7 +13,7 @@ import typer
 from roadster_server.settings.errors import ConfigurationError
 
 from .group import CommandGroup, Group
-from .options import Config, exit_on_mistakes, load_settings, run_async
+from .options import Config, exit_on_mistakes, load_settings, print_notice, run_async
 
 if TYPE_CHECKING:
     from roadster_server.settings.sections import Settings
@@ -77,8 +77,10 @@ def revoke(
                 targets = subjects_of_person(settings, person)
             case _:
                 raise ConfigurationError(["--sha256, --caller and --person exclude each other; give one of them"])
-        run_async(revoke_subjects, settings, targets)
+        is_on_record = run_async(revoke_subjects, settings, targets)
     typer.echo(f"revoked: {targets.noun}; servers refuse it within two seconds")
+    if not is_on_record:
+        print_notice(f"the audit has no record of {person}; check the spelling")
 
 
 def _hash_of_token(settings: Settings) -> str:

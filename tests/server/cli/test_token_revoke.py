@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from roadster_server.store import open_store
 from tests.command_line import run_cli
 from tests.conftest import PROJECT
+from tests.server.store.databases import RECORD
 
 pytestmark = pytest.mark.anyio
 
@@ -49,12 +51,38 @@ async def test_revokes_and_puts_it_on_record(
 ) -> None:
     async with open_store(store_file) as store:
         end = run_cli("token", "revoke", *arguments, "--config", str(config), stdin=stdin, ROADSTER_API_KEY="k")
-        assert (end.returncode, end.stderr) == (0, "")
+        person = arguments[1] if arguments[:1] == ["--person"] else None
+        notice = f"roadster-mcp: the audit has no record of {person}; check the spelling\n" if person else ""
+        assert (end.returncode, end.stderr) == (0, notice)
         assert end.stdout == f"revoked: {noun}; servers refuse it within two seconds\n"
         assert (await store.revocations(0)).times.keys() == (subjects or {"work:steve@example.com"})
         (row,) = [row async for row in store.records()]
     assert (row.record.tool, row.record.principal) == ("token revoke", "operator")
     assert "steve" not in json.dumps(dict(row.record.arguments))
+
+
+async def test_knows_a_person_who_is_on_record(config: Path, store_file: str) -> None:
+    async with open_store(store_file) as store:
+        await store.append(replace(RECORD, caller="work:sales", principal="work:anna"))
+    for person, notice in (
+        ("work:anna", ""),
+        ("work:annna", "roadster-mcp: the audit has no record of work:annna; check the spelling\n"),
+    ):
+        end = run_cli("token", "revoke", "--person", person, "--config", str(config), ROADSTER_API_KEY="k")
+        assert (end.returncode, end.stderr) == (0, notice)
+        assert end.stdout.startswith("revoked: ")
+
+
+async def test_a_search_that_finds_nothing_names_an_unknown_provider(config: Path, store_file: str) -> None:
+    async with open_store(store_file):
+        pass
+    for person, more in (
+        ("work:anna", ""),
+        ("wrk:anna", "; the configuration has no identity provider 'wrk', one of work"),
+    ):
+        end = run_cli("audit", "tail", "--person", person, "--config", str(config), ROADSTER_API_KEY="k")
+        assert (end.returncode, end.stdout) == (0, "")
+        assert end.stderr == f"no record is of this caller or person{more}\n"
 
 
 @pytest.mark.parametrize(
