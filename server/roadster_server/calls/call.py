@@ -324,7 +324,7 @@ class Call(CallOversight):
             protocol=self.ctx.protocol_version,
             tool=self.tool_name,
             dealer=self._admitted_call.dealer if self._admitted_call else None,
-            verdict="allowed" if self._refused_by is None else "refused",
+            verdict="allowed" if self._tool is not None and self._refused_by is None else "refused",
             setting=setting,
             outcome=outcome,
             upstream_request_id=self._request_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,6 +21,8 @@ _LATEST_TIME = 253402300799
 """Seconds since 1970: the end of the year 9999."""
 _TYPES = {"at+jwt", "application/at+jwt", "jwt"}
 """Values of the header `typ`. RFC 9068 names the first two. Most providers still write the third."""
+_OTHER_FORMS = ("zip", "enc")
+"""Members of the header by which a token would be compressed or encrypted (RFC 7516). Some readers would heed them."""
 _REQUIRED = ("exp", "iss", "aud")
 _ONLY_IN_ID_TOKENS = ("nonce", "at_hash", "c_hash")
 """OpenID Connect Core 1.0, sections 2 and 3.3.2.11."""
@@ -34,6 +37,9 @@ def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: Iden
     """
     if "crit" in header:
         raise jwt.InvalidTokenError("no critical extension is supported")
+    for name in _OTHER_FORMS:
+        if name in header:
+            raise jwt.InvalidTokenError(f"its header has {name}, and a signed token has none")
     _check_type(header)
     claims: dict[str, Any] = jwt.decode(
         token,
@@ -110,9 +116,13 @@ def _check_audience(claim: Any, audiences: list[str]) -> None:
         raise jwt.InvalidAudienceError("it is for another audience")
 
 
+_CHANGED_BY_READERS = re.compile(r"[\s\x00-\x1f\x7f\\]|/(\.|%2e){1,2}(?=[/?#]|$)", re.IGNORECASE)
+"""Parts of a URL that readers leave out or resolve: blanks, tabs, backslashes, `/x/../`. No provider writes it."""
+
+
 def _canonical(audience: str) -> str:
     """Returns one spelling of a URL: a host in small letters, no default port, no slash at the end."""
-    if not audience.lower().startswith(("https://", "http://")):
+    if not audience.lower().startswith(("https://", "http://")) or _CHANGED_BY_READERS.search(audience):
         return audience  # any text, such as a GUID or api://…
     try:
         return str(AnyHttpUrl(audience)).removesuffix("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,8 +27,11 @@ FETCH_SECONDS = 5.0
 """Seconds for one fetch of an issuer's keys. Requests with its tokens wait meanwhile."""
 _KEYS_SECONDS = 600.0
 """Seconds that keys are good for. A key that the issuer has withdrawn is refused after that time."""
-_BETWEEN_FETCHES_SECONDS = 60.0
-"""Seconds. A token with an unknown key id would otherwise make us ask the issuer each time."""
+_BETWEEN_FETCHES_SECONDS = 10.0
+"""Seconds after a good fetch. A token with an unknown key id would otherwise make us ask the issuer each time. A new
+key of the issuer waits as long, also where a stranger's token began that time."""
+_AFTER_FAILURE_SECONDS = 60.0
+"""Seconds after a failed fetch while the keys from before are still good."""
 _STREAM_KEYS_SECONDS = 3600.0
 """The same for streams that are open already, while their issuer does not answer. Then they end."""
 _STREAM_TRIES = 2
@@ -92,7 +96,8 @@ class IssuerKeys:
                     await self._refresh(provider, key_set, network)
         key = key_set.key(kid, self._clock())
         if key is None:
-            raise jwt.InvalidKeyError("the issuer has no such key")
+            seconds = max(0, ceil(key_set.next_fetch - self._clock()))
+            raise jwt.InvalidKeyError(f"the issuer has no such key; the next look is in {seconds} s")
         return key
 
     async def key_of_stream(self, provider: IdentitySettings, kid: str | None, network: NetworkPath) -> Key:
@@ -116,7 +121,7 @@ class IssuerKeys:
     async def _refresh(self, provider: IdentitySettings, key_set: _KeySet, network: NetworkPath) -> None:
         # Without good keys every caller of this issuer is locked out, so the next try comes sooner.
         is_good = self._clock() < key_set.good_until
-        key_set.next_fetch = self._clock() + (_BETWEEN_FETCHES_SECONDS if is_good else _BETWEEN_FAILURES_SECONDS)
+        key_set.next_fetch = self._clock() + (_AFTER_FAILURE_SECONDS if is_good else _BETWEEN_FAILURES_SECONDS)
         try:
             with anyio.fail_after(self._fetch_seconds):
                 key_set.keys = (await fetch_keys(provider, network)).keys

@@ -110,8 +110,10 @@ class TokenVerifier:
         try:
             # Not verified yet: this only finds the provider that it may come from.
             raw = jwt.decode_complete(token, options={"verify_signature": False})
-        except jwt.PyJWTError as error:
-            return _refuse(None, f"it cannot be read: {type(error).__name__}")
+        except jwt.DecodeError:
+            return _refuse(None, "it cannot be read: its header or its claims are no JSON object")
+        except jwt.PyJWTError:  # without PyJWT's words, which may quote the header
+            return _refuse(None, "it cannot be read: crit, b64 or kid of its header is not supported")
         name = settings.rights.provider_of(raw["payload"])
         if name is None:
             return _refuse(None, "its issuer is that of no provider in the configuration")

@@ -42,7 +42,7 @@ async def test_records_of_reads_refusals_and_writes(connect: Connect, store_url:
         ("list_inventory", "ended", "refused", "refused"),
         ("create_customer", "sent", "sent", "allowed"),
         ("create_customer", "ended", "done", "allowed"),
-        ("unknown", "ended", "invalid_arguments", "allowed"),
+        ("unknown", "ended", "invalid_arguments", "refused"),
     ]
     read_end, refusal, write_sent, write_end, _ = rows
     assert read_end.setting == "callers.tester.access.inventory"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -119,6 +120,9 @@ REFUSED: dict[str, Callable[[], str]] = {
     "it has the critical extension that PyJWT knows": lambda: token(header={"crit": ["b64"], "b64": True}),
     "its crit is empty": lambda: token(header={"crit": []}),
     "its payload is detached": lambda: token(header={"crit": ["b64"], "b64": False}),
+    # a form that it does not have
+    "it says that it is compressed": lambda: token(header={"zip": "DEF"}),
+    "it says that it is encrypted": lambda: token(header={"enc": "A256GCM"}),
     # what it claims
     **{f"it has no {claim}": token_with(claim, ...) for claim in ("exp", "aud", "iss", "sub")},
     **{f"its {claim} is null": token_with(claim, None) for claim in ("exp", "aud", "iss", "sub")},
@@ -132,6 +136,12 @@ REFUSED: dict[str, Callable[[], str]] = {
     "its exp is a list": lambda: token(exp=[99999999999]),
     "its nbf is a string": lambda: token(nbf="0"),
     "its nbf is a boolean": lambda: token(nbf=True),
+    "its audience has a tab": lambda: token(aud=RESOURCE.replace("/mcp", "/m\tcp")),
+    "its audience has a blank at its end": lambda: token(aud=RESOURCE + " "),
+    "its audience has a backslash": lambda: token(aud=RESOURCE.replace("/mcp", "\\mcp")),
+    "its audience goes up a path": lambda: token(aud=RESOURCE.replace("/mcp", "/x/../mcp")),
+    "its audience goes up a path, encoded": lambda: token(aud=RESOURCE.replace("/mcp", "/x/%2E%2e/mcp")),
+    "its audience stays in a path": lambda: token(aud=RESOURCE.replace("/mcp", "/./mcp")),
     "its audience is another": lambda: token(aud="https://else.example.com/mcp"),
     "its audience is empty": lambda: token(aud=[]),
     "its audience is an object": lambda: token(aud={RESOURCE: 1}),
@@ -168,6 +178,13 @@ async def test_jwt_is_refused_alike_where(why: str, issuer: Issuer, caplog: pyte
     assert response.status_code == 401
     assert (response.content, response.headers) == (usual.content, usual.headers)
     assert "crash" not in caplog.messages
+
+
+async def test_log_says_that_an_extension_is_not_supported(issuer: Issuer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "roadster_server")
+    assert await status_with(issuer.url, token(header={"crit": ["exp"], "exp": 1})) == 401
+    (line,) = [vars(record) for record in caplog.records if record.message == "jwt refused"]
+    assert line["reason"] == "it cannot be read: crit, b64 or kid of its header is not supported"
 
 
 def expired(key: str = "rsa", **changes: Any) -> str:
