@@ -85,6 +85,8 @@ class NewTemplate(Sent):
 class TemplateReceipt(WriteOutcome):
     """The receipt of the file's storage, without the template's id. A sum of the file shows that it was stored."""
 
+    etag: str | None = None
+
     @staticmethod
     def has_result(json: Mapping[str, Any]) -> bool:
         sums = (value for name, value in json.items() if name == "etag" or name.startswith("checksum_"))

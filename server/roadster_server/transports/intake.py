@@ -15,7 +15,8 @@ from typing import Any
 import anyio
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
-from mcp_types import INVALID_REQUEST, JSONRPCNotification, JSONRPCRequest, RequestId
+from mcp.shared.inbound import MCP_PARAM_HEADER_PREFIX, encode_header_value
+from mcp_types import INVALID_REQUEST, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, RequestId
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +34,9 @@ BODY_SECONDS = 30.0
 
 _INCOMING = "roadster_server.incoming"
 
+DEALER_HEADER = f"{MCP_PARAM_HEADER_PREFIX}dealer".lower()
+"""The header by which a gateway can route, as the mark in the listed schemas names it."""
+
 
 @dataclass(frozen=True)
 class Incoming:
@@ -43,6 +47,21 @@ class Incoming:
     cancelled_id: Any
     """The id of the request that the message cancels."""
     place: MessagePlace
+
+
+def _headers_with_dealer(scope: Scope, message: JSONRPCMessage) -> list[tuple[bytes, bytes]]:
+    """Returns the headers, with that of the dealer if it is missing.
+
+    A client of 2026-07-28 reads in `tools/list` that it shall send it. A script that has not listed the tools cannot
+    know, and the SDK would refuse its call.
+    """
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    params = (message.params or {}) if isinstance(message, JSONRPCRequest) and message.method == "tools/call" else {}
+    arguments = params.get("arguments")
+    dealer = arguments.get("dealer") if isinstance(arguments, dict) else None
+    if not isinstance(dealer, str) or DEALER_HEADER in Headers(scope=scope):
+        return headers
+    return [*headers, (DEALER_HEADER.encode(), encode_header_value(dealer).encode())]
 
 
 def incoming_of(scope: Scope) -> Incoming:
@@ -85,7 +104,8 @@ class Intake:
             request_id = message.id if isinstance(message, JSONRPCRequest) else None
             if request_id is not None:
                 send = _name_request(send, request_id)
-            scope = {**scope, _INCOMING: Incoming(request_id, cancelled_by(message), place)}
+            scope = {**scope, "headers": _headers_with_dealer(scope, message)}
+            scope[_INCOMING] = Incoming(request_id, cancelled_by(message), place)
             exchange = _Exchange(body, receive, send)
             del body, message  # the transport parses the text again, and lets go of it before the call ends
             await self._app(scope, exchange.receive, exchange.send)

@@ -80,7 +80,17 @@ def sample(
     claims: Callable[..., dict[str, Any]], outcome: str, *, header: dict[str, Any] | None = None, **changes: Any
 ) -> Sample:
     """Returns a sample that the provider has signed. Most providers write the header `typ`: JWT."""
-    return Sample(lambda: token(header={"typ": "JWT"} | (header or {}), payload=claims(**changes)), outcome)
+
+    def signed() -> str:
+        now = {name: value() if callable(value) else value for name, value in changes.items()}
+        return token(header={"typ": "JWT"} | (header or {}), payload=claims(**now))
+
+    return Sample(signed, outcome)
+
+
+def from_now(seconds: float) -> Callable[[], float]:
+    """Returns a time in seconds from the moment when the token is made, which is long after the tests are collected."""
+    return lambda: time.time() + seconds
 
 
 def hmac_signed(secret: bytes, kid: str = "rsa", **changes: Any) -> Callable[[], str]:
@@ -269,12 +279,12 @@ SAMPLES: dict[str, Sample] = {
     "forged: another provider's name": sample(shapes.auth0, AUDIENCE, iss=shapes.ENTRA_V2),
     "for another server": sample(shapes.auth0, AUDIENCE, aud="https://else.example.com/mcp"),
     "for a server below ours": sample(shapes.auth0, AUDIENCE, aud=f"{RESOURCE}/more"),
-    "expired": sample(shapes.auth0, "it has expired", exp=time.time() - 60, iat=time.time() - 3600),
-    "not yet good": sample(shapes.entra_v2, "nbf is in the future", nbf=time.time() + 600),
-    "made in the future": sample(shapes.okta, "iat is in the future", iat=time.time() + 600, exp=time.time() + 900),
-    "lives for a year": sample(shapes.auth0, "longer than longest_lifetime", exp=time.time() + 31536000),
+    "expired": sample(shapes.auth0, "it has expired", exp=from_now(-60), iat=from_now(-3600)),
+    "not yet good": sample(shapes.entra_v2, "nbf is in the future", nbf=from_now(600)),
+    "made in the future": sample(shapes.okta, "iat is in the future", iat=from_now(600), exp=from_now(900)),
+    "lives for a year": sample(shapes.auth0, "longer than longest_lifetime", exp=from_now(31536000)),
     "lives for a year, and does not say since when": sample(
-        shapes.pingfederate, "longer than longest_lifetime", exp=time.time() + 31536000
+        shapes.pingfederate, "longer than longest_lifetime", exp=from_now(31536000)
     ),
     "a token inside a token": Sample(nested, UNREADABLE),
     "claims that say they are a token": sample(shapes.auth0, "its header has cty", header={"cty": "JWT"}),

@@ -87,8 +87,9 @@ class Sender:
         self.body = b""
 
     async def send(self) -> None:
-        auth_context_var.set(AuthenticatedUser(identity_of(self._caller)))
-        scope = {"type": "http", "method": "POST", "headers": self._headers, **self._address}
+        user = AuthenticatedUser(identity_of(self._caller))
+        auth_context_var.set(user)
+        scope = {"type": "http", "method": "POST", "headers": self._headers, "user": user, **self._address}
         await self._intake(scope, self._receive, self._take_answer)
 
     async def _receive(self) -> Message:
@@ -233,6 +234,7 @@ class SlowServer:
 
     async def open_stream(self) -> None:
         scope = {"type": "http", "method": "GET", "path": "/sse", "headers": [], "query_string": b"", "root_path": ""}
+        scope["user"] = AuthenticatedUser(identity_of("one"))
         await self._pair.open_stream(scope, self._stay, self._take)
 
     async def _stay(self) -> Message:
