@@ -104,6 +104,7 @@ async def _verify(number: int) -> float:
         phase="ended",
         time=datetime.now(UTC),
         caller="local",
+        principal="local",
         client="bench",
         protocol="2026-07-28",
         tool="get_vehicle",

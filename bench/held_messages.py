@@ -23,9 +23,9 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from bench.messages import BYTES, VALUES, mebibytes_of
 from bench.processes import start_process
@@ -132,6 +132,7 @@ def _start_stdio(stack: ExitStack, config: Path) -> tuple[int, Send]:
     stack.callback(process.kill)
     assert process.stdin
     stdin = process.stdin
+    stack.callback(_close, stdin)
 
     def send(message: Body) -> None:
         stdin.write(json.dumps(message).encode() + b"\n")
@@ -139,6 +140,11 @@ def _start_stdio(stack: ExitStack, config: Path) -> tuple[int, Send]:
 
     _introduce(send)
     return process.pid, send
+
+
+def _close(pipe: IO[bytes]) -> None:
+    with suppress(BrokenPipeError):  # the process may leave a message unread
+        pipe.close()
 
 
 def _start_http(stack: ExitStack, config: Path) -> tuple[int, Send]:

@@ -40,5 +40,5 @@ async def test_flood_of_silent_connections_ends_and_never_uses_up_the_descriptor
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["event"] for line in lines if line["level"] != "info"] == [
         "fewer connections than http.connections",
-        "too many connections, more are refused",
+        "too many connections, the one that waits longest makes room",
     ]

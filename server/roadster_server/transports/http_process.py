@@ -131,6 +131,7 @@ class _Process:
                 server.should_exit = True
             else:
                 on_open()
+                tasks.start_soon(self._revocations.follow)
                 await keep_tidy(self._backend.live, self._store, self._calls.services.observer)
 
         async def end() -> None:
@@ -148,7 +149,6 @@ class _Process:
             if self._replicas is not None:
                 tasks.start_soon(self._replicas.run)
             tasks.start_soon(keep_store)
-            tasks.start_soon(self._revocations.follow)
             await server.serve(sockets=[listener])
             tasks.cancel_scope.cancel()
         # Calls that are cut off only now still get on record before the store closes.

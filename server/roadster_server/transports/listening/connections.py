@@ -102,6 +102,7 @@ class Connections:
         if address is not None and self._of_address[address] >= of_address.number:
             raise self._refusal(of_address)
         if self._served >= in_all.number:
+            self._tell("too many connections, the one that waits longest makes room", in_all)
             make_room()
         if self._served >= in_all.number:
             raise self._refusal(in_all)
@@ -140,13 +141,14 @@ class Connections:
 
     def _refusal(self, limit: Limit) -> TooManyConnections:
         self._refused += 1
-        if time.monotonic() >= self._next_line:
-            log.warning(
-                "too many connections, more are refused",
-                extra={"limit": limit.name, "allowed": limit.number, "refused": self._refused},
-            )
-            self._next_line = time.monotonic() + _TELL_EVERY
+        self._tell("too many connections, more are refused", limit)
         return TooManyConnections(limit)
+
+    def _tell(self, event: str, limit: Limit) -> None:
+        """Says so in the log, unless it has said something of this kind a moment ago."""
+        if time.monotonic() >= self._next_line:
+            log.warning(event, extra={"limit": limit.name, "allowed": limit.number, "refused": self._refused})
+            self._next_line = time.monotonic() + _TELL_EVERY
 
 
 def _counted_address(host: str | None, trusted_proxies: Sequence[str]) -> str | None:
