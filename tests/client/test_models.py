@@ -87,8 +87,10 @@ def sample(name: str) -> Any:
 
 
 LOST = {
-    # A storage's receipt. Nobody reads its fields.
-    "template_create.resp": {f"{name}={value}" for name, value in sample("template_create.resp").items()},
+    # A storage's receipt. Nobody reads more of its fields than its sum.
+    "template_create.resp": {
+        f"{name}={value}" for name, value in sample("template_create.resp").items() if name != "etag"
+    },
     # Identity data, which nobody sees.
     "webhook_event": {
         "customer.gov_id=1.23457e+07",
