@@ -40,6 +40,8 @@ def test_ctrl_c_leaves_a_result_of_each_call_that_began(upstream: str, tmp_path:
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **SECRETS},
         stderr=subprocess.PIPE,
         cwd=PROJECT,
+        # A shell that runs the suite in the background ignores Ctrl-C, and so would the process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
     )
     # The fourth begins when the third has ended.
     until(lambda: len(httpx2.get(f"{upstream}/__sandbox/requests", timeout=PATIENCE).json()) == 4)
