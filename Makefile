@@ -16,11 +16,14 @@ OAUTH := tests/processes/oauth
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
 
-test: $(STAMP)  ## The suite without the tests of processes, on every core
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not processes"
+test: $(STAMP)  ## The suite without the tests of processes and of pages, on every core
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not processes and not browser"
 
 test-processes: $(STAMP)  ## Tests of workers, replicas, signals and kills, in real processes
 	$(BIN)/python -m pytest -n auto --dist worksteal -m processes
+
+test-browser: $(STAMP)  ## Tests of pages and views, in Chromium
+	$(BIN)/python -m pytest -n auto --dist worksteal -m browser
 
 # For instance: make test-python PYTHON=python3.13. Each version has an environment of its own.
 test-python:  ## Both lanes of tests on another version of Python
@@ -43,7 +46,7 @@ lint: $(STAMP)  ## Lint, formatting, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint frameworks $(CONFORMANCE)/node_modules/.installed $(OAUTH)/node_modules/.installed .venv-evals/.installed test-processes test  ## What CI runs
+check: lint frameworks $(CONFORMANCE)/node_modules/.installed $(OAUTH)/node_modules/.installed .venv-evals/.installed test-processes test-browser test  ## What CI runs
 
 # Exact versions with hashes first, then the project itself, which hash checking cannot cover. --no-deps: a lock is
 # complete, and older versions of pip look for a newer release of a package that another one needs with an extra.

@@ -48,15 +48,18 @@ collect_ignore = ["stranger"]  # run by test_pytest_plugin.py, in a process of i
 SAMPLES = Path(__file__).parent / "samples"
 PROJECT = Path(__file__).parent.parent
 PROCESSES = Path(__file__).parent / "processes"
+BROWSER = Path(__file__).parent / "browser"
 PROCESSES_SECONDS = 600
 """Timeout of a test of processes. A busy machine may take minutes to start a few of them."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Marks the tests of processes by their folder, before `-m` chooses."""
+    """Marks the tests of processes and of pages by their folders, before `-m` chooses."""
     session.stash[COLLECTED] = list(items)
     for item in items:
+        if item.path.is_relative_to(BROWSER):
+            item.add_marker("browser")
         if item.path.is_relative_to(PROCESSES):
             item.add_marker("processes")
             item.add_marker(pytest.mark.timeout(PROCESSES_SECONDS))

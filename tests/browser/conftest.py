@@ -1,0 +1,80 @@
+"""Chromium, driven by Playwright. Debian's package has the browser: Playwright's own download needs its servers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+_ARGUMENTS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-sandbox",  # a container's root has no other way
+)
+
+WIDTHS = (360, 1280)
+"""Pixels: a small phone, and a laptop."""
+
+SCHEMES = ("light", "dark")
+
+OpenPage = Callable[..., Any]
+"""Opens a page of a new, empty browser context, as `with open_page(width, scheme) as page:`."""
+
+
+# Playwright runs an event loop in this thread until the block ends, so no test of another folder may run meanwhile.
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        reason = "there is no chromium; Debian's package of that name has it"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> OpenPage:
+    """The way to a page. It fails at its end if the page has logged an error, such as a breach of its policy."""
+
+    @contextmanager
+    def open_one(width: int = 1280, scheme: str = "light", **context: Any) -> Iterator[Page]:
+        with chromium.new_context(
+            viewport={"width": width, "height": 800}, color_scheme="dark" if scheme == "dark" else "light", **context
+        ) as new_context:
+            page = new_context.new_page()
+            errors: list[str] = []
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            yield page
+            assert errors == []
+
+    return open_one
+
+
+def serious_findings(page: Page) -> list[str]:
+    """Returns what axe finds of the impacts serious and critical: the rule, and the first place that breaks it."""
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{found['id']} at {found['nodes'][0]['target']}"
+        for found in violations
+        if found["impact"] in {"serious", "critical"}
+    ]
+
+
+def scrolls_sideways(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
