@@ -15,6 +15,7 @@ from .failures import (
     ToolFailure,
     Uncounted,
     Unrecorded,
+    WaitingForPerson,
     failure,
 )
 from .files import File
@@ -95,6 +96,7 @@ __all__ = [
     "Unsealable",
     "UploadFolder",
     "Verdict",
+    "WaitingForPerson",
     "WritePreview",
     "admit",
     "dealer_choices",

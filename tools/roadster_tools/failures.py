@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
@@ -38,6 +38,7 @@ FailureKind = Literal[
     "invalid_arguments",
     "refused",
     "not_confirmed",
+    "waiting",
     "limited",
     "not_found",
     "not_configured",
@@ -106,6 +107,22 @@ class NotConfirmed(ToolFailure):
         return f"Not confirmed: {self}. Nothing was sent."
 
 
+class WaitingForPerson(ToolFailure):
+    """The call goes on when a person has done something on a page, such as to approve the write.
+
+    `details` are for programs. They stand in the result's `_meta`, and on the command line beside the text.
+    """
+
+    kind = "waiting"
+
+    def __init__(self, reason: str, *, details: Mapping[str, str]) -> None:
+        super().__init__(reason)
+        self.details = details
+
+    def message(self) -> str:
+        return f"Waiting for a person: {self}. Nothing was sent yet."
+
+
 class Limited(ToolFailure):
     """The caller has used up the calls that `setting` allows. `wait` is in seconds."""
 
@@ -160,6 +177,8 @@ class KeyOutcomeUnknown(ToolFailure):
 class Failure:
     kind: FailureKind
     text: str
+    details: Mapping[str, str] = field(default_factory=dict)
+    """Values for programs, by their names. Only a call that waits has any."""
 
 
 _LOOKUP_ARGUMENTS = (
@@ -181,7 +200,8 @@ def failure(
 ) -> Failure:
     """Returns `error` as its kind and a text for an assistant, which knows only its `tool` and its `arguments`."""
     if isinstance(error, ToolFailure):
-        return Failure(error.kind, error.message())
+        details = error.details if isinstance(error, WaitingForPerson) else {}
+        return Failure(error.kind, error.message(), details)
     text = error.text_about(_name_of(tool, error)) if tool is not None else str(error)
     if isinstance(error, NotFound):
         assurance = " Nothing was changed." if tool is not None and tool.writes else ""

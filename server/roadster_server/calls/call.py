@@ -39,8 +39,8 @@ from roadster_tools import (
     verdict,
 )
 
-from .confirmation import Ask, Confirmation
-from .context import CallResult, CallServices, Context, CurrentCaller
+from .confirmation import Confirmation
+from .context import Ask, CallResult, CallServices, Context, CurrentCaller
 from .limiter import OverLimit
 from .results import LONGEST_ANSWER, AnswerContent, client_name, preview_result, replayed_result, result_of
 
@@ -193,7 +193,7 @@ class Call(CallOversight):
         if self._admitted_call is None:
             return result
         way = [f"{self._admitted_call.tool.if_unknown}."] if result.kind == "outcome_unknown" else []
-        return Failure(result.kind, " ".join([result.text, *way, *self._admitted_call.notices]))
+        return replace(result, text=" ".join([result.text, *way, *self._admitted_call.notices]))
 
     async def end(self) -> Failure | None:
         """Logs and records the call, even if it was cancelled. If it returns a failure, that replaces the answer."""

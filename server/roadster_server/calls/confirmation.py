@@ -34,7 +34,7 @@ from roadster_server.store.records import CLOCKS_DIFFER
 from roadster_server.turns import give_turn_back
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
-from .context import API_NAMES
+from .context import API_NAMES, Ask
 from .form import UNREADABLE, form_of, require_yes, unreadable_reason
 from .progress import set_step
 
@@ -47,14 +47,6 @@ _MOST_CHARACTERS = 4000
 _WORDS: Mapping[str, str] = {"doc_ids": "document_ids", "id": "customer_id", "shipment_id": "delivery_id"}
 """The tools' names of fields that have other names in requests. Only `assign_agent` sends a bare `id`."""
 _ASK_AGAIN = "call again without it to be asked anew"
-
-
-class Ask(Exception):
-    """Ends a call with a question to a person, which is in `result`."""
-
-    def __init__(self, result: InputRequiredResult) -> None:
-        super().__init__("a person must confirm")
-        self.result = result
 
 
 class Confirmation:

@@ -29,6 +29,15 @@ CallResult = CallToolResult | InputRequiredResult
 
 Context = ServerRequestContext[Any, Any]
 
+
+class Ask(Exception):
+    """Ends a call with a question to a person, which is in `result`."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        super().__init__("a person is asked")
+        self.result = result
+
+
 API_NAMES: Mapping[ApiName, str] = {"roadster": "Roadster", "roadie": "Roadie", "mykaarma": "myKaarma"}
 """The upstreams, as a person knows them."""
 

@@ -16,6 +16,8 @@ from .context import Context
 FAILURE_META = "roadster-mcp/failure"
 """The key in a failed result's `_meta` that holds the stable kind of the failure."""
 
+WAITING_META = "roadster-mcp/waiting"
+"""The key in the `_meta` of a call that waits for a person. It holds `url`, the page, and `expires_at`, until when."""
 
 LONGEST_ANSWER = 200_000
 """Characters. No documented answer comes near, so a longer one is an accident."""
@@ -73,9 +75,8 @@ def preview_result(write: PendingWrite, notices: Sequence[str]) -> CallToolResul
 
 def failed_result(failure: Failure) -> CallToolResult:
     """Returns the result that tells a model of the failure."""
-    return CallToolResult(
-        content=[TextContent(type="text", text=failure.text)], is_error=True, _meta={FAILURE_META: failure.kind}
-    )
+    meta = {FAILURE_META: failure.kind} | ({WAITING_META: dict(failure.details)} if failure.details else {})
+    return CallToolResult(content=[TextContent(type="text", text=failure.text)], is_error=True, _meta=meta)
 
 
 def text_of(result: CallToolResult) -> str:

@@ -169,7 +169,8 @@ def call(
     """Call one tool, and print its result as JSON on stdout.
 
     Exit codes: 0 done; 1 the tool answered with an error; 2 usage or configuration; 3 refused by policy, not
-    confirmed or over a limit; 4 upstream or store failed; 5 outcome unknown (a write whose answer was lost).
+    confirmed or over a limit; 4 upstream or store failed; 5 outcome unknown (a write whose answer was lost);
+    6 waits for a person, who approves the write on a page.
     """
     from .call import call_once, load_arguments
 

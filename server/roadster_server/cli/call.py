@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,7 +18,7 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorDa
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.form import yes_to
-from roadster_server.calls.results import FAILURE_META, text_of
+from roadster_server.calls.results import FAILURE_META, WAITING_META, text_of
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.telemetry.logs import hold_logs
 from roadster_tools import FailureKind
@@ -38,6 +38,7 @@ EXIT_CODES: dict[FailureKind, int] = {
     "unrecorded": 4,
     "upstream": 4,
     "outcome_unknown": 5,
+    "waiting": 6,
 }
 
 
@@ -48,12 +49,15 @@ class Outcome:
     answer: dict[str, Any] | None = None
     kind: FailureKind | None = None
     message: str = ""
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """The page and its end, of a call that waits for a person."""
 
     @classmethod
     def from_result(cls, result: CallToolResult) -> Outcome:
         if not result.is_error:
             return cls(answer=result.structured_content)
-        return cls(kind=(result.meta or {})[FAILURE_META], message=text_of(result))
+        meta = result.meta or {}
+        return cls(kind=meta[FAILURE_META], message=text_of(result), waiting=meta.get(WAITING_META, {}))
 
     @property
     def code(self) -> int:
@@ -62,7 +66,10 @@ class Outcome:
     @property
     def document(self) -> dict[str, Any] | None:
         """Returns the JSON object to print."""
-        return self.answer if self.kind is None else {"error": self.kind, "message": self.message}
+        if self.kind is None:
+            return self.answer
+        waiting = {"waiting": self.waiting} if self.waiting else {}
+        return {"error": self.kind, "message": self.message, **waiting}
 
 
 def load_arguments(text: str, stdin: TextIO) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
 from roadster_server.settings.errors import ConfigurationError
 
-from .call import Outcome, agree, open_client
+from .call import EXIT_CODES, Outcome, agree, open_client
 from .script import ScriptCall
 
 _LONG_SCRIPT = 20
@@ -27,6 +27,11 @@ _GRACE = 5.0
 """Seconds for interrupted calls to end. Each puts itself on record."""
 
 _UNENDED = Outcome(kind="outcome_unknown", message="The call was interrupted, and did not end in time.")
+
+
+def _weight(code: int) -> float:
+    """Returns how bad a code is among others. A call that waits has not failed."""
+    return 0.5 if code == EXIT_CODES["waiting"] else code
 
 
 @dataclass
@@ -59,8 +64,8 @@ class Report:
 
     @property
     def code(self) -> int:
-        """The exit code: 1 where an expectation does not hold, else the largest of the lines that expect nothing."""
-        return 1 if self.unmet else max(self.codes, default=0)
+        """The exit code: 1 where an expectation does not hold, else the worst of the lines that expect nothing."""
+        return 1 if self.unmet else max(self.codes, key=_weight, default=0)
 
     def summary(self) -> Iterator[str]:
         """Yields lines for a person, none where no line expects anything."""
