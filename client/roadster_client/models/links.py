@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from roadster_client.leniency import SUBJECT
 
 from .customers import Analytics
@@ -35,5 +37,5 @@ class Link(Received):
 
 class LinkCreated(Received):
     status: str | None = None
-    link: Annotated[Link, SUBJECT] = Link()
+    link: Annotated[Link, SUBJECT] = Field(default_factory=Link)
     vehicle: LinkedVehicle | None = None

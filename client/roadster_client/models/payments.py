@@ -55,7 +55,7 @@ class PaymentRequest(Sent):
     """The whole request. The upstream requires `customer`, even if it is empty."""
 
     vehicle: QuotedVehicle
-    customer: QuotedCustomer = QuotedCustomer()
+    customer: QuotedCustomer = Field(default_factory=QuotedCustomer)
     payment: PaymentTerms | None = None
     trade_in: TradeIn | None = None
     plans: tuple[PlanChoice, ...] | None = None

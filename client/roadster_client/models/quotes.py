@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from roadster_client.leniency import SUBJECT
 
@@ -272,21 +272,21 @@ class DealData(Received):
 class CashDeal(Received):
     id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: Annotated[CashTerms, SUBJECT] = CashTerms()
+    terms: Annotated[CashTerms, SUBJECT] = Field(default_factory=CashTerms)
     data: DealData | None = None
 
 
 class FinanceDeal(Received):
     id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: Annotated[FinanceTerms, SUBJECT] = FinanceTerms()
+    terms: Annotated[FinanceTerms, SUBJECT] = Field(default_factory=FinanceTerms)
     data: DealData | None = None
 
 
 class LeaseDeal(Received):
     id: WholeNumber | None = None
     deal_type: str | None = None
-    terms: Annotated[LeaseTerms, SUBJECT] = LeaseTerms()
+    terms: Annotated[LeaseTerms, SUBJECT] = Field(default_factory=LeaseTerms)
     data: DealData | None = None
 
 

@@ -115,4 +115,4 @@ class VehicleInfo(Received):
 
 
 class VehicleDetails(Received):
-    vehicle_info: Annotated[VehicleInfo, SUBJECT] = VehicleInfo()
+    vehicle_info: Annotated[VehicleInfo, SUBJECT] = Field(default_factory=VehicleInfo)
