@@ -145,10 +145,11 @@ def forget(
 
     with exit_on_mistakes():
         counts = run_async(forget_customer, load_settings(config), dealer, customer)
-    if not any((counts.events, counts.ids, counts.search_entries)):
+    if not any((counts.events, counts.ids, counts.search_entries, counts.files)):
         typer.echo(f"nothing was known of customer {customer} at {dealer}")
         return
     rows = f"{counts.events} events, {counts.ids} ids, {counts.search_entries} search entries"
+    rows += f", {counts.files} files that waited" if counts.files else ""
     typer.echo(f"deleted of customer {customer} at {dealer}: {rows}")
 
 

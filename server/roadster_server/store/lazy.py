@@ -101,6 +101,16 @@ class LazyStore:
     other_vehicles = _opening(lambda store: store.mirrors.others)
     mirrored_vehicle = _opening(lambda store: store.mirrors.one)
     mark_vehicle_gone = _opening(lambda store: store.mirrors.mark_gone)
+    request_file = _opening(lambda store: store.files.request)
+    file_request_by_link = _opening(lambda store: store.files.by_link)
+    file_request = _opening(lambda store: store.files.by_file)
+    begin_file = _opening(lambda store: store.files.begin)
+    add_file_part = _opening(lambda store: store.files.add_part)
+    end_file = _opening(lambda store: store.files.end)
+    file_parts = _opening(lambda store: store.files.parts)
+    drop_file_attempt = _opening(lambda store: store.files.drop_attempt)
+    remove_file = _opening(lambda store: store.files.remove)
+    forget_expired_files = _opening(lambda store: store.files.forget_expired)
 
     async def problem(self) -> str | None:
         """Returns why the store cannot be opened or written to, or None. It looks at most once in `PROBE_EVERY`."""

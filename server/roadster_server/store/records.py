@@ -209,12 +209,44 @@ ClockDoubt = Literal["behind", "ahead", "unconfirmed"]
 
 
 @dataclass(frozen=True)
+class FileRequest:
+    """A request for one file, which a person hands over by a link and a call of the same caller then takes.
+
+    `file` and `link` are keyed hashes of the handle and of the link's secret. `expires` is in milliseconds since 1970:
+    the end of the link, and once the file is there, the end of the file.
+    """
+
+    file: str
+    link: str
+    caller: str
+    principal: str
+    dealer: str
+    customer: str | None
+    purpose: str
+    expires: int
+
+
+@dataclass(frozen=True)
+class StoredFileRequest:
+    """A request as it stands. `content` names the parts of the file, and is empty while there is none."""
+
+    request: FileRequest
+    content: str
+    facts: str
+    """What the file is, sealed."""
+
+
+@dataclass(frozen=True)
 class DeletedCounts:
-    """The rows about one customer that were deleted: events, ids of the customer and of orders, and search entries."""
+    """The rows about one customer that were deleted. `ids` are those of the customer and of orders.
+
+    `files` are those that waited for a call, and those that a person was asked for.
+    """
 
     events: int
     ids: int
     search_entries: int
+    files: int = 0
 
 
 @dataclass(frozen=True)

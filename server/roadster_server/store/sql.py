@@ -17,6 +17,7 @@ from roadster_tools.gate.inbox import EventPlace, EventQuery
 from . import tidying
 from .database import Database
 from .driver import Append
+from .files import SqlFiles
 from .mirrors import SqlMirrors
 from .records import (
     AuditQuery,
@@ -211,7 +212,7 @@ class SqlStore:
         return await self.database.write(contacts.index_events, key, dealers, most) == most
 
     async def forget_customer(self, dealer: str, customer: str, record: AuditRecord) -> DeletedCounts:
-        """Deletes the customer's events, contact data and ids at the dealer, and adds `record` to the audit.
+        """Deletes the customer's events, contact data, files and ids at the dealer, and adds `record` to the audit.
 
         It is one transaction for each `batch_rows` events.
         """
@@ -265,6 +266,10 @@ class SqlStore:
     @property
     def mirrors(self) -> SqlMirrors:
         return SqlMirrors(self.database)
+
+    @property
+    def files(self) -> SqlFiles:
+        return SqlFiles(self.database)
 
     async def verify(self, on_progress: OnProgress = lambda _count, _total: None) -> Verification:
         """Reads the whole audit chain, and finds a record that was changed, inserted, moved or removed.

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0012"
+SCHEMA = "0013"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -96,6 +96,38 @@ revocations = Table(
     Column("revoked", BigInteger, nullable=False),
     # Counts the revocations, so that a server reads only those that it does not know.
     Column("number", BigInteger, nullable=False, index=True),
+)
+
+file_requests = Table(
+    "roadster_file_requests",
+    metadata,
+    # Keyed hashes of the handle, by which a call names the file, and of the secret in the link for a person.
+    Column("file", Text, primary_key=True),
+    Column("link", Text, nullable=False, unique=True),
+    Column("caller", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("dealer", Text, nullable=False),
+    Column("customer", Text),
+    Column("purpose", Text, nullable=False),
+    # The end of the link. Once the file is there, the end of the file.
+    Column("expires", BigInteger, nullable=False, index=True),
+    Column("attempts", BigInteger, nullable=False, server_default="0"),
+    # Names the parts of the file. It is empty until there is one.
+    Column("content", Text, nullable=False, server_default=""),
+    # What the file is, sealed.
+    Column("facts", Text, nullable=False, server_default=""),
+    Index("roadster_file_requests_customer", "dealer", "customer"),
+)
+
+file_parts = Table(
+    "roadster_file_parts",
+    metadata,
+    Column("file", Text, primary_key=True),
+    # One attempt to hand the file over. Another attempt at the same time has parts of its own.
+    Column("content", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("expires", BigInteger, nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 belongings = Table(

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from .database import Database
 from .records import AuditRecord, DeletedCounts
-from .rows import audit, events
+from .rows import audit, events, files
 
 _P = ParamSpec("_P")
 _ResultT = TypeVar("_ResultT")
@@ -53,6 +53,7 @@ async def forget_customer(
 
     def forget(connection: Connection) -> tuple[DeletedCounts, bool]:
         counts = events.forget_some_of_customer(connection, dealer, customer, most)
+        counts = replace(counts, files=files.forget_of_customer(connection, dealer, customer))
         is_last = counts.events < most and counts.search_entries < most
         if is_last:
             audit.append(connection, record)
@@ -64,7 +65,10 @@ async def forget_customer(
         counts, is_last = await _batch(database, forget)
         is_first = False
         total = DeletedCounts(
-            total.events + counts.events, total.ids + counts.ids, total.search_entries + counts.search_entries
+            total.events + counts.events,
+            total.ids + counts.ids,
+            total.search_entries + counts.search_entries,
+            total.files + counts.files,
         )
     return total
 

@@ -1,0 +1,67 @@
+"""The files in the store that wait for a call, and the requests for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .database import Database
+from .records import AuditRecord, FileRequest, StoredFileRequest
+from .rows import files
+
+_MOST_FORGOTTEN = 100
+"""Requests that are deleted in one transaction."""
+
+
+@dataclass(frozen=True)
+class SqlFiles:
+    """The requests for files. Every method is one transaction, and raises StoreError. Times are milliseconds."""
+
+    database: Database
+
+    async def request(self, request: FileRequest, *, now: int) -> None:
+        """Adds a request."""
+        await self.forget_expired(now=now)
+        await self.database.write(files.add, request)
+
+    async def by_link(self, link: str, *, now: int) -> StoredFileRequest | None:
+        """Returns the request whose link has this hash, None where it is over."""
+        return await self.database.read(files.find_by_link, link, now)
+
+    async def by_file(self, file: str, *, now: int) -> StoredFileRequest | None:
+        """Returns the request whose handle has this hash, None where it is over."""
+        return await self.database.read(files.find_by_file, file, now)
+
+    async def begin(self, link: str, *, now: int, most: int) -> StoredFileRequest | None:
+        """Counts an attempt to hand over a file, and returns the request.
+
+        Returns None where there were `most` attempts, there is a file, or the link is over.
+        """
+        return await self.database.write(files.begin, link, now, most)
+
+    async def add_part(self, file: str, content: str, number: int, sealed: bytes, *, expires: int) -> None:
+        """Adds a part of one attempt. It is durable with the end of the attempt."""
+        await self.database.write_before_record(files.add_part, file, content, number, sealed, expires)
+
+    async def end(self, link: str, content: str, facts: str, *, now: int, expires: int, record: AuditRecord) -> bool:
+        """Makes the parts of an attempt the file of the request, and adds `record` to the audit.
+
+        Returns False, and changes nothing, where another attempt was first, or the link is over.
+        """
+        return await self.database.write(files.end, link, content, facts, now=now, expires=expires, record=record)
+
+    async def parts(self, file: str, content: str) -> list[bytes]:
+        """Returns the parts of a file, in order."""
+        return await self.database.read(files.parts, file, content)
+
+    async def drop_attempt(self, file: str, content: str) -> None:
+        """Deletes the parts of an attempt that came to nothing."""
+        await self.database.write_before_record(files.remove_parts, file, content)
+
+    async def remove(self, file: str) -> None:
+        """Deletes a request, and its file."""
+        await self.database.write(files.remove, file)
+
+    async def forget_expired(self, *, now: int) -> None:
+        """Deletes what is over."""
+        while await self.database.write(files.forget_expired, now, _MOST_FORGOTTEN) == _MOST_FORGOTTEN:
+            pass

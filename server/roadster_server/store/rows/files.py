@@ -1,0 +1,101 @@
+"""The files that people were asked for, and the parts of those that wait. Every function needs a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import Connection, Delete, RowMapping, delete, insert, select, update
+
+from roadster_server.store.records import AuditRecord, FileRequest, StoredFileRequest
+from roadster_server.store.tables import file_parts, file_requests
+
+from . import audit
+
+_columns = file_requests.c
+_NAMES = FileRequest.__dataclass_fields__
+
+
+def add(connection: Connection, request: FileRequest) -> None:
+    connection.execute(insert(file_requests), asdict(request))
+
+
+def find_by_link(connection: Connection, link: str, now: int) -> StoredFileRequest | None:
+    found = connection.execute(select(file_requests).where(_columns.link == link, _columns.expires > now))
+    return _stored(found.mappings().one_or_none())
+
+
+def find_by_file(connection: Connection, file: str, now: int) -> StoredFileRequest | None:
+    found = connection.execute(select(file_requests).where(_columns.file == file, _columns.expires > now))
+    return _stored(found.mappings().one_or_none())
+
+
+def _stored(row: RowMapping | None) -> StoredFileRequest | None:
+    if row is None:
+        return None
+    request = FileRequest(**{name: row[name] for name in _NAMES})
+    return StoredFileRequest(request, row["content"], row["facts"])
+
+
+def begin(connection: Connection, link: str, now: int, most: int) -> StoredFileRequest | None:
+    """Counts an attempt to hand over a file, and returns the request. Returns None where the link is not good."""
+    attempt = update(file_requests).where(
+        _columns.link == link, _columns.expires > now, _columns.content == "", _columns.attempts < most
+    )
+    if connection.execute(attempt.values(attempts=_columns.attempts + 1)).rowcount == 0:
+        return None
+    return find_by_link(connection, link, now)
+
+
+def add_part(connection: Connection, file: str, content: str, number: int, sealed: bytes, expires: int) -> None:
+    row = {"file": file, "content": content, "number": number, "sealed": sealed, "expires": expires}
+    connection.execute(insert(file_parts), row)
+
+
+def end(
+    connection: Connection, link: str, content: str, facts: str, *, now: int, expires: int, record: AuditRecord
+) -> bool:
+    """Makes the parts the file of the request. Returns False where another attempt was first, or the link is over."""
+    first = update(file_requests).where(_columns.link == link, _columns.expires > now, _columns.content == "")
+    if connection.execute(first.values(content=content, facts=facts, expires=expires)).rowcount == 0:
+        return False
+    audit.append(connection, record)
+    return True
+
+
+def parts(connection: Connection, file: str, content: str) -> list[bytes]:
+    """Returns the parts in order."""
+    own = select(file_parts.c.sealed).where(file_parts.c.file == file, file_parts.c.content == content)
+    return list(connection.scalars(own.order_by(file_parts.c.number)))
+
+
+def remove_parts(connection: Connection, file: str, content: str) -> None:
+    connection.execute(delete(file_parts).where(file_parts.c.file == file, file_parts.c.content == content))
+
+
+def remove(connection: Connection, file: str) -> None:
+    """Deletes the request, with all parts."""
+    _remove(connection, [file])
+
+
+def forget_of_customer(connection: Connection, dealer: str, customer: str) -> int:
+    """Deletes what a customer's files leave. Returns the number of requests."""
+    own = select(_columns.file).where(_columns.dealer == dealer, _columns.customer == customer)
+    return _remove(connection, list(connection.scalars(own)))
+
+
+def forget_expired(connection: Connection, now: int, most: int) -> int:
+    """Deletes up to `most` requests whose time is over, and parts that no request has. Returns how many requests."""
+    connection.execute(_parts_until(now))
+    old = select(_columns.file).where(_columns.expires <= now).order_by(_columns.expires).limit(most)
+    return _remove(connection, list(connection.scalars(old.with_for_update(skip_locked=True))))
+
+
+def _parts_until(now: int) -> Delete:
+    return delete(file_parts).where(file_parts.c.expires <= now)
+
+
+def _remove(connection: Connection, files: list[str]) -> int:
+    if files:
+        connection.execute(delete(file_parts).where(file_parts.c.file.in_(files)))
+        connection.execute(delete(file_requests).where(_columns.file.in_(files)))
+    return len(files)
