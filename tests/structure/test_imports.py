@@ -27,7 +27,7 @@ PACKAGES: dict[str, set[str]] = {
 FLOORS: tuple[set[str], ...] = (
     {"telemetry", "store", "plain_files", "turns"},
     {"settings", "replicas", "stored", "inventory", "request_body"},
-    {"calls", "events", "identity", "recordings", "sandbox"},
+    {"calls", "events", "identity", "recordings", "sandbox", "uploads"},
     {"protocol", "runtime"},
     {"backend", "pytest_plugin"},
     {"transports"},

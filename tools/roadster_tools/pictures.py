@@ -28,6 +28,11 @@ def check_picture(content: bytes) -> None:
         width, height = _checked_size(BytesIO(content))
     except Exception:  # noqa: BLE001 - a hostile file raises nearly anything
         raise UnusableFile("is a picture that is cut off or damaged; save it again, and give the new file") from None
+    require_usual_size(width, height)
+
+
+def require_usual_size(width: int, height: int) -> None:
+    """Raises UnusableFile for a picture of more than 64 million pixels."""
     if width * height > _MOST_PIXELS:
         raise UnusableFile(f"is a picture of {width} x {height} pixels; the most are {_MOST_PIXELS // 10**6} million")
 
