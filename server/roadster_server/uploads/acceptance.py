@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import anyio
 import anyio.to_thread
@@ -51,10 +50,10 @@ Scan = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True)
 class AcceptedFile:
-    """The one file that a call takes. `about` says in words for a person what it is."""
+    """The one file that a call takes, a JPEG or a PDF. `about` says in words for a person what it is."""
 
     content: bytes
-    content_type: Literal["image/jpeg", "application/pdf"]
+    content_type: str
     about: str
 
 
