@@ -38,9 +38,9 @@ class SqlFiles:
         """
         return await self.database.write(files.begin, link, now, most)
 
-    async def add_part(self, file: str, content: str, number: int, sealed: bytes, *, expires: int) -> None:
+    async def add_part(self, file: str, content: str, number: int, part: bytes, *, expires: int) -> None:
         """Adds a part of one attempt. It is durable with the end of the attempt."""
-        await self.database.write_before_record(files.add_part, file, content, number, sealed, expires)
+        await self.database.write_before_record(files.add_part, file, content, number, part, expires)
 
     async def end(self, link: str, content: str, facts: str, *, now: int, expires: int, record: AuditRecord) -> bool:
         """Makes the parts of an attempt the file of the request, and adds `record` to the audit.

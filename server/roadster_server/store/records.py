@@ -233,7 +233,7 @@ class StoredFileRequest:
     request: FileRequest
     content: str
     facts: str
-    """What the file is, sealed."""
+    """A text about the file, sealed."""
 
 
 @dataclass(frozen=True)

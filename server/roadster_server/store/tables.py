@@ -114,7 +114,7 @@ file_requests = Table(
     Column("attempts", BigInteger, nullable=False, server_default="0"),
     # Names the parts of the file. It is empty until there is one.
     Column("content", Text, nullable=False, server_default=""),
-    # What the file is, sealed.
+    # A text about the file, sealed.
     Column("facts", Text, nullable=False, server_default=""),
     Index("roadster_file_requests_customer", "dealer", "customer"),
 )
@@ -127,7 +127,7 @@ file_parts = Table(
     Column("content", Text, primary_key=True),
     Column("number", BigInteger, primary_key=True),
     Column("expires", BigInteger, nullable=False, index=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("part", LargeBinary, nullable=False),
 )
 
 belongings = Table(

@@ -23,7 +23,7 @@ MOST_PHOTO_BYTES = 8 * 1024 * 1024
 HEIC = "image/heic"
 
 _QUALITIES = (90, 75, 60, 45)
-"""Of JPEG, the best first. A photo of 4,096 x 4,096 pixels of noise has less than 8 MiB with the last one."""
+"""The qualities of a JPEG, the best first. A photo of 4,096 x 4,096 pixels of noise has less than 8 MiB with the last one."""
 
 _PAGE_SIZES = ((4096, 90), (3000, 80), (2200, 70), (1600, 60))
 """Pixels of the longer side, and the quality, of the pages of one PDF, the best first."""
@@ -55,7 +55,7 @@ def write_photo_anew(content: bytes, kind: str) -> Photo:
         else:
             check_picture(content)
             picture = _open(content)
-        return _written(_upright(picture), MOST_PIXELS_A_SIDE, _QUALITIES)
+        return _encode(_upright(picture), MOST_PIXELS_A_SIDE, _QUALITIES)
     except UnusableFile:
         raise
     except Exception:  # noqa: BLE001 - a hostile file raises nearly anything
@@ -77,7 +77,7 @@ def pdf_of(photos: Sequence[Photo]) -> bytes:
 def _page_photo(photo: Photo, side: int, quality: int) -> Photo:
     if (side, quality) == _PAGE_SIZES[0]:
         return photo
-    return _written(_open(photo.jpeg, draft=side), side, (quality,))
+    return _encode(_open(photo.jpeg, draft=side), side, (quality,))
 
 
 def _open(content: bytes, draft: int = MOST_PIXELS_A_SIDE) -> Image:
@@ -108,7 +108,7 @@ def _upright(picture: Image) -> Image:
     return exif_transpose(picture)
 
 
-def _written(picture: Image, side: int, qualities: Sequence[int]) -> Photo:
+def _encode(picture: Image, side: int, qualities: Sequence[int]) -> Photo:
     """Returns a JPEG of the pixels alone, of the best quality with which it is small enough."""
     picture.thumbnail((side, side))
     plain = _plain(picture)

@@ -20,16 +20,16 @@ def add(connection: Connection, request: FileRequest) -> None:
 
 
 def find_by_link(connection: Connection, link: str, now: int) -> StoredFileRequest | None:
-    found = connection.execute(select(file_requests).where(_columns.link == link, _columns.expires > now))
-    return _stored(found.mappings().one_or_none())
+    rows = connection.execute(select(file_requests).where(_columns.link == link, _columns.expires > now))
+    return _request_in(rows.mappings().one_or_none())
 
 
 def find_by_file(connection: Connection, file: str, now: int) -> StoredFileRequest | None:
-    found = connection.execute(select(file_requests).where(_columns.file == file, _columns.expires > now))
-    return _stored(found.mappings().one_or_none())
+    rows = connection.execute(select(file_requests).where(_columns.file == file, _columns.expires > now))
+    return _request_in(rows.mappings().one_or_none())
 
 
-def _stored(row: RowMapping | None) -> StoredFileRequest | None:
+def _request_in(row: RowMapping | None) -> StoredFileRequest | None:
     if row is None:
         return None
     request = FileRequest(**{name: row[name] for name in _NAMES})
@@ -46,8 +46,8 @@ def begin(connection: Connection, link: str, now: int, most: int) -> StoredFileR
     return find_by_link(connection, link, now)
 
 
-def add_part(connection: Connection, file: str, content: str, number: int, sealed: bytes, expires: int) -> None:
-    row = {"file": file, "content": content, "number": number, "sealed": sealed, "expires": expires}
+def add_part(connection: Connection, file: str, content: str, number: int, part: bytes, expires: int) -> None:
+    row = {"file": file, "content": content, "number": number, "part": part, "expires": expires}
     connection.execute(insert(file_parts), row)
 
 
@@ -64,7 +64,7 @@ def end(
 
 def parts(connection: Connection, file: str, content: str) -> list[bytes]:
     """Returns the parts in order."""
-    own = select(file_parts.c.sealed).where(file_parts.c.file == file, file_parts.c.content == content)
+    own = select(file_parts.c.part).where(file_parts.c.file == file, file_parts.c.content == content)
     return list(connection.scalars(own.order_by(file_parts.c.number)))
 
 

@@ -32,6 +32,6 @@ def upgrade() -> None:
         sa.Column("content", sa.Text, primary_key=True),
         sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("expires", sa.BigInteger, nullable=False),
-        sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.Column("part", sa.LargeBinary, nullable=False),
     )
     op.create_index("ix_roadster_file_parts_expires", "roadster_file_parts", ["expires"])
