@@ -23,7 +23,7 @@ MOST_PHOTO_BYTES = 8 * 1024 * 1024
 HEIC = "image/heic"
 
 _QUALITIES = (90, 75, 60, 45)
-"""The qualities of a JPEG, the best first. A photo of 4,096 x 4,096 pixels of noise has less than 8 MiB with the last one."""
+"""The qualities of a JPEG, the best first. Noise of 4,096 x 4,096 pixels has less than 8 MiB with the last one."""
 
 _PAGE_SIZES = ((4096, 90), (3000, 80), (2200, 70), (1600, 60))
 """Pixels of the longer side, and the quality, of the pages of one PDF, the best first."""
