@@ -26,6 +26,7 @@ from roadster_tools import RESOURCES, TOOLS
 
 PROJECT = Path(__file__).parent.parent
 TRANSPORTS = "server/roadster_server/transports"
+COMMAND_LINE = "server/roadster_server/cli"
 
 
 def tools_in_short() -> str:
@@ -106,12 +107,12 @@ def _operation_tests() -> Iterator[tuple[str, str, str]]:
                         yield operation, tool, f"{path.relative_to(PROJECT).as_posix()}::{function.name}"
 
 
-def modules(*roots: str, without: str | None = None) -> str:
+def modules(*roots: str, without: Iterable[str] = ()) -> str:
     """Returns a table for each folder of the roots: its modules, and the first line of their docstrings."""
     parts = []
     for root in roots:
         files = sorted((PROJECT / root).rglob("*.py"), key=lambda path: (path.parent.as_posix(), path.name))
-        files = [path for path in files if without is None or PROJECT / without not in path.parents]
+        files = [path for path in files if not any(PROJECT / folder in path.parents for folder in without)]
         for folder, paths in groupby(files, key=lambda path: path.parent):
             docs = {path.name: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) for path in paths}
             rows = [[f"`{name}`", doc.splitlines()[0]] for name, doc in docs.items() if doc]
@@ -143,7 +144,8 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/reference/settings.md", "settings"): settings,
     ("docs/reference/cli.md", "commands"): commands,
     ("docs/contributing/map.md", "modules"): lambda: modules("client", "tools", "prompts", "sandbox", "evals"),
-    ("docs/contributing/map-of-the-server.md", "modules"): lambda: modules("server", without=TRANSPORTS),
+    ("docs/contributing/map-of-the-server.md", "modules"): lambda: modules("server", without=(TRANSPORTS, COMMAND_LINE)),
+    ("docs/contributing/map-of-the-command-line.md", "modules"): lambda: modules(COMMAND_LINE),
     ("docs/contributing/map-of-the-transports.md", "modules"): lambda: modules(TRANSPORTS),
     ("docs/decisions/index.md", "decisions"): decisions,
 }
