@@ -27,6 +27,8 @@ from roadster_tools import RESOURCES, TOOLS
 PROJECT = Path(__file__).parent.parent
 TRANSPORTS = "server/roadster_server/transports"
 COMMAND_LINE = "server/roadster_server/cli"
+OWN_MAPS = (TRANSPORTS, COMMAND_LINE)
+"""Rooms of the server whose modules stand on pages of their own."""
 
 
 def tools_in_short() -> str:
@@ -143,8 +145,9 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/reference/operations.md", "operations"): operations,
     ("docs/reference/settings.md", "settings"): settings,
     ("docs/reference/cli.md", "commands"): commands,
-    ("docs/contributing/map.md", "modules"): lambda: modules("client", "tools", "prompts", "sandbox", "evals"),
-    ("docs/contributing/map-of-the-server.md", "modules"): lambda: modules("server", without=(TRANSPORTS, COMMAND_LINE)),
+    ("docs/contributing/map.md", "modules"): lambda: modules("client", "prompts", "sandbox", "evals"),
+    ("docs/contributing/map-of-the-tools.md", "modules"): lambda: modules("tools"),
+    ("docs/contributing/map-of-the-server.md", "modules"): lambda: modules("server", without=OWN_MAPS),
     ("docs/contributing/map-of-the-command-line.md", "modules"): lambda: modules(COMMAND_LINE),
     ("docs/contributing/map-of-the-transports.md", "modules"): lambda: modules(TRANSPORTS),
     ("docs/decisions/index.md", "decisions"): decisions,
