@@ -26,8 +26,9 @@ from roadster_tools import RESOURCES, TOOLS
 
 PROJECT = Path(__file__).parent.parent
 TRANSPORTS = "server/roadster_server/transports"
+PAGES = "server/roadster_server/people"
 COMMAND_LINE = "server/roadster_server/cli"
-OWN_MAPS = (TRANSPORTS, COMMAND_LINE)
+OWN_MAPS = (TRANSPORTS, COMMAND_LINE, PAGES)
 """Rooms of the server whose modules stand on pages of their own."""
 
 
@@ -150,6 +151,7 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/contributing/map-of-the-server.md", "modules"): lambda: modules("server", without=OWN_MAPS),
     ("docs/contributing/map-of-the-command-line.md", "modules"): lambda: modules(COMMAND_LINE),
     ("docs/contributing/map-of-the-transports.md", "modules"): lambda: modules(TRANSPORTS),
+    ("docs/contributing/map-of-the-pages.md", "modules"): lambda: modules(PAGES),
     ("docs/decisions/index.md", "decisions"): decisions,
 }
 """Each file and marker with the function that writes what stands between `<!-- marker -->` and `<!-- /marker -->`."""

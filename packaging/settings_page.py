@@ -38,6 +38,7 @@ READ_MORE = {
     "roadie": "[Deliveries](../use/deliveries.md)",
     "mykaarma": "[Customer records](../use/customer-records.md)",
     "webhooks": "[Web hooks](../operate/webhooks.md)",
+    "people": "[Pages for people](../operate/pages-for-people.md)",
     "inventory": "[Inventory](../use/inventory.md)",
     "network": "[Behind a corporate proxy](../operate/corporate-network.md)",
     "replicas": "[Several processes](../operate/deployment.md#several-processes)",

@@ -59,7 +59,7 @@ from .upstream.exchange import Answer, Origin, Request
 from .upstream.network import NetworkPath, is_loopback, plain_host
 from .upstream.observer import Attempt, NoObserver, Observer
 from .upstream.upstream import AuthScheme, Upstream, basic_key, open_upstream
-from .visible_text import is_absent, is_blank, is_visible, strip_invisible
+from .visible_text import is_absent, is_blank, is_visible, strip_invisible, with_escapes
 
 __all__ = [
     "MASK",
@@ -128,4 +128,5 @@ __all__ = [
     "operations_with",
     "plain_host",
     "strip_invisible",
+    "with_escapes",
 ]

@@ -26,6 +26,12 @@ def is_visible(character: str) -> bool:
     return character.isprintable() and _BLANK.match(character) is None
 
 
+def with_escapes(text: str) -> str:
+    """Returns the text with an escape for each invisible character, and for each of several spaces in a row."""
+    text = re.sub(" {2,}", lambda spaces: "\\u0020" * len(spaces[0]), text)
+    return "".join(character if is_visible(character) else f"\\u{ord(character):04x}" for character in text)
+
+
 def is_blank(text: str) -> bool:
     """Returns whether the text shows nothing: it is empty, or all spaces and invisible characters."""
     # Most texts show something at once. Else each character is judged once, however many millions there are.

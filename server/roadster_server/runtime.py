@@ -30,6 +30,7 @@ from .calls.context import CallServices, Timing
 from .calls.idempotency import IdempotencyKeys
 from .calls.keys import Keys
 from .calls.limiter import Limiter
+from .calls.page_links import PageLinks
 from .calls.progress import ProgressObserver, set_step
 from .calls.recorder import Recorder
 from .calls.refusals import RefusalSums
@@ -58,13 +59,14 @@ async def open_calls(
     replicas: Replicas | None = None,
     timing: Timing | None = None,
     open_store: OpenStore = open_store,
+    page_links: PageLinks | None = None,
 ) -> AsyncIterator[Calls]:
     """Opens all that a server holds, in the order in which it is needed, and closes it at the end of the block.
 
     `local` means that the caller sits at this machine, so it may upload files from the configured folder. The
     embedded sandbox replaces the network with `transport`, and the system's random numbers with `random`. `observer`
-    counts calls and requests. `replicas` are the other processes of the deployment. Tests give a shorter `timing`, or
-    another way to open the store.
+    counts calls and requests. `replicas` are the other processes of the deployment. `page_links` finds the pages for
+    people. Tests give a shorter `timing`, or another way to open the store.
     """
     settings = live.current
     keys = Keys.derive(settings.roadster.api_key.get_secret_value())
@@ -107,6 +109,7 @@ async def open_calls(
                 refusals=refusals,
                 idempotency_keys=IdempotencyKeys(keys),
                 timing=timing,
+                page_links=page_links or PageLinks(lambda: live.current),
                 refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
             )
         )

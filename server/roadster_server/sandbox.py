@@ -6,13 +6,14 @@ from pydantic import SecretStr
 
 from roadster_tools import TOOLSETS, Access
 
-from .settings.callers import CallerSettings
+from .settings.callers import CallerSettings, RoleSettings
 from .settings.defaults import LOCAL_CALLER
 from .settings.sections import (
     DealerSettings,
     HttpSettings,
     InventorySettings,
     MyKaarmaSettings,
+    PeopleSettings,
     RoadieSettings,
     RoadsterSettings,
     Settings,
@@ -22,11 +23,15 @@ from .settings.sections import (
 
 
 def sandbox_settings(store_url: str) -> Settings:
-    """Returns the settings of `--sandbox`. Its one caller may write at two of the three dealers."""
+    """Returns the settings of `--sandbox`. Its caller may write at two of the three dealers.
+
+    The other one is the manager as whom people sign in to the pages: they may approve writes, and see the console.
+    """
     from roadster_sandbox import API_KEY, BASE_PATHS, DEALERS, REQUESTER_USER_UUID, USERNAME  # noqa: PLC0415 - for start time
 
     urls = {api: f"https://sandbox{path}" for api, path in BASE_PATHS.items()}
     key = SecretStr(API_KEY)
+    dealers = ["umazda", "hyundaidemo"]
     return Settings(
         roadster=RoadsterSettings(base_url=urls["roadster"], api_key=key),
         roadie=RoadieSettings(base_url=urls["roadie"], token=key),
@@ -49,10 +54,13 @@ def sandbox_settings(store_url: str) -> Settings:
             for dealer in DEALERS
         },
         callers={
-            LOCAL_CALLER: CallerSettings(
-                dealers=["umazda", "hyundaidemo"], access=dict.fromkeys(TOOLSETS, Access.WRITE)
-            )
+            LOCAL_CALLER: CallerSettings(dealers=dealers, access=dict.fromkeys(TOOLSETS, Access.WRITE)),
+            "manager": CallerSettings(role="manager", dealers=dealers),
         },
+        roles={
+            "manager": RoleSettings(access=dict.fromkeys(TOOLSETS, Access.READ), approves=list(TOOLSETS), console=True)
+        },
+        people=PeopleSettings(local_caller="manager"),
         http=HttpSettings(anonymous_caller=LOCAL_CALLER),
         webhooks=WebhookSettings(roadster_keys=[key], roadie_keys=[key]),
         store=StoreSettings(url=SecretStr(store_url)),

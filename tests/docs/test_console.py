@@ -30,6 +30,7 @@ SECRETS = {
     "ROADSTER_WEBHOOK_KEY": "our-own-key",
     "ROADIE_WEBHOOK_KEY": "made-up",
     "REDIS_URL": "redis://127.0.0.1:6379",
+    "PAGES_CLIENT_SECRET": "made-up",
 }
 """What the configurations of the examples name, for pages that do not say it themselves."""
 PORTS = ("8000", "9000")

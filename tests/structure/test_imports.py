@@ -28,7 +28,7 @@ FLOORS: tuple[set[str], ...] = (
     {"telemetry", "store", "plain_files", "turns"},
     {"settings", "replicas", "stored", "inventory", "request_body"},
     {"calls", "events", "identity", "recordings", "sandbox", "uploads"},
-    {"protocol", "runtime"},
+    {"protocol", "runtime", "people"},
     {"backend", "pytest_plugin"},
     {"transports"},
     {"cli"},

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -28,7 +27,7 @@ from mcp_types import (
 from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
-from roadster_client import is_visible
+from roadster_client import with_escapes
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import CLOCKS_DIFFER
 from roadster_server.turns import give_turn_back
@@ -156,7 +155,7 @@ def summary(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> 
         if write.tool.destructive
         else f"This writes to {API_NAMES[request.operation.api]}."
     )
-    question = "\n".join([f"{write.tool.title} at {_with_escapes(dealer_name)}? {effect}", *lines])
+    question = "\n".join([f"{write.tool.title} at {with_escapes(dealer_name)}? {effect}", *lines])
     if len(question) > _MOST_CHARACTERS:
         raise NotConfirmed(f"the write is too large for a person to read ({len(question)} characters); send less")
     return question
@@ -173,7 +172,7 @@ def _field_lines(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
                 yield from _item_lines(value, f"{path} {index}")
         case _:
             # In quotes, so that no value can look like another line, and an empty text is visible.
-            yield path.replace("_", " "), _with_escapes(json.dumps(node, ensure_ascii=False))
+            yield path.replace("_", " "), with_escapes(json.dumps(node, ensure_ascii=False))
 
 
 def _item_lines(node: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -182,12 +181,6 @@ def _item_lines(node: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from _field_lines(node, path)
         return
     yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in _field_lines(node))
-
-
-def _with_escapes(text: str) -> str:
-    """Returns the text with an escape for each invisible character, and for each of several spaces in a row."""
-    text = re.sub(" {2,}", lambda spaces: "\\u0020" * len(spaces[0]), text)
-    return "".join(character if is_visible(character) else f"\\u{ord(character):04x}" for character in text)
 
 
 def _can_ask(ctx: ServerRequestContext[Any, Any]) -> bool:

@@ -18,6 +18,7 @@ from roadster_tools import Caller, Gate
 from .idempotency import IdempotencyKeys
 from .keys import Keys
 from .limiter import Limiter
+from .page_links import PageLinks
 from .recorder import Recorder
 from .refusals import RefusalSums
 
@@ -75,4 +76,5 @@ class CallServices:
     refusals: RefusalSums
     idempotency_keys: IdempotencyKeys
     timing: Timing
+    page_links: PageLinks
     refuse_unrecorded_reads: bool

@@ -30,11 +30,12 @@ class Keys:
     hashes: bytes
     id: bytes
     contacts: bytes
+    people: bytes
 
     @classmethod
     def derive(cls, secret: str) -> Keys:
         """Derives all keys from `secret`."""
-        purposes = ("cursors", "confirmations", "results", "hashes", "id", "contacts")
+        purposes = ("cursors", "confirmations", "results", "hashes", "id", "contacts", "people")
         return cls(*(_derive(secret, purpose) for purpose in purposes))
 
     def hash(self, value: Any) -> str:

@@ -21,7 +21,7 @@ from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.telemetry.logs import configure_logs
 
-from . import admin
+from . import admin, people
 from .group import CommandGroup
 from .options import (
     INTERRUPTED,
@@ -274,3 +274,4 @@ def _open_results(out: Path | None) -> Iterator[TextIO]:
 
 
 app.add_typer(admin.app)
+app.add_typer(people.app, name="people")

@@ -12,6 +12,7 @@ from roadster_client import PersonalData
 from roadster_tools import Access
 
 from .forms import written_as
+from .secrets import Secret
 from .section import HTTPS, NO_REPETITION, Section
 
 GROUP = "group:"
@@ -53,6 +54,9 @@ class RoleSettings(RightsSettings):
     approves: Annotated[list[str], NO_REPETITION] = []
     """Toolsets and tools whose writes the role may approve when somebody else asks for them. It is checked, and not
     used yet."""
+    console: bool = False
+    """`true` shows the role the console of the pages for people: what waits, the audit, figures and the configuration
+    without secrets. The role sees what concerns its own dealers."""
 
 
 class DealerGroupSettings(Section):
@@ -155,8 +159,16 @@ class IdentitySettings(Section):
     subject_claim: Annotated[str, Field(min_length=1)] = "sub"
     """The claim that identifies a person. It stays the same for as long as the person's account exists."""
     name_claim: str | None = None
-    """The claim with a name to show to other people, such as `email`. It is never logged. It is checked, and not used
-    yet."""
+    """The claim with a name to show to other people, such as `email`. It is never logged."""
+    client_id: Annotated[str, written_as(r"[\x20-\x7e]+", "the client id that the provider shows")] | None = None
+    """The client as which people sign in to the pages for people. Without it they cannot sign in there."""
+    client_secret: Secret | None = None
+    """The client's secret, where the provider gave it one."""
+    sign_in_scopes: Annotated[
+        list[Annotated[str, written_as(r"[\x21\x23-\x5b\x5d-\x7e]+", "a scope")]], NO_REPETITION
+    ] = []
+    """The scopes that a sign-in to the pages asks for besides `openid`, such as `profile`, `email` or `groups`: those
+    that the provider needs before it names the claims of the rules."""
     longest_lifetime: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(hours=24)
     """A JWT that lives longer is refused. A number with its unit: `"90s"`, `"15m"`, `"24h"`, `"7d"`."""
     people: list[PeopleRule] = []

@@ -23,6 +23,12 @@ def find_contradictions(settings: Settings) -> Iterator[str]:
     if anonymous is not None and anonymous not in settings.callers:
         choices = name_choices([*settings.callers], anonymous)
         yield f"http.anonymous_caller: unknown caller {anonymous!r}, expected {choices}; or add [callers.{anonymous}]"
+    local = settings.people.local_caller
+    if local is not None and local not in settings.callers:
+        choices = name_choices([*settings.callers], local)
+        yield f"people.local_caller: unknown caller {local!r}, expected {choices}; or add [callers.{local}]"
+    if f"{settings.http.path_prefix}/".startswith("/people/"):
+        yield "http.path_prefix: the pages for people are at /people/; choose another"
     for name, group in settings.dealer_groups.items():
         yield from _unknown_dealers(settings, f"dealer_groups.{name}.dealers", group.dealers)
     for name, role in settings.roles.items():
@@ -113,6 +119,8 @@ def _providers(settings: Settings) -> Iterator[str]:
             yield f"identity.{name}: expected a name of letters, digits, - and _"
         if (owner := issuers.setdefault(provider.issuer, name)) != name:
             yield f"identity.{name}.issuer: the same as identity.{owner}.issuer; put the rules of both into one of them"
+        if provider.client_secret is not None and provider.client_id is None:
+            yield f"identity.{name}.client_secret: there is no client_id; add the client's id, or leave the secret out"
         yield from _rules(settings, f"identity.{name}.people", provider)
         yield from _issuer_without_keys(f"identity.{name}.issuer", provider)
     if settings.identity and settings.http.resource_url is None:

@@ -148,6 +148,7 @@ class Rights:
         caller = replace(self._at_entries(section.dealers), name=name)
         if section.role is None:
             return _with_rights(caller, section)
+        caller = _with_role(caller, self._roles[section.role])
         own = section.model_fields_set & RightsSettings.model_fields.keys()
         role = self._roles[section.role].model_copy(update={key: getattr(section, key) for key in own})
         places = {key: f"roles.{section.role}.{key}" for key in RightsSettings.model_fields.keys() - own}
@@ -159,7 +160,8 @@ class Rights:
         places["dealers"] = f"identity.{provider}.people.{number}.{key}"
         name = f"{provider}:{rule.role}"
         caller = replace(self._at_entries(rule.dealers), name=name, places=places, dealers_claim=rule.dealers_claim)
-        return _with_rights(caller, self._roles[rule.role])
+        role = self._roles[rule.role]
+        return _with_role(_with_rights(caller, role), role)
 
     def _at_dealers_of_claim(self, caller: Caller, value: Any) -> Caller:
         return self.at(caller, (dpid for dpid in texts_of(value) if dpid in self._dealers.dpids))
@@ -186,6 +188,10 @@ class Rights:
 
 def _with_rights(caller: Caller, rights: RightsSettings) -> Caller:
     return replace(caller, **{key: getattr(rights, key) for key in RightsSettings.model_fields})
+
+
+def _with_role(caller: Caller, role: RoleSettings) -> Caller:
+    return replace(caller, approves=frozenset(role.approves), console=role.console)
 
 
 def _matches(rule: PeopleRule, claims: Claims) -> bool:

@@ -233,6 +233,14 @@ def _redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
+class PeopleSettings(Section):
+    """`[people]`: the pages for people, at `/people/` of the HTTP server. Over stdio they have a loopback port."""
+
+    local_caller: str | None = None
+    """The caller as which a link of `roadster-mcp people open` signs in, only while the server listens on loopback.
+    Without it there are no such links."""
+
+
 class InventorySettings(Section):
     """`[inventory]`: the dealers' vehicles, which are kept in the store for `list_inventory`."""
 
@@ -269,6 +277,7 @@ class Settings(Section):
     roadie: RoadieSettings | None = None
     mykaarma: MyKaarmaSettings | None = None
     webhooks: WebhookSettings = WebhookSettings()
+    people: PeopleSettings = PeopleSettings()
     inventory: InventorySettings = InventorySettings()
     replicas: ReplicasSettings | None = None
     network: NetworkSettings = NetworkSettings()

@@ -105,6 +105,19 @@ class RevokedSubjects:
 
 
 @dataclass(frozen=True)
+class NewSession:
+    """The session of somebody who signed in to the pages. `digest` is the SHA-256 of its secret.
+
+    `content` is sealed.
+    """
+
+    digest: str
+    principal: str
+    content: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class Verification:
     """The state of the audit chain."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -27,6 +27,7 @@ from .records import (
     DeletedCounts,
     EventOutcome,
     NewEvent,
+    NewSession,
     Obstacle,
     RevokedSubjects,
     StoredCustomer,
@@ -36,7 +37,7 @@ from .records import (
     TidyCounts,
     Verification,
 )
-from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership, revocations, verification
+from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership, revocations, sessions, verification
 from .rows.audit import OnUnreadable, refuse_unreadable
 from .rows.contacts import ContactKey
 from .rows.expiry import milliseconds
@@ -142,6 +143,26 @@ class SqlStore:
     async def revocations(self, after: int) -> RevokedSubjects:
         """Returns what was revoked since a call of this returned the number `after`. 0 returns all."""
         return await self.database.read(revocations.newer, after)
+
+    async def add_session(self, session: NewSession, *, now: datetime) -> None:
+        """Stores the session of somebody who signed in to the pages."""
+        await self.database.write(sessions.add, session, now)
+
+    async def session(self, digest: str, *, now: datetime, idle: timedelta) -> str | None:
+        """Returns what a session holds, sealed, and notes that it was used. None where it has ended.
+
+        One that nobody used for as long as `idle` has ended.
+        """
+        content = await self.database.read(sessions.content, digest, now, idle)
+        if content is None:
+            return None
+        text, is_seen_long_ago = content
+        if is_seen_long_ago:
+            await self.database.write(sessions.touch, digest, now)
+        return text
+
+    async def end_session(self, digest: str) -> None:
+        await self.database.write(sessions.end, digest)
 
     async def belongs(self, dealer: str, kind: str, id_: str) -> bool:
         """Returns whether `add_owned` has ever recorded the id for the dealer."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0013"
+SCHEMA = "0014"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -128,6 +128,17 @@ file_parts = Table(
     Column("number", BigInteger, primary_key=True),
     Column("expires", BigInteger, nullable=False, index=True),
     Column("part", LargeBinary, nullable=False),
+)
+
+sessions = Table(
+    "roadster_sessions",
+    metadata,
+    # The SHA-256 of the session's secret, which only the browser has.
+    Column("digest", String(64), primary_key=True),
+    Column("principal", Text, nullable=False, index=True),
+    Column("content", Text, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
 )
 
 belongings = Table(

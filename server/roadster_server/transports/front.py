@@ -9,6 +9,7 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from roadster_server.people.app import is_page
 from roadster_server.settings.sections import HttpSettings
 
 
@@ -39,7 +40,8 @@ class FrontDoor:
         prefix = settings.path_prefix
         route = scope["path"].removesuffix("/")
         # A path that is a route comes from a proxy that takes the prefix off, whatever the prefix is.
-        if route not in self._paths and route.startswith(f"{prefix}/"):
+        is_route = route in self._paths or is_page(route)
+        if not is_route and route.startswith(f"{prefix}/"):
             route = route[len(prefix) :]
         scope = {**scope, "path": prefix + (route or "/"), "root_path": prefix, _PEER: scope.get("client")}
         await self._proxies_of(settings)(cast("Any", scope), receive, send)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_client import is_loopback
 from roadster_server.identity.tokens import SCOPE, Refusal, TokenVerifier, identity_of
+from roadster_server.people.app import is_page
 from roadster_server.settings.rights import Claims
 from roadster_server.settings.sections import Settings
 
@@ -176,6 +177,18 @@ class WebhookPaths:
         await app(scope, receive, send)
 
 
+class PeoplePaths:
+    """Hands requests for the pages to their application. A browser shows a cookie there, and no token."""
+
+    def __init__(self, app: ASGIApp, people: ASGIApp) -> None:
+        self._app = app
+        self._people = people
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_for_people = scope["type"] == "http" and is_page(route_of(scope))
+        await (self._people if is_for_people else self._app)(scope, receive, send)
+
+
 @dataclass(frozen=True)
 class HostRules:
     """The hosts and origins that may connect, in small letters."""
@@ -189,6 +202,9 @@ class HostGuard:
 
     It also tells browsers that pages of the other origins may call the server and read all of its answers, refusals as
     well. A browser asks that in advance and without a token, in a preflight. The paths of `BY_ADDRESS` are exempt.
+
+    The pages for people are for this server's own origin only, whatever origins may call the server. They check that
+    themselves.
     """
 
     def __init__(self, app: ASGIApp, rules: Callable[[], HostRules]) -> None:
@@ -202,6 +218,10 @@ class HostGuard:
             await self._app(scope, receive, send)
             return
         headers, rules = Headers(scope=scope), self._rules()
+        if is_page(route_of(scope)):
+            is_ours = _plain_host(headers.get("host", "")) in rules.hosts
+            await (self._app if is_ours else self._foreign_host.app)(scope, receive, send)
+            return
         origin = headers.get("origin")
         is_foreign_origin = origin is not None and origin.lower() not in rules.origins
         if _plain_host(headers.get("host", "")) not in rules.hosts:

@@ -26,7 +26,7 @@ from roadster_server.turns import Turns
 from roadster_tools import Caller
 
 from .front import FrontDoor
-from .guards import BearerGuard, HostGuard, ResourceMetadata, ScopeGuard, WebhookPaths, live_host_rules
+from .guards import BearerGuard, HostGuard, PeoplePaths, ResourceMetadata, ScopeGuard, WebhookPaths, live_host_rules
 from .intake import Intake
 from .large_messages import LargeMessages
 from .narrowing import NarrowedConnections
@@ -42,8 +42,12 @@ HttpTransport = Literal["http", "sse"]
 
 def url_of(transport: HttpTransport, host: str, port: int) -> str:
     """Returns the URL that a client on this machine connects to."""
-    address = f"[{host}]" if ":" in host else host
-    return f"http://{address}:{port}/{'mcp' if transport == 'http' else 'sse'}"
+    return f"{origin_of(host, port)}/{'mcp' if transport == 'http' else 'sse'}"
+
+
+def origin_of(host: str, port: int) -> str:
+    """Returns the scheme, host and port of what listens there."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def caller_of_request(settings: Settings) -> Caller:
@@ -68,6 +72,7 @@ def http_app(
     is_stopping: Callable[[], bool] = lambda: False,
     ending: anyio.Event | None = None,
     verifier: TokenVerifier | None = None,
+    people: ASGIApp | None = None,
 ) -> Starlette:
     """Builds the application, for sse without `/mcp`. `/readyz` asks `unavailable` and `is_stopping`.
 
@@ -75,7 +80,7 @@ def http_app(
     once `ending` is set.
 
     `webhooks` are applications by path. They check their senders themselves. `verifier` checks bearer tokens, by
-    default by the current settings.
+    default by the current settings. `people` are the pages for people.
     """
     sse = SsePair(server)
     streamable = StreamableHTTPSessionManager(server, stateless=not sessions, max_sessions=None)  # see `Sessions`
@@ -130,6 +135,7 @@ def http_app(
             ),
             Middleware(WebhookPaths, receivers=webhooks),
             Middleware(HostGuard, rules=live_host_rules(lambda: live.current, port)),
+            *([] if people is None else [Middleware(PeoplePaths, people=people)]),
             Middleware(AuthenticationMiddleware, backend=bearer_guard),
             Middleware(AuthContextMiddleware),
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,14 @@ from roadster_client import is_loopback
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.keys import Keys
+from roadster_server.calls.page_links import PageLinks
 from roadster_server.events.inbox import keep_tidy
 from roadster_server.events.webhooks import receivers
+from roadster_server.identity.keys import IssuerKeys
 from roadster_server.identity.revocations import Revocations
 from roadster_server.identity.tokens import TokenVerifier
+from roadster_server.people.app import people_app
+from roadster_server.people.context import People
 from roadster_server.protocol.server import build_server
 from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
@@ -27,7 +31,7 @@ from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 
-from .http import HttpTransport, caller_of_request, http_app, url_of
+from .http import HttpTransport, caller_of_request, http_app, origin_of, url_of
 from .listening.descriptors import raise_limit
 from .listening.http_server import http_server
 from .shutdown import Stop, drain
@@ -71,6 +75,7 @@ async def serve_backend(
                 random=backend.random,
                 observer=metrics,
                 replicas=replicas,
+                page_links=PageLinks(lambda: backend.settings, _address_of(host, port)),
             )
         )
         process = _Process(backend, calls, replicas, is_watched=workers > 1)
@@ -95,6 +100,7 @@ class _Process:
         self._is_watched = is_watched
         self._subscriptions = Subscriptions(calls, self._caller, backend.live, replicas)
         self._revocations = Revocations(self._store.revocations)
+        self._issuer_keys = IssuerKeys()
         self._ending = anyio.Event()
         self._stop = Stop(within=EXIT_SECONDS, discard=backend.discard)
 
@@ -114,8 +120,12 @@ class _Process:
             is_stopping=self._stop.requested.is_set,
             ending=self._ending,
             verifier=TokenVerifier(
-                lambda: live.current, revocations=self._revocations, hash_person=self._calls.services.keys.hash
+                lambda: live.current,
+                self._issuer_keys,
+                self._revocations,
+                hash_person=self._calls.services.keys.hash,
             ),
+            people=people_app(People(self._calls, live, self._revocations, self._issuer_keys, is_loopback(host))),
         )
 
     async def run(self, app: Starlette, listener: socket.socket, on_open: Callable[[], None]) -> None:
@@ -168,6 +178,16 @@ class _Process:
         if problem is not None:
             return "the store takes no writes"
         return None if self._replicas is None or await self._replicas.healthy() else "Redis does not answer"
+
+
+def _address_of(host: str, port: int) -> Callable[[], Awaitable[str | None]]:
+    """Returns a function that returns the address of this process, as a browser on this machine writes it."""
+    every_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens here
+
+    async def address() -> str:
+        return origin_of(every_address.get(host, host), port)
+
+    return address
 
 
 def _warn_where_nobody_can_connect(settings: Settings, host: str) -> None:

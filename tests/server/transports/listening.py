@@ -11,7 +11,11 @@ import httpx2
 
 from roadster_sandbox import create_app
 from roadster_sandbox.http.transport import SandboxTransport
+from roadster_server.identity.keys import IssuerKeys
+from roadster_server.identity.revocations import Revocations
 from roadster_server.identity.tokens import TokenVerifier
+from roadster_server.people.app import people_app
+from roadster_server.people.context import People
 from roadster_server.protocol.server import build_server
 from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
@@ -30,6 +34,7 @@ async def listening(
     descriptors: int = 4096,
     head_seconds: float = HEAD_SECONDS,
     verifier: TokenVerifier | None = None,
+    revocations: Revocations | None = None,
 ) -> AsyncIterator[str]:
     """Serves with the settings of `live`, by default against a sandbox, and yields the URL."""
 
@@ -51,6 +56,9 @@ async def listening(
                 webhooks={},
                 metrics=Metrics(),
                 verifier=verifier,
+                people=people_app(
+                    People(calls, live, revocations or Revocations.nothing(), IssuerKeys(), is_local=True)
+                ),
             )
             server = http_server(app, live, descriptors=descriptors, head_seconds=head_seconds)
             async with anyio.create_task_group() as tasks:

@@ -40,6 +40,10 @@ class Caller:
     """False leaves links to resources out of answers."""
     person: str | None = None
     """The identity provider's name and the person's id there, with a colon between them. Set for a person only."""
+    approves: frozenset[str] = frozenset()
+    """The toolsets and tools whose writes of others the caller may approve."""
+    console: bool = False
+    """True shows the console of the pages for people."""
     places: Mapping[str, str] = field(default_factory=dict)
     """The full names of the settings that stand elsewhere than in `[callers.NAME]`, by their keys. A setting with a key
     below it may have a place of its own."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from roadster_server.store.records import AuditRecord, RevokedSubjects
 from roadster_server.store.tables import revocations
 
-from . import audit
+from . import audit, sessions
 from .expiry import milliseconds
 from .marks import add_one
 
@@ -25,6 +25,7 @@ def add(connection: Connection, subjects: Collection[str], now: datetime, record
     connection.execute(delete(revocations).where(revocations.c.subject.in_(sorted(subjects))))
     row = {"revoked": milliseconds(now), "number": number}
     connection.execute(insert(revocations), [{"subject": subject, **row} for subject in sorted(subjects)])
+    sessions.end_all_of(connection, subjects)
     audit.append(connection, record)
 
 

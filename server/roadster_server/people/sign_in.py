@@ -1,0 +1,95 @@
+"""The pages on which people sign in and out."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from roadster_server.telemetry.logs import log
+
+from .context import People
+from .forms import read_form
+from .local_links import LocalLink, read_local_key
+
+_PAGE: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+"""The path of a page below `/people/`. Nothing else can be where a sign-in leads to."""
+
+
+def page_after(values: QueryParams | dict[str, str]) -> str:
+    """Returns the page to show after the sign-in. It is one of ours, whatever the address says."""
+    page = values.get("next", "")
+    return page if isinstance(page, str) and _PAGE.fullmatch(page) else ""
+
+
+def sign_in_routes(people: People) -> list[Route]:
+    pages = _SignIn(people)
+    return [
+        Route("/people/sign-in", pages.show),
+        Route("/people/link", pages.show_link),
+        Route("/people/link", pages.use_link, methods=["POST"]),
+        Route("/people/sign-out", pages.sign_out, methods=["POST"]),
+    ]
+
+
+class _SignIn:
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._key = people.calls.services.keys.people
+
+    async def show(self, request: Request) -> Response:
+        settings = self._people.settings
+        providers = [name for name, provider in settings.identity.items() if provider.client_id]
+        has_links = settings.people.local_caller is not None and self._people.is_at_this_machine(request)
+        return self._people.pages.render(
+            request,
+            "sign_in.html",
+            providers=providers,
+            has_links=has_links,
+            port=request.url.port or 80,
+            next_page=page_after(request.query_params),
+        )
+
+    async def show_link(self, request: Request) -> Response:
+        """Shows the button. To open a link must not sign anybody in: chats and scanners open links in advance."""
+        key = request.query_params.get("key", "")
+        link = self._read(request, key)
+        if link is None:
+            return self._people.pages.render(request, "link_gone.html", 403)
+        return self._people.pages.render(
+            request, "link.html", key=key, caller=link.caller, next_page=page_after(request.query_params)
+        )
+
+    async def use_link(self, request: Request) -> Response:
+        fields = dict(await read_form(request, self._key))
+        link = self._read(request, fields.get("key", ""))
+        store = self._people.calls.services.store
+        if link is None or not await store.use_once(link.nonce, expires_at=link.until, now=datetime.now(UTC)):
+            return self._people.pages.render(request, "link_gone.html", 403)
+        await self._people.visitors.begin(request, link.caller, {"caller": link.caller})
+        visitor = await self._people.visitors.visitor_of(link.caller, None)
+        if visitor is not None:
+            await self._people.record(visitor, "sign-in", setting="people.local_caller")
+        log.info("signed in", extra={"caller": link.caller})
+        return self._go_to(request, page_after(fields))
+
+    async def sign_out(self, request: Request) -> Response:
+        await read_form(request, self._key)
+        await self._people.visitors.end(request)
+        return self._go_to(request, "sign-in")
+
+    def _read(self, request: Request, key: str) -> LocalLink | None:
+        """Returns the link where it is good here, for as whom local links sign in now."""
+        link = read_local_key(self._key, key, datetime.now(UTC))
+        if link is None or not self._people.is_at_this_machine(request):
+            return None
+        return link if link.caller == self._people.settings.people.local_caller else None
+
+    def _go_to(self, request: Request, page: str) -> Response:
+        prefix = request.scope.get("root_path", "")
+        return RedirectResponse(f"{prefix}/people/{page}".removesuffix("/"), 303)

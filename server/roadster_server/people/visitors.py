@@ -1,0 +1,143 @@
+"""The people in front of the pages: their sessions, and the rights that they have at this moment."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from starlette.requests import Request
+
+from roadster_server.calls.context import CurrentCaller
+from roadster_server.identity.revocations import Revocations
+from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.rights import Claims
+from roadster_server.store import NewSession
+from roadster_server.store.lazy import LazyStore
+from roadster_tools import Caller, Seal, Unsealable
+
+from .browsers import cookies_of, digest_of_session
+
+LIFETIME = timedelta(hours=8)
+"""The longest session: a working day. After it a person signs in again."""
+IDLE = timedelta(hours=1)
+"""A session that nobody uses for so long has ended."""
+
+
+class SignInRequired(Exception):
+    """Nobody has signed in at this browser, or their session has ended."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody who signed in. `caller` has the rights that the configuration gave them at this request."""
+
+    caller: Caller
+    name: str
+    """A name to show to other people. It is never logged."""
+    current_caller: CurrentCaller
+    """Returns the same with the rights of the moment, which may be none."""
+
+    @property
+    def principal(self) -> str:
+        return self.caller.principal
+
+
+class Visitors:
+    """Finds who is in front of a page."""
+
+    def __init__(self, store: LazyStore, key: bytes, live: LiveSettings, revocations: Revocations) -> None:
+        self._store = store
+        self._key = key
+        self._live = live
+        self._revocations = revocations
+
+    async def require(self, request: Request) -> Visitor:
+        """Returns who signed in at this browser. Raises SignInRequired, and StoreError."""
+        visitor = await self.find(request)
+        if visitor is None:
+            raise SignInRequired
+        return visitor
+
+    async def find(self, request: Request) -> Visitor | None:
+        """Returns who signed in at this browser, or None. Raises StoreError.
+
+        It is asked once for each request. The rights are those of the newest configuration.
+        """
+        state = request.scope.setdefault("state", {})
+        if "people_visitor" not in state:
+            state["people_visitor"] = await self._find(request)
+        visitor: Visitor | None = state["people_visitor"]
+        return visitor
+
+    async def _find(self, request: Request) -> Visitor | None:
+        digest = digest_of_session(request)
+        if digest is None:
+            return None
+        session = await self._store.session(digest, now=datetime.now(UTC), idle=IDLE)
+        if session is None:
+            return None
+        try:
+            content: dict[str, Any] = json.loads(self._seal(digest).open(session))
+        except Unsealable:  # stored under another API key
+            return None
+        return await self.visitor_of(content.get("caller"), content.get("claims"))
+
+    async def visitor_of(self, local_caller: str | None, claims: Claims | None) -> Visitor | None:
+        """Returns somebody with a session, as the configuration of now sees them. None if it lets them in no more."""
+        if claims is not None and not await self._revocations.wait():
+            return None
+        caller = self._caller(local_caller, claims)
+        if caller is None:
+            return None
+
+        def current_caller() -> Caller:
+            return self._caller(local_caller, claims) or Caller(caller.name, person=caller.person)
+
+        return Visitor(caller, self._name(claims) or caller.principal, current_caller)
+
+    def _caller(self, local_caller: str | None, claims: Claims | None) -> Caller | None:
+        settings = self._live.current
+        if claims is None:
+            # An operator who takes local_caller away ends the sessions that came in by it.
+            is_good = local_caller is not None and local_caller == settings.people.local_caller
+            return settings.caller_as_of_now(local_caller) if is_good and local_caller else None
+        person = settings.rights.person(claims)
+        if person is None:
+            return None
+        provider = settings.identity[person.provider]
+        if self._revocations.has_person(person.principal, claims, provider):
+            return None
+        return settings.rights.caller_of_person(claims)
+
+    def _name(self, claims: Claims | None) -> str | None:
+        rights, identity = self._live.current.rights, self._live.current.identity
+        provider = rights.provider_of(claims) if claims is not None else None
+        if claims is None or provider is None:
+            return None
+        name = claims.get(identity[provider].name_claim or "")
+        return name if isinstance(name, str) and name.strip() else None
+
+    async def begin(self, request: Request, principal: str, content: Mapping[str, Any]) -> None:
+        """Begins a session with a new secret, and ends the one that this browser had. Raises StoreError."""
+        await self.end(request)
+        secret = secrets.token_urlsafe(32)
+        digest = sha256(secret.encode()).hexdigest()
+        now = datetime.now(UTC)
+        new = NewSession(digest, principal, self._seal(digest).seal(json.dumps(content)), now + LIFETIME)
+        await self._store.add_session(new, now=now)
+        cookies_of(request).put("session", secret, seconds=int(LIFETIME.total_seconds()))
+
+    async def end(self, request: Request) -> None:
+        """Ends the session of this browser, if it has one. Raises StoreError."""
+        digest = digest_of_session(request)
+        if digest is not None:
+            await self._store.end_session(digest)
+            cookies_of(request).remove("session")
+
+    def _seal(self, digest: str) -> Seal:
+        return Seal.bound_to(self._key, "session", digest)
