@@ -25,19 +25,10 @@ from pathlib import Path
 from threading import Timer
 from typing import IO, Any
 
-from bench.processes import cpu_clock, start_process
+from bench.servers.configuration import PARTNER_ID, VIN, write_config
+from bench.servers.processes import cpu_clock, start_process
 
-CONFIG = """
-[roadster]
-base_url = "{url}/v1"
-api_key = "env:ROADSTER_API_KEY"
-
-[store]
-url = "sqlite:///{folder}/store.db"
-
-[dealers.umazda]
-partner_id = "51101"
-
+_CALLER = """
 [callers.local]
 dealers = ["umazda"]
 [callers.local.access]
@@ -55,9 +46,9 @@ INITIALIZE = {
     "capabilities": {},
     "clientInfo": {"name": "cold-start", "version": "1"},
 }
-VEHICLE = {"vin": "3MVDMBBM0SM472067"}
+VEHICLE = {"vin": VIN}
 CALL = {"name": "get_vehicle", "arguments": VEHICLE}
-BARE_CALL = {"name": "get_vehicle", "arguments": {**VEHICLE, "partner_id": "51101"}}
+BARE_CALL = {"name": "get_vehicle", "arguments": {**VEHICLE, "partner_id": PARTNER_ID}}
 MOMENTS = ("first answer", "tools/list", "first call")
 GIVE_UP_SECONDS = 60
 """The longest wait for one start. After it the process is killed."""
@@ -97,7 +88,7 @@ def main() -> int:
 
 def both_commands(folder: Path, url: str) -> dict[str, list[str]]:
     return {
-        "bare": [sys.executable, "-m", "bench.peers.typed_tools", url],
+        "bare": [sys.executable, "-m", "bench.servers.peers.typed_tools", url],
         "ours": serve(sys.executable, folder / "ours", url),
     }
 
@@ -105,8 +96,7 @@ def both_commands(folder: Path, url: str) -> dict[str, list[str]]:
 def serve(python: str, folder: Path, url: str) -> list[str]:
     """Returns the command of ours, with a store of its own."""
     folder.mkdir()
-    config = folder / "roadster.toml"
-    config.write_text(CONFIG.format(url=url, folder=folder), encoding="utf-8")
+    config = write_config(folder, url, _CALLER)
     return [python, "-m", "roadster_server", "serve", "--config", str(config)]
 
 

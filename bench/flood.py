@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import json
 import statistics
 import sys
 import tempfile
@@ -20,26 +19,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from bench.processes import start_process
-from bench.speed import VIN
+from bench.servers.configuration import write_config
+from bench.servers.connections import open_connection
+from bench.servers.processes import start_process
 
-CONFIG = """
-[roadster]
-base_url = "{url}/v1"
-api_key = "env:ROADSTER_API_KEY"
-[store]
-url = "sqlite:///{folder}/store.db"
-[dealers.umazda]
-partner_id = "51101"
-[callers.quiet]
-token_sha256 = ["{quiet}"]
-dealers = ["umazda"]
-access = {{ inventory = "read", payments = "read" }}
-calls_per_minute = 1000000
-[callers.flood]
-token_sha256 = ["{flood}"]
+_CALLER = """
+[callers.{name}]
+token_sha256 = ["{digest}"]
 dealers = ["umazda"]
 access = {{ inventory = "read", payments = "read" }}
 calls_per_minute = 1000000
@@ -66,9 +53,11 @@ def main() -> int:
 def measure(rounds: int, calls: int, at_once: int) -> dict[str, tuple[float, float]]:
     """Returns the median seconds of a call without and with the flood, by tool. The flood makes the same calls."""
     with tempfile.TemporaryDirectory() as folder, start_process("sandbox", path="/openapi.json") as (upstream, _):
-        config = Path(folder, "roadster.toml")
-        hashes = {name: hashlib.sha256(token.encode()).hexdigest() for name, token in TOKENS.items()}
-        config.write_text(CONFIG.format(url=upstream, folder=folder, **hashes), encoding="utf-8")
+        callers = (
+            _CALLER.format(name=name, digest=hashlib.sha256(token.encode()).hexdigest())
+            for name, token in TOKENS.items()
+        )
+        config = write_config(Path(folder), upstream, *callers)
         command = ("serve", "--transport", "http", "--config", str(config))
         with start_process(*command, path="/readyz", ROADSTER_API_KEY="sandbox-key") as (url, _):
             port = int(url.rpartition(":")[2])
@@ -88,7 +77,7 @@ async def _compare(port: int, tool: str, rounds: int, calls: int, at_once: int) 
 
 async def _waits(port: int, tool: str, calls: int) -> list[float]:
     waits = []
-    async with connection(port, "quiet") as call:
+    async with open_connection(port, TOKENS["quiet"]) as call:
         for _ in range(calls):
             start = time.perf_counter()
             await call(tool)
@@ -99,7 +88,7 @@ async def _waits(port: int, tool: str, calls: int) -> list[float]:
 @asynccontextmanager
 async def _flood(port: int, tool: str, at_once: int) -> AsyncIterator[None]:
     async def send() -> None:
-        async with connection(port, "flood") as call:
+        async with open_connection(port, TOKENS["flood"]) as call:
             while True:
                 await call(tool)
 
@@ -109,41 +98,6 @@ async def _flood(port: int, tool: str, at_once: int) -> AsyncIterator[None]:
     for sender in senders:
         sender.cancel()
     await asyncio.gather(*senders, return_exceptions=True)
-
-
-@asynccontextmanager
-async def connection(port: int, caller: str) -> AsyncIterator[Any]:
-    """Yields a function that makes one call of protocol 2026-07-28 on a connection of its own, and waits for it."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-
-    async def call(tool: str) -> None:
-        body = json.dumps(_message(tool)).encode()
-        head = (
-            f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {TOKENS[caller]}\r\n"
-            "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
-            f"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        writer.write(head.encode() + body)
-        answer_head = await reader.readuntil(b"\r\n\r\n")
-        answer = await reader.readexactly(int(answer_head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
-        if b'"isError":true' in answer or not answer_head.startswith(b"HTTP/1.1 200"):
-            raise SystemExit(f"{tool} failed: {answer[:300].decode()}")
-
-    try:
-        yield call
-    finally:
-        writer.close()
-
-
-def _message(tool: str) -> dict[str, Any]:
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    params = {"name": tool, "arguments": {"vin": VIN}, "_meta": meta}
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from bench.messages import BYTES, VALUES, mebibytes_of
-from bench.processes import start_process
+from bench.messages import BYTES, VALUES
+from bench.servers.processes import memory_of, start_process
 
 CONFIG = """
 [roadster]
@@ -114,7 +114,7 @@ def measure(transport: str, params: Body, calls: int) -> Memory:
         for id_ in range(calls):
             send({"jsonrpc": "2.0", "id": id_ + 10, "method": "tools/call", "params": params})
         after_calls = _quiet_memory_of(pid)
-        return Memory(at_rest, after_calls, mebibytes_of(pid, "VmHWM"))
+        return Memory(at_rest, after_calls, memory_of(pid, "VmHWM"))
 
 
 Send = Callable[[Body], None]
@@ -217,10 +217,10 @@ def _post(stack: ExitStack, port: int, path: str, message: Body) -> None:
 
 def _quiet_memory_of(pid: int) -> float:
     """Returns the memory once it has not changed by a mebibyte for `QUIET_SECONDS`."""
-    memory, since = mebibytes_of(pid, "VmRSS"), time.monotonic()
+    memory, since = memory_of(pid, "VmRSS"), time.monotonic()
     while time.monotonic() - since < QUIET_SECONDS:
         time.sleep(0.2)
-        now = mebibytes_of(pid, "VmRSS")
+        now = memory_of(pid, "VmRSS")
         if abs(now - memory) > 1:
             memory, since = now, time.monotonic()
     return memory

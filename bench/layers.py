@@ -13,8 +13,10 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.processes import start_process
-from bench.speed import CONFIG, our_arguments, start_server
+from bench.servers.configuration import ONE_CALLER, write_config
+from bench.servers.connections import start_server
+from bench.servers.processes import start_process
+from bench.speed import our_arguments
 
 LAYERS = {
     "audit and store": ("roadster_server/store", "sqlalchemy", "sqlite", "aiosqlite"),
@@ -42,8 +44,7 @@ def _profile(calls: int) -> Counter[str]:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         url, _ = stack.enter_context(start_process("sandbox", path="/openapi.json"))
-        config, stats = Path(folder, "roadster.toml"), Path(folder, "stats")
-        config.write_text(CONFIG.format(url=url, folder=folder), encoding="utf-8")
+        config, stats = write_config(Path(folder), url, ONE_CALLER), Path(folder, "stats")
         command = (sys.executable, "-m", "bench.layers", str(stats), "serve", "--config", str(config))
         server = stack.enter_context(start_server("roadster-mcp", our_arguments, *command))
         server.measure("get_vehicle", calls)

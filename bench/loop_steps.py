@@ -20,8 +20,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.processes import start_process
-from bench.speed import CONFIG, VIN, start_server
+from bench.servers.configuration import ONE_CALLER, VIN, write_config
+from bench.servers.connections import start_server
+from bench.servers.processes import start_process
 
 ALL_IN_FULL = {"limit": 100, "detail": "full"}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -59,8 +60,8 @@ def _longest_steps(fresh_for: int, calls: int) -> dict[str, list[float]]:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         url, _ = stack.enter_context(start_process("sandbox", "--vehicles", "1000", path="/openapi.json"))
-        config, steps = Path(folder, "roadster.toml"), Path(folder, "steps")
-        config.write_text(f"{CONFIG.format(url=url, folder=folder)}\n[inventory]\nfresh_for = {fresh_for}\n", "utf-8")
+        config = write_config(Path(folder), url, ONE_CALLER, f"[inventory]\nfresh_for = {fresh_for}")
+        steps = Path(folder, "steps")
         command = (sys.executable, "-m", "bench.loop_steps", "--serve", str(steps), "serve", "--config", str(config))
         server = stack.enter_context(start_server("roadster-mcp", dict, *command))
         longest: dict[str, list[float]] = {}

@@ -15,14 +15,13 @@ import argparse
 import asyncio
 import hashlib
 import json
-import re
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.processes import start_process
+from bench.servers.processes import memory_of, start_process
 
 CONFIG = """
 [roadster]
@@ -83,11 +82,11 @@ def measure(message: bytes, at_once: int) -> Memory:
         with start_process(*command, path="/readyz", ROADSTER_API_KEY="not-a-key") as (url, process):
             port = int(url.rpartition(":")[2])
             asyncio.run(send(port, call(), 0))
-            at_rest = peak_of(process.pid)
+            at_rest = memory_of(process.pid, "VmHWM")
             asyncio.run(send(port, message, 0))
-            after_one = peak_of(process.pid)
+            after_one = memory_of(process.pid, "VmHWM")
             statuses = asyncio.run(send_at_once(port, message, at_once))
-            return Memory(at_rest, after_one, peak_of(process.pid), statuses)
+            return Memory(at_rest, after_one, memory_of(process.pid, "VmHWM"), statuses)
 
 
 def messages() -> dict[str, bytes]:
@@ -114,18 +113,6 @@ def call(meta: dict[str, Any] | None = None, **arguments: Any) -> bytes:
     params = {"name": "list_dealers", "arguments": arguments, "_meta": meta}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     return json.dumps(message, separators=(",", ":")).encode()
-
-
-def peak_of(pid: int) -> float:
-    return mebibytes_of(pid, "VmHWM")
-
-
-def mebibytes_of(pid: int, line: str) -> float:
-    """Returns a line of Linux about a process's memory: `VmHWM`, its peak, or `VmRSS`, its present size."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    match = re.search(rf"{line}:\s+(\d+) kB", status)
-    assert match
-    return int(match[1]) / 1024
 
 
 async def send_at_once(port: int, message: bytes, number: int) -> Counter[str]:

@@ -37,7 +37,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
-from bench.processes import start_process
+from bench.servers.processes import start_process
 from bench.soak_calls import VINS, make_customer, pick_read, pick_write
 from roadster_client import OPERATIONS
 from roadster_sandbox.http.faults import KINDS

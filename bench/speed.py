@@ -12,51 +12,19 @@ the milliseconds depend on the machine.
 from __future__ import annotations
 
 import argparse
-import http.client
 import itertools
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.processes import cpu_clock, free_port, start_process, wait_for_port
+from bench.servers.configuration import ONE_CALLER, PARTNER_ID, VIN, write_config
+from bench.servers.connections import Server, start_server
+from bench.servers.processes import start_process
 
-VIN, PARTNER_ID = "3MVDMBBM0SM472067", "51101"
-CONFIG = """
-[roadster]
-base_url = "{url}/v1"
-api_key = "env:ROADSTER_API_KEY"
-
-[store]
-url = "sqlite:///{folder}/store.db"
-
-[dealers.umazda]
-partner_id = "51101"
-
-[callers.local]
-dealers = ["umazda"]
-personal_data = "contact"
-access = {{ inventory = "read", payments = "read", customers = "write" }}
-writes_per_hour = 1000000
-calls_per_minute = 1000000
-
-[http]
-anonymous_caller = "local"
-"""
-
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
 _numbers = itertools.count(1)
 
 
@@ -87,129 +55,7 @@ def openapi_arguments(tool: str) -> dict[str, Any]:
 
 
 TOOLS = ("get_vehicle", "quote_payments", "create_customer")
-
-
-@dataclass
-class Server:
-    """A server over stdio, and the CPU and wall seconds of its calls, by tool."""
-
-    name: str
-    arguments: Any
-    process: subprocess.Popen[str]
-    cpu: dict[str, list[float]] = field(default_factory=dict)
-    wall: dict[str, list[float]] = field(default_factory=dict)
-    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-
-    def request(self, method: str, params: Mapping[str, Any], *, fails: bool = False) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        number = next(self._ids)
-        self._write({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
-        for line in self.process.stdout:
-            message = json.loads(line)
-            if message.get("id") == number:
-                if "error" in message or message["result"].get("isError", False) != fails:
-                    raise SystemExit(f"{self.name}: {method} failed: {line[:500]}")
-                result: dict[str, Any] = message["result"]
-                return result
-        raise SystemExit(f"{self.name}: ended during {method}")
-
-    def initialize(self) -> None:
-        client = {"name": "speed", "version": "1"}
-        self.request("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client})
-        self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
-        self.request("tools/list", {})
-
-    def call(self, tool: str, *, fails: bool = False) -> None:
-        self.request("tools/call", {"name": tool, "arguments": self.arguments(tool)}, fails=fails)
-
-    def measure(self, tool: str, calls: int) -> None:
-        cpu, wall = self.cpu_seconds(), time.perf_counter()
-        for _ in range(calls):
-            self.call(tool)
-        self.cpu.setdefault(tool, []).append((self.cpu_seconds() - cpu) / calls)
-        self.wall.setdefault(tool, []).append((time.perf_counter() - wall) / calls)
-
-    def _write(self, message: Mapping[str, Any]) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(message) + "\n")
-        self.process.stdin.flush()
-
-    def cpu_seconds(self) -> float:
-        return time.clock_gettime(cpu_clock(self.process.pid))
-
-
-@dataclass
-class HttpServer(Server):
-    """A server over HTTP, with a session where the protocol and the server have them."""
-
-    port: int = 0
-    protocol: str = "2026-07-28"
-
-    def request(self, method: str, params: Mapping[str, Any], *, fails: bool = False) -> dict[str, Any]:
-        if self.protocol == "2026-07-28":
-            params = {**params, "_meta": META}
-        body = json.dumps({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params})
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": self.protocol,
-            "Mcp-Method": method,
-            **({"Mcp-Name": params["name"]} if "name" in params else {}),
-            **({"Mcp-Param-dealer": dealer} if (dealer := params.get("arguments", {}).get("dealer")) else {}),
-        }
-        try:
-            response, text = self._post(body, headers)
-        except (BrokenPipeError, http.client.RemoteDisconnected):
-            self._connection.close()  # the server has closed it, because the others had their turn meanwhile
-            response, text = self._post(body, headers)
-        if response.status != 200 or ('"isError":true' in text) != fails or '"error":' in text[:60]:
-            raise SystemExit(f"{self.name}: {method} failed: {response.status} {text[:500]}")
-        self._session = {"Mcp-Session-Id": id_} if (id_ := response.getheader("mcp-session-id")) else self._session
-        return {}
-
-    def _post(self, body: str, headers: Mapping[str, str]) -> tuple[http.client.HTTPResponse, str]:
-        self._connection.request("POST", "/mcp", body, {**headers, **self._session})
-        response = self._connection.getresponse()
-        return response, response.read().decode()
-
-    def initialize(self) -> None:
-        wait_for_port(self.port, self.process)
-        self._connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        self._session: dict[str, str] = {}
-        if self.protocol != "2026-07-28":
-            client = {"name": "speed", "version": "1"}
-            self.request("initialize", {"protocolVersion": self.protocol, "capabilities": {}, "clientInfo": client})
-        self.request("tools/list", {})
-
-
-@contextmanager
-def start_server(name: str, arguments: Any, *command: str, protocol: str | None = None) -> Iterator[Server]:
-    """Yields a server over stdio, or one over HTTP with this protocol, to whose command its port is added."""
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "ROADSTER_API_KEY": "sandbox-key"}
-    port = free_port()
-    process = subprocess.Popen(
-        command if protocol is None else [*command, str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    )
-    try:
-        server = (
-            Server(name, arguments, process)
-            if protocol is None
-            else HttpServer(name, arguments, process, port=port, protocol=protocol)
-        )
-        server.initialize()
-        yield server
-    finally:
-        process.kill()
-        process.wait()
-
-
-FASTMCP = Path(".venv-peers/bin/python")
+FASTMCP = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"
 WAYS = ("stdio", "2025-11-25", "2026-07-28")
 """The transports: stdio, and HTTP in both eras."""
 
@@ -246,18 +92,17 @@ def compare(way: str, tools: Sequence[str], rounds: int, calls: int) -> dict[str
 def _start_all(stack: ExitStack, way: str) -> list[Server]:
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     url, _ = stack.enter_context(start_process("sandbox", path="/openapi.json"))
-    config = Path(folder, "roadster.toml")
-    config.write_text(CONFIG.format(url=url, folder=folder), encoding="utf-8")
+    config = write_config(Path(folder), url, ONE_CALLER)
     protocol = None if way == "stdio" else way
     ours = [sys.executable, "-m", "roadster_server", "serve", "--config", str(config)]
     if protocol is not None:
         ours += ["--transport", "http", "--port"]
     peers = {
-        "MCPServer": (typed_arguments, (sys.executable, "-m", "bench.peers.typed_tools", url)),
-        "low-level Server": (typed_arguments, (sys.executable, "-m", "bench.peers.lowlevel_tools", url)),
+        "MCPServer": (typed_arguments, (sys.executable, "-m", "bench.servers.peers.typed_tools", url)),
+        "low-level Server": (typed_arguments, (sys.executable, "-m", "bench.servers.peers.lowlevel_tools", url)),
     }
     if FASTMCP.exists():
-        peers["FastMCP, OpenAPI"] = (openapi_arguments, (str(FASTMCP), "-m", "bench.peers.openapi_tools", url))
+        peers["FastMCP, OpenAPI"] = (openapi_arguments, (str(FASTMCP), "-m", "bench.servers.peers.openapi_tools", url))
     servers = [stack.enter_context(start_server("roadster-mcp", our_arguments, *ours, protocol=protocol))]
     for name, (arguments, command) in peers.items():
         servers.append(stack.enter_context(start_server(name, arguments, *command, protocol=protocol)))

@@ -23,7 +23,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.processes import start_process
+from tests import services
+
+from bench.servers.processes import start_process
 
 SAMPLE = Path(__file__).parent.parent / "tests" / "samples" / "webhook_event.json"
 KEY = "our-own-key"
@@ -52,6 +54,15 @@ def main() -> int:
     rounds = measure(options.events, options.senders, options.store)
     p99 = [report(name, times) for name, times in rounds.items()]
     return int(p99[0] > options.limit_ms)
+
+
+def stores(folder: Path) -> dict[str, str | None]:
+    """Returns the `store` of `measure` for each database that this machine has. PostgreSQL ends with this process."""
+    try:
+        url = services.postgresql_server(folder)
+    except services.NotInstalled:
+        return {"SQLite": None}
+    return {"SQLite": None, "PostgreSQL": url}
 
 
 def measure(events: int, senders: int, store: str | None = None) -> dict[str, tuple[float, list[float]]]:

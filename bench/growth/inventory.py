@@ -1,6 +1,6 @@
 """The mirror of a large inventory: its first filling, its searches, and its refresh.
 
-    .venv/bin/python -m bench.inventory [--vehicles 20000] [--calls 50]
+    .venv/bin/python -m bench.growth.inventory [--vehicles 20000] [--calls 50]
 
 Starts the sandbox in a process of its own, with that many vehicles of each dealer, and the server over stdio with an
 empty store. It prints the memory of the server before and after the first search, which fills the mirror, and the
@@ -11,7 +11,6 @@ their ratios where other programs are running.
 from __future__ import annotations
 
 import argparse
-import re
 import statistics
 import sys
 import tempfile
@@ -21,8 +20,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.processes import start_process
-from bench.speed import CONFIG, Server, start_server
+from bench.servers.configuration import ONE_CALLER, VIN, write_config
+from bench.servers.connections import Server, start_server
+from bench.servers.processes import memory_of, start_process
 
 SEARCHES: dict[str, dict[str, Any]] = {
     "all": {},
@@ -34,13 +34,6 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "word of none": {"query": "nosuchword"},
     "colour below a price": {"color": "blue", "price_max": 30_000, "sort": "price"},
 }
-
-
-def memory(server: Server, name: str) -> float:
-    """Returns a line of the process's status in MiB."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    match = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
-    return int(match[1]) / 1024 if match else 0.0
 
 
 def call(server: Server, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -76,9 +69,8 @@ def _server(vehicles: int, folder: str) -> Iterator[Server]:
     with ExitStack() as stack:
         arguments = ("sandbox", "--vehicles", str(vehicles))
         url, _ = stack.enter_context(start_process(*arguments, path="/openapi.json"))
-        config = Path(folder, "roadster.toml")
         # Nothing is refreshed while it is measured.
-        config.write_text(CONFIG.format(url=url, folder=folder) + "\n[inventory]\nfresh_for = 86400\n", "utf-8")
+        config = write_config(Path(folder), url, ONE_CALLER, "[inventory]\nfresh_for = 86400")
         command = (sys.executable, "-m", "roadster_server", "serve", "--config", str(config))
         yield stack.enter_context(start_server("roadster-mcp", dict, *command))
 
@@ -89,13 +81,12 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=50, help="of each search")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, _server(options.vehicles, folder) as server:
-        vin = "3MVDMBBM0SM472067"
-        call(server, "list_inventory", vin=vin)  # opens the store
-        before, cpu, start = memory(server, "VmRSS"), server.cpu_seconds(), time.perf_counter()
+        call(server, "list_inventory", vin=VIN)  # opens the store
+        before, cpu, start = memory_of(server.process.pid), server.cpu_seconds(), time.perf_counter()
         first = call(server, "list_inventory")
         seconds, cpu = time.perf_counter() - start, server.cpu_seconds() - cpu
         print(f"first filling of {first['searched']:,} in stock: {seconds:.1f} s, {cpu:.1f} s CPU")
-        print(f"memory: {before:.0f} MiB before, {memory(server, 'VmHWM'):.0f} MiB at most")
+        print(f"memory: {before:.0f} MiB before, {memory_of(server.process.pid, 'VmHWM'):.0f} MiB at most")
         print(f"store: {sum(file.stat().st_size for file in Path(folder).glob('store.db*')) / 2**20:.0f} MiB")
 
         price = {"vin": first["vehicles"][0]["vin"]}

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 START_SECONDS = 60
@@ -18,6 +19,12 @@ START_SECONDS = 60
 def cpu_clock(pid: int) -> int:
     """Returns the clock of all CPU time that a process has used, as Linux numbers it (clock_getcpuclockid)."""
     return (~pid << 3) | 2
+
+
+def memory_of(pid: int, line: str = "VmRSS") -> float:
+    """Returns the resident memory of a process in MiB, as Linux counts it: its size now, or with `VmHWM` its peak."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(text.split()[1]) for text in lines if text.startswith(f"{line}:")) / 1024
 
 
 def free_port() -> int:

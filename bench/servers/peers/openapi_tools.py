@@ -1,6 +1,6 @@
 """FastMCP with a tool for each operation of the sandbox's own OpenAPI description.
 
-python -m bench.peers.openapi_tools URL [PORT]    over HTTP without sessions where there is a port
+python -m bench.servers.peers.openapi_tools URL [PORT]    over HTTP without sessions where there is a port
 """
 
 from __future__ import annotations

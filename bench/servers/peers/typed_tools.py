@@ -1,6 +1,6 @@
 """A bare `MCPServer` of the SDK with three typed tools. Each sends one request and returns the answer.
 
-python -m bench.peers.typed_tools URL [PORT]    over HTTP without sessions where there is a port
+python -m bench.servers.peers.typed_tools URL [PORT]    over HTTP without sessions where there is a port
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The SDK's low-level `Server` with the same three tools as `typed_tools`, and nothing that checks them.
 
-python -m bench.peers.lowlevel_tools URL [PORT]    over HTTP without sessions where there is a port
+python -m bench.servers.peers.lowlevel_tools URL [PORT]    over HTTP without sessions where there is a port
 """
 
 from __future__ import annotations

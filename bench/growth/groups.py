@@ -18,7 +18,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bench.speed import VIN, Server, start_server
+from bench.servers.configuration import VIN
+from bench.servers.connections import Server, start_server
+from bench.servers.processes import memory_of
 from roadster_server.settings.loading import load
 
 _FILES = 20
@@ -104,7 +106,7 @@ def measure(dealers: int, url: str, calls: int) -> dict[str, float]:
             server.measure("get_vehicle", 10)
             call = [_cpu_of_call(server) for _ in range(calls)]
             longest = [_longest_call_of_a_reload(server, calls) for _ in range(3)]
-            memory = _memory(server.process.pid)
+            memory = memory_of(server.process.pid)
             server.arguments = lambda _: {"vin": VIN, "dealer": "dealer01"}
             refusal = [_cpu_of_call(server, fails=True) for _ in range(calls)]
         return {
@@ -138,11 +140,6 @@ def _longest_call_of_a_reload(server: Server, calls: int) -> float:
     """Returns the CPU that the process uses during the longest call, with that of the reload in it."""
     server.process.send_signal(signal.SIGHUP)
     return max(_cpu_of_call(server) for _ in range(calls))
-
-
-def _memory(process: int) -> float:
-    lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
 def _seconds_of_load(config: Path) -> float:

@@ -1,0 +1,1 @@
+"""How costs grow with the numbers of dealers, callers, vehicles, events and audit records."""
