@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # for start time: it imports the SDK
     from mcp.server.lowlevel import Server
 
     from .calls.calls import Calls
+    from .calls.page_links import PageLinks
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,17 @@ class Backend:
         return self.live.current
 
     @asynccontextmanager
-    async def open_server(self, caller: str) -> AsyncIterator[tuple[Server[Any], Calls]]:
-        """Opens the MCP server for one caller on this machine."""
+    async def open_server(
+        self, caller: str, page_links: PageLinks | None = None
+    ) -> AsyncIterator[tuple[Server[Any], Calls]]:
+        """Opens the MCP server for one caller on this machine. `page_links` finds the pages for people."""
         from .protocol.server import build_server  # noqa: PLC0415 - for start time: it imports the SDK
         from .runtime import open_calls  # noqa: PLC0415 - for start time: it imports the SDK
 
         self.settings.caller(caller)  # fails at once if there is no such caller, not at the first request
-        async with open_calls(self.live, local=True, transport=self.transport, random=self.random) as calls:
+        async with open_calls(
+            self.live, local=True, transport=self.transport, random=self.random, page_links=page_links
+        ) as calls:
             yield build_server(calls, lambda: self.settings.caller_as_of_now(caller)), calls
 
 

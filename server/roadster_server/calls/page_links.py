@@ -16,7 +16,7 @@ class PageLinks:
     """Finds the address of a page: at the origin of `http.resource_url`, else where this process listens.
 
     `find_address` returns the address that this process listens on, such as `http://127.0.0.1:8000`, or None where it
-    listens on none. Over stdio it begins to listen, so the first link takes a moment.
+    listens on none. Over stdio it begins to listen, so the first link takes a moment. It does not serve what is public.
     """
 
     def __init__(
@@ -36,7 +36,8 @@ class PageLinks:
         The URL may stand in an answer to a model. So `path` names a page, and never lets anybody in.
         """
         origin = await self.origin()
-        return None if origin is None else f"{origin}{self._settings().http.path_prefix}/people/{path}"
+        prefix = self._settings().http.path_prefix if self._is_public else ""
+        return None if origin is None else f"{origin}{prefix}/people/{path}"
 
     async def origin(self) -> str | None:
         """Returns the scheme, host and port of the pages."""

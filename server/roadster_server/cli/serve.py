@@ -33,14 +33,16 @@ def serve_stdio(backend: Backend) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     stdin = Stdin(Opening(backend.settings.caller(LOCAL_CALLER)))
     stdin.start()
+    from roadster_server.transports.loopback_pages import LoopbackPages
     from roadster_server.transports.stdio import serve_stdio as serve
 
     async def work() -> None:
-        async with backend.open_server(LOCAL_CALLER) as (server, calls):
+        pages = LoopbackPages(backend.live)
+        async with backend.open_server(LOCAL_CALLER, pages.links) as (server, calls):
             on_serving = partial(
                 _print_to_person, "waiting on stdin for the host that starts this server; Ctrl-C stops it"
             )
-            await serve(server, calls, backend, stdin, on_serving)
+            await serve(server, calls, backend, stdin, pages, on_serving)
 
     run_async(work)
 

@@ -29,6 +29,7 @@ from roadster_server.store import StoreError
 from roadster_server.store.lazy import LazyStore
 
 from .large_messages import MOST_LARGE, LargeMessages, NoPlaceFree
+from .loopback_pages import LoopbackPages
 from .message_size import TOO_LARGE
 from .messages import NO_PLACE, NOT_NOW, MessageRefused, read_message, refuse_while_stopping
 from .open_requests import TOO_MANY_OPEN, OpenRequests, cancelled_by
@@ -44,11 +45,17 @@ _EXIT_SECONDS = 4.75
 
 
 async def serve_stdio(
-    server: Server[Any], calls: Calls, backend: Backend, stdin: Stdin, on_serving: Callable[[], None] = lambda: None
+    server: Server[Any],
+    calls: Calls,
+    backend: Backend,
+    stdin: Stdin,
+    pages: LoopbackPages,
+    on_serving: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves until stdin ends or a signal comes. A store that cannot be opened ends the process with 2.
 
-    `on_serving` is called when a signal stops it, as opposed to ending the process at once.
+    The pages for people end with it. `on_serving` is called when a signal stops it, as opposed to ending the process at
+    once.
     """
     stop = Stop(within=_EXIT_SECONDS, discard=backend.discard)
     to_sdk, lines = anyio.create_memory_object_stream[str]()
@@ -59,6 +66,7 @@ async def serve_stdio(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_open_store, calls.services.store)
             tasks.start_soon(backend.live.watch)
+            tasks.start_soon(pages.run, calls)
             # The SDK only iterates over the lines of its stdin.
             async with stdio_server(stdin=cast("Any", lines)) as (read, write):
                 conversation = _Conversation(to_sdk, to_introduction, write, stop)
