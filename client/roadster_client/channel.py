@@ -79,15 +79,21 @@ class Channel:
         self.policy.on_answer(answer)
         return answer
 
-    async def read(self, answer: Answer, is_own: IsOwn = lambda _node: True) -> Any:
+    async def read(
+        self, answer: Answer, is_own: IsOwn = lambda _node: True, choose: Callable[[Any], Any] = lambda json: json
+    ) -> Any:
         """Returns the answer as its operation's `answer_type`, without invisible characters, masked for the caller.
+
+        `choose` returns the part of the checked JSON that is read. What is left out of the rest does not count.
 
         Calls `is_own` with each object of the answer, at any depth and also in fields that no model reads. Raises
         ForeignDealer where it returns False, MalformedAnswer where the answer lacks what it must have, and
         OutcomeUnknown in both cases if the operation is a write. Other odd values are left out afterwards.
         """
         personal_data, on_left_out = self.policy.personal_data(), self.policy.on_left_out
-        return await run_beside_others(answer.size, lambda: read(answer, personal_data, is_own, on_left_out))
+        return await run_beside_others(
+            answer.size, lambda: _read(answer, choose(_check(answer, is_own)), personal_data, on_left_out)
+        )
 
     async def read_rows(
         self, answer: Answer, name: str, adapter: TypeAdapter[tuple[Any, ...]], is_own: IsOwn

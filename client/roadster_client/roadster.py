@@ -34,13 +34,14 @@ from .models.documents import (
 from .models.forms import FormsCreated, NewForms
 from .models.links import LinkCreated, LinkRequest
 from .models.parts import Sent
-from .models.payments import DealType, PaymentRequest
+from .models.payments import DealType, PaymentRequest, PaymentTerms
 from .models.plans import PlanCatalogue
 from .models.quotes import Quote
 from .models.templates import NewTemplate, Template, TemplateReceipt
 from .models.trades import TradeValuation, TradeValued
 from .models.values import decode_file
 from .models.vehicles import InventoryPage, InventoryRows, InventoryVehicle, VehicleDetails
+from .quoted_deals import QuotedDeals, combine_deals, only_deal
 from .upstream.exchange import About, Origin, Request, about_nothing
 
 _AnswerT = TypeVar("_AnswerT")
@@ -293,6 +294,34 @@ class DealerApi:
     async def quote_payments(self, request: PaymentRequest) -> Quote:
         """POST /payments: cash, finance and lease for one vehicle."""
         return await self._call("quote_payments", content=request, vin=request.vehicle.vin)
+
+    async def quote_deals(self, request: PaymentRequest, deal_types: Collection[DealType]) -> QuotedDeals:
+        """POST /payments for each deal at once, with the same terms. Raises the first error if all of them fail.
+
+        The documents show terms for one deal only, so each deal is taken from the answer to its own request.
+        """
+        results: dict[DealType, Quote | errors.ClientError] = {}
+
+        async def ask(deal_type: DealType) -> None:
+            try:
+                results[deal_type] = await self._quote_deal(request, deal_type)
+            except errors.ClientError as error:
+                results[deal_type] = error
+
+        async with create_task_group() as tasks:
+            for deal_type in deal_types:
+                tasks.start_soon(ask, deal_type)
+        return combine_deals({deal_type: results[deal_type] for deal_type in deal_types})
+
+    async def _quote_deal(self, request: PaymentRequest, deal_type: DealType) -> Quote:
+        terms = (request.payment or PaymentTerms()).model_copy(update={"deal_type": deal_type})
+        content = request.model_copy(update={"payment": terms})
+        answer = await self._channel.send("quote_payments", content=content, dealer={"dealer": {"dpid": self.dpid}})
+        quote: Quote = await self._channel.read(
+            answer, _names_only(self._dealer), lambda json: only_deal(json, deal_type)
+        )
+        check_vin(answer, request.vehicle.vin)
+        return quote
 
     async def list_plans(
         self,

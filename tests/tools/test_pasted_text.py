@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Connect, World, answer_of, text_of
 from tests.tool_examples import SOME_VIN, STEVE, TOOL_EXAMPLES
 from tests.tools.deliveries import delivery_with
-from tests.tools.umazda import AT_UMAZDA
+from tests.tools.umazda import AT_UMAZDA, last_request
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +118,7 @@ async def test_name_loses_only_what_is_around_it(connect: Connect, world: World)
 async def test_vin_loses_only_what_is_around_it(pasted: str, connect: Connect, world: World) -> None:
     async with connect() as client:
         answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": pasted.format(SOME_VIN)}))
-        sent = (await world.requests())[-1]
+        sent = await last_request(world, "quote_payments")
         result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": f"{SOME_VIN[:8]} {SOME_VIN[8:]}"})
     assert sent["body"]["vehicle"]["vin"] == SOME_VIN
     assert "vin: expected 17 letters and digits" in text_of(result)

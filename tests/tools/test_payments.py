@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Connect, World, answer_of, text_of
 from tests.tool_examples import SOME_VIN
-from tests.tools.umazda import AT_UMAZDA, FixedAnswer, some_vin
+from tests.tools.umazda import AT_UMAZDA, FixedAnswer, last_request, some_vin
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ async def test_quote_payments_shows_three_deals_with_named_rates(connect: Connec
     rate = finance["apr_percent"] / 1200
     payment = finance["total_financed"] * rate / (1 - (1 + rate) ** -finance["term_months"])
     assert finance["monthly_payment"] == pytest.approx(payment, abs=0.02)
-    assert quote["cash"]["due_at_signing"] > quote["cash"]["price"] * 0.8
+    assert quote["cash"]["due_at_signing"] > quote["price"] * 0.8
     for deal in ("Cash", "Finance", "Lease"):
         assert f"\n{deal}: " in text_of(result)
     assert f"{finance['monthly_payment']:,.2f}".removesuffix(".00") in text_of(result)
@@ -49,7 +49,7 @@ async def test_quote_payments_takes_the_callers_terms(connect: Connect, world: W
         terms = {"deal_type": "finance", "term_months": 36, "customer_cash": 4000, "credit_score": 800}
         quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin, **terms}))
     assert quote["finance"]["term_months"] == 36
-    body = (await world.requests())[-1]["body"]
+    body = (await last_request(world, "quote_payments"))["body"]
     assert body["payment"] == {"deal_type": "finance", "term": 36, "customer_cash": 4000.0}
     assert body["customer"] == {"credit_score": 800}
 

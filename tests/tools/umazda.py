@@ -36,6 +36,11 @@ async def operations(world: World) -> list[str]:
     return [request["operation"] for request in await world.requests()]
 
 
+async def last_request(world: World, operation: str) -> dict[str, Any]:
+    """Returns the last request of an operation. A quote also looks its vehicle up in the feed."""
+    return [request for request in await world.requests() if request["operation"] == operation][-1]
+
+
 def links_of(result: CallToolResult) -> list[tuple[str, str, str | None, int | None]]:
     """Returns URI, name, type and size of each file that a result links to. Its text comes first."""
     text, *links = result.content

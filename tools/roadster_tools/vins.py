@@ -29,7 +29,7 @@ from .check_digit import (
 from .failures import InvalidArguments
 from .gate.access import verdict
 from .gate.gate import Grant
-from .toolsets.feed import feed_vins, is_in_feed
+from .toolsets.feed import feed_vins, find_in_feed
 from .toolsets.inventory import list_inventory
 
 _MISREAD = str.maketrans("IOQ", "100")
@@ -158,7 +158,7 @@ async def _look_in_feed(grant: Grant, vin: str) -> _InFeed:
     vins: list[str] = []
     with anyio.move_on_after(_SECONDS):
         try:
-            if await is_in_feed(grant, as_read):
+            if await find_in_feed(grant.roadster, as_read):
                 return _InFeed(has_vin=as_read == vin, near=[as_read])
             vins = await grant.remember_vins(lambda: feed_vins(grant))
         except ClientError:

@@ -12,12 +12,13 @@ import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import anyio
 
 from roadster_client import ClientError, DealerApi, LeftOut, OnLeftOut, Unavailable
+from roadster_client.leniency import ignore_left_out
 from roadster_server.store import MirrorState, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import OtherVehicles, StockNumbers, StoredVehicle
@@ -34,6 +35,7 @@ from roadster_tools.gate.vehicles import (
     StockPlace,
     StockQuery,
 )
+from roadster_tools.toolsets.feed import find_in_feed
 
 from .refresh import LEASE, WHOLE_EVERY, FeedReading, LeaseLost, is_whole_due, now
 
@@ -248,6 +250,20 @@ class StoredVehicles:
             if last is None:
                 raise
             return last
+
+    async def stock_of(self, vin: str) -> LastSeen | None:
+        """Waits for the feed no longer than for a refresh: a quote is worth more than what is said beside it."""
+        last = await self._last_seen(vin)
+        fresh_after = datetime.now(UTC) - timedelta(seconds=self.mirrors.fresh_for())
+        # A vehicle that is not in the mirror may have come since.
+        if last is not None and last.vehicle is not None and last.as_of >= fresh_after:
+            return last
+        with anyio.move_on_after(self.mirrors.patience):
+            try:
+                return LastSeen(await find_in_feed(self.feed(ignore_left_out), vin), datetime.now(UTC))
+            except ClientError:
+                return last
+        return last
 
     async def _last_seen(self, vin: str) -> LastSeen | None:
         if self.mirrors.fresh_for() == 0:

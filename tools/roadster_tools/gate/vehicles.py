@@ -189,6 +189,9 @@ class VehicleMirror(Protocol):
         Raises what `read` raises where no vehicles are kept.
         """
 
+    async def stock_of(self, vin: str) -> LastSeen | None:
+        """Returns the vehicle as it was not long ago, or as the feed has it now. Returns None if nobody knows."""
+
     async def forget(self, vin: str) -> None:
         """Marks a vehicle that the feed does not have any more, if that is possible."""
 

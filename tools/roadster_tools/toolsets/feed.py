@@ -101,10 +101,10 @@ class FeedWalk:
             yield vehicle
 
 
-async def is_in_feed(grant: Grant, vin: str) -> bool:
-    """Tells whether the feed has the VIN, in stock or not, with one request."""
-    rows = await FeedWalk(grant.roadster, in_stock_only=False, position=vin_before(vin), count=None).next_rows(FEW)
-    return any(vehicle is not None and vehicle.vin.upper() == vin for vehicle in rows)
+async def find_in_feed(feed: DealerApi, vin: str) -> InventoryVehicle | None:
+    """Returns the vehicle with this VIN, in stock or not, with one request. Returns None if the feed has none."""
+    rows = await FeedWalk(feed, in_stock_only=False, position=vin_before(vin), count=None).next_rows(FEW)
+    return next((vehicle for vehicle in rows if vehicle is not None and vehicle.vin.upper() == vin), None)
 
 
 async def feed_vins(grant: Grant) -> AsyncIterator[str]:

@@ -1,65 +1,184 @@
-"""The rows of a quote: a deal of each kind, the programs behind the deals, rebates and incentives."""
+"""The rows of a quote: a deal of each kind, the programs behind the deals, rebates and incentives.
+
+Zero is what Roadster says is zero. What it does not say is left out.
+"""
 
 from __future__ import annotations
 
-from roadster_tools.answers import ToolAnswer
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, PlainSerializer, WithJsonSchema
+
+from roadster_tools.answers import ToolAnswer, cell, money, plain
+
+_NO_AMOUNTS = frozenset(
+    {"term_months", "apr_percent", "rate_percent", "money_factor", "annual_miles", "residual_percent"}
+)
+"""Figures that are not in the currency's units."""
 
 
-class CashQuote(ToolAnswer):
-    msrp: float | None = None
-    price: float | None = None
-    rebate: float | None = None
-    total_fees: float | None = None
-    sales_tax: float | None = None
-    trade_equity: float | None = None
-    due_at_signing: float | None = None
-    total_cost: float | None = None
+def whole_number(figure: float) -> float:
+    """Returns a whole number without its decimals, which take tokens."""
+    return int(figure) if figure.is_integer() else figure
 
 
-class FinanceQuote(ToolAnswer):
-    monthly_payment: float | None = None
-    term_months: int | None = None
-    apr_percent: float | None = None
-    due_at_signing: float | None = None
-    total_financed: float | None = None
-    total_interest: float | None = None
-    total_cost: float | None = None
+Figure = Annotated[float, PlainSerializer(whole_number, return_type=int | float), WithJsonSchema({"type": "number"})]
+
+_RowT = TypeVar("_RowT", bound="DealQuote")
+
+
+class DealQuote(ToolAnswer):
+    """A deal. `rebate` is the sum of the rebates and incentives in it. `program` is the lender's, with its last day.
+
+    What all deals have alike stands beside them.
+    """
+
+    msrp: Figure | None = None
+    price: Figure | None = None
+    rebate: Figure | None = None
+    trade_equity: Figure | None = None
     lender: str | None = None
 
+    def text(self) -> str:
+        """Returns the figures with their names, in one line."""
+        return figures_text(self.structured_content())
 
-class LeaseQuote(ToolAnswer):
-    monthly_payment: float | None = None
+
+class CashQuote(DealQuote):
+    total_fees: Figure | None = None
+    sales_tax: Figure | None = None
+    due_at_signing: Figure | None = None
+    due_to_customer: Figure | None = None
+    total_cost: Figure | None = None
+
+
+class FinanceQuote(DealQuote):
+    monthly_payment: Figure | None = None
     term_months: int | None = None
-    money_factor: float | None = None
-    annual_miles: float | None = None
-    due_at_signing: float | None = None
-    residual_value: float | None = None
-    residual_percent: float | None = None
-    total_cost: float | None = None
-    lender: str | None = None
+    apr_percent: Figure | None = None
+    down_payment: Figure | None = None
+    due_at_signing: Figure | None = None
+    due_to_customer: Figure | None = None
+    total_financed: Figure | None = None
+    total_interest: Figure | None = None
+    total_cost: Figure | None = None
+    program: str | None = None
+    program_expires: str | None = None
+
+
+class DueAtSigningParts(ToolAnswer):
+    """The parts of what is due at signing beside the down payment."""
+
+    first_payment: Figure | None = None
+    first_payment_waiver: Figure | None = None
+    fees: Figure | None = None
+    taxes: Figure | None = None
+    security_deposit: Figure | None = None
+
+
+class LeaseQuote(DealQuote):
+    """`rate_percent` is the money factor times 2,400, and `residual_percent` counts at these miles."""
+
+    monthly_payment: Figure | None = None
+    monthly_tax: Figure | None = None
+    term_months: int | None = None
+    annual_miles: Figure | None = None
+    money_factor: Figure | None = None
+    rate_percent: Figure | None = None
+    down_payment: Figure | None = None
+    due_at_signing: Figure | None = None
+    due_at_signing_parts: DueAtSigningParts | None = None
+    due_to_customer: Figure | None = None
+    acquisition_fee: Figure | None = None
+    cap_cost: Figure | None = None
+    residual_value: Figure | None = None
+    residual_percent: Figure | None = None
+    overage_per_mile: Figure | None = None
+    total_cost: Figure | None = None
+    program: str | None = None
+    program_expires: str | None = None
+
+
+def common_figures(deals: Iterable[DealQuote]) -> dict[str, Any]:
+    """Returns what several deals have alike, and no other one differently."""
+    rows = [deal.structured_content() for deal in deals]
+    common: dict[str, Any] = {}
+    for name in DealQuote.model_fields:
+        values = [row[name] for row in rows if name in row]
+        if len(values) > 1 and len(set(values)) == 1:
+            common[name] = values[0]
+    return common
+
+
+def without_common(deal: _RowT, common: Collection[str]) -> _RowT:
+    return deal.model_copy(update=dict.fromkeys(common))
+
+
+class QuotedPlanRow(ToolAnswer):
+    """A protection plan in the deals. `deals` names them where it is not in all of them."""
+
+    title: str | None = None
+    tier: str | None = None
+    price: Figure | None = None
+    deals: list[str] | None = None
+
+    def text(self) -> str:
+        return _row_text(self)
+
+
+class AppliedDiscountRow(ToolAnswer):
+    """A rebate or an incentive in the deals. `deals` names them where it is not in all of them."""
+
+    name: str | None = None
+    amount: Figure | None = None
+    expires: str | None = None
+    deals: list[str] | None = None
+
+    def text(self) -> str:
+        return _row_text(self)
 
 
 class FinanceProgramRow(ToolAnswer):
     term_months: int | None = None
-    apr_percent: float | None = None
+    apr_percent: Figure | None = None
     min_credit_score: int | None = None
     expires_at: str | None = None
 
 
 class LeaseProgramRow(ToolAnswer):
     term_months: int | None = None
-    money_factor: float | None = None
-    residual_percent: float | None = None
-    annual_miles: float | None = None
+    money_factor: Figure | None = None
+    residual_percent: Figure | None = None
+    annual_miles: Figure | None = None
     min_credit_score: int | None = None
     lender: str | None = None
     expires_at: str | None = None
 
 
 class DiscountRow(ToolAnswer):
-    """A rebate or an incentive. `to` is its recipient where the documents name one."""
+    """A rebate, with its recipient in `to`, or an incentive, whose name is one of the argument `incentives`."""
 
     name: str | None = None
-    amount: float | None = None
+    title: str | None = Field(default=None, description="for customers")
+    amount: Figure | None = None
     to: str | None = None
     expires_at: str | None = None
+
+
+def _row_text(row: QuotedPlanRow | AppliedDiscountRow) -> str:
+    values = row.structured_content()
+    names = [cell(str(values.pop(name))) for name in ("title", "name") if name in values]
+    deals = ", ".join(values.pop("deals", ()))
+    return ", ".join([*names, figures_text(values), *([f"in {deals} only"] if deals else [])])
+
+
+def figures_text(figures: Mapping[str, Any]) -> str:
+    """Returns figures with their names, in one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {_value_text(name, value)}" for name, value in figures.items())
+
+
+def _value_text(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return f"({figures_text(value)})"
+    return plain(value) if isinstance(value, str) or name in _NO_AMOUNTS else money(value)

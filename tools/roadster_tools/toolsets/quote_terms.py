@@ -1,0 +1,228 @@
+"""The terms of a quote: what was asked and is not in a deal, and what was not asked and had to be assumed.
+
+A sentence begins with the deal or the argument that it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from roadster_client.models.customers import PlanChoice
+from roadster_client.models.payments import DealType, PaymentTerms
+from roadster_client.models.quotes import CashTerms, FinanceTerms, LeaseTerms, Programs, Quote
+from roadster_tools.answers import cell, money, plain
+
+from .quote_deals import (
+    Deal,
+    Program,
+    deals_of,
+    discounts_in,
+    finance_match,
+    lease_down_payment,
+    lease_match,
+    program_of,
+)
+
+_MOST_NAMES = 10
+"""Names of incentives, and terms of programs, that a sentence lists."""
+
+_PLACES: Mapping[DealType, Collection[str]] = {
+    "cash": {"no_taxes_or_fees"},
+    "finance": {"customer_cash", "term_months", "no_taxes_or_fees"},
+    "lease": {"customer_cash", "term_months", "annual_miles", "no_taxes_or_fees"},
+}
+"""The terms that a deal can have."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a caller asked for. `incentives` are names, as the programs spell them."""
+
+    terms: PaymentTerms
+    incentives: Sequence[str]
+    plans: Sequence[PlanChoice]
+    credit_score: int | None
+    zip_code: str | None
+
+    @property
+    def names(self) -> list[str]:
+        """The arguments with terms, as the tool names them."""
+        terms = self.terms
+        values = {
+            "customer_cash": terms.customer_cash,
+            "term_months": terms.term,
+            "annual_miles": terms.annual_mileage,
+            "no_taxes_or_fees": terms.no_taxes_or_fees,
+        }
+        return [name for name, value in values.items() if value is not None]
+
+
+def not_applied(wishes: Wishes, quote: Quote) -> list[str]:
+    """Returns a sentence for each wish that a deal does not carry, or that Roadster does not confirm."""
+    deals = deals_of(quote)
+    return [
+        *(text for deal_type, deal in deals.items() for text in _terms_not_applied(wishes, quote, deal_type, deal)),
+        *_credit_not_applied(wishes.credit_score, quote),
+        *_incentives_not_applied(wishes, quote, deals),
+        *_plans_not_applied(wishes.plans, deals),
+    ]
+
+
+def _terms_not_applied(wishes: Wishes, quote: Quote, deal_type: DealType, deal: Deal) -> Iterator[str]:
+    own = wishes.terms.deal_type
+    if own is not None and own != deal_type:
+        names = [name for name in wishes.names if name in _PLACES[deal_type] and not _has(wishes.terms, deal, name)]
+        if names:
+            yield f"{deal_type}: no {', '.join(names)}, asked for {own} only; to compare, leave deal_type out"
+        return
+    without_place = [name for name in wishes.names if name not in _PLACES[deal_type]]
+    if without_place:
+        yield f"{deal_type}: no {', '.join(without_place)}"
+    for name in wishes.names:
+        reason = _reason(wishes.terms, quote, deal, name) if name in _PLACES[deal_type] else None
+        if reason is not None:
+            yield f"{deal_type}: {name} {reason}"
+
+
+def _has(terms: PaymentTerms, deal: Deal, name: str) -> bool:
+    """Tells whether a deal has a term, whoever asked for it."""
+    own = deal.terms
+    match name:
+        case "customer_cash":
+            return not isinstance(own, CashTerms) and own.customer_cash == terms.customer_cash
+        case "term_months":
+            return not isinstance(own, CashTerms) and own.term == terms.term
+        case "annual_miles":
+            return isinstance(own, LeaseTerms) and own.annual_mileage == terms.annual_mileage
+        case _:
+            return not terms.no_taxes_or_fees or not _taxes_and_fees(deal)
+
+
+def _reason(terms: PaymentTerms, quote: Quote, deal: Deal, name: str) -> str | None:
+    """Returns why a deal does not have a term, None where it has it."""
+    own = deal.terms
+    if isinstance(own, CashTerms) or name == "no_taxes_or_fees":
+        return None if _has(terms, deal, name) else f"it has taxes or fees of {money(_taxes_and_fees(deal))}"
+    match name:
+        case "customer_cash":
+            return _cash_reason(own, terms.customer_cash or 0)
+        case "term_months":
+            return _term_reason(quote, own, terms.term)
+        case _:
+            miles = own.annual_mileage if isinstance(own, LeaseTerms) else None
+            return _difference(miles, terms.annual_mileage)
+
+
+def _taxes_and_fees(deal: Deal) -> float:
+    own = deal.terms
+    if isinstance(own, LeaseTerms):
+        return (own.total_fees_due_at_signing or 0) + (own.monthly_tax or 0)
+    return (own.total_fees or 0) + (own.sales_tax or 0)
+
+
+def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
+    if own.customer_cash is None:
+        return "not confirmed by Roadster"
+    if own.customer_cash < wish:
+        limit = ", the most it takes" if own.customer_cash == own.maximum_customer_cash else ""
+        return f"cut to {money(own.customer_cash)}{limit}"
+    if own.customer_cash > wish:
+        limit = ", the least it takes" if own.customer_cash == own.minimum_customer_cash else ""
+        return f"raised to {money(own.customer_cash)}{limit}"
+    down = lease_down_payment(own) if isinstance(own, LeaseTerms) else own.customer_cash
+    if down is not None and down != own.customer_cash:
+        return f"it also pays the other parts of what is due at signing, so {money(down)} is the down payment"
+    return None
+
+
+def _difference(value: float | None, wish: float | None) -> str | None:
+    if value is None:
+        return "not confirmed by Roadster"
+    return None if value == wish else f"computed with {plain(float(value))}"
+
+
+def _term_reason(quote: Quote, own: FinanceTerms | LeaseTerms, wish: int | None) -> str | None:
+    all_programs = quote.programs or Programs()
+    programs = all_programs.lease if isinstance(own, LeaseTerms) else all_programs.finance
+    terms = sorted({program.term for program in programs if program.term is not None})
+    difference = _difference(own.term, wish)
+    if not terms or wish in terms:
+        return difference
+    there = f"no program is for this term, only for {', '.join(map(str, terms[:_MOST_NAMES]))}"
+    return there if difference is None else f"{difference}; {there}"
+
+
+def _credit_not_applied(score: int | None, quote: Quote) -> Iterator[str]:
+    for deal_type, least in _least_scores(quote).items():
+        if score is not None and score < least:
+            yield f"{deal_type}: credit_score, the program is for {least} or more"
+
+
+def _least_scores(quote: Quote) -> dict[str, int]:
+    """Returns the credit scores from which the programs of the deals count."""
+    scores = {"finance": finance_match(quote).min_score, "lease": lease_match(quote).min_score}
+    return {deal_type: score for deal_type, score in scores.items() if score is not None}
+
+
+def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealType, Deal]) -> Iterator[str]:
+    names = incentive_names(quote)
+    for place, name in enumerate(wishes.incentives):
+        if name not in names:
+            there = f"there are {', '.join(map(cell, names[:_MOST_NAMES]))}" if names else "the programs have none"
+            yield f"incentives.{place}: unknown; {there}"
+            continue
+        # Roadster says only the sum of all discounts. An incentive above that sum cannot be in it.
+        without = [deal_type for deal_type, deal in deals.items() if _lacks(quote, deal_type, deal, name)]
+        if without:
+            yield f"{', '.join(without)}: incentives.{place}, more than the rebate"
+
+
+def _lacks(quote: Quote, deal_type: DealType, deal: Deal, incentive: str) -> bool:
+    program, discounts = program_of(quote, deal_type), discounts_in(deal.terms)
+    amounts = [each.cash or 0 for each in program.incentives if each.name == incentive] if program else []
+    return not amounts or (discounts is not None and discounts < amounts[0])
+
+
+def incentive_names(quote: Quote) -> list[str]:
+    """Returns the names that the argument `incentives` takes for this vehicle."""
+    programs = quote.programs or Programs()
+    cash = [programs.cash] if programs.cash else []
+    rows: list[Program] = [*cash, *programs.finance, *programs.lease]
+    return list(dict.fromkeys(each.name for row in rows for each in row.incentives if each.name is not None))
+
+
+def _plans_not_applied(plans: Sequence[PlanChoice], deals: Mapping[DealType, Deal]) -> Iterator[str]:
+    for place, plan in enumerate(plans):
+        without: list[str] = []
+        for deal_type, deal in deals.items():
+            rows = [row for row in (deal.data.plans if deal.data else ()) if plan.id == row.retail_add_on_id]
+            tiers = [row.tier_code for row in rows]
+            if not rows:
+                without.append(deal_type)
+            elif plan.tier is not None and plan.tier not in tiers:
+                tier = ", ".join(cell(tier) for tier in tiers if tier)
+                yield f"{deal_type}: plans.{place}.tier, it has {tier or 'another one'}"
+        if without:
+            yield f"{', '.join(without)}: plans.{place}, not named among its plans"
+
+
+def assumed(wishes: Wishes, quote: Quote) -> list[str]:
+    """Returns a sentence for each thing that a quote depends on and that the caller did not give."""
+    sentences = []
+    if wishes.credit_score is None:
+        sentences.append(f"credit_score: {_score_text(quote)}")
+    if wishes.zip_code is None:
+        sentences.append("zip_code: as Roadster assumes")
+    if not wishes.incentives:
+        sentences.append("incentives: none")
+    return sentences
+
+
+def _score_text(quote: Quote) -> str:
+    scores = _least_scores(quote)
+    if not scores:
+        return "as Roadster assumes"
+    if len(set(scores.values())) == 1:
+        return f"{next(iter(scores.values()))} or more"
+    return ", ".join(f"{score} or more for {deal_type}" for deal_type, score in scores.items())
