@@ -55,7 +55,7 @@ from .quote_rows import (
     figures_text,
     without_common,
 )
-from .quote_terms import Wishes, assumed, not_applied
+from .quote_terms import Wishes, describe_assumptions, describe_unapplied
 from .stock_hints import time_text
 
 _DEALS: Sequence[DealType] = ("cash", "finance", "lease")
@@ -149,12 +149,12 @@ async def quote_payments(
         trade_in=trade_in,
         plans=tuple(plans) if plans else None,
     )
-    quoted, last = await read_both(
+    result, last = await read_both(
         lambda: _quote(grant.roadster, request), lambda: grant.vehicles.stock_of(request.vehicle.vin)
     )
-    quote, deals = quoted.quote, deals_of(quoted.quote)
+    quote, deals = result.quote, deals_of(result.quote)
     wishes = Wishes(terms, incentives or (), plans or (), credit_score, zip_code)
-    unread = [*_unread_deals(quote, grant.left_out, quoted.errors)]
+    unread = [*_unread_deals(quote, grant.left_out, result.errors)]
     details = quote_details(quote, term_months) if detail == "full" else None
     rows_cut = details.rows_cut if details is not None else None
     rows = _deal_rows(quote, unread)
@@ -171,12 +171,12 @@ async def quote_payments(
         **deal_rows,
         plans=plan_rows(deals) or None,
         rebates=discount_rows(quote, incentives or ()) or None,
-        not_applied=not_applied(wishes, quote) or None,
-        assumed=[*assumed(wishes, quote), *_stock_doubts(last, now)] or None,
+        not_applied=describe_unapplied(wishes, quote) or None,
+        assumed=[*describe_assumptions(wishes, quote), *_stock_doubts(last, now)] or None,
         unread=unread or None,
         details=details,
         truncated=True if rows_cut else None,
-        hint=_quote_hint(quote, unread, quoted.errors, rows_cut),
+        hint=_quote_hint(quote, unread, result.errors, rows_cut),
     )
 
 
@@ -263,7 +263,7 @@ def _presence_hint(quote: Quote, unread: Sequence[str], errors: Mapping[DealType
     offers = deals_of(quote).keys()
     if errors and offers:
         reasons = ", ".join(f"{deal_type} ({error.reason})" for deal_type, error in errors.items())
-        return f"Not quoted, so the dealer may offer it: {reasons}."
+        return f"Not result, so the dealer may offer it: {reasons}."
     if unread and offers <= {*unread}:
         return "Roadster's answer has no deals that can be read; the server's operator can find out why."
     if unread:

@@ -58,7 +58,7 @@ class Wishes:
         return [name for name, value in values.items() if value is not None]
 
 
-def not_applied(wishes: Wishes, quote: Quote) -> list[str]:
+def describe_unapplied(wishes: Wishes, quote: Quote) -> list[str]:
     """Returns a sentence for each wish that a deal does not carry, or that Roadster does not confirm."""
     deals = deals_of(quote)
     return [
@@ -207,7 +207,7 @@ def _plans_not_applied(plans: Sequence[PlanChoice], deals: Mapping[DealType, Dea
             yield f"{', '.join(without)}: plans.{place}, not named among its plans"
 
 
-def assumed(wishes: Wishes, quote: Quote) -> list[str]:
+def describe_assumptions(wishes: Wishes, quote: Quote) -> list[str]:
     """Returns a sentence for each thing that a quote depends on and that the caller did not give."""
     sentences = []
     if wishes.credit_score is None:
