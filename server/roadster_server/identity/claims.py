@@ -35,12 +35,22 @@ def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: Iden
 
     Raises PyJWTError with the reason, without values of claims. ExpiredSignatureError means that nothing else is wrong.
     """
+    _check_type(header)
+    claims = read_signed(token, header, key, provider)
+    _check_content(claims, provider)
+    check_expiry(claims)
+    return claims
+
+
+def read_signed(token: str, header: Mapping[str, Any], key: Key, provider: IdentitySettings) -> dict[str, Any]:
+    """Returns the claims that the provider has signed. Raises PyJWTError. It looks at no time and no audience."""
     if "crit" in header:
         raise jwt.InvalidTokenError("no critical extension is supported")
     for name in _OTHER_FORMS:
         if name in header:
             raise jwt.InvalidTokenError(f"its header has {name}, and a signed token has none")
-    _check_type(header)
+    if "cty" in header:
+        raise jwt.InvalidTokenError("it holds something else than claims: its header has cty")
     claims: dict[str, Any] = jwt.decode(
         token,
         key.public,
@@ -48,17 +58,19 @@ def check_claims(token: str, header: Mapping[str, Any], key: Key, provider: Iden
         issuer=provider.issuer,
         options={
             "enforce_minimum_key_length": True,
-            # Checked below: PyJWT also accepts times that are no numbers, and ends at an expired one.
+            # Checked apart: PyJWT also accepts times that are no numbers, and ends at an expired one.
             "verify_aud": False,
             "verify_exp": False,
             "verify_nbf": False,
             "verify_iat": False,
         },
     )
-    _check_content(claims, provider)
+    return claims
+
+
+def check_expiry(claims: Claims) -> None:
     if claims["exp"] + LEEWAY_SECONDS <= time.time():
         raise jwt.ExpiredSignatureError("it has expired")
-    return claims
 
 
 def problem_of(claims: Claims, provider: IdentitySettings) -> str | None:
@@ -76,10 +88,10 @@ def _check_content(claims: Claims, provider: IdentitySettings) -> None:
     for name in _REQUIRED:
         if claims.get(name) is None:
             raise jwt.MissingRequiredClaimError(name)
-    _check_times(claims, provider)
+    check_times(claims, provider)
     _check_audience(claims["aud"], provider.audiences)
     _check_kind(claims)
-    _check_overage(claims, provider)
+    check_overage(claims, provider)
 
 
 def has_scope(claims: Claims, provider: IdentitySettings) -> bool:
@@ -90,11 +102,9 @@ def _check_type(header: Mapping[str, Any]) -> None:
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
         raise jwt.InvalidTokenError("its header's typ is not that of an access token")
-    if "cty" in header:
-        raise jwt.InvalidTokenError("it holds something else than claims: its header has cty")
 
 
-def _check_times(claims: Claims, provider: IdentitySettings) -> None:
+def check_times(claims: Claims, provider: IdentitySettings) -> None:
     """Checks all times, but not whether the token has expired."""
     now = time.time()
     for name in {"exp", "nbf", "iat"} & claims.keys():
@@ -143,7 +153,7 @@ def _check_kind(claims: Claims) -> None:
         raise jwt.InvalidTokenError("it is bound to a key of its client: it has cnf")
 
 
-def _check_overage(claims: Claims, provider: IdentitySettings) -> None:
+def check_overage(claims: Claims, provider: IdentitySettings) -> None:
     """Refuses a token of Entra without the groups because there are too many: a rule must not read them as none."""
     elsewhere = claims.get("_claim_names")
     missing = set(elsewhere) if isinstance(elsewhere, dict) else set()

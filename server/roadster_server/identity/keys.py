@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
@@ -147,24 +147,37 @@ class FetchedKeys:
 async def fetch_keys(provider: IdentitySettings, network: NetworkPath) -> FetchedKeys:
     """Returns a provider's keys. Raises FETCH_ERRORS."""
     url = provider.jwks_url or await _find_keys(provider.issuer, network)
-    return FetchedKeys(url, _usable_keys(await _fetch(url, network)))
+    return FetchedKeys(url, _usable_keys(await fetch(url, network)))
 
 
 async def _find_keys(issuer: str, network: NetworkPath) -> str:
     """Returns the `jwks_uri` of the issuer's metadata: of RFC 8414, else of OpenID Connect Discovery 1.0."""
+    try:
+        metadata = await fetch_metadata(issuer, ["jwks_uri"], network)
+    except MetadataMissing:
+        raise ValueError("the issuer has no metadata that name it and its keys; set jwks_url") from None
+    return check_https(metadata["jwks_uri"])
+
+
+class MetadataMissing(ValueError):
+    """The issuer answers, and has no metadata that name it and what is needed."""
+
+
+async def fetch_metadata(issuer: str, names: Collection[str], network: NetworkPath) -> Mapping[str, Any]:
+    """Returns the issuer's metadata that have texts of these names. Raises MetadataMissing, and FETCH_ERRORS."""
     for url in metadata_urls(issuer):
         try:
-            metadata = from_json(await _fetch(url, network))
+            metadata = from_json(await fetch(url, network))
         except ValueError:  # this issuer has them at the next place
             continue
         # RFC 8414, section 3.3: metadata that name another issuer are not this one's.
         if (
             isinstance(metadata, dict)
             and metadata.get("issuer") == issuer
-            and isinstance(metadata.get("jwks_uri"), str)
+            and all(isinstance(metadata.get(name), str) for name in names)
         ):
-            return check_https(metadata["jwks_uri"])
-    raise ValueError("the issuer has no metadata that name it and its keys; set jwks_url")
+            return metadata
+    raise MetadataMissing("the issuer has no metadata that name it")
 
 
 def metadata_urls(issuer: str) -> Iterator[str]:
@@ -178,17 +191,28 @@ def metadata_urls(issuer: str) -> Iterator[str]:
         yield f"{origin}/.well-known/openid-configuration{path}"
 
 
-async def _fetch(url: str, network: NetworkPath) -> bytes:
+async def fetch(url: str, network: NetworkPath, headers: Mapping[str, str] | None = None) -> bytes:
     """Returns the body of an answer with status 200. Raises HTTPError or ValueError."""
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    async with (
-        # httpx2's timeouts are for each read. The caller sets a deadline for the whole.
-        httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=None, transport=network.open()) as http,
-        http.stream("GET", url, headers=headers) as response,
-    ):
-        if response.status_code != httpx2.codes.OK:
-            raise ValueError(f"the answer's status is {response.status_code}")
-        return await read_content(response, _MAX_ANSWER_BYTES)
+    status, content = await exchange(httpx2.Request("GET", url, headers=headers), network)
+    if status != httpx2.codes.OK:
+        raise ValueError(f"the answer's status is {status}")
+    return content
+
+
+async def exchange(request: httpx2.Request, network: NetworkPath) -> tuple[int, bytes]:
+    """Returns the status and the body of an issuer's answer to a request for JSON. Raises HTTPError or ValueError.
+
+    It has no deadline of its own: httpx2's are for each read, and the caller sets one for the whole.
+    """
+    request.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
+    async with httpx2.AsyncClient(
+        trust_env=False, follow_redirects=False, timeout=None, transport=network.open()
+    ) as http:
+        response = await http.send(request, stream=True)
+        try:
+            return response.status_code, await read_content(response, _MAX_ANSWER_BYTES)
+        finally:
+            await response.aclose()
 
 
 def _usable_keys(content: bytes) -> dict[str, Key]:

@@ -17,6 +17,7 @@ from .browsers import SAFE_METHODS, cookies_of, is_from_our_page
 from .context import People
 from .forms import FormRefused
 from .pages import HEADERS, static_file
+from .provider_sign_in import provider_routes
 from .sign_in import sign_in_routes
 from .visitors import SignInRequired
 
@@ -37,6 +38,7 @@ def people_app(people: People) -> ASGIApp:
         Route("/people", _Home(people).show),
         Route("/people/static/{name}", static_file),
         *sign_in_routes(people),
+        *provider_routes(people),
     ]
     errors = _Errors(people)
     app = ExceptionMiddleware(

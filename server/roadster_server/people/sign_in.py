@@ -27,6 +27,12 @@ def page_after(values: QueryParams | dict[str, str]) -> str:
     return page if isinstance(page, str) and _PAGE.fullmatch(page) else ""
 
 
+def go_to(request: Request, page: str) -> Response:
+    """Returns the answer that leads a browser on to a page of ours."""
+    prefix = request.scope.get("root_path", "")
+    return RedirectResponse(f"{prefix}/people/{page}".removesuffix("/"), 303)
+
+
 def sign_in_routes(people: People) -> list[Route]:
     pages = _SignIn(people)
     return [
@@ -76,12 +82,12 @@ class _SignIn:
         if visitor is not None:
             await self._people.record(visitor, "sign-in", setting="people.local_caller")
         log.info("signed in", extra={"caller": link.caller})
-        return self._go_to(request, page_after(fields))
+        return go_to(request, page_after(fields))
 
     async def sign_out(self, request: Request) -> Response:
         await read_form(request, self._key)
         await self._people.visitors.end(request)
-        return self._go_to(request, "sign-in")
+        return go_to(request, "sign-in")
 
     def _read(self, request: Request, key: str) -> LocalLink | None:
         """Returns the link where it is good here, for as whom local links sign in now."""
@@ -89,7 +95,3 @@ class _SignIn:
         if link is None or not self._people.is_at_this_machine(request):
             return None
         return link if link.caller == self._people.settings.people.local_caller else None
-
-    def _go_to(self, request: Request, page: str) -> Response:
-        prefix = request.scope.get("root_path", "")
-        return RedirectResponse(f"{prefix}/people/{page}".removesuffix("/"), 303)

@@ -173,3 +173,9 @@ class IdentitySettings(Section):
     """A JWT that lives longer is refused. A number with its unit: `"90s"`, `"15m"`, `"24h"`, `"7d"`."""
     people: list[PeopleRule] = []
     """The rules. Someone whom none of them matches may do nothing."""
+
+    @property
+    def claims_of_rules(self) -> frozenset[str]:
+        """The claims that say who somebody is, what they are called, and which rule matches."""
+        claims = {claim for rule in self.people for claim in [*rule.match, rule.dealers_claim]}
+        return frozenset(claim for claim in {*claims, self.subject_claim, self.name_claim} if claim)

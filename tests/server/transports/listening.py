@@ -11,6 +11,7 @@ import httpx2
 
 from roadster_sandbox import create_app
 from roadster_sandbox.http.transport import SandboxTransport
+from roadster_server.calls.page_links import PageLinks
 from roadster_server.identity.keys import IssuerKeys
 from roadster_server.identity.revocations import Revocations
 from roadster_server.identity.tokens import TokenVerifier
@@ -43,7 +44,16 @@ async def listening(
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        async with open_calls(live, local=False, transport=upstream or SandboxTransport(create_app())) as calls:
+
+        async def address() -> str:
+            return f"http://127.0.0.1:{port}"
+
+        async with open_calls(
+            live,
+            local=False,
+            transport=upstream or SandboxTransport(create_app()),
+            page_links=PageLinks(lambda: live.current, address),
+        ) as calls:
             await calls.services.store.open()
             subscriptions = Subscriptions(calls, lambda: caller_of_request(live.current), live)
             app = http_app(
