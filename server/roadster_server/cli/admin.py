@@ -218,12 +218,15 @@ AboutCustomer = Annotated[str, typer.Option("--customer", metavar="ID", help="On
 AtDealer = Annotated[str, typer.Option("--dealer", metavar="DPID", help="The customer's dealer.")]
 OfPerson = Annotated[
     str | None,
-    typer.Option(
-        "--person", metavar="PROVIDER:SUBJECT", help="Only records of this person, as policy explain names them."
-    ),
+    typer.Option("--person", metavar="PROVIDER:SUBJECT", help="Only records of this person."),
 ]
 OfCaller = Annotated[
     str | None, typer.Option("--caller", help="Only records of this caller. All people of a role: PROVIDER:ROLE.")
+]
+
+OfApproval = Annotated[
+    str | None,
+    typer.Option("--approval", metavar="ID", help="Only records of this approval."),
 ]
 
 
@@ -234,12 +237,13 @@ def tail(
     dealer: AtDealer = "",
     person: OfPerson = None,
     caller: OfCaller = None,
+    approval: OfApproval = None,
     config: Config = None,
 ) -> None:
     """Print the newest audit records, one JSON object a line.
 
-    The audit holds keyed hashes in place of ids. With --customer and --dealer it is searched for one customer's: calls
-    that name the customer, and forget. Records of an earlier API key have other hashes and are not among them.
+    With --customer and --dealer: calls that name the customer, and forget. Records of an earlier API key are
+    not among them.
 
     Exit codes: 0 done; 1 a record was changed so that it cannot be read, and the others are printed; 2 there is no
     store, or it cannot be read.
@@ -247,7 +251,8 @@ def tail(
     from .audit import Selection, print_audit
 
     with exit_on_mistakes():
-        selection = Selection(last=count, subject=_subject(dealer, customer), caller=caller, person=person)
+        subject = _subject(dealer, customer)
+        selection = Selection(last=count, subject=subject, caller=caller, person=person, approval=approval)
         is_readable = run_async(print_audit, load_settings(config), selection)
     raise typer.Exit(0 if is_readable else 1)
 
@@ -259,6 +264,7 @@ def export(
     dealer: AtDealer = "",
     person: OfPerson = None,
     caller: OfCaller = None,
+    approval: OfApproval = None,
     config: Config = None,
 ) -> None:
     """Print the audit records from a time on, one JSON object a line. All else is as for tail."""
@@ -266,7 +272,8 @@ def export(
 
     with exit_on_mistakes():
         start = _parse_time(since) if since else None
-        selection = Selection(since=start, subject=_subject(dealer, customer), caller=caller, person=person)
+        subject = _subject(dealer, customer)
+        selection = Selection(since=start, subject=subject, caller=caller, person=person, approval=approval)
         is_readable = run_async(print_audit, load_settings(config), selection)
     raise typer.Exit(0 if is_readable else 1)
 

@@ -63,12 +63,15 @@ class Selection:
     """A dealer and a customer's id."""
     caller: str | None = None
     person: str | None = None
+    approval: str | None = None
 
     @property
     def no_record(self) -> str:
         """The notice if there is no such record. Empty if that needs no notice."""
         if self.subject is not None:
             return "no record of the present API key names this customer"
+        if self.approval is not None:
+            return "no record belongs to this approval"
         return "no record is of this caller or person" if self.caller or self.person else ""
 
 
@@ -83,7 +86,7 @@ async def print_audit(settings: Settings, selection: Selection) -> bool:
             [f"{selection.person}: names no person; write PROVIDER:SUBJECT, as policy explain does"]
         )
     about = _audit_subject(settings, *selection.subject) if selection.subject else None
-    query = AuditQuery(selection.since, about, selection.caller, selection.person)
+    query = AuditQuery(selection.since, about, selection.caller, selection.person, selection.approval)
     count, is_readable = 0, True
 
     def tell(seq: int) -> None:

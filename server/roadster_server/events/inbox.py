@@ -80,6 +80,7 @@ async def _tidy(live: LiveSettings, store: LazyStore, now: datetime) -> TidyCoun
         counts = await store.tidy_events(
             received_before=retention_end(settings, now), dealers=settings.dealers, now=now
         )
+        await store.forget_old_approvals(now=now)
         while await store.index_events(settings.dealers, most=INDEX_BATCH):
             pass
     except StoreError as error:

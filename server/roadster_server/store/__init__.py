@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from .records import (
     AnswerGone,
+    Approval,
+    ApprovalState,
     AuditQuery,
     AuditRecord,
     AuditSubject,
@@ -52,6 +54,8 @@ if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
 __all__ = [
     "INDEX_BATCH",
     "AnswerGone",
+    "Approval",
+    "ApprovalState",
     "AuditQuery",
     "AuditRecord",
     "AuditSubject",

@@ -44,7 +44,7 @@ class AuditRecord:
     """One step of a call. It never holds a value of an argument or of an answer."""
 
     call_id: str
-    phase: Literal["sent", "ended"]
+    phase: Literal["sent", "ended", "decided"]
     time: datetime
     caller: str
     """The caller of the configuration. For a person, the identity provider and the role."""
@@ -61,6 +61,8 @@ class AuditRecord:
     latency_ms: int | None
     arguments: Mapping[str, str]
     """The name of each argument, with a keyed hash of its value. In a sum of refusals, `refusals` is their number."""
+    approval: str | None = None
+    """The approval that the step belongs to: the call that asks for it, the decision, and the write."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class AuditQuery:
     about: AuditSubject | None = None
     caller: str | None = None
     principal: str | None = None
+    approval: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,37 @@ class Unknown:
 
 Obstacle = Replay | AnswerGone | Conflict | InProgress | Unknown
 """The reason for which an idempotency key cannot be claimed."""
+
+
+ApprovalState = Literal["pending", "approved", "declined", "withdrawn", "done", "failed", "unknown"]
+"""An approved write is being sent. It ends as done, as failed if nothing was written, or as unknown."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A write that a person is to approve. Times are milliseconds since 1970. The bytes are sealed."""
+
+    id: str
+    call: str | None
+    """The hash of the call that it answers for. None once a newer approval does."""
+    principal: str
+    """The requester."""
+    dealer: str
+    tool: str
+    customer: str | None
+    created: int
+    expires: int
+    """Nobody can approve it from then on."""
+    question: bytes
+    """The text for a person."""
+    content: bytes = b""
+    """The call and its requester. Only some methods read it, and it is deleted once nothing will be sent."""
+    state: ApprovalState = "pending"
+    decided: int | None = None
+    approver: str | None = None
+    """The principal who approved, declined or withdrew it."""
+    reason: bytes | None = None
+    outcome: bytes | None = None
 
 
 EventSource = Literal["roadster", "roadie"]

@@ -15,6 +15,7 @@ from roadster_tools.gate.customers import CustomerPlace, CustomerQuery, SearchGa
 from roadster_tools.gate.inbox import EventPlace, EventQuery
 
 from . import tidying
+from .approvals import SqlApprovals
 from .database import Database
 from .driver import Append
 from .files import SqlFiles
@@ -119,6 +120,10 @@ class SqlStore:
         if obstacle:
             return obstacle
         return await self.database.write_before_record(claims.claim, scope, arguments, now)
+
+    async def find_claim(self, scope: str, arguments: str, *, now: datetime) -> Obstacle | None:
+        """Returns what an earlier call did with an idempotency key, None if it may be claimed."""
+        return await self.database.read(claims.find, [scope], arguments, now)
 
     async def finish(self, claim: Claim, result: bytes) -> None:
         """Keeps the result of a write that is done, for replay. Does nothing if the claim is no longer held."""
@@ -291,6 +296,10 @@ class SqlStore:
     @property
     def files(self) -> SqlFiles:
         return SqlFiles(self.database)
+
+    @property
+    def approvals(self) -> SqlApprovals:
+        return SqlApprovals(self.database)
 
     async def verify(self, on_progress: OnProgress = lambda _count, _total: None) -> Verification:
         """Reads the whole audit chain, and finds a record that was changed, inserted, moved or removed.

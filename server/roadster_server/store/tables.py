@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -20,7 +20,9 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0014"
+from .records import ApprovalState
+
+SCHEMA = "0015"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -28,6 +30,8 @@ VERSION_TABLE = "roadster_schema"
 CONFIRMED = "happened <> received AND happened >= received - 86400000 AND happened <= received + 86400000"
 """Holds for an event whose own time is within a day of its receipt. An event without a time has that of its receipt. A
 partial index serves only a query that has the same words."""
+
+APPROVAL_STATES: tuple[ApprovalState, ...] = get_args(ApprovalState)
 
 metadata = MetaData()
 
@@ -57,6 +61,7 @@ audit = Table(
     Column("upstream_request_id", Text),
     Column("latency_ms", BigInteger),
     Column("arguments", Text, nullable=False),
+    Column("approval", Text),  # most records belong to none
     Column("hash", String(64), nullable=False),
 )
 
@@ -139,6 +144,28 @@ sessions = Table(
     Column("content", Text, nullable=False),
     Column("seen", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False, index=True),
+)
+
+approvals = Table(
+    "roadster_approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("call", Text, unique=True),
+    Column("principal", Text, nullable=False),
+    Column("dealer", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("customer", Text),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False, index=True),
+    Column("state", Text, CheckConstraint(f"state IN ({', '.join(map(repr, APPROVAL_STATES))})"), nullable=False),
+    Column("decided", BigInteger),
+    Column("approver", Text),
+    Column("reason", LargeBinary),
+    Column("question", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary),
+    Index("roadster_approvals_dealer", "dealer", "created"),
+    Index("roadster_approvals_principal", "principal", "state"),
 )
 
 belongings = Table(

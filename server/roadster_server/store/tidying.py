@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from .database import Database
 from .records import AuditRecord, DeletedCounts
-from .rows import audit, events, files
+from .rows import approvals, audit, events, files
 
 _P = ParamSpec("_P")
 _ResultT = TypeVar("_ResultT")
@@ -56,6 +56,7 @@ async def forget_customer(
         counts = replace(counts, files=files.forget_of_customer(connection, dealer, customer))
         is_last = counts.events < most and counts.search_entries < most
         if is_last:
+            approvals.forget_customer(connection, dealer, customer)
             audit.append(connection, record)
         elif is_first:
             audit.append(connection, replace(record, phase="sent", outcome="sent"))

@@ -37,6 +37,7 @@ RECORD = AuditRecord(
     upstream_request_id="req-7",
     latency_ms=120,
     arguments={"vin": "ab12", "customer": "cd34"},
+    approval="a-7",
 )
 
 
@@ -77,8 +78,17 @@ def lock(store_url: str) -> Iterator[None]:
         holder.close()
 
 
+async def undo_pages(url: str) -> None:
+    """Puts the tables back to schema 0012, which has nothing of the pages for people."""
+    for table in ("approvals", "sessions", "file_parts", "file_requests"):
+        await execute(url, f"DROP TABLE roadster_{table}")
+    await execute(url, "ALTER TABLE roadster_audit DROP COLUMN approval")
+    await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0012'")
+
+
 async def undo_principal(url: str) -> None:
     """Puts the tables back to schema 0010, in which the audit names no person."""
+    await undo_pages(url)
     await execute(url, "DROP TABLE roadster_revocations")
     await execute(url, "ALTER TABLE roadster_audit DROP COLUMN principal")
     await execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0010'")

@@ -40,13 +40,15 @@ async def test_audit_chain_can_be_checked_without_this_program(store: SqlStore, 
     """Each hash covers the hash before it and the row, as sorted, compact JSON."""
     await fill(store, 3)
     await store.append(replace(RECORD, principal=None))
-    await store.append(RECORD)
+    await store.append(replace(RECORD, approval=None))
+    await store.append(replace(RECORD, principal=None, approval=None))
     columns = [column.name for column in audit.columns]
     previous = "0" * 64
     for row in await execute(url, f"SELECT {', '.join(columns)} FROM roadster_audit ORDER BY seq"):
         content = dict(zip(columns, row, strict=True))
-        if content["principal"] is None:
-            del content["principal"]
+        for name in ("principal", "approval"):
+            if content[name] is None:
+                del content[name]
         hash_ = content.pop("hash")
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         previous = hashlib.sha256((previous + canonical).encode()).hexdigest()

@@ -122,6 +122,7 @@ WAYS: dict[str, Sequence[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "append": [way(RECORD)],
     "record_sent": [way(RECORD, None)],
     "claim": [way("scope", "arguments", now=NOON)] * 2,
+    "find_claim": [way("scope", "arguments", now=NOON)],
     "finish": [way(CLAIM, b"result")],
     "release": [way(CLAIM)],
     "leave_unknown": [way(CLAIM)],

@@ -94,6 +94,8 @@ def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
         conditions.append(audit.c.caller == query.caller)
     if query.principal is not None:
         conditions.append(audit.c.principal == query.principal)
+    if query.approval is not None:
+        conditions.append(audit.c.approval == query.approval)
     about = query.about
     if about is not None:
         refused_there = or_(

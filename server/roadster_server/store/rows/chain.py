@@ -2,7 +2,8 @@
 
 A row's hash is the SHA-256 of the previous hash and the row without its hash. The row is JSON with sorted keys, no
 spaces and only ASCII. The stored columns are hashed as they are, so you can check a chain without this program, with
-a database shell and a SHA-256 tool. `principal` is left out where it is null: older records have none.
+a database shell and a SHA-256 tool. `principal` and `approval` are left out where they are null: older records have
+none.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ def row_of(seq: int, record: AuditRecord, previous: str) -> dict[str, Any]:
 def digest(previous: str, row: Mapping[str, Any]) -> str:
     """Returns the hash of a row, in hex."""
     content = {name: value for name, value in row.items() if name != "hash"}
-    if content["principal"] is None:
-        del content["principal"]
+    for name in ("principal", "approval"):
+        if content[name] is None:
+            del content[name]
     return hashlib.sha256(f"{previous}{_canonical(content)}".encode()).hexdigest()
 
 
