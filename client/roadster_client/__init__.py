@@ -25,41 +25,47 @@ A script can use them without the server:
     asyncio.run(main())
 """
 
-from .channel import ApproveWrite, ChannelPolicy, OnAnswer
-from .customer_link import KeyEncoding, customer_link
-from .errors import (
-    Busy,
-    CircuitOpen,
-    ClientError,
-    CodeReported,
-    ForeignDealer,
-    MalformedAnswer,
-    NotConfigured,
-    NotFound,
-    NotRecorded,
-    OutcomeUnknown,
-    ProxyFailed,
-    RateLimited,
-    RequestRefused,
-    TimedOut,
-    TooLate,
-    Unauthorised,
-    Unavailable,
-    Unreachable,
-    Untrusted,
-)
-from .leniency import LeftOut, OnLeftOut
-from .models.personal_data import MASK, Audience, PersonalData
-from .mykaarma import CustomerRecordsApi, MyKaarmaApi
-from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, operations_with
-from .ownership import NotStored, OwnedByAnother, OwnedKind, Ownership
-from .roadie import DeliveriesApi, RoadieApi
-from .roadster import AccountApi, DealerApi, DealerRef, ListedDealers, OrderApi, RoadsterApi
-from .upstream.exchange import Answer, Origin, Request
-from .upstream.network import NetworkPath, is_loopback, plain_host
-from .upstream.observer import Attempt, NoObserver, Observer
-from .upstream.upstream import AuthScheme, Upstream, basic_key, open_upstream
-from .visible_text import is_absent, is_blank, is_visible, strip_invisible, with_escapes
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .channel import ApproveWrite, ChannelPolicy, OnAnswer
+    from .dealer_ref import DealerRef, KeyEncoding
+    from .errors import (
+        Busy,
+        CircuitOpen,
+        ClientError,
+        CodeReported,
+        ForeignDealer,
+        MalformedAnswer,
+        NotConfigured,
+        NotFound,
+        NotRecorded,
+        OutcomeUnknown,
+        ProxyFailed,
+        RateLimited,
+        RequestRefused,
+        TimedOut,
+        TooLate,
+        Unauthorised,
+        Unavailable,
+        Unreachable,
+        Untrusted,
+    )
+    from .express_link import customer_link
+    from .hosts import is_loopback, plain_host
+    from .leniency import LeftOut, OnLeftOut
+    from .models.personal_data import MASK, Audience, PersonalData
+    from .mykaarma import CustomerRecordsApi, MyKaarmaApi
+    from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, operations_with
+    from .ownership import NotStored, OwnedByAnother, OwnedKind, Ownership
+    from .roadie import DeliveriesApi, RoadieApi
+    from .roadster import AccountApi, DealerApi, ListedDealers, OrderApi, RoadsterApi
+    from .upstream.exchange import Answer, Origin, Request
+    from .upstream.network import NetworkPath
+    from .upstream.observer import Attempt, NoObserver, Observer
+    from .upstream.upstream import AuthScheme, Upstream, basic_key, open_upstream
+    from .visible_text import is_absent, is_blank, is_visible, strip_invisible, with_escapes
 
 __all__ = [
     "MASK",
@@ -130,3 +136,39 @@ __all__ = [
     "strip_invisible",
     "with_escapes",
 ]
+
+_MODULES = {
+    "channel": "ApproveWrite ChannelPolicy OnAnswer",
+    "dealer_ref": "DealerRef KeyEncoding",
+    "errors": (
+        "Busy CircuitOpen ClientError CodeReported ForeignDealer MalformedAnswer NotConfigured NotFound "
+        "NotRecorded OutcomeUnknown ProxyFailed RateLimited RequestRefused TimedOut TooLate Unauthorised "
+        "Unavailable Unreachable Untrusted"
+    ),
+    "express_link": "customer_link",
+    "hosts": "is_loopback plain_host",
+    "leniency": "LeftOut OnLeftOut",
+    "models.personal_data": "MASK Audience PersonalData",
+    "mykaarma": "CustomerRecordsApi MyKaarmaApi",
+    "operations": "OPERATIONS ApiName Certainty Operation operations_of operations_with",
+    "ownership": "NotStored OwnedByAnother OwnedKind Ownership",
+    "roadie": "DeliveriesApi RoadieApi",
+    "roadster": "AccountApi DealerApi ListedDealers OrderApi RoadsterApi",
+    "upstream.exchange": "Answer Origin Request",
+    "upstream.network": "NetworkPath",
+    "upstream.observer": "Attempt NoObserver Observer",
+    "upstream.upstream": "AuthScheme Upstream basic_key open_upstream",
+    "visible_text": "is_absent is_blank is_visible strip_invisible with_escapes",
+}
+"""The names above by the module that defines them. A server's start uses few of them, so a module is loaded when a name
+of it is first used."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of this package
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        return value

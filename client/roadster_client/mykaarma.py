@@ -7,9 +7,9 @@ from typing import Any
 
 from . import errors
 from .channel import Api, Channel, ChannelPolicy
+from .dealer_ref import DealerRef
 from .identity import comparable_id, is_dealer_id, is_number_id, leaves
 from .models.customer_records import CustomerRecord, CustomerRecordQuery
-from .roadster import DealerRef
 
 
 @dataclass(frozen=True)

@@ -16,23 +16,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import TypeAdapter
-
-from .models.customer_records import CustomerRecord
-from .models.customers import CustomerCreated, CustomerUpdated
-from .models.dealers import Dealer, DealerDetails
-from .models.deliveries import Shipment
-from .models.documents import Document, DocumentContents, DocumentsDeleted, DocumentUploaded
-from .models.forms import FormsCreated
-from .models.links import LinkCreated
-from .models.plans import PlanCatalogue
-from .models.quotes import Quote
-from .models.templates import Template, TemplateReceipt
-from .models.trades import TradeValued
-from .models.values import FileContents
-from .models.vehicles import InventoryPage, VehicleDetails
+if TYPE_CHECKING:  # for start time: a server reads no answer until a tool is called
+    from pydantic import TypeAdapter
 
 Certainty = Literal["stated", "published", "inferred"]
 ApiName = Literal["roadster", "roadie", "mykaarma"]
@@ -48,8 +36,8 @@ class Operation:
     method: str
     path: str
     certainty: Certainty
-    answer_type: Any
-    """The documented shape of the answer's JSON: a type that pydantic can read."""
+    answer: str
+    """The model of the answer's JSON, as MODULE.NAME in `models`, with `[]` behind it for an array of such answers."""
     writes: bool
     """True forbids a second attempt if the first may have been sent."""
     deadline: float = 15.0
@@ -59,8 +47,17 @@ class Operation:
     """The HTTP statuses with which an answer without a body is one."""
 
     @cached_property
+    def answer_type(self) -> Any:
+        """The documented shape of the answer's JSON: a type that pydantic can read. Loaded when it is first used."""
+        module, _, name = self.answer.removesuffix("[]").partition(".")
+        model = getattr(import_module(f"{__package__}.models.{module}"), name)
+        return tuple[model, ...] if self.answer.endswith("[]") else model  # type: ignore[valid-type]
+
+    @cached_property
     def answer_adapter(self) -> TypeAdapter[Any]:
         """Reads `answer_type`. Made at the first answer, because making it takes longer than a whole call."""
+        from pydantic import TypeAdapter  # noqa: PLC0415 - for start time
+
         return TypeAdapter(self.answer_type)
 
     @property
@@ -97,43 +94,52 @@ _write = partial(Operation, writes=True)
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
     for operation in (
-        _read("list_dealers", "GET", "/dealers", "published", tuple[Dealer, ...]),
-        _read("get_dealer", "GET", "/dealers/{dpid}", "inferred", DealerDetails),
-        _read("list_inventory", "GET", "/vehicles", "inferred", InventoryPage),
-        _read("get_vehicle", "GET", "/vehicles/{vin}", "inferred", VehicleDetails),
-        _read("quote_payments", "POST", "/payments", "inferred", Quote, deadline=30.0),
-        _read("list_plans", "GET", "/plans", "inferred", PlanCatalogue, deadline=30.0),
-        _read("create_link", "POST", "/links", "published", LinkCreated),
-        _write("create_customer", "POST", "/customers", "stated", CustomerCreated, deadline=30.0),
-        _write("update_customer", "PUT", "/customers", "inferred", CustomerUpdated),
-        _write("submit_trade_valuation", "POST", "/create_tradein_offer", "published", TradeValued, deadline=30.0),
-        _read("list_documents", "GET", "/customers/{customer_id}/documents", "inferred", tuple[Document, ...]),
+        _read("list_dealers", "GET", "/dealers", "published", "dealers.Dealer[]"),
+        _read("get_dealer", "GET", "/dealers/{dpid}", "inferred", "dealers.DealerDetails"),
+        _read("list_inventory", "GET", "/vehicles", "inferred", "vehicles.InventoryPage"),
+        _read("get_vehicle", "GET", "/vehicles/{vin}", "inferred", "vehicles.VehicleDetails"),
+        _read("quote_payments", "POST", "/payments", "inferred", "quotes.Quote", deadline=30.0),
+        _read("list_plans", "GET", "/plans", "inferred", "plans.PlanCatalogue", deadline=30.0),
+        _read("create_link", "POST", "/links", "published", "links.LinkCreated"),
+        _write("create_customer", "POST", "/customers", "stated", "customers.CustomerCreated", deadline=30.0),
+        _write("update_customer", "PUT", "/customers", "inferred", "customers.CustomerUpdated"),
         _write(
-            "upload_document", "POST", "/customers/{customer_id}/documents", "inferred", DocumentUploaded, deadline=60.0
+            "submit_trade_valuation", "POST", "/create_tradein_offer", "published", "trades.TradeValued", deadline=30.0
+        ),
+        _read("list_documents", "GET", "/customers/{customer_id}/documents", "inferred", "documents.Document[]"),
+        _write(
+            "upload_document",
+            "POST",
+            "/customers/{customer_id}/documents",
+            "inferred",
+            "documents.DocumentUploaded",
+            deadline=60.0,
         ),
         _read(
             "get_document",
             "GET",
             "/customers/{customer_id}/documents/content",
             "inferred",
-            DocumentContents,
+            "documents.DocumentContents",
             deadline=60.0,
         ),
-        _write("delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", DocumentsDeleted),
-        _read("list_templates", "GET", "/templates", "inferred", tuple[Template, ...]),
-        _read("get_template", "GET", "/templates/details", "inferred", Template),
-        _read("get_template_file", "GET", "/templates/file", "inferred", FileContents, deadline=60.0),
-        _write("create_template", "POST", "/templates", "inferred", TemplateReceipt, deadline=60.0),
-        _write("create_forms", "POST", "/orders/{order_id}/forms", "inferred", FormsCreated, deadline=30.0),
-        _write("create_shipment", "POST", "/shipments", "stated", Shipment, deadline=30.0, api="roadie"),
-        _read("get_shipment", "GET", "/shipments/{shipment_id}", "stated", Shipment, api="roadie"),
-        _write("update_shipment", "PATCH", "/shipments/{shipment_id}", "stated", Shipment, api="roadie"),
+        _write(
+            "delete_documents", "DELETE", "/customers/{customer_id}/documents", "inferred", "documents.DocumentsDeleted"
+        ),
+        _read("list_templates", "GET", "/templates", "inferred", "templates.Template[]"),
+        _read("get_template", "GET", "/templates/details", "inferred", "templates.Template"),
+        _read("get_template_file", "GET", "/templates/file", "inferred", "values.FileContents", deadline=60.0),
+        _write("create_template", "POST", "/templates", "inferred", "templates.TemplateReceipt", deadline=60.0),
+        _write("create_forms", "POST", "/orders/{order_id}/forms", "inferred", "forms.FormsCreated", deadline=30.0),
+        _write("create_shipment", "POST", "/shipments", "stated", "deliveries.Shipment", deadline=30.0, api="roadie"),
+        _read("get_shipment", "GET", "/shipments/{shipment_id}", "stated", "deliveries.Shipment", api="roadie"),
+        _write("update_shipment", "PATCH", "/shipments/{shipment_id}", "stated", "deliveries.Shipment", api="roadie"),
         _write(
             "cancel_shipment",
             "DELETE",
             "/shipments/{shipment_id}",
             "stated",
-            Shipment,
+            "deliveries.Shipment",
             api="roadie",
             empty_statuses=(200, 204),
         ),
@@ -142,7 +148,7 @@ OPERATIONS: Mapping[str, Operation] = {
             "POST",
             "/customer/{customer_uuid}",
             "stated",
-            CustomerRecord,
+            "customer_records.CustomerRecord",
             api="mykaarma",
             empty_statuses=(204,),
         ),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, create_task_group
 from pydantic import TypeAdapter
@@ -16,7 +16,8 @@ from pydantic import TypeAdapter
 from . import errors
 from .answered_vehicle import check_vin
 from .channel import Api, Channel, ChannelPolicy, IsOwn, read
-from .customer_link import KeyEncoding, customer_link
+from .dealer_ref import DealerRef
+from .express_link import customer_link
 from .identity import comparable_id, dealer_ids, read_id
 from .leniency import LeftOut, OnLeftOut, ignore_left_out
 from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
@@ -48,26 +49,6 @@ _AnswerT = TypeVar("_AnswerT")
 
 _DAY = 24 * 60 * 60
 """Seconds."""
-
-
-@dataclass(frozen=True)
-class DealerRef:
-    """One dealer's ids at the upstreams, and what its storefront's links need. Its repr leaves the keys out."""
-
-    dpid: str
-    partner_id: str | None = None
-    express_host: str | None = None
-    link_key: str | None = field(default=None, repr=False)
-    link_key_encoding: KeyEncoding = "raw"
-    api_key: str | None = field(default=None, repr=False)
-    """The key of the dealer's own account. None is the upstream's key."""
-    orders: Literal["any"] | frozenset[str] = frozenset()
-    """Orders that the configuration gives to this dealer."""
-    mykaarma_dealer_uuid: str | None = None
-    mykaarma_dealer_id: int | None = None
-    """The number by which myKaarma's answers name the dealer."""
-    configured_ids: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
-    """The ids of all dealers of the configuration, as `comparable_id` writes them. No answer may name another one."""
 
 
 @dataclass(frozen=True)

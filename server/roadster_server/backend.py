@@ -11,7 +11,6 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 from pydantic import SecretStr
 
 from .sandbox import sandbox_settings
@@ -21,7 +20,8 @@ from .settings.live import LiveSettings
 from .settings.loading import load
 from .settings.sections import InventorySettings, Settings, StoreSettings
 
-if TYPE_CHECKING:  # for start time: it imports the SDK
+if TYPE_CHECKING:  # for start time: importing them takes long
+    import httpx2
     from mcp.server.lowlevel import Server
 
     from .calls.calls import Calls

@@ -1,67 +1,37 @@
 """The typed tools, and the gate in front of them. `TOOLS` lists all of them, and `RESOURCES` gives them addresses."""
 
-from .answers import FileLink, left_out_of, left_out_text
-from .catalogue import catalogue
-from .choices import MOST_CHOICES, name_choices, near_names, some_of
-from .cursors import Seal, Unsealable
-from .failures import (
-    AccessRefused,
-    Failure,
-    FailureKind,
-    InvalidArguments,
-    KeyOutcomeUnknown,
-    Limited,
-    NotConfirmed,
-    ToolFailure,
-    Uncounted,
-    Unrecorded,
-    WaitingForPerson,
-    failure,
-)
-from .files import File
-from .gate.access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
-from .gate.admission import AdmittedCall, admit
-from .gate.gate import CallOversight, Gate, PendingWrite, Services, WritePreview
-from .raw_arguments import HOST_ARGUMENTS, ReadArguments, read_arguments
-from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
-from .tool import Tool
-from .toolsets.crm import get_crm_customer
-from .toolsets.customer_search import search_customers
-from .toolsets.customers import assign_agent, create_customer, submit_trade_valuation
-from .toolsets.dealers import get_dealer, list_dealers
-from .toolsets.deliveries import cancel_delivery, create_delivery, get_delivery, update_delivery
-from .toolsets.documents import delete_documents, get_document, list_documents, upload_document
-from .toolsets.events import get_customer, list_customer_events
-from .toolsets.feed import vins_in_stock
-from .toolsets.forms import (
-    create_forms,
-    create_template,
-    get_template,
-    get_template_file,
-    list_templates,
-    usable_template_ids,
-)
-from .toolsets.inventory import get_vehicle, list_inventory
-from .toolsets.links import build_deep_link
-from .toolsets.payments import quote_payments
-from .toolsets.protection_plans import list_protection_plans
-from .upload_folder import UploadFolder
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-TOOLS = catalogue(
-    dealers=(list_dealers, get_dealer),
-    inventory=(list_inventory, get_vehicle),
-    payments=(quote_payments, list_protection_plans),
-    customers=(create_customer, assign_agent, submit_trade_valuation),
-    links=(build_deep_link,),
-    documents=(upload_document, list_documents, get_document, delete_documents),
-    forms=(list_templates, get_template, get_template_file, create_template, create_forms),
-    events=(list_customer_events, get_customer, search_customers),
-    deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
-    crm=(get_crm_customer,),
-)
-"""Every tool by name, in the order of `tools/list`."""
-
-TOOLSETS = tuple(dict.fromkeys(tool.toolset for tool in TOOLS.values()))
+if TYPE_CHECKING:
+    from .answers import FileLink, left_out_of, left_out_text
+    from .choices import MOST_CHOICES, name_choices, near_names, some_of
+    from .cursors import Seal, Unsealable
+    from .failures import (
+        AccessRefused,
+        Failure,
+        FailureKind,
+        InvalidArguments,
+        KeyOutcomeUnknown,
+        Limited,
+        NotConfirmed,
+        ToolFailure,
+        Uncounted,
+        Unrecorded,
+        WaitingForPerson,
+        failure,
+    )
+    from .files import File
+    from .gate.access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
+    from .gate.admission import AdmittedCall, admit
+    from .gate.gate import CallOversight, Gate, PendingWrite, Services, WritePreview
+    from .raw_arguments import HOST_ARGUMENTS, ReadArguments, read_arguments
+    from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
+    from .stored_tools import TOOLS, TOOLSETS
+    from .tool import Tool
+    from .toolsets.feed import vins_in_stock
+    from .toolsets.forms import usable_template_ids
+    from .upload_folder import UploadFolder
 
 __all__ = [
     "CUSTOMER_RESOURCE",
@@ -113,3 +83,36 @@ __all__ = [
     "verdict",
     "vins_in_stock",
 ]
+
+_MODULES = {
+    "answers": "FileLink left_out_of left_out_text",
+    "choices": "MOST_CHOICES name_choices near_names some_of",
+    "cursors": "Seal Unsealable",
+    "failures": (
+        "AccessRefused Failure FailureKind InvalidArguments KeyOutcomeUnknown Limited NotConfirmed "
+        "ToolFailure Uncounted Unrecorded WaitingForPerson failure"
+    ),
+    "files": "File",
+    "gate.access": "Access Caller Verdict dealer_choices dealer_verdict verdict",
+    "gate.admission": "AdmittedCall admit",
+    "gate.gate": "CallOversight Gate PendingWrite Services WritePreview",
+    "raw_arguments": "HOST_ARGUMENTS ReadArguments read_arguments",
+    "resources": "CUSTOMER_RESOURCE RESOURCES Resource resource_at",
+    "stored_tools": "TOOLS TOOLSETS",
+    "tool": "Tool",
+    "toolsets.feed": "vins_in_stock",
+    "toolsets.forms": "usable_template_ids",
+    "upload_folder": "UploadFolder",
+}
+"""The names above by the module that defines them. A server's start uses few of them, so a module is loaded when a name
+of it is first used."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of this package
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        return value

@@ -12,24 +12,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from .tool import Tool, ToolFunction
 
 
 def tool(title: str) -> Callable[[ToolFunction], Tool]:
     """Makes a tool from a function that reads at one dealer. A model reads the function's docstring."""
-    return lambda function: Tool(function, title, of_one_dealer=True)
+    return lambda function: _tool(function, title, of_one_dealer=True)
 
 
 def account_tool(title: str) -> Callable[[ToolFunction], Tool]:
     """Makes a tool from a function that reads for the whole account and therefore takes no dealer."""
-    return lambda function: Tool(function, title, of_one_dealer=False)
+    return lambda function: _tool(function, title, of_one_dealer=False)
 
 
 def write_tool(title: str, *, if_unknown: str, destructive: bool = False) -> Callable[[ToolFunction], Tool]:
     """Makes a tool from a function that changes something at one dealer."""
-    return lambda function: Tool(
+    return lambda function: _tool(
         function, title, of_one_dealer=True, writes=True, destructive=destructive, if_unknown=if_unknown
+    )
+
+
+def _tool(function: ToolFunction, title: str, **facts: Any) -> Tool:
+    return Tool(
+        function.__name__,
+        title,
+        " ".join((function.__doc__ or "").split()),
+        function.__module__,
+        own_function=function,
+        **facts,
     )
 
 

@@ -7,24 +7,21 @@ at the dealer may not read the resource. Each resource has one address, in one s
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from roadster_client.models.values import ID_PATTERN, VIN_PATTERN
 
-from .answers import ToolAnswer
 from .failures import AccessRefused
-from .files import File
 from .gate.access import Access, Caller, Verdict
-from .gate.admission import AdmittedCall
-from .toolsets.dealers import get_dealer
-from .toolsets.documents import document_file, get_document, list_documents
-from .toolsets.events import get_customer
-from .toolsets.forms import get_template, get_template_file, template_file
-from .toolsets.inventory import get_vehicle
+
+if TYPE_CHECKING:  # for start time
+    from .answers import ToolAnswer
+    from .files import File
+    from .gate.admission import AdmittedCall
 
 _PARAMETERS: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
     "dealer": (r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+", unquote),
@@ -40,8 +37,9 @@ _PARAMETERS: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
 class Resource:
     """A row of the table: an address with `{arguments}`, the tool that reads it, and its description for a person.
 
-    `file` reads the bytes instead of the tool's answer, with the same grant and arguments. `extra_arguments` are those
-    that the address does not hold. `needs_contact_data` keeps it from callers who may not see contact data.
+    `file` names the function beside the tool that reads the bytes instead of its answer, with the same grant and
+    arguments. `extra_arguments` are those that the address does not hold. `needs_contact_data` keeps it from callers
+    who may not see contact data.
     """
 
     template: str
@@ -50,7 +48,7 @@ class Resource:
     title: str
     description: str
     extra_arguments: Mapping[str, Any] = field(default_factory=dict)
-    file: Callable[..., Awaitable[File]] | None = None
+    file: str | None = None
     mime_type: str | None = "application/json"
     needs_contact_data: bool = False
 
@@ -86,7 +84,7 @@ class Resource:
             raise AccessRefused(visibility.reason, setting=visibility.setting)
         if self.file is None:
             return await call.run()
-        return await call.run_as(self.file, **call.values)
+        return await call.run_as(call.tool.beside(self.file), **call.values)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -101,7 +99,7 @@ class Resource:
 
 CUSTOMER_RESOURCE = Resource(
     "roadster://{dealer}/customers/{customer_id}",
-    get_customer.name,
+    "get_customer",
     "customer",
     "Customer",
     "Where one customer's deal stands, from the events received. It can be followed.",
@@ -111,14 +109,14 @@ CUSTOMER_RESOURCE = Resource(
 RESOURCES = (
     Resource(
         "roadster://{dealer}",
-        get_dealer.name,
+        "get_dealer",
         "dealer",
         "Dealer",
         "One dealer: address, fees, finance markups. For the dealer's staff.",
     ),
     Resource(
         "roadster://{dealer}/vehicles/{vin}",
-        get_vehicle.name,
+        "get_vehicle",
         "vehicle",
         "Vehicle",
         "One vehicle of a dealer: make, model, year, trim, consumption or range.",
@@ -126,7 +124,7 @@ RESOURCES = (
     CUSTOMER_RESOURCE,
     Resource(
         "roadster://{dealer}/customers/{customer_id}/documents",
-        list_documents.name,
+        "list_documents",
         "documents",
         "Documents of a customer",
         "What is in a customer's binder at a dealer, without contents.",
@@ -134,18 +132,18 @@ RESOURCES = (
     ),
     Resource(
         "roadster://{dealer}/customers/{customer_id}/documents/{document_id}/file",
-        get_document.name,
+        "get_document",
         "document_file",
         "File of a document",
         "One document itself: JPEG, PNG or PDF, up to 1 MiB.",
         extra_arguments={"detail": "full"},
-        file=document_file,
+        file="document_file",
         mime_type=None,
         needs_contact_data=True,
     ),
     Resource(
         "roadster://{dealer}/templates/{template_id}",
-        get_template.name,
+        "get_template",
         "template",
         "Form template",
         "One template of a dealer's forms, with each of its fields.",
@@ -153,11 +151,11 @@ RESOURCES = (
     ),
     Resource(
         "roadster://{dealer}/templates/{template_id}/file",
-        get_template_file.name,
+        "get_template_file",
         "template_file",
         "PDF of a form template",
         "A template's blank PDF, up to 1 MiB.",
-        file=template_file,
+        file="template_file",
         mime_type="application/pdf",
     ),
 )

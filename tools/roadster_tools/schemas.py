@@ -18,7 +18,7 @@ _NAME = "schemas.json"
 
 @cache
 def load_schemas() -> dict[str, dict[str, dict[str, Any]]]:
-    """Returns the input and output schema of each tool, by its name."""
+    """Returns the facts, the input schema and the output schema of each tool, by its name."""
     schemas: dict[str, dict[str, dict[str, Any]]] = json.loads(
         files("roadster_tools").joinpath(_NAME).read_text(encoding="utf-8")
     )

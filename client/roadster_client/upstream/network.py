@@ -6,7 +6,6 @@ the upstream's name and no credentials.
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from roadster_client.errors import causes
+from roadster_client.hosts import is_loopback, plain_host
 
 from .admission import AT_ONCE
 
@@ -92,19 +92,3 @@ class _Proxied(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._direct.aclose()
         await self._proxied.aclose()
-
-
-def is_loopback(host: str) -> bool:
-    """Returns whether `host`, a name or an address, only reaches this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def plain_host(host: str) -> str:
-    """Returns the one spelling of a host's name or address that can be compared."""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return host.lower().rstrip(".")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-
-import anyio
-from anyio import to_thread
 
 from roadster_server.telemetry.logs import log, log_crash
 
@@ -79,7 +75,11 @@ class LiveSettings:
         """Reloads whenever the file or its file of secrets has changed or SIGHUP comes. Runs until it is cancelled."""
         if self._path is None:
             return
-        hangups = _Hangups()
+        import anyio  # noqa: PLC0415 - for start time
+
+        from .hangups import Hangups  # noqa: PLC0415 - for start time: it imports anyio
+
+        hangups = Hangups()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hangups.listen)
             while True:
@@ -98,28 +98,6 @@ class LiveSettings:
             *self._refused_files,
         )
         return {path: _times_of(path) for path in paths if path is not None}
-
-
-class _Hangups:
-    """The SIGHUPs of this process. Each of them asks for a reload."""
-
-    def __init__(self) -> None:
-        self._came = anyio.Event()
-
-    async def listen(self) -> None:
-        if hasattr(signal, "SIGHUP"):  # not on Windows
-            with anyio.open_signal_receiver(signal.SIGHUP) as signals:
-                async for _ in signals:
-                    self._came.set()
-
-    async def came_within(self, seconds: float) -> bool:
-        """Returns whether one has come since the last time, or comes within the seconds."""
-        with anyio.move_on_after(seconds):
-            await self._came.wait()
-        if not self._came.is_set():
-            return False
-        self._came = anyio.Event()
-        return True
 
 
 def _load(path: Path, in_force: Settings) -> tuple[Settings, list[str]]:
@@ -147,6 +125,8 @@ def _beside_calls() -> Iterator[None]:
 
 
 async def _in_a_thread(work: Callable[[], _ResultT]) -> _ResultT:
+    from anyio import to_thread  # noqa: PLC0415 - for start time
+
     # At the end of the server nobody waits for it: a file may be on a disk that does not answer.
     return await to_thread.run_sync(work, abandon_on_cancel=True)
 

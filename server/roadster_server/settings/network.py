@@ -7,15 +7,17 @@ import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx2
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo
 
-from roadster_client import NetworkPath, plain_host
+from roadster_client import plain_host
 from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file, reading_problem
 
 from .secrets import UNREVEALED, reveal
+
+if TYPE_CHECKING:  # for start time: it imports httpx2
+    from roadster_client import NetworkPath
 
 _MAX_BUNDLE_BYTES = 2 * 1024 * 1024
 """Bytes of certificates. Those of a whole operating system have about 250,000."""
@@ -74,6 +76,8 @@ def _read_proxy(value: Any, info: ValidationInfo) -> Any:
 
 def _check_proxy(text: str) -> str:
     mend = "expected http://HOST:PORT or https://HOST:PORT, with special characters of a password as %XX"
+    import httpx2  # noqa: PLC0415 - for start time: most configurations have no proxy
+
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL:
@@ -111,6 +115,8 @@ class NetworkSettings(BaseModel):
 
     def path(self) -> NetworkPath:
         """Returns the settings as the client takes them."""
+        from roadster_client import NetworkPath  # noqa: PLC0415 - for start time: it imports httpx2
+
         return NetworkPath(
             self.ca_bundle.certificates if self.ca_bundle else None,
             self.proxy.get_secret_value() if self.proxy else None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from roadster_client.models.vehicles import InventoryVehicle
-from roadster_tools.gate.customers import CustomerPlace
-from roadster_tools.gate.inbox import EventPlace
-from roadster_tools.gate.vehicles import StockPlace
+if TYPE_CHECKING:  # for start time: the settings need the errors alone
+    from roadster_client.models.vehicles import InventoryVehicle
+    from roadster_tools.gate.customers import CustomerPlace
+    from roadster_tools.gate.inbox import EventPlace
+    from roadster_tools.gate.vehicles import StockPlace
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 """Between two machines of one deployment."""

@@ -14,8 +14,6 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import NamedTuple
 
-import anyio
-
 from roadster_server.protocol.opening import Opening
 
 from .message_size import MAX_MESSAGE_BYTES
@@ -64,12 +62,14 @@ class Stdin:
         self._receiver.set_result(receiver)
 
     def _read(self) -> None:
-        # The server may have stopped.
-        with suppress(anyio.RunFinishedError, anyio.ClosedResourceError, anyio.BrokenResourceError, CancelledError):
+        try:
             for line in _lines():
                 if not self._answers(line):
                     self._receiver.result().take(line)
             self._receiver.result().end()
+        except Exception as error:
+            if not _is_end_of_server(error):
+                raise
 
     def _answers(self, line: bytes | None) -> bool:
         with self._lock:
@@ -84,6 +84,15 @@ class Stdin:
                 _write(self._stdout, answer)
         self._first_line.set()
         return answer is not None
+
+
+def _is_end_of_server(error: Exception) -> bool:
+    """Returns whether the error says that the server has stopped, so that it takes no more lines."""
+    import anyio  # noqa: PLC0415 - for start time
+
+    return isinstance(
+        error, anyio.RunFinishedError | anyio.ClosedResourceError | anyio.BrokenResourceError | CancelledError
+    )
 
 
 def _write(descriptor: int, answer: bytes) -> None:

@@ -13,7 +13,6 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from typing import Literal
 from urllib.parse import quote, quote_plus
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
-KeyEncoding = Literal["raw", "base64"]
+from .dealer_ref import KeyEncoding
 
 _BLOCK = 16
 """Bytes of an AES block, and so of the IV."""
