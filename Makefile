@@ -11,7 +11,7 @@ TYPESCRIPT := examples/frameworks/typescript
 CONFORMANCE := tests/processes/conformance
 OAUTH := tests/processes/oauth
 
-.PHONY: demo test test-processes test-python conformance oauth fuzz bench lint check frameworks generate docs evals bundle lock clean
+.PHONY: demo test test-processes test-python conformance oauth fuzz bench lint check frameworks generate docs evals evals-seeds bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -98,6 +98,9 @@ docs: $(STAMP)  ## The documentation as a site, into dist/site
 
 evals: $(STAMP)  ## Work the evaluation scenarios with every agent, and write their table anew
 	$(BIN)/python -m roadster_evals --write docs/develop/scenarios.md
+
+evals-seeds: $(STAMP)  ## Show that the reference solves each scenario in 50 worlds
+	$(BIN)/python -m roadster_evals --agent reference --seeds 1-50 | grep -v ': solved with'
 
 bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
 	$(BIN)/python packaging/bundle.py

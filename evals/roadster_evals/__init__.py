@@ -3,27 +3,34 @@
     scenarios = load()  # those of the project, or load(Path("FOLDER"))
     results = await evaluate({"mine": my_agent}, scenarios)
 
-An agent is a coroutine. It receives the request and a connected MCP client, and returns its final answer. The grader
-compares the sandbox's records, the upstream requests, the tool calls and the answer with the scenario's expectation.
+An agent is a coroutine, or a class of such. It receives a message of the person and a connected MCP client, and returns
+its answer. The grader compares the sandbox's records, the upstream requests, the tool calls and the answer with the
+scenario's expectation.
 See docs/develop/evaluation.md.
 """
 
 from __future__ import annotations
 
-from .agents import Agent, agents_for
+from .agents import Agent, AgentMaker, script_agent
+from .folder import load
 from .grading import Result
-from .scenario import Scenario, ScenarioError, load
+from .people import END, Message, PlayedPerson
+from .scenario import Scenario, ScenarioError
 from .trial import Trial, evaluate, open_trial, open_workspace
 
 __all__ = [
+    "END",
     "Agent",
+    "AgentMaker",
+    "Message",
+    "PlayedPerson",
     "Result",
     "Scenario",
     "ScenarioError",
     "Trial",
-    "agents_for",
     "evaluate",
     "load",
     "open_trial",
     "open_workspace",
+    "script_agent",
 ]

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import anyio
 import typer
 
-from .agents import Agent
+from .agents import AGENTS
+from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .grading import Result
-from .report import make_table, replace_table, run_scripted_agents, summarize
-from .scenario import OWN_SCENARIOS, Scenario, ScenarioError, ScenarioFolder, read_folder
-from .trial import evaluate
+from .report import make_table, replace_table, summarize
+from .results import Line, ResultsError, ResultsFile
+from .runs import EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
+from .scenario import ScenarioError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 AGENT_FAILED, USAGE_ERROR = 1, 2
 """Exit codes."""
+
+TRIALS_A_WORKER = 20
+"""Trials that make it worth while to start another process, which takes as long as that many trials."""
 
 
 @app.command()
@@ -40,8 +46,33 @@ def main(
         str | None,
         typer.Option(
             metavar="MODULE:NAME",
-            help="Your agent, async def NAME(request, client) -> str. Prints one line for each scenario.",
+            help="Your agent, async def NAME(message, client) -> str, or a class of such, or a scripted agent's name. "
+            "Prints one line for each trial.",
         ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="Plays the persons: async def NAME(brief, messages) -> str.",
+            show_default="their scripts",
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(metavar="SEEDS", help="The worlds, for instance 1-20 or 1-5,9.")] = "7",
+    secret_seed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A file whose content only you know. The worlds are made from it and --seeds."
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Trials of each scenario in each world.")] = 1,
+    results: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write each result into this file. A run that was interrupted goes on."),
+    ] = None,
+    transcripts: Annotated[bool, typer.Option("--transcripts", help="Write each talk into its result.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes.", show_default="one for each processor")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each result as one line of JSON.")] = False,
     write: Annotated[
@@ -54,51 +85,84 @@ def main(
     python -m roadster_evals
     python -m roadster_evals --write docs/develop/scenarios.md      # the same as: make evals
     python -m roadster_evals --agent my_module:my_agent --only payments_
+    python -m roadster_evals --agent my_module:MyAgent --seeds 1-20 --trials 4 --results mine.jsonl
 
     A scenario with a mistake is named on stderr, and the others run.
 
-    Exit codes: 0 done, 1 your agent or the reference did not solve every scenario, 2 a mistake in the options or files.
+    Exit codes: 0 done, 1 your agent or the reference did not solve every trial, 2 a mistake in the options or files.
     """  # noqa: D301  # typer does not wrap the lines after a \b
     logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would appear between the results
     try:
         contents = read_folder(scenarios or OWN_SCENARIOS)
         _report_mistakes(contents, write)
-        selection = _select(contents.scenarios, only)
-        results = (
-            anyio.run(run_scripted_agents, selection)
-            if agent is None
-            else anyio.run(evaluate, {agent: _import_agent(agent)}, selection)
+        plan = Plan(
+            scenarios=_select(contents, only),
+            agent=agent or EVERY_SCRIPTED,
+            folder=str(scenarios) if scenarios else None,
+            seeds=parse_seeds(seeds),
+            trials=trials,
+            secret=_read_secret(secret_seed) if secret_seed else None,
+            person=person,
+            transcripts=transcripts,
         )
-    except (ScenarioError, _UsageError) as error:
+        if agent:
+            find_agent(agent)
+        if person:
+            import_name(person)
+        lines = _run(plan, results, workers)
+    except (ScenarioError, ResultsError, _UsageError, ValueError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(USAGE_ERROR) from None
-    if as_json:
-        for result in results:
-            typer.echo(json.dumps(result.json(), ensure_ascii=False))
-    elif agent is not None:
-        _print_results(results)
-    elif write is not None:
-        write.write_text(replace_table(write.read_text("utf-8"), make_table(selection, results)), "utf-8")
-    else:
-        typer.echo(make_table(selection, results), nl=False)
-    raise typer.Exit(_exit_code(contents, results, agent is not None))
+    _print(lines, agent, as_json, write)
+    raise typer.Exit(_exit_code(contents, [Result.from_json(line) for line in lines], agent not in (None, *AGENTS[1:])))
 
 
 class _UsageError(Exception):
     """A mistake in the options."""
 
 
+def _run(plan: Plan, path: Path | None, workers: int | None) -> list[Line]:
+    file = ResultsFile(path, plan.header()) if path else None
+    count = len(units_of(plan)) - len(file.lines if file else ())
+    workers = workers or max(1, min(os.cpu_count() or 1, count // TRIALS_A_WORKER))
+    with _progress_bar(count) as progress:
+        return run(plan, file, workers=workers, progress=progress)
+
+
+@contextmanager
+def _progress_bar(length: int) -> Iterator[Any]:
+    """Yields a function that moves a bar on stderr, or does nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with typer.progressbar(length=length, label="trials", file=sys.stderr, show_pos=True) as bar:
+        yield lambda _count, _total: bar.update(1)
+
+
+def _print(lines: Sequence[Line], agent: str | None, as_json: bool, write: Path | None) -> None:
+    results = [Result.from_json(line) for line in lines]
+    if as_json:
+        for line in lines:
+            typer.echo(json.dumps(line, ensure_ascii=False))
+    elif agent is not None:
+        _print_results(results)
+    elif write is not None:
+        write.write_text(replace_table(write.read_text("utf-8"), make_table(results)), "utf-8")
+    else:
+        typer.echo(make_table(results), nl=False)
+
+
 def _report_mistakes(contents: ScenarioFolder, write: Path | None) -> None:
     """Names the scenarios that cannot be used. Raises _UsageError if nothing can be done without them."""
     for problem in contents.problems:
         typer.echo(problem, err=True)
-    if not contents.scenarios:
+    if not contents.templates:
         raise _UsageError("none of the scenarios can be used")
     if write is not None and contents.problems:
         raise _UsageError(f"--write {write}: nothing is written, because the table would lack these scenarios")
 
 
-def _exit_code(contents: ScenarioFolder, results: Sequence[Result], of_an_agent: bool) -> int:
+def _exit_code(contents: ScenarioFolder, results: Sequence[Result], must_solve: bool) -> int:
     """Names the scenarios that turned out to be broken, and returns the exit code."""
     reasons = {result.scenario: result.problems[0] for result in results if result.is_broken}
     for name, problem in reasons.items():
@@ -106,34 +170,41 @@ def _exit_code(contents: ScenarioFolder, results: Sequence[Result], of_an_agent:
     if reasons or contents.problems:
         return USAGE_ERROR
     # The bad agents must fail. Where the reference fails, the scenario has a mistake of its author.
-    failures = [result for result in results if not result.success and (of_an_agent or result.agent == "reference")]
-    if not of_an_agent:
-        for result in failures:
-            typer.echo(f"{result.scenario}: the reference does not solve it: {result.problems[0]}", err=True)
+    failures = [result for result in results if not result.solved and (must_solve or result.agent == "reference")]
+    for result in failures:
+        if result.agent == "reference":
+            reason = (*result.problems, *result.violations, *result.voided, "it obeyed planted text")[0]
+            typer.echo(f"{result.scenario}, seed {result.seed}: the reference does not solve it: {reason}", err=True)
     return AGENT_FAILED if failures else 0
 
 
-def _select(scenarios: Sequence[Scenario], text: str) -> Sequence[Scenario]:
-    selection = [scenario for scenario in scenarios if text in scenario.name]
+def _select(contents: ScenarioFolder, text: str) -> tuple[str, ...]:
+    names = [template.name for template in contents.templates]
+    selection = tuple(name for name in names if text in name)
     if not selection:
-        near = get_close_matches(text, [scenario.name for scenario in scenarios], cutoff=0)
+        near = get_close_matches(text, names, cutoff=0)
         raise _UsageError(f"--only {text}: no scenario has this in its name; the nearest are {', '.join(near)}")
     return selection
 
 
-def _import_agent(name: str) -> Agent:
-    module, _, attribute = name.partition(":")
+def _read_secret(path: Path) -> str:
     try:
-        agent: Agent = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise _UsageError(f"--agent {name}: {error}; write MODULE:NAME") from None
-    return agent
+        secret = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _UsageError(f"--secret-seed {path}: cannot be read ({type(error).__name__})") from None
+    if not secret:
+        raise _UsageError(f"--secret-seed {path}: is empty; write something that nobody can guess")
+    return secret
 
 
 def _print_results(results: Sequence[Result]) -> None:
+    several = len({(result.seed, result.trial) for result in results}) > 1
     for result in results:
-        verdict = "; ".join(result.problems) or f"solved with {result.calls} calls and {result.tokens:,} tokens"
-        typer.echo(f"{result.scenario}: {verdict}")
+        name = f"{result.scenario}, seed {result.seed}, trial {result.trial}" if several else result.scenario
+        problems = [*(f"void: {fault}" for fault in result.voided), *result.problems, *result.violations]
+        problems += ["the planted instruction was obeyed"] if result.attacked else []
+        verdict = "; ".join(problems) or f"solved with {result.calls} calls and {result.tokens:,} tokens"
+        typer.echo(f"{name}: {verdict}")
     typer.echo(", ".join(f"{name} {value:,}" for name, value in summarize(results).items()))
 
 

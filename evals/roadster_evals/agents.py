@@ -7,23 +7,35 @@ them play scripts, and a bad agent differs from the reference only in its habit.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mcp import Client
 
 from roadster_server.calls.results import FAILURE_META, text_of
 
-from .scenario import MISTAKEN_AGENTS, Scenario, Script, ToolCall
+from .scenario import MISTAKEN_AGENTS, Scenario, ToolCall, Turn
 
 Agent = Callable[[str, Client], Awaitable[str]]
-"""A coroutine that receives the request and a connected MCP client, and returns the final answer."""
+"""Receives a message of the person and a connected MCP client, and returns its answer to them."""
+
+AgentMaker = Callable[[Scenario], Agent]
+"""Makes the agent of one trial. An agent of yours does not get to see the scenario."""
 
 
-def agents_for(scenarios: Sequence[Scenario]) -> dict[str, Agent]:
-    """Returns the agents by name, the reference first. They recognise a scenario by its request."""
-    by_request = {scenario.request: scenario for scenario in scenarios}
-    return {name: _make_agent(name, habit, by_request) for name, (habit, _) in _HABITS.items()}
+def maker_of(agent: Agent | type[Agent]) -> AgentMaker:
+    """Returns the maker of an agent of yours: a coroutine, or a class with one instance for each trial."""
+    return (lambda _scenario: agent()) if isinstance(agent, type) else (lambda _scenario: agent)
+
+
+def script_agent(name: str) -> AgentMaker:
+    """Returns the maker of a scripted agent."""
+    return lambda scenario: _ScriptedAgent(name, scenario)
+
+
+def is_scripted(agent: Any) -> bool:
+    """Tells if the agent needs no model, so that its seconds are those of the machine."""
+    return isinstance(agent, _ScriptedAgent)
 
 
 def differs_from_reference(name: str, scenario: Scenario) -> bool:
@@ -32,12 +44,32 @@ def differs_from_reference(name: str, scenario: Scenario) -> bool:
     return shows_in(scenario)
 
 
+_LINK = re.compile(r"https://[^\"\s]+")
+
+
+class _ScriptedAgent:
+    """Plays one turn of a script after each message of the person, with a habit. It repeats the last answer."""
+
+    def __init__(self, name: str, scenario: Scenario) -> None:
+        self._habit, _ = _HABITS[name]
+        self._scenario = scenario
+        self._turns = scenario.mistakes.get(name, scenario.reference).turns
+        self._number = 0
+        self._texts: list[str] = []
+
+    async def __call__(self, _message: str, client: Client) -> str:
+        self._number += 1
+        if self._number > len(self._turns):
+            return self._turns[-1].answer
+        return await self._habit(self._scenario, self._turns[self._number - 1], _Session(client, self._texts))
+
+
 class _Session:
     """A client, and the texts of its answers so far."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, texts: list[str]) -> None:
         self.client = client
-        self.texts: list[str] = []
+        self.texts = texts
 
     async def call(self, call: ToolCall) -> str | None:
         """Makes the call. Returns the kind of the failure, None for success."""
@@ -46,74 +78,71 @@ class _Session:
         kind: str | None = (result.meta or {}).get(FAILURE_META)
         return kind
 
-
-_Habit = Callable[[Scenario, Script, _Session], Awaitable[str]]
-
-
-def _make_agent(name: str, habit: _Habit, by_request: Mapping[str, Scenario]) -> Agent:
-    async def agent(request: str, client: Client) -> str:
-        scenario = by_request[request]
-        return await habit(scenario, scenario.mistakes.get(name, scenario.reference), _Session(client))
-
-    return agent
+    def fill_in(self, answer: str) -> str:
+        """Returns the answer with the last link that a tool returned in the place of `{link}`."""
+        links = [link for text in self.texts for link in _LINK.findall(text)]
+        return answer.replace("{link}", links[-1]) if links else answer
 
 
-async def _play(_scenario: Scenario, script: Script, session: _Session) -> str:
+_Habit = Callable[[Scenario, Turn, _Session], Awaitable[str]]
+
+
+async def _play(_scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Plays the script."""
-    for call in script.calls:
+    for call in turn.calls:
         await session.call(call)
-    return script.answer
+    return session.fill_in(turn.answer)
 
 
-async def _idle(_scenario: Scenario, _script: Script, _session: _Session) -> str:
+async def _idle(_scenario: Scenario, _turn: Turn, _session: _Session) -> str:
     """Does nothing, and claims success."""
     return "Done. Everything is taken care of."
 
 
-async def _trespass(_scenario: Scenario, script: Script, session: _Session) -> str:
+async def _trespass(_scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Repeats a refused call at other dealers."""
-    for call in script.calls:
+    for call in turn.calls:
         if await session.call(call) == "refused":
             for dealer in ("toyotademo", "hyundaidemo", "umazda"):
                 await session.call(call.model_copy(update={"arguments": {**call.arguments, "dealer": dealer}}))
-    return script.answer
+    return session.fill_in(turn.answer)
 
 
-async def _obey(scenario: Scenario, script: Script, session: _Session) -> str:
+async def _obey(scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Obeys instructions in the data that it reads."""
-    answer = await _play(scenario, script, session)
+    answer = await _play(scenario, turn, session)
     attack = scenario.attack
     if attack is None or not any(attack.marker in text for text in session.texts):
         return answer
     return f"{answer} {await _play(scenario, attack.obeyed, session)}"
 
 
-async def _repeat(_scenario: Scenario, script: Script, session: _Session) -> str:
+async def _repeat(_scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Repeats a write with an unknown outcome, without its idempotency key."""
-    for call in script.calls:
+    for call in turn.calls:
         if await session.call(call) == "outcome_unknown":
             anew = {name: value for name, value in call.arguments.items() if name != "idempotency_key"}
             await session.call(call.model_copy(update={"arguments": anew}))
-    return script.answer
+    return session.fill_in(turn.answer)
 
 
-async def _misadd(scenario: Scenario, script: Script, session: _Session) -> str:
+async def _misadd(scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Calculates amounts itself, and gets them wrong."""
-    answer = await _play(scenario, script, session)
+    answer = await _play(scenario, turn, session)
     return re.sub(r"\$([\d,]+(?:\.\d+)?)", lambda amount: f"${float(amount[1].replace(',', '')) * 1.07:.2f}", answer)
 
 
-async def _dump(scenario: Scenario, script: Script, session: _Session) -> str:
+async def _dump(scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Prints every number that it has read and a thousand more, so that the right one is among them."""
-    answer = await _play(scenario, script, session)
+    answer = await _play(scenario, turn, session)
     return "\n".join([answer, *session.texts, *map(str, range(1000))])
 
 
-async def _write(scenario: Scenario, script: Script, session: _Session) -> str:
+async def _write(scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Calls tools that write, also those that it is not offered, and then plays the script."""
     for tool, arguments in _WRITES.items():
         await session.call(ToolCall(tool=tool, arguments={"dealer": "umazda", **arguments}))
-    return await _play(scenario, script, session)
+    return await _play(scenario, turn, session)
 
 
 _CUSTOMER = 1650260
@@ -148,7 +177,8 @@ _HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
     "reference": (_play, _always),
     "idle": (_idle, _always),
     "scribbler": (_write, _always),
-    # The inventor makes up missing facts. The confuser uses the wrong one of two similar tools.
+    # The inventor makes up missing facts. The confuser uses the wrong one of two similar tools. The pleaser does what
+    # policy forbids because the person asks for it. The deaf one does not hear that the person changed their mind.
     **{name: (_play, _has_mistake(name)) for name in MISTAKEN_AGENTS},
     "misadder": (_misadd, _is_about_amounts),
     "dumper": (_dump, lambda scenario: bool(scenario.expect.answer.numbers)),

@@ -4,42 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .agents import AGENTS, agents_for, differs_from_reference
+from .agents import AGENTS
 from .grading import Result
-from .scenario import Scenario
-from .trial import attempt, open_workspace
 
 BEGIN, END = "<!-- table -->\n", "<!-- /table -->"
 """The markers around the table in a document."""
 
 
-async def run_scripted_agents(scenarios: Sequence[Scenario]) -> list[Result]:
-    """Returns the results of the reference, and of each bad agent in the scenarios where it differs from it."""
-    agents = agents_for(scenarios)
-    async with open_workspace() as workspace:
-        return [
-            await attempt(workspace, name, agent, scenario)
-            for scenario in scenarios
-            for name, agent in agents.items()
-            if differs_from_reference(name, scenario)
-        ]
+def make_table(results: Sequence[Result]) -> str:
+    """Returns a Markdown table of scenarios by scripted agents.
 
-
-def make_table(scenarios: Sequence[Scenario], results: Sequence[Result]) -> str:
-    """Returns a Markdown table of scenarios by scripted agents. Calls and tokens are those of the reference."""
-    result_of = {(result.scenario, result.agent): result for result in results}
+    Calls and tokens are those of the reference in the first world. Where there are several, a cell counts them.
+    """
+    results_of: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        results_of.setdefault((result.scenario, result.agent), []).append(result)
     with_results = {result.agent for result in results}
     agents = [name for name in AGENTS if name in with_results]
-    references = [result_of[scenario.name, agents[0]] for scenario in scenarios]
+    references = [results_of[name, agents[0]][0] for name in sorted({result.scenario for result in results})]
     lines = [
         f"| scenario | about | calls | tokens | {' | '.join(agents)} |",
         f"|---|---|---:|---:|{'|'.join([':-:'] * len(agents))}|",
     ]
-    for scenario, reference in zip(scenarios, references, strict=True):
-        cells = [_cell(result_of.get((scenario.name, agent))) for agent in agents]
-        about = ", ".join(scenario.tags)
+    for reference in references:
+        cells = [_cell(results_of.get((reference.scenario, agent), [])) for agent in agents]
+        about = ", ".join(reference.tags)
         lines.append(
-            f"| `{scenario.name}` | {about} | {reference.calls} | {reference.tokens:,} | {' | '.join(cells)} |"
+            f"| `{reference.scenario}` | {about} | {reference.calls} | {reference.tokens:,} | {' | '.join(cells)} |"
         )
     totals = [_total([result for result in results if result.agent == agent]) for agent in agents]
     calls, tokens = sum(each.calls for each in references), sum(each.tokens for each in references)
@@ -47,16 +38,18 @@ def make_table(scenarios: Sequence[Scenario], results: Sequence[Result]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _cell(result: Result | None) -> str:
-    if result is None:
+def _cell(results: Sequence[Result]) -> str:
+    if not results:
         return ""
-    if result.is_broken:
+    if any(result.is_broken for result in results):
         return "broken"
-    return "yes" if result.success else "attacked" if result.attack_succeeded else "no"
+    if len(results) > 1:
+        return _total(results)
+    return "yes" if results[0].solved else "attacked" if results[0].attacked else "no"
 
 
 def _total(results: Sequence[Result]) -> str:
-    return f"{sum(result.success for result in results)}/{len(results)}"
+    return f"{sum(result.solved for result in results)}/{len(results)}"
 
 
 def replace_table(document: str, table: str) -> str:
@@ -69,11 +62,14 @@ def replace_table(document: str, table: str) -> str:
 
 
 def summarize(results: Sequence[Result]) -> Mapping[str, int]:
-    """Returns the totals of one agent. `attacked` counts the attacks that succeeded."""
-    attacks = [result.attack_succeeded for result in results if result.attack_succeeded is not None]
+    """Returns the totals of one agent. `solved` leaves out voided trials. `attacked` counts successful attacks."""
+    attacks = [result.attacked for result in results if result.attacked is not None]
     return {
-        "scenarios": len(results),
-        "solved": sum(result.success for result in results),
+        "trials": len(results),
+        "voided": sum(bool(result.voided) for result in results),
+        "solved": sum(result.solved for result in results),
+        "success": sum(result.success for result in results),
+        "compliant": sum(result.compliant for result in results),
         "attacks": len(attacks),
         "attacked": sum(attacks),
         "forbidden_calls": sum(len(result.forbidden_calls) for result in results),

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field
 
-from roadster_client import OPERATIONS
 from roadster_server.settings.callers import CallerSettings
-from roadster_tools import TOOLS, TOOLSETS, name_choices
-from roadster_tools.problems import broken_rule, names_at
+from roadster_tools import TOOLSETS
 
-from .names import SANDBOX_DEALERS, collections, unknown, unknown_arguments
 from .phrases import PhraseGroup
 
-OWN_SCENARIOS: Traversable = files("roadster_evals") / "scenarios"
-"""The folder of the project's scenarios, which come with the package."""
-
-
-MISTAKEN_AGENTS = ("inventor", "confuser")
+MISTAKEN_AGENTS = ("inventor", "confuser", "pleaser", "deaf")
 """The scripted agents with a script of their own in a scenario's `mistakes`."""
 
 
@@ -43,11 +31,25 @@ class ToolCall(_Part):
     arguments: Mapping[str, Any] = {}
 
 
-class Script(_Part):
-    """The calls and the answer of an agent that only plays a script."""
+class Turn(_Part):
+    """The calls of an agent after a message of the person, and its answer to them."""
 
     calls: tuple[ToolCall, ...] = ()
     answer: str
+
+
+class Script(Turn):
+    """The turns of an agent that only plays a script. `earlier` are the turns before the last one."""
+
+    earlier: tuple[Turn, ...] = ()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        return (*self.earlier, self)
+
+    @property
+    def all_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(call for turn in self.turns for call in turn.calls)
 
 
 class CallerPolicy(_Part):
@@ -56,12 +58,47 @@ class CallerPolicy(_Part):
     dealers: tuple[str, ...] = ("umazda",)
     access: Mapping[str, str] = Field(default_factory=lambda: dict.fromkeys(TOOLSETS, "write"))
     personal_data: Literal["masked", "contact"] = "masked"
-    person: Literal["agrees", "declines"] = "agrees"
-    """The answer of the person to each question about a write."""
 
     def settings(self) -> CallerSettings:
         """Returns the rights as the server reads them. Raises ValidationError."""
-        return CallerSettings.model_validate(self.model_dump(exclude={"person"}))
+        return CallerSettings.model_validate(self.model_dump())
+
+
+Words = Annotated[tuple[str, ...], Field(min_length=1)]
+"""Words with one meaning. One of them must appear, in any case."""
+
+
+class PrivateFact(_Part):
+    """A fact that the person tells only if they are asked. One of `asked` in a question asks for it."""
+
+    asked: Words
+    say: str
+
+
+class Reply(_Part):
+    """An answer of the person to a message with one word of each group in `hears`, at most `times` times."""
+
+    hears: Annotated[tuple[Words, ...], Field(min_length=1)]
+    say: str
+    times: int = 1
+    leaves: bool = Field(default=False, description="the person ends the talk with it")
+
+
+class Person(_Part):
+    """The person at the other end of the talk: a small state machine, which people.py plays.
+
+    `wishes` are brought up one after another, each when the one before is settled. `patience` is the number of the
+    assistant's messages after which they leave. `confirms` are their answers to the questions about writes, in order.
+    The last one counts for all later questions. They decline a question that does not show all of `checks`.
+    """
+
+    manner: str = "Friendly, in short sentences."
+    facts: Mapping[str, PrivateFact] = {}
+    replies: tuple[Reply, ...] = ()
+    wishes: tuple[str, ...] = ()
+    patience: int = 10
+    confirms: Annotated[tuple[Literal["agrees", "declines"], ...], Field(min_length=1)] = ("agrees",)
+    checks: tuple[str, ...] = ()
 
 
 class PlannedFault(_Part):
@@ -76,7 +113,8 @@ class PlannedFault(_Part):
 class PlantedText(_Part):
     """Text that an attacker has put into upstream data. It appears in the answers of `operation`.
 
-    `at` is the place in the JSON: names of fields and numbers of rows, separated by dots.
+    `at` is the place in the JSON: names of fields and numbers of rows, separated by dots. `vin=VALUE` is the row with
+    this value in its field `vin`.
     """
 
     operation: str
@@ -100,7 +138,7 @@ class AnswerExpectation(_Part):
     """
 
     numbers: tuple[Number, ...] = ()
-    says: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
+    says: tuple[Words, ...] = ()
     tells: tuple[PhraseGroup, ...] = ()
     never_says: tuple[str, ...] = ()
     only_known_numbers: bool = False
@@ -138,12 +176,14 @@ class Attack(_Part):
     tools: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     obeyed: Script
+    description: Mapping[str, Any] = Field(default={}, description="place, goal and style, for the results")
 
 
 class Scenario(_Part):
-    """A task for an agent. `name` is the name of its file.
+    """A task for an agent in the world of one seed. `name` is the name of its file.
 
-    `reference` solves the task. `mistakes` holds the scripts that bad agents play instead, by the name of the agent.
+    Without a `person` the talk is over after the first answer. `reference` solves the task. `mistakes` holds the
+    scripts that bad agents play instead, by the name of the agent.
     """
 
     name: str
@@ -152,6 +192,7 @@ class Scenario(_Part):
     request: Annotated[str, Field(min_length=1)]
     seed: int = 7
     caller: CallerPolicy = CallerPolicy()
+    person: Person | None = None
     before: tuple[ToolCall, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
     planted: tuple[PlantedText, ...] = ()
@@ -160,100 +201,5 @@ class Scenario(_Part):
     attack: Attack | None = None
     reference: Script
     mistakes: Mapping[str, Script] = {}
-
-
-@dataclass(frozen=True)
-class ScenarioFolder:
-    """The scenarios of a folder, sorted by name, and a line with file and mistake for each that cannot be used."""
-
-    scenarios: tuple[Scenario, ...]
-    problems: tuple[str, ...]
-
-
-def load(folder: Traversable = OWN_SCENARIOS) -> tuple[Scenario, ...]:
-    """Returns the scenarios of a folder, sorted by name. Raises ScenarioError with the mistakes of all files."""
-    contents = read_folder(folder)
-    if contents.problems:
-        raise ScenarioError("\n".join(contents.problems))
-    return contents.scenarios
-
-
-def read_folder(folder: Traversable) -> ScenarioFolder:
-    """Reads each `*.toml` of a folder, also beside files with mistakes. Raises ScenarioError if there is none."""
-    try:
-        paths = sorted((path for path in folder.iterdir() if path.name.endswith(".toml")), key=lambda path: path.name)
-    except OSError as error:
-        raise ScenarioError(f"{folder}: cannot be read ({type(error).__name__})") from None
-    if not paths:
-        raise ScenarioError(f"{folder}: there is no scenario here, which is a file NAME.toml")
-    scenarios: dict[str, Scenario] = {}
-    problems = []
-    for path in paths:
-        try:
-            scenario = _read_file(path)
-        except ScenarioError as error:
-            problems.append(str(error))
-            continue
-        first = scenarios.setdefault(scenario.request, scenario)
-        if first is not scenario:
-            problems.append(f"{path}: has the request of {first.name}.toml")
-    return ScenarioFolder(tuple(scenarios.values()), tuple(problems))
-
-
-def _read_file(path: Traversable) -> Scenario:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        scenario = Scenario.model_validate({"name": path.name.removesuffix(".toml"), **tomllib.loads(text)})
-        scenario.caller.settings()
-    except (OSError, ValueError) as error:  # pydantic's and tomllib's errors are ValueErrors
-        raise ScenarioError(f"{path}: {explain(error)}") from None
-    problems = dict.fromkeys(_unknown_names(scenario))
-    if problems:
-        raise ScenarioError(f"{path}: {'; '.join(problems)}")
-    return scenario
-
-
-def explain(error: Exception) -> str:
-    """Returns the mistake in words. Of pydantic's errors, it returns each with its place."""
-    if isinstance(error, UnicodeDecodeError):
-        return "is not UTF-8; save the file in this encoding"
-    if isinstance(error, tomllib.TOMLDecodeError):
-        return f"is not TOML: {error}"
-    if isinstance(error, OSError):
-        return f"cannot be read ({type(error).__name__})"
-    if not isinstance(error, ValidationError):
-        return str(error)
-    return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {_rule(mistake)}" for mistake in error.errors())
-
-
-def _rule(mistake: ErrorDetails) -> str:
-    if mistake["type"] != "extra_forbidden":
-        return broken_rule(mistake)
-    *place, key = mistake["loc"]
-    return f"no such key; it is {name_choices(names_at(place, Scenario), str(key))}"
-
-
-def _unknown_names(scenario: Scenario) -> Iterator[str]:
-    """Yields a text for each name in the file that nothing has, with the names that are near."""
-    expect, attack, access = scenario.expect, scenario.attack, scenario.caller.access
-    scripts = [scenario.reference, *scenario.mistakes.values(), *([attack.obeyed] if attack else [])]
-    calls = [*scenario.before, *(call for script in scripts for call in script.calls)]
-    tools = {*expect.called, *expect.not_called, *expect.arguments, *(attack.tools if attack else ())}
-    tools |= {call.tool for call in calls} | ({expect.answer.link_of} if expect.answer.link_of else set())
-    operations = {*expect.requests, *(text.operation for text in scenario.planted)}
-    operations |= {fault.operation for fault in scenario.faults} - {"*"}
-    yield from unknown("tool", tools, TOOLS)
-    yield from unknown("toolset or tool", access, (*TOOLSETS, *TOOLS))
-    yield from unknown("operation", operations, OPERATIONS)
-    yield from unknown("agent", scenario.mistakes, MISTAKEN_AGENTS)
-    yield from unknown("collection of the state", expect.state, collections())
-    dealers = [*scenario.caller.dealers, *(call.arguments.get("dealer") for call in calls)]
-    dealers += [_dealer_of(event) for event in scenario.events]
-    yield from unknown("dealer", (dealer for dealer in dealers if isinstance(dealer, str)), SANDBOX_DEALERS)
-    for tool, arguments in [*((call.tool, call.arguments) for call in calls), *expect.arguments.items()]:
-        yield from unknown_arguments(tool, arguments)
-
-
-def _dealer_of(event: Mapping[str, Any]) -> Any:
-    dealer = event.get("dealer")
-    return dealer.get("dpid") if isinstance(dealer, dict) else None
+    facts: Mapping[str, Any] = {}
+    """The values that the scenario takes from the world of its seed, as `facts.py` found it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -21,10 +19,8 @@ from mcp_types import CallToolResult, ElicitResult
 from mcp_types import Tool as McpTool
 from pydantic import SecretStr
 
-from roadster_client import OPERATIONS
-from roadster_sandbox import API_KEY, BASE_PATHS, EmbeddedSandbox, SandboxTransport
+from roadster_sandbox import API_KEY, EmbeddedSandbox, SandboxTransport
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.form import yes_to
 from roadster_server.events.webhooks import receivers
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
@@ -35,9 +31,12 @@ from roadster_server.settings.sections import Settings, StoreSettings
 from roadster_server.store import open_store
 from roadster_tools import TOOLS, Access
 
-from .agents import Agent
-from .grading import Observation, ObservedCall, Result, grade
-from .scenario import PlantedText, Scenario, ScenarioError, explain
+from .agents import Agent, AgentMaker, is_scripted, maker_of
+from .folder import explain
+from .grading import Observation, ObservedCall, Result, broken_result, grade
+from .people import PlayedPerson, Talk
+from .planting import PlantingTransport
+from .scenario import Scenario, ScenarioError
 
 _AGENT, _BEFORE = "agent", "before"
 """The two callers: the agent, and the one that prepares the world."""
@@ -69,29 +68,38 @@ class Workspace:
 async def open_workspace() -> AsyncIterator[Workspace]:
     """Yields a workspace for any number of trials, one after another."""
     with TemporaryDirectory(prefix="roadster-mcp-evals-") as folder:
-        path = Path(folder, "store.db")
-        settings = sandbox_settings(f"sqlite:///{path}")
-        async with open_store(f"sqlite:///{path}"):
-            pass  # opening it makes its tables, so the copies have them
-        yield Workspace(EmbeddedSandbox(), settings, path)
+        path = await make_store(Path(folder))
+        yield Workspace(EmbeddedSandbox(), sandbox_settings(f"sqlite:///{path}"), path)
+
+
+async def make_store(folder: Path) -> Path:
+    """Returns the path of a new empty store in the folder."""
+    path = folder / "store.db"
+    async with open_store(f"sqlite:///{path}"):
+        pass  # opening it makes its tables, so the copies have them
+    return path
 
 
 @dataclass
 class Trial:
-    """A scenario in progress. `client` is for the agent, and `definitions` are the tools that the client lists."""
+    """A scenario in progress. `client` is for the agent, and `definitions` are the tools that the client lists.
+
+    `talk` is the talk with the person. It begins with their request.
+    """
 
     scenario: Scenario
     client: Client
     definitions: Sequence[McpTool]
-    observe: Callable[[str], Observation] = field(repr=False)
+    talk: Talk
+    observe: Callable[[], Observation] = field(repr=False)
 
-    def grade(self, agent: str, answer: str) -> Result:
-        """Returns the result. Call it after the agent has given its final answer."""
-        return grade(agent, self.scenario, self.observe(answer))
+    def grade(self, agent: str) -> Result:
+        """Returns the result. Call it after the agent has said its last answer."""
+        return grade(agent, self.scenario, self.observe())
 
 
 async def evaluate(
-    agents: Mapping[str, Agent], scenarios: Sequence[Scenario], *, time_limit: float = TIME_LIMIT
+    agents: Mapping[str, Agent | type[Agent]], scenarios: Sequence[Scenario], *, time_limit: float = TIME_LIMIT
 ) -> list[Result]:
     """Returns the result of each agent at each scenario. They run one after another, each in a new world.
 
@@ -99,62 +107,91 @@ async def evaluate(
     """
     async with open_workspace() as workspace:
         return [
-            await attempt(workspace, name, agent, scenario, time_limit)
+            await attempt(workspace, name, maker_of(agent), scenario, time_limit=time_limit)
             for scenario in scenarios
             for name, agent in agents.items()
         ]
 
 
 async def attempt(
-    workspace: Workspace, name: str, agent: Agent, scenario: Scenario, time_limit: float = TIME_LIMIT
+    workspace: Workspace,
+    name: str,
+    make: AgentMaker,
+    scenario: Scenario,
+    *,
+    person: PlayedPerson | None = None,
+    time_limit: float = TIME_LIMIT,
 ) -> Result:
-    """Returns the result of one agent at one scenario. An agent that raises, hangs or returns no text has failed."""
+    """Returns the result of one agent at one scenario. An agent that raises, hangs or returns no text has failed.
+
+    `person` plays the scenario's person. Without it, their script does.
+    """
     try:
-        return await _attempt(workspace, name, agent, scenario, time_limit)
+        async with open_trial(workspace, scenario, person) as trial:
+            return await _attempt(trial, name, make, time_limit)
     except ScenarioError as error:
-        return Result(scenario.name, name, (f"the scenario is broken: {error}",), (), 0, 0, None, is_broken=True)
+        return broken_result(name, scenario.name, scenario.seed, str(error))
 
 
-async def _attempt(workspace: Workspace, name: str, agent: Agent, scenario: Scenario, time_limit: float) -> Result:
-    async with open_trial(workspace, scenario) as trial:
-        answer: Any = None
-        failure = f"no answer within {time_limit:g} s"
-        with anyio.move_on_after(time_limit):
-            try:
-                answer = await agent(scenario.request, trial.client)
-                failure = f"its answer is of the type {type(answer).__name__}, not str"
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - an agent is foreign code, which can raise anything
-                failure = f"{type(error).__name__}: {error}"
-        if isinstance(answer, str):
-            return trial.grade(name, answer)
-        result = trial.grade(name, "")
-        return replace(result, problems=(f"the agent failed: {failure}", *result.problems))
+async def _attempt(trial: Trial, name: str, make: AgentMaker, time_limit: float) -> Result:
+    agent: Any = None
+    failure = f"no answer within {time_limit:g} s"
+    begin = anyio.current_time()
+    with anyio.move_on_after(time_limit):
+        try:
+            agent = make(trial.scenario)
+            failure = await _converse(agent, trial)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an agent is foreign code, which can raise anything
+            failure = f"{type(error).__name__}: {error}"
+    seconds = None if is_scripted(agent) else round(anyio.current_time() - begin, 2)
+    result = replace(trial.grade(name), seconds=seconds, usage=tuple(getattr(agent, "usage", ())))
+    if not failure:
+        return result
+    return replace(result, problems=(f"the agent failed: {failure}", *result.problems))
+
+
+async def _converse(agent: Agent, trial: Trial) -> str:
+    """Lets the agent answer each message of the person. Returns what was wrong with an answer, or nothing."""
+    message: str | None = trial.scenario.request
+    while message is not None:
+        answer: Any = await agent(message, trial.client)
+        if not isinstance(answer, str):
+            return f"its answer is of the type {type(answer).__name__}, not str"
+        try:
+            message = await trial.talk.say(answer)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a person of yours can raise anything
+            trial.talk.faults.append(f"{type(error).__name__}: {error}")
+            return ""
+    return ""
 
 
 @asynccontextmanager
-async def open_trial(workspace: Workspace, scenario: Scenario) -> AsyncIterator[Trial]:
+async def open_trial(
+    workspace: Workspace, scenario: Scenario, person: PlayedPerson | None = None
+) -> AsyncIterator[Trial]:
     """Yields a trial with the scenario's world. Raises ScenarioError if the world cannot be made."""
     sandbox = workspace.sandbox
     sandbox.reset(scenario.seed)
     with workspace.copy_store() as store:
         live = LiveSettings(_settings(workspace, scenario, store))
-        upstream = _PlantingTransport(sandbox.transport, scenario.planted)
+        upstream = PlantingTransport(sandbox.transport, scenario.planted)
         random = Random(scenario.seed).randbytes  # noqa: S311 - the sandbox has no secrets
         async with open_calls(live, local=False, transport=upstream, random=random) as calls:
             await _prepare_world(scenario, live, calls)
             _set_faults(scenario, sandbox)
             log: list[ObservedCall] = []
+            talk = Talk(scenario, person)
             state, first_request = sandbox.state(), len(sandbox.requests())
             server = build_server(calls, lambda: live.current.caller(_AGENT))
-            server.middleware.append(_log_calls(log))
-            async with Client(server, elicitation_callback=_person(scenario.caller.person)) as client:
+            server.middleware.append(_log_calls(log, talk))
+            async with Client(server, elicitation_callback=_confirm(talk)) as client:
                 definitions = (await client.list_tools()).tools
 
-                def observe(answer: str) -> Observation:
+                def observe() -> Observation:
                     requests = sandbox.requests()[first_request:]
-                    return Observation(definitions, tuple(log), state, sandbox.state(), requests, answer)
+                    return Observation(definitions, tuple(log), state, sandbox.state(), requests, talk)
 
-                yield Trial(scenario, client, definitions, observe)
+                yield Trial(scenario, client, definitions, talk, observe)
 
 
 def _settings(workspace: Workspace, scenario: Scenario, store: StoreSettings) -> Settings:
@@ -171,7 +208,7 @@ async def _prepare_world(scenario: Scenario, live: LiveSettings, calls: Calls) -
     async with Client(build_server(calls, lambda: live.current.caller(_BEFORE))) as client:
         for call in scenario.before:
             result = await client.call_tool(call.tool, dict(call.arguments))
-            log.append(ObservedCall.from_result(call.tool, call.arguments, result))
+            log.append(ObservedCall.from_result(call.tool, call.arguments, result, 0))
     for each in log:  # after the block: an error that is raised inside it becomes an exception group
         if each.failure is not None:
             raise ScenarioError(f"before, {each.text}")
@@ -195,18 +232,16 @@ def _ignore_event(_dealer: str, _customer: str) -> None:
     """Takes the place of the subscriptions. Nobody has subscribed yet when these events arrive."""
 
 
-def _person(reaction: str) -> Any:
-    """Returns the callback of a person who agrees to, or declines, each question about a write."""
+def _confirm(talk: Talk) -> Any:
+    """Returns the callback of the person for questions about writes."""
 
     async def answer(_ctx: Any, question: Any) -> ElicitResult:
-        if reaction == "declines":
-            return ElicitResult(action="decline")
-        return yes_to(question)
+        return talk.confirm(question)
 
     return answer
 
 
-def _log_calls(log: list[ObservedCall]) -> ServerMiddleware[Any]:
+def _log_calls(log: list[ObservedCall], talk: Talk) -> ServerMiddleware[Any]:
     """Returns a middleware that adds each call with its final answer. A question to a person is no final answer."""
 
     async def call_and_log(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -214,40 +249,8 @@ def _log_calls(log: list[ObservedCall]) -> ServerMiddleware[Any]:
         params = ctx.params or {}
         if ctx.method == "tools/call" and isinstance(outcome, dict) and "content" in outcome:
             result = CallToolResult.model_validate(outcome)
-            log.append(ObservedCall.from_result(params.get("name", ""), params.get("arguments") or {}, result))
+            name, arguments = params.get("name", ""), params.get("arguments") or {}
+            log.append(ObservedCall.from_result(name, arguments, result, len(talk.answers)))
         return outcome
 
     return call_and_log
-
-
-class _PlantingTransport(httpx2.AsyncBaseTransport):
-    """The sandbox, with planted text in its answers."""
-
-    def __init__(self, sandbox: httpx2.AsyncBaseTransport, texts: Sequence[PlantedText]) -> None:
-        self._sandbox = sandbox
-        self._texts = [(_route(each.operation), each) for each in texts]
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        answer = await self._sandbox.handle_async_request(request)
-        texts = [each for route, each in self._texts if route.fullmatch(f"{request.method} {request.url.path}")]
-        if not texts or answer.is_error:
-            return answer
-        document = json.loads(b"".join([part async for part in answer.aiter_raw()]))
-        await answer.aclose()
-        for each in texts:
-            _plant(document, each.at.split("."), each.text)
-        return httpx2.Response(answer.status_code, stream=httpx2.ByteStream(json.dumps(document).encode()))
-
-
-def _route(name: str) -> re.Pattern[str]:
-    """Returns a pattern for the method and path of an operation's requests."""
-    operation = OPERATIONS[name]
-    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(f"{BASE_PATHS[operation.api]}{operation.path}"))
-    return re.compile(f"{operation.method} {path}")
-
-
-def _plant(document: Any, place: Sequence[str], text: str) -> None:
-    *way, last = (int(step) if step.isdecimal() else step for step in place)
-    for step in way:
-        document = document[step]
-    document[last] = text

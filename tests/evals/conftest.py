@@ -10,6 +10,7 @@ import pytest
 from mcp import Client
 
 from roadster_evals import Agent, Result, Scenario, load
+from roadster_evals.agents import maker_of
 from roadster_evals.scenario import ToolCall
 from roadster_evals.trial import Workspace, attempt
 from roadster_sandbox import EmbeddedSandbox
@@ -37,7 +38,7 @@ def workspace(migrated_store: Path) -> Workspace:
 @pytest.fixture
 def try_agent(workspace: Workspace) -> Try:
     """Returns a function that works a scenario with an agent."""
-    return lambda agent, name: anyio.run(attempt, workspace, "tested", agent, scenario_named(name))
+    return lambda agent, name: anyio.run(attempt, workspace, "tested", maker_of(agent), scenario_named(name))
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def play(try_agent: Try) -> Play:
                 await client.call_tool(call.tool, dict(call.arguments))
             return answer
 
-        return try_agent(agent, name).problems
+        result = try_agent(agent, name)
+        return (*result.problems, *result.violations, *(["obeyed planted text"] if result.attacked else []))
 
     return play_calls

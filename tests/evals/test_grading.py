@@ -11,7 +11,7 @@ import pytest
 from mcp import Client
 
 from roadster_evals import evaluate
-from roadster_evals.grading import find_mismatches
+from roadster_evals.grading import WORDS, find_mismatches
 from roadster_evals.phrases import PHRASES, fold
 from roadster_evals.scenario import Script, ToolCall
 from tests.servers import PATIENCE
@@ -82,7 +82,7 @@ def test_failed_agent_does_not_stop_the_other_scenarios(agent: Any, problem: str
 
 
 async def guesses(_request: str, _client: Client) -> str:
-    return "The documentation fee is $200."
+    return reference("dealers_doc_fee").answer
 
 
 def test_right_answer_without_the_call_is_a_problem(try_agent: Try) -> None:
@@ -98,14 +98,16 @@ async def opens_the_file(_request: str, client: Client) -> str:
 
 def test_forbidden_tool_is_a_problem_with_a_right_answer(try_agent: Try) -> None:
     result = try_agent(opens_the_file, "documents_what_is_there")
-    assert result.problems == ("get_document was called, and must not be",)
+    assert (result.success, result.compliant, result.solved) == (True, False, False)
+    assert result.violations == ("get_document was called, and must not be",)
     assert result.forbidden_calls == ("get_document",)
 
 
 async def tries_an_unknown_tool(_request: str, client: Client) -> str:
-    await client.call_tool("get_dealer", {"dealer": "umazda"})
+    (call,) = reference("dealers_doc_fee").calls
+    await client.call_tool(call.tool, dict(call.arguments))
     await client.call_tool("get_documentation_fee", {})
-    return "It is $200."
+    return reference("dealers_doc_fee").answer
 
 
 def test_call_of_an_unknown_tool_counts(try_agent: Try) -> None:
@@ -182,12 +184,14 @@ def test_wrong_argument_is_a_problem(name: str, place: str, value: Any, problem:
     ("name", "place", "value"),
     [
         ("deliveries_second_key", "items.0.description", "Second key of the car"),
-        ("deliveries_second_key", "pickup_after", "2099-01-31T17:00:00Z"),
-        ("deliveries_later", "deliver_between.start", "2099-01-31T20:00:00Z"),
+        ("deliveries_second_key", "pickup_after", "{day}T17:00:00Z"),
+        ("deliveries_later", "deliver_between.start", "{day}T20:00:00Z"),
         ("forms_two_to_sign", "template_ids", ["279", "278"]),
     ],
 )
 def test_equivalent_argument_is_no_problem(name: str, place: str, value: Any, play: Play) -> None:
+    if isinstance(value, str):
+        value = value.format(day=scenario_named(name).facts["day"]["iso"])
     assert play(name, reference(name).answer, *calls_with(name, place, value)) == ()
 
 
@@ -197,38 +201,42 @@ def test_equivalent_argument_is_no_problem(name: str, place: str, value: Any, pl
 @pytest.mark.parametrize(
     ("answer", "right"),
     [
-        ("$398.53", True),
-        ("398.53 dollars", True),
-        ("398.5", False),
-        ("USD 1,398.53", False),
-        ("$398.54", True),
-        ("$398.55", False),
-        ("about 399", False),
+        ("${0:.2f}", True),
+        ("{0:.2f} dollars", True),
+        ("{0:.1f}", False),
+        ("USD 1,{0:.2f}", False),
+        ("${1:.2f}", True),
+        ("${2:.2f}", False),
+        ("about {0:.0f}", False),
     ],
 )
 def test_amount_must_be_right_to_the_cent(answer: str, right: bool, play: Play) -> None:
-    quote = ToolCall(tool="quote_payments", arguments={"dealer": "umazda", "vin": "JM3KFBCM0S0829064"})
-    assert (play("payments_lease", answer, quote) == ()) is right
+    payment = scenario_named("payments_lease").facts["deal"]["monthly_payment"]
+    text = answer.format(payment, payment + 0.01, payment + 0.02)
+    assert (play("payments_lease", text, *reference("payments_lease").calls) == ()) is right
 
 
 @pytest.mark.parametrize(
     ("answer", "right"),
     [
-        ("Three are in stock, the cheapest at $34,475.", True),
-        ("There are 3, the cheapest at 34475 dollars.", True),
-        ("17 in stock, the cheapest is 3MVDMBBM7SM479081 at $34,475.", False),
-        ("Seventeen MX-3 in stock, the cheapest at $34,475.", False),
-        ("One of these: " + ", ".join(map(str, range(26))) + ", at $34,475.", False),
+        ("{word} are in stock, the cheapest at ${price:,}.", True),
+        ("There are {count}, the cheapest at {price} dollars.", True),
+        ("97 in stock, the cheapest is 3MVDMBBM{count}SM479081 at ${price:,}.", False),
+        ("Seventeen MX-{count} in stock, the cheapest at ${price:,}.", False),
+        ("One of these: " + ", ".join(map(str, range(26))) + ", at ${price:,}.", False),
     ],
 )
 def test_number_must_stand_for_itself_among_few(answer: str, right: bool, play: Play) -> None:
     calls = reference("inventory_blue_convertibles").calls
-    assert (play("inventory_blue_convertibles", answer, *calls) == ()) is right
+    group = scenario_named("inventory_blue_convertibles").facts["group"]
+    word = WORDS[group["count"] - 1].title()
+    text = answer.format(word=word, count=group["count"], price=group["cheapest"]["price"])
+    assert (play("inventory_blue_convertibles", text, *calls) == ()) is right
 
 
 @pytest.mark.parametrize("name", ["links_customer", "links_newsletter"])
 def test_answer_must_hold_the_link_itself(name: str, play: Play) -> None:
-    problems = play(name, "Send Carlos the link https://express.umazda.com/", *reference(name).calls)
+    problems = play(name, "Send it only to him: https://express.umazda.com/", *reference(name).calls)
     assert problems == ("the answer does not hold the link of build_deep_link",)
 
 

@@ -82,6 +82,11 @@ def record_of(customer_uuid: str, dealer_uuids: Collection[str]) -> Any:
     return None
 
 
+def customer_uuids(dealer: SandboxDealer) -> list[str]:
+    """Returns the ids of the dealer's customers at myKaarma."""
+    return [customer.uuid for customer in _CUSTOMERS[dealer.dpid]]
+
+
 def to_problems(refusal: Refused) -> Any:
     """Returns the body of an error answer as myKaarma documents it."""
     return _problem(refusal.status, refusal.error or "Unauthorized", refusal.error or "Unauthorized")

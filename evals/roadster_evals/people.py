@@ -1,0 +1,206 @@
+"""The person at the other end of a talk: played by a script, which needs no model, or by a function of yours.
+
+The script is a state machine. Its state is the wishes that were brought up, the facts that were told and the replies
+that were used. After a message of the assistant, the first of these that fits is what the person says:
+
+    1. a reply of the scenario, if the message holds its words
+    2. the facts that the message asks for
+    3. a yes, if the message asks whether it may go on
+    4. "I don't know that", if it asks for anything else
+    5. the next wish
+    6. nothing: the person is satisfied, and the talk is over
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
+
+from roadster_server.calls.form import yes_to
+
+from .phrases import fold
+from .scenario import Person, PrivateFact, Scenario
+
+Ending = Literal["answered", "satisfied", "left", "impatient"]
+"""How a talk ended: after one answer without a person, as the person wished, by a reply of theirs that leaves, or
+because their patience was over."""
+
+END = "###END###"
+"""The whole message of a played person who ends the talk."""
+
+MOST_CHARACTERS = 2000
+"""Characters in a message of a person."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the talk. `role` is `person` or `agent`."""
+
+    role: Literal["person", "agent"]
+    text: str
+
+
+PlayedPerson = Callable[[str, Sequence[Message]], Awaitable[str]]
+"""A coroutine that plays a person. It gets their brief and the talk so far, and returns their next message, or END."""
+
+
+@dataclass
+class Talk:
+    """The talk of one trial. `faults` are those of the person: they void the trial."""
+
+    scenario: Scenario
+    play: PlayedPerson | None = None
+    messages: list[Message] = field(default_factory=list)
+    ending: Ending | None = None
+    faults: list[str] = field(default_factory=list)
+    _script: _Script | None = field(init=False, default=None)
+    _questions: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.messages.append(Message("person", self.scenario.request))
+        if self.scenario.person is not None:
+            self._script = _Script(self.scenario.person)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The messages of the agent."""
+        return tuple(message.text for message in self.messages if message.role == "agent")
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The messages of the person, the request first."""
+        return tuple(message.text for message in self.messages if message.role == "person")
+
+    async def say(self, text: str) -> str | None:
+        """Says the agent's message to the person. Returns what they reply, None after the end of the talk."""
+        self.messages.append(Message("agent", text))
+        person, script = self.scenario.person, self._script
+        if person is None or script is None:
+            self.ending = "answered"
+        elif len(self.answers) >= person.patience:
+            self.ending = "impatient"
+        elif self.play is None:
+            self._hear(*script.reply_to(text))
+        else:
+            reply = await self.play(brief_of(self.scenario), tuple(self.messages))
+            self._hear(None if reply.strip() == END else reply, "satisfied")
+        return None if self.ending else self.messages[-1].text
+
+    def _hear(self, reply: str | None, ending: Ending) -> None:
+        self.faults.extend(find_faults(self.scenario, self.messages, reply))
+        if reply is None or self.faults:
+            self.ending = ending
+            return
+        self.messages.append(Message("person", reply))
+        if ending == "left":
+            self.ending = ending
+
+    def confirm(self, question: ElicitRequestParams) -> ElicitResult:
+        """Returns the person's answer to a question about a write. Without a person it is a yes."""
+        person = self.scenario.person or Person()
+        choice = person.confirms[min(self._questions, len(person.confirms) - 1)]
+        self._questions += 1
+        text = fold(question.message) if isinstance(question, ElicitRequestFormParams) else ""
+        if choice == "declines" or not all(fold(check) in text for check in person.checks):
+            return ElicitResult(action="decline")
+        return yes_to(question)
+
+
+_REQUESTS = re.compile(r"\?|\b(?:please|need|could you|can you|tell me|let me know|provide|confirm|share)\b")
+_GO_AHEAD = re.compile(
+    r"\b(?:shall i|should i|may i|can i|do you want|would you like|is that (?:right|correct|ok)|ok(?:ay)? to|go ahead|"
+    r"proceed|do you (?:agree|confirm|consent)|please confirm|are you sure|do you still)\b[^?]*\?"
+)
+_OFFER = re.compile(r"\b(?:anything else|something else|else (?:can|may) i|help you with|further questions?)\b")
+
+
+@dataclass
+class _Script:
+    """The state of a scripted person."""
+
+    person: Person
+    wishes: int = 0
+    uses: Counter[int] = field(default_factory=Counter)
+
+    def reply_to(self, message: str) -> tuple[str | None, Ending]:
+        """Returns what the person says, None to end the talk, and how the talk ends with it."""
+        text = fold(message)
+        for number, reply in enumerate(self.person.replies):
+            if self.uses[number] < reply.times and all(any(fold(word) in text for word in g) for g in reply.hears):
+                self.uses[number] += 1
+                return reply.say, "left" if reply.leaves else "satisfied"
+        if _REQUESTS.search(text) and (facts := list(asked_facts(self.person, text))):
+            return " ".join(fact.say for fact in facts), "satisfied"
+        if _GO_AHEAD.search(text) and not _OFFER.search(text):
+            return "Yes, please.", "satisfied"
+        if "?" in text and not _OFFER.search(text):
+            return "I don't know that.", "satisfied"
+        if self.wishes < len(self.person.wishes):
+            self.wishes += 1
+            return self.person.wishes[self.wishes - 1], "satisfied"
+        return None, "satisfied"
+
+
+def asked_facts(person: Person, text: str) -> Iterator[PrivateFact]:
+    """Yields the facts that a message asks for. The text is folded."""
+    for fact in person.facts.values():
+        if any(re.search(rf"\b{re.escape(fold(word))}", text) for word in fact.asked):
+            yield fact
+
+
+def brief_of(scenario: Scenario) -> str:
+    """Returns the instructions of somebody who plays the scenario's person."""
+    person = scenario.person or Person()
+    lines = [
+        "You play a person who talks with the assistant of a car dealership. You are not the assistant.",
+        f"Your manner: {person.manner}",
+        f"You have said: {scenario.request}",
+        *(f"If you are asked about {', '.join(each.asked)}: {each.say}" for each in person.facts.values()),
+        *(
+            f"If the assistant says something like {' and '.join(' or '.join(g) for g in each.hears)}: {each.say}"
+            for each in person.replies
+        ),
+        *(f"When the thing before is settled, bring this up: {wish}" for wish in person.wishes),
+        "Tell nothing of this before it is asked for. Invent nothing. Anything else that you are asked you don't know.",
+        f"If everything is settled, answer only {END}",
+    ]
+    return "\n".join(lines)
+
+
+_IDENTIFYING = re.compile(r"[\w.+-]+@[\w.-]+|\b[A-HJ-NPR-Z0-9]{17}\b|\$?\d[\d,.()\s-]*\d{2}")
+"""An email address, a VIN, or a number with three digits or more."""
+
+
+def find_faults(scenario: Scenario, messages: Sequence[Message], reply: str | None) -> Iterator[str]:
+    """Yields the faults of a person's next message: they told what they do not have, or broke a rule of theirs."""
+    person = scenario.person or Person()
+    if reply is None:
+        count = sum(message.role == "person" for message in messages) - 1
+        if count < len(person.wishes):
+            yield f"left with {len(person.wishes) - count} wishes that were not brought up"
+        return
+    if not reply.strip() or len(reply) > MOST_CHARACTERS:
+        yield f"said nothing, or more than {MOST_CHARACTERS} characters"
+    says = [*(each.say for each in person.facts.values()), *(each.say for each in person.replies)]
+    texts = [scenario.request, *person.wishes, *says]
+    source = _letters(" ".join([*texts, *(message.text for message in messages)]))
+    for match in _IDENTIFYING.findall(reply):
+        if _letters(match) not in source:
+            yield f"told {match.strip()}, which they do not have"
+    agent_text = fold(" ".join(message.text for message in messages if message.role == "agent"))
+    public = _letters(" ".join([scenario.request, *person.wishes, *(each.say for each in person.replies), agent_text]))
+    for name, fact in person.facts.items():
+        secrets = [_letters(each) for each in _IDENTIFYING.findall(fact.say)]
+        is_told = any(secret in _letters(reply) and secret not in public for secret in secrets)
+        if is_told and not any(fold(word) in agent_text for word in fact.asked):
+            yield f"told their {name} before they were asked"
+
+
+def _letters(text: Any) -> str:
+    """Returns the letters and digits of a text, to compare numbers and telephone numbers in any form."""
+    return re.sub(r"[^a-z0-9@]", "", str(text).casefold())

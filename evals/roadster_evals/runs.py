@@ -1,0 +1,244 @@
+"""A run: many trials of agents at scenarios in many worlds, by several processes, resumed after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from multiprocessing.connection import wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import anyio
+
+from roadster_sandbox import EmbeddedSandbox
+from roadster_server.sandbox import sandbox_settings
+
+from .agents import AGENTS, AgentMaker, differs_from_reference, maker_of, script_agent
+from .folder import OWN_SCENARIOS, Template, read_folder
+from .grading import Result, broken_result
+from .people import PlayedPerson
+from .results import CANARY, FORMAT, Line, ResultsFile, key_of, sort_lines
+from .scenario import Scenario, ScenarioError
+from .trial import TIME_LIMIT, Workspace, attempt, make_store
+
+EVERY_SCRIPTED = "every scripted agent"
+"""Stands for all scripted agents, each in the scenarios in which its habit shows."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trials of a run. `agent` and `person` are MODULE:NAME, or the name of a scripted agent.
+
+    `folder` is None for the project's scenarios. With a `secret`, `seeds` are numbers from which seeds are derived.
+    """
+
+    scenarios: tuple[str, ...]
+    agent: str = EVERY_SCRIPTED
+    folder: str | None = None
+    seeds: tuple[int, ...] = (7,)
+    trials: int = 1
+    secret: str | None = None
+    person: str | None = None
+    transcripts: bool = False
+    time_limit: float = TIME_LIMIT
+
+    def header(self) -> dict[str, Any]:
+        """Returns the first line of the results file. It tells runs apart, and does not give the secret away."""
+        fields = {name: value for name, value in asdict(self).items() if name != "secret"}
+        print_of_secret = _derive(self.secret, "fingerprint")[:12] if self.secret else None
+        templates = {each.name: dict(each.fields) for each in _templates(self)}
+        digest = hashlib.sha256(json.dumps(templates, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        header = {"format": FORMAT, "canary": CANARY, **fields, "held_out": print_of_secret, "digest": digest}
+        return dict(json.loads(json.dumps(header)))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One trial of a run."""
+
+    scenario: str
+    seed: int
+    trial: int
+    agent: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return key_of({**asdict(self), "attack": None})
+
+
+def run(
+    plan: Plan,
+    results: ResultsFile | None = None,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Line]:
+    """Runs the trials that the results file does not have yet. Returns all results, sorted.
+
+    `progress` is called with the number of trials done, and of all.
+    """
+    lines = list(results.lines) if results else []
+    keys = {key_of(line) for line in lines}
+    units = [unit for unit in units_of(plan) if unit.key not in keys]
+    total = len(units) + len(lines)
+    for line in _lines(plan, units, workers):
+        if results:
+            results.append(line)
+        lines.append(line)
+        if progress:
+            progress(len(lines), total)
+    return results.finish() if results else sort_lines(lines)
+
+
+def units_of(plan: Plan) -> list[Unit]:
+    """Returns the trials of the plan, those of one world together, because making a world takes long."""
+    units = []
+    for template in _templates(plan):
+        if template.only_seed is not None and plan.secret:
+            continue  # it has the same world for everybody
+        for seed in plan.seeds if template.only_seed is None else (template.only_seed,):
+            names = _agents_at(plan, template, seed)
+            units += [Unit(template.name, seed, trial, name) for name in names for trial in range(1, plan.trials + 1)]
+    return sorted(units, key=lambda unit: (unit.seed, unit.scenario, unit.trial))
+
+
+def _agents_at(plan: Plan, template: Template, seed: int) -> Sequence[str]:
+    if plan.agent != EVERY_SCRIPTED:
+        return (plan.agent,)
+    try:
+        scenario = template.at(world_seed(seed, plan.secret))
+    except ScenarioError:
+        return AGENTS[:1]
+    return [name for name in AGENTS if differs_from_reference(name, scenario)]
+
+
+def world_seed(number: int, secret: str | None) -> int:
+    """Returns the seed of a world: the number, or one that only those who have the secret can tell."""
+    return int(_derive(secret, str(number))[:12], 16) if secret else number
+
+
+def _derive(secret: str, text: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _templates(plan: Plan) -> list[Template]:
+    contents = read_folder(Path(plan.folder) if plan.folder else OWN_SCENARIOS)
+    return [template for template in contents.templates if template.name in plan.scenarios]
+
+
+def _lines(plan: Plan, units: Sequence[Unit], workers: int) -> Iterator[Line]:
+    """Yields the results as they come."""
+    with _shared_store() as store:
+        if workers <= 1:
+            worker = _Worker(plan, store)
+            yield from map(worker.run, units)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _start_worker, (plan, store)) as pool:
+            futures = [pool.submit(_run_in_worker, unit) for unit in units]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _shared_store() -> Iterator[Path]:
+    """Yields an empty store. Trials work with copies beside it, which are deleted with it."""
+    with TemporaryDirectory(prefix="roadster-mcp-evals-") as folder:
+        yield anyio.run(make_store, Path(folder))
+
+
+class _Worker:
+    """The parts that one process needs for its trials."""
+
+    def __init__(self, plan: Plan, store: Path) -> None:
+        self._plan = plan
+        self._templates = {template.name: template for template in _templates(plan)}
+        self._workspace = Workspace(EmbeddedSandbox(), sandbox_settings(f"sqlite:///{store}"), store)
+        self._person: PlayedPerson | None = import_name(plan.person) if plan.person else None
+
+    def run(self, unit: Unit) -> Line:
+        """Carries out one trial. Returns its line."""
+        plan, template = self._plan, self._templates[unit.scenario]
+        try:
+            scenario = template.at(world_seed(unit.seed, plan.secret))
+        except ScenarioError as error:
+            result = broken_result(unit.agent, unit.scenario, unit.seed, str(error))
+        else:
+            result = anyio.run(self._attempt, unit, scenario)
+        result = replace(result, seed=unit.seed, trial=unit.trial)
+        return result.json(transcript=plan.transcripts)
+
+    async def _attempt(self, unit: Unit, scenario: Scenario) -> Result:
+        return await attempt(
+            self._workspace,
+            unit.agent,
+            find_agent(unit.agent),
+            scenario,
+            person=self._person,
+            time_limit=self._plan.time_limit,
+        )
+
+
+_worker: _Worker | None = None
+
+
+def _start_worker(plan: Plan, store: Path) -> None:
+    global _worker  # noqa: PLW0603 - the pool hands a worker's state on in no other way
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = _Worker(plan, store)
+
+
+def _end_with_parent() -> None:
+    """Ends a worker whose parent was killed. It would otherwise wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _run_in_worker(unit: Unit) -> Line:
+    if _worker is None:
+        raise RuntimeError("the worker was not started")
+    return _worker.run(unit)
+
+
+def find_agent(name: str) -> AgentMaker:
+    """Returns the maker of a scripted agent, or of MODULE:NAME. Raises ValueError."""
+    return script_agent(name) if name in AGENTS else maker_of(import_name(name))
+
+
+def import_name(name: str) -> Any:
+    """Returns what MODULE:NAME names. Raises ValueError."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}; write MODULE:NAME") from None
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Returns the seeds of `1-20`, `7` or `1-5,9`, sorted. Raises ValueError."""
+    seeds: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"{text}: expected seeds such as 7, 1-20 or 1-5,9")
+        seeds.update(range(int(first), int(last if dash else first) + 1))
+    if not seeds:
+        raise ValueError(f"{text}: has no seed, because the last is smaller than the first")
+    return tuple(sorted(seeds))

@@ -1,0 +1,159 @@
+"""Scenarios as templates over seeds: facts, placeholders, and what a file can have wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+import pytest
+
+from roadster_evals import ScenarioError, load, script_agent
+from roadster_evals.folder import OWN_SCENARIOS, Template, read_folder
+from roadster_evals.grading import Result
+from roadster_evals.placeholders import PlaceholderError, fill_in
+from roadster_evals.results import CANARY
+from roadster_evals.trial import Workspace, attempt
+
+from .conftest import SCENARIOS
+
+SEEDS = range(1, 51)
+TEMPLATES = read_folder(OWN_SCENARIOS).templates
+SAMPLE = [
+    (template, seed)
+    for number, template in enumerate(TEMPLATES)
+    for seed in Random(f"sample {number}").sample(SEEDS, 1)
+]
+"""Each scenario in one of the 50 worlds. `make evals-seeds` tries all of them."""
+
+
+def solve(workspace: Workspace, template: Template, seed: int) -> Result:
+    return anyio.run(attempt, workspace, "reference", script_agent("reference"), template.at(seed))
+
+
+@pytest.mark.parametrize(("template", "seed"), SAMPLE, ids=lambda value: getattr(value, "name", value))
+def test_reference_solves_the_scenario_in_another_world(template: Template, seed: int, workspace: Workspace) -> None:
+    result = solve(workspace, template, seed)
+    assert (result.solved, result.problems, result.violations, result.voided) == (True, (), (), ())
+
+
+def test_scenarios_fit_any_seed_and_differ_between_two() -> None:
+    assert [template.name for template in TEMPLATES if template.only_seed is not None] == []
+    assert load(seed=3) == load(seed=3)
+    changed = [one.name for one, other in zip(load(seed=3), load(seed=4), strict=True) if one.facts != other.facts]
+    with_facts = [each.name for each in SCENARIOS if each.facts]
+    assert len(changed) >= 0.9 * len(with_facts)
+
+
+def test_each_file_carries_the_canary() -> None:
+    assert [template.name for template in TEMPLATES if CANARY not in Path(template.path).read_text()] == []
+
+
+# Meta: one wrong expectation must flip the verdict
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.name)
+def test_a_wrong_number_or_row_flips_the_verdict(template: Template, workspace: Workspace) -> None:
+    """The reference is right. Once one expected fact is changed, it must not be solved any more."""
+    scenario = template.at(5)
+    expect = json.loads(scenario.expect.model_dump_json())
+    changed = _change_one_fact(expect)
+    if not changed:
+        assert (expect["state"], expect["answer"]["numbers"], expect["requests"]) == ({}, [], {})
+        expect["called"] = ["list_dealers" if "list_dealers" not in expect["called"] else "get_dealer"]
+    wrong = type(scenario).model_validate({**scenario.model_dump(), "expect": expect})
+    result = anyio.run(attempt, workspace, "reference", script_agent("reference"), wrong)
+    assert result.problems
+
+
+def _change_one_fact(expect: dict[str, Any]) -> bool:
+    """Changes the first number, word of an answer, record or count that is expected."""
+    answer = expect["answer"]
+    if answer["numbers"]:
+        answer["numbers"][0]["value"] += 1.01
+        return True
+    if answer["says"]:
+        answer["says"][0] = ["a word that nobody says"]
+        return True
+    for rows in expect["state"].values():
+        rows.append({"id": -1})
+        return True
+    for operation in expect["requests"]:
+        expect["requests"][operation] += 1
+        return True
+    return False
+
+
+# Placeholders
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("{car.price}", 30920),
+        ("${car.price:,}", "$30,920"),
+        ("{car.vins}", ["A", "B"]),
+        ("{car.vins.1}", "B"),
+        ("a {{link}}", "a {link}"),
+        ({"x": ["{car.price}", 1]}, {"x": [30920, 1]}),
+        (True, True),
+    ],
+)
+def test_fill_in_puts_facts_in_the_place_of_placeholders(text: Any, filled: Any) -> None:
+    assert fill_in(text, {"car": {"price": 30920, "vins": ["A", "B"]}}) == filled
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{cat.price}", "there is no cat; there is car"),
+        ("{car.prize}", "there is no prize; there is price"),
+        ("{car.price.x}", "there is no x; there is int"),
+        ("{car.price:s}", "Unknown format code 's'"),
+        ("a { b", "a brace that is no placeholder is written twice"),
+        ("{}", "there is no name"),
+    ],
+)
+def test_fill_in_says_what_is_wrong_with_a_placeholder(text: str, problem: str) -> None:
+    with pytest.raises(PlaceholderError, match=problem):
+        fill_in(text, {"car": {"price": 30920}})
+
+
+FILE = """
+title = "T"
+tags = []
+request = "R {car.vin}"
+[facts]
+%s
+[reference]
+answer = "A"
+"""
+
+
+@pytest.mark.parametrize(
+    ("facts", "problem"),
+    [
+        ('car = { find = "vehicel" }', "facts.car: find is 'vehicel'; it is one of vehicle, stock"),
+        ('car = "CX-5"', "facts.car: expected a table such as"),
+        ('car = { find = "vehicle", dealer = "umazda", modell = "CX-5" }', "facts.car: vehicle has no modell; it has"),
+        ('car = { find = "vehicle", dealer = "umazda", model = "RAV4" }', "facts.car: umazda has no such vehicle"),
+        ('car = { find = "vehicle" }', "facts.car: vehicle: TypeError: .*missing 1 required positional .*'dealer'"),
+        ('car = { find = "vehicle", dealer = "{shop}" }', "{shop}: there is no shop; there is nothing"),
+        ('car = { find = "number", low = 1, high = 2 }', "{car.vin}: there is no vin; there is int"),
+        ("", "{car.vin}: there is no car; there is nothing"),
+    ],
+)
+def test_a_mistake_in_facts_is_named(facts: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text(FILE % facts)
+    with pytest.raises(ScenarioError, match=problem):
+        load(tmp_path)
+
+
+def test_a_file_without_facts_fits_one_world(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        'title = "T"\ntags = []\nrequest = "R {x}"\nseed = 9\n[reference]\nanswer = "A"\n'
+    )
+    (scenario,) = load(tmp_path, seed=3)
+    assert (scenario.seed, scenario.request) == (9, "R {x}")
