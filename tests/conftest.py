@@ -19,6 +19,7 @@ from roadster_client.json_text import write_lenient_json
 from roadster_sandbox import SandboxTransport, create_app
 from roadster_server.calls.context import Timing
 from roadster_server.calls.keys import Keys
+from roadster_server.calls.page_links import PageLinks
 from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
@@ -175,6 +176,7 @@ def connect(world: World, store_url: str) -> Connect:
         live: LiveSettings | None = None,
         timing: Timing | None = None,
         open_store: OpenStore = open_store,
+        page_links: PageLinks | None = None,
         **caller: Any,
     ) -> AsyncIterator[Client]:
         settings = settings_for(store_url, name, **caller).model_copy(update=dict(change or {}))
@@ -186,6 +188,7 @@ def connect(world: World, store_url: str) -> Connect:
                 transport=upstream or SandboxTransport(world.app),
                 timing=timing,
                 open_store=open_store,
+                page_links=page_links,
             ) as calls,
             Client(
                 build_server(calls, lambda: live.current.caller(name)), mode=mode, elicitation_callback=ask

@@ -23,7 +23,7 @@ from roadster_client import (
     open_upstream,
     operations_of,
 )
-from roadster_tools import Gate, Services, UploadFolder
+from roadster_tools import Caller, Gate, Services, UploadFolder, Uploads
 
 from .calls.calls import Calls
 from .calls.context import CallServices, Timing
@@ -38,11 +38,13 @@ from .inventory.mirror import Mirrors
 from .settings.live import LiveSettings
 from .settings.sections import Settings
 from .store import open_store
-from .store.lazy import OpenStore, lazy_store
+from .store.lazy import LazyStore, OpenStore, lazy_store
 from .stored import StoredCustomers, StoredEvents, StoredOwnership
 from .telemetry.observer import ServerObserver
 from .telemetry.traces import TracingObserver, exported_traces
 from .turns import TurnObserver
+from .uploads.clamd import scan_with
+from .uploads.waiting import FileKeys, LinkTo, StoredFiles
 
 if TYPE_CHECKING:  # for start time: it imports Redis
     from .replicas import Replicas
@@ -72,6 +74,7 @@ async def open_calls(
     keys = Keys.derive(settings.roadster.api_key.get_secret_value())
     observer = observer or ServerObserver()
     timing = timing or Timing()
+    page_links = page_links or PageLinks(lambda: live.current)
     async with AsyncExitStack() as stack:
         stack.enter_context(exported_traces())
         url = settings.store.url.get_secret_value()
@@ -89,7 +92,7 @@ async def open_calls(
             ),
             vehicles=mirrors.of_dealer,
             cursor_key=keys.cursors,
-            uploads=UploadFolder(settings.uploads.folder) if local and settings.uploads else None,
+            uploads=_uploads(settings, local, store, FileKeys(keys.files, keys.hash), page_links.url),
         )
         redis_url = settings.replicas.redis_url.get_secret_value() if settings.replicas else None
         limiter = Limiter(redis_url, keys.deployment)
@@ -109,10 +112,20 @@ async def open_calls(
                 refusals=refusals,
                 idempotency_keys=IdempotencyKeys(keys),
                 timing=timing,
-                page_links=page_links or PageLinks(lambda: live.current),
+                page_links=page_links,
                 refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
             )
         )
+
+
+def _uploads(
+    settings: Settings, local: bool, store: LazyStore, keys: FileKeys, link_to: LinkTo
+) -> Callable[[Caller, str], Uploads]:
+    """Returns the function that opens the ways in which a caller at a dealer hands over files."""
+    folder = settings.uploads.folder if local and settings.uploads else None
+    upload_folder = None if folder is None else UploadFolder(folder)
+    scan = scan_with(settings.uploads.clamd if settings.uploads else None)
+    return lambda caller, dealer: Uploads(upload_folder, StoredFiles(store, keys, link_to, caller, dealer), scan)
 
 
 async def _open_services(

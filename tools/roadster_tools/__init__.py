@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .answers import FileLink, left_out_of, left_out_text
+    from .answers import FileLink, ToolAnswer, left_out_of, left_out_text
     from .choices import MOST_CHOICES, name_choices, near_names, some_of
     from .cursors import Seal, Unsealable
     from .failures import (
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .files import File
     from .gate.access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
     from .gate.admission import AdmittedCall, admit
-    from .gate.gate import CallOversight, Gate, PendingWrite, Services, WritePreview
+    from .gate.gate import CallOversight, Gate, Grant, PendingWrite, Services, WritePreview
+    from .gate.waiting_files import FileWanted, Uploads, WaitingFiles
     from .raw_arguments import HOST_ARGUMENTS, ReadArguments, read_arguments
     from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
     from .stored_tools import TOOLS, TOOLSETS
@@ -49,7 +50,9 @@ __all__ = [
     "FailureKind",
     "File",
     "FileLink",
+    "FileWanted",
     "Gate",
+    "Grant",
     "InvalidArguments",
     "KeyOutcomeUnknown",
     "Limited",
@@ -60,12 +63,15 @@ __all__ = [
     "Seal",
     "Services",
     "Tool",
+    "ToolAnswer",
     "ToolFailure",
     "Uncounted",
     "Unrecorded",
     "Unsealable",
     "UploadFolder",
+    "Uploads",
     "Verdict",
+    "WaitingFiles",
     "WaitingForPerson",
     "WritePreview",
     "admit",
@@ -85,7 +91,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "answers": "FileLink left_out_of left_out_text",
+    "answers": "FileLink ToolAnswer left_out_of left_out_text",
     "choices": "MOST_CHOICES name_choices near_names some_of",
     "cursors": "Seal Unsealable",
     "failures": (
@@ -95,7 +101,8 @@ _MODULES = {
     "files": "File",
     "gate.access": "Access Caller Verdict dealer_choices dealer_verdict verdict",
     "gate.admission": "AdmittedCall admit",
-    "gate.gate": "CallOversight Gate PendingWrite Services WritePreview",
+    "gate.gate": "CallOversight Gate Grant PendingWrite Services WritePreview",
+    "gate.waiting_files": "FileWanted Uploads WaitingFiles",
     "raw_arguments": "HOST_ARGUMENTS ReadArguments read_arguments",
     "resources": "CUSTOMER_RESOURCE RESOURCES Resource resource_at",
     "stored_tools": "TOOLS TOOLSETS",

@@ -36,8 +36,18 @@ class Seal:
         return cls(AESSIV(key), "\0".join(binding).encode())
 
     def seal(self, text: str) -> str:
-        ciphertext = self.cipher.encrypt(text.encode(), [self.binding])
-        return base64.urlsafe_b64encode(ciphertext).decode().rstrip("=")
+        return base64.urlsafe_b64encode(self.seal_bytes(text.encode())).decode().rstrip("=")
+
+    def seal_bytes(self, content: bytes) -> bytes:
+        """Returns the content of a file, sealed. It must not be empty."""
+        return self.cipher.encrypt(content, [self.binding])
+
+    def open_bytes(self, sealed_content: bytes) -> bytes:
+        """Returns the content that was sealed. Raises Unsealable."""
+        try:
+            return self.cipher.decrypt(sealed_content, [self.binding])
+        except (ValueError, InvalidTag):
+            raise Unsealable from None
 
     def open(self, token: str) -> str:
         """Returns the text that was sealed. Raises Unsealable."""

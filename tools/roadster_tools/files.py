@@ -16,9 +16,9 @@ from roadster_client import MalformedAnswer
 from roadster_client.models.values import decode_file
 
 from .failures import InvalidArguments, UnusableFile
+from .gate.waiting_files import FilePurpose, Uploads
 from .pdf import PdfFacts, read_pdf
 from .pictures import check_picture
-from .upload_folder import UploadFolder
 
 MAX_INLINE_BYTES = 1024 * 1024
 """For `contents` in a call, which pass through a model's context. The HTTP transport takes 4 MiB in all."""
@@ -53,7 +53,9 @@ def _plain_base64(contents: str) -> str:
 
 
 Contents = Annotated[str, Field(description=f"base64, to {MAX_INLINE_BYTES >> 20} MiB"), PlainSerializer(_plain_base64)]
-LocalPath = Annotated[str, Field(description="in the server's upload folder")]
+LocalPath = Annotated[str, Field(description="in the upload folder")]
+Handle = Annotated[str, Field(min_length=1)]
+"""The name of a file that a person handed over, from an earlier answer."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +74,77 @@ class Upload:
     argument: str
 
 
-async def read_upload(folder: UploadFolder | None, contents: str | None, path: str | None) -> Upload:
-    """Returns the file that a caller passes as `contents` or as `path`. Raises InvalidArguments."""
-    if (contents is None) == (path is None):
-        raise InvalidArguments({"contents": "give contents or path" + ("" if contents is None else ", not both")})
-    if contents is not None:
-        upload = Upload(_decode(contents), "contents")
-    elif folder is not None:
-        upload = Upload(await folder.read(path or ""), "path")
-    else:
+@dataclass(frozen=True)
+class FileArguments:
+    """The arguments by which a call hands over its file: exactly one of them, or none to ask a person for it."""
+
+    contents: str | None
+    path: str | None
+    upload: str | None
+
+    async def need_a_person(self, uploads: Uploads) -> bool:
+        """Returns whether `read` asks a person for the file."""
+        is_empty = self.contents is None and self.path is None and self.upload is None
+        return is_empty and uploads.waiting is not None and await uploads.waiting.can_ask()
+
+    async def read(self, uploads: Uploads, purpose: FilePurpose) -> Upload:
+        """Returns the file. Raises FileWanted where a person must hand it over first, and InvalidArguments."""
+        names = [name for name in ("contents", "path", "upload") if getattr(self, name) is not None]
+        if len(names) > 1:
+            raise InvalidArguments({names[0]: f"give only one of {' and '.join(names)}"})
+        if self.contents is not None:
+            upload = Upload(_decode(self.contents), "contents")
+        elif self.path is not None:
+            upload = Upload(await _read_local(uploads, self.path), "path")
+        elif self.upload is not None:
+            return Upload(await _read_waiting(uploads, self.upload, purpose), "upload")
+        elif uploads.waiting is not None and await uploads.waiting.can_ask():
+            raise await uploads.waiting.ask(purpose)
+        else:
+            raise InvalidArguments({"contents": "give contents or path"})
+        if not upload.content:
+            raise InvalidArguments({upload.argument: "the file is empty"})
+        try:
+            await uploads.scan(upload.content)
+        except UnusableFile as error:
+            raise InvalidArguments({upload.argument: f"the file {error}"}) from None
+        return upload
+
+    async def discard(self, uploads: Uploads) -> None:
+        """Deletes the file that a person handed over, once it was sent."""
+        if self.upload is not None and uploads.waiting is not None:
+            await uploads.waiting.discard(self.upload)
+
+
+async def _read_local(uploads: Uploads, path: str) -> bytes:
+    if uploads.folder is None:
         raise InvalidArguments(
             {"path": "works only where the server runs on this machine over stdio with [uploads] folder set"}
         )
-    if not upload.content:
-        raise InvalidArguments({upload.argument: "the file is empty"})
-    return upload
+    return await uploads.folder.read(path)
+
+
+async def _read_waiting(uploads: Uploads, handle: str, purpose: FilePurpose) -> bytes:
+    content = None if uploads.waiting is None else await uploads.waiting.read(handle, purpose)
+    if content is None:
+        raise InvalidArguments(
+            {
+                "upload": "there is no such file for you, at this dealer and for these arguments; it was used, or is "
+                "too old: call again without upload, and a person gets a new link"
+            }
+        )
+    return content
+
+
+def fitting_name(file_name: str, upload: Upload) -> str:
+    """Returns the name with the extension that the content of a person's file has.
+
+    The caller named the file before anybody chose one. Another way to hand over a file leaves its name as it is.
+    """
+    kind = content_type(upload.content)
+    if upload.argument != "upload" or kind is None or file_name.lower().endswith(_EXTENSIONS[kind]):
+        return file_name
+    return f"{file_name.rpartition('.')[0]}{_EXTENSIONS[kind][0]}"
 
 
 def _decode(contents: str) -> bytes:

@@ -23,11 +23,14 @@ from roadster_tools import (
     Caller,
     CallOversight,
     Failure,
+    FileWanted,
+    Grant,
     Limited,
     PendingWrite,
     ReadArguments,
     Seal,
     Tool,
+    ToolAnswer,
     ToolFailure,
     Unrecorded,
     WritePreview,
@@ -41,6 +44,7 @@ from roadster_tools import (
 
 from .confirmation import Confirmation
 from .context import Ask, CallResult, CallServices, Context, CurrentCaller
+from .file_question import FileState, obtain_file
 from .limiter import OverLimit
 from .results import LONGEST_ANSWER, AnswerContent, client_name, preview_result, replayed_result, result_of
 
@@ -71,7 +75,8 @@ class Call(CallOversight):
         self.ctx = ctx
         self._tool = tool
         self._arguments = read_arguments(arguments, tool.arguments) if tool else ReadArguments({**arguments}, {})
-        self._params = params
+        self._file_state = FileState(params)
+        self._params = self._file_state.rest
         self._id = uuid4().hex
         self._start_time = time.perf_counter()
         self._admitted_call: AdmittedCall | None = None
@@ -107,7 +112,7 @@ class Call(CallOversight):
             return await self._carry_out_once(admitted_call)
         except Ask as question:
             self.outcome = "asked"
-            return question.result
+            return self._file_state.with_question(question.result)
         except WritePreview as preview:
             self.outcome = "previewed"
             return preview_result(preview.write, self._admitted_call.notices if self._admitted_call else [])
@@ -254,7 +259,7 @@ class Call(CallOversight):
             )
 
     async def _answer(self, admitted_call: AdmittedCall) -> AnswerContent:
-        answer = await admitted_call.run()
+        answer = await self._run(admitted_call)
         notices, left_out = admitted_call.notices, admitted_call.left_out
         text = "\n".join(filter(None, [answer.text(), *notices, left_out_text(left_out)]))
         if len(text) > LONGEST_ANSWER:
@@ -266,6 +271,26 @@ class Call(CallOversight):
             self._answered_ids = {f"answer.{name}": value for name, value in fields.items() if name.endswith("_id")}
         content = fields | ({"notices": notices} if notices else {}) | left_out_of(left_out)
         return AnswerContent(text, content, answer.links() if self._caller.links else ())
+
+    async def _run(self, admitted_call: AdmittedCall) -> ToolAnswer:
+        """Runs the tool, for which a person may have to hand over a file first."""
+        grant, tool = admitted_call.grant, admitted_call.tool
+        seal = Seal.bound_to(
+            self._services.keys.confirmations, "file", self._caller.principal, admitted_call.dealer or "", tool.name
+        )
+        waiting = grant.uploads.waiting if isinstance(grant, Grant) else None
+        handle = self._file_state.handle(seal)
+        if handle is None:
+            try:
+                return await admitted_call.run()
+            except FileWanted as request:
+                if waiting is None:
+                    raise
+                handle = await obtain_file(
+                    self.ctx, request, seal, waiting, look_every=self._services.timing.file_seconds
+                )
+        self._arguments = replace(self._arguments, values={**self._arguments.values, "upload": handle})
+        return await admitted_call.with_file(handle).run()
 
     async def _carry_out_once(self, admitted_call: AdmittedCall) -> CallToolResult:
         """Carries out a write with an idempotency key, or replays the answer of an earlier call with the key."""

@@ -59,6 +59,9 @@ class Timing:
     progress_seconds: float = 2.0
     """Between two reports of a call's progress."""
 
+    file_seconds: float = 1.0
+    """Between two looks whether a person has handed over the file that the call waits for."""
+
     ownership_pauses: Sequence[float] = (0.1, 0.5)
     """Seconds before each further attempt to record what belongs to a dealer."""
 

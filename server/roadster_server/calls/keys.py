@@ -31,11 +31,12 @@ class Keys:
     id: bytes
     contacts: bytes
     people: bytes
+    files: bytes
 
     @classmethod
     def derive(cls, secret: str) -> Keys:
         """Derives all keys from `secret`."""
-        purposes = ("cursors", "confirmations", "results", "hashes", "id", "contacts", "people")
+        purposes = ("cursors", "confirmations", "results", "hashes", "id", "contacts", "people", "files")
         return cls(*(_derive(secret, purpose) for purpose in purposes))
 
     def hash(self, value: Any) -> str:

@@ -153,12 +153,26 @@ def _folder(path: Path) -> Path:
     return folder
 
 
-class UploadSettings(Section):
-    """`[uploads]`: files from a folder. Tools take them over stdio and on the command line only."""
+def _clamd_address(address: str) -> str:
+    parts = urlsplit(address)
+    try:
+        is_good = parts.path.startswith("/") and not parts.netloc if parts.scheme == "unix" else bool(parts.port)
+    except ValueError:  # a port that is none
+        is_good = False
+    if not is_good or parts.scheme not in ("unix", "tcp"):
+        raise ValueError("expected unix:///PATH of clamd's LocalSocket, or tcp://HOST:PORT of its TCPSocket")
+    return address
 
-    folder: Annotated[Path, AfterValidator(_folder)]
-    """The folder that `upload_document` and `create_template` take files from. It must exist and be absolute. `~` is
-    your home folder."""
+
+class UploadSettings(Section):
+    """`[uploads]`: the files of `upload_document` and `create_template`."""
+
+    folder: Annotated[Path, AfterValidator(_folder)] | None = None
+    """The folder from which tools take files, over stdio and on the command line only. It must exist and be absolute.
+    `~` is your home folder."""
+    clamd: Annotated[str, AfterValidator(_clamd_address)] | None = None
+    """The clamd of ClamAV that scans every file: `unix:///PATH` or `tcp://HOST:PORT`. While it does not answer, no file
+    is taken."""
 
 
 def _store_url(value: Any, info: ValidationInfo) -> Any:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
-import filetype
 
 from roadster_tools.answers import quantity
 from roadster_tools.failures import UnusableFile
@@ -79,7 +78,9 @@ async def accept(files: Sequence[bytes], scan: Scan, *, only_pdf: bool = False) 
 
 def kind_of(content: bytes) -> str:
     """Returns the media type that the bytes show. Raises UnusableFile for a kind that is not taken."""
-    kind = filetype.guess_mime(content)
+    import filetype  # noqa: PLC0415 - only a file needs it, and every start would pay for it
+
+    kind: str | None = filetype.guess_mime(content)
     if kind == PDF or content.lstrip()[:5] == b"%PDF-":
         return PDF
     if kind not in _PICTURES:

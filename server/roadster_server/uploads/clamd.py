@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -30,15 +30,14 @@ class ScanFailed(Exception):
     """clamd does not answer, or not as it should. The text says what is wrong, for an operator."""
 
 
-def scan_with(address: Callable[[], str | None]) -> Scan:
-    """Returns the function that scans with the clamd of the configuration in force. It scans nothing without one."""
+def scan_with(address: str | None) -> Scan:
+    """Returns the function that scans with the clamd at the address. Without one it scans nothing."""
 
     async def scan(content: bytes) -> None:
-        clamd = address()
-        if clamd is None:
+        if address is None:
             return
         try:
-            is_clean = await is_clean_by(clamd, content)
+            is_clean = await is_clean_by(address, content)
         except ScanFailed as error:
             log.error("a file was not scanned", extra={"reason": str(error)})
             raise UnusableFile(_NOT_SCANNED) from None

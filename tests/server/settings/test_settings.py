@@ -91,6 +91,16 @@ def test_settings_show_no_secret_in_their_repr(tmp_path: Path) -> None:
             "[uploads]\nfolder = '/no/such'\n[callers.local]",
             "uploads.folder: there is no such folder",
         ),
+        *(
+            ("[callers.local]", f"[uploads]\nclamd = '{address}'\n[callers.local]", "uploads.clamd: expected unix:///")
+            for address in (
+                "127.0.0.1:3310",
+                "unix://clamd.ctl",
+                "tcp://clamav",
+                "tcp://clamav:x",
+                "http://clamav:3310",
+            )
+        ),
         ("[dealers.hyundaidemo]", "link_key_encoding = 'base64'\n[dealers.hyundaidemo]", "link_key is not base64"),
         ('dealers = ["umazda"]', 'dealers = ["umazda"]\nwrites_per_hour = 0', "callers.local.writes_per_hour: "),
         (

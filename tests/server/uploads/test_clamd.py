@@ -66,7 +66,7 @@ def replying(reply: bytes) -> Callable[[ByteStream], Awaitable[None]]:
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
 async def test_clean_files_pass_and_a_virus_does_not(kind: str, tmp_path: Path) -> None:
     async with listening(kind, tmp_path) as address:
-        scan = scan_with(lambda: address)
+        scan = scan_with(address)
         await scan(b"a clean file" * 100_000)
         for infected in (EICAR, b"x" * 65_530 + EICAR):
             with pytest.raises(UnusableFile, match="has a virus"):
@@ -77,7 +77,7 @@ async def test_a_picture_with_a_virus_behind_it_is_refused(tmp_path: Path) -> No
     """It would not survive that the picture is written anew, but nobody should trust its device."""
     async with listening("tcp", tmp_path) as address:
         with pytest.raises(UnusableFile, match="has a virus"):
-            await accept([picture("PNG") + EICAR], scan_with(lambda: address))
+            await accept([picture("PNG") + EICAR], scan_with(address))
 
 
 @pytest.mark.parametrize("reply", [b"", b"INSTREAM size limit exceeded. ERROR\0", b"stream: ", b"x" * 5000])
@@ -86,15 +86,15 @@ async def test_a_scanner_that_does_not_scan_lets_nothing_pass(
 ) -> None:
     async with listening("tcp", tmp_path, replying(reply)) as address:
         with pytest.raises(UnusableFile, match="cannot be scanned for viruses at the moment"):
-            await scan_with(lambda: address)(b"a clean file")
+            await scan_with(address)(b"a clean file")
     assert [record.message for record in caplog.records] == ["a file was not scanned"]
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "unix:///nowhere/clamd.ctl"])
 async def test_without_its_scanner_nothing_passes(address: str) -> None:
     with pytest.raises(UnusableFile, match="cannot be scanned"):
-        await scan_with(lambda: address)(b"a clean file")
+        await scan_with(address)(b"a clean file")
 
 
 async def test_without_the_setting_nothing_is_scanned() -> None:
-    await scan_with(lambda: None)(EICAR)
+    await scan_with(None)(EICAR)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -63,6 +63,10 @@ class AdmittedCall:
     def notices(self) -> list[str]:
         """The sentences that the call has added for its caller so far."""
         return self.grant.notices if isinstance(self.grant, Grant) else []
+
+    def with_file(self, handle: str) -> AdmittedCall:
+        """Returns the call with a file that a person handed over meanwhile."""
+        return replace(self, arguments=self.arguments.model_copy(update={"upload": handle}))
 
     async def run(self) -> ToolAnswer:
         """Runs the tool. Raises ToolFailure, ClientError and WritePreview."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -40,13 +40,13 @@ from roadster_client.leniency import ignore_left_out
 from roadster_tools.cursors import Seal
 from roadster_tools.failures import AccessRefused, InvalidArguments
 from roadster_tools.tool import Tool
-from roadster_tools.upload_folder import UploadFolder
 
 from .access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
 from .customers import CustomerIndex
 from .inbox import EventsInbox
 from .remembered_feeds import RememberedFeeds
 from .vehicles import VehicleMirror
+from .waiting_files import Uploads
 
 _DEALER_NAME = re.compile(r"[\w .,'&()/+-]{1,60}")
 """A dealer's name stands in a question without quotes, so it must not hold characters that could end the question."""
@@ -70,7 +70,7 @@ class Grant:
     caller: Caller
     roadster: DealerApi
     cursors: Seal
-    uploads: UploadFolder | None
+    uploads: Uploads
     ownership: Ownership
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
@@ -152,7 +152,7 @@ class Gate:
     the keys of the dealers that have an account of their own. `ownership` opens the records of what belongs to a
     dealer. `events` and `customers` open a dealer's events and known customers, masked for a level of personal data.
     `vehicles` opens the mirror of a dealer's feed. It gets a function that makes clients of that feed, because a mirror
-    that is refreshed counts by itself what it cannot read.
+    that is refreshed counts by itself what it cannot read. `uploads` opens the ways in which a caller hands over files.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Gate:
         customers: Callable[[str, PersonalData, OnLeftOut], CustomerIndex],
         vehicles: Callable[[str, Callable[[OnLeftOut], DealerApi], OnLeftOut], VehicleMirror],
         cursor_key: bytes,
-        uploads: UploadFolder | None = None,
+        uploads: Callable[[Caller, str], Uploads] = lambda _caller, _dealer: Uploads(),
     ) -> None:
         self._services = services
         self._dealer = dealer
@@ -206,6 +206,9 @@ class Gate:
             Origin(caller.principal, dealer),
             left_out.update,
         )
+        uploads = self._uploads(caller, dealer)
+        if current.level < Access.CONFIRM:  # nobody should hand over a file that is never sent
+            uploads = replace(uploads, waiting=None)
         roadie, mykaarma = self._services.roadie, self._services.mykaarma
 
         async def order(order_id: str) -> OrderApi:
@@ -216,7 +219,7 @@ class Gate:
             caller,
             self._services.roadster.for_dealer(ref, policy),
             Seal.bound_to(self._cursor_key, caller.principal, dealer),
-            self._uploads,
+            uploads,
             ownership,
             roadie.for_dealer(ownership, policy) if roadie else None,
             mykaarma.for_dealer(ref, policy) if mykaarma else None,

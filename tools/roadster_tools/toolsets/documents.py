@@ -26,14 +26,17 @@ from roadster_tools.files import (
     MAX_RESOURCE_BYTES,
     Contents,
     File,
+    FileArguments,
+    Handle,
     LocalPath,
     check_content,
     content_type,
     file_uri,
-    read_upload,
+    fitting_name,
     resource_file,
 )
 from roadster_tools.gate.gate import Grant
+from roadster_tools.gate.waiting_files import FilePurpose
 from roadster_tools.parameters import Cursor, CustomerId, Detail, DocumentId, Limit
 from roadster_tools.pdf import LOCKED_NOTICE
 
@@ -124,15 +127,21 @@ async def upload_document(
     co_app_email_id: Email | None = None,
     contents: Contents | None = None,
     path: LocalPath | None = None,
+    upload: Handle | None = None,
 ) -> DocumentAnswer:
-    """Put one JPEG, PNG or PDF, as contents or path, into an existing customer's binder or, as `deal`, into their
-    deal's."""
+    """Put one JPEG, PNG or PDF into an existing customer's binder or, as `deal`, into their deal's. Without a file,
+    a person gets a link for it."""
     if document_type != "deal" and relationship is None:
         raise InvalidArguments({"relationship": "is needed unless document_type is deal: self, or co_app"})
     if (relationship == "co_app") != (co_app_email_id is not None):
         raise InvalidArguments({"co_app_email_id": "goes with relationship co_app, and only with it"})
-    upload = await read_upload(grant.uploads, contents, path)
-    if (await check_content(upload, file_name)).asks_for_password:
+    arguments = FileArguments(contents, path, upload)
+    if await arguments.need_a_person(grant.uploads):
+        # Nobody should take a photo for a customer who is not there.
+        await grant.roadster.list_documents(customer_id, DocumentQuery(doc_type="all"))
+    file = await arguments.read(grant.uploads, FilePurpose("upload_document", customer_id, document_type))
+    file_name = fitting_name(file_name, file)
+    if (await check_content(file, file_name)).asks_for_password:
         grant.notices.append(LOCKED_NOTICE)
     answer = await grant.roadster.upload_document(
         customer_id,
@@ -142,9 +151,10 @@ async def upload_document(
             file_name=file_name,
             relationship=relationship,
             co_app_email_id=co_app_email_id,
-            contents=base64.b64encode(upload.content).decode(),
+            contents=base64.b64encode(file.content).decode(),
         ),
     )
+    await arguments.discard(grant.uploads)
     return DocumentAnswer(document_id=answer.document_id)
 
 

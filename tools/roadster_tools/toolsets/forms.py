@@ -27,14 +27,16 @@ from roadster_tools.files import (
     PDF,
     Contents,
     File,
+    FileArguments,
+    Handle,
     LocalPath,
     check_pdf,
     content_type,
     file_uri,
-    read_upload,
     resource_file,
 )
 from roadster_tools.gate.gate import Grant
+from roadster_tools.gate.waiting_files import FilePurpose
 from roadster_tools.parameters import Cursor, Detail, Limit, OrderId, TemplateId
 from roadster_tools.pdf import LOCKED_NOTICE
 
@@ -248,16 +250,21 @@ async def create_template(
     description: Annotated[str | None, Field(max_length=500)] = None,
     contents: Contents | None = None,
     path: LocalPath | None = None,
+    upload: Handle | None = None,
 ) -> NewTemplateAnswer:
     """Add a template: a blank PDF and the places of its fields. Each call adds another; none is changed or removed
-    here. For documents of one deal use create_forms. Give contents or path, not both."""
-    upload = await read_upload(grant.uploads, contents, path)
-    content, facts = upload.content, await check_pdf(upload)
+    here. For documents of one deal use create_forms. Without a file, a person gets a link for it."""
+    arguments = FileArguments(contents, path, upload)
+    if await arguments.need_a_person(grant.uploads):
+        _check_definition(form_definition, None)
+    file = await arguments.read(grant.uploads, FilePurpose("create_template"))
+    content, facts = file.content, await check_pdf(file)
     _check_definition(form_definition, facts.pages)
     if facts.asks_for_password:
         grant.notices.append(LOCKED_NOTICE)
     data = TemplateData(name=name, file_name=file_name, description=description, form_definition=form_definition)
     await grant.roadster.create_template(NewTemplate.from_pdf(data, content))
+    await arguments.discard(grant.uploads)
     return NewTemplateAnswer(
         name=name, file_name=file_name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
     )
