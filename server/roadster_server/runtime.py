@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -80,7 +80,7 @@ async def open_calls(
         url = settings.store.url.get_secret_value()
         store = await stack.enter_async_context(lazy_store(url, contact_key=keys.contacts, open_store=open_store))
         mirrors = Mirrors(store, lambda: live.current.inventory.fresh_for, set_step)
-        services = await _open_services(settings, stack, transport, random, replicas, observer)
+        services, upstreams = await _open_services(settings, stack, transport, random, replicas, observer)
         gate = Gate(
             services,
             lambda dpid: live.current.dealer_ref(dpid),  # noqa: PLW0108 - in the settings in force when the gate asks
@@ -112,6 +112,7 @@ async def open_calls(
                 refusals=refusals,
                 idempotency_keys=IdempotencyKeys(keys),
                 timing=timing,
+                upstreams=upstreams,
                 page_links=page_links,
                 refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
             )
@@ -135,8 +136,9 @@ async def _open_services(
     random: Callable[[int], bytes],
     replicas: Replicas | None,
     observer: Observer,
-) -> Services:
-    """Returns the clients of the configured APIs. `stack` closes them."""
+) -> tuple[Services, Mapping[ApiName, Upstream]]:
+    """Returns the clients of the configured APIs, and the upstreams below them. `stack` closes them."""
+    upstreams: dict[ApiName, Upstream] = {}
 
     async def connect(api: ApiName, base_url: str, key: str, scheme: AuthScheme) -> Upstream:
         upstream = await stack.enter_async_context(
@@ -149,6 +151,7 @@ async def _open_services(
                 observer=TurnObserver(ProgressObserver(TracingObserver(observer))),
             )
         )
+        upstreams[api] = upstream
         if replicas is not None:
             _share_breakers(api, upstream, settings, replicas)
         return upstream
@@ -166,7 +169,7 @@ async def _open_services(
         mykaarma = await connect("mykaarma", section.base_url, key, "Basic")
         api = MyKaarmaApi(mykaarma, operations_of("mykaarma"), section.requester_user_uuid)
         services = replace(services, mykaarma=api)
-    return services
+    return services, upstreams
 
 
 def _share_breakers(api: ApiName, upstream: Upstream, settings: Settings, replicas: Replicas) -> None:

@@ -95,6 +95,13 @@ class Upstream:
             (self._open.add if breaker.is_open else self._open.discard)(breaker)
             self._observer.on_breakers_open(request.operation.api, len(self._open))
 
+    @property
+    def open_breakers(self) -> list[tuple[str | None, str]]:
+        """The dealers and operations that fail at the moment, as far as this process has seen."""
+        return sorted(
+            (key for key, breaker in self._breakers.items() if breaker.is_open), key=lambda key: (key[0] or "", key[1])
+        )
+
     def open_breaker(self, dealer: str | None, operation: str) -> None:
         """Opens the breaker, because another process has seen the operation fail for the dealer."""
         self._breaker(dealer, operation).open()

@@ -10,7 +10,7 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolResult, InputRequiredResult
 
-from roadster_client import ApiName
+from roadster_client import ApiName, Upstream
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.observer import ServerObserver
 from roadster_tools import Caller, Gate
@@ -80,4 +80,6 @@ class CallServices:
     idempotency_keys: IdempotencyKeys
     timing: Timing
     page_links: PageLinks
+    upstreams: Mapping[ApiName, Upstream]
+    """The clients of the configured APIs, for the state of their breakers. Calls go through the gate."""
     refuse_unrecorded_reads: bool

@@ -188,7 +188,9 @@ def explain(
 
     Neither the signature nor the expiry is looked at. The exit code is 0 for either verdict.
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from .explain import explain_caller, explain_claims, read_claims
+    from roadster_server.identity.explanation import explain_caller, explain_claims
+
+    from .claims import read_claims
 
     with exit_on_mistakes(), open_backend(config, sandbox=sandbox) as backend:
         if caller is not None and token_claims is None:

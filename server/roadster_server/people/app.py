@@ -14,6 +14,8 @@ from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log_crash
 
 from .browsers import SAFE_METHODS, cookies_of, is_from_our_page
+from .console.actions import action_routes
+from .console.views import view_routes
 from .context import People
 from .forms import FormRefused
 from .pages import HEADERS, static_file
@@ -21,7 +23,7 @@ from .provider_sign_in import provider_routes
 from .sign_in import sign_in_routes
 from .visitors import SignInRequired
 
-_PAGE_GONE = 404
+_PAGE_GONE, _FORBIDDEN = 404, 403
 
 
 def is_page(route: str) -> bool:
@@ -39,6 +41,8 @@ def people_app(people: People) -> ASGIApp:
         Route("/people/static/{name}", static_file),
         *sign_in_routes(people),
         *provider_routes(people),
+        *view_routes(people),
+        *action_routes(people),
     ]
     errors = _Errors(people)
     app = ExceptionMiddleware(
@@ -73,6 +77,10 @@ class _Errors:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == _PAGE_GONE:
             return self._render(request, status, "There is no such page", "Check the address, or go to the start.")
+        if status == _FORBIDDEN:
+            return self._render(
+                request, status, "You may not see this", "Your role here does not include it. Ask the operator."
+            )
         return self._render(request, status, "This cannot be done here", "Go to the start, and try from there.")
 
     async def sign_in_required(self, request: Request, _error: Exception) -> Response:

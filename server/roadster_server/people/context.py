@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
+from typing import Any
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -58,29 +59,43 @@ class People:
         outcome: str = "done",
         dealer: str | None = None,
         setting: str = "",
-        arguments: Mapping[str, str] | None = None,
+        arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        """Puts into the audit that the visitor looked at a page or did something there. Raises StoreError.
+        """Puts into the audit that the visitor looked at a page or did something there. Raises StoreError."""
+        record = self.record_of(
+            visitor, action, outcome=outcome, dealer=dealer, setting=setting, arguments=arguments or {}
+        )
+        await self.calls.services.store.append(record)
+
+    def record_of(
+        self,
+        visitor: Visitor,
+        action: str,
+        *,
+        outcome: str = "done",
+        dealer: str | None = None,
+        setting: str = "",
+        arguments: Mapping[str, Any],
+    ) -> AuditRecord:
+        """Returns the record of what a visitor did.
 
         `arguments` are hashed here. An action is named as `page NAME`, so that it is never taken for a tool.
         """
-        services = self.calls.services
-        await services.store.append(
-            AuditRecord(
-                call_id=uuid4().hex,
-                phase="ended",
-                time=datetime.now(UTC),
-                caller=visitor.caller.name,
-                principal=visitor.principal,
-                client=f"roadster-mcp/{version('roadster-mcp')}",
-                protocol="page",
-                tool=f"page {action}",
-                dealer=dealer,
-                verdict="refused" if outcome == "refused" else "allowed",
-                setting=setting,
-                outcome=outcome,
-                upstream_request_id=None,
-                latency_ms=None,
-                arguments={name: services.keys.hash(value) for name, value in (arguments or {}).items()},
-            )
+        hash_ = self.calls.services.keys.hash
+        return AuditRecord(
+            call_id=uuid4().hex,
+            phase="ended",
+            time=datetime.now(UTC),
+            caller=visitor.caller.name,
+            principal=visitor.principal,
+            client=f"roadster-mcp/{version('roadster-mcp')}",
+            protocol="page",
+            tool=f"page {action}",
+            dealer=dealer,
+            verdict="refused" if outcome == "refused" else "allowed",
+            setting=setting,
+            outcome=outcome,
+            upstream_request_id=None,
+            latency_ms=None,
+            arguments={name: hash_(value) for name, value in arguments.items()},
         )

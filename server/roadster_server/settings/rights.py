@@ -148,14 +148,13 @@ class Rights:
         caller = replace(self._at_entries(section.dealers), name=name)
         if section.role is None:
             return _with_rights(caller, section)
-        caller = _with_role(caller, self._roles[section.role])
         own = section.model_fields_set & RightsSettings.model_fields.keys()
         role = self._roles[section.role].model_copy(update={key: getattr(section, key) for key in own})
-        places = {key: f"roles.{section.role}.{key}" for key in RightsSettings.model_fields.keys() - own}
-        return replace(_with_rights(caller, role), places=places)
+        places = {key: f"roles.{section.role}.{key}" for key in RoleSettings.model_fields.keys() - own}
+        return replace(_with_role(_with_rights(caller, role), self._roles[section.role]), places=places)
 
     def _read_rule(self, provider: str, number: int, rule: PeopleRule) -> Caller:
-        places = {key: f"roles.{rule.role}.{key}" for key in RightsSettings.model_fields}
+        places = {key: f"roles.{rule.role}.{key}" for key in RoleSettings.model_fields}
         key = "dealers" if rule.dealers_claim is None else "dealers_claim"
         places["dealers"] = f"identity.{provider}.people.{number}.{key}"
         name = f"{provider}:{rule.role}"

@@ -86,6 +86,37 @@ class AuditQuery:
     caller: str | None = None
     principal: str | None = None
     approval: str | None = None
+    until: datetime | None = None
+    tool: str | None = None
+    outcome: str | None = None
+    dealers: frozenset[str] | None = None
+    """Only records of these dealers, and none without a dealer. None reads all."""
+    before: int | None = None
+    """Only records with a lower number."""
+
+
+@dataclass(frozen=True)
+class CallCount:
+    """The number of calls that ended within one piece of time, all alike in what is here."""
+
+    begin: str
+    """The beginning of the time as ISO 8601 in UTC, cut off at the piece: `2026-11-28T16:05` is a minute."""
+    tool: str
+    outcome: str
+    setting: str
+    is_refused: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class EventCounts:
+    """The events of one source. Times are milliseconds since 1970."""
+
+    source: str
+    received: int
+    newest: int
+    quarantined: int
+    oldest_quarantined: int | None
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,11 @@ from .mirrors import SqlMirrors
 from .records import (
     AuditQuery,
     AuditRecord,
+    CallCount,
     Claim,
     ClockDoubt,
     DeletedCounts,
+    EventCounts,
     EventOutcome,
     NewEvent,
     NewSession,
@@ -38,7 +40,20 @@ from .records import (
     TidyCounts,
     Verification,
 )
-from .rows import audit, claims, clock, contacts, events, marks, nonces, ownership, revocations, sessions, verification
+from .rows import (
+    audit,
+    claims,
+    clock,
+    contacts,
+    events,
+    figures,
+    marks,
+    nonces,
+    ownership,
+    revocations,
+    sessions,
+    verification,
+)
 from .rows.audit import OnUnreadable, refuse_unreadable
 from .rows.contacts import ContactKey
 from .rows.expiry import milliseconds
@@ -300,6 +315,22 @@ class SqlStore:
     @property
     def approvals(self) -> SqlApprovals:
         return SqlApprovals(self.database)
+
+    async def count_calls(self, since: datetime, width: int, dealers: Collection[str] | None) -> list[CallCount]:
+        """Returns the calls that ended since a time, at `dealers` or at all.
+
+        `width` is the number of characters of the time by which they are counted, such as 16 for a minute. It is many
+        transactions.
+        """
+        return await figures.count_calls(self.database, self.page_rows, since, width, dealers)
+
+    async def event_counts(self, dealers: Collection[str] | None) -> list[EventCounts]:
+        """Returns how many events are stored, by source: those of `dealers`, or all with those in quarantine."""
+        return await self.database.read(figures.count_events, dealers)
+
+    async def release_events(self, dealers: Collection[str], *, now: datetime) -> int:
+        """Takes the events of `dealers` out of quarantine, in many transactions. Returns how many they were."""
+        return await tidying.release(self.database, dealers, now, self.batch_rows)
 
     async def verify(self, on_progress: OnProgress = lambda _count, _total: None) -> Verification:
         """Reads the whole audit chain, and finds a record that was changed, inserted, moved or removed.

@@ -96,6 +96,16 @@ def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
         conditions.append(audit.c.principal == query.principal)
     if query.approval is not None:
         conditions.append(audit.c.approval == query.approval)
+    if query.until is not None:
+        conditions.append(audit.c.time < stored_time(query.until))
+    if query.tool is not None:
+        conditions.append(audit.c.tool == query.tool)
+    if query.outcome is not None:
+        conditions.append(audit.c.outcome == query.outcome)
+    if query.before is not None:
+        conditions.append(audit.c.seq < query.before)
+    if query.dealers is not None:
+        conditions.append(audit.c.dealer.in_(sorted(query.dealers)))
     about = query.about
     if about is not None:
         refused_there = or_(

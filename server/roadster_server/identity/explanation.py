@@ -1,47 +1,21 @@
-"""`policy explain`: what a caller, or a person with these claims, may do, and the setting behind each part of it."""
+"""Explains rights: what a caller, or a person with these claims, may do, and the setting behind each part of it."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any
 
-from roadster_server.identity.claims import problem_of
 from roadster_server.settings.callers import GROUP, PeopleRule, RightsSettings
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.rights import Claims, holds, texts_of
 from roadster_server.settings.sections import Settings
 from roadster_tools import TOOLS, Caller, dealer_verdict, name_choices, some_of, verdict
 
-from .call import read_text
-from .plain_json import read_json
+from .claims import problem_of
 
-_TOKEN = re.compile(r'\s*"?(Bearer\s+)?ey[\w-]{16,}\.[\w-]{16,}\.[\w-]*"?\s*', re.ASCII)
-"""A JWT as people copy it. `ey` is a brace and the beginning of a name in base64."""
 _MOST_RULES = 20
 """The most rules in an explanation."""
-
-
-def read_claims(name: str, stdin: TextIO) -> Claims:
-    """Reads claims from a file, or from stdin for `-`. Raises ConfigurationError, which never repeats a token."""
-    if _TOKEN.fullmatch(name):
-        raise _no_token("the value of --token-claims")
-    text = read_text(name, stdin)
-    if _TOKEN.fullmatch(text):
-        raise _no_token(name)
-    try:
-        claims = read_json(text)
-    except ValueError as error:
-        raise ConfigurationError([f"{name}: is {error}"]) from None
-    if not isinstance(claims, dict):
-        raise ConfigurationError([f'{name}: is no JSON object of claims; write it as {{"iss": "…", "sub": "…"}}'])
-    return claims
-
-
-def _no_token(place: str) -> ConfigurationError:
-    text = "is a token, which lets in whoever reads it; it belongs in no file and no argument, so give its claims only"
-    return ConfigurationError([f"{place} {text}"])
 
 
 def explain_caller(settings: Settings, name: str, tool: str | None, dealer: str | None) -> Iterator[str]:
