@@ -285,3 +285,15 @@ dealers = ["hyundaidemo"]
 [callers.reader.access]
 inventory = "read"
 """
+
+
+HOSTILE_TEXTS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }}{% include 'x' %}",
+    "a\u202e\u2066txt.exe\u2069\u200b\ufeff",
+    "اسم العميل في العربية",
+    "x" * 4000,
+    "line one\nline two\r\n\t  spaces    many",
+)
+"""Names that somebody may have typed who means no good, or who is from elsewhere."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from .counts import CallCount, EventCount
 from .records import (
     AnswerGone,
     Approval,
@@ -20,13 +21,11 @@ from .records import (
     AuditQuery,
     AuditRecord,
     AuditSubject,
-    CallCount,
     Claim,
     ClaimLost,
     ClockDoubt,
     Conflict,
     DeletedCounts,
-    EventCounts,
     EventOutcome,
     EventSource,
     FileRequest,
@@ -67,7 +66,7 @@ __all__ = [
     "ClockDoubt",
     "Conflict",
     "DeletedCounts",
-    "EventCounts",
+    "EventCount",
     "EventOutcome",
     "EventSource",
     "FileRequest",

@@ -96,30 +96,6 @@ class AuditQuery:
 
 
 @dataclass(frozen=True)
-class CallCount:
-    """The number of calls that ended within one piece of time, all alike in what is here."""
-
-    begin: str
-    """The beginning of the time as ISO 8601 in UTC, cut off at the piece: `2026-11-28T16:05` is a minute."""
-    tool: str
-    outcome: str
-    setting: str
-    is_refused: bool
-    count: int
-
-
-@dataclass(frozen=True)
-class EventCounts:
-    """The events of one source. Times are milliseconds since 1970."""
-
-    source: str
-    received: int
-    newest: int
-    quarantined: int
-    oldest_quarantined: int | None
-
-
-@dataclass(frozen=True)
 class StoredRecord:
     """A record in its place in the chain. `seq` counts from 1 without gaps."""
 

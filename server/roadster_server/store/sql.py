@@ -16,6 +16,7 @@ from roadster_tools.gate.inbox import EventPlace, EventQuery
 
 from . import tidying
 from .approvals import SqlApprovals
+from .counts import CallCount, EventCount
 from .database import Database
 from .driver import Append
 from .files import SqlFiles
@@ -23,11 +24,9 @@ from .mirrors import SqlMirrors
 from .records import (
     AuditQuery,
     AuditRecord,
-    CallCount,
     Claim,
     ClockDoubt,
     DeletedCounts,
-    EventCounts,
     EventOutcome,
     NewEvent,
     NewSession,
@@ -324,9 +323,13 @@ class SqlStore:
         """
         return await figures.count_calls(self.database, self.page_rows, since, width, dealers)
 
-    async def event_counts(self, dealers: Collection[str] | None) -> list[EventCounts]:
-        """Returns how many events are stored, by source: those of `dealers`, or all with those in quarantine."""
-        return await self.database.read(figures.count_events, dealers)
+    async def recent_events(self, since: datetime, dealers: Collection[str] | None) -> list[EventCount]:
+        """Returns how many events came in since a time, by source: at `dealers`, or at all of the configuration."""
+        return await self.database.read(figures.count_events, since, dealers)
+
+    async def quarantined_events(self) -> list[EventCount]:
+        """Returns how many events are in quarantine, by source."""
+        return await self.database.read(figures.count_quarantined)
 
     async def release_events(self, dealers: Collection[str], *, now: datetime) -> int:
         """Takes the events of `dealers` out of quarantine, in many transactions. Returns how many they were."""

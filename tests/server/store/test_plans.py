@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 from sqlalchemy import event
 
-from roadster_server.store import AuditQuery, AuditSubject, Claim, NewEvent, open_store
+from roadster_server.store import AuditQuery, AuditSubject, Claim, NewEvent, NewSession, open_store
 from roadster_server.store.sql import SqlStore
 from roadster_tools.gate.customers import CustomerPlace, CustomerQuery
 from roadster_tools.gate.inbox import EventPlace, EventQuery
@@ -129,6 +129,9 @@ WAYS: dict[str, Sequence[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "use_once": [way("nonce", expires_at=NOON + DAY, now=NOON)],
     "revoke": [way(["ab", "work:steve"], RECORD, now=NOON)],
     "revocations": [way(0)],
+    "add_session": [way(NewSession("ab", "work:steve", "sealed", NOON + DAY), now=NOON)],
+    "session": [way("ab", now=NOON, idle=DAY), way("ab", now=NOON + DAY / 2, idle=DAY)],
+    "end_session": [way("ab")],
     "belongs": [way("umazda", "order", "1")],
     "add_owned": [way("umazda", "order", "1"), way("umazda", "delivery", "d-2")],
     "owned_ids": [way("umazda", "order", prefix, 5) for prefix in ("", "1")],
@@ -146,11 +149,19 @@ WAYS: dict[str, Sequence[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "forget_events": [way(received_before=NOON + 2 * DAY)],
     "probe": [way()],
     "verify": [way()],
+    "count_calls": [way(NOON, 16, dealers) for dealers in (None, DEALERS)],
+    "recent_events": [way(NOON, dealers) for dealers in (None, DEALERS)],
+    "quarantined_events": [way()],
+    "release_events": [way(DEALERS, now=LATER)],
     "records": [
         *(
             way(AuditQuery(*parts), last=last)
             for parts in product((None, NOON), (None, SUBJECT), (None, "desk"), (None, "work:steve"))
             for last in (None, 2)
+        ),
+        way(
+            AuditQuery(until=LATER, approval="ab", tool="t", outcome="done", dealers=frozenset(DEALERS), before=9),
+            last=2,
         ),
     ],
 }

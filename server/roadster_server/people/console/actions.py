@@ -52,9 +52,8 @@ class _Actions:
             return self._page(request, operator, problem=f"{who} has no token, so nothing was revoked.")
         record = self._record(operator, "revoke", {"who": who})
         await (await self._people.calls.services.store.open()).revoke(subjects, record, now=datetime.now(UTC))
-        return self._page(
-            request, operator, done=f"Revoked: the tokens of {who}. Servers refuse them within two seconds."
-        )
+        news = f"Revoked: the tokens of {who}. Servers refuse them within two seconds."
+        return self._page(request, operator, news=news)
 
     async def release(self, request: Request) -> Response:
         """Takes the events out of quarantine whose dealer is in the configuration by now."""
@@ -63,7 +62,7 @@ class _Actions:
         await store.append(self._record(operator, "release", {}))
         count = await store.release_events(self._people.settings.dealers.keys(), now=datetime.now(UTC))
         rest = "" if count else " Those in quarantine are of dealers that the configuration does not have."
-        return self._page(request, operator, done=f"Released: {count:,} events.{rest}")
+        return self._page(request, operator, news=f"Released: {count:,} events.{rest}")
 
     async def forget(self, request: Request) -> Response:
         """Deletes what the store has about one customer of a dealer of the operator."""
@@ -76,8 +75,8 @@ class _Actions:
         # Hashed as an argument of a tool is: one search finds the calls about a customer and this deletion.
         record = self._record(operator, "forget", {"customer_id": int(customer)}, dealer=dealer)
         counts = await store.forget_customer(dealer, customer, record)
-        done = f"Deleted: {counts.events:,} events, {counts.ids:,} ids and {counts.search_entries:,} search entries"
-        return self._page(request, operator, done=f"{done}. Roadster itself still has the customer.")
+        news = f"Deleted: {counts.events:,} events, {counts.ids:,} ids and {counts.search_entries:,} search entries"
+        return self._page(request, operator, news=f"{news}. Roadster itself still has the customer.")
 
     async def _begin(
         self, request: Request, action: str, *, needs_everything: bool = False
@@ -98,13 +97,13 @@ class _Actions:
         names = (name for name, caller in settings.callers.items() if caller.token_sha256)
         return sorted(name for name in names if mine >= settings.caller_as_of_now(name).dealer_set)
 
-    def _page(self, request: Request, operator: Operator, *, done: str = "", problem: str = "") -> Response:
+    def _page(self, request: Request, operator: Operator, *, news: str = "", problem: str = "") -> Response:
         return self._people.pages.render(
             request,
             "console/actions.html",
             400 if problem else 200,
             operator=operator,
-            done=done,
+            news=news,
             problem=problem,
             callers=self._callers(operator),
             dealers=sorted(operator.visitor.caller.dealers),

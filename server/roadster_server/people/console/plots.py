@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from roadster_client import with_escapes
+
 _WIDTH, _HEIGHT = 720, 180
 _LEFT, _BOTTOM, _TOP = 44, 24, 8
 _MOST_LABELS = 6
@@ -39,7 +41,7 @@ class Plot:
     @property
     def summary(self) -> str:
         """The plot in words, for somebody who does not see it."""
-        parts = ", ".join(f"{each.name}: {each.total:,}" for each in self.series if each.total)
+        parts = ", ".join(f"{with_escapes(each.name)}: {each.total:,}" for each in self.series if each.total)
         return f"{self.title}, {self.labels[0]} to {self.labels[-1]} UTC: {parts or 'none'}"
 
     def svg(self) -> Markup:

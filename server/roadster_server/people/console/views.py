@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from pydantic_core import from_json
 from starlette.requests import Request
@@ -19,7 +18,7 @@ from roadster_server.identity.explanation import explain_caller, explain_claims
 from roadster_server.people.context import People
 from roadster_server.people.forms import read_form
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.store import AuditQuery, EventCounts, StoredRecord, Verification
+from roadster_server.store import AuditQuery, StoredRecord, Verification
 from roadster_tools import TOOLS
 
 from .configuration import sections_of
@@ -27,6 +26,9 @@ from .figures import SPANS, UPSTREAM_OUTCOMES, api_of, plots
 from .operator import Operator, enter
 
 _PAGE_RECORDS = 50
+_EVENTS_OF = timedelta(days=30)
+_MOST_DIGITS = 18
+"""Digits of a record's number. The databases hold no longer ones."""
 _FILTERS = ("since", "until", "person", "dealer", "tool", "outcome")
 
 
@@ -85,7 +87,8 @@ class _Views:
             newest=newest[0] if newest else None,
             check=self._last_check,
             upstreams=await self._health(operator),
-            events=[_event_row(counts) for counts in await store.event_counts(operator.dealers)],
+            events=await store.recent_events(datetime.now(UTC) - _EVENTS_OF, operator.dealers),
+            quarantine=await store.quarantined_events() if operator.sees_everything else [],
         )
 
     async def _health(self, operator: Operator) -> list[UpstreamHealth]:
@@ -109,8 +112,8 @@ class _Views:
 
     async def audit(self, request: Request) -> Response:
         filters = {name: request.query_params.get(name, "").strip() for name in _FILTERS}
-        used = {name: value for name, value in filters.items() if value}
-        operator = await enter(self._people, request, "audit", used, dealer=used.get("dealer"))
+        chosen = {name: value for name, value in filters.items() if value}
+        operator = await enter(self._people, request, "audit", chosen, dealer=chosen.get("dealer"))
         query, problem = _audit_query(filters, request.query_params.get("before", ""), operator)
         unreadable: list[int] = []
         store = await self._people.calls.services.store.open()
@@ -127,7 +130,7 @@ class _Views:
             records=records[::-1],
             unreadable=unreadable,
             older=records[0].seq if len(records) == _PAGE_RECORDS else None,
-            used=used,
+            chosen=chosen,
             dealers=sorted(operator.visitor.caller.dealers),
             tools=sorted(TOOLS),
             operator=operator,
@@ -168,8 +171,8 @@ class _Views:
 
     async def explain(self, request: Request) -> Response:
         fields = await read_form(request, self._people.calls.services.keys.people)
-        used = {name: fields[name] for name in ("caller", "tool", "dealer") if fields.get(name)}
-        operator = await enter(self._people, request, "rights", used, needs_everything=True)
+        question = {name: fields[name] for name in ("caller", "tool", "dealer") if fields.get(name)}
+        operator = await enter(self._people, request, "rights", question, needs_everything=True)
         try:
             return self._rights(request, operator, fields, self._explanation(fields), "")
         except ConfigurationError as error:
@@ -206,17 +209,6 @@ class _Views:
         )
 
 
-def _event_row(counts: EventCounts) -> dict[str, Any]:
-    oldest = counts.oldest_quarantined
-    return {
-        "source": counts.source.capitalize(),
-        "received": counts.received,
-        "newest": datetime.fromtimestamp(counts.newest / 1000, UTC),
-        "quarantined": counts.quarantined,
-        "oldest_quarantined": None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC),
-    }
-
-
 def _audit_query(filters: Mapping[str, str], before: str, operator: Operator) -> tuple[AuditQuery, str]:
     """Returns the query, and what is wrong with the filters."""
     times: dict[str, datetime | None] = {}
@@ -240,7 +232,3 @@ def _audit_query(filters: Mapping[str, str], before: str, operator: Operator) ->
         ),
         "",
     )
-
-
-_MOST_DIGITS = 18
-"""Digits of a record's number. The databases hold no longer ones."""

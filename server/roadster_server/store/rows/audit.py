@@ -87,21 +87,13 @@ async def records(
 
 
 def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+    same = ("caller", "principal", "approval", "tool", "outcome")
+    values = ((name, getattr(query, name)) for name in same)
+    conditions: list[ColumnElement[bool]] = [audit.c[name] == value for name, value in values if value is not None]
     if query.since is not None:
         conditions.append(audit.c.time >= stored_time(query.since))
-    if query.caller is not None:
-        conditions.append(audit.c.caller == query.caller)
-    if query.principal is not None:
-        conditions.append(audit.c.principal == query.principal)
-    if query.approval is not None:
-        conditions.append(audit.c.approval == query.approval)
     if query.until is not None:
         conditions.append(audit.c.time < stored_time(query.until))
-    if query.tool is not None:
-        conditions.append(audit.c.tool == query.tool)
-    if query.outcome is not None:
-        conditions.append(audit.c.outcome == query.outcome)
     if query.before is not None:
         conditions.append(audit.c.seq < query.before)
     if query.dealers is not None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
+from roadster_server.store.counts import CallCount, EventCount
 from roadster_server.store.database import Database
-from roadster_server.store.records import CallCount, EventCounts
 from roadster_server.store.tables import audit, events
 
 from .chain import stored_time
+from .expiry import milliseconds
 
 _SUM = '"refusals":'
 """The beginning of the argument that says for how many refusals one record stands."""
@@ -71,17 +73,26 @@ def _counts_before(
     return (first if rows == page_rows else None), counts
 
 
-def count_events(connection: Connection, dealers: Collection[str] | None) -> list[EventCounts]:
-    """Returns the counts by source. With `dealers`, of the events of these that are not in quarantine."""
-    columns = events.c
-    held = case((columns.quarantined.is_(True), 1))
-    selection = select(
-        columns.source,
-        func.count(),
-        func.max(columns.received),
-        func.count(held),
-        func.min(case((columns.quarantined.is_(True), columns.received))),
-    ).group_by(columns.source)
-    if dealers is not None:
-        selection = selection.where(columns.dealer.in_(sorted(dealers)), columns.quarantined.is_(False))
-    return [EventCounts(*row) for row in connection.execute(selection.order_by(columns.source))]
+def count_events(connection: Connection, since: datetime, dealers: Collection[str] | None) -> list[EventCount]:
+    """Returns the events received since a time: all that left no quarantine, or those of `dealers`."""
+    of_dealers = [] if dealers is None else [events.c.dealer.in_(sorted(dealers))]
+    recent = _COUNTS.where(events.c.received >= milliseconds(since), events.c.quarantined.is_(False), *of_dealers)
+    return _event_counts(connection, recent)
+
+
+def count_quarantined(connection: Connection) -> list[EventCount]:
+    return _event_counts(connection, _COUNTS.where(events.c.quarantined.is_(True)))
+
+
+_COUNTS = select(events.c.source, func.count(), func.min(events.c.received), func.max(events.c.received)).group_by(
+    events.c.source
+)
+
+
+def _event_counts(connection: Connection, selection: Select[Any]) -> list[EventCount]:
+    rows = sorted(tuple(row) for row in connection.execute(selection))
+    return [EventCount(source, count, _time(oldest), _time(newest)) for source, count, oldest, newest in rows]
+
+
+def _time(value: int) -> datetime:
+    return datetime.fromtimestamp(value / 1000, UTC)
