@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
+from mcp import Client
 
 from roadster_server.settings.sections import DealerSettings
-from tests.conftest import Connect, World, answer_of, kind_of, text_of
-from tests.tool_examples import STEVE
-from tests.tools.umazda import AT_UMAZDA, some_vin
+from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
+from tests.tool_examples import SOME_VIN, STEVE
+from tests.tools.umazda import AT_UMAZDA, operations, some_vin
 
 pytestmark = pytest.mark.anyio
 
@@ -27,11 +29,12 @@ async def test_build_deep_link_asks_roadster_for_a_vehicle(connect: Connect, wor
 @pytest.mark.operation("customer_link", "build_deep_link")
 async def test_build_deep_link_encrypts_a_customers_data(connect: Connect, world: World) -> None:
     async with connect() as client:
-        result = await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": "JM1NDAM77K0306400", "customer": STEVE})
+        result = await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": SOME_VIN, "customer": STEVE})
     url = urlsplit(answer_of(result)["url"])
     assert url.netloc == "express.umazda.com"
     assert parse_qs(url.query).keys() == {"mem"}
-    assert await world.requests() == []
+    assert await operations(world) == ["list_inventory"]
+    assert answer_of(result)["in_stock"]
     for value in STEVE.values():
         assert value not in text_of(result)
 
@@ -50,3 +53,65 @@ async def test_build_deep_link_names_the_missing_key(connect: Connect) -> None:
         result = await client.call_tool("build_deep_link", {"vin": "JM1NDAM77K0306400", "customer": STEVE})
     assert kind_of(result) == "not_configured"
     assert "dealers.umazda.link_key" in text_of(result)
+
+
+async def vin_of(client: Client, dealer: str, **state: bool) -> str:
+    """Returns the VIN of a vehicle with this state in the feed."""
+    cursor: dict[str, str] = {}
+    while True:
+        arguments = {"dealer": dealer, "in_stock": False, "limit": 100, **cursor}
+        page = answer_of(await client.call_tool("list_inventory", arguments))
+        for row in page["vehicles"]:
+            if all(row.get(name) == value for name, value in state.items()):
+                vin: str = row["vin"]
+                return vin
+        cursor = {"cursor": page["next_cursor"]}
+
+
+async def test_customers_link_to_a_car_of_another_dealer_is_refused(connect: Connect) -> None:
+    async with connect() as client:
+        vin = await vin_of(client, "hyundaidemo", in_stock=True)
+        result = await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": vin, "customer": STEVE})
+    assert kind_of(result) == "not_found"
+    assert "not found at this dealer. Check vin." in text_of(result)
+    assert "mem=" not in text_of(result)
+
+
+async def test_customers_link_is_refused_where_nobody_knows_whose_car_it_is(connect: Connect, world: World) -> None:
+    await world.fault("list_inventory", "status", status=503, times=20)
+    async with connect() as client:
+        result = await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": SOME_VIN, "customer": STEVE})
+    assert kind_of(result) == "upstream"
+
+
+async def test_customers_link_to_a_used_car_needs_only_the_dealers_own_details_of_it(
+    connect: Connect, world: World
+) -> None:
+    """The feed lists new vehicles only."""
+
+    def instead(request: httpx2.Request) -> Any:
+        return {"vehicles": [], "total": 0} if request.url.path.endswith("/vehicles") else None
+
+    async with connect(upstream=Answering(world, instead)) as client:
+        answer = answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": SOME_VIN, "customer": STEVE}))
+    assert answer["note"].startswith("Not among the dealer's new vehicles.")
+    assert "in_stock" not in answer
+    assert await operations(world) == ["get_vehicle"]
+
+
+@pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        ({"in_stock": False}, "Not in stock: sold or incoming. Opening"),
+        ({"reserved": True}, "Reserved. Opening"),
+        ({"in_stock": True, "reserved": None}, "Opening"),
+    ],
+)
+async def test_customers_link_says_that_a_car_cannot_be_sold(
+    state: dict[str, Any], note: str, connect: Connect
+) -> None:
+    async with connect() as client:
+        vin = await vin_of(client, "umazda", **state)
+        answer = answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": vin, "customer": STEVE}))
+    assert answer["note"].startswith(note)
+    assert answer["in_stock"] is (state.get("in_stock") is not False)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
+from mcp import Client
 
-from tests.conftest import Connect, World, answer_of, text_of
-from tests.tool_examples import SOME_VIN
-from tests.tools.umazda import AT_UMAZDA, FixedAnswer, last_request, some_vin
+from roadster_server.settings.sections import InventorySettings
+from tests.conftest import SAMPLES, Answering, Connect, World, answer_of, kind_of, response, text_of
+from tests.tool_examples import SOME_VIN, VIN_OF_LONGEST_QUOTE
+from tests.tools.umazda import AT_UMAZDA, FixedAnswer, last_request, operations, some_vin
 
 pytestmark = pytest.mark.anyio
 
@@ -117,3 +122,305 @@ async def test_deal_that_cannot_be_read_is_told_as_that(finance: Any, connect: C
     assert answer["hint"] == "Could not be read, so the dealer may offer it: finance."
     lines = text_of(result).split("\n")
     assert {"Cash: price 30,000", "Finance: could not be read", "Lease: none"} <= {*lines}
+
+
+# Like for like
+
+
+async def test_terms_without_a_deal_type_count_for_each_deal(connect: Connect, world: World) -> None:
+    terms = {"customer_cash": 2000, "term_months": 36}
+    async with connect() as client:
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, **terms}))
+        alone = answer_of(
+            await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, "deal_type": "lease", **terms})
+        )
+    for deal in ("finance", "lease"):
+        assert (quote[deal]["down_payment"], quote[deal]["term_months"]) == (2000, 36)
+    assert quote["lease"] == alone["lease"]
+    assert quote["not_applied"] == ["cash: no customer_cash, term_months"]
+    bodies = [each["body"]["payment"] for each in await world.requests() if each["operation"] == "quote_payments"]
+    asked = {body["deal_type"]: body for body in bodies[:3]}
+    assert asked == {
+        name: {"deal_type": name, "customer_cash": 2000.0, "term": 36} for name in ("cash", "finance", "lease")
+    }
+    assert bodies[3:] == [asked["lease"]]
+
+
+async def test_a_deal_that_other_terms_were_asked_for_says_so(connect: Connect) -> None:
+    arguments = {**AT_UMAZDA, "vin": SOME_VIN, "deal_type": "lease", "customer_cash": 2000, "term_months": 36}
+    async with connect() as client:
+        result = await client.call_tool("quote_payments", arguments)
+    quote = answer_of(result)
+    assert (quote["finance"]["down_payment"], quote["finance"]["term_months"]) == (0, 60)
+    sentence = "finance: no customer_cash, term_months, asked for lease only; to compare, leave deal_type out"
+    assert quote["not_applied"] == [sentence]
+    assert f"Not applied: {sentence}" in text_of(result)
+
+
+async def test_a_down_payment_that_is_cut_is_told_in_the_deal_that_cuts_it(connect: Connect) -> None:
+    arguments = {**AT_UMAZDA, "vin": VIN_OF_LONGEST_QUOTE, "customer_cash": 30_000}
+    async with connect() as client:
+        quote = answer_of(await client.call_tool("quote_payments", arguments))
+    assert quote["finance"]["down_payment"] == 30_000
+    assert quote["lease"]["down_payment"] == 16_081.6
+    cut = [text for text in quote["not_applied"] if text.startswith("lease: ")]
+    assert cut == ["lease: customer_cash cut to 16,081.60, the most it takes"]
+
+
+async def test_without_terms_one_request_has_all_deals(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN}))
+    assert (await operations(world)).count("quote_payments") == 1
+    assert "not_applied" not in quote
+    assert quote["assumed"] == ["credit_score: 720 or more", "zip_code: as Roadster assumes", "incentives: none"]
+
+
+def deal_of(request: httpx2.Request) -> str | None:
+    """Returns the deal that a request for a quote names."""
+    if not request.url.path.endswith("/payments"):
+        return None
+    payment: dict[str, str] = json.loads(request.content).get("payment", {})
+    return payment.get("deal_type")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (lambda: response({"status": "error", "error": "Invalid term"}, 400), 'was refused with 400: "Invalid term"'),
+        (lambda: response({"deals": "odd"}), "has no deals that can be read"),
+    ],
+    ids=["refused", "odd"],
+)
+async def test_a_deal_that_is_not_answered_does_not_hide_the_others(
+    answer: Callable[[], httpx2.Response], reason: str, connect: Connect, world: World
+) -> None:
+    upstream = Answering(world, lambda request: answer() if deal_of(request) == "lease" else None)
+    async with connect(upstream=upstream) as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, "term_months": 48})
+    quote = answer_of(result)
+    assert quote["finance"]["term_months"] == 48
+    assert quote["unread"] == ["lease"]
+    assert quote["hint"] == f"Not quoted, so the dealer may offer it: lease ({reason})."
+    assert "Lease: could not be read" in text_of(result)
+
+
+async def test_an_outage_of_all_deals_is_an_error(connect: Connect, world: World) -> None:
+    await world.fault("quote_payments", "status", status=503, times=50)
+    async with connect() as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, "term_months": 48})
+    assert kind_of(result) == "upstream"
+
+
+async def test_each_deal_is_taken_from_its_own_answer(connect: Connect, world: World) -> None:
+    """What is odd in the other deals of that answer counts nowhere."""
+
+    def instead(request: httpx2.Request) -> Any:
+        deal = deal_of(request)
+        if deal is None:
+            return None
+        others = {name: {"terms": "odd"} for name in ("cash", "finance", "lease") if name != deal}
+        terms = {"price": 20_000, "term": 48, "customer_cash": 0}
+        return {"deals": {**others, deal: {"deal_type": deal, "terms": terms}}}
+
+    async with connect(upstream=Answering(world, instead)) as client:
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, "term_months": 48}))
+    assert "left_out" not in quote
+    assert quote["price"] == 20_000
+    assert quote["finance"]["term_months"] == quote["lease"]["term_months"] == 48
+
+
+@pytest.mark.parametrize(
+    ("terms", "sentence"),
+    [
+        ({"customer_cash": 5000}, "finance: customer_cash cut to 4,000, the most it takes"),
+        ({"customer_cash": 100}, "finance: customer_cash raised to 4,000, the least it takes"),
+        (
+            {"term_months": 30},
+            "finance: term_months computed with 48; it has no program of its own, only 24, 48 have one",
+        ),
+        ({"term_months": 24}, "finance: term_months computed with 48"),
+        ({"annual_miles": 9000}, "lease: annual_miles computed with 12000"),
+        ({"no_taxes_or_fees": True}, "finance: no_taxes_or_fees has no effect: it has taxes or fees"),
+        ({"credit_score": 600}, "finance: credit_score, the program is for 700 or more"),
+        ({"term_months": 36}, "lease: term_months not confirmed by Roadster"),
+        ({"incentives": ["loyal"]}, "incentives.0: unknown; there are loyalty"),
+        ({"incentives": ["loyalty"]}, "finance, lease: incentives.0, more than the rebate"),
+        ({"plans": [{"id": 7}]}, "finance, lease: plans.0, not named among its plans"),
+        ({"plans": [{"id": 6160, "tier": "7R"}]}, "finance: plans.0.tier, it has 5R"),
+        ({"plans": [{"id": 7}]}, "plans.0.id is none of a cash deal's plans: 6160 (Vehicle Service Contract)"),
+        ({"plans": [{"id": 6160, "tier": "9"}]}, "plans.0.tier is none of plan 6160's tiers: 5R (60K miles)"),
+    ],
+    ids=str,
+)
+async def test_a_wish_that_roadster_ignored_is_told(
+    terms: dict[str, Any], sentence: str, connect: Connect, world: World
+) -> None:
+    incentive = {"name": "loyalty", "display_name": "Owner Loyalty Program", "cash": 500}
+    programs = [{"term": term, "interest_rate": 4.9, "min_score": 700, "incentives": [incentive]} for term in (24, 48)]
+    plans = {"data": {"plans": [{"retail_add_on_id": 6160, "tier_code": "5R", "price": 1849}]}}
+    deals = {
+        "finance": {
+            "terms": {
+                "term": 48,
+                "interest_rate": 0.049,
+                "customer_cash": 4000,
+                "minimum_customer_cash": 4000,
+                "maximum_customer_cash": 4000,
+                "total_fees": 10,
+                "rebate": 0,
+            },
+            **plans,
+        },
+        "lease": {"terms": {"annual_mileage": 12_000, "price": 20_000}},
+    }
+    tiers = [{"code": "5R", "title": "60K miles", "offer": 1849}]
+    listing = {"plans": [{"id": 6160, "title": "Vehicle Service Contract", "tiers": tiers}]}
+
+    def instead(request: httpx2.Request) -> Any:
+        answers = {"payments": {"deals": deals, "programs": {"finance": programs}}, "plans": listing}
+        return answers.get(request.url.path.rpartition("/")[2])
+
+    async with connect(upstream=Answering(world, instead)) as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, **terms})
+    assert sentence in answer_of(result)["not_applied"]
+    assert sentence in text_of(result)
+
+
+async def test_an_unknown_plan_or_tier_names_those_there_are(connect: Connect) -> None:
+    at = {**AT_UMAZDA, "vin": SOME_VIN}
+    async with connect() as client:
+        tier = await client.call_tool("quote_payments", {**at, "plans": [{"id": 1614}, {"id": 6160, "tier": "9R"}]})
+        plan = await client.call_tool("quote_payments", {**at, "plans": [{"id": 12}], "term_months": 36})
+        code = await client.call_tool("quote_payments", {**at, "plans": [{"id": 1614, "code": "GAP1"}]})
+    assert [kind_of(result) for result in (tier, plan, code)] == ["invalid_arguments"] * 3
+    assert "plans.1.tier: is none of plan 6160's tiers: 5R (5 years/ 60K miles), 7R (7 years/ 100K miles)" in text_of(
+        tier
+    )
+    names = "6160 (Vehicle Service Contract), 1614 (Prepaid Maintenance), 1619 (Guaranteed Asset Protection)"
+    assert f"plans.0.id: is none of a cash deal's plans: {names}" in text_of(plan)
+    assert "plans.0.code: is not that of plan 1614, which is TM59" in text_of(code)
+
+
+async def test_incentives_of_a_full_answer_are_what_the_request_takes(connect: Connect) -> None:
+    at = {**AT_UMAZDA, "vin": SOME_VIN}
+    async with connect() as client:
+        full = answer_of(await client.call_tool("quote_payments", {**at, "detail": "full"}))
+        for row in full["details"]["incentives"]:
+            quote = answer_of(await client.call_tool("quote_payments", {**at, "incentives": [row["name"]]}))
+            assert quote["rebate"] - full["rebate"] == row["amount"]
+            assert {"name": row["name"], "amount": row["amount"], "expires": "2099-03-31"} in quote["rebates"]
+            assert "not_applied" not in quote
+    assert [row["title"] for row in full["details"]["incentives"]][1] == "Owner Loyalty Program"
+
+
+async def test_a_lease_of_a_brief_quote_has_what_its_plans_need(connect: Connect) -> None:
+    at = {**AT_UMAZDA, "vin": SOME_VIN}
+    async with connect() as client:
+        lease = answer_of(await client.call_tool("quote_payments", at))["lease"]
+        terms = {
+            "apr_percent": lease["rate_percent"],
+            "term_months": lease["term_months"],
+            "amount_financed": lease["cap_cost"],
+        }
+        plans = await client.call_tool("list_protection_plans", {**at, "deal_type": "lease", **terms})
+    assert lease["rate_percent"] == pytest.approx(lease["money_factor"] * 2400)
+    assert answer_of(plans)["plans"]
+
+
+# The state of the vehicle
+
+
+async def vin_in_state(client: Client, **state: bool) -> str:
+    rows = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "in_stock": False, "limit": 100}))[
+        "vehicles"
+    ]
+    vin: str = next(row["vin"] for row in rows if {"reserved": False, **row}.items() >= state.items())
+    return vin
+
+
+@pytest.mark.parametrize(
+    ("state", "stock"),
+    [
+        ({"in_stock": True, "reserved": False}, "in stock"),
+        ({"in_stock": True, "reserved": True}, "reserved"),
+        ({"in_stock": False}, "not in stock"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("fresh_for", [0, 60])
+async def test_the_state_of_the_vehicle_is_said_first(
+    fresh_for: int, state: dict[str, bool], stock: str, connect: Connect
+) -> None:
+    async with connect(change={"inventory": InventorySettings(fresh_for=fresh_for)}) as client:
+        vin = await vin_in_state(client, **state)
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin})
+    assert answer_of(result)["stock"] == stock
+    assert text_of(result).startswith(f"{stock}: {vin} ")
+
+
+async def test_a_vehicle_that_the_feed_lacks_is_said_to_be_missing_there(connect: Connect, world: World) -> None:
+    upstream = Answering(
+        world, lambda request: {"vehicles": [], "total": 0} if request.url.path.endswith("/vehicles") else None
+    )
+    async with connect(upstream=upstream) as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
+    assert text_of(result).startswith(f"not in the feed: {SOME_VIN} ")
+
+
+async def test_a_feed_that_does_not_answer_is_told_beside_the_quote(connect: Connect, world: World) -> None:
+    await world.fault("list_inventory", "status", status=503, times=20)
+    async with connect() as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
+    quote = answer_of(result)
+    assert "stock" not in quote
+    assert quote["assumed"][-1] == "stock: not known, because the dealer's feed does not answer"
+    assert quote["lease"]["monthly_payment"]
+
+
+@pytest.mark.parametrize("price", [None, 0])
+async def test_a_vehicle_without_a_price_is_said_to_be_so(price: int | None, connect: Connect, world: World) -> None:
+    def instead(request: httpx2.Request) -> Any:
+        deal = {"terms": {"price": price, "total_cost_of_ownership": 1200}}
+        return {"deals": {"cash": deal}} if request.url.path.endswith("/payments") else None
+
+    async with connect(upstream=Answering(world, instead)) as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
+    assert answer_of(result)["unpriced"] is True
+    assert text_of(result).startswith(f"reserved, without a price: {SOME_VIN}")
+
+
+# Zero and absent
+
+
+async def test_zero_is_said_as_zero_and_what_is_absent_is_left_out(connect: Connect, world: World) -> None:
+    terms = {"security_deposit_due_at_signing": 0, "due_at_signing": 300.0, "trade_equity": 0, "customer_cash": 0}
+
+    def instead(request: httpx2.Request) -> Any:
+        return {"deals": {"lease": {"terms": terms}}} if request.url.path.endswith("/payments") else None
+
+    async with connect(upstream=Answering(world, instead)) as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
+    assert answer_of(result)["lease"] == {
+        "down_payment": 0,
+        "due_at_signing": 300,
+        "due_at_signing_parts": {"security_deposit": 0},
+    }
+    assert "Lease: down payment 0, due at signing 300, due at signing parts (security deposit 0)" in text_of(result)
+
+
+async def test_the_documented_sample_is_read_as_it_is_meant(connect: Connect, world: World) -> None:
+    """Its lease takes all of the cash that is due at signing, and its residual is 63 % of the MSRP, not the base."""
+    sample = json.loads((SAMPLES / "payments.resp.json").read_text())
+    arguments = {"deal_type": "lease", "customer_cash": 3500, "term_months": 36, "annual_miles": 12_000}
+    upstream = Answering(world, lambda request: sample if request.url.path.endswith("/payments") else None)
+    async with connect(upstream=upstream) as client:
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, **arguments}))
+    lease = quote["lease"]
+    assert (lease["down_payment"], lease["due_at_signing"]) == (2975.64, 3500)
+    assert lease["due_at_signing_parts"] == {"first_payment": 289.11, "fees": 235.25, "taxes": 0, "security_deposit": 0}
+    assert lease["residual_percent"] == 63.0
+    assert lease["total_cost"] == 13907.96
+    assert (
+        "lease: customer_cash also pays the other parts of what is due at signing, so 2,975.64 is the down payment"
+        in quote["not_applied"]
+    )

@@ -7,8 +7,6 @@ from typing import TypeVar
 
 from anyio import create_task_group
 
-from roadster_client import ClientError
-
 _ResultT = TypeVar("_ResultT")
 _OtherT = TypeVar("_OtherT")
 
@@ -16,22 +14,21 @@ _OtherT = TypeVar("_OtherT")
 async def read_both(
     read: Callable[[], Awaitable[_ResultT]], read_beside: Callable[[], Awaitable[_OtherT]]
 ) -> tuple[_ResultT, _OtherT]:
-    """Returns both results. Raises the ClientError of the first read, which ends the second one."""
+    """Returns both results. Raises the error of the first read, which ends the second one."""
+    results: list[_ResultT] = []
     others: list[_OtherT] = []
+    failure: Exception | None = None
 
-    async def keep() -> None:
+    async def run_beside() -> None:
         others.append(await read_beside())
 
     async with create_task_group() as tasks:
-        tasks.start_soon(keep)
+        tasks.start_soon(run_beside)
         try:
-            result = await read()
-        except ClientError as error:
-            # Raised behind the task group, which would wrap it.
-            failure: ClientError | None = error
+            results.append(await read())
+        except Exception as error:  # noqa: BLE001 - raised behind the task group, which would wrap it
+            failure = error
             tasks.cancel_scope.cancel()
-        else:
-            failure = None
     if failure is not None:
         raise failure
-    return result, others[0]
+    return results[0], others[0]

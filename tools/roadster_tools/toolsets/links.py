@@ -7,11 +7,16 @@ from pydantic import Field
 from roadster_client.models.customers import Analytics, CustomerContact
 from roadster_client.models.links import LinkRequest
 from roadster_client.models.values import Vin
-from roadster_client.models.vehicles import VehicleRequest
+from roadster_client.models.vehicles import InventoryVehicle, VehicleRequest
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
+from roadster_tools.gate.vehicles import LastSeen
+
+from .feed import find_in_feed
+
+_OPENING = "Opening it makes the customer's account and a lead: send it to that customer alone."
 
 
 class LinkAnswer(ToolAnswer):
@@ -44,9 +49,12 @@ async def build_deep_link(
             raise InvalidArguments({"vin": "is needed for a customer's link"})
         if analytics.wire():
             raise InvalidArguments(dict.fromkeys(analytics.wire(), "cannot be part of a customer's link"))
+        url = grant.roadster.customer_link(vin, customer)
+        vehicle = await _find_own_vehicle(grant, vin)
         return LinkAnswer(
-            url=grant.roadster.customer_link(vin, customer),
-            note="Opening it makes the customer's account and a lead: send it to that customer alone.",
+            url=url,
+            in_stock=vehicle.in_stock if vehicle else None,
+            note=" ".join(filter(None, [_stock_note(vehicle), _OPENING])),
         )
     if vin is None and make is None:
         raise InvalidArguments({"vin": "or make is needed"})
@@ -56,10 +64,30 @@ async def build_deep_link(
             analytics=analytics if analytics.wire() else None,
         )
     )
-    vehicle = answer.vehicle
+    linked_vehicle = answer.vehicle
     return LinkAnswer(
         url=answer.link.redirect_url,
-        in_stock=vehicle.in_stock if vehicle else None,
-        price_locked=vehicle.price_locked if vehicle else None,
-        grade=vehicle.grade if vehicle else None,
+        in_stock=linked_vehicle.in_stock if linked_vehicle else None,
+        price_locked=linked_vehicle.price_locked if linked_vehicle else None,
+        grade=linked_vehicle.grade if linked_vehicle else None,
     )
+
+
+async def _find_own_vehicle(grant: Grant, vin: str) -> InventoryVehicle | None:
+    """Returns the vehicle as the dealer's feed has it. The feed lists new ones only, so any other one may be used.
+
+    Raises NotFound if the dealer has no such vehicle, and ClientError if that cannot be found out.
+    """
+    result = await grant.vehicles.look_up(vin, lambda: find_in_feed(grant.roadster, vin))
+    vehicle = result.vehicle if isinstance(result, LastSeen) else result
+    if vehicle is None:
+        await grant.roadster.get_vehicle(vin)
+    return vehicle
+
+
+def _stock_note(vehicle: InventoryVehicle | None) -> str | None:
+    if vehicle is None:
+        return "Not among the dealer's new vehicles."
+    if vehicle.in_stock is False:
+        return "Not in stock: sold or incoming."
+    return "Reserved." if vehicle.reserved else None

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from roadster_client import ClientError, DealerApi, LeftOut
+from roadster_client import ClientError, DealerApi, LeftOut, RequestRefused
 from roadster_client.models.customers import PlanChoice
 from roadster_client.models.payments import (
     DealType,
@@ -27,6 +27,7 @@ from roadster_client.models.values import Vin
 from roadster_client.quoted_deals import QuotedDeals
 from roadster_tools.answers import ToolAnswer, cell
 from roadster_tools.catalogue import tool
+from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.vehicles import LastSeen
 from roadster_tools.parameters import Detail, Months, plausible
@@ -43,6 +44,7 @@ from .quote_deals import (
     plan_rows,
 )
 from .quote_details import QuoteDetails, json_of, quote_details
+from .quote_plans import find_unknown_plans
 from .quote_rows import (
     AppliedDiscountRow,
     CashQuote,
@@ -55,7 +57,7 @@ from .quote_rows import (
     figures_text,
     without_common,
 )
-from .quote_terms import Wishes, describe_assumptions, describe_unapplied
+from .quote_terms import Wishes, describe_assumptions, describe_unapplied, has_unnamed_plans
 from .stock_hints import time_text
 
 _DEALS: Sequence[DealType] = ("cash", "finance", "lease")
@@ -116,7 +118,7 @@ class QuoteAnswer(ToolAnswer):
 async def quote_payments(
     grant: Grant,
     vin: Vin,
-    deal_type: Annotated[DealType | None, Field(description="only to give the terms to one deal")] = None,
+    deal_type: Annotated[DealType | None, Field(description="terms for this one only")] = None,
     term_months: Months | None = None,
     customer_cash: Annotated[float | None, Field(ge=0, description="down payment")] = None,
     annual_miles: Annotated[int, plausible(1, 100_000)] | None = None,
@@ -128,9 +130,9 @@ async def quote_payments(
     plans: list[PlanChoice] | None = None,
     detail: Detail = "brief",
 ) -> QuoteAnswer:
-    """What a vehicle costs in cash, financed and leased, each with the same terms; only a VIN is needed. Say what is
-    not_applied or assumed. Never work out a payment: call again with other terms. Full detail adds the dealer's own
-    figures (profit): not for customers."""
+    """What a vehicle costs in cash, financed and leased on the same terms; only a VIN is needed. Tell what was
+    not_applied. Never work out a payment: call again with other terms. Full detail adds the dealer's own figures
+    (profit): not for customers."""
     terms = PaymentTerms(
         deal_type=deal_type,
         customer_cash=customer_cash,
@@ -154,6 +156,10 @@ async def quote_payments(
     )
     quote, deals = result.quote, deals_of(result.quote)
     wishes = Wishes(terms, incentives or (), plans or (), credit_score, zip_code)
+    unapplied = describe_unapplied(wishes, quote)
+    if has_unnamed_plans(wishes, quote):
+        problems = await find_unknown_plans(grant.roadster, vin, wishes.plans)
+        unapplied += [f"{argument} {problem}" for argument, problem in problems.items()]
     unread = [*_unread_deals(quote, grant.left_out, result.errors)]
     details = quote_details(quote, term_months) if detail == "full" else None
     rows_cut = details.rows_cut if details is not None else None
@@ -171,7 +177,7 @@ async def quote_payments(
         **deal_rows,
         plans=plan_rows(deals) or None,
         rebates=discount_rows(quote, incentives or ()) or None,
-        not_applied=describe_unapplied(wishes, quote) or None,
+        not_applied=unapplied or None,
         assumed=[*describe_assumptions(wishes, quote), *_stock_doubts(last, now)] or None,
         unread=unread or None,
         details=details,
@@ -181,10 +187,19 @@ async def quote_payments(
 
 
 async def _quote(roadster: DealerApi, request: PaymentRequest) -> QuotedDeals:
-    """Asks for each deal, if the terms are for none in particular. Otherwise one answer has all deals."""
-    if request.payment is not None and request.payment.deal_type is None:
-        return await roadster.quote_deals(request, _DEALS)
-    return QuotedDeals(await roadster.quote_payments(request), {})
+    """Asks for each deal, if the terms are for none in particular. Otherwise one answer has all deals.
+
+    Raises InvalidArguments, which names the plans that there are, if the request was refused for its plans.
+    """
+    try:
+        if request.payment is not None and request.payment.deal_type is None:
+            return await roadster.quote_deals(request, _DEALS)
+        return QuotedDeals(await roadster.quote_payments(request), {})
+    except RequestRefused:
+        problems = await find_unknown_plans(roadster, request.vehicle.vin, request.plans) if request.plans else {}
+        if not problems:
+            raise
+        raise InvalidArguments(problems) from None
 
 
 def _deal_rows(quote: Quote, unread: Collection[str]) -> dict[DealType, DealQuote]:
@@ -263,7 +278,7 @@ def _presence_hint(quote: Quote, unread: Sequence[str], errors: Mapping[DealType
     offers = deals_of(quote).keys()
     if errors and offers:
         reasons = ", ".join(f"{deal_type} ({error.reason})" for deal_type, error in errors.items())
-        return f"Not result, so the dealer may offer it: {reasons}."
+        return f"Not quoted, so the dealer may offer it: {reasons}."
     if unread and offers <= {*unread}:
         return "Roadster's answer has no deals that can be read; the server's operator can find out why."
     if unread:

@@ -80,10 +80,12 @@ async def list_protection_plans(
     vin: Vin,
     deal_type: DealType,
     apr_percent: Annotated[
-        Annotated[float, plausible(0, 100)] | None, Field(description="of a lease: money factor x 2400")
+        Annotated[float, plausible(0, 100)] | None, Field(description="of a lease: rate_percent")
     ] = None,
     term_months: Months | None = None,
-    amount_financed: Annotated[float, plausible(0, 10_000_000)] | None = None,
+    amount_financed: Annotated[
+        Annotated[float, plausible(0, 10_000_000)] | None, Field(description="of a lease: cap_cost")
+    ] = None,
     detail: Detail = "brief",
     cursor: Cursor | None = None,
 ) -> PlansAnswer:

@@ -81,9 +81,9 @@ class LeaseQuote(DealQuote):
     """`rate_percent` is the money factor times 2,400, and `residual_percent` counts at these miles."""
 
     monthly_payment: Figure | None = None
-    monthly_tax: Figure | None = None
     term_months: int | None = None
     annual_miles: Figure | None = None
+    monthly_tax: Figure | None = None
     money_factor: Figure | None = None
     rate_percent: Figure | None = None
     down_payment: Figure | None = None

@@ -96,14 +96,14 @@ def _has(terms: PaymentTerms, deal: Deal, name: str) -> bool:
         case "annual_miles":
             return isinstance(own, LeaseTerms) and own.annual_mileage == terms.annual_mileage
         case _:
-            return not terms.no_taxes_or_fees or not _taxes_and_fees(deal)
+            return not terms.no_taxes_or_fees or not _has_taxes_or_fees(deal)
 
 
 def _reason(terms: PaymentTerms, quote: Quote, deal: Deal, name: str) -> str | None:
     """Returns why a deal does not have a term, None where it has it."""
     own = deal.terms
     if isinstance(own, CashTerms) or name == "no_taxes_or_fees":
-        return None if _has(terms, deal, name) else f"it has taxes or fees of {money(_taxes_and_fees(deal))}"
+        return None if _has(terms, deal, name) else "has no effect: it has taxes or fees"
     match name:
         case "customer_cash":
             return _cash_reason(own, terms.customer_cash or 0)
@@ -114,11 +114,11 @@ def _reason(terms: PaymentTerms, quote: Quote, deal: Deal, name: str) -> str | N
             return _difference(miles, terms.annual_mileage)
 
 
-def _taxes_and_fees(deal: Deal) -> float:
+def _has_taxes_or_fees(deal: Deal) -> bool:
     own = deal.terms
     if isinstance(own, LeaseTerms):
-        return (own.total_fees_due_at_signing or 0) + (own.monthly_tax or 0)
-    return (own.total_fees or 0) + (own.sales_tax or 0)
+        return bool(own.total_fees_due_at_signing or own.monthly_tax)
+    return bool(own.total_fees or own.sales_tax)
 
 
 def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
@@ -132,7 +132,7 @@ def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
         return f"raised to {money(own.customer_cash)}{limit}"
     down = lease_down_payment(own) if isinstance(own, LeaseTerms) else own.customer_cash
     if down is not None and down != own.customer_cash:
-        return f"it also pays the other parts of what is due at signing, so {money(down)} is the down payment"
+        return f"also pays the other parts of what is due at signing, so {money(down)} is the down payment"
     return None
 
 
@@ -149,8 +149,8 @@ def _term_reason(quote: Quote, own: FinanceTerms | LeaseTerms, wish: int | None)
     difference = _difference(own.term, wish)
     if not terms or wish in terms:
         return difference
-    there = f"no program is for this term, only for {', '.join(map(str, terms[:_MOST_NAMES]))}"
-    return there if difference is None else f"{difference}; {there}"
+    there = f"no program of its own, only {', '.join(map(str, terms[:_MOST_NAMES]))} have one"
+    return f"has {there}" if difference is None else f"{difference}; it has {there}"
 
 
 def _credit_not_applied(score: int | None, quote: Quote) -> Iterator[str]:
@@ -205,6 +205,11 @@ def _plans_not_applied(plans: Sequence[PlanChoice], deals: Mapping[DealType, Dea
                 yield f"{deal_type}: plans.{place}.tier, it has {tier or 'another one'}"
         if without:
             yield f"{', '.join(without)}: plans.{place}, not named among its plans"
+
+
+def has_unnamed_plans(wishes: Wishes, quote: Quote) -> bool:
+    """Tells whether a deal lacks a plan that was wished for, or has it in another tier."""
+    return any(_plans_not_applied(wishes.plans, deals_of(quote)))
 
 
 def describe_assumptions(wishes: Wishes, quote: Quote) -> list[str]:
