@@ -102,7 +102,7 @@ def mask_identity_numbers(text: str) -> str:
     A card number has 13 to 19 digits of any script, and the last one checks the others. Nine digits without separators
     are a social security number only where words beside them say so.
     """
-    if _HAS_IDENTITY_DIGITS.search(text) is None:  # most texts
+    if len(text) < _FEWEST_IDENTITY_DIGITS or _HAS_IDENTITY_DIGITS.search(text) is None:  # most texts
         return text
     text = _NAMED_SOCIAL_SECURITY.sub(lambda words: re.sub(_NINE_DIGITS, MASK, words[0]), text)
     return _SOCIAL_SECURITY.sub(MASK, _mask_cards(text))

@@ -79,7 +79,7 @@ _IDENTIFIERS = frozenset(
 _WORD_OF_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
 _NUMBER_WORDS = {"no": "number", "num": "number", "nr": "number", "nbr": "number"}
 
-_NAMING_FIELDS = ("name", "key", "field", "label", "type")
+_NAMING_FIELDS = frozenset({"name", "key", "field", "label", "type"})
 _VALUE_FIELDS = ("value", "values", "val", "answer", "content", "text")
 """Fields of an object that is a field itself, such as `{"name": "ssn", "value": "123456789"}`."""
 
@@ -179,32 +179,35 @@ def mask_identity(json: Any) -> Any:
 
 
 def _mask_identity(json: Any, *, is_identifier: bool) -> Any:
-    match json:
-        case str():
-            # An id of many digits would now and then pass for a card number.
-            return json if is_identifier and _ONE_WORD.fullmatch(json) else mask_identity_numbers(json)
-        case int() | float() if not isinstance(json, bool) and not is_identifier:
-            return MASK if _is_card_number(json) else json
-        case list():
-            return [_mask_identity(item, is_identifier=is_identifier) for item in json]
-        case dict():
-            return _mask_object(json)
-        case _:
-            return json
+    # A parser makes no other classes. An event has hundreds of values, so each is looked at by few steps.
+    kind = type(json)
+    if kind is str:
+        # An id of many digits would now and then pass for a card number.
+        return json if is_identifier and _ONE_WORD.fullmatch(json) else mask_identity_numbers(json)
+    if kind is dict:
+        return _mask_object(json)
+    if kind is list:
+        return [_mask_identity(item, is_identifier=is_identifier) for item in json]
+    if (kind is int or kind is float) and not is_identifier:
+        return MASK if _is_card_number(json) else json
+    return json
 
 
 def _mask_object(json: dict[str, Any]) -> dict[str, Any]:
-    is_identity_field = any(
+    is_identity_field = not _NAMING_FIELDS.isdisjoint(json) and any(
         isinstance(json.get(name), str) and _is_identity(_words_of(json[name])) for name in _NAMING_FIELDS
     )
     masked: dict[str, Any] = {}
     for name, value in json.items():
         field = _known_name(name) if len(name) <= _LONGEST_KNOWN_NAME else _read_name(name)
-        if value not in (None, "") and (field.is_identity or (is_identity_field and name.lower() in _VALUE_FIELDS)):
+        masked_name, is_identity, is_identifier = field
+        if value is None or value == "":
+            masked_value = value
+        elif is_identity or (is_identity_field and name.lower() in _VALUE_FIELDS):
             masked_value = MASK
         else:
-            masked_value = _mask_identity(value, is_identifier=field.is_identifier)
-        masked[field.masked_name if field.masked_name not in masked else _free_name(field, masked)] = masked_value
+            masked_value = _mask_identity(value, is_identifier=is_identifier)
+        masked[masked_name if masked_name not in masked else _free_name(field, masked)] = masked_value
     return masked
 
 
