@@ -7,7 +7,7 @@ answer reaches a tool only once the personal data that the caller may not see ar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +40,12 @@ class Api:
 
     upstream: Upstream
     operations: Mapping[str, Operation]
+
+    def preparations(self) -> Iterator[Callable[[], object]]:
+        """Yields the steps that a first call would do on its way. None takes longer than some requests."""
+        yield self.upstream.prepare
+        for operation in self.operations.values():
+            yield operation.answer_adapter.rebuild
 
 
 @dataclass(frozen=True)

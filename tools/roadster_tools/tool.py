@@ -58,6 +58,12 @@ class Tool:
             raise RuntimeError(f"schemas.json does not have {self.name} as it is; run make generate")
         return definition.own_function
 
+    def prepare(self) -> None:
+        """Loads the function, and builds the models of the arguments and of the answer."""
+        self.arguments.model_rebuild()
+        answer: type[BaseModel] = self._hints["return"]
+        answer.model_rebuild()
+
     def beside(self, name: str) -> Callable[..., Awaitable[Any]]:
         """Returns another function of the tool's module."""
         function: Callable[..., Awaitable[Any]] = getattr(import_module(self.module), name)

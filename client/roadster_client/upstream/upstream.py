@@ -79,6 +79,12 @@ class Upstream:
             account._admission, account._budget = Admission(), RetryBudget()  # noqa: SLF001
         return account
 
+    def prepare(self) -> None:
+        """Loads the certificates and what else the first request needs. It takes as long as several requests."""
+        import stamina  # noqa: F401, PLC0415 - `retries` loads it at the first request otherwise
+
+        self._connect()
+
     async def send(self, request: Request, origin: Origin = _NOBODY) -> Answer:
         """Returns the parsed answer. Raises ClientError."""
         breaker = self._breaker(origin.dealer, request.operation.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -25,8 +25,11 @@ from mcp_types import INVALID_REQUEST, JSONRPCError, JSONRPCRequest, JSONRPCResp
 
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
+from roadster_server.calls.warm_up import warm_up
+from roadster_server.protocol.visible import tools_of
+from roadster_server.settings.defaults import LOCAL_CALLER
+from roadster_server.settings.live import LiveSettings
 from roadster_server.store import StoreError
-from roadster_server.store.lazy import LazyStore
 
 from .large_messages import MOST_LARGE, LargeMessages, NoPlaceFree
 from .loopback_pages import LoopbackPages
@@ -38,6 +41,8 @@ from .stdin import LineReceiver, Stdin
 
 _BREATH = 0.05
 """Seconds between the list of tools and the opening of the store, for the list to be written out."""
+_REST = 0.5
+"""Seconds for the first call, which is not to wait for what it does not need, where a client makes one at once."""
 DRAIN_SECONDS = 3.0
 """Seconds for calls to end by themselves, once the server is to stop."""
 _EXIT_SECONDS = 4.75
@@ -64,12 +69,12 @@ async def serve_stdio(
     on_serving()
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_open_store, calls.services.store)
             tasks.start_soon(backend.live.watch)
             tasks.start_soon(pages.run, calls)
             # The SDK only iterates over the lines of its stdin.
             async with stdio_server(stdin=cast("Any", lines)) as (read, write):
                 conversation = _Conversation(to_sdk, to_introduction, write, stop)
+                tasks.start_soon(_get_ready, calls, backend.live, conversation.idle)
                 tasks.start_soon(conversation.end, calls)
                 async with write, anyio.create_task_group() as runs:
                     options = server.create_initialization_options()
@@ -88,8 +93,12 @@ async def serve_stdio(
         stop.begin("the client has gone")
 
 
-async def _open_store(store: LazyStore) -> None:
-    # A person waits until the client has its list of tools, so the store is opened after that.
+async def _get_ready(calls: Calls, live: LiveSettings, idle: Callable[[], Awaitable[None]]) -> None:
+    """Opens the store and does what else the first call would wait for.
+
+    A person waits until the client has its list of tools, so this begins after that.
+    """
+    store = calls.services.store
     await store.wanted_soon.wait()
     await anyio.sleep(_BREATH)
     try:
@@ -97,6 +106,8 @@ async def _open_store(store: LazyStore) -> None:
     except StoreError as error:
         sys.stderr.write(f"roadster-mcp: {error}\n")
         os._exit(2)
+    await anyio.sleep(_REST)
+    await warm_up(calls.services.gate, tools_of(live.current.caller(LOCAL_CALLER)), idle)
 
 
 class _Conversation:
@@ -172,6 +183,10 @@ class _Conversation:
     async def take_end(self) -> None:
         """Begins to stop, because there are no more lines."""
         self._stop.begin("end of input")
+
+    async def idle(self) -> None:
+        """Waits until no request is open."""
+        await self._open.none()
 
     async def end(self, calls: Calls) -> None:
         """Waits until the server is to stop, then for the open requests, and ends the lines."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -179,6 +179,12 @@ class Gate:
         self._uploads = uploads
         self._names: dict[str, str] = {}
         self._feeds = RememberedFeeds()
+
+    def preparations(self) -> Iterator[Callable[[], object]]:
+        """Yields the steps by which the clients get ready. The first calls take those that were left out."""
+        for api in (self._services.roadster, self._services.roadie, self._services.mykaarma):
+            if api is not None:
+                yield from api.preparations()
 
     def require(self, caller: Caller, tool: Tool) -> None:
         """Raises AccessRefused where the caller may not use the tool at any dealer."""
