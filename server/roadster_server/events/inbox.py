@@ -56,7 +56,7 @@ WHY_NO_RETENTION: Mapping[ClockDoubt, str] = {
 async def keep_tidy(
     live: LiveSettings, store: LazyStore, observer: ServerObserver | None = None, *, every: float = TIDY_EVERY
 ) -> None:
-    """Deletes old events, looks through the quarantine, and indexes the events of an older store.
+    """Deletes old events and files that waited too long, looks through the quarantine, and indexes an older store.
 
     It does so now and `every` seconds. It deletes nothing while the clock cannot be believed, and logs that once. Runs
     until it is cancelled.
@@ -83,6 +83,7 @@ async def _tidy(live: LiveSettings, store: LazyStore, now: datetime) -> TidyCoun
         await store.forget_old_approvals(now=now)
         while await store.index_events(settings.dealers, most=INDEX_BATCH):
             pass
+        await store.forget_expired_files(now=int(now.timestamp() * 1000))
     except StoreError as error:
         log.error("old events not deleted", extra={"reason": str(error)})
         return None

@@ -21,6 +21,7 @@ from .forms import FormRefused
 from .pages import HEADERS, static_file
 from .provider_sign_in import provider_routes
 from .sign_in import sign_in_routes
+from .uploads import upload_routes
 from .visitors import SignInRequired
 
 _PAGE_GONE, _FORBIDDEN = 404, 403
@@ -43,6 +44,7 @@ def people_app(people: People) -> ASGIApp:
         *provider_routes(people),
         *view_routes(people),
         *action_routes(people),
+        *upload_routes(people),
     ]
     errors = _Errors(people)
     app = ExceptionMiddleware(
