@@ -160,6 +160,7 @@ def call(
     arguments: Annotated[str, typer.Argument(metavar="[JSON|@FILE|-]", help="Its arguments as a JSON object.")] = "{}",
     caller: CallerName = LOCAL_CALLER,
     yes: Yes = False,
+    show: Annotated[bool, typer.Option("--show", help="At a terminal, print the answer to be read.")] = False,
     config: Config = None,
     sandbox: Sandbox = False,
     seed: Seed = None,
@@ -172,14 +173,17 @@ def call(
     confirmed or over a limit; 4 upstream or store failed; 5 outcome unknown (a write whose answer was lost);
     6 waits for a person, who approves the write on a page.
     """
-    from .call import call_once, load_arguments
+    from .call import call_once, load_arguments, show_answer
 
     configure_logs()
     with exit_on_mistakes():
         document = load_arguments(arguments, sys.stdin)
         with open_backend(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
             outcome = run_async(call_once, backend, caller, tool, document, yes)
-    typer.echo(json.dumps(outcome.document, ensure_ascii=False))
+    if show and outcome.answer is not None and sys.stdout.isatty():
+        show_answer(tool, outcome.answer, outcome.message)
+    else:
+        typer.echo(json.dumps(outcome.document, ensure_ascii=False))
     raise typer.Exit(outcome.code)
 
 

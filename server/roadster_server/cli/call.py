@@ -44,7 +44,7 @@ EXIT_CODES: dict[FailureKind, int] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer of a call, or the kind of its failure and the message for the caller."""
+    """The answer of a call, or the kind of its failure. `message` is the text for the caller."""
 
     answer: dict[str, Any] | None = None
     kind: FailureKind | None = None
@@ -55,7 +55,7 @@ class Outcome:
     @classmethod
     def from_result(cls, result: CallToolResult) -> Outcome:
         if not result.is_error:
-            return cls(answer=result.structured_content)
+            return cls(answer=result.structured_content, message=text_of(result))
         meta = result.meta or {}
         return cls(kind=meta[FAILURE_META], message=text_of(result), waiting=meta.get(WAITING_META, {}))
 
@@ -144,6 +144,19 @@ async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[st
     if outcome.kind == "not_confirmed" and confirm is None:
         return replace(outcome, message=f"{outcome.message} At the command line: call from a terminal, or add --yes.")
     return outcome
+
+
+def show_answer(tool: str, answer: Mapping[str, Any], text: str) -> None:
+    """Prints an answer for a person: a quote with its deals side by side, any other answer as its text."""
+    from rich.console import Console
+
+    from .quote_table import quote_table
+
+    console = Console()
+    if tool == "quote_payments":
+        console.print(quote_table(answer, text))
+    else:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _person_agrees(question: str) -> bool:

@@ -13,12 +13,12 @@ from mcp.client.stdio import stdio_client
 from mcp_types import ElicitResult
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from roadster_sandbox.world.pdf import make_pdf
 from roadster_server.calls.form import yes_to
 from roadster_server.calls.results import FAILURE_META
-from roadster_tools.answers import money
+
+from .quote_table import quote_table
 
 _DEALER = "umazda"
 _FOREIGN_DEALER = "toyotademo"
@@ -146,8 +146,7 @@ class _Deal:
         )
         vin: str = next(vehicle["vin"] for vehicle in inventory["vehicles"] if not vehicle.get("reserved"))
         await self._call("What is the first free one?", "get_vehicle", {"dealer": _DEALER, "vin": vin})
-        quote = await self._call("What does it cost?", "quote_payments", {"dealer": _DEALER, "vin": vin}, show=False)
-        self._show_quote(quote)
+        await self._call("What does it cost?", "quote_payments", {"dealer": _DEALER, "vin": vin})
         await self._call(
             "Which protection plans go with it?",
             "list_protection_plans",
@@ -240,34 +239,19 @@ class _Deal:
         tool: str,
         arguments: dict[str, Any],
         *,
-        show: bool = True,
         is_refused: bool = False,
     ) -> dict[str, Any]:
         self._step += 1
         self._console.print(f"\n[bold]{self._step}. {purpose}[/bold]  [dim]{tool}[/dim]")
         result = await self._client.call_tool(tool, arguments)
-        if show or result.is_error:
-            for block in result.content:
-                if block.type == "text":
-                    self._console.print(block.text, markup=False, highlight=False, soft_wrap=True)
+        for block in result.content:
+            if block.type != "text":
+                continue
+            if tool == "quote_payments" and result.structured_content is not None:
+                self._console.print(quote_table(result.structured_content, block.text))
+            else:
+                self._console.print(block.text, markup=False, highlight=False, soft_wrap=True)
         kind = (result.meta or {}).get(FAILURE_META)
         if kind != ("refused" if is_refused else None):
             raise StepFailedError(tool)
         return result.structured_content or {}
-
-    def _show_quote(self, quote: dict[str, Any]) -> None:
-        deals = {name: quote.get(name, {}) for name in ("cash", "finance", "lease")}
-        table = Table(title=quote.get("vehicle"), title_justify="left")
-        table.add_column("")
-        for name in deals:
-            table.add_column(name, justify="right")
-        for figure in dict.fromkeys(figure for deal in deals.values() for figure in deal):
-            cells = [deal.get(figure, "") for deal in deals.values()]
-            if any(cells):
-                table.add_row(figure.replace("_", " "), *map(_cell, cells))
-        self._console.print(table)
-        self._console.print(quote["caveat"], style="dim")
-
-
-def _cell(value: Any) -> str:
-    return money(value) if isinstance(value, float) and value >= 1 else str(value)

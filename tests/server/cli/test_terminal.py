@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,3 +184,51 @@ def test_command_without_a_reader_ends_quietly(tmp_path: Path) -> None:
         assert b"Traceback" not in end.stderr
         assert b"Exception" not in end.stderr
     os.close(writer)
+
+
+def screen_of(*arguments: str) -> str:
+    """Runs the command with a terminal of 120 columns as stdout. Returns what the terminal shows."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [*ROADSTER_MCP, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "120", "TERM": "dumb"},
+    )
+    os.close(theirs)
+    content = b""
+    # Linux ends the terminal of an ended process with an error.
+    with os.fdopen(ours, "rb", buffering=0) as screen, suppress(OSError):
+        while part := screen.read(4096):
+            content += part
+    assert process.wait(PATIENCE) == 0
+    return content.decode().replace("\r\n", "\n")
+
+
+def test_show_prints_the_deals_side_by_side_at_a_terminal() -> None:
+    call = [
+        "call",
+        "quote_payments",
+        '{"vin": "3MVDMBBM0SM472067", "dealer": "umazda", "term_months": 36}',
+        "--sandbox",
+    ]
+    screen = screen_of(*call, "--show")
+    rows = [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in screen.split("\n") if "\u2502" in line]
+    assert screen.startswith("reserved: 3MVDMBBM0SM472067 2025 Mazda CX-30")
+    assert rows[0] == ["monthly payment", "", "973.82", "457.27"]
+    assert ["term months", "", "36", "36"] in rows
+    assert ["security deposit", "", "", "0"] in rows
+    assert "Not applied: cash: no term_months" in screen
+    assert "monthly payment" not in screen.split("Not applied", 1)[1]
+    assert json.loads(screen_of(*call))["stock"] == "reserved"
+
+
+def test_show_prints_any_other_answer_as_its_text() -> None:
+    assert screen_of("call", "list_dealers", "--sandbox", "--show").startswith("Dealers (dpid | name")
+
+
+def test_show_prints_json_into_a_pipe() -> None:
+    call = [*ROADSTER_MCP, "call", "quote_payments", '{"vin": "3MVDMBBM0SM472067", "dealer": "umazda"}']
+    end = subprocess.run([*call, "--sandbox", "--show"], capture_output=True, check=True, timeout=PATIENCE)
+    assert json.loads(end.stdout)["stock"] == "reserved"
