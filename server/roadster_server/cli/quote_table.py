@@ -37,15 +37,16 @@ def _table(answer: Mapping[str, Any]) -> Table:
     return table
 
 
-def _names(columns: Sequence[Mapping[str, str]]) -> list[str]:
-    """Returns the names of all figures, each behind the one that it follows in its deal."""
+def _names(columns: Sequence[dict[str, str]]) -> list[str]:
+    """Returns the names of all figures, each before the one that it precedes in its deal."""
     names: list[str] = []
     for column in reversed(columns):
-        place = 0
-        for name in column:
-            if name not in names:
+        place = len(names)
+        for name in reversed(column):
+            if name in names:
+                place = names.index(name)
+            else:
                 names.insert(place, name)
-            place = names.index(name) + 1
     return names
 
 

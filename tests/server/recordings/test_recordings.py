@@ -210,7 +210,11 @@ async def test_replay_answers_like_the_recording(recording: Any, replaying: Any)
     """It does so for every tool, for a caller who may not see personal data."""
 
     async def answers(client: Client) -> dict[str, Any]:
-        return {tool: answer_of(await client.call_tool(tool, dict(arguments))) for tool, arguments in CALLS.items()}
+        return {
+            # A quote says when it was asked for.
+            tool: {**answer_of(await client.call_tool(tool, dict(arguments))), "as_of": None}
+            for tool, arguments in CALLS.items()
+        }
 
     async with recording() as client:
         recorded_answers = await answers(client)
