@@ -23,7 +23,7 @@ def quote_table(answer: Mapping[str, Any], text: str) -> Group:
     lines = text.split("\n")
     places = [place for place, line in enumerate(lines) if _DEAL_LINE.match(line)][: len(_DEALS)]
     start, end = (places[0], places[-1] + 1) if places else (len(lines), len(lines))
-    # As Text, because a name from the upstream may look like rich's markup.
+    # A name from the upstream may look like rich's markup, which a Text does not read.
     return Group(Text("\n".join(lines[:start])), _table(answer), Text("\n".join(lines[end:])))
 
 
