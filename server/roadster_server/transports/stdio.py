@@ -42,7 +42,7 @@ from .stdin import LineReceiver, Stdin
 _BREATH = 0.05
 """Seconds between the list of tools and the opening of the store, for the list to be written out."""
 _REST = 0.5
-"""Seconds for the first call, which is not to wait for what it does not need, where a client makes one at once."""
+"""Seconds without a request, after which a client is taken to be idle."""
 DRAIN_SECONDS = 3.0
 """Seconds for calls to end by themselves, once the server is to stop."""
 _EXIT_SECONDS = 4.75
@@ -106,7 +106,6 @@ async def _get_ready(calls: Calls, live: LiveSettings, idle: Callable[[], Awaita
     except StoreError as error:
         sys.stderr.write(f"roadster-mcp: {error}\n")
         os._exit(2)
-    await anyio.sleep(_REST)
     await warm_up(calls.services.gate, tools_of(live.current.caller(LOCAL_CALLER)), idle)
 
 
@@ -133,6 +132,8 @@ class _Conversation:
         self._to_client = to_client
         self._stop = stop
         self._open = OpenRequests()
+        self._requests = 0
+        self._requests_before_rest = -1
         self._answered: set[RequestId] = set()
         self._large_messages = LargeMessages(most_of_a_caller=MOST_LARGE)  # there is no other caller
 
@@ -158,6 +159,7 @@ class _Conversation:
             return
         self._open.settle(cancelled_by(message))
         if isinstance(message, JSONRPCRequest):
+            self._requests += 1
             if is_answered:
                 self._answered.add(message.id)
             self._is_era_settled = self._is_era_settled or message.method != "server/discover"
@@ -185,8 +187,11 @@ class _Conversation:
         self._stop.begin("end of input")
 
     async def idle(self) -> None:
-        """Waits until no request is open."""
-        await self._open.none()
+        """Waits until the client is idle. It returns at once if no request has come since the last time."""
+        while self._requests_before_rest != self._requests:
+            self._requests_before_rest = self._requests
+            await self._open.none()
+            await anyio.sleep(_REST)
 
     async def end(self, calls: Calls) -> None:
         """Waits until the server is to stop, then for the open requests, and ends the lines."""
