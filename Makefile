@@ -10,8 +10,10 @@ PEERS := .venv-peers/.installed
 TYPESCRIPT := examples/frameworks/typescript
 CONFORMANCE := tests/processes/conformance
 OAUTH := tests/processes/oauth
+VIEWS := views
+VIEW_HOSTS := tests/browser/hosts
 
-.PHONY: demo test test-processes test-python conformance oauth fuzz bench lint check frameworks generate docs evals evals-seeds bundle lock clean
+.PHONY: demo test test-processes test-python conformance oauth views fuzz bench lint check frameworks generate docs evals evals-seeds bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -22,7 +24,7 @@ test: $(STAMP)  ## The suite without the tests of processes and of pages, on eve
 test-processes: $(STAMP)  ## Tests of workers, replicas, signals and kills, in real processes
 	$(BIN)/python -m pytest -n auto --dist worksteal -m processes
 
-test-browser: $(STAMP)  ## Tests of pages and views, in Chromium
+test-browser: $(STAMP) $(VIEWS)/node_modules/.installed $(VIEW_HOSTS)/node_modules/.installed  ## Tests of pages and views, in Chromium
 	$(BIN)/python -m pytest -n auto --dist worksteal -m browser
 
 # For instance: make test-python PYTHON=python3.13. Each version has an environment of its own.
@@ -34,6 +36,9 @@ conformance: $(STAMP) $(CONFORMANCE)/node_modules/.installed  ## The official co
 
 oauth: $(STAMP) $(OAUTH)/node_modules/.installed  ## Official clients sign in with a real OpenID provider
 	$(BIN)/python -m pytest $(OAUTH)/../test_sign_in.py
+
+views: $(VIEWS)/node_modules/.installed  ## The views anew, into the server's package; needs npm
+	cd $(VIEWS) && npm run --silent build
 
 fuzz: $(STAMP)  ## 20,000 odd inputs of each kind, which takes some minutes
 	ROADSTER_FUZZ_INPUTS=20000 $(BIN)/python -m pytest -s tests/fuzz
@@ -120,4 +125,4 @@ lock:
 
 clean:
 	rm -rf $(VENV) .venv-evals $(wildcard .venv-python*) $(dir $(FRAMEWORKS) $(PEERS)) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build \
-		$(CONFORMANCE)/node_modules $(OAUTH)/node_modules
+		$(CONFORMANCE)/node_modules $(OAUTH)/node_modules $(VIEWS)/node_modules $(VIEW_HOSTS)/node_modules

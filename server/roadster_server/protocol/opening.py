@@ -16,6 +16,7 @@ from roadster_prompts import PromptText
 from roadster_tools import Caller, Resource, Tool
 
 from .instructions import instructions
+from .views import EXTENSION, shows_views, tool_meta
 from .visible import PAGE, asked_arguments, audience_of, prompts_of, resources_of, templates_of, tools_of
 
 HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -49,6 +50,7 @@ class Opening:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._era: _Era | None = None
+        self._shows_views = False
         self._ids: set[str | int] = set()
         self._methods: set[str] = set()
 
@@ -79,8 +81,10 @@ class Opening:
     def _result(self, method: str, params: Any) -> dict[str, Any] | None:
         if method == "initialize" and self._era is None and _is_handshake(params):
             self._era = "handshake"
+            self._shows_views = shows_views(params["capabilities"].get("extensions"))
             return self._handshake(params["protocolVersion"])
         if self._era != "handshake" and _is_modern(params):
+            self._shows_views = shows_views(params["_meta"][f"{_META}clientCapabilities"].get("extensions"))
             if method == "server/discover":
                 return self._discovery()
             if (rows := self._list(method, "modern")) is not None:
@@ -92,7 +96,7 @@ class Opening:
 
     def _handshake(self, protocol_version: str) -> dict[str, Any]:
         return {
-            "capabilities": _CAPABILITIES,
+            "capabilities": self._capabilities(),
             "protocolVersion": protocol_version if protocol_version in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[-1],
             "serverInfo": _SERVER,
             "instructions": instructions(self._caller),
@@ -101,7 +105,7 @@ class Opening:
     def _discovery(self) -> dict[str, Any]:
         return {
             "cacheScope": "private",
-            "capabilities": _CAPABILITIES,
+            "capabilities": self._capabilities(),
             "resultType": "complete",
             "supportedVersions": [MODERN_VERSION],
             "ttlMs": 0,
@@ -109,11 +113,16 @@ class Opening:
             "instructions": instructions(self._caller),
         }
 
+    def _capabilities(self) -> dict[str, Any]:
+        return {**_CAPABILITIES, "extensions": {EXTENSION: {}}} if self._shows_views else _CAPABILITIES
+
     def _list(self, method: str, era: _Era) -> dict[str, Any] | None:
         if method not in _LISTS:
             return None
         name, list_rows = _LISTS[method]
         rows = list_rows(self._caller, era)
+        if method == "tools/list" and self._shows_views:
+            rows = [_with_view(row) for row in rows]
         if len(rows) > PAGE:
             return None
         if era == "handshake":
@@ -196,6 +205,11 @@ def _tool(tool: Tool, era: _Era) -> dict[str, Any]:
         "outputSchema": _with_first(_FIRST_IN_OUTPUT[era], tool.output_schema),
         "title": tool.title,
     }
+
+
+def _with_view(row: dict[str, Any]) -> dict[str, Any]:
+    meta = tool_meta(row["name"])
+    return row if meta is None else {"_meta": meta, **row}
 
 
 def _with_first(keys: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.calls.results import FAILURE_META, LONGEST_ANSWER
 from roadster_tools import TOOLS, AdmittedCall, Failure, File, Resource, left_out_of, resource_at
 
+from .counting import count_request
+from .views import MIME_TYPE, VIEW_META, View, view_at
 from .visible import audience_of
 
 _NO_ADDRESS = (
@@ -63,6 +65,10 @@ def mcp_resource(resource: Resource, dealer: str) -> McpResource:
 
 async def read_resource(calls: Calls, current_caller: CurrentCaller, ctx: Context, uri: str) -> ReadResourceResult:
     """Returns the resource at `uri`. Raises MCPError with the text of the failure, and its kind in the data."""
+    view = view_at(uri, current_caller())
+    if view is not None:
+        await count_request(calls.services.limiter, current_caller())
+        return _read_view(view)
     match = resource_at(uri)
     if match is None:
         raise unknown_address(await calls.refuse(current_caller, ctx, {"uri": _NO_ADDRESS}), ctx, uri)
@@ -85,6 +91,12 @@ async def read_resource(calls: Calls, current_caller: CurrentCaller, ctx: Contex
     if isinstance(outcome, Failure):
         raise mcp_error(outcome, ctx, uri)
     return ReadResourceResult(contents=[outcome])
+
+
+def _read_view(view: View) -> ReadResourceResult:
+    """Returns the document of the view."""
+    content = TextResourceContents(uri=view.uri, mime_type=MIME_TYPE, text=view.document, _meta=dict(VIEW_META))
+    return ReadResourceResult(contents=[content])
 
 
 def mcp_error(failure: Failure, ctx: Context, uri: str) -> MCPError:

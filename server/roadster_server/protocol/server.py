@@ -35,16 +35,17 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.context import CallResult, CurrentCaller
-from roadster_server.calls.results import FAILURE_META
+from roadster_server.calls.context import CallResult, Context, CurrentCaller
 from roadster_server.telemetry.logs import log_crash
-from roadster_tools import TOOLS, Tool, ToolFailure
+from roadster_tools import TOOLS, Tool
 
 from .completion import complete
+from .counting import count_request
 from .instructions import instructions
 from .pages import page_of
 from .prompts import fill_prompt, mcp_prompt
 from .resources import mcp_resource, mcp_template, read_resource
+from .views import EXTENSION, shows_views, tool_meta
 from .visible import prompts_of, resources_of, templates_of, tools_of
 
 if TYPE_CHECKING:  # for start time: only a server over HTTP has subscriptions
@@ -83,6 +84,7 @@ def build_server(
         tools, next_cursor = page_of(tools_of(current_caller()), params, most=len(TOOLS))
         has_headers = subscriptions is not None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
         rows = [routable_tool(tool) if has_headers else mcp_tool(tool) for tool in tools]
+        rows = [_with_view(row) for row in rows] if _has_views(ctx) else rows
         return ListToolsResult(tools=rows, next_cursor=next_cursor)
 
     async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallResult:
@@ -138,7 +140,7 @@ def build_server(
         on_subscriptions_listen=subscriptions.listen if subscriptions else None,
     )
     server.notifies_sessions = subscriptions is not None and sessions
-    server.middleware += [_own_instructions(current_caller), _without_unreadable_answers]
+    server.middleware += [_own_introduction(current_caller), _without_unreadable_answers]
     if subscriptions is not None:  # over HTTP. The one client of stdio holds up nobody else
         server.middleware.insert(0, _counted(calls.services.limiter, current_caller))
         server.middleware.append(_told_of_changes(server, subscriptions))
@@ -182,25 +184,39 @@ def _counted(limiter: Limiter, current_caller: CurrentCaller) -> ServerMiddlewar
 
     async def with_count(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.request_id is not None and ctx.method not in _UNCOUNTED:
-            try:
-                await limiter.count_call(current_caller())
-            except ToolFailure as refusal:
-                raise MCPError(INTERNAL_ERROR, refusal.message(), {FAILURE_META: refusal.kind}) from None
+            await count_request(limiter, current_caller())
         return await call_next(ctx)
 
     return with_count
 
 
-def _own_instructions(current_caller: CurrentCaller) -> ServerMiddleware[Any]:
-    """Gives each caller its own instructions. The SDK's constructor takes one text for all callers."""
+def _own_introduction(current_caller: CurrentCaller) -> ServerMiddleware[Any]:
+    """Gives each caller its own instructions, and tells of views only a client that shows them.
 
-    async def with_instructions(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    The SDK's constructor takes one text and one set of extensions for all callers.
+    """
+
+    async def with_introduction(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)
-        if ctx.method in _INTRODUCTIONS and isinstance(result, dict):
-            return {**result, "instructions": instructions(current_caller())}
-        return result
+        if ctx.method not in _INTRODUCTIONS or not isinstance(result, dict):
+            return result
+        if _has_views(ctx):
+            result["capabilities"] = {**result["capabilities"], "extensions": {EXTENSION: {}}}
+        return {**result, "instructions": instructions(current_caller())}
 
-    return with_instructions
+    return with_introduction
+
+
+def _has_views(ctx: Context) -> bool:
+    if ctx.method == "initialize":  # the SDK keeps the capabilities only after the answer
+        return shows_views((ctx.params or {}).get("capabilities", {}).get("extensions"))
+    capabilities = ctx.session.client_capabilities
+    return capabilities is not None and shows_views(capabilities.extensions)
+
+
+def _with_view(row: McpTool) -> McpTool:
+    meta = tool_meta(row.name)
+    return row if meta is None else row.model_copy(update={"meta": meta})
 
 
 async def _without_internals(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

@@ -36,10 +36,11 @@ CALLERS = {
     "without a right": CallerSettings(),
 }
 CLIENT = {"name": "Carlos\u2019 host \U0001f697", "version": "1"}
-META = {
+CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+META: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": MODERN_VERSION,
     "io.modelcontextprotocol/clientInfo": CLIENT,
-    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}, "roots": {}},
+    CAPABILITIES_KEY: {"elicitation": {"form": {}}, "roots": {}},
 }
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
@@ -60,8 +61,12 @@ def request(method: str, params: dict[str, Any] | None = None, id_: str | int = 
     return message if params is None else {**message, "params": params}
 
 
-def handshake(version: str) -> dict[str, Any]:
-    params = {"protocolVersion": version, "capabilities": {"roots": {"listChanged": True}}, "clientInfo": CLIENT}
+VIEWS = {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}}
+
+
+def handshake(version: str, **capabilities: Any) -> dict[str, Any]:
+    capabilities = {"roots": {"listChanged": True}, **capabilities}
+    params = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": CLIENT}
     return request("initialize", params, "first")
 
 
@@ -86,15 +91,19 @@ async def conversation(server: Server[Any]) -> AsyncIterator[Any]:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("capabilities", [{}, VIEWS], ids=["without views", "with views"])
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_the_answers_are_those_of_the_sdk_byte_for_byte(caller: str, tmp_path: Path) -> None:
+async def test_the_answers_are_those_of_the_sdk_byte_for_byte(
+    caller: str, capabilities: dict[str, Any], tmp_path: Path
+) -> None:
     settings = settings_for(caller, tmp_path)
+    meta = {**META, CAPABILITIES_KEY: {**META[CAPABILITIES_KEY], **capabilities}}
     legacy = [
-        [handshake(version), INITIALIZED, *[request(method, id_=method) for method in ("ping", *LISTS)]]
+        [handshake(version, **capabilities), INITIALIZED, *[request(method, id_=method) for method in ("ping", *LISTS)]]
         for version in (*HANDSHAKE_VERSIONS, MODERN_VERSION, "1999-01-01")
     ]
-    introduction = [request("server/discover", {"_meta": META})]
-    modern = [request(method, {"_meta": META}, place) for place, method in enumerate(LISTS)]
+    introduction = [request("server/discover", {"_meta": meta})]
+    modern = [request(method, {"_meta": meta}, place) for place, method in enumerate(LISTS)]
     backend = Backend(LiveSettings(settings), SandboxTransport(create_app(7)))
     async with backend.open_server("local") as (server, _calls):
         for messages in (*legacy, introduction, modern):

@@ -1,0 +1,163 @@
+// One quoted car: its three deals side by side, and the words that belong to them.
+
+import { element, facts, type Child } from "./dom.js";
+import { DAY, ageOf, isOver, money, number, timeAndAge } from "./format.js";
+import { DEALERS_OWN, DEAL_NAMES, type Deal, type DealName, type Quote } from "./quote-answer.js";
+
+export interface Look {
+  /** Whether a customer looks on: then nothing of the dealer's is shown. */
+  isForCustomer: boolean;
+  now: number;
+  /** What stands below each deal, such as a button. */
+  below: (name: DealName) => Child;
+}
+
+const PARTS: Record<string, string> = {
+  down_payment: "Down payment",
+  first_payment: "First payment",
+  first_payment_waiver: "First payment waived",
+  fees: "Fees",
+  taxes: "Taxes",
+  security_deposit: "Security deposit",
+};
+
+const TITLES: Record<DealName, string> = { cash: "Cash", finance: "Finance", lease: "Lease" };
+
+/** Returns what of the quote has run out, in words: its age, its programs, its rebates. */
+export function expired(quote: Quote, now: number): string[] {
+  const age = ageOf(quote.as_of, now);
+  const programs = DEAL_NAMES.filter((name) => isOver(quote[name]?.program_expires, now)).map(
+    (name) => `The program of the ${name} deal ended on ${quote[name]?.program_expires}.`,
+  );
+  const rebates = (quote.rebates ?? [])
+    .filter((rebate) => isOver(rebate.expires, now))
+    .map((rebate) => `${rebate.name ?? "A rebate"} ended on ${rebate.expires}.`);
+  return [...(age !== undefined && age >= DAY ? ["This quote is more than a day old."] : []), ...programs, ...rebates];
+}
+
+/** Returns when the quote was made, and how old it is. */
+export function ageText(quote: Quote, now: number): string {
+  return quote.as_of === undefined ? "" : `As of ${timeAndAge(quote.as_of, now)}.`;
+}
+
+export function deals(quote: Quote, look: Look): HTMLElement {
+  return element("div", { class: "deals" }, ...DEAL_NAMES.map((name) => dealCard(quote, name, look)));
+}
+
+function dealCard(quote: Quote, name: DealName, look: Look): HTMLElement {
+  const deal = quote[name];
+  const absence = quote.unread?.includes(name) ? "Could not be read, so it may be on offer." : "Not on offer with these terms.";
+  return element(
+    "section",
+    { class: "card", "data-deal": name, "aria-label": TITLES[name] },
+    element("h3", {}, TITLES[name]),
+    ...(deal === undefined ? [element("p", { class: "note" }, absence)] : dealFigures(name, deal)),
+    ...disclosures(quote.disclosures, name),
+    deal !== undefined && look.below(name),
+  );
+}
+
+function dealFigures(name: DealName, deal: Deal): Child[] {
+  return [
+    element("p", { class: "figure" }, headline(deal)),
+    facts([
+      ["Term", number(deal.term_months, " months")],
+      ["Miles a year", number(deal.annual_miles)],
+      ["Money down", money(deal.down_payment)],
+      ["APR", number(deal.apr_percent, "%")],
+      ["Money factor", number(deal.money_factor)],
+      ["Rate", number(deal.rate_percent, "%")],
+      ["MSRP", money(deal.msrp)],
+      ["Price", money(deal.price)],
+      ["Rebates", money(deal.rebate)],
+      ["Trade equity", money(deal.trade_equity)],
+      ["Fees", money(deal.total_fees)],
+      ["Acquisition fee", money(deal.acquisition_fee)],
+      ["Sales tax", money(deal.sales_tax)],
+      ["Tax a month", money(deal.monthly_tax)],
+      ["Financed", money(deal.total_financed)],
+      ["Interest", money(deal.total_interest)],
+      ["Cap cost", money(deal.cap_cost)],
+      ["Residual value", money(deal.residual_value)],
+      ["Residual", number(deal.residual_percent, "%")],
+      ["Each mile over", money(deal.overage_per_mile)],
+      ["Total", money(deal.total_cost)],
+      ["Back to the customer", money(deal.due_to_customer)],
+    ]),
+    ...dueAtSigning(name, deal),
+    deal.lender !== undefined && element("p", { class: "note" }, `Lender: ${deal.lender}`),
+    deal.program !== undefined &&
+      element(
+        "p",
+        { class: "note" },
+        `Program: ${deal.program}`,
+        deal.program_expires === undefined ? null : `, until ${deal.program_expires}`,
+      ),
+  ];
+}
+
+function headline(deal: Deal): string {
+  if (deal.monthly_payment !== undefined) return `${money(deal.monthly_payment)} a month`;
+  return money(deal.total_cost ?? deal.price) ?? "No figure";
+}
+
+/** The parts have widths in proportion, which the style sheet works out. Each figure is the server's. */
+function dueAtSigning(name: DealName, deal: Deal): Child[] {
+  if (deal.due_at_signing === undefined) return [];
+  const parts = Object.entries({ down_payment: deal.down_payment, ...deal.due_at_signing_parts }).filter(
+    (part): part is [string, number] => part[1] !== undefined,
+  );
+  const shown = parts.filter(([, amount]) => amount > 0);
+  const label = `Due at signing, ${name}: ${shown.map(([part, amount]) => `${PARTS[part] ?? part} ${money(amount)}`).join(", ")}`;
+  const bar = element("div", { class: "bar", role: "img", "aria-label": label });
+  for (const [, amount] of shown) {
+    const segment = element("span");
+    segment.style.flexGrow = String(amount);
+    bar.append(segment);
+  }
+  return [
+    element("p", {}, element("strong", {}, `Due at signing: ${money(deal.due_at_signing)}`)),
+    shown.length > 0 && bar,
+    parts.length > 0 && facts(parts.map(([part, amount]) => [PARTS[part] ?? part, money(amount)])),
+  ];
+}
+
+/** The items that the law asks to stand beside the payment. They are shown to everybody, and never shortened. */
+function disclosures(all: unknown, name: DealName): Child[] {
+  const own = all !== null && typeof all === "object" && name in all ? (all as Record<string, unknown>)[name] : undefined;
+  const lines = linesOf(own);
+  if (lines.length === 0) return [];
+  const items = lines.map((line) => element("li", {}, line));
+  return [element("h4", {}, "Disclosures"), element("ul", { class: "disclosures" }, ...items)];
+}
+
+/** Returns the disclosures that are of no single deal, such as the dealer's own wording. */
+export function otherDisclosures(all: unknown): string[] {
+  if (all === null || typeof all !== "object" || Array.isArray(all)) return linesOf(all);
+  const others = Object.entries(all).filter(([name]) => !(DEAL_NAMES as readonly string[]).includes(name));
+  return others.flatMap(([, value]) => linesOf(value));
+}
+
+function linesOf(value: unknown): string[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap(linesOf);
+  if (typeof value !== "object") return [typeof value === "number" ? (number(value) ?? "") : String(value)];
+  return Object.entries(value).map(([name, part]) => `${name.replaceAll("_", " ")}: ${linesOf(part).join(", ")}`);
+}
+
+/** Returns the dealer's own figures, null where the caller has none of them. */
+export function dealersOwn(quote: Quote): HTMLElement | null {
+  const rows = Object.entries({ ...quote.details?.terms, vehicle: quote.details?.vehicle ?? {} }).flatMap(([name, terms]) =>
+    Object.entries(DEALERS_OWN).flatMap(([key, title]): [string, string | undefined][] => {
+      const figure = terms[key];
+      return typeof figure === "number" ? [[`${title}, ${name}`, money(figure)]] : [];
+    }),
+  );
+  if (rows.length === 0) return null;
+  return element(
+    "section",
+    { class: "card", "data-own": true, "aria-label": "The dealer's own figures" },
+    element("h3", {}, "The dealer's own figures"),
+    facts(rows),
+  );
+}
