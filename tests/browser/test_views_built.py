@@ -25,9 +25,15 @@ def test_documents_are_up_to_date_and_their_sources_have_sound_types() -> None:
 
 def test_no_source_makes_markup_of_text() -> None:
     sources = "".join(path.read_text() for path in (VIEWS / "src").glob("*.ts"))
-    assert "textContent" in sources or "append(" in sources
+    assert "node.append(" in sources
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval("):
         assert way not in sources
+
+
+def test_no_source_has_a_form() -> None:
+    """A sandbox without allow-forms swallows it."""
+    for path in (VIEWS / "src").glob("*.ts"):
+        assert '"form"' not in path.read_text()
 
 
 @pytest.mark.parametrize("folder", [VIEWS, FOLDER], ids=["views", "hosts"])

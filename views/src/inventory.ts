@@ -50,8 +50,8 @@ const body = element("select", { change: () => render() });
 const order = element("select", { change: () => render() }, ...Object.keys(ORDERS).map((name) => element("option", {}, name)));
 const free = element("input", { type: "checkbox", change: () => render() });
 const controls = element(
-  "form",
-  { class: "controls", "aria-label": "Filter and sort", submit: (event) => event.preventDefault() },
+  "div",
+  { class: "controls", role: "group", "aria-label": "Filter and sort" },
   element("label", {}, "Words", words),
   element("label", {}, "Body", body),
   element("label", {}, "Sort", order),

@@ -34,6 +34,8 @@ export interface Deal {
 export const DEAL_NAMES = ["cash", "finance", "lease"] as const;
 export type DealName = (typeof DEAL_NAMES)[number];
 
+type Shared = "msrp" | "price" | "rebate" | "trade_equity" | "lender";
+
 export interface IncentiveRow {
   name?: string;
   title?: string;
@@ -41,7 +43,8 @@ export interface IncentiveRow {
   expires_at?: string;
 }
 
-export interface Quote extends Partial<Record<DealName, Deal>> {
+/** What all deals that have it have alike stands beside them. */
+export interface Quote extends Partial<Record<DealName, Deal>>, Pick<Deal, Shared> {
   vin: string;
   vehicle?: string;
   stock?: string;
@@ -52,6 +55,7 @@ export interface Quote extends Partial<Record<DealName, Deal>> {
   not_applied?: string[];
   assumed?: string[];
   disclosures?: unknown;
+  caveat?: string;
   unread?: string[];
   details?: {
     terms?: Record<string, Record<string, unknown>>;
@@ -59,7 +63,6 @@ export interface Quote extends Partial<Record<DealName, Deal>> {
     incentives?: IncentiveRow[];
   };
   hint?: string;
-  caveat?: string;
 }
 
 export interface Plan {

@@ -15,7 +15,7 @@ interface Trade {
 }
 
 export class Controls {
-  readonly form: HTMLFormElement;
+  readonly group: HTMLElement;
   private args: Arguments = {};
   private readonly term = choice(TERMS, (term) => `${term} months`, "As offered");
   private readonly score = choice(SCORES, (score) => `${score} and above`, "As assumed");
@@ -27,9 +27,9 @@ export class Controls {
   private readonly plans = element("fieldset", { class: "wide", hidden: true });
 
   constructor(private readonly onChange: (args: Arguments) => void) {
-    this.form = element(
-      "form",
-      { class: "controls", "aria-label": "Terms", submit: (event) => event.preventDefault() },
+    this.group = element(
+      "div",
+      { class: "controls", role: "group", "aria-label": "Terms" },
       element("label", {}, "Term", this.term),
       pair("Money down", this.down),
       pair("Miles a year (lease)", this.miles),
@@ -39,7 +39,7 @@ export class Controls {
       this.incentives,
       this.plans,
     );
-    this.form.addEventListener("input", () => this.read());
+    this.group.addEventListener("input", () => this.read());
   }
 
   /** Shows the arguments. */

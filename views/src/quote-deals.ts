@@ -4,13 +4,8 @@ import { element, facts, type Child } from "./dom.js";
 import { DAY, ageOf, isOver, money, number, timeAndAge } from "./format.js";
 import { DEALERS_OWN, DEAL_NAMES, type Deal, type DealName, type Quote } from "./quote-answer.js";
 
-export interface Look {
-  /** Whether a customer looks on: then nothing of the dealer's is shown. */
-  isForCustomer: boolean;
-  now: number;
-  /** What stands below each deal, such as a button. */
-  below: (name: DealName) => Child;
-}
+/** What stands below each deal, such as a button. */
+type Below = (name: DealName) => Child;
 
 const PARTS: Record<string, string> = {
   down_payment: "Down payment",
@@ -40,21 +35,27 @@ export function ageText(quote: Quote, now: number): string {
   return quote.as_of === undefined ? "" : `As of ${timeAndAge(quote.as_of, now)}.`;
 }
 
-export function deals(quote: Quote, look: Look): HTMLElement {
-  return element("div", { class: "deals" }, ...DEAL_NAMES.map((name) => dealCard(quote, name, look)));
+export function deals(quote: Quote, below: Below): HTMLElement {
+  return element("div", { class: "deals" }, ...DEAL_NAMES.map((name) => dealCard(quote, name, below)));
 }
 
-function dealCard(quote: Quote, name: DealName, look: Look): HTMLElement {
+function dealCard(quote: Quote, name: DealName, below: Below): HTMLElement {
   const deal = quote[name];
   const absence = quote.unread?.includes(name) ? "Could not be read, so it may be on offer." : "Not on offer with these terms.";
   return element(
     "section",
     { class: "card", "data-deal": name, "aria-label": TITLES[name] },
     element("h3", {}, TITLES[name]),
-    ...(deal === undefined ? [element("p", { class: "note" }, absence)] : dealFigures(name, deal)),
+    ...(deal === undefined ? [element("p", { class: "note" }, absence)] : dealFigures(name, whole(quote, name, deal))),
     ...disclosures(quote.disclosures, name),
-    deal !== undefined && look.below(name),
+    deal !== undefined && below(name),
   );
+}
+
+/** Returns the deal with what stands beside it for all deals. Cash has no lender. */
+function whole({ msrp, price, rebate, trade_equity, lender }: Quote, name: DealName, deal: Deal): Deal {
+  const shared = Object.entries({ msrp, price, rebate, trade_equity, lender: name === "cash" ? undefined : lender });
+  return { ...Object.fromEntries(shared.filter(([, value]) => value !== undefined)), ...deal };
 }
 
 function dealFigures(name: DealName, deal: Deal): Child[] {

@@ -45,18 +45,13 @@ const mode = element(
   },
   "Customer looks on",
 );
+const put = (): void => pinBeside(otherVin.value.trim().toUpperCase());
+otherVin.addEventListener("keydown", ({ key }) => key === "Enter" && put());
 const pin = element(
-  "form",
-  {
-    class: "row",
-    "aria-label": "Second car",
-    submit: (event) => {
-      event.preventDefault();
-      pinBeside(otherVin.value.trim().toUpperCase());
-    },
-  },
+  "div",
+  { class: "row", role: "group", "aria-label": "Second car" },
   element("label", {}, "Compare with VIN ", otherVin),
-  element("button", { type: "submit" }, "Put beside"),
+  element("button", { type: "button", click: put }, "Put beside"),
 );
 
 const host = new Host<Quote>("quote", {
@@ -72,7 +67,7 @@ fill(
   document.getElementById("view") as HTMLElement,
   element("h1", {}, "Quote"),
   element("div", { class: "row" }, mode, offers),
-  controls.form,
+  controls.group,
   pin,
   status,
   problem,
@@ -240,7 +235,7 @@ function carSection(car: Car, index: number): HTMLElement {
     ...marks(quote),
     ...warnings(car, now),
     cars.length > 1 && besideButtons(index),
-    deals(quote, { isForCustomer, now, below: (name) => (isForCustomer ? null : step(car, name)) }),
+    deals(quote, (name) => (isForCustomer ? null : step(car, name))),
     ...words(quote),
     !isForCustomer && dealersOwn(quote),
   );
