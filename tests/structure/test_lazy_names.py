@@ -57,7 +57,7 @@ def test_a_connection_opens_without_the_code_of_the_tools() -> None:
         "'tools', 'prompts', 'resources', 'resources/templates'), 2));"
         "print([name for name in ('anyio', 'asyncio', 'cryptography', 'httpx2', 'mcp', 'roadster_client.channel',"
         " 'roadster_client.models.parts', 'roadster_tools.answers', 'roadster_tools.gate.gate',"
-        " 'roadster_tools.toolsets', 'sqlalchemy') if name in sys.modules])"
+        " 'roadster_server.store.records', 'roadster_tools.toolsets', 'sqlalchemy') if name in sys.modules])"
     )
     end = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert end.stdout.strip() == "[]"

@@ -11,45 +11,46 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .counts import CallCount, EventCount
-from .records import (
-    AnswerGone,
-    Approval,
-    ApprovalState,
-    AuditQuery,
-    AuditRecord,
-    AuditSubject,
-    Claim,
-    ClaimLost,
-    ClockDoubt,
-    Conflict,
-    DeletedCounts,
-    EventOutcome,
-    EventSource,
-    FileRequest,
-    InProgress,
-    MirrorState,
-    NewEvent,
-    NewSession,
-    NewVehicle,
-    Obstacle,
-    Replay,
-    RevokedSubjects,
-    StoreBusy,
-    StoredCustomer,
-    StoredEvent,
-    StoredFileRequest,
-    StoredRecord,
-    StoredVehicle,
-    StoreError,
-    TidyCounts,
-    Unknown,
-    Verification,
-)
+from .errors import StoreError
 
-if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
+if TYPE_CHECKING:
+    from .records import (
+        AnswerGone,
+        Approval,
+        ApprovalState,
+        AuditQuery,
+        AuditRecord,
+        AuditSubject,
+        Claim,
+        ClaimLost,
+        ClockDoubt,
+        Conflict,
+        DeletedCounts,
+        EventOutcome,
+        EventSource,
+        FileRequest,
+        InProgress,
+        MirrorState,
+        NewEvent,
+        NewSession,
+        NewVehicle,
+        Obstacle,
+        Replay,
+        RevokedSubjects,
+        StoreBusy,
+        StoredCustomer,
+        StoredEvent,
+        StoredFileRequest,
+        StoredRecord,
+        StoredVehicle,
+        TidyCounts,
+        Unknown,
+        Verification,
+    )
     from .sql import SqlStore
 
 __all__ = [
@@ -118,3 +119,12 @@ def default_url() -> str:
     except RuntimeError:  # a container's user may have no home
         raise StoreError("there is no home folder to keep the store in; name a place with [store] url") from None
     return f"sqlite:///{(folder / 'store.db').as_posix()}"
+
+
+if not TYPE_CHECKING:  # for start time: the settings need none of the records
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(".records", __name__), name)
+        return value

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from .records import StoreError
+from .errors import StoreError
 
 _SQLITE = "sqlite:///"
 _WAIT_SECONDS = 20.0

@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from .records import StoreBusy, StoreError
+from .errors import StoreError
+from .records import StoreBusy
 from .waiting import current_wait
 
 _ItemT = TypeVar("_ItemT")

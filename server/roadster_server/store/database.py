@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .batches import Batches
 from .driver import Append, Driver
-from .records import ClaimLost, StoreError
+from .errors import StoreError
+from .records import ClaimLost
 from .waiting import Wait, current_wait, seconds_left
 
 _P = ParamSpec("_P")

@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from .database import Database
 from .driver import Append
+from .errors import StoreError
 from .postgresql_appends import PostgresqlAppender
-from .records import ClaimLost, StoreBusy, StoreError
+from .records import ClaimLost, StoreBusy
 from .waiting import seconds_left
 
 _ResultT = TypeVar("_ResultT")

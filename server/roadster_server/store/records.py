@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from .errors import StoreError
+
 if TYPE_CHECKING:  # for start time: the settings need the errors alone
     from roadster_client.models.vehicles import InventoryVehicle
     from roadster_tools.gate.customers import CustomerPlace
@@ -15,10 +17,6 @@ if TYPE_CHECKING:  # for start time: the settings need the errors alone
 
 CLOCKS_DIFFER = timedelta(minutes=1)
 """Between two machines of one deployment."""
-
-
-class StoreError(Exception):
-    """The store cannot do its work. The text is one sentence that says how to mend it. It holds no secret, no value."""
 
 
 class StoreBusy(StoreError):

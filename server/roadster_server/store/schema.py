@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, column, inspect, select, table
 
 from .database import Turn, take_turn
-from .records import StoreError
+from .errors import StoreError
 from .tables import SCHEMA, VERSION_TABLE
 
 

@@ -19,6 +19,7 @@ from .approvals import SqlApprovals
 from .counts import CallCount, EventCount
 from .database import Database
 from .driver import Append
+from .errors import StoreError
 from .files import SqlFiles
 from .mirrors import SqlMirrors
 from .records import (
@@ -35,7 +36,6 @@ from .records import (
     StoredCustomer,
     StoredEvent,
     StoredRecord,
-    StoreError,
     TidyCounts,
     Verification,
 )

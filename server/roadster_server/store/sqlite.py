@@ -13,7 +13,8 @@ from anyio import to_thread
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .database import Database
-from .records import StoreBusy, StoreError, UnreadableText
+from .errors import StoreError
+from .records import StoreBusy, UnreadableText
 from .sqlite_driver import SqliteDriver
 
 _WAIT_SECONDS = 20.0
