@@ -13,7 +13,11 @@ OAUTH := tests/processes/oauth
 VIEWS := views
 VIEW_HOSTS := tests/browser/hosts
 
+<<<<<<< HEAD
 .PHONY: demo test test-processes test-python conformance oauth views fuzz bench lint check frameworks generate docs evals evals-seeds bundle lock clean
+=======
+.PHONY: demo test test-processes test-python conformance oauth fuzz bench lint check frameworks generate screenshots docs evals evals-seeds bundle lock clean
+>>>>>>> 95e7e8f (Pages are tested in Chromium at two widths, light and dark, by keyboard and with axe, and the documents have pictures of them)
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -26,6 +30,9 @@ test-processes: $(STAMP)  ## Tests of workers, replicas, signals and kills, in r
 
 test-browser: $(STAMP) $(VIEWS)/node_modules/.installed $(VIEW_HOSTS)/node_modules/.installed  ## Tests of pages and views, in Chromium
 	$(BIN)/python -m pytest -n auto --dist worksteal -m browser
+
+screenshots: $(STAMP)  ## Pictures of the pages for people, into docs/assets; needs Chromium
+	$(BIN)/python -m tests.browser.screenshots
 
 # For instance: make test-python PYTHON=python3.13. Each version has an environment of its own.
 test-python:  ## Both lanes of tests on another version of Python
