@@ -13,11 +13,7 @@ OAUTH := tests/processes/oauth
 VIEWS := views
 VIEW_HOSTS := tests/browser/hosts
 
-<<<<<<< HEAD
-.PHONY: demo test test-processes test-python conformance oauth views fuzz bench lint check frameworks generate docs evals evals-seeds bundle lock clean
-=======
-.PHONY: demo test test-processes test-python conformance oauth fuzz bench lint check frameworks generate screenshots docs evals evals-seeds bundle lock clean
->>>>>>> 95e7e8f (Pages are tested in Chromium at two widths, light and dark, by keyboard and with axe, and the documents have pictures of them)
+.PHONY: demo test test-processes test-python conformance oauth views fuzz bench lint check frameworks generate screenshots docs evals evals-seeds bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
