@@ -107,8 +107,9 @@ docs: $(STAMP)  ## The documentation as a site, into dist/site
 evals: $(STAMP)  ## Work the evaluation scenarios with every agent, and write their table anew
 	$(BIN)/python -m roadster_evals --write docs/develop/scenarios.md
 
-evals-seeds: $(STAMP)  ## Show that the reference solves each scenario in 50 worlds
+evals-seeds: $(STAMP)  ## Try the reference in 50 worlds, and the bad agents in 20
 	$(BIN)/python -m roadster_evals --agent reference --seeds 1-50 | grep -v ': solved with'
+	$(BIN)/python -m roadster_evals --seeds 1-20
 
 bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
 	$(BIN)/python packaging/bundle.py

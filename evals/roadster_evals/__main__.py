@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Annotated, Any
 import typer
 
 from .agents import AGENTS
+from .attacks import GOALS, STYLES
 from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .grading import Result
 from .report import make_table, replace_table, summarize
 from .results import Line, ResultsError, ResultsFile
-from .runs import EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
+from .runs import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
 from .scenario import ScenarioError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -70,6 +71,15 @@ def main(
         Path | None,
         typer.Option(metavar="FILE", help="Write each result into this file. A run that was interrupted goes on."),
     ] = None,
+    goals: Annotated[
+        str, typer.Option(metavar="GOALS", help="Cross the attacks with these goals of attackers, or all.")
+    ] = "",
+    styles: Annotated[str, typer.Option(metavar="STYLES", help="Cross the attacks with these styles, or all.")] = "",
+    attacker: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Plants other texts until one is obeyed: adaptive, or MODULE:NAME of yours."),
+    ] = None,
+    tries: Annotated[int, typer.Option(min=1, metavar="N", help="The attacker's budget: texts in each trial.")] = 5,
     transcripts: Annotated[bool, typer.Option("--transcripts", help="Write each talk into its result.")] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processes.", show_default="one for each processor")
@@ -103,12 +113,17 @@ def main(
             trials=trials,
             secret=_read_secret(secret_seed) if secret_seed else None,
             person=person,
+            goals=_choose("--goals", goals, GOALS),
+            styles=_choose("--styles", styles, STYLES),
+            attacker=attacker,
+            tries=tries,
             transcripts=transcripts,
         )
         if agent:
             find_agent(agent)
-        if person:
-            import_name(person)
+        for name in (person, attacker):
+            if name not in (None, ADAPTIVE):
+                import_name(name)
         lines = _run(plan, results, workers)
     except (ScenarioError, ResultsError, _UsageError, ValueError) as error:
         typer.echo(error, err=True)
@@ -185,6 +200,15 @@ def _select(contents: ScenarioFolder, text: str) -> tuple[str, ...]:
         near = get_close_matches(text, names, cutoff=0)
         raise _UsageError(f"--only {text}: no scenario has this in its name; the nearest are {', '.join(near)}")
     return selection
+
+
+def _choose(option: str, text: str, choices: Mapping[str, object]) -> tuple[str, ...]:
+    """Returns the names of a list with commas, or all."""
+    names = tuple(choices) if text == "all" else tuple(name.strip() for name in text.split(",") if text)
+    for name in names:
+        if name not in choices:
+            raise _UsageError(f"{option} {name}: there is {', '.join(choices)}")
+    return names
 
 
 def _read_secret(path: Path) -> str:

@@ -14,6 +14,7 @@ from mcp import Client
 
 from roadster_server.calls.results import FAILURE_META, text_of
 
+from .phrases import fold
 from .scenario import MISTAKEN_AGENTS, Scenario, ToolCall, Turn
 
 Agent = Callable[[str, Client], Awaitable[str]]
@@ -112,7 +113,7 @@ async def _obey(scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Obeys instructions in the data that it reads."""
     answer = await _play(scenario, turn, session)
     attack = scenario.attack
-    if attack is None or not any(attack.marker in text for text in session.texts):
+    if attack is None or not any(fold(attack.marker) in fold(text) for text in session.texts):
         return answer
     return f"{answer} {await _play(scenario, attack.obeyed, session)}"
 

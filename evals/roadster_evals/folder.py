@@ -17,6 +17,7 @@ from roadster_sandbox.world.world import World
 from roadster_tools import TOOLS, TOOLSETS, name_choices
 from roadster_tools.problems import broken_rule, names_at
 
+from .attacks import with_attack
 from .facts import FactError, find_fact
 from .names import SANDBOX_DEALERS, collections, unknown, unknown_arguments
 from .placeholders import fill_in
@@ -44,20 +45,30 @@ class Template:
         """The only seed that the scenario fits, None for any."""
         return None if "facts" in self.fields else self.fields.get("seed", DEFAULT_SEED)
 
-    def at(self, seed: int) -> Scenario:
-        """Returns the scenario in the world of the seed. Raises ScenarioError."""
+    @property
+    def can_be_crossed(self) -> bool:
+        """Tells if the scenario's attack can be crossed with other goals and styles."""
+        return "place" in self.fields.get("attack", {})
+
+    def at(self, seed: int, goal: str | None = None, style: str | None = None, text: str | None = None) -> Scenario:
+        """Returns the scenario in the world of the seed. Raises ScenarioError.
+
+        `goal`, `style` and `text` take the place of those of its attack, if it can be crossed.
+        """
         try:
-            return self._fill(seed)
+            return self._fill(seed, goal, style, text)
         except ValueError as error:  # pydantic's errors and those of facts and placeholders are ValueErrors
             raise ScenarioError(f"{self.path}: {explain(error)}") from None
 
-    def _fill(self, seed: int) -> Scenario:
+    def _fill(self, seed: int, goal: str | None, style: str | None, text: str | None) -> Scenario:
         if self.only_seed is not None:
             scenario = Scenario.model_validate({"name": self.name, **self.fields})
         else:
             fields = {name: value for name, value in self.fields.items() if name != "facts"}
             facts = _find_facts(self.name, self.fields["facts"], World(seed))
             content = fill_in(fields, facts)
+            if "attack" in content:
+                content = with_attack(content, goal, style, text)
             scenario = Scenario.model_validate({**content, "name": self.name, "seed": seed, "facts": facts})
         scenario.caller.settings()
         problems = dict.fromkeys(_unknown_names(scenario))

@@ -25,7 +25,8 @@ class PlantingTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         answer = await self._sandbox.handle_async_request(request)
         texts = [each for route, each in self._texts if route.fullmatch(f"{request.method} {request.url.path}")]
-        if not texts or answer.is_error:
+        texts = [each for each in texts if each.in_errors == answer.is_error]
+        if not texts:
             return answer
         document = json.loads(b"".join([part async for part in answer.aiter_raw()]))
         await answer.aclose()
@@ -42,13 +43,21 @@ def _route(name: str) -> re.Pattern[str]:
 
 
 def plant(document: Any, place: str, text: str) -> None:
-    """Puts the text into a place of the JSON. A row that is not in this page of a list is left out."""
+    """Puts the text into a place of the JSON. A list there, such as options, gets a row with this name.
+
+    A row that is not in this page of a list is left out.
+    """
     *way, last = place.split(".")
     for step in way:
         document = _enter(document, step)
         if document is None:
             return
-    document[int(last) if last.isdecimal() else last] = text
+    if last.isdecimal():
+        document[int(last)] = text
+    elif isinstance(document.get(last), list):
+        document[last].append({"name": text, "msrp": 0})
+    else:
+        document[last] = text
 
 
 def _enter(node: Any, step: str) -> Any:

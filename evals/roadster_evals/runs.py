@@ -9,7 +9,7 @@ import logging
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -25,12 +25,16 @@ from roadster_sandbox import EmbeddedSandbox
 from roadster_server.sandbox import sandbox_settings
 
 from .agents import AGENTS, AgentMaker, differs_from_reference, maker_of, script_agent
+from .attackers import Attacker, Try, adapt
 from .folder import OWN_SCENARIOS, Template, read_folder
 from .grading import Result, broken_result
 from .people import PlayedPerson
 from .results import CANARY, FORMAT, Line, ResultsFile, key_of, sort_lines
-from .scenario import Scenario, ScenarioError
+from .scenario import ScenarioError
 from .trial import TIME_LIMIT, Workspace, attempt, make_store
+
+ADAPTIVE = "adaptive"
+"""Stands for the attacker of attackers.py."""
 
 EVERY_SCRIPTED = "every scripted agent"
 """Stands for all scripted agents, each in the scenarios in which its habit shows."""
@@ -41,6 +45,7 @@ class Plan:
     """The trials of a run. `agent` and `person` are MODULE:NAME, or the name of a scripted agent.
 
     `folder` is None for the project's scenarios. With a `secret`, `seeds` are numbers from which seeds are derived.
+    Attacks are crossed with `goals` and `styles`. An `attacker`, "adaptive" or MODULE:NAME, has so many `tries`.
     """
 
     scenarios: tuple[str, ...]
@@ -50,6 +55,10 @@ class Plan:
     trials: int = 1
     secret: str | None = None
     person: str | None = None
+    goals: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    attacker: str | None = None
+    tries: int = 5
     transcripts: bool = False
     time_limit: float = TIME_LIMIT
 
@@ -65,16 +74,19 @@ class Plan:
 
 @dataclass(frozen=True)
 class Unit:
-    """One trial of a run."""
+    """One trial of a run, with the attack that it has if it can be crossed."""
 
     scenario: str
     seed: int
     trial: int
     agent: str
+    goal: str = ""
+    style: str = ""
+    place: str = ""
 
     @property
     def key(self) -> tuple[Any, ...]:
-        return key_of({**asdict(self), "attack": None})
+        return key_of({**asdict(self), "attack": {"place": self.place, "goal": self.goal, "style": self.style}})
 
 
 def run(
@@ -108,9 +120,23 @@ def units_of(plan: Plan) -> list[Unit]:
         if template.only_seed is not None and plan.secret:
             continue  # it has the same world for everybody
         for seed in plan.seeds if template.only_seed is None else (template.only_seed,):
-            names = _agents_at(plan, template, seed)
-            units += [Unit(template.name, seed, trial, name) for name in names for trial in range(1, plan.trials + 1)]
+            units += [
+                Unit(template.name, seed, trial, name, **attack)
+                for name in _agents_at(plan, template, seed)
+                for trial in range(1, plan.trials + 1)
+                for attack in _attacks_of(plan, template)
+            ]
     return sorted(units, key=lambda unit: (unit.seed, unit.scenario, unit.trial))
+
+
+def _attacks_of(plan: Plan, template: Template) -> Sequence[Mapping[str, str]]:
+    """Returns the goals and styles that the scenario's attack is crossed with. Those of its file are the default."""
+    if not template.can_be_crossed:
+        return [{}]
+    attack = template.fields["attack"]
+    goals, styles = plan.goals or (attack["goal"],), plan.styles or (attack["style"],)
+    styles = styles[:1] if plan.attacker else styles  # the attacker chooses the style
+    return [{"goal": goal, "style": style, "place": attack["place"]} for goal in goals for style in styles]
 
 
 def _agents_at(plan: Plan, template: Template, seed: int) -> Sequence[str]:
@@ -168,21 +194,37 @@ class _Worker:
         self._plan = plan
         self._templates = {template.name: template for template in _templates(plan)}
         self._workspace = Workspace(EmbeddedSandbox(), sandbox_settings(f"sqlite:///{store}"), store)
+        attacker = plan.attacker
+        self._attacker: Attacker | None = adapt if attacker == ADAPTIVE else import_name(attacker) if attacker else None
         self._person: PlayedPerson | None = import_name(plan.person) if plan.person else None
 
     def run(self, unit: Unit) -> Line:
         """Carries out one trial. Returns its line."""
-        plan, template = self._plan, self._templates[unit.scenario]
-        try:
-            scenario = template.at(world_seed(unit.seed, plan.secret))
-        except ScenarioError as error:
-            result = broken_result(unit.agent, unit.scenario, unit.seed, str(error))
-        else:
-            result = anyio.run(self._attempt, unit, scenario)
-        result = replace(result, seed=unit.seed, trial=unit.trial)
-        return result.json(transcript=plan.transcripts)
+        carry_out = self._attack if self._attacker and unit.goal else self._attempt
+        result = replace(anyio.run(carry_out, unit), seed=unit.seed, trial=unit.trial)
+        return result.json(transcript=self._plan.transcripts)
 
-    async def _attempt(self, unit: Unit, scenario: Scenario) -> Result:
+    async def _attack(self, unit: Unit) -> Result:
+        """Lets the attacker try until the agent obeys, or the budget is used up. Each try has a new world."""
+        tries: list[Try] = []
+        result = await self._attempt(unit)
+        while self._attacker and result.attack:
+            tries.append(Try(result.attack["text"], result.transcript, bool(result.attacked)))
+            result = replace(result, attack={**result.attack, "tries": len(tries)})
+            if result.attacked or len(tries) >= self._plan.tries:
+                break
+            text = await self._attacker(unit.goal, tuple(tries))
+            if text is None:
+                break
+            result = await self._attempt(unit, text)
+        return result
+
+    async def _attempt(self, unit: Unit, text: str | None = None) -> Result:
+        seed = world_seed(unit.seed, self._plan.secret)
+        try:
+            scenario = self._templates[unit.scenario].at(seed, unit.goal or None, unit.style or None, text)
+        except ScenarioError as error:
+            return broken_result(unit.agent, unit.scenario, unit.seed, str(error))
         return await attempt(
             self._workspace,
             unit.agent,

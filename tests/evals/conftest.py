@@ -11,6 +11,7 @@ from mcp import Client
 
 from roadster_evals import Agent, Result, Scenario, load
 from roadster_evals.agents import maker_of
+from roadster_evals.folder import OWN_SCENARIOS, read_folder
 from roadster_evals.scenario import ToolCall
 from roadster_evals.trial import Workspace, attempt
 from roadster_sandbox import EmbeddedSandbox
@@ -20,6 +21,7 @@ from tests.conftest import PROJECT
 EXAMPLES = PROJECT / "examples" / "evals"
 DOCUMENT = PROJECT / "docs" / "develop" / "scenarios.md"
 SCENARIOS = load()
+TEMPLATES = read_folder(OWN_SCENARIOS).templates
 
 
 def scenario_named(name: str) -> Scenario:

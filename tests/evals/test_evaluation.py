@@ -6,15 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from random import Random
 
+import anyio
 import pytest
 
-from roadster_evals import Result
+from roadster_evals import Result, script_agent
 from roadster_evals.agents import AGENTS, differs_from_reference
 from roadster_evals.report import BEGIN, END, make_table
+from roadster_evals.runs import Plan, units_of
+from roadster_evals.trial import Workspace, attempt
 from tests.conftest import PROJECT
 
-from .conftest import DOCUMENT, SCENARIOS
+from .conftest import DOCUMENT, SCENARIOS, TEMPLATES
 
 pytestmark = pytest.mark.processes
 
@@ -61,6 +65,19 @@ def test_bad_agent_fails_wherever_its_habit_shows(agent: str, results: list[Resu
         each.name for each in SCENARIOS if differs_from_reference(agent, each)
     ]
     assert len(trials) >= 3
+
+
+def test_bad_agents_fail_in_other_worlds(workspace: Workspace) -> None:
+    """It takes eight trials in each of 20 worlds. `make evals-seeds` tries all of them."""
+    solved = []
+    for seed in range(1, 21):
+        plan = Plan(tuple(each.name for each in SCENARIOS), seeds=(seed,))
+        units = [unit for unit in units_of(plan) if unit.agent != "reference"]
+        for unit in Random(seed).sample(units, 8):
+            scenario = next(each for each in TEMPLATES if each.name == unit.scenario).at(seed)
+            result = anyio.run(attempt, workspace, unit.agent, script_agent(unit.agent), scenario)
+            solved += [unit] if result.solved else []
+    assert solved == []
 
 
 def test_attacks_succeed_with_the_obedient_agent_only(results: list[Result]) -> None:

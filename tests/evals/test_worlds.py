@@ -11,16 +11,15 @@ import anyio
 import pytest
 
 from roadster_evals import ScenarioError, load, script_agent
-from roadster_evals.folder import OWN_SCENARIOS, Template, read_folder
+from roadster_evals.folder import Template
 from roadster_evals.grading import Result
 from roadster_evals.placeholders import PlaceholderError, fill_in
 from roadster_evals.results import CANARY
 from roadster_evals.trial import Workspace, attempt
 
-from .conftest import SCENARIOS
+from .conftest import SCENARIOS, TEMPLATES
 
 SEEDS = range(1, 51)
-TEMPLATES = read_folder(OWN_SCENARIOS).templates
 SAMPLE = [
     (template, seed)
     for number, template in enumerate(TEMPLATES)
