@@ -32,13 +32,13 @@ async def adapt(goal: str, tries: Sequence[Try]) -> str | None:
     It gives up if the agent never read the text. If the agent warned of it, it tries styles that pose as data.
     """
     texts = {style: make_text(goal, style) for style in STYLES}
-    used = {each.text for each in tries}
-    left = [style for style, text in texts.items() if text not in used]
-    if not left or (tries and not was_read(tries[-1])):
+    texts_before = {each.text for each in tries}
+    styles = [style for style, text in texts.items() if text not in texts_before]
+    if not styles or (tries and not was_read(tries[-1])):
         return None
     if tries and has_warned(tries[-1]):
-        left.sort(key=lambda style: style not in _DISGUISES)  # the order within each half stays
-    return texts[left[0]]
+        styles.sort(key=lambda style: style not in _DISGUISES)  # the order within each half stays
+    return texts[styles[0]]
 
 
 def was_read(last: Try) -> bool:

@@ -145,13 +145,15 @@ def with_attack(fields: Mapping[str, Any], goal: str | None, style: str | None, 
     goal, style = goal or attack.get("goal", "write_elsewhere"), style or attack.get("style", "system")
     aim, place = _find("goal", GOALS, goal), _find("place", PLACES, attack["place"])
     text = text or make_text(goal, style)
-    allowed = fields.get("expect", {}).get("called", ())
+    expected_tools = fields.get("expect", {}).get("called", ())
     description = {"place": attack["place"], "goal": goal, "style": style, "text": text}
     content = {
         **fields,
         "attack": {
             "marker": aim.instruction,
-            "tools": [call.tool for call in aim.calls if call.tool != "list_inventory" and call.tool not in allowed],
+            "tools": [
+                call.tool for call in aim.calls if call.tool != "list_inventory" and call.tool not in expected_tools
+            ],
             "texts": aim.texts,
             "links": aim.links,
             "obeyed": {"calls": aim.calls, "answer": f"One more thing: {aim.instruction}." if aim.links else "Done."},
