@@ -154,7 +154,10 @@ async def _receive_events(store: LazyStore) -> None:
 async def _session() -> AsyncIterator[tuple[Client, _CountingTransport]]:
     network = _CountingTransport()
     everything = CallerSettings(
-        dealers=["umazda", "hyundaidemo"], access=dict.fromkeys(TOOLS, Access.WRITE), personal_data="contact"
+        dealers=["umazda", "hyundaidemo"],
+        access=dict.fromkeys(TOOLS, Access.WRITE),
+        personal_data="contact",
+        dealer_figures=True,
     )
     with TemporaryDirectory() as folder:
         settings = sandbox_settings(f"sqlite:///{folder}/store.db")

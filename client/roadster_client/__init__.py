@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from .express_link import customer_link
     from .hosts import is_loopback, plain_host
     from .leniency import LeftOut, OnLeftOut
-    from .models.personal_data import MASK, Audience, PersonalData
+    from .models.personal_data import MASK, Audience
+    from .models.reader import PersonalData, Reader
     from .mykaarma import CustomerRecordsApi, MyKaarmaApi
     from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, operations_with
     from .ownership import NotStored, OwnedByAnother, OwnedKind, Ownership
@@ -112,6 +113,7 @@ __all__ = [
     "PersonalData",
     "ProxyFailed",
     "RateLimited",
+    "Reader",
     "Request",
     "RequestRefused",
     "RoadieApi",
@@ -148,7 +150,8 @@ _MODULES = {
     "express_link": "customer_link",
     "hosts": "is_loopback plain_host",
     "leniency": "LeftOut OnLeftOut",
-    "models.personal_data": "MASK Audience PersonalData",
+    "models.personal_data": "MASK Audience",
+    "models.reader": "PersonalData Reader",
     "mykaarma": "CustomerRecordsApi MyKaarmaApi",
     "operations": "OPERATIONS ApiName Certainty Operation operations_of operations_with",
     "ownership": "NotStored OwnedByAnother OwnedKind Ownership",

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from .errors import ClientError
 from .leniency import LeftOut, OnLeftOut, ignore_left_out, read_leniently
 from .models.parts import Sent
-from .models.personal_data import PersonalData
+from .models.reader import Reader
 from .operations import Operation
 from .upstream.exchange import About, Answer, Origin, Request, about_nothing
 from .upstream.large_answers import run_beside_others
@@ -54,7 +54,7 @@ class ChannelPolicy:
 
     approve_write: ApproveWrite
     on_answer: OnAnswer = lambda _answer: None
-    personal_data: Callable[[], PersonalData] = lambda: "masked"
+    reader: Callable[[], Reader] = Reader
     """Called as an answer is read, so that a change of the settings counts at once."""
     origin: Origin = field(default_factory=Origin)
     on_left_out: OnLeftOut = ignore_left_out
@@ -96,9 +96,9 @@ class Channel:
         ForeignDealer where it returns False, MalformedAnswer where the answer lacks what it must have, and
         OutcomeUnknown in both cases if the operation is a write. Other odd values are left out afterwards.
         """
-        personal_data, on_left_out = self.policy.personal_data(), self.policy.on_left_out
+        reader, on_left_out = self.policy.reader(), self.policy.on_left_out
         return await run_beside_others(
-            answer.size, lambda: _read(answer, choose(_check(answer, is_own)), personal_data, on_left_out)
+            answer.size, lambda: _read(answer, choose(_check(answer, is_own)), reader, on_left_out)
         )
 
     async def read_rows(
@@ -123,27 +123,31 @@ class Channel:
 
         def read_row(row: Any) -> Any:
             try:
-                values = read_leniently(adapter, [row], policy.personal_data(), operation, report)
+                values = read_leniently(adapter, [row], policy.reader(), operation, report)
             except ValueError:
                 raise _malformed(answer) from None
             return values[0] if values else None
 
-        return _read(answer, json, policy.personal_data(), policy.on_left_out), rows, read_row
+        return _read(answer, json, policy.reader(), policy.on_left_out), rows, read_row
 
     def for_person(self) -> Channel:
         """Returns a channel that shows contact data, for a question to a person. No tool may hold it."""
-        policy = replace(self.policy, personal_data=lambda: "contact", on_left_out=ignore_left_out)
-        return replace(self, policy=policy)
+        reader = self.policy.reader
+
+        def person() -> Reader:
+            return replace(reader(), personal_data="contact")
+
+        return replace(self, policy=replace(self.policy, reader=person, on_left_out=ignore_left_out))
 
 
 def read(
     answer: Answer,
-    personal_data: PersonalData = "masked",
+    reader: Reader = Reader(),  # noqa: B008 - it is frozen
     is_own: IsOwn = lambda _node: True,
     on_left_out: OnLeftOut = ignore_left_out,
 ) -> Any:
     """Does what `Channel.read` does, for an answer that belongs to no grant."""
-    return _read(answer, _check(answer, is_own), personal_data, on_left_out)
+    return _read(answer, _check(answer, is_own), reader, on_left_out)
 
 
 def _check(answer: Answer, is_own: IsOwn) -> Any:
@@ -156,10 +160,10 @@ def _check(answer: Answer, is_own: IsOwn) -> Any:
     return strip_invisible(answer.json, look)
 
 
-def _read(answer: Answer, json: Any, personal_data: PersonalData, on_left_out: OnLeftOut) -> Any:
+def _read(answer: Answer, json: Any, reader: Reader, on_left_out: OnLeftOut) -> Any:
     operation = answer.request.operation
     try:
-        return read_leniently(operation.answer_adapter, json, personal_data, operation.name, on_left_out)
+        return read_leniently(operation.answer_adapter, json, reader, operation.name, on_left_out)
     except ValueError:
         raise _malformed(answer) from None
 

@@ -86,10 +86,8 @@ async def open_calls(
             lambda dpid: live.current.dealer_ref(dpid),  # noqa: PLW0108 - in the settings in force when the gate asks
             lambda: live.current.own_keys,
             ownership=lambda dealer: StoredOwnership(store, dealer, timing.ownership_pauses),
-            events=lambda dealer, personal_data, on_left_out: StoredEvents(store, dealer, personal_data, on_left_out),
-            customers=lambda dealer, personal_data, on_left_out: StoredCustomers(
-                store, dealer, personal_data, on_left_out
-            ),
+            events=lambda dealer, reader, on_left_out: StoredEvents(store, dealer, reader, on_left_out),
+            customers=lambda dealer, reader, on_left_out: StoredCustomers(store, dealer, reader, on_left_out),
             vehicles=mirrors.of_dealer,
             cursor_key=keys.cursors,
             uploads=_uploads(settings, local, store, FileKeys(keys.files, keys.hash), page_links.url),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import anyio
 from pydantic_core import from_json
 
-from roadster_client import NotStored, OnLeftOut, OwnedByAnother, OwnedKind, PersonalData, Unavailable
+from roadster_client import NotStored, OnLeftOut, OwnedByAnother, OwnedKind, Reader, Unavailable
 from roadster_client.models.events import CustomerEvent, read_event
 from roadster_tools.gate.customers import CustomerMatch, CustomerMatches, CustomerPlace, CustomerQuery
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
@@ -59,11 +59,11 @@ class StoredOwnership:
 
 @dataclass(frozen=True)
 class StoredEvents:
-    """The `EventsInbox` of one dealer, for a caller with this right to personal data."""
+    """The `EventsInbox` of one dealer, for a reader with these rights."""
 
     store: LazyStore
     dealer: str
-    personal_data: PersonalData
+    reader: Reader
     on_left_out: OnLeftOut
 
     async def newest(self, query: EventQuery, *, before: EventPlace | None = None, most: int) -> list[ReceivedEvent]:
@@ -73,16 +73,16 @@ class StoredEvents:
             # The error's text names the store's file or host, which is not for a caller.
             log.error("events not read", extra={"reason": str(error)})
             raise Unavailable("events", "the store of the events does not work") from None
-        return [_read(event, self.personal_data, self.on_left_out) for event in events]
+        return [_read(event, self.reader, self.on_left_out) for event in events]
 
 
 @dataclass(frozen=True)
 class StoredCustomers:
-    """The `CustomerIndex` of one dealer, for a caller with this right to personal data."""
+    """The `CustomerIndex` of one dealer, for a reader with these rights."""
 
     store: LazyStore
     dealer: str
-    personal_data: PersonalData
+    reader: Reader
     on_left_out: OnLeftOut
 
     async def search(self, query: CustomerQuery, *, after: CustomerPlace | None = None, most: int) -> CustomerMatches:
@@ -98,7 +98,7 @@ class StoredCustomers:
             [
                 CustomerMatch(
                     match.place,
-                    _read(match.newest, self.personal_data, self.on_left_out) if match.newest else None,
+                    _read(match.newest, self.reader, self.on_left_out) if match.newest else None,
                 )
                 for match in matches
             ],
@@ -113,9 +113,9 @@ class StoredCustomers:
             log.warning("customer not kept for searches", extra={"reason": str(error)})
 
 
-def _read(event: StoredEvent, personal_data: PersonalData, on_left_out: OnLeftOut) -> ReceivedEvent:
+def _read(event: StoredEvent, reader: Reader, on_left_out: OnLeftOut) -> ReceivedEvent:
     def read() -> CustomerEvent | None:
-        return read_event(from_json(event.body), personal_data, on_left_out) if event.source == "roadster" else None
+        return read_event(from_json(event.body), reader, on_left_out) if event.source == "roadster" else None
 
     return ReceivedEvent(
         place=event.place,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
-from roadster_client import OPERATIONS, LeftOut, MalformedAnswer, OutcomeUnknown, PersonalData
+from roadster_client import OPERATIONS, LeftOut, MalformedAnswer, OutcomeUnknown, Reader
 from roadster_client.channel import read
 from roadster_client.leniency import ignore_left_out, read_leniently
 from roadster_client.models.events import EVENTS, CustomerEvent, read_event
@@ -20,7 +20,7 @@ from roadster_client.upstream.exchange import Answer, Request
 from tests.conftest import SAMPLES
 from tests.odd_answers import ODD, lenient_places, path_of, places, with_value, without
 
-from .test_models import OPERATION_BY_SAMPLE
+from .test_models import ALL_RIGHTS, OPERATION_BY_SAMPLE
 
 ANSWERS: dict[str, Any] = {
     operation: json.loads((SAMPLES / f"{sample}.json").read_text()) for sample, operation in OPERATION_BY_SAMPLE.items()
@@ -56,15 +56,15 @@ BINDING_ONLY = {"get_document", "upload_document", "delete_documents"}
 """Their answers have only the field without which they are an error."""
 
 
-def read_answer(operation: str, document: Any, personal_data: PersonalData = "contact") -> tuple[Any, Counter[LeftOut]]:
+def read_answer(operation: str, document: Any, reader: Reader = ALL_RIGHTS) -> tuple[Any, Counter[LeftOut]]:
     left_out = Counter[LeftOut]()
     answer = Answer(Request(OPERATIONS[operation]), document, None)
-    return read(answer, personal_data, on_left_out=left_out.update), left_out
+    return read(answer, reader, on_left_out=left_out.update), left_out
 
 
 def is_sound(operation: str, document: Any) -> bool:
     try:
-        TypeAdapter(OPERATIONS[operation].answer_type).validate_python(document, context="contact")
+        TypeAdapter(OPERATIONS[operation].answer_type).validate_python(document, context=ALL_RIGHTS)
     except ValidationError:
         return False
     return True
@@ -82,7 +82,7 @@ def test_odd_field_reads_as_absent(operation: str, data: st.DataObject) -> None:
     place = data.draw(st.sampled_from(lenient_places(operation, sound)))
     value = data.draw(st.sampled_from(ODD))
     odd = with_value(sound, place, value)
-    read_answer(operation, odd, "masked")
+    read_answer(operation, odd, Reader())
     result, left_out = read_answer(operation, odd)
     if is_sound(operation, odd):
         assert {kind.path for kind in left_out} <= SUBJECTS.get(operation, set())
@@ -218,7 +218,7 @@ def test_template_of_an_unreadable_order_is_left_out(order_id: Any) -> None:
     """Without its order it would pass for a template of every order, and a masked reader would see its names."""
     form = {"form_definition": {"pages": []}}
     rows = [{"id": 1, "name": "Of Carlos Silva", "order_id": order_id, **form}, {"id": 2, "name": "Plain", **form}]
-    templates, left_out = read_answer("list_templates", rows, "masked")
+    templates, left_out = read_answer("list_templates", rows, Reader())
     assert [template.name for template in templates] == ["Plain"]
     assert left_out == {LeftOut("list_templates", "*"): 1}
 
@@ -229,16 +229,16 @@ EVENT = json.loads((SAMPLES / "webhook_event.json").read_text())
 @given(place=st.sampled_from(lenient_places(EVENTS, EVENT)), value=st.sampled_from(ODD))
 def test_odd_field_of_an_event_reads_as_absent(place: tuple[str | int, ...], value: Any) -> None:
     left_out = Counter[LeftOut]()
-    event = read_event(with_value(EVENT, place, value), "contact", left_out.update)
+    event = read_event(with_value(EVENT, place, value), ALL_RIGHTS, left_out.update)
     sections = set(CustomerEvent.model_fields) - {place[0]}
-    sound = read_event(EVENT, "contact", ignore_left_out)
+    sound = read_event(EVENT, ALL_RIGHTS, ignore_left_out)
     assert event.model_dump(include=sections) == sound.model_dump(include=sections)
 
 
 @pytest.mark.parametrize("applicant", [[{"first_name": "Zebulon"}], {"first_name": "Zebulon", "relative": []}], ids=str)
 def test_event_masks_the_names_of_what_it_leaves_out(applicant: Any) -> None:
     event = {"message": {"body": "Call Zebulon"}, "customer": {}, "credit_applicant": applicant}
-    message = read_event(event, "masked", ignore_left_out).message
+    message = read_event(event, Reader(), ignore_left_out).message
     assert message is not None
     assert message.body == "Call ***"
 

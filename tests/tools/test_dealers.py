@@ -29,7 +29,7 @@ async def test_list_dealers_names_dealers_that_roadster_lacks(connect: Connect) 
 
 @pytest.mark.operation("get_dealer", "get_dealer")
 async def test_get_dealer_shows_fees_and_markups(connect: Connect) -> None:
-    async with connect() as client:
+    async with connect(dealer_figures=True) as client:
         result = await client.call_tool("get_dealer", {"dealer": "hyundaidemo"})
         vin = answer_of(await client.call_tool("list_inventory", {"dealer": "hyundaidemo", "limit": 1}))["vehicles"][0]
         fees = answer_of(
@@ -58,15 +58,23 @@ async def test_get_dealer_shows_fees_and_markups(connect: Connect) -> None:
 
 async def test_get_dealer_works_without_a_configuration(connect: Connect) -> None:
     async with connect(
-        upstream=FixedAnswer(b'{"dpid": "umazda", "name": "U", "configuration": {"markups": [{}]}}')
+        upstream=FixedAnswer(b'{"dpid": "umazda", "name": "U", "configuration": {"markups": [{}]}}'),
+        dealer_figures=True,
     ) as client:
         assert answer_of(await client.call_tool("get_dealer", AT_UMAZDA)) == {
             "dpid": "umazda",
             "name": "U",
             "markups": [],
         }
-    async with connect(upstream=FixedAnswer(b'{"dpid": "umazda", "name": "U"}')) as client:
+    async with connect(upstream=FixedAnswer(b'{"dpid": "umazda", "name": "U"}'), dealer_figures=True) as client:
         assert answer_of(await client.call_tool("get_dealer", AT_UMAZDA))["markups"] == []
+
+
+async def test_get_dealer_without_the_right_does_not_say_that_there_are_no_markups(connect: Connect) -> None:
+    async with connect() as client:
+        answer = answer_of(await client.call_tool("get_dealer", AT_UMAZDA))
+    assert "markups" not in answer
+    assert answer["fees"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from roadster_client.models.personal_data import (
     IdentityData,
     PersonalDataClass,
 )
+from roadster_client.models.reader import Reader
 
 for module in pkgutil.iter_modules(models.__path__):
     importlib.import_module(f"{models.__name__}.{module.name}")
@@ -148,8 +149,9 @@ def test_identity_and_financial_fields_have_their_class() -> None:
         (IdentityData, 78051120, MASK),
     ],
 )
-@pytest.mark.parametrize("context", ["mask", None, "person", "contact"])
-def test_personal_data_class_shows_what_it_may(kind: Any, value: Any, visible: Any, context: str | None) -> None:
+@pytest.mark.parametrize("context", ["mask", None, "person", "contact", Reader(), Reader("contact")])
+def test_personal_data_class_shows_what_it_may(kind: Any, value: Any, visible: Any, context: Any) -> None:
+    """A context that is no reader gives no right."""
     adapter = TypeAdapter(kind, config={"coerce_numbers_to_str": True})
     mask = None if kind is FinancialAmount else MASK
-    assert adapter.validate_python(value, context=context) == (visible if context == "contact" else mask)
+    assert adapter.validate_python(value, context=context) == (visible if context == Reader("contact") else mask)

@@ -112,7 +112,7 @@ RESOURCES = (
         "get_dealer",
         "dealer",
         "Dealer",
-        "One dealer: address, fees, finance markups. For the dealer's staff.",
+        "One dealer: address, fees, and finance markups if you may see them. For the dealer's staff.",
     ),
     Resource(
         "roadster://{dealer}/vehicles/{vin}",

@@ -20,6 +20,7 @@ from roadster_client.leniency import SUBJECT
 from .parts import Received, Sent
 from .personal_data import MASK, ContactData, IdentityData
 from .personal_text import mask_and_shorten
+from .reader import reader_of
 from .values import VIN_CHARACTER, Money, WebUrl, WholeNumber
 
 
@@ -27,7 +28,7 @@ def _mask_unless(is_harmless: Callable[[str], object]) -> BeforeValidator:
     """Returns a validator that masks a text for a reader without contact data, unless `is_harmless` says yes."""
 
     def mask(value: Any, info: ValidationInfo) -> Any:
-        is_visible = info.context == "contact" or value in (None, "") or is_harmless(str(value))
+        is_visible = reader_of(info).sees_contact_data or value in (None, "") or is_harmless(str(value))
         return value if is_visible else MASK
 
     return BeforeValidator(mask)

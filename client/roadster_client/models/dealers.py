@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from roadster_client.leniency import SUBJECT
 
+from .dealer_figures import DealerOnly
 from .parts import Received
 from .values import Money, Name, Number, Zip
 
@@ -36,8 +37,8 @@ class DealerFees(Received):
 class RateMarkup(Received):
     """The dealer's markup on a lender's standard or special rate. The reference states no unit."""
 
-    standard: Number | None = None
-    special: Number | None = None
+    standard: DealerOnly[Number] = None
+    special: DealerOnly[Number] = None
 
 
 class MarkupScope(Received):

@@ -9,9 +9,11 @@ from pydantic import Field, TypeAdapter
 
 from roadster_client.leniency import OnLeftOut, read_leniently
 
+from .dealer_figures import DealerOnly
 from .parts import Received
-from .personal_data import MASK, ContactData, ContactZip, FinancialData, IdentityData, PersonalData
+from .personal_data import MASK, ContactData, ContactZip, FinancialData, IdentityData
 from .personal_text import mask_contact
+from .reader import Reader
 from .values import Money, Number, Percent, WholeNumber, Zip
 from .webhooks import Acknowledgement
 
@@ -103,7 +105,7 @@ class OrderedPlan(Received):
     tier_title: str | None = None
     tier_term: WholeNumber | None = None
     tier_mileage: Number | None = None
-    backend_profit: bool | None = None
+    backend_profit: DealerOnly[bool] = None
     residualize: bool | None = None
     taxable: bool | None = None
 
@@ -114,7 +116,7 @@ class OrderedAccessory(Received):
     retail_accessory_id: WholeNumber | None = None
     residual_amount: Money | None = None
     labor_calc: str | None = None
-    backend_profit: bool | None = None
+    backend_profit: DealerOnly[bool] = None
     residualize: bool | None = None
     taxable: bool | None = None
 
@@ -179,7 +181,10 @@ class CreditApplicant(Received):
 
 
 class CreditDecision(Received):
-    """A lender's terms. `rate` is in percent, `term` in months. A money factor is the small number, such as 0.003."""
+    """A lender's terms. `rate` is in percent, `term` in months. A money factor is the small number, such as 0.003.
+
+    The dealer earns the difference of the two money factors. In the reference, `comments` are for the dealer.
+    """
 
     status: str | None = None
     finance_company: str | None = None
@@ -187,7 +192,7 @@ class CreditDecision(Received):
     term: WholeNumber | None = None
     rate: Percent | None = None
     customer_money_factor: Number | None = None
-    lender_money_factor: Number | None = None
+    lender_money_factor: DealerOnly[Number] = None
     payment: Money | None = None
     residual: Money | None = None
     approved_amount: Money | None = None
@@ -195,7 +200,7 @@ class CreditDecision(Received):
     max_loan: Money | None = None
     min_loan: Money | None = None
     stipulations: str | None = None
-    comments: str | None = None
+    comments: DealerOnly[str] = None
     received_at: str | None = None
     expires_at: str | None = None
 
@@ -229,12 +234,12 @@ class CustomerEvent(Received):
     api_partner: OurIdentifiers | None = None
 
 
-def read_event(json: Any, personal_data: PersonalData, on_left_out: OnLeftOut) -> CustomerEvent:
+def read_event(json: Any, reader: Reader, on_left_out: OnLeftOut) -> CustomerEvent:
     """Returns a stored event without the values that cannot be read, masked for the reader."""
     short_json = _shorten_texts(json)
     # Masked first, because what is left out may hold the names that the free text must not show.
-    masked_json = short_json if personal_data == "contact" else _mask_free_text(short_json)
-    return read_leniently(_ADAPTER, masked_json, personal_data, EVENTS, on_left_out)
+    masked_json = short_json if reader.sees_contact_data else _mask_free_text(short_json)
+    return read_leniently(_ADAPTER, masked_json, reader, EVENTS, on_left_out)
 
 
 EVENTS = "customer_events"

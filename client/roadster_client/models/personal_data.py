@@ -7,15 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SerializationInfo, ValidationInfo
 
 from .personal_forms import parse_any_phone, parse_email, parse_name
+from .reader import reader_of
 from .values import Number, zero_padded
 
 MASK = "***"
 
 Audience = Literal["person", "model"]
 """Readers of a request: the person who confirms it, or a model, which must not see contact data."""
-
-PersonalData = Literal["masked", "contact"]
-"""The personal data in an answer that its reader sees: none, or contact and financial data, but never identity data."""
 
 PersonalDataClass = Literal["contact", "financial", "identity"]
 """The kind of personal data in a field of an answer. It stands in the field's metadata, for tests and recordings."""
@@ -26,11 +24,11 @@ def _mask_for_model(value: str, info: SerializationInfo) -> str:
 
 
 def _mask_unless_contact(value: Any, info: ValidationInfo) -> Any:
-    return value if info.context == "contact" or value in (None, "") else MASK
+    return value if reader_of(info).sees_contact_data or value in (None, "") else MASK
 
 
 def _drop_unless_contact(value: Any, info: ValidationInfo) -> Any:
-    return value if info.context == "contact" else None
+    return value if reader_of(info).sees_contact_data else None
 
 
 def _mask_always(value: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from roadster_client.leniency import SUBJECT
 
+from .dealer_figures import DealerOnly
 from .parts import Received
 from .values import Id, Money, WholeNumber
 
@@ -16,7 +17,7 @@ class PlanTier(Received):
     code: str | None = None
     title: str | None = None
     msrp: Money | None = None
-    invoice_price: Money | None = None
+    invoice_price: DealerOnly[Money] = None
     offer: Money | None = None
     state: str | None = None
     term: WholeNumber | None = None
@@ -39,14 +40,14 @@ class Plan(Received):
     taxable: bool | None = None
     residualize: bool | None = None
     msrp: Money | None = None
-    invoice_price: Money | None = None
+    invoice_price: DealerOnly[Money] = None
     offer: Money | None = None
     cash_feature_rank: WholeNumber | None = None
     tiers: tuple[PlanTier, ...] = ()
     default_tier_index: WholeNumber | None = None
     tier_is_selectable: bool | None = None
     price_is_offline: bool | None = None
-    backend_profit: bool | None = None
+    backend_profit: DealerOnly[bool] = None
 
 
 class PlanCatalogue(Received):

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from roadster_client.leniency import SUBJECT
 
+from .dealer_figures import DealerOnly, IncentiveRows, RebateRows
 from .parts import Received
 from .personal_data import FinancialAmount
 from .values import Fraction, Money, Number, Percent, WholeNumber
@@ -27,7 +28,11 @@ class Fees(Received):
 
 
 class Terms(Received):
-    """The terms that all three deals have."""
+    """The terms that all three deals have.
+
+    In the reference, `total_cost` is `total_cost_of_ownership` with `total_contribution`, which is the dealer cash. So
+    it tells the dealer's part, and the other one is what the customer pays.
+    """
 
     msrp: Money | None = None
     price: Money | None = None
@@ -44,7 +49,7 @@ class Terms(Received):
     tax_surcharge: Money | None = None
     default_tax_bonus: bool | None = None
     fees: Fees | None = None
-    dealer_cash: Money | None = None
+    dealer_cash: DealerOnly[Money] = None
     total_bonus: Money | None = None
     nontaxable_bonus: Money | None = None
     taxable_bonus: Money | None = None
@@ -60,10 +65,10 @@ class Terms(Received):
     due_to_customer_at_signing: Money | None = None
     total_purchase_price: Money | None = None
     total_purchase_price_before_taxes_and_fees: Money | None = None
-    total_cost: Money | None = None
+    total_cost: DealerOnly[Money] = None
     total_cost_of_ownership: Money | None = None
-    total_contribution: Money | None = None
-    profit: Money | None = None
+    total_contribution: DealerOnly[Money] = None
+    profit: DealerOnly[Money] = None
 
 
 class CashTerms(Terms):
@@ -92,7 +97,7 @@ class FinanceTerms(Terms):
     minimum_customer_cash: Money | None = None
     maximum_customer_cash: Money | None = None
     total_financed: Money | None = None
-    total_financed_before_subsidy: Money | None = None
+    total_financed_before_subsidy: DealerOnly[Money] = None
     total_interest: Money | None = None
     lender: str | None = None
     lender_name: str | None = None
@@ -186,7 +191,7 @@ class QuotedPlan(Received):
     pricing_source: str | None = None
     taxable: bool | None = None
     residualize: bool | None = None
-    backend_profit: bool | None = None
+    backend_profit: DealerOnly[bool] = None
     tier_code: str | None = None
     tier_title: str | None = None
     tier_term: WholeNumber | None = None
@@ -217,7 +222,7 @@ class DealVehicle(Received):
     certified: bool | None = None
     stock_number: str | None = None
     msrp: Money | None = None
-    invoice: Money | None = None
+    invoice: DealerOnly[Money] = None
     prices: Prices | None = None
     fees: tuple[Option, ...] = ()
     packages: tuple[Option, ...] = ()
@@ -319,8 +324,8 @@ class CashProgram(Received):
 
     deal_type: str | None = None
     rebate: Money | None = None
-    incentives: tuple[Incentive, ...] = ()
-    rebates: tuple[Rebate, ...] = ()
+    incentives: IncentiveRows[Incentive] = ()
+    rebates: RebateRows[Rebate] = ()
 
 
 class FinanceProgram(Received):
@@ -331,8 +336,8 @@ class FinanceProgram(Received):
     interest_rate: Percent | None = None
     min_score: WholeNumber | None = None
     expires_at: str | None = None
-    incentives: tuple[Incentive, ...] = ()
-    rebates: tuple[Rebate, ...] = ()
+    incentives: IncentiveRows[Incentive] = ()
+    rebates: RebateRows[Rebate] = ()
 
 
 class LeaseProgram(Received):
@@ -351,8 +356,8 @@ class LeaseProgram(Received):
     base_annual_mileage: Number | None = None
     min_score: WholeNumber | None = None
     expires_at: str | None = None
-    incentives: tuple[Incentive, ...] = ()
-    rebates: tuple[Rebate, ...] = ()
+    incentives: IncentiveRows[Incentive] = ()
+    rebates: RebateRows[Rebate] = ()
 
     @property
     def money_factor_fraction(self) -> float | None:

@@ -23,6 +23,7 @@ from roadster_client.visible_text import is_absent
 
 from .parts import Received, Sent, WriteOutcome
 from .personal_data import MASK
+from .reader import reader_of
 from .values import FileContents, Id
 
 _PDF_HEADER = "data:application/pdf;charset=utf-8;base64,"
@@ -152,7 +153,7 @@ class Template(Received):
     @field_validator("name", "file_name", "description")
     @classmethod
     def _mask_names_of_order(cls, value: str | None, info: ValidationInfo) -> str | None:
-        is_visible = info.context == "contact" or info.data.get("order_id") is None
+        is_visible = reader_of(info).sees_contact_data or info.data.get("order_id") is None
         return value if is_visible or not value else MASK
 
     @property

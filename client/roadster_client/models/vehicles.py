@@ -10,6 +10,7 @@ from pydantic import Field
 
 from roadster_client.leniency import SUBJECT
 
+from .dealer_figures import DealerOnly
 from .parts import Received, Sent
 from .values import FeedVin, Money, Name, Number, Price, Rgb, Vin, WholeNumber
 
@@ -52,7 +53,7 @@ class Option(Received):
     name: Name
     msrp: Money | None = None
     residual: Money | None = None
-    invoice_price: Money | None = None
+    invoice_price: DealerOnly[Money] = None
 
 
 class InventoryVehicle(Received):

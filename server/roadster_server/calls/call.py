@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -14,7 +14,7 @@ from uuid import uuid4
 import anyio
 from mcp_types import CallToolResult, InputResponseRequestParams
 
-from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown, PersonalData
+from roadster_client import Answer, ClientError, MalformedAnswer, OutcomeUnknown, Reader
 from roadster_server.store import AuditRecord, Claim, ClaimLost, Replay, StoreBusy, StoreError
 from roadster_server.telemetry.logs import log
 from roadster_tools import (
@@ -318,14 +318,13 @@ class Call(CallOversight):
             is_unknown = self._write_sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
             await self._settle(store.leave_unknown(claim) if is_unknown else store.release(claim))
             raise
-        content = json.dumps([self._personal_data(), answer.text, answer.structured_content])
+        content = json.dumps([asdict(self._reader()), answer.text, answer.structured_content])
         await self._settle(store.finish(claim, seal.seal(content).encode()))
         return result_of(answer)
 
-    def _personal_data(self) -> PersonalData:
-        """Returns the personal data that the answer may hold. The caller's rights may have changed during the call."""
-        rights = (self._caller.personal_data, self._current_caller().personal_data)
-        return "contact" if "contact" in rights else "masked"
+    def _reader(self) -> Reader:
+        """Returns a reader who may see all of the answer. The caller's rights may have changed during the call."""
+        return self._caller.reader.with_rights_of(self._current_caller().reader)
 
     async def _settle(self, claim_end: Awaitable[None]) -> None:
         """Ends the claim, even if the call is cancelled. A claim that the store cannot end expires as unknown."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
+from roadster_client import Reader
 from roadster_tools import Caller, Failure, FileLink, KeyOutcomeUnknown, PendingWrite, Seal
 
 from .context import Context
@@ -44,24 +45,24 @@ def result_of(answer: AnswerContent) -> CallToolResult:
 def replayed_result(seal: Seal, sealed_answer: bytes, caller: Caller) -> CallToolResult:
     """Returns the first answer of a repeated call, as the store has it, sealed.
 
-    Raises KeyOutcomeUnknown if the answer cannot be read, or holds personal data that the caller may no longer see.
+    Raises KeyOutcomeUnknown if the answer cannot be read, or may hold data that the caller may no longer see.
     """
     try:
-        personal_data, text, structured_content = json.loads(seal.open(sealed_answer.decode()))
-    except ValueError:  # sealed with another key, or stored by a version that stored less
+        rights, text, structured_content = json.loads(seal.open(sealed_answer.decode()))
+        first_reader = Reader(**rights)
+    except (ValueError, TypeError):  # sealed with another key, or stored by a version that stored less
         raise KeyOutcomeUnknown("The write was done, but its answer cannot be read any more") from None
-    if personal_data not in ("masked", caller.personal_data):
-        setting = caller.setting("personal_data")
-        raise KeyOutcomeUnknown(
-            f'The write was done, but {setting} was "{personal_data}" then, and its answer cannot be shown any more'
-        )
+    lost = caller.reader.lost_right_of(first_reader)
+    if lost is not None:
+        setting = f"{caller.setting(lost)} was {json.dumps(rights[lost])} then"
+        raise KeyOutcomeUnknown(f"The write was done, but {setting}, and its answer cannot be shown any more")
     text = f"Replay of an earlier answer, nothing was sent now: {text}"
     return result_of(AnswerContent(text, {**structured_content, "replayed": True}))
 
 
 def preview_result(write: PendingWrite, notices: Sequence[str]) -> CallToolResult:
     """Returns the request that would be sent, and the checks that it has passed."""
-    request = write.request.shown_to("person" if write.caller.personal_data == "contact" else "model")
+    request = write.request.shown_to("person" if write.caller.sees_contact_data else "model")
     checks = [
         "the arguments are valid",
         write.verdict.description,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from roadster_server.settings.callers import IdentitySettings, PeopleRule
 from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.sections import Settings
-from roadster_tools import Access
+from roadster_tools import Access, some_of
 
 
 def count_rights(settings: Settings) -> str:
@@ -19,6 +19,14 @@ def count_rights(settings: Settings) -> str:
         counts["identity providers"] = len(settings.identity)
         counts["rules for people"] = sum(len(provider.people) for provider in settings.identity.values())
     return ", ".join(f"{kind}: {count}" for kind, count in counts.items())
+
+
+def readers_of_dealer_figures(settings: Settings) -> str:
+    """Returns the callers, and the roles of people, that see the dealers' own figures."""
+    callers = [f"callers.{name}" for name in settings.callers if settings.caller(name).dealer_figures]
+    given_roles = {rule.role for provider in settings.identity.values() for rule in provider.people}
+    roles = [f"roles.{name}" for name in settings.roles if name in given_roles and settings.roles[name].dealer_figures]
+    return some_of([*callers, *roles]) if callers or roles else "nobody"
 
 
 def caller_problems(settings: Settings) -> Iterator[str]:

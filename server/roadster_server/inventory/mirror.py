@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import anyio
 
-from roadster_client import ClientError, DealerApi, LeftOut, OnLeftOut, Unavailable
+from roadster_client import ClientError, DealerApi, LeftOut, OnLeftOut, Reader, Unavailable
 from roadster_client.leniency import ignore_left_out
 from roadster_server.store import MirrorState, StoreError
 from roadster_server.store.lazy import LazyStore
@@ -82,8 +82,8 @@ class Mirrors:
     _numbers: OrderedDict[tuple[str, MirrorState, StockQuery], StockNumbers] = field(default_factory=OrderedDict)
     """The numbers of the last searches. The state of a mirror changes whenever its vehicles may have changed."""
 
-    def of_dealer(self, dealer: str, feed: FeedOf, on_left_out: OnLeftOut) -> StoredVehicles:
-        return StoredVehicles(self, dealer, feed, on_left_out)
+    def of_dealer(self, dealer: str, reader: Reader, feed: FeedOf, on_left_out: OnLeftOut) -> StoredVehicles:
+        return StoredVehicles(self, dealer, reader, feed, on_left_out)
 
     async def close(self) -> None:
         """Ends the refreshes. What they have read stays, and the next one goes on from there."""
@@ -213,6 +213,7 @@ class StoredVehicles:
 
     mirrors: Mirrors
     dealer: str
+    reader: Reader
     feed: FeedOf
     on_left_out: OnLeftOut
 
@@ -240,7 +241,7 @@ class StoredVehicles:
         if state.unread:
             self.on_left_out(Counter({_ROW: state.unread}))
         is_unordered = sort == "newest" and bool(vehicles) and vehicles[0].place.value <= numbers.oldest
-        return _page(query, state, late, vehicles, numbers, others, is_unordered=is_unordered)
+        return _page(query, self.reader, state, late, vehicles, numbers, others, is_unordered=is_unordered)
 
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         try:
@@ -276,7 +277,7 @@ class StoredVehicles:
             return None
         if not state.whole:
             return None
-        return LastSeen(_read(vehicle).vehicle if vehicle else None, _time(state))
+        return LastSeen(_read(vehicle, self.reader).vehicle if vehicle else None, _time(state))
 
     async def forget(self, vin: str) -> None:
         if self.mirrors.fresh_for() == 0:
@@ -293,6 +294,7 @@ def _time(state: MirrorState) -> datetime:
 
 def _page(
     query: StockQuery,
+    reader: Reader,
     state: MirrorState,
     late: Late | None,
     vehicles: list[StoredVehicle],
@@ -302,7 +304,7 @@ def _page(
     is_unordered: bool,
 ) -> StockPage:
     return StockPage(
-        vehicles=[_read(vehicle) for vehicle in vehicles],
+        vehicles=[_read(vehicle, reader) for vehicle in vehicles],
         stock=numbers.stock,
         without_price=numbers.without_price,
         unread_rows=state.unread,
@@ -315,8 +317,8 @@ def _page(
     )
 
 
-def _read(vehicle: StoredVehicle) -> MirroredVehicle:
-    return MirroredVehicle(vehicle.json, vehicle.place, vehicle.unread)
+def _read(vehicle: StoredVehicle, reader: Reader) -> MirroredVehicle:
+    return MirroredVehicle(vehicle.json, vehicle.place, vehicle.unread, reader)
 
 
 def _counts(groups: list[tuple[str, str, str, int, int]]) -> StockCounts:

@@ -6,11 +6,13 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from roadster_client import Reader
+from roadster_client.models.dealer_figures import customers_rows
 from roadster_client.models.identity_numbers import mask_identity_numbers
 from roadster_client.models.personal_data import MASK, PersonalDataClass
 from roadster_client.models.personal_text import mask_contact
@@ -18,8 +20,9 @@ from roadster_client.models.values import FileContents, WebUrl, decode_file
 from roadster_client.refusals import repeatable_words
 from roadster_tools.files import content_type
 
-# The parts of an annotation that mark a field as personal data, as a link and as a file.
-_PERSONAL = get_args(PersonalDataClass)
+# The parts of an annotation that mark a field as withheld, as rows that are withheld in part, as a link and as a file.
+_WITHHELD = (*get_args(PersonalDataClass), "dealer")
+_ROWS: tuple[Literal["rebates", "incentives"], ...] = ("rebates", "incentives")
 _LINK, _FILE = get_args(WebUrl)[1], get_args(FileContents)[1]
 
 _MAGIC = {"application/pdf": b"%PDF-1.4", "image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
@@ -31,7 +34,10 @@ _DEALER_FIELD = re.compile("dpid|dealer|dealership|dealer(uuid|id)s?(list)?")
 
 
 def masked_answer(answer_type: Any, json: Any, people: frozenset[str]) -> Any:
-    """Returns the answer without personal data. Text loses `people` and whatever looks like somebody's number."""
+    """Returns the answer without personal data and the dealer's own figures.
+
+    Text loses `people` and whatever looks like somebody's number.
+    """
     if isinstance(json, dict) and (json.get("errors") or json.get("status") == "error"):
         return _masked_refusal(json)
     return _masked_value(answer_type, json, people)
@@ -47,14 +53,17 @@ def _masked_value(kind: Any, value: Any, people: frozenset[str]) -> Any:
     parts = tuple(_parts(kind))
     match value:
         case list():
-            return [_masked_value(kind, item, people) for item in value]
+            rows = next((customers_rows(part, value) for part in _ROWS if part in parts), value)
+            return [_masked_value(kind, item, people) for item in rows]
         case dict():
             model = next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
             return _dealer_ids(value) if model is None else _masked_object(model, value, people)
-        case None | "" | bool():
+        case None | "":
             return value
-        case _ if _is_personal(parts):
-            return _masked_personal(kind, value)
+        case _ if _is_withheld(parts):
+            return _stand_in(kind, value)
+        case bool():
+            return value
         case str():
             return _masked_text(parts, value, people)
         case _:
@@ -69,7 +78,7 @@ def _masked_object(model: type[BaseModel], value: Mapping[str, Any], people: fro
     in_model = {
         # A phone that is no personal data is the dealership's, so it must not be masked as a number in a text.
         name: item
-        if name == "phone" and not _is_personal(tuple(_parts(fields[name])))
+        if name == "phone" and not _is_withheld(tuple(_parts(fields[name])))
         else _masked_value(fields[name], item, people)
         for name, item in value.items()
         if name in fields
@@ -78,14 +87,14 @@ def _masked_object(model: type[BaseModel], value: Mapping[str, Any], people: fro
     return {**in_model, **outside_model}
 
 
-def _is_personal(parts: tuple[Any, ...]) -> bool:
-    return any(part in _PERSONAL for part in parts if isinstance(part, str))
+def _is_withheld(parts: tuple[Any, ...]) -> bool:
+    return any(part in _WITHHELD for part in parts if isinstance(part, str))
 
 
-def _masked_personal(kind: Any, value: Any) -> Any:
-    """Returns the mask. A number becomes None, because a mask is no number."""
+def _stand_in(kind: Any, value: Any) -> Any:
+    """Returns what a reader without rights sees: the mask, or None instead of a number and of the dealer's figures."""
     try:
-        return TypeAdapter(kind, config={"coerce_numbers_to_str": True}).validate_python(value, context="masked")
+        return TypeAdapter(kind, config={"coerce_numbers_to_str": True}).validate_python(value, context=Reader())
     except ValidationError:
         return MASK
 

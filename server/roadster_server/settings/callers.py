@@ -44,6 +44,8 @@ class RightsSettings(Section):
     """The most streams at once: of sessions, of `/sse`, and of `subscriptions/listen`."""
     personal_data: PersonalData = "masked"
     """The personal data that is shown, also in documents: `masked` is none, `contact` all but identity data."""
+    dealer_figures: bool = False
+    """`true` shows the dealer's own figures: invoice, profit, dealer cash, markups, what plans and options cost."""
     links: bool = True
     """`false` leaves resource links out of answers, for hosts that fail on them. The address in an answer stays."""
 

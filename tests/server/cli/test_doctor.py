@@ -68,6 +68,7 @@ def test_doctor_prints_one_line_for_each_check(config: Path) -> None:
         "files",
         "links",
         "callers",
+        "dealer figures",
         "mykaarma dealers",
         "store",
         "audit",
@@ -83,6 +84,29 @@ def test_doctor_prints_one_line_for_each_check(config: Path) -> None:
         "mykaarma credentials",
         "clock",
     ]
+
+
+def test_doctor_names_who_sees_dealer_figures(config: Path) -> None:
+    """A role counts if a rule gives it to people."""
+    assert "ok       dealer figures: shown to nobody\n" in doctor(config).stdout
+    edit(config, "[callers.local]", "[callers.local]\ndealer_figures = true")
+    roles = """
+[http]
+resource_url = "https://mcp.example.com/mcp"
+[roles.manager]
+dealer_figures = true
+[roles.unused]
+dealer_figures = true
+[identity.work]
+issuer = "https://login.example.com"
+audiences = ["https://mcp.example.com/mcp"]
+[[identity.work.people]]
+match = { groups = "managers" }
+role = "manager"
+dealers = ["umazda"]
+"""
+    config.write_text(config.read_text() + roles)
+    assert "ok       dealer figures: shown to callers.local, roles.manager\n" in doctor(config).stdout
 
 
 def test_doctor_prints_each_mistake_of_a_configuration(config: Path) -> None:

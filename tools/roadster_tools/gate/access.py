@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from roadster_client import PersonalData
+from roadster_client import PersonalData, Reader
 from roadster_tools.choices import MOST_CHOICES, name_choices, near_names, some_of
 from roadster_tools.tool import Tool
 
@@ -30,6 +30,7 @@ class Caller:
     dealers: tuple[str, ...] = ()
     access: Mapping[str, Access] = field(default_factory=dict)
     personal_data: PersonalData = "masked"
+    dealer_figures: bool = False
     missing_settings: Mapping[str, str] = field(default_factory=dict)
     """The [section] or key that a toolset needs and the configuration does not have, by toolset."""
     calls_per_minute: int | None = None
@@ -64,8 +65,13 @@ class Caller:
         return self.person or self.name
 
     @property
+    def reader(self) -> Reader:
+        """The caller as the reader of an answer."""
+        return Reader(self.personal_data, self.dealer_figures)
+
+    @property
     def sees_contact_data(self) -> bool:
-        return self.personal_data != "masked"
+        return self.reader.sees_contact_data
 
     @property
     def may_list_dealers(self) -> bool:

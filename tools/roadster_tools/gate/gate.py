@@ -31,7 +31,7 @@ from roadster_client import (
     OrderApi,
     Origin,
     Ownership,
-    PersonalData,
+    Reader,
     Request,
     RoadieApi,
     RoadsterApi,
@@ -150,8 +150,8 @@ class Gate:
 
     `dealer` looks one dealer up in the newest configuration and returns None where it is not there. `own_keys` returns
     the keys of the dealers that have an account of their own. `ownership` opens the records of what belongs to a
-    dealer. `events` and `customers` open a dealer's events and known customers, masked for a level of personal data.
-    `vehicles` opens the mirror of a dealer's feed. It gets a function that makes clients of that feed, because a mirror
+    dealer. `events` and `customers` open a dealer's events and known customers, masked for a reader. `vehicles` opens
+    the mirror of a dealer's feed for a reader. It gets a function that makes clients of that feed, because a mirror
     that is refreshed counts by itself what it cannot read. `uploads` opens the ways in which a caller hands over files.
     """
 
@@ -162,9 +162,9 @@ class Gate:
         own_keys: Callable[[], Mapping[str, str]],
         *,
         ownership: Callable[[str], Ownership],
-        events: Callable[[str, PersonalData, OnLeftOut], EventsInbox],
-        customers: Callable[[str, PersonalData, OnLeftOut], CustomerIndex],
-        vehicles: Callable[[str, Callable[[OnLeftOut], DealerApi], OnLeftOut], VehicleMirror],
+        events: Callable[[str, Reader, OnLeftOut], EventsInbox],
+        customers: Callable[[str, Reader, OnLeftOut], CustomerIndex],
+        vehicles: Callable[[str, Reader, Callable[[OnLeftOut], DealerApi], OnLeftOut], VehicleMirror],
         cursor_key: bytes,
         uploads: Callable[[Caller, str], Uploads] = lambda _caller, _dealer: Uploads(),
     ) -> None:
@@ -208,7 +208,7 @@ class Gate:
         policy = ChannelPolicy(
             _WriteGuard(caller, tool, dealer, current, oversight, lambda request: self._require_own(dealer, request)),
             oversight.on_answer,
-            lambda: oversight.caller().personal_data,
+            lambda: oversight.caller().reader,
             Origin(caller.principal, dealer),
             left_out.update,
         )
@@ -229,21 +229,29 @@ class Gate:
             ownership,
             roadie.for_dealer(ownership, policy) if roadie else None,
             mykaarma.for_dealer(ref, policy) if mykaarma else None,
-            self._events(dealer, caller.personal_data, left_out.update),
-            self._customers(dealer, caller.personal_data, left_out.update),
-            self._vehicles(dealer, partial(self._feed, ref, caller), left_out.update),
+            self._events(dealer, caller.reader, left_out.update),
+            self._customers(dealer, caller.reader, left_out.update),
+            self._vehicles(dealer, caller.reader, partial(self._feed, ref, caller), left_out.update),
             order,
             left_out,
             partial(self._feeds.vins, dealer),
         )
 
     def _feed(self, ref: DealerRef, caller: Caller, on_left_out: OnLeftOut) -> DealerApi:
-        """Returns a client that only reads. It may be used after the call, by a refresh that the call began."""
+        """Returns a client that only reads. It may be used after the call, by a refresh that the call began.
+
+        It shows the dealer's figures, because the mirror is for every caller. They are dropped as the mirror is read.
+        """
 
         async def refuse(request: Request) -> None:
             raise RuntimeError(f"{request.operation.name} is no read of the feed")
 
-        policy = ChannelPolicy(refuse, origin=Origin(caller.principal, ref.dpid), on_left_out=on_left_out)
+        policy = ChannelPolicy(
+            refuse,
+            reader=lambda: Reader(dealer_figures=True),
+            origin=Origin(caller.principal, ref.dpid),
+            on_left_out=on_left_out,
+        )
         return self._services.roadster.for_dealer(ref, policy)
 
     def ownership(self, caller: Caller, tool: Tool, dealer: str | None) -> Ownership:

@@ -10,6 +10,7 @@ from functools import cached_property
 from math import inf
 from typing import Literal, Protocol, TypeVar
 
+from roadster_client import Reader
 from roadster_client.models.vehicles import InventoryVehicle
 from roadster_tools.words import plain_words
 
@@ -104,11 +105,12 @@ class MirroredVehicle:
     json: str
     place: StockPlace
     unread: tuple[str, ...]
+    reader: Reader
 
     @cached_property
     def vehicle(self) -> InventoryVehicle:
         """Read when it is asked for: an answer is often full before it has shown all vehicles that were fetched."""
-        return InventoryVehicle.model_validate_json(self.json)
+        return InventoryVehicle.model_validate_json(self.json, context=self.reader)
 
 
 @dataclass(frozen=True)

@@ -124,12 +124,14 @@ class MarkupRow(ToolAnswer):
 class DealerAnswer(DealerRow):
     price_unlock_mode: str | None = None
     fees: DealerFeesRow | None = Field(default=None, description="in the currency's units")
-    markups: list[MarkupRow] = Field(description="on lenders' rates, as given: Roadster's reference states no unit")
+    markups: list[MarkupRow] | None = Field(
+        default=None, description="the dealer's own, if you may see them: on lenders' rates, in an unknown unit"
+    )
 
 
 @tool("A dealer's fees and markups")
 async def get_dealer(grant: Grant) -> DealerAnswer:
-    """A dealer's address, fees, price lock, and finance markups (not for customers). For what a deal costs use
+    """A dealer's address, fees, price lock, perhaps finance markups (not for customers). For what a deal costs use
     quote_payments."""
     dealer = await grant.roadster.get_dealer()
     configuration = dealer.configuration or DealerConfiguration()
@@ -137,7 +139,9 @@ async def get_dealer(grant: Grant) -> DealerAnswer:
         **dealer.model_dump(exclude={"partner_id", "configuration"}),
         price_unlock_mode=configuration.price_unlock_mode,
         fees=DealerFeesRow.model_validate(configuration.fees.model_dump()) if configuration.fees else None,
-        markups=[row for markup in configuration.markups for row in _markup_rows(markup)],
+        markups=[row for markup in configuration.markups for row in _markup_rows(markup)]
+        if grant.caller.dealer_figures
+        else None,
     )
 
 
@@ -148,6 +152,6 @@ def _markup_rows(markup: Markup) -> Iterator[MarkupRow]:
         ("used", finance.used),
     )
     for vehicles, scope in scopes:
-        if scope is not None and scope.global_ is not None:
-            rates = scope.global_
+        rates = scope.global_ if scope is not None else None
+        if rates is not None and (rates.standard, rates.special) != (None, None):
             yield MarkupRow(make=markup.make, vehicles=vehicles, standard=rates.standard, special=rates.special)

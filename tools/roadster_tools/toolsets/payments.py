@@ -131,8 +131,8 @@ async def quote_payments(
     detail: Detail = "brief",
 ) -> QuoteAnswer:
     """What a vehicle costs in cash, financed and leased on the same terms; only a VIN is needed. Tell what was
-    not_applied. Never work out a payment: call again with other terms. Full detail adds the dealer's own figures
-    (profit): not for customers."""
+    not_applied. Never work out a payment: call again with other terms. Full detail may add the dealer's own
+    figures (profit): not for customers."""
     terms = PaymentTerms(
         deal_type=deal_type,
         customer_cash=customer_cash,

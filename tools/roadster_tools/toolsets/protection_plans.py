@@ -24,6 +24,7 @@ class PlanTierRow(ToolAnswer):
     term_months: int | None = None
     miles: int | None = None
     msrp: float | None = None
+    invoice_price: float | None = Field(default=None, description="what the dealer pays: not for customers")
 
     def text(self) -> str:
         values = (
@@ -32,6 +33,7 @@ class PlanTierRow(ToolAnswer):
             None if self.term_months is None else f"{self.term_months} months",
             None if self.miles is None else f"{self.miles} miles",
             None if self.msrp is None else f"MSRP {money(self.msrp)}",
+            None if self.invoice_price is None else f"dealer's cost {money(self.invoice_price)}",
         )
         return f"- tier {self.code or 'without a code'}: {'; '.join(filter(None, values))}"
 
@@ -47,6 +49,7 @@ class PlanRow(ToolAnswer):
     tiers: list[PlanTierRow]
     description: str | None = None
     msrp: float | None = None
+    invoice_price: float | None = None
     taxable: bool | None = None
     residualize: bool | None = None
     price_is_offline: bool | None = None
@@ -136,6 +139,7 @@ def _plan_row(plan: Plan, detail: Detail) -> PlanRow:
                 term_months=tier.term,
                 miles=tier.mileage or None,
                 msrp=tier.msrp if full else None,
+                invoice_price=tier.invoice_price if full else None,
             )
             for tier in plan.tiers
         ],
@@ -146,6 +150,7 @@ def _plan_row(plan: Plan, detail: Detail) -> PlanRow:
         update={
             "description": plan.description,
             "msrp": plan.msrp or None,
+            "invoice_price": plan.invoice_price,
             "taxable": plan.taxable,
             "residualize": plan.residualize,
             "price_is_offline": plan.price_is_offline,

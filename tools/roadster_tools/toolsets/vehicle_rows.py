@@ -15,9 +15,12 @@ MOST_NAMES = 30
 class EquipmentRow(ToolAnswer):
     name: str
     msrp: float | None = None
+    invoice_price: float | None = Field(default=None, description="what the dealer pays: not for customers")
 
     def text(self) -> str:
-        return cell(self.name) if self.msrp is None else f"{cell(self.name)} {money(self.msrp)}"
+        cost = None if self.invoice_price is None else f"(dealer's cost {money(self.invoice_price)})"
+        parts = [cell(self.name), None if self.msrp is None else money(self.msrp), cost]
+        return " ".join(filter(None, parts))
 
 
 class VehicleRow(ToolAnswer):
@@ -121,4 +124,4 @@ def first_names(names: set[str]) -> list[str] | None:
 
 
 def _equipment_row(option: Option) -> EquipmentRow:
-    return EquipmentRow(name=option.name, msrp=option.msrp)
+    return EquipmentRow(name=option.name, msrp=option.msrp, invoice_price=option.invoice_price)
