@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from roadster_server.settings.callers import RightsSettings
 from roadster_server.settings.network import CaBundle
 from roadster_server.settings.sections import Settings
 from roadster_tools import Access
@@ -81,6 +82,10 @@ def settings() -> str:
         written, what = re.fullmatch(r"(?:(`\[+[^`]*`): )?(.*)", description, re.DOTALL).groups()
         heading = written or "At the top"
         parts.append(f"## {heading}\n\n{what[0].upper()}{what[1:]} Read more: {READ_MORE[name]}.\n\n")
+        if name == "roles.NAME":
+            shared = ", ".join(f"`{key.name}`" for key in keys if key.name in RightsSettings.model_fields)
+            parts.append(f"It has these keys of a [caller](#callersname), too: {shared}.\n\n")
+            keys = [key for key in keys if key.name not in RightsSettings.model_fields]
         parts.append("| key | value | default | what it is |\n|---|---|---|---|\n")
         parts += [f"| `{key.name}` | {key.values} | {key.default} | {key.description} |\n" for key in keys]
         parts.append("\n")
