@@ -82,12 +82,16 @@ def settings() -> str:
         written, what = re.fullmatch(r"(?:(`\[+[^`]*`): )?(.*)", description, re.DOTALL).groups()
         heading = written or "At the top"
         parts.append(f"## {heading}\n\n{what[0].upper()}{what[1:]} Read more: {READ_MORE[name]}.\n\n")
-        if name == "roles.NAME":
-            shared = ", ".join(f"`{key.name}`" for key in keys if key.name in RightsSettings.model_fields)
+        shared_keys = RightsSettings.model_fields if name == "roles.NAME" else ()
+        if shared_keys:
+            shared = ", ".join(f"`{key.name}`" for key in keys if key.name in shared_keys)
             parts.append(f"It has these keys of a [caller](#callersname), too: {shared}.\n\n")
-            keys = [key for key in keys if key.name not in RightsSettings.model_fields]
         parts.append("| key | value | default | what it is |\n|---|---|---|---|\n")
-        parts += [f"| `{key.name}` | {key.values} | {key.default} | {key.description} |\n" for key in keys]
+        parts += [
+            f"| `{key.name}` | {key.values} | {key.default} | {key.description} |\n"
+            for key in keys
+            if key.name not in shared_keys
+        ]
         parts.append("\n")
     return "".join(parts).removesuffix("\n")
 
