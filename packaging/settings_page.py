@@ -84,8 +84,8 @@ def settings() -> str:
         parts.append(f"## {heading}\n\n{what[0].upper()}{what[1:]} Read more: {READ_MORE[name]}.\n\n")
         shared_keys = RightsSettings.model_fields if name == "roles.NAME" else ()
         if shared_keys:
-            shared = ", ".join(f"`{key.name}`" for key in keys if key.name in shared_keys)
-            parts.append(f"It has these keys of a [caller](#callersname), too: {shared}.\n\n")
+            names = ", ".join(f"`{key.name}`" for key in keys if key.name in shared_keys)
+            parts.append(f"It has these keys of a [caller](#callersname), too: {names}.\n\n")
         parts.append("| key | value | default | what it is |\n|---|---|---|---|\n")
         parts += [
             f"| `{key.name}` | {key.values} | {key.default} | {key.description} |\n"
