@@ -47,11 +47,14 @@ resource_url = "{url}"
 partner_id = "51101"
 [roles.sales]
 access = {{ dealers = "read", inventory = "read" }}
+console = true
 [roles.robot]
 access = {{ dealers = "read" }}
 [identity.work]
 issuer = "{issuer}"
 audiences = ["{url}"]
+client_id = "pages"
+client_secret = "env:PAGES_SECRET"
 [[identity.work.people]]
 match = {{ sub = "steve" }}
 role = "sales"
@@ -114,7 +117,7 @@ def signing_in(folder: Path, upstream: str) -> Iterator[SignIn]:
     provider = ("node", str(FOLDER / "provider.js"))
     with (
         serving(issuer, url=f"{issuer}/.well-known/openid-configuration", command=provider, **path()),
-        serving(*command, url=f"http://127.0.0.1:{port}/readyz", ROADSTER_API_KEY=API_KEY),
+        serving(*command, url=f"http://127.0.0.1:{port}/readyz", ROADSTER_API_KEY=API_KEY, PAGES_SECRET="pages-secret"),
     ):
         yield SignIn(url, issuer)
 

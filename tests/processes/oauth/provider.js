@@ -27,6 +27,13 @@ const provider = new Provider(issuer, {
       response_types: [],
     },
     {
+      client_id: 'pages',
+      client_secret: 'pages-secret',
+      // Of a native client on this machine, any port is good (RFC 8252).
+      redirect_uris: ['http://127.0.0.1/people/signed-in/work'],
+      application_type: 'native',
+    },
+    {
       client_id: 'earlier-client',
       grant_types: ['authorization_code', 'refresh_token'],
       redirect_uris: ['http://127.0.0.1:8765/callback'],
