@@ -327,6 +327,44 @@ async def test_a_lease_of_a_brief_quote_has_what_its_plans_need(connect: Connect
     assert answer_of(plans)["plans"]
 
 
+def with_rebates(rebates: list[dict[str, Any]]) -> Callable[[httpx2.Request], Any]:
+    """Returns a cash deal with a rebate of 500, and a program with these."""
+    deals = {"cash": {"terms": {"price": 20_000, "rebate": 500}}}
+    answer = {"deals": deals, "programs": {"cash": {"rebates": rebates}}}
+    return lambda request: answer if request.url.path.endswith("/payments") else None
+
+
+@pytest.mark.parametrize("dealer_figures", [False, True])
+async def test_a_rebate_for_the_dealer_is_not_in_the_customers_deal(
+    dealer_figures: bool, connect: Connect, world: World
+) -> None:
+    rebates = [
+        {"name": "For the customer", "cash": 500, "recipient": "Customer"},
+        {"name": "For the dealer", "cash": 1500, "recipient": "Dealer"},
+    ]
+    answer = {
+        "deals": {"cash": {"terms": {"price": 20_000, "rebate": 500}}},
+        "programs": {"cash": {"rebates": rebates}},
+    }
+    upstream = Answering(world, lambda request: answer if request.url.path.endswith("/payments") else None)
+    async with connect(upstream=upstream, dealer_figures=dealer_figures) as client:
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN}))
+    assert quote["rebates"] == [{"name": "For the customer", "amount": 500}]
+
+
+async def test_rebates_that_do_not_add_up_to_the_deals_are_left_out(connect: Connect, world: World) -> None:
+    rebates = [{"name": "For the customer", "cash": 700, "recipient": "Customer"}]
+    answer = {
+        "deals": {"cash": {"terms": {"price": 20_000, "rebate": 500}}},
+        "programs": {"cash": {"rebates": rebates}},
+    }
+    upstream = Answering(world, lambda request: answer if request.url.path.endswith("/payments") else None)
+    async with connect(upstream=upstream) as client:
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN}))
+    assert quote["cash"]["rebate"] == 500
+    assert "rebates" not in quote
+
+
 # The state of the vehicle
 
 

@@ -45,10 +45,11 @@ def customers_rows(kind: Literal["rebates", "incentives"], rows: Any) -> Any:
     """
     if not isinstance(rows, list):
         return rows
-    return [row for row in rows if not isinstance(row, Mapping) or _is_for_customer(kind, row.get("recipient"))]
+    return [row for row in rows if not isinstance(row, Mapping) or is_for_customer(kind, row.get("recipient"))]
 
 
-def _is_for_customer(kind: str, recipient: Any) -> bool:
+def is_for_customer(kind: Literal["rebates", "incentives"], recipient: Any) -> bool:
+    """Tells whether a rebate or an incentive lowers what the customer pays, by its recipient."""
     if recipient in (None, ""):
         return kind == "incentives"
     return isinstance(recipient, str) and _CUSTOMER.fullmatch(recipient) is not None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from roadster_client.models.dealer_figures import is_for_customer
 from roadster_client.models.payments import DealType
 from roadster_client.models.quotes import (
     CashDeal,
@@ -262,7 +263,11 @@ def program_of(quote: Quote, deal_type: DealType) -> Program | None:
 
 
 def _discounts(program: Program, incentives: Sequence[str]) -> list[tuple[str | None, float, str | None]]:
-    rebates = [(each.name, each.cash or 0.0, day_of(each.expires_at)) for each in program.rebates]
+    rebates = [
+        (each.name, each.cash or 0.0, day_of(each.expires_at))
+        for each in program.rebates
+        if is_for_customer("rebates", each.recipient)
+    ]
     own = [each for each in program.incentives if each.name in incentives]
     return [*rebates, *((each.name, each.cash or 0.0, day_of(each.expires_at)) for each in own)]
 
