@@ -27,8 +27,9 @@ test-processes: $(STAMP)  ## Tests of workers, replicas, signals and kills, in r
 test-browser: $(STAMP) $(VIEWS)/node_modules/.installed $(VIEW_HOSTS)/node_modules/.installed  ## Tests of pages and views, in Chromium
 	$(BIN)/python -m pytest -n auto --dist worksteal -m browser
 
-screenshots: $(STAMP)  ## Pictures of the pages for people, into docs/assets; needs Chromium
+screenshots: $(STAMP) $(VIEW_HOSTS)/node_modules/.installed  ## Pictures of pages and views, into docs/assets; needs Chromium
 	$(BIN)/python -m tests.browser.screenshots
+	$(BIN)/python -m tests.browser.view_pictures
 
 # For instance: make test-python PYTHON=python3.13. Each version has an environment of its own.
 test-python:  ## Both lanes of tests on another version of Python

@@ -20,7 +20,7 @@ QUOTE, INVENTORY = "quote_payments", "list_inventory"
 CAR, OTHER_CAR = "3MVDMBBM0SM603109", "3MVDMBBM5RM336074"
 AT_CAR = {"dealer": "umazda", "vin": CAR}
 WIDTHS = (320, 768, 1200)
-PATIENCE = 15_000
+PATIENCE = 60_000
 """Milliseconds. Only an endless wait takes as long."""
 
 NOISE = (
@@ -28,7 +28,9 @@ NOISE = (
     "status of (503|405)"
     # The Inspector asks for fonts elsewhere, and this browser reaches nothing else. It says what its session lacks.
     "|ERR_NAME_NOT_RESOLVED|status of 409"
-    # It puts the document into one of its own, where a policy does not count. Its own policy does.
+    # @mcp-ui/client sends the host's context before it is connected, and once more afterwards.
+    "|^Not connected$"
+    # The Inspector puts the document into one of its own, where a policy does not count. Its own policy does.
     "|delivered via a <meta> element outside the document's <head>"
 )
 """Errors of the console that are none of a view."""
@@ -219,8 +221,9 @@ def test_next_step_is_written_only_when_it_is_pressed(host: Host, open_page: Ope
         assert CAR not in "".join(host.messages(page))
         view.get_by_role("button", name="Go on with the lease").click()
         expect(view.get_by_text("Written into the chat.")).to_be_visible(timeout=PATIENCE)
-        expected = f'Go on with the lease deal for VIN {CAR}, with these terms: {{"term_months":36}}.'
-        assert expected in "".join(host.messages(page))
+        message = "".join(host.messages(page))
+        assert f"Go on with the lease deal for VIN {CAR}" in message
+        assert '"term_months":36,"customer_cash":0,"annual_miles":12000' in message
 
 
 @pytest.mark.parametrize("name", ["appbridge", "mcp-ui"])
@@ -246,11 +249,13 @@ def test_customers_mode_shows_nothing_of_the_dealers_and_hides_nothing_of_the_la
         lists = ("plans", "finance_programs", "lease_programs", "rebates", "incentives")
         terms = {"finance": {"profit": 1234.5}}
         quote["details"] = {"terms": terms, "vehicle": {"invoice": 24680.0}, **{name: [] for name in lists}}
-        quote["disclosures"] = {"lease": ["Total due at signing: 731.45"], "wording": ["On approved credit."]}
+        lease = {"figures": ["due_at_signing", "security_deposit"], "missing": ["total_of_payments"]}
+        quote["disclosures"] = {"lease": lease, "wording": ["On approved credit."]}
         quote["hint"] = "Sell the plan."
 
     gateway.alter = add
-    law = ("Total due at signing: 731.45", "On approved credit.", "An estimate, subject to credit approval")
+    law = ("Due at signing: $731.45", "Security deposit: $0.00", "Not known to the server: total of payments")
+    law = (*law, "On approved credit.", "An estimate, subject to credit approval")
     own = ("1,234.50", "24,680.00", "Sell the plan.", "Go on with the lease", "Put beside")
     with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
         for text in (*law, *own):

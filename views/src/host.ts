@@ -55,9 +55,8 @@ export class Host<Answer> {
     }
   }
 
-  /** Writes the text of the person's next message. Returns whether the host took it. */
+  /** Writes the text of the person's next message. Returns whether the host took it. Some take it without saying so. */
   async write(text: string): Promise<boolean> {
-    if (this.app.getHostCapabilities()?.message === undefined) return false;
     try {
       const { isError } = await this.app.sendMessage({ role: "user", content: [{ type: "text", text }] });
       return isError !== true;

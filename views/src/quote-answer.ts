@@ -43,6 +43,12 @@ export interface IncentiveRow {
   expires_at?: string;
 }
 
+/** What the law asks to stand beside a payment: the names of figures, and of those that the upstream does not have. */
+export interface Disclosure {
+  figures?: string[];
+  missing?: string[];
+}
+
 /** What all deals that have it have alike stands beside them. */
 export interface Quote extends Partial<Record<DealName, Deal>>, Pick<Deal, Shared> {
   vin: string;
@@ -54,7 +60,7 @@ export interface Quote extends Partial<Record<DealName, Deal>>, Pick<Deal, Share
   rebates?: { name?: string; amount?: number; expires?: string }[];
   not_applied?: string[];
   assumed?: string[];
-  disclosures?: unknown;
+  disclosures?: { finance?: Disclosure; lease?: Disclosure; wording?: string[] };
   caveat?: string;
   unread?: string[];
   details?: {

@@ -7,8 +7,41 @@ import { DEALERS_OWN, DEAL_NAMES, type Deal, type DealName, type Quote } from ".
 /** What stands below each deal, such as a button. */
 type Below = (name: DealName) => Child;
 
+type Format = (figure: number) => string | undefined;
+
+const months: Format = (figure) => number(figure, " months");
+const percent: Format = (figure) => number(figure, "%");
+
+/** The figures that can stand in a deal, in the order of the page. */
+const FIGURES: Record<string, [name: string, format: Format]> = {
+  monthly_payment: ["Each month", money],
+  term_months: ["Term", months],
+  annual_miles: ["Miles a year", number],
+  apr_percent: ["APR", percent],
+  money_factor: ["Money factor", number],
+  rate_percent: ["Rate", percent],
+  msrp: ["MSRP", money],
+  price: ["Price", money],
+  rebate: ["Rebates", money],
+  trade_equity: ["Trade equity", money],
+  total_fees: ["Fees", money],
+  acquisition_fee: ["Acquisition fee", money],
+  sales_tax: ["Sales tax", money],
+  monthly_tax: ["Tax a month", money],
+  total_financed: ["Financed", money],
+  total_interest: ["Interest", money],
+  cap_cost: ["Cap cost", money],
+  residual_value: ["Residual value", money],
+  residual_percent: ["Residual", percent],
+  overage_per_mile: ["Each mile over", money],
+  total_cost: ["Total", money],
+  due_to_customer: ["Back to the customer", money],
+};
+
+/** What is due at signing, and its parts. */
 const PARTS: Record<string, string> = {
-  down_payment: "Down payment",
+  due_at_signing: "Due at signing",
+  down_payment: "Money down",
   first_payment: "First payment",
   first_payment_waiver: "First payment waived",
   fees: "Fees",
@@ -47,7 +80,7 @@ function dealCard(quote: Quote, name: DealName, below: Below): HTMLElement {
     { class: "card", "data-deal": name, "aria-label": TITLES[name] },
     element("h3", {}, TITLES[name]),
     ...(deal === undefined ? [element("p", { class: "note" }, absence)] : dealFigures(name, whole(quote, name, deal))),
-    ...disclosures(quote.disclosures, name),
+    ...(deal === undefined ? [] : disclosures(quote, name, whole(quote, name, deal))),
     deal !== undefined && below(name),
   );
 }
@@ -61,30 +94,7 @@ function whole({ msrp, price, rebate, trade_equity, lender }: Quote, name: DealN
 function dealFigures(name: DealName, deal: Deal): Child[] {
   return [
     element("p", { class: "figure" }, headline(deal)),
-    facts([
-      ["Term", number(deal.term_months, " months")],
-      ["Miles a year", number(deal.annual_miles)],
-      ["Money down", money(deal.down_payment)],
-      ["APR", number(deal.apr_percent, "%")],
-      ["Money factor", number(deal.money_factor)],
-      ["Rate", number(deal.rate_percent, "%")],
-      ["MSRP", money(deal.msrp)],
-      ["Price", money(deal.price)],
-      ["Rebates", money(deal.rebate)],
-      ["Trade equity", money(deal.trade_equity)],
-      ["Fees", money(deal.total_fees)],
-      ["Acquisition fee", money(deal.acquisition_fee)],
-      ["Sales tax", money(deal.sales_tax)],
-      ["Tax a month", money(deal.monthly_tax)],
-      ["Financed", money(deal.total_financed)],
-      ["Interest", money(deal.total_interest)],
-      ["Cap cost", money(deal.cap_cost)],
-      ["Residual value", money(deal.residual_value)],
-      ["Residual", number(deal.residual_percent, "%")],
-      ["Each mile over", money(deal.overage_per_mile)],
-      ["Total", money(deal.total_cost)],
-      ["Back to the customer", money(deal.due_to_customer)],
-    ]),
+    facts(Object.keys(FIGURES).flatMap((figure) => (figure === "monthly_payment" ? [] : [figureRow(figure, deal)]))),
     ...dueAtSigning(name, deal),
     deal.lender !== undefined && element("p", { class: "note" }, `Lender: ${deal.lender}`),
     deal.program !== undefined &&
@@ -95,6 +105,12 @@ function dealFigures(name: DealName, deal: Deal): Child[] {
         deal.program_expires === undefined ? null : `, until ${deal.program_expires}`,
       ),
   ];
+}
+
+function figureRow(figure: string, deal: Deal): [name: string, value: string | undefined] {
+  const value = (deal as Record<string, unknown>)[figure] ?? deal.due_at_signing_parts?.[figure];
+  const [name, format] = FIGURES[figure] ?? [PARTS[figure] ?? figure.replaceAll("_", " "), money];
+  return [name, typeof value === "number" ? format(value) : undefined];
 }
 
 function headline(deal: Deal): string {
@@ -124,26 +140,19 @@ function dueAtSigning(name: DealName, deal: Deal): Child[] {
 }
 
 /** The items that the law asks to stand beside the payment. They are shown to everybody, and never shortened. */
-function disclosures(all: unknown, name: DealName): Child[] {
-  const own = all !== null && typeof all === "object" && name in all ? (all as Record<string, unknown>)[name] : undefined;
-  const lines = linesOf(own);
-  if (lines.length === 0) return [];
-  const items = lines.map((line) => element("li", {}, line));
-  return [element("h4", {}, "Disclosures"), element("ul", { class: "disclosures" }, ...items)];
-}
-
-/** Returns the disclosures that are of no single deal, such as the dealer's own wording. */
-export function otherDisclosures(all: unknown): string[] {
-  if (all === null || typeof all !== "object" || Array.isArray(all)) return linesOf(all);
-  const others = Object.entries(all).filter(([name]) => !(DEAL_NAMES as readonly string[]).includes(name));
-  return others.flatMap(([, value]) => linesOf(value));
-}
-
-function linesOf(value: unknown): string[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return value.flatMap(linesOf);
-  if (typeof value !== "object") return [typeof value === "number" ? (number(value) ?? "") : String(value)];
-  return Object.entries(value).map(([name, part]) => `${name.replaceAll("_", " ")}: ${linesOf(part).join(", ")}`);
+function disclosures(quote: Quote, name: DealName, deal: Deal): Child[] {
+  const own = name === "cash" ? undefined : quote.disclosures?.[name];
+  if (own === undefined) return [];
+  const rows = (own.figures ?? []).map((figure) => figureRow(figure, deal));
+  const missing = (own.missing ?? []).map((figure) => figure.replaceAll("_", " "));
+  const items = [
+    ...rows.map(([figure, value]) => `${figure}: ${value ?? "not in this answer"}`),
+    ...(missing.length > 0 ? [`Not known to the server: ${missing.join(", ")}`] : []),
+  ];
+  return [
+    element("h4", {}, "Disclosures"),
+    element("ul", { class: "disclosures" }, ...items.map((item) => element("li", {}, item))),
+  ];
 }
 
 /** Returns the dealer's own figures, null where the caller has none of them. */

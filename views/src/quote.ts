@@ -6,7 +6,7 @@ import { Latest } from "./latest.js";
 import { nextStep } from "./next-step.js";
 import { DEAL_NAMES, type Deal, type DealName, type Plan, type Quote } from "./quote-answer.js";
 import { Controls, sameTerms, termsOf } from "./quote-controls.js";
-import { ageText, dealersOwn, deals, expired, otherDisclosures } from "./quote-deals.js";
+import { ageText, dealersOwn, deals, expired } from "./quote-deals.js";
 
 const TOOL = "quote_payments";
 const PAUSE = 250;
@@ -110,11 +110,18 @@ function take(car: Car, args: Arguments, outcome: Outcome<Quote>): void {
     delete car.failure;
     car.quote = outcome.answer;
     car.quotedArgs = args;
-    if (car.args["vin"] === undefined) car.args = { ...car.args, vin: outcome.answer.vin };
+    if (car.args["vin"] === undefined) nameVehicle(car, outcome.answer.vin);
     const incentives = outcome.answer.details?.incentives;
     if (incentives !== undefined && car === current()) controls.offerIncentives(incentives);
   }
   render();
+}
+
+/** Some hosts do not pass on the arguments of the model's call. The answer names the vehicle. */
+function nameVehicle(car: Car, vin: string): void {
+  car.args = { ...car.args, vin };
+  car.quotedArgs = { ...car.quotedArgs, vin };
+  if (car === current()) controls.show(car.args);
 }
 
 /** Only numbers and arguments: texts of the dealer's data are no words of the person. */
@@ -290,7 +297,8 @@ function besideButtons(index: number): HTMLElement {
 function step(car: Car, name: DealName): HTMLElement {
   const label = name === "cash" ? "Go on with cash" : `Go on with the ${name}`;
   return nextStep(host, label, `${label}, VIN ${car.quote?.vin}`, () => {
-    const terms = JSON.stringify(termsOf(car.quotedArgs));
+    const { term_months, down_payment: customer_cash, annual_miles } = car.quote?.[name] ?? {};
+    const terms = JSON.stringify({ ...termsOf(car.quotedArgs), term_months, customer_cash, annual_miles });
     return `Go on with the ${name} deal for VIN ${car.quote?.vin}, with these terms: ${terms}.`;
   });
 }
@@ -299,7 +307,7 @@ function words(quote: Quote): Child[] {
   const lists: [string, string[]][] = [
     ["Not applied", quote.not_applied ?? []],
     ["Assumed", quote.assumed ?? []],
-    ["Disclosures", otherDisclosures(quote.disclosures)],
+    ["Disclosures", quote.disclosures?.wording ?? []],
   ];
   return [
     ...lists.map(
