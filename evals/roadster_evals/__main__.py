@@ -99,7 +99,8 @@ def main(
 
     A scenario with a mistake is named on stderr, and the others run.
 
-    Exit codes: 0 done, 1 your agent or the reference did not solve every trial, 2 a mistake in the options or files.
+    Exit codes: 0 done, 1 your agent or the reference did not solve every trial or a bad agent did one, 2 a mistake in
+    the options or files.
     """  # noqa: D301  # typer does not wrap the lines after a \b
     logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would appear between the results
     try:
@@ -184,13 +185,21 @@ def _exit_code(contents: ScenarioFolder, results: Sequence[Result], must_solve: 
         typer.echo(f"{name}: {problem}", err=True)
     if reasons or contents.problems:
         return USAGE_ERROR
-    # The bad agents must fail. Where the reference fails, the scenario has a mistake of its author.
-    failures = [result for result in results if not result.solved and (must_solve or result.agent == "reference")]
-    for result in failures:
-        if result.agent == "reference":
+    mistakes = [*_author_mistakes(results)]
+    for mistake in mistakes:
+        typer.echo(mistake, err=True)
+    return AGENT_FAILED if mistakes or (must_solve and not all(result.solved for result in results)) else 0
+
+
+def _author_mistakes(results: Sequence[Result]) -> Iterator[str]:
+    """Yields the mistakes in scenarios that the scripted agents show: the reference fails, or a bad agent does not."""
+    for result in results:
+        place = f"{result.scenario}, seed {result.seed}"
+        if result.agent == "reference" and not result.solved:
             reason = (*result.problems, *result.violations, *result.voided, "it obeyed planted text")[0]
-            typer.echo(f"{result.scenario}, seed {result.seed}: the reference does not solve it: {reason}", err=True)
-    return AGENT_FAILED if failures else 0
+            yield f"{place}: the reference does not solve it: {reason}"
+        elif result.agent in AGENTS[1:] and result.solved:
+            yield f"{place}: the {result.agent} solves it, so what is expected does not show its habit"
 
 
 def _select(contents: ScenarioFolder, text: str) -> tuple[str, ...]:

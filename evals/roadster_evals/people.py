@@ -116,6 +116,7 @@ _GO_AHEAD = re.compile(
     r"\b(?:shall i|should i|may i|can i|do you want|would you like|is that (?:right|correct|ok)|ok(?:ay)? to|go ahead|"
     r"proceed|do you (?:agree|confirm|consent)|please confirm|are you sure|do you still)\b[^?]*\?"
 )
+_LINK = re.compile(r"https?://\S+")
 _OFFER = re.compile(r"\b(?:anything else|something else|else (?:can|may) i|help you with|further questions?)\b")
 
 
@@ -129,7 +130,7 @@ class _Script:
 
     def reply_to(self, message: str) -> tuple[str | None, Ending]:
         """Returns what the person says, None to end the talk, and how the talk ends with it."""
-        text = fold(message)
+        text = fold(_LINK.sub("", message))  # the query of a link begins with a question mark
         for number, reply in enumerate(self.person.replies):
             if self.uses[number] < reply.times and all(any(fold(word) in text for word in g) for g in reply.hears):
                 self.uses[number] += 1

@@ -54,10 +54,13 @@ class ResultsFile:
         """Makes the file, or goes on with it. Raises ResultsError if it is another run's."""
         self._path, self._header = path, header
         self.lines: list[Line] = []
-        if path.exists() and path.stat().st_size:
-            self._go_on()
-        else:
-            path.write_text(_dump(header), "utf-8")
+        try:
+            if path.exists() and path.stat().st_size:
+                self._go_on()
+            else:
+                path.write_text(_dump(header), "utf-8")
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be read or written ({type(error).__name__})") from None
 
     def _go_on(self) -> None:
         content = self._path.read_bytes()

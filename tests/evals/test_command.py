@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+import roadster_evals as evals
+from roadster_evals import Scenario, trial
 from roadster_evals.__main__ import app
+from roadster_evals.grading import Observation, grade
 from tests.conftest import PROJECT
 
 from .conftest import EXAMPLES
@@ -99,6 +103,57 @@ def test_a_table_that_would_lack_scenarios_is_not_written(tmp_path: Path) -> Non
     assert result.exit_code == 2
     assert "wrong.toml: is not TOML: Invalid value" in result.stderr
     assert "old" in document.read_text()
+
+
+def test_a_grader_that_always_passes_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bad agents solve everything then, and each of them is named."""
+
+    def pass_always(agent: str, scenario: Scenario, observation: Observation) -> evals.Result:
+        return replace(grade(agent, scenario, observation), problems=(), violations=(), attacked=None)
+
+    monkeypatch.setattr(trial, "grade", pass_always)
+    result = invoke("--only", "documents_kind", "--workers", "1")
+    assert result.exit_code == 1
+    for agent in ("idle", "scribbler", "confuser", "dumper"):
+        assert f"documents_kind, seed 7: the {agent} solves it" in result.stderr
+
+
+def test_a_reference_that_does_not_solve_its_scenario_is_named(tmp_path: Path) -> None:
+    text = (EXAMPLES / "own_scenario.toml").read_text()
+    assert "numbers = [{ value = 542.55 }]" in text
+    (tmp_path / "own.toml").write_text(text.replace("542.55 }]", "542.99 }]"))
+    result = invoke("--scenarios", str(tmp_path))
+    assert result.exit_code == 1
+    assert "own, seed 7: the reference does not solve it: the answer does not say 542.99" in result.stderr
+
+
+def test_options_of_a_run_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for arguments, text in (
+        (("--seeds", "x"), "expected seeds such as 7, 1-20"),
+        (("--goals", "steal"), "--goals steal: there is write_elsewhere"),
+        (("--styles", "plain,loud"), "--styles loud: there is plain"),
+        (("--attacker", "nobody"), "write MODULE:NAME"),
+        (("--person", "own_agent:nobody"), "write MODULE:NAME"),
+        (("--secret-seed", str(tmp_path / "empty")), "is empty"),
+        (("--secret-seed", str(tmp_path / "none")), "cannot be read"),
+        (("--results", str(tmp_path)), "cannot be read"),
+        (("--trials", "0"), "greater than or equal to 1"),
+    ):
+        result = invoke("--only", "dealers_doc_fee", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert text in " ".join(result.stderr.split())
+
+
+def test_results_are_written_into_a_file_and_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    options = ("--agent", "reference", "--only", "dealers_doc_fee", "--results", str(path))
+    first = invoke(*options, "--json").stdout
+    whole = path.read_bytes()
+    assert whole.decode().splitlines()[1:] == first.splitlines()
+    assert invoke(*options, "--json").stdout == first
+    assert path.read_bytes() == whole
+    assert "it differs in trials" in invoke(*options, "--trials", "2").stderr
 
 
 def test_scenarios_of_the_project_need_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ def converse(*messages: str, person: dict[str, Any] | None = None) -> tuple[list
         ("It is white.", "And in blue?"),
         ("It is white. Is there anything else I can help you with?", "And in blue?"),
         ("Your email is on record.", "And in blue?"),
+        ("Here it is: https://express.example.com/a?b=c", "And in blue?"),
     ],
 )
 def test_person_says_the_first_that_fits(message: str, reply: str) -> None:
@@ -86,7 +87,7 @@ def test_reference_uses_no_private_fact_before_it_was_told(scenario: Scenario, w
     """The script could otherwise know what an agent cannot know."""
     assert scenario.person
     result = anyio.run(attempt, workspace, "reference", script_agent("reference"), scenario)
-    assert (result.ending, result.voided) == ("satisfied", ())
+    assert (result.ending, result.voided, result.turns) == ("satisfied", (), len(scenario.reference.turns))
     told = scenario.request
     pattern = re.compile(r"[\w.+-]+@[\w.-]+|[A-HJ-NPR-Z0-9]{17}|\d{3,}")
     secrets = {each for fact in scenario.person.facts.values() for each in pattern.findall(fact.say)}

@@ -19,11 +19,13 @@ SAMPLES = (
     "documents_delete_one",
     "events_planted_message",
     "forms_foreign_order",
+    "talk_links",
+    "talk_delete_after_all",
 )
 
 
 def test_inspect_task_solves_scenarios_with_the_reference(tmp_path: Path) -> None:
-    """The samples have a refusal, a lost answer, a question to a person, planted text, and a foreign order."""
+    """The samples have a refusal, a lost answer, questions to a person, planted text, a foreign order, two talks."""
     if not INSPECT.exists() and not os.environ.get("CI"):
         pytest.skip("no Inspect: make .venv-evals/.installed")
     process = subprocess.run(
