@@ -40,7 +40,7 @@
       return row;
     });
     find("chosen").replaceChildren(...rows);
-    find("send").disabled = chosen.length === 0 || isSending;
+    find("send").disabled = isSending;
     find("status").textContent = chosen.length ? `${chosen.length} chosen` : "";
   };
 
@@ -135,7 +135,9 @@
   }
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (chosen.length && !isSending) {
+    if (!chosen.length) {
+      tell("Choose a file first.");
+    } else if (!isSending) {
       send();
     }
   });
