@@ -38,17 +38,25 @@ class Limiter:
         if caller.calls_per_minute is not None:
             await self._hit(caller, caller.calls_per_minute, _MINUTE, "calls_per_minute", "calls a minute")
 
+    async def count_page(self, caller: Caller) -> None:
+        """Counts a page that its person opens. Raises OverLimit after as many as it may make calls in a minute."""
+        if caller.calls_per_minute is not None:
+            await self._hit(caller, caller.calls_per_minute, _MINUTE, "calls_per_minute", "pages a minute", "pages")
+
     async def count_write(self, caller: Caller) -> None:
         """Counts a write. Raises OverLimit if the caller has made all its writes of this hour."""
         if caller.writes_per_hour is not None:
             await self._hit(caller, caller.writes_per_hour, _HOUR, "writes_per_hour", "writes an hour")
 
-    async def _hit(self, caller: Caller, most: int, window: int, setting: str, unit: str) -> None:
+    async def _hit(
+        self, caller: Caller, most: int, window: int, setting: str, unit: str, count: str | None = None
+    ) -> None:
+        """Counts under the name `count`, by default that of the setting."""
         name = caller.principal
         if self._redis_url is None:
-            wait = self._hit_in_memory(most, window, name, setting)
+            wait = self._hit_in_memory(most, window, name, count or setting)
         else:
-            wait = await self._hit_in_redis(self._redis_url, most, window, name, setting)
+            wait = await self._hit_in_redis(self._redis_url, most, window, name, count or setting)
         if wait is not None:
             # Clocks of several machines differ, but nobody waits for longer than a window.
             raise OverLimit(f"{most} {unit}", wait=min(max(1.0, wait), window), setting=caller.setting(setting))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,10 @@ ATTEMPT_LIFETIME = timedelta(minutes=10)
 """For a person to sign in at the provider, with a second factor."""
 _SECONDS = 10.0
 """Seconds for all requests to the provider, while a person waits for the page."""
+_METADATA_SECONDS = 600.0
+"""Seconds that metadata are used for."""
+_AFTER_FAILURE_SECONDS = 5.0
+"""Seconds after a failed fetch in which nobody asks again."""
 _MOST_CODE_CHARACTERS = 4096
 _ERRORS = frozenset(
     """
@@ -73,10 +78,36 @@ class Attempt:
         return now.timestamp() > self.until
 
 
-async def begin_sign_in(settings: Settings, name: str, redirect_uri: str, next_page: str) -> tuple[str, Attempt]:
+class ProviderMetadata:
+    """The metadata of the providers, kept for some minutes.
+
+    Anybody may begin a sign-in, so beginning one must not ask the provider each time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[float, Mapping[str, Any] | None]] = {}
+        self._lock = anyio.Lock()
+
+    async def of(self, name: str, provider: IdentitySettings, network: NetworkPath) -> Mapping[str, Any]:
+        """Returns a provider's metadata, whose addresses nobody on the way may read. Raises SignInFailed."""
+        async with self._lock:  # those who waited here use what the first one fetched
+            good_until, metadata = self._kept.get(provider.issuer, (float("-inf"), None))
+            if good_until <= self._clock():
+                metadata = await _fetch_metadata(name, provider, network)
+                seconds = _AFTER_FAILURE_SECONDS if metadata is None else _METADATA_SECONDS
+                self._kept[provider.issuer] = self._clock() + seconds, metadata
+        if metadata is None:
+            raise SignInFailed("The identity provider does not answer. Try again in a minute.")
+        return metadata
+
+
+async def begin_sign_in(
+    settings: Settings, name: str, redirect_uri: str, next_page: str, known: ProviderMetadata
+) -> tuple[str, Attempt]:
     """Returns the address at the provider where a person signs in, and what belongs to it. Raises SignInFailed."""
     provider = settings.identity[name]
-    metadata = await _metadata(name, provider, settings.network.path())
+    metadata = await known.of(name, provider, settings.network.path())
     attempt = Attempt(
         provider=name,
         state=secrets.token_urlsafe(24),
@@ -100,7 +131,9 @@ async def begin_sign_in(settings: Settings, name: str, redirect_uri: str, next_p
     return url, attempt
 
 
-async def finish_sign_in(settings: Settings, attempt: Attempt, answer: Mapping[str, str], keys: IssuerKeys) -> Claims:
+async def finish_sign_in(
+    settings: Settings, attempt: Attempt, answer: Mapping[str, str], known: ProviderMetadata, keys: IssuerKeys
+) -> Claims:
     """Returns the claims of the person who signed in, by the query that the provider sent their browser back with.
 
     Raises SignInFailed.
@@ -117,7 +150,7 @@ async def finish_sign_in(settings: Settings, attempt: Attempt, answer: Mapping[s
     if "error" in answer or not 0 < len(code) <= _MOST_CODE_CHARACTERS:
         error = answer.get("error", "")
         raise _failure(name, f"the provider says {error}" if error in _ERRORS else "the provider sent no code")
-    metadata = await _metadata(name, provider, network)
+    metadata = await known.of(name, provider, network)
     try:
         with anyio.fail_after(_SECONDS):
             tokens = await _redeem(provider, metadata, attempt, code, network)
@@ -139,7 +172,8 @@ def _failure(name: str, reason: str, message: str = "You are not signed in. Try 
     return SignInFailed(message)
 
 
-async def _metadata(name: str, provider: IdentitySettings, network: NetworkPath) -> Mapping[str, Any]:
+async def _fetch_metadata(name: str, provider: IdentitySettings, network: NetworkPath) -> Mapping[str, Any] | None:
+    """Returns None, and logs why, where the provider does not answer as it should."""
     needs = ("authorization_endpoint", "token_endpoint")
     try:
         with anyio.fail_after(_SECONDS):
@@ -147,8 +181,8 @@ async def _metadata(name: str, provider: IdentitySettings, network: NetworkPath)
         for need in needs:
             check_https(metadata[need])
     except FETCH_ERRORS as error:
-        reason = f"no metadata: {type(error).__name__}"
-        raise _failure(name, reason, "The identity provider does not answer. Try again in a minute.") from None
+        log.warning("sign-in failed", extra={"identity": name, "reason": f"no metadata: {type(error).__name__}"})
+        return None
     return metadata
 
 

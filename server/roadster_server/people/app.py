@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -12,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log_crash
+from roadster_tools import Limited, Uncounted
 
 from .browsers import SAFE_METHODS, cookies_of, is_from_our_page
 from .console.actions import action_routes
@@ -54,6 +57,8 @@ def people_app(people: People) -> ASGIApp:
             SignInRequired: errors.sign_in_required,
             FormRefused: errors.form_refused,
             StoreError: errors.store_failed,
+            Limited: errors.over_limit,
+            Uncounted: errors.store_failed,
             Exception: errors.crashed,
         },
     )
@@ -100,6 +105,11 @@ class _Errors:
     async def foreign(self, request: Request) -> Response:
         text = "It came from another site. Open the page here, and do it there."
         return self._render(request, 403, "Nothing was done", text)
+
+    async def over_limit(self, request: Request, error: Exception) -> Response:
+        seconds = ceil(error.wait) if isinstance(error, Limited) else 60
+        text = f"You have opened too many pages in a minute. Wait {seconds} seconds, and open it again."
+        return self._render(request, 429, "Not so fast", text)
 
     async def store_failed(self, request: Request, _error: Exception) -> Response:
         text = "The store of this server does not answer. Try again in a minute. Its operator sees why in the log."

@@ -44,8 +44,7 @@ class People:
 
     @cached_property
     def visitors(self) -> Visitors:
-        services = self.calls.services
-        return Visitors(services.store, services.keys.people, self.live, self.revocations)
+        return Visitors(self.calls.services, self.live, self.revocations)
 
     def is_at_this_machine(self, request: Request) -> bool:
         """Returns whether the browser is at the machine of this server, and no proxy is in between."""

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from roadster_server.identity.authorization import (
     ATTEMPT_LIFETIME,
     Attempt,
+    ProviderMetadata,
     SignInFailed,
     begin_sign_in,
     finish_sign_in,
@@ -44,6 +45,7 @@ def provider_routes(people: People) -> list[Route]:
 class _ProviderSignIn:
     def __init__(self, people: People) -> None:
         self._people = people
+        self._metadata = ProviderMetadata()
         self._seal = Seal.bound_to(people.calls.services.keys.people, "sign-in")
 
     async def begin(self, request: Request) -> Response:
@@ -58,7 +60,7 @@ class _ProviderSignIn:
             return RedirectResponse(f"{address}?next={page}" if page else str(address), 303)
         redirect_uri = await self._people.calls.services.page_links.url(f"signed-in/{quote(name)}")
         try:
-            url, attempt = await begin_sign_in(self._people.settings, name, str(redirect_uri), page)
+            url, attempt = await begin_sign_in(self._people.settings, name, str(redirect_uri), page, self._metadata)
         except SignInFailed as failure:
             return self._failed(request, str(failure))
         seconds = int(ATTEMPT_LIFETIME.total_seconds())
@@ -72,7 +74,11 @@ class _ProviderSignIn:
         cookies_of(request).remove(_cookie_of(attempt.state))
         try:
             claims = await finish_sign_in(
-                self._people.settings, attempt, dict(request.query_params), self._people.issuer_keys
+                self._people.settings,
+                attempt,
+                dict(request.query_params),
+                self._metadata,
+                self._people.issuer_keys,
             )
         except SignInFailed as failure:
             return self._failed(request, str(failure))

@@ -12,12 +12,11 @@ from typing import Any
 
 from starlette.requests import Request
 
-from roadster_server.calls.context import CurrentCaller
+from roadster_server.calls.context import CallServices, CurrentCaller
 from roadster_server.identity.revocations import Revocations
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.rights import Claims
 from roadster_server.store import NewSession
-from roadster_server.store.lazy import LazyStore
 from roadster_tools import Caller, Seal, Unsealable
 
 from .browsers import cookies_of, digest_of_session
@@ -50,17 +49,22 @@ class Visitor:
 class Visitors:
     """Finds who is in front of a page."""
 
-    def __init__(self, store: LazyStore, key: bytes, live: LiveSettings, revocations: Revocations) -> None:
-        self._store = store
-        self._key = key
+    def __init__(self, services: CallServices, live: LiveSettings, revocations: Revocations) -> None:
+        self._store = services.store
+        self._key = services.keys.people
+        self._limiter = services.limiter
         self._live = live
         self._revocations = revocations
 
     async def require(self, request: Request) -> Visitor:
-        """Returns who signed in at this browser. Raises SignInRequired, and StoreError."""
+        """Returns who signed in at this browser. It counts as a page of theirs.
+
+        Raises SignInRequired, StoreError, and OverLimit and Uncounted as a call does.
+        """
         visitor = await self.find(request)
         if visitor is None:
             raise SignInRequired
+        await self._limiter.count_page(visitor.caller)
         return visitor
 
     async def find(self, request: Request) -> Visitor | None:

@@ -34,6 +34,7 @@ class Provider:
     user_info: dict[str, Any] = field(default_factory=dict)
     key: str = "rsa"
     requests: list[str] = field(default_factory=list)
+    metadata_requests: int = 0
     queries: dict[str, dict[str, str]] = field(default_factory=dict)
     """The query of the way to the provider, by the code that it got. A code is good once."""
 
@@ -49,6 +50,7 @@ class Provider:
         )
 
     async def _metadata(self, _request: Request) -> Response:
+        self.metadata_requests += 1
         endpoints = {name: f"{self.url}/{path}" for name, path in ENDPOINTS.items()}
         return JSONResponse({"issuer": self.url, **endpoints, **self.metadata})
 

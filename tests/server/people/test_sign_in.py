@@ -221,3 +221,17 @@ async def test_styles_and_scripts_come_from_here(browser: PageBrowser) -> None:
     for name in ("..%2Fapp.py", "no.css", "people.css%00", "%2e%2e"):
         await browser.open(f"/people/static/{name}")
         assert browser.page.status_code == 404
+
+
+async def test_pages_have_the_limit_of_calls(browser: PageBrowser, live: LiveSettings) -> None:
+    manager = live.current.callers["manager"].model_copy(update={"calls_per_minute": 3})
+    live.current = live.current.model_copy(update={"callers": {**live.current.callers, "manager": manager}})
+    await browser.sign_in(live.current)
+    for _ in range(2):
+        await browser.open("/people/console")
+        assert browser.page.status_code == 200
+    page = await browser.open("/people/console")
+    assert browser.page.status_code == 429
+    assert "You have opened too many pages in a minute" in page
+    await browser.open("/people/sign-in")
+    assert browser.page.status_code == 200, "signing out and in is always possible"
