@@ -86,28 +86,28 @@ class ProviderMetadata:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: dict[str, tuple[float, Mapping[str, Any] | None]] = {}
+        self._metadata: dict[str, tuple[float, Mapping[str, Any] | None]] = {}
         self._lock = anyio.Lock()
 
     async def of(self, name: str, provider: IdentitySettings, network: NetworkPath) -> Mapping[str, Any]:
         """Returns a provider's metadata, whose addresses nobody on the way may read. Raises SignInFailed."""
         async with self._lock:  # those who waited here use what the first one fetched
-            good_until, metadata = self._kept.get(provider.issuer, (float("-inf"), None))
+            good_until, metadata = self._metadata.get(provider.issuer, (float("-inf"), None))
             if good_until <= self._clock():
                 metadata = await _fetch_metadata(name, provider, network)
                 seconds = _AFTER_FAILURE_SECONDS if metadata is None else _METADATA_SECONDS
-                self._kept[provider.issuer] = self._clock() + seconds, metadata
+                self._metadata[provider.issuer] = self._clock() + seconds, metadata
         if metadata is None:
             raise SignInFailed("The identity provider does not answer. Try again in a minute.")
         return metadata
 
 
 async def begin_sign_in(
-    settings: Settings, name: str, redirect_uri: str, next_page: str, known: ProviderMetadata
+    settings: Settings, name: str, redirect_uri: str, next_page: str, provider_metadata: ProviderMetadata
 ) -> tuple[str, Attempt]:
     """Returns the address at the provider where a person signs in, and what belongs to it. Raises SignInFailed."""
     provider = settings.identity[name]
-    metadata = await known.of(name, provider, settings.network.path())
+    metadata = await provider_metadata.of(name, provider, settings.network.path())
     attempt = Attempt(
         provider=name,
         state=secrets.token_urlsafe(24),
@@ -132,7 +132,11 @@ async def begin_sign_in(
 
 
 async def finish_sign_in(
-    settings: Settings, attempt: Attempt, answer: Mapping[str, str], known: ProviderMetadata, keys: IssuerKeys
+    settings: Settings,
+    attempt: Attempt,
+    answer: Mapping[str, str],
+    provider_metadata: ProviderMetadata,
+    keys: IssuerKeys,
 ) -> Claims:
     """Returns the claims of the person who signed in, by the query that the provider sent their browser back with.
 
@@ -150,7 +154,7 @@ async def finish_sign_in(
     if "error" in answer or not 0 < len(code) <= _MOST_CODE_CHARACTERS:
         error = answer.get("error", "")
         raise _failure(name, f"the provider says {error}" if error in _ERRORS else "the provider sent no code")
-    metadata = await known.of(name, provider, network)
+    metadata = await provider_metadata.of(name, provider, network)
     try:
         with anyio.fail_after(_SECONDS):
             tokens = await _redeem(provider, metadata, attempt, code, network)

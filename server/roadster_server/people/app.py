@@ -59,7 +59,7 @@ def people_app(people: People) -> ASGIApp:
             StoreError: errors.store_failed,
             Limited: errors.over_limit,
             Uncounted: errors.store_failed,
-            Exception: errors.crashed,
+            Exception: errors.on_crash,
         },
     )
     return _GuardedPages(app, errors)
@@ -115,7 +115,7 @@ class _Errors:
         text = "The store of this server does not answer. Try again in a minute. Its operator sees why in the log."
         return self._render(request, 503, "This does not work now", text)
 
-    async def crashed(self, request: Request, error: Exception) -> Response:
+    async def on_crash(self, request: Request, error: Exception) -> Response:
         log_crash(error)
         text = "A defect of this server. Its operator sees where in the log."
         return self._render(request, 500, "This did not work", text)

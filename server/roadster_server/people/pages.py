@@ -51,7 +51,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            finalize=_shown,
+            finalize=_visible_text,
         )
         self._environment.filters["time"] = show_time
         self._environment.filters["duration"] = show_duration
@@ -74,7 +74,7 @@ class Pages:
         return HTMLResponse(text, status)
 
 
-def _shown(value: Any) -> Any:
+def _visible_text(value: Any) -> Any:
     if value is None:
         return ""
     return value if isinstance(value, Markup) else with_escapes(str(value))

@@ -62,7 +62,7 @@ class _ProviderSignIn:
         try:
             url, attempt = await begin_sign_in(self._people.settings, name, str(redirect_uri), page, self._metadata)
         except SignInFailed as failure:
-            return self._failed(request, str(failure))
+            return self._failure_page(request, str(failure))
         seconds = int(ATTEMPT_LIFETIME.total_seconds())
         cookies_of(request).put(_cookie_of(attempt.state), self._seal.seal(attempt.to_json()), seconds=seconds)
         return RedirectResponse(url, 303)
@@ -70,7 +70,7 @@ class _ProviderSignIn:
     async def finish(self, request: Request) -> Response:
         attempt = self._attempt(request)
         if attempt is None:
-            return self._failed(request, "This sign-in was not begun in this browser, or took too long.")
+            return self._failure_page(request, "This sign-in was not begun in this browser, or took too long.")
         cookies_of(request).remove(_cookie_of(attempt.state))
         try:
             claims = await finish_sign_in(
@@ -81,7 +81,7 @@ class _ProviderSignIn:
                 self._people.issuer_keys,
             )
         except SignInFailed as failure:
-            return self._failed(request, str(failure))
+            return self._failure_page(request, str(failure))
         return await self._let_in(request, attempt, claims)
 
     async def _let_in(self, request: Request, attempt: Attempt, claims: Claims) -> Response:
@@ -92,7 +92,7 @@ class _ProviderSignIn:
         if visitor is None:
             log.info("sign-in refused", extra={"identity": attempt.provider, "reason": "no rule of people matches"})
             text = "You are signed in at the identity provider, and nobody has given your account a role here. "
-            return self._failed(request, f"{text}Ask the operator of this server.", 403)
+            return self._failure_page(request, f"{text}Ask the operator of this server.", 403)
         await self._people.visitors.begin(request, visitor.principal, content)
         await self._people.record(visitor, "sign-in", setting=f"identity.{attempt.provider}")
         log.info("signed in", extra={"caller": visitor.caller.name})
@@ -114,7 +114,7 @@ class _ProviderSignIn:
         is_of_provider = attempt.provider == request.path_params["provider"]
         return attempt if is_of_provider and not attempt.is_over(datetime.now(UTC)) else None
 
-    def _failed(self, request: Request, text: str, status: int = 403) -> Response:
+    def _failure_page(self, request: Request, text: str, status: int = 403) -> Response:
         return self._people.pages.render(request, "sign_in_failed.html", status, text=text)
 
 

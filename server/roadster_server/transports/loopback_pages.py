@@ -31,7 +31,7 @@ class LoopbackPages:
     def __init__(self, live: LiveSettings) -> None:
         self._live = live
         self._listener: socket.socket | None = None
-        self._wanted = anyio.Event()
+        self._first_link = anyio.Event()
         self.links = PageLinks(lambda: live.current, self._address, is_public=False)
 
     async def _address(self) -> str | None:
@@ -42,12 +42,12 @@ class LoopbackPages:
             except ConfigurationError as error:  # a sandbox of the system may forbid it
                 log.error("no page for people", extra={"reason": error.problems[0]})
                 return None
-            self._wanted.set()
+            self._first_link.set()
         return f"http://{_HOST}:{self._listener.getsockname()[1]}"
 
     async def run(self, calls: Calls) -> None:
         """Serves the pages from the first link on, until it is cancelled."""
-        await self._wanted.wait()
+        await self._first_link.wait()
         # For start time: a server over stdio rarely needs any of them.
         from starlette.applications import Starlette  # noqa: PLC0415
 

@@ -34,14 +34,14 @@ class Span:
     def begin(self, now: datetime) -> datetime:
         """Returns the beginning of the first piece."""
         start = now - self.length + self.piece
-        return datetime.fromisoformat(_padded(start.astimezone(UTC).isoformat()[: self.width]))
+        return datetime.fromisoformat(_whole_time(start.astimezone(UTC).isoformat()[: self.width]))
 
     def pieces(self, now: datetime) -> list[datetime]:
         begin = self.begin(now)
         return [begin + number * self.piece for number in range(int(self.length / self.piece))]
 
 
-def _padded(begin: str) -> str:
+def _whole_time(begin: str) -> str:
     """Returns the whole time that a cut off one begins with."""
     return f"{begin}{'0000-00-00T00:00:00'[len(begin) :]}+00:00"
 

@@ -112,8 +112,8 @@ class _Views:
 
     async def audit(self, request: Request) -> Response:
         filters = {name: request.query_params.get(name, "").strip() for name in _FILTERS}
-        chosen = {name: value for name, value in filters.items() if value}
-        operator = await enter(self._people, request, "audit", chosen, dealer=chosen.get("dealer"))
+        selection = {name: value for name, value in filters.items() if value}
+        operator = await enter(self._people, request, "audit", selection, dealer=selection.get("dealer"))
         query, problem = _audit_query(filters, request.query_params.get("before", ""), operator)
         unreadable: list[int] = []
         store = await self._people.calls.services.store.open()
@@ -130,7 +130,7 @@ class _Views:
             records=records[::-1],
             unreadable=unreadable,
             older=records[0].seq if len(records) == _PAGE_RECORDS else None,
-            chosen=chosen,
+            selection=selection,
             dealers=sorted(operator.visitor.caller.dealers),
             tools=sorted(TOOLS),
             operator=operator,
