@@ -40,6 +40,7 @@ READ_MORE = {
     "mykaarma": "[Customer records](../use/customer-records.md)",
     "webhooks": "[Web hooks](../operate/webhooks.md)",
     "people": "[Pages for people](../operate/pages-for-people.md)",
+    "approvals": "[Approvals](../operate/approvals.md)",
     "inventory": "[Inventory](../use/inventory.md)",
     "network": "[Behind a corporate proxy](../operate/corporate-network.md)",
     "replicas": "[Several processes](../operate/deployment.md#several-processes)",

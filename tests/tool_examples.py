@@ -212,6 +212,7 @@ TOOL_EXAMPLES: Mapping[str, ToolExample] = {
     ),
     "cancel_delivery": ToolExample(_DELIVERY, Budget(30), "cancel_shipment"),
     "get_crm_customer": ToolExample({"customer_uuid": CARLOS_UUID}, Budget(300, {}, 900)),
+    "get_approval": ToolExample({"approval_id": "5f0e2b7c9d1a4e38b6c05d7f8a913e24"}, Budget(60)),
 }
 
 

@@ -25,6 +25,7 @@ from roadster_client import (
 )
 from roadster_tools import Caller, Gate, Services, UploadFolder, Uploads
 
+from .calls.approvals.approvals import Approvals
 from .calls.calls import Calls
 from .calls.context import CallServices, Timing
 from .calls.idempotency import IdempotencyKeys
@@ -34,6 +35,7 @@ from .calls.page_links import PageLinks
 from .calls.progress import ProgressObserver, set_step
 from .calls.recorder import Recorder
 from .calls.refusals import RefusalSums
+from .identity.requesters import CurrentIdentity, Requesters
 from .inventory.mirror import Mirrors
 from .settings.live import LiveSettings
 from .settings.sections import Settings
@@ -62,13 +64,15 @@ async def open_calls(
     timing: Timing | None = None,
     open_store: OpenStore = open_store,
     page_links: PageLinks | None = None,
+    current_identity: CurrentIdentity = lambda: None,
 ) -> AsyncIterator[Calls]:
     """Opens all that a server holds, in the order in which it is needed, and closes it at the end of the block.
 
     `local` means that the caller sits at this machine, so it may upload files from the configured folder. The
     embedded sandbox replaces the network with `transport`, and the system's random numbers with `random`. `observer`
     counts calls and requests. `replicas` are the other processes of the deployment. `page_links` finds the pages for
-    people. Tests give a shorter `timing`, or another way to open the store.
+    people. `current_identity` describes the maker of the current request over HTTP. Tests give a shorter `timing`, or
+    another way to open the store.
     """
     settings = live.current
     keys = Keys.derive(settings.roadster.api_key.get_secret_value())
@@ -79,6 +83,8 @@ async def open_calls(
         stack.enter_context(exported_traces())
         url = settings.store.url.get_secret_value()
         store = await stack.enter_async_context(lazy_store(url, contact_key=keys.contacts, open_store=open_store))
+        page_links = page_links or PageLinks(lambda: live.current)
+        approvals = Approvals(store, keys, page_links, lambda: live.current)
         mirrors = Mirrors(store, lambda: live.current.inventory.fresh_for, set_step)
         services, upstreams = await _open_services(settings, stack, transport, random, replicas, observer)
         gate = Gate(
@@ -89,6 +95,7 @@ async def open_calls(
             events=lambda dealer, reader, on_left_out: StoredEvents(store, dealer, reader, on_left_out),
             customers=lambda dealer, reader, on_left_out: StoredCustomers(store, dealer, reader, on_left_out),
             vehicles=mirrors.of_dealer,
+            approvals=approvals.of_caller,
             cursor_key=keys.cursors,
             uploads=_uploads(settings, local, store, FileKeys(keys.files, keys.hash), page_links.url),
         )
@@ -110,8 +117,10 @@ async def open_calls(
                 refusals=refusals,
                 idempotency_keys=IdempotencyKeys(keys),
                 timing=timing,
-                upstreams=upstreams,
                 page_links=page_links,
+                approvals=approvals,
+                requesters=Requesters(lambda: live.current, store.revocations, current_identity),
+                upstreams=upstreams,
                 refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
             )
         )

@@ -33,7 +33,7 @@ MOST_BYTES = 15_500
 def test_a_page_is_short() -> None:
     sizes = {name: len(text.encode()) for name, text in PAGES.items()}
     assert sizes.pop("README.md") <= MOST_BYTES_OF_THE_README
-    for table in ("CHANGELOG.md", "docs/decisions/index.md", "docs/reference/faults.md"):  # a line for each
+    for table in ("CHANGELOG.md", "docs/decisions/index.md", "docs/reference/faults.md", "docs/reference/settings.md"):
         del sizes[table]
     assert {name: size for name, size in sizes.items() if size > MOST_BYTES} == {}
 

@@ -209,7 +209,7 @@ async def every_tool(client: Client, *, unique: str) -> list[tuple[str, str]]:
     """Calls every tool and returns its name and its result's text. `unique` begins the idempotency keys."""
     answers = []
     for number, (name, arguments) in enumerate(CALLS):
-        dealer = {} if name == "list_dealers" else {"dealer": "umazda"}
+        dealer = {} if name in ("list_dealers", "get_approval") else {"dealer": "umazda"}
         # The store keeps the answer of a write with a key, for a replay.
         key = {"idempotency_key": f"{unique}-{number:08d}"} if TOOLS[name].writes else {}
         answers.append((name, everything(await client.call_tool(name, {**arguments, **dealer, **key}))))

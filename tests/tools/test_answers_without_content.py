@@ -37,7 +37,10 @@ ABSENCE = re.compile("No vehicle|has no|No plan|is empty|Nothing in|has none|not
 def arguments_of(tool: str) -> dict[str, Any]:
     if tool == "build_deep_link":
         return {"dealer": "umazda", "vin": SOME_VIN}
-    return {**TOOL_EXAMPLES[tool].arguments, **({} if tool == "list_dealers" else {"dealer": "umazda"})}
+    return {
+        **TOOL_EXAMPLES[tool].arguments,
+        **({} if tool in ("list_dealers", "get_approval") else {"dealer": "umazda"}),
+    }
 
 
 @pytest.mark.parametrize("answer", WITHOUT_ROWS.values(), ids=WITHOUT_ROWS)

@@ -57,7 +57,11 @@ async def every_answer(client: Client, *, unique: str) -> list[tuple[str, str]]:
     for name, example in TOOL_EXAMPLES.items():
         details: list[Mapping[str, Any]] = [{}] if example.budget.full is None else [{}, {"detail": "full"}]
         for number, detail in enumerate(details):
-            arguments = {**example.arguments, **detail, **({} if name == "list_dealers" else AT_UMAZDA)}
+            arguments = {
+                **example.arguments,
+                **detail,
+                **({} if name in ("list_dealers", "get_approval") else AT_UMAZDA),
+            }
             if TOOLS[name].writes:
                 arguments["idempotency_key"] = f"{unique}-{name}-{number}"
             if name in ("get_customer", "list_customer_events"):

@@ -94,7 +94,7 @@ async def test_failure_for_an_answer_that_names_another_dealer(body: bytes, conn
 async def test_problem_of_all_arguments_together_names_them_once(
     tool: str, arguments: dict[str, Any], problem: str, connect: Connect
 ) -> None:
-    at_dealer = {} if tool == "list_dealers" else AT_UMAZDA
+    at_dealer = {} if tool in ("list_dealers", "get_approval") else AT_UMAZDA
     async with connect() as client:
         text = text_of(await client.call_tool(tool, {**at_dealer, **arguments}))
     assert text == f"Invalid arguments: {problem}. Nothing was sent; correct them and call again."

@@ -175,7 +175,7 @@ async def call_all(connect: Connect, world: World, suffix: str) -> list[tuple[st
     answers = []
     async with connect(upstream=Suffixing(world, suffix), personal_data="contact") as client:
         for name, arguments in CALLS:
-            dealer = {} if name == "list_dealers" else {"dealer": "umazda"}
+            dealer = {} if name in ("list_dealers", "get_approval") else {"dealer": "umazda"}
             answers.append((name, await client.call_tool(name, {**arguments, **dealer})))
     return answers
 
@@ -291,7 +291,7 @@ async def _server_texts(client: Any) -> str:
 async def test_errors_repeat_no_instruction(body: Any, connect: Connect, world: World) -> None:
     async with connect(upstream=Answering(world, lambda _request: response(body, 400))) as client:
         for name, arguments in CALLS:
-            dealer = {} if name == "list_dealers" else {"dealer": "umazda"}
+            dealer = {} if name in ("list_dealers", "get_approval") else {"dealer": "umazda"}
             result = await client.call_tool(name, {**arguments, **dealer})
             text = result.model_dump_json().lower()
             if kind_of(result) is not None:

@@ -71,7 +71,10 @@ WRITES = {name: tool for name, tool in TOOLS.items() if tool.writes}
 
 
 def arguments_of(tool: str) -> dict[str, Any]:
-    return {**TOOL_EXAMPLES[tool].arguments, **({} if tool == "list_dealers" else {"dealer": "umazda"})}
+    return {
+        **TOOL_EXAMPLES[tool].arguments,
+        **({} if tool in ("list_dealers", "get_approval") else {"dealer": "umazda"}),
+    }
 
 
 def upstream_of(world: World, tool: str, answer: Any) -> Answering:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .cursors import Seal, Unsealable
     from .failures import (
         AccessRefused,
+        EarlierFailure,
         Failure,
         FailureKind,
         InvalidArguments,
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
         failure,
     )
     from .files import File
-    from .gate.access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
+    from .gate.access import (
+        Access,
+        Caller,
+        ConfirmWay,
+        Verdict,
+        approval_verdict,
+        dealer_choices,
+        dealer_verdict,
+        verdict,
+    )
     from .gate.admission import AdmittedCall, admit
     from .gate.gate import CallOversight, Gate, Grant, PendingWrite, Services, WritePreview
     from .gate.waiting_files import FileWanted, Uploads, WaitingFiles
@@ -46,6 +56,8 @@ __all__ = [
     "AdmittedCall",
     "CallOversight",
     "Caller",
+    "ConfirmWay",
+    "EarlierFailure",
     "Failure",
     "FailureKind",
     "File",
@@ -75,6 +87,7 @@ __all__ = [
     "WaitingForPerson",
     "WritePreview",
     "admit",
+    "approval_verdict",
     "dealer_choices",
     "dealer_verdict",
     "failure",
@@ -95,11 +108,11 @@ _MODULES = {
     "choices": "MOST_CHOICES name_choices near_names some_of",
     "cursors": "Seal Unsealable",
     "failures": (
-        "AccessRefused Failure FailureKind InvalidArguments KeyOutcomeUnknown Limited NotConfirmed "
+        "AccessRefused EarlierFailure Failure FailureKind InvalidArguments KeyOutcomeUnknown Limited NotConfirmed "
         "ToolFailure Uncounted Unrecorded WaitingForPerson failure"
     ),
     "files": "File",
-    "gate.access": "Access Caller Verdict dealer_choices dealer_verdict verdict",
+    "gate.access": "Access Caller ConfirmWay Verdict approval_verdict dealer_choices dealer_verdict verdict",
     "gate.admission": "AdmittedCall admit",
     "gate.gate": "CallOversight Gate Grant PendingWrite Services WritePreview",
     "gate.waiting_files": "FileWanted Uploads WaitingFiles",

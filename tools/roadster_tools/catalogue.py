@@ -27,6 +27,11 @@ def account_tool(title: str) -> Callable[[ToolFunction], Tool]:
     return lambda function: _tool(function, title, of_one_dealer=False)
 
 
+def approval_tool(title: str) -> Callable[[ToolFunction], Tool]:
+    """Makes a tool that shows what became of writes that wait for a person. It takes no dealer."""
+    return lambda function: _tool(function, title, of_one_dealer=False, follows_writes=True)
+
+
 def write_tool(title: str, *, if_unknown: str, destructive: bool = False) -> Callable[[ToolFunction], Tool]:
     """Makes a tool from a function that changes something at one dealer."""
     return lambda function: _tool(

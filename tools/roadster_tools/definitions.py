@@ -6,6 +6,7 @@ A server reads that file at its start, and loads the code of a tool when it is f
 from __future__ import annotations
 
 from .catalogue import catalogue
+from .toolsets.approvals import get_approval
 from .toolsets.crm import get_crm_customer
 from .toolsets.customer_search import search_customers
 from .toolsets.customers import assign_agent, create_customer, submit_trade_valuation
@@ -30,5 +31,6 @@ DEFINITIONS = catalogue(
     events=(list_customer_events, get_customer, search_customers),
     deliveries=(create_delivery, get_delivery, update_delivery, cancel_delivery),
     crm=(get_crm_customer,),
+    approvals=(get_approval,),
 )
 """Every tool by name, in the order of `tools/list`."""

@@ -123,6 +123,17 @@ class WaitingForPerson(ToolFailure):
         return f"Waiting for a person: {self}. Nothing was sent yet."
 
 
+class EarlierFailure(ToolFailure):
+    """The failure of a write that a person decided about earlier, of the kind that it had then."""
+
+    def __init__(self, kind: FailureKind, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind  # type: ignore[misc] # only this class has it from what is stored
+
+    def message(self) -> str:
+        return str(self)
+
+
 class Limited(ToolFailure):
     """The caller has used up the calls that `setting` allows. `wait` is in seconds."""
 

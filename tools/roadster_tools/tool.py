@@ -42,6 +42,8 @@ class Tool:
     destructive: bool = False
     if_unknown: str = ""
     toolset: str = ""
+    follows_writes: bool = False
+    """Says that the tool only shows what became of writes that wait for a person. It needs no level of its own."""
     own_function: ToolFunction | None = field(default=None, repr=False, compare=False)
     """None in a tool that was read from `schemas.json`."""
 

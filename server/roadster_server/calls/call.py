@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Awaitable, Mapping
@@ -26,6 +25,7 @@ from roadster_tools import (
     FileWanted,
     Grant,
     Limited,
+    NotConfirmed,
     PendingWrite,
     ReadArguments,
     Seal,
@@ -42,11 +42,13 @@ from roadster_tools import (
     verdict,
 )
 
-from .confirmation import Confirmation
-from .context import Ask, CallResult, CallServices, Context, CurrentCaller
+from .approvals.page_way import PageWay, WaitsOnPage
+from .approvals.write_keys import WriteKey
+from .confirmation import Confirmation, form_problem
+from .context import Ask, CallContext, CallResult, CallServices, CurrentCaller, PageOrigin, client_name
 from .file_question import FileState, obtain_file
 from .limiter import OverLimit
-from .results import LONGEST_ANSWER, AnswerContent, client_name, preview_result, replayed_result, result_of
+from .results import LONGEST_ANSWER, AnswerContent, preview_result, replayed_result, result_of
 
 Recording = Literal["stored soon", "stored", "stored later", "in a sum"]
 """How the record of a call's end gets into the store.
@@ -64,7 +66,7 @@ class Call(CallOversight):
         self,
         services: CallServices,
         current_caller: CurrentCaller,
-        ctx: Context,
+        ctx: CallContext,
         tool: Tool | None,
         arguments: Mapping[str, Any],
         params: InputResponseRequestParams,
@@ -86,6 +88,9 @@ class Call(CallOversight):
         self._refused_by: str | None = None
         self._answered_ids: dict[str, Any] = {}
         """The ids in the answer of a write, such as that of a customer who was made, by `answer.` and their name."""
+        self._page_way = PageWay(
+            services, current_caller, ctx, self._params, withdrawal=lambda: self._record("decided", "withdrawn")
+        )
         self._recording: Recording = "stored" if services.refuse_unrecorded_reads else "stored soon"
         self.outcome = "done"
         self.tool_name = tool.name if tool else "unknown"
@@ -107,9 +112,7 @@ class Call(CallOversight):
         """Returns the tool's answer, a question to a person, or a preview. Raises ToolFailure and ClientError."""
         try:
             admitted_call = await self.admit(tool)
-            if admitted_call.idempotency_key is None:
-                return result_of(await self._answer(admitted_call))
-            return await self._carry_out_once(admitted_call)
+            return await self._carry_out_admitted(tool, admitted_call)
         except Ask as question:
             self.outcome = "asked"
             return self._file_state.with_question(question.result)
@@ -117,12 +120,61 @@ class Call(CallOversight):
             self.outcome = "previewed"
             return preview_result(preview.write, self._admitted_call.notices if self._admitted_call else [])
 
+    async def _carry_out_admitted(self, tool: Tool, admitted_call: AdmittedCall) -> CallToolResult:
+        """Does the call, or follows the approval that answers for it."""
+        approval = await self._page_way.approval_of(self._caller, admitted_call)
+        try:
+            if approval is not None:
+                result = await self._page_way.follow(approval, tool)
+            else:
+                return await self._do(admitted_call)
+        except WaitsOnPage as waits:
+            result = await self._page_way.begin(waits, tool)
+        self.outcome = "replayed"
+        return result
+
+    async def _do(self, admitted_call: AdmittedCall) -> CallToolResult:
+        """Does the call. With an idempotency key it is done once."""
+        key = self._key_of(admitted_call)
+        if key is None:
+            return result_of(await self._answer(admitted_call))
+        return await self._do_once(admitted_call, key)
+
+    def _key_of(self, admitted_call: AdmittedCall) -> WriteKey | None:
+        """Returns the key under which the write is done once, None for a call that has none."""
+        key = admitted_call.idempotency_key
+        return None if key is None else WriteKey.of(self._services.keys, self._caller.principal, admitted_call, key)
+
+    @property
+    def approval_id(self) -> str | None:
+        """The approval that the call belongs to."""
+        return self._page_way.approval_id
+
     # CallOversight
 
     def caller(self) -> Caller:
         return self._current_caller()
 
     async def confirm(self, write: PendingWrite) -> None:
+        """Asks in the first of the caller's ways that is possible here."""
+        dealer_name = await self._services.gate.dealer_name(write.caller, write.dealer)
+        problems = []
+        for way in write.caller.confirm_by:
+            if way == "form":
+                problem = form_problem(self.ctx)
+                if problem is None:
+                    await self._ask_by_form(write, dealer_name)
+                    return
+            else:
+                problem = await self._services.approvals.problem(write)
+                if problem is None:
+                    await self._page_way.ask(write, self._admitted(), self._arguments.values, dealer_name)
+            problems.append(problem)
+        raise NotConfirmed(f"{write.verdict.description}, and {'; '.join(problems)}")
+
+    async def _ask_by_form(self, write: PendingWrite, dealer_name: str) -> None:
+        if isinstance(self.ctx, PageOrigin):
+            raise RuntimeError("there is no client to ask")  # noqa: TRY004 - a defect of ours
         confirmation = Confirmation(
             self.ctx,
             self._params,
@@ -130,7 +182,7 @@ class Call(CallOversight):
             store=self._services.store,
             lifetime=self._services.timing.confirmation,
         )
-        await confirmation.obtain(write, await self._services.gate.dealer_name(write.caller, write.dealer))
+        await confirmation.obtain(write, dealer_name)
 
     async def before_send(self, write: PendingWrite) -> None:
         await self._services.limiter.count_write(write.caller)
@@ -192,6 +244,11 @@ class Call(CallOversight):
                 Failure("outcome_unknown", "The write was sent, and the server stopped on its answer.")
             )
         return Failure("upstream", "The server is stopping, and ended this call. Nothing was written.")
+
+    def _admitted(self) -> AdmittedCall:
+        if self._admitted_call is None:
+            raise RuntimeError("the call was not admitted")
+        return self._admitted_call
 
     def _with_next_step(self, result: Failure) -> Failure:
         """Adds the call's notices, and for an unknown outcome how the caller can find out if the write was done."""
@@ -284,7 +341,7 @@ class Call(CallOversight):
             try:
                 return await admitted_call.run()
             except FileWanted as request:
-                if waiting is None:
+                if waiting is None or isinstance(self.ctx, PageOrigin):
                     raise
                 handle = await obtain_file(
                     self.ctx, request, seal, waiting, look_every=self._services.timing.file_seconds
@@ -292,23 +349,16 @@ class Call(CallOversight):
         self._arguments = replace(self._arguments, values={**self._arguments.values, "upload": handle})
         return await admitted_call.with_file(handle).run()
 
-    async def _carry_out_once(self, admitted_call: AdmittedCall) -> CallToolResult:
-        """Carries out a write with an idempotency key, or replays the answer of an earlier call with the key."""
-        tool, dealer, key = admitted_call.tool, admitted_call.dealer, admitted_call.idempotency_key
-        # A plain hash: the keys of the server depend on the API key, and a new API key must not allow the write again.
-        named_key = [self._caller.principal, dealer, tool.name, key]
-        scope = hashlib.sha256(json.dumps(named_key).encode()).hexdigest()
-        # The dealer is part of the scope. It is left out here, because a caller with one dealer need not name it.
-        arguments = self._services.keys.marked_hash({**admitted_call.plain_arguments, "dealer": None})
-        seal = Seal.bound_to(self._services.keys.results, scope)
-        old_scope = self._services.keys.hash(named_key)
-        async with self._services.idempotency_keys.claim(self._services.store, scope, arguments, old_scope) as claim:
+    async def _do_once(self, admitted_call: AdmittedCall, key: WriteKey) -> CallToolResult:
+        """Carries out a write with a key, or replays the answer of an earlier call with the key."""
+        store, seal = self._services.store, key.seal(self._services.keys)
+        async with self._services.idempotency_keys.claim(store, key.scope, key.arguments, key.old_scope) as claim:
             if isinstance(claim, Replay):
                 self.outcome = "replayed"
                 return replayed_result(seal, claim.result, self._current_caller())
-            return await self._carry_out_claimed(admitted_call, claim, seal)
+            return await self._do_claimed(admitted_call, claim, seal)
 
-    async def _carry_out_claimed(self, admitted_call: AdmittedCall, claim: Claim, seal: Seal) -> CallToolResult:
+    async def _do_claimed(self, admitted_call: AdmittedCall, claim: Claim, seal: Seal) -> CallToolResult:
         self._claim, store = claim, self._services.store
         try:
             answer = await self._answer(admitted_call)
@@ -318,11 +368,11 @@ class Call(CallOversight):
             is_unknown = self._write_sent and (isinstance(error, OutcomeUnknown) or not isinstance(error, ClientError))
             await self._settle(store.leave_unknown(claim) if is_unknown else store.release(claim))
             raise
-        content = json.dumps([asdict(self._reader()), answer.text, answer.structured_content])
+        content = json.dumps([asdict(self.reader()), answer.text, answer.structured_content])
         await self._settle(store.finish(claim, seal.seal(content).encode()))
         return result_of(answer)
 
-    def _reader(self) -> Reader:
+    def reader(self) -> Reader:
         """Returns a reader who may see all of the answer. The caller's rights may have changed during the call."""
         return self._caller.reader.with_rights_of(self._current_caller().reader)
 
@@ -334,7 +384,9 @@ class Call(CallOversight):
         except StoreError as error:
             log.error("idempotency key not settled", extra={"call": self._id, "reason": str(error)})
 
-    def _record(self, phase: Literal["sent", "ended"], outcome: str, milliseconds: int | None = None) -> AuditRecord:
+    def _record(
+        self, phase: Literal["sent", "ended", "decided"], outcome: str, milliseconds: int | None = None
+    ) -> AuditRecord:
         setting = self._refused_by or (verdict(self._caller, self._tool).setting if self._tool else "")
         properties = self._tool.input_schema["properties"] if self._tool else {}
         plain_arguments = self._admitted_call.plain_arguments if self._admitted_call else {}
@@ -359,4 +411,5 @@ class Call(CallOversight):
                 for name, value in [*self._arguments.values.items(), *self._answered_ids.items()]
                 if name in properties or name in self._answered_ids
             },
+            approval=self.approval_id,
         )

@@ -32,7 +32,7 @@ from roadster_tools import (
 )
 
 from .call import Call
-from .context import CallResult, CallServices, Context, CurrentCaller
+from .context import CallContext, CallResult, CallServices, CurrentCaller
 from .progress import reported_progress
 from .results import failed_result
 
@@ -47,20 +47,26 @@ class Calls:
         self._in_flight: set[anyio.CancelScope] = set()
         self._call_ended = anyio.Event()
 
-    async def answer(self, current_caller: CurrentCaller, ctx: Context, params: CallToolRequestParams) -> CallResult:
+    async def answer(
+        self, current_caller: CurrentCaller, ctx: CallContext, params: CallToolRequestParams
+    ) -> CallResult:
         """Returns the result of `tools/call`. A failure is a result too, because a model reads it."""
         tool = TOOLS.get(params.name)
         if tool is None:
             problem = {"name": f"there is no such tool; {_tool_choices(current_caller(), params.name)}"}
             return failed_result(await self.refuse(current_caller, ctx, problem))
         call = Call(self.services, current_caller, ctx, tool, params.arguments or {}, params)
-        outcome = await self._run(call, lambda: call.carry_out(tool))
+        outcome = await self.carry_out(call, tool)
         return failed_result(outcome) if isinstance(outcome, Failure) else outcome
+
+    async def carry_out(self, call: Call, tool: Tool) -> CallResult | Failure:
+        """Returns the result of a call of the tool."""
+        return await self._run(call, lambda: call.carry_out(tool))
 
     async def use(
         self,
         current_caller: CurrentCaller,
-        ctx: Context,
+        ctx: CallContext,
         tool: Tool,
         arguments: Mapping[str, Any],
         work: Callable[[AdmittedCall], Awaitable[_ResultT]],
@@ -73,7 +79,7 @@ class Calls:
 
         return await self._run(call, admit_and_work)
 
-    async def refuse(self, current_caller: CurrentCaller, ctx: Context, problem: Mapping[str, str]) -> Failure:
+    async def refuse(self, current_caller: CurrentCaller, ctx: CallContext, problem: Mapping[str, str]) -> Failure:
         """Returns the failure for a tool or an address that does not exist. It counts and is recorded like a call."""
         call = Call(self.services, current_caller, ctx, None, {}, InputResponseRequestParams())
 

@@ -11,11 +11,11 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
-from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     ElicitRequest,
@@ -27,13 +27,13 @@ from mcp_types import (
 from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
-from roadster_client import with_escapes
+from roadster_client import Request, with_escapes
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import CLOCKS_DIFFER
 from roadster_server.turns import give_turn_back
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
-from .context import API_NAMES, Ask
+from .context import API_NAMES, Ask, CallContext, Context, PageOrigin
 from .form import UNREADABLE, form_of, require_yes, unreadable_reason
 from .progress import set_step
 
@@ -53,7 +53,7 @@ class Confirmation:
 
     def __init__(
         self,
-        ctx: ServerRequestContext[Any, Any],
+        ctx: Context,
         params: InputResponseRequestParams,
         *,
         key: bytes,
@@ -67,23 +67,15 @@ class Confirmation:
         self._lifetime = lifetime
 
     async def obtain(self, write: PendingWrite, dealer_name: str) -> None:
-        """Returns when a person has confirmed `write`. Raises Ask and NotConfirmed."""
-        is_stateless = is_version_at_least(self._ctx.protocol_version, "2026-07-28")
-        if not is_stateless and not self._ctx.session.can_send_request:
-            raise NotConfirmed(
-                f"{write.verdict.description}, and this server, one of several workers, keeps no session in which it "
-                "could ask a person; use a client of protocol 2026-07-28"
-            )
-        if not _can_ask(self._ctx):
-            raise NotConfirmed(
-                f"{write.verdict.description}, and this client cannot ask a person; use one that supports elicitation, "
-                f'or let the operator set {write.caller.setting(f"access.{write.tool.name}")} = "write"'
-            )
+        """Returns when a person has confirmed `write`. Raises Ask and NotConfirmed.
+
+        Call it only where `form_problem` finds none.
+        """
         about = await write.request.about()
-        if is_stateless:
+        if _is_stateless(self._ctx):
             await self._ask_by_repeated_call(write, about, dealer_name)
             return
-        await self._ask_within_call(summary(write, about, dealer_name), write.tool)
+        await self._ask_within_call(question_of(write, about, dealer_name).text, write.tool)
         if await write.request.about() != about:
             raise NotConfirmed("what it is about has changed since it was shown; call again to be asked anew")
 
@@ -106,11 +98,9 @@ class Confirmation:
         require_yes(answer, tool)
 
     async def _ask_by_repeated_call(self, write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> None:
-        question = summary(write, about, dealer_name)
+        question = question_of(write, about, dealer_name).text
         seal = Seal.bound_to(self._key, write.caller.principal, write.dealer, write.tool.name)
-        request = write.request
-        content = [request.operation.method, request.target, dict(request.query), request.body, about]
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        digest = digest_of(write.request, about)
         now = datetime.now(UTC)
         if self._params.request_state is None:
             state = {"digest": digest, "nonce": secrets.token_hex(16), "until": (now + self._lifetime).timestamp()}
@@ -139,7 +129,21 @@ class Confirmation:
         require_yes(answer, write.tool)
 
 
-def summary(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> str:
+@dataclass(frozen=True)
+class WriteQuestion:
+    """A write as a person is asked about it."""
+
+    heading: str
+    """The deed, the dealer and the effect."""
+    fields: tuple[tuple[str, str], ...]
+    """The name and the value of each field."""
+
+    @property
+    def text(self) -> str:
+        return "\n".join([self.heading, *(f"{name}: {value}" for name, value in self.fields)])
+
+
+def question_of(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> WriteQuestion:
     """Returns the question: the effect, the dealer, and every value in the path, the query and the body.
 
     `about` holds what the ids in the request name. A field in `about` replaces the field of that name in the
@@ -149,16 +153,41 @@ def summary(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> 
     content = {} if request.content is None else request.content.shown_to("person")
     fields = {**request.path, **request.query, **content, **about}
     named_fields = {_WORDS.get(name, name): value for name, value in fields.items()}
-    lines = [f"{name}: {value}" for name, value in _field_lines(named_fields)]
     effect = (
         "This deletes and cannot be undone."
         if write.tool.destructive
         else f"This writes to {API_NAMES[request.operation.api]}."
     )
-    question = "\n".join([f"{write.tool.title} at {with_escapes(dealer_name)}? {effect}", *lines])
-    if len(question) > _MOST_CHARACTERS:
-        raise NotConfirmed(f"the write is too large for a person to read ({len(question)} characters); send less")
+    heading = f"{write.tool.title} at {with_escapes(dealer_name)}? {effect}"
+    question = WriteQuestion(heading, tuple(_field_lines(named_fields)))
+    if len(question.text) > _MOST_CHARACTERS:
+        problem = f"the write is too large for a person to read ({len(question.text)} characters); send less"
+        raise NotConfirmed(problem)
     return question
+
+
+def digest_of(request: Request, about: Mapping[str, Any]) -> str:
+    """Returns a hash of a request and of what it is about. Only a request with the same hash was shown."""
+    content = [request.operation.method, request.target, dict(request.query), request.body, about]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def form_problem(ctx: CallContext) -> str | None:
+    """Returns why no form can be shown to a person by this client, None where one can."""
+    if isinstance(ctx, PageOrigin):
+        return "there is no client that could ask a person"
+    if not _is_stateless(ctx) and not ctx.session.can_send_request:
+        return (
+            "this server, one of several workers, keeps no session in which it could ask a person with a form; use a "
+            "client of protocol 2026-07-28"
+        )
+    if not _can_ask(ctx):
+        return "this client cannot ask a person with a form; use one that supports elicitation"
+    return None
+
+
+def _is_stateless(ctx: Context) -> bool:
+    return is_version_at_least(ctx.protocol_version, "2026-07-28")
 
 
 def _field_lines(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -183,7 +212,7 @@ def _item_lines(node: Any, path: str) -> Iterator[tuple[str, str]]:
     yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in _field_lines(node))
 
 
-def _can_ask(ctx: ServerRequestContext[Any, Any]) -> bool:
+def _can_ask(ctx: Context) -> bool:
     capabilities = ctx.session.client_capabilities
     elicitation = capabilities.elicitation if capabilities is not None else None
     # A bare `elicitation: {}` means forms. The protocol had no other shape before there were modes.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolResult, InputRequiredResult
@@ -15,6 +16,7 @@ from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.observer import ServerObserver
 from roadster_tools import Caller, Gate
 
+from .approvals.approvals import Approvals
 from .idempotency import IdempotencyKeys
 from .keys import Keys
 from .limiter import Limiter
@@ -29,6 +31,38 @@ CallResult = CallToolResult | InputRequiredResult
 """A tool's answer, or a question to a person."""
 
 Context = ServerRequestContext[Any, Any]
+
+
+@dataclass(frozen=True)
+class PageOrigin:
+    """Stands for the request of a call that a page makes for a caller: the client and protocol that first asked."""
+
+    client: str
+    protocol_version: str
+
+
+CallContext = Context | PageOrigin
+
+
+def client_name(ctx: CallContext) -> str:
+    """Returns the client's own name, with only the characters of program names. The client chooses this text."""
+    if isinstance(ctx, PageOrigin):
+        return ctx.client
+    params = ctx.session.client_params
+    return re.sub(r"[^A-Za-z0-9 ._/-]", "", params.client_info.name)[:64] if params is not None else ""
+
+
+class Requesters(Protocol):
+    """Describes the makers of requests, so that a call can go on later with the rights that they have then."""
+
+    def describe(self, caller: Caller) -> str:
+        """Returns the maker of the current request as JSON, which belongs under a seal."""
+
+    def name_of(self, caller: Caller) -> str:
+        """Returns a name of the maker of the current request, to show to other people."""
+
+    async def open(self, text: str) -> CurrentCaller:
+        """Returns what gives the rights of the moment to somebody who was described. Raises StoreError."""
 
 
 class Ask(Exception):
@@ -56,6 +90,9 @@ class Timing:
     refusal_seconds: float = 10.0
     """Between two audit records of refusals by the same limit."""
 
+    page_seconds: float = 40.0
+    """For a decision on a page that a person has agreed to open. Many clients give a call up after 60 seconds."""
+
     progress_seconds: float = 2.0
     """Between two reports of a call's progress."""
 
@@ -80,6 +117,8 @@ class CallServices:
     idempotency_keys: IdempotencyKeys
     timing: Timing
     page_links: PageLinks
+    approvals: Approvals
+    requesters: Requesters
     upstreams: Mapping[ApiName, Upstream]
     """The clients of the configured APIs, for the state of their breakers. Calls go through the gate."""
     refuse_unrecorded_reads: bool

@@ -32,11 +32,12 @@ class Keys:
     contacts: bytes
     people: bytes
     files: bytes
+    approvals: bytes
 
     @classmethod
     def derive(cls, secret: str) -> Keys:
         """Derives all keys from `secret`."""
-        purposes = ("cursors", "confirmations", "results", "hashes", "id", "contacts", "people", "files")
+        purposes = ("cursors", "confirmations", "results", "hashes", "id", "contacts", "people", "files", "approvals")
         return cls(*(_derive(secret, purpose) for purpose in purposes))
 
     def hash(self, value: Any) -> str:

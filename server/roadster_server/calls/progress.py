@@ -15,7 +15,7 @@ import anyio
 from roadster_client import ApiName, Attempt, Observer, Operation
 from roadster_server.telemetry.logs import log
 
-from .context import API_NAMES, Context
+from .context import API_NAMES, CallContext, Context, PageOrigin
 
 _UNDER_WAY = "under way"
 
@@ -31,9 +31,9 @@ def set_step(step: str) -> None:
 
 
 @asynccontextmanager
-async def reported_progress(ctx: Context, seconds: float) -> AsyncIterator[None]:
+async def reported_progress(ctx: CallContext, seconds: float) -> AsyncIterator[None]:
     """Reports every `seconds` while the block runs, if the request of `ctx` has a progress token."""
-    if (ctx.meta or {}).get("progress_token") is None:
+    if isinstance(ctx, PageOrigin) or (ctx.meta or {}).get("progress_token") is None:
         yield
         return
     step = [_UNDER_WAY]

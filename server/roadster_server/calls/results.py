@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,13 +11,12 @@ from mcp_types import CallToolResult, ResourceLink, TextContent
 from roadster_client import Reader
 from roadster_tools import Caller, Failure, FileLink, KeyOutcomeUnknown, PendingWrite, Seal
 
-from .context import Context
-
 FAILURE_META = "roadster-mcp/failure"
 """The key in a failed result's `_meta` that holds the stable kind of the failure."""
 
 WAITING_META = "roadster-mcp/waiting"
-"""The key in the `_meta` of a call that waits for a person. It holds `url`, the page, and `expires_at`, until when."""
+"""The key in the `_meta` of a call that waits for a person. It holds `url`, the page, and `expires_at`, until when the
+page is good. That of a write that waits for a yes also holds its `approval_id`."""
 
 LONGEST_ANSWER = 200_000
 """Characters. No documented answer comes near, so a longer one is an accident."""
@@ -83,9 +81,3 @@ def failed_result(failure: Failure) -> CallToolResult:
 def text_of(result: CallToolResult) -> str:
     """Returns the text of a result, without its links."""
     return "\n".join(block.text for block in result.content if block.type == "text")
-
-
-def client_name(ctx: Context) -> str:
-    """Returns the client's own name, with only the characters of program names. The client chooses this text."""
-    params = ctx.session.client_params
-    return re.sub(r"[^A-Za-z0-9 ._/-]", "", params.client_info.name)[:64] if params is not None else ""

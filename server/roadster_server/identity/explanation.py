@@ -6,11 +6,12 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from roadster_server.settings.approving import needs_two_people
 from roadster_server.settings.callers import GROUP, PeopleRule, RightsSettings
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.rights import Claims, holds, texts_of
 from roadster_server.settings.sections import Settings
-from roadster_tools import TOOLS, Caller, dealer_verdict, name_choices, some_of, verdict
+from roadster_tools import TOOLS, Access, Caller, dealer_verdict, name_choices, some_of, verdict
 
 from .claims import problem_of
 
@@ -26,6 +27,7 @@ def explain_caller(settings: Settings, name: str, tool: str | None, dealer: str 
     caller, section = settings.caller(name), settings.callers[name]
     if tool is not None or dealer is not None:
         yield _verdict_line(settings, caller, section.dealers, tool, dealer)
+        yield from _ways(settings, caller, tool)
         return
     yield f"callers.{name}: {'no role' if section.role is None else f'role {section.role}'}"
     yield from _rights(caller, section.dealers)
@@ -59,6 +61,7 @@ def explain_claims(settings: Settings, claims: Claims, tool: str | None, dealer:
     yield f"identity.{name}.people.{number} matches: {_conditions(rule)}"
     if tool is not None or dealer is not None:
         yield _verdict_line(settings, caller, rule.dealers, tool, dealer)
+        yield from _ways(settings, caller, tool)
         return
     yield f"on record as {caller.principal}, role {rule.role}"
     yield from _rights(caller, rule.dealers)
@@ -146,6 +149,22 @@ def _verdict_line(
         elif tool is None or TOOLS[tool].of_one_dealer:
             return f"refused: {by_dealer.reason}"
     return f"allowed: {', and '.join(reasons)}"
+
+
+def _ways(settings: Settings, caller: Caller, name: str | None) -> Iterator[str]:
+    """Yields how a person is asked before a write of the tool, and whose roles may approve it on a page."""
+    tool = TOOLS.get(name or "")
+    if tool is None or not tool.writes or verdict(caller, tool).level != Access.CONFIRM:
+        return
+    yield f"a person is asked by {', else by '.join(caller.confirm_by)}: {caller.setting('confirm_by')}"
+    if "page" in caller.confirm_by:
+        roles = [
+            f"roles.{role}.approves"
+            for role, section in settings.roles.items()
+            if tool.name in section.approves or tool.toolset in section.approves
+        ]
+        second = ", and approvals.two_person wants a second person" if needs_two_people(settings, tool) else ""
+        yield f"on the page it is approved by {some_of(roles) if roles else 'nobody: no role approves it'}{second}"
 
 
 def _group_with(settings: Settings, entries: Sequence[str], dealer: str) -> str | None:

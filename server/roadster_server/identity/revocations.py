@@ -59,10 +59,7 @@ class Revocations:
 
     def has_person(self, principal: str, claims: Claims, provider: IdentitySettings) -> bool:
         """Returns whether the token with these claims may have been issued before its person was revoked."""
-        if principal not in self._times:
-            return False
-        issued = claims.get("iat", claims["exp"] - provider.longest_lifetime.total_seconds())
-        return bool(issued <= self._times[principal] / 1000 + LEEWAY_SECONDS)
+        return is_issued_before(self._times.get(principal), claims, provider)
 
     async def _look(self) -> None:
         try:
@@ -78,6 +75,14 @@ class Revocations:
         self._times.update(new.times)
         self.number = new.number
         self._is_read.set()
+
+
+def is_issued_before(revoked: int | None, claims: Claims, provider: IdentitySettings) -> bool:
+    """Returns whether a token may have been issued before its person was revoked, at milliseconds since 1970."""
+    if revoked is None:
+        return False
+    issued = claims.get("iat", claims["exp"] - provider.longest_lifetime.total_seconds())
+    return bool(issued <= revoked / 1000 + LEEWAY_SECONDS)
 
 
 async def _read_nothing(after: int) -> RevokedSubjects:

@@ -34,6 +34,8 @@ class Identity(AccessToken):
     """The maker of a request, with the narrowings of their client."""
 
     narrowings: tuple[Narrowing, ...] = ()
+    digest: str = ""
+    """The SHA-256 of an opaque token."""
     revocations: int = 0
     """The number of the list of revocations that the token was compared with."""
 
@@ -101,7 +103,7 @@ class TokenVerifier:
         if self.revocations.has_token(digest):
             log.info("token refused", extra={"caller": owner, "reason": "it is revoked"})
             return Refusal.INVALID
-        return identity_of(owner, number)
+        return identity_of(owner, number, digest)
 
     async def _check_jwt(self, token: str) -> Identity | Refusal:
         if token.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
@@ -153,9 +155,9 @@ def _refuse(provider: str | None, reason: str, refusal: Refusal = Refusal.INVALI
     return refusal
 
 
-def identity_of(name: str, revocations: int = 0) -> Identity:
+def identity_of(name: str, revocations: int = 0, digest: str = "") -> Identity:
     """Returns a caller of the configuration in the form that the SDK carries through a request."""
-    return Identity(token="", client_id=name, scopes=[SCOPE], revocations=revocations)
+    return Identity(token="", client_id=name, scopes=[SCOPE], revocations=revocations, digest=digest)
 
 
 def caller_of(settings: Settings, identity: Identity) -> Caller:

@@ -16,6 +16,7 @@ from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log_crash
 from roadster_tools import Limited, Uncounted
 
+from .approvals import approval_routes
 from .browsers import SAFE_METHODS, cookies_of, is_from_our_page
 from .console.actions import action_routes
 from .console.views import view_routes
@@ -45,6 +46,7 @@ def people_app(people: People) -> ASGIApp:
         Route("/people/static/{name}", static_file),
         *sign_in_routes(people),
         *provider_routes(people),
+        *approval_routes(people),
         *view_routes(people),
         *action_routes(people),
         *upload_routes(people),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from roadster_client import PersonalData
-from roadster_tools import Access
+from roadster_tools import Access, ConfirmWay
 
 from .forms import written_as
 from .secrets import Secret
@@ -42,6 +42,9 @@ class RightsSettings(Section):
     """The most sessions of protocol 2025-11-25 at once. One more ends the oldest idle one."""
     streams: int = Field(default=32, ge=1)
     """The most streams at once: of sessions, of `/sse`, and of `subscriptions/listen`."""
+    confirm_by: Annotated[list[ConfirmWay], Field(min_length=1), NO_REPETITION] = ["form", "page"]
+    """The ways in which a person is asked before a write at `confirm`: `form` is a question in the client, `page` a
+    page of this server. The first one that is possible is taken."""
     personal_data: PersonalData = "masked"
     """The personal data that is shown, also in documents: `masked` is none, `contact` all but identity data."""
     dealer_figures: bool = False
@@ -54,8 +57,8 @@ class RoleSettings(RightsSettings):
     """`[roles.NAME]`: what a kind of caller may do. Limits count for each person or caller, not for all of a role."""
 
     approves: Annotated[list[str], NO_REPETITION] = []
-    """Toolsets and tools whose writes the role may approve when somebody else asks for them. It is checked, and not
-    used yet."""
+    """Toolsets and tools whose writes the role may approve on a page, at its own dealers. `approvals.two_person` keeps
+    people from approving their own."""
     console: bool = False
     """`true` shows the role the console of the pages for people: what waits, the audit, figures and the configuration
     without secrets. The role sees what concerns its own dealers."""
@@ -132,7 +135,8 @@ _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def _duration(value: Any) -> Any:
+def duration(value: Any) -> Any:
+    """Reads a number with its unit."""
     if isinstance(value, timedelta):
         return value
     written = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -171,7 +175,7 @@ class IdentitySettings(Section):
     ] = []
     """The scopes that a sign-in to the pages asks for besides `openid`, such as `profile`, `email` or `groups`: those
     that the provider needs before it names the claims of the rules."""
-    longest_lifetime: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(hours=24)
+    longest_lifetime: Annotated[timedelta, BeforeValidator(duration)] = timedelta(hours=24)
     """A JWT that lives longer is refused. A number with its unit: `"90s"`, `"15m"`, `"24h"`, `"7d"`."""
     people: list[PeopleRule] = []
     """The rules. Someone whom none of them matches may do nothing."""

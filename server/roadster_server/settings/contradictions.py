@@ -34,6 +34,7 @@ def find_contradictions(settings: Settings) -> Iterator[str]:
     for name, role in settings.roles.items():
         yield from _unknown_tools(f"roles.{name}.access", role.access)
         yield from _unknown_tools(f"roles.{name}.approves", role.approves)
+    yield from _unknown_tools("approvals.two_person", settings.approvals.two_person)
     for name, caller in settings.callers.items():
         if ":" in name:
             yield f"callers.{name}: a name with a colon is a person's; choose another"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,6 +23,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -30,7 +32,7 @@ from roadster_client.identity import comparable_id
 from roadster_server.store import default_url
 from roadster_tools import Caller, name_choices
 
-from .callers import CallerSettings, DealerGroupSettings, IdentitySettings, RoleSettings
+from .callers import CallerSettings, DealerGroupSettings, IdentitySettings, RoleSettings, duration
 from .errors import ConfigurationError
 from .forms import HOST, ORIGIN, order_ids, written_as
 from .network import NetworkSettings
@@ -255,6 +257,22 @@ class PeopleSettings(Section):
     Without it there are no such links."""
 
 
+class ApprovalSettings(Section):
+    """`[approvals]`: writes that wait for a person's yes on a page."""
+
+    lifetime: Annotated[timedelta, BeforeValidator(duration)] = timedelta(hours=4)
+    """How long a write waits. A number with its unit, from `"1m"` to `"7d"`."""
+    two_person: Annotated[list[str], NO_REPETITION] = []
+    """Toolsets and tools whose writes nobody approves who asked for them."""
+
+    @field_validator("lifetime")
+    @classmethod
+    def _is_no_accident(cls, lifetime: timedelta) -> timedelta:
+        if not timedelta(minutes=1) <= lifetime <= timedelta(days=7):
+            raise ValueError('expected a time from "1m" to "7d"')
+        return lifetime
+
+
 class InventorySettings(Section):
     """`[inventory]`: the dealers' vehicles, which are kept in the store for `list_inventory`."""
 
@@ -292,6 +310,7 @@ class Settings(Section):
     mykaarma: MyKaarmaSettings | None = None
     webhooks: WebhookSettings = WebhookSettings()
     people: PeopleSettings = PeopleSettings()
+    approvals: ApprovalSettings = ApprovalSettings()
     inventory: InventorySettings = InventorySettings()
     replicas: ReplicasSettings | None = None
     network: NetworkSettings = NetworkSettings()

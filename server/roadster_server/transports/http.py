@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from roadster_client import is_loopback
 from roadster_server.calls.keys import Keys
+from roadster_server.identity.requesters import describe_narrowings
 from roadster_server.identity.tokens import Identity, TokenVerifier, caller_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import Settings
@@ -56,6 +57,18 @@ def caller_of_request(settings: Settings) -> Caller:
     if not isinstance(identity, Identity):
         raise RuntimeError("a request came past the authentication")  # noqa: TRY004 - a defect of ours
     return caller_of(settings, identity)
+
+
+def identity_of_request() -> dict[str, Any] | None:
+    """Returns what a stored call needs of the current request's maker: claims or token, and narrowings."""
+    identity = get_access_token()
+    if not isinstance(identity, Identity):
+        return None
+    return {
+        "claims": identity.claims,
+        "token": identity.digest,
+        "narrowings": describe_narrowings(identity.narrowings),
+    }
 
 
 def http_app(

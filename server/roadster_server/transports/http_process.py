@@ -31,7 +31,7 @@ from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.metrics import Metrics
 from roadster_tools import Caller
 
-from .http import HttpTransport, caller_of_request, http_app, origin_of, url_of
+from .http import HttpTransport, caller_of_request, http_app, identity_of_request, origin_of, url_of
 from .listening.descriptors import raise_limit
 from .listening.http_server import http_server
 from .shutdown import Stop, drain
@@ -76,6 +76,7 @@ async def serve_backend(
                 observer=metrics,
                 replicas=replicas,
                 page_links=PageLinks(lambda: backend.settings, _address_of(host, port)),
+                current_identity=identity_of_request,
             )
         )
         process = _Process(backend, calls, replicas, is_watched=workers > 1)

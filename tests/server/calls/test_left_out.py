@@ -30,7 +30,7 @@ LOCAL = {"list_customer_events", "get_customer", "search_customers"}
 CALLS = {
     name: {
         **example.arguments,
-        **({} if name == "list_dealers" else {"dealer": "umazda"}),
+        **({} if name in ("list_dealers", "get_approval") else {"dealer": "umazda"}),
         **({} if example.budget.full is None else {"detail": "full"}),
     }
     for name, example in TOOL_EXAMPLES.items()

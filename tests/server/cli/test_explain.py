@@ -82,9 +82,17 @@ def test_dealers_of_a_claim_are_those_that_the_configuration_has(explain: Explai
     ],
 )
 def test_gives_the_verdict_on_a_person(options: list[str], verdict: str, explain: Explain) -> None:
-    rule, line = explain(*options)
+    rule, line, *ways = explain(*options)
     assert rule.startswith("identity.work.people.1 matches")
     assert line.startswith(verdict)
+    assert bool(ways) is ("create_customer" in options)
+
+
+def test_says_how_a_person_is_asked_and_whose_role_approves(explain: Explain) -> None:
+    assert explain("--tool", "create_customer")[2:] == [
+        "a person is asked by form, else by page: roles.sales.confirm_by",
+        "on the page it is approved by nobody: no role approves it",
+    ]
 
 
 @pytest.mark.parametrize(

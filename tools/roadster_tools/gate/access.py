@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Literal
 
 from roadster_client import PersonalData, Reader
 from roadster_tools.choices import MOST_CHOICES, name_choices, near_names, some_of
+from roadster_tools.stored_tools import TOOLS
 from roadster_tools.tool import Tool
 
 
@@ -19,6 +21,10 @@ class Access(IntEnum):
     PREVIEW = 2
     CONFIRM = 3
     WRITE = 4
+
+
+ConfirmWay = Literal["form", "page"]
+"""A way to ask a person for a yes: a form in the client, or a page in a browser."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Caller:
     """False leaves links to resources out of answers."""
     person: str | None = None
     """The identity provider's name and the person's id there, with a colon between them. Set for a person only."""
+    confirm_by: Sequence[ConfirmWay] = ("form", "page")
+    """The ways in which a person is asked about the caller's writes. The first one that is possible is taken."""
     approves: frozenset[str] = frozenset()
     """The toolsets and tools whose writes of others the caller may approve."""
     console: bool = False
@@ -124,6 +132,8 @@ def verdict(caller: Caller, tool: Tool) -> Verdict:
     if tool.toolset in caller.missing_settings:
         missing = caller.missing_settings[tool.toolset]
         return Verdict(False, Access.OFF, missing.strip("[]"), f"{missing} is not set, and {tool.name} needs it")
+    if tool.follows_writes and caller.access.keys().isdisjoint((tool.name, tool.toolset)):
+        return _verdict_on_following(caller)
     if tool.name in caller.access:
         level, setting = caller.access[tool.name], caller.setting(f"access.{tool.name}")
     elif tool.toolset in caller.access:
@@ -143,6 +153,28 @@ def verdict(caller: Caller, tool: Tool) -> Verdict:
         f'{setting} gives "{level.name.lower()}"; {tool.name} needs at least "{minimum.name.lower()}"',
         mend=caller.mend(setting),
     )
+
+
+def _verdict_on_following(caller: Caller) -> Verdict:
+    """Decides on a tool that only shows what became of a caller's writes. No setting need name it."""
+    setting = caller.setting("confirm_by")
+    if "page" not in caller.confirm_by:
+        return Verdict(False, Access.OFF, setting, f'{setting} does not name "page", so no write waits on a page')
+    if any(verdict(caller, write).level == Access.CONFIRM for write in TOOLS.values() if write.writes):
+        return Verdict(True, Access.READ, setting)
+    setting = caller.setting("access")
+    return Verdict(False, Access.OFF, setting, f'{setting} gives no write "confirm", so none waits for a person')
+
+
+def approval_verdict(caller: Caller, tool: Tool, dealer: str) -> Verdict:
+    """Decides whether somebody may approve another caller's write by the tool at the dealer."""
+    setting = caller.setting("approves")
+    if tool.name not in caller.approves and tool.toolset not in caller.approves:
+        return Verdict(False, Access.OFF, setting, f"{setting} names neither {tool.toolset} nor {tool.name}")
+    if dealer not in caller.dealer_set:
+        setting = caller.setting("dealers")
+        return Verdict(False, Access.OFF, setting, f"{setting} does not name this dealer")
+    return Verdict(True, Access.CONFIRM, setting)
 
 
 def dealer_verdict(caller: Caller, dealer: str | None) -> Verdict:

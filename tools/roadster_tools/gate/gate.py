@@ -42,6 +42,7 @@ from roadster_tools.failures import AccessRefused, InvalidArguments
 from roadster_tools.tool import Tool
 
 from .access import Access, Caller, Verdict, dealer_choices, dealer_verdict, verdict
+from .approvals import ApprovalReader
 from .customers import CustomerIndex
 from .inbox import EventsInbox
 from .remembered_feeds import RememberedFeeds
@@ -58,6 +59,7 @@ class AccountGrant:
 
     caller: Caller
     account: AccountApi
+    approvals: ApprovalReader
     cursors: Seal
     left_out: Counter[LeftOut]
     """The values that could not be read of the answers. It grows while the call reads them."""
@@ -153,6 +155,7 @@ class Gate:
     dealer. `events` and `customers` open a dealer's events and known customers, masked for a reader. `vehicles` opens
     the mirror of a dealer's feed for a reader. It gets a function that makes clients of that feed, because a mirror
     that is refreshed counts by itself what it cannot read. `uploads` opens the ways in which a caller hands over files.
+    `approvals` opens those of a caller's writes.
     """
 
     def __init__(
@@ -165,6 +168,7 @@ class Gate:
         events: Callable[[str, Reader, OnLeftOut], EventsInbox],
         customers: Callable[[str, Reader, OnLeftOut], CustomerIndex],
         vehicles: Callable[[str, Reader, Callable[[OnLeftOut], DealerApi], OnLeftOut], VehicleMirror],
+        approvals: Callable[[Caller], ApprovalReader],
         cursor_key: bytes,
         uploads: Callable[[Caller, str], Uploads] = lambda _caller, _dealer: Uploads(),
     ) -> None:
@@ -175,6 +179,7 @@ class Gate:
         self._events = events
         self._customers = customers
         self._vehicles = vehicles
+        self._approvals = approvals
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._names: dict[str, str] = {}
@@ -195,7 +200,9 @@ class Gate:
         _require(verdict(caller, tool))
         left_out = Counter[LeftOut]()
         account = self._account(caller, caller.dealer_set, left_out.update)
-        return AccountGrant(caller, account, Seal.bound_to(self._cursor_key, caller.principal), left_out)
+        return AccountGrant(
+            caller, account, self._approvals(caller), Seal.bound_to(self._cursor_key, caller.principal), left_out
+        )
 
     def admit(self, caller: Caller, tool: Tool, dealer: str | None, oversight: CallOversight) -> Grant:
         """Makes a grant at `dealer`. None means the caller's only dealer. Raises AccessRefused, InvalidArguments."""

@@ -1,0 +1,1 @@
+"""Writes that a person approves on a page."""

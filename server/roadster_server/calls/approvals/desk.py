@@ -1,0 +1,214 @@
+"""The desk at which people say yes or no, once. After a yes the write is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from uuid import uuid4
+
+import anyio
+from mcp_types import InputRequiredResult
+
+from roadster_server.calls.calls import Calls
+from roadster_server.calls.context import CurrentCaller
+from roadster_server.calls.results import text_of
+from roadster_server.settings.approving import needs_two_people
+from roadster_server.settings.sections import Settings
+from roadster_server.store import Approval, ApprovalState, AuditRecord
+from roadster_tools import (
+    TOOLS,
+    AccessRefused,
+    Caller,
+    Failure,
+    Tool,
+    Unsealable,
+    approval_verdict,
+)
+
+from .approvals import time_of
+from .content import ShownWrite
+from .sending import ApprovedCall
+
+_MOST_LISTED = 100
+
+
+_STATUS_TEXTS = {
+    "waiting": "Waits for a yes or a no.",
+    "expired": "Nobody decided in time. Nothing was sent.",
+    "approved": "Approved, and being sent. Open this page again to see what becomes of it.",
+    "declined": "Declined. Nothing was sent.",
+    "withdrawn": "Taken back by the side that asked. Nothing was sent.",
+    "done": "Approved, and done.",
+    "failed": "Approved, and not done.",
+    "unknown": "Approved and sent, and the answer was lost. It is not sent again.",
+}
+
+
+class DecisionRefused(Exception):
+    """The person may not decide this, or nobody can any more. The text is for them."""
+
+
+@dataclass(frozen=True)
+class DeskEntry:
+    """An approval as a person sees it."""
+
+    approval: Approval
+    question: ShownWrite | None
+    """None where it cannot be read, because the API key was replaced since."""
+    tool: Tool
+    refusal: str | None
+    """Why this person may not decide, None where they may."""
+    reason: str = ""
+    outcome: str = ""
+    """The text of the answer, or of the failure."""
+
+    @property
+    def expires_at(self) -> datetime:
+        return time_of(self.approval.expires)
+
+    @property
+    def created_at(self) -> datetime:
+        return time_of(self.approval.created)
+
+    @property
+    def decided_at(self) -> datetime | None:
+        return None if self.approval.decided is None else time_of(self.approval.decided)
+
+    @property
+    def status(self) -> str:
+        """`waiting`, `expired`, or the state."""
+        if self.approval.state != "pending":
+            return self.approval.state
+        return "waiting" if datetime.now(UTC) < self.expires_at else "expired"
+
+    @property
+    def status_text(self) -> str:
+        return _STATUS_TEXTS[self.status]
+
+    @property
+    def is_to_decide(self) -> bool:
+        return self.status == "waiting" and self.refusal is None and self.question is not None
+
+
+class ApprovalDesk:
+    """The approvals in front of people."""
+
+    def __init__(self, calls: Calls, settings: Callable[[], Settings]) -> None:
+        self._calls = calls
+        self._services = calls.services
+        self._approvals = calls.services.approvals
+        self._settings = settings
+
+    async def entries(self, caller: Caller) -> list[DeskEntry]:
+        """Returns what the person may decide about, and what was decided in the last day, the newest first."""
+        tools = [
+            tool.name for tool in TOOLS.values() if tool.name in caller.approves or tool.toolset in caller.approves
+        ]
+        store = self._services.store
+        approvals = await store.approvals(caller.dealers, tools, now=datetime.now(UTC), most=_MOST_LISTED)
+        return [self._entry(approval, caller) for approval in approvals if approval.tool in TOOLS]
+
+    async def entry(self, caller: Caller, approval_id: str) -> DeskEntry | None:
+        """Returns one approval to somebody who may approve such writes, or asked for it. None for all others."""
+        approval = await self._services.store.approval(approval_id)
+        if approval is None or approval.tool not in TOOLS:
+            return None
+        is_own = approval.principal == caller.principal
+        if not is_own and not approval_verdict(caller, TOOLS[approval.tool], approval.dealer).is_allowed:
+            return None
+        return self._entry(await self._approvals.settle(approval), caller)
+
+    async def decide(self, approver: CurrentCaller, approval_id: str, *, is_yes: bool, reason: str) -> bool:
+        """Takes a decision. After a yes it sends the write, and returns once that has its end.
+
+        Returns False where somebody else decided first, or the approval has expired. Raises DecisionRefused.
+        """
+        store = self._services.store
+        approval = await store.approval(approval_id)
+        if approval is None or approval.tool not in TOOLS:
+            raise DecisionRefused("There is no such approval.")
+        refusal = self._refusal(approval, approver())
+        if refusal is not None:
+            raise DecisionRefused(refusal)
+        reason_bytes = self._approvals.seals.seal(approval.id, "reason", reason) if reason else None
+        state: ApprovalState = "approved" if is_yes else "declined"
+        record, now = self._record(approval, approver(), state), datetime.now(UTC)
+        with anyio.CancelScope(shield=True):  # a browser that leaves must not end the write that it approved
+            is_first = await store.decide_approval(
+                approval.id, state, approver().principal, reason_bytes, record, now=now
+            )
+            if is_first:
+                self._approvals.announce(approval.id)
+                if is_yes:
+                    await self._send(approval, approver)
+        return is_first
+
+    async def _send(self, approval: Approval, approver: CurrentCaller) -> None:
+        approvals, tool = self._approvals, TOOLS[approval.tool]
+        try:
+            waiting = approvals.seals.call(approval)
+        except Unsealable:
+            text = "It cannot be read any more, because the server got another API key. Nothing was sent."
+            await approvals.finish_failed(approval, Failure("upstream", text))
+            return
+
+        def check_approver() -> None:
+            refusal = self._refusal(approval, approver())
+            if refusal is not None:
+                setting = approval_verdict(approver(), tool, approval.dealer).setting
+                raise AccessRefused("the person who said yes may not approve it any more", setting=setting)
+
+        requester = await self._services.requesters.open(waiting.requester)
+        call = ApprovedCall(self._services, requester, tool, approval, waiting, check_approver)
+        outcome = await self._calls.carry_out(call, tool)
+        if isinstance(outcome, InputRequiredResult):
+            raise RuntimeError("an approved write asks nobody")  # noqa: TRY004 - a defect of ours
+        if isinstance(outcome, Failure):
+            await approvals.finish_failed(approval, outcome)
+        else:
+            content = outcome.structured_content or {}
+            await approvals.finish_done(approval, asdict(call.reader()), text_of(outcome), content)
+
+    def _entry(self, approval: Approval, caller: Caller) -> DeskEntry:
+        question, reason, outcome = None, "", ""
+        try:
+            question = self._approvals.seals.question(approval)
+            reason = self._approvals.seals.reason(approval)
+            if approval.outcome is not None:
+                seals = self._approvals.seals
+                outcome = seals.answer(approval)[1] if approval.state == "done" else seals.failure(approval)[1]
+        except Unsealable:
+            pass
+        return DeskEntry(approval, question, TOOLS[approval.tool], self._refusal(approval, caller), reason, outcome)
+
+    def _refusal(self, approval: Approval, caller: Caller) -> str | None:
+        """Returns why the person may not decide about the approval, None where they may."""
+        tool = TOOLS[approval.tool]
+        current = approval_verdict(caller, tool, approval.dealer)
+        if not current.is_allowed:
+            return f"{current.reason}."
+        if approval.principal == caller.principal and needs_two_people(self._settings(), tool):
+            return "You asked for this yourself, and approvals.two_person wants a second person for it."
+        return None
+
+    def _record(self, approval: Approval, approver: Caller, outcome: str) -> AuditRecord:
+        return AuditRecord(
+            call_id=uuid4().hex,
+            phase="decided",
+            time=datetime.now(UTC),
+            caller=approver.name,
+            principal=approver.principal,
+            client=f"roadster-mcp/{version('roadster-mcp')}",
+            protocol="page",
+            tool=approval.tool,
+            dealer=approval.dealer,
+            verdict="allowed",
+            setting=approval_verdict(approver, TOOLS[approval.tool], approval.dealer).setting,
+            outcome=outcome,
+            upstream_request_id=None,
+            latency_ms=None,
+            arguments={},
+            approval=approval.id,
+        )

@@ -1,0 +1,107 @@
+"""The way of one call over a page, and what it learns there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from mcp_types import CallToolResult, InputResponseRequestParams
+
+from roadster_server.calls.confirmation import digest_of, question_of
+from roadster_server.calls.context import CallContext, CallServices, CurrentCaller, PageOrigin, client_name
+from roadster_server.calls.page_question import PageAnswer, PageQuestion, ask_to_open, can_open_pages, page_answer
+from roadster_server.calls.progress import set_step
+from roadster_server.store import Approval, AuditRecord
+from roadster_server.turns import give_turn_back
+from roadster_tools import Access, AdmittedCall, Caller, PendingWrite, Seal, Tool, verdict
+
+from .content import ShownWrite, WaitingCall
+
+
+class WaitsOnPage(Exception):
+    """Ends the work on a write that waits from now on. So the call holds no idempotency key while it waits."""
+
+    def __init__(self, approval: Approval, heading: str) -> None:
+        super().__init__(approval.id)
+        self.approval = approval
+        self.heading = heading
+
+
+class PageWay:
+    """The way of one call. `withdrawal` makes the audit record of a person who would not open the page."""
+
+    def __init__(
+        self,
+        services: CallServices,
+        current_caller: CurrentCaller,
+        ctx: CallContext,
+        params: InputResponseRequestParams,
+        withdrawal: Callable[[], AuditRecord],
+    ) -> None:
+        self._services = services
+        self._current_caller = current_caller
+        self._ctx = ctx
+        self._params = params
+        self._withdrawal = withdrawal
+        self.approval_id: str | None = None
+        """The approval that the call asks for or follows."""
+
+    async def approval_of(self, caller: Caller, call: AdmittedCall) -> Approval | None:
+        """Returns the approval that answers for this call already. Only a write that a person confirms can have one."""
+        if not call.tool.writes or verdict(caller, call.tool).level != Access.CONFIRM:
+            return None
+        return await self._services.approvals.of_call(caller, call)
+
+    async def ask(
+        self, write: PendingWrite, call: AdmittedCall, arguments: Mapping[str, Any], dealer_name: str
+    ) -> NoReturn:
+        """Stores the write. Raises WaitsOnPage, and NotConfirmed where it cannot wait."""
+        services = self._services
+        about = await write.request.about()
+        question = question_of(write, about, dealer_name)
+        client, requester = client_name(self._ctx), services.requesters
+        approval = await services.approvals.ask(
+            write,
+            call,
+            ShownWrite(question.heading, question.fields, requester.name_of(write.caller), client),
+            WaitingCall(
+                arguments,
+                digest_of(write.request, about),
+                requester.describe(write.caller),
+                client,
+                self._ctx.protocol_version,
+            ),
+        )
+        raise WaitsOnPage(approval, question.heading)
+
+    async def begin(self, waits: WaitsOnPage, tool: Tool) -> CallToolResult:
+        """Asks a person to open the page where the client can, and goes on as `follow` does. Raises Ask too."""
+        approval, ctx = waits.approval, self._ctx
+        self.approval_id = approval.id
+        if isinstance(ctx, PageOrigin) or not can_open_pages(ctx):
+            return await self._end(approval, "not opened", tool)
+        message = f"{waits.heading} Open the page to see it whole, and to say yes or no there."
+        question = PageQuestion(approval.id, message, await self._services.approvals.url(approval))
+        answer = await ask_to_open(ctx, question, self._seal(approval), self._services.timing.confirmation)
+        return await self._end(approval, answer, tool)
+
+    async def follow(self, approval: Approval, tool: Tool) -> CallToolResult:
+        """Returns the answer of an approved write. Raises ToolFailure for all else, such as WaitingForPerson."""
+        self.approval_id = approval.id
+        answer = page_answer(self._params, self._seal(approval))
+        is_answered = answer is not None and answer[0] == approval.id
+        return await self._end(approval, answer[1] if answer is not None and is_answered else "not opened", tool)
+
+    async def _end(self, approval: Approval, answer: PageAnswer, tool: Tool) -> CallToolResult:
+        approvals = self._services.approvals
+        if answer == "declined":
+            await approvals.withdraw(approval, self._withdrawal())
+            approval = await self._services.store.approval(approval.id) or approval
+        elif answer == "opened":
+            set_step("waiting for a person to decide on the page")
+            give_turn_back()
+            approval = await approvals.wait(approval, self._services.timing.page_seconds)
+        return await approvals.result(approval, self._current_caller(), tool)
+
+    def _seal(self, approval: Approval) -> Seal:
+        return Seal.bound_to(self._services.keys.confirmations, approval.principal, approval.dealer, approval.tool)

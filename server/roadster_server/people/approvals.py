@@ -1,0 +1,96 @@
+"""The pages on which people approve writes: what waits, one write with a yes and a no, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from roadster_server.calls.approvals.desk import ApprovalDesk, DecisionRefused, DeskEntry
+
+from .context import People
+from .forms import FormRefused, read_form
+from .visitors import Visitor
+
+_MOST_REASON = 500
+"""Characters. The assistant reads it, and the page shows it."""
+
+
+def approval_routes(people: People) -> list[Route]:
+    """Returns the routes of the pages. Only a POST decides."""
+    pages = _ApprovalPages(people)
+    return [
+        Route("/people/approvals", pages.list, methods=["GET"]),
+        Route("/people/approvals/{id}", pages.show, methods=["GET"]),
+        Route("/people/approvals/{id}", pages.decide, methods=["POST"]),
+    ]
+
+
+class _ApprovalPages:
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._desk = ApprovalDesk(people.calls, lambda: people.settings)
+
+    async def list(self, request: Request) -> Response:
+        visitor = await self._people.visitors.require(request)
+        entries = await self._desk.entries(visitor.caller)
+        await self._people.record(visitor, "approvals")
+        return self._people.pages.render(
+            request,
+            "approvals.html",
+            waiting=[entry for entry in entries if entry.status == "waiting"],
+            decided=[entry for entry in entries if entry.status != "waiting"],
+            may_approve=bool(visitor.caller.approves),
+            left=_left,
+        )
+
+    async def show(self, request: Request) -> Response:
+        visitor = await self._people.visitors.require(request)
+        entry = await self._entry(request, visitor)
+        await self._record(visitor, entry, "done")
+        return self._render(request, entry)
+
+    async def decide(self, request: Request) -> Response:
+        visitor = await self._people.visitors.require(request)
+        fields = await read_form(request, self._people.calls.services.keys.people)
+        entry = await self._entry(request, visitor)
+        reason = " ".join(fields.get("reason", "").split())
+        if len(reason) > _MOST_REASON:
+            raise FormRefused(
+                f"The reason has more than {_MOST_REASON} characters. Shorten it, and send it again.", 400
+            )
+        decision = fields.get("decision")
+        if decision not in ("yes", "no"):
+            raise FormRefused("The form says neither yes nor no. Go back, and choose one.", 400)
+        try:
+            is_first = await self._desk.decide(
+                visitor.current_caller, entry.approval.id, is_yes=decision == "yes", reason=reason
+            )
+        except DecisionRefused as refusal:
+            await self._record(visitor, entry, "refused")
+            return self._render(request, entry, str(refusal), 403)
+        if not is_first:
+            entry = await self._entry(request, visitor)
+            return self._render(request, entry, "Nothing was done: it was decided before, or its time is over.", 409)
+        return RedirectResponse(request.url.path, 303)
+
+    async def _entry(self, request: Request, visitor: Visitor) -> DeskEntry:
+        """Raises HTTPException, the same one where there is no such approval and where it is none of theirs."""
+        entry = await self._desk.entry(visitor.caller, request.path_params["id"])
+        if entry is None:
+            raise HTTPException(404)
+        return entry
+
+    def _render(self, request: Request, entry: DeskEntry, notice: str = "", status: int = 200) -> Response:
+        values = {"entry": entry, "notice": notice, "left": _left, "most_reason": _MOST_REASON}
+        return self._people.pages.render(request, "approval.html", status, **values)
+
+    async def _record(self, visitor: Visitor, entry: DeskEntry, outcome: str) -> None:
+        await self._people.record(visitor, "approval", outcome=outcome, dealer=entry.approval.dealer)
+
+
+def _left(entry: DeskEntry) -> timedelta:
+    return entry.expires_at - datetime.now(UTC)

@@ -1,0 +1,41 @@
+"""The approvals of writes that wait for a person."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from roadster_tools.answers import ToolAnswer
+from roadster_tools.catalogue import approval_tool
+from roadster_tools.gate.approvals import ApprovalStatus
+from roadster_tools.gate.gate import AccountGrant
+
+
+class ApprovalAnswer(ToolAnswer):
+    status: ApprovalStatus | Literal["not_found"]
+    message: str
+    tool: str | None = None
+    dealer: str | None = None
+    expires_at: str | None = Field(default=None, description="UTC, while it waits")
+    url: str | None = Field(default=None, description="the page, while it waits")
+    answer: dict[str, Any] | None = Field(default=None, description="of the write, once done")
+
+
+@approval_tool("Status of an approval")
+async def get_approval(grant: AccountGrant, approval_id: str) -> ApprovalAnswer:
+    """What became of a write that waits for a person, by its approval_id. Use it when they say that they decided, not
+    in a loop."""
+    report = await grant.approvals.report(approval_id)
+    if report is None:
+        text = "No approval of yours has this approval_id, or it expired more than a day ago."
+        return ApprovalAnswer(status="not_found", message=text)
+    return ApprovalAnswer(
+        status=report.status,
+        message=report.text,
+        tool=report.tool,
+        dealer=report.dealer,
+        expires_at=report.expires_at.isoformat(timespec="seconds") if report.status == "waiting" else None,
+        url=report.url,
+        answer=None if report.answer is None else dict(report.answer),
+    )
