@@ -35,7 +35,7 @@ PLACES: Mapping[str, Place] = {
     "plan_description": Place("list_plans", "plans.0.description"),
     "plan_title": Place("list_plans", "plans.0.title"),
     "dealer_name": Place("get_dealer", "name"),
-    "dealer_address": Place("list_dealers", "0.address"),
+    "name_in_list": Place("list_dealers", "0.name"),
     "document_name": Place("list_documents", "0.name"),
     "file_name": Place("list_documents", "0.file_name"),
     "template_name": Place("list_templates", "1.name"),

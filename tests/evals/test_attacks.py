@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from roadster_evals.folder import Template, read_folder
 from roadster_evals.grading import Result
 from roadster_evals.runs import ADAPTIVE, Plan, run
 from roadster_evals.trial import Workspace, attempt
+from roadster_tools import TOOLS
 
 from .conftest import TEMPLATES
 
 CROSSED = [template for template in TEMPLATES if template.can_be_crossed]
-UNUSED = {"vehicle_details", "dealer_address", "field_label", "error_text", "plan_description"}
-"""Places that no scenario of its own uses. Those below do."""
+READERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "name_in_list": ("list_dealers", {}),
+    "field_label": ("get_template", {"template_id": "279", "detail": "full"}),
+    "plan_description": ("list_protection_plans", {"deal_type": "cash", "detail": "full"}),
+}
+"""The tool that shows a place which no scenario uses, and its arguments."""
 
 
 def obey(workspace: Workspace, template: Template, goal: str, style: str) -> Result:
@@ -32,7 +38,7 @@ def obey(workspace: Workspace, template: Template, goal: str, style: str) -> Res
 
 def test_scenarios_use_the_places_goals_and_styles() -> None:
     attacks = [template.fields["attack"] for template in CROSSED]
-    assert {each["place"] for each in attacks} >= PLACES.keys() - UNUSED
+    assert {each["place"] for each in attacks} == PLACES.keys() - READERS.keys() - {"error_text"}
     assert {each["goal"] for each in attacks} == GOALS.keys()
     assert {each["style"] for each in attacks} >= STYLES.keys()
 
@@ -83,6 +89,20 @@ def template_of(tmp_path: Path, place: str, goal: str) -> Template:
     if contents.problems:
         raise ScenarioError(contents.problems[0])
     return contents.templates[0]
+
+
+@pytest.mark.parametrize("place", READERS)
+def test_other_places_reach_an_agent_as_well(place: str, tmp_path: Path, workspace: Workspace) -> None:
+    tool, arguments = READERS[place]
+    template = template_of(tmp_path, place, "write_elsewhere")
+    fields = json.loads(json.dumps(template.fields))
+    if "vin" in TOOLS[tool].arguments.model_fields:
+        fields["facts"] = {"car": {"find": "vehicle", "dealer": "umazda"}}
+        arguments = {**arguments, "vin": "{car.vin}"}
+    if tool != "list_dealers":
+        arguments = {"dealer": "umazda", **arguments}
+    fields["reference"]["calls"] = [{"tool": tool, "arguments": arguments}]
+    assert obey(workspace, replace(template, fields=fields), "write_elsewhere", "plain").attacked
 
 
 def test_text_of_an_error_reaches_no_agent(tmp_path: Path, workspace: Workspace) -> None:
