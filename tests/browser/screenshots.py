@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import Page, sync_playwright
 
 from tests.conftest import PROJECT
+from tests.tool_examples import STEVE
 
 from .conftest import CHROMIUM
 from .site import Site, running_site
@@ -33,7 +34,25 @@ def audit(site: Site, page: Page) -> None:
     page.goto(f"{site.url}/people/console/audit")
 
 
+def approval(site: Site, page: Page) -> None:
+    result = site.call("create_customer", {"dealer": "umazda", "customer": STEVE})
+    page.goto(result["_meta"]["roadster-mcp/waiting"]["url"])
+
+
+def file(site: Site, page: Page) -> None:
+    """Says yes to the write before, whose customer the file is of."""
+    page.get_by_role("button", name="Yes").click()
+    page.get_by_text("Approved, and done.").wait_for()
+    status = site.call("get_approval", {"approval_id": page.url.rpartition("/")[2]})["structuredContent"]
+    customer = status["answer"]["customer_id"]
+    licence = {"customer_id": customer, "document_type": "license", "document_name": "DL Front", "relationship": "self"}
+    result = site.call("upload_document", {"dealer": "umazda", "file_name": "license.jpg", **licence})
+    page.goto(result["_meta"]["roadster-mcp/waiting"]["url"])
+
+
 PICTURES: dict[str, Callable[[Site, Page], None]] = {
+    "page-approval.png": approval,
+    "page-file.png": file,
     "page-console.png": console,
     "page-figures.png": figures,
     "page-audit.png": audit,

@@ -193,6 +193,7 @@ async def test_the_overview_has_upstreams_breakers_and_events(
     assert '<th scope="row">Roadster</th> <td class="warn">some calls failed</td> <td class="number">2</td>' in page
     assert '<th scope="row">Roadie</th> <td class="faint">no calls in the last hour</td>' in page
     assert "None in this process" in page
+    assert "Nothing that you may approve" in page
     assert '<th scope="row">Roadster</th><td class="number">1</td>' in page, "not the event in quarantine"
     assert "quarantine" not in page
     give_everything(live)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from roadster_client import ApiName
+from roadster_server.calls.approvals.desk import ApprovalDesk
 from roadster_server.calls.context import API_NAMES
 from roadster_server.identity.explanation import explain_caller, explain_claims
 from roadster_server.people.context import People
@@ -74,16 +75,19 @@ class _Check:
 class _Views:
     def __init__(self, people: People) -> None:
         self._people = people
+        self._desk = ApprovalDesk(people.calls, lambda: people.settings)
         self._last_check: _Check | None = None
 
     async def overview(self, request: Request) -> Response:
         operator = await enter(self._people, request, "overview")
         store = await self._people.calls.services.store.open()
+        entries = await self._desk.entries(operator.visitor.caller)
         newest = [record async for record in store.records(last=1)]
         return self._people.pages.render(
             request,
             "console/overview.html",
             operator=operator,
+            waiting=sum(entry.status == "waiting" for entry in entries),
             newest=newest[0] if newest else None,
             check=self._last_check,
             upstreams=await self._health(operator),
