@@ -54,6 +54,7 @@ async def test_bundle_starts_by_the_command_of_its_manifest(tmp_path: Path) -> N
                     assert len((await client.list_tools()).tools) == len(TOOLS)
                     inventory = await client.call_tool("list_inventory", {"dealer": "umazda", "limit": 3})
                     assert answer_of(inventory)["searched"] == 3
+                    assert (await client.read_resource("ui://roadster/quote")).contents
             except BaseException as error:
                 log.seek(0)
                 error.add_note(f"The bundle wrote:\n{log.read()}")

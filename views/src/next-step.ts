@@ -4,7 +4,7 @@ import { element, fill } from "./dom.js";
 import type { Host } from "./host.js";
 
 /** Returns a button that writes the text of `text()` into the chat. */
-export function nextStep(host: Host<never> | Host<any>, label: string, name: string, text: () => string): HTMLElement {
+export function nextStep(host: Pick<Host<unknown>, "write">, label: string, name: string, text: () => string): HTMLElement {
   const note = element("p", { class: "note", role: "status" });
   const write = async (): Promise<void> => {
     const message = text();
