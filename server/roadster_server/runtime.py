@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -46,6 +47,7 @@ from .telemetry.observer import ServerObserver
 from .telemetry.traces import TracingObserver, exported_traces
 from .turns import TurnObserver
 from .uploads.clamd import scan_with
+from .uploads.downloads import DownloadLinks
 from .uploads.waiting import FileKeys, LinkTo, StoredFiles
 
 if TYPE_CHECKING:  # for start time: it imports Redis
@@ -84,6 +86,8 @@ async def open_calls(
         url = settings.store.url.get_secret_value()
         store = await stack.enter_async_context(lazy_store(url, contact_key=keys.contacts, open_store=open_store))
         page_links = page_links or PageLinks(lambda: live.current)
+        file_keys = FileKeys(keys.files, keys.hash)
+        requesters = Requesters(lambda: live.current, store.revocations, current_identity)
         approvals = Approvals(store, keys, page_links, lambda: live.current)
         mirrors = Mirrors(store, lambda: live.current.inventory.fresh_for, set_step)
         services, upstreams = await _open_services(settings, stack, transport, random, replicas, observer)
@@ -97,7 +101,8 @@ async def open_calls(
             vehicles=mirrors.of_dealer,
             approvals=approvals.of_caller,
             cursor_key=keys.cursors,
-            uploads=_uploads(settings, local, store, FileKeys(keys.files, keys.hash), page_links.url),
+            uploads=_uploads(settings, local, store, file_keys, page_links.url),
+            download_links=partial(DownloadLinks, store, file_keys, page_links.url, requesters.describe),
         )
         redis_url = settings.replicas.redis_url.get_secret_value() if settings.replicas else None
         limiter = Limiter(redis_url, keys.deployment)
@@ -119,7 +124,7 @@ async def open_calls(
                 timing=timing,
                 page_links=page_links,
                 approvals=approvals,
-                requesters=Requesters(lambda: live.current, store.revocations, current_identity),
+                requesters=requesters,
                 upstreams=upstreams,
                 refuse_unrecorded_reads=settings.store.refuse_unrecorded_reads,
             )

@@ -29,6 +29,9 @@ MAX_ANSWER_FILE_BYTES = 64 * 1024
 MAX_RESOURCE_BYTES = MAX_INLINE_BYTES
 """For a file that is read as a resource, so that a client can read back what a call brought in."""
 
+MAX_DOWNLOAD_BYTES = 8 * 1024 * 1024
+"""For a file that a person downloads. No answer of an upstream has more."""
+
 _OPEN_AT_ONCE = anyio.CapacityLimiter(2)
 """Files that threads look into at the same time. It bounds the memory, and leaves the processor to other calls."""
 
@@ -228,13 +231,13 @@ def _other_kind(upload: Upload) -> str:
     return "" if kind is None or is_cut else f", but {kind}"
 
 
-def resource_file(content: bytes, operation: str, *, only_pdf: bool = False) -> File:
+def resource_file(content: bytes, operation: str, most_bytes: int, *, only_pdf: bool = False) -> File:
     """Returns an upstream's file as a resource. Raises MalformedAnswer for another kind of file, or a larger one."""
     kind = content_type(content)
     if kind is None or (only_pdf and kind != PDF):
         raise MalformedAnswer(operation, f"the file is {'no PDF' if only_pdf else _NO_KIND}")
-    if len(content) > MAX_RESOURCE_BYTES:
-        raise MalformedAnswer(operation, f"the file is larger than {MAX_RESOURCE_BYTES} bytes")
+    if len(content) > most_bytes:
+        raise MalformedAnswer(operation, f"the file is larger than {most_bytes} bytes")
     return File(content, kind)
 
 

@@ -21,6 +21,7 @@ from .browsers import SAFE_METHODS, cookies_of, is_from_our_page
 from .console.actions import action_routes
 from .console.views import view_routes
 from .context import People
+from .downloads import download_routes
 from .forms import FormRefused
 from .pages import HEADERS, static_file
 from .provider_sign_in import provider_routes
@@ -50,6 +51,7 @@ def people_app(people: People) -> ASGIApp:
         *view_routes(people),
         *action_routes(people),
         *upload_routes(people),
+        *download_routes(people),
     ]
     errors = _Errors(people)
     app = ExceptionMiddleware(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from .database import Database
 from .records import AuditRecord, FileRequest, StoredFileRequest
 from .rows import files
@@ -18,10 +20,18 @@ class SqlFiles:
 
     database: Database
 
-    async def request(self, request: FileRequest, *, now: int) -> None:
-        """Adds a request."""
-        await self.forget_expired(now=now)
-        await self.database.write(files.add, request)
+    async def request(self, request: FileRequest, *, now: int, facts: str = "") -> None:
+        """Adds a request, and deletes some of those that are over. It is durable with the record of its call."""
+
+        def add(connection: Connection) -> None:
+            files.forget_expired(connection, now, _MOST_FORGOTTEN)
+            files.add(connection, request, facts)
+
+        await self.database.write_before_record(add)
+
+    async def use(self, link: str, *, now: int) -> StoredFileRequest | None:
+        """Returns the request whose link has this hash, and deletes it. Returns None where it is over or was used."""
+        return await self.database.write(files.use, link, now)
 
     async def by_link(self, link: str, *, now: int) -> StoredFileRequest | None:
         """Returns the request whose link has this hash, None where it is over."""

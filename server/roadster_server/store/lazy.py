@@ -115,6 +115,7 @@ class LazyStore:
     request_file = _opening(lambda store: store.files.request)
     file_request_by_link = _opening(lambda store: store.files.by_link)
     file_request = _opening(lambda store: store.files.by_file)
+    use_file_link = _opening(lambda store: store.files.use)
     begin_file = _opening(lambda store: store.files.begin)
     add_file_part = _opening(lambda store: store.files.add_part)
     end_file = _opening(lambda store: store.files.end)

@@ -265,6 +265,8 @@ ClockDoubt = Literal["behind", "ahead", "unconfirmed"]
 class FileRequest:
     """A request for one file, which a person hands over by a link and a call of the same caller then takes.
 
+    A link to download a file is one, too. It takes none.
+
     `file` and `link` are keyed hashes of the handle and of the link's secret. `expires` is in milliseconds since 1970:
     the end of the link, and once the file is there, the end of the file.
     """
@@ -286,7 +288,7 @@ class StoredFileRequest:
     request: FileRequest
     content: str
     facts: str
-    """A text about the file, sealed."""
+    """A text about the file, sealed. Of a download, the file to read and whose right it is."""
 
 
 @dataclass(frozen=True)

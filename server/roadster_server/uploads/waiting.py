@@ -41,6 +41,8 @@ PAGE = "files"
 ONLY_PDF = "create_template"
 """The tool whose file must be a PDF."""
 
+TOOLS_WITH_FILES = ("upload_document", ONLY_PDF)
+
 LinkTo = Callable[[str], Awaitable[str | None]]
 """Returns the URL of a page below `/people/`, None where nobody serves it."""
 
@@ -85,9 +87,9 @@ class StoredFiles:
             dealer=self.dealer,
             customer=None if purpose.customer_id is None else str(purpose.customer_id),
             purpose=_text_of(purpose),
-            expires=_milliseconds(until),
+            expires=milliseconds(until),
         )
-        await self.store.request_file(request, now=_milliseconds(now))
+        await self.store.request_file(request, now=milliseconds(now))
         return FileWanted(handle, link, until)
 
     async def read(self, handle: str, purpose: FilePurpose) -> bytes | None:
@@ -117,7 +119,7 @@ class StoredFiles:
             log.warning("a file that was sent waits until its end", extra={"reason": str(error)})
 
     async def _find(self, handle: str) -> StoredFileRequest | None:
-        entry = await self.store.file_request(self.keys.hash(handle), now=_milliseconds(datetime.now(UTC)))
+        entry = await self.store.file_request(self.keys.hash(handle), now=milliseconds(datetime.now(UTC)))
         if entry is None or (entry.request.principal, entry.request.dealer) != (self.caller.principal, self.dealer):
             return None
         return entry
@@ -150,8 +152,8 @@ class FileDesk:
 
     async def look(self, secret: str) -> OpenLink:
         """Returns the state of the link."""
-        entry = await self.store.file_request_by_link(self.keys.hash(secret), now=_milliseconds(datetime.now(UTC)))
-        if entry is None:
+        entry = await self.store.file_request_by_link(self.keys.hash(secret), now=milliseconds(datetime.now(UTC)))
+        if entry is None or not _takes_a_file(entry.request):
             raise LinkNotGood
         request = entry.request
         tool, _, document_type = request.purpose.partition(" ")
@@ -175,21 +177,22 @@ class FileDesk:
 
     async def begin(self, secret: str) -> None:
         """Counts an attempt, before anything of it is read."""
-        now = _milliseconds(datetime.now(UTC))
-        if await self.store.begin_file(self.keys.hash(secret), now=now, most=_MOST_ATTEMPTS) is None:
+        now = milliseconds(datetime.now(UTC))
+        entry = await self.store.begin_file(self.keys.hash(secret), now=now, most=_MOST_ATTEMPTS)
+        if entry is None or not _takes_a_file(entry.request):
             raise LinkNotGood
 
     async def take(self, secret: str, files: Sequence[bytes]) -> AcceptedFile:
         """Checks the files, keeps what becomes of them, and puts that on record. Raises UnusableFile."""
         link = self.keys.hash(secret)
-        entry = await self.store.file_request_by_link(link, now=_milliseconds(datetime.now(UTC)))
-        if entry is None or entry.content:
+        entry = await self.store.file_request_by_link(link, now=milliseconds(datetime.now(UTC)))
+        if entry is None or entry.content or not _takes_a_file(entry.request):
             raise LinkNotGood
         request = entry.request
         file = await accept(files, self.scan, only_pdf=request.purpose.partition(" ")[0] == ONLY_PDF)
         content = uuid4().hex
         now = datetime.now(UTC)
-        expires = _milliseconds(now + FILE_LIFETIME)
+        expires = milliseconds(now + FILE_LIFETIME)
         is_kept = False
         try:
             for number, start in enumerate(range(0, len(file.content), _PART_BYTES)):
@@ -199,7 +202,7 @@ class FileDesk:
                 link,
                 content,
                 self.keys.seal(request, content, "about").seal(file.about),
-                now=_milliseconds(datetime.now(UTC)),
+                now=milliseconds(datetime.now(UTC)),
                 expires=expires,
                 record=_record(request, self.keys, now),
             )
@@ -216,6 +219,11 @@ class FileDesk:
                 await self.store.drop_file_attempt(file, content)
         except StoreError as error:
             log.warning("parts of a file wait until their end", extra={"reason": str(error)})
+
+
+def _takes_a_file(request: FileRequest) -> bool:
+    """Returns whether the request is for a file that a person hands over, and no download."""
+    return request.purpose.partition(" ")[0] in TOOLS_WITH_FILES
 
 
 def _record(request: FileRequest, keys: FileKeys, now: datetime) -> AuditRecord:
@@ -250,5 +258,6 @@ def _text_of(purpose: FilePurpose) -> str:
     return f"{purpose.tool} {purpose.document_type or ''}".rstrip()
 
 
-def _milliseconds(time: datetime) -> int:
+def milliseconds(time: datetime) -> int:
+    """Returns a time as the store has it."""
     return int(time.timestamp() * 1000)

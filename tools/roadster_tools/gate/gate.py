@@ -47,7 +47,7 @@ from .customers import CustomerIndex
 from .inbox import EventsInbox
 from .remembered_feeds import RememberedFeeds
 from .vehicles import VehicleMirror
-from .waiting_files import Uploads
+from .waiting_files import DownloadLink, Uploads, no_download
 
 _DEALER_NAME = re.compile(r"[\w .,'&()/+-]{1,60}")
 """A dealer's name stands in a question without quotes, so it must not hold characters that could end the question."""
@@ -73,6 +73,7 @@ class Grant:
     roadster: DealerApi
     cursors: Seal
     uploads: Uploads
+    download_link: DownloadLink
     ownership: Ownership
     roadie: DeliveriesApi | None
     mykaarma: CustomerRecordsApi | None
@@ -154,8 +155,8 @@ class Gate:
     the keys of the dealers that have an account of their own. `ownership` opens the records of what belongs to a
     dealer. `events` and `customers` open a dealer's events and known customers, masked for a reader. `vehicles` opens
     the mirror of a dealer's feed for a reader. It gets a function that makes clients of that feed, because a mirror
-    that is refreshed counts by itself what it cannot read. `uploads` opens the ways in which a caller hands over files.
-    `approvals` opens those of a caller's writes.
+    that is refreshed counts by itself what it cannot read. `uploads` opens the ways in which a caller hands over files,
+    and `download_links` those in which a person gets one. `approvals` opens those of a caller's writes.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class Gate:
         approvals: Callable[[Caller], ApprovalReader],
         cursor_key: bytes,
         uploads: Callable[[Caller, str], Uploads] = lambda _caller, _dealer: Uploads(),
+        download_links: Callable[[Caller, str], DownloadLink] = lambda _caller, _dealer: no_download,
     ) -> None:
         self._services = services
         self._dealer = dealer
@@ -182,6 +184,7 @@ class Gate:
         self._approvals = approvals
         self._cursor_key = cursor_key
         self._uploads = uploads
+        self._download_links = download_links
         self._names: dict[str, str] = {}
         self._feeds = RememberedFeeds()
 
@@ -233,6 +236,7 @@ class Gate:
             self._services.roadster.for_dealer(ref, policy),
             Seal.bound_to(self._cursor_key, caller.principal, dealer),
             uploads,
+            self._download_links(caller, dealer),
             ownership,
             roadie.for_dealer(ownership, policy) if roadie else None,
             mykaarma.for_dealer(ref, policy) if mykaarma else None,

@@ -70,6 +70,15 @@ class WaitingFiles(Protocol):
         """Deletes a file that was sent."""
 
 
+DownloadLink = Callable[[str, int | None], Awaitable[str | None]]
+"""Returns a link by which a person downloads the file with this URI once. None where no page is served. A file of a
+customer also has their id."""
+
+
+async def no_download(_uri: str, _customer_id: int | None) -> str | None:
+    return None
+
+
 async def _scan_nothing(_content: bytes) -> None: ...
 
 

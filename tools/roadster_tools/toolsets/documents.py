@@ -166,6 +166,7 @@ class DocumentFile(ToolAnswer):
     contents: str | None = Field(default=None, description="base64")
     hint: str | None = None
     uri: str | None = None
+    download: str | None = Field(default=None, description="for a person, once")
 
     def links(self) -> tuple[FileLink, ...]:
         if self.uri is None or self.content_type is None:
@@ -182,6 +183,8 @@ async def get_document(
     content = await grant.roadster.get_document(customer_id, document_id)
     kind = content_type(content)
     hint = _contents_hint(grant, content, kind) if detail == "full" else None
+    uri = file_uri(grant.roadster.dpid, "customers", customer_id, "documents", document_id)
+    is_shown = kind is not None and grant.caller.sees_contact_data
     return DocumentFile(
         document_id=document_id,
         content_type=kind,
@@ -189,9 +192,8 @@ async def get_document(
         sha256=hashlib.sha256(content).hexdigest(),
         contents=base64.b64encode(content).decode() if detail == "full" and hint is None else None,
         hint=hint,
-        uri=file_uri(grant.roadster.dpid, "customers", customer_id, "documents", document_id)
-        if kind is not None and len(content) <= MAX_RESOURCE_BYTES and grant.caller.sees_contact_data
-        else None,
+        uri=uri if is_shown and len(content) <= MAX_RESOURCE_BYTES else None,
+        download=await grant.download_link(uri, customer_id) if is_shown else None,
     )
 
 
@@ -209,10 +211,12 @@ def _contents_hint(grant: Grant, content: bytes, kind: str | None) -> str | None
     return None
 
 
-async def document_file(grant: Grant, customer_id: int, document_id: int, detail: Detail) -> File:
+async def document_file(
+    grant: Grant, customer_id: int, document_id: int, detail: Detail, most_bytes: int = MAX_RESOURCE_BYTES
+) -> File:
     """Reads one document's file as a resource. Raises MalformedAnswer for another kind of file, or a larger one."""
     del detail  # always full, so that the audit record says that the contents were read
-    return resource_file(await grant.roadster.get_document(customer_id, document_id), "get_document")
+    return resource_file(await grant.roadster.get_document(customer_id, document_id), "get_document", most_bytes)
 
 
 class DeletionAnswer(ToolAnswer):

@@ -173,10 +173,11 @@ def _first_fields(template: Template) -> Iterator[FormPage]:
 class TemplateFile(ToolAnswer):
     template_id: str
     file_name: str | None = None
-    content_type: str | None = Field(default=None, description="left out where it is no PDF")
+    content_type: str | None = Field(default=None, description="none if no PDF")
     bytes: int
     sha256: str
-    uri: str | None = Field(default=None, description="of the PDF as a resource")
+    uri: str | None = None
+    download: str | None = Field(default=None, description="for a person")
     hint: str | None = None
 
     def links(self) -> tuple[FileLink, ...]:
@@ -192,14 +193,17 @@ async def get_template_file(grant: Grant, template_id: TemplateId) -> TemplateFi
     template = await grant.roadster.get_template(template_id)
     content = await grant.roadster.get_template_file(template_id)
     is_pdf = content_type(content) == PDF
-    readable = is_pdf and len(content) <= MAX_RESOURCE_BYTES and _may_see_file(grant, template)
+    is_shown = is_pdf and _may_see_file(grant, template)
+    readable = is_shown and len(content) <= MAX_RESOURCE_BYTES
+    uri = file_uri(grant.roadster.dpid, "templates", template_id)
     return TemplateFile(
         template_id=template_id,
         file_name=template.file_name,
         content_type=PDF if is_pdf else None,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        uri=file_uri(grant.roadster.dpid, "templates", template_id) if readable else None,
+        uri=uri if readable else None,
+        download=await grant.download_link(uri, None) if is_shown else None,
         hint=None if readable else _unlinked_hint(grant, template, is_pdf),
     )
 
@@ -217,7 +221,7 @@ def _may_see_file(grant: Grant, template: Template) -> bool:
     return template.order_id is None or grant.caller.sees_contact_data
 
 
-async def template_file(grant: Grant, template_id: str) -> File:
+async def template_file(grant: Grant, template_id: str, most_bytes: int = MAX_RESOURCE_BYTES) -> File:
     """Reads a template's PDF as a resource.
 
     Raises AccessRefused, and MalformedAnswer for another kind of file, or a larger one.
@@ -228,7 +232,7 @@ async def template_file(grant: Grant, template_id: str) -> File:
             f'{setting} is "masked", and the file of a template of one order needs "contact"', setting=setting
         )
     content = await grant.roadster.get_template_file(template_id)
-    return resource_file(content, "get_template_file", only_pdf=True)
+    return resource_file(content, "get_template_file", most_bytes, only_pdf=True)
 
 
 class NewTemplateAnswer(ToolAnswer):

@@ -15,8 +15,8 @@ _columns = file_requests.c
 _NAMES = FileRequest.__dataclass_fields__
 
 
-def add(connection: Connection, request: FileRequest) -> None:
-    connection.execute(insert(file_requests), asdict(request))
+def add(connection: Connection, request: FileRequest, facts: str) -> None:
+    connection.execute(insert(file_requests), {**asdict(request), "facts": facts})
 
 
 def find_by_link(connection: Connection, link: str, now: int) -> StoredFileRequest | None:
@@ -34,6 +34,15 @@ def _request_in(row: RowMapping | None) -> StoredFileRequest | None:
         return None
     request = FileRequest(**{name: row[name] for name in _NAMES})
     return StoredFileRequest(request, row["content"], row["facts"])
+
+
+def use(connection: Connection, link: str, now: int) -> StoredFileRequest | None:
+    """Returns the request of a link and deletes it. Of two transactions at a time, one gets it."""
+    entry = find_by_link(connection, link, now)
+    if entry is None:
+        return None
+    gone = connection.execute(delete(file_requests).where(_columns.file == entry.request.file))
+    return entry if gone.rowcount else None
 
 
 def begin(connection: Connection, link: str, now: int, most: int) -> StoredFileRequest | None:
