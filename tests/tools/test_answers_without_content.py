@@ -15,7 +15,7 @@ from tests.tool_examples import DELIVERY_ID, SOME_VIN, TOOL_EXAMPLES
 
 pytestmark = pytest.mark.anyio
 
-LOCAL = {"list_customer_events", "get_customer", "search_customers"}
+LOCAL = {"list_customer_events", "get_customer", "search_customers", "get_approval"}
 """Tools that read only the store."""
 
 ROW = {"vin": SOME_VIN, "id": 17, "dpid": "umazda"}

@@ -16,7 +16,7 @@ from tests.tool_examples import DELIVERY_ID, TOOL_EXAMPLES
 
 pytestmark = pytest.mark.anyio
 
-LOCAL = {"list_customer_events", "get_customer", "search_customers"}
+LOCAL = {"list_customer_events", "get_customer", "search_customers", "get_approval"}
 """Tools that read only the store."""
 
 REFUSING: list[Any] = [

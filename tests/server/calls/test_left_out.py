@@ -24,7 +24,7 @@ from tests.tools.canaries import CONTACT, IDENTITY_CANARIES, everything, leaks, 
 
 pytestmark = pytest.mark.anyio
 
-LOCAL = {"list_customer_events", "get_customer", "search_customers"}
+LOCAL = {"list_customer_events", "get_customer", "search_customers", "get_approval"}
 """Tools that read only the store."""
 
 CALLS = {
