@@ -33,6 +33,7 @@ READ_MORE = {
     "roles.NAME": "[Access](../operate/access.md#roles-and-groups)",
     "identity.NAME": "[People](../operate/people.md)",
     "identity.NAME.people": "[People](../operate/people.md#rules)",
+    "disclosures": "[Disclosures](../operate/disclosures.md)",
     "http": "[HTTP](../operate/http.md)",
     "uploads": "[Documents](../use/documents.md)",
     "store": "[Audit](../operate/audit.md#the-store), [Backup and restore](../operate/backup-and-restore.md)",

@@ -101,6 +101,7 @@ async def open_calls(
             vehicles=mirrors.of_dealer,
             approvals=approvals.of_caller,
             cursor_key=keys.cursors,
+            disclosure_wording=lambda dpid: live.current.disclosure_wording(dpid),  # noqa: PLW0108 - as the dealer above
             uploads=_uploads(settings, local, store, file_keys, page_links.url),
             download_links=partial(DownloadLinks, store, file_keys, page_links.url, requesters.describe),
         )

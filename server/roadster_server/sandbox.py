@@ -44,6 +44,7 @@ def sandbox_settings(store_url: str) -> Settings:
         dealers={
             dealer.dpid: DealerSettings(
                 partner_id=dealer.partner_id,
+                state=dealer.state,
                 express_host=dealer.express_host,
                 link_key=SecretStr(dealer.link_key),
                 # One order is left out, and all orders of the other dealers, to show how an order is refused.

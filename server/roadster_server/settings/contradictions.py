@@ -42,6 +42,7 @@ def find_contradictions(settings: Settings) -> Iterator[str]:
         yield from _unknown_tools(f"callers.{name}.access", caller.access)
         if caller.role is not None:
             yield from _unknown_role(settings, f"callers.{name}.role", caller.role)
+    yield from _disclosures(settings)
     yield from _shared_by_dealers(settings.dealers)
     yield from _shared_tokens(settings.callers)
     yield from _providers(settings)
@@ -67,6 +68,18 @@ def _unknown_dealers(settings: Settings, key: str, entries: Iterable[str]) -> It
         elif (group := entry.removeprefix(GROUP)) not in settings.dealer_groups:
             choices = name_choices([*settings.dealer_groups], group) if settings.dealer_groups else "there is none"
             yield f"{key}: unknown group {group!r}, expected {choices}; or add [dealer_groups.{group}]"
+
+
+def _disclosures(settings: Settings) -> Iterator[str]:
+    """Finds dealers whose wording would be left out in silence."""
+    for dpid in settings.disclosures.dealers:
+        if dpid not in settings.dealers:
+            choices = name_choices([*settings.dealers], dpid)
+            yield f"disclosures.dealers.{dpid}: unknown dealer, expected {choices}; or add [dealers.{dpid}]"
+    if settings.disclosures.states:
+        for dpid, dealer in settings.dealers.items():
+            if dealer.state is None:
+                yield f'dealers.{dpid}.state: is missing, and disclosures.states goes by it; add it, as state = "CA"'
 
 
 def _unknown_tools(key: str, names: Iterable[str]) -> Iterator[str]:

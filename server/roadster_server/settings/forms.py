@@ -11,6 +11,7 @@ from roadster_tools.parameters import whole_number
 
 HOST = "a host such as mcp.example.com or mcp.example.com:8443, without scheme, path and *"
 ORIGIN = "an origin such as https://app.example.com, without path and *"
+STATE = "the two capital letters of a state, such as CA"
 
 
 def written_as(pattern: str, form: str) -> AfterValidator:

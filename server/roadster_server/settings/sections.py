@@ -34,7 +34,7 @@ from roadster_tools import Caller, name_choices
 
 from .callers import CallerSettings, DealerGroupSettings, IdentitySettings, RoleSettings, duration
 from .errors import ConfigurationError
-from .forms import HOST, ORIGIN, order_ids, written_as
+from .forms import HOST, ORIGIN, STATE, order_ids, written_as
 from .network import NetworkSettings
 from .proxies import plain_prefix, proxy_address
 from .rights import DealersInForce, Rights
@@ -101,6 +101,8 @@ class DealerSettings(Section):
     """The dealer at myKaarma. `get_crm_customer` needs it: a caller whose dealers have none does not see the tool."""
     mykaarma_dealer_id: int | None = None
     """The dealer's number in myKaarma's answers. Where it is set, every answer is checked against it."""
+    state: Annotated[str, written_as(r"[A-Z]{2}", STATE)] | None = None
+    """The dealer's state in two capitals, for `disclosures.states`."""
     orders: Annotated[Literal["any"] | list[str], BeforeValidator(order_ids)] = []
     """The orders that `create_forms` may make forms for, as well as those seen at the dealer. `"any"` leaves it to
     Roadster whether an order is this dealer's."""
@@ -114,6 +116,18 @@ class DealerSettings(Section):
             except binascii.Error:
                 raise ValueError('link_key is not base64; set link_key_encoding = "raw", or correct the key') from None
         return self
+
+
+_Wording = Annotated[str, written_as(r"(?s).*\S.*", "a text"), Field(max_length=2000)]
+
+
+class DisclosureSettings(Section):
+    """`[disclosures]`: sentences that stand word for word in each answer with a payment. See the dealer's counsel."""
+
+    states: dict[Annotated[str, written_as(r"[A-Z]{2}", STATE)], _Wording] = {}
+    """Sentences by the state of the dealer, for instance `CA`. Each dealer then needs its `state`."""
+    dealers: dict[str, _Wording] = {}
+    """Sentences by dpid. They follow those of the state."""
 
 
 class HttpSettings(Section):
@@ -302,6 +316,7 @@ class Settings(Section):
     dealer_groups: dict[str, DealerGroupSettings] = {}
     callers: dict[str, CallerSettings] = {}
     roles: dict[str, RoleSettings] = {}
+    disclosures: DisclosureSettings = DisclosureSettings()
     identity: dict[str, IdentitySettings] = {}
     http: HttpSettings = HttpSettings()
     uploads: UploadSettings | None = None
@@ -335,6 +350,12 @@ class Settings(Section):
             mykaarma_dealer_id=dealer.mykaarma_dealer_id,
             configured_ids=self._dealer_ids,
         )
+
+    def disclosure_wording(self, dpid: str) -> tuple[str, ...]:
+        """Returns the sentences beside a payment at the dealer: of its state, then its own."""
+        dealer = self.dealers.get(dpid)
+        by_state = self.disclosures.states.get(dealer.state) if dealer and dealer.state else None
+        return tuple(wording for wording in (by_state, self.disclosures.dealers.get(dpid)) if wording is not None)
 
     @cached_property
     def _dealer_ids(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -86,6 +86,8 @@ class Grant:
     """The values that could not be read of the answers. It grows while the call reads them."""
     remember_vins: Callable[[Callable[[], AsyncIterator[str]]], Awaitable[list[str]]]
     """Returns the VINs of the dealer's feed that its argument yields, or those of an earlier call."""
+    disclosure_wording: tuple[str, ...] = ()
+    """The dealer's own sentences beside a payment, which are repeated word for word."""
     notices: list[str] = field(default_factory=list)
     """Sentences that the caller reads beside the answer. The call adds to them while it runs."""
 
@@ -157,6 +159,7 @@ class Gate:
     the mirror of a dealer's feed for a reader. It gets a function that makes clients of that feed, because a mirror
     that is refreshed counts by itself what it cannot read. `uploads` opens the ways in which a caller hands over files,
     and `download_links` those in which a person gets one. `approvals` opens those of a caller's writes.
+    `disclosure_wording` returns a dealer's own sentences beside a payment.
     """
 
     def __init__(
@@ -171,6 +174,7 @@ class Gate:
         vehicles: Callable[[str, Reader, Callable[[OnLeftOut], DealerApi], OnLeftOut], VehicleMirror],
         approvals: Callable[[Caller], ApprovalReader],
         cursor_key: bytes,
+        disclosure_wording: Callable[[str], Sequence[str]] = lambda _dealer: (),
         uploads: Callable[[Caller, str], Uploads] = lambda _caller, _dealer: Uploads(),
         download_links: Callable[[Caller, str], DownloadLink] = lambda _caller, _dealer: no_download,
     ) -> None:
@@ -185,6 +189,7 @@ class Gate:
         self._cursor_key = cursor_key
         self._uploads = uploads
         self._download_links = download_links
+        self._disclosure_wording = disclosure_wording
         self._names: dict[str, str] = {}
         self._feeds = RememberedFeeds()
 
@@ -246,6 +251,7 @@ class Gate:
             order,
             left_out,
             partial(self._feeds.vins, dealer),
+            tuple(self._disclosure_wording(dealer)),
         )
 
     def _feed(self, ref: DealerRef, caller: Caller, on_left_out: OnLeftOut) -> DealerApi:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from roadster_client import MASK
+from roadster_client.models.events import CreditDecision, EventOrder
 from roadster_tools.answers import MOST_CHARACTERS, AnswerRows, ToolAnswer, cell, cut_hint, list_text, quantity, shorten
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
@@ -15,6 +17,8 @@ from roadster_tools.failures import InvalidArguments, NoEventReceived
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
 from roadster_tools.parameters import Cursor, CustomerId, Detail, Limit, as_number
+
+from .disclosures import disclose_deal, disclose_event
 
 _SHORT_MESSAGE = 160
 """Characters."""
@@ -53,6 +57,7 @@ class EventRow(ToolAnswer):
     message: str | None = Field(default=None, description="shortened")
     delivery_id: AnyId | None = None
     event: dict[str, Any] | None = Field(default=None, description="with detail full: its documented fields")
+    disclosures: dict[str, Any] | None = None
     event_too_long: Literal[True] | None = Field(default=None, description="the answer has no room for event")
 
     def text(self) -> str:
@@ -67,7 +72,7 @@ class EventRow(ToolAnswer):
         ]
         name = [f"name {cell(self.customer_name)}"] if self.customer_name else []
         message = [f'message "{self.message}"'] if self.message else []
-        event = [self.model_dump_json(include={"event"})] if self.event else []
+        event = [self.model_dump_json(include={"event", "disclosures"}, exclude_none=True)] if self.event else []
         event += ["event too long"] if self.event_too_long else []
         time = f"{self.time} (received)" if self.time_of_receipt else self.time
         parts = [f"{time} {self.event_type}", *ids, *name, self.vehicle, *message, f"id {self.event_id}", *event]
@@ -107,7 +112,7 @@ async def list_customer_events(
     before = _place(cursors.position(cursor)) if cursor is not None else None
     events = await grant.events.newest(query, before=before, most=limit + 1)
     page = AnswerRows[EventRow](limit)
-    rows = await page.fill(_event_row(event, detail) for event in events)
+    rows = await page.fill(_event_row(event, detail, grant.disclosure_wording) for event in events)
     more = len(rows) < len(events)
     return EventsAnswer(
         events=rows,
@@ -144,12 +149,12 @@ def _place(position: str) -> EventPlace:
     return EventPlace(int(happened_at), int(received_at), key)
 
 
-def _event_row(entry: ReceivedEvent, detail: Detail) -> EventRow:
+def _event_row(entry: ReceivedEvent, detail: Detail, wording: Sequence[str]) -> EventRow:
     row = _brief_row(entry)
     if entry.event is None or detail == "brief":
         return row
     event = entry.event.model_dump(mode="json", by_alias=True, exclude_none=True)
-    full = row.model_copy(update={"event": event})
+    full = row.model_copy(update={"event": event, "disclosures": disclose_event(entry.event, wording)})
     # A row is never cut, and one that is longer than any answer would keep all others from its reader.
     return full if full.size() <= _LONGEST_ROW else row.model_copy(update={"event_too_long": True})
 
@@ -294,6 +299,7 @@ class CustomerEventsAnswer(ToolAnswer):
     part_times: dict[str, str] | None = Field(
         default=None, description="by part, the time of the event that it comes from, where that is before as_of"
     )
+    disclosures: dict[str, Any] | None = Field(default=None, description="to be said with a payment")
     history: list[HistoryRow] = Field(description="the newest first")
     older: bool = Field(description="whether list_customer_events has more of the history")
     documented: dict[str, Any] | None = Field(default=None, description="with detail full: every part with all fields")
@@ -320,6 +326,7 @@ async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "
         agent=_section_row(AgentRow, sections, "agent"),
         our_ids=_section_row(OurIdsRow, sections, "api_partner"),
         part_times={name: time for name, (_, time) in sections.items() if time != event_time(events[0])} or None,
+        disclosures=_disclosures(sections, grant.disclosure_wording),
         history=[],
         older=False,
         documented={name: section.model_dump(mode="json", exclude_none=True) for name, (section, _) in sections.items()}
@@ -365,6 +372,15 @@ def _sections(events: list[ReceivedEvent]) -> _Sections:
 
 
 _SECTION_NAMES = ("customer", "vehicle", "order", "credit_applicant", "credit_decision", "agent", "api_partner")
+
+
+def _disclosures(sections: _Sections, wording: Sequence[str]) -> dict[str, Any] | None:
+    order, decision = (sections[name][0] if name in sections else None for name in ("order", "credit_decision"))
+    return disclose_deal(
+        order.financing if isinstance(order, EventOrder) else None,
+        decision if isinstance(decision, CreditDecision) else None,
+        wording,
+    )
 
 
 def _section_row(row_type: type[_SectionT], sections: _Sections, name: str) -> _SectionT | None:

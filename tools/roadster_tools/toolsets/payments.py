@@ -33,6 +33,7 @@ from roadster_tools.gate.vehicles import LastSeen
 from roadster_tools.parameters import Detail, Months, plausible
 from roadster_tools.side_reads import read_both
 
+from .disclosures import QuoteDisclosures, disclose_quote
 from .quote_deals import (
     cash_quote,
     deals_of,
@@ -85,6 +86,7 @@ class QuoteAnswer(ToolAnswer):
     rebates: list[AppliedDiscountRow] | None = None
     not_applied: list[str] | None = Field(default=None, description="wishes that a deal does not carry")
     assumed: list[str] | None = Field(default=None, description="not given, and the figures depend on it")
+    disclosures: QuoteDisclosures | None = Field(default=None, description="to be said with a payment")
     unread: list[str] | None = Field(default=None, description="deals that could not be read, so they may be on offer")
     details: QuoteDetails | None = None
     truncated: bool | None = None
@@ -109,6 +111,7 @@ class QuoteAnswer(ToolAnswer):
             lines.append(f"Not applied: {'; '.join(self.not_applied)}")
         if self.assumed:
             lines.append(f"Assumed: {'; '.join(self.assumed)}")
+        lines += self.disclosures.lines() if self.disclosures is not None else []
         if self.details is not None:
             lines.append(self.details.text())
         return "\n".join([*lines, *filter(None, [self.hint]), f"As of {self.as_of}. {self.caveat}"])
@@ -179,6 +182,7 @@ async def quote_payments(
         rebates=discount_rows(quote, incentives or ()) or None,
         not_applied=unapplied or None,
         assumed=[*describe_assumptions(wishes, quote), *_stock_doubts(last, now)] or None,
+        disclosures=disclose_quote(deal_rows.get("finance"), deal_rows.get("lease"), common, grant.disclosure_wording),
         unread=unread or None,
         details=details,
         truncated=True if rows_cut else None,

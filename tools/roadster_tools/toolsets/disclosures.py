@@ -1,0 +1,127 @@
+"""The items that the law asks to stand beside a payment: which figures of an answer they are, and which are missing.
+
+They are those of Regulation Z (12 CFR 1026.24(d)(2)), Regulation M (12 CFR 1013.7(d)(2)), and of California's SB 766
+(Civil Code section 1784.41). Nothing is computed here: an item is a field of the deal, or it is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from roadster_client.models.events import CreditDecision, CustomerEvent, Financing
+from roadster_tools.answers import ToolAnswer
+
+from .quote_rows import FinanceQuote, LeaseQuote
+
+_FINANCE_ITEMS = ("down_payment", "monthly_payment", "term_months", "apr_percent", "total_cost")
+"""Regulation Z asks for the first four, SB 766 for the total that the customer pays."""
+_LEASE_ITEMS = ("due_at_signing", "monthly_payment", "term_months", "security_deposit", "total_cost")
+"""Regulation M asks for the first four. That it is a lease is said by the deal's name."""
+
+_NEVER_IN_FINANCE = ("rate_changes",)
+"""Whether the rate may be increased later. Roadster does not say it."""
+_NEVER_IN_LEASE = ("end_of_lease_charge",)
+"""Whether a charge may be imposed at the end. Roadster does not say it."""
+
+
+class PaymentDisclosures(ToolAnswer):
+    """Items that must stand beside a payment: fields with a figure, and items without one."""
+
+    say: list[str]
+    missing: list[str]
+
+    def text(self) -> str:
+        words = [", ".join(names).replace("_", " ") for names in (self.say, self.missing)]
+        return f"{words[0]}; missing: {words[1]}"
+
+
+class QuoteDisclosures(ToolAnswer):
+    """`wording` is the dealer's own, to be repeated word for word."""
+
+    finance: PaymentDisclosures | None = None
+    lease: PaymentDisclosures | None = None
+    wording: list[str] | None = None
+
+    def lines(self) -> list[str]:
+        deals = (("finance", self.finance), ("lease", self.lease))
+        return [
+            *(f"Say with the {name} payment: {deal.text()}" for name, deal in deals if deal is not None),
+            *(self.wording or ()),
+        ]
+
+
+def disclose_quote(
+    finance: FinanceQuote | None, lease: LeaseQuote | None, common: Collection[str], wording: Sequence[str]
+) -> QuoteDisclosures | None:
+    """Returns the items beside the payments of a quote, None where it has no payment.
+
+    `common` are the figures that stand beside all deals.
+    """
+    if finance is None and lease is None:
+        return None
+    finance_items = lease_items = None
+    if finance is not None:
+        equity = ["trade_equity"] if "trade_equity" in {*finance.structured_content(), *common} else []
+        finance_items = _items({*finance.structured_content(), *equity}, [*_FINANCE_ITEMS, *equity], _NEVER_IN_FINANCE)
+    if lease is not None:
+        parts = lease.due_at_signing_parts.structured_content() if lease.due_at_signing_parts else {}
+        equity = ["trade_equity"] if "trade_equity" in {*lease.structured_content(), *common} else []
+        names = {*lease.structured_content(), *parts, *equity}
+        lease_items = _items(names, [*_LEASE_ITEMS, *equity], _NEVER_IN_LEASE)
+    return QuoteDisclosures(finance=finance_items, lease=lease_items, wording=[*wording] or None)
+
+
+def disclose_event(event: CustomerEvent | None, wording: Sequence[str]) -> dict[str, Any] | None:
+    """Returns the items beside the payments of an event, None where it names no payment."""
+    if event is None:
+        return None
+    financing = event.order.financing if event.order else None
+    return disclose_deal(financing, event.credit_decision, wording)
+
+
+def disclose_deal(
+    financing: Financing | None, decision: CreditDecision | None, wording: Sequence[str]
+) -> dict[str, Any] | None:
+    """Returns the items beside the payments of an order and of a lender's decision, None where there is none."""
+    order_items = decision_items = None
+    if financing is not None and financing.monthly_payment is not None:
+        names = {"down_payment": financing.down_payment, "term": financing.term}
+        present = {"monthly_payment", *(name for name, value in names.items() if value is not None)}
+        order_items = _items(present, *_items_of_type(financing.type))
+    if decision is not None and decision.payment is not None:
+        names = {"rate_percent": decision.rate, "term": decision.term}
+        present = {"payment", *(name for name, value in names.items() if value is not None)}
+        decision_items = _items(present, *_items_of_type(None))
+    if order_items is None and decision_items is None:
+        return None
+    parts = {"order": order_items, "credit_decision": decision_items}
+    items = {name: part.structured_content() for name, part in parts.items() if part is not None}
+    return {**items, "wording": [*wording]} if wording else items
+
+
+_NAMES_IN_EVENTS = {"monthly_payment": "payment", "term_months": "term", "apr_percent": "rate_percent"}
+"""Other names that an item has in events."""
+
+
+def _items_of_type(deal_type: str | None) -> tuple[Sequence[str], Sequence[str]]:
+    """Returns the items of a deal of this type, and those that Roadster never says. An unknown type has all of them."""
+    match (deal_type or "").strip().casefold():
+        case "finance":
+            return _FINANCE_ITEMS, _NEVER_IN_FINANCE
+        case "lease":
+            return _LEASE_ITEMS, _NEVER_IN_LEASE
+        case _:
+            items = tuple(dict.fromkeys([*_FINANCE_ITEMS, *_LEASE_ITEMS]))
+            return items, (*_NEVER_IN_FINANCE, *_NEVER_IN_LEASE)
+
+
+def _items(present: Collection[str], items: Sequence[str], never: Sequence[str]) -> PaymentDisclosures:
+    say, missing = [], []
+    for item in items:
+        name = next((each for each in (item, _NAMES_IN_EVENTS.get(item)) if each in present), None)
+        if name is None:
+            missing.append(item)
+        else:
+            say.append(name)
+    return PaymentDisclosures(say=say, missing=[*missing, *never])
