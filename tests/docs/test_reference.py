@@ -106,7 +106,7 @@ def test_the_commented_settings_of_the_configuration_load_too(monkeypatch: pytes
     path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE))
     (tmp_path / "secrets.env").touch(mode=0o600)
     (tmp_path / "dealers.d").mkdir()
-    (tmp_path / "dealers.d" / "toyota.toml").write_text("[dealers.toyotademo]\n")
+    (tmp_path / "dealers.d" / "toyota.toml").write_text('[dealers.toyotademo]\nstate = "CA"\n')
     settings = load(path)
     assert [rule.role for rule in settings.identity["work"].people] == ["sales", "manager"]
     assert settings.store.url.get_secret_value().startswith("postgresql://")
