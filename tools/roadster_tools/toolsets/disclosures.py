@@ -6,7 +6,7 @@ They are those of Regulation Z (12 CFR 1026.24(d)(2)), Regulation M (12 CFR 1013
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from roadster_client.models.events import CreditDecision, CustomerEvent, Financing
@@ -36,25 +36,10 @@ class PaymentDisclosures(ToolAnswer):
         return f"{words[0]}; missing: {words[1]}"
 
 
-class QuoteDisclosures(ToolAnswer):
-    """`wording` is the dealer's own, to be repeated word for word."""
-
-    finance: PaymentDisclosures | None = None
-    lease: PaymentDisclosures | None = None
-    wording: list[str] | None = None
-
-    def lines(self) -> list[str]:
-        deals = (("finance", self.finance), ("lease", self.lease))
-        return [
-            *(f"Say with the {name} payment: {deal.text()}" for name, deal in deals if deal is not None),
-            *(self.wording or ()),
-        ]
-
-
 def disclose_quote(
     finance: FinanceQuote | None, lease: LeaseQuote | None, common: Collection[str], wording: Sequence[str]
-) -> QuoteDisclosures | None:
-    """Returns the items beside the payments of a quote, None where it has no payment.
+) -> dict[str, Any] | None:
+    """Returns the items beside the payments of a quote by deal, and the `wording`. None where it has no payment.
 
     `common` are the figures that stand beside all deals.
     """
@@ -69,7 +54,14 @@ def disclose_quote(
         equity = ["trade_equity"] if "trade_equity" in {*lease.structured_content(), *common} else []
         names = {*lease.structured_content(), *parts, *equity}
         lease_items = _items(names, [*_LEASE_ITEMS, *equity], _NEVER_IN_LEASE)
-    return QuoteDisclosures(finance=finance_items, lease=lease_items, wording=[*wording] or None)
+    return _by_part({"finance": finance_items, "lease": lease_items}, wording)
+
+
+def disclosure_lines(disclosures: Mapping[str, Any]) -> list[str]:
+    """Returns the lines of a text that say the disclosures of a quote."""
+    deals = {name: PaymentDisclosures(**value) for name, value in disclosures.items() if name != "wording"}
+    lines = [f"Say with the {name} payment: {items.text()}" for name, items in deals.items()]
+    return [*lines, *disclosures.get("wording", ())]
 
 
 def disclose_event(event: CustomerEvent | None, wording: Sequence[str]) -> dict[str, Any] | None:
@@ -95,7 +87,10 @@ def disclose_deal(
         decision_items = _items(present, *_items_of_type(None))
     if order_items is None and decision_items is None:
         return None
-    parts = {"order": order_items, "credit_decision": decision_items}
+    return _by_part({"order": order_items, "credit_decision": decision_items}, wording)
+
+
+def _by_part(parts: Mapping[str, PaymentDisclosures | None], wording: Sequence[str]) -> dict[str, Any]:
     items = {name: part.structured_content() for name, part in parts.items() if part is not None}
     return {**items, "wording": [*wording]} if wording else items
 

@@ -33,7 +33,7 @@ from roadster_tools.gate.vehicles import LastSeen
 from roadster_tools.parameters import Detail, Months, plausible
 from roadster_tools.side_reads import read_both
 
-from .disclosures import QuoteDisclosures, disclose_quote
+from .disclosures import disclose_quote, disclosure_lines
 from .quote_deals import (
     cash_quote,
     deals_of,
@@ -86,7 +86,7 @@ class QuoteAnswer(ToolAnswer):
     rebates: list[AppliedDiscountRow] | None = None
     not_applied: list[str] | None = Field(default=None, description="wishes that a deal does not carry")
     assumed: list[str] | None = Field(default=None, description="not given, and the figures depend on it")
-    disclosures: QuoteDisclosures | None = Field(default=None, description="to be said with a payment")
+    disclosures: dict[str, Any] | None = Field(default=None, description="to be said with a payment")
     unread: list[str] | None = Field(default=None, description="deals that could not be read, so they may be on offer")
     details: QuoteDetails | None = None
     truncated: bool | None = None
@@ -111,7 +111,7 @@ class QuoteAnswer(ToolAnswer):
             lines.append(f"Not applied: {'; '.join(self.not_applied)}")
         if self.assumed:
             lines.append(f"Assumed: {'; '.join(self.assumed)}")
-        lines += self.disclosures.lines() if self.disclosures is not None else []
+        lines += disclosure_lines(self.disclosures or {})
         if self.details is not None:
             lines.append(self.details.text())
         return "\n".join([*lines, *filter(None, [self.hint]), f"As of {self.as_of}. {self.caveat}"])
