@@ -299,7 +299,7 @@ class CustomerEventsAnswer(ToolAnswer):
     part_times: dict[str, str] | None = Field(
         default=None, description="by part, the time of the event that it comes from, where that is before as_of"
     )
-    disclosures: dict[str, Any] | None = Field(default=None, description="to be said with a payment")
+    disclosures: dict[str, Any] | None = None
     history: list[HistoryRow] = Field(description="the newest first")
     older: bool = Field(description="whether list_customer_events has more of the history")
     documented: dict[str, Any] | None = Field(default=None, description="with detail full: every part with all fields")

@@ -86,7 +86,7 @@ class QuoteAnswer(ToolAnswer):
     rebates: list[AppliedDiscountRow] | None = None
     not_applied: list[str] | None = Field(default=None, description="wishes that a deal does not carry")
     assumed: list[str] | None = Field(default=None, description="not given, and the figures depend on it")
-    disclosures: dict[str, Any] | None = Field(default=None, description="to be said with a payment")
+    disclosures: dict[str, Any] | None = None
     unread: list[str] | None = Field(default=None, description="deals that could not be read, so they may be on offer")
     details: QuoteDetails | None = None
     truncated: bool | None = None

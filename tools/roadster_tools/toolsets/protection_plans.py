@@ -24,7 +24,7 @@ class PlanTierRow(ToolAnswer):
     term_months: int | None = None
     miles: int | None = None
     msrp: float | None = None
-    invoice_price: float | None = Field(default=None, description="what the dealer pays: not for customers")
+    invoice_price: float | None = Field(default=None, description="not for customers")
 
     def text(self) -> str:
         values = (

@@ -15,7 +15,7 @@ MOST_NAMES = 30
 class EquipmentRow(ToolAnswer):
     name: str
     msrp: float | None = None
-    invoice_price: float | None = Field(default=None, description="what the dealer pays: not for customers")
+    invoice_price: float | None = Field(default=None, description="not for customers")
 
     def text(self) -> str:
         cost = None if self.invoice_price is None else f"(dealer's cost {money(self.invoice_price)})"
