@@ -150,7 +150,7 @@ TOOL_EXAMPLES: Mapping[str, ToolExample] = {
     "get_vehicle": ToolExample({"vin": SOME_VIN}, Budget(60)),
     "quote_payments": ToolExample(
         {"vin": SOME_VIN},
-        Budget(450, {"vin": VIN_OF_LONGEST_QUOTE, "plans": [{"id": 6160}, {"id": 1614}, {"id": 1619}]}, 3_300),
+        Budget(450, {"vin": VIN_OF_LONGEST_QUOTE, "plans": [{"id": 6160}, {"id": 1614}, {"id": 1619}]}, 3_400),
     ),
     "list_protection_plans": ToolExample(
         {"vin": SOME_VIN, "deal_type": "cash"},

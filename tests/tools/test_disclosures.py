@@ -69,8 +69,8 @@ async def test_quote_names_each_item_of_the_law_or_says_that_it_is_missing(
     for deal in ("finance", "lease"):
         for name in answer["disclosures"][deal]["say"]:
             assert isinstance(figures_of(answer, deal)[name], int | float), (deal, name)
-    assert "Say with the lease payment: due at signing, monthly payment" in text_of(result)
-    assert "missing: end of lease charge" in text_of(result)
+    assert "Say with the lease payment: due_at_signing, monthly_payment" in text_of(result)
+    assert "missing: end_of_lease_charge" in text_of(result)
 
 
 class QuoteWithout(httpx2.AsyncBaseTransport):

@@ -124,7 +124,7 @@ class MarkupRow(ToolAnswer):
 class DealerAnswer(DealerRow):
     price_unlock_mode: str | None = None
     fees: DealerFeesRow | None = Field(default=None, description="in the currency's units")
-    markups: list[MarkupRow] | None = Field(default=None, description="on lenders' rates, in an unknown unit")
+    markups: list[MarkupRow] | None = Field(default=None, description="in an unknown unit")
 
 
 @tool("A dealer's fees and markups")

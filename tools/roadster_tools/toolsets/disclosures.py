@@ -32,8 +32,7 @@ class PaymentDisclosures(ToolAnswer):
     missing: list[str]
 
     def text(self) -> str:
-        words = [", ".join(names).replace("_", " ") for names in (self.say, self.missing)]
-        return f"{words[0]}; missing: {words[1]}"
+        return f"{', '.join(self.say)}; missing: {', '.join(self.missing)}"
 
 
 def disclose_quote(
