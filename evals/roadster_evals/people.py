@@ -194,11 +194,16 @@ def find_faults(scenario: Scenario, messages: Sequence[Message], reply: str | No
         if _letters(match) not in source:
             yield f"told {match.strip()}, which they do not have"
     agent_text = fold(" ".join(message.text for message in messages if message.role == "agent"))
-    public = _letters(" ".join([scenario.request, *person.wishes, *(each.say for each in person.replies), agent_text]))
-    for name, fact in person.facts.items():
-        secrets = [_letters(each) for each in _IDENTIFYING.findall(fact.say)]
-        is_told = any(secret in _letters(reply) and secret not in public for secret in secrets)
-        if is_told and not any(fold(word) in agent_text for word in fact.asked):
+    secrets = {
+        name: fact for name, fact in person.facts.items() if not any(fold(word) in agent_text for word in fact.asked)
+    }
+    open_facts = [fact.say for name, fact in person.facts.items() if name not in secrets]
+    replies = [each.say for each in person.replies]
+    # A number of an open fact may hold that of a secret one: a street number, and an amount.
+    source = _letters(" ".join([scenario.request, *person.wishes, *replies, *open_facts, agent_text]))
+    for name, fact in secrets.items():
+        figures = [_letters(each) for each in _IDENTIFYING.findall(fact.say)]
+        if any(figure in _letters(reply) and figure not in source for figure in figures):
             yield f"told their {name} before they were asked"
 
 

@@ -126,6 +126,18 @@ def test_a_fact_that_was_asked_for_or_said_by_the_agent_is_no_fault() -> None:
         assert list(find_faults(scenario_with(PERSON), messages, reply)) == []
 
 
+def test_a_number_that_holds_a_secret_one_is_no_fault() -> None:
+    """The street number holds the amount, which was not asked for."""
+    facts = {
+        "address": {"asked": ["where"], "say": "To 2400 Sample Lane."},
+        "worth": {"asked": ["worth"], "say": "It is worth $240."},
+    }
+    scenario = scenario_with({"facts": facts})
+    messages = [Message("person", "Hello"), Message("agent", "Where to?")]
+    assert list(find_faults(scenario, messages, "To 2400 Sample Lane.")) == []
+    assert list(find_faults(scenario, messages[:1], "It is worth $240.")) == ["told their worth before they were asked"]
+
+
 def person_of(*replies: str) -> PlayedPerson:
     async def play(brief: str, messages: Sequence[Message]) -> str:
         assert "You are not the assistant" in brief
