@@ -215,7 +215,7 @@ NOW = int(time.time())
         {"typ": "Bearer"},
         {"_claim_names": {"groups": "src1"}, "groups": ...},
     ],
-    ids=str,
+    ids="-".join,  # without the times: every process of a run must give a test the same name
 )
 async def test_an_id_token_with_a_wrong_claim_is_refused(
     browser: PageBrowser, provider: Provider, claims: dict[str, Any]
