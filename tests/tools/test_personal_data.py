@@ -81,6 +81,7 @@ async def every_resource(client: Client) -> list[tuple[str, str]]:
             "customer_id": 1650260,
             "document_id": 1602287,
             "template_id": "278",
+            "approval_id": "0" * 32,
         }
         try:
             uri = resource.address(**{name: values[name] for name in resource.parameters})

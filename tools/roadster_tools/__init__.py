@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .gate.gate import CallOversight, Gate, Grant, PendingWrite, Services, WritePreview
     from .gate.waiting_files import FileWanted, Uploads, WaitingFiles
     from .raw_arguments import HOST_ARGUMENTS, ReadArguments, read_arguments
-    from .resources import CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
+    from .resources import APPROVAL_RESOURCE, CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
     from .stored_tools import TOOLS, TOOLSETS
     from .tool import Tool
     from .toolsets.feed import vins_in_stock
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .upload_folder import UploadFolder
 
 __all__ = [
+    "APPROVAL_RESOURCE",
     "CUSTOMER_RESOURCE",
     "HOST_ARGUMENTS",
     "MOST_CHOICES",
@@ -117,7 +118,7 @@ _MODULES = {
     "gate.gate": "CallOversight Gate Grant PendingWrite Services WritePreview",
     "gate.waiting_files": "FileWanted Uploads WaitingFiles",
     "raw_arguments": "HOST_ARGUMENTS ReadArguments read_arguments",
-    "resources": "CUSTOMER_RESOURCE RESOURCES Resource resource_at",
+    "resources": "APPROVAL_RESOURCE CUSTOMER_RESOURCE RESOURCES Resource resource_at",
     "stored_tools": "TOOLS TOOLSETS",
     "tool": "Tool",
     "toolsets.feed": "vins_in_stock",

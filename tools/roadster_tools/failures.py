@@ -157,6 +157,15 @@ class NoEventReceived(ToolFailure):
         return f"{self}."
 
 
+class NoSuchApproval(ToolFailure):
+    """The caller has no approval of this id."""
+
+    kind = "not_found"
+
+    def message(self) -> str:
+        return f"{self}."
+
+
 class Unrecorded(ToolFailure):
     """The record that the call needs before it goes on could not be stored."""
 

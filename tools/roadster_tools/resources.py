@@ -29,6 +29,7 @@ _PARAMETERS: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
     "customer_id": (ID_PATTERN, int),
     "document_id": (ID_PATTERN, int),
     "template_id": (ID_PATTERN, str),
+    "approval_id": ("[0-9a-f]{32}", str),
 }
 """For each argument, its pattern in an address and the function that reads its value."""
 
@@ -38,8 +39,9 @@ class Resource:
     """A row of the table: an address with `{arguments}`, the tool that reads it, and its description for a person.
 
     `file` names the function beside the tool that reads the bytes instead of its answer, with the same grant and
-    arguments. `extra_arguments` are those that the address does not hold. `needs_contact_data` keeps it from callers
-    who may not see contact data.
+    arguments. `reader` names one that returns the answer, where the tool's own answer may say that nothing is there.
+    `extra_arguments` are those that the address does not hold. `needs_contact_data` keeps it from callers who may not
+    see contact data.
     """
 
     template: str
@@ -49,6 +51,7 @@ class Resource:
     description: str
     extra_arguments: Mapping[str, Any] = field(default_factory=dict)
     file: str | None = None
+    reader: str | None = None
     mime_type: str | None = "application/json"
     needs_contact_data: bool = False
 
@@ -80,9 +83,11 @@ class Resource:
     async def read(self, call: AdmittedCall) -> ToolAnswer | File:
         """Returns the contents. Raises AccessRefused, ToolFailure and ClientError."""
         self._require_visible(call)
-        if self.file is None:
+        reader = self.file or self.reader
+        if reader is None:
             return await call.run()
-        return await call.run_as(call.tool.beside(self.file), **call.values)
+        content: ToolAnswer | File = await call.run_as(call.tool.beside(reader), **call.values)
+        return content
 
     async def download(self, call: AdmittedCall) -> File:
         """Returns the file for a person, who may have a larger one than a client. Raises as `read` does."""
@@ -117,7 +122,17 @@ CUSTOMER_RESOURCE = Resource(
     "Customer",
     "Where one customer's deal stands, from the events received. It can be followed.",
 )
-"""The only resource with update notifications, because events report its changes."""
+"""It has update notifications, because events report its changes."""
+
+APPROVAL_RESOURCE = Resource(
+    "roadster://approvals/{approval_id}",
+    "get_approval",
+    "approval",
+    "Approval",
+    "What became of a write of yours that waits for a person. It can be followed.",
+    reader="own_approval",
+)
+"""It has update notifications, because people decide on a page."""
 
 RESOURCES = (
     Resource(
@@ -171,6 +186,7 @@ RESOURCES = (
         file="template_file",
         mime_type="application/pdf",
     ),
+    APPROVAL_RESOURCE,
 )
 """Every resource template, in the order of `resources/templates/list`."""
 

@@ -1,4 +1,6 @@
-"""Update notifications: a client subscribes to a customer, is told when an event comes in, and reads the resource anew.
+"""Update notifications: a client subscribes to a resource, is told when it has changed, and reads it anew.
+
+A customer changes when an event comes in, and an approval when somebody decides or the write has its end.
 
 A notification holds only an address. Clients of protocol 2026-07-28 subscribe on a stream of their own
 (`subscriptions/listen`), those of 2025-11-25 in their session (`resources/subscribe`). A subscription passes the gate
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +40,10 @@ from mcp_types import (
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.settings.live import LiveSettings
+from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log
 from roadster_server.turns import give_turn_back
-from roadster_tools import CUSTOMER_RESOURCE, TOOLS, AdmittedCall, Failure
+from roadster_tools import APPROVAL_RESOURCE, CUSTOMER_RESOURCE, TOOLS, AdmittedCall, Failure, resource_at
 
 from .list_changes import ListChanges
 from .resources import mcp_error
@@ -60,8 +64,18 @@ _NOTIFY_SECONDS = 5.0
 _MOST_QUEUED = 10_000
 """Notifications that wait to be sent. More are dropped."""
 
+_FOLLOWED = (CUSTOMER_RESOURCE, APPROVAL_RESOURCE)
+
 _STATE_KEY = "roadster_server.protocol.subscriptions"
 _TOPIC = "changed"
+
+
+@dataclass(frozen=True)
+class _ApprovalUpdated(ResourceUpdated):
+    """An approval has changed. Whose it is does not stand in its address."""
+
+    principal: str = field(kw_only=True)
+    dealer: str = field(kw_only=True)
 
 
 class Subscriptions(SubscriptionBus):
@@ -76,6 +90,7 @@ class Subscriptions(SubscriptionBus):
         self._replicas = replicas
         if replicas is not None:
             replicas.subscribe(_TOPIC, self._queue_all)
+        calls.services.approvals.on_change(self._announce_approval)
         self._bus = InMemorySubscriptionBus()
         self._streams = ListenHandler(self)
         self._queue = asyncio.Queue[ResourceUpdated](_MOST_QUEUED)
@@ -83,7 +98,12 @@ class Subscriptions(SubscriptionBus):
 
     def announce_customer(self, dealer: str, customer_id: str) -> None:
         """Queues a notification that the customer has changed, here and at the other processes. `run` sends it."""
-        uri = CUSTOMER_RESOURCE.address(dealer=dealer, customer_id=customer_id)
+        self._announce(CUSTOMER_RESOURCE.address(dealer=dealer, customer_id=customer_id))
+
+    def _announce_approval(self, approval_id: str) -> None:
+        self._announce(APPROVAL_RESOURCE.address(approval_id=approval_id))
+
+    def _announce(self, uri: str) -> None:
         self._queue_all((uri,))
         if self._replicas is not None:
             self._replicas.tell(_TOPIC, uri)
@@ -100,7 +120,23 @@ class Subscriptions(SubscriptionBus):
         async with anyio.create_task_group() as self._notifying:
             self._notifying.start_soon(self._list_changes.run)
             while True:
-                await self.publish(await self._queue.get())
+                event = await self._with_owner(await self._queue.get())
+                if event is not None:
+                    await self.publish(event)
+
+    async def _with_owner(self, event: ResourceUpdated) -> ResourceUpdated | None:
+        """Returns the event, with whose it is if it is of an approval. None if there is no such approval."""
+        arguments = APPROVAL_RESOURCE.arguments_in(event.uri)
+        if arguments is None:
+            return event
+        try:
+            approval = await self._calls.services.store.approval(arguments["approval_id"])
+        except StoreError:
+            log.warning("update notification dropped, the store does not work")
+            return None
+        if approval is None:
+            return None
+        return _ApprovalUpdated(event.uri, principal=approval.principal, dealer=approval.dealer)
 
     def close(self) -> None:
         """Ends the streams with the result that the protocol wants. For a server that stops."""
@@ -126,8 +162,8 @@ class Subscriptions(SubscriptionBus):
         subscriber = copy_context()
 
         def on_event(event: ServerEvent) -> None:
-            if isinstance(event, ResourceUpdated) and subscriber.run(self._may_read, event.uri):
-                listener(event)
+            if isinstance(event, ResourceUpdated) and subscriber.run(self._may_read, event):
+                listener(ResourceUpdated(event.uri))
 
         return self._bus.subscribe(on_event)
 
@@ -208,19 +244,27 @@ class Subscriptions(SubscriptionBus):
 
         return on_event
 
-    def _may_read(self, uri: str) -> bool:
-        arguments, caller = CUSTOMER_RESOURCE.arguments_in(uri), self._current_caller()
+    def _may_read(self, event: ResourceUpdated) -> bool:
+        caller = self._current_caller()
+        if isinstance(event, _ApprovalUpdated):
+            is_own = event.principal == caller.principal and event.dealer in caller.dealer_set
+            return is_own and may_read(caller, APPROVAL_RESOURCE)
+        arguments = CUSTOMER_RESOURCE.arguments_in(event.uri)
         is_own = arguments is not None and arguments["dealer"] in caller.dealer_set
         return is_own and may_read(caller, CUSTOMER_RESOURCE)
 
     async def _refusal(self, ctx: Context, uri: str) -> MCPError | None:
         """Returns why the caller may not subscribe. This counts and is recorded as a call of the resource's tool."""
-        arguments = CUSTOMER_RESOURCE.arguments_in(uri)
-        if arguments is None:
-            problem = f"only addresses like {CUSTOMER_RESOURCE.template} can be followed"
+        match = resource_at(uri)
+        if match is None or match[0] not in _FOLLOWED:
+            templates = " and ".join(resource.template for resource in _FOLLOWED)
+            problem = f"only addresses like {templates} can be followed"
             return mcp_error(await self._calls.refuse(self._current_caller, ctx, {"uri": problem}), ctx, uri)
-        tool = TOOLS[CUSTOMER_RESOURCE.tool_name]
-        outcome = await self._calls.use(self._current_caller, ctx, tool, arguments, _read_nothing)
+        resource, arguments = match
+        # Only a read tells whose an approval is.
+        work = resource.read if resource is APPROVAL_RESOURCE else _read_nothing
+        tool = TOOLS[resource.tool_name]
+        outcome = await self._calls.use(self._current_caller, ctx, tool, arguments, work)
         return mcp_error(outcome, ctx, uri) if isinstance(outcome, Failure) else None
 
 

@@ -22,7 +22,7 @@ from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports.http import caller_of_request, http_app
+from roadster_server.transports.http import caller_of_request, http_app, identity_of_request
 from roadster_server.transports.listening.connection import HEAD_SECONDS
 from roadster_server.transports.listening.http_server import http_server
 
@@ -53,6 +53,7 @@ async def listening(
             local=False,
             transport=upstream or SandboxTransport(create_app()),
             page_links=PageLinks(lambda: live.current, address),
+            current_identity=identity_of_request,
         ) as calls:
             await calls.services.store.open()
             subscriptions = Subscriptions(calls, lambda: caller_of_request(live.current), live)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import approval_tool
+from roadster_tools.failures import NoSuchApproval
 from roadster_tools.gate.approvals import ApprovalStatus
 from roadster_tools.gate.gate import AccountGrant
 
@@ -26,10 +27,17 @@ class ApprovalAnswer(ToolAnswer):
 async def get_approval(grant: AccountGrant, approval_id: str) -> ApprovalAnswer:
     """What became of a write that waits for a person, by its approval_id. Use it when they say that they decided, not
     in a loop."""
+    try:
+        return await own_approval(grant, approval_id)
+    except NoSuchApproval as error:
+        return ApprovalAnswer(status="not_found", message=error.message())
+
+
+async def own_approval(grant: AccountGrant, approval_id: str) -> ApprovalAnswer:
+    """Returns what became of one of the caller's own writes. Raises NoSuchApproval."""
     report = await grant.approvals.report(approval_id)
     if report is None:
-        text = "No approval of yours has this approval_id, or it expired more than a day ago."
-        return ApprovalAnswer(status="not_found", message=text)
+        raise NoSuchApproval("No approval of yours has this approval_id, or it expired more than a day ago")
     return ApprovalAnswer(
         status=report.status,
         message=report.text,
