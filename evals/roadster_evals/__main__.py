@@ -16,6 +16,7 @@ import typer
 
 from .agents import AGENTS
 from .attacks import GOALS, STYLES
+from .commands import compare, report
 from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .grading import Result
 from .report import make_table, replace_table, summarize
@@ -24,6 +25,8 @@ from .runs import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse
 from .scenario import ScenarioError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("report")(report)
+app.command("compare")(compare)
 
 AGENT_FAILED, USAGE_ERROR = 1, 2
 """Exit codes."""
@@ -32,8 +35,9 @@ TRIALS_A_WORKER = 20
 """Trials that make it worth while to start another process, which takes as long as that many trials."""
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     scenarios: Annotated[
         Path | None,
         typer.Option(
@@ -96,12 +100,16 @@ def main(
     python -m roadster_evals --write docs/develop/scenarios.md      # the same as: make evals
     python -m roadster_evals --agent my_module:my_agent --only payments_
     python -m roadster_evals --agent my_module:MyAgent --seeds 1-20 --trials 4 --results mine.jsonl
+    python -m roadster_evals report mine.jsonl --out report.html
+    python -m roadster_evals compare before.jsonl after.jsonl
 
     A scenario with a mistake is named on stderr, and the others run.
 
     Exit codes: 0 done, 1 your agent or the reference did not solve every trial or a bad agent did one, 2 a mistake in
     the options or files.
     """  # noqa: D301  # typer does not wrap the lines after a \b
+    if context.invoked_subcommand:
+        return
     logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would appear between the results
     try:
         contents = read_folder(scenarios or OWN_SCENARIOS)

@@ -39,9 +39,12 @@ def read_results(path: Path) -> tuple[Line, list[Line]]:
     lines = []
     for number, text in enumerate(texts[:-1], 1):  # what follows the last line break is torn, or empty
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except ValueError:
             raise ResultsError(f"{path}: line {number} is not JSON") from None
+        if not isinstance(line, dict):
+            raise ResultsError(f"{path}: line {number} is no JSON object")
+        lines.append(line)
     if not lines or lines[0].get("format") != FORMAT:
         raise ResultsError(f"{path}: is no results file, which begins with a line with the format {FORMAT}")
     return lines[0], lines[1:]

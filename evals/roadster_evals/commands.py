@@ -1,0 +1,68 @@
+"""The commands that read results: report and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .comparison import compare_runs
+from .page import make_comparison, make_html, make_text
+from .results import ResultsError
+from .summary import read_prices, read_run, summarize_run
+
+IS_WORSE, USAGE_ERROR = 1, 2
+"""Exit codes."""
+
+
+def report(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS.jsonl", help="A file that --results wrote.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the report into this file, as HTML with plots.")
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help='Prices for a million tokens, in TOML: ["my-model"], input = 1.25, output = 10.'
+        ),
+    ] = None,
+) -> None:
+    """Prints what a run shows: pass^k and pass@k, success, policy, attacks and cost, with intervals.
+
+    Exit codes: 0 done, 2 a mistake in the options or files.
+    """
+    with _usage_errors():
+        header, run_results = read_run(results)
+        summaries = summarize_run(run_results, read_prices(prices) if prices else None)
+        if out:
+            try:
+                out.write_text(make_html(header, summaries), "utf-8")
+            except OSError as error:
+                raise ResultsError(f"--out {out}: cannot be written ({type(error).__name__})") from None
+    typer.echo(make_text(summaries), nl=False)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="FIRST.jsonl", help="The results of an agent.")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND.jsonl", help="The results of the other agent.")],
+) -> None:
+    """Says in what the second run differs from the first by more than noise.
+
+    Exit codes: 0 the second is not worse in any measure, 1 it is worse in one, 2 a mistake in the options or files.
+    """
+    with _usage_errors():
+        differences = compare_runs(read_run(first), read_run(second))
+    typer.echo(make_comparison(differences), nl=False)
+    raise typer.Exit(IS_WORSE if any(each.verdict == "worse" for each in differences) else 0)
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except ResultsError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(USAGE_ERROR) from None

@@ -1,0 +1,103 @@
+"""The report of a run as text, and as one HTML file with plots, without a script and without a foreign host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from .comparison import Difference
+from .estimates import Estimate
+from .results import Line
+from .summary import Summary
+
+METHOD = (
+    "Each value is the mean over scenarios with its interval of 95 %. pass^k is the chance that k trials of a task all "
+    "solve it, pass@k that one of them does. A task is a scenario with a seed, and an attack where it is crossed. "
+    "The interval is the percentile interval of a bootstrap that draws scenarios, with a fixed seed. With fewer than "
+    "10 scenarios, or if all have the same share, it is Wilson's interval with scenarios as its number (marked w). "
+    "Voided and broken trials count nowhere."
+)
+COMPARISON_METHOD = (
+    "Paired permutation test over the scenarios' mean differences, on tasks that both files have (scenario, seed, "
+    "attack). All flips of signs with up to 12 scenarios that differ, else 10,000 with a fixed seed. p has Holm's "
+    "correction for all rows. A row with p up to 0.05 is more than noise."
+)
+
+
+def make_text(summaries: Sequence[Summary]) -> str:
+    """Returns the report as text: for each agent the totals, pass^k by k, and a row for each group."""
+    lines: list[str] = []
+    for agent, group in groupby(summaries, key=lambda summary: summary.agent):
+        rows = list(group)
+        lines += [*_totals(agent, rows[0]), "", *_align(_group_rows(rows)), ""]
+    return "\n".join([*lines, METHOD, ""])
+
+
+def make_html(header: Line, summaries: Sequence[Summary]) -> str:
+    """Returns the report as an HTML document."""
+    environment = Environment(
+        loader=PackageLoader("roadster_evals"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["share"] = format_share
+    agents = [(agent, list(rows)) for agent, rows in groupby(summaries, key=lambda summary: summary.agent)]
+    options = {name: value for name, value in header.items() if name not in ("canary", "scenarios")}
+    template = environment.get_template("report.html")
+    return template.render(agents=agents, options=options, method=METHOD, canary=header.get("canary", ""))
+
+
+def make_comparison(differences: Sequence[Difference]) -> str:
+    """Returns the table of differences as text."""
+    rows = [["measure", "scenarios", "first", "second", "p", "verdict"]]
+    rows += [
+        [each.measure, str(each.scenarios), f"{each.before:,.4g}", f"{each.after:,.4g}", f"{each.p:.4f}", each.verdict]
+        for each in differences
+    ]
+    return "\n".join([*_align(rows), "", COMPARISON_METHOD, ""])
+
+
+def format_share(estimate: Estimate | None) -> str:
+    """Returns an estimate in percent, for instance `67 % (52-80)`, or a dash without one."""
+    if estimate is None:
+        return "-"
+    mark = "w" if estimate.method == "Wilson" else ""
+    return f"{estimate.value:.0%} ({100 * estimate.low:.0f}-{100 * estimate.high:.0f}{mark})".replace("%", " %")
+
+
+def _totals(agent: str, total: Summary) -> list[str]:
+    count = f"{total.trials} trials of {total.scenarios} scenarios"
+    lines = [f"{agent}: {count}, {total.voided_trials} voided, {total.broken_trials} broken"]
+    for k, power in total.powers.items():
+        lines.append(f"  pass^{k} {format_share(power)}   pass@{k} {format_share(total.chances[k])}")
+    lines.append(
+        f"  success {format_share(total.success)}   policy kept {format_share(total.policy)}   "
+        f"attacks obeyed {format_share(total.attacks)}"
+    )
+    if cost := total.cost:
+        seconds = "" if cost.seconds is None else f", {cost.seconds:.1f} seconds"
+        money = "" if cost.money is None else f", {cost.money:.4f} money"
+        lines.append(
+            f"  a trial: {cost.turns:.1f} turns, {cost.calls:.1f} calls, {cost.tokens:,.0f} tokens{seconds}{money}"
+        )
+    return lines
+
+
+def _group_rows(summaries: Sequence[Summary]) -> list[list[str]]:
+    most = max((k for summary in summaries for k in summary.powers), default=1)
+    ks = sorted({1, most})
+    rows = [["group", "scenarios", *(f"pass^{k}" for k in ks), "success", "policy kept", "attacks obeyed", "tokens"]]
+    for each in summaries:
+        shares = [*(each.powers.get(k) for k in ks), each.success, each.policy, each.attacks]
+        tokens = f"{each.cost.tokens:,.0f}" if each.cost else "-"
+        rows.append([each.group, str(each.scenarios), *map(format_share, shares), tokens])
+    return rows
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
