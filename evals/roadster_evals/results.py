@@ -36,7 +36,7 @@ def read_results(path: Path) -> tuple[Line, list[Line]]:
         texts = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ResultsError(f"{path}: cannot be read ({type(error).__name__})") from None
-    lines = []
+    lines: list[Line] = []
     for number, text in enumerate(texts[:-1], 1):  # what follows the last line break is torn, or empty
         try:
             line = json.loads(text)
