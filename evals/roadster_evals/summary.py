@@ -27,7 +27,7 @@ class Price(BaseModel):
 
 
 Prices = Mapping[str, Price]
-"""By the name of a model."""
+"""Prices, by the name of a model."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Summary:
-    """What one agent did in one group of scenarios. `group` is `all`, `toolset NAME` or `tag NAME`.
+    """The figures of one agent in one group of scenarios. `group` is `all`, `toolset NAME` or `tag NAME`.
 
     `powers` and `chances` are pass^k and pass@k, by k. `attacked` is None without planted text.
     """
