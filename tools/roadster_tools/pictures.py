@@ -13,6 +13,9 @@ _MOST_PIXELS = 64_000_000
 """A phone's camera takes 50 million. The readers of a picture need four bytes for each."""
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_SCAN = b"\xff\xda"
+_MOST_SCANS = 100
+"""A progressive JPEG has about ten scans. Each one is decoded over the whole picture, and may take a few bytes."""
 _PNG_END = b"IEND\xaeB`\x82"
 
 _VALUES_OF_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -24,6 +27,8 @@ _AT_ONCE = 1024 * 1024
 
 def check_picture(content: bytes) -> None:
     """Raises UnusableFile unless the picture is whole and of a usual size. No pixel is kept. It needs a thread."""
+    if content.startswith(_JPEG_START) and content.count(_JPEG_SCAN) > _MOST_SCANS:
+        raise UnusableFile(f"is a JPEG of more than {_MOST_SCANS} scans; save it again, and give the new file")
     try:
         width, height = _checked_size(BytesIO(content))
     except Exception:  # noqa: BLE001 - a hostile file raises nearly anything

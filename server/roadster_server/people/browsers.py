@@ -108,4 +108,7 @@ def is_from_our_page(scope: Scope) -> bool:
         return False
     if origin is None:
         return site is not None
-    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    try:
+        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    except ValueError:  # no browser sends an origin that is no URL
+        return False

@@ -98,19 +98,19 @@ def show_duration(duration: timedelta) -> str:
 
 
 @cache
-def _static_file(name: str) -> tuple[bytes, str, str] | None:
-    """Returns the content, the media type and the tag of a file that pages load."""
-    kind = _TYPES.get(name.rpartition(".")[2])
-    file = files("roadster_server.people").joinpath("static", name)
-    if kind is None or not file.is_file():
-        return None
-    content = file.read_bytes()
-    return content, kind, f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+def _static_files() -> Mapping[str, tuple[bytes, str, str]]:
+    """Returns the content, the media type and the tag of each file that pages load, by its name."""
+    contents = {file.name: file.read_bytes() for file in files("roadster_server.people").joinpath("static").iterdir()}
+    return {
+        name: (content, _TYPES[kind], f'"{hashlib.sha256(content).hexdigest()[:16]}"')
+        for name, content in contents.items()
+        if (kind := name.rpartition(".")[2]) in _TYPES
+    }
 
 
 async def static_file(request: Request) -> Response:
     """Answers with the style, a script or a picture of the pages."""
-    file = _static_file(request.path_params["name"])
+    file = _static_files().get(request.path_params["name"])
     if file is None:
         return Response(status_code=404)
     content, kind, tag = file

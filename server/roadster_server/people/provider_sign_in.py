@@ -87,8 +87,11 @@ class _ProviderSignIn:
     async def _let_in(self, request: Request, attempt: Attempt, claims: Claims) -> Response:
         provider = self._provider(attempt.provider)
         names = provider.claims_of_rules | _IN_SESSIONS
-        content: dict[str, Any] = {"claims": {name: claims[name] for name in names if name in claims}}
-        visitor = await self._people.visitors.visitor_of(None, content["claims"])
+        content: dict[str, Any] = {
+            "claims": {name: claims[name] for name in names if name in claims},
+            "claim_names": sorted(names),
+        }
+        visitor = await self._people.visitors.visitor_of(None, content["claims"], names)
         if visitor is None:
             log.info("sign-in refused", extra={"identity": attempt.provider, "reason": "no rule of people matches"})
             text = "You are signed in at the identity provider, and nobody has given your account a role here. "

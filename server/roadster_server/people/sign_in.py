@@ -78,7 +78,7 @@ class _SignIn:
         if link is None or not await store.use_once(link.nonce, expires_at=link.until, now=datetime.now(UTC)):
             return self._people.pages.render(request, "link_gone.html", 403)
         await self._people.visitors.begin(request, link.caller, {"caller": link.caller})
-        visitor = await self._people.visitors.visitor_of(link.caller, None)
+        visitor = await self._people.visitors.visitor_of(link.caller)
         if visitor is not None:
             await self._people.record(visitor, "sign-in", setting="people.local_caller")
         log.info("signed in", extra={"caller": link.caller})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -89,22 +89,27 @@ class Visitors:
             content: dict[str, Any] = json.loads(self._seal(digest).open(session))
         except Unsealable:  # stored under another API key
             return None
-        return await self.visitor_of(content.get("caller"), content.get("claims"))
+        return await self.visitor_of(content.get("caller"), content.get("claims"), content.get("claim_names", ()))
 
-    async def visitor_of(self, local_caller: str | None, claims: Claims | None) -> Visitor | None:
-        """Returns somebody with a session, as the configuration of now sees them. None if it lets them in no more."""
+    async def visitor_of(
+        self, local_caller: str | None, claims: Claims | None = None, claim_names: Collection[str] = ()
+    ) -> Visitor | None:
+        """Returns somebody with a session, as the configuration of now sees them. None if it lets them in no more.
+
+        `claim_names` are those that were looked for at the sign-in, also where the person had no such claim.
+        """
         if claims is not None and not await self._revocations.wait():
             return None
-        caller = self._caller(local_caller, claims)
+        caller = self._caller(local_caller, claims, claim_names)
         if caller is None:
             return None
 
         def current_caller() -> Caller:
-            return self._caller(local_caller, claims) or Caller(caller.name, person=caller.person)
+            return self._caller(local_caller, claims, claim_names) or Caller(caller.name, person=caller.person)
 
         return Visitor(caller, self._name(claims) or caller.principal, current_caller)
 
-    def _caller(self, local_caller: str | None, claims: Claims | None) -> Caller | None:
+    def _caller(self, local_caller: str | None, claims: Claims | None, claim_names: Collection[str]) -> Caller | None:
         settings = self._live.current
         if claims is None:
             # An operator who takes local_caller away ends the sessions that came in by it.
@@ -114,6 +119,8 @@ class Visitors:
         if person is None:
             return None
         provider = settings.identity[person.provider]
+        if not provider.claims_of_rules <= set(claim_names):
+            return None  # a rule that came since looks at a claim that the session does not keep
         if self._revocations.has_person(person.principal, claims, provider):
             return None
         return settings.rights.caller_of_person(claims)

@@ -140,6 +140,18 @@ async def test_a_session_holds_only_the_claims_of_the_rules(
     assert await is_signed_in(browser)
 
 
+async def test_a_session_does_not_outlive_a_rule_that_takes_rights_away(
+    browser: PageBrowser, provider: Provider, live: LiveSettings
+) -> None:
+    """The rule that came first looks at a claim that nobody looked at when the person signed in."""
+    provider.id_token["department"] = "suspended"
+    await sign_in(browser)
+    assert await is_signed_in(browser)
+    rules = live.current.identity["work"].people
+    change_work(live, people=[PeopleRule(match={"department": "suspended"}, role="manager"), *rules])
+    assert not await is_signed_in(browser)
+
+
 async def test_somebody_whom_no_rule_matches_gets_in_nowhere(browser: PageBrowser, provider: Provider) -> None:
     provider.id_token["groups"] = ["cleaners"]
     page = await sign_in(browser)

@@ -122,6 +122,7 @@ async def test_a_cookie_is_secure_unless_the_address_is_a_loopback_one(
         {"sec-fetch-site": "same-site"},
         {"sec-fetch-site": "none"},
         {"origin": "https://evil.example"},
+        {"origin": "http://["},
         {"origin": "null"},
         {},
     ],
@@ -218,7 +219,7 @@ async def test_styles_and_scripts_come_from_here(browser: PageBrowser) -> None:
     tag = browser.page.headers["etag"]
     await browser.open("/people/static/people.css", **{"if-none-match": tag})
     assert browser.page.status_code == 304
-    for name in ("..%2Fapp.py", "no.css", "people.css%00", "%2e%2e"):
+    for name in ("..%2Fapp.py", "no.css", "people.css%00", "%2e%2e", f"{'a' * 300}.css"):
         await browser.open(f"/people/static/{name}")
         assert browser.page.status_code == 404
 

@@ -43,6 +43,16 @@ def test_an_iphones_heic_is_taken() -> None:
     assert PLACE not in photo.jpeg
 
 
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded() -> None:
+    """Each scan takes a few bytes, and is decoded over the whole picture."""
+    file = BytesIO()
+    Image.new("L", (64, 64)).save(file, "JPEG", progressive=True)
+    start, scan = file.getvalue().rsplit(b"\xff\xda", 1)[0], b"\xff\xda" + file.getvalue().rsplit(b"\xff\xda", 1)[1]
+    whole = start + 5_000 * scan.removesuffix(b"\xff\xd9") + b"\xff\xd9"
+    with pytest.raises(UnusableFile, match="more than 100 scans"):
+        write_photo_anew(whole, JPEG)
+
+
 def test_a_large_photo_becomes_smaller() -> None:
     photo = write_photo_anew(picture("JPEG", size=(8000, 4000)), JPEG)
     assert (photo.width, photo.height) == (4096, 2048)
