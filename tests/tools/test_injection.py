@@ -173,7 +173,7 @@ class Suffixing(httpx2.AsyncBaseTransport):
 async def call_all(connect: Connect, world: World, suffix: str) -> list[tuple[str, CallToolResult]]:
     """Calls every tool over an upstream that adds `suffix` to its texts."""
     answers = []
-    async with connect(upstream=Suffixing(world, suffix), personal_data="contact") as client:
+    async with connect(upstream=Suffixing(world, suffix), personal_data="contact", dealer_figures=True) as client:
         for name, arguments in CALLS:
             dealer = {} if name in ("list_dealers", "get_approval") else {"dealer": "umazda"}
             answers.append((name, await client.call_tool(name, {**arguments, **dealer})))

@@ -9,6 +9,7 @@ from roadster_client import operations_of, operations_with
 from roadster_tools import TOOLS, TOOLSETS, name_choices
 
 from .callers import GROUP, CallerSettings, IdentitySettings
+from .forms import STATE
 from .section import check_https
 from .sections import DealerSettings, Settings
 
@@ -76,6 +77,9 @@ def _disclosures(settings: Settings) -> Iterator[str]:
         if dpid not in settings.dealers:
             choices = name_choices([*settings.dealers], dpid)
             yield f"disclosures.dealers.{dpid}: unknown dealer, expected {choices}; or add [dealers.{dpid}]"
+    for state in settings.disclosures.states:
+        if re.fullmatch("[A-Z]{2}", state) is None:
+            yield f"disclosures.states.{state}: expected {STATE}"
     if settings.disclosures.states:
         for dpid, dealer in settings.dealers.items():
             if dealer.state is None:

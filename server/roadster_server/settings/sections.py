@@ -124,7 +124,7 @@ _Wording = Annotated[str, written_as(r"(?s).*\S.*", "a text"), Field(max_length=
 class DisclosureSettings(Section):
     """`[disclosures]`: sentences that stand word for word in each answer with a payment. See the dealer's counsel."""
 
-    states: dict[Annotated[str, written_as(r"[A-Z]{2}", STATE)], _Wording] = {}
+    states: dict[str, _Wording] = {}
     """Sentences by the state of the dealer, for instance `CA`. Each dealer then needs its `state`."""
     dealers: dict[str, _Wording] = {}
     """Sentences by dpid. They follow those of the state."""

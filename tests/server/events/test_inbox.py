@@ -264,7 +264,7 @@ async def test_history_of_a_deal_ends_where_16_000_characters_are_full(hooks: Ho
     decision = {"stipulations": "s" * 4_000, "comments": "c" * 4_000}
     for number in range(60):
         await hooks.deliver(brief_event(f"e-{number:02}", number, credit_decision=decision))
-    answer = await get_deal(connect, 77, detail="full")
+    answer = await get_deal(connect, 77, detail="full", dealer_figures=True)
     assert 0 < len(answer["history"]) < 60
     assert answer["older"] is True
     assert 16_000 <= len(json.dumps(answer, separators=(",", ":"))) < 16_000 + 1_000
