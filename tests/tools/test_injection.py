@@ -131,7 +131,8 @@ OF_EACH_KIND = (
 UNCHANGED = (
     *("dpid", "partner_id", "dealer", "dealerId", "dealer_id", "dealerID", "vin", "contents", "status", "reference_id"),
     *("uuid", "customer_uuid", "vehicle_uuid"),
-    "state",
+    # A rebate of anybody but the customer is the dealer's own.
+    *("state", "recipient"),
     # Roadie's times, which must stay readable as times.
     *("pickup_after", "start", "end", "created_at", "updated_at"),
 )
