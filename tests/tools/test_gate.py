@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,8 +17,10 @@ from roadster_tools import (
     Access,
     AccessRefused,
     Caller,
+    ConfirmWay,
     Gate,
     Services,
+    Tool,
     dealer_verdict,
     verdict,
 )
@@ -125,6 +128,7 @@ def test_gate_refuses_a_dealer_that_the_configuration_dropped(tool: str) -> None
         events=Mock(),
         customers=Mock(),
         vehicles=Mock(),
+        approvals=Mock(),
         cursor_key=b"k" * 32,
     )
     with pytest.raises(AccessRefused) as refusal:
@@ -179,11 +183,36 @@ def test_dealer_verdict_compares_to_the_letter(dealer: str, dealers: list[str]) 
     assert dealer_verdict(Caller("c", tuple(dealers), EVERYTHING), dealer).is_allowed is (dealer in dealers)
 
 
-@given(st.dictionaries(st.sampled_from([*TOOLS, *TOOLSETS]), st.sampled_from(Access)))
+ACCESS = st.dictionaries(st.sampled_from([*TOOLS, *TOOLSETS]), st.sampled_from(Access))
+WRITES = [tool for tool in TOOLS.values() if tool.writes]
+
+
+def _relevant_to(tool: Tool, access: Mapping[str, Access]) -> set[str]:
+    """A tool that shows what became of writes goes by the settings of these, until a setting names it."""
+    own = {tool.name, tool.toolset}
+    if tool.follows_writes and access.keys().isdisjoint(own):
+        return {key for write in WRITES for key in (write.name, write.toolset)}
+    return own
+
+
+@given(ACCESS)
 def test_verdict_ignores_settings_of_other_tools(access: dict[str, Access]) -> None:
     for tool in TOOLS.values():
-        relevant = {key: level for key, level in access.items() if key in {tool.name, tool.toolset}}
+        relevant = {key: level for key, level in access.items() if key in _relevant_to(tool, access)}
         assert verdict(Caller("c", (), access), tool) == verdict(Caller("c", (), relevant), tool)
+
+
+@given(ACCESS, st.sampled_from([("form", "page"), ("page",), ("form",), ()]))
+def test_tool_that_follows_writes_needs_a_write_that_waits_on_a_page(
+    access: dict[str, Access], confirm_by: Sequence[ConfirmWay]
+) -> None:
+    caller = Caller("c", (), access, confirm_by=confirm_by)
+    waits = "page" in confirm_by and any(verdict(caller, write).level == Access.CONFIRM for write in WRITES)
+    followers = [tool for tool in TOOLS.values() if tool.follows_writes]
+    assert followers
+    for tool in followers:
+        if access.keys().isdisjoint((tool.name, tool.toolset)):
+            assert verdict(caller, tool).is_allowed is waits, tool.name
 
 
 @settings(max_examples=25)
