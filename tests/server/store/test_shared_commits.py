@@ -182,6 +182,7 @@ RECORDS = st.builds(
     upstream_request_id=st.none() | TEXT,
     latency_ms=st.none() | st.integers(-(2**63), 2**63 - 1),
     arguments=st.dictionaries(TEXT, TEXT, max_size=3),
+    approval=st.none() | TEXT,
 )
 
 
@@ -199,7 +200,7 @@ def test_row_is_hashed_as_the_first_version_did(record: AuditRecord, seq: int, p
     row = {name: storable(value) for name, value in asdict(record).items()}
     row |= {"seq": seq, "time": record.time.isoformat(timespec="microseconds")}
     row["arguments"] = canonical(dict(record.arguments))
-    # The first version had no principals.
-    hashed = {name: value for name, value in row.items() if (name, value) != ("principal", None)}
+    # The first version had no principals and no approvals.
+    hashed = {name: value for name, value in row.items() if value is not None or name not in ("principal", "approval")}
     hash_ = sha256(f"{previous}{canonical(hashed)}".encode()).hexdigest()
     assert row_of(seq, record, previous) == row | {"hash": hash_}
