@@ -18,7 +18,9 @@ from .inputs import changed, changed_values
 
 __all__ = ["issuer", "issuer_server"]
 
-_GOOD = [token(key) for key in ("rsa", "ec", "ed")]
+
+def _good() -> list[str]:
+    return [token(key) for key in ("rsa", "ec", "ed")]
 
 
 def _forged(key: str, header: Any, payload: Any) -> str:
@@ -27,27 +29,26 @@ def _forged(key: str, header: Any, payload: Any) -> str:
     return token(key, alg=ALGORITHM_OF[key], header=header, payload=payload)
 
 
-_FORGED = st.builds(
-    _forged,
-    st.sampled_from(["rsa", "ec", "ed", "p384", "weak", "strange"]),
-    changed_values({"alg": "RS256", "kid": "rsa", "typ": "JWT"}),
-    changed_values(claims()),
-)
-_BEARERS = (
-    changed([bearer.encode() for bearer in [*_GOOD, OPAQUE, hs256(b"secret")]]).map(lambda raw: raw.decode("latin-1"))
-    | _FORGED
-    | st.text(max_size=100)
-)
+def _bearers() -> st.SearchStrategy[str]:
+    forged = st.builds(
+        _forged,
+        st.sampled_from(["rsa", "ec", "ed", "p384", "weak", "strange"]),
+        changed_values({"alg": "RS256", "kid": "rsa", "typ": "JWT"}),
+        changed_values(claims()),
+    )
+    seeds = [bearer.encode() for bearer in [*_good(), OPAQUE, hs256(b"secret")]]
+    return changed(seeds).map(lambda raw: raw.decode("latin-1")) | forged | st.text(max_size=100)
 
 
 def test_token_of_any_kind_is_a_callers_or_nobodys(portal: BlockingPortal, watch: Watch, issuer: Issuer) -> None:
+    """Its tokens are made when it runs: they live five minutes, and other tests may run for longer before it."""
     settings = issuer_settings(issuer.url)
     verifier = TokenVerifier(lambda: settings)
-    for bearer in _GOOD:
+    for bearer in _good():
         assert isinstance(portal.call(verifier.verify_token, bearer), AccessToken)
 
     @fuzzing
-    @given(_BEARERS)
+    @given(_bearers())
     def show(bearer: str) -> None:
         identity = portal.call(verifier.verify_token, bearer)
         assert isinstance(identity, Refusal) or identity.client_id in {"machine", f"login:{SUBJECT}"}
