@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from roadster_client.models.parts import Received
 from roadster_client.models.quotes import FinanceProgram, LeaseProgram, Programs, Quote
@@ -20,6 +20,9 @@ _MOST_ROWS = 20
 
 _RowT = TypeVar("_RowT")
 
+# The fields explain themselves. In the list of tools, which every client loads, their schemas would take 700 bytes.
+_Rows = Annotated[list[_RowT], WithJsonSchema({"items": {"type": "object"}, "type": "array"})]
+
 
 class QuoteDetails(ToolAnswer):
     """Every documented term of each deal, with rates in percent, and the programs behind them."""
@@ -27,10 +30,10 @@ class QuoteDetails(ToolAnswer):
     terms: dict[str, dict[str, Any]] = Field(description="by deal: cash, finance, lease")
     plans: list[dict[str, Any]]
     vehicle: dict[str, Any]
-    finance_programs: list[FinanceProgramRow]
-    lease_programs: list[LeaseProgramRow]
-    rebates: list[DiscountRow]
-    incentives: list[DiscountRow]
+    finance_programs: _Rows[FinanceProgramRow]
+    lease_programs: _Rows[LeaseProgramRow]
+    rebates: _Rows[DiscountRow]
+    incentives: _Rows[DiscountRow]
     rows_cut: dict[str, int] | None = Field(default=None, description="rows not shown, by list")
 
     def text(self) -> str:
