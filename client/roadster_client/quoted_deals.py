@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import ClientError, MalformedAnswer
+from .errors import ClientError, ForeignDealer, MalformedAnswer
 from .models.payments import DealType
 from .models.quotes import Deals, Programs, Quote
 
@@ -33,9 +33,15 @@ def only_deal(json: Any, deal_type: DealType) -> Any:
 
 
 def combine_deals(results: Mapping[DealType, Quote | ClientError]) -> QuotedDeals:
-    """Returns one quote with the deals of several. Raises the first error if there is no quote."""
+    """Returns one quote with the deals of several. Raises the first error if there is no quote.
+
+    Raises ForeignDealer if only one of the answers names another dealer.
+    """
     quotes = {deal_type: result for deal_type, result in results.items() if isinstance(result, Quote)}
     errors = {deal_type: result for deal_type, result in results.items() if isinstance(result, ClientError)}
+    for error in errors.values():
+        if isinstance(error, ForeignDealer):
+            raise error
     if not quotes:
         raise next(iter(errors.values()))
     deals: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import anyio
 
-from roadster_client import ClientError, DealerApi, LeftOut, OnLeftOut, Reader, Unavailable
+from roadster_client import ClientError, DealerApi, ForeignDealer, LeftOut, OnLeftOut, Reader, Unavailable
 from roadster_client.leniency import ignore_left_out
 from roadster_server.store import MirrorState, StoreError
 from roadster_server.store.lazy import LazyStore
@@ -253,7 +253,10 @@ class StoredVehicles:
             return last
 
     async def stock_of(self, vin: str) -> LastSeen | None:
-        """Waits for the feed no longer than for a refresh: a quote is worth more than what is said beside it."""
+        """Waits for the feed no longer than for a refresh: a quote is worth more than what is said beside it.
+
+        Raises ForeignDealer: an upstream that mixes up dealers is not to be trusted with the rest of the call.
+        """
         last = await self._last_seen(vin)
         fresh_after = datetime.now(UTC) - timedelta(seconds=self.mirrors.fresh_for())
         # A vehicle that is not in the mirror may have come since.
@@ -262,6 +265,8 @@ class StoredVehicles:
         with anyio.move_on_after(self.mirrors.patience):
             try:
                 return LastSeen(await find_in_feed(self.feed(ignore_left_out), vin), datetime.now(UTC))
+            except ForeignDealer:
+                raise
             except ClientError:
                 return last
         return last

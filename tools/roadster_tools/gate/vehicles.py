@@ -192,7 +192,10 @@ class VehicleMirror(Protocol):
         """
 
     async def stock_of(self, vin: str) -> LastSeen | None:
-        """Returns the vehicle as it was not long ago, or as the feed has it now. Returns None if nobody knows."""
+        """Returns the vehicle as it was not long ago, or as the feed has it now. Returns None if nobody knows.
+
+        Raises ForeignDealer where the feed names another dealer.
+        """
 
     async def forget(self, vin: str) -> None:
         """Marks a vehicle that the feed does not have any more, if that is possible."""

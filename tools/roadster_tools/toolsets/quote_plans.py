@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from roadster_client import ClientError, DealerApi
+from roadster_client import ClientError, DealerApi, ForeignDealer
 from roadster_client.models.customers import PlanChoice
 from roadster_client.models.plans import Plan
 from roadster_tools.answers import cell
@@ -16,10 +16,12 @@ _MOST_NAMES = 10
 async def find_unknown_plans(roadster: DealerApi, vin: str, choices: Sequence[PlanChoice]) -> dict[str, str]:
     """Returns what is wrong with the choices, by argument, and names what there is. Returns {} if nobody knows.
 
-    The plans are those of a cash deal, because only it needs no rate.
+    The plans are those of a cash deal, because only it needs no rate. Raises ForeignDealer.
     """
     try:
         plans = {plan.id: plan for plan in (await roadster.list_plans(vin, "cash")).plans}
+    except ForeignDealer:
+        raise
     except ClientError:
         return {}
     problems: dict[str, str] = {}
