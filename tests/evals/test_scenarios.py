@@ -93,7 +93,7 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
         ),
         (
             MINIMAL + "caller = { access = { inventroy = 'read' } }\nreference = { answer = '' }",
-            "no toolset or tool is called inventroy; it is one of 37 names; near spellings: inventory",
+            "no toolset or tool is called inventroy; it is one of 39 names; near spellings: inventory",
         ),
         (
             MINIMAL + "caller = { dealers = ['umzda'] }\nreference = { answer = '' }",

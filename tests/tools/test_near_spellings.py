@@ -49,7 +49,7 @@ async def test_unknown_tool_is_answered_with_near_ones(typed: str, name: str, co
     async with connect() as client:
         result = await client.call_tool(typed, {})
     assert kind_of(result) == "invalid_arguments"
-    assert "name: there is no such tool; one of 27 names; near spellings: " in text_of(result)
+    assert "name: there is no such tool; one of 28 names; near spellings: " in text_of(result)
     assert name in text_of(result)
 
 

@@ -236,9 +236,9 @@ async def test_line_without_expectation_counts_by_its_code(run_lines: Run) -> No
         ({"tool": "get_dealer", "expect": ["refused"]}, "line 2: expect.0: expected an object"),
         (
             {"tool": "get_vehicel"},
-            "line 2: tool: no such tool; expected one of 27 names; near spellings: get_vehicle",
+            "line 2: tool: no such tool; expected one of 28 names; near spellings: get_vehicle",
         ),
-        ({"tool": "zzz"}, "line 2: tool: no such tool; expected one of 27 names. `roadster-mcp tools` lists them"),
+        ({"tool": "zzz"}, "line 2: tool: no such tool; expected one of 28 names. `roadster-mcp tools` lists them"),
         (expecting(1, within=-1), "line 2: expect.within: must be at least 0"),
         (expecting(1, within="0.01"), "line 2: expect.within: expected a number"),
         (expecting(1, within=True), "line 2: expect.within: expected a number"),
