@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from io import StringIO
@@ -315,8 +316,12 @@ def test_run_writes_only_to_a_plain_file(tmp_path: Path) -> None:
     assert real.read_text() == other.read_text() == "mine"
 
 
+AS_OF = re.compile(r'"as_of": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"')
+"""When a quote was asked for."""
+
+
 def test_run_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
-    """Cursors, new ids and links are the same too. Without --seed, it is 7."""
+    """Cursors, new ids and links are the same too, and only a quote's time is not. Without --seed, it is 7."""
     at = {"dealer": "umazda"}
     of_customer = {**at, "customer_id": 1650260}
     lines = [
@@ -332,7 +337,9 @@ def test_run_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
     ]
     name = script(tmp_path / "s.jsonl", *lines)
     seeds = ([], ["--seed", "7"], ["--seed", "7"], ["--seed", "8"])
-    default, first, second, other = (run_cli("run", name, "--sandbox", *seed).stdout for seed in seeds)
+    outputs = [run_cli("run", name, "--sandbox", *seed).stdout for seed in seeds]
+    assert [len(AS_OF.findall(output)) for output in outputs] == [1, 1, 1, 0], "world 8 lacks the vehicle"
+    default, first, second, other = (AS_OF.sub("", output) for output in outputs)
     assert first.count("next_cursor") == 2
     assert first == second == default
     assert len(other.splitlines()) == len(lines)
