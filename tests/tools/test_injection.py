@@ -196,6 +196,7 @@ async def test_answers_hold_only_visible_characters(connect: Connect, world: Wor
     # The others answer with numbers and with their own arguments.
     silent = {"assign_agent", "upload_document", "get_document", "delete_documents", "cancel_delivery"}
     silent |= {"create_template", "list_customer_events", "get_customer", "search_customers"}
+    silent |= {"get_approval"}  # of no write here: it says so in words of its own
     links = {"create_customer", "submit_trade_valuation", "build_deep_link"}
     assert names >= TOOLS.keys() - silent - links, "the planting works"
 
