@@ -37,25 +37,37 @@ class FileForms:
 
     def __init__(self) -> None:
         self._places = anyio.Semaphore(_MOST_AT_ONCE)
+        self._links: set[str] = set()
+        """The links that have a place or wait for one."""
 
     @asynccontextmanager
-    async def read(self, request: Request, key: bytes) -> AsyncIterator[list[bytes]]:
-        """Yields the files of a form of ours. A field without a file is left out. Raises FormRefused.
+    async def place(self, link: str) -> AsyncIterator[None]:
+        """Gives the form of a link a place in memory until the block ends. Raises FormRefused.
 
-        The form has its place in memory until the block ends.
+        A link has one place: whoever has it could hold all of them with forms that come in slowly.
         """
+        if link in self._links:
+            raise FormRefused("A file is being handed over by this link already. Wait until that has ended.", 409)
+        self._links.add(link)
+        try:
+            await self._acquire()
+            try:
+                yield
+            finally:
+                self._places.release()
+        finally:
+            self._links.discard(link)
+
+    async def _acquire(self) -> None:
         try:
             with anyio.fail_after(_WAIT_SECONDS):
                 await self._places.acquire()
         except TimeoutError:
             raise FormRefused("Too many people hand over files at this moment. Try again in a minute.", 503) from None
-        try:
-            yield await _read(request, key)
-        finally:
-            self._places.release()
 
 
-async def _read(request: Request, key: bytes) -> list[bytes]:
+async def read_files(request: Request, key: bytes) -> list[bytes]:
+    """Returns the files of a form of ours. A field without a file is left out. Raises FormRefused."""
     try:
         # A form is a little larger than its files.
         body = await read_body(request.scope, request.receive, max_bytes=MOST_BYTES + 64 * 1024, seconds=_SECONDS)

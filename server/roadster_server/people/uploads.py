@@ -20,7 +20,7 @@ from roadster_tools.failures import UnusableFile
 from roadster_tools.upload_folder import MAX_FILE_BYTES
 
 from .context import People
-from .file_forms import FileForms
+from .file_forms import FileForms, read_files
 from .forms import FormRefused
 
 _GONE, _UNUSABLE = 410, 422
@@ -83,9 +83,10 @@ class _FilePages:
         secret = request.path_params["secret"]
         is_script = "application/json" in request.headers.get("accept", "")
         try:
-            # Before anything is read: only who has a good link makes the server take files into its memory.
-            await self._desk.begin(secret)
-            async with self._forms.read(request, self._people.calls.services.keys.people) as files:
+            async with self._forms.place(secret):
+                # Before anything is read: only who has a good link makes the server take files into its memory.
+                await self._desk.begin(secret)
+                files = await read_files(request, self._people.calls.services.keys.people)
                 file = await self._desk.take(secret, files)
         except LinkNotGood:
             return JSONResponse({"is_over": True}, _GONE) if is_script else self._gone(request)

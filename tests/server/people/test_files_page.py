@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
@@ -111,6 +112,38 @@ async def test_a_link_is_good_once(browser: PageBrowser, origin: str, waiting: S
     assert (await hand_over(browser, picture("PNG"))).status_code == 410
     assert "This link is not good any more" in browser.page.text
     assert await waiting.read(handle, LICENCE) == first
+
+
+async def test_slow_forms_of_one_link_hold_up_no_other(browser: PageBrowser, waiting: StoredFiles) -> None:
+    """Whoever has a link could send as many forms by it as there are places, each without an end."""
+    slow, _ = await link_of(waiting)
+    link, handle = await link_of(waiting)
+    is_over, has_begun = anyio.Event(), anyio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"--x"
+        has_begun.set()
+        await is_over.wait()
+
+    headers = {"origin": browser.origin, **SAME_ORIGIN, "content-type": "multipart/form-data; boundary=x"}
+    statuses: list[int] = []
+
+    async def send_slowly() -> None:
+        answer = await browser.http.post(f"{browser.origin}{slow}", content=endless(), headers=headers)
+        statuses.append(answer.status_code)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(send_slowly)
+        await has_begun.wait()
+        with anyio.fail_after(30):
+            while 409 not in statuses:
+                answer = await browser.http.post(f"{browser.origin}{slow}", content=b"--x--", headers=headers)
+                statuses.append(answer.status_code)
+        await browser.open(link)
+        assert (await hand_over(browser, PHOTO)).status_code == 200
+        assert await waiting.is_there(handle)
+        is_over.set()
+    assert statuses[-1] == 403, "the form that was waited for has no token"
 
 
 @pytest.mark.parametrize("secret", ["A" * 32, "..", "%00", "x" * 5000, "%3Cscript%3E"])
