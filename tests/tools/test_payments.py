@@ -110,7 +110,19 @@ async def test_deals_that_cannot_be_read_are_not_absent(deals: Any, connect: Con
 
 
 @pytest.mark.parametrize(
-    "finance", ["odd", [], 7, {"terms": "odd"}, {"terms": {"term": "odd"}}, {"terms": {}}, {}], ids=str
+    "finance",
+    [
+        "odd",
+        [],
+        7,
+        {"terms": "odd"},
+        {"terms": {"term": "odd"}},
+        {"terms": {}},
+        {},
+        {"terms": {"price": "n/a", "lender": "Toyota Motor Credit"}},
+        {"terms": {"price": None, "monthly_payment": None}},
+    ],
+    ids=str,
 )
 async def test_deal_that_cannot_be_read_is_told_as_that(finance: Any, connect: Connect) -> None:
     deals = {"cash": {"terms": {"price": 30000}}, "finance": finance, "lease": None}
@@ -244,7 +256,8 @@ async def test_each_deal_is_taken_from_its_own_answer(connect: Connect, world: W
         ({"credit_score": 600}, "finance: credit_score, the program is for 700 or more"),
         ({"term_months": 36}, "lease: term_months not confirmed by Roadster"),
         ({"incentives": ["loyal"]}, "incentives.0: unknown; there are loyalty"),
-        ({"incentives": ["loyalty"]}, "finance, lease: incentives.0, more than the rebate"),
+        ({"incentives": ["loyalty"]}, "finance: incentives.0, more than the rebate"),
+        ({"incentives": ["loyalty"]}, "lease: incentives.0, not in its program"),
         ({"plans": [{"id": 7}]}, "finance, lease: plans.0, not named among its plans"),
         ({"plans": [{"id": 6160, "tier": "7R"}]}, "finance: plans.0.tier, it has 5R"),
         ({"plans": [{"id": 7}]}, "plans.0.id is none of a cash deal's plans: 6160 (Vehicle Service Contract)"),
@@ -425,6 +438,14 @@ async def test_a_vehicle_without_a_price_is_said_to_be_so(price: int | None, con
         result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
     assert answer_of(result)["unpriced"] is True
     assert text_of(result).startswith(f"reserved, without a price: {SOME_VIN}")
+
+
+async def test_a_price_that_cannot_be_read_is_not_told_as_missing(connect: Connect) -> None:
+    deal = {"terms": {"price": "call us", "total_cost_of_ownership": 1200}}
+    async with connect(upstream=FixedAnswer({"deals": {"cash": deal}})) as client:
+        answer = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN}))
+    assert "unpriced" not in answer
+    assert "left_out" in answer
 
 
 # Zero and absent

@@ -35,6 +35,7 @@ from roadster_tools.side_reads import read_both
 
 from .disclosures import disclose_quote, disclosure_lines
 from .quote_deals import (
+    Deal,
     cash_quote,
     deals_of,
     discount_rows,
@@ -172,7 +173,7 @@ async def quote_payments(
     now = datetime.now(UTC)
     return QuoteAnswer(
         stock=_stock_of(last),
-        unpriced=True if deals and not any(deal.terms.price for deal in deals.values()) else None,
+        unpriced=_is_unpriced(deals, grant.left_out) or None,
         vin=vin,
         vehicle=_vehicle_title(quote),
         as_of=time_text(now),
@@ -247,6 +248,12 @@ def _vehicle_title(quote: Quote) -> str | None:
     return None
 
 
+def _is_unpriced(deals: Mapping[DealType, Deal], left_out: Mapping[LeftOut, int]) -> bool:
+    """Returns whether Roadster gives no price. A price that could not be read may be there."""
+    unread_prices = {f"deals.{name}.terms.price" for name in deals} & {kind.path for kind in left_out}
+    return bool(deals) and not unread_prices and not any(deal.terms.price for deal in deals.values())
+
+
 def _unread_deals(quote: Quote, left_out: Mapping[LeftOut, int], errors: Mapping[DealType, ClientError]) -> list[str]:
     """Returns the names of the deals of which no figure could be read."""
     if quote.deals is None or not quote.deals.model_fields_set:
@@ -256,8 +263,11 @@ def _unread_deals(quote: Quote, left_out: Mapping[LeftOut, int], errors: Mapping
     names: list[str] = []
     for name in _DEALS:
         deal = deals.get(name)
-        has_figures = deal is not None and bool(json_of(deal.terms))
-        if name in errors or (not has_figures and paths & {f"deals.{name}", f"deals.{name}.terms"}):
+        is_there = deal is not None or f"deals.{name}" in paths
+        values = json_of(deal.terms).values() if deal is not None else ()
+        # A lender's name or a flag is no figure.
+        has_figures = any(not isinstance(value, str | bool) for value in values)
+        if name in errors or (is_there and not has_figures):
             names.append(name)
     return names
 

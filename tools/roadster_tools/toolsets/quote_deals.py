@@ -70,9 +70,9 @@ def _common(values: Iterable[_ValueT | None]) -> _ValueT | None:
 
 
 def day_of(time: str | None) -> str | None:
-    """Returns the day of a time at midnight, and any other text unchanged."""
+    """Returns the day of a time at midnight, any other text unchanged, and None for a blank one."""
     match = _DAY.fullmatch(time or "")
-    return match[1] if match else time
+    return match[1] if match else (time or "").strip() or None
 
 
 def deals_of(quote: Quote) -> dict[DealType, Deal]:
@@ -98,8 +98,8 @@ def lease_match(quote: Quote) -> ProgramMatch[LeaseProgram]:
     factor = deal.terms.money_factor if deal else None
     if deal is None or factor is None:
         return ProgramMatch(())
-    named = [each for each in programs if each.name == deal.terms.program_name] or programs
-    same = [each for each in named if (own := each.money_factor_fraction) is not None and _is_same(own, factor)]
+    candidates = [each for each in programs if each.name == deal.terms.program_name] or programs
+    same = [each for each in candidates if (own := each.money_factor_fraction) is not None and _is_same(own, factor)]
     return ProgramMatch(_of_term(same, deal.terms.term))
 
 

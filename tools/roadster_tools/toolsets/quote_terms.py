@@ -124,6 +124,7 @@ def _has_taxes_or_fees(deal: Deal) -> bool:
 def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
     if own.customer_cash is None:
         return "not confirmed by Roadster"
+    wish = round(wish, 2)  # a deal is computed in whole cents
     if own.customer_cash < wish:
         limit = ", the most it takes" if own.customer_cash == own.maximum_customer_cash else ""
         return f"cut to {money(own.customer_cash)}{limit}"
@@ -172,16 +173,23 @@ def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealTyp
             there = f"there are {', '.join(map(cell, names[:_MOST_NAMES]))}" if names else "the programs have none"
             yield f"incentives.{place}: unknown; {there}"
             continue
-        # Roadster says only the sum of all discounts. An incentive above that sum cannot be in it.
-        without = [deal_type for deal_type, deal in deals.items() if _lacks(quote, deal_type, deal, name)]
-        if without:
-            yield f"{', '.join(without)}: incentives.{place}, more than the rebate"
+        deals_by_reason: dict[str, list[DealType]] = {}
+        for deal_type, deal in deals.items():
+            reason = _incentive_reason(quote, deal_type, deal, name)
+            if reason is not None:
+                deals_by_reason.setdefault(reason, []).append(deal_type)
+        for reason, deal_types in deals_by_reason.items():
+            yield f"{', '.join(deal_types)}: incentives.{place}, {reason}"
 
 
-def _lacks(quote: Quote, deal_type: DealType, deal: Deal, incentive: str) -> bool:
+def _incentive_reason(quote: Quote, deal_type: DealType, deal: Deal, incentive: str) -> str | None:
+    """Returns why the incentive cannot be in a deal, None where it can."""
     program, discounts = program_of(quote, deal_type), discounts_in(deal.terms)
     amounts = [each.cash or 0 for each in program.incentives if each.name == incentive] if program else []
-    return not amounts or (discounts is not None and discounts < amounts[0])
+    if not amounts:
+        return "not in its program"
+    # Roadster says only the sum of all discounts. An incentive above that sum cannot be in it.
+    return "more than the rebate" if discounts is not None and discounts < amounts[0] else None
 
 
 def incentive_names(quote: Quote) -> list[str]:
