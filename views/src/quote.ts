@@ -1,11 +1,12 @@
 // The view of `quote_payments`. Every figure is the server's: a change of a control asks it anew.
 
 import { element, fill, type Child } from "./dom.js";
+import { money } from "./format.js";
 import { Host, type Arguments, type Outcome } from "./host.js";
 import { Latest } from "./latest.js";
 import { nextStep } from "./next-step.js";
 import { DEAL_NAMES, type Deal, type DealName, type Plan, type Quote } from "./quote-answer.js";
-import { Controls, sameTerms, termsOf } from "./quote-controls.js";
+import { Controls, sameTerms, tellable, termsOf } from "./quote-controls.js";
 import { ageText, dealersOwn, deals, expired } from "./quote-deals.js";
 
 const TOOL = "quote_payments";
@@ -124,15 +125,15 @@ function nameVehicle(car: Car, vin: string): void {
   if (car === current()) controls.show(car.args);
 }
 
-/** Only numbers and arguments: texts of the dealer's data are no words of the person. */
+/** Only numbers and plain arguments: texts of the dealer's data are no words of the person. */
 async function tell(args: Arguments, quote: Quote): Promise<void> {
   const figures = Object.fromEntries(
     DEAL_NAMES.flatMap((name) => (quote[name] === undefined ? [] : [[name, figuresOf(quote[name])]])),
   );
-  const text = `The person changed the terms of the quote for VIN ${quote.vin} to ${JSON.stringify(termsOf(args))}.`;
+  const text = `The person changed the terms of the quote for VIN ${quote.vin} to ${JSON.stringify(tellable(termsOf(args)))}.`;
   await host.tell(`${text} The server's figures with them: ${JSON.stringify(figures)}.`, {
     tool: TOOL,
-    arguments: args,
+    arguments: tellable(args),
     figures,
   });
 }
@@ -298,13 +299,21 @@ function step(car: Car, name: DealName): HTMLElement {
   const label = name === "cash" ? "Go on with cash" : `Go on with the ${name}`;
   return nextStep(host, label, `${label}, VIN ${car.quote?.vin}`, () => {
     const { term_months, down_payment: customer_cash, annual_miles } = car.quote?.[name] ?? {};
-    const terms = JSON.stringify({ ...termsOf(car.quotedArgs), term_months, customer_cash, annual_miles });
+    const terms = JSON.stringify(tellable({ ...termsOf(car.quotedArgs), term_months, customer_cash, annual_miles }));
     return `Go on with the ${name} deal for VIN ${car.quote?.vin}, with these terms: ${terms}.`;
   });
 }
 
+function priced(name: string, amount: number | undefined): string {
+  return amount === undefined ? name : `${name}: ${money(amount)}`;
+}
+
 function words(quote: Quote): Child[] {
+  const plans = (quote.plans ?? []).map((plan) => priced([plan.title ?? "A plan", plan.tier].filter(Boolean).join(", "), plan.price));
+  const rebates = (quote.rebates ?? []).map((rebate) => priced(rebate.name ?? "A rebate", rebate.amount));
   const lists: [string, string[]][] = [
+    ["Plans in these figures", plans],
+    ["Rebates in these figures", rebates],
     ["Not applied", quote.not_applied ?? []],
     ["Assumed", quote.assumed ?? []],
     ["Disclosures", quote.disclosures?.wording ?? []],
