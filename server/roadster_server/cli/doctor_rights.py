@@ -39,7 +39,9 @@ def caller_problems(settings: Settings) -> Iterator[str]:
     if not by_credential and not settings.identity:  # this server is not used over HTTP
         return
     others = by_credential[0] if by_credential else "people"
-    for name in settings.callers.keys() - {*by_credential, LOCAL_CALLER, settings.http.anonymous_caller}:
+    # The last two connect without a token: over HTTP on this machine, and by the sign-in links of the pages.
+    without_token = {LOCAL_CALLER, settings.http.anonymous_caller, settings.people.local_caller}
+    for name in settings.callers.keys() - {*by_credential, *without_token}:
         yield (
             f"callers.{name} cannot connect over HTTP, as {others} can; "
             f"make a token with roadster-mcp token {name}, or take the caller out"

@@ -74,7 +74,9 @@ class _ApprovalPages:
             return self._render(request, entry, str(refusal), 403)
         if not is_first:
             entry = await self._entry(request, visitor)
-            return self._render(request, entry, "Nothing was done: it was decided before, or its time is over.", 409)
+            return self._render(
+                request, entry, "Your answer did not count: it was decided before, or its time was over.", 409
+            )
         return RedirectResponse(request.url.path, 303)
 
     async def _entry(self, request: Request, visitor: Visitor) -> DeskEntry:

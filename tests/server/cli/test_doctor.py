@@ -232,6 +232,10 @@ def test_doctor_finds_a_caller_without_a_token_where_people_connect(config: Path
     config.write_text(config.read_text() + PEOPLE)
     line = "callers: callers.desk cannot connect over HTTP, as people can; make a token with roadster-mcp token desk, "
     assert line + "or take the caller out" in problems(doctor(config))
+    config.write_text(config.read_text() + '[people]\nlocal_caller = "desk"\n')
+    found = problems(doctor(config))
+    assert found
+    assert not any("callers.desk" in problem for problem in found), "a person signs in to the pages as desk"
 
 
 def test_doctor_finds_a_link_key_without_a_host(config: Path) -> None:

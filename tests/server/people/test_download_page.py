@@ -15,6 +15,7 @@ from roadster_server.settings.live import LiveSettings
 from roadster_tools import Access
 from tests.conftest import answer_of
 from tests.server.calls.writes import records
+from tests.server.uploads.test_acceptance import pdf_of_size
 from tests.tool_examples import LICENCE_PNG, STEVE
 from tests.tools.umazda import AT_UMAZDA
 
@@ -82,6 +83,24 @@ async def test_a_person_takes_a_document_once(browser: PageBrowser, deal: Deal, 
     assert browser.page.status_code == 410
     last = (await records(live.current.store.url.get_secret_value()))[-1].record
     assert (last.tool, last.outcome, last.protocol) == ("get_document", "done", "page")
+
+
+async def test_a_document_that_is_too_large_for_a_model_names_its_link(deal: Deal) -> None:
+    large = {
+        **AT_UMAZDA,
+        "customer_id": deal.document["customer_id"],
+        "document_type": "license",
+        "document_name": "DL Back",
+        "file_name": "license.pdf",
+        "relationship": "self",
+        "contents": base64.b64encode(pdf_of_size(65_537)).decode(),
+    }
+    new = answer_of(await deal.client.call_tool("upload_document", large))["document_id"]
+    wish = {**deal.document, "document_id": new, "detail": "full"}
+    answer = answer_of(await deal.client.call_tool("get_document", wish))
+    assert "contents" not in answer
+    assert answer["download"].startswith("http")
+    assert "Show the person the link in download" in answer["hint"]
 
 
 async def test_a_template_is_downloaded_too(browser: PageBrowser, deal: Deal) -> None:

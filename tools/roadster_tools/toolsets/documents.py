@@ -182,9 +182,10 @@ async def get_document(
     file. To find one use list_documents."""
     content = await grant.roadster.get_document(customer_id, document_id)
     kind = content_type(content)
-    hint = _contents_hint(grant, content, kind) if detail == "full" else None
     uri = file_uri(grant.roadster.dpid, "customers", customer_id, "documents", document_id)
     is_shown = kind is not None and grant.caller.sees_contact_data
+    download = await grant.download_link(uri, customer_id) if is_shown else None
+    hint = _contents_hint(grant, content, kind, download) if detail == "full" else None
     return DocumentFile(
         document_id=document_id,
         content_type=kind,
@@ -193,11 +194,11 @@ async def get_document(
         contents=base64.b64encode(content).decode() if detail == "full" and hint is None else None,
         hint=hint,
         uri=uri if is_shown and len(content) <= MAX_RESOURCE_BYTES else None,
-        download=await grant.download_link(uri, customer_id) if is_shown else None,
+        download=download,
     )
 
 
-def _contents_hint(grant: Grant, content: bytes, kind: str | None) -> str | None:
+def _contents_hint(grant: Grant, content: bytes, kind: str | None, download: str | None) -> str | None:
     """Returns why a model may not see the contents, None where it may."""
     if not grant.caller.sees_contact_data:
         setting = grant.caller.setting("personal_data")
@@ -205,9 +206,10 @@ def _contents_hint(grant: Grant, content: bytes, kind: str | None) -> str | None
     if kind is None:
         return "The contents are not shown: they are neither JPEG, PNG nor PDF."
     if len(content) > MAX_ANSWER_FILE_BYTES:
-        return (
-            f"The contents are not shown: above {MAX_ANSWER_FILE_BYTES} bytes. The person finds the file in Roadster."
-        )
+        way = "The person finds the file in Roadster."
+        if download is not None:
+            way = "Show the person the link in download, which gives them the file once, within ten minutes."
+        return f"The contents are not shown: above {MAX_ANSWER_FILE_BYTES} bytes. {way}"
     return None
 
 
