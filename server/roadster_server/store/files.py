@@ -29,6 +29,10 @@ class SqlFiles:
 
         await self.database.write_before_record(add)
 
+    async def count(self, principal: str, purpose_left_out: str, *, now: int) -> int:
+        """Returns how many requests of a principal are not over, without those for one purpose."""
+        return await self.database.read(files.count, principal, purpose_left_out, now)
+
     async def use(self, link: str, *, now: int) -> StoredFileRequest | None:
         """Returns the request whose link has this hash, and deletes it. Returns None where it is over or was used."""
         return await self.database.write(files.use, link, now)

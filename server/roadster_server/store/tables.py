@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from .records import ApprovalState
 
-SCHEMA = "0015"
+SCHEMA = "0016"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -122,6 +122,7 @@ file_requests = Table(
     # A text about the file, sealed.
     Column("facts", Text, nullable=False, server_default=""),
     Index("roadster_file_requests_customer", "dealer", "customer"),
+    Index("roadster_file_requests_principal", "principal", "expires"),
 )
 
 file_parts = Table(

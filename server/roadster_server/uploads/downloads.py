@@ -17,12 +17,10 @@ from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
 from roadster_tools import Caller, Unsealable
 
-from .waiting import LINK_LIFETIME, FileKeys, LinkNotGood, LinkTo, milliseconds
+from .waiting import DOWNLOAD, LINK_LIFETIME, FileKeys, LinkNotGood, LinkTo, milliseconds
 
 PAGE = "downloads"
 """The page below `/people/`. The link's secret follows."""
-
-PURPOSE = "download"
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,13 @@ class DownloadLinks:
             principal=self.caller.principal,
             dealer=self.dealer,
             customer=None if customer_id is None else str(customer_id),
-            purpose=PURPOSE,
+            purpose=DOWNLOAD,
             expires=milliseconds(now + LINK_LIFETIME),
         )
         facts = json.dumps({"uri": uri, "requester": self.describe(self.caller)})
         try:
             await self.store.request_file(
-                request, now=milliseconds(now), facts=self.keys.seal(request, PURPOSE, "about").seal(facts)
+                request, now=milliseconds(now), facts=self.keys.seal(request, DOWNLOAD, "about").seal(facts)
             )
         except StoreError as error:  # the answer is good without it
             log.warning("no link to a download", extra={"reason": str(error)})
@@ -83,7 +81,7 @@ class DownloadDesk:
         """Returns the request behind a good link, and leaves it good."""
         now = milliseconds(datetime.now(UTC))
         entry = await self.store.file_request_by_link(self.keys.hash(secret), now=now)
-        if entry is None or entry.request.purpose != PURPOSE:
+        if entry is None or entry.request.purpose != DOWNLOAD:
             raise LinkNotGood
         return entry.request
 
@@ -94,7 +92,7 @@ class DownloadDesk:
         if entry is None:
             raise LinkNotGood
         try:
-            facts = json.loads(self.keys.seal(entry.request, PURPOSE, "about").open(entry.facts))
+            facts = json.loads(self.keys.seal(entry.request, DOWNLOAD, "about").open(entry.facts))
         except Unsealable:
             raise LinkNotGood from None
         return Download(facts["uri"], facts["requester"])

@@ -20,10 +20,16 @@ import anyio.to_thread
 from roadster_server.store import AuditRecord, FileRequest, StoredFileRequest, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
-from roadster_tools import Caller, FileWanted, Seal, Unsealable
+from roadster_tools import Caller, FileWanted, Limited, Seal, Unsealable
 from roadster_tools.gate.waiting_files import FilePurpose
 
 from .acceptance import AcceptedFile, Scan, accept
+
+DOWNLOAD = "download"
+"""The purpose of a request by which a person takes a file, instead of handing one over."""
+
+MOST_WAITING = 20
+"""Files of one caller that people were asked for, or that no call has taken yet. Each one can have 10 MiB."""
 
 LINK_LIFETIME = timedelta(minutes=10)
 FILE_LIFETIME = timedelta(hours=24)
@@ -40,8 +46,6 @@ PAGE = "files"
 
 ONLY_PDF = "create_template"
 """The tool whose file must be a PDF."""
-
-TOOLS_WITH_FILES = ("upload_document", ONLY_PDF)
 
 LinkTo = Callable[[str], Awaitable[str | None]]
 """Returns the URL of a page below `/people/`, None where nobody serves it."""
@@ -75,9 +79,14 @@ class StoredFiles:
         return await self.link_to(PAGE) is not None
 
     async def ask(self, purpose: FilePurpose) -> FileWanted:
+        """Asks a person for a file. Raises Limited."""
         handle, secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         link = await self.link_to(f"{PAGE}/{secret}")
         now = datetime.now(UTC)
+        waiting = await self.store.count_file_requests(self.caller.principal, DOWNLOAD, now=milliseconds(now))
+        if waiting >= MOST_WAITING:
+            allowance = f"{MOST_WAITING} files at a time that a person was asked for or has handed over"
+            raise Limited(allowance, wait=LINK_LIFETIME.total_seconds(), setting="upload")
         until = now + LINK_LIFETIME
         request = FileRequest(
             file=self.keys.hash(handle),
@@ -223,7 +232,7 @@ class FileDesk:
 
 def _takes_a_file(request: FileRequest) -> bool:
     """Returns whether the request is for a file that a person hands over, and no download."""
-    return request.purpose.partition(" ")[0] in TOOLS_WITH_FILES
+    return request.purpose != DOWNLOAD
 
 
 def _record(request: FileRequest, keys: FileKeys, now: datetime) -> AuditRecord:

@@ -55,6 +55,22 @@ async def customer(connect: Connect) -> None:
 
 
 @on_both_databases
+async def test_a_caller_can_ask_for_twenty_files(
+    connect: Connect, customer: None, desk: FileDesk, store_url: str
+) -> None:
+    """More would fill the disk, which also holds the audit. A file that a call has taken makes room."""
+    async with connect(page_links=page_links(store_url)) as client:
+        results = [await client.call_tool("upload_document", LICENCE) for _ in range(21)]
+        assert [kind_of(result) for result in results] == ["waiting"] * 20 + ["limited"]
+        assert "20 files at a time" in text_of(results[-1])
+        secret, handle = wanted_by(results[0])
+        await desk.take(secret, [PHOTO])
+        assert kind_of(await client.call_tool("upload_document", LICENCE)) == "limited", "a file that waits counts too"
+        assert "document_id" in answer_of(await client.call_tool("upload_document", {**LICENCE, "upload": handle}))
+        assert kind_of(await client.call_tool("upload_document", LICENCE)) == "waiting"
+
+
+@on_both_databases
 async def test_a_photo_goes_from_a_page_to_the_binder(
     connect: Connect, customer: None, desk: FileDesk, world: World, store_url: str
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import Connection, Delete, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, Delete, RowMapping, delete, func, insert, select, update
 
 from roadster_server.store.records import AuditRecord, FileRequest, StoredFileRequest
 from roadster_server.store.tables import file_parts, file_requests
@@ -17,6 +17,11 @@ _NAMES = FileRequest.__dataclass_fields__
 
 def add(connection: Connection, request: FileRequest, facts: str) -> None:
     connection.execute(insert(file_requests), {**asdict(request), "facts": facts})
+
+
+def count(connection: Connection, principal: str, purpose_left_out: str, now: int) -> int:
+    mine = (_columns.principal == principal, _columns.expires > now, _columns.purpose != purpose_left_out)
+    return connection.scalar(select(func.count()).select_from(file_requests).where(*mine)) or 0
 
 
 def find_by_link(connection: Connection, link: str, now: int) -> StoredFileRequest | None:
