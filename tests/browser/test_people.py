@@ -107,7 +107,7 @@ def test_a_person_signs_in_and_out_by_keyboard(site: Site, open_page: OpenPage) 
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
         page.keyboard.press("Enter")
-        assert page.url.endswith("#main")
+        page.wait_for_url("**#main")
         page.get_by_role("button", name="Sign out").focus()
         page.keyboard.press("Enter")
         page.wait_for_url("**/people/sign-in")
