@@ -336,16 +336,21 @@ class Call(CallOversight):
             self._services.keys.confirmations, "file", self._caller.principal, admitted_call.dealer or "", tool.name
         )
         waiting = grant.uploads.waiting if isinstance(grant, Grant) else None
-        handle = self._file_state.handle(seal)
-        if handle is None:
+        reply = self._file_state.reply(seal)
+        if reply is not None:
             try:
-                return await admitted_call.run()
-            except FileWanted as request:
-                if waiting is None or isinstance(self.ctx, PageOrigin):
-                    raise
-                handle = await obtain_file(
-                    self.ctx, request, seal, waiting, look_every=self._services.timing.file_seconds
-                )
+                return await self._run_with_file(admitted_call, reply.id)
+            except FileWanted as request:  # nobody else has the link where the client did not open the page
+                raise FileWanted(request.handle, reply.url, request.until) from None
+        try:
+            return await admitted_call.run()
+        except FileWanted as request:
+            if waiting is None or isinstance(self.ctx, PageOrigin):
+                raise
+            handle = await obtain_file(self.ctx, request, seal, waiting, look_every=self._services.timing.file_seconds)
+        return await self._run_with_file(admitted_call, handle)
+
+    async def _run_with_file(self, admitted_call: AdmittedCall, handle: str) -> ToolAnswer:
         self._arguments = replace(self._arguments, values={**self._arguments.values, "upload": handle})
         return await admitted_call.with_file(handle).run()
 

@@ -16,7 +16,7 @@ from roadster_server.turns import give_turn_back
 from roadster_tools import FileWanted, NotConfirmed, Seal, WaitingFiles
 
 from .context import Ask, Context
-from .page_question import PageQuestion, ask_to_open, can_open_pages, page_answer
+from .page_question import PageQuestion, PageReply, ask_to_open, can_open_pages, page_reply
 from .progress import set_step
 
 _BEHIND = "."
@@ -34,17 +34,19 @@ class FileState:
         self._params = params.model_copy(update={"request_state": state})
         self.rest = params.model_copy(update={"request_state": rest or None}) if dot else params
 
-    def handle(self, seal: Seal) -> str | None:
-        """Returns the handle of the file that an earlier round asked for, None if none did. Raises NotConfirmed."""
+    def reply(self, seal: Seal) -> PageReply | None:
+        """Returns the answer about the file that an earlier round asked for, None if none did. Raises NotConfirmed.
+
+        Its id is the handle of the file.
+        """
         if self._text is None:
             return None
-        reply = page_answer(self._params, seal)
+        reply = page_reply(self._params, seal)
         if reply is None:
             raise NotConfirmed("the state of the file was altered, or is another call's; call again without it")
-        handle, answer = reply
-        if answer == "declined" and self.rest.request_state is None:
+        if reply.answer == "declined" and self.rest.request_state is None:
             raise NotConfirmed(_DECLINED)
-        return handle
+        return reply
 
     def with_question(self, result: InputRequiredResult) -> InputRequiredResult:
         """Returns another question of the call, whose state also names the file."""

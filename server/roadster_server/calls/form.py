@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
+from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 from pydantic import ValidationError
 
 from roadster_tools import NotConfirmed, Tool
@@ -67,7 +67,12 @@ def require_yes(answer: ElicitResult, tool: Tool) -> None:
 
 
 def yes_to(question: ElicitRequestParams) -> ElicitResult:
-    """Returns the answer that confirms the write of a question of this server."""
+    """Returns the answer that confirms the write of a question of this server.
+
+    No program says yes on a page: a question to open one is closed, so that the call ends at once and names the link.
+    """
+    if isinstance(question, ElicitRequestURLParams):
+        return ElicitResult(action="cancel")
     schema = question.requested_schema if isinstance(question, ElicitRequestFormParams) else {}
     choices = schema.get("properties", {}).get(_CHOICE, {}).get("enum", [])
     return ElicitResult(action="accept", content={_CHOICE: choices[-1]} if choices else {})

@@ -40,6 +40,15 @@ PageAnswer = Literal["opened", "declined", "not opened"]
 
 
 @dataclass(frozen=True)
+class PageReply:
+    """The answer of a repeated call to the question about a page. `id` and `url` are those of the question."""
+
+    id: str
+    url: str
+    answer: PageAnswer
+
+
+@dataclass(frozen=True)
 class PageQuestion:
     """A page to open. `id` tells it from all others, and `message` says to a person what the page is for."""
 
@@ -58,13 +67,14 @@ def can_open_pages(ctx: Context) -> bool:
 async def ask_to_open(ctx: Context, question: PageQuestion, seal: Seal, lifetime: timedelta) -> PageAnswer:
     """Asks, and returns the answer of a client of 2025-11-25. For one of 2026-07-28 it raises Ask.
 
-    `page_answer` reads the answer of that one, with the same seal. Call this only where `can_open_pages` holds.
+    `page_reply` reads the answer of that one, with the same seal. Call this only where `can_open_pages` holds.
     """
     if _is_stateless(ctx):
         params = ElicitRequestURLParams(message=question.message, url=question.url)
         raise Ask(
             InputRequiredResult(
-                input_requests={_ANSWER: ElicitRequest(params=params)}, request_state=seal.seal(_STATE + question.id)
+                input_requests={_ANSWER: ElicitRequest(params=params)},
+                request_state=seal.seal(f"{_STATE}{question.id} {question.url}"),
             )
         )
     set_step("waiting for a person to open a page")
@@ -78,16 +88,17 @@ async def ask_to_open(ctx: Context, question: PageQuestion, seal: Seal, lifetime
     return "not opened"
 
 
-def page_answer(params: InputResponseRequestParams, seal: Seal) -> tuple[str, PageAnswer] | None:
-    """Returns the id of the question that a repeated call answers, and the answer. None if it answers none."""
+def page_reply(params: InputResponseRequestParams, seal: Seal) -> PageReply | None:
+    """Returns what a repeated call answers. None if it answers no question about a page."""
     try:
         state = seal.open(params.request_state or "")
     except Unsealable:
         return None
     if not state.startswith(_STATE):
         return None
+    id_, _, url = state.removeprefix(_STATE).partition(" ")
     answer = (params.input_responses or {}).get(_ANSWER)
-    return state.removeprefix(_STATE), _answer_in(answer) if isinstance(answer, ElicitResult) else "not opened"
+    return PageReply(id_, url, _answer_in(answer) if isinstance(answer, ElicitResult) else "not opened")
 
 
 def _answer_in(answer: ElicitResult) -> PageAnswer:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import anyio.to_thread
 from mcp.client.client import Client
 from mcp.client.session import ClientRequestContext, ElicitationFnT
-from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, ErrorData
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParams, ElicitResult, ErrorData
 
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
@@ -23,6 +23,7 @@ from roadster_server.settings.errors import ConfigurationError
 from roadster_server.telemetry.logs import hold_logs
 from roadster_tools import FailureKind
 
+from .options import print_notice
 from .plain_json import read_json
 
 MAX_TEXT = 16 * 1024 * 1024
@@ -41,6 +42,8 @@ EXIT_CODES: dict[FailureKind, int] = {
     "waiting": 6,
 }
 
+_WAY_ON = "At the command line: decide on the page, where --yes is no yes, then make the same call again."
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -57,7 +60,9 @@ class Outcome:
         if not result.is_error:
             return cls(answer=result.structured_content, message=text_of(result))
         meta = result.meta or {}
-        return cls(kind=meta[FAILURE_META], message=text_of(result), waiting=meta.get(WAITING_META, {}))
+        waiting = meta.get(WAITING_META, {})
+        message = f"{text_of(result)} {_WAY_ON}" if "approval_id" in waiting else text_of(result)
+        return cls(kind=meta[FAILURE_META], message=message, waiting=waiting)
 
     @property
     def code(self) -> int:
@@ -118,13 +123,19 @@ async def open_client(
 
 
 async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
-    """Confirms every write, for `--yes`."""
+    """Confirms every write, for `--yes`. What only a person can do, on a page, is shown on stderr."""
     del context
+    if isinstance(params, ElicitRequestURLParams):
+        print_notice(f"{params.message} {params.url}")
     return yes_to(params)
 
 
 async def _ask_at_the_terminal(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
     del context  # the question is complete without it
+    if isinstance(params, ElicitRequestURLParams):
+        print_notice(f"{params.message} {params.url}")
+        print_notice("this command waits a while for you; after Ctrl-C the page is still good")
+        return ElicitResult(action="accept")
     # A thread that waits for a line cannot be cancelled: Ctrl-C ends the program here, and nothing was sent.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if await anyio.to_thread.run_sync(_person_agrees, params.message):

@@ -147,7 +147,8 @@ class HttpSettings(Section):
     path_prefix: Annotated[str, AfterValidator(plain_prefix)] = ""
     """The path below which a proxy serves this server, such as `/roadster`. The proxy may take it off or leave it."""
     resource_url: Annotated[str, written_as(r"[^\s?#\\]+", "a URL without blanks, ? and #"), HTTPS] | None = None
-    """The public URL of `/mcp`, by which OAuth clients know this server. Required with `[identity.NAME]`."""
+    """The public URL of `/mcp`, by which OAuth clients know this server. Required with `[identity.NAME]`.
+    Links to the pages for people begin with its origin, also those of `call` and `run`."""
     connections: int = Field(default=1000, ge=1)
     """The most connections at once, and as many more for streams. Fewer if the limit of descriptors is too low."""
     connections_per_address: int = Field(default=200, ge=1)

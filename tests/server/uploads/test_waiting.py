@@ -348,6 +348,18 @@ async def test_a_person_who_opens_the_page_later_finds_it_open(
     assert kind_of(result) == "waiting"
 
 
+@both_eras
+async def test_a_client_that_did_not_open_the_page_gets_the_link_in_the_answer(
+    mode: str, connect: Connect, customer: None, desk: FileDesk, store_url: str
+) -> None:
+    person = Opener(desk, action="cancel", hands_over=False)
+    async with connect(mode=mode, page_links=page_links(store_url), ask=person) as client:
+        secret, handle = wanted_by(await client.call_tool("upload_document", LICENCE))
+        await desk.take(secret, [PHOTO])
+        answer_of(await client.call_tool("upload_document", {**LICENCE, "upload": handle}))
+    assert person.questions == ["url"]
+
+
 async def test_a_client_that_only_shows_forms_gets_the_link_in_the_answer(
     connect: Connect, customer: None, desk: FileDesk, store_url: str
 ) -> None:

@@ -9,7 +9,7 @@ from mcp_types import CallToolResult, InputResponseRequestParams
 
 from roadster_server.calls.confirmation import digest_of, question_of
 from roadster_server.calls.context import CallContext, CallServices, CurrentCaller, PageOrigin, client_name
-from roadster_server.calls.page_question import PageAnswer, PageQuestion, ask_to_open, can_open_pages, page_answer
+from roadster_server.calls.page_question import PageAnswer, PageQuestion, ask_to_open, can_open_pages, page_reply
 from roadster_server.calls.progress import set_step
 from roadster_server.store import Approval, AuditRecord
 from roadster_server.turns import give_turn_back
@@ -88,9 +88,9 @@ class PageWay:
     async def follow(self, approval: Approval, tool: Tool) -> CallToolResult:
         """Returns the answer of an approved write. Raises ToolFailure for all else, such as WaitingForPerson."""
         self.approval_id = approval.id
-        answer = page_answer(self._params, self._seal(approval))
-        is_answered = answer is not None and answer[0] == approval.id
-        return await self._end(approval, answer[1] if answer is not None and is_answered else "not opened", tool)
+        reply = page_reply(self._params, self._seal(approval))
+        is_answered = reply is not None and reply.id == approval.id
+        return await self._end(approval, reply.answer if reply is not None and is_answered else "not opened", tool)
 
     async def _end(self, approval: Approval, answer: PageAnswer, tool: Tool) -> CallToolResult:
         approvals = self._services.approvals
