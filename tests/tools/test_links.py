@@ -23,7 +23,7 @@ async def test_build_deep_link_asks_roadster_for_a_vehicle(connect: Connect, wor
         vin = await some_vin(client)
         answer = answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": vin}))
     assert vin in answer["url"]
-    assert (await world.requests())[-1]["operation"] == "create_link"
+    assert "create_link" in await operations(world)
 
 
 @pytest.mark.operation("customer_link", "build_deep_link")
@@ -115,3 +115,34 @@ async def test_customers_link_says_that_a_car_cannot_be_sold(
         answer = answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": vin, "customer": STEVE}))
     assert answer["note"].startswith(note)
     assert answer["in_stock"] is (state.get("in_stock") is not False)
+
+
+@pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        ({"in_stock": False}, "Not in stock: sold or incoming."),
+        ({"reserved": True}, "Reserved."),
+        ({"in_stock": True, "reserved": None}, None),
+    ],
+)
+async def test_plain_link_says_that_a_car_cannot_be_sold(
+    state: dict[str, Any], note: str | None, connect: Connect
+) -> None:
+    async with connect() as client:
+        vin = await vin_of(client, "umazda", **state)
+        answer = answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": vin}))
+    assert answer.get("note") == note
+
+
+async def test_plain_link_is_made_where_the_feed_does_not_answer(connect: Connect, world: World) -> None:
+    await world.fault("list_inventory", "status", status=503, times=20)
+    async with connect() as client:
+        answer = answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "vin": SOME_VIN}))
+    assert SOME_VIN in answer["url"]
+    assert "note" not in answer
+
+
+async def test_link_to_a_make_asks_for_no_vehicle(connect: Connect, world: World) -> None:
+    async with connect() as client:
+        answer_of(await client.call_tool("build_deep_link", {**AT_UMAZDA, "make": "Mazda"}))
+    assert await operations(world) == ["create_link"]

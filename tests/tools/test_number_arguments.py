@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadster_client.models.values import MOST_AMOUNT
 from roadster_tools import TOOLS, Tool
 from tests.conftest import Connect, World, answer_of, text_of
 from tests.tool_examples import SOME_VIN, STEVE, TOOL_EXAMPLES, every_call
-from tests.tools.argument_places import every_tool, places, plain_arguments, problems, results
+from tests.tools.argument_places import bare, every_tool, places, plain_arguments, problems, results
 from tests.tools.deliveries import NEW_DELIVERY
 from tests.tools.umazda import AT_UMAZDA
 
@@ -32,6 +33,28 @@ def test_whole_number_as_a_float_is_the_number(tool: Tool) -> None:
         if place.expected is int:
             assert str(place) in problems(tool, place.arguments(1.5))
             assert str(place) in problems(tool, place.arguments(1e300))
+
+
+@every_tool
+def test_every_number_has_bounds(tool: Tool) -> None:
+    """An id is a number that every JSON reader keeps exact. Any other number is plausible."""
+    for place in places(tool.arguments):
+        is_list = place.is_container and not place.is_object and bare(get_args(place.expected)[0]) in (int, float)
+        if place.expected not in (int, float) and not is_list:
+            continue
+        at = f"{place}.0" if is_list else str(place)
+        is_id = re.search(r"(^|_)ids?$", str(place.steps[-1])) is not None
+        for number in (-1, 2**53 if is_id else MOST_AMOUNT + 1):
+            assert at in problems(tool, place.arguments([number] if is_list else number)), (at, number)
+
+
+async def test_absurd_amount_of_a_quote_is_refused_and_not_sent(connect: Connect, world: World) -> None:
+    absurd = {"customer_cash": 1e300, "trade_in": {"value": 1e300, "payoff": 2e7, "mileage": 10**12}}
+    async with connect() as client:
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, **absurd})
+    for place in ("customer_cash", "trade_in.value", "trade_in.payoff", "trade_in.mileage"):
+        assert f"{place}: must be at most 10000000" in text_of(result)
+    assert await world.requests() == []
 
 
 @pytest.mark.parametrize("tool", TOOL_EXAMPLES)

@@ -11,11 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from roadster_client.models.values import ID_PATTERN
-
-PLAUSIBLE = "plausible"
-"""The mark, in a derived schema, of bounds that are checked and not published."""
-
+from roadster_client.models.values import ID_PATTERN, MOST
 
 NAMES_ONLY = "names_only"
 """The mark, in a derived schema, of an object that is published with the names and types of its fields only."""
@@ -27,15 +23,6 @@ def names_only(description: str | None = None) -> Any:
     Which of its fields are required, and their formats, are checked and not published.
     """
     return Field(description=description, json_schema_extra={NAMES_ONLY: True})
-
-
-def plausible(low: float, high: float) -> Any:
-    """Returns a field that checks a range but leaves it out of the schema, to save tokens."""
-    return Field(ge=low, le=high, json_schema_extra={PLAUSIBLE: True})
-
-
-MOST = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact."""
 
 
 def as_number(value: Any) -> Any:
@@ -64,7 +51,6 @@ def whole_number(value: Any) -> str:
 _Number = Annotated[str, BeforeValidator(whole_number), WithJsonSchema({"type": "string"})]
 TemplateId = _Number
 OrderId = _Number
-Months = Annotated[int, plausible(1, 120)]
 Detail = Literal["brief", "full"]
 Limit = Annotated[int, Field(ge=1, le=100)]
 Cursor = Annotated[str, Field(max_length=500)]

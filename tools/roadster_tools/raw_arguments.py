@@ -19,8 +19,8 @@ from pydantic import AfterValidator, BaseModel
 from roadster_client import is_absent
 from roadster_client.json_text import mend_json, parse_strict_json
 from roadster_client.models.personal_forms import parse_name
+from roadster_client.models.values import MOST
 
-from .parameters import MOST
 from .problems import NOT_WRITTEN_SO
 
 _WRITTEN_NUMBER = re.compile(r"\s*(-?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]+)?\s*", re.ASCII)

@@ -11,7 +11,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from .parameters import MOST, NAMES_ONLY, PLAUSIBLE
+from roadster_client.models.values import MOST, PLAUSIBLE
+
+from .parameters import NAMES_ONLY
 
 _NAME = "schemas.json"
 

@@ -11,7 +11,7 @@ from roadster_client.visible_text import is_absent
 
 from .parts import Received, Sent, WriteOutcome
 from .personal_data import Contact, ContactData, Email, PersonName, Phone
-from .values import Id, WebUrl
+from .values import MOST, Amount, AnnualMiles, Id, Months, WebUrl
 from .vehicles import VehicleRequest
 
 
@@ -29,17 +29,17 @@ class PaymentPreference(Sent):
     """The deal that the customer prefers. Amounts are in the currency's units, terms in months, miles a year."""
 
     deal_type: Literal["lease", "finance"] | None = None
-    lease_down: float | None = Field(default=None, ge=0)
-    lease_months: int | None = Field(default=None, gt=0)
-    lease_miles: int | None = Field(default=None, gt=0)
-    finance_down: float | None = Field(default=None, ge=0)
-    finance_months: int | None = Field(default=None, gt=0)
+    lease_down: Amount | None = None
+    lease_months: Months | None = None
+    lease_miles: AnnualMiles | None = None
+    finance_down: Amount | None = None
+    finance_months: Months | None = None
 
 
 class PlanChoice(Sent):
     """A protection plan by id, with the code and the tier of the choice."""
 
-    id: int = Field(gt=0)
+    id: int = Field(gt=0, le=MOST)
     code: str | None = None
     tier: str | None = None
 

@@ -27,7 +27,7 @@ from .parts import Received, Sent
 from .personal_data import Contact, ContactData
 from .personal_forms import parse_name, plain_phone
 from .personal_text import mask_and_shorten
-from .values import Id, Money, Number, WholeNumber
+from .values import MOST_AMOUNT, Id, Money, Number, PositiveAmount, WholeNumber, plausible
 
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -66,7 +66,6 @@ def _parse_state(text: str) -> str:
 Timestamp = Annotated[datetime, BeforeValidator(parse_time)]
 _Text = StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
 ShipmentReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-_Positive = Annotated[float, Field(gt=0)]
 _ITEMS_IN_SUMMARY = 10
 
 
@@ -74,12 +73,12 @@ class Item(Sent):
     """One kind of piece in a delivery. Value, size and weight are those of one piece."""
 
     description: Annotated[str, _Text]
-    value: _Positive
-    length: _Positive
-    width: _Positive
-    height: _Positive
-    weight: _Positive
-    quantity: int = Field(ge=1)
+    value: PositiveAmount
+    length: PositiveAmount
+    width: PositiveAmount
+    height: PositiveAmount
+    weight: PositiveAmount
+    quantity: Annotated[int, plausible(1, MOST_AMOUNT)]
     reference_id: ShipmentReference | None = None
 
 

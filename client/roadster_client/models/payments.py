@@ -8,6 +8,7 @@ from pydantic import Field
 
 from .customers import PlanChoice
 from .parts import Sent
+from .values import Amount, Miles
 
 DealType = Literal["cash", "finance", "lease"]
 
@@ -44,10 +45,10 @@ class PaymentTerms(Sent):
 class TradeIn(Sent):
     """The customer's car. `is_offer` is true where the dealer has offered this value."""
 
-    value: float = Field(ge=0)
+    value: Amount
     ownership: Literal["owned", "financed", "leased"] | None = None
-    payoff: float | None = Field(default=None, ge=0)
-    mileage: int | None = Field(default=None, ge=0)
+    payoff: Amount | None = None
+    mileage: Miles | None = None
     is_offer: bool | None = None
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
 
 from .parts import Received, Sent
 from .personal_data import Email
-from .values import Id, WebUrl
+from .values import MOST_AMOUNT, Id, Miles, WebUrl, Year, plausible
 
 
 class TradeValuation(Sent):
@@ -17,12 +17,12 @@ class TradeValuation(Sent):
 
     email: Email
     vin: str
-    value: int = Field(ge=0)
-    year: int | None = None
+    value: Annotated[int, plausible(0, MOST_AMOUNT)]
+    year: Year | None = None
     make: str | None = None
     model: str | None = None
     trim: str | None = None
-    mileage: int | None = Field(default=None, ge=0)
+    mileage: Miles | None = None
 
 
 class ValuedCustomer(Received):

@@ -43,6 +43,29 @@ ID_PATTERN = "[1-9][0-9]{0,15}"
 """A number that Roadster or Roadie gives to a customer, document, template, order or delivery. Without leading zeros,
 so that two texts are the same id only where they are equal."""
 
+MOST = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""
+
+MOST_AMOUNT = 10_000_000
+"""No amount, count of miles or measure of a request comes near. A larger one is a slip of the hand or of a model."""
+
+PLAUSIBLE = "plausible"
+"""The mark, in a derived schema, of bounds that are checked and not published."""
+
+
+def plausible(low: float, high: float) -> Any:
+    """Returns a field that checks a range but leaves it out of the tools' schemas, to save tokens."""
+    return Field(ge=low, le=high, json_schema_extra={PLAUSIBLE: True})
+
+
+Amount = Annotated[float, plausible(0, MOST_AMOUNT)]
+"""An amount of a request, in the currency's units."""
+PositiveAmount = Annotated[float, Field(gt=0), plausible(0, MOST_AMOUNT)]
+Miles = Annotated[int, plausible(0, MOST_AMOUNT)]
+AnnualMiles = Annotated[int, plausible(1, 100_000)]
+Months = Annotated[int, plausible(1, 120)]
+Year = Annotated[int, plausible(1900, 2100)]
+
 UUID_PATTERN = "[A-Za-z0-9_-]{32,64}"
 """A UUID of myKaarma's. Its document shows none. Those in use have 64 hexadecimal digits, not the 36 characters of
 RFC 9562, and this takes both. It also holds nothing that could end a segment of a URL's path."""

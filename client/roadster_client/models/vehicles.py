@@ -12,7 +12,7 @@ from roadster_client.leniency import SUBJECT
 
 from .dealer_figures import DealerOnly
 from .parts import Received, Sent
-from .values import FeedVin, Money, Name, Number, Price, Rgb, Vin, WholeNumber
+from .values import FeedVin, Money, Name, Number, Price, Rgb, Vin, WholeNumber, Year
 
 
 class VehicleRequest(Sent):
@@ -22,7 +22,7 @@ class VehicleRequest(Sent):
     make: str | None = None
     model: str | None = None
     trim: str | None = None
-    year: int | None = None
+    year: Year | None = None
 
 
 class Engine(Received):

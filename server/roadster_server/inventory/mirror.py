@@ -246,6 +246,8 @@ class StoredVehicles:
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         try:
             return await read()
+        except ForeignDealer:
+            raise
         except ClientError:
             last = await self._last_seen(vin)
             if last is None:

@@ -21,8 +21,9 @@ from roadster_sandbox.world.inventory import Vehicle
 from roadster_server.calls.context import Timing
 from roadster_server.inventory.refresh import now
 from roadster_server.settings.sections import InventorySettings
-from tests.conftest import Answering, Connect, World, answer_of, kind_of, on_both_databases
+from tests.conftest import Answering, Connect, World, answer_of, kind_of, on_both_databases, text_of
 from tests.server.store.databases import execute
+from tests.tool_examples import STEVE
 from tests.tools.umazda import AT_UMAZDA
 
 pytestmark = pytest.mark.anyio
@@ -339,6 +340,23 @@ async def test_rows_that_cannot_be_read_any_more_are_not_taken_for_sold(
             while (await execute(feed.store_url, "SELECT lease FROM roadster_mirrors"))[0][0]:
                 await anyio.sleep(0.05)
         assert await all_vins(client, limit=100) == before
+
+
+@pytest.mark.parametrize(
+    ("tool", "more"), [("list_inventory", {}), ("build_deep_link", {"customer": STEVE}), ("build_deep_link", {})]
+)
+async def test_own_vehicle_does_not_cover_up_an_answer_about_another_dealer(
+    tool: str, more: dict[str, Any], connect: Connect, world: World, feed: Feed
+) -> None:
+    """The mirror has the vehicle, and is old enough that the feed is asked."""
+    async with connect(change=KEPT) as client:
+        vin = (await search(client))["vehicles"][0]["vin"]
+        await feed.age(3_600)
+        await world.fault("list_inventory", "foreign_dealer", times=10)
+        result = await client.call_tool(tool, {**AT_UMAZDA, "vin": vin, **more})
+        assert kind_of(result) == "upstream"
+        assert "names another dealer and was withheld" in text_of(result)
+        assert vin not in text_of(result)
 
 
 async def test_other_dealers_vehicles_are_never_shown(connect: Connect, feed: Feed) -> None:

@@ -188,7 +188,8 @@ class VehicleMirror(Protocol):
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         """Returns what `read` returns. If the feed does not answer it, returns the vehicle as it was last.
 
-        Raises what `read` raises where no vehicles are kept.
+        Raises what `read` raises where no vehicles are kept, and ForeignDealer in any case: an upstream that mixes up
+        dealers is not covered up by an older answer.
         """
 
     async def stock_of(self, vin: str) -> LastSeen | None:

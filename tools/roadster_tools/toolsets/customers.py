@@ -19,16 +19,13 @@ from roadster_client.models.customers import (
 )
 from roadster_client.models.personal_data import Email
 from roadster_client.models.trades import TradeValuation
-from roadster_client.models.values import Vin
+from roadster_client.models.values import MOST_AMOUNT, Amount, AnnualMiles, Miles, Months, Vin, Year, plausible
 from roadster_client.models.vehicles import VehicleRequest
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import write_tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import CustomerId, plausible
-
-Down = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(gt=0)]
+from roadster_tools.parameters import CustomerId
 
 
 class CreatedCustomerAnswer(ToolAnswer):
@@ -47,11 +44,11 @@ async def create_customer(
     customer: CustomerContact,
     vehicle: VehicleRequest | None = None,
     deal_type: Literal["lease", "finance"] | None = None,
-    lease_down: Down | None = None,
-    lease_months: Count | None = None,
-    lease_annual_miles: Count | None = None,
-    finance_down: Down | None = None,
-    finance_months: Count | None = None,
+    lease_down: Amount | None = None,
+    lease_months: Months | None = None,
+    lease_annual_miles: AnnualMiles | None = None,
+    finance_down: Amount | None = None,
+    finance_months: Months | None = None,
     plans: list[PlanChoice] | None = None,
     accessories: list[str] | None = None,
     utm_source: str | None = None,
@@ -131,12 +128,12 @@ async def submit_trade_valuation(
     grant: Grant,
     email: Email,
     vin: Vin,
-    value: Annotated[int, Field(gt=0, description="in whole currency units")],
-    year: Annotated[int, plausible(1900, 2100)] | None = None,
+    value: Annotated[int, Field(gt=0, description="in whole currency units"), plausible(0, MOST_AMOUNT)],
+    year: Year | None = None,
     make: str | None = None,
     model: str | None = None,
     trim: str | None = None,
-    mileage: Annotated[int | None, Field(ge=0)] = None,
+    mileage: Miles | None = None,
 ) -> TradeAnswer:
     """Make or replace the dealer's offer for a customer's car. They see it: only a value the dealer decided. To try a
     trade-in use quote_payments."""

@@ -8,14 +8,14 @@ from typing import Annotated
 from pydantic import Field
 
 from roadster_client import LeftOut
-from roadster_client.models.values import Vin
+from roadster_client.models.values import Amount, PositiveAmount, Vin, plausible
 from roadster_tools.answers import AnswerRows, ToolAnswer, UnreadRows, cut_hint
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.vehicles import LastSeen, MirroredVehicle, Sort, StockPage, StockPlace, StockQuery, price_of
-from roadster_tools.parameters import Cursor, Detail, Limit, plausible
+from roadster_tools.parameters import Cursor, Detail, Limit
 from roadster_tools.words import plain_words
 
 from .feed_search import FeedSearch
@@ -24,8 +24,6 @@ from .vehicle_lookup import WantedVehicle
 from .vehicle_rows import InventoryAnswer, VehicleRow, vehicle_row
 
 Year = Annotated[int, plausible(1980, 2100)]
-Price = Annotated[float, Field(ge=0)]
-HighestPrice = Annotated[float, Field(gt=0)]
 
 
 @tool("Search a dealer's inventory")
@@ -35,8 +33,8 @@ async def list_inventory(
     model: str | None = None,
     year_min: Year | None = None,
     year_max: Year | None = None,
-    price_min: Price | None = None,
-    price_max: HighestPrice | None = None,
+    price_min: Amount | None = None,
+    price_max: PositiveAmount | None = None,
     body: str | None = None,
     color: str | None = None,
     query: Annotated[str, Field(description="words of trim, options, colours")] | None = None,

@@ -6,13 +6,14 @@ from pydantic import Field
 
 from roadster_client.models.customers import Analytics, CustomerContact
 from roadster_client.models.links import LinkRequest
-from roadster_client.models.values import Vin
+from roadster_client.models.values import Vin, Year
 from roadster_client.models.vehicles import InventoryVehicle, VehicleRequest
 from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.vehicles import LastSeen
+from roadster_tools.side_reads import read_both
 
 from .feed import find_in_feed
 
@@ -34,7 +35,7 @@ async def build_deep_link(
     make: str | None = None,
     model: str | None = None,
     trim: str | None = None,
-    year: int | None = None,
+    year: Year | None = None,
     customer: CustomerContact | None = None,
     utm_source: str | None = None,
     utm_medium: str | None = None,
@@ -58,19 +59,24 @@ async def build_deep_link(
         )
     if vin is None and make is None:
         raise InvalidArguments({"vin": "or make is needed"})
-    answer = await grant.roadster.create_link(
-        LinkRequest(
-            vehicle=VehicleRequest(vin=vin, make=make, model=model, trim=trim, year=year),
-            analytics=analytics if analytics.wire() else None,
-        )
+    request = LinkRequest(
+        vehicle=VehicleRequest(vin=vin, make=make, model=model, trim=trim, year=year),
+        analytics=analytics if analytics.wire() else None,
     )
+    answer, last = await read_both(lambda: grant.roadster.create_link(request), lambda: _last_seen(grant, vin))
     linked_vehicle = answer.vehicle
     return LinkAnswer(
         url=answer.link.redirect_url,
         in_stock=linked_vehicle.in_stock if linked_vehicle else None,
         price_locked=linked_vehicle.price_locked if linked_vehicle else None,
         grade=linked_vehicle.grade if linked_vehicle else None,
+        note=_stock_note(last.vehicle) if last else None,
     )
+
+
+async def _last_seen(grant: Grant, vin: str | None) -> LastSeen | None:
+    """Returns the state of the linked vehicle. Returns None if nobody knows, or the link is to a whole make."""
+    return None if vin is None else await grant.vehicles.stock_of(vin)
 
 
 async def _find_own_vehicle(grant: Grant, vin: str) -> InventoryVehicle | None:

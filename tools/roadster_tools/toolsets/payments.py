@@ -23,14 +23,14 @@ from roadster_client.models.payments import (
     TradeIn,
 )
 from roadster_client.models.quotes import Deals, Quote
-from roadster_client.models.values import Vin
+from roadster_client.models.values import Amount, AnnualMiles, Months, Vin, plausible
 from roadster_client.quoted_deals import QuotedDeals
 from roadster_tools.answers import ToolAnswer, cell
 from roadster_tools.catalogue import tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.vehicles import LastSeen
-from roadster_tools.parameters import Detail, Months, plausible
+from roadster_tools.parameters import Detail
 from roadster_tools.side_reads import read_both
 
 from .disclosures import disclose_quote, disclosure_lines
@@ -124,8 +124,8 @@ async def quote_payments(
     vin: Vin,
     deal_type: Annotated[DealType | None, Field(description="terms for this one only")] = None,
     term_months: Months | None = None,
-    customer_cash: Annotated[float | None, Field(ge=0, description="down payment")] = None,
-    annual_miles: Annotated[int, plausible(1, 100_000)] | None = None,
+    customer_cash: Annotated[Amount | None, Field(description="down payment")] = None,
+    annual_miles: AnnualMiles | None = None,
     no_taxes_or_fees: bool | None = None,
     credit_score: Annotated[int, plausible(300, 900)] | None = None,
     zip_code: Annotated[str | None, Field(pattern=r"^[0-9]{5}$")] = None,

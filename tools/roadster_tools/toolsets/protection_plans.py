@@ -8,13 +8,13 @@ from pydantic import Field
 
 from roadster_client.models.payments import DealType
 from roadster_client.models.plans import Plan
-from roadster_client.models.values import Vin
+from roadster_client.models.values import Amount, Months, Vin, plausible
 from roadster_tools.answers import ToolAnswer, UnreadRows, list_text, money, plain
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Page
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Cursor, Detail, Months, plausible
+from roadster_tools.parameters import Cursor, Detail
 
 
 class PlanTierRow(ToolAnswer):
@@ -86,9 +86,7 @@ async def list_protection_plans(
         Annotated[float, plausible(0, 100)] | None, Field(description="of a lease: rate_percent")
     ] = None,
     term_months: Months | None = None,
-    amount_financed: Annotated[
-        Annotated[float, plausible(0, 10_000_000)] | None, Field(description="of a lease: cap_cost")
-    ] = None,
+    amount_financed: Annotated[Amount | None, Field(description="of a lease: cap_cost")] = None,
     detail: Detail = "brief",
     cursor: Cursor | None = None,
 ) -> PlansAnswer:
