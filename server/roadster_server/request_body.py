@@ -12,6 +12,9 @@ from starlette.types import Receive, Scope
 _LONGEST_NUMBER = 20
 """Digits of a Content-Length. No body has that many bytes, and int() refuses to read thousands of digits."""
 
+_START_SECONDS = 20.0
+"""Seconds in which a sender may be slower than the least speed. A phone may look for its network first."""
+
 _GZIP = 16 + zlib.MAX_WBITS
 """zlib's word for a file with the header and the checksum of gzip."""
 
@@ -45,25 +48,28 @@ async def read_body(
     *,
     max_bytes: int,
     seconds: float,
+    least_speed: int | None = None,
     admit: Callable[[int], Awaitable[None]] = _admit,
 ) -> bytes:
     """Returns the whole body. Raises BodyTooLarge, BodyTooSlow or BodyCutOff, and what `admit` raises.
 
     `admit` is called with the number of bytes that the body has at least. It may wait before more are read. Its time
-    does not count as time of the sender.
+    does not count as time of the sender. After a start of 20 seconds, a body that has come in with fewer than
+    `least_speed` bytes a second is too slow.
     """
     await admit(_declared_length(scope, max_bytes))
     body = bytearray()
     more = True
-    seconds_left = seconds
+    spent = 0.0
     while more:
+        limit = seconds if least_speed is None else min(seconds, max(_START_SECONDS, len(body) / least_speed))
         start = anyio.current_time()
         try:
-            with anyio.fail_after(seconds_left):
+            with anyio.fail_after(limit - spent):
                 message = await receive()
         except TimeoutError:
             raise BodyTooSlow from None
-        seconds_left -= anyio.current_time() - start
+        spent += anyio.current_time() - start
         if message["type"] == "http.disconnect":
             raise BodyCutOff
         body += message.get("body", b"")

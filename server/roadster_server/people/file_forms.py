@@ -20,6 +20,9 @@ MOST_BYTES = 30 * 1024 * 1024
 _SECONDS = 240.0
 """Seconds for the form to come in. A phone on a slow network sends a megabit a second."""
 
+_LEAST_SPEED = 16 * 1024
+"""Bytes a second. Slower forms hold the places in memory of others, and would not get a photo through in time."""
+
 _MOST_FILES = 20
 _MOST_FIELDS = 5
 
@@ -67,13 +70,26 @@ class FileForms:
 
 
 async def read_files(request: Request, key: bytes) -> list[bytes]:
-    """Returns the files of a form of ours. A field without a file is left out. Raises FormRefused."""
+    """Returns the files of a form of ours. A field without a file is left out. Raises FormRefused.
+
+    The token of a script stands in a header, so a form with a wrong one is refused before its body is read.
+    """
+    header_token = request.headers.get(TOKEN_HEADER)
+    if header_token is not None:
+        require_token(request, key, header_token)
     try:
-        # A form is a little larger than its files.
-        body = await read_body(request.scope, request.receive, max_bytes=MOST_BYTES + 64 * 1024, seconds=_SECONDS)
+        body = await read_body(
+            request.scope,
+            request.receive,
+            max_bytes=MOST_BYTES + 64 * 1024,  # a form is a little larger than its files
+            seconds=_SECONDS,
+            least_speed=_LEAST_SPEED,
+        )
     except BodyTooLarge:
         raise FormRefused(f"These are more than {MOST_BYTES >> 20} MiB. Give fewer at once.", 413) from None
-    except (BodyTooSlow, BodyCutOff):
+    except BodyTooSlow:
+        raise FormRefused("The file came in too slowly. Try again, where the network is better.", 408) from None
+    except BodyCutOff:
         raise FormRefused("The file did not come in whole. Try again, where the network is better.", 408) from None
     parser = _MemoryParser(request.headers, _stream_of(body), max_files=_MOST_FILES, max_fields=_MOST_FIELDS)
     del body
@@ -82,8 +98,9 @@ async def read_files(request: Request, key: bytes) -> list[bytes]:
     except (MultiPartException, KeyError, ValueError):  # KeyError: no boundary
         raise FormRefused("The form cannot be read. Go back and send it again.", 400) from None
     try:
-        token = form.get(TOKEN_FIELD) or request.headers.get(TOKEN_HEADER, "")
-        require_token(request, key, token if isinstance(token, str) else "")
+        if header_token is None:
+            token = form.get(TOKEN_FIELD)
+            require_token(request, key, token if isinstance(token, str) else "")
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         return [await file.read() for file in files if file.filename or file.size]
     finally:
