@@ -16,7 +16,7 @@ _MOST_FORGOTTEN = 100
 
 @dataclass(frozen=True)
 class SqlFiles:
-    """The requests for files. Every method is one transaction, and raises StoreError. Times are milliseconds."""
+    """The requests for files. A method writes in one transaction, and raises StoreError. Times are milliseconds."""
 
     database: Database
 
@@ -48,8 +48,11 @@ class SqlFiles:
     async def begin(self, link: str, *, now: int, most: int) -> StoredFileRequest | None:
         """Counts an attempt to hand over a file, and returns the request.
 
-        Returns None where there were `most` attempts, there is a file, or the link is over.
+        Returns None where there were `most` attempts, there is a file, or the link is over. That is read first: anybody
+        may guess links, and each write would take its turn before those of the calls.
         """
+        if not await self.database.read(files.can_begin, link, now, most):
+            return None
         return await self.database.write(files.begin, link, now, most)
 
     async def add_part(self, file: str, content: str, number: int, part: bytes, *, expires: int) -> None:

@@ -152,7 +152,12 @@ class SqlStore:
         await self.database.write_before_record(claims.leave_unknown, claim)
 
     async def use_once(self, nonce: str, *, expires_at: datetime, now: datetime) -> bool:
-        """Returns True for the first use of a nonce, False for a later one and for an expired nonce."""
+        """Returns True for the first use of a nonce, False for a later one and for an expired nonce.
+
+        A used one is found by a read, because anybody with a used link may send it again and again.
+        """
+        if await self.database.read(nonces.is_used, nonce):
+            return False
         return await self.database.write(nonces.use_once, nonce, expires_at, now)
 
     async def revoke(self, subjects: Collection[str], record: AuditRecord, *, now: datetime) -> None:
@@ -181,6 +186,9 @@ class SqlStore:
         return text
 
     async def end_session(self, digest: str) -> None:
+        """Ends a session. It is looked up by a read first, because anybody may send a cookie with a made-up one."""
+        if not await self.database.read(sessions.has, digest):
+            return
         await self.database.write(sessions.end, digest)
 
     async def belongs(self, dealer: str, kind: str, id_: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import Connection, Delete, RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, RowMapping, delete, func, insert, select, update
 
 from roadster_server.store.records import AuditRecord, FileRequest, StoredFileRequest
 from roadster_server.store.tables import file_parts, file_requests
@@ -50,14 +50,21 @@ def use(connection: Connection, link: str, now: int) -> StoredFileRequest | None
     return entry if gone.rowcount else None
 
 
+def can_begin(connection: Connection, link: str, now: int, most: int) -> bool:
+    """Returns whether the link is good for another attempt to hand over a file."""
+    return connection.scalar(select(_columns.file).where(*_begins(link, now, most))) is not None
+
+
 def begin(connection: Connection, link: str, now: int, most: int) -> StoredFileRequest | None:
     """Counts an attempt to hand over a file, and returns the request. Returns None where the link is not good."""
-    attempt = update(file_requests).where(
-        _columns.link == link, _columns.expires > now, _columns.content == "", _columns.attempts < most
-    )
+    attempt = update(file_requests).where(*_begins(link, now, most))
     if connection.execute(attempt.values(attempts=_columns.attempts + 1)).rowcount == 0:
         return None
     return find_by_link(connection, link, now)
+
+
+def _begins(link: str, now: int, most: int) -> tuple[ColumnElement[bool], ...]:
+    return _columns.link == link, _columns.expires > now, _columns.content == "", _columns.attempts < most
 
 
 def add_part(connection: Connection, file: str, content: str, number: int, part: bytes, expires: int) -> None:

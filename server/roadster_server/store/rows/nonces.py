@@ -20,6 +20,10 @@ _KEPT = 10_000
 """Nonces that are kept although they have expired. A clock that was far ahead leaves as many that expire far ahead."""
 
 
+def is_used(connection: Connection, nonce: str) -> bool:
+    return connection.scalar(select(nonces.c.nonce).where(nonces.c.nonce == nonce)) is not None
+
+
 def use_once(connection: Connection, nonce: str, expires_at: datetime, now: datetime) -> bool:
     expires = milliseconds(expires_at)
     if expires_at <= now or expires <= _forget(connection, now):

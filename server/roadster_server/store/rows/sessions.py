@@ -48,6 +48,10 @@ def touch(connection: Connection, digest: str, now: datetime) -> None:
     connection.execute(update(sessions).where(sessions.c.digest == digest).values(seen=milliseconds(now)))
 
 
+def has(connection: Connection, digest: str) -> bool:
+    return connection.scalar(select(sessions.c.digest).where(sessions.c.digest == digest)) is not None
+
+
 def end(connection: Connection, digest: str) -> None:
     connection.execute(delete(sessions).where(sessions.c.digest == digest))
 
