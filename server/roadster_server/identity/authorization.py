@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,28 +78,38 @@ class Attempt:
         return now.timestamp() > self.until
 
 
+@dataclass
+class _IssuerMetadata:
+    """The metadata of one issuer, None where it did not answer as it should. The time is that of the clock."""
+
+    content: Mapping[str, Any] | None = None
+    good_until: float = float("-inf")
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
 class ProviderMetadata:
     """The metadata of the providers, kept for some minutes.
 
-    Anybody may begin a sign-in, so beginning one must not ask the provider each time.
+    Anybody may begin a sign-in, so beginning one must not ask the provider each time. Each issuer of the configuration
+    has a lock of its own, so one that does not answer holds up no sign-in at another.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._metadata: dict[str, tuple[float, Mapping[str, Any] | None]] = {}
-        self._lock = anyio.Lock()
+        self._issuers: dict[str, _IssuerMetadata] = {}
 
     async def of(self, name: str, provider: IdentitySettings, network: NetworkPath) -> Mapping[str, Any]:
         """Returns a provider's metadata, whose addresses nobody on the way may read. Raises SignInFailed."""
-        async with self._lock:  # those who waited here use what the first one fetched
-            good_until, metadata = self._metadata.get(provider.issuer, (float("-inf"), None))
-            if good_until <= self._clock():
-                metadata = await _fetch_metadata(name, provider, network)
-                seconds = _AFTER_FAILURE_SECONDS if metadata is None else _METADATA_SECONDS
-                self._metadata[provider.issuer] = self._clock() + seconds, metadata
-        if metadata is None:
+        metadata = self._issuers.setdefault(provider.issuer, _IssuerMetadata())
+        async with metadata.lock:  # those who waited here use what the first one fetched
+            if metadata.good_until <= self._clock():
+                metadata.content = await _fetch_metadata(name, provider, network)
+                seconds = _AFTER_FAILURE_SECONDS if metadata.content is None else _METADATA_SECONDS
+                metadata.good_until = self._clock() + seconds
+            content = metadata.content
+        if content is None:
             raise SignInFailed("The identity provider does not answer. Try again in a minute.")
-        return metadata
+        return content
 
 
 async def begin_sign_in(

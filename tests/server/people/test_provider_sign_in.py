@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from roadster_server.calls.keys import Keys
-from roadster_server.identity.authorization import Attempt, ProviderMetadata, SignInFailed
+from roadster_server.identity.authorization import Attempt
 from roadster_server.identity.revocations import Revocations
 from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.callers import IdentitySettings, PeopleRule
@@ -369,22 +369,3 @@ async def test_the_secret_and_the_code_are_in_no_page_and_no_address(browser: Pa
         location = answer.headers.get("location", "")
         if urlsplit(location).path.startswith("/people") and "code=" not in location:
             assert parse_qs(urlsplit(location).query) == {}
-
-
-async def test_beginning_a_sign_in_does_not_ask_the_provider_each_time(provider: Provider, live: LiveSettings) -> None:
-    """Anybody may begin one, and again and again."""
-    now = 0.0
-    metadata = ProviderMetadata(lambda: now)
-    work, network = live.current.identity["work"], live.current.network.path()
-    for _ in range(3):
-        await metadata.of("work", work, network)
-    assert provider.metadata_requests == 1
-    now = 601.0
-    provider.metadata = {"issuer": "https://evil.example"}
-    for _ in range(3):
-        with pytest.raises(SignInFailed):
-            await metadata.of("work", work, network)
-    assert provider.metadata_requests == 2
-    now, provider.metadata = 607.0, {}
-    await metadata.of("work", work, network)
-    assert provider.metadata_requests == 3
