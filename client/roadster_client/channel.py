@@ -157,7 +157,23 @@ def _check(answer: Answer, is_own: IsOwn) -> Any:
         if not is_own(node):
             raise answer.foreign_error()
 
-    return strip_invisible(answer.json, look)
+    if not answer.is_plain:
+        return strip_invisible(answer.json, look)
+    for node in _objects_in(answer.json):
+        look(node)
+    return answer.json
+
+
+def _objects_in(json: Any) -> Iterator[Mapping[str, Any]]:
+    """Yields the objects at any depth."""
+    unseen = [json]
+    while unseen:
+        node = unseen.pop()
+        if isinstance(node, list):
+            unseen += node
+        elif isinstance(node, dict):
+            yield node
+            unseen += [value for value in node.values() if isinstance(value, (dict, list))]
 
 
 def _read(answer: Answer, json: Any, reader: Reader, on_left_out: OnLeftOut) -> Any:

@@ -117,17 +117,24 @@ def _names_dealer(name: str) -> bool:
     return name == "dpid" or _DEALER_FIELD.search(name) is not None
 
 
+_MOST_OTHER_NAMES = 4096
+_other_names: set[str] = set()
+"""Names of fields that are not named after a dealer. Most objects have no others, and that is seen at once."""
+
+
 def dealer_ids(node: Mapping[str, Any]) -> Iterator[str]:
     """Yields the values of one object that may identify a dealer, as `comparable_id` writes them.
 
     They stand in a field that is named after a dealer, or in objects below it. Objects in there with such a field are
     left to a call of their own, and so are those of other things: a dealer's fee has an id of its own.
     """
-    for name, value in node.items():
+    for name in [name for name in node if name not in _other_names]:
         field = plain_name(name)
         if not _names_dealer(field):
+            if len(_other_names) < _MOST_OTHER_NAMES:
+                _other_names.add(name)
             continue
-        for fields, leaf in leaves(value, (field,), _is_of_another_thing):
+        for fields, leaf in leaves(node[name], (field,), _is_of_another_thing):
             if _may_hold_id(fields[-1]):
                 yield comparable_id(leaf)
 

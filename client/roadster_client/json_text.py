@@ -75,6 +75,11 @@ def mend_json(raw: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape["lone"] else escape[0], raw)
 
 
+def has_only_plain_texts(raw: bytes) -> bool:
+    """Returns whether each text of the JSON text is visible ASCII, as far as that is seen without parsing it."""
+    return raw.isascii() and b"\\" not in raw and b"\x7f" not in raw
+
+
 def parse_lenient_json(raw: bytes) -> Any:
     """Returns the value of a JSON text that somebody else's program sent, with all that can be mended in it.
 

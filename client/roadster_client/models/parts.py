@@ -38,7 +38,7 @@ class Received(BaseModel):
     @classmethod
     def _read_whole_numbers(cls, json: Any) -> Any:
         # Some programs write every number with a point. In a text field 12345.0 is the stock number 12345.
-        if isinstance(json, dict) and any(type(value) is float for value in json.values()):
+        if isinstance(json, dict) and float in map(type, json.values()):
             return {name: _whole(value) for name, value in json.items()}
         return json
 

@@ -61,13 +61,14 @@ class Request:
 class Answer:
     """A 2xx answer as parsed JSON. `request_id` is the upstream's own id, or None where it sent none.
 
-    `size` is in bytes.
+    `size` is in bytes. `is_plain` says that all texts in it are known to be visible ASCII.
     """
 
     request: Request
     json: Any
     request_id: str | None
     size: int = 0
+    is_plain: bool = False
 
     def malformed_error(self, reason: str) -> errors.ClientError:
         """Returns MalformedAnswer, or for a write OutcomeUnknown, because nobody knows whether it was done.

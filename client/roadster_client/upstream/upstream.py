@@ -22,6 +22,7 @@ import anyio
 import httpx2
 
 from roadster_client import errors
+from roadster_client.json_text import has_only_plain_texts
 from roadster_client.operations import Operation
 from roadster_client.refusals import has_failed_status, refusal_error, reports_failure
 
@@ -164,7 +165,7 @@ class Upstream:
         if not content and status in operation.empty_statuses:
             return Answer(request, None, request_id)
         json = await run_beside_others(len(content), lambda: parse_body(operation, headers, content, request_id))
-        answer = Answer(request, json, request_id, len(content))
+        answer = Answer(request, json, request_id, len(content), has_only_plain_texts(content))
         if has_failed_status(answer.json) or (reports_failure(answer.json) and not operation.writes):
             # Roadster documents its errors with 400 and also sends them with 200. myKaarma documents them inside a 200.
             raise refusal_error(operation.name, status, answer.json, request_id=request_id)

@@ -34,6 +34,7 @@ from roadster_tools.gate.vehicles import (
     StockPage,
     StockPlace,
     StockQuery,
+    StockState,
 )
 from roadster_tools.toolsets.feed import find_in_feed
 
@@ -48,6 +49,7 @@ _RETRY_AFTER = 60 * 1000
 """Milliseconds at most from a failed refresh to the next attempt."""
 _MOST_NUMBERS = 200
 """Searches. Their numbers take some kilobytes each."""
+_MOST_STOCK_STATES = 1000
 _OPERATION = "list_inventory"
 _ROW = LeftOut(_OPERATION, "vehicles.*")
 
@@ -81,6 +83,8 @@ class Mirrors:
     _running: dict[str, _Refresh] = field(default_factory=dict)
     _numbers: OrderedDict[tuple[str, MirrorState, StockQuery], StockNumbers] = field(default_factory=OrderedDict)
     """The numbers of the last searches. The state of a mirror changes whenever its vehicles may have changed."""
+    stock_states: OrderedDict[tuple[str, str], StockState] = field(default_factory=OrderedDict)
+    """What the feed said about vehicles, by dealer and VIN. A vehicle is quoted many times in a row."""
 
     def of_dealer(self, dealer: str, reader: Reader, feed: FeedOf, on_left_out: OnLeftOut) -> StoredVehicles:
         return StoredVehicles(self, dealer, reader, feed, on_left_out)
@@ -101,6 +105,11 @@ class Mirrors:
             if len(self._numbers) > _MOST_NUMBERS:
                 self._numbers.popitem(last=False)
         return self._numbers[key]
+
+    def keep_stock(self, dealer: str, vin: str, state: StockState) -> None:
+        self.stock_states[dealer, vin] = state
+        if len(self.stock_states) > _MOST_STOCK_STATES:
+            self.stock_states.popitem(last=False)
 
     async def current(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None]:
         """Returns the state of a mirror that can be searched, and why it is older than wanted, None where it is not.
@@ -254,24 +263,30 @@ class StoredVehicles:
                 raise
             return last
 
-    async def stock_of(self, vin: str) -> LastSeen | None:
+    async def stock_of(self, vin: str) -> StockState | None:
         """Waits for the feed no longer than for a refresh: a quote is worth more than what is said beside it.
 
         Raises ForeignDealer: an upstream that mixes up dealers is not to be trusted with the rest of the call.
         """
+        mirrors = self.mirrors
+        fresh_after = datetime.now(UTC) - timedelta(seconds=mirrors.fresh_for())
+        state = mirrors.stock_states.get((self.dealer, vin))
+        if state is not None and state.as_of >= fresh_after:
+            return state
         last = await self._last_seen(vin)
-        fresh_after = datetime.now(UTC) - timedelta(seconds=self.mirrors.fresh_for())
+        state = StockState.of(last.vehicle, last.as_of) if last else None
         # A vehicle that is not in the mirror may have come since.
         if last is not None and last.vehicle is not None and last.as_of >= fresh_after:
-            return last
-        with anyio.move_on_after(self.mirrors.patience):
+            return state
+        with anyio.move_on_after(mirrors.patience):
             try:
-                return LastSeen(await find_in_feed(self.feed(ignore_left_out), vin), datetime.now(UTC))
+                state = StockState.of(await find_in_feed(self.feed(ignore_left_out), vin), datetime.now(UTC))
             except ForeignDealer:
                 raise
             except ClientError:
-                return last
-        return last
+                return state
+            mirrors.keep_stock(self.dealer, vin, state)
+        return state
 
     async def _last_seen(self, vin: str) -> LastSeen | None:
         if self.mirrors.fresh_for() == 0:
@@ -287,6 +302,7 @@ class StoredVehicles:
         return LastSeen(_read(vehicle, self.reader).vehicle if vehicle else None, _time(state))
 
     async def forget(self, vin: str) -> None:
+        self.mirrors.stock_states.pop((self.dealer, vin), None)
         if self.mirrors.fresh_for() == 0:
             return
         try:

@@ -174,6 +174,26 @@ class LastSeen:
     as_of: datetime
 
 
+Stock = Literal["in stock", "reserved", "not in stock", "not in the feed"]
+
+
+@dataclass(frozen=True)
+class StockState:
+    """What the feed said about a vehicle's stock at a time, None where it said nothing."""
+
+    stock: Stock | None
+    as_of: datetime
+
+    @classmethod
+    def of(cls, vehicle: InventoryVehicle | None, as_of: datetime) -> StockState:
+        """Returns the state of a vehicle as the feed had it, None where it was not there."""
+        if vehicle is None:
+            return cls("not in the feed", as_of)
+        if vehicle.reserved:
+            return cls("reserved", as_of)
+        return cls({True: "in stock", False: "not in stock", None: None}[vehicle.in_stock], as_of)
+
+
 class VehicleMirror(Protocol):
     """The vehicles of one dealer, kept in the store and refreshed from its feed. It holds no personal data."""
 
@@ -192,8 +212,8 @@ class VehicleMirror(Protocol):
         dealers is not covered up by an older answer.
         """
 
-    async def stock_of(self, vin: str) -> LastSeen | None:
-        """Returns the vehicle as it was not long ago, or as the feed has it now. Returns None if nobody knows.
+    async def stock_of(self, vin: str) -> StockState | None:
+        """Returns the stock as it was not long ago, or as the feed has it now. Returns None if nobody knows.
 
         Raises ForeignDealer where the feed names another dealer.
         """

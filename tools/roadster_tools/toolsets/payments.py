@@ -29,7 +29,7 @@ from roadster_tools.answers import ToolAnswer, cell
 from roadster_tools.catalogue import tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.gate.vehicles import LastSeen
+from roadster_tools.gate.vehicles import Stock, StockState
 from roadster_tools.parameters import Detail
 from roadster_tools.side_reads import read_both
 
@@ -63,8 +63,6 @@ from .quote_terms import Wishes, describe_assumptions, describe_unapplied, has_u
 from .stock_hints import time_text
 
 _DEALS: Sequence[DealType] = ("cash", "finance", "lease")
-
-Stock = Literal["in stock", "reserved", "not in stock", "not in the feed"]
 
 
 class QuoteAnswer(ToolAnswer):
@@ -155,7 +153,7 @@ async def quote_payments(
         trade_in=trade_in,
         plans=tuple(plans) if plans else None,
     )
-    result, last = await read_both(
+    result, stock = await read_both(
         lambda: _quote(grant.roadster, request), lambda: grant.vehicles.stock_of(request.vehicle.vin)
     )
     quote, deals = result.quote, deals_of(result.quote)
@@ -172,7 +170,7 @@ async def quote_payments(
     deal_rows: dict[str, Any] = {name: without_common(row, common) for name, row in rows.items()}
     now = datetime.now(UTC)
     return QuoteAnswer(
-        stock=_stock_of(last),
+        stock=stock.stock if stock else None,
         unpriced=_is_unpriced(deals, grant.left_out) or None,
         vin=vin,
         vehicle=_vehicle_title(quote),
@@ -182,7 +180,7 @@ async def quote_payments(
         plans=plan_rows(deals) or None,
         rebates=discount_rows(quote, incentives or ()) or None,
         not_applied=unapplied or None,
-        assumed=[*describe_assumptions(wishes, quote), *_stock_doubts(last, now)] or None,
+        assumed=[*describe_assumptions(wishes, quote), *_stock_doubts(stock, now)] or None,
         disclosures=disclose_quote(deal_rows.get("finance"), deal_rows.get("lease"), common, grant.disclosure_wording),
         unread=unread or None,
         details=details,
@@ -217,22 +215,12 @@ def _deal_rows(quote: Quote, unread: Collection[str]) -> dict[DealType, DealQuot
     return {name: row for name, row in rows.items() if row is not None and name not in unread}
 
 
-def _stock_of(last: LastSeen | None) -> Stock | None:
-    if last is None:
-        return None
-    if last.vehicle is None:
-        return "not in the feed"
-    if last.vehicle.reserved:
-        return "reserved"
-    return {True: "in stock", False: "not in stock", None: None}[last.vehicle.in_stock]
-
-
-def _stock_doubts(last: LastSeen | None, now: datetime) -> list[str]:
+def _stock_doubts(state: StockState | None, now: datetime) -> list[str]:
     """Returns what is not sure about the state of the vehicle."""
-    if last is None:
+    if state is None:
         return ["stock: not known, because the dealer's feed does not answer"]
-    if (now - last.as_of).total_seconds() > _STOCK_HOLDS:
-        return [f"stock: as of {time_text(last.as_of)}, because the dealer's feed does not answer"]
+    if (now - state.as_of).total_seconds() > _STOCK_HOLDS:
+        return [f"stock: as of {time_text(state.as_of)}, because the dealer's feed does not answer"]
     return []
 
 
