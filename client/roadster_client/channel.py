@@ -173,7 +173,7 @@ def _objects_in(json: Any) -> Iterator[Mapping[str, Any]]:
             unseen += node
         elif isinstance(node, dict):
             yield node
-            unseen += [value for value in node.values() if isinstance(value, (dict, list))]
+            unseen += [value for value in node.values() if type(value) is dict or type(value) is list]
 
 
 def _read(answer: Answer, json: Any, reader: Reader, on_left_out: OnLeftOut) -> Any:

@@ -8,7 +8,6 @@ masked.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ValidationInfo
@@ -45,7 +44,7 @@ def customers_rows(kind: Literal["rebates", "incentives"], rows: Any) -> Any:
     """
     if not isinstance(rows, list):
         return rows
-    return [row for row in rows if not isinstance(row, Mapping) or is_for_customer(kind, row.get("recipient"))]
+    return [row for row in rows if not isinstance(row, dict) or is_for_customer(kind, row.get("recipient"))]
 
 
 def is_for_customer(kind: Literal["rebates", "incentives"], recipient: Any) -> bool:

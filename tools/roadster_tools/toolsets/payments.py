@@ -14,6 +14,7 @@ from pydantic import Field
 
 from roadster_client import ClientError, DealerApi, LeftOut, RequestRefused
 from roadster_client.models.customers import PlanChoice
+from roadster_client.models.parts import Received
 from roadster_client.models.payments import (
     DealType,
     PaymentRequest,
@@ -45,7 +46,7 @@ from .quote_deals import (
     lease_quote,
     plan_rows,
 )
-from .quote_details import QuoteDetails, json_of, quote_details
+from .quote_details import QuoteDetails, quote_details
 from .quote_plans import find_unknown_plans
 from .quote_rows import (
     AppliedDiscountRow,
@@ -252,12 +253,14 @@ def _unread_deals(quote: Quote, left_out: Mapping[LeftOut, int], errors: Mapping
     for name in _DEALS:
         deal = deals.get(name)
         is_there = deal is not None or f"deals.{name}" in paths
-        values = json_of(deal.terms).values() if deal is not None else ()
-        # A lender's name or a flag is no figure.
-        has_figures = any(not isinstance(value, str | bool) for value in values)
-        if name in errors or (is_there and not has_figures):
+        if name in errors or (is_there and (deal is None or not _has_figures(deal.terms))):
             names.append(name)
     return names
+
+
+def _has_figures(terms: Received) -> bool:
+    # A lender's name or a flag is no figure.
+    return any(value not in (None, ()) and not isinstance(value, str | bool) for _, value in terms)
 
 
 def _quote_hint(
