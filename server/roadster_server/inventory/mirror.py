@@ -84,7 +84,7 @@ class Mirrors:
     _numbers: OrderedDict[tuple[str, MirrorState, StockQuery], StockNumbers] = field(default_factory=OrderedDict)
     """The numbers of the last searches. The state of a mirror changes whenever its vehicles may have changed."""
     stock_states: OrderedDict[tuple[str, str], StockState] = field(default_factory=OrderedDict)
-    """What the feed said about vehicles, by dealer and VIN. A vehicle is quoted many times in a row."""
+    """The stock of vehicles that the feed was asked for, by dealer and VIN. One is quoted many times in a row."""
 
     def of_dealer(self, dealer: str, reader: Reader, feed: FeedOf, on_left_out: OnLeftOut) -> StoredVehicles:
         return StoredVehicles(self, dealer, reader, feed, on_left_out)

@@ -179,7 +179,7 @@ Stock = Literal["in stock", "reserved", "not in stock", "not in the feed"]
 
 @dataclass(frozen=True)
 class StockState:
-    """What the feed said about a vehicle's stock at a time, None where it said nothing."""
+    """The stock of a vehicle as the feed had it at a time. `stock` is None where the feed said nothing."""
 
     stock: Stock | None
     as_of: datetime
