@@ -508,7 +508,6 @@ def _names_only(dealer: DealerRef) -> IsOwn:
     refused where it is another dealer's of the configuration: nobody knows what else the upstream puts there.
     """
     own = {comparable_id(value) for value in (dealer.dpid, dealer.partner_id, dealer.mykaarma_dealer_uuid) if value}
-    others = dealer.configured_ids - own
 
     def is_own(node: Mapping[str, Any]) -> bool:
         dpid = node.get("dpid")
@@ -519,6 +518,6 @@ def _names_only(dealer: DealerRef) -> IsOwn:
                 partner_id = value.get("partner_id") if isinstance(value, dict) else value
                 if partner_id is not None and read_id(partner_id) not in (dealer.dpid, dealer.partner_id):
                     return False
-        return others.isdisjoint(dealer_ids(node))
+        return all(each in own or each not in dealer.configured_ids for each in dealer_ids(node))
 
     return is_own
