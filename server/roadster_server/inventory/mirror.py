@@ -35,6 +35,7 @@ from roadster_tools.gate.vehicles import (
     StockPlace,
     StockQuery,
     StockState,
+    stock_of,
 )
 from roadster_tools.toolsets.feed import find_in_feed
 
@@ -274,17 +275,18 @@ class StoredVehicles:
         if state is not None and state.as_of >= fresh_after:
             return state
         last = await self._last_seen(vin)
-        state = StockState.of(last.vehicle, last.as_of) if last else None
+        state = StockState(stock_of(last.vehicle), last.as_of) if last else None
         # A vehicle that is not in the mirror may have come since.
         if last is not None and last.vehicle is not None and last.as_of >= fresh_after:
             return state
         with anyio.move_on_after(mirrors.patience):
             try:
-                state = StockState.of(await find_in_feed(self.feed(ignore_left_out), vin), datetime.now(UTC))
+                vehicle = await find_in_feed(self.feed(ignore_left_out), vin)
             except ForeignDealer:
                 raise
             except ClientError:
                 return state
+            state = StockState(stock_of(vehicle), datetime.now(UTC))
             mirrors.keep_stock(self.dealer, vin, state)
         return state
 

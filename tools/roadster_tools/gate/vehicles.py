@@ -184,14 +184,14 @@ class StockState:
     stock: Stock | None
     as_of: datetime
 
-    @classmethod
-    def of(cls, vehicle: InventoryVehicle | None, as_of: datetime) -> StockState:
-        """Returns the state of a vehicle as the feed had it, None where it was not there."""
-        if vehicle is None:
-            return cls("not in the feed", as_of)
-        if vehicle.reserved:
-            return cls("reserved", as_of)
-        return cls({True: "in stock", False: "not in stock", None: None}[vehicle.in_stock], as_of)
+
+def stock_of(vehicle: InventoryVehicle | None) -> Stock | None:
+    """Returns what the feed says about the stock of a vehicle, None where it says nothing."""
+    if vehicle is None:
+        return "not in the feed"
+    if vehicle.reserved:
+        return "reserved"
+    return {True: "in stock", False: "not in stock", None: None}[vehicle.in_stock]
 
 
 class VehicleMirror(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from roadster_client.models.customers import Analytics, CustomerContact
@@ -12,12 +14,18 @@ from roadster_tools.answers import ToolAnswer
 from roadster_tools.catalogue import tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.gate.vehicles import LastSeen
+from roadster_tools.gate.vehicles import LastSeen, Stock, StockState, stock_of
 from roadster_tools.side_reads import read_both
 
 from .feed import find_in_feed
 
 _OPENING = "Opening it makes the customer's account and a lead: send it to that customer alone."
+
+_STOCK_NOTES: Mapping[Stock | None, str] = {
+    "reserved": "Reserved.",
+    "not in stock": "Not in stock: sold or incoming.",
+    "not in the feed": "Not among the dealer's new vehicles.",
+}
 
 
 class LinkAnswer(ToolAnswer):
@@ -55,7 +63,7 @@ async def build_deep_link(
         return LinkAnswer(
             url=url,
             in_stock=vehicle.in_stock if vehicle else None,
-            note=" ".join(filter(None, [_stock_note(vehicle), _OPENING])),
+            note=" ".join(filter(None, [_STOCK_NOTES.get(stock_of(vehicle)), _OPENING])),
         )
     if vin is None and make is None:
         raise InvalidArguments({"vin": "or make is needed"})
@@ -63,19 +71,19 @@ async def build_deep_link(
         vehicle=VehicleRequest(vin=vin, make=make, model=model, trim=trim, year=year),
         analytics=analytics if analytics.wire() else None,
     )
-    answer, last = await read_both(lambda: grant.roadster.create_link(request), lambda: _last_seen(grant, vin))
+    answer, state = await read_both(lambda: grant.roadster.create_link(request), lambda: _read_stock(grant, vin))
     linked_vehicle = answer.vehicle
     return LinkAnswer(
         url=answer.link.redirect_url,
         in_stock=linked_vehicle.in_stock if linked_vehicle else None,
         price_locked=linked_vehicle.price_locked if linked_vehicle else None,
         grade=linked_vehicle.grade if linked_vehicle else None,
-        note=_stock_note(last.vehicle) if last else None,
+        note=_STOCK_NOTES.get(state.stock) if state else None,
     )
 
 
-async def _last_seen(grant: Grant, vin: str | None) -> LastSeen | None:
-    """Returns the state of the linked vehicle. Returns None if nobody knows, or the link is to a whole make."""
+async def _read_stock(grant: Grant, vin: str | None) -> StockState | None:
+    """Returns the stock of the linked vehicle. Returns None if nobody knows, or the link is to a whole make."""
     return None if vin is None else await grant.vehicles.stock_of(vin)
 
 
@@ -89,11 +97,3 @@ async def _find_own_vehicle(grant: Grant, vin: str) -> InventoryVehicle | None:
     if vehicle is None:
         await grant.roadster.get_vehicle(vin)
     return vehicle
-
-
-def _stock_note(vehicle: InventoryVehicle | None) -> str | None:
-    if vehicle is None:
-        return "Not among the dealer's new vehicles."
-    if vehicle.in_stock is False:
-        return "Not in stock: sold or incoming."
-    return "Reserved." if vehicle.reserved else None
