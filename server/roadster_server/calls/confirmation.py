@@ -159,7 +159,7 @@ def question_of(write: PendingWrite, about: Mapping[str, Any], dealer_name: str)
         else f"This writes to {API_NAMES[request.operation.api]}."
     )
     heading = f"{write.tool.title} at {with_escapes(dealer_name)}? {effect}"
-    question = WriteQuestion(heading, tuple(_field_lines(named_fields)))
+    question = WriteQuestion(heading, tuple(field_lines(named_fields)))
     if len(question.text) > _MOST_CHARACTERS:
         problem = f"the write is too large for a person to read ({len(question.text)} characters); send less"
         raise NotConfirmed(problem)
@@ -190,12 +190,12 @@ def _is_stateless(ctx: Context) -> bool:
     return is_version_at_least(ctx.protocol_version, "2026-07-28")
 
 
-def _field_lines(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def field_lines(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yields the name and the value of each field, those of nested objects included."""
     match node:
         case Mapping() if node:
             for name, value in node.items():
-                yield from _field_lines(value, f"{path}.{name}".lstrip("."))
+                yield from field_lines(value, f"{path}.{name}".lstrip("."))
         case list() if node:
             for index, value in enumerate(node, 1):
                 yield from _item_lines(value, f"{path} {index}")
@@ -207,9 +207,9 @@ def _field_lines(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
 def _item_lines(node: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yields an item of a list, on one line if it is flat. A form has dozens of fields, each with ten values."""
     if not isinstance(node, Mapping) or not node or any(isinstance(value, Mapping | list) for value in node.values()):
-        yield from _field_lines(node, path)
+        yield from field_lines(node, path)
         return
-    yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in _field_lines(node))
+    yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in field_lines(node))
 
 
 def _can_ask(ctx: Context) -> bool:

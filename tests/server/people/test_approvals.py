@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import unescape
 from typing import Any
 
 import httpx2
@@ -11,11 +13,13 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from roadster_sandbox import SandboxTransport
 from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_tools import TOOLSETS, Access
-from tests.conftest import HOSTILE_TEXTS, answer_of, kind_of, text_of
+from roadster_tools import TOOLS, TOOLSETS, Access
+from tests.conftest import HOSTILE_TEXTS, World, answer_of, kind_of, text_of
 from tests.server.calls.writes import NEW_CUSTOMER
+from tests.server.transports.listening import listening
 
 from .browser import SAME_ORIGIN, PageBrowser, page_browser
 
@@ -28,6 +32,13 @@ def live(live: LiveSettings) -> LiveSettings:
     local = CallerSettings(dealers=["umazda", "hyundaidemo"], access=dict.fromkeys(TOOLSETS, Access.CONFIRM))
     live.current = live.current.model_copy(update={"callers": {**live.current.callers, "local": local}})
     return live
+
+
+@pytest.fixture
+async def origin(live: LiveSettings, world: World) -> AsyncIterator[str]:
+    """A server of a sandbox that can fail."""
+    async with listening(live, SandboxTransport(world.app)) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -63,6 +74,42 @@ async def test_a_person_reads_the_write_and_approves_it(live: LiveSettings, orig
     assert "<form method" not in page.split("<main", 1)[1]
     status = await status_of(origin, waiting["approval_id"])
     assert (status["status"], status["answer"]["customer_id"]) == ("done", 1650260)
+
+
+async def approve(browser: PageBrowser, live: LiveSettings, waiting: dict[str, Any]) -> str:
+    """Says yes on the page, and returns the text of its content."""
+    await browser.sign_in(live.current)
+    await browser.open(waiting["url"])
+    page = await browser.submit(f"/approvals/{waiting['approval_id']}", decision="yes")
+    return unescape(re.sub(r"<[^>]*>", "", page.split("<main", 1)[1]))
+
+
+async def test_the_answer_is_shown_as_fields(live: LiveSettings, origin: str, browser: PageBrowser) -> None:
+    content = await approve(browser, live, await ask(origin))
+    assert "{" not in content
+    assert "What came back" in content
+    assert re.search(r"customer id\s*1650260\s", content)
+
+
+async def test_a_failure_is_shown_in_a_sentence(
+    live: LiveSettings, origin: str, browser: PageBrowser, world: World
+) -> None:
+    waiting = await ask(origin)
+    await world.fault("create_customer", "status", status=429)
+    content = await approve(browser, live, waiting)
+    assert "Approved, and not done." in content
+    assert "Nothing was done" in content
+    assert "What came back" not in content
+
+
+async def test_a_lost_answer_says_once_how_to_learn_of_it(
+    live: LiveSettings, origin: str, browser: PageBrowser, world: World
+) -> None:
+    waiting = await ask(origin)
+    await world.fault("create_customer", "lost_answer")
+    content = await approve(browser, live, waiting)
+    assert "the answer was lost. It is not sent again." in content
+    assert content.count(TOOLS["create_customer"].if_unknown) == 1
 
 
 async def test_a_no_and_its_reason_reach_the_assistant(live: LiveSettings, origin: str, browser: PageBrowser) -> None:

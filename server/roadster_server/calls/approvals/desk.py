@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from uuid import uuid4
@@ -12,6 +12,7 @@ import anyio
 from mcp_types import InputRequiredResult
 
 from roadster_server.calls.calls import Calls
+from roadster_server.calls.confirmation import field_lines
 from roadster_server.calls.context import CurrentCaller
 from roadster_server.calls.results import text_of
 from roadster_server.settings.approving import needs_two_people
@@ -61,8 +62,10 @@ class DeskEntry:
     refusal: str | None
     """Why this person may not decide, None where they may."""
     reason: str = ""
-    outcome: str = ""
-    """The text of the answer, or of the failure."""
+    answer: tuple[tuple[str, str], ...] = ()
+    """The name and the value of each field of the answer, written as those of the question."""
+    failure: str = ""
+    """The sentences about a write that was not done, or whose answer was lost."""
 
     @property
     def expires_at(self) -> datetime:
@@ -172,16 +175,17 @@ class ApprovalDesk:
             await approvals.finish_done(approval, asdict(call.reader()), text_of(outcome), content)
 
     def _entry(self, approval: Approval, caller: Caller) -> DeskEntry:
-        question, reason, outcome = None, "", ""
+        seals = self._approvals.seals
+        entry = DeskEntry(approval, None, TOOLS[approval.tool], self._refusal(approval, caller))
         try:
-            question = self._approvals.seals.question(approval)
-            reason = self._approvals.seals.reason(approval)
-            if approval.outcome is not None:
-                seals = self._approvals.seals
-                outcome = seals.answer(approval)[1] if approval.state == "done" else seals.failure(approval)[1]
+            entry = replace(entry, question=seals.question(approval), reason=seals.reason(approval))
+            if approval.outcome is None:
+                return entry
+            if approval.state == "done":
+                return replace(entry, answer=tuple(field_lines(seals.answer(approval)[2])))
+            return replace(entry, failure=seals.failure(approval)[1])
         except Unsealable:
-            pass
-        return DeskEntry(approval, question, TOOLS[approval.tool], self._refusal(approval, caller), reason, outcome)
+            return entry
 
     def _refusal(self, approval: Approval, caller: Caller) -> str | None:
         """Returns why the person may not decide about the approval, None where they may."""
