@@ -41,7 +41,7 @@ def approval(site: Site, page: Page) -> None:
 
 def file(site: Site, page: Page) -> None:
     """Says yes to the write before, whose customer the file is of."""
-    page.get_by_role("button", name="Yes").click()
+    page.get_by_role("button", name="Create a customer").click()
     page.get_by_text("Approved, and done.").wait_for()
     status = site.call("get_approval", {"approval_id": page.url.rpartition("/")[2]})["structuredContent"]
     customer = status["answer"]["customer_id"]

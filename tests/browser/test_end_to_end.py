@@ -56,7 +56,7 @@ def test_a_deal_without_elicitation(site: Site, open_page: OpenPage) -> None:
     assert waiting["url"] == f"{site.url}/people/approvals/{waiting['approval_id']}"
     assert writes_of(site) == before, "nothing was sent"
 
-    approve(site, open_page, waiting, "Yes, create a customer")
+    approve(site, open_page, waiting, "Create a customer")
     status = site.call("get_approval", {"approval_id": waiting["approval_id"]})["structuredContent"]
     assert status["status"] == "done"
     customer = status["answer"]["customer_id"]
@@ -85,7 +85,7 @@ def test_a_deal_without_elicitation(site: Site, open_page: OpenPage) -> None:
         site.sign_in(page)
         page.goto(waiting["url"])
         page.get_by_text("DL Front").first.wait_for()
-        page.get_by_role("button", name="Yes").click()
+        page.get_by_role("button", name="Upload a document").click()
         page.get_by_text("Approved, and done.").wait_for()
     status = site.call("get_approval", {"approval_id": waiting["approval_id"]})["structuredContent"]
     assert status["status"] == "done"

@@ -65,6 +65,9 @@ class _ApprovalPages:
         decision = fields.get("decision")
         if decision not in ("yes", "no"):
             raise FormRefused("The form says neither yes nor no. Go back, and choose one.", 400)
+        if decision == "yes" and entry.tool.destructive and fields.get("certain") != "yes":
+            notice = "Nothing was done. Tick the box above the button first, if it is to be done."
+            return self._render(request, entry, notice, 400, reason=reason)
         try:
             is_first = await self._desk.decide(
                 visitor.current_caller, entry.approval.id, is_yes=decision == "yes", reason=reason
@@ -86,8 +89,11 @@ class _ApprovalPages:
             raise HTTPException(404)
         return entry
 
-    def _render(self, request: Request, entry: DeskEntry, notice: str = "", status: int = 200) -> Response:
-        values = {"entry": entry, "notice": notice, "left": _left, "most_reason": _MOST_REASON}
+    def _render(
+        self, request: Request, entry: DeskEntry, notice: str = "", status: int = 200, *, reason: str = ""
+    ) -> Response:
+        """Returns the page of one write. `reason` is what the visitor has typed already."""
+        values = {"entry": entry, "notice": notice, "left": _left, "most_reason": _MOST_REASON, "reason": reason}
         return self._people.pages.render(request, "approval.html", status, **values)
 
     async def _record(self, visitor: Visitor, entry: DeskEntry, outcome: str) -> None:

@@ -18,7 +18,7 @@ from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
 from roadster_tools import TOOLS, TOOLSETS, Access
 from tests.conftest import HOSTILE_TEXTS, World, answer_of, kind_of, text_of
-from tests.server.calls.writes import NEW_CUSTOMER
+from tests.server.calls.writes import DELETION, DOCUMENT, NEW_CUSTOMER
 from tests.server.transports.listening import listening
 
 from .browser import SAME_ORIGIN, PageBrowser, page_browser
@@ -213,6 +213,26 @@ async def test_a_form_without_a_decision_decides_nothing(live: LiveSettings, ori
         await browser.submit(f"/approvals/{waiting['approval_id']}", **fields)
         assert browser.page.status_code == 400
     assert (await status_of(origin, waiting["approval_id"]))["status"] == "waiting"
+
+
+async def test_a_deletion_needs_a_tick_as_well(live: LiveSettings, origin: str, browser: PageBrowser) -> None:
+    local = live.current.callers["local"]
+    writer = local.model_copy(update={"access": dict.fromkeys(TOOLSETS, Access.WRITE)})
+    live.current = live.current.model_copy(update={"callers": {**live.current.callers, "local": writer}})
+    async with assistant(origin) as client:
+        await client.call_tool("create_customer", NEW_CUSTOMER)
+        await client.call_tool("upload_document", DOCUMENT)
+        result = await client.call_tool("delete_documents", DELETION)
+    waiting = (result.meta or {})["roadster-mcp/waiting"]
+    action = f"/approvals/{waiting['approval_id']}"
+    await browser.sign_in(live.current)
+    await browser.open(waiting["url"])
+    page = await browser.submit(action, decision="yes", reason="not his licence")
+    assert browser.page.status_code == 400
+    assert "Tick the box" in page
+    assert "not his licence" in page
+    assert (await status_of(origin, waiting["approval_id"]))["status"] == "waiting"
+    assert "Approved, and done." in await browser.submit(action, decision="yes", certain="yes")
 
 
 async def test_hostile_texts_are_shown_as_text(live: LiveSettings, origin: str, browser: PageBrowser) -> None:

@@ -291,6 +291,10 @@ async def test_a_customer_is_forgotten(browser: PageBrowser, live: LiveSettings,
     assert await store.knows_customer("umazda", "7")
     await browser.open("/people/console/actions")
     page = await browser.submit("/people/console/forget", dealer="umazda", customer="7")
+    assert "Forget customer 7?" in page
+    assert await store.knows_customer("umazda", "7")
+    assert len(await records_of(store, tool="page console forget question")) == 1
+    page = await browser.submit("/people/console/forget")
     assert "Deleted: 1 events" in page
     assert not await store.knows_customer("umazda", "7")
     assert await store.knows_customer("toyotademo", "7")

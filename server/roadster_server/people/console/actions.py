@@ -65,13 +65,22 @@ class _Actions:
         return self._page(request, operator, news=f"Released: {count:,} events.{rest}")
 
     async def forget(self, request: Request) -> Response:
-        """Deletes what the store has about one customer of a dealer of the operator."""
+        """Deletes what the store has about one customer of a dealer of the operator, once they said so twice."""
         fields, operator = await self._begin(request, "forget")
         dealer, customer = fields.get("dealer", ""), fields.get("customer", "").strip()
         store = await self._people.calls.services.store.open()
         if dealer not in operator.visitor.caller.dealer_set or not re.fullmatch(ID_PATTERN, customer):
             text = "Name one of your dealers, and the number of a customer at Roadster. Nothing was deleted."
             return self._page(request, operator, problem=text)
+        if fields.get("certain") != "yes":
+            setting = operator.visitor.caller.setting("console")
+            about = {"customer_id": int(customer)}
+            await self._people.record(
+                operator.visitor, "console forget question", setting=setting, dealer=dealer, arguments=about
+            )
+            return self._people.pages.render(
+                request, "console/forget.html", operator=operator, dealer=dealer, customer=customer
+            )
         # Hashed as an argument of a tool is: one search finds the calls about a customer and this deletion.
         record = self._record(operator, "forget", {"customer_id": int(customer)}, dealer=dealer)
         counts = await store.forget_customer(dealer, customer, record)
