@@ -48,6 +48,15 @@ class Limiter:
         if caller.writes_per_hour is not None:
             await self._hit(caller, caller.writes_per_hour, _HOUR, "writes_per_hour", "writes an hour")
 
+    async def count_question(self, caller: Caller) -> None:
+        """Counts a write that a page asks a person about. Raises OverLimit after as many as writes in an hour.
+
+        It counts beside the writes that are sent, so one with a yes is no second write.
+        """
+        if caller.writes_per_hour is not None:
+            unit = "writes an hour that people are asked about"
+            await self._hit(caller, caller.writes_per_hour, _HOUR, "writes_per_hour", unit, "questions")
+
     async def _hit(
         self, caller: Caller, most: int, window: int, setting: str, unit: str, count: str | None = None
     ) -> None:

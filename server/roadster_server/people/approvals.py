@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,6 +19,8 @@ from .visitors import Visitor
 
 _MOST_REASON = 500
 """Characters. The assistant reads it, and the page shows it."""
+
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def approval_routes(people: People) -> list[Route]:
@@ -36,13 +40,16 @@ class _ApprovalPages:
 
     async def list(self, request: Request) -> Response:
         visitor = await self._people.visitors.require(request)
-        entries = await self._desk.entries(visitor.caller)
+        waiting = await self._desk.waiting(visitor.caller, _last_of(request, "waiting"))
+        decided = await self._desk.decided(visitor.caller, _last_of(request, "decided"))
         await self._people.record(visitor, "approvals")
         return self._people.pages.render(
             request,
             "approvals.html",
-            waiting=[entry for entry in entries if entry.status == "waiting"],
-            decided=[entry for entry in entries if entry.status != "waiting"],
+            waiting=waiting,
+            decided=decided,
+            count=await self._desk.count_waiting(visitor.caller),
+            is_first=not request.query_params,
             may_approve=bool(visitor.caller.approves),
             left=_left,
         )
@@ -98,6 +105,12 @@ class _ApprovalPages:
 
     async def _record(self, visitor: Visitor, entry: DeskEntry, outcome: str) -> None:
         await self._people.record(visitor, "approval", outcome=outcome, dealer=entry.approval.dealer)
+
+
+def _last_of(request: Request, name: str) -> str | None:
+    """Returns the id of the last approval of the page before, None for the first page."""
+    id_ = request.query_params.get(name, "")
+    return id_ if _ID.fullmatch(id_) else None
 
 
 def _left(entry: DeskEntry) -> timedelta:

@@ -35,11 +35,24 @@ class SqlApprovals:
         """Returns the approval with its content."""
         return await self.database.read(approvals.one, id_)
 
-    async def newest(
-        self, dealers: Collection[str], tools: Collection[str], *, now: datetime, most: int
+    async def waiting(
+        self, dealers: Collection[str], tools: Collection[str], *, now: datetime, most: int, after: str | None = None
     ) -> list[Approval]:
-        """Returns the approvals at these dealers of these tools, without their contents: those that wait first."""
-        return await self.database.read(approvals.newest, dealers, tools, milliseconds(now), most)
+        """Returns approvals that wait, at these dealers of these tools, without their contents.
+
+        The first to expire is the first. `after` is the id of the last one of the page before.
+        """
+        return await self.database.read(approvals.waiting, dealers, tools, milliseconds(now), most, after)
+
+    async def decided(
+        self, dealers: Collection[str], tools: Collection[str], *, most: int, after: str | None = None
+    ) -> list[Approval]:
+        """Returns approvals that were decided in the same way, the newest decision first."""
+        return await self.database.read(approvals.decided, dealers, tools, most, after)
+
+    async def count_waiting(self, dealers: Collection[str], tools: Collection[str], *, now: datetime) -> int:
+        """Returns how many approvals wait at these dealers of these tools."""
+        return await self.database.read(approvals.count_waiting, dealers, tools, milliseconds(now))
 
     async def decide(
         self,

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp_types import CallToolResult
 
 from roadster_sandbox import SandboxTransport
-from roadster_server.calls.approvals.desk import ApprovalDesk
+from roadster_server.calls.approvals.desk import ApprovalDesk, DeskEntry
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Timing
 from roadster_server.calls.page_links import PageLinks
@@ -71,6 +71,11 @@ class Office:
 
     def person(self, name: str = "manager") -> Caller:
         return self.live.current.caller_as_of_now(name)
+
+    async def entries(self, name: str = "manager") -> list[DeskEntry]:
+        """Returns what waits in front of a person, and what was decided."""
+        waiting, decided = [await read(self.person(name), None) for read in (self.desk.waiting, self.desk.decided)]
+        return waiting.entries + decided.entries
 
     async def decide(self, approval_id: str, *, by: str = "manager", is_yes: bool = True, reason: str = "") -> bool:
         return await self.desk.decide(lambda: self.person(by), approval_id, is_yes=is_yes, reason=reason)

@@ -150,7 +150,7 @@ async def test_who_may_not_approve_cannot_decide(world: World, store_url: str) -
             with pytest.raises(DecisionRefused):
                 await office.decide(approval)
             assert await office.desk.entry(office.person(), approval) is None
-            assert await office.desk.entries(office.person()) == []
+            assert await office.entries() == []
         with pytest.raises(DecisionRefused):
             await office.decide(approval, by="tester")
         with pytest.raises(DecisionRefused):
@@ -259,7 +259,7 @@ async def test_hosts_that_ask_by_a_form_go_on_doing_so(mode: str, world: World, 
     person = agreeing_person()
     async with open_office(world, approving_settings(store_url), mode=mode, ask=person) as office:
         answer_of(await office.client.call_tool("create_customer", dict(NEW_CUSTOMER)))
-        assert await office.desk.entries(office.person()) == []
+        assert await office.entries() == []
     assert person.questions[0].startswith("Create a customer at University Mazda (umazda)?")
     assert await sent_writes(world) == ["create_customer"]
 
@@ -300,7 +300,7 @@ async def test_declining_to_open_the_page_withdraws_the_write(mode: str, world: 
     settings = approving_settings(store_url, confirm_by=["page"])
     async with open_office(world, settings, mode=mode, ask=Person("decline")) as office:
         result = await office.client.call_tool("create_customer", dict(NEW_CUSTOMER))
-        (entry,) = await office.desk.entries(office.person())
+        (entry,) = await office.entries()
         assert (entry.status, entry.is_to_decide) == ("withdrawn", False)
         assert not await office.decide(entry.approval.id)
     assert kind_of(result) == "not_confirmed"

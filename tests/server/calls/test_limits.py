@@ -28,7 +28,8 @@ from tests.conftest import (
 from tests.server.store.databases import RECORD
 from tests.servers import PATIENCE
 
-from .writes import NEW_CUSTOMER, records, sent_writes
+from .approvals import approving_settings, open_office
+from .writes import NEW_CUSTOMER, Person, records, sent_writes
 
 pytestmark = pytest.mark.anyio
 
@@ -137,3 +138,23 @@ async def test_sums_of_refusals_come_while_the_caller_goes_on(world: World, stor
     assert [dict(record.arguments) for record in sums] == [{"refusals": "4"}, {"refusals": "5"}]
     assert not refusals.count(RECORD), "a pause makes the next refusal a first one"
     await refusals.close()
+
+
+async def test_people_are_asked_about_as_many_writes_an_hour_as_may_be_sent(world: World, store_url: str) -> None:
+    """Whoever asks and takes back in a loop has few writes that wait at a time, and fills the audit."""
+    settings = approving_settings(store_url, confirm_by=["page"], writes_per_hour=2)
+    async with open_office(world, settings, ask=Person("decline")) as office:
+        results = [
+            await office.client.call_tool("create_customer", {**NEW_CUSTOMER, "idempotency_key": f"loop-{number:04}"})
+            for number in range(3)
+        ]
+    assert [kind_of(result) for result in results] == ["not_confirmed", "not_confirmed", "limited"]
+    assert "2 writes an hour that people are asked about" in text_of(results[2])
+    assert [row.record.outcome for row in await records(store_url)].count("withdrawn") == 2
+
+
+async def test_a_write_that_was_asked_about_counts_once_when_it_is_sent(world: World, store_url: str) -> None:
+    async with open_office(world, approving_settings(store_url, writes_per_hour=1)) as office:
+        assert await office.decide(await office.ask("create_customer", NEW_CUSTOMER))
+        assert answer_of(await office.client.call_tool("create_customer", dict(NEW_CUSTOMER)))["customer_id"]
+    assert await sent_writes(world) == ["create_customer"]

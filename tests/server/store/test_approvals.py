@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import anyio
 import pytest
@@ -66,7 +68,7 @@ async def test_one_of_several_calls_at_once_makes_the_approval(url: str) -> None
         async with anyio.create_task_group() as group:
             for number in range(10):
                 group.start_soon(ask, (one, other)[number % 2], number)
-        stored = await one.approvals.newest(["umazda"], ["create_customer"], now=NOON, most=100)
+        stored = await one.approvals.waiting(["umazda"], ["create_customer"], now=NOON, most=100)
     assert answers == {approval.id for approval in stored}
     assert len(answers) == 1
 
@@ -140,18 +142,42 @@ async def test_a_list_has_the_dealers_and_tools_of_its_reader(store: SqlStore) -
         [("umazda", "create_customer"), ("other", "create_customer"), ("umazda", "assign_agent")]
     ):
         await add(store, replace(ONE, id=f"a-{number}", call=f"call-{number}", dealer=dealer, tool=tool))
-    mine = await store.approvals.newest(["umazda"], ["create_customer"], now=NOON, most=10)
-    assert [approval.id for approval in mine] == ["a-0"]
-    assert await store.approvals.newest([], ["create_customer"], now=NOON, most=10) == []
-    assert await store.approvals.newest(["umazda"], ["create_customer"], now=NOON + HOUR, most=10) == []
+    reader = ["umazda"], ["create_customer"]
+    assert [approval.id for approval in await store.approvals.waiting(*reader, now=NOON, most=10)] == ["a-0"]
+    assert await store.approvals.count_waiting(*reader, now=NOON) == 1
+    assert await store.approvals.waiting([], ["create_customer"], now=NOON, most=10) == []
+    assert await store.approvals.waiting(*reader, now=NOON + HOUR, most=10) == [], "it has expired"
+    assert await store.approvals.count_waiting(*reader, now=NOON + HOUR) == 0
+    assert await store.approvals.waiting(*reader, now=NOON, most=10, after="a-1") == await store.approvals.waiting(
+        *reader, now=NOON, most=10
+    ), "the place of another dealer's approval is no place here"
 
 
-async def test_those_that_wait_come_first(store: SqlStore) -> None:
-    for number in range(3):
+async def test_those_that_wait_come_page_by_page_the_first_to_expire_first(store: SqlStore) -> None:
+    for number, minutes in enumerate((50, 30, 30, 40, 10)):
+        expires = AT_NOON + minutes * 60_000
+        await add(store, replace(ONE, id=f"a-{number}", call=f"call-{number}", expires=expires))
+    assert await pages_of(partial(store.approvals.waiting, now=NOON)) == [["a-4", "a-1"], ["a-2", "a-3"], ["a-0"]]
+
+
+async def test_those_that_were_decided_come_page_by_page_the_newest_decision_first(store: SqlStore) -> None:
+    for number, minutes in enumerate((5, 20, 10, 20)):
         await add(store, replace(ONE, id=f"a-{number}", call=f"call-{number}", created=AT_NOON + number))
-    assert await decide(store)
-    stored = await store.approvals.newest(["umazda"], ["create_customer"], now=NOON, most=10)
-    assert [approval.id for approval in stored] == ["a-2", "a-0", "a-1"]
+        now = NOON + timedelta(minutes=minutes)
+        assert await store.approvals.decide(f"a-{number}", "declined", "work:eva", None, DECISION, now=now)
+    await add(store, replace(ONE, id="a-9", call="call-9"))
+    assert await pages_of(store.approvals.decided) == [["a-1", "a-3"], ["a-2", "a-0"]]
+
+
+async def pages_of(read: Callable[..., Awaitable[list[Approval]]]) -> list[list[str]]:
+    """Returns the ids of all pages with two approvals each."""
+    pages: list[list[str]] = []
+    while True:
+        last = pages[-1][-1] if pages else None
+        page = await read(["umazda"], ["create_customer"], most=2, after=last)
+        if not page:
+            return pages
+        pages.append([approval.id for approval in page])
 
 
 async def test_a_caller_has_few_that_wait(store: SqlStore) -> None:

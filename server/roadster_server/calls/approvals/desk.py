@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -32,8 +32,7 @@ from .approvals import time_of
 from .content import ShownWrite
 from .sending import ApprovedCall
 
-_MOST_LISTED = 100
-
+_PAGE_ENTRIES = 50
 
 _STATUS_TEXTS = {
     "waiting": "Waits for a yes or a no.",
@@ -95,6 +94,14 @@ class DeskEntry:
         return self.status == "waiting" and self.refusal is None and self.question is not None
 
 
+@dataclass(frozen=True)
+class DeskPage:
+    """A page of a list of approvals. `last` is the id of its last one, None where no more follow."""
+
+    entries: list[DeskEntry]
+    last: str | None
+
+
 class ApprovalDesk:
     """The approvals in front of people."""
 
@@ -104,14 +111,32 @@ class ApprovalDesk:
         self._approvals = calls.services.approvals
         self._settings = settings
 
-    async def entries(self, caller: Caller) -> list[DeskEntry]:
-        """Returns what the person may decide about, and what was decided in the last day, the newest first."""
-        tools = [
-            tool.name for tool in TOOLS.values() if tool.name in caller.approves or tool.toolset in caller.approves
-        ]
-        store = self._services.store
-        approvals = await store.approvals(caller.dealers, tools, now=datetime.now(UTC), most=_MOST_LISTED)
-        return [self._entry(approval, caller) for approval in approvals if approval.tool in TOOLS]
+    async def waiting(self, caller: Caller, after: str | None) -> DeskPage:
+        """Returns what waits for people such as this one, the first to expire first.
+
+        `after` is the id of the last one of the page before.
+        """
+        approvals = await self._services.store.waiting_approvals(
+            caller.dealers, _approves(caller), now=datetime.now(UTC), most=_PAGE_ENTRIES + 1, after=after
+        )
+        return self._page(approvals, caller)
+
+    async def decided(self, caller: Caller, after: str | None) -> DeskPage:
+        """Returns what was decided in the last day, the newest decision first."""
+        approvals = await self._services.store.decided_approvals(
+            caller.dealers, _approves(caller), most=_PAGE_ENTRIES + 1, after=after
+        )
+        return self._page(approvals, caller)
+
+    async def count_waiting(self, caller: Caller) -> int:
+        """Returns how many approvals `waiting` has on all its pages."""
+        return await self._services.store.count_waiting_approvals(
+            caller.dealers, _approves(caller), now=datetime.now(UTC)
+        )
+
+    def _page(self, approvals: Sequence[Approval], caller: Caller) -> DeskPage:
+        entries = [self._entry(approval, caller) for approval in approvals[:_PAGE_ENTRIES]]
+        return DeskPage(entries, entries[-1].approval.id if len(approvals) > _PAGE_ENTRIES else None)
 
     async def entry(self, caller: Caller, approval_id: str) -> DeskEntry | None:
         """Returns one approval to somebody who may approve such writes, or asked for it. None for all others."""
@@ -216,3 +241,8 @@ class ApprovalDesk:
             arguments={},
             approval=approval.id,
         )
+
+
+def _approves(caller: Caller) -> list[str]:
+    """Returns the names of the tools whose writes the person may approve."""
+    return [tool.name for tool in TOOLS.values() if tool.name in caller.approves or tool.toolset in caller.approves]

@@ -55,8 +55,9 @@ class PageWay:
     async def ask(
         self, write: PendingWrite, call: AdmittedCall, arguments: Mapping[str, Any], dealer_name: str
     ) -> NoReturn:
-        """Stores the write. Raises WaitsOnPage, and NotConfirmed where it cannot wait."""
+        """Stores the write. Raises WaitsOnPage, NotConfirmed where it cannot wait, and OverLimit."""
         services = self._services
+        await services.limiter.count_question(write.caller)
         about = await write.request.about()
         question = question_of(write, about, dealer_name)
         client, requester = client_name(self._ctx), services.requesters

@@ -81,13 +81,12 @@ class _Views:
     async def overview(self, request: Request) -> Response:
         operator = await enter(self._people, request, "overview")
         store = await self._people.calls.services.store.open()
-        entries = await self._desk.entries(operator.visitor.caller)
         newest = [record async for record in store.records(last=1)]
         return self._people.pages.render(
             request,
             "console/overview.html",
             operator=operator,
-            waiting=sum(entry.status == "waiting" for entry in entries),
+            waiting=await self._desk.count_waiting(operator.visitor.caller),
             newest=newest[0] if newest else None,
             check=self._last_check,
             upstreams=await self._health(operator),

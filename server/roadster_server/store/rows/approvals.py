@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 
 from roadster_server.store.database import insert_new
 from roadster_server.store.records import Approval, ApprovalState
@@ -33,10 +33,8 @@ def add(connection: Connection, new: Approval, now: int, most: int) -> Approval 
             return _approval(row)
         if row is not None:
             connection.execute(update(approvals).where(approvals.c.id == row.id).values(call=None))
-        waiting = and_(
-            approvals.c.principal == new.principal, approvals.c.state == "pending", approvals.c.expires > now
-        )
-        if (connection.scalar(select(func.count()).where(waiting)) or 0) >= most:
+        own = select(func.count()).where(approvals.c.principal == new.principal, _waits(now))
+        if (connection.scalar(own) or 0) >= most:
             return None
         # Another transaction may have added one for the same call since. Then that one is read.
         if connection.execute(insert_new(connection, approvals), asdict(new)).first():
@@ -53,24 +51,56 @@ def one(connection: Connection, id_: str) -> Approval | None:
     return _approval(row) if row else None
 
 
-def newest(
-    connection: Connection, dealers: Collection[str], tools: Collection[str], now: int, most: int
+def waiting(
+    connection: Connection, dealers: Collection[str], tools: Collection[str], now: int, most: int, after: str | None
 ) -> list[Approval]:
-    is_decided_or_good = or_(approvals.c.state != "pending", approvals.c.expires > now)
-    mine = and_(approvals.c.dealer.in_(sorted(dealers)), approvals.c.tool.in_(sorted(tools)))
-    waits_first = case((approvals.c.state == "pending", 0), else_=1)
-    page = _WITHOUT_CONTENT.where(mine, is_decided_or_good).order_by(waits_first, approvals.c.created.desc())
+    """Returns those that wait, the first to expire first: a page of them that follows the one with the id `after`."""
+    page = _WITHOUT_CONTENT.where(_is_of(dealers, tools), _waits(now)).order_by(approvals.c.expires, approvals.c.id)
+    last = _one_of(connection, dealers, tools, after)
+    if last is not None:
+        is_same_time = and_(approvals.c.expires == last.expires, approvals.c.id > last.id)
+        page = page.where(or_(approvals.c.expires > last.expires, is_same_time))
     return [_approval(row) for row in connection.execute(page.limit(most)).all()]
+
+
+def decided(
+    connection: Connection, dealers: Collection[str], tools: Collection[str], most: int, after: str | None
+) -> list[Approval]:
+    """Returns those that were decided, the newest decision first: a page that follows the one with the id `after`."""
+    order = approvals.c.decided.desc(), approvals.c.id
+    page = _WITHOUT_CONTENT.where(_is_of(dealers, tools), approvals.c.state != "pending").order_by(*order)
+    last = _one_of(connection, dealers, tools, after)
+    if last is not None:
+        is_same_time = and_(approvals.c.decided == last.decided, approvals.c.id > last.id)
+        page = page.where(or_(approvals.c.decided < last.decided, is_same_time))
+    return [_approval(row) for row in connection.execute(page.limit(most)).all()]
+
+
+def count_waiting(connection: Connection, dealers: Collection[str], tools: Collection[str], now: int) -> int:
+    return connection.scalar(select(func.count()).where(_is_of(dealers, tools), _waits(now))) or 0
+
+
+def _is_of(dealers: Collection[str], tools: Collection[str]) -> ColumnElement[bool]:
+    return and_(approvals.c.dealer.in_(sorted(dealers)), approvals.c.tool.in_(sorted(tools)))
+
+
+def _waits(now: int) -> ColumnElement[bool]:
+    return and_(approvals.c.state == "pending", approvals.c.expires > now)
+
+
+def _one_of(
+    connection: Connection, dealers: Collection[str], tools: Collection[str], id_: str | None
+) -> Row[Any] | None:
+    return connection.execute(_WITHOUT_CONTENT.where(_is_of(dealers, tools), approvals.c.id == id_)).first()
 
 
 def decide(
     connection: Connection, id_: str, state: ApprovalState, approver: str, reason: bytes | None, now: int
 ) -> bool:
-    waits = and_(approvals.c.id == id_, approvals.c.state == "pending", approvals.c.expires > now)
     values: dict[str, Any] = {"state": state, "approver": approver, "decided": now, "reason": reason}
     if state != "approved":
         values["content"] = b""
-    return connection.execute(update(approvals).where(waits).values(values)).rowcount == 1
+    return connection.execute(update(approvals).where(approvals.c.id == id_, _waits(now)).values(values)).rowcount == 1
 
 
 def finish(connection: Connection, id_: str, state: ApprovalState, outcome: bytes, customer: str | None) -> bool:
