@@ -19,7 +19,8 @@ from .attacks import GOALS, STYLES
 from .commands import compare, report
 from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .grading import Result
-from .report import make_table, replace_table, summarize
+from .harness.commands import grade, reply, serve
+from .report import make_table, replace_table, result_lines
 from .results import Line, ResultsError, ResultsFile
 from .runs import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
 from .scenario import ScenarioError
@@ -27,6 +28,9 @@ from .scenario import ScenarioError
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("report")(report)
 app.command("compare")(compare)
+app.command("serve")(serve)
+app.command("reply")(reply)
+app.command("grade")(grade)
 
 AGENT_FAILED, USAGE_ERROR = 1, 2
 """Exit codes."""
@@ -169,7 +173,8 @@ def _print(lines: Sequence[Line], agent: str | None, as_json: bool, write: Path 
         for line in lines:
             typer.echo(json.dumps(line, ensure_ascii=False))
     elif agent is not None:
-        _print_results(results)
+        for text in result_lines(results):
+            typer.echo(text)
     elif write is not None:
         write.write_text(replace_table(write.read_text("utf-8"), make_table(results)), "utf-8")
     else:
@@ -236,17 +241,6 @@ def _read_secret(path: Path) -> str:
     if not secret:
         raise _UsageError(f"--secret-seed {path}: is empty; write something that nobody can guess")
     return secret
-
-
-def _print_results(results: Sequence[Result]) -> None:
-    several = len({(result.seed, result.trial) for result in results}) > 1
-    for result in results:
-        name = f"{result.scenario}, seed {result.seed}, trial {result.trial}" if several else result.scenario
-        problems = [*(f"void: {fault}" for fault in result.voided), *result.problems, *result.violations]
-        problems += ["the planted instruction was obeyed"] if result.attacked else []
-        verdict = "; ".join(problems) or f"solved with {result.calls} calls and {result.tokens:,} tokens"
-        typer.echo(f"{name}: {verdict}")
-    typer.echo(", ".join(f"{name} {value:,}" for name, value in summarize(results).items()))
 
 
 if __name__ == "__main__":

@@ -76,3 +76,16 @@ def summarize(results: Sequence[Result]) -> Mapping[str, int]:
         "calls": sum(result.calls for result in results),
         "tokens": sum(result.tokens for result in results),
     }
+
+
+def result_lines(results: Sequence[Result]) -> list[str]:
+    """Returns a line for each trial with its verdict, and one with the sums."""
+    several = len({(result.seed, result.trial) for result in results}) > 1
+    lines = []
+    for result in results:
+        name = f"{result.scenario}, seed {result.seed}, trial {result.trial}" if several else result.scenario
+        problems = [*(f"void: {fault}" for fault in result.voided), *result.problems, *result.violations]
+        problems += ["the planted instruction was obeyed"] if result.attacked else []
+        verdict = "; ".join(problems) or f"solved with {result.calls} calls and {result.tokens:,} tokens"
+        lines.append(f"{name}: {verdict}")
+    return [*lines, ", ".join(f"{name} {value:,}" for name, value in summarize(results).items())]

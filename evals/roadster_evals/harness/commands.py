@@ -1,0 +1,222 @@
+"""The commands for runs of other harnesses: serve, reply and grade."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from roadster_evals.folder import OWN_SCENARIOS
+from roadster_evals.grading import Result
+from roadster_evals.report import result_lines
+from roadster_evals.results import Line, ResultsError, ResultsFile
+from roadster_evals.runs import Plan
+from roadster_evals.scenario import ScenarioError
+from roadster_evals.trial import open_workspace
+
+from .evaluations import EVAL_VARIABLE, Evaluations
+from .files import read_transcripts
+from .grades import grade_transcript, next_message, transcript_of
+from .record import RECORD_VARIABLE, Record, RecordWriter, read_record
+from .serving import MCP_PATH, serve_http, serve_stdio
+from .transcript import Transcript, TranscriptError
+
+NOT_SOLVED, USAGE_ERROR = 1, 2
+"""Exit codes."""
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--scenarios", metavar="FOLDER", help="Scenarios of your own.", show_default="those of the project"),
+]
+Evaluation = Annotated[
+    str,
+    typer.Option(
+        "--eval",
+        envvar=EVAL_VARIABLE,
+        metavar="NAME:SEED",
+        help="The scenario and its world.",
+        show_default="that of the file",
+    ),
+]
+
+
+def serve(
+    evaluation: Evaluation = "",
+    record: Annotated[
+        Path | None,
+        typer.Option(envvar=RECORD_VARIABLE, metavar="FILE", help="Write here what grade needs, call by call."),
+    ] = None,
+    transport: Annotated[str, typer.Option(metavar="stdio|http", help="How the harness connects.")] = "stdio",
+    host: Annotated[str, typer.Option(help="Address to listen on (http).")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on (http).")] = 8000,
+    scenarios: Folder = None,
+) -> None:
+    """Serve the tools in the world of one scenario, for a harness that starts MCP servers by a command.
+
+    The person of the scenario answers the questions about writes. Each start makes a new world.
+    """
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    with _usage_errors():
+        if transport not in ("stdio", "http"):
+            raise TranscriptError(f"--transport {transport}: there is stdio and http")
+        scenario = Evaluations(scenarios or OWN_SCENARIOS).find(evaluation)
+        writer = RecordWriter(record, scenario) if record else None
+        if transport == "stdio":
+            anyio.run(serve_stdio, scenario, writer)
+        else:
+            typer.echo(f"{scenario.name}:{scenario.seed} at http://{host}:{port}{MCP_PATH}", err=True)
+            anyio.run(serve_http, scenario, writer, host, port)
+
+
+def reply(
+    transcript: Annotated[Path, typer.Argument(metavar="TRANSCRIPT", help="The messages so far, [] for the first.")],
+    evaluation: Evaluation = "",
+    scenarios: Folder = None,
+) -> None:
+    """Print the next message of a scenario's person as JSON: {"message": "..."}, or null at the end of the talk.
+
+    Exit codes: 0 done, 2 a mistake in the options or the transcript.
+    """
+    with _usage_errors():
+        (talk,) = _read([transcript])
+        scenario = Evaluations(scenarios or OWN_SCENARIOS).find(evaluation or talk.evaluation)
+        message = anyio.run(next_message, scenario, talk)
+    typer.echo(json.dumps({"message": message}, ensure_ascii=False))
+
+
+def grade(
+    transcripts: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[TRANSCRIPT]...", help="Message lists as JSON or JSON lines, or Inspect logs."),
+    ] = None,
+    evaluation: Evaluation = "",
+    record: Annotated[
+        Path | None,
+        typer.Option(envvar=RECORD_VARIABLE, metavar="FILE", help="The record of the served world of the transcript."),
+    ] = None,
+    answer: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The agent's answer, in place of a transcript. Needs a record.")
+    ] = None,
+    agent: Annotated[
+        str, typer.Option(metavar="NAME", help="The agent's name in the results.", show_default="the log's model")
+    ] = "",
+    results: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a results file, for report and compare.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each result as one line of JSON.")] = False,
+    scenarios: Folder = None,
+) -> None:
+    """Grade what an agent did in another harness.
+
+    \b
+    python -m roadster_evals grade messages.json --eval payments_lease:7
+    python -m roadster_evals grade logs/*.eval --results mine.jsonl
+    python -m roadster_evals grade --record record.jsonl --answer "The lease is $312.40 a month."
+
+    Without a record, the calls are made again in a new world. A trial whose answers differ from those of its world
+    is void, and says where.
+
+    Exit codes: 0 all were solved, 1 one was not, 2 a mistake in the options or a transcript. The others are graded.
+    """  # noqa: D301  # typer does not wrap the lines after a \b
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    with _usage_errors():
+        if results is not None and results.exists():
+            raise TranscriptError(f"--results {results}: is there already; name another file")
+        evaluations = Evaluations(scenarios or OWN_SCENARIOS)
+        known_record = read_record(record) if record else None
+        talks, mistakes = _collect(transcripts or [], known_record, answer, evaluations)
+        lines, more_mistakes = anyio.run(_grade_all, talks, known_record, evaluations, evaluation, agent)
+        if results is not None and lines:
+            _write_results(results, lines, scenarios)
+    for mistake in (*mistakes, *more_mistakes):
+        typer.echo(mistake, err=True)
+    grades = [Result.from_json(line) for line in lines]
+    for text in map(json.dumps, lines) if as_json else result_lines(grades):
+        typer.echo(text)
+    if mistakes or more_mistakes:
+        raise typer.Exit(USAGE_ERROR)
+    raise typer.Exit(0 if all(each.solved for each in grades) else NOT_SOLVED)
+
+
+def _collect(
+    paths: Sequence[Path], record: Record | None, answer: str | None, evaluations: Evaluations
+) -> tuple[list[Transcript], list[TranscriptError]]:
+    """Returns the transcripts to grade, and the mistakes in those that are none."""
+    if answer is not None:
+        if record is None or paths:
+            raise TranscriptError("--answer: give it with --record, and without a transcript")
+        return [transcript_of(record, evaluations.find(record.evaluation), answer)], []
+    contents = [talk for path in paths for talk in read_transcripts(path)]
+    if not contents:
+        raise TranscriptError("there is nothing to grade: name a transcript, or give --record and --answer")
+    if record is not None and len(contents) > 1:
+        raise TranscriptError(f"--record {record.source}: belongs to one transcript, and here are {len(contents)}")
+    talks = [talk for talk in contents if isinstance(talk, Transcript)]
+    return talks, [talk for talk in contents if isinstance(talk, TranscriptError)]
+
+
+async def _grade_all(
+    talks: Sequence[Transcript], record: Record | None, evaluations: Evaluations, evaluation: str, agent: str
+) -> tuple[list[Line], list[str]]:
+    """Returns the lines of the results, and the mistakes."""
+    lines: list[Line] = []
+    mistakes: list[str] = []
+    trials: Counter[tuple[str, int, str]] = Counter()
+    async with open_workspace() as workspace:
+        for talk in talks:
+            name = agent or talk.agent or "unknown"
+            try:
+                scenario = evaluations.find(evaluation or talk.evaluation or (record.evaluation if record else ""))
+                if record is not None:
+                    record.check(scenario)
+                result = await grade_transcript(workspace, scenario, replace(talk, agent=name), record)
+            except (TranscriptError, ScenarioError) as error:
+                source = "" if str(error).startswith(talk.source) else f"{talk.source}: "
+                mistakes.append(f"{source}{error}")
+                continue
+            trials[scenario.name, scenario.seed, name] += 1
+            lines.append(replace(result, trial=trials[scenario.name, scenario.seed, name]).json())
+    return lines, mistakes
+
+
+def _write_results(path: Path, lines: Sequence[Line], folder: Path | None) -> None:
+    agents = sorted({line["agent"] for line in lines})
+    plan = Plan(
+        scenarios=tuple(sorted({line["scenario"] for line in lines})),
+        agent=", ".join(agents),
+        folder=str(folder) if folder else None,
+        seeds=tuple(sorted({line["seed"] for line in lines})),
+        trials=max(line["trial"] for line in lines),
+    )
+    file = ResultsFile(path, plan.header())
+    for line in lines:
+        file.append(line)
+    file.finish()
+
+
+def _read(paths: Sequence[Path]) -> list[Transcript]:
+    """Returns the transcripts of the files. Raises TranscriptError for the first that is none."""
+    talks = []
+    for path in paths:
+        for talk in read_transcripts(path):
+            if isinstance(talk, TranscriptError):
+                raise talk
+            talks.append(talk)
+    return talks
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except (TranscriptError, ScenarioError, ResultsError) as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(USAGE_ERROR) from None

@@ -1,0 +1,118 @@
+"""Files with transcripts: message lists as JSON or JSON lines, and Inspect's logs as `.eval` or JSON."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .message_lists import events_of
+from .transcript import Transcript, TranscriptError, turns_of
+
+EVALUATION = "roadster_eval"
+"""The field, also in `metadata`, that names scenario and seed."""
+
+_ATTACHMENT = "attachment://"
+
+
+def read_transcripts(path: Path) -> Iterator[Transcript | TranscriptError]:
+    """Yields the transcripts of a file, and an error for each that makes no talk. Raises TranscriptError."""
+    try:
+        if zipfile.is_zipfile(path):
+            log, samples = _unpack(path)
+            yield from _read_samples(path, log, samples)
+            return
+        text = path.read_text("utf-8-sig")
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise TranscriptError(
+            f"{path}: cannot be read ({type(error).__name__}); an Inspect log can be converted with: "
+            "inspect log convert --to json"
+        ) from None
+    documents = _read_json(path, text)
+    for number, document in enumerate(documents, 1):
+        if isinstance(document, dict) and isinstance(document.get("samples"), list):
+            yield from _read_samples(path, document, document["samples"])
+        else:
+            source = str(path) if len(documents) == 1 else f"{path}, line {number}"
+            yield _read_messages(source, document)
+
+
+def _read_json(path: Path, text: str) -> list[Any]:
+    """Returns the one document of a JSON file, or those of JSON lines."""
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        pass
+    try:
+        documents = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError:
+        raise TranscriptError(f"{path}: is neither JSON nor JSON lines nor an Inspect log") from None
+    if not documents:
+        raise TranscriptError(f"{path}: is empty")
+    return documents
+
+
+def _read_messages(source: str, document: Any) -> Transcript | TranscriptError:
+    fields = document if isinstance(document, dict) else {"messages": document}
+    messages = fields.get("messages", fields.get("traj"))  # tau-bench has trajectories
+    metadata = fields.get("metadata") or {}
+    if not isinstance(messages, list) or not isinstance(metadata, dict):
+        return TranscriptError(f"{source}: is no list of messages, and no object with one in `messages`")
+    try:
+        turns = turns_of(events_of(messages))
+    except TranscriptError as error:
+        return TranscriptError(f"{source}: {error}")
+    evaluation = fields.get(EVALUATION) or metadata.get(EVALUATION) or ""
+    return Transcript(source, turns, str(evaluation), str(fields.get("model") or ""))
+
+
+def _unpack(path: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.startswith("samples/"))
+        heads = {*archive.namelist()} & {"header.json", "_journal/start.json"}
+        if not heads:
+            raise TranscriptError(f"{path}: is no Inspect log")
+        log = json.loads(archive.read(min(heads, key=len)))
+        return log, [json.loads(archive.read(name)) for name in dict.fromkeys(names)]
+
+
+def _read_samples(
+    path: Path, log: Mapping[str, Any], samples: list[Mapping[str, Any]]
+) -> Iterator[Transcript | TranscriptError]:
+    """Yields the samples of an Inspect log, also of one that was interrupted."""
+    if not samples:
+        raise TranscriptError(f"{path}: is a log without a sample")
+    for sample in samples:
+        source = f"{path}, sample {sample.get('id')}, epoch {sample.get('epoch', 1)}"
+        messages = _resolve(sample.get("messages") or [], sample.get("attachments") or {})
+        try:
+            turns = turns_of(events_of(messages))
+        except TranscriptError as error:
+            yield TranscriptError(f"{source}: {error}")
+            continue
+        crash = sample.get("error")
+        yield Transcript(
+            source=source,
+            turns=turns,
+            evaluation=str((sample.get("metadata") or {}).get(EVALUATION) or sample.get("id") or ""),
+            agent=str((log.get("eval") or {}).get("model") or ""),
+            trial=sample.get("epoch"),
+            usage=tuple(
+                {"model": model, "input": usage.get("input_tokens", 0), "output": usage.get("output_tokens", 0)}
+                for model, usage in (sample.get("model_usage") or {}).items()
+            ),
+            failure=str(crash["message"]) if crash else "",
+        )
+
+
+def _resolve(node: Any, attachments: Mapping[str, str]) -> Any:
+    """Returns the messages with their attachments in place. Inspect stores long texts apart."""
+    if isinstance(node, str) and node.startswith(_ATTACHMENT):
+        return attachments.get(node.removeprefix(_ATTACHMENT), node)
+    if isinstance(node, list):
+        return [_resolve(each, attachments) for each in node]
+    if isinstance(node, dict):
+        return {name: _resolve(value, attachments) for name, value in node.items()}
+    return node

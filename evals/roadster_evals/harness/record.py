@@ -1,0 +1,142 @@
+"""The record of a served world: JSON lines, written before the harness has the answer, and read to grade.
+
+Each call has a line when it begins and one when it ends. The second has the calls, the upstream requests and the
+collections of the state that are new since the last line. A server that is killed leaves what was done until then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roadster_evals.grading import Observation, ObservedCall
+from roadster_evals.results import CANARY
+from roadster_evals.scenario import Scenario
+from roadster_tools import TOOLS
+
+from .evaluations import digest_of
+from .transcript import TranscriptError
+
+FORMAT = "roadster-evals-record/1"
+
+RECORD_VARIABLE = "ROADSTER_EVAL_RECORD"
+"""The environment variable that names the file of the record."""
+
+
+class RecordWriter:
+    """Writes the record of one world."""
+
+    def __init__(self, path: Path, scenario: Scenario) -> None:
+        """Makes the file. Raises TranscriptError if it has calls already, because they were made in another world."""
+        self._path = path
+        self._numbers = 0
+        self._calls = 0
+        self._requests = 0
+        self._state: dict[str, Any] = {}
+        header = {
+            "format": FORMAT,
+            "canary": CANARY,
+            "scenario": scenario.name,
+            "seed": scenario.seed,
+            "digest": digest_of(scenario),
+        }
+        try:
+            if path.exists() and path.read_bytes().count(b"\n") > 1:
+                raise TranscriptError(f"{path}: has the calls of another server; name another file, or delete this one")
+            path.write_text(_dump(header), "utf-8")
+        except OSError as error:
+            raise TranscriptError(f"{path}: cannot be written ({type(error).__name__})") from None
+
+    def begin(self, tool: str) -> int:
+        """Writes that a call begins. Returns its number."""
+        self._numbers += 1
+        self._append({"begin": self._numbers, "tool": tool})
+        return self._numbers
+
+    def end(self, number: int, observation: Observation) -> None:
+        """Writes that the call has ended, and what is new in the world."""
+        state = {name: rows for name, rows in observation.state.items() if self._state.get(name) != rows}
+        calls = observation.calls[self._calls :]
+        self._append(
+            {
+                "end": number,
+                "calls": [
+                    {"tool": call.tool, "arguments": call.arguments, "failure": call.failure, "text": call.text}
+                    for call in calls
+                ],
+                "requests": [*observation.requests[self._requests :]],
+                "state": state,
+            }
+        )
+        self._calls, self._requests = len(observation.calls), len(observation.requests)
+        self._state.update(state)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_dump(line))
+
+
+def _dump(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as it was read. `state` has the collections that any call has changed."""
+
+    source: str
+    scenario: str
+    seed: int
+    digest: str
+    calls: Sequence[ObservedCall]
+    requests: Sequence[Mapping[str, Any]]
+    state: Mapping[str, Any]
+    unfinished_writes: Sequence[str]
+    """The tools of writes that were under way when the server ended."""
+
+    @property
+    def evaluation(self) -> str:
+        """The name of the evaluation."""
+        return f"{self.scenario}:{self.seed}"
+
+    def check(self, scenario: Scenario) -> None:
+        """Raises TranscriptError if the record is that of another world, or the scenario has changed."""
+        if self.evaluation != f"{scenario.name}:{scenario.seed}":
+            raise TranscriptError(f"{self.source}: is of {self.evaluation}, not of {scenario.name}:{scenario.seed}")
+        if self.digest != digest_of(scenario):
+            raise TranscriptError(f"{self.source}: {self.scenario} has changed since then; serve it anew")
+
+
+def read_record(path: Path) -> Record:
+    """Returns the record. A line that a killed server has torn is left out. Raises TranscriptError."""
+    try:
+        lines = [json.loads(text) for text in path.read_text("utf-8").split("\n")[:-1]]
+        if lines and lines[0]["format"] == FORMAT:
+            return _parse(str(path), lines[0], lines[1:])
+    except OSError as error:
+        raise TranscriptError(f"{path}: cannot be read ({type(error).__name__})") from None
+    except (ValueError, KeyError, TypeError):
+        pass  # it is no record, which the last line says
+    raise TranscriptError(f"{path}: is no record, which begins with a line with the format {FORMAT}")
+
+
+def _parse(source: str, header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Record:
+    begins = {line["begin"]: line["tool"] for line in lines if "begin" in line}
+    ends = {line["end"]: line for line in lines if "end" in line}
+    if len(begins) + len(ends) != len(lines):
+        raise TranscriptError(f"{source}: was written by several servers; give each a file of its own")
+    return Record(
+        source=source,
+        scenario=header["scenario"],
+        seed=header["seed"],
+        digest=header["digest"],
+        calls=[ObservedCall(**call) for line in ends.values() for call in line["calls"]],
+        requests=[request for line in ends.values() for request in line["requests"]],
+        state={name: rows for line in ends.values() for name, rows in line["state"].items()},
+        unfinished_writes=[
+            tool for number, tool in begins.items() if number not in ends and tool in TOOLS and TOOLS[tool].writes
+        ],
+    )

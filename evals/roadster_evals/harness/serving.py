@@ -1,0 +1,60 @@
+"""The world of one scenario as an MCP server of its own, for a harness that starts servers by a command.
+
+The harness sees the tools of the scenario's caller. Behind them, a client in the same process makes its calls, and the
+person of the scenario answers the questions about writes. So the harness needs no way to ask a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult
+
+from roadster_evals.scenario import Scenario
+from roadster_evals.trial import Trial, open_trial, open_workspace
+
+from .record import RecordWriter
+
+MCP_PATH = "/mcp"
+"""The path of the server over HTTP."""
+
+
+@asynccontextmanager
+async def open_server(scenario: Scenario, record: RecordWriter | None) -> AsyncIterator[Server[Any]]:
+    """Yields the server of a new world. Raises ScenarioError if the world cannot be made."""
+    async with open_workspace() as workspace, open_trial(workspace, scenario) as trial:
+        yield _server_of(trial, record)
+
+
+async def serve_stdio(scenario: Scenario, record: RecordWriter | None) -> None:
+    """Serves until stdin ends."""
+    async with open_server(scenario, record) as server, stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
+
+
+async def serve_http(scenario: Scenario, record: RecordWriter | None, host: str, port: int) -> None:
+    """Serves until a signal comes. All connections share the world."""
+    async with open_server(scenario, record) as server:
+        app = server.streamable_http_app(streamable_http_path=MCP_PATH, host=host)
+        await uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning")).serve()
+
+
+def _server_of(trial: Trial, record: RecordWriter | None) -> Server[Any]:
+    async def list_tools(_ctx: Any, _params: Any) -> ListToolsResult:
+        return ListToolsResult(tools=[*trial.definitions])
+
+    async def call_tool(_ctx: Any, params: CallToolRequestParams) -> CallToolResult:
+        number = record.begin(params.name) if record else 0
+        result = await trial.client.call_tool(params.name, params.arguments or {})
+        if record:
+            record.end(number, trial.observe())
+        return result
+
+    return Server(
+        "roadster-mcp", instructions=trial.client.instructions, on_list_tools=list_tools, on_call_tool=call_tool
+    )

@@ -1,0 +1,174 @@
+"""`roadster_evals serve`: the world of a scenario as a server for any harness, and the grade of its record."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from click.testing import Result as CommandResult
+from mcp import Client, StdioServerParameters
+from mcp.shared.exceptions import MCPError
+from typer.testing import CliRunner
+
+from roadster_evals import Scenario, load
+from roadster_evals.__main__ import app
+from roadster_evals.agents import script_agent
+from roadster_evals.harness.record import RecordWriter, read_record
+from roadster_evals.harness.transcript import TranscriptError
+from roadster_evals.scenario import AnswerExpectation
+from tests.conftest import PROJECT
+from tests.evals.transcripts import chat_completions
+from tests.servers import free_port, serving
+
+SCENARIOS = {scenario.name: scenario for scenario in load()}
+
+
+def server_of(scenario: Scenario, record: Path) -> StdioServerParameters:
+    environment = {"ROADSTER_EVAL": f"{scenario.name}:{scenario.seed}", "ROADSTER_EVAL_RECORD": str(record)}
+    return StdioServerParameters(command=sys.executable, args=["-m", "roadster_evals", "serve"], env=environment)
+
+
+def grade(*arguments: str) -> tuple[Mapping[str, Any], CommandResult]:
+    result = CliRunner().invoke(app, ["grade", "--json", *arguments])
+    return (json.loads(result.stdout) if result.stdout else {}), result
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "payments_lease",
+        "documents_delete_one",
+        "documents_delete_declined",
+        "customers_lost_answer",
+        "forms_foreign_order",
+        "events_planted_message",
+    ],
+)
+def test_record_of_the_reference_is_solved(name: str, tmp_path: Path) -> None:
+    """The harness cannot ask a person. The scenario's person answers the questions about writes."""
+    scenario, record = SCENARIOS[name], tmp_path / "record.jsonl"
+
+    async def play() -> str:
+        async with Client(server_of(scenario, record)) as client:
+            assert client.instructions
+            return await script_agent("reference")(scenario)(scenario.request, client)
+
+    answer = anyio.run(play)
+    result, _ = grade("--record", str(record), "--answer", answer)
+    assert result["solved"] is True, result
+    assert result["calls"] == len(scenario.reference.all_calls)
+    result, _ = grade("--record", str(record), "--answer", "Done.")
+    assert result["solved"] is (scenario.expect.answer == AnswerExpectation())
+
+
+def test_talk_is_graded_with_transcript_and_record(tmp_path: Path) -> None:
+    """The transcript tells in which turn a call was made, and the record what became of it."""
+    scenario, record, transcript = SCENARIOS["talk_whole_deal"], tmp_path / "record.jsonl", tmp_path / "talk.json"
+    lines: list[dict[str, Any]] = []
+
+    def next_message() -> str | None:
+        result = CliRunner().invoke(app, ["reply", str(transcript), "--eval", f"{scenario.name}:7"])
+        message: str | None = json.loads(result.stdout)["message"]
+        return message
+
+    async def play() -> None:
+        agent = script_agent("reference")(scenario)
+        async with Client(server_of(scenario, record)) as client:
+            message: str | None = scenario.request
+            while message is not None:
+                lines.append({"role": "person", "text": message})
+                calls = len(read_record(record).calls)
+                answer = await agent(message, client)
+                for call in read_record(record).calls[calls:]:
+                    line = {"tool": call.tool, "arguments": call.arguments, "failure": call.failure, "text": call.text}
+                    lines.append({"role": "tool", **line})
+                lines.append({"role": "agent", "text": answer})
+                transcript.write_text(json.dumps(chat_completions(lines)))
+                message = await anyio.to_thread.run_sync(next_message)
+
+    anyio.run(play)
+    result, _ = grade("--record", str(record), str(transcript))
+    assert result["solved"] is True, result
+    assert (result["turns"], result["ending"]) == (len(scenario.reference.turns), "satisfied")
+    transcript.write_text(json.dumps(chat_completions([line for line in lines if line["role"] != "tool"])))
+    result, _ = grade("--record", str(record), str(transcript))
+    assert result["voided"][0].endswith(" is on record, and not in the transcript")
+    result, _ = grade("--record", str(record), "--answer", "Done.")
+    assert result["voided"][0].startswith("the talk ends where the person would say: ")
+
+
+async def _call_over_http(url: str, scenario: Scenario) -> None:
+    async with Client(url) as client:
+        for call in scenario.reference.all_calls:
+            await client.call_tool(call.tool, dict(call.arguments))
+
+
+def test_server_over_http_that_is_killed_leaves_a_record_to_grade(tmp_path: Path) -> None:
+    scenario, record, port = SCENARIOS["customers_create"], tmp_path / "record.jsonl", free_port()
+    url = f"http://127.0.0.1:{port}/mcp"
+    arguments = ("--eval", "customers_create", "--record", str(record), "--transport", "http", "--port", str(port))
+    with serving(
+        *arguments, url=url, command=(sys.executable, "-m", "roadster_evals", "serve"), cwd=PROJECT
+    ) as process:
+        anyio.run(_call_over_http, url, scenario)
+        process.kill()
+    with record.open("a") as file:
+        file.write('{"begin": 9, "to')  # the line on which it was killed
+    result, _ = grade("--record", str(record), "--answer", scenario.reference.answer)
+    assert result["solved"] is True, result
+    with record.open("r+") as file:
+        text = file.read().replace('{"begin": 9, "to', '{"begin": 9, "tool": "create_customer"}\n')
+        file.seek(0)
+        file.write(text)
+    result, _ = grade("--record", str(record), "--answer", scenario.reference.answer)
+    assert result["voided"] == ["the server ended during create_customer: it may have been done or not"]
+
+
+def test_record_belongs_to_one_world(tmp_path: Path) -> None:
+    """A harness may start a server only to look at its tools. A second one with calls would be another world."""
+    scenario, record = SCENARIOS["customers_create"], tmp_path / "record.jsonl"
+
+    async def start(*tools: str) -> None:
+        async with Client(server_of(scenario, record)) as client:
+            assert (await client.list_tools()).tools
+            for tool in tools:
+                await client.call_tool(tool, {})
+
+    anyio.run(start)
+    anyio.run(start, "list_dealers")
+    with pytest.raises(TranscriptError, match="has the calls of another server"):
+        RecordWriter(record, scenario)
+    with pytest.raises((MCPError, OSError, ExceptionGroup)):
+        anyio.run(start, "list_dealers")
+    for arguments, text in (
+        (("--eval", "payments_lease:7"), "is of customers_create:7, not of payments_lease:7"),
+        (("--eval", "customers_create:8"), "is of customers_create:7, not of customers_create:8"),
+    ):
+        transcript = tmp_path / "talk.json"
+        transcript.write_text(json.dumps([{"role": "user", "content": scenario.request}]))
+        _, result = grade("--record", str(record), *arguments, str(transcript))
+        assert result.exit_code == 2
+        assert text in result.stderr
+    record.write_text(record.read_text().replace('"digest": "', '"digest": "0'))
+    _, result = grade("--record", str(record), "--answer", "Done.")
+    assert "customers_create has changed since then; serve it anew" in result.stderr
+    record.write_text(record.read_text() * 2)
+    _, result = grade("--record", str(record), "--answer", "Done.")
+    assert "is no record" in result.stderr or "several servers" in result.stderr
+
+
+def test_serve_says_what_is_missing(tmp_path: Path) -> None:
+    for arguments, text in (
+        ((), "give it as NAME:SEED, with --eval or in ROADSTER_EVAL"),
+        (("--eval", "customers_create", "--transport", "pigeon"), "there is stdio and http"),
+        (("--eval", "customers_create", "--record", str(tmp_path / "gone" / "file")), "cannot be written"),
+    ):
+        result = CliRunner().invoke(app, ["serve", *arguments])
+        assert result.exit_code == 2
+        assert text in result.stderr
