@@ -17,7 +17,18 @@ from roadster_tools import TOOLS
 
 SOME_VIN = "3MVDMBBM0SM472067"
 """In stock at umazda in the world of the default seed."""
-VIN_OF_LONGEST_QUOTE = "JM3KKBHA7R1194195"
+VIN_OF_LONGEST_QUOTE = "3MVDMBBM3SM369144"
+EVERY_WISH = {
+    "term_months": 36,
+    "customer_cash": 2000.5,
+    "annual_miles": 15_000,
+    "credit_score": 700,
+    "zip_code": "98052",
+    "incentives": ["loyalty", "military", "first responders"],
+    "trade_in": {"value": 9000, "payoff": 4000.25},
+    "plans": [{"id": 6160}, {"id": 1614}, {"id": 1619}],
+}
+"""Every argument of a quote that makes its answer longer, so that its largest answer has it all."""
 TRADED_VIN = "4T1C11AK0LU322811"
 
 STEVE = {
@@ -150,7 +161,7 @@ TOOL_EXAMPLES: Mapping[str, ToolExample] = {
     "get_vehicle": ToolExample({"vin": SOME_VIN}, Budget(60)),
     "quote_payments": ToolExample(
         {"vin": SOME_VIN},
-        Budget(450, {"vin": VIN_OF_LONGEST_QUOTE, "plans": [{"id": 6160}, {"id": 1614}, {"id": 1619}]}, 3_400),
+        Budget(450, {"vin": VIN_OF_LONGEST_QUOTE, **EVERY_WISH}, 3_400),
     ),
     "list_protection_plans": ToolExample(
         {"vin": SOME_VIN, "deal_type": "cash"},

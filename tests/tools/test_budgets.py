@@ -86,7 +86,8 @@ async def test_structured_content_holds_to_the_output_schema(answers: list[Measu
 async def test_the_text_says_whatever_the_structured_content_does(answers: list[Measurement]) -> None:
     """For a client that shows a model only text: every figure and every word, whichever way it is written."""
     for answer in answers:
-        written = (*re.findall(_PLAIN, answer.text), *re.findall(_BY_THOUSANDS, answer.text))
+        signs = [f"{sign}{form}" for sign in ("", "-") for form in (_PLAIN, _BY_THOUSANDS)]
+        written = [figure for form in signs for figure in re.findall(form, answer.text)]
         figures = {float(figure.replace(",", "")) for figure in written}
         for path, value in leaves(answer.result.structured_content):
             match value:

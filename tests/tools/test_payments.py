@@ -12,7 +12,7 @@ from mcp import Client
 
 from roadster_server.settings.sections import InventorySettings
 from tests.conftest import SAMPLES, Answering, Connect, World, answer_of, kind_of, response, text_of
-from tests.tool_examples import SOME_VIN, VIN_OF_LONGEST_QUOTE
+from tests.tool_examples import SOME_VIN
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, last_request, operations, some_vin
 
 pytestmark = pytest.mark.anyio
@@ -170,7 +170,7 @@ async def test_a_deal_that_other_terms_were_asked_for_says_so(connect: Connect) 
 
 
 async def test_a_down_payment_that_is_cut_is_told_in_the_deal_that_cuts_it(connect: Connect) -> None:
-    arguments = {**AT_UMAZDA, "vin": VIN_OF_LONGEST_QUOTE, "customer_cash": 30_000}
+    arguments = {**AT_UMAZDA, "vin": "JM3KKBHA7R1194195", "customer_cash": 30_000}  # its price is above that
     async with connect() as client:
         quote = answer_of(await client.call_tool("quote_payments", arguments))
     assert quote["finance"]["down_payment"] == 30_000
@@ -214,6 +214,24 @@ async def test_a_deal_that_is_not_answered_does_not_hide_the_others(
     assert quote["unread"] == ["lease"]
     assert quote["hint"] == f"Not quoted, so the dealer may offer it: lease ({reason})."
     assert "Lease: could not be read" in text_of(result)
+
+
+async def test_a_refused_term_that_no_program_has_names_those_that_have_one(connect: Connect, world: World) -> None:
+    """Whether Roadster refuses it for one deal or for the whole quote. A term with a program is not to blame."""
+    refusal = {"status": "error", "error": "Invalid request"}
+    upstream = Answering(world, lambda request: response(refusal, 400) if deal_of(request) == "lease" else None)
+    at = {**AT_UMAZDA, "vin": SOME_VIN}
+    sentence = "no program has this term, only 24, 36, 48 have one"
+    async with connect(upstream=upstream) as client:
+        one = await client.call_tool("quote_payments", {**at, "deal_type": "lease", "term_months": 30})
+        other = await client.call_tool("quote_payments", {**at, "deal_type": "lease", "term_months": 36})
+        quote = answer_of(await client.call_tool("quote_payments", {**at, "term_months": 60}))
+    assert kind_of(one) == "invalid_arguments"
+    assert f"term_months: lease: {sentence}" in text_of(one)
+    assert kind_of(other) != "invalid_arguments"
+    assert "refused with 400" in text_of(other)
+    assert quote["finance"]["term_months"] == 60
+    assert f"lease: term_months, {sentence}" in quote["not_applied"]
 
 
 async def test_an_outage_of_all_deals_is_an_error(connect: Connect, world: World) -> None:
@@ -321,7 +339,8 @@ async def test_incentives_of_a_full_answer_are_what_the_request_takes(connect: C
         for row in full["details"]["incentives"]:
             quote = answer_of(await client.call_tool("quote_payments", {**at, "incentives": [row["name"]]}))
             assert quote["rebate"] - full["rebate"] == row["amount"]
-            assert {"name": row["name"], "amount": row["amount"], "expires": "2099-03-31"} in quote["rebates"]
+            assert {"name": row["name"], "amount": row["amount"]} in quote["rebates"]
+            assert quote["expires"] == "2099-03-31"
             assert "not_applied" not in quote
     assert [row["title"] for row in full["details"]["incentives"]][1] == "Owner Loyalty Program"
 
@@ -376,6 +395,23 @@ async def test_rebates_that_do_not_add_up_to_the_deals_are_left_out(connect: Con
         quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN}))
     assert quote["cash"]["rebate"] == 500
     assert "rebates" not in quote
+
+
+@pytest.mark.parametrize("expires", ["2027-01-31T00:00:00", None])
+async def test_last_days_that_differ_stand_with_each_program_and_rebate(
+    expires: str | None, connect: Connect, world: World
+) -> None:
+    """A day that is not known differs from any other."""
+    rebate = {"name": "Spring", "cash": 500, "recipient": "Customer", "expires_at": "2027-02-28T00:00:00"}
+    program = {"term": 48, "interest_rate": 4.9, "rebates": [rebate], "expires_at": expires}
+    terms = {"price": 20_000, "rebate": 500, "term": 48, "interest_rate": 0.049, "monthly_payment": 300}
+    answer = {"deals": {"finance": {"terms": terms}}, "programs": {"finance": [program]}}
+    upstream = Answering(world, lambda request: answer if request.url.path.endswith("/payments") else None)
+    async with connect(upstream=upstream) as client:
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN}))
+    assert "expires" not in quote
+    assert quote["finance"].get("program_expires") == (expires and "2027-01-31")
+    assert quote["rebates"] == [{"name": "Spring", "amount": 500, "expires": "2027-02-28"}]
 
 
 # The state of the vehicle

@@ -234,6 +234,8 @@ def merge_deal(answer: Mapping[str, Any], deal: str) -> dict[str, Any]:
     """Returns a deal with what stands beside the deals, because all of them have it alike."""
     names = ["msrp", "price", "rebate", "trade_equity", *(["lender"] if deal != "cash" else [])]
     merged = {name: answer[name] for name in names if name in answer} | answer[deal]
+    if deal != "cash" and "expires" in answer:
+        merged["program_expires"] = answer["expires"]
     return {"due_to_customer": 0} | merged
 
 

@@ -38,29 +38,33 @@ class PaymentDisclosures(ToolAnswer):
 def disclose_quote(
     finance: FinanceQuote | None, lease: LeaseQuote | None, common: Collection[str], wording: Sequence[str]
 ) -> dict[str, Any] | None:
-    """Returns the items beside the payments of a quote by deal, and the `wording`. None where it has no payment.
+    """Returns the items beside the payments of a quote, and the `wording`. None where it has no payment.
 
-    `common` are the figures that stand beside all deals.
+    An item stands once for both deals, because most of them are in both. A missing item that the other deal has stands
+    behind the name of its deal. `common` are the figures that stand beside all deals.
     """
-    if finance is None and lease is None:
-        return None
-    finance_items = lease_items = None
+    parts: dict[str, PaymentDisclosures] = {}
     if finance is not None:
         equity = ["trade_equity"] if "trade_equity" in {*finance.structured_content(), *common} else []
-        finance_items = _items({*finance.structured_content(), *equity}, [*_FINANCE_ITEMS, *equity], _NEVER_IN_FINANCE)
+        names = {*finance.structured_content(), *equity}
+        parts["finance"] = _items(names, [*_FINANCE_ITEMS, *equity], _NEVER_IN_FINANCE)
     if lease is not None:
-        parts = lease.due_at_signing_parts.structured_content() if lease.due_at_signing_parts else {}
+        due = lease.due_at_signing_parts.structured_content() if lease.due_at_signing_parts else {}
         equity = ["trade_equity"] if "trade_equity" in {*lease.structured_content(), *common} else []
-        names = {*lease.structured_content(), *parts, *equity}
-        lease_items = _items(names, [*_LEASE_ITEMS, *equity], _NEVER_IN_LEASE)
-    return _by_part({"finance": finance_items, "lease": lease_items}, wording)
+        names = {*lease.structured_content(), *due, *equity}
+        parts["lease"] = _items(names, [*_LEASE_ITEMS, *equity], _NEVER_IN_LEASE)
+    if not parts:
+        return None
+    say = list(dict.fromkeys(name for part in parts.values() for name in part.say))
+    missing = (f"{deal}: {name}" if name in say else name for deal, part in parts.items() for name in part.missing)
+    items = PaymentDisclosures(say=say, missing=list(dict.fromkeys(missing)))
+    return _with_wording(items.structured_content(), wording)
 
 
 def disclosure_lines(disclosures: Mapping[str, Any]) -> list[str]:
     """Returns the lines of a text that say the disclosures of a quote."""
-    deals = {name: PaymentDisclosures(**value) for name, value in disclosures.items() if name != "wording"}
-    lines = [f"Say with the {name} payment: {items.text()}" for name, items in deals.items()]
-    return [*lines, *disclosures.get("wording", ())]
+    items = PaymentDisclosures(say=disclosures["say"], missing=disclosures["missing"])
+    return [f"Say with each payment: {items.text()}", *disclosures.get("wording", ())]
 
 
 def disclose_event(event: CustomerEvent | None, wording: Sequence[str]) -> dict[str, Any] | None:
@@ -90,8 +94,11 @@ def disclose_deal(
 
 
 def _by_part(parts: Mapping[str, PaymentDisclosures | None], wording: Sequence[str]) -> dict[str, Any]:
-    items = {name: part.structured_content() for name, part in parts.items() if part is not None}
-    return {**items, "wording": [*wording]} if wording else items
+    return _with_wording({name: part.structured_content() for name, part in parts.items() if part is not None}, wording)
+
+
+def _with_wording(items: Mapping[str, Any], wording: Sequence[str]) -> dict[str, Any]:
+    return {**items, "wording": [*wording]} if wording else {**items}
 
 
 _NAMES_IN_EVENTS = {"monthly_payment": "payment", "term_months": "term", "apr_percent": "rate_percent"}

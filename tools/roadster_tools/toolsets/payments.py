@@ -47,7 +47,7 @@ from .quote_deals import (
     plan_rows,
 )
 from .quote_details import QuoteDetails, quote_details
-from .quote_plans import find_unknown_plans
+from .quote_refusals import find_unknown_plans, find_unknown_term
 from .quote_rows import (
     AppliedDiscountRow,
     CashQuote,
@@ -56,6 +56,7 @@ from .quote_rows import (
     FinanceQuote,
     LeaseQuote,
     QuotedPlanRow,
+    common_expiry,
     common_figures,
     figures_text,
     without_common,
@@ -79,6 +80,7 @@ class QuoteAnswer(ToolAnswer):
     rebate: Figure | None = None
     trade_equity: Figure | None = None
     lender: str | None = None
+    expires: str | None = Field(default=None, description="of the programs and all rebates")
     cash: CashQuote | None = None
     finance: FinanceQuote | None = None
     lease: LeaseQuote | None = None
@@ -102,6 +104,8 @@ class QuoteAnswer(ToolAnswer):
         common = {name: value for name, value in self.structured_content().items() if name in DealQuote.model_fields}
         if common:
             lines.append(f"All deals: {figures_text(common)}")
+        if self.expires:
+            lines.append(f"All programs and rebates: expire {self.expires}")
         for name, deal in deals.items():
             absence = "could not be read" if name in (self.unread or ()) else "none"
             lines.append(f"{name.capitalize()}: {deal.text() if deal else absence}")
@@ -111,7 +115,8 @@ class QuoteAnswer(ToolAnswer):
             lines.append(f"Not applied: {'; '.join(self.not_applied)}")
         if self.assumed:
             lines.append(f"Assumed: {'; '.join(self.assumed)}")
-        lines += disclosure_lines(self.disclosures or {})
+        if self.disclosures is not None:
+            lines += disclosure_lines(self.disclosures)
         if self.details is not None:
             lines.append(self.details.text())
         return "\n".join([*lines, *filter(None, [self.hint]), f"As of {self.as_of}. {self.caveat}"])
@@ -163,12 +168,22 @@ async def quote_payments(
     if has_unnamed_plans(wishes, quote):
         problems = await find_unknown_plans(grant.roadster, vin, wishes.plans)
         unapplied += [f"{argument} {problem}" for argument, problem in problems.items()]
+    if any(isinstance(error, RequestRefused) for error in result.errors.values()):
+        terms_there = await find_unknown_term(grant.roadster, request)
+        unapplied += [
+            f"{deal_type}: term_months, {text}" for deal_type, text in terms_there.items() if deal_type in result.errors
+        ]
     unread = [*_unread_deals(quote, grant.left_out, result.errors)]
     details = quote_details(quote, term_months) if detail == "full" else None
     rows_cut = details.rows_cut if details is not None else None
     rows = _deal_rows(quote, unread)
+    rebates = discount_rows(quote, incentives or ())
     common = common_figures(rows.values())
-    deal_rows: dict[str, Any] = {name: without_common(row, common) for name, row in rows.items()}
+    expiry = common_expiry(rows.values(), rebates)
+    if expiry is not None:
+        rebates = [rebate.model_copy(update={"expires": None}) for rebate in rebates]
+    in_common = [*common, *(["program_expires"] if expiry else [])]
+    deal_rows: dict[str, Any] = {name: without_common(row, in_common) for name, row in rows.items()}
     now = datetime.now(UTC)
     return QuoteAnswer(
         stock=stock.stock if stock else None,
@@ -177,9 +192,10 @@ async def quote_payments(
         vehicle=_vehicle_title(quote),
         as_of=time_text(now),
         **common,
+        expires=expiry,
         **deal_rows,
         plans=plan_rows(deals) or None,
-        rebates=discount_rows(quote, incentives or ()) or None,
+        rebates=rebates or None,
         not_applied=unapplied or None,
         assumed=[*describe_assumptions(wishes, quote), *_stock_doubts(stock, now)] or None,
         disclosures=disclose_quote(deal_rows.get("finance"), deal_rows.get("lease"), common, grant.disclosure_wording),
@@ -193,7 +209,7 @@ async def quote_payments(
 async def _quote(roadster: DealerApi, request: PaymentRequest) -> QuotedDeals:
     """Asks for each deal, if the terms are for none in particular. Otherwise one answer has all deals.
 
-    Raises InvalidArguments, which names the plans that there are, if the request was refused for its plans.
+    Raises InvalidArguments, which names what there is, if the request was refused and has an unknown plan or term.
     """
     try:
         if request.payment is not None and request.payment.deal_type is None:
@@ -201,6 +217,9 @@ async def _quote(roadster: DealerApi, request: PaymentRequest) -> QuotedDeals:
         return QuotedDeals(await roadster.quote_payments(request), {})
     except RequestRefused:
         problems = await find_unknown_plans(roadster, request.vehicle.vin, request.plans) if request.plans else {}
+        terms = await find_unknown_term(roadster, request)
+        if terms:
+            problems["term_months"] = "; ".join(f"{deal_type}: {text}" for deal_type, text in terms.items())
         if not problems:
             raise
         raise InvalidArguments(problems) from None

@@ -5,7 +5,7 @@ Zero is what Roadster says is zero. What it does not say is left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, PlainSerializer, WithJsonSchema
@@ -31,7 +31,7 @@ _RowT = TypeVar("_RowT", bound="DealQuote")
 class DealQuote(ToolAnswer):
     """A deal. `rebate` is the sum of the rebates and incentives in it. `program` is the lender's, with its last day.
 
-    What all deals have alike stands beside them.
+    What all deals have alike stands beside them, and so does a last day that all programs and rebates have alike.
     """
 
     msrp: Figure | None = None
@@ -112,7 +112,14 @@ def common_figures(deals: Iterable[DealQuote]) -> dict[str, Any]:
 
 
 def without_common(deal: _RowT, common: Collection[str]) -> _RowT:
-    return deal.model_copy(update=dict.fromkeys(common))
+    return deal.model_copy(update=dict.fromkeys(name for name in common if name in type(deal).model_fields))
+
+
+def common_expiry(deals: Iterable[DealQuote], rebates: Sequence[AppliedDiscountRow]) -> str | None:
+    """Returns the last day of all programs and rebates, None where it is not known of each, or is not the same."""
+    programs = [deal.program_expires for deal in deals if isinstance(deal, FinanceQuote | LeaseQuote)]
+    days = {*programs, *(rebate.expires for rebate in rebates)}
+    return days.pop() if len(days) == 1 else None
 
 
 class QuotedPlanRow(ToolAnswer):

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 from roadster_client.models.customers import PlanChoice
 from roadster_client.models.payments import DealType, PaymentTerms
-from roadster_client.models.quotes import CashTerms, FinanceTerms, LeaseTerms, Programs, Quote
+from roadster_client.models.quotes import (
+    CashTerms,
+    FinanceProgram,
+    FinanceTerms,
+    LeaseProgram,
+    LeaseTerms,
+    Programs,
+    Quote,
+)
 from roadster_tools.answers import cell, money, plain
 
 from .quote_deals import (
@@ -144,14 +152,19 @@ def _difference(value: float | None, wish: float | None) -> str | None:
 
 
 def _term_reason(quote: Quote, own: FinanceTerms | LeaseTerms, wish: int | None) -> str | None:
-    all_programs = quote.programs or Programs()
-    programs = all_programs.lease if isinstance(own, LeaseTerms) else all_programs.finance
-    terms = sorted({program.term for program in programs if program.term is not None})
+    terms = program_terms(quote, "lease" if isinstance(own, LeaseTerms) else "finance")
     difference = _difference(own.term, wish)
     if not terms or wish in terms:
         return difference
-    there = f"no program of its own, only {', '.join(map(str, terms[:_MOST_NAMES]))} have one"
+    there = f"no program of its own, only {', '.join(map(str, terms))} have one"
     return f"has {there}" if difference is None else f"{difference}; it has {there}"
+
+
+def program_terms(quote: Quote, deal_type: DealType) -> list[int]:
+    """Returns the terms that programs of the deal have, the shortest first, and at most ten."""
+    programs = quote.programs or Programs()
+    rows: Sequence[FinanceProgram | LeaseProgram] = programs.lease if deal_type == "lease" else programs.finance
+    return sorted({row.term for row in rows if row.term is not None})[:_MOST_NAMES]
 
 
 def _credit_not_applied(score: int | None, quote: Quote) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The protection plans that a request for a quote chose: which of them there are."""
+"""What a request for a quote asked for and there is not: a protection plan, or a term that no program has."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 from roadster_client import ClientError, DealerApi, ForeignDealer
 from roadster_client.models.customers import PlanChoice
+from roadster_client.models.payments import DealType, PaymentRequest
 from roadster_client.models.plans import Plan
 from roadster_tools.answers import cell
 
+from .quote_terms import program_terms
+
 _MOST_NAMES = 10
 """Plans or tiers that a sentence names."""
+_WITH_TERM: Sequence[DealType] = ("finance", "lease")
 
 
 async def find_unknown_plans(roadster: DealerApi, vin: str, choices: Sequence[PlanChoice]) -> dict[str, str]:
@@ -35,6 +39,28 @@ async def find_unknown_plans(roadster: DealerApi, vin: str, choices: Sequence[Pl
         elif choice.code is not None and plan.code is not None and choice.code != plan.code:
             problems[f"plans.{place}.code"] = f"is not that of plan {plan.id}, which is {cell(plan.code)}"
     return problems
+
+
+async def find_unknown_term(roadster: DealerApi, request: PaymentRequest) -> dict[DealType, str]:
+    """Returns a sentence for each deal whose programs lack the term of the request, which names their terms.
+
+    Returns {} if nobody knows. Raises ForeignDealer.
+    """
+    if request.payment is None or request.payment.term is None:
+        return {}
+    asked = request.payment.deal_type
+    try:
+        quote = await roadster.quote_payments(PaymentRequest(vehicle=request.vehicle))
+    except ForeignDealer:
+        raise
+    except ClientError:
+        return {}
+    terms = {deal_type: program_terms(quote, deal_type) for deal_type in _WITH_TERM if asked in (None, deal_type)}
+    return {
+        deal_type: f"no program has this term, only {', '.join(map(str, own))} have one"
+        for deal_type, own in terms.items()
+        if own and request.payment.term not in own
+    }
 
 
 def _tier_names(plan: Plan) -> str:
