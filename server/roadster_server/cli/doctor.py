@@ -49,7 +49,7 @@ from roadster_server.store import StoreError, open_store
 
 from .doctor_answers import AnswersOfDealer, read_answers
 from .doctor_rights import caller_problems, count_rights, readers_of_dealer_figures, rule_problems
-from .reach import Destination, issuers
+from .reach import Destination, issuers, scanner
 
 PROBLEM = 1
 UPSTREAM_PROBLEM = 4
@@ -92,6 +92,9 @@ async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Findin
         yield finding
     if settings.replicas is not None:
         yield await _redis(settings.replicas.redis_url)
+    if settings.uploads is not None and settings.uploads.clamd is not None:
+        text, is_problem = await scanner(settings.uploads.clamd)
+        yield Finding("clamd", text, PROBLEM if is_problem else 0)
     async for finding in _upstreams(settings, backend.transport):
         yield finding
     for text, is_problem in await issuers(settings):

@@ -16,6 +16,7 @@ from roadster_server.identity.keys import FETCH_ERRORS, FETCH_SECONDS, fetch_key
 from roadster_server.settings.callers import IdentitySettings
 from roadster_server.settings.network import NetworkSettings
 from roadster_server.settings.sections import Settings
+from roadster_server.uploads.clamd import ScanFailed, is_clean_by
 
 _OUT_OF_DATE = frozenset({9, 10})
 _OF_ANOTHER_HOST = frozenset({62, 64})
@@ -77,6 +78,15 @@ def _proxy_problem(text: str) -> str:
     if status[0] == "407":
         return "the proxy does not accept the credentials (407); correct them in [network] proxy"
     return f"the proxy refuses ({status[0]}); ask its operator for this host, or add the host to [network] no_proxy"
+
+
+async def scanner(address: str) -> tuple[str, bool]:
+    """Has the clamd at `[uploads] clamd` scan a few bytes. Returns what came of it, and whether that is a problem."""
+    try:
+        await is_clean_by(address, b"roadster-mcp doctor")
+    except ScanFailed as error:
+        return str(error), True
+    return f"scans at {address}", False
 
 
 async def issuers(settings: Settings) -> list[tuple[str, bool]]:

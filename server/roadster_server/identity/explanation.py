@@ -128,6 +128,16 @@ def _rights(caller: Caller, entries: Sequence[str]) -> Iterator[str]:
         if key != "access":
             value = getattr(caller, key)
             yield f"{caller.setting(key)} is {'not set: no limit' if value is None else _written(value)}"
+    yield from _pages_of(caller)
+
+
+def _pages_of(caller: Caller) -> Iterator[str]:
+    """Yields what the caller may do on the pages for people. Only a role gives any of it."""
+    if "approves" not in caller.places:
+        yield "without a role, it approves nothing on the pages for people, and sees no console"
+        return
+    yield f"{caller.setting('approves')} is {_written(sorted(caller.approves))}"
+    yield f"{caller.setting('console')} is {_written(caller.console)}"
 
 
 def _verdict_line(

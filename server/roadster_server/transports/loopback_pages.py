@@ -51,6 +51,7 @@ class LoopbackPages:
         # For start time: a server over stdio rarely needs any of them.
         from starlette.applications import Starlette  # noqa: PLC0415
 
+        from roadster_server.events.inbox import keep_tidy  # noqa: PLC0415
         from roadster_server.identity.keys import IssuerKeys  # noqa: PLC0415
         from roadster_server.identity.revocations import Revocations  # noqa: PLC0415
         from roadster_server.people.app import people_app  # noqa: PLC0415
@@ -72,6 +73,7 @@ class LoopbackPages:
         server = http_server(app, self._live, descriptors=raise_limit())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(revocations.follow)
+            tasks.start_soon(keep_tidy, self._live, calls.services.store)  # files that people hand over have an end
             try:
                 await server.serve([self._listener])
             finally:

@@ -21,12 +21,13 @@ from roadster_server.cli.doctor import Finding, examine
 from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.network import NetworkSettings
-from roadster_server.settings.sections import RoadsterSettings, Settings
+from roadster_server.settings.sections import RoadsterSettings, Settings, UploadSettings
 from tests.client.test_network import Server, with_certificate
 from tests.conftest import settings_for
 from tests.proxies import ConnectProxy
 from tests.server.identity.conftest import issuer, issuer_server
 from tests.server.identity.issuers import Issuer, issuer_settings, jwk, token
+from tests.server.uploads.test_clamd import listening, replying
 
 __all__ = ["issuer", "issuer_server"]
 pytestmark = pytest.mark.anyio
@@ -187,3 +188,29 @@ async def test_keys_of_an_issuer_come_through_the_proxy_from_a_private_authority
     )
     assert isinstance(identity, AccessToken)
     assert set(proxy.targets) == {"login.example.com:443"}
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+async def test_a_clamd_that_scans_is_well(kind: str, store_url: str, tmp_path: Path) -> None:
+    async with listening(kind, tmp_path) as address:
+        results = await findings(with_clamd(store_url, address))
+    assert results["clamd"] == Finding("clamd", f"scans at {address}")
+
+
+@pytest.mark.reliability("a clamd that does not answer or scan", "`doctor` names the setting, and what to do")
+async def test_a_clamd_that_does_not_scan_is_a_problem_with_its_mend(store_url: str, tmp_path: Path) -> None:
+    silent = (await findings(with_clamd(store_url, f"unix://{tmp_path}/nowhere.ctl")))["clamd"]
+    assert (silent.code, silent.text) == (
+        1,
+        "clamd does not answer at [uploads] clamd; start it, or correct the address",
+    )
+    async with listening("tcp", tmp_path, replying(b"INSTREAM size limit exceeded. ERROR\0")) as address:
+        limited = (await findings(with_clamd(store_url, address)))["clamd"]
+    assert limited.code == 1
+    assert "StreamMaxLength" in limited.text
+
+
+def with_clamd(store_url: str, address: str) -> Settings:
+    change = {"roadie": None, "mykaarma": None, "uploads": UploadSettings(clamd=address)}
+    roadster = RoadsterSettings(base_url="http://127.0.0.1:1/v1", api_key=SecretStr("key"))
+    return settings_for(store_url).model_copy(update={**change, "roadster": roadster})

@@ -95,6 +95,30 @@ def test_says_how_a_person_is_asked_and_whose_role_approves(explain: Explain) ->
     ]
 
 
+def test_says_what_a_role_may_do_on_the_pages(explain: Explain, tmp_path: Path) -> None:
+    config = tmp_path / "roadster.toml"
+    config.write_text(
+        config.read_text().replace(
+            "[roles.manager]",
+            '[roles.manager]\napproves = ["forms", "customers"]\nconsole = true\nconfirm_by = ["page"]',
+        )
+    )
+    person = {"groups": ..., "level": 1, "https://example.com/admin": True, "rooftops": "umazda"}
+    lines = explain(**person)
+    assert {
+        'roles.manager.confirm_by is ["page"]',
+        'roles.manager.approves is ["customers", "forms"]',
+        "roles.manager.console is true",
+    } <= set(lines)
+    assert {"roles.sales.approves is []", "roles.sales.console is false"} <= set(explain(caller="desk"))
+    config.write_text(config.read_text() + '[callers.plain]\ndealers = ["umazda"]\nconfirm_by = ["form"]\n')
+    assert (
+        explain(caller="plain")[-1]
+        == "without a role, it approves nothing on the pages for people, and sees no console"
+    )
+    assert 'callers.plain.confirm_by is ["form"]' in explain(caller="plain")
+
+
 @pytest.mark.parametrize(
     ("changes", "reasons"),
     [

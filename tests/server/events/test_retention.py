@@ -18,6 +18,8 @@ from roadster_server.telemetry.metrics import Metrics
 from tests.callers import SECRETS, write_config
 from tests.command_line import run_cli
 from tests.conftest import on_both_databases
+from tests.server.store.databases import execute
+from tests.server.store.test_files import REQUEST
 from tests.servers import PATIENCE
 
 from .hooks import read_rows, receive, tidy
@@ -113,6 +115,25 @@ async def test_clock_in_doubt_is_logged_once_and_counted(
     assert caplog.messages == ["old events not deleted"]
     [[sample]] = [metric.samples for metric in metrics.retention_stopped.collect()]
     assert sample.value == 1
+
+
+@on_both_databases
+async def test_files_that_are_over_are_deleted_while_a_server_runs(
+    live: LiveSettings, store: LazyStore, store_url: str
+) -> None:
+    """A file that nobody sent, a link that nobody used, and parts of an attempt that was cut off."""
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    for number, lasts in enumerate((-1, 60 * 60 * 1000)):
+        request = replace(REQUEST, file=f"f{number}", link=f"l{number}", expires=now + lasts)
+        await store.request_file(request, now=0)
+        await store.add_file_part(request.file, "c", 0, b"sealed", expires=request.expires)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keep_tidy, live, store)
+        with anyio.fail_after(PATIENCE):
+            while len(await execute(store_url, "SELECT 1 FROM roadster_file_requests")) > 1:
+                await anyio.sleep(0.02)
+        tasks.cancel_scope.cancel()
+    assert await execute(store_url, "SELECT file FROM roadster_file_parts") == [("f1",)]
 
 
 async def test_doctor_finds_it_and_a_person_deletes_them(upstream: str, tmp_path: Path) -> None:

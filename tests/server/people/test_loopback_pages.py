@@ -12,6 +12,9 @@ from roadster_server.runtime import open_calls
 from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.live import LiveSettings
 from roadster_server.transports.loopback_pages import LoopbackPages
+from tests.server.store.databases import execute
+from tests.server.store.test_files import REQUEST
+from tests.servers import PATIENCE
 
 from .browser import page_browser
 
@@ -44,3 +47,17 @@ async def test_a_link_opens_the_pages_and_the_end_closes_them(tmp_path: Path) ->
         tasks.cancel_scope.cancel()
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(f"{origin}/people", trust_env=False)
+
+
+async def test_with_the_first_link_files_that_are_over_begin_to_be_deleted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    live = LiveSettings(sandbox_settings(url))
+    pages = LoopbackPages(live)
+    async with open_calls(live, local=True, page_links=pages.links) as calls, anyio.create_task_group() as tasks:
+        await calls.services.store.request_file(REQUEST, now=0)  # it is over for some days
+        tasks.start_soon(pages.run, calls)
+        await calls.services.page_links.url("files")
+        with anyio.fail_after(PATIENCE):
+            while await execute(url, "SELECT 1 FROM roadster_file_requests"):
+                await anyio.sleep(0.02)
+        tasks.cancel_scope.cancel()

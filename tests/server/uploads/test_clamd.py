@@ -80,6 +80,7 @@ async def test_a_picture_with_a_virus_behind_it_is_refused(tmp_path: Path) -> No
             await accept([picture("PNG") + EICAR], scan_with(address))
 
 
+@pytest.mark.reliability("a clamd that answers with an error, or cut off", "no file is taken; the log has the reason")
 @pytest.mark.parametrize("reply", [b"", b"INSTREAM size limit exceeded. ERROR\0", b"stream: ", b"x" * 5000])
 async def test_a_scanner_that_does_not_scan_lets_nothing_pass(
     reply: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -90,6 +91,7 @@ async def test_a_scanner_that_does_not_scan_lets_nothing_pass(
     assert [record.message for record in caplog.records] == ["a file was not scanned"]
 
 
+@pytest.mark.reliability("no clamd at `[uploads] clamd`", "no file is taken; the answer tells the person to try again")
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "unix:///nowhere/clamd.ctl"])
 async def test_without_its_scanner_nothing_passes(address: str) -> None:
     with pytest.raises(UnusableFile, match="cannot be scanned"):

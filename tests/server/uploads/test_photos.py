@@ -6,6 +6,7 @@ from io import BytesIO
 
 import pytest
 from PIL import Image
+from pillow_heif import HeifImage
 
 from roadster_server.uploads import photos
 from roadster_server.uploads.photos import HEIC, Photo, pdf_of, write_photo_anew
@@ -93,7 +94,43 @@ def test_a_bomb_in_heic_is_refused_before_it_is_decoded() -> None:
     bomb = bytearray(picture("HEIF", size=(64, 64)))
     place = bomb.index(b"ispe") + 8
     bomb[place : place + 8] = (50_000).to_bytes(4) * 2
-    with pytest.raises(UnusableFile):
+    with pytest.raises(UnusableFile, match="50000 x 50000 pixels; the most are 64 million"):
+        write_photo_anew(bytes(bomb), HEIC)
+
+
+def test_a_heic_that_is_larger_than_its_head_says_is_refused() -> None:
+    file = BytesIO()
+    Image.new("RGB", (1024, 1024), "blue").save(file, "HEIF", quality=10)
+    photo = bytearray(file.getvalue())
+    place = photo.index(b"ispe") + 8
+    photo[place : place + 8] = (64).to_bytes(4) * 2
+    with pytest.raises(UnusableFile, match="cut off or damaged"):
+        write_photo_anew(bytes(photo), HEIC)
+
+
+def test_of_several_frames_in_a_heic_only_the_first_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[tuple[int, int]] = []
+    load = HeifImage.load
+
+    def count(frame: HeifImage) -> None:
+        decoded.append(frame.size)
+        load(frame)
+
+    monkeypatch.setattr(HeifImage, "load", count)
+    file = BytesIO()
+    frames = [Image.new("RGB", (64 + 16 * number, 64), "blue") for number in range(12)]
+    frames[0].save(file, "HEIF", save_all=True, append_images=frames[1:])
+    decoded.clear()
+    assert write_photo_anew(file.getvalue(), HEIC).width == 64
+    assert set(decoded) <= {(64, 64)}
+
+
+def test_a_heic_of_thousands_of_frames_is_refused_by_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeifImage, "load", lambda *_: pytest.fail("a bomb was decoded"))
+    bomb = bytearray(picture("HEIF", size=(64, 64)))
+    place = bomb.index(b"iinf") + 8  # behind the name, its version and its flags
+    bomb[place : place + 2] = (60_000).to_bytes(2)
+    with pytest.raises(UnusableFile, match="cut off or damaged"):
         write_photo_anew(bytes(bomb), HEIC)
 
 
