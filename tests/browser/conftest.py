@@ -13,6 +13,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
+from .view_hosts import Bridge, Gateway, open_gateway
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 ARGUMENTS = (
@@ -85,3 +87,21 @@ def serious_findings(page: Page | Frame) -> list[str]:
 
 def scrolls_sideways(page: Page | Frame) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+@pytest.fixture(scope="module")
+def started_gateway(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Depends on the browser, so that nothing is started where there is none."""
+    with open_gateway(tmp_path_factory.mktemp("views")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def gateway(started_gateway: Gateway) -> Gateway:
+    started_gateway.reset()
+    return started_gateway
+
+
+@pytest.fixture
+def bridge(gateway: Gateway) -> Bridge:
+    return Bridge("appbridge", gateway)

@@ -4,100 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Frame, FrameLocator, Locator, Page, expect
+from playwright.sync_api import expect
 
 from tests.servers import until
 
 from .conftest import SCHEMES, OpenPage, scrolls_sideways, serious_findings
-from .view_hosts import Bridge, Gateway, Inspector, open_gateway, open_inspector
-
-Host = Bridge | Inspector
-QUOTE, INVENTORY = "quote_payments", "list_inventory"
-CAR, OTHER_CAR = "3MVDMBBM0SM603109", "3MVDMBBM5RM336074"
-AT_CAR = {"dealer": "umazda", "vin": CAR}
-WIDTHS = (320, 768, 1200)
-PATIENCE = 60_000
-"""Milliseconds. Only an endless wait takes as long."""
-
-NOISE = (
-    # The outage of a test, and the gateway's word that it has no stream of notifications.
-    "status of (503|405)"
-    # The Inspector asks for fonts elsewhere, and this browser reaches nothing else. It says what its session lacks.
-    "|ERR_NAME_NOT_RESOLVED|status of 409"
-    # @mcp-ui/client sends the host's context before it is connected, and once more afterwards.
-    "|^Not connected$"
-    # The Inspector puts the document into one of its own, where a policy does not count. Its own policy does.
-    "|delivered via a <meta> element outside the document's <head>"
+from .view_hosts import Bridge, Gateway, Inspector, open_inspector
+from .view_pages import (
+    AT_CAR,
+    CAR,
+    INVENTORY,
+    PATIENCE,
+    QUOTE,
+    Host,
+    change,
+    deal,
+    frame_of,
+    settled,
+    shown,
 )
-"""Errors of the console that are none of a view."""
+
+WIDTHS = (320, 768, 1200)
 
 
 @pytest.fixture(scope="module")
-def gateway(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Depends on the browser, so that nothing is started where there is none."""
-    with open_gateway(tmp_path_factory.mktemp("views")) as opened:
+def inspector(started_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
+    with open_inspector(started_gateway, tmp_path_factory.mktemp("inspector")) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def inspector(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
-    with open_inspector(gateway, tmp_path_factory.mktemp("inspector")) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def _fresh(gateway: Gateway) -> None:
-    gateway.reset()
-
-
-@pytest.fixture
-def bridge(gateway: Gateway) -> Bridge:
-    return Bridge("appbridge", gateway)
 
 
 @pytest.fixture(params=["appbridge", "mcp-ui", "inspector"])
 def host(request: pytest.FixtureRequest, gateway: Gateway) -> Host:
     inspector: Inspector = request.getfixturevalue("inspector") if request.param == "inspector" else None
     return inspector or Bridge(request.param, gateway)
-
-
-@contextmanager
-def shown(
-    host: Host,
-    open_page: OpenPage,
-    tool: str,
-    arguments: dict[str, Any],
-    width: int = 1280,
-    scheme: str = "light",
-    **options: Any,
-) -> Iterator[tuple[Page, FrameLocator]]:
-    """A page of the host that shows the answer of the tool, and the view in it."""
-    with open_page(width, scheme, ignored=NOISE) as page:
-        page.set_default_timeout(PATIENCE)
-        yield page, host.show(page, tool, arguments, theme=scheme, **options)
-
-
-def deal(view: FrameLocator, name: str) -> Locator:
-    return view.locator(f'[data-deal="{name}"]').first
-
-
-def settled(view: FrameLocator) -> None:
-    expect(view.locator('[aria-busy="true"]')).to_have_count(0, timeout=PATIENCE)
-
-
-def change(view: FrameLocator, gateway: Gateway, act: Any) -> dict[str, Any]:
-    """Changes a control, and returns the arguments of the one call that follows."""
-    count = len(gateway.calls)
-    act()
-    until(lambda: len(gateway.calls) > count)
-    settled(view)
-    (tool, arguments), *more = gateway.calls[count:]
-    assert (tool, more) == (QUOTE, [])
-    return arguments
 
 
 def test_answer_of_each_tool_is_shown(host: Host, open_page: OpenPage) -> None:
@@ -249,12 +191,16 @@ def test_customers_mode_shows_nothing_of_the_dealers_and_hides_nothing_of_the_la
         lists = ("plans", "finance_programs", "lease_programs", "rebates", "incentives")
         terms = {"finance": {"profit": 1234.5}}
         quote["details"] = {"terms": terms, "vehicle": {"invoice": 24680.0}, **{name: [] for name in lists}}
-        lease = {"figures": ["due_at_signing", "security_deposit"], "missing": ["total_of_payments"]}
-        quote["disclosures"] = {"lease": lease, "wording": ["On approved credit."]}
+        quote["disclosures"]["wording"] = ["On approved credit."]
         quote["hint"] = "Sell the plan."
 
     gateway.alter = add
-    law = ("Due at signing: $731.45", "Security deposit: $0.00", "Not known to the server: total of payments")
+    law = (
+        "Due at signing: $731.45",
+        "Security deposit: $0.00",
+        "Not known to the server, and to be said with a payment",
+    )
+    law = (*law, "Whether the rate may be increased later", "Whether a charge may be imposed at the end of the lease")
     law = (*law, "On approved credit.", "An estimate, subject to credit approval")
     own = ("1,234.50", "24,680.00", "Sell the plan.", "Go on with the lease", "Put beside")
     with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
@@ -268,49 +214,6 @@ def test_customers_mode_shows_nothing_of_the_dealers_and_hides_nothing_of_the_la
             expect(view.get_by_text(text)).not_to_be_visible()
         arguments = change(view, gateway, lambda: view.get_by_label("Money down", exact=True).fill("500"))
         assert arguments["detail"] == "brief"
-
-
-def test_two_cars_stand_beside_each_other_with_the_same_terms_or_say_so(
-    bridge: Bridge, gateway: Gateway, open_page: OpenPage
-) -> None:
-    with shown(bridge, open_page, QUOTE, {**AT_CAR, "term_months": 36}) as (_page, view):
-        view.get_by_label("Compare with VIN").fill(OTHER_CAR.lower())
-        put = change(view, gateway, lambda: view.get_by_role("button", name="Put beside").click())
-        assert (put["vin"], put["term_months"]) == (OTHER_CAR, 36)
-        expect(view.locator(".car")).to_have_count(2)
-        expect(view.locator(".warning")).to_have_count(0)
-        changed = change(view, gateway, lambda: view.get_by_role("combobox", name="Term").select_option("48"))
-        assert changed["vin"] == OTHER_CAR
-        expect(view.locator(".car").first).to_contain_text("Quoted with other terms")
-        again = change(view, gateway, lambda: view.get_by_role("button", name="Quote with the same terms").click())
-        assert (again["vin"], again["term_months"]) == (CAR, 48)
-        expect(view.locator(".warning")).to_have_count(0)
-        view.get_by_role("button", name="Take away").first.click()
-        expect(view.locator(".car")).to_have_count(1)
-        expect(view.locator(".car")).to_contain_text(OTHER_CAR)
-
-
-def test_incentives_and_plans_are_offered_by_the_names_that_work(
-    bridge: Bridge, gateway: Gateway, open_page: OpenPage
-) -> None:
-    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
-        view.get_by_role("button", name="Show incentives and plans").click()
-        plans = view.get_by_role("group", name="Protection plans")
-        expect(plans.get_by_role("combobox", name="Vehicle Service Contract")).to_be_visible(timeout=PATIENCE)
-        settled(view)
-        arguments = change(
-            view, gateway, lambda: plans.get_by_role("combobox", name="Vehicle Service Contract").select_option("5R")
-        )
-        assert arguments["plans"] == [{"id": 6160, "tier": "5R"}]
-        expect(view.locator("main")).to_contain_text("Plans in these figures")
-        view.get_by_role("button", name="Customer looks on").click()
-        expect(view.get_by_text("Vehicle Service Contract, 5R: $1,849.00")).to_be_visible()
-        view.get_by_role("button", name="Customer looks on").click()
-        boxes = view.get_by_role("group", name="Incentives").get_by_role("checkbox")
-        name = boxes.first.get_attribute("value")
-        arguments = change(view, gateway, boxes.first.check)
-        assert arguments["incentives"] == [name]
-        expect(view.get_by_role("alert")).to_be_empty()
 
 
 def test_texts_of_the_upstream_are_in_no_message_of_the_view(
@@ -369,10 +272,6 @@ def test_inventory_is_filtered_sorted_and_sent_on(host: Host, gateway: Gateway, 
         view.get_by_role("button", name="Show more vehicles").click()
         expect(cards).not_to_have_count(10, timeout=PATIENCE)
         assert cards.count() > 10
-
-
-def frame_of(page: Page) -> Frame:
-    return page.frames[-1]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

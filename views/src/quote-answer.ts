@@ -43,10 +43,11 @@ export interface IncentiveRow {
   expires_at?: string;
 }
 
-/** What the law asks to stand beside a payment: the names of figures, and of those that the upstream does not have. */
-export interface Disclosure {
-  figures?: string[];
-  missing?: string[];
+/** What the law asks to stand beside each payment: the names of figures, and of those that the upstream does not have. */
+export interface Disclosures {
+  say: string[];
+  missing: string[];
+  wording?: string[];
 }
 
 /** What all deals that have it have alike stands beside them. */
@@ -56,11 +57,13 @@ export interface Quote extends Partial<Record<DealName, Deal>>, Pick<Deal, Share
   stock?: string;
   unpriced?: boolean;
   as_of?: string;
+  /** The last day of all programs and rebates, where it is the same. */
+  expires?: string;
   plans?: { title?: string; tier?: string; price?: number }[];
   rebates?: { name?: string; amount?: number; expires?: string }[];
   not_applied?: string[];
   assumed?: string[];
-  disclosures?: { finance?: Disclosure; lease?: Disclosure; wording?: string[] };
+  disclosures?: Disclosures;
   caveat?: string;
   unread?: string[];
   details?: {

@@ -4,9 +4,14 @@ import { element, fill } from "./dom.js";
 import { money } from "./format.js";
 import type { Arguments } from "./host.js";
 import type { IncentiveRow, Plan } from "./quote-answer.js";
+import { chosenIncentives, chosenPlans, put, type ChosenPlan, type Offers } from "./quote-offers.js";
 
 const TERMS = [24, 36, 39, 48, 60, 72, 84];
 const SCORES = [580, 620, 660, 700, 720, 740, 780, 820];
+
+/** Values of a plan's list that are no tier. No tier has a blank in its code. */
+const WITHOUT = "";
+const ANY_TIER = "any tier";
 
 interface Trade {
   value?: number;
@@ -17,6 +22,7 @@ interface Trade {
 export class Controls {
   readonly group: HTMLElement;
   private args: Arguments = {};
+  private offers: Offers = {};
   private readonly term = choice(TERMS, (term) => `${term} months`, "As offered");
   private readonly score = choice(SCORES, (score) => `${score} and above`, "As assumed");
   private readonly down = slider("0", "20000", "250");
@@ -42,9 +48,12 @@ export class Controls {
     this.group.addEventListener("input", () => this.read());
   }
 
-  /** Shows the arguments. */
-  show(args: Arguments): void {
+  /** Shows the arguments of a car, and what it can have. */
+  show(args: Arguments, offers: Offers): void {
     this.args = args;
+    if (offers.incentives !== this.offers.incentives) this.offerIncentives(offers.incentives);
+    if (offers.plans !== this.offers.plans) this.offerPlans(offers.plans);
+    this.offers = { ...offers };
     select(this.term, args["term_months"]);
     select(this.score, args["credit_score"]);
     this.down.set(args["customer_cash"]);
@@ -52,12 +61,17 @@ export class Controls {
     const trade = (args["trade_in"] ?? {}) as Trade;
     this.tradeValue.value = textOf(trade.value);
     this.payoff.value = textOf(trade.payoff);
-    for (const box of this.incentives.querySelectorAll("input")) box.checked = this.hasIncentive(box.value);
-    for (const list of this.plans.querySelectorAll("select")) list.value = this.tierOf(Number(list.dataset["plan"]));
+    for (const box of this.incentives.querySelectorAll("input")) box.checked = chosenIncentives(args).includes(box.value);
+    for (const list of this.plans.querySelectorAll("select")) {
+      const plan = chosenPlans(args).find(({ id }) => id === planOf(list));
+      pick(list, plan === undefined ? WITHOUT : (plan.tier ?? ANY_TIER));
+    }
   }
 
   /** Offers the incentives by the names that work. */
-  offerIncentives(rows: IncentiveRow[]): void {
+  private offerIncentives(rows: IncentiveRow[] | undefined): void {
+    this.incentives.hidden = rows === undefined;
+    if (rows === undefined) return;
     const boxes = rows.flatMap(({ name, title, amount: worth }) =>
       name === undefined
         ? []
@@ -66,44 +80,32 @@ export class Controls {
               "label",
               { class: "check" },
               element("input", { type: "checkbox", value: name }),
-              [title ?? name, money(worth)].filter(Boolean).join(", "),
+              priced(title ?? name, worth),
             ),
           ],
     );
     this.offer(this.incentives, "Incentives", boxes);
   }
 
-  offerPlans(rows: Plan[]): void {
+  /** A plan without tiers, or with one that has no code, can be chosen too. */
+  private offerPlans(rows: Plan[] | undefined): void {
+    this.plans.hidden = rows === undefined;
+    if (rows === undefined) return;
     const lists = rows.map((plan) => {
-      const tiers = plan.tiers.flatMap((tier) =>
-        tier.code === undefined
-          ? []
-          : [element("option", { value: tier.code }, [tier.title ?? tier.code, money(tier.price)].filter(Boolean).join(", "))],
-      );
-      const list = element("select", { "data-plan": plan.id }, element("option", { value: "" }, "Without"), ...tiers);
-      return element("label", {}, plan.title ?? plan.code ?? String(plan.id), list);
+      const coded = plan.tiers.filter(({ code }) => code !== undefined);
+      const uncoded = plan.tiers.find(({ code }) => code === undefined);
+      const tiers = coded.map((tier) => element("option", { value: tier.code }, priced(tier.title ?? tier.code, tier.price)));
+      const any = element("option", { value: ANY_TIER }, priced(uncoded?.title ?? "Included", uncoded?.price));
+      const choices = uncoded !== undefined || coded.length === 0 ? [any, ...tiers] : tiers;
+      const list = element("select", { "data-plan": plan.id }, element("option", { value: WITHOUT }, "Without"), ...choices);
+      return element("label", {}, plan.title ?? plan.code ?? `Plan ${plan.id}`, list);
     });
     this.offer(this.plans, "Protection plans", lists);
   }
 
-  get offersAll(): boolean {
-    return !this.incentives.hidden && !this.plans.hidden;
-  }
-
   private offer(box: HTMLFieldSetElement, title: string, rows: HTMLElement[]): void {
-    box.hidden = false;
     const none = element("p", { class: "note" }, "None on offer.");
     fill(box, element("legend", {}, title), ...(rows.length > 0 ? rows : [none]));
-    this.show(this.args);
-  }
-
-  private hasIncentive(name: string): boolean {
-    return Array.isArray(this.args["incentives"]) && this.args["incentives"].includes(name);
-  }
-
-  private tierOf(plan: number): string {
-    const plans = Array.isArray(this.args["plans"]) ? (this.args["plans"] as { id: number; tier?: string }[]) : [];
-    return plans.find((row) => row.id === plan)?.tier ?? "";
   }
 
   private read(): void {
@@ -117,43 +119,39 @@ export class Controls {
     put(args, "annual_miles", this.miles.get());
     // Without a value there is no trade-in, whatever is owed on it.
     put(args, "trade_in", trade.value === undefined ? undefined : trade);
-    if (!this.incentives.hidden) {
-      const names = [...this.incentives.querySelectorAll("input")].filter((box) => box.checked).map((box) => box.value);
-      put(args, "incentives", names.length > 0 ? names : undefined);
-    }
-    if (!this.plans.hidden) {
-      const chosen = [...this.plans.querySelectorAll("select")]
-        .filter((list) => list.value !== "")
-        .map((list) => ({ id: Number(list.dataset["plan"]), tier: list.value }));
-      put(args, "plans", chosen.length > 0 ? chosen : undefined);
-    }
+    if (!this.incentives.hidden) put(args, "incentives", this.readIncentives());
+    if (!this.plans.hidden) put(args, "plans", this.readPlans());
     this.args = args;
     this.onChange(args);
   }
+
+  /** What was chosen and is not on offer here stays: nobody has taken it away. */
+  private readIncentives(): string[] {
+    const boxes = [...this.incentives.querySelectorAll("input")];
+    const others = chosenIncentives(this.args).filter((name) => !boxes.some((box) => box.value === name));
+    return [...others, ...boxes.filter((box) => box.checked).map((box) => box.value)];
+  }
+
+  private readPlans(): ChosenPlan[] {
+    const lists = [...this.plans.querySelectorAll("select")];
+    const before = chosenPlans(this.args);
+    const others = before.filter(({ id }) => !lists.some((list) => planOf(list) === id));
+    const chosen = lists.flatMap((list): ChosenPlan[] => {
+      if (list.value === WITHOUT) return [];
+      const { tier: _tier, ...plan } = before.find(({ id }) => id === planOf(list)) ?? { id: planOf(list) };
+      return [list.value === ANY_TIER ? plan : { ...plan, tier: list.value }];
+    });
+    return [...others, ...chosen];
+  }
 }
 
-/** A code or the name of an incentive. Anything longer, or with a blank, could be a sentence to the model. */
-const PLAIN_NAME = /^[\w-]{1,30}$/;
-
-/** Returns the arguments as a message may tell them: a text of the upstream that is no plain name is left out. */
-export function tellable(value: unknown): unknown {
-  if (typeof value === "string") return PLAIN_NAME.test(value) ? value : "(named in the view)";
-  if (Array.isArray(value)) return value.map(tellable);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, tellable(item)]));
+function planOf(list: HTMLSelectElement): number {
+  return Number(list.dataset["plan"]);
 }
 
-/** Returns the arguments that are terms of the deals. */
-export function termsOf(args: Arguments): Arguments {
-  const { vin: _vin, dealer: _dealer, detail: _detail, deal_type: _type, ...terms } = args;
-  return terms;
+function priced(name: string | undefined, price: number | undefined): string {
+  return [name, money(price)].filter(Boolean).join(", ");
 }
-
-export function sameTerms(one: Arguments, other: Arguments): boolean {
-  const sorted = (args: Arguments): string => JSON.stringify(Object.entries(termsOf(args)).sort());
-  return sorted(one) === sorted(other);
-}
-
 
 interface Slider {
   range: HTMLInputElement;
@@ -198,10 +196,13 @@ function choice(values: number[], text: (value: number) => string, none: string)
   return element("select", {}, element("option", { value: "" }, none), ...options);
 }
 
-/** Selects the value, and adds it where it is none of those on offer. */
 function select(list: HTMLSelectElement, value: unknown): void {
-  const text = textOf(value);
-  if (![...list.options].some((option) => option.value === text)) list.append(element("option", { value: text }, text));
+  pick(list, textOf(value));
+}
+
+/** Picks the value, and adds it where it is none of those on offer. */
+function pick(list: HTMLSelectElement, text: string): void {
+  if (![...list.options].some((option) => option.value === text)) list.append(element("option", { value: text }, text === ANY_TIER ? "Included" : text));
   list.value = text;
 }
 
@@ -212,9 +213,4 @@ function textOf(value: unknown): string {
 function numberOf(text: string): number | undefined {
   const value = Number(text);
   return text.trim() === "" || Number.isNaN(value) ? undefined : value;
-}
-
-function put(target: Record<string, unknown>, name: string, value: unknown): void {
-  if (value === undefined) delete target[name];
-  else target[name] = value;
 }

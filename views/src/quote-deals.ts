@@ -5,7 +5,7 @@ import { DAY, ageOf, isOver, money, number, timeAndAge } from "./format.js";
 import { DEALERS_OWN, DEAL_NAMES, type Deal, type DealName, type Quote } from "./quote-answer.js";
 
 /** What stands below each deal, such as a button. */
-type Below = (name: DealName) => Child;
+export type Below = (name: DealName) => Child;
 
 type Format = (figure: number) => string | undefined;
 
@@ -60,7 +60,8 @@ export function expired(quote: Quote, now: number): string[] {
   const rebates = (quote.rebates ?? [])
     .filter((rebate) => isOver(rebate.expires, now))
     .map((rebate) => `${rebate.name ?? "A rebate"} ended on ${rebate.expires}.`);
-  return [...(age !== undefined && age >= DAY ? ["This quote is more than a day old."] : []), ...programs, ...rebates];
+  const all = isOver(quote.expires, now) ? [`The programs and rebates ended on ${quote.expires}.`] : [];
+  return [...(age !== undefined && age >= DAY ? ["This quote is more than a day old."] : []), ...all, ...programs, ...rebates];
 }
 
 /** Returns when the quote was made, and how old it is. */
@@ -85,9 +86,10 @@ function dealCard(quote: Quote, name: DealName, below: Below): HTMLElement {
   );
 }
 
-/** Returns the deal with what stands beside it for all deals. Cash has no lender. */
-function whole({ msrp, price, rebate, trade_equity, lender }: Quote, name: DealName, deal: Deal): Deal {
-  const shared = Object.entries({ msrp, price, rebate, trade_equity, lender: name === "cash" ? undefined : lender });
+/** Returns the deal with what stands beside it for all deals. Cash has no lender and no program. */
+function whole({ msrp, price, rebate, trade_equity, lender, expires }: Quote, name: DealName, deal: Deal): Deal {
+  const ofLender = name === "cash" ? {} : { lender, program_expires: expires };
+  const shared = Object.entries({ msrp, price, rebate, trade_equity, ...ofLender });
   return { ...Object.fromEntries(shared.filter(([, value]) => value !== undefined)), ...deal };
 }
 
@@ -141,14 +143,9 @@ function dueAtSigning(name: DealName, deal: Deal): Child[] {
 
 /** The items that the law asks to stand beside the payment. They are shown to everybody, and never shortened. */
 function disclosures(quote: Quote, name: DealName, deal: Deal): Child[] {
-  const own = name === "cash" ? undefined : quote.disclosures?.[name];
-  if (own === undefined) return [];
-  const rows = (own.figures ?? []).map((figure) => figureRow(figure, deal));
-  const missing = (own.missing ?? []).map((figure) => figure.replaceAll("_", " "));
-  const items = [
-    ...rows.map(([figure, value]) => `${figure}: ${value ?? "not in this answer"}`),
-    ...(missing.length > 0 ? [`Not known to the server: ${missing.join(", ")}`] : []),
-  ];
+  if (name === "cash" || quote.disclosures === undefined) return [];
+  const rows = quote.disclosures.say.map((figure) => figureRow(figure, deal));
+  const items = rows.flatMap(([figure, value]) => (value === undefined ? [] : [`${figure}: ${value}`]));
   return [
     element("h4", {}, "Disclosures"),
     element("ul", { class: "disclosures" }, ...items.map((item) => element("li", {}, item))),

@@ -1,31 +1,30 @@
 // The view of `quote_payments`. Every figure is the server's: a change of a control asks it anew.
 
 import { element, fill, type Child } from "./dom.js";
-import { money } from "./format.js";
 import { Host, type Arguments, type Outcome } from "./host.js";
 import { Latest } from "./latest.js";
 import { nextStep } from "./next-step.js";
-import { DEAL_NAMES, type Deal, type DealName, type Plan, type Quote } from "./quote-answer.js";
-import { Controls, sameTerms, tellable, termsOf } from "./quote-controls.js";
-import { ageText, dealersOwn, deals, expired } from "./quote-deals.js";
+import { DEAL_NAMES, type Deal, type DealName, type Quote } from "./quote-answer.js";
+import { carSection, type Car } from "./quote-car.js";
+import { Controls } from "./quote-controls.js";
+import { ageText, expired } from "./quote-deals.js";
+import { TOOL, chosenIncentives, chosenPlans, fitting, notOnOffer, readOffers } from "./quote-offers.js";
+import { sameTerms, tellable, termsOf } from "./quote-terms.js";
+import { inWords } from "./quote-words.js";
 
-const TOOL = "quote_payments";
 const PAUSE = 250;
 /** Milliseconds between two looks at the clock. */
 const TICK = 60_000;
 
-interface Car {
-  args: Arguments;
-  /** The terms of `quote`, which are not `args` while an answer is awaited or after a failure. */
-  quotedArgs: Arguments;
-  quote?: Quote;
-  failure?: string;
-}
-
-let cars: [Car, ...Car[]] = [{ args: {}, quotedArgs: {} }];
+let cars: [Car, ...Car[]] = [newCar({})];
 let active = 0;
 let isForCustomer = false;
+/** Whether the figures of the controls are awaited. */
 let isAsking = false;
+/** The calls of buttons that are awaited. */
+let errands = 0;
+let offersFailure: string | undefined;
+let pinFailure: string | undefined;
 
 const requests = new Latest<{ car: Car; isChoice: boolean }>(PAUSE, ask);
 const controls = new Controls((args) => change(args));
@@ -33,7 +32,9 @@ const status = element("p", { role: "status", class: "note" });
 const problem = element("div", { role: "alert" });
 const results = element("div");
 const otherVin = element("input", { maxlength: "17", autocomplete: "off", spellcheck: "false" });
-const offers = element("button", { type: "button", click: () => void loadOffers() }, "Show incentives and plans");
+const offersButton = element("button", { type: "button", click: () => void loadOffers() }, "Show incentives and plans");
+const offersProblem = element("div");
+const pinProblem = element("div");
 const mode = element(
   "button",
   {
@@ -46,20 +47,25 @@ const mode = element(
   },
   "Customer looks on",
 );
-const put = (): void => pinBeside(otherVin.value.trim().toUpperCase());
-otherVin.addEventListener("keydown", ({ key }) => key === "Enter" && put());
+const pinOther = (): void => void pinBeside(otherVin.value.trim().toUpperCase());
+otherVin.addEventListener("keydown", ({ key }) => key === "Enter" && pinOther());
 const pin = element(
   "div",
-  { class: "row", role: "group", "aria-label": "Second car" },
-  element("label", {}, "Compare with VIN ", otherVin),
-  element("button", { type: "button", click: put }, "Put beside"),
+  { role: "group", "aria-label": "Second car" },
+  element(
+    "div",
+    { class: "row" },
+    element("label", {}, "Compare with VIN ", otherVin),
+    element("button", { type: "button", click: pinOther }, "Put beside"),
+  ),
+  pinProblem,
 );
 
 const host = new Host<Quote>("quote", {
   onArguments: (args) => {
     cars[0].args = args;
     cars[0].quotedArgs = args;
-    controls.show(args);
+    show();
   },
   onOutcome: (outcome) => take(cars[0], cars[0].args, outcome),
 });
@@ -67,7 +73,8 @@ const host = new Host<Quote>("quote", {
 fill(
   document.getElementById("view") as HTMLElement,
   element("h1", {}, "Quote"),
-  element("div", { class: "row" }, mode, offers),
+  element("div", { class: "row" }, mode, offersButton),
+  offersProblem,
   controls.group,
   pin,
   status,
@@ -78,16 +85,29 @@ void host.connect();
 setInterval(() => tick(), TICK);
 render();
 
+function newCar(args: Arguments): Car {
+  return { args, quotedArgs: {}, offers: {}, missing: [] };
+}
+
 function current(): Car {
   return cars[active] ?? cars[0];
+}
+
+function show(): void {
+  controls.show(current().args, current().offers);
 }
 
 /** A change is asked for like for like: one term goes to all three deals. */
 function change(args: Arguments): void {
   const car = current();
   const { deal_type: _type, ...terms } = args;
-  car.args = { ...terms, detail: isForCustomer ? "brief" : "full" };
+  car.args = { ...terms, detail: detailOf() };
+  car.missing = [];
   submit(car, true);
+}
+
+function detailOf(): string {
+  return isForCustomer ? "brief" : "full";
 }
 
 function submit(car: Car, isChoice: boolean): void {
@@ -113,7 +133,11 @@ function take(car: Car, args: Arguments, outcome: Outcome<Quote>): void {
     car.quotedArgs = args;
     if (car.args["vin"] === undefined) nameVehicle(car, outcome.answer.vin);
     const incentives = outcome.answer.details?.incentives;
-    if (incentives !== undefined && car === current()) controls.offerIncentives(incentives);
+    // The same list is not shown anew: a person may be in the middle of it.
+    if (incentives !== undefined && JSON.stringify(incentives) !== JSON.stringify(car.offers.incentives)) {
+      car.offers = { ...car.offers, incentives };
+      if (car === current()) show();
+    }
   }
   render();
 }
@@ -122,7 +146,7 @@ function take(car: Car, args: Arguments, outcome: Outcome<Quote>): void {
 function nameVehicle(car: Car, vin: string): void {
   car.args = { ...car.args, vin };
   car.quotedArgs = { ...car.quotedArgs, vin };
-  if (car === current()) controls.show(car.args);
+  if (car === current()) show();
 }
 
 /** Only numbers and plain arguments: texts of the dealer's data are no words of the person. */
@@ -143,45 +167,75 @@ function figuresOf({ monthly_payment, term_months, down_payment, due_at_signing,
   return Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined));
 }
 
+/** Shows that the page waits for a button's calls. */
+async function errand<Result>(work: () => Promise<Result>): Promise<Result> {
+  errands += 1;
+  render();
+  try {
+    return await work();
+  } finally {
+    errands -= 1;
+  }
+}
+
 async function loadOffers(): Promise<void> {
   const car = current();
-  if (isAsking) return;
-  if (car.quote?.details === undefined) {
-    car.args = { ...car.args, detail: "full" };
-    submit(car, false);
-  } else if (car.quote.details.incentives !== undefined) {
-    controls.offerIncentives(car.quote.details.incentives);
-  }
-  const deal = car.quote?.finance ?? car.quote?.lease;
-  const outcome = await host.call<{ plans: Plan[] }>("list_protection_plans", {
-    ...(car.args["dealer"] === undefined ? {} : { dealer: car.args["dealer"] }),
-    vin: car.args["vin"],
-    deal_type: car.quote?.finance === undefined ? "cash" : "finance",
-    ...(deal?.apr_percent === undefined ? {} : { apr_percent: deal.apr_percent }),
-    ...(deal?.term_months === undefined ? {} : { term_months: deal.term_months }),
-    ...(deal?.total_financed === undefined ? {} : { amount_financed: deal.total_financed }),
-  });
-  if (outcome.kind === "answer") controls.offerPlans(outcome.answer.plans);
-  else car.failure = outcome.text;
+  if (isAsking || errands > 0) return;
+  offersFailure = undefined;
+  const outcome = await errand(() => readOffers(host, car.args, car.quote));
+  if (outcome.kind === "answer") car.offers = outcome.answer;
+  else offersFailure = outcome.text;
+  show();
   render();
 }
 
-function pinBeside(vin: string): void {
-  if (vin === "") {
-    otherVin.focus();
-    return;
+async function pinBeside(vin: string): Promise<void> {
+  if (vin === "") otherVin.focus();
+  if (vin === "" || isAsking || errands > 0) return;
+  pinFailure = undefined;
+  const car = newCar({ vin });
+  const outcome = await errand(() => quoteAlike(car, current()));
+  if (outcome.kind === "failure") {
+    pinFailure = outcome.text;
+  } else {
+    cars = [cars[0], car];
+    active = 1;
+    show();
   }
-  const { incentives: _incentives, plans: _plans, ...terms } = current().args;
-  const car: Car = { args: { ...terms, vin }, quotedArgs: {} };
-  cars = [cars[0], car];
-  active = 1;
-  controls.show(car.args);
-  submit(car, true);
+  render();
+}
+
+/** Quotes the car with the terms of the model, and with those of its incentives and plans that this car can have. */
+async function quoteAlike(car: Car, model: Car): Promise<Outcome<Quote>> {
+  const wish: Arguments = { ...model.args, vin: car.args["vin"], detail: detailOf() };
+  const isChosen = chosenIncentives(wish).length > 0 || chosenPlans(wish).length > 0;
+  if (isChosen && (car.offers.incentives === undefined || car.offers.plans === undefined)) {
+    const outcome = await readOffers(host, wish);
+    if (outcome.kind === "failure") return outcome;
+    car.offers = outcome.answer;
+  }
+  const args = fitting(wish, car.offers);
+  const outcome = await host.call(TOOL, args);
+  if (outcome.kind === "answer") {
+    car.args = args;
+    car.missing = notOnOffer(wish, car.offers, model.offers);
+  }
+  take(car, args, outcome);
+  if (outcome.kind === "answer") await tell(args, outcome.answer);
+  return outcome;
+}
+
+async function quoteWithSameTerms(car: Car): Promise<void> {
+  if (isAsking || errands > 0) return;
+  const outcome = await errand(() => quoteAlike(car, current()));
+  if (outcome.kind === "failure") car.failure = outcome.text;
+  render();
 }
 
 function choose(index: number): void {
   active = index;
-  controls.show(current().args);
+  offersFailure = undefined;
+  show();
   render();
 }
 
@@ -194,20 +248,28 @@ function takeAway(index: number): void {
 function render(): void {
   const car = current();
   mode.setAttribute("aria-pressed", String(isForCustomer));
-  offers.hidden = isForCustomer || controls.offersAll || car.quote === undefined;
+  const { incentives, plans } = car.offers;
+  offersButton.hidden = isForCustomer || car.quote === undefined || (incentives !== undefined && plans !== undefined);
   pin.hidden = isForCustomer || car.quote === undefined;
-  fill(status, isAsking ? "Asking the server for the figures…" : statusText(car));
-  fill(problem, car.failure !== undefined && failureBox(car));
-  results.setAttribute("aria-busy", String(isAsking));
+  fill(status, isAsking || errands > 0 ? "Asking the server for the figures…" : statusText(car));
+  fill(problem, car.failure !== undefined && failureBox(car, car.failure));
+  fill(offersProblem, !isForCustomer && offersFailure !== undefined && note("The incentives and plans could not be read.", offersFailure));
+  fill(pinProblem, pinFailure !== undefined && note("This car could not be put beside.", pinFailure));
+  results.setAttribute("aria-busy", String(isAsking || errands > 0));
   results.className = cars.length > 1 ? "cars two" : "cars";
-  fill(results, ...cars.map(carSection));
+  fill(results, ...cars.map(section));
+}
+
+function note(sentence: string, failure: string): HTMLElement {
+  return element("div", { role: "alert" }, element("p", {}, `${sentence} ${inWords(failure)}`));
 }
 
 function statusText(car: Car): string {
   return car.quote === undefined && car.failure === undefined ? "Waiting for the quote…" : "";
 }
 
-function failureBox(car: Car): HTMLElement {
+/** A customer learns that there are no figures, and the reason is for the dealer. */
+function failureBox(car: Car, failure: string): HTMLElement {
   const back = element(
     "button",
     {
@@ -215,70 +277,54 @@ function failureBox(car: Car): HTMLElement {
       click: () => {
         delete car.failure;
         car.args = car.quotedArgs;
-        controls.show(car.args);
+        show();
         render();
       },
     },
     "Back to the terms of these figures",
   );
+  const text = isForCustomer ? "There are no figures for these terms right now." : inWords(failure, car.args, car.offers);
   return element(
     "div",
     {},
-    element("p", {}, car.failure ?? ""),
+    element("p", {}, text),
     car.quote !== undefined && element("p", {}, "The figures below are of the terms before. "),
     car.quote !== undefined && back,
   );
 }
 
-function carSection(car: Car, index: number): HTMLElement {
-  const { quote } = car;
-  if (quote === undefined) return element("section", { class: "car" });
-  const now = Date.now();
-  const isOutdated = index === active && (isAsking || car.failure !== undefined);
-  return element(
-    "section",
-    { class: isOutdated ? "car outdated" : "car", "aria-label": quote.vehicle ?? quote.vin },
-    element("h2", {}, quote.vehicle ?? quote.vin),
-    element("p", { class: "note" }, `VIN ${quote.vin}. `, element("span", { "data-age": index }, ageText(quote, now))),
-    ...marks(quote),
-    ...warnings(car, now),
-    cars.length > 1 && besideButtons(index),
-    deals(quote, (name) => (isForCustomer ? null : step(car, name))),
-    ...words(quote),
-    !isForCustomer && dealersOwn(quote),
-  );
+function section(car: Car, place: number): HTMLElement {
+  return carSection(car, {
+    place,
+    isForCustomer,
+    isOutdated: place === active && (isAsking || car.failure !== undefined),
+    above: [...warnings(car), cars.length > 1 && besideButtons(place)],
+    below: (name) => (isForCustomer ? null : step(car, name)),
+  });
 }
 
-function marks(quote: Quote): Child[] {
-  const isFree = quote.stock === undefined || quote.stock === "in stock";
+function warnings(car: Car): Child[] {
+  const texts = car.quote === undefined ? [] : expired(car.quote, Date.now());
+  const isOther = cars.some((other) => other.quote !== undefined && !isAlike(other, car));
+  const again = (label: string, click: () => void): HTMLElement => element("button", { type: "button", click }, label);
   return [
-    !isFree && element("p", {}, element("strong", { class: "mark" }, `This vehicle is ${quote.stock}.`)),
-    quote.unpriced === true && element("p", {}, element("strong", { class: "mark" }, "This vehicle has no price.")),
-  ];
-}
-
-function warnings(car: Car, now: number): Child[] {
-  const texts = car.quote === undefined ? [] : expired(car.quote, now);
-  const isOther = cars.some((other) => other.quote !== undefined && !sameTerms(other.quotedArgs, car.quotedArgs));
-  const again = (args: Arguments, label: string): HTMLElement =>
-    element("button", { type: "button", click: () => quoteAgain(car, args) }, label);
-  return [
-    texts.length > 0 && element("div", { class: "warning" }, ...texts.map((text) => element("p", {}, text)), again(car.args, "Quote again")),
+    texts.length > 0 &&
+      element("div", { class: "warning" }, ...texts.map((text) => element("p", {}, text)), again("Quote again", () => submit(car, true))),
     isOther &&
       car !== current() &&
       element(
         "div",
         { class: "warning" },
         element("p", {}, "Quoted with other terms than the car beside it."),
-        again({ ...current().args, vin: car.args["vin"] }, "Quote with the same terms"),
+        car.failure !== undefined && note("It could not be quoted.", car.failure),
+        again("Quote with the same terms", () => void quoteWithSameTerms(car)),
       ),
   ];
 }
 
-function quoteAgain(car: Car, args: Arguments): void {
-  car.args = args;
-  if (car === current()) controls.show(args);
-  submit(car, true);
+/** What the other car cannot have makes no difference. It is named where the other one was quoted. */
+function isAlike(one: Car, other: Car): boolean {
+  return sameTerms(fitting(one.quotedArgs, other.offers), fitting(other.quotedArgs, one.offers));
 }
 
 function besideButtons(index: number): HTMLElement {
@@ -302,31 +348,6 @@ function step(car: Car, name: DealName): HTMLElement {
     const terms = JSON.stringify(tellable({ ...termsOf(car.quotedArgs), term_months, customer_cash, annual_miles }));
     return `Go on with the ${name} deal for VIN ${car.quote?.vin}, with these terms: ${terms}.`;
   });
-}
-
-function priced(name: string, amount: number | undefined): string {
-  return amount === undefined ? name : `${name}: ${money(amount)}`;
-}
-
-function words(quote: Quote): Child[] {
-  const plans = (quote.plans ?? []).map((plan) => priced([plan.title ?? "A plan", plan.tier].filter(Boolean).join(", "), plan.price));
-  const rebates = (quote.rebates ?? []).map((rebate) => priced(rebate.name ?? "A rebate", rebate.amount));
-  const lists: [string, string[]][] = [
-    ["Plans in these figures", plans],
-    ["Rebates in these figures", rebates],
-    ["Not applied", quote.not_applied ?? []],
-    ["Assumed", quote.assumed ?? []],
-    ["Disclosures", quote.disclosures?.wording ?? []],
-  ];
-  return [
-    ...lists.map(
-      ([title, texts]) =>
-        texts.length > 0 &&
-        element("div", {}, element("h3", {}, title), element("ul", {}, ...texts.map((text) => element("li", {}, text)))),
-    ),
-    !isForCustomer && quote.hint !== undefined && element("p", { class: "note" }, quote.hint),
-    quote.caveat !== undefined && element("p", { class: "note" }, quote.caveat),
-  ];
 }
 
 /** The age moves on without a new answer. A quote that has run out is marked anew. */

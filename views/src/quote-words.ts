@@ -1,0 +1,46 @@
+// The server's sentences in words for people: they name arguments, which only programs know.
+
+import type { Arguments } from "./host.js";
+import { chosenIncentives, chosenPlans, incentiveTitle, planTitle, type Offers } from "./quote-offers.js";
+
+const WORDS: Record<string, string> = {
+  customer_cash: "money down",
+  term_months: "term",
+  annual_miles: "miles a year",
+  no_taxes_or_fees: "leaving out taxes and fees",
+  credit_score: "credit score",
+  zip_code: "zip code",
+  deal_type: "one way to pay",
+  "trade_in.value": "trade-in value",
+  "trade_in.payoff": "what is owed on the trade-in",
+  "trade_in.mileage": "miles of the trade-in",
+  trade_in: "trade-in",
+  apr_percent: "APR",
+  amount_financed: "amount financed",
+  due_at_signing: "what is due at signing",
+  total_cost: "total",
+  rate_changes: "whether the rate may be increased later",
+  end_of_lease_charge: "whether a charge may be imposed at the end of the lease",
+};
+
+/** An argument of a list, such as plans.0.tier. */
+const LIST_ITEM = /\b(incentives|plans)\.(\d+)(?:\.(tier|id|code))?/g;
+const NAME = /\b[a-z]+(?:_[a-z0-9]+)+(?:\.[a-z]+)?\b/g;
+
+/** Returns the sentence as people say it. `args` are those that it is about. */
+export function inWords(text: string, args: Arguments = {}, offers: Offers = {}): string {
+  return text
+    .replace(LIST_ITEM, (place: string, list: string, index: string) => titleOf(list, Number(index), args, offers) ?? place)
+    .replace(NAME, (name: string) => WORDS[name] ?? name.replace(/[._]/g, " "))
+    .replace(/\bRoadster\b/g, "the dealer's system")
+    .replace(/^[a-z]/, (letter) => letter.toUpperCase());
+}
+
+function titleOf(list: string, index: number, args: Arguments, offers: Offers): string | undefined {
+  if (list === "plans") {
+    const plan = chosenPlans(args)[index];
+    return plan && planTitle(offers, plan);
+  }
+  const name = chosenIncentives(args)[index];
+  return name === undefined ? undefined : incentiveTitle(offers, name);
+}
