@@ -177,6 +177,7 @@ def connect(world: World, store_url: str) -> Connect:
         timing: Timing | None = None,
         open_store: OpenStore = open_store,
         page_links: PageLinks | None = None,
+        on_message: Any = None,
         **caller: Any,
     ) -> AsyncIterator[Client]:
         settings = settings_for(store_url, name, **caller).model_copy(update=dict(change or {}))
@@ -191,7 +192,10 @@ def connect(world: World, store_url: str) -> Connect:
                 page_links=page_links,
             ) as calls,
             Client(
-                build_server(calls, lambda: live.current.caller(name)), mode=mode, elicitation_callback=ask
+                build_server(calls, lambda: live.current.caller(name)),
+                mode=mode,
+                elicitation_callback=ask,
+                message_handler=on_message,
             ) as client,
         ):
             yield client

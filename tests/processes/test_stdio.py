@@ -11,7 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -20,7 +22,10 @@ from mcp_types import PromptReference
 
 from roadster_tools import TOOLS
 from tests.conftest import PROJECT, answer_of, kind_of
+from tests.server.people.browser import page_browser
+from tests.server.people.test_files_page import hand_over
 from tests.server.transports.test_http import SECRETS, write_config
+from tests.server.uploads.pictures import phone_photo
 from tests.servers import PATIENCE
 from tests.tool_examples import LICENCE_PNG, STEVE
 
@@ -83,6 +88,27 @@ async def test_a_deal_is_worked_with_a_configuration(upstream: str, tmp_path: Pa
         answer_of(await client.call_tool("upload_document", document))
         answer_of(await client.call_tool("build_deep_link", {"vin": vin}))
         answer_of(await client.call_tool("build_deep_link", {"vin": vin, "customer": STEVE}))
+
+
+async def test_a_person_hands_over_a_file_at_a_loopback_port_of_the_server() -> None:
+    async with Client(SANDBOX) as client:
+        customer = answer_of(await client.call_tool("create_customer", {"dealer": "umazda", "customer": STEVE}))
+        about = {"dealer": "umazda", "customer_id": customer["customer_id"]}
+        document = {**about, "document_type": "license", "document_name": "DL Front", "file_name": "license.png"}
+        document["relationship"] = "self"
+        waiting = await client.call_tool("upload_document", document)
+        assert kind_of(waiting) == "waiting"
+        details = (waiting.meta or {})["roadster-mcp/waiting"]
+        address = urlsplit(details["url"])
+        assert address.hostname == "127.0.0.1"
+        async with page_browser(f"http://{address.netloc}") as browser:
+            await browser.open(address.path)
+            assert (await hand_over(browser, phone_photo())).status_code == 200
+        answer_of(await client.call_tool("upload_document", {**document, "upload": details["upload"]}))
+        documents = answer_of(await client.call_tool("list_documents", about))["documents"]
+        assert [each["document_type"] for each in documents] == ["license"]
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(details["url"], trust_env=False)
 
 
 async def test_a_host_that_reads_no_stderr_does_not_stop_it() -> None:

@@ -16,7 +16,7 @@ from roadster_server.turns import give_turn_back
 from roadster_tools import FileWanted, NotConfirmed, Seal, WaitingFiles
 
 from .context import Ask, Context
-from .page_question import PageQuestion, PageReply, ask_to_open, can_open_pages, page_reply
+from .page_question import PageQuestion, PageReply, ask_to_open, can_open_pages, page_reply, tell_complete
 from .progress import set_step
 
 _BEHIND = "."
@@ -79,6 +79,7 @@ async def obtain_file(ctx: Context, request: FileWanted, seal: Seal, files: Wait
     give_turn_back()
     while datetime.now(UTC) < request.until:
         if await files.is_there(request.handle):
+            await tell_complete(ctx, request.handle)
             return request.handle
         await anyio.sleep(look_every)
     raise request

@@ -88,6 +88,12 @@ async def ask_to_open(ctx: Context, question: PageQuestion, seal: Seal, lifetime
     return "not opened"
 
 
+async def tell_complete(ctx: Context, question_id: str) -> None:
+    """Tells a client of 2025-11-25 that what the page was for is done, so that it may close the question."""
+    if not _is_stateless(ctx):
+        await ctx.session.send_elicit_complete(question_id, ctx.request_id)
+
+
 def page_reply(params: InputResponseRequestParams, seal: Seal) -> PageReply | None:
     """Returns what a repeated call answers. None if it answers no question about a page."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_types import ElicitResult
+from mcp_types import ElicitCompleteNotification, ElicitResult
 
 from roadster_server.calls.context import Timing
 from roadster_server.calls.form import yes_to
@@ -321,6 +321,29 @@ async def test_a_client_that_opens_pages_needs_one_call(
     assert await sent_writes(world) == ["create_customer", "upload_document"]
     (sent,) = [row.record for row in await records(store_url) if row.record.outcome == "sent"][1:]
     assert "upload" in sent.arguments
+
+
+@pytest.mark.parametrize(("mode", "count"), [("legacy", 1), ("2026-07-28", 0)])
+async def test_a_client_of_2025_11_25_learns_that_the_file_is_there(
+    mode: str, count: int, connect: Connect, customer: None, desk: FileDesk, store_url: str
+) -> None:
+    """The notification has the id of the question. The later protocol has no such notification."""
+    asked: list[str] = []
+    completed: list[str] = []
+
+    class Asked(Opener):
+        async def __call__(self, ctx: Any, params: Any) -> ElicitResult:
+            asked.append(params.elicitation_id)
+            return await super().__call__(ctx, params)
+
+    async def on_message(message: Any) -> None:
+        if isinstance(message, ElicitCompleteNotification):
+            completed.append(message.params.elicitation_id)
+
+    async with connect(mode=mode, page_links=page_links(store_url), ask=Asked(desk), on_message=on_message) as client:
+        answer_of(await client.call_tool("upload_document", LICENCE))
+    assert len(completed) == count
+    assert completed == asked[:count]
 
 
 @both_eras

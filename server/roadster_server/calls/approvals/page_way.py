@@ -9,7 +9,14 @@ from mcp_types import CallToolResult, InputResponseRequestParams
 
 from roadster_server.calls.confirmation import digest_of, question_of
 from roadster_server.calls.context import CallContext, CallServices, CurrentCaller, PageOrigin, client_name
-from roadster_server.calls.page_question import PageAnswer, PageQuestion, ask_to_open, can_open_pages, page_reply
+from roadster_server.calls.page_question import (
+    PageAnswer,
+    PageQuestion,
+    ask_to_open,
+    can_open_pages,
+    page_reply,
+    tell_complete,
+)
 from roadster_server.calls.progress import set_step
 from roadster_server.store import Approval, AuditRecord
 from roadster_server.turns import give_turn_back
@@ -102,6 +109,8 @@ class PageWay:
             set_step("waiting for a person to decide on the page")
             give_turn_back()
             approval = await approvals.wait(approval, self._services.timing.page_seconds)
+            if approval.state not in ("pending", "approved") and not isinstance(self._ctx, PageOrigin):
+                await tell_complete(self._ctx, approval.id)
         return await approvals.result(approval, self._current_caller(), tool)
 
     def _seal(self, approval: Approval) -> Seal:
