@@ -19,7 +19,7 @@ from .attacks import GOALS, STYLES
 from .commands import compare, report
 from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .grading import Result
-from .harness.commands import grade, reply, serve
+from .harness.commands import export, grade, reply, serve
 from .report import make_table, replace_table, result_lines
 from .results import Line, ResultsError, ResultsFile
 from .runs import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
@@ -31,6 +31,7 @@ app.command("compare")(compare)
 app.command("serve")(serve)
 app.command("reply")(reply)
 app.command("grade")(grade)
+app.command("export")(export)
 
 AGENT_FAILED, USAGE_ERROR = 1, 2
 """Exit codes."""

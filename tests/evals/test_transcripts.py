@@ -213,7 +213,7 @@ def test_prefix_ends_at_a_boundary() -> None:
 @pytest.mark.parametrize(
     ("messages", "text"),
     [
-        ([DONE], "does not begin with a message of the person"),
+        (call_of("get_vehicle", "{}", "1"), "has a call before the first message of the person"),
         (
             [PERSON, *call_of("a_get_vehicle", "{}", "1"), *call_of("b_get_vehicle", "{}", "1")],
             "several prefixes: a_, b_",

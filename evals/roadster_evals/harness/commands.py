@@ -1,4 +1,4 @@
-"""The commands for runs of other harnesses: serve, reply and grade."""
+"""The commands for runs of other harnesses: serve, reply, grade and export."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from roadster_evals.folder import OWN_SCENARIOS
 from roadster_evals.grading import Result
 from roadster_evals.report import result_lines
 from roadster_evals.results import Line, ResultsError, ResultsFile
-from roadster_evals.runs import Plan
+from roadster_evals.runs import Plan, parse_seeds
 from roadster_evals.scenario import ScenarioError
 from roadster_evals.trial import open_workspace
 
@@ -27,6 +27,7 @@ from .files import read_transcripts
 from .grades import grade_transcript, next_message, transcript_of
 from .record import RECORD_VARIABLE, Record, RecordWriter, read_record
 from .serving import MCP_PATH, serve_http, serve_stdio
+from .tasks import FORMATS
 from .transcript import Transcript, TranscriptError
 
 NOT_SOLVED, USAGE_ERROR = 1, 2
@@ -144,6 +145,32 @@ def grade(
     if mistakes or more_mistakes:
         raise typer.Exit(USAGE_ERROR)
     raise typer.Exit(0 if all(each.solved for each in grades) else NOT_SOLVED)
+
+
+def export(
+    form: Annotated[str, typer.Argument(metavar="inspect|tau-bench", help="The format of the tasks.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write the files.")],
+    only: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only scenarios that have this in their name, for instance payments_.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(metavar="SEEDS", help="The worlds, for instance 1-20 or 1-5,9.")] = "7",
+    scenarios: Folder = None,
+) -> None:
+    """Write scenarios as tasks of another harness.
+
+    Exit codes: 0 done, 2 a mistake in the options or files.
+    """
+    with _usage_errors():
+        write = FORMATS.get(form)
+        if write is None:
+            raise TranscriptError(f"{form}: there is {', '.join(FORMATS)}")
+        try:
+            tasks = Evaluations(scenarios or OWN_SCENARIOS).select(only, parse_seeds(seeds))
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder, tasks)
+        except (OSError, ValueError) as error:
+            raise TranscriptError(f"cannot be exported: {error}") from None
+    typer.echo(f"{len(tasks)} tasks in {folder}")
 
 
 def _collect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
 from roadster_evals.folder import DEFAULT_SEED, OWN_SCENARIOS, read_folder
@@ -52,3 +53,14 @@ class Evaluations:
             return template.at(number)
         except ScenarioError as error:
             raise TranscriptError(str(error)) from None
+
+    def select(self, text: str, seeds: Sequence[int]) -> list[Scenario]:
+        """Returns the scenarios with the text in their name, in each world that they fit. Raises TranscriptError."""
+        templates = [template for name, template in self._templates.items() if text in name]
+        if not templates:
+            raise TranscriptError(f"--only {text}: no scenario has this in its name")
+        return [
+            self.find(f"{template.name}:{seed}")
+            for template in templates
+            for seed in (seeds if template.only_seed is None else (template.only_seed,))
+        ]

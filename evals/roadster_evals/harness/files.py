@@ -1,10 +1,13 @@
-"""Files with transcripts: message lists as JSON or JSON lines, and Inspect's logs as `.eval` or JSON."""
+"""Files with transcripts: message lists as JSON or JSON lines, logs of Inspect, and results of tau2-bench."""
 
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +28,18 @@ def read_transcripts(path: Path) -> Iterator[Transcript | TranscriptError]:
             yield from _read_samples(path, log, samples)
             return
         text = path.read_text("utf-8-sig")
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile, NotImplementedError) as error:
+    except NotImplementedError:  # the zip's compression is Zstandard
         raise TranscriptError(
-            f"{path}: cannot be read ({type(error).__name__}); an Inspect log can be converted with: "
-            "inspect log convert --to json"
+            f"{path}: this Python cannot unpack it; use that of Inspect, or print it as JSON: inspect log dump {path}"
         ) from None
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise TranscriptError(f"{path}: cannot be read ({type(error).__name__})") from None
     documents = _read_json(path, text)
     for number, document in enumerate(documents, 1):
         if isinstance(document, dict) and isinstance(document.get("samples"), list):
             yield from _read_samples(path, document, document["samples"])
+        elif isinstance(document, dict) and isinstance(document.get("simulations"), list):
+            yield from _read_simulations(path, document)
         else:
             source = str(path) if len(documents) == 1 else f"{path}, line {number}"
             yield _read_messages(source, document)
@@ -68,7 +74,24 @@ def _read_messages(source: str, document: Any) -> Transcript | TranscriptError:
     return Transcript(source, turns, str(evaluation), str(fields.get("model") or ""))
 
 
+def _read_simulations(path: Path, document: Mapping[str, Any]) -> Iterator[Transcript | TranscriptError]:
+    """Yields the simulations of a results file of tau2-bench. Its tasks have the names of evaluations."""
+    agent = ((document.get("info") or {}).get("agent_info") or {}).get("llm")
+    for simulation in document["simulations"]:
+        evaluation = str(simulation.get("task_id") or "")
+        source = f"{path}, task {evaluation}, trial {simulation.get('trial')}"
+        fields = {EVALUATION: evaluation, "model": agent, "messages": simulation.get("messages")}
+        yield _read_messages(source, fields)
+
+
 def _unpack(path: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """Returns the head and the samples of an `.eval` file.
+
+    Inspect compresses with Zstandard, which Python can do from 3.14 on. Before, it brings a package for that.
+    """
+    if sys.version_info < (3, 14):
+        with suppress(ImportError):
+            import_module("zipfile_zstd")
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.startswith("samples/"))
         heads = {*archive.namelist()} & {"header.json", "_journal/start.json"}

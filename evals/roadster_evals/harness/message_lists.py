@@ -1,7 +1,8 @@
 """Message lists, as they are sent to the model APIs of OpenAI and Anthropic, and as Inspect logs them.
 
 OpenAI has `tool_calls` and the role `tool` in Chat Completions, and items `function_call` in Responses. Anthropic has
-blocks `tool_use` and `tool_result`. Each message is read by its own shape, so a list may mix them.
+blocks `tool_use` and `tool_result`. Inspect and tau2-bench have variants of the first. Each message is read by its own
+shape, so a list may mix them.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def _read_message(message: Mapping[str, Any]) -> Iterator[Event]:
     elif role == "assistant":
         yield from _read_assistant(message)
     elif role in ("tool", "function"):
-        error = message.get("error")  # Inspect's
-        text = "\n".join(filter(None, [text_in(message.get("content")), error["message"] if error else ""]))
-        yield CallAnswer(message.get("tool_call_id"), text, True if error else None)
+        error = message.get("error")  # an object of Inspect's, or a boolean of tau2-bench's
+        reason = error["message"] if isinstance(error, dict) else ""
+        text = "\n".join(filter(None, [text_in(message.get("content")), reason]))
+        yield CallAnswer(message.get("tool_call_id") or message.get("id"), text, True if error else None)
     else:
         raise KeyError(f"no such role: {role}" if role else "role")
 
@@ -71,12 +73,11 @@ def _read_assistant(message: Mapping[str, Any]) -> Iterator[Event]:
         elif block.get("type") in _ANSWERS:
             events.append(CallAnswer(block["tool_use_id"], text_in(block.get("content")), block.get("is_error")))
     for call in message.get("tool_calls") or ():
-        function = call["function"]
+        function = call.get("function", call)  # tau2-bench has name and arguments in the call
         if isinstance(function, str):  # Inspect's
-            arguments = None if call.get("parse_error") else call["arguments"]
-            events.append(Call(call["id"], function, arguments))
-        else:
-            events.append(Call(call.get("id"), function["name"], _read_arguments(function.get("arguments"))))
+            function = {"name": function, "arguments": call["arguments"]}
+        arguments = None if call.get("parse_error") else _read_arguments(function.get("arguments"))
+        events.append(Call(call.get("id"), function["name"], arguments))
     if function := message.get("function_call"):
         events.append(Call(None, function["name"], _read_arguments(function.get("arguments"))))
     text = text_in(blocks) or message.get("refusal") or ""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from roadster_evals.people import END
 from roadster_tools import TOOLS
 
 
@@ -80,6 +81,11 @@ class Transcript:
 
 
 _BY_LENGTH = sorted(TOOLS, key=len, reverse=True)
+STOP = "###STOP###"
+"""The whole message of a person in tau-bench who ends the talk."""
+
+_ENDS = (END, STOP)
+
 _BOUNDARY = re.compile(r"[^A-Za-z0-9]$")
 
 
@@ -100,15 +106,10 @@ def turns_of(events: Iterable[Event]) -> list[TranscriptTurn]:
     for event in events:
         if isinstance(event, CallAnswer):
             _settle(event, open_calls)
-        elif isinstance(event, Saying) and event.role == "person":
-            if turns and turns[-1].answer is None and not turns[-1].calls:
-                turns[-1].request += f"\n{event.text}"
-            else:
-                turns.append(TranscriptTurn(event.text))
-        elif not turns:
-            raise TranscriptError("does not begin with a message of the person")
         elif isinstance(event, Saying):
-            turns[-1].answer = "\n".join(filter(None, [turns[-1].answer, event.text]))
+            _add_saying(event, turns)
+        elif not turns:
+            raise TranscriptError("has a call before the first message of the person")
         else:
             call = None
             name = split_name(event.name)
@@ -121,6 +122,19 @@ def turns_of(events: Iterable[Event]) -> list[TranscriptTurn]:
         names = ", ".join(sorted(prefix or "none" for prefix in prefixes))
         raise TranscriptError(f"has tools of ours with several prefixes: {names}; only one can be this server")
     return turns
+
+
+def _add_saying(saying: Saying, turns: list[TranscriptTurn]) -> None:
+    """Adds a message. An agent's greeting before the first one of the person is left out."""
+    if saying.role == "agent":
+        if turns:
+            turns[-1].answer = "\n".join(filter(None, [turns[-1].answer, saying.text]))
+    elif saying.text.strip() in _ENDS:
+        return
+    elif turns and turns[-1].answer is None and not turns[-1].calls:
+        turns[-1].request += f"\n{saying.text}"
+    else:
+        turns.append(TranscriptTurn(saying.text))
 
 
 def _settle(answer: CallAnswer, open_calls: list[tuple[Call, TranscriptCall | None]]) -> None:
