@@ -85,6 +85,10 @@ def test_a_deal_without_elicitation(site: Site, open_page: OpenPage) -> None:
         site.sign_in(page)
         page.goto(waiting["url"])
         page.get_by_text("DL Front").first.wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Look at the file").click()
+        assert download.value.suggested_filename == "file.jpg"
+        assert download.value.path().read_bytes().startswith(b"\xff\xd8\xff")
         page.get_by_role("button", name="Upload a document").click()
         page.get_by_text("Approved, and done.").wait_for()
     status = site.call("get_approval", {"approval_id": waiting["approval_id"]})["structuredContent"]

@@ -198,17 +198,17 @@ async def check_content(upload: Upload, file_name: str) -> PdfFacts:
         raise InvalidArguments(
             {"file_name": f"must end in {' or '.join(_EXTENSIONS[kind])}, because the content is {kind}"}
         )
-    return await _look_into(upload, kind)
+    return await look_into(upload, kind)
 
 
 async def check_pdf(upload: Upload) -> PdfFacts:
     """Returns facts about the PDF. Raises InvalidArguments unless the file is a PDF that can be opened."""
     if content_type(upload.content) != PDF:
         raise InvalidArguments({upload.argument: f"the file is no PDF{_other_kind(upload)}"})
-    return await _look_into(upload, PDF)
+    return await look_into(upload, PDF)
 
 
-async def _look_into(upload: Upload, kind: str) -> PdfFacts:
+async def look_into(upload: Upload, kind: str) -> PdfFacts:
     """Returns facts about the file, which a thread opens. Raises InvalidArguments if nobody can or should open it."""
     try:
         return await anyio.to_thread.run_sync(_open, upload.content, kind, limiter=_OPEN_AT_ONCE)

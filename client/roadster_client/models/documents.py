@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .parts import Received, Sent, WriteOutcome
 from .personal_data import Contact, ContactData
-from .values import FileContents, Id
+from .values import FileContents, Id, decode_file
 
 DocumentType = Literal["license", "license_back", "insurance", "income", "residency", "other", "deal"]
 Relationship = Literal["self", "co_app"]
@@ -26,6 +26,9 @@ class NewDocument(Sent):
     contents: FileContents
     relationship: Relationship | None = None
     co_app_email_id: Contact | None = None
+
+    def file(self) -> bytes:
+        return decode_file(self.contents)
 
 
 class DocumentUploaded(Received):

@@ -26,6 +26,10 @@ class Sent(BaseModel):
         """Returns the same for somebody to read: files are described, and for a model contact data are masked."""
         return self.model_dump(mode="json", exclude_none=True, context=audience)
 
+    def file(self) -> bytes | None:
+        """Returns the file that is sent, None where there is none."""
+        return None
+
 
 class Received(BaseModel):
     """A part of an answer. Fields that the documents do not name are dropped. A number may come instead of a string."""

@@ -24,7 +24,7 @@ from roadster_client.visible_text import is_absent
 from .parts import Received, Sent, WriteOutcome
 from .personal_data import MASK
 from .reader import reader_of
-from .values import FileContents, Id
+from .values import FileContents, Id, decode_file
 
 _PDF_HEADER = "data:application/pdf;charset=utf-8;base64,"
 
@@ -81,6 +81,9 @@ class NewTemplate(Sent):
     @classmethod
     def from_pdf(cls, data: TemplateData, pdf: bytes) -> NewTemplate:
         return cls(form_data=data, file_stream=_PDF_HEADER + base64.b64encode(pdf).decode())
+
+    def file(self) -> bytes:
+        return decode_file(self.file_stream)
 
 
 class TemplateReceipt(WriteOutcome):

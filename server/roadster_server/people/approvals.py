@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from roadster_server.calls.approvals.desk import ApprovalDesk, DecisionRefused, DeskEntry
+from roadster_server.calls.approvals.desk import ApprovalDesk, DecisionRefused, DeskEntry, FileNotThere
 
+from .attachments import attachment
 from .context import People
 from .forms import FormRefused, read_form
 from .visitors import Visitor
@@ -30,6 +31,7 @@ def approval_routes(people: People) -> list[Route]:
         Route("/people/approvals", pages.list, methods=["GET"]),
         Route("/people/approvals/{id}", pages.show, methods=["GET"]),
         Route("/people/approvals/{id}", pages.decide, methods=["POST"]),
+        Route("/people/approvals/{id}/file", pages.give_file, methods=["GET"]),
     ]
 
 
@@ -89,6 +91,22 @@ class _ApprovalPages:
             )
         return RedirectResponse(request.url.path, 303)
 
+    async def give_file(self, request: Request) -> Response:
+        """Answers with the file of a write that waits. It is never shown in the browser itself, and changes nothing."""
+        visitor = await self._people.visitors.require(request)
+        entry = await self._entry(request, visitor)
+        try:
+            file = await self._desk.file(entry)
+        except DecisionRefused as refusal:
+            await self._record(visitor, entry, "refused", action="approval file")
+            return self._render(request, entry, str(refusal), 403)
+        except FileNotThere:
+            await self._record(visitor, entry, "not_found", action="approval file")
+            notice = "The file is not there any more, or the side that asked may not send it now. Say no."
+            return self._render(request, entry, notice, 409)
+        await self._record(visitor, entry, "done", action="approval file")
+        return attachment(file, "file")
+
     async def _entry(self, request: Request, visitor: Visitor) -> DeskEntry:
         """Raises HTTPException, the same one where there is no such approval and where it is none of theirs."""
         entry = await self._desk.entry(visitor.caller, request.path_params["id"])
@@ -103,8 +121,8 @@ class _ApprovalPages:
         values = {"entry": entry, "notice": notice, "left": _left, "most_reason": _MOST_REASON, "reason": reason}
         return self._people.pages.render(request, "approval.html", status, **values)
 
-    async def _record(self, visitor: Visitor, entry: DeskEntry, outcome: str) -> None:
-        await self._people.record(visitor, "approval", outcome=outcome, dealer=entry.approval.dealer)
+    async def _record(self, visitor: Visitor, entry: DeskEntry, outcome: str, *, action: str = "approval") -> None:
+        await self._people.record(visitor, action, outcome=outcome, dealer=entry.approval.dealer)
 
 
 def _last_of(request: Request, name: str) -> str | None:

@@ -5,7 +5,6 @@ The page asks for a click. Chats open the links in their messages by themselves,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -18,12 +17,11 @@ from roadster_server.uploads.downloads import PAGE, DownloadDesk
 from roadster_server.uploads.waiting import FileKeys, LinkNotGood
 from roadster_tools import TOOLS, Failure, resource_at
 
+from .attachments import attachment
 from .context import People
 from .forms import read_form
 
 _GONE, _FAILED = 410, 409
-
-_EXTENSIONS: Mapping[str, str] = {"image/jpeg": "jpg", "image/png": "png", "application/pdf": "pdf"}
 
 
 def download_routes(people: People) -> list[Route]:
@@ -74,9 +72,7 @@ class _DownloadPages:
         )
         if isinstance(file, Failure):
             return self._message(request, _FAILED, "The file cannot be given", file.text)
-        name = f"{resource.name}.{_EXTENSIONS[file.content_type]}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(file.content, media_type=file.content_type, headers=headers)
+        return attachment(file, resource.name)
 
     def _gone(self, request: Request) -> Response:
         text = "A link gives one file once, within ten minutes. Ask the assistant for a new one."

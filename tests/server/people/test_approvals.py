@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from html import unescape
 from typing import Any
 
 import httpx2
 import pytest
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 
 from roadster_sandbox import SandboxTransport
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
 from roadster_tools import TOOLS, TOOLSETS, Access
-from tests.conftest import HOSTILE_TEXTS, World, answer_of, kind_of, text_of
+from tests.conftest import HOSTILE_TEXTS, World, answer_of, kind_of
 from tests.server.calls.writes import DELETION, DOCUMENT, NEW_CUSTOMER
 from tests.server.transports.listening import listening
 
+from .assistants import assistant, let_writes_wait, waiting_call
 from .browser import SAME_ORIGIN, PageBrowser, page_browser
 
 pytestmark = pytest.mark.anyio
@@ -29,8 +26,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def live(live: LiveSettings) -> LiveSettings:
     """The settings of the sandbox, whose writes wait for a yes."""
-    local = CallerSettings(dealers=["umazda", "hyundaidemo"], access=dict.fromkeys(TOOLSETS, Access.CONFIRM))
-    live.current = live.current.model_copy(update={"callers": {**live.current.callers, "local": local}})
+    let_writes_wait(live)
     return live
 
 
@@ -41,20 +37,8 @@ async def origin(live: LiveSettings, world: World) -> AsyncIterator[str]:
         yield url
 
 
-@asynccontextmanager
-async def assistant(origin: str) -> AsyncIterator[Client]:
-    async with Client(streamable_http_client(f"{origin}/mcp"), mode="2026-07-28") as client:
-        await client.list_tools()
-        yield client
-
-
 async def ask(origin: str, **more: Any) -> dict[str, Any]:
-    """Makes a call that waits, and returns what a program learns of it."""
-    async with assistant(origin) as client:
-        result = await client.call_tool("create_customer", {**NEW_CUSTOMER, **more})
-    assert kind_of(result) == "waiting", text_of(result)
-    waiting: dict[str, Any] = (result.meta or {})["roadster-mcp/waiting"]
-    return waiting
+    return await waiting_call(origin, "create_customer", {**NEW_CUSTOMER, **more})
 
 
 async def status_of(origin: str, approval: str) -> dict[str, Any]:

@@ -276,6 +276,11 @@ class Gate:
         _require(verdict(caller, tool))
         return self._ownership(_choose_dealer(caller, dealer))
 
+    def uploads(self, caller: Caller, tool: Tool, dealer: str) -> Uploads:
+        """Returns the ways in which the caller hands over files, and none to an upstream. Raises as `admit` does."""
+        _require(verdict(caller, tool))
+        return self._uploads(caller, _choose_dealer(caller, dealer))
+
     async def dealer_name(self, caller: Caller, dealer: str) -> str:
         """Returns the dealer's name and dpid for a question to a person, only the dpid where the name is not plain."""
         if dealer not in self._names:

@@ -18,6 +18,14 @@ Part = Literal["question", "content", "reason", "outcome"]
 
 
 @dataclass(frozen=True)
+class ShownFile:
+    """The file of a write: its kind and size in words, and the SHA-256 of its bytes."""
+
+    about: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class ShownWrite:
     """A write as a form and a page show it to a person, with who asks for it."""
 
@@ -26,6 +34,7 @@ class ShownWrite:
     """The name and the value of each field, as the form has them."""
     requester: str
     client: str
+    file: ShownFile | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,9 @@ class Sealed:
     def question(self, approval: Approval) -> ShownWrite:
         """Raises Unsealable where it was sealed under another key."""
         values = self._open(approval.id, "question", approval.question)
-        return ShownWrite(**{**values, "fields": tuple((name, value) for name, value in values["fields"])})
+        file = values.get("file")
+        fields = tuple((name, value) for name, value in values["fields"])
+        return ShownWrite(**{**values, "fields": fields, "file": None if file is None else ShownFile(**file)})
 
     def call(self, approval: Approval) -> WaitingCall:
         """Raises Unsealable where it was sealed under another key, or was deleted."""

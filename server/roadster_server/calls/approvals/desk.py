@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from uuid import uuid4
 
@@ -23,10 +24,14 @@ from roadster_tools import (
     AccessRefused,
     Caller,
     Failure,
+    File,
     Tool,
+    ToolFailure,
     Unsealable,
     approval_verdict,
 )
+from roadster_tools.files import content_type
+from roadster_tools.files_of_writes import file_of_call
 
 from .approvals import time_of
 from .content import ShownWrite
@@ -48,6 +53,10 @@ _STATUS_TEXTS = {
 
 class DecisionRefused(Exception):
     """The person may not decide this, or nobody can any more. The text is for them."""
+
+
+class FileNotThere(Exception):
+    """The file of a write cannot be shown: it, or the right of the side that asked, is gone."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,26 @@ class ApprovalDesk:
         if not is_own and not approval_verdict(caller, TOOLS[approval.tool], approval.dealer).is_allowed:
             return None
         return self._entry(await self._approvals.settle(approval), caller)
+
+    async def file(self, entry: DeskEntry) -> File:
+        """Returns the file of a write that the person may decide about now. It is the one that would be sent.
+
+        Raises DecisionRefused and FileNotThere.
+        """
+        approval = entry.approval
+        if not entry.is_to_decide or entry.question is None or entry.question.file is None:
+            raise DecisionRefused("You may look at a file while the write waits, and if you may decide about it.")
+        try:
+            waiting = self._approvals.seals.call(approval)
+            requester = await self._services.requesters.open(waiting.requester)
+            uploads = self._services.gate.uploads(requester(), entry.tool, approval.dealer)
+            content = await file_of_call(entry.tool, waiting.arguments, uploads)
+        except (Unsealable, ToolFailure):
+            raise FileNotThere from None
+        kind = content_type(content)
+        if kind is None or sha256(content).hexdigest() != entry.question.file.sha256:
+            raise FileNotThere
+        return File(content, kind)
 
     async def decide(self, approver: CurrentCaller, approval_id: str, *, is_yes: bool, reason: str) -> bool:
         """Takes a decision. After a yes it sends the write, and returns once that has its end.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, NoReturn
 
 from mcp_types import CallToolResult, InputResponseRequestParams
 
+from roadster_client import Request
 from roadster_server.calls.confirmation import digest_of, question_of
 from roadster_server.calls.context import CallContext, CallServices, CurrentCaller, PageOrigin, client_name
 from roadster_server.calls.page_question import (
@@ -21,8 +23,9 @@ from roadster_server.calls.progress import set_step
 from roadster_server.store import Approval, AuditRecord
 from roadster_server.turns import give_turn_back
 from roadster_tools import Access, AdmittedCall, Caller, PendingWrite, Seal, Tool, verdict
+from roadster_tools.files_of_writes import file_in_words
 
-from .content import ShownWrite, WaitingCall
+from .content import ShownFile, ShownWrite, WaitingCall
 
 
 class WaitsOnPage(Exception):
@@ -71,7 +74,13 @@ class PageWay:
         approval = await services.approvals.ask(
             write,
             call,
-            ShownWrite(question.heading, question.fields, requester.name_of(write.caller), client),
+            ShownWrite(
+                question.heading,
+                question.fields,
+                requester.name_of(write.caller),
+                client,
+                await _file_of(write.request),
+            ),
             WaitingCall(
                 arguments,
                 digest_of(write.request, about),
@@ -115,3 +124,8 @@ class PageWay:
 
     def _seal(self, approval: Approval) -> Seal:
         return Seal.bound_to(self._services.keys.confirmations, approval.principal, approval.dealer, approval.tool)
+
+
+async def _file_of(request: Request) -> ShownFile | None:
+    file = None if request.content is None else request.content.file()
+    return None if file is None else ShownFile(await file_in_words(file), sha256(file).hexdigest())
