@@ -46,15 +46,18 @@ def report(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="FIRST.jsonl", help="The results of an agent.")],
-    second: Annotated[Path, typer.Argument(metavar="SECOND.jsonl", help="The results of the other agent.")],
+    results: Annotated[
+        list[Path], typer.Argument(metavar="FIRST.jsonl SECOND.jsonl...", help="The results of one agent each.")
+    ],
 ) -> None:
-    """Says in what the second run differs from the first by more than noise.
+    """Says in what each later run differs from each earlier one by more than noise.
 
-    Exit codes: 0 the second is not worse in any measure, 1 it is worse in one, 2 a mistake in the options or files.
+    Exit codes: 0 no run is worse than an earlier one in any measure, 1 one is, 2 a mistake in the options or files.
     """
     with _usage_errors():
-        differences = compare_runs(read_run(first), read_run(second))
+        if len(results) < 2:  # noqa: PLR2004 - a pair
+            raise ResultsError(f"{results[0]}: there is nothing to compare it with; name two files or more")
+        differences = compare_runs([read_run(path) for path in results])
     typer.echo(make_comparison(differences), nl=False)
     raise typer.Exit(IS_WORSE if any(each.verdict == "worse" for each in differences) else 0)
 

@@ -1,9 +1,10 @@
-"""The comparison of two runs: which differences are more than noise."""
+"""The comparison of runs, each with each: which differences are more than noise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import fmean
 
 from .estimates import CONFIDENCE, adjust_holm, permutation_p
@@ -28,8 +29,12 @@ _MEASURES: Mapping[str, tuple[Callable[[Result], float | None], bool]] = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure of both runs, over the tasks that both have. `p` has Holm's correction."""
+    """One measure of two runs, over the tasks that both have. `p` has Holm's correction.
 
+    `runs` are the numbers of the two, from 1 on.
+    """
+
+    runs: tuple[int, int]
     measure: str
     scenarios: int
     before: float
@@ -50,14 +55,38 @@ class Difference:
         return "better" if (self.after > self.before) == self.more_is_better else "worse"
 
 
-def compare_runs(before: tuple[Line, Sequence[Result]], after: tuple[Line, Sequence[Result]]) -> list[Difference]:
-    """Returns the differences of all measures, and of `solved` in each toolset.
+Run = tuple[Line, Sequence[Result]]
+"""The header and the results of a file."""
 
-    Raises ResultsError if the runs cannot be compared.
+
+def compare_runs(runs: Sequence[Run]) -> list[Difference]:
+    """Returns the differences of each two runs in all measures, and in `solved` of each toolset.
+
+    Holm's correction is for all of them together. Raises ResultsError if two runs cannot be compared.
     """
-    _check_headers(before[0], after[0])
-    _check_agents(before[1], after[1])
-    first, second = counted(before[1]), counted(after[1])
+    samples: dict[tuple[int, int, str], list[tuple[float, float]]] = {}
+    for (number, before), (other, after) in combinations(enumerate(runs, 1), 2):
+        _check_headers(before[0], after[0])
+        _check_agents(before[1], after[1])
+        for name, pairs in _samples(counted(before[1]), counted(after[1])):
+            samples[number, other, name] = pairs
+    p_values = adjust_holm({key: permutation_p([two - one for one, two in pairs]) for key, pairs in samples.items()})
+    return [
+        Difference(
+            runs=(number, other),
+            measure=name,
+            scenarios=len(pairs),
+            before=fmean(one for one, _ in pairs),
+            after=fmean(two for _, two in pairs),
+            p=p_values[number, other, name],
+            more_is_better=_MEASURES[name.partition(",")[0]][1],
+        )
+        for (number, other, name), pairs in samples.items()
+    ]
+
+
+def _samples(first: Sequence[Result], second: Sequence[Result]) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    """Yields each measure that both runs have, with the pairs of its values."""
     samples = {name: _pair(first, second, value_of) for name, (value_of, _) in _MEASURES.items()}
     if not samples["solved"]:
         raise ResultsError("the two files have no task in common, which is a scenario with a seed")
@@ -66,19 +95,7 @@ def compare_runs(before: tuple[Line, Sequence[Result]], after: tuple[Line, Seque
     for group, results in groups_of(first):
         if group.startswith("toolset "):
             samples[f"solved, {group}"] = _pair(results, second_groups.get(group, []), solved_value)
-    samples = {name: pairs for name, pairs in samples.items() if pairs}
-    p_values = adjust_holm({name: permutation_p([two - one for one, two in pairs]) for name, pairs in samples.items()})
-    return [
-        Difference(
-            measure=name,
-            scenarios=len(pairs),
-            before=fmean(one for one, _ in pairs),
-            after=fmean(two for _, two in pairs),
-            p=p_values[name],
-            more_is_better=_MEASURES[name.partition(",")[0]][1],
-        )
-        for name, pairs in samples.items()
-    ]
+    yield from ((name, pairs) for name, pairs in samples.items() if pairs)
 
 
 def _check_headers(before: Line, after: Line) -> None:

@@ -8,6 +8,9 @@ from itertools import product
 from math import comb, sqrt
 from random import Random
 from statistics import NormalDist, fmean
+from typing import TypeVar
+
+Test = TypeVar("Test")
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -100,10 +103,10 @@ def permutation_p(differences: Sequence[float]) -> float:
     return (1 + extreme) / (1 + FLIPS)
 
 
-def adjust_holm(values: Mapping[str, float]) -> dict[str, float]:
-    """Returns the p values with Holm's correction for the number of tests, by the same names."""
+def adjust_holm(values: Mapping[Test, float]) -> dict[Test, float]:
+    """Returns the p values with Holm's correction for the number of tests, by the same keys."""
     largest = 0.0
-    adjusted: dict[str, float] = {}
+    adjusted: dict[Test, float] = {}
     for rank, (name, value) in enumerate(sorted(values.items(), key=lambda item: item[1])):
         largest = max(largest, min(1.0, value * (len(values) - rank)))
         adjusted[name] = largest

@@ -20,7 +20,7 @@ METHOD = (
     "Voided and broken trials count nowhere."
 )
 COMPARISON_METHOD = (
-    "Paired permutation test over the scenarios' mean differences, on tasks that both files have (scenario, seed, "
+    "Paired permutation test over the scenarios' mean differences, on tasks that two files have (scenario, seed, "
     "attack). All flips of signs with up to 12 scenarios that differ, else 10,000 with a fixed seed. p has Holm's "
     "correction for all rows. A row with p up to 0.05 is more than noise."
 )
@@ -52,12 +52,15 @@ def make_html(header: Line, summaries: Sequence[Summary]) -> str:
 
 
 def make_comparison(differences: Sequence[Difference]) -> str:
-    """Returns the table of differences as text."""
+    """Returns the table of differences as text. Of more than two runs, it has their numbers."""
     rows = [["measure", "scenarios", "first", "second", "p", "verdict"]]
     rows += [
         [each.measure, str(each.scenarios), f"{each.before:,.4g}", f"{each.after:,.4g}", f"{each.p:.4f}", each.verdict]
         for each in differences
     ]
+    if len({each.runs for each in differences}) > 1:
+        numbers = ["runs", *("{}-{}".format(*each.runs) for each in differences)]
+        rows = [[number, *row] for number, row in zip(numbers, rows, strict=True)]
     return "\n".join([*_align(rows), "", COMPARISON_METHOD, ""])
 
 

@@ -186,6 +186,25 @@ def test_compare_exits_with_2_if_the_tasks_differ(tmp_path: Path) -> None:
         assert text in result.stderr
 
 
+def test_compare_takes_several_runs_and_corrects_for_all_pairs(tmp_path: Path) -> None:
+    """The p value of one pair grows with the number of pairs."""
+    names = [f"s{number}" for number in range(10)]
+    good, bad = [make_line(name, 1) for name in names], [make_line(name, 1, problems=["wrong"]) for name in names]
+    paths = [write_results(tmp_path / str(number), lines) for number, lines in enumerate((good, bad, good))]
+    result = invoke("compare", *paths)
+    assert result.exit_code == 1
+    verdicts = dict(re.findall(r"^(\d-\d) +solved .*?(better|worse|no difference shown)$", result.stdout, re.MULTILINE))
+    assert verdicts == {"1-2": "worse", "1-3": "no difference shown", "2-3": "better"}
+    p_of_two, p_of_three = (
+        float(re.findall(r"solved +10 +1 +0 +(\S+)", text)[0])
+        for text in (invoke("compare", *paths[:2]).stdout, result.stdout)
+    )
+    assert p_of_two < p_of_three
+    alone = invoke("compare", paths[0])
+    assert alone.exit_code == 2
+    assert "there is nothing to compare it with" in alone.stderr
+
+
 def test_report_and_compare_read_real_runs(tmp_path: Path) -> None:
     paths = {name: tmp_path / f"{name}.jsonl" for name in ("reference", "idle")}
     for name, path in paths.items():
