@@ -43,7 +43,7 @@ class Cookies:
         return self._values.get(self._prefix + name)
 
     def put(self, name: str, value: str, *, seconds: int | None = None) -> None:
-        """Sets a cookie to a text of letters, digits, - and _. Without `seconds` it ends with the browser."""
+        """Sets a cookie to a text of letters, digits, /, - and _. Without `seconds` it ends with the browser."""
         self._changes[name] = value, seconds
 
     def remove(self, name: str) -> None:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from roadster_server.telemetry.logs import log
 
+from .browsers import cookies_of
 from .context import People
 from .forms import read_form
-from .local_links import LocalLink, read_local_key
+from .local_links import LIFETIME, LocalLink, read_local_key
 
 _PAGE: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 """The path of a page below `/people/`. Nothing else can be where a sign-in leads to."""
 
+_NEXT = "next"
+"""The cookie with the page for which somebody came, until they have signed in by a link."""
 
-def page_after(values: QueryParams | dict[str, str]) -> str:
+
+def page_after(values: Mapping[str, str | None]) -> str:
     """Returns the page to show after the sign-in. It is one of ours, whatever the address says."""
-    page = values.get("next", "")
+    page = values.get("next")
     return page if isinstance(page, str) and _PAGE.fullmatch(page) else ""
 
 
@@ -52,13 +56,17 @@ class _SignIn:
         settings = self._people.settings
         providers = [name for name, provider in settings.identity.items() if provider.client_id]
         has_links = settings.people.local_caller is not None and self._people.is_at_this_machine(request)
+        next_page = page_after(request.query_params)
+        if has_links:
+            # The link comes from a terminal, which does not know for which page somebody came.
+            cookies_of(request).put(_NEXT, next_page, seconds=int(LIFETIME.total_seconds()))
         return self._people.pages.render(
             request,
             "sign_in.html",
             providers=providers,
             has_links=has_links,
             port=request.url.port or 80,
-            next_page=page_after(request.query_params),
+            next_page=next_page,
         )
 
     async def show_link(self, request: Request) -> Response:
@@ -68,7 +76,11 @@ class _SignIn:
         if link is None:
             return self._people.pages.render(request, "link_gone.html", 403)
         return self._people.pages.render(
-            request, "link.html", key=key, caller=link.caller, next_page=page_after(request.query_params)
+            request,
+            "link.html",
+            key=key,
+            caller=link.caller,
+            next_page=page_after({"next": cookies_of(request).get(_NEXT)}),
         )
 
     async def use_link(self, request: Request) -> Response:
@@ -82,6 +94,7 @@ class _SignIn:
         if visitor is not None:
             await self._people.record(visitor, "sign-in", setting="people.local_caller")
         log.info("signed in", extra={"caller": link.caller})
+        cookies_of(request).remove(_NEXT)
         return go_to(request, page_after(fields))
 
     async def sign_out(self, request: Request) -> Response:

@@ -40,6 +40,29 @@ async def test_a_link_is_good_once(browser: PageBrowser, live: LiveSettings, ori
         assert other.page.url.path == "/people/sign-in"
 
 
+async def test_a_link_leads_to_the_page_one_came_for(browser: PageBrowser, live: LiveSettings) -> None:
+    await browser.open("/people/console/audit")
+    assert browser.page.url.path == "/people/sign-in"
+    await browser.sign_in(live.current)
+    assert browser.page.url.path == "/people/console/audit"
+    await browser.submit("/people/sign-out")
+    await browser.open("/people/sign-in")
+    await browser.sign_in(live.current)
+    assert browser.page.url.path == "/people", "only once"
+
+
+@pytest.mark.parametrize("page", ["https://evil.example", "//evil.example", "../mcp", "a//b", "a?next=b"])
+async def test_a_link_leads_to_no_other_place(browser: PageBrowser, live: LiveSettings, page: str) -> None:
+    await browser.open(f"/people/sign-in?next={quote(page, safe='')}")
+    await browser.sign_in(live.current)
+    assert browser.page.url.path == "/people"
+    cookie = f"roadster-{browser.page.url.port}-next"
+    browser.http.cookies.set(cookie, page, domain="127.0.0.1", path="/people")
+    await browser.open(link_path(live.current))
+    await browser.submit("/people/link")
+    assert browser.page.url.path == "/people", "a cookie is no better than an address"
+
+
 @pytest.mark.parametrize("age", [timedelta(minutes=6), timedelta(minutes=-30)])
 async def test_a_link_is_good_for_five_minutes(browser: PageBrowser, live: LiveSettings, age: timedelta) -> None:
     keys = Keys.derive(live.current.roadster.api_key.get_secret_value())
