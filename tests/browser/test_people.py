@@ -60,6 +60,15 @@ def check(page: Page, path: str) -> None:
     assert not scrolls_sideways(page), path
 
 
+def test_a_small_screen_shows_the_newest_of_a_plot(site: Site, open_page: OpenPage) -> None:
+    with open_page(360) as page:
+        site.sign_in(page)
+        visit(page, site, "console/figures")
+        assert page.locator(".plot").first.evaluate(
+            "each => each.getBoundingClientRect().right <= innerWidth && each.getBoundingClientRect().left < 0"
+        )
+
+
 FOCUSABLE = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
 
 
