@@ -133,12 +133,23 @@ def test_a_refused_file_is_told_and_another_one_is_taken(
     site: Site, licence: dict[str, Any], open_page: OpenPage, width: int
 ) -> None:
     url, _ = ask(site, licence)
-    with open_page(width) as page:
+    with open_page(width, ignored="422") as page:
         page.on("console", lambda message: None)
         page.goto(url)
         choose(page, b"x" * (10 * 1024 * 1024 + 1))
         expect(page.get_by_role("alert")).to_contain_text("larger than 10 MiB")
         check(page, "problem")
+        choose(page, b"no picture", picture("PNG"))
+        page.get_by_role("button", name="Hand over").click()
+        expect(page.get_by_role("alert")).to_contain_text("is neither JPEG, PNG, HEIC nor PDF")
+        expect(page.get_by_role("alert")).to_contain_text('"photo 0.jpg"')
+        expect(page.get_by_text("1 chosen")).to_be_visible()
+        page.get_by_role("button", name="Remove file 1").click()
+        choose(page, b"no picture either")
+        page.get_by_role("button", name="Hand over").click()
+        expect(page.get_by_role("alert")).to_contain_text("is neither JPEG, PNG, HEIC nor PDF")
+        expect(page.get_by_role("listitem")).to_have_count(0)
+        assert page.locator("#file").input_value() == ""
         choose(page, picture("PNG"))
         expect(page.get_by_role("alert")).to_be_hidden()
         page.get_by_role("button", name="Hand over").click()

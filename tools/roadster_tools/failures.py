@@ -78,7 +78,12 @@ class AccessRefused(ToolFailure):
 
 
 class UnusableFile(Exception):
-    """A file that cannot be opened, or that nobody should open. Its text goes on behind "the file"."""
+    """A file that cannot be opened, or that nobody should open. Its text goes on behind "the file".
+
+    `number` is its place among the files of a person, None where it is about all of them.
+    """
+
+    number: int | None = None
 
 
 class InvalidArguments(ToolFailure):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import anyio
 from starlette.datastructures import UploadFile
@@ -29,6 +30,14 @@ _MOST_FIELDS = 5
 _MOST_AT_ONCE = 4
 """Forms in memory at the same time. Each takes twice its size."""
 _WAIT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class HandedFile:
+    """A file of a form. `name` is what the person's device calls it, so it is theirs to read and no fact."""
+
+    name: str
+    content: bytes
 
 
 class _MemoryParser(MultiPartParser):
@@ -69,7 +78,7 @@ class FileForms:
             raise FormRefused("Too many people hand over files at this moment. Try again in a minute.", 503) from None
 
 
-async def read_files(request: Request, key: bytes) -> list[bytes]:
+async def read_files(request: Request, key: bytes) -> list[HandedFile]:
     """Returns the files of a form of ours. A field without a file is left out. Raises FormRefused.
 
     The token of a script stands in a header, so a form with a wrong one is refused before its body is read.
@@ -102,7 +111,7 @@ async def read_files(request: Request, key: bytes) -> list[bytes]:
             token = form.get(TOKEN_FIELD)
             require_token(request, key, token if isinstance(token, str) else "")
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-        return [await file.read() for file in files if file.filename or file.size]
+        return [HandedFile(file.filename or "", await file.read()) for file in files if file.filename or file.size]
     finally:
         await form.close()
 

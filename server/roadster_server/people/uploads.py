@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from roadster_client import is_loopback
+from roadster_client import is_loopback, with_escapes
 from roadster_server.calls.keys import Keys
 from roadster_server.uploads.acceptance import MOST_FILES
 from roadster_server.uploads.clamd import scan_with
@@ -20,10 +21,13 @@ from roadster_tools.failures import UnusableFile
 from roadster_tools.upload_folder import MAX_FILE_BYTES
 
 from .context import People
-from .file_forms import FileForms, read_files
+from .file_forms import FileForms, HandedFile, read_files
 from .forms import FormRefused
 
 _GONE, _UNUSABLE = 410, 422
+
+_MOST_NAME = 80
+"""Characters of a file's name in a sentence."""
 
 _DOCUMENTS: Mapping[str, str] = {
     "license": "driver's license, front",
@@ -82,22 +86,24 @@ class _FilePages:
         """Takes the file of a form, sent by the browser itself or by the page's script."""
         secret = request.path_params["secret"]
         is_script = "application/json" in request.headers.get("accept", "")
+        files: list[HandedFile] = []
         try:
             async with self._forms.place(secret):
                 # Before anything is read: only who has a good link makes the server take files into its memory.
                 await self._desk.begin(secret)
                 files = await read_files(request, self._people.calls.services.keys.people)
-                file = await self._desk.take(secret, files)
+                file = await self._desk.take(secret, [each.content for each in files])
         except LinkNotGood:
             return JSONResponse({"is_over": True}, _GONE) if is_script else self._gone(request)
-        except (UnusableFile, FormRefused) as error:
-            status = error.status if isinstance(error, FormRefused) else _UNUSABLE
-            problem = str(error) if isinstance(error, FormRefused) else f"The file {error}."
+        except FormRefused as error:
             if is_script:
-                return JSONResponse({"problem": problem}, status)
-            if isinstance(error, FormRefused):
-                raise
-            return await self._form(request, await self._desk.look(secret), problem=problem, status=status)
+                return JSONResponse({"problem": str(error)}, error.status)
+            raise
+        except UnusableFile as error:
+            problem = f"The file {_name_of(files, error)}{error}."
+            if is_script:
+                return JSONResponse({"problem": problem, "refused": [error.number]}, _UNUSABLE)
+            return await self._form(request, await self._desk.look(secret), problem=problem, status=_UNUSABLE)
         return JSONResponse({"about": file.about}) if is_script else self._done(request, file.about)
 
     async def _form(self, request: Request, link: OpenLink, *, problem: str = "", status: int = 200) -> Response:
@@ -126,3 +132,9 @@ class _FilePages:
         return self._people.pages.render(
             request, "message.html", _GONE, title="This link is not good any more", text=text
         )
+
+
+def _name_of(files: Sequence[HandedFile], error: UnusableFile) -> str:
+    """Returns the name of the file that the error is about, in quotes and cut, and nothing where it has none."""
+    name = "" if error.number is None else files[error.number].name
+    return f"{json.dumps(with_escapes(name[:_MOST_NAME]), ensure_ascii=False)} " if name else ""

@@ -7,7 +7,8 @@ refused where it is anything beside a PDF. Every file is scanned as it came.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -62,18 +63,38 @@ async def accept(files: Sequence[bytes], scan: Scan, *, only_pdf: bool = False) 
         raise UnusableFile("is empty; choose another")
     if len(files) > MOST_FILES:
         raise UnusableFile(f"would have more than {MOST_FILES} photos; give fewer at once")
-    if any(len(file) > MAX_FILE_BYTES for file in files):
-        raise UnusableFile(f"is larger than {MAX_FILE_BYTES >> 20} MiB; make it smaller, or take a photo of it")
-    kinds = [kind_of(file) for file in files]
+    kinds = []
+    for number, file in enumerate(files):
+        with _about(number):
+            kinds.append(_kind_within_size(file))
     if only_pdf and kinds != [PDF]:
         raise UnusableFile("is no PDF; give one PDF")
     if PDF in kinds and len(files) > 1:
         raise UnusableFile("is one of several; give one PDF alone, or photos only")
-    for file in files:
-        await scan(file)
+    for number, file in enumerate(files):
+        with _about(number):
+            await scan(file)
     if kinds == [PDF]:
-        return await anyio.to_thread.run_sync(_accept_pdf, files[0], limiter=_OPEN_AT_ONCE)
+        with _about(0):
+            return await anyio.to_thread.run_sync(_accept_pdf, files[0], limiter=_OPEN_AT_ONCE)
     return await _accept_photos(files, kinds)
+
+
+@contextmanager
+def _about(number: int) -> Iterator[None]:
+    """Gives an error of the block the place of the file that it is about."""
+    try:
+        yield
+    except UnusableFile as error:
+        error.number = number
+        raise
+
+
+def _kind_within_size(file: bytes) -> str:
+    """Returns the media type of a file that is not too large."""
+    if len(file) > MAX_FILE_BYTES:
+        raise UnusableFile(f"is larger than {MAX_FILE_BYTES >> 20} MiB; make it smaller, or take a photo of it")
+    return kind_of(file)
 
 
 def kind_of(content: bytes) -> str:
@@ -90,8 +111,9 @@ def kind_of(content: bytes) -> str:
 
 async def _accept_photos(files: Sequence[bytes], kinds: Sequence[str]) -> AcceptedFile:
     photos: list[Photo] = []
-    for file, kind in zip(files, kinds, strict=True):
-        photos.append(await anyio.to_thread.run_sync(write_photo_anew, file, kind, limiter=_OPEN_AT_ONCE))
+    for number, (file, kind) in enumerate(zip(files, kinds, strict=True)):
+        with _about(number):
+            photos.append(await anyio.to_thread.run_sync(write_photo_anew, file, kind, limiter=_OPEN_AT_ONCE))
     if len(photos) == 1:
         (photo,) = photos
         return AcceptedFile(photo.jpeg, "image/jpeg", f"a picture of {photo.width} x {photo.height} pixels")

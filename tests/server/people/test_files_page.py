@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from html import unescape
 from typing import Any
 
 import anyio
@@ -91,9 +92,12 @@ async def test_the_script_gets_words_as_json(browser: PageBrowser, waiting: Stor
     assert await send(b"<html>") == (
         422,
         {
-            "problem": "The file is neither JPEG, PNG, HEIC nor PDF; take a photo of it, or print it into a PDF.",
+            "problem": 'The file "a" is neither JPEG, PNG, HEIC nor PDF; take a photo of it, or print it into a PDF.',
+            "refused": [0],
         },
     )
+    status, answer = await send(PHOTO, b"<html>")
+    assert (status, answer["refused"]) == (422, [1])
     assert await send(PHOTO, picture("HEIF", size=(64, 64))) == (200, {"about": "a PDF of 2 photos"})
     assert await send(PHOTO) == (410, {"is_over": True})
     assert (await browser.http.get(f"{link}/state")).json() == {"is_over": False, "about": "a PDF of 2 photos"}
@@ -204,7 +208,7 @@ async def test_a_file_has_at_most_10_mib(browser: PageBrowser, waiting: StoredFi
     largest = pdf + b"\n" * (10 * MIB - len(pdf))
     await browser.open(link)
     assert (await hand_over(browser, largest + b"\n")).status_code == 422
-    assert "The file is larger than 10 MiB" in browser.page.text
+    assert 'The file "photo.jpg" is larger than 10 MiB' in unescape(browser.page.text)
     assert (await hand_over(browser, largest)).status_code == 200
     link, _ = await link_of(waiting)
     await browser.open(link)

@@ -48,7 +48,7 @@
     tell("");
     for (const file of files) {
       if (file.size > mostBytes) {
-        tell("One of the files is larger than 10 MiB. Make it smaller, or take a photo of it.");
+        tell(`The file "${file.name}" is larger than 10 MiB. Make it smaller, or take a photo of it.`);
       } else if (form.dataset.pdf) {
         chosen = [file];
       } else if (chosen.length < most) {
@@ -97,6 +97,10 @@
       } else if (answer.is_over) {
         location.reload();
       } else {
+        // What was refused once would be refused again, so it is chosen no more.
+        for (const number of answer.refused ?? []) {
+          chosen = chosen.filter((_, index) => number !== null && index !== number);
+        }
         end(answer.problem ?? "This did not work. Try again.");
       }
     };
