@@ -101,10 +101,13 @@ class _Actions:
         )
 
     def _callers(self, operator: Operator) -> list[str]:
-        """Returns the callers with tokens, all of whose dealers the operator has."""
-        settings, mine = self._people.settings, operator.visitor.caller.dealer_set
+        """Returns the callers with tokens, all of whose dealers the operator has.
+
+        Only an operator who sees everything has a caller without dealers.
+        """
+        settings = self._people.settings
         names = (name for name, caller in settings.callers.items() if caller.token_sha256)
-        return sorted(name for name in names if mine >= settings.caller_as_of_now(name).dealer_set)
+        return sorted(name for name in names if operator.has(settings.caller_as_of_now(name)))
 
     def _page(self, request: Request, operator: Operator, *, news: str = "", problem: str = "") -> Response:
         return self._people.pages.render(

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from roadster_server.people.context import People
 from roadster_server.people.visitors import Visitor
+from roadster_tools import Caller
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Operator:
     def sees_everything(self) -> bool:
         """Also what belongs to no dealer: the configuration, refusals before a dealer was known, the quarantine."""
         return self.dealers is None
+
+    def has(self, caller: Caller) -> bool:
+        """Returns whether the caller works for dealers of the operator only."""
+        return self.dealers is None or bool(caller.dealers and caller.dealer_set <= self.dealers)
 
     def sees(self, dealer: str) -> bool:
         return self.dealers is None or dealer in self.dealers
@@ -58,7 +63,7 @@ async def require_operator(people: People, request: Request, view: str, *, needs
     """Returns the operator, for an action that puts itself on record. Raises as `enter` does."""
     visitor = await people.visitors.require(request)
     caller = visitor.caller
-    has_all = caller.dealer_set >= people.settings.dealers.keys()
+    has_all = bool(caller.dealers) and caller.dealer_set >= people.settings.dealers.keys()
     operator = Operator(visitor, None if has_all else caller.dealer_set)
     if not caller.console or (needs_everything and not operator.sees_everything):
         setting = caller.setting("dealers" if caller.console else "console")

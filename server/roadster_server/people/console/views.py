@@ -19,9 +19,10 @@ from roadster_server.identity.explanation import explain_caller, explain_claims
 from roadster_server.people.context import People
 from roadster_server.people.forms import read_form
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.store import AuditQuery, StoredRecord, Verification
+from roadster_server.store import AuditQuery, StoredRecord
 from roadster_tools import TOOLS
 
+from .chain_check import ChainCheck
 from .configuration import sections_of
 from .figures import SPANS, UPSTREAM_OUTCOMES, api_of, plots
 from .operator import Operator, enter
@@ -64,19 +65,11 @@ class UpstreamHealth:
         return "some calls failed" if self.failures else "answers"
 
 
-@dataclass(frozen=True)
-class _Check:
-    """A check of the audit chain: when it ended, and what it found."""
-
-    time: datetime
-    chain: Verification
-
-
 class _Views:
     def __init__(self, people: People) -> None:
         self._people = people
         self._desk = ApprovalDesk(people.calls, lambda: people.settings)
-        self._last_check: _Check | None = None
+        self._check = ChainCheck()
 
     async def overview(self, request: Request) -> Response:
         operator = await enter(self._people, request, "overview")
@@ -88,7 +81,7 @@ class _Views:
             operator=operator,
             waiting=await self._desk.count_waiting(operator.visitor.caller),
             newest=newest[0] if newest else None,
-            check=self._last_check,
+            check=self._check,
             upstreams=await self._health(operator),
             events=await store.recent_events(datetime.now(UTC) - _EVENTS_OF, operator.dealers),
             quarantine=await store.quarantined_events() if operator.sees_everything else [],
@@ -137,15 +130,15 @@ class _Views:
             dealers=sorted(operator.visitor.caller.dealers),
             tools=sorted(TOOLS),
             operator=operator,
-            check=self._last_check,
+            check=self._check,
         )
 
     async def check(self, request: Request) -> Response:
         await read_form(request, self._people.calls.services.keys.people)
         await enter(self._people, request, "audit check")
         store = await self._people.calls.services.store.open()
-        self._last_check = _Check(datetime.now(UTC), await store.verify())
-        return self._people.pages.render(request, "console/check.html", check=self._last_check)
+        await self._check.run(store)
+        return self._people.pages.render(request, "console/check.html", check=self._check)
 
     async def figures(self, request: Request) -> Response:
         name = request.query_params.get("span", "hour")
