@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,10 +20,12 @@ from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.sections import Settings
 from roadster_server.store import AuditQuery, open_store
 from roadster_tools import APPROVAL_RESOURCE
-from tests.callers import NEW_CUSTOMER, SECRETS, customers_created, token_of, write_config
+from tests.callers import CALLER, NEW_CUSTOMER, SECRETS, customers_created, token_of, write_config
 from tests.conftest import answer_of, kind_of, on_both_databases, text_of
 from tests.server.people.browser import SAME_ORIGIN, page_browser
+from tests.server.store.databases import execute
 from tests.servers import PATIENCE, free_port, serving, until
+from tests.tool_examples import every_call
 
 from .deployment import Deployment, client_of
 
@@ -80,7 +84,7 @@ async def approve(port: int, approval: str, settings: Settings = SANDBOX) -> int
         try:
             answer = await browser.http.post(
                 form.action,
-                data={**form.fields, "decision": "yes"},
+                data={**form.fields, "decision": "yes", "certain": "yes"},
                 headers={"origin": origin, **SAME_ORIGIN},
                 timeout=PATIENCE,
             )
@@ -144,6 +148,45 @@ async def test_kill_9_after_the_yes_leaves_the_truth_on_record(upstream: str, tm
     assert "done" not in [row.outcome for row in rows]
 
 
+@on_both_databases
+@pytest.mark.reliability(
+    "kill -9 between a person's yes and the sending",
+    "nothing is sent, also later, and the call says so after two minutes",
+)
+async def test_kill_9_between_the_yes_and_the_sending_sends_nothing(
+    upstream: str, tmp_path: Path, store_url: str
+) -> None:
+    """The server dies while it looks up again what the write is about."""
+    config, ports = config_with_manager(tmp_path, upstream, store_url), (free_port(), free_port())
+    more = CALLER.format(name="clerk", level="write", digest=hashlib.sha256(token_of("clerk").encode()).hexdigest())
+    text = config.read_text().replace('approves = ["customers"]', 'approves = ["documents"]') + more
+    config.write_text(re.sub('inventory = "(.*)"', r'documents = "\1"', text))
+    with serve(config, ports[0]) as server, serve(config, ports[1]):
+        deletion = await deletion_of_a_new_document(ports[0])
+        approval = (await ask(ports[0], "delete_documents", deletion))["approval_id"]
+        looked_up = requests_of(upstream, "list_documents")
+        delay = {"operation": "list_documents", "fault": "delay", "seconds": 20, "times": 1}
+        httpx2.post(f"{upstream}/__sandbox/faults", json=delay, timeout=PATIENCE).raise_for_status()
+        async with anyio.create_task_group() as people:
+            people.start_soon(approve, ports[0], approval)
+            await anyio.to_thread.run_sync(until, lambda: requests_of(upstream, "list_documents") > looked_up)
+            server.kill()
+        assert (await ask(ports[1], "delete_documents", deletion))["approval_id"] == approval
+        assert await offers_no_second_yes(ports[1], approval)
+        await execute(store_url, "UPDATE roadster_approvals SET decided = decided - 121000")
+        await execute(store_url, "UPDATE roadster_claims SET claimed = claimed - 121000")
+        async with assistant(ports[1]) as client:
+            again = await client.call_tool("delete_documents", deletion)
+    assert kind_of(again) == "upstream"
+    assert "before it sent anything. Nothing was sent" in text_of(again)
+    assert requests_of(upstream, "delete_documents") == 0
+    async with open_store(store_url) as store:
+        phases = [row.record.phase async for row in store.records(AuditQuery(approval=approval))]
+        assert (await store.verify()).first_broken is None
+    assert "decided" in phases
+    assert "sent" not in phases
+
+
 async def test_a_decision_at_one_server_reaches_a_subscriber_at_the_other(deployment: Deployment) -> None:
     deployment.configure(level="confirm")
     deployment.config.write_text(deployment.config.read_text() + MANAGER)
@@ -162,6 +205,20 @@ async def test_a_decision_at_one_server_reaches_a_subscriber_at_the_other(deploy
         answer = answer_of(await client.call_tool("get_approval", {"approval_id": approval}))
     assert answer["status"] in {"sending", "done"}
     assert deployment.writes() == 1
+
+
+async def deletion_of_a_new_document(port: int) -> dict[str, Any]:
+    async with assistant(port, "clerk") as client:
+        customer = answer_of(await client.call_tool("create_customer", NEW_CUSTOMER))["customer_id"]
+        document = {**every_call("umazda")["upload_document"], "customer_id": customer}
+        answer_of(await client.call_tool("upload_document", document))
+        documents = answer_of(await client.call_tool("list_documents", {"customer_id": customer}))["documents"]
+    return {"customer_id": customer, "document_ids": [each["document_id"] for each in documents]}
+
+
+def requests_of(upstream: str, operation: str) -> int:
+    requests = httpx2.get(f"{upstream}/__sandbox/requests", timeout=PATIENCE).json()
+    return sum(request["operation"] == operation for request in requests)
 
 
 async def offers_no_second_yes(port: int, approval: str) -> bool:
