@@ -160,4 +160,16 @@ def test_every_command_stands_in_a_block_that_is_run() -> None:
         for step in steps(block)
         if "roadster-mcp" in step.command
     }
-    assert commands == {"audit", "call", "doctor", "forget", "policy", "run", "sandbox", "serve", "store", "token"}
+    assert commands == {
+        "audit",
+        "call",
+        "doctor",
+        "forget",
+        "people",
+        "policy",
+        "run",
+        "sandbox",
+        "serve",
+        "store",
+        "token",
+    }

@@ -11,8 +11,9 @@ import httpx2
 import pytest
 
 from roadster_sandbox import SandboxTransport
+from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.live import LiveSettings
-from roadster_tools import TOOLS, TOOLSETS, Access
+from roadster_tools import TOOLS
 from tests.conftest import HOSTILE_TEXTS, World, answer_of, kind_of
 from tests.server.calls.writes import DELETION, DOCUMENT, NEW_CUSTOMER
 from tests.server.transports.listening import listening
@@ -200,9 +201,8 @@ async def test_a_form_without_a_decision_decides_nothing(live: LiveSettings, ori
 
 
 async def test_a_deletion_needs_a_tick_as_well(live: LiveSettings, origin: str, browser: PageBrowser) -> None:
-    local = live.current.callers["local"]
-    writer = local.model_copy(update={"access": dict.fromkeys(TOOLSETS, Access.WRITE)})
-    live.current = live.current.model_copy(update={"callers": {**live.current.callers, "local": writer}})
+    """It is what the sandbox asks about by itself, as docs/operate/approvals.md says."""
+    live.current = sandbox_settings(live.current.store.url.get_secret_value())
     async with assistant(origin) as client:
         await client.call_tool("create_customer", NEW_CUSTOMER)
         await client.call_tool("upload_document", DOCUMENT)
