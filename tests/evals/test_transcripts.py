@@ -305,6 +305,32 @@ def test_command_grades_files_and_names_those_that_it_cannot(
         assert text in result.stderr
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        5,
+        [5],
+        {"samples": [5]},
+        {"samples": []},
+        {"samples": [{"id": "payments_lease", "messages": 5}]},
+        {"samples": [{"id": "payments_lease", "messages": [], "model_usage": [1], "error": "x"}]},
+        {"simulations": [5]},
+        {"simulations": [{"messages": 5}], "info": [1]},
+        {"messages": [{"role": "user", "content": 5}]},
+        {"messages": [{"role": "user", "content": [5]}]},
+        {"messages": [{"role": "assistant", "tool_calls": 5}]},
+        {"messages": [{"role": "tool", "content": {"a": 1}}]},
+        {"messages": [], "metadata": 5},
+    ],
+)
+def test_documents_of_odd_shapes_are_refused_in_words(document: Any, tmp_path: Path) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(document))
+    result = invoke("grade", str(path), "--eval", "payments_lease")
+    assert result.exit_code == 2, result.exception
+    assert result.stderr.startswith(str(path))
+
+
 def test_command_says_the_next_message_of_the_person(
     play_reference: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from roadster_evals.agents import script_agent
 from roadster_evals.harness.record import RecordWriter, read_record
 from roadster_evals.harness.transcript import TranscriptError
 from roadster_evals.scenario import AnswerExpectation
+from roadster_server.calls.results import text_of
 from tests.conftest import PROJECT
 from tests.evals.transcripts import chat_completions
 from tests.servers import free_port, serving
@@ -101,6 +102,38 @@ def test_talk_is_graded_with_transcript_and_record(tmp_path: Path) -> None:
     assert result["voided"][0].endswith(" is on record, and not in the transcript")
     result, _ = grade("--record", str(record), "--answer", "Done.")
     assert result["voided"][0].startswith("the talk ends where the person would say: ")
+
+
+def test_parallel_calls_are_on_record_once_each(tmp_path: Path) -> None:
+    """The transcript may have them in another order than the server."""
+    scenario, record, transcript = SCENARIOS["dealers_doc_fee"], tmp_path / "record.jsonl", tmp_path / "talk.json"
+    dealers = ("hyundaidemo", "umazda", "toyotademo")
+    texts: dict[str, str] = {}
+
+    async def play() -> None:
+        async with Client(server_of(scenario, record)) as client, anyio.create_task_group() as tasks:
+
+            async def call(dealer: str) -> None:
+                texts[dealer] = text_of(await client.call_tool("get_dealer", {"dealer": dealer}))
+
+            for dealer in dealers:
+                tasks.start_soon(call, dealer)
+
+    anyio.run(play)
+    assert sorted(call.arguments["dealer"] for call in read_record(record).calls) == sorted(dealers)
+    lines: list[dict[str, Any]] = [{"role": "person", "text": scenario.request}]
+    lines += [
+        {"role": "tool", "tool": "get_dealer", "arguments": {"dealer": dealer}, "text": texts[dealer]}
+        for dealer in reversed(dealers)
+    ]
+    lines.append({"role": "agent", "text": scenario.reference.answer})
+    transcript.write_text(json.dumps(chat_completions(lines)))
+    result, _ = grade("--record", str(record), str(transcript))
+    assert (result["voided"], result["success"], result["calls"]) == ([], True, 3)
+    lines[1]["text"] = "It has no fee at all."
+    transcript.write_text(json.dumps(chat_completions(lines)))
+    result, _ = grade("--record", str(record), str(transcript))
+    assert result["voided"][0].startswith("the answer of get_dealer is not this world's: it was ")
 
 
 async def _call_over_http(url: str, scenario: Scenario) -> None:

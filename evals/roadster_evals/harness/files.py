@@ -22,27 +22,35 @@ _ATTACHMENT = "attachment://"
 
 def read_transcripts(path: Path) -> Iterator[Transcript | TranscriptError]:
     """Yields the transcripts of a file, and an error for each that makes no talk. Raises TranscriptError."""
+    documents = _read_documents(path)
+    for number, document in enumerate(documents, 1):
+        source = str(path) if len(documents) == 1 else f"{path}, line {number}"
+        try:
+            yield from _read_document(path, source, document)
+        except (AttributeError, TypeError, KeyError, ValueError) as error:
+            yield TranscriptError(f"{source}: is not of the documented shape ({type(error).__name__}: {error})")
+
+
+def _read_documents(path: Path) -> list[Any]:
+    """Returns the JSON documents of a file. Raises TranscriptError."""
     try:
-        if zipfile.is_zipfile(path):
-            log, samples = _unpack(path)
-            yield from _read_samples(path, log, samples)
-            return
-        text = path.read_text("utf-8-sig")
+        return [_unpack(path)] if zipfile.is_zipfile(path) else _read_json(path, path.read_text("utf-8-sig"))
     except NotImplementedError:  # the zip's compression is Zstandard
         raise TranscriptError(
             f"{path}: this Python cannot unpack it; use that of Inspect, or print it as JSON: inspect log dump {path}"
         ) from None
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise TranscriptError(f"{path}: cannot be read ({type(error).__name__})") from None
-    documents = _read_json(path, text)
-    for number, document in enumerate(documents, 1):
-        if isinstance(document, dict) and isinstance(document.get("samples"), list):
-            yield from _read_samples(path, document, document["samples"])
-        elif isinstance(document, dict) and isinstance(document.get("simulations"), list):
-            yield from _read_simulations(path, document)
-        else:
-            source = str(path) if len(documents) == 1 else f"{path}, line {number}"
-            yield _read_messages(source, document)
+
+
+def _read_document(path: Path, source: str, document: Any) -> Iterator[Transcript | TranscriptError]:
+    fields = document if isinstance(document, dict) else {}
+    if isinstance(fields.get("samples"), list):
+        yield from _read_samples(path, fields)
+    elif isinstance(fields.get("simulations"), list):
+        yield from _read_simulations(path, fields)
+    else:
+        yield _read_messages(source, document)
 
 
 def _read_json(path: Path, text: str) -> list[Any]:
@@ -84,8 +92,8 @@ def _read_simulations(path: Path, document: Mapping[str, Any]) -> Iterator[Trans
         yield _read_messages(source, fields)
 
 
-def _unpack(path: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
-    """Returns the head and the samples of an `.eval` file.
+def _unpack(path: Path) -> dict[str, Any]:
+    """Returns the log of an `.eval` file, as its JSON has it.
 
     Inspect compresses with Zstandard, which Python can do from 3.14 on. Before, it brings a package for that.
     """
@@ -93,21 +101,19 @@ def _unpack(path: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
         with suppress(ImportError):
             import_module("zipfile_zstd")
     with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if name.startswith("samples/"))
-        heads = {*archive.namelist()} & {"header.json", "_journal/start.json"}
+        names = dict.fromkeys(sorted(archive.namelist()))  # a name stands twice where an entry was written anew
+        heads = [name for name in ("header.json", "_journal/start.json") if name in names]
         if not heads:
             raise TranscriptError(f"{path}: is no Inspect log")
-        log = json.loads(archive.read(min(heads, key=len)))
-        return log, [json.loads(archive.read(name)) for name in dict.fromkeys(names)]
+        samples = [json.loads(archive.read(name)) for name in names if name.startswith("samples/")]
+        return {**json.loads(archive.read(heads[0])), "samples": samples}
 
 
-def _read_samples(
-    path: Path, log: Mapping[str, Any], samples: list[Mapping[str, Any]]
-) -> Iterator[Transcript | TranscriptError]:
+def _read_samples(path: Path, log: Mapping[str, Any]) -> Iterator[Transcript | TranscriptError]:
     """Yields the samples of an Inspect log, also of one that was interrupted."""
-    if not samples:
-        raise TranscriptError(f"{path}: is a log without a sample")
-    for sample in samples:
+    if not log["samples"]:
+        yield TranscriptError(f"{path}: is a log without a sample")
+    for sample in log["samples"]:
         source = f"{path}, sample {sample.get('id')}, epoch {sample.get('epoch', 1)}"
         messages = _resolve(sample.get("messages") or [], sample.get("attachments") or {})
         try:
