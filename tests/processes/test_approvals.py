@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from anyio.lowlevel import checkpoint
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import SecretStr
@@ -74,13 +75,16 @@ async def ask(port: int, tool: str = "create_customer", arguments: Mapping[str, 
 SANDBOX = sandbox_settings("sqlite:///unused")
 
 
-async def approve(port: int, approval: str, settings: Settings = SANDBOX) -> int | None:
-    """Says yes at one server. Returns the status of the answer, None where the server dies meanwhile."""
+async def approve(
+    port: int, approval: str, settings: Settings = SANDBOX, wait: Callable[[], Awaitable[None]] = checkpoint
+) -> int | None:
+    """Opens the page at one server, waits, and says yes. Returns the answer's status, None if the server has died."""
     origin = f"http://127.0.0.1:{port}"
     async with page_browser(origin) as browser:
         await browser.sign_in(settings)
         await browser.open(f"/people/approvals/{approval}")
         form = browser.form(f"/approvals/{approval}")
+        await wait()
         try:
             answer = await browser.http.post(
                 form.action,
@@ -98,17 +102,26 @@ async def test_two_servers_on_one_store_send_an_approved_write_once(
     upstream: str, tmp_path: Path, store_url: str
 ) -> None:
     config, ports = config_with_manager(tmp_path, upstream, store_url), (free_port(), free_port())
+    people = ports * 2
+    openers: list[int] = []
+    all_have_opened = anyio.Event()
     statuses: list[int | None] = []
 
     async def decide(port: int) -> None:
-        statuses.append(await approve(port, approval))
+        async def wait_for_all() -> None:
+            openers.append(port)
+            if len(openers) == len(people):
+                all_have_opened.set()
+            await all_have_opened.wait()
+
+        statuses.append(await approve(port, approval, wait=wait_for_all))
 
     with serve(config, ports[0]), serve(config, ports[1]):
         approval = (await ask(ports[0]))["approval_id"]
         assert (await ask(ports[1]))["approval_id"] == approval
-        async with anyio.create_task_group() as people:
-            for port in ports * 2:
-                people.start_soon(decide, port)
+        async with anyio.create_task_group() as tasks:
+            for port in people:
+                tasks.start_soon(decide, port)
         async with assistant(ports[1]) as client:
             result = await client.call_tool("create_customer", NEW_CUSTOMER)
     assert not result.is_error, text_of(result)
