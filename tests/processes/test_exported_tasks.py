@@ -121,8 +121,8 @@ def test_tasks_of_tau_bench_have_person_calls_and_texts(tmp_path: Path) -> None:
     assert tasks.keys() == {f"{name}:{seed}" for name in {key.partition(":")[0] for key in tasks} for seed in (7, 8)}
 
 
-def test_results_of_tau2_bench_are_graded(tmp_path: Path) -> None:
-    """Their agents greet first, and their persons end the talk with a word."""
+def test_results_of_tau_bench_are_graded(tmp_path: Path) -> None:
+    """In tau2-bench agents greet first, and persons end the talk with a word."""
     scenario = next(scenario for scenario in load() if scenario.name == "payments_lease")
     (call,) = scenario.reference.calls
     transcripts = tmp_path / "run.jsonl"
@@ -142,6 +142,17 @@ def test_results_of_tau2_bench_are_graded(tmp_path: Path) -> None:
     results.write_text(json.dumps({"info": {"agent_info": {"llm": "mine"}}, "simulations": [simulation] * 2}))
     lines = [json.loads(line) for line in run_cli("grade", "--json", str(results)).splitlines()]
     assert [(line["agent"], line["trial"], line["solved"]) for line in lines] == [("mine", 1, True), ("mine", 2, True)]
+    function = {"name": call.tool, "arguments": json.dumps(dict(call.arguments))}
+    trajectory = [
+        {"role": "system", "content": "The rules of the domain."},
+        {"role": "user", "content": scenario.request},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": function}]},
+        {"role": "tool", "tool_call_id": "1", "name": call.tool, "content": answer},
+        {"role": "assistant", "content": scenario.reference.answer},
+    ]
+    info = {"task": {"user_id": f"{scenario.name}:7"}}
+    results.write_text(json.dumps([{"task_id": 0, "reward": 0.0, "info": info, "traj": trajectory, "trial": 0}]))
+    assert json.loads(run_cli("grade", "--json", "--agent", "mine", str(results)))["solved"] is True
 
 
 def test_export_says_what_is_wrong(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files with transcripts: message lists as JSON or JSON lines, logs of Inspect, and results of tau2-bench."""
+"""Files with transcripts: message lists as JSON or JSON lines, logs of Inspect, and results of tau-bench."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ def _read_document(path: Path, source: str, document: Any) -> Iterator[Transcrip
         yield from _read_samples(path, fields)
     elif isinstance(fields.get("simulations"), list):
         yield from _read_simulations(path, fields)
+    elif isinstance(document, list) and document and "traj" in document[0]:
+        yield from _read_trajectories(path, document)
     else:
         yield _read_messages(source, document)
 
@@ -70,7 +72,7 @@ def _read_json(path: Path, text: str) -> list[Any]:
 
 def _read_messages(source: str, document: Any) -> Transcript | TranscriptError:
     fields = document if isinstance(document, dict) else {"messages": document}
-    messages = fields.get("messages", fields.get("traj"))  # tau-bench has trajectories
+    messages = fields.get("messages")
     metadata = fields.get("metadata") or {}
     if not isinstance(messages, list) or not isinstance(metadata, dict):
         return TranscriptError(f"{source}: is no list of messages, and no object with one in `messages`")
@@ -90,6 +92,14 @@ def _read_simulations(path: Path, document: Mapping[str, Any]) -> Iterator[Trans
         source = f"{path}, task {evaluation}, trial {simulation.get('trial')}"
         fields = {EVALUATION: evaluation, "model": agent, "messages": simulation.get("messages")}
         yield _read_messages(source, fields)
+
+
+def _read_trajectories(path: Path, rows: list[Mapping[str, Any]]) -> Iterator[Transcript | TranscriptError]:
+    """Yields the trajectories of a results file of tau-bench. The users of its tasks have the names of evaluations."""
+    for row in rows:
+        evaluation = row["info"]["task"]["user_id"]
+        source = f"{path}, task {evaluation}, trial {row.get('trial')}"
+        yield _read_messages(source, {EVALUATION: evaluation, "messages": row["traj"]})
 
 
 def _unpack(path: Path) -> dict[str, Any]:
