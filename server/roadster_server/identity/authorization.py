@@ -251,7 +251,7 @@ async def _with_user_info(
 ) -> Claims:
     """Returns the claims, with those that the rules need and only UserInfo has (OpenID Connect Core 1.0, 5.3)."""
     url, token = metadata.get("userinfo_endpoint"), tokens.get("access_token")
-    if not provider.claims_of_rules - claims.keys() or not isinstance(url, str) or not isinstance(token, str):
+    if not provider.claims_of_sign_in - claims.keys() or not isinstance(url, str) or not isinstance(token, str):
         return claims
     content = await fetch(check_https(url), network, {"Authorization": f"Bearer {token}"})
     more = from_json(content)

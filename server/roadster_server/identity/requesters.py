@@ -56,11 +56,8 @@ class Requesters:
     def name_of(self, caller: Caller) -> str:
         """Returns a name of the maker of the current request, to show to other people."""
         claims = (self._current_identity() or {}).get("claims")
-        provider = None if claims is None else self._settings().rights.provider_of(claims)
-        if claims is None or provider is None:
-            return caller.principal
-        name = claims.get(self._settings().identity[provider].name_claim or "")
-        return f"{name} ({caller.principal})" if isinstance(name, str) and name.strip() else caller.principal
+        name = self._settings().name_of(claims) if claims is not None else None
+        return f"{name} ({caller.principal})" if name else caller.principal
 
     async def open(self, text: str) -> Callable[[], Caller]:
         """Returns what gives the rights of the moment to somebody who was described. Raises StoreError.
@@ -108,10 +105,7 @@ class Requesters:
         provider = settings.rights.provider_of(claims)
         if provider is None:
             return {"iss"}
-        section = settings.identity[provider]
-        of_rules = {name for rule in section.people for name in rule.match}
-        of_dealers = {rule.dealers_claim for rule in section.people if rule.dealers_claim is not None}
-        return {"iss", "iat", "exp", section.subject_claim, *of_rules, *of_dealers}
+        return {"iss", "iat", "exp"} | settings.identity[provider].claims_of_rights
 
 
 def describe_narrowings(narrowings: Iterable[Narrowing]) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ class _ProviderSignIn:
 
     async def _let_in(self, request: Request, attempt: Attempt, claims: Claims) -> Response:
         provider = self._provider(attempt.provider)
-        names = provider.claims_of_rules | _IN_SESSIONS
+        names = provider.claims_of_sign_in | _IN_SESSIONS
         content: dict[str, Any] = {
             "claims": {name: claims[name] for name in names if name in claims},
             "claim_names": sorted(names),

@@ -107,7 +107,8 @@ class Visitors:
         def current_caller() -> Caller:
             return self._caller(local_caller, claims, claim_names) or Caller(caller.name, person=caller.person)
 
-        return Visitor(caller, self._name(claims) or caller.principal, current_caller)
+        name = self._live.current.name_of(claims) if claims is not None else None
+        return Visitor(caller, name or caller.principal, current_caller)
 
     def _caller(self, local_caller: str | None, claims: Claims | None, claim_names: Collection[str]) -> Caller | None:
         settings = self._live.current
@@ -119,19 +120,11 @@ class Visitors:
         if person is None:
             return None
         provider = settings.identity[person.provider]
-        if not provider.claims_of_rules <= set(claim_names):
+        if not provider.claims_of_sign_in <= set(claim_names):
             return None  # a rule that came since looks at a claim that the session does not keep
         if self._revocations.has_person(person.principal, claims, provider):
             return None
         return settings.rights.caller_of_person(claims)
-
-    def _name(self, claims: Claims | None) -> str | None:
-        rights, identity = self._live.current.rights, self._live.current.identity
-        provider = rights.provider_of(claims) if claims is not None else None
-        if claims is None or provider is None:
-            return None
-        name = claims.get(identity[provider].name_claim or "")
-        return name if isinstance(name, str) and name.strip() else None
 
     async def begin(self, request: Request, principal: str, content: Mapping[str, Any]) -> None:
         """Begins a session with a new secret, and ends the one that this browser had. Raises StoreError."""

@@ -181,7 +181,12 @@ class IdentitySettings(Section):
     """The rules. Someone whom none of them matches may do nothing."""
 
     @property
-    def claims_of_rules(self) -> frozenset[str]:
-        """The claims that say who somebody is, what they are called, and which rule matches."""
+    def claims_of_rights(self) -> frozenset[str]:
+        """The claims that say who somebody is, and which rule matches."""
         claims = {claim for rule in self.people for claim in [*rule.match, rule.dealers_claim]}
-        return frozenset(claim for claim in {*claims, self.subject_claim, self.name_claim} if claim)
+        return frozenset(claim for claim in {*claims, self.subject_claim} if claim)
+
+    @property
+    def claims_of_sign_in(self) -> frozenset[str]:
+        """The same, and the claim that says what somebody is called."""
+        return self.claims_of_rights | ({self.name_claim} if self.name_claim else set())

@@ -37,7 +37,7 @@ from .errors import ConfigurationError
 from .forms import HOST, ORIGIN, STATE, order_ids, written_as
 from .network import NetworkSettings
 from .proxies import plain_prefix, proxy_address
-from .rights import DealersInForce, Rights
+from .rights import Claims, DealersInForce, Rights
 from .secrets import UNREVEALED, Secret, reveal
 from .section import HTTPS, NO_REPETITION, Section
 
@@ -384,6 +384,12 @@ class Settings(Section):
     def derive(self) -> None:
         """Works out now what the first calls would work out otherwise, while other calls wait."""
         _ = self.rights, self._dealer_ids
+
+    def name_of(self, claims: Claims) -> str | None:
+        """Returns what the person with these claims is called. Returns None where no `name_claim` says it."""
+        provider = self.rights.provider_of(claims)
+        name = claims.get(self.identity[provider].name_claim or "") if provider is not None else None
+        return name if isinstance(name, str) and name.strip() else None
 
     def caller_as_of_now(self, name: str) -> Caller:
         """Returns the caller. After a reload that took it out, returns one of its name that may do nothing."""

@@ -32,7 +32,7 @@ async def test_the_chain_is_checked_once_at_a_time(
     has_begun, may_end = anyio.Event(), anyio.Event()
     verify = SqlStore.verify
 
-    async def verify_slowly(store: SqlStore, on_progress: OnProgress) -> Verification:
+    async def verify_slowly(store: SqlStore, on_progress: OnProgress = lambda _count, _total: None) -> Verification:
         assert not has_begun.is_set(), "a second check has begun"
         on_progress(1_000, 2_000)
         has_begun.set()
