@@ -96,6 +96,7 @@ class _Errors:
 
     async def sign_in_required(self, request: Request, _error: Exception) -> Response:
         page = request.url.path.removeprefix(f"{request.scope.get('root_path', '')}/people").strip("/")
+        page = page.removesuffix("/file")  # it would only be downloaded, beside the page on which the sign-in began
         if request.method in SAFE_METHODS:
             address = f"{request.scope.get('root_path', '')}/people/sign-in"
             return RedirectResponse(f"{address}?next={page}" if page else address, 303)
