@@ -8,7 +8,7 @@ import * as esbuild from "esbuild";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const DOCUMENTS = join(HERE, "..", "server", "roadster_server", "views");
-const TITLES = { quote: "Quote", inventory: "Inventory" };
+const TITLES = { quote: "Quote", inventory: "Inventory", confirm: "Confirmation" };
 
 // The SDK needs less than half of what its packages hold. Zod's texts in fifty languages are the largest part.
 const lean = {

@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
-from .view_hosts import Bridge, Gateway, open_gateway
+from .view_hosts import Bridge, Gateway, Inspector, open_gateway, open_inspector
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -105,3 +105,15 @@ def gateway(started_gateway: Gateway) -> Gateway:
 @pytest.fixture
 def bridge(gateway: Gateway) -> Bridge:
     return Bridge("appbridge", gateway)
+
+
+@pytest.fixture(scope="module")
+def inspector(started_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
+    with open_inspector(started_gateway, tmp_path_factory.mktemp("inspector")) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["appbridge", "mcp-ui", "inspector"])
+def host(request: pytest.FixtureRequest, gateway: Gateway) -> Bridge | Inspector:
+    inspector: Inspector = request.getfixturevalue("inspector") if request.param == "inspector" else None
+    return inspector or Bridge(request.param, gateway)

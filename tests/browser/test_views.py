@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from playwright.sync_api import expect
 from tests.servers import until
 
 from .conftest import SCHEMES, OpenPage, scrolls_sideways, serious_findings
-from .view_hosts import Bridge, Gateway, Inspector, open_inspector
+from .view_hosts import Bridge, Gateway, Inspector
 from .view_pages import (
     AT_CAR,
     CAR,
@@ -28,18 +27,6 @@ from .view_pages import (
 )
 
 WIDTHS = (320, 768, 1200)
-
-
-@pytest.fixture(scope="module")
-def inspector(started_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
-    with open_inspector(started_gateway, tmp_path_factory.mktemp("inspector")) as opened:
-        yield opened
-
-
-@pytest.fixture(params=["appbridge", "mcp-ui", "inspector"])
-def host(request: pytest.FixtureRequest, gateway: Gateway) -> Host:
-    inspector: Inspector = request.getfixturevalue("inspector") if request.param == "inspector" else None
-    return inspector or Bridge(request.param, gateway)
 
 
 def test_answer_of_each_tool_is_shown(host: Host, open_page: OpenPage) -> None:

@@ -27,6 +27,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
+from roadster_client import OPERATIONS
+from roadster_server.calls.results import CARD_META
 from tests.callers import SECRETS, token_of
 from tests.conftest import PROJECT
 from tests.servers import PATIENCE, free_port, sandbox_server, serving, until
@@ -50,12 +52,15 @@ partner_id = "51101"
 token_sha256 = ["{digest}"]
 dealers = ["umazda"]
 calls_per_minute = 1000
+confirm_by = ["card"]
 [callers.sales.access]
 inventory = "read"
 payments = "read"
+customers = "confirm"
+documents = "confirm"
 """
 Alteration = Callable[[dict[str, Any]], object]
-"""Changes the structured content of an answer on its way to the host."""
+"""Changes a part of an answer on its way to the host."""
 
 
 def needs_node_modules(folder: Path) -> None:
@@ -70,7 +75,7 @@ def needs_node_modules(folder: Path) -> None:
 class Gateway:
     """Passes the hosts' requests on to the server with the caller's token, and keeps the calls of tools.
 
-    It can be told to be slow, to be out, or to alter an answer on its way.
+    It can be told to be slow, to be out, to alter an answer on its way, or to lose what views send in `_meta`.
     """
 
     server: str
@@ -80,6 +85,10 @@ class Gateway:
     is_out: bool = False
     seconds: float = 0.0
     alter: Alteration | None = None
+    """Changes the structured content."""
+    alter_card: Alteration | None = None
+    """Changes what the view of a card gets."""
+    loses_card_answers: bool = False
     most_at_once: int = 0
     url: str = ""
     _at_once: int = 0
@@ -87,12 +96,18 @@ class Gateway:
     def reset(self) -> None:
         httpx2.delete(f"{self.upstream}/__sandbox/faults", timeout=PATIENCE).raise_for_status()
         self.calls = []
+        self.alter_card, self.loses_card_answers = None, False
         self.is_out, self.seconds, self.alter, self.most_at_once = False, 0.0, None, 0
 
     def fail(self, operation: str, status: int) -> None:
         """Lets the upstream answer the operation with this status from now on."""
         fault = {"operation": operation, "fault": "status", "times": 1000, "status": status}
         httpx2.post(f"{self.upstream}/__sandbox/faults", json=fault, timeout=PATIENCE).raise_for_status()
+
+    def writes(self) -> list[str]:
+        """Returns the operations of all writes that the upstream has received."""
+        requests = httpx2.get(f"{self.upstream}/__sandbox/requests", timeout=PATIENCE).json()
+        return [request["operation"] for request in requests if OPERATIONS[request["operation"]].writes]
 
     def calls_of(self, tool: str) -> list[dict[str, Any]]:
         return [arguments for name, arguments in self.calls if name == tool]
@@ -118,6 +133,8 @@ class Gateway:
         is_call = message.get("method") == "tools/call"
         if is_call:
             self.calls.append((message["params"]["name"], message["params"].get("arguments", {})))
+            if self.loses_card_answers and message["params"].get("_meta", {}).pop(CARD_META, None):
+                body = json.dumps(message).encode()
         if self.is_out:
             return Response(status_code=503)
         self._at_once += is_call
@@ -135,9 +152,20 @@ class Gateway:
             answer = await http.request(request.method, self.server, headers=headers, content=body)
         if is_call and self.seconds:
             time.sleep(self.seconds)  # this thread has nothing else to do
-        text = _altered(answer.text, self.alter) if is_call and self.alter else answer.text
+        text = self._altered(answer.text) if is_call and (self.alter or self.alter_card) else answer.text
         kept = {name: answer.headers[name] for name in ("content-type", "mcp-session-id") if name in answer.headers}
         return Response(text, answer.status_code, kept)
+
+    def _altered(self, text: str) -> str:
+        """Returns the answer, in JSON or as the one event of a stream, with other contents."""
+        before, brace, rest = text.partition("{")
+        message, end = json.JSONDecoder().raw_decode(brace + rest)
+        result = message.get("result", {})
+        if self.alter and "structuredContent" in result:
+            self.alter(result["structuredContent"])
+        if self.alter_card and CARD_META in result.get("_meta", {}):
+            self.alter_card(result["_meta"][CARD_META])
+        return before + json.dumps(message) + (brace + rest)[end:]
 
 
 @contextmanager
@@ -249,12 +277,3 @@ def _is_up(port: int, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None, "the Inspector ended before it listened"
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _altered(text: str, alter: Alteration) -> str:
-    """Returns the answer, in JSON or as the one event of a stream, with another structured content."""
-    before, brace, rest = text.partition("{")
-    message, end = json.JSONDecoder().raw_decode(brace + rest)
-    if "structuredContent" in message.get("result", {}):
-        alter(message["result"]["structuredContent"])
-    return before + json.dumps(message) + (brace + rest)[end:]

@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from tests.conftest import PROJECT
+from tests.tool_examples import every_call
 
 from .conftest import ARGUMENTS, CHROMIUM
 from .view_hosts import Bridge, open_gateway
@@ -39,6 +40,10 @@ def main() -> None:
         view = bridge.show(cards, "list_inventory", {"dealer": "umazda", "limit": 6})
         view.locator(".figure").first.wait_for()
         _take(cards, "view-inventory.png")
+        card = browser.new_page(viewport={"width": 700, "height": 460})
+        view = bridge.show(card, "create_customer", every_call("umazda")["create_customer"])
+        view.locator('button[data-answer="yes"]').wait_for()
+        _take(card, "view-card.png")
         browser.close()
 
 

@@ -113,16 +113,18 @@ class NotConfirmed(ToolFailure):
 
 
 class WaitingForPerson(ToolFailure):
-    """The call goes on when a person has done something on a page, such as to approve the write.
+    """The call goes on when a person has done something on a page or a card, such as to approve the write.
 
-    `details` are for programs. They stand in the result's `_meta`, and on the command line beside the text.
+    `details` are for programs. They stand in the result's `_meta`, and on the command line beside the text. `card` is
+    for the view of the host alone.
     """
 
     kind = "waiting"
 
-    def __init__(self, reason: str, *, details: Mapping[str, str]) -> None:
+    def __init__(self, reason: str, *, details: Mapping[str, str], card: Mapping[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.details = details
+        self.card = card
 
     def message(self) -> str:
         return f"Waiting for a person: {self}. Nothing was sent yet."
@@ -204,6 +206,8 @@ class Failure:
     text: str
     details: Mapping[str, str] = field(default_factory=dict)
     """Values for programs, by their names. Only a call that waits has any."""
+    card: Mapping[str, Any] | None = None
+    """Values for the card in a view, such as the question and the secret of the yes. No model and no log gets them."""
 
 
 _LOOKUP_ARGUMENTS = (
@@ -225,8 +229,9 @@ def failure(
 ) -> Failure:
     """Returns `error` as its kind and a text for an assistant, which knows only its `tool` and its `arguments`."""
     if isinstance(error, ToolFailure):
-        details = error.details if isinstance(error, WaitingForPerson) else {}
-        return Failure(error.kind, error.message(), details)
+        if isinstance(error, WaitingForPerson):
+            return Failure(error.kind, error.message(), error.details, error.card)
+        return Failure(error.kind, error.message())
     text = error.text_about(_name_of(tool, error)) if tool is not None else str(error)
     if isinstance(error, NotFound):
         assurance = " Nothing was changed." if tool is not None and tool.writes else ""

@@ -5,9 +5,11 @@ import type { CallToolResult } from "@modelcontextprotocol/client";
 
 export type Arguments = Record<string, unknown>;
 
+export type Meta = Record<string, unknown>;
+
 export type Outcome<Answer> =
   | { kind: "answer"; answer: Answer }
-  | { kind: "failure"; text: string };
+  | { kind: "failure"; text: string; meta?: Meta };
 
 export interface Listener<Answer> {
   /** The arguments with which the model called the tool. */
@@ -36,9 +38,10 @@ export class Host<Answer> {
   }
 
   /** Calls a tool of the server. Whatever goes wrong becomes a failure in words. */
-  async call<Other = Answer>(tool: string, args: Arguments): Promise<Outcome<Other>> {
+  async call<Other = Answer>(tool: string, args: Arguments, meta?: Meta): Promise<Outcome<Other>> {
     try {
-      return outcomeOf(await this.app.callServerTool({ name: tool, arguments: args }));
+      const params = { name: tool, arguments: args, ...(meta === undefined ? {} : { _meta: meta }) };
+      return outcomeOf(await this.app.callServerTool(params));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return { kind: "failure", text: `The server could not be reached. Try again in a moment. (${reason})` };
@@ -74,7 +77,9 @@ export class Host<Answer> {
 
 function outcomeOf<Answer>(result: CallToolResult): Outcome<Answer> {
   const text = result.content.flatMap((block) => (block.type === "text" ? [block.text] : [])).join("\n");
-  if (result.isError) return { kind: "failure", text: text || "The call failed, and the server did not say why." };
+  if (result.isError) {
+    return { kind: "failure", text: text || "The call failed, and the server did not say why.", meta: result._meta ?? {} };
+  }
   if (result.structuredContent === undefined) {
     return { kind: "failure", text: text || "The host passed on an answer without its figures." };
   }

@@ -42,7 +42,7 @@ from roadster_tools import (
     verdict,
 )
 
-from .approvals.page_way import PageWay, WaitsOnPage
+from .approvals.page_way import PageWay, WriteWaits
 from .approvals.write_keys import WriteKey
 from .confirmation import Confirmation, form_problem
 from .context import Ask, CallContext, CallResult, CallServices, CurrentCaller, PageOrigin, client_name
@@ -128,7 +128,7 @@ class Call(CallOversight):
                 result = await self._page_way.follow(approval, tool)
             else:
                 return await self._do(admitted_call)
-        except WaitsOnPage as waits:
+        except WriteWaits as waits:
             result = await self._page_way.begin(waits, tool)
         self.outcome = "replayed"
         return result
@@ -166,9 +166,9 @@ class Call(CallOversight):
                     await self._ask_by_form(write, dealer_name)
                     return
             else:
-                problem = await self._services.approvals.problem(write)
+                problem = await self._page_way.problem(way, write)
                 if problem is None:
-                    await self._page_way.ask(write, self._admitted(), self._arguments.values, dealer_name)
+                    await self._page_way.ask(way, write, self._admitted(), self._arguments.values, dealer_name)
             problems.append(problem)
         raise NotConfirmed(f"{write.verdict.description}, and {'; '.join(problems)}")
 

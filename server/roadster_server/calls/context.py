@@ -23,6 +23,7 @@ from .limiter import Limiter
 from .page_links import PageLinks
 from .recorder import Recorder
 from .refusals import RefusalSums
+from .view_hosts import shows_views
 
 CurrentCaller = Callable[[], Caller]
 """Returns the caller of the request, with the rights that the configuration gives it at this moment."""
@@ -50,6 +51,14 @@ def client_name(ctx: CallContext) -> str:
         return ctx.client
     params = ctx.session.client_params
     return re.sub(r"[^A-Za-z0-9 ._/-]", "", params.client_info.name)[:64] if params is not None else ""
+
+
+def has_views(ctx: CallContext) -> bool:
+    """Returns whether the client has said that its host shows views."""
+    if isinstance(ctx, PageOrigin):
+        return False
+    capabilities = ctx.session.client_capabilities
+    return capabilities is not None and shows_views(capabilities.extensions)
 
 
 class Requesters(Protocol):

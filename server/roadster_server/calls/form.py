@@ -32,12 +32,13 @@ def form_of(tool: Tool) -> dict[str, Any]:
     """Returns the form's schema."""
     if not tool.destructive:
         return {"type": "object", "properties": {}}
-    title = f"Keep, or {_deed(tool)}?"
-    choice = {"type": "string", "title": title, "enum": [_KEEP, _deed(tool)]}
+    title = f"Keep, or {deed_of(tool)}?"
+    choice = {"type": "string", "title": title, "enum": [_KEEP, deed_of(tool)]}
     return {"type": "object", "properties": {_CHOICE: choice}, "required": [_CHOICE]}
 
 
-def _deed(tool: Tool) -> str:
+def deed_of(tool: Tool) -> str:
+    """Returns the deed of a destructive tool in words, which the person chooses besides saying yes."""
     return tool.title.lower()
 
 
@@ -56,13 +57,13 @@ def require_yes(answer: ElicitResult, tool: Tool) -> None:
             f'the answer was accepted with a "{_CONFIRM}" that is not true, which counts as a no; if the person meant '
             "yes, call again and let them accept the question"
         )
-    if not tool.destructive or content.get(_CHOICE) == _deed(tool):
+    if not tool.destructive or content.get(_CHOICE) == deed_of(tool):
         return
     if content.get(_CHOICE) == _KEEP:
         raise NotConfirmed(f'the person chose "{_KEEP}"; do not call again unless they ask for it')
     raise NotConfirmed(
         "the question was accepted without a choice, which counts as a no; if the person means it, call again, and let "
-        f'them choose "{_deed(tool)}" in the form before they accept'
+        f'them choose "{deed_of(tool)}" in the form before they accept'
     )
 
 

@@ -1,8 +1,8 @@
-"""Asks a person to open a page, by elicitation in URL mode. They do the rest on the page, which the host never sees.
+"""Asks a person to open a page, by elicitation in URL mode.
 
-A client of protocol 2025-11-25 is asked in the middle of the call. A client of 2026-07-28 gets the question as the
-call's result, with sealed state, and repeats the call with the answer. To agree to open a page is no yes to anything
-else.
+They do the rest on the page, which the host never sees. A client of protocol 2025-11-25 is asked in the middle of the
+call. A client of 2026-07-28 gets the question as the call's result, with sealed state, and repeats the call with the
+answer. To agree to open a page is no yes to anything else.
 """
 
 from __future__ import annotations

@@ -18,6 +18,10 @@ WAITING_META = "roadster-mcp/waiting"
 """The key in the `_meta` of a call that waits for a person. It holds `url`, the page, and `expires_at`, until when the
 page is good. That of a write that waits for a yes also holds its `approval_id`."""
 
+CARD_META = "roadster-mcp/card"
+"""The key in `_meta` of a write that waits for a yes on a card. It is meant for the view, and not for the model. The
+view's answer stands under it, too, in the `_meta` of a call."""
+
 LONGEST_ANSWER = 200_000
 """Characters. No documented answer comes near, so a longer one is an accident."""
 
@@ -74,7 +78,11 @@ def preview_result(write: PendingWrite, notices: Sequence[str]) -> CallToolResul
 
 def failed_result(failure: Failure) -> CallToolResult:
     """Returns the result that tells a model of the failure."""
-    meta = {FAILURE_META: failure.kind} | ({WAITING_META: dict(failure.details)} if failure.details else {})
+    meta: dict[str, Any] = {FAILURE_META: failure.kind}
+    if failure.details:
+        meta[WAITING_META] = dict(failure.details)
+    if failure.card is not None:
+        meta[CARD_META] = dict(failure.card)
     return CallToolResult(content=[TextContent(type="text", text=failure.text)], is_error=True, _meta=meta)
 
 

@@ -167,6 +167,13 @@ def _ways(settings: Settings, caller: Caller, name: str | None) -> Iterator[str]
     if tool is None or not tool.writes or verdict(caller, tool).level != Access.CONFIRM:
         return
     yield f"a person is asked by {', else by '.join(caller.confirm_by)}: {caller.setting('confirm_by')}"
+    if "card" in caller.confirm_by:
+        no_card = "no card: approvals.two_person wants a second person"
+        yield (
+            no_card
+            if needs_two_people(settings, tool)
+            else "a card needs a host with views, and is as strong as its word"
+        )
     if "page" in caller.confirm_by:
         roles = [
             f"roles.{role}.approves"

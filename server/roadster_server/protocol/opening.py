@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from roadster_client.json_text import mend_json, parse_strict_json
 from roadster_prompts import PromptText
-from roadster_tools import Caller, Resource, Tool
+from roadster_server.calls.view_hosts import EXTENSION, shows_views
+from roadster_tools import TOOLS, Caller, Resource, Tool
 
 from .instructions import instructions
-from .views import EXTENSION, shows_views, tool_meta
+from .views import tool_meta
 from .visible import PAGE, asked_arguments, audience_of, prompts_of, resources_of, templates_of, tools_of
 
 HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -122,7 +123,7 @@ class Opening:
         name, list_rows = _LISTS[method]
         rows = list_rows(self._caller, era)
         if method == "tools/list" and self._shows_views:
-            rows = [_with_view(row) for row in rows]
+            rows = [_with_view(row, self._caller) for row in rows]
         if len(rows) > PAGE:
             return None
         if era == "handshake":
@@ -207,8 +208,8 @@ def _tool(tool: Tool, era: _Era) -> dict[str, Any]:
     }
 
 
-def _with_view(row: dict[str, Any]) -> dict[str, Any]:
-    meta = tool_meta(row["name"])
+def _with_view(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    meta = tool_meta(TOOLS[row["name"]], caller)
     return row if meta is None else {"_meta": meta, **row}
 
 

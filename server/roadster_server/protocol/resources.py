@@ -23,10 +23,11 @@ from roadster_client import MalformedAnswer
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import Context, CurrentCaller
 from roadster_server.calls.results import FAILURE_META, LONGEST_ANSWER
+from roadster_server.calls.view_hosts import MIME_TYPE
 from roadster_tools import TOOLS, AdmittedCall, Failure, File, Resource, left_out_of, resource_at
 
 from .counting import count_request
-from .views import MIME_TYPE, VIEW_META, View, view_at
+from .views import VIEW_META, View, view_at
 from .visible import audience_of
 
 _NO_ADDRESS = (

@@ -34,10 +34,12 @@ from mcp_types import Tool as McpTool
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from roadster_server.calls.approvals.card_answers import CardAnswers, is_card_answer
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.context import CallResult, Context, CurrentCaller
+from roadster_server.calls.context import CallResult, Context, CurrentCaller, has_views
+from roadster_server.calls.view_hosts import EXTENSION, shows_views
 from roadster_server.telemetry.logs import log_crash
-from roadster_tools import TOOLS, Tool
+from roadster_tools import TOOLS, Caller, Tool
 
 from .completion import complete
 from .counting import count_request
@@ -45,7 +47,7 @@ from .instructions import instructions
 from .pages import page_of
 from .prompts import fill_prompt, mcp_prompt
 from .resources import mcp_resource, mcp_template, read_resource
-from .views import EXTENSION, shows_views, tool_meta
+from .views import tool_meta
 from .visible import prompts_of, resources_of, templates_of, tools_of
 
 if TYPE_CHECKING:  # for start time: only a server over HTTP has subscriptions
@@ -77,18 +79,20 @@ def build_server(
     are not told when their lists change. Without `sessions` the same holds for clients of protocol 2025-11-25, because
     they are notified over their session.
     """
+    card_answers = CardAnswers(calls)
 
     async def list_tools(ctx: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
         calls.services.store.wanted_soon.set()
         # Many clients read one page only, so this list is never divided.
-        tools, next_cursor = page_of(tools_of(current_caller()), params, most=len(TOOLS))
+        caller = current_caller()
+        tools, next_cursor = page_of(tools_of(caller), params, most=len(TOOLS))
         has_headers = subscriptions is not None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
         rows = [routable_tool(tool) if has_headers else mcp_tool(tool) for tool in tools]
-        rows = [_with_view(row) for row in rows] if _has_views(ctx) else rows
+        rows = [_with_view(row, caller) for row in rows] if has_views(ctx) else rows
         return ListToolsResult(tools=rows, next_cursor=next_cursor)
 
     async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallResult:
-        return await calls.answer(current_caller, ctx, params)
+        return await (card_answers.take if is_card_answer(params) else calls.answer)(current_caller, ctx, params)
 
     async def list_prompts(_ctx: Any, params: PaginatedRequestParams | None) -> ListPromptsResult:
         caller = current_caller()
@@ -200,22 +204,21 @@ def _own_introduction(current_caller: CurrentCaller) -> ServerMiddleware[Any]:
         result = await call_next(ctx)
         if ctx.method not in _INTRODUCTIONS or not isinstance(result, dict):
             return result
-        if _has_views(ctx):
+        if _introduces_views(ctx):
             result["capabilities"] = {**result["capabilities"], "extensions": {EXTENSION: {}}}
         return {**result, "instructions": instructions(current_caller())}
 
     return with_introduction
 
 
-def _has_views(ctx: Context) -> bool:
+def _introduces_views(ctx: Context) -> bool:
     if ctx.method == "initialize":  # the SDK keeps the capabilities only after the answer
         return shows_views((ctx.params or {}).get("capabilities", {}).get("extensions"))
-    capabilities = ctx.session.client_capabilities
-    return capabilities is not None and shows_views(capabilities.extensions)
+    return has_views(ctx)
 
 
-def _with_view(row: McpTool) -> McpTool:
-    meta = tool_meta(row.name)
+def _with_view(row: McpTool, caller: Caller) -> McpTool:
+    meta = tool_meta(TOOLS[row.name], caller)
     return row if meta is None else row.model_copy(update={"meta": meta})
 
 

@@ -12,10 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from roadster_tools import TOOLS, Caller, verdict
-
-EXTENSION = "io.modelcontextprotocol/ui"
-MIME_TYPE = "text/html;profile=mcp-app"
+from roadster_tools import TOOLS, Access, Caller, Tool, verdict
 
 VIEW_META: Mapping[str, Any] = {"ui": {"csp": {}, "prefersBorder": False}}
 """Beside the document: the frame may load nothing from any host, and draws its own border."""
@@ -23,10 +20,9 @@ VIEW_META: Mapping[str, Any] = {"ui": {"csp": {}, "prefersBorder": False}}
 
 @dataclass(frozen=True)
 class View:
-    """One view, and the tool whose answers it shows."""
+    """One view."""
 
     uri: str
-    tool_name: str
     file_name: str
 
     @property
@@ -34,35 +30,30 @@ class View:
         return _document(self.file_name)
 
 
-VIEWS = (
-    View("ui://roadster/quote", "quote_payments", "quote.html"),
-    View("ui://roadster/inventory", "list_inventory", "inventory.html"),
-)
-
-_TOOL_META: Mapping[str, dict[str, Any]] = {
-    # Hosts of before January 2026 read the flat key.
-    view.tool_name: {"ui": {"resourceUri": view.uri}, "ui/resourceUri": view.uri}
-    for view in VIEWS
+ANSWER_VIEWS: Mapping[str, View] = {
+    "quote_payments": View("ui://roadster/quote", "quote.html"),
+    "list_inventory": View("ui://roadster/inventory", "inventory.html"),
 }
+"""The views of answers, by their tools."""
+
+CARD = View("ui://roadster/confirm", "confirm.html")
+"""The card on which a person says yes or no to a write."""
 
 
-def shows_views(extensions: Any) -> bool:
-    """Returns whether the client's capability `extensions` says that its host shows views."""
-    match extensions:
-        case {"io.modelcontextprotocol/ui": {"mimeTypes": [*mime_types]}}:
-            return MIME_TYPE in mime_types
-    return False
-
-
-def tool_meta(tool_name: str) -> dict[str, Any] | None:
-    """Returns what tells a host which view shows the tool's answers, None where no view does."""
-    return _TOOL_META.get(tool_name)
+def tool_meta(tool: Tool, caller: Caller) -> dict[str, Any] | None:
+    """Returns what tells a host which view belongs to the tool's answers, None where none does."""
+    asks_by_card = "card" in caller.confirm_by and tool.writes and verdict(caller, tool).level == Access.CONFIRM
+    view = CARD if asks_by_card else ANSWER_VIEWS.get(tool.name)
+    # Hosts of before January 2026 read the flat key.
+    return None if view is None else {"ui": {"resourceUri": view.uri}, "ui/resourceUri": view.uri}
 
 
 def view_at(uri: str, caller: Caller) -> View | None:
-    """Returns the view at the address, None where there is none or the caller may not use its tool."""
-    for view in VIEWS:
-        if view.uri == uri and verdict(caller, TOOLS[view.tool_name]).is_allowed:
+    """Returns the view at the address, None where there is none or the caller has no use for it."""
+    if uri == CARD.uri:
+        return CARD if "card" in caller.confirm_by else None
+    for tool_name, view in ANSWER_VIEWS.items():
+        if view.uri == uri and verdict(caller, TOOLS[tool_name]).is_allowed:
             return view
     return None
 

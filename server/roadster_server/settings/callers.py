@@ -44,7 +44,8 @@ class RightsSettings(Section):
     """The most streams at once: of sessions, of `/sse`, and of `subscriptions/listen`."""
     confirm_by: Annotated[list[ConfirmWay], Field(min_length=1), NO_REPETITION] = ["form", "page"]
     """The ways in which a person is asked before a write at `confirm`: `form` is a question in the client, `page` a
-    page of this server. The first one that is possible is taken."""
+    page of this server, `card` a view that the host shows, which is as strong as the host's word. The first one that is
+    possible is taken."""
     personal_data: PersonalData = "masked"
     """The personal data that is shown, also in documents: `masked` is none, `contact` all but identity data."""
     dealer_figures: bool = False

@@ -38,7 +38,7 @@ class SqlApprovals:
     async def waiting(
         self, dealers: Collection[str], tools: Collection[str], *, now: datetime, most: int, after: str | None = None
     ) -> list[Approval]:
-        """Returns approvals that wait, at these dealers of these tools, without their contents.
+        """Returns approvals that wait on pages, at these dealers of these tools, without their contents.
 
         The first to expire is the first. `after` is the id of the last one of the page before.
         """
@@ -47,11 +47,11 @@ class SqlApprovals:
     async def decided(
         self, dealers: Collection[str], tools: Collection[str], *, most: int, after: str | None = None
     ) -> list[Approval]:
-        """Returns approvals that were decided in the same way, the newest decision first."""
+        """Returns approvals that were decided on pages in the same way, the newest decision first."""
         return await self.database.read(approvals.decided, dealers, tools, most, after)
 
     async def count_waiting(self, dealers: Collection[str], tools: Collection[str], *, now: datetime) -> int:
-        """Returns how many approvals wait at these dealers of these tools."""
+        """Returns how many approvals wait on pages at these dealers of these tools."""
         return await self.database.read(approvals.count_waiting, dealers, tools, milliseconds(now))
 
     async def decide(

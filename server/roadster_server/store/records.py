@@ -182,6 +182,10 @@ ApprovalState = Literal["pending", "approved", "declined", "withdrawn", "done", 
 """An approved write is being sent. It ends as done, as failed if nothing was written, or as unknown."""
 
 
+ApprovalWay = Literal["page", "card"]
+"""Where the person says yes or no: on a page of the server, or on a card that the requester's host shows."""
+
+
 @dataclass(frozen=True)
 class Approval:
     """A write that a person is to approve. Times are milliseconds since 1970. The bytes are sealed."""
@@ -207,6 +211,7 @@ class Approval:
     """The principal who approved, declined or withdrew it."""
     reason: bytes | None = None
     outcome: bytes | None = None
+    way: ApprovalWay = "page"
 
 
 EventSource = Literal["roadster", "roadie"]

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from .records import ApprovalState
 
-SCHEMA = "0016"
+SCHEMA = "0017"
 """The newest migration."""
 
 VERSION_TABLE = "roadster_schema"
@@ -165,6 +165,7 @@ approvals = Table(
     Column("question", LargeBinary, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("outcome", LargeBinary),
+    Column("way", Text, nullable=False, server_default="page"),
     Index("roadster_approvals_dealer", "dealer", "created"),
     Index("roadster_approvals_principal", "principal", "state"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 from mcp import Client
+from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult
 
 from roadster_sandbox import SandboxTransport
@@ -85,6 +86,21 @@ class Office:
         return approval_of(await self.client.call_tool(tool, dict(arguments)))
 
 
+class RenamingSandbox(httpx2.AsyncBaseTransport):
+    """A sandbox whose documents have another name, once `has_new_name` is set."""
+
+    def __init__(self, world: World) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self.has_new_name = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self._sandbox.handle_async_request(request)
+        if not self.has_new_name or request.method != "GET" or not request.url.path.endswith("/documents"):
+            return answer
+        body = (await answer.aread()).replace(b"DL Front", b"Contract")
+        return httpx2.Response(200, stream=httpx2.ByteStream(body))
+
+
 def approval_of(result: CallToolResult) -> str:
     """Returns the id of the approval for which a call waits."""
     assert kind_of(result) == "waiting", result
@@ -101,10 +117,12 @@ async def open_office(
     *,
     mode: str = "auto",
     ask: Any = None,
+    extensions: Sequence[ClientExtension] = (),
     timing: Timing = QUICK,
     upstream: httpx2.AsyncBaseTransport | None = None,
     open_store: OpenStore = open_store,
     live: LiveSettings | None = None,
+    caller: str = "tester",
 ) -> AsyncIterator[Office]:
     live = live or LiveSettings(settings)
     links = PageLinks(lambda: live.current, _origin)
@@ -118,7 +136,10 @@ async def open_office(
             page_links=links,
         ) as calls,
         Client(
-            build_server(calls, lambda: live.current.caller_as_of_now("tester")), mode=mode, elicitation_callback=ask
+            build_server(calls, lambda: live.current.caller_as_of_now(caller)),
+            mode=mode,
+            elicitation_callback=ask,
+            extensions=extensions,
         ) as client,
     ):
         yield Office(live, calls, client)

@@ -6,11 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
-import httpx2
 import pytest
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
-from roadster_sandbox import SandboxTransport
 from roadster_server.calls.approvals.desk import DecisionRefused
 from roadster_server.calls.context import Timing
 from roadster_server.settings.sections import ApprovalSettings
@@ -18,7 +16,7 @@ from roadster_server.store import AuditQuery, open_store
 from roadster_tools import Access
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 
-from .approvals import approval_of, approving_settings, change, open_office
+from .approvals import RenamingSandbox, approval_of, approving_settings, change, open_office
 from .writes import DELETION, DOCUMENT, KEY, NEW_CUSTOMER, Person, agreeing_person, both_eras, records, sent_writes
 
 pytestmark = pytest.mark.anyio
@@ -185,22 +183,13 @@ async def test_two_person_keeps_people_from_approving_their_own(world: World, st
 
 
 async def test_a_yes_is_not_for_a_document_that_has_changed(world: World, store_url: str, connect: Connect) -> None:
-    has_new_name = False
-
-    class RenamingSandbox(httpx2.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            answer = await SandboxTransport(world.app).handle_async_request(request)
-            if not has_new_name or request.method != "GET" or not request.url.path.endswith("/documents"):
-                return answer
-            body = (await answer.aread()).replace(b"DL Front", b"Contract")
-            return httpx2.Response(200, stream=httpx2.ByteStream(body))
-
+    upstream = RenamingSandbox(world)
     async with connect() as client:
         answer_of(await client.call_tool("create_customer", dict(NEW_CUSTOMER)))
         answer_of(await client.call_tool("upload_document", dict(DOCUMENT)))
-    async with open_office(world, approving_settings(store_url), upstream=RenamingSandbox()) as office:
+    async with open_office(world, approving_settings(store_url), upstream=upstream) as office:
         approval = await office.ask("delete_documents", DELETION)
-        has_new_name = True
+        upstream.has_new_name = True
         assert await office.decide(approval)
         result = await office.client.call_tool("delete_documents", dict(DELETION))
     assert "has changed since it was shown" in text_of(result)

@@ -119,6 +119,18 @@ def test_says_what_a_role_may_do_on_the_pages(explain: Explain, tmp_path: Path) 
     assert 'callers.plain.confirm_by is ["form"]' in explain(caller="plain")
 
 
+def test_says_what_a_card_needs_and_when_there_is_none(tmp_path: Path, explain: Explain) -> None:
+    config = tmp_path / "roadster.toml"
+    with_cards = config.read_text().replace("[roles.sales]", '[roles.sales]\nconfirm_by = ["form", "card"]')
+    config.write_text(with_cards)
+    assert explain("--tool", "create_customer")[2:] == [
+        "a person is asked by form, else by card: roles.sales.confirm_by",
+        "a card needs a host with views, and is as strong as its word",
+    ]
+    config.write_text(f'{with_cards}\n[approvals]\ntwo_person = ["customers"]\n')
+    assert explain("--tool", "create_customer")[3:] == ["no card: approvals.two_person wants a second person"]
+
+
 @pytest.mark.parametrize(
     ("changes", "reasons"),
     [

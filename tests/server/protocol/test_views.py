@@ -16,7 +16,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import TextResourceContents
 
 from roadster_server.calls.results import FAILURE_META
-from roadster_server.protocol.views import EXTENSION, MIME_TYPE, VIEWS, View, shows_views
+from roadster_server.calls.view_hosts import EXTENSION, MIME_TYPE, shows_views
+from roadster_server.protocol.views import ANSWER_VIEWS, CARD, View
 from roadster_server.settings.live import LiveSettings
 from roadster_tools import TOOLS
 from tests.conftest import Connect, settings_for
@@ -34,7 +35,8 @@ from .test_opening import (
     request,
 )
 
-every_view = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.tool_name)
+ANSWERS = [*ANSWER_VIEWS.values()]
+every_view = pytest.mark.parametrize("view", [*ANSWERS, CARD], ids=lambda view: view.file_name)
 SHOWS = {EXTENSION_ID: {"mimeTypes": [APP_MIME_TYPE]}}
 eras = pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28"])
 
@@ -61,7 +63,9 @@ def test_a_client_shows_views_only_if_it_says_so_in_full(extensions: Any) -> Non
     assert shows_views(SHOWS)
 
 
-async def wire(era: str, capabilities: dict[str, Any], store_url: str) -> tuple[bytes, bytes, bytes, bytes]:
+async def wire(
+    era: str, capabilities: dict[str, Any], store_url: str, **caller: Any
+) -> tuple[bytes, bytes, bytes, bytes]:
     """Returns what is sent as introduction, list of tools, list of resources, and answer of a quote."""
     meta = {"_meta": {**META, CAPABILITIES_KEY: capabilities}} if era == "2026-07-28" else {}
     call = {"name": "list_inventory", "arguments": {"dealer": "umazda", "limit": 1}}
@@ -72,7 +76,7 @@ async def wire(era: str, capabilities: dict[str, Any], store_url: str) -> tuple[
         request("resources/list", meta, 2),
         request("tools/call", {**call, **meta}, 3),
     ]
-    backend = Backend(LiveSettings(settings_for(store_url)), SandboxTransport(create_app(7)))
+    backend = Backend(LiveSettings(settings_for(store_url, **caller)), SandboxTransport(create_app(7)))
     async with backend.open_server("tester") as (server, _calls), conversation(server) as answer:
         lines = [line for message in requests if (line := await answer(line_of(message)))]
     introduction, tools, resources, call_answer = lines
@@ -99,8 +103,26 @@ async def test_a_host_that_shows_views_is_told_of_them_and_of_nothing_else(era: 
     )
     assert introduction["capabilities"].pop("extensions") == {EXTENSION: {}}
     metas = {row["name"]: row.pop("_meta") for row in tools["tools"] if "_meta" in row}
-    assert metas == {view.tool_name: {"ui": {"resourceUri": view.uri}, "ui/resourceUri": view.uri} for view in VIEWS}
+    assert metas == {name: _meta_of(view) for name, view in ANSWER_VIEWS.items()}
     assert [introduction, tools, *others] == plain
+
+
+def _meta_of(view: View) -> dict[str, Any]:
+    return {"ui": {"resourceUri": view.uri}, "ui/resourceUri": view.uri}
+
+
+@pytest.mark.anyio
+@eras
+async def test_the_card_is_the_view_of_writes_that_may_be_confirmed_by_it(era: str, store_url: str) -> None:
+    rights = {"access": {"inventory": "read", "customers": "confirm", "documents": "write"}}
+    capabilities = {"extensions": SHOWS}
+    for ways, views in ((["form", "page"], {}), (["form", "card"], {"create_customer": CARD})):
+        _, tools, *_ = await wire(era, capabilities, store_url, **rights, confirm_by=ways)
+        rows = {row["name"]: row.get("_meta") for row in json.loads(tools)["result"]["tools"]}
+        assert rows["upload_document"] is None
+        assert {name: meta for name, meta in rows.items() if name == "create_customer" and meta} == {
+            name: _meta_of(view) for name, view in views.items()
+        }
 
 
 async def document(client: Client, view: View) -> TextResourceContents:
@@ -113,7 +135,7 @@ async def document(client: Client, view: View) -> TextResourceContents:
 @every_view
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_view_is_one_document_without_a_foreign_host(view: View, mode: str, connect: Connect) -> None:
-    async with connect(mode=mode) as client:
+    async with connect(mode=mode, confirm_by=["card"]) as client:
         content = await document(client, view)
     assert (content.uri, content.mime_type) == (view.uri, MIME_TYPE)
     assert content.meta == {"ui": {"csp": {}, "prefersBorder": False}}
@@ -132,10 +154,10 @@ def hash_of(text: str) -> str:
 
 
 @pytest.mark.anyio
-@every_view
-async def test_a_view_needs_the_right_to_its_tool(view: View, connect: Connect) -> None:
-    toolset = TOOLS[view.tool_name].toolset
-    async with connect(access={toolset: "off"}) as client:
+@pytest.mark.parametrize(("tool_name", "view"), [*ANSWER_VIEWS.items(), (None, CARD)])
+async def test_a_view_needs_the_right_to_its_tool(tool_name: str | None, view: View, connect: Connect) -> None:
+    access = {} if tool_name is None else {"access": {TOOLS[tool_name].toolset: "off"}}
+    async with connect(**access) as client:
         with pytest.raises(MCPError) as error:
             await client.read_resource(view.uri)
     assert error.value.error.data is not None
@@ -155,12 +177,12 @@ async def test_no_other_address_is_a_view(uri: str, connect: Connect) -> None:
 @pytest.mark.anyio
 async def test_reading_a_view_counts_as_a_call(connect: Connect) -> None:
     async with connect(calls_per_minute=2) as client:
-        await document(client, VIEWS[0])
-        await document(client, VIEWS[0])
+        await document(client, ANSWERS[0])
+        await document(client, ANSWERS[0])
         with pytest.raises(MCPError, match="2 calls a minute"):
-            await client.read_resource(VIEWS[0].uri)
+            await client.read_resource(ANSWERS[0].uri)
 
 
 def test_every_document_is_of_a_view() -> None:
     folder = Path(__file__).parents[3] / "server" / "roadster_server" / "views"
-    assert {path.name for path in folder.glob("*.html")} == {view.file_name for view in VIEWS}
+    assert {path.name for path in folder.glob("*.html")} == {view.file_name for view in [*ANSWERS, CARD]}

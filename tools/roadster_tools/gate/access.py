@@ -23,8 +23,8 @@ class Access(IntEnum):
     WRITE = 4
 
 
-ConfirmWay = Literal["form", "page"]
-"""A way to ask a person for a yes: a form in the client, or a page in a browser."""
+ConfirmWay = Literal["form", "page", "card"]
+"""A way to ask a person for a yes: a form in the client, a page in a browser, or a card that the host shows."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Writes that wait for a yes on a page: stored, found again and settled.
+"""Writes that wait for a yes on a page or a card: stored, found again and settled.
 
 An approval answers for its call until it expires, whatever became of it. So a repeated call is no second write. The
 write is sent under an idempotency key, that of the call or one of the approval's own, which lets it be sent once.
@@ -21,7 +21,7 @@ from roadster_server.calls.page_links import PageLinks
 from roadster_server.calls.results import replayed_result
 from roadster_server.settings.approving import has_approver
 from roadster_server.settings.sections import Settings
-from roadster_server.store import Approval, ApprovalState, AuditRecord, Claim, InProgress, Replay
+from roadster_server.store import Approval, ApprovalState, ApprovalWay, AuditRecord, Claim, InProgress, Replay
 from roadster_server.store.lazy import LazyStore
 from roadster_tools import (
     AdmittedCall,
@@ -37,6 +37,7 @@ from roadster_tools import (
 )
 from roadster_tools.gate.approvals import ApprovalReader, ApprovalReport, ApprovalStatus
 
+from .cards import Cards
 from .content import Sealed, ShownWrite, WaitingCall
 from .write_keys import WriteKey, hash_of_call
 
@@ -74,6 +75,7 @@ class Approvals:
         self._page_links = page_links
         self._settings = settings
         self.seals = Sealed(keys.approvals)
+        self.cards = Cards(keys, self.seals, settings)
         self._on_change: list[Callable[[str], None]] = []
 
     def on_change(self, listener: Callable[[str], None]) -> None:
@@ -96,6 +98,11 @@ class Approvals:
             return "no server serves the page; let the operator set http.resource_url, or serve over HTTP"
         return None
 
+    @property
+    def page_lifetime(self) -> timedelta:
+        """How long a write waits on a page."""
+        return self._settings().approvals.lifetime
+
     async def of_call(self, caller: Caller, call: AdmittedCall) -> Approval | None:
         """Returns the approval that answers for a call, None where there is none."""
         return await self._store.approval_of_call(
@@ -103,7 +110,13 @@ class Approvals:
         )
 
     async def ask(
-        self, write: PendingWrite, call: AdmittedCall, question: ShownWrite, waiting: WaitingCall
+        self,
+        way: ApprovalWay,
+        lifetime: timedelta,
+        write: PendingWrite,
+        call: AdmittedCall,
+        question: ShownWrite,
+        waiting: WaitingCall,
     ) -> Approval:
         """Stores a write that is to wait, or returns the approval that its call has. Raises NotConfirmed."""
         now, id_ = datetime.now(UTC), secrets.token_hex(16)
@@ -117,9 +130,10 @@ class Approvals:
             tool=write.tool.name,
             customer=None if customer is None else str(customer),
             created=_milliseconds(now),
-            expires=_milliseconds(now + self._settings().approvals.lifetime),
+            expires=_milliseconds(now + lifetime),
             question=self.seals.seal(id_, "question", question),
             content=self.seals.seal(id_, "content", replace(waiting, scope=key.scope, hash=key.arguments)),
+            way=way,
         )
         approval = await self._store.add_approval(new, now=now, most=MOST_WAITING)
         if approval is None:
@@ -237,12 +251,17 @@ class Approvals:
             by = "the question to open the page was declined, by the person or by a client that asks nobody"
             return "not_confirmed", f"Not confirmed: {by}. Nothing was sent; {_NEW_KEY}, only if the person wants it."
         reason = f", and wrote {json.dumps(reason, ensure_ascii=False)}" if reason else ""
-        text = f"Not confirmed: a person declined this write on the page{reason}. Nothing was sent; {_NEW_KEY}, only if"
+        place = "the card" if approval.way == "card" else "the page"
+        text = f"Not confirmed: a person declined this write on {place}{reason}. Nothing was sent; {_NEW_KEY}, only if"
         return "not_confirmed", f"{text} the person you work for wants it."
 
     async def waiting(self, approval: Approval, reason: str) -> WaitingForPerson:
         """Returns the failure that tells a caller of the page, and how to learn what becomes of the write."""
         expires, url = time_of(approval.expires), await self.url(approval)
+        if approval.way == "card":
+            expires_at = expires.isoformat(timespec="seconds")
+            text = f"{reason}; call again with the same arguments in a moment: that writes nothing twice"
+            return WaitingForPerson(text, details={"approval_id": approval.id, "expires_at": expires_at})
         text = (
             f"{reason}: {url} . Give this link to the person you work for. It is good until {expires:%Y-%m-%d %H:%M} "
             f'UTC. Once they say that it is decided, call get_approval with approval_id "{approval.id}", or call again '
@@ -282,11 +301,14 @@ class _CallerApprovals:
         approval = await self._approvals.settle(approval)
         status = _status(approval)
         text, answer = await self._say(approval, status)
-        url = await self._approvals.url(approval) if status == "waiting" else None
+        is_on_page = approval.way == "page"
+        url = await self._approvals.url(approval) if status == "waiting" and is_on_page else None
         return ApprovalReport(status, approval.tool, approval.dealer, text, time_of(approval.expires), url, answer)
 
     async def _say(self, approval: Approval, status: ApprovalStatus) -> tuple[str, Mapping[str, Any] | None]:
         match status:
+            case "waiting" if approval.way == "card":
+                return "Nobody has decided yet. Ask the person to answer the card. Do not look again at once.", None
             case "waiting":
                 return "Nobody has decided yet. Ask the person to open the page. Do not look again at once.", None
             case "sending":

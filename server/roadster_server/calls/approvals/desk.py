@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from uuid import uuid4
 
 import anyio
-from mcp_types import InputRequiredResult
 
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.confirmation import field_lines
 from roadster_server.calls.context import CurrentCaller
-from roadster_server.calls.results import text_of
 from roadster_server.settings.approving import needs_two_people
 from roadster_server.settings.sections import Settings
 from roadster_server.store import Approval, ApprovalState, AuditRecord
@@ -23,7 +21,6 @@ from roadster_tools import (
     TOOLS,
     AccessRefused,
     Caller,
-    Failure,
     File,
     Tool,
     ToolFailure,
@@ -35,7 +32,7 @@ from roadster_tools.files_of_writes import file_of_call
 
 from .approvals import time_of
 from .content import ShownWrite
-from .sending import ApprovedCall
+from .sending import send_approved
 
 _PAGE_ENTRIES = 50
 
@@ -149,8 +146,8 @@ class ApprovalDesk:
 
     async def entry(self, caller: Caller, approval_id: str) -> DeskEntry | None:
         """Returns one approval to somebody who may approve such writes, or asked for it. None for all others."""
-        approval = await self._services.store.approval(approval_id)
-        if approval is None or approval.tool not in TOOLS:
+        approval = await self._page_approval(approval_id)
+        if approval is None:
             return None
         is_own = approval.principal == caller.principal
         if not is_own and not approval_verdict(caller, TOOLS[approval.tool], approval.dealer).is_allowed:
@@ -183,8 +180,8 @@ class ApprovalDesk:
         Returns False where somebody else decided first, or the approval has expired. Raises DecisionRefused.
         """
         store = self._services.store
-        approval = await store.approval(approval_id)
-        if approval is None or approval.tool not in TOOLS:
+        approval = await self._page_approval(approval_id)
+        if approval is None:
             raise DecisionRefused("There is no such approval.")
         refusal = self._refusal(approval, approver())
         if refusal is not None:
@@ -202,31 +199,21 @@ class ApprovalDesk:
                     await self._send(approval, approver)
         return is_first
 
-    async def _send(self, approval: Approval, approver: CurrentCaller) -> None:
-        approvals, tool = self._approvals, TOOLS[approval.tool]
-        try:
-            waiting = approvals.seals.call(approval)
-        except Unsealable:
-            text = "It cannot be read any more, because the server got another API key. Nothing was sent."
-            await approvals.finish_failed(approval, Failure("upstream", text))
-            return
+    async def _page_approval(self, approval_id: str) -> Approval | None:
+        """Returns an approval that waits, or waited, for an answer on a page."""
+        approval = await self._services.store.approval(approval_id)
+        is_on_page = approval is not None and approval.way == "page" and approval.tool in TOOLS
+        return approval if is_on_page else None
 
+    async def _send(self, approval: Approval, approver: CurrentCaller) -> None:
         def check_approver() -> None:
             refusal = self._refusal(approval, approver())
             if refusal is not None:
-                setting = approval_verdict(approver(), tool, approval.dealer).setting
+                setting = approval_verdict(approver(), TOOLS[approval.tool], approval.dealer).setting
                 raise AccessRefused("the person who said yes may not approve it any more", setting=setting)
 
-        requester = await self._services.requesters.open(waiting.requester)
-        call = ApprovedCall(self._services, requester, tool, approval, waiting, check_approver)
-        outcome = await self._calls.carry_out(call, tool)
-        if isinstance(outcome, InputRequiredResult):
-            raise RuntimeError("an approved write asks nobody")  # noqa: TRY004 - a defect of ours
-        if isinstance(outcome, Failure):
-            await approvals.finish_failed(approval, outcome)
-        else:
-            content = outcome.structured_content or {}
-            await approvals.finish_done(approval, asdict(call.reader()), text_of(outcome), content)
+        requesters = self._services.requesters
+        await send_approved(self._calls, approval, lambda waiting: requesters.open(waiting.requester), check_approver)
 
     def _entry(self, approval: Approval, caller: Caller) -> DeskEntry:
         seals = self._approvals.seals

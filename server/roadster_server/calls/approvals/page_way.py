@@ -1,4 +1,4 @@
-"""The way of one call over a page, and what it learns there."""
+"""The way of one call over a page or a card."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mcp_types import CallToolResult, InputResponseRequestParams
 
 from roadster_client import Request
 from roadster_server.calls.confirmation import digest_of, question_of
-from roadster_server.calls.context import CallContext, CallServices, CurrentCaller, PageOrigin, client_name
+from roadster_server.calls.context import CallContext, CallServices, CurrentCaller, PageOrigin, client_name, has_views
 from roadster_server.calls.page_question import (
     PageAnswer,
     PageQuestion,
@@ -20,7 +20,7 @@ from roadster_server.calls.page_question import (
     tell_complete,
 )
 from roadster_server.calls.progress import set_step
-from roadster_server.store import Approval, AuditRecord
+from roadster_server.store import Approval, ApprovalWay, AuditRecord
 from roadster_server.turns import give_turn_back
 from roadster_tools import Access, AdmittedCall, Caller, PendingWrite, Seal, Tool, verdict
 from roadster_tools.files_of_writes import file_in_words
@@ -28,7 +28,7 @@ from roadster_tools.files_of_writes import file_in_words
 from .content import ShownFile, ShownWrite, WaitingCall
 
 
-class WaitsOnPage(Exception):
+class WriteWaits(Exception):
     """Ends the work on a write that waits from now on. So the call holds no idempotency key while it waits."""
 
     def __init__(self, approval: Approval, heading: str) -> None:
@@ -62,16 +62,29 @@ class PageWay:
             return None
         return await self._services.approvals.of_call(caller, call)
 
+    async def problem(self, way: ApprovalWay, write: PendingWrite) -> str | None:
+        """Returns why the write cannot wait for an answer in this way, None where it can."""
+        if way == "card":
+            return self._card_problem(write.caller, write.tool)
+        return await self._services.approvals.problem(write)
+
     async def ask(
-        self, write: PendingWrite, call: AdmittedCall, arguments: Mapping[str, Any], dealer_name: str
+        self,
+        way: ApprovalWay,
+        write: PendingWrite,
+        call: AdmittedCall,
+        arguments: Mapping[str, Any],
+        dealer_name: str,
     ) -> NoReturn:
-        """Stores the write. Raises WaitsOnPage, NotConfirmed where it cannot wait, and OverLimit."""
+        """Stores the write. Raises WriteWaits, NotConfirmed where it cannot wait, and OverLimit."""
         services = self._services
         await services.limiter.count_question(write.caller)
         about = await write.request.about()
         question = question_of(write, about, dealer_name)
         client, requester = client_name(self._ctx), services.requesters
         approval = await services.approvals.ask(
+            way,
+            services.timing.confirmation if way == "card" else services.approvals.page_lifetime,
             write,
             call,
             ShownWrite(
@@ -89,13 +102,13 @@ class PageWay:
                 self._ctx.protocol_version,
             ),
         )
-        raise WaitsOnPage(approval, question.heading)
+        raise WriteWaits(approval, question.heading)
 
-    async def begin(self, waits: WaitsOnPage, tool: Tool) -> CallToolResult:
-        """Asks a person to open the page where the client can, and goes on as `follow` does. Raises Ask too."""
+    async def begin(self, waits: WriteWaits, tool: Tool) -> CallToolResult:
+        """Asks a person to open a page where the client can, and goes on as `follow` does. Raises Ask too."""
         approval, ctx = waits.approval, self._ctx
         self.approval_id = approval.id
-        if isinstance(ctx, PageOrigin) or not can_open_pages(ctx):
+        if approval.way == "card" or isinstance(ctx, PageOrigin) or not can_open_pages(ctx):
             return await self._end(approval, "not opened", tool)
         message = f"{waits.heading} Open the page to see it whole, and to say yes or no there."
         question = PageQuestion(approval.id, message, await self._services.approvals.url(approval))
@@ -120,7 +133,13 @@ class PageWay:
             approval = await approvals.wait(approval, self._services.timing.page_seconds)
             if approval.state not in ("pending", "approved") and not isinstance(self._ctx, PageOrigin):
                 await tell_complete(self._ctx, approval.id)
+        if approval.way == "card" and approval.state == "pending":
+            is_possible = self._card_problem(self._current_caller(), tool) is None
+            raise approvals.cards.waiting(approval, tool, shows_card=is_possible)
         return await approvals.result(approval, self._current_caller(), tool)
+
+    def _card_problem(self, caller: Caller, tool: Tool) -> str | None:
+        return self._services.approvals.cards.problem(caller, tool, host_has_views=has_views(self._ctx))
 
     def _seal(self, approval: Approval) -> Seal:
         return Seal.bound_to(self._services.keys.confirmations, approval.principal, approval.dealer, approval.tool)

@@ -1,22 +1,31 @@
-"""The write that is sent after a yes: the stored call again, under a guard that lets only what was shown pass."""
+"""The write that is sent after a yes.
+
+It is the stored call again, under a guard that lets only what was shown pass.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 
-from mcp_types import InputResponseRequestParams
+from mcp_types import CallToolResult, InputRequiredResult, InputResponseRequestParams
 
 from roadster_server.calls.call import Call
+from roadster_server.calls.calls import Calls
 from roadster_server.calls.confirmation import digest_of
 from roadster_server.calls.context import CallResult, CallServices, CurrentCaller, PageOrigin
+from roadster_server.calls.results import text_of
 from roadster_server.store import Approval
 from roadster_tools import (
+    TOOLS,
     AccessRefused,
     AdmittedCall,
+    Failure,
     NotConfirmed,
     PendingWrite,
     Tool,
     Unrecorded,
+    Unsealable,
     WritePreview,
 )
 
@@ -26,11 +35,40 @@ from .write_keys import WriteKey
 _ASK_ANEW = "ask anew, with a new idempotency_key"
 
 
-class ApprovedCall(Call):
-    """The call of a write that a person approved. It has the rights that its requester has now.
+async def send_approved(
+    calls: Calls,
+    approval: Approval,
+    requester_of: Callable[[WaitingCall], Awaitable[CurrentCaller]],
+    check_approver: Callable[[], None],
+) -> CallToolResult | Failure:
+    """Sends the write of an approval that has its yes, and stores what becomes of it.
 
-    `check_approver` raises ToolFailure where the approver may not approve it any more.
+    `requester_of` returns the requester with the rights of the moment. `check_approver` raises ToolFailure where the
+    approver may not approve it any more.
     """
+    services, tool = calls.services, TOOLS[approval.tool]
+    approvals = services.approvals
+    try:
+        waiting = approvals.seals.call(approval)
+    except Unsealable:
+        text = "It cannot be read any more, because the server got another API key. Nothing was sent."
+        failure = Failure("upstream", text)
+        await approvals.finish_failed(approval, failure)
+        return failure
+    call = ApprovedCall(services, await requester_of(waiting), tool, approval, waiting, check_approver)
+    outcome = await calls.carry_out(call, tool)
+    if isinstance(outcome, InputRequiredResult):
+        raise RuntimeError("an approved write asks nobody")  # noqa: TRY004 - a defect of ours
+    if isinstance(outcome, Failure):
+        await approvals.finish_failed(approval, outcome)
+    else:
+        content = outcome.structured_content or {}
+        await approvals.finish_done(approval, asdict(call.reader()), text_of(outcome), content)
+    return outcome
+
+
+class ApprovedCall(Call):
+    """The call of a write that a person approved. It has the rights that its requester has now."""
 
     def __init__(
         self,

@@ -81,7 +81,8 @@ def count_waiting(connection: Connection, dealers: Collection[str], tools: Colle
 
 
 def _is_of(dealers: Collection[str], tools: Collection[str]) -> ColumnElement[bool]:
-    return and_(approvals.c.dealer.in_(sorted(dealers)), approvals.c.tool.in_(sorted(tools)))
+    is_on_page = approvals.c.way == "page"  # a card is the requester's own
+    return and_(is_on_page, approvals.c.dealer.in_(sorted(dealers)), approvals.c.tool.in_(sorted(tools)))
 
 
 def _waits(now: int) -> ColumnElement[bool]:

@@ -1,0 +1,146 @@
+"""The answers on cards.
+
+A view brings an answer by a call of the write's own tool. It stands in `_meta` of that call: the approval, its secret,
+and yes or no. The arguments of the call count for nothing, because what is sent lies sealed in the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import anyio
+from mcp_types import CallToolRequestParams, CallToolResult, InputResponseRequestParams
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from roadster_server.calls.call import Call
+from roadster_server.calls.calls import Calls
+from roadster_server.calls.context import CallResult, Context, CurrentCaller, has_views
+from roadster_server.calls.form import deed_of
+from roadster_server.calls.results import CARD_META, failed_result
+from roadster_server.store import Approval, AuditRecord
+from roadster_tools import TOOLS, AccessRefused, EarlierFailure, Failure, NotConfirmed, Tool, dealer_verdict, verdict
+
+from .content import WaitingCall
+from .sending import send_approved
+
+_UNKNOWN = "the answer on the card is not readable, or not that of a card of this caller and this tool"
+_USED = "the card was answered before; call the tool again with its arguments to read what became of the write"
+_EXPIRED = "the card has expired; call the tool again with its arguments to be asked anew"
+
+
+class CardAnswer(BaseModel):
+    """The answer of a person, as a view sends it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    approval_id: str
+    secret: str
+    answer: Literal["yes", "no"]
+    deed: str | None = None
+    """The deed that the person ticked. A destructive tool wants it with the yes."""
+
+
+def is_card_answer(params: CallToolRequestParams) -> bool:
+    return params.meta is not None and CARD_META in params.meta
+
+
+class CardAnswers:
+    """Takes the answers on cards, for one server."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def take(self, current_caller: CurrentCaller, ctx: Context, params: CallToolRequestParams) -> CallResult:
+        """Returns the answer of the write after a yes, and a failure in all other cases."""
+        tool = TOOLS.get(params.name)
+        if tool is None:
+            return await self._calls.answer(current_caller, ctx, params)
+        answer = (params.meta or {}).get(CARD_META)
+        call = _AnswerCall(self._calls, current_caller, ctx, tool, answer)
+        outcome = await self._calls.carry_out(call, tool)
+        if isinstance(outcome, Failure):
+            return failed_result(replace(outcome, card={"state": "declined"} if call.is_declined else None))
+        return outcome
+
+
+class _AnswerCall(Call):
+    """The call that brings an answer. It sends nothing itself: after a yes, the write is a call of its own."""
+
+    def __init__(self, calls: Calls, current_caller: CurrentCaller, ctx: Context, tool: Tool, answer: object) -> None:
+        super().__init__(calls.services, current_caller, ctx, tool, {}, InputResponseRequestParams())
+        self._calls = calls
+        self._card_answer = answer
+        self._approval: Approval | None = None
+        self.is_declined = False
+        """Set once a no is on record."""
+
+    async def carry_out(self, tool: Tool) -> CallResult:
+        await self.count()
+        answer, approval = await self._read(tool)
+        self._approval, self._page_way.approval_id = approval, approval.id
+        if answer.answer == "yes":
+            self._check_rights(approval, tool)
+            if tool.destructive and answer.deed != deed_of(tool):
+                raise NotConfirmed(f'the yes came without the tick at "{deed_of(tool)}"; the card still waits')
+        with anyio.CancelScope(shield=True):  # a view that is closed must not end the write that it approved
+            result = await self._decide(approval, tool, is_yes=answer.answer == "yes")
+        return result  # noqa: RET504 - to mypy, the scope above may swallow a return
+
+    async def _read(self, tool: Tool) -> tuple[CardAnswer, Approval]:
+        """Returns the answer and its approval. Raises NotConfirmed, with the same words for all that is not its own."""
+        services = self._services
+        try:
+            answer = CardAnswer.model_validate(self._card_answer)
+        except ValidationError:
+            raise NotConfirmed(_UNKNOWN) from None
+        approval = await services.store.approval(answer.approval_id)
+        if (
+            approval is None
+            or (approval.way, approval.principal, approval.tool) != ("card", self._caller.principal, tool.name)
+            or not services.approvals.cards.has_secret(approval, answer.secret)
+        ):
+            raise NotConfirmed(_UNKNOWN)
+        return answer, approval
+
+    def _check_rights(self, approval: Approval, tool: Tool) -> None:
+        """Raises ToolFailure where the caller could not ask for the write any more, or not by a card."""
+        caller = self._current_caller()
+        for current in (verdict(caller, tool), dealer_verdict(caller, approval.dealer)):
+            if not current.is_allowed:
+                raise AccessRefused(current.reason, setting=current.setting, mend=current.mend)
+        problem = self._services.approvals.cards.problem(caller, tool, host_has_views=has_views(self.ctx))
+        if problem is not None:
+            raise NotConfirmed(f"no answer on a card counts any more: {problem}")
+
+    async def _decide(self, approval: Approval, tool: Tool, *, is_yes: bool) -> CallToolResult:
+        services = self._services
+        state: Literal["approved", "declined"] = "approved" if is_yes else "declined"
+        record = replace(self._record("decided", state), protocol="card")
+        is_first = await services.store.decide_approval(
+            approval.id, state, approval.principal, None, record, now=record.time
+        )
+        if not is_first:
+            current = await services.store.approval(approval.id)
+            is_used = current is not None and current.state != "pending"
+            raise NotConfirmed(_USED if is_used else _EXPIRED)
+        services.approvals.announce(approval.id)
+        self.is_declined = not is_yes
+        if not is_yes:
+            raise EarlierFailure(*services.approvals.ending(replace(approval, state=state)))
+        return await self._send(approval, tool)
+
+    async def _send(self, approval: Approval, tool: Tool) -> CallToolResult:
+        async def requester_of(_waiting: WaitingCall) -> CurrentCaller:
+            return self._current_caller
+
+        outcome = await send_approved(self._calls, approval, requester_of, lambda: self._check_rights(approval, tool))
+        if isinstance(outcome, Failure):
+            raise EarlierFailure(outcome.kind, outcome.text)
+        self.outcome = "replayed"
+        return outcome
+
+    def _record(self, phase: Any, outcome: str, milliseconds: int | None = None) -> AuditRecord:
+        """Returns a record of the call, at the dealer of its approval."""
+        record = super()._record(phase, outcome, milliseconds)
+        return record if self._approval is None else replace(record, dealer=self._approval.dealer)

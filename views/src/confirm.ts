@@ -1,0 +1,144 @@
+// The card of a write: what would be sent, and the person's yes or no. The secret of the answer stays in this page.
+
+import { element, facts, fill, type Child } from "./dom.js";
+import { Host, type Outcome } from "./host.js";
+
+const CARD = "roadster-mcp/card";
+const FAILURE = "roadster-mcp/failure";
+
+interface Card {
+  approval_id: string;
+  secret: string;
+  tool: string;
+  title: string;
+  heading: string;
+  fields: [name: string, value: string][];
+  deed: string | null;
+  expires_at: string;
+}
+
+type Answer = Record<string, unknown>;
+type Decision = "yes" | "no";
+
+let card: Card | undefined;
+let decision: Decision | undefined;
+let outcome: Outcome<Answer> | undefined;
+let notice: string | undefined;
+
+const certain = element("input", { type: "checkbox", change: () => say(undefined) });
+const status = element("p", { role: "status", class: "note" });
+const problem = element("div", { role: "alert" });
+const content = element("div");
+
+const host = new Host<Answer>("confirm", {
+  onArguments: () => undefined,
+  onOutcome: (received) => {
+    card = cardOf(received);
+    outcome = card === undefined ? received : undefined;
+    decision = undefined;
+    if (card !== undefined) setTimeout(render, Math.max(0, Date.parse(card.expires_at) - Date.now()) + 50);
+    render();
+  },
+});
+
+fill(document.getElementById("view") as HTMLElement, content, status, problem);
+render();
+void host.connect();
+
+function cardOf(received: Outcome<Answer>): Card | undefined {
+  return received.kind === "failure" ? (received.meta?.[CARD] as Card | undefined) : undefined;
+}
+
+async function decide(choice: Decision): Promise<void> {
+  if (card === undefined || decision !== undefined || isOver(card)) return;
+  if (choice === "yes" && card.deed !== null && !certain.checked) {
+    say("Nothing was done. Tick the box first, if it is to be done.");
+    return;
+  }
+  decision = choice;
+  say(undefined);
+  const { approval_id, secret, tool, deed } = card;
+  const answer = { approval_id, secret, answer: choice, ...(choice === "yes" && deed !== null ? { deed } : {}) };
+  // The server sends what it has stored, so this call needs no arguments.
+  outcome = await host.call(tool, {}, { [CARD]: answer });
+  render();
+  await host.tell(summary(card, choice, outcome), { approval_id, tool, answer: choice, result: kindOf(outcome) });
+}
+
+/** Returns what the model reads with the person's next message: words of this page only. */
+function summary({ tool }: Card, choice: Decision, result: Outcome<Answer>): string {
+  const again = `Call ${tool} again with the same arguments to read what became of it: that writes nothing twice.`;
+  if (result.kind === "answer") return `The person said yes on the card, and the write of ${tool} was done. ${again}`;
+  if (choice === "no") return `The person said no to the write of ${tool} on the card. Do not ask again unless they want it.`;
+  return `The person said yes on the card, and the write of ${tool} was not answered with success. ${again}`;
+}
+
+function kindOf(result: Outcome<Answer>): string {
+  return result.kind === "answer" ? "done" : String(result.meta?.[FAILURE] ?? "no answer");
+}
+
+function say(words: string | undefined): void {
+  notice = words;
+  render();
+}
+
+function render(): void {
+  const result = outcome;
+  fill(content, ...(card === undefined ? [element("h1", {}, "Confirmation")] : question(card)), ...answerOf(result));
+  fill(status, statusText());
+  fill(problem, failureText(result) !== undefined && element("p", {}, failureText(result)), notice !== undefined && element("p", {}, notice));
+}
+
+function question(shown: Card): Child[] {
+  const isOpen = decision === undefined && !isOver(shown);
+  return [
+    element("h1", {}, shown.heading),
+    facts(shown.fields),
+    isOpen && shown.deed !== null && element("label", { class: "row" }, certain, `Yes, I want to ${shown.deed}`),
+    isOpen &&
+      element(
+        "div",
+        { class: "row" },
+        element("button", { type: "button", "data-answer": "yes", click: () => void decide("yes") }, `Yes: ${shown.title}`),
+        element("button", { type: "button", "data-answer": "no", click: () => void decide("no") }, "No"),
+      ),
+  ];
+}
+
+function answerOf(result: Outcome<Answer> | undefined): Child[] {
+  return result?.kind === "answer" ? [element("h2", {}, "Done"), facts([...leaves(result.answer)])] : [];
+}
+
+/** Yields the name and the value of each field of an answer. */
+function* leaves(node: unknown, path = ""): Generator<[name: string, value: string]> {
+  if (typeof node !== "object" || node === null) {
+    yield [path.replaceAll("_", " "), String(node)];
+    return;
+  }
+  for (const [name, value] of Object.entries(node)) {
+    yield* leaves(value, Array.isArray(node) ? `${path} ${Number(name) + 1}` : path === "" ? name : `${path}.${name}`);
+  }
+}
+
+function statusText(): string {
+  if (card === undefined) return outcome === undefined ? "Waiting for what would be sent…" : "";
+  if (outcome !== undefined) return wasDeclined(outcome) ? "You said no. Nothing was sent." : "";
+  if (decision !== undefined) return decision === "yes" ? "Sending…" : "Saying no…";
+  const until = new Date(card.expires_at).toLocaleTimeString([], { timeStyle: "short" });
+  return isOver(card) ? "Nobody answered in time. Nothing was sent." : `Nothing was sent yet. Answer until ${until}.`;
+}
+
+function failureText(result: Outcome<Answer> | undefined): string | undefined {
+  if (result?.kind !== "failure" || wasDeclined(result)) return undefined;
+  // Without its `_meta`, the answer reaches the server as a call that lacks all arguments.
+  const isLost = decision !== undefined && kindOf(result) === "invalid_arguments";
+  return isLost ? "This host did not pass your answer on. Nothing was sent." : result.text;
+}
+
+function wasDeclined(result: Outcome<Answer>): boolean {
+  return result.kind === "failure" && (result.meta?.[CARD] as { state?: string } | undefined)?.state === "declined";
+}
+
+function isOver(shown: Card): boolean {
+  return Date.now() >= Date.parse(shown.expires_at);
+}
