@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp_types import CallToolResult
 
+from roadster_sandbox import SandboxTransport
 from roadster_server.calls.approvals.desk import DecisionRefused
 from roadster_server.calls.context import Timing
 from roadster_server.calls.results import CARD_META
@@ -199,12 +201,40 @@ async def test_nothing_is_sent_after_the_time_of_the_card(world: World, store_ur
 async def test_a_yes_does_not_outlive_the_rights_of_the_caller(
     rights: dict[str, Any], words: str, world: World, store_url: str
 ) -> None:
+    """The refused yes decides nothing, so a no counts after it."""
     async with open_host(world, card_settings(store_url)) as office:
         card = await ask(office)
         change(office.live, **rights)
         assert words in text_of(await answer(office, card))
-        assert kind_of(await answer(office, card, "no")) == "not_confirmed"
+        assert "declined this write on the card" in text_of(await answer(office, card, "no"))
     assert await sent_writes(world) == []
+
+
+async def test_rights_that_go_while_the_write_is_looked_up_stop_it(
+    world: World, store_url: str, connect: Connect
+) -> None:
+    class InterveningSandbox(httpx2.AsyncBaseTransport):
+        """A sandbox that does something at the next look at documents."""
+
+        def __init__(self) -> None:
+            self.intervene: Callable[[], None] = lambda: None
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.method == "GET" and request.url.path.endswith("/documents"):
+                self.intervene()
+            return await SandboxTransport(world.app).handle_async_request(request)
+
+    await _documents(connect)
+    upstream = InterveningSandbox()
+    async with open_host(world, card_settings(store_url), upstream=upstream) as office:
+        card = await ask(office, "delete_documents", DELETION)
+        upstream.intervene = lambda: change(office.live, confirm_by=["page"])
+        refusal = await answer(office, card, deed=card["deed"])
+        stored = await office.calls.services.store.approval(card["approval_id"])
+    assert 'does not name "card"' in text_of(refusal)
+    assert stored is not None
+    assert stored.state == "failed"
+    assert "delete_documents" not in await sent_writes(world)
 
 
 async def _documents(connect: Connect) -> None:
