@@ -131,8 +131,9 @@ def dealer_ids(node: Mapping[str, Any]) -> Iterator[str]:
     for name in [name for name in node if name not in _other_names]:
         field = plain_name(name)
         if not _names_dealer(field):
-            if len(_other_names) < _MOST_OTHER_NAMES:
-                _other_names.add(name)
+            if len(_other_names) >= _MOST_OTHER_NAMES:
+                _other_names.clear()  # by names that come only once, such as ids
+            _other_names.add(name)
             continue
         for fields, leaf in leaves(node[name], (field,), _is_of_another_thing):
             if _may_hold_id(fields[-1]):

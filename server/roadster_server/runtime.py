@@ -85,7 +85,6 @@ async def open_calls(
         stack.enter_context(exported_traces())
         url = settings.store.url.get_secret_value()
         store = await stack.enter_async_context(lazy_store(url, contact_key=keys.contacts, open_store=open_store))
-        page_links = page_links or PageLinks(lambda: live.current)
         file_keys = FileKeys(keys.files, keys.hash)
         requesters = Requesters(lambda: live.current, store.revocations, current_identity)
         approvals = Approvals(store, keys, page_links, lambda: live.current)

@@ -39,7 +39,7 @@ from roadster_tools.gate.vehicles import (
 )
 from roadster_tools.toolsets.feed import find_in_feed
 
-from .refresh import LEASE, WHOLE_EVERY, FeedReading, LeaseLost, is_whole_due, now
+from .refresh import LEASE, WHOLE_EVERY, FeedReading, LeaseLost, is_whole_due, is_within, now
 
 _ResultT = TypeVar("_ResultT")
 
@@ -49,7 +49,9 @@ FeedOf = Callable[[OnLeftOut], DealerApi]
 _RETRY_AFTER = 60 * 1000
 """Milliseconds at most from a failed refresh to the next attempt."""
 _MOST_NUMBERS = 200
-"""Searches. Their numbers take some kilobytes each."""
+"""Searches."""
+_MOST_GROUPS = 50_000
+"""Groups of vehicles in the numbers of these searches. Where each vehicle has a trim of its own, each is a group."""
 _MOST_STOCK_STATES = 1000
 _OPERATION = "list_inventory"
 _ROW = LeftOut(_OPERATION, "vehicles.*")
@@ -83,7 +85,7 @@ class Mirrors:
     """Seconds between two looks at what another process does."""
     _running: dict[str, _Refresh] = field(default_factory=dict)
     _numbers: OrderedDict[tuple[str, MirrorState, StockQuery], StockNumbers] = field(default_factory=OrderedDict)
-    """The numbers of the last searches. The state of a mirror changes whenever its vehicles may have changed."""
+    """The numbers of the last searches. A mirror's state changes with each refresh, and a lookup drops its dealer's."""
     stock_states: OrderedDict[tuple[str, str], StockState] = field(default_factory=OrderedDict)
     """The stock of vehicles that the feed was asked for, by dealer and VIN. One is quoted many times in a row."""
 
@@ -101,21 +103,27 @@ class Mirrors:
     async def numbers(self, dealer: str, state: MirrorState, query: StockQuery) -> StockNumbers:
         """Returns numbers about a search. The parts of a long answer, and all callers, share them until a refresh."""
         key = (dealer, state, query)
-        if key not in self._numbers:
-            self._numbers[key] = await self.store.count_vehicles(dealer, query)
-            if len(self._numbers) > _MOST_NUMBERS:
+        numbers = self._numbers.get(key)
+        if numbers is None:
+            numbers = self._numbers[key] = await self.store.count_vehicles(dealer, query)
+            while len(self._numbers) > _MOST_NUMBERS or sum(map(_size, self._numbers.values())) > _MOST_GROUPS:
                 self._numbers.popitem(last=False)
-        return self._numbers[key]
+        return numbers
 
     def keep_stock(self, dealer: str, vin: str, state: StockState) -> None:
         self.stock_states[dealer, vin] = state
         if len(self.stock_states) > _MOST_STOCK_STATES:
             self.stock_states.popitem(last=False)
 
-    async def current(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None]:
+    def drop_numbers(self, dealer: str) -> None:
+        for key in [key for key in self._numbers if key[0] == dealer]:
+            del self._numbers[key]
+
+    async def current(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None] | None:
         """Returns the state of a mirror that can be searched, and why it is older than wanted, None where it is not.
 
-        Raises ClientError where there is none, and StoreError.
+        Returns None while another process is to fill the mirror and does not get on. Raises ClientError where the feed
+        cannot be read for the first time or names another dealer, and StoreError.
         """
         state = await self.store.mirror_state(dealer)
         if not state.whole:
@@ -130,13 +138,19 @@ class Mirrors:
         refresh = self._start(dealer, feed)
         with anyio.move_on_after(self.patience):
             await refresh.is_fresh.wait()
+        if isinstance(refresh.error, ForeignDealer):
+            raise refresh.error
         state = await self.store.mirror_state(dealer)
         return state, self._lateness(state)
 
-    async def _fill(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None]:
-        """Waits until the mirror has been filled, by this process or another one."""
+    async def _fill(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None] | None:
+        """Waits until the mirror has been filled, by this process or another one.
+
+        Returns None if nothing has come from the other one for `patience`: it may have died with the lease.
+        """
+        last, wait_until = MirrorState(), 0.0
         while True:
-            refresh = self._running.get(dealer) or self._start(dealer, feed)
+            refresh = self._start(dealer, feed)
             while not refresh.is_fresh.is_set():
                 self.report(refresh.step)
                 with anyio.move_on_after(self.pause):
@@ -146,19 +160,24 @@ class Mirrors:
             state = await self.store.mirror_state(dealer)
             if state.whole:
                 return state, self._lateness(state)
+            if state != last:
+                last, wait_until = state, anyio.current_time() + self.patience
+            elif anyio.current_time() > wait_until:
+                return None
             self.report("another process reads the dealer's inventory for the first time")
             await anyio.sleep(self.pause)
 
     def _lateness(self, state: MirrorState) -> Late | None:
         fresh_for = self.fresh_for() * 1000
-        time = now()
-        if time - state.as_of <= (max(fresh_for, WHOLE_EVERY) if state.ignores_updates else fresh_for):
+        # A feed that ignores `updated_since` is read whole each time, so it is read less often.
+        limit = max(fresh_for, WHOLE_EVERY) if state.ignores_updates else fresh_for
+        if is_within(state.as_of, limit, now()):
             return None
         return "unanswered" if self._has_just_failed(state) else "refreshing"
 
     def _has_just_failed(self, state: MirrorState) -> bool:
         """Tells whether it is too early to ask again: not every call should ask an upstream that fails."""
-        return now() - state.failure <= min(self.fresh_for() * 1000, _RETRY_AFTER)
+        return is_within(state.failure, min(self.fresh_for() * 1000, _RETRY_AFTER), now())
 
     def _start(self, dealer: str, feed: FeedOf) -> _Refresh:
         """Starts the refresh of a mirror, or returns the one that runs."""
@@ -207,7 +226,9 @@ class Mirrors:
         except LeaseLost:
             return
         except BaseException as error:
-            failed = replace(reading.state, lease=0, failure=now() if isinstance(error, ClientError) else state.failure)
+            # A cancelled refresh, or a store that is gone, says nothing of the feed.
+            has_failed = isinstance(error, Exception) and not isinstance(error, StoreError)
+            failed = replace(reading.state, lease=0, failure=now() if has_failed else state.failure)
             await self._release(dealer, holder, failed)
             raise
         await self._release(dealer, holder, replace(reading.state, lease=0))
@@ -235,8 +256,11 @@ class StoredVehicles:
         store = self.mirrors.store
         try:
             give_turn_back()
-            state, late = await self.mirrors.current(self.dealer, self.feed)
+            current = await self.mirrors.current(self.dealer, self.feed)
             resume_turn()
+            if current is None:
+                return None
+            state, late = current
             numbers = await self.mirrors.numbers(self.dealer, state, query)
             vehicles: list[StoredVehicle] = []
             if numbers.total:
@@ -269,25 +293,29 @@ class StoredVehicles:
 
         Raises ForeignDealer: an upstream that mixes up dealers is not to be trusted with the rest of the call.
         """
-        mirrors = self.mirrors
-        fresh_after = datetime.now(UTC) - timedelta(seconds=mirrors.fresh_for())
-        state = mirrors.stock_states.get((self.dealer, vin))
-        if state is not None and state.as_of >= fresh_after:
-            return state
+        fresh_for = timedelta(seconds=self.mirrors.fresh_for())
+        known = self.mirrors.stock_states.get((self.dealer, vin))
+        if known is not None and _is_recent(known.as_of, fresh_for):
+            return known
         last = await self._last_seen(vin)
-        state = StockState(stock_of(last.vehicle), last.as_of) if last else None
+        in_mirror = StockState(stock_of(last.vehicle), last.as_of) if last else None
         # A vehicle that is not in the mirror may have come since.
-        if last is not None and last.vehicle is not None and last.as_of >= fresh_after:
-            return state
-        with anyio.move_on_after(mirrors.patience):
-            try:
-                vehicle = await find_in_feed(self.feed(ignore_left_out), vin)
-            except ForeignDealer:
-                raise
-            except ClientError:
-                return state
-            state = StockState(stock_of(vehicle), datetime.now(UTC))
-            mirrors.keep_stock(self.dealer, vin, state)
+        if last is not None and last.vehicle is not None and _is_recent(last.as_of, fresh_for):
+            return in_mirror
+        with anyio.move_on_after(self.mirrors.patience):
+            return await self._ask_for_stock(vin) or in_mirror
+        return in_mirror
+
+    async def _ask_for_stock(self, vin: str) -> StockState | None:
+        as_of = datetime.now(UTC)
+        try:
+            vehicle = await find_in_feed(self.feed(ignore_left_out), vin)
+        except ForeignDealer:
+            raise
+        except ClientError:
+            return None
+        state = StockState(stock_of(vehicle), as_of)
+        self.mirrors.keep_stock(self.dealer, vin, state)
         return state
 
     async def _last_seen(self, vin: str) -> LastSeen | None:
@@ -303,14 +331,25 @@ class StoredVehicles:
             return None
         return LastSeen(_read(vehicle, self.reader).vehicle if vehicle else None, _time(state))
 
-    async def forget(self, vin: str) -> None:
+    async def note_presence(self, vin: str, *, is_in_feed: bool) -> None:
         self.mirrors.stock_states.pop((self.dealer, vin), None)
         if self.mirrors.fresh_for() == 0:
             return
         try:
-            await self.mirrors.store.mark_vehicle_gone(self.dealer, vin, now=now())
+            has_changed = await self.mirrors.store.mark_vehicle(self.dealer, vin, is_gone=not is_in_feed, now=now())
         except StoreError as error:
             log.warning("inventory not kept", extra={"reason": str(error)})
+            return
+        if has_changed:
+            self.mirrors.drop_numbers(self.dealer)
+
+
+def _is_recent(time: datetime, seconds: timedelta) -> bool:
+    return timedelta() <= datetime.now(UTC) - time <= seconds
+
+
+def _size(numbers: StockNumbers) -> int:
+    return len(numbers.groups)
 
 
 def _time(state: MirrorState) -> datetime:

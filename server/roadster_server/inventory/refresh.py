@@ -11,7 +11,7 @@ from roadster_client import DealerApi, LeftOut
 from roadster_server.store import MirrorState, NewVehicle
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
-from roadster_tools.toolsets.feed import FeedWalk
+from roadster_tools.toolsets.feed import PAGE, FeedWalk
 from roadster_tools.turns import InTurns
 
 DAY = 24 * 60 * 60 * 1000
@@ -20,6 +20,8 @@ WHOLE_EVERY = 15 * 60 * 1000
 """The same for a feed that does not honour `updated_since`."""
 LEASE = 120 * 1000
 """Milliseconds that a process may take for one page. Afterwards another process goes on in its place."""
+_CLOCKS_DIFFER = 60 * 1000
+"""Milliseconds by which the clock of another process may be ahead."""
 _OVERLAP = 300
 """Seconds. The upstream's clock may be so far behind ours."""
 _PAGES_OF_UPDATES = 5
@@ -33,6 +35,11 @@ _LONGEST_VIN = 100
 def now() -> int:
     """Returns the milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def is_within(time: int, milliseconds: int, now: int) -> bool:
+    """Tells whether a time lies at most so many milliseconds back. One in the future is that of a wrong clock."""
+    return -_CLOCKS_DIFFER <= now - time <= milliseconds
 
 
 class LeaseLost(Exception):
@@ -56,13 +63,16 @@ class FeedReading:
     on_fresh: Callable[[], None]
     on_step: Callable[[str], None]
     _new: list[NewVehicle] = field(default_factory=list)
+    _request_time: int = 0
+    """The time at which the page in `_new` was asked for."""
 
     async def run(self, *, has_updates: bool) -> None:
         """Reads what is due. `has_updates` says that the mirror is older than it may be.
 
         Raises ClientError, StoreError and LeaseLost. What was read until then stays.
         """
-        if has_updates and self.state.whole and not self.state.ignores_updates:
+        can_update = self.state.whole and not self.state.ignores_updates and not _is_ahead(self.state, now())
+        if has_updates and can_update:
             await self._read_updates()
         if is_whole_due(self.state, now()):
             await self._read_whole()
@@ -72,7 +82,7 @@ class FeedReading:
         since = self.state.as_of // 1000 - _OVERLAP
         walk = FeedWalk(self.feed, in_stock_only=False, count=None, updated_since=since)
         pages = 0
-        while not walk.is_over and pages * 100 < _MOST_VEHICLES:
+        while not walk.is_over and pages * PAGE < _MOST_VEHICLES:
             _, unread = await self._read_page(walk)
             # Each row comes several times within the overlap, so it is not added.
             self.state = replace(self.state, unread=max(self.state.unread, unread))
@@ -120,7 +130,7 @@ class FeedReading:
             log.warning("the feed ended early", extra={"dealer": self.dealer})
         self.state = replace(
             self.state,
-            as_of=max(self.state.as_of, start),
+            as_of=start if _is_ahead(self.state, now()) else max(self.state.as_of, start),
             whole=start,
             start=0,
             position=None,
@@ -134,6 +144,7 @@ class FeedReading:
     async def _read_page(self, walk: FeedWalk) -> tuple[int, int]:
         """Reads the next page into `_new`. Returns its rows, and how many of them could not be read."""
         count = unread = 0
+        self._request_time = now()
         self.left_out.clear()
         async for vehicle in InTurns(await walk.next_rows()):
             count += 1
@@ -149,7 +160,13 @@ class FeedReading:
         # The clock of the process that began a reading may be ahead of this one's.
         seen = max(now(), self.state.start, unseen_before or 0)
         is_own = await self.store.put_vehicles(
-            self.dealer, self.holder, self.state, self._new, now=seen, unseen_before=unseen_before
+            self.dealer,
+            self.holder,
+            self.state,
+            self._new,
+            now=seen,
+            request_time=self._request_time,
+            unseen_before=unseen_before,
         )
         self._new = []
         if not is_own:
@@ -158,4 +175,11 @@ class FeedReading:
 
 def is_whole_due(state: MirrorState, time: int) -> bool:
     """Tells whether the whole feed is to be read."""
-    return state.start > 0 or time - state.whole > (WHOLE_EVERY if state.ignores_updates else DAY)
+    if state.start > 0 or _is_ahead(state, time):
+        return True
+    return time - state.whole > (WHOLE_EVERY if state.ignores_updates else DAY)
+
+
+def _is_ahead(state: MirrorState, time: int) -> bool:
+    """Tells whether the clock was ahead when the feed was read. Updates since then would leave out the time between."""
+    return max(state.as_of, state.whole) > time + _CLOCKS_DIFFER

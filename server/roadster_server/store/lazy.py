@@ -113,7 +113,7 @@ class LazyStore:
     search_vehicles = _opening(lambda store: store.mirrors.search)
     other_vehicles = _opening(lambda store: store.mirrors.others)
     mirrored_vehicle = _opening(lambda store: store.mirrors.one)
-    mark_vehicle_gone = _opening(lambda store: store.mirrors.mark_gone)
+    mark_vehicle = _opening(lambda store: store.mirrors.mark)
     count_file_requests = _opening(lambda store: store.files.count)
     request_file = _opening(lambda store: store.files.request)
     file_request_by_link = _opening(lambda store: store.files.by_link)

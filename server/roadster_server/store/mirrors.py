@@ -41,9 +41,10 @@ class SqlMirrors:
         new: Sequence[NewVehicle] = (),
         *,
         now: int,
+        request_time: int = 0,
         unseen_before: int | None = None,
     ) -> bool:
-        """Adds what the holder of the lease has read, and changes the state.
+        """Adds what the holder of the lease has read since the time `request_time`, and changes the state.
 
         Vehicles that were last seen before `unseen_before` are marked as gone. Returns False, and changes nothing,
         where the holder has lost the lease.
@@ -53,7 +54,8 @@ class SqlMirrors:
             if not mirrors.put(connection, dealer, holder, state):
                 return False
             # Nobody knows when the vehicles of the first reading came in, so all of them have the same time.
-            vehicles.put(connection, dealer, new, now, arrival=now if state.whole else state.start)
+            arrival = now if state.whole else state.start
+            vehicles.put(connection, dealer, new, now, arrival=arrival, request_time=request_time)
             if unseen_before is not None:
                 vehicles.mark_unseen(connection, dealer, unseen_before, now)
                 vehicles.forget_gone(connection, dealer, now - _GONE_FOR)
@@ -102,5 +104,9 @@ class SqlMirrors:
         """Returns the vehicle if the feed had it the last time."""
         return await self.database.read(vehicles.one, dealer, vin)
 
-    async def mark_gone(self, dealer: str, vin: str, *, now: int) -> None:
-        await self.database.write(vehicles.mark_gone, dealer, vin, now)
+    async def mark(self, dealer: str, vin: str, *, is_gone: bool, now: int) -> bool:
+        """Marks a vehicle that the feed had as gone, or as there again. Returns whether it was marked otherwise."""
+        if not await self.database.read(vehicles.is_marked, dealer, vin, is_gone=not is_gone):
+            return False
+        await self.database.write(vehicles.mark, dealer, vin, now if is_gone else 0)
+        return True

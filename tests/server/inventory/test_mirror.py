@@ -484,3 +484,49 @@ async def test_search_reads_the_feed_if_the_store_does_not_work(connect: Connect
         direct = await search(client, sort="price")
     assert direct["vehicles"] == mirrored["vehicles"]
     assert "as_of" not in direct
+
+
+async def test_a_lookup_counts_at_once(connect: Connect, feed: Feed) -> None:
+    """A vehicle that a lookup does not find is in no count, and one that it finds again is listed again."""
+    async with connect(change=KEPT) as client:
+        stock = (await search(client, limit=1))["searched"]
+        vehicle = next(vehicle for vehicle in feed.vehicles.values() if vehicle.in_stock)
+        vehicles = dict(feed.vehicles)
+        feed.change({vin: each for vin, each in vehicles.items() if vin != vehicle.vin})
+        await search(client, vin=vehicle.vin)
+        answer = await search(client, limit=1)
+        assert answer["searched"] == sum(answer["counts"]["model"].values()) == stock - 1
+        feed.change(vehicles)
+        await search(client, vin=vehicle.vin)
+        assert (await search(client, limit=1))["searched"] == stock
+        assert vehicle.vin in await all_vins(client, limit=100)
+
+
+async def test_a_quote_knows_what_a_lookup_has_found(connect: Connect, feed: Feed) -> None:
+    async with connect(change=KEPT) as client:
+        vehicle = next(vehicle for vehicle in feed.vehicles.values() if vehicle.in_stock and not vehicle.reserved)
+        quote = {**AT_UMAZDA, "vin": vehicle.vin}
+        assert answer_of(await client.call_tool("quote_payments", quote))["stock"] == "in stock"
+        feed.change({**feed.vehicles, vehicle.vin: replace(vehicle, reserved=True)})
+        await search(client, vin=vehicle.vin)
+        assert answer_of(await client.call_tool("quote_payments", quote))["stock"] == "reserved"
+
+
+async def test_a_process_that_died_at_the_first_reading_holds_up_no_search(connect: Connect, feed: Feed) -> None:
+    """Its lease lasts two minutes. Meanwhile the feed answers."""
+    async with connect(change=KEPT) as client:
+        await client.call_tool("list_dealers", {})
+        names = "dealer, holder, as_of, whole, start, skip, count, unread, failure, ignores_updates, lease"
+        start, lease = now() - 1_000, now() + 100_000
+        values = f"'umazda', 'dead', 0, 0, {start}, 0, 0, 0, 0, false, {lease}"
+        await execute(feed.store_url, f"INSERT INTO roadster_mirrors ({names}) VALUES ({values})")
+        assert (await search(client, limit=1))["vehicles"]
+
+
+async def test_a_clock_that_was_ahead_hides_no_sale(connect: Connect, feed: Feed) -> None:
+    async with connect(change=KEPT) as client:
+        vehicle = next(vehicle for vehicle in feed.vehicles.values() if vehicle.in_stock)
+        assert vehicle.vin in await all_vins(client, limit=100)
+        await feed.age(-60 * 60)  # the clock is set back by an hour
+        feed.change({**feed.vehicles, vehicle.vin: replace(vehicle, in_stock=False, updated_at=now() // 1000)})
+        assert vehicle.vin not in await all_vins(client, limit=100)

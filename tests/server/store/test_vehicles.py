@@ -32,10 +32,19 @@ BARE = [
 VEHICLES = [*STOCK, *BARE]
 
 
-async def fill(mirrors: SqlMirrors, dealer: str, vehicles: Sequence[InventoryVehicle], now: int = 1_000) -> None:
+async def fill(
+    mirrors: SqlMirrors,
+    dealer: str,
+    vehicles: Sequence[InventoryVehicle],
+    now: int = 1_000,
+    request_time: int | None = None,
+) -> None:
     await mirrors.lease(dealer, "test", until=FOREVER, now=FOREVER)
     new = [NewVehicle(vehicle) for vehicle in vehicles]
-    assert await mirrors.put(dealer, "test", MirrorState(as_of=now, lease=FOREVER), new, now=now)
+    state = MirrorState(as_of=now, lease=FOREVER)
+    assert await mirrors.put(
+        dealer, "test", state, new, now=now, request_time=now if request_time is None else request_time
+    )
 
 
 async def vins(mirrors: SqlMirrors, dealer: str, query: StockQuery | None = None) -> list[str]:
@@ -164,8 +173,24 @@ async def test_unseen_vehicle_is_gone_and_may_come_back(store: SqlStore) -> None
     assert await mirrors.one("one", STOCK[2].vin) is None
     await fill(mirrors, "one", STOCK[2:3], now=3_000)
     assert STOCK[2].vin in await vins(mirrors, "one")
-    await mirrors.mark_gone("one", STOCK[0].vin, now=4_000)
-    assert STOCK[0].vin not in await vins(mirrors, "one")
+
+
+@pytest.mark.parametrize("price", [None, 1.0])
+async def test_what_a_look_has_shown_counts_more_than_a_page_that_was_asked_for_before(
+    store: SqlStore, price: float | None
+) -> None:
+    mirrors, first = store.mirrors, STOCK[0]
+    again = first if price is None else first.model_copy(update={"price": price})
+    await fill(mirrors, "one", [first], now=1_000)
+    assert await mirrors.mark("one", first.vin, is_gone=True, now=2_000)
+    assert not await mirrors.mark("one", first.vin, is_gone=True, now=2_500)
+    await fill(mirrors, "one", [again], now=3_000, request_time=1_900)
+    assert await vins(mirrors, "one") == []
+    await fill(mirrors, "one", [again], now=4_000, request_time=3_900)
+    assert await vins(mirrors, "one") == [first.vin]
+    assert await mirrors.mark("one", first.vin, is_gone=True, now=5_000)
+    assert await mirrors.mark("one", first.vin, is_gone=False, now=5_500)
+    assert await vins(mirrors, "one") == [first.vin]
 
 
 async def test_vehicle_that_is_long_gone_is_deleted(store: SqlStore, url: str) -> None:
@@ -185,6 +210,8 @@ async def test_lease_belongs_to_one_until_it_is_over(store: SqlStore) -> None:
     assert await mirrors.lease("one", "second", until=3_000, now=1_500) is None
     assert await mirrors.lease("two", "second", until=3_000, now=1_500) is not None
     assert await mirrors.lease("one", "second", until=3_000, now=2_500) is not None
+    assert await mirrors.lease("one", "third", until=2_900, now=2_600) is not None, "of a clock that was ahead"
+    assert await mirrors.lease("one", "second", until=3_000, now=2_950) is not None
     assert not await mirrors.put("one", "first", replace(state, as_of=9), [NewVehicle(STOCK[0])], now=2_600)
     assert (await mirrors.state("one")).as_of == 0
     assert await vins(mirrors, "one") == []

@@ -218,8 +218,8 @@ class VehicleMirror(Protocol):
         Raises ForeignDealer where the feed names another dealer.
         """
 
-    async def forget(self, vin: str) -> None:
-        """Marks a vehicle that the feed does not have any more, if that is possible."""
+    async def note_presence(self, vin: str, *, is_in_feed: bool) -> None:
+        """Marks a vehicle as gone or as there again, as a look into the feed has just shown, if that is possible."""
 
 
 def compared(text: str | None) -> str:

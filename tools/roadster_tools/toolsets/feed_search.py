@@ -68,8 +68,8 @@ class FeedSearch:
             grant.notices[:] = [doubt_of_known_vin("vin")]
         place = place.moved(walk, search)
         unread = UnreadRows(place.unread, _unread_fields(grant, self.query), may_be_behind=walk.passed > 0)
-        if vin is not None and not (search.is_in_feed or more or unread):
-            await grant.vehicles.forget(vin)
+        if vin is not None and (search.is_in_feed or not (more or unread)):
+            await grant.vehicles.note_presence(vin, is_in_feed=search.is_in_feed)
         return InventoryAnswer(
             vehicles=search.rows,
             searched=search.count,

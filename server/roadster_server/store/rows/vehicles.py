@@ -61,10 +61,13 @@ _SORTS: dict[Sort | None, tuple[ColumnElement[Any], bool]] = {
 """The column that each sort reads, and whether its highest value comes first."""
 
 
-def put(connection: Connection, dealer: str, new: Sequence[NewVehicle], now: int, *, arrival: int) -> None:
-    """Adds vehicles, or changes them where they are other than before. All of them are in the feed then.
+def put(
+    connection: Connection, dealer: str, new: Sequence[NewVehicle], now: int, *, arrival: int, request_time: int
+) -> None:
+    """Adds vehicles, or changes them where they are other than before.
 
-    `arrival` is the time at which those came in that are not there yet.
+    They were in the feed at `request_time`: one that has been marked as gone since then stays so. `arrival` is the time
+    at which those came in that are not there yet.
     """
     documents_by_vin = {each.vehicle.vin: _Document.of(each) for each in new}
     if not documents_by_vin:
@@ -73,15 +76,16 @@ def put(connection: Connection, dealer: str, new: Sequence[NewVehicle], now: int
         _columns.dealer == dealer, _columns.vin.in_(documents_by_vin)
     )
     digests = {row.vin: row.digest for row in connection.execute(stored_digests)}
-    same = [vin for vin, digest in digests.items() if digest == documents_by_vin[vin].digest]
+    same = {vin for vin, digest in digests.items() if digest == documents_by_vin[vin].digest}
     if same:
         of_same = (_columns.dealer == dealer, _columns.vin.in_(same))
         connection.execute(update(vehicles).where(*of_same).values(seen=now))
         # Apart, because an index has the mark, and hardly any vehicle comes back.
-        connection.execute(update(vehicles).where(*of_same, _columns.gone > 0).values(gone=0))
+        is_back = (_columns.gone > 0, _columns.gone < request_time)
+        connection.execute(update(vehicles).where(*of_same, *is_back).values(gone=0))
     changed = [_row(dealer, each, now, arrival) for vin, each in sorted(documents_by_vin.items()) if vin not in same]
     if changed:
-        _upsert(connection, changed)
+        _upsert(connection, changed, request_time)
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,14 @@ class _Document:
         return cls(new, json, hashlib.sha256(f"{' '.join(new.unread)}\n{json}".encode()).hexdigest()[:32])
 
 
-def _upsert(connection: Connection, rows: list[dict[str, Any]]) -> None:
+def _upsert(connection: Connection, rows: list[dict[str, Any]], request_time: int) -> None:
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     for table, lasting in ((vehicles, {"dealer", "vin", "added"}), (documents, {"dealer", "vin"})):
         names = [column.name for column in table.c]
         statement = insert(table)
-        values = {name: statement.excluded[name] for name in names if name not in lasting}
+        values: dict[str, Any] = {name: statement.excluded[name] for name in names if name not in lasting}
+        if table is vehicles:
+            values["gone"] = case((_columns.gone >= request_time, _columns.gone), else_=0)
         upsert = statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=values)
         connection.execute(upsert, [{name: row[name] for name in names} for row in rows])
 
@@ -155,9 +161,19 @@ def mark_unseen(connection: Connection, dealer: str, before: int, now: int) -> N
     connection.execute(update(vehicles).where(*unseen).values(gone=now))
 
 
-def mark_gone(connection: Connection, dealer: str, vin: str, now: int) -> None:
-    one = (_columns.dealer == dealer, _columns.vin.in_([vin, vin.lower()]), _columns.gone == 0)
-    connection.execute(update(vehicles).where(*one).values(gone=now))
+def is_marked(connection: Connection, dealer: str, vin: str, *, is_gone: bool) -> bool:
+    """Returns whether there is such a vehicle that is marked as gone, or that is not."""
+    mark = _columns.gone > 0 if is_gone else _columns.gone == 0
+    return connection.scalar(select(_columns.vin).where(*_one(dealer, vin), mark).limit(1)) is not None
+
+
+def mark(connection: Connection, dealer: str, vin: str, gone: int) -> None:
+    """Marks a vehicle as gone since a time, or with 0 as there again."""
+    connection.execute(update(vehicles).where(*_one(dealer, vin)).values(gone=gone))
+
+
+def _one(dealer: str, vin: str) -> tuple[ColumnElement[bool], ...]:
+    return _columns.dealer == dealer, _columns.vin.in_([vin, vin.lower()])
 
 
 def forget_gone(connection: Connection, dealer: str, before: int) -> None:
@@ -204,7 +220,7 @@ def _behind(value: ColumnElement[Any] | None, descending: bool, after: StockPlac
 def one(connection: Connection, dealer: str, vin: str) -> StoredVehicle | None:
     """Returns the vehicle that the feed had, None where it was gone."""
     selection = select(_columns.vin, _NO_VALUE.label("value"), _columns.unread).where(
-        _columns.dealer == dealer, _columns.gone == 0, _columns.vin.in_([vin, vin.lower()])
+        *_one(dealer, vin), _columns.gone == 0
     )
     matches = _with_documents(connection, dealer, (connection.execute(selection.limit(1))).all())
     return matches[0] if matches else None
