@@ -45,7 +45,7 @@ from .store.lazy import LazyStore, OpenStore, lazy_store
 from .stored import StoredCustomers, StoredEvents, StoredOwnership
 from .telemetry.observer import ServerObserver
 from .telemetry.traces import TracingObserver, exported_traces
-from .turns import TurnObserver
+from .turns import turn_given_back
 from .uploads.clamd import scan_with
 from .uploads.downloads import DownloadLinks
 from .uploads.waiting import FileKeys, LinkTo, StoredFiles
@@ -160,7 +160,8 @@ async def _open_services(
                 auth_scheme=scheme,
                 transport=transport,
                 network=settings.network.path(),
-                observer=TurnObserver(ProgressObserver(TracingObserver(observer))),
+                observer=ProgressObserver(TracingObserver(observer)),
+                waiting=turn_given_back,
             )
         )
         upstreams[api] = upstream

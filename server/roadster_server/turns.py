@@ -12,13 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from weakref import WeakValueDictionary
 
 import anyio
-
-from roadster_client import ApiName, Attempt, Observer, Operation
 
 _AT_ONCE = 2
 """While one call waits for a step of the loop, the other one of the caller works."""
@@ -70,26 +68,27 @@ class _CallerTurns:
 
 
 class Turn:
-    """The turn of one call."""
+    """The turn of one call. The call can wait in several places at once, and works again once it waits in none."""
 
     def __init__(self, of_caller: _CallerTurns) -> None:
         self._of_caller = of_caller
-        self._is_held = True
+        self._open_waits = 0
         self._is_over = False
 
     def give_back(self) -> None:
-        if self._is_held:
-            self._is_held = False
+        self._open_waits += 1
+        if self._open_waits == 1 and not self._is_over:
             self._of_caller.leave()
 
     def resume(self) -> None:
-        if not self._is_held and not self._is_over:
-            self._is_held = True
+        self._open_waits -= 1
+        if not self._open_waits and not self._is_over:
             self._of_caller.working += 1
 
     def end(self) -> None:
         self._is_over = True
-        self.give_back()
+        if not self._open_waits:
+            self._of_caller.leave()
 
 
 _current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
@@ -102,47 +101,29 @@ def give_turn_back() -> None:
         turn.give_back()
 
 
-@contextmanager
-def turn_given_back_after(seconds: float) -> Iterator[None]:
-    """Lets another call of the caller begin if the block takes longer."""
-    timer = asyncio.get_running_loop().call_later(seconds, give_turn_back)
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def resume_turn() -> None:
-    """Notes that the call works again. The caller's next one begins only once fewer than two do."""
+    """Notes that a wait has ended. The caller's next call begins only once fewer than two work."""
     turn = _current_turn.get()
     if turn is not None:
         turn.resume()
 
 
-class TurnObserver:
-    """Gives a call's turn back during each attempt at an upstream, and passes all events on to another observer."""
-
-    def __init__(self, other: Observer) -> None:
-        self._other = other
-
-    def on_attempt(self, operation: Operation, number: int) -> Attempt:
-        give_turn_back()
-        return _Attempt(self._other.on_attempt(operation, number))
-
-    def on_breakers_open(self, api: ApiName, count: int) -> None:
-        self._other.on_breakers_open(api, count)
-
-
-class _Attempt:
-    def __init__(self, other: Attempt) -> None:
-        self._other = other
-
-    def on_begin(self) -> None:
-        self._other.on_begin()
-
-    def on_answer(self, status: int) -> None:
+@contextmanager
+def turn_given_back() -> Iterator[None]:
+    """Lets another call of the caller begin while the block waits."""
+    give_turn_back()
+    try:
+        yield
+    finally:
         resume_turn()
-        self._other.on_answer(status)
 
-    def on_end(self, outcome: str) -> None:
-        self._other.on_end(outcome)
+
+@contextmanager
+def turn_given_back_after(seconds: float) -> Iterator[None]:
+    """Lets another call of the caller begin if the block takes longer."""
+    with ExitStack() as wait:
+        timer = asyncio.get_running_loop().call_later(seconds, wait.enter_context, turn_given_back())
+        try:
+            yield
+        finally:
+            timer.cancel()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -41,6 +41,9 @@ AuthScheme = Literal["Bearer", "Token", "Basic", "none"]
 EXCHANGE = "roadster_client.request"
 """The key of an HTTP request's extension that holds our `Request`, for a transport that records."""
 
+Waiting = Callable[[], AbstractContextManager[None]]
+"""Returns the block in which a call waits for one request."""
+
 _CONNECT_SECONDS = 5.0
 """Shorter than the part of the deadline that is left when a write begins, so that a write which finds no connection is
 known not to have been sent."""
@@ -54,10 +57,13 @@ _NOBODY = Origin()
 class Upstream:
     """Sends requests to one API with one key. Use `open_upstream` to make one, because it closes the connections."""
 
-    def __init__(self, connect: Callable[[], _Connections], credentials: Credentials, observer: Observer) -> None:
+    def __init__(
+        self, connect: Callable[[], _Connections], credentials: Credentials, observer: Observer, waiting: Waiting
+    ) -> None:
         self._connect = connect  # at the first request, because loading the certificates would slow the start
         self._credentials = credentials
         self._observer = observer
+        self._waiting = waiting
         self._accounts = {credentials.key: self}
         self._admission = Admission()
         self._budget = RetryBudget()
@@ -90,7 +96,7 @@ class Upstream:
         """Returns the parsed answer. Raises ClientError."""
         breaker = self._breaker(origin.dealer, request.operation.name)
         try:
-            with breaker.guard(request.operation):
+            with breaker.guard(request.operation), self._waiting():
                 return await self._send_within_deadline(request, origin.caller)
         except errors.Unreachable:
             raise
@@ -238,11 +244,13 @@ async def open_upstream(
     transport: httpx2.AsyncBaseTransport | None = None,
     network: NetworkPath = DIRECT,
     observer: Observer | None = None,
+    waiting: Waiting = nullcontext,
 ) -> AsyncIterator[Upstream]:
     """Opens an `Upstream` at `base_url`, and closes its connections at the end of the block.
 
     With the scheme `Basic`, make `api_key` with `basic_key`. `transport` replaces the network, for instance by the
-    embedded sandbox. `observer` is told of each attempt. `network` names further authorities and a proxy.
+    embedded sandbox. `observer` is told of each attempt. Each request, with its
+    repeated attempts, is sent in a block of its own `waiting()`. `network` names further authorities and a proxy.
     """
 
     @cache
@@ -257,4 +265,4 @@ async def open_upstream(
         return _Connections(open_transport, base_url.rstrip("/"), [*headers.items()])
 
     async with AsyncExitStack() as closing:
-        yield Upstream(connect, Credentials(auth_scheme, api_key), observer or NoObserver())
+        yield Upstream(connect, Credentials(auth_scheme, api_key), observer or NoObserver(), waiting)

@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from roadster_client import Request, with_escapes
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import CLOCKS_DIFFER
-from roadster_server.turns import give_turn_back
+from roadster_server.turns import turn_given_back
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
 from .context import API_NAMES, Ask, CallContext, Context, PageOrigin
@@ -81,9 +81,8 @@ class Confirmation:
 
     async def _ask_within_call(self, question: str, tool: Tool) -> None:
         set_step("waiting for a person's answer")
-        give_turn_back()
         try:
-            with anyio.fail_after(self._lifetime.total_seconds()):
+            with turn_given_back(), anyio.fail_after(self._lifetime.total_seconds()):
                 answer = await self._ctx.session.elicit_form(
                     question, form_of(tool), related_request_id=self._ctx.request_id
                 )

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import anyio
 from mcp_types import InputRequiredResult, InputResponseRequestParams
 
-from roadster_server.turns import give_turn_back
+from roadster_server.turns import turn_given_back
 from roadster_tools import FileWanted, NotConfirmed, Seal, WaitingFiles
 
 from .context import Ask, Context
@@ -76,10 +76,10 @@ async def obtain_file(ctx: Context, request: FileWanted, seal: Seal, files: Wait
     if answer == "not opened":
         raise request
     set_step("waiting for a person's file")
-    give_turn_back()
-    while datetime.now(UTC) < request.until:
-        if await files.is_there(request.handle):
-            await tell_complete(ctx, request.handle)
-            return request.handle
-        await anyio.sleep(look_every)
+    with turn_given_back():
+        while datetime.now(UTC) < request.until:
+            if await files.is_there(request.handle):
+                await tell_complete(ctx, request.handle)
+                return request.handle
+            await anyio.sleep(look_every)
     raise request

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
@@ -18,7 +18,7 @@ import anyio
 from roadster_server.store import AnswerGone, Claim, Conflict, InProgress, Replay, Unknown
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.waiting import current_wait
-from roadster_server.turns import give_turn_back
+from roadster_server.turns import turn_given_back
 from roadster_tools import InvalidArguments, KeyOutcomeUnknown, Limited
 
 from .keys import Keys
@@ -53,12 +53,13 @@ class IdempotencyKeys:
         if lock.statistics().tasks_waiting >= _MOST_WAITING:
             raise _busy(f"{_MOST_WAITING} calls at a time that wait for the first")
         start = anyio.current_time()
-        give_turn_back()
         with anyio.move_on_after(_LONGEST_WAIT) as waiting:
-            async with lock:
-                # The call before this one may have waited for the store itself. Nobody waits for it twice.
-                current_wait().seconds += anyio.current_time() - start
-                claim = self._require_usable(await _wait_for_claim(store, scope, arguments, old_scope))
+            async with AsyncExitStack() as holding:
+                with turn_given_back():
+                    await holding.enter_async_context(lock)
+                    # The call before this one may have waited for the store itself. Nobody waits for it twice.
+                    current_wait().seconds += anyio.current_time() - start
+                    claim = self._require_usable(await _wait_for_claim(store, scope, arguments, old_scope))
                 waiting.deadline = math.inf  # only the wait is limited, not the call
                 yield claim
         if waiting.cancelled_caught:

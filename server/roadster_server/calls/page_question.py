@@ -23,7 +23,7 @@ from mcp_types import (
 from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
-from roadster_server.turns import give_turn_back
+from roadster_server.turns import turn_given_back
 from roadster_tools import Seal, Unsealable
 
 from .context import Ask, Context
@@ -78,8 +78,7 @@ async def ask_to_open(ctx: Context, question: PageQuestion, seal: Seal, lifetime
             )
         )
     set_step("waiting for a person to open a page")
-    give_turn_back()
-    with anyio.move_on_after(lifetime.total_seconds()):
+    with turn_given_back(), anyio.move_on_after(lifetime.total_seconds()):
         try:
             answer = await ctx.session.elicit_url(question.message, question.url, question.id, ctx.request_id)
         except (MCPError, ValidationError):  # the client failed to ask, or its answer cannot be read

@@ -21,7 +21,7 @@ from roadster_server.calls.page_question import (
 )
 from roadster_server.calls.progress import set_step
 from roadster_server.store import Approval, ApprovalWay, AuditRecord
-from roadster_server.turns import give_turn_back
+from roadster_server.turns import turn_given_back
 from roadster_tools import Access, AdmittedCall, Caller, PendingWrite, Seal, Tool, verdict
 from roadster_tools.files_of_writes import file_in_words
 
@@ -129,8 +129,8 @@ class PageWay:
             approval = await self._services.store.approval(approval.id) or approval
         elif answer == "opened":
             set_step("waiting for a person to decide on the page")
-            give_turn_back()
-            approval = await approvals.wait(approval, self._services.timing.page_seconds)
+            with turn_given_back():
+                approval = await approvals.wait(approval, self._services.timing.page_seconds)
             if approval.state not in ("pending", "approved") and not isinstance(self._ctx, PageOrigin):
                 await tell_complete(self._ctx, approval.id)
         if approval.way == "card" and approval.state == "pending":
