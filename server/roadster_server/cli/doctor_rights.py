@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
+from roadster_server.settings.approving import approval_problem
 from roadster_server.settings.callers import IdentitySettings, PeopleRule
 from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.sections import Settings
-from roadster_tools import Access, some_of
+from roadster_tools import TOOLS, Access, Caller, Tool, some_of, verdict
+
+_MOST_DEALERS = 20
+"""Dealers of a caller at which somebody who approves is looked for. A group may have thousands, with the same roles."""
 
 
 def count_rights(settings: Settings) -> str:
@@ -46,6 +51,31 @@ def caller_problems(settings: Settings) -> Iterator[str]:
             f"callers.{name} cannot connect over HTTP, as {others} can; "
             f"make a token with roadster-mcp token {name}, or take the caller out"
         )
+
+
+def approval_problems(settings: Settings) -> Iterator[str]:
+    """Yields each toolset whose writes are to wait on a page where nobody can approve them."""
+    for caller in (*map(settings.caller, settings.callers), *settings.rights.of_rules()):
+        toolsets: set[str] = set()
+        for tool in TOOLS.values():
+            if tool.toolset in toolsets or not _is_for_page(settings, caller, tool):
+                continue
+            problems = (
+                approval_problem(settings, tool, dealer, caller.principal)
+                for dealer in islice(caller.dealers, _MOST_DEALERS)
+            )
+            problem = next(filter(None, problems), None)
+            if problem is not None:
+                toolsets.add(tool.toolset)
+                yield f"{caller.name} asks for {tool.name} on a page, and {problem}"
+
+
+def _is_for_page(settings: Settings, caller: Caller, tool: Tool) -> bool:
+    """Returns whether the operator means the page: it is the only way, or a role approves the tool."""
+    if not tool.writes or "page" not in caller.confirm_by or verdict(caller, tool).level != Access.CONFIRM:
+        return False
+    names = {tool.name, tool.toolset}
+    return len(caller.confirm_by) == 1 or any(names & set(role.approves) for role in settings.roles.values())
 
 
 def rule_problems(settings: Settings) -> Iterator[str]:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from roadster_server.settings.approving import needs_two_people
+from roadster_server.settings.approving import approval_problem, needs_two_people
 from roadster_server.settings.callers import GROUP, PeopleRule, RightsSettings
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.rights import Claims, holds, texts_of
 from roadster_server.settings.sections import Settings
-from roadster_tools import TOOLS, Access, Caller, dealer_verdict, name_choices, some_of, verdict
+from roadster_tools import TOOLS, Access, Caller, Tool, dealer_verdict, name_choices, some_of, verdict
 
 from .claims import problem_of
 
@@ -27,7 +27,7 @@ def explain_caller(settings: Settings, name: str, tool: str | None, dealer: str 
     caller, section = settings.caller(name), settings.callers[name]
     if tool is not None or dealer is not None:
         yield _verdict_line(settings, caller, section.dealers, tool, dealer)
-        yield from _ways(settings, caller, tool)
+        yield from _ways(settings, caller, tool, dealer)
         return
     yield f"callers.{name}: {'no role' if section.role is None else f'role {section.role}'}"
     yield from _rights(caller, section.dealers)
@@ -61,7 +61,7 @@ def explain_claims(settings: Settings, claims: Claims, tool: str | None, dealer:
     yield f"identity.{name}.people.{number} matches: {_conditions(rule)}"
     if tool is not None or dealer is not None:
         yield _verdict_line(settings, caller, rule.dealers, tool, dealer)
-        yield from _ways(settings, caller, tool)
+        yield from _ways(settings, caller, tool, dealer)
         return
     yield f"on record as {caller.principal}, role {rule.role}"
     yield from _rights(caller, rule.dealers)
@@ -161,7 +161,7 @@ def _verdict_line(
     return f"allowed: {', and '.join(reasons)}"
 
 
-def _ways(settings: Settings, caller: Caller, name: str | None) -> Iterator[str]:
+def _ways(settings: Settings, caller: Caller, name: str | None, dealer: str | None) -> Iterator[str]:
     """Yields how a person is asked before a write of the tool, and whose roles may approve it on a page."""
     tool = TOOLS.get(name or "")
     if tool is None or not tool.writes or verdict(caller, tool).level != Access.CONFIRM:
@@ -175,13 +175,24 @@ def _ways(settings: Settings, caller: Caller, name: str | None) -> Iterator[str]
             else "a card needs a host with views, and is as strong as its word"
         )
     if "page" in caller.confirm_by:
-        roles = [
-            f"roles.{role}.approves"
-            for role, section in settings.roles.items()
-            if tool.name in section.approves or tool.toolset in section.approves
-        ]
-        second = ", and approvals.two_person wants a second person" if needs_two_people(settings, tool) else ""
-        yield f"on the page it is approved by {some_of(roles) if roles else 'nobody: no role approves it'}{second}"
+        yield f"on the page it is approved by {_approvers(settings, caller, tool, dealer)}"
+
+
+def _approvers(settings: Settings, caller: Caller, tool: Tool, dealer: str | None) -> str:
+    """Returns whose roles approve the write on a page, or why nobody can at the dealer, or at any of the caller's."""
+    dealers = caller.dealers if dealer is None else [dealer]
+    problems = (approval_problem(settings, tool, each, caller.principal) for each in dealers)
+    problem = next(problems, None)
+    if problem is not None and all(problems):
+        return f"nobody: {problem}"
+    roles = [
+        f"roles.{role}.approves"
+        for role, section in settings.roles.items()
+        if tool.name in section.approves or tool.toolset in section.approves
+    ]
+    return some_of(roles) + (
+        ", and approvals.two_person wants a second person" if needs_two_people(settings, tool) else ""
+    )
 
 
 def _group_with(settings: Settings, entries: Sequence[str], dealer: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The settings about approvals: whether anybody can approve a write, and whether that must be somebody else."""
+"""The settings about approvals: why nobody can approve a write, and whether that must be somebody else."""
 
 from __future__ import annotations
 
@@ -13,14 +13,31 @@ def needs_two_people(settings: Settings, tool: Tool) -> bool:
     return tool.name in names or tool.toolset in names
 
 
-def has_approver(settings: Settings, tool: Tool, dealer: str, requester: str) -> bool:
-    """Returns whether the configuration lets anybody in to the pages who may approve a write of `requester`."""
+def approval_problem(settings: Settings, tool: Tool, dealer: str, requester: str) -> str | None:
+    """Returns why nobody can approve a write of `requester` on a page, and what to do. None where somebody can."""
     local = settings.people.local_caller
-    is_second = local != requester or not needs_two_people(settings, tool)
-    if local is not None and is_second and approval_verdict(settings.caller_as_of_now(local), tool, dealer).is_allowed:
-        return True
-    return any(
-        settings.identity[caller.name.partition(":")[0]].client_id is not None
-        and approval_verdict(caller, tool, dealer).is_allowed
+    people = [
+        caller
         for caller in settings.rights.of_rules()
-    )
+        if settings.identity[caller.name.partition(":")[0]].client_id is not None
+    ]
+    if local is not None:
+        people.append(settings.caller_as_of_now(local))
+    if not people:
+        return (
+            "nobody can sign in to the pages; let the operator set people.local_caller, or client_id in "
+            "[identity.NAME] with a rule for its people"
+        )
+    approvers = [caller.name for caller in people if approval_verdict(caller, tool, dealer).is_allowed]
+    if not approvers:
+        return (
+            f"nobody who signs in to the pages may approve it at {dealer}; let the operator name {tool.toolset} or "
+            f"{tool.name} in `approves` of a role of theirs that has this dealer"
+        )
+    # A rule may be of many people. So only the local caller is known to be the requester.
+    if approvers == [requester] and needs_two_people(settings, tool):
+        return (
+            "approvals.two_person wants a second person, and only the one who asks may approve it; let the operator "
+            "give somebody else who signs in a role that approves it"
+        )
+    return None

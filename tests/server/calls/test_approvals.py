@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from roadster_server.calls.approvals.desk import DecisionRefused
 from roadster_server.calls.context import Timing
-from roadster_server.settings.sections import ApprovalSettings
+from roadster_server.settings.sections import ApprovalSettings, PeopleSettings
 from roadster_server.store import AuditQuery, open_store
 from roadster_tools import Access
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
@@ -296,11 +296,30 @@ async def test_declining_to_open_the_page_withdraws_the_write(mode: str, world: 
     assert await sent_writes(world) == []
 
 
-async def test_nobody_who_may_approve_is_told_with_the_mend(world: World, store_url: str) -> None:
-    async with open_office(world, approving_settings(store_url, managers={"approves": ["documents"]})) as office:
+@pytest.mark.parametrize(
+    ("options", "changes", "mend"),
+    [
+        ({}, {"people": PeopleSettings()}, "nobody can sign in to the pages; let the operator set people.local_caller"),
+        (
+            {"managers": {"approves": ["documents"]}},
+            {},
+            "may approve it at umazda; let the operator name customers or create_customer in `approves` of a role",
+        ),
+        (
+            {"approvals": ApprovalSettings(two_person=["customers"]), "role": "manager"},
+            {"people": PeopleSettings(local_caller="tester")},
+            "approvals.two_person wants a second person, and only the one who asks may approve it",
+        ),
+    ],
+)
+async def test_each_reason_why_nobody_may_approve_is_told_with_its_mend(
+    options: dict[str, Any], changes: dict[str, Any], mend: str, world: World, store_url: str
+) -> None:
+    settings = approving_settings(store_url, **options).model_copy(update=changes)
+    async with open_office(world, settings) as office:
         result = await office.client.call_tool("create_customer", dict(NEW_CUSTOMER))
     assert kind_of(result) == "not_confirmed"
-    assert "`approves` of a role" in text_of(result)
+    assert mend in text_of(result)
     assert '= "write"' not in text_of(result)
 
 

@@ -68,6 +68,7 @@ def test_doctor_prints_one_line_for_each_check(config: Path) -> None:
         "files",
         "links",
         "callers",
+        "approvals",
         "dealer figures",
         "mykaarma dealers",
         "store",
@@ -236,6 +237,16 @@ def test_doctor_finds_a_caller_without_a_token_where_people_connect(config: Path
     found = problems(doctor(config))
     assert found
     assert not any("callers.desk" in problem for problem in found), "a person signs in to the pages as desk"
+
+
+def test_doctor_finds_writes_that_would_wait_where_nobody_can_approve(config: Path) -> None:
+    manager = '[roles.manager]\napproves = ["customers"]\n[callers.owner]\nrole = "manager"\ndealers = ["umazda"]\n'
+    desk = '[callers.desk]\ndealers = ["umazda"]\naccess = { customers = "confirm", documents = "confirm" }\n'
+    config.write_text(f"{config.read_text().partition('[callers.')[0]}{manager}{desk}")
+    (problem,) = [line for line in problems(doctor(config)) if line.startswith("approvals: ")]
+    assert problem.startswith("approvals: desk asks for create_customer on a page, and nobody can sign in")
+    config.write_text(f'{config.read_text()}[people]\nlocal_caller = "owner"\n')
+    assert "ok       approvals: nothing waits where nobody can approve it\n" in doctor(config).stdout
 
 
 def test_doctor_finds_a_link_key_without_a_host(config: Path) -> None:

@@ -91,8 +91,24 @@ def test_gives_the_verdict_on_a_person(options: list[str], verdict: str, explain
 def test_says_how_a_person_is_asked_and_whose_role_approves(explain: Explain) -> None:
     assert explain("--tool", "create_customer")[2:] == [
         "a person is asked by form, else by page: roles.sales.confirm_by",
-        "on the page it is approved by nobody: no role approves it",
+        (
+            "on the page it is approved by nobody: nobody can sign in to the pages; let the operator set "
+            "people.local_caller, or client_id in [identity.NAME] with a rule for its people"
+        ),
     ]
+
+
+def test_a_role_that_approves_is_named_once_somebody_with_it_can_sign_in(explain: Explain, tmp_path: Path) -> None:
+    config = tmp_path / "roadster.toml"
+    text = config.read_text().replace("[roles.manager]", '[roles.manager]\napproves = ["customers"]')
+    config.write_text(text)
+    assert "nobody can sign in" in explain("--tool", "create_customer")[-1]
+    owner = '[callers.owner]\nrole = "manager"\ndealers = ["umazda"]\n[people]\nlocal_caller = "owner"\n'
+    config.write_text(f"{text}\n{owner}")
+    by_manager = "on the page it is approved by roles.manager.approves"
+    assert explain("--tool", "create_customer")[-1] == by_manager
+    assert explain("--tool", "create_customer", "--dealer", "umazda")[-1] == by_manager
+    assert "may approve it at hyundaidemo" in explain("--tool", "create_customer", "--dealer", "hyundaidemo")[-1]
 
 
 def test_says_what_a_role_may_do_on_the_pages(explain: Explain, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from mcp_types import CallToolResult
 from roadster_server.calls.keys import Keys
 from roadster_server.calls.page_links import PageLinks
 from roadster_server.calls.results import replayed_result
-from roadster_server.settings.approving import has_approver
+from roadster_server.settings.approving import approval_problem
 from roadster_server.settings.sections import Settings
 from roadster_server.store import Approval, ApprovalState, ApprovalWay, AuditRecord, Claim, InProgress, Replay
 from roadster_server.store.lazy import LazyStore
@@ -88,12 +88,9 @@ class Approvals:
 
     async def problem(self, write: PendingWrite) -> str | None:
         """Returns why no person can approve the write on a page, None where somebody can."""
-        tool, caller = write.tool, write.caller
-        if not has_approver(self._settings(), tool, write.dealer, caller.principal):
-            return (
-                f"nobody can approve it on a page; let the operator name {tool.toolset} or {tool.name} in `approves` "
-                "of a role whose people sign in"
-            )
+        problem = approval_problem(self._settings(), write.tool, write.dealer, write.caller.principal)
+        if problem is not None:
+            return problem
         if await self._page_links.url("approvals") is None:
             return "no server serves the page; let the operator set http.resource_url, or serve over HTTP"
         return None
