@@ -145,11 +145,12 @@ def forget(
 
     with exit_on_mistakes():
         counts = run_async(forget_customer, load_settings(config), dealer, customer)
-    if not any((counts.events, counts.ids, counts.search_entries, counts.files)):
+    if not any((counts.events, counts.ids, counts.search_entries, counts.files, counts.approvals)):
         typer.echo(f"nothing was known of customer {customer} at {dealer}")
         return
     rows = f"{counts.events} events, {counts.ids} ids, {counts.search_entries} search entries"
     rows += f", {counts.files} files that waited" if counts.files else ""
+    rows += f", {counts.approvals} approvals" if counts.approvals else ""
     typer.echo(f"deleted of customer {customer} at {dealer}: {rows}")
 
 

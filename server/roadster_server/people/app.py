@@ -87,7 +87,7 @@ class _Errors:
     async def http_error(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == _PAGE_GONE:
-            return self._render(request, status, "There is no such page", "Check the address, or go to the start.")
+            return self._render(request, status, "There is no such page", _gone_text(request))
         if status == _FORBIDDEN:
             return self._render(
                 request, status, "You may not see this", "Your role here does not include it. Ask the operator."
@@ -126,7 +126,14 @@ class _Errors:
         return self._render(request, 500, "This did not work", text)
 
     def _render(self, request: Request, status: int, title: str, text: str) -> Response:
-        return self._people.pages.render(request, "message.html", status, title=title, text=text)
+        return self._people.pages.render(request, "message.html", status, title=title, text=text, has_start=True)
+
+
+def _gone_text(request: Request) -> str:
+    """Returns the same where a page is not there and where it is hidden from the visitor."""
+    if request.scope["state"].get("people_visitor") is None:
+        return "Check the address, or go to the start."
+    return "There is no such page, or your role may not decide about it. Ask the operator."
 
 
 class _GuardedPages:

@@ -79,4 +79,4 @@ class _DownloadPages:
         return self._message(request, _GONE, "This link is not good any more", text)
 
     def _message(self, request: Request, status: int, title: str, text: str) -> Response:
-        return self._people.pages.render(request, "message.html", status, title=title, text=text)
+        return self._people.pages.render(request, "message.html", status, title=title, text=text, has_start=False)

@@ -54,6 +54,7 @@ class Pages:
             finalize=_visible_text,
         )
         self._environment.filters["time"] = show_time
+        self._environment.filters["utc"] = show_utc
         self._environment.filters["duration"] = show_duration
 
     def render(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
@@ -86,6 +87,11 @@ def show_time(time: datetime) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         time.isoformat(timespec="seconds"), f"{time:%Y-%m-%d %H:%M} UTC"
     )
+
+
+def show_utc(time: datetime) -> str:
+    """Returns a time to the second, in UTC: for an operator, who compares it with logs and searches by it."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def show_duration(duration: timedelta) -> str:

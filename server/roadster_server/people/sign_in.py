@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -55,7 +56,8 @@ class _SignIn:
     async def show(self, request: Request) -> Response:
         settings = self._people.settings
         providers = [name for name, provider in settings.identity.items() if provider.client_id]
-        has_links = settings.people.local_caller is not None and self._people.is_at_this_machine(request)
+        local_caller = settings.people.local_caller
+        has_links = local_caller is not None and self._people.is_at_this_machine(request)
         next_page = page_after(request.query_params)
         if has_links:
             # The link comes from a terminal, which does not know for which page somebody came.
@@ -65,7 +67,8 @@ class _SignIn:
             "sign_in.html",
             providers=providers,
             has_links=has_links,
-            port=request.url.port or 80,
+            command=self._command(request),
+            own_address=None if local_caller is None else self._own_address(request),
             next_page=next_page,
         )
 
@@ -74,7 +77,7 @@ class _SignIn:
         key = request.query_params.get("key", "")
         link = self._read(request, key)
         if link is None:
-            return self._people.pages.render(request, "link_gone.html", 403)
+            return self._people.pages.render(request, "link_gone.html", 403, own_address=self._own_address(request))
         return self._people.pages.render(
             request,
             "link.html",
@@ -88,7 +91,7 @@ class _SignIn:
         link = self._read(request, fields.get("key", ""))
         store = self._people.calls.services.store
         if link is None or not await store.use_once(link.nonce, expires_at=link.until, now=datetime.now(UTC)):
-            return self._people.pages.render(request, "link_gone.html", 403)
+            return self._people.pages.render(request, "link_gone.html", 403, own_address=self._own_address(request))
         await self._people.visitors.begin(request, link.caller, {"caller": link.caller})
         visitor = await self._people.visitors.visitor_of(link.caller)
         if visitor is not None:
@@ -102,9 +105,28 @@ class _SignIn:
         await self._people.visitors.end(request)
         return go_to(request, "sign-in")
 
+    def _command(self, request: Request) -> str:
+        """Returns the command that prints a link for this server, with the options that name its configuration."""
+        path = self._people.live.path
+        option = "--sandbox" if path is None else f"--config {shlex.quote(str(path.absolute()))}"
+        return f"roadster-mcp people open {option} --port {_port(request)}"
+
+    def _own_address(self, request: Request) -> str | None:
+        """Returns the only address at which a link signs anybody in. None where other machines reach the server."""
+        if not self._people.is_local:
+            return None
+        prefix = request.scope.get("root_path", "")
+        return f"http://127.0.0.1:{_port(request)}{prefix}/people"
+
     def _read(self, request: Request, key: str) -> LocalLink | None:
         """Returns the link where it is good here, for as whom local links sign in now."""
         link = read_local_key(self._key, key, datetime.now(UTC))
         if link is None or not self._people.is_at_this_machine(request):
             return None
         return link if link.caller == self._people.settings.people.local_caller else None
+
+
+def _port(request: Request) -> int:
+    """Returns the port that this process listens on, also where a proxy took the request at another one."""
+    server = request.scope.get("server")
+    return int(server[1]) if server else 80

@@ -130,7 +130,7 @@ class _FilePages:
     def _gone(self, request: Request) -> Response:
         text = "A link takes one file, and is good for ten minutes. Ask the assistant for a new one."
         return self._people.pages.render(
-            request, "message.html", _GONE, title="This link is not good any more", text=text
+            request, "message.html", _GONE, title="This link is not good any more", text=text, has_start=False
         )
 
 

@@ -38,7 +38,7 @@ class LiveSettings:
 
     def __init__(self, current: Settings, path: Path | None = None) -> None:
         self.current = current
-        self._path = path
+        self.path = path
         self._refused_files: list[Path] = []
         """The files that the last configuration named, if it was refused."""
         self._times = self._read_times()
@@ -48,16 +48,16 @@ class LiveSettings:
 
         The files are read and checked in a thread. Calls are answered meanwhile, by the settings before.
         """
-        if self._path is None:
+        if self.path is None:
             return
         sources, times = self._sources(), await _in_a_thread(self._read_times)
         try:
-            new, for_restart = await _in_a_thread(partial(_load, self._path, self.current))
+            new, for_restart = await _in_a_thread(partial(_load, self.path, self.current))
         except ConfigurationError as error:
             for problem in error.problems:
                 log.error("configuration not reloaded, the last good one stays in force", extra={"problem": problem})
             # A change of a file that only the refused configuration names may mend it.
-            self._refused_files = await _in_a_thread(partial(named_files, self._path))
+            self._refused_files = await _in_a_thread(partial(named_files, self.path))
         except Exception as error:  # noqa: BLE001 - the server goes on, whatever is in the file
             log_crash(error)
         else:
@@ -73,7 +73,7 @@ class LiveSettings:
 
     async def watch(self) -> None:
         """Reloads whenever the file or its file of secrets has changed or SIGHUP comes. Runs until it is cancelled."""
-        if self._path is None:
+        if self.path is None:
             return
         import anyio  # noqa: PLC0415 - for start time
 
@@ -92,7 +92,7 @@ class LiveSettings:
 
     def _read_times(self) -> _Times:
         paths = (
-            self._path,
+            self.path,
             self.current.secrets_file,
             *included_files(self.current.include),
             *self._refused_files,

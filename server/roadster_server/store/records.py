@@ -307,6 +307,7 @@ class DeletedCounts:
     ids: int
     search_entries: int
     files: int = 0
+    approvals: int = 0
 
 
 @dataclass(frozen=True)

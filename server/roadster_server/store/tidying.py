@@ -56,7 +56,7 @@ async def forget_customer(
         counts = replace(counts, files=files.forget_of_customer(connection, dealer, customer))
         is_last = counts.events < most and counts.search_entries < most
         if is_last:
-            approvals.forget_customer(connection, dealer, customer)
+            counts = replace(counts, approvals=approvals.forget_customer(connection, dealer, customer))
             audit.append(connection, record)
         elif is_first:
             audit.append(connection, replace(record, phase="sent", outcome="sent"))
@@ -70,6 +70,7 @@ async def forget_customer(
             total.ids + counts.ids,
             total.search_entries + counts.search_entries,
             total.files + counts.files,
+            total.approvals + counts.approvals,
         )
     return total
 

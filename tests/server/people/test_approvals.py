@@ -136,6 +136,7 @@ async def test_a_guessed_id_and_that_of_others_look_the_same(
     await browser.sign_in(live.current)
     pages = [await browser.open(f"/people/approvals/{id_}") for id_ in (waiting["approval_id"], "0" * 32)]
     assert browser.page.status_code == 404
+    assert "or your role may not decide about it. Ask the operator." in browser.page.text
     assert pages[0] == pages[1]
     assert waiting["approval_id"] not in await browser.open("/people/approvals")
 

@@ -137,6 +137,8 @@ async def test_the_audit_is_searched_by_time_person_dealer_tool_and_outcome(
     ):
         page = await browser.open(f"/people/console/audit?{query}")
         assert {name for name in ("first", "second") if f"<bdi>{name}</bdi>" in page} == {seen}, query
+        assert "Time (UTC)" in page
+        assert ("2026-03-01 12:30:00" in page) is (seen == "first")
     assert "expected a date and a time" in await browser.open("/people/console/audit?since=yesterday")
 
 
@@ -199,7 +201,7 @@ async def test_the_overview_has_upstreams_breakers_and_events(
     give_everything(live)
     page = " ".join((await browser.open("/people/console")).split())
     assert '<th scope="row">Roadster</th><td class="number">1</td>' in page
-    assert '<li>Roadster: <span class="warn">1</span>, the oldest of <time' in page
+    assert f'<li>Roadster: <span class="warn">1</span>, the oldest of {now:%Y-%m-%d}' in page
 
 
 async def test_secrets_are_not_in_the_configuration_that_is_shown(browser: PageBrowser, live: LiveSettings) -> None:
@@ -248,6 +250,10 @@ async def test_rights_are_explained_in_a_form(browser: PageBrowser, live: LiveSe
     assert "toyotademo" in page
     page = await browser.submit("/people/console/rights", caller="nobody")
     assert "no such caller" in page
+    assert "--caller" not in page
+    page = await browser.submit("/people/console/rights")
+    assert "Name a caller, or paste the claims" in page
+    assert "--caller" not in page
     page = await browser.submit("/people/console/rights", claims='{"iss": "https://login.example.com"}')
     assert "no [identity.NAME]" in unescape(page)
     page = await browser.submit("/people/console/rights", claims="eyJhbGciOiJub25lIn0.e30.c2ln")
@@ -292,10 +298,12 @@ async def test_a_customer_is_forgotten(browser: PageBrowser, live: LiveSettings,
     await browser.open("/people/console/actions")
     page = await browser.submit("/people/console/forget", dealer="umazda", customer="7")
     assert "Forget customer 7?" in page
+    assert "approvals and waiting files" in page
     assert await store.knows_customer("umazda", "7")
     assert len(await records_of(store, tool="page console forget question")) == 1
     page = await browser.submit("/people/console/forget")
     assert "Deleted: 1 events" in page
+    assert "0 approvals and 0 files" in page
     assert not await store.knows_customer("umazda", "7")
     assert await store.knows_customer("toyotademo", "7")
     (entry,) = await records_of(store, tool="page console forget")

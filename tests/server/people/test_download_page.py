@@ -74,6 +74,7 @@ async def test_a_person_takes_a_document_once(browser: PageBrowser, deal: Deal, 
     link = await deal.link()
     for _ in range(2):  # a chat that looks at links in messages uses none up
         assert "Once the download has begun, the link is used" in await browser.open(link)
+        assert "It works once." in browser.page.text
     file = await take(browser)
     assert (file.status_code, file.content) == (200, PNG)
     assert file.headers["content-type"] == "image/png"
@@ -81,6 +82,7 @@ async def test_a_person_takes_a_document_once(browser: PageBrowser, deal: Deal, 
     assert file.headers["x-content-type-options"] == "nosniff"
     await browser.open(link)
     assert browser.page.status_code == 410
+    assert "Go to the start" not in browser.page.text, "a customer cannot sign in there"
     last = (await records(live.current.store.url.get_secret_value()))[-1].record
     assert (last.tool, last.outcome, last.protocol) == ("get_document", "done", "page")
 

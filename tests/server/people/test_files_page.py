@@ -115,6 +115,7 @@ async def test_a_link_is_good_once(browser: PageBrowser, origin: str, waiting: S
     first = await waiting.read(handle, LICENCE)
     assert (await hand_over(browser, picture("PNG"))).status_code == 410
     assert "This link is not good any more" in browser.page.text
+    assert "Go to the start" not in browser.page.text
     assert await waiting.read(handle, LICENCE) == first
 
 

@@ -38,7 +38,7 @@ async def test_a_link_opens_the_pages_and_the_end_closes_them(tmp_path: Path) ->
         async with page_browser(origin) as browser:
             await browser.open("/people/sign-in")
             port = origin.rpartition(":")[2]
-            assert f"roadster-mcp people open --port {port}" in browser.page.text
+            assert f"roadster-mcp people open --sandbox --port {port}" in browser.page.text
             await browser.sign_in(live.current)
             assert "Signed in as" in browser.page.text
             for path in ("/mcp", "/metrics", "/healthz"):

@@ -71,6 +71,19 @@ async def test_a_link_is_good_for_five_minutes(browser: PageBrowser, live: LiveS
     assert browser.page.status_code == 403
 
 
+async def test_behind_a_proxy_the_pages_name_the_address_at_which_a_link_is_good(
+    browser: PageBrowser, live: LiveSettings, origin: str
+) -> None:
+    http = live.current.http.model_copy(update={"trusted_proxies": ["127.0.0.1"]})
+    live.current = live.current.model_copy(update={"http": http})
+    browser.http.headers["x-forwarded-for"] = "192.0.2.7"
+    page = await browser.open("/people/sign-in")
+    assert f"{origin}/people</code> and not at this address" in page
+    assert "Nobody can sign in here yet" not in page
+    assert f"{origin}/people</code>" in await browser.open(link_path(live.current))
+    assert browser.page.status_code == 403
+
+
 async def test_a_link_of_another_caller_is_refused(browser: PageBrowser, live: LiveSettings) -> None:
     await browser.open(link_path(live.current, "local"))
     assert browser.page.status_code == 403

@@ -84,7 +84,10 @@ class _Actions:
         # Hashed as an argument of a tool is: one search finds the calls about a customer and this deletion.
         record = self._record(operator, "forget", {"customer_id": int(customer)}, dealer=dealer)
         counts = await store.forget_customer(dealer, customer, record)
-        news = f"Deleted: {counts.events:,} events, {counts.ids:,} ids and {counts.search_entries:,} search entries"
+        news = (
+            f"Deleted: {counts.events:,} events, {counts.ids:,} ids, {counts.search_entries:,} search entries, "
+            f"{counts.approvals:,} approvals and {counts.files:,} files"
+        )
         return self._page(request, operator, news=f"{news}. Roadster itself still has the customer.")
 
     async def _begin(

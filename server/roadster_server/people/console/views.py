@@ -20,7 +20,7 @@ from roadster_server.people.context import People
 from roadster_server.people.forms import read_form
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.store import AuditQuery, StoredRecord
-from roadster_tools import TOOLS
+from roadster_tools import TOOLS, name_choices
 
 from .chain_check import ChainCheck
 from .configuration import sections_of
@@ -179,7 +179,13 @@ class _Views:
         settings, tool, dealer = self._people.settings, fields.get("tool") or None, fields.get("dealer") or None
         text = fields.get("claims", "").strip()
         if not text:
-            return list(explain_caller(settings, fields.get("caller", ""), tool, dealer))
+            caller = fields.get("caller", "")
+            if not caller:
+                raise ConfigurationError(["Name a caller, or paste the claims of a person's token."])
+            if caller not in settings.callers:
+                choices = name_choices([*settings.callers], caller) if settings.callers else "there is none"
+                raise ConfigurationError([f"There is no such caller: {choices}."])
+            return list(explain_caller(settings, caller, tool, dealer))
         try:
             claims = from_json(text)
         except ValueError:

@@ -119,9 +119,10 @@ def forget_old(connection: Connection, now: int) -> None:
     connection.execute(delete(approvals).where(approvals.c.id.in_(old.with_for_update(skip_locked=True))))
 
 
-def forget_customer(connection: Connection, dealer: str, customer: str) -> None:
-    """Deletes the approvals of writes about the customer, also those that wait."""
-    connection.execute(delete(approvals).where(approvals.c.dealer == dealer, approvals.c.customer == customer))
+def forget_customer(connection: Connection, dealer: str, customer: str) -> int:
+    """Deletes the approvals of writes about the customer, also those that wait. Returns how many they were."""
+    is_about = and_(approvals.c.dealer == dealer, approvals.c.customer == customer)
+    return connection.execute(delete(approvals).where(is_about)).rowcount
 
 
 def _answers(row: Row[Any], now: int) -> bool:
