@@ -103,6 +103,11 @@ class FileArguments:
             return Upload(await _read_waiting(uploads, self.upload, purpose), "upload")
         elif uploads.waiting is not None and await uploads.waiting.can_ask():
             raise await uploads.waiting.ask(purpose)
+        elif uploads.waiting is not None:
+            mend = (
+                "for a page where a person hands it over, the operator must set http.resource_url, or serve over HTTP"
+            )
+            raise InvalidArguments({"contents": f"give contents or path; {mend}"})
         else:
             raise InvalidArguments({"contents": "give contents or path"})
         if not upload.content:

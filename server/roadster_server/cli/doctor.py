@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,14 @@ from roadster_server.settings.sections import Settings
 from roadster_server.store import StoreError, open_store
 
 from .doctor_answers import AnswersOfDealer, read_answers
-from .doctor_rights import approval_problems, caller_problems, count_rights, readers_of_dealer_figures, rule_problems
+from .doctor_rights import (
+    approval_problems,
+    caller_problems,
+    count_rights,
+    readers_of_dealer_figures,
+    rule_problems,
+    sign_in_problems,
+)
 from .reach import Destination, issuers, scanner
 
 PROBLEM = 1
@@ -107,7 +114,11 @@ def _sections(settings: Settings) -> Iterator[Finding]:
         yield from _all_well("callers", "each can connect, over stdio or HTTP", caller_problems(settings))
     if settings.identity:
         yield from _all_well("people", "each rule can give something", rule_problems(settings))
-    yield from _all_well("approvals", "nothing waits where nobody can approve it", approval_problems(settings))
+    yield from _all_well(
+        "approvals",
+        "nothing waits where nobody can approve it",
+        chain(approval_problems(settings), sign_in_problems(settings)),
+    )
     if settings.callers or settings.identity:
         yield Finding("dealer figures", f"shown to {readers_of_dealer_figures(settings)}")
     if settings.mykaarma:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from urllib.parse import urlsplit
 
+from roadster_client import is_loopback
 from roadster_server.settings.approving import approval_problem
 from roadster_server.settings.callers import IdentitySettings, PeopleRule
 from roadster_server.settings.defaults import LOCAL_CALLER
@@ -68,6 +70,17 @@ def approval_problems(settings: Settings) -> Iterator[str]:
             if problem is not None:
                 toolsets.add(tool.toolset)
                 yield f"{caller.name} asks for {tool.name} on a page, and {problem}"
+
+
+def sign_in_problems(settings: Settings) -> Iterator[str]:
+    """Finds pages whose links lead to an address at which nobody can sign in."""
+    public = urlsplit(settings.http.resource_url or "").hostname
+    has_provider = any(provider.client_id for provider in settings.identity.values())
+    if settings.people.local_caller is not None and public and not is_loopback(public) and not has_provider:
+        yield (
+            "people.local_caller signs in only at the server's own loopback address, and links of answers lead to "
+            f"{public}; add client_id in [identity.NAME], or take http.resource_url out"
+        )
 
 
 def _is_for_page(settings: Settings, caller: Caller, tool: Tool) -> bool:

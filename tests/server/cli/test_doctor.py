@@ -249,6 +249,13 @@ def test_doctor_finds_writes_that_would_wait_where_nobody_can_approve(config: Pa
     assert "ok       approvals: nothing waits where nobody can approve it\n" in doctor(config).stdout
 
 
+def test_doctor_finds_links_to_an_address_at_which_nobody_can_sign_in(config: Path) -> None:
+    people = '[people]\nlocal_caller = "local"\n[http]\nresource_url = "https://mcp.example.com/mcp"\n'
+    config.write_text(config.read_text() + people)
+    (problem,) = [line for line in problems(doctor(config)) if line.startswith("approvals: ")]
+    assert "and links of answers lead to mcp.example.com; add client_id" in problem
+
+
 def test_doctor_finds_a_link_key_without_a_host(config: Path) -> None:
     edit(config, 'express_host = "express.umazda.com"', "")
     end = doctor(config)

@@ -272,7 +272,8 @@ async def test_nobody_is_asked_for_a_file_that_is_never_sent(connect: Connect, c
 async def test_without_a_page_the_caller_must_have_the_file(connect: Connect, customer: None) -> None:
     async with connect() as client:
         result = await client.call_tool("upload_document", LICENCE)
-    assert "contents: give contents or path" in text_of(result)
+    assert "contents: give contents or path; for a page" in text_of(result)
+    assert "the operator must set http.resource_url" in text_of(result)
 
 
 async def test_forget_takes_a_file_that_waits(connect: Connect, customer: None, desk: FileDesk, store_url: str) -> None:
