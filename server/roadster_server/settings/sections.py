@@ -292,8 +292,8 @@ class InventorySettings(Section):
     """`[inventory]`: the dealers' vehicles, which are kept in the store for `list_inventory`."""
 
     fresh_for: int = Field(default=60, ge=0, le=86_400)
-    """Seconds. A search whose vehicles are older first asks Roadster for what has changed. `0` keeps no vehicles: each
-    search reads the feed."""
+    """Seconds. A search whose vehicles are older first asks Roadster for what has changed, and a quote for the stock of
+    its vehicle. `0` keeps no vehicles: each search reads the feed."""
 
 
 class ReplicasSettings(Section):
