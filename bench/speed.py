@@ -101,7 +101,9 @@ def _start_all(stack: ExitStack, way: str) -> list[Server]:
         "MCPServer": (typed_arguments, (sys.executable, "-m", "bench.servers.peers.typed_tools", url)),
         "low-level Server": (typed_arguments, (sys.executable, "-m", "bench.servers.peers.lowlevel_tools", url)),
     }
-    if FASTMCP.exists():
+    if not FASTMCP.exists():
+        print("FastMCP is not installed: make .venv-peers/.installed", file=sys.stderr)
+    else:
         peers["FastMCP, OpenAPI"] = (openapi_arguments, (str(FASTMCP), "-m", "bench.servers.peers.openapi_tools", url))
     servers = [stack.enter_context(start_server("roadster-mcp", our_arguments, *ours, protocol=protocol))]
     for name, (arguments, command) in peers.items():
