@@ -19,6 +19,7 @@ from .errors import StoreError
 
 if TYPE_CHECKING:
     from .records import (
+        DOWNLOAD,
         AnswerGone,
         Approval,
         ApprovalState,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from .sql import SqlStore
 
 __all__ = [
+    "DOWNLOAD",
     "INDEX_BATCH",
     "AnswerGone",
     "Approval",

@@ -26,10 +26,14 @@ _ResultT = TypeVar("_ResultT")
 
 
 class Turn(IntEnum):
-    """Work that one transaction at a time may do, in all processes. The values are PostgreSQL's advisory lock keys."""
+    """Work that one transaction at a time may do, in all processes. The values are PostgreSQL's advisory lock keys.
+
+    `ADD` is work that one transaction of each principal at a time may do. Its value is the seed of their keys.
+    """
 
     MIGRATE = 0x526F6164737401
     APPEND = 0x526F6164737402
+    ADD = 0x526F6164737403
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,13 @@ def take_turn(connection: Connection, turn: Turn) -> None:
     """Waits until no other transaction has this turn. SQLite needs no lock: it allows one writer at a time."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(turn.value)))
+
+
+def take_turn_of(connection: Connection, principal: str) -> None:
+    """Waits until no other transaction adds to what the principal may have only so many of."""
+    if connection.dialect.name == "postgresql":
+        key = func.hashtextextended(principal, Turn.ADD.value)
+        connection.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:

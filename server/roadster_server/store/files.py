@@ -20,18 +20,27 @@ class SqlFiles:
 
     database: Database
 
-    async def request(self, request: FileRequest, *, now: int, facts: str = "") -> None:
-        """Adds a request, and deletes some of those that are over. It is durable with the record of its call."""
+    async def request(self, request: FileRequest, *, now: int, most: int) -> bool:
+        """Adds a request for a file, and deletes some of those that are over.
+
+        Returns False, and adds none, where `most` of the principal are not over. It is durable with the record of its
+        call.
+        """
+
+        def add(connection: Connection) -> bool:
+            files.forget_expired(connection, now, _MOST_FORGOTTEN)
+            return files.add(connection, request, now, most)
+
+        return await self.database.write_before_record(add)
+
+    async def offer(self, download: FileRequest, facts: str, *, now: int) -> None:
+        """Adds a link to a download in the same way. No limit counts it."""
 
         def add(connection: Connection) -> None:
             files.forget_expired(connection, now, _MOST_FORGOTTEN)
-            files.add(connection, request, facts)
+            files.add_download(connection, download, facts)
 
         await self.database.write_before_record(add)
-
-    async def count(self, principal: str, purpose_left_out: str, *, now: int) -> int:
-        """Returns how many requests of a principal are not over, without those for one purpose."""
-        return await self.database.read(files.count, principal, purpose_left_out, now)
 
     async def use(self, link: str, *, now: int) -> StoredFileRequest | None:
         """Returns the request whose link has this hash, and deletes it. Returns None where it is over or was used."""

@@ -266,6 +266,10 @@ ClockDoubt = Literal["behind", "ahead", "unconfirmed"]
 """The clock is behind the newest event that confirms a clock, more than a day ahead of it, or no event confirms one."""
 
 
+DOWNLOAD = "download"
+"""The purpose of a request by which a person takes a file, instead of handing one over."""
+
+
 @dataclass(frozen=True)
 class FileRequest:
     """A request for one file, which a person hands over by a link and a call of the same caller then takes.

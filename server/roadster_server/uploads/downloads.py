@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from roadster_server.store import FileRequest, StoreError
+from roadster_server.store import DOWNLOAD, FileRequest, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
 from roadster_tools import Caller, Unsealable
 
-from .waiting import DOWNLOAD, LINK_LIFETIME, FileKeys, LinkNotGood, LinkTo, milliseconds
+from .waiting import LINK_LIFETIME, FileKeys, LinkNotGood, LinkTo, milliseconds
 
 PAGE = "downloads"
 """The page below `/people/`. The link's secret follows."""
@@ -53,8 +53,8 @@ class DownloadLinks:
         )
         facts = json.dumps({"uri": uri, "requester": self.describe(self.caller)})
         try:
-            await self.store.request_file(
-                request, now=milliseconds(now), facts=self.keys.seal(request, DOWNLOAD, "about").seal(facts)
+            await self.store.offer_file(
+                request, self.keys.seal(request, DOWNLOAD, "about").seal(facts), now=milliseconds(now)
             )
         except StoreError as error:  # the answer is good without it
             log.warning("no link to a download", extra={"reason": str(error)})

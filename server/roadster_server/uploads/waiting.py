@@ -17,16 +17,13 @@ from uuid import uuid4
 import anyio
 import anyio.to_thread
 
-from roadster_server.store import AuditRecord, FileRequest, StoredFileRequest, StoreError
+from roadster_server.store import DOWNLOAD, AuditRecord, FileRequest, StoredFileRequest, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
 from roadster_tools import Caller, FileWanted, Limited, Seal, Unsealable
 from roadster_tools.gate.waiting_files import FilePurpose
 
 from .acceptance import AcceptedFile, Scan, accept
-
-DOWNLOAD = "download"
-"""The purpose of a request by which a person takes a file, instead of handing one over."""
 
 MOST_WAITING = 20
 """Files of one caller that people were asked for, or that no call has taken yet. Each one can have 10 MiB."""
@@ -83,10 +80,6 @@ class StoredFiles:
         handle, secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         link = await self.link_to(f"{PAGE}/{secret}")
         now = datetime.now(UTC)
-        waiting = await self.store.count_file_requests(self.caller.principal, DOWNLOAD, now=milliseconds(now))
-        if waiting >= MOST_WAITING:
-            allowance = f"{MOST_WAITING} files at a time that a person was asked for or has handed over"
-            raise Limited(allowance, wait=LINK_LIFETIME.total_seconds(), setting="upload")
         until = now + LINK_LIFETIME
         request = FileRequest(
             file=self.keys.hash(handle),
@@ -98,7 +91,9 @@ class StoredFiles:
             purpose=_text_of(purpose),
             expires=milliseconds(until),
         )
-        await self.store.request_file(request, now=milliseconds(now))
+        if not await self.store.request_file(request, now=milliseconds(now), most=MOST_WAITING):
+            allowance = f"{MOST_WAITING} files at a time that a person was asked for or has handed over"
+            raise Limited(allowance, wait=LINK_LIFETIME.total_seconds(), setting="upload")
         return FileWanted(handle, link, until)
 
     async def read(self, handle: str, purpose: FilePurpose) -> bytes | None:

@@ -125,7 +125,7 @@ async def test_files_that_are_over_are_deleted_while_a_server_runs(
     now = int(datetime.now(UTC).timestamp() * 1000)
     for number, lasts in enumerate((-1, 60 * 60 * 1000)):
         request = replace(REQUEST, file=f"f{number}", link=f"l{number}", expires=now + lasts)
-        await store.request_file(request, now=0)
+        await store.request_file(request, now=0, most=9)
         await store.add_file_part(request.file, "c", 0, b"sealed", expires=request.expires)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(keep_tidy, live, store)

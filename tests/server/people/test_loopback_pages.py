@@ -54,7 +54,7 @@ async def test_with_the_first_link_files_that_are_over_begin_to_be_deleted(tmp_p
     live = LiveSettings(sandbox_settings(url))
     pages = LoopbackPages(live)
     async with open_calls(live, local=True, page_links=pages.links) as calls, anyio.create_task_group() as tasks:
-        await calls.services.store.request_file(REQUEST, now=0)  # it is over for some days
+        await calls.services.store.request_file(REQUEST, now=0, most=9)  # it is over for some days
         tasks.start_soon(pages.run, calls)
         await calls.services.page_links.url("files")
         with anyio.fail_after(PATIENCE):

@@ -73,6 +73,19 @@ async def test_one_of_several_calls_at_once_makes_the_approval(url: str) -> None
     assert len(answers) == 1
 
 
+async def test_calls_at_once_leave_as_many_waiting_as_allowed_and_no_more(url: str) -> None:
+    answers: list[Approval | None] = []
+    async with open_store(url) as one, open_store(url) as other:
+
+        async def ask(store: SqlStore, number: int) -> None:
+            answers.append(await add(store, replace(ONE, id=f"a-{number}", call=f"call-{number}"), most=5))
+
+        async with anyio.create_task_group() as group:
+            for number in range(40):
+                group.start_soon(ask, (one, other)[number % 2], number)
+    assert len([approval for approval in answers if approval is not None]) == 5
+
+
 async def test_after_its_time_a_call_is_asked_about_anew(store: SqlStore) -> None:
     await add(store)
     assert await store.approvals.of_call("call-1", now=NOON + HOUR) is None

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 
-from roadster_server.store.database import insert_new
+from roadster_server.store.database import insert_new, take_turn_of
 from roadster_server.store.records import Approval, ApprovalState
 from roadster_server.store.tables import approvals
 
@@ -26,6 +26,7 @@ _WITHOUT_CONTENT = select(*(column for column in approvals.columns if column.nam
 
 
 def add(connection: Connection, new: Approval, now: int, most: int) -> Approval | None:
+    take_turn_of(connection, new.principal)  # so that no two count the same ones before they add theirs
     forget_old(connection, now)
     while True:
         row = connection.execute(select(approvals).where(approvals.c.call == new.call).with_for_update()).first()

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, Delete, RowMapping, delete, func, insert, select, update
 
-from roadster_server.store.records import AuditRecord, FileRequest, StoredFileRequest
+from roadster_server.store.database import take_turn_of
+from roadster_server.store.records import DOWNLOAD, AuditRecord, FileRequest, StoredFileRequest
 from roadster_server.store.tables import file_parts, file_requests
 
 from . import audit
@@ -15,13 +16,18 @@ _columns = file_requests.c
 _NAMES = FileRequest.__dataclass_fields__
 
 
-def add(connection: Connection, request: FileRequest, facts: str) -> None:
+def add(connection: Connection, request: FileRequest, now: int, most: int) -> bool:
+    """Adds a request for a file. Adds none, and returns False, where the principal has `most` of them."""
+    take_turn_of(connection, request.principal)  # so that no two count the same ones before they add theirs
+    own = (_columns.principal == request.principal, _columns.expires > now, _columns.purpose != DOWNLOAD)
+    if (connection.scalar(select(func.count()).select_from(file_requests).where(*own)) or 0) >= most:
+        return False
+    connection.execute(insert(file_requests), {**asdict(request), "facts": ""})
+    return True
+
+
+def add_download(connection: Connection, request: FileRequest, facts: str) -> None:
     connection.execute(insert(file_requests), {**asdict(request), "facts": facts})
-
-
-def count(connection: Connection, principal: str, purpose_left_out: str, now: int) -> int:
-    mine = (_columns.principal == principal, _columns.expires > now, _columns.purpose != purpose_left_out)
-    return connection.scalar(select(func.count()).select_from(file_requests).where(*mine)) or 0
 
 
 def find_by_link(connection: Connection, link: str, now: int) -> StoredFileRequest | None:
