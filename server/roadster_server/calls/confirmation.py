@@ -24,7 +24,6 @@ from mcp_types import (
     InputRequiredResult,
     InputResponseRequestParams,
 )
-from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
 from roadster_client import Request, with_escapes
@@ -33,7 +32,7 @@ from roadster_server.store.records import CLOCKS_DIFFER
 from roadster_server.turns import turn_given_back
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
-from .context import API_NAMES, Ask, CallContext, Context, PageOrigin
+from .context import API_NAMES, Ask, CallContext, Context, PageOrigin, is_stateless
 from .form import UNREADABLE, form_of, require_yes, unreadable_reason
 from .progress import set_step
 
@@ -72,7 +71,7 @@ class Confirmation:
         Call it only where `form_problem` finds none.
         """
         about = await write.request.about()
-        if _is_stateless(self._ctx):
+        if is_stateless(self._ctx):
             await self._ask_by_repeated_call(write, about, dealer_name)
             return
         await self._ask_within_call(question_of(write, about, dealer_name).text, write.tool)
@@ -175,7 +174,7 @@ def form_problem(ctx: CallContext) -> str | None:
     """Returns why no form can be shown to a person by this client, None where one can."""
     if isinstance(ctx, PageOrigin):
         return "there is no client that could ask a person"
-    if not _is_stateless(ctx) and not ctx.session.can_send_request:
+    if not is_stateless(ctx) and not ctx.session.can_send_request:
         return (
             "this server, one of several workers, keeps no session in which it could ask a person with a form; use a "
             "client of protocol 2026-07-28"
@@ -183,10 +182,6 @@ def form_problem(ctx: CallContext) -> str | None:
     if not _can_ask(ctx):
         return "this client cannot ask a person with a form; use one that supports elicitation"
     return None
-
-
-def _is_stateless(ctx: Context) -> bool:
-    return is_version_at_least(ctx.protocol_version, "2026-07-28")
 
 
 def field_lines(node: Any, path: str = "") -> Iterator[tuple[str, str]]:

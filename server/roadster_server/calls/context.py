@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolResult, InputRequiredResult
+from mcp_types.version import is_version_at_least
 
 from roadster_client import ApiName, Upstream
 from roadster_server.store.lazy import LazyStore
@@ -43,6 +44,11 @@ class PageOrigin:
 
 
 CallContext = Context | PageOrigin
+
+
+def is_stateless(ctx: Context) -> bool:
+    """Returns whether the client repeats a call to answer a question, instead of answering in the middle of it."""
+    return is_version_at_least(ctx.protocol_version, "2026-07-28")
 
 
 def client_name(ctx: CallContext) -> str:

@@ -20,13 +20,12 @@ from mcp_types import (
     InputRequiredResult,
     InputResponseRequestParams,
 )
-from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
 from roadster_server.turns import turn_given_back
 from roadster_tools import Seal, Unsealable
 
-from .context import Ask, Context
+from .context import Ask, Context, is_stateless
 from .progress import set_step
 
 _ANSWER = "page"
@@ -61,7 +60,7 @@ def can_open_pages(ctx: Context) -> bool:
     """Returns whether the client can ask a person to open a page, and this server can ask the client."""
     capabilities = ctx.session.client_capabilities
     elicitation = capabilities.elicitation if capabilities is not None else None
-    return elicitation is not None and elicitation.url is not None and (_is_stateless(ctx) or _has_session(ctx))
+    return elicitation is not None and elicitation.url is not None and (is_stateless(ctx) or _has_session(ctx))
 
 
 async def ask_to_open(ctx: Context, question: PageQuestion, seal: Seal, lifetime: timedelta) -> PageAnswer:
@@ -69,7 +68,7 @@ async def ask_to_open(ctx: Context, question: PageQuestion, seal: Seal, lifetime
 
     `page_reply` reads the answer of that one, with the same seal. Call this only where `can_open_pages` holds.
     """
-    if _is_stateless(ctx):
+    if is_stateless(ctx):
         params = ElicitRequestURLParams(message=question.message, url=question.url)
         raise Ask(
             InputRequiredResult(
@@ -89,7 +88,7 @@ async def ask_to_open(ctx: Context, question: PageQuestion, seal: Seal, lifetime
 
 async def tell_complete(ctx: Context, question_id: str) -> None:
     """Tells a client of 2025-11-25 that what the page was for is done, so that it may close the question."""
-    if not _is_stateless(ctx):
+    if not is_stateless(ctx):
         await ctx.session.send_elicit_complete(question_id, ctx.request_id)
 
 
@@ -113,10 +112,6 @@ def _answer_in(answer: ElicitResult) -> PageAnswer:
         case "decline":
             return "declined"
     return "not opened"
-
-
-def _is_stateless(ctx: Context) -> bool:
-    return is_version_at_least(ctx.protocol_version, "2026-07-28")
 
 
 def _has_session(ctx: Context) -> bool:

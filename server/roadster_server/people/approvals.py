@@ -109,7 +109,8 @@ class _ApprovalPages:
 
     async def _entry(self, request: Request, visitor: Visitor) -> DeskEntry:
         """Raises HTTPException, the same one where there is no such approval and where it is none of theirs."""
-        entry = await self._desk.entry(visitor.caller, request.path_params["id"])
+        id_ = request.path_params["id"]
+        entry = await self._desk.entry(visitor.caller, id_) if _ID.fullmatch(id_) else None
         if entry is None:
             raise HTTPException(404)
         return entry
@@ -122,7 +123,8 @@ class _ApprovalPages:
         return self._people.pages.render(request, "approval.html", status, **values)
 
     async def _record(self, visitor: Visitor, entry: DeskEntry, outcome: str, *, action: str = "approval") -> None:
-        await self._people.record(visitor, action, outcome=outcome, dealer=entry.approval.dealer)
+        approval = entry.approval
+        await self._people.record(visitor, action, outcome=outcome, dealer=approval.dealer, approval=approval.id)
 
 
 def _last_of(request: Request, name: str) -> str | None:

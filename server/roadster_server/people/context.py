@@ -59,10 +59,17 @@ class People:
         dealer: str | None = None,
         setting: str = "",
         arguments: Mapping[str, Any] | None = None,
+        approval: str | None = None,
     ) -> None:
         """Puts into the audit that the visitor looked at a page or did something there. Raises StoreError."""
         record = self.record_of(
-            visitor, action, outcome=outcome, dealer=dealer, setting=setting, arguments=arguments or {}
+            visitor,
+            action,
+            outcome=outcome,
+            dealer=dealer,
+            setting=setting,
+            arguments=arguments or {},
+            approval=approval,
         )
         await self.calls.services.store.append(record)
 
@@ -75,6 +82,7 @@ class People:
         dealer: str | None = None,
         setting: str = "",
         arguments: Mapping[str, Any],
+        approval: str | None = None,
     ) -> AuditRecord:
         """Returns the record of what a visitor did.
 
@@ -97,4 +105,5 @@ class People:
             upstream_request_id=None,
             latency_ms=None,
             arguments={name: hash_(value) for name, value in arguments.items()},
+            approval=approval,
         )

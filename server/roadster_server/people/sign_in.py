@@ -22,6 +22,9 @@ from .local_links import LIFETIME, LocalLink, read_local_key
 _PAGE: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 """The path of a page below `/people/`. Nothing else can be where a sign-in leads to."""
 
+_MOST_PAGE = 200
+"""Characters. A cookie and the state of a sign-in keep the page."""
+
 _NEXT = "next"
 """The cookie with the page for which somebody came, until they have signed in by a link."""
 
@@ -29,7 +32,7 @@ _NEXT = "next"
 def page_after(values: Mapping[str, str | None]) -> str:
     """Returns the page to show after the sign-in. It is one of ours, whatever the address says."""
     page = values.get("next")
-    return page if isinstance(page, str) and _PAGE.fullmatch(page) else ""
+    return page if isinstance(page, str) and len(page) <= _MOST_PAGE and _PAGE.fullmatch(page) else ""
 
 
 def go_to(request: Request, page: str) -> Response:

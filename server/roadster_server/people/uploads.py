@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import segno
@@ -103,8 +102,16 @@ class _FilePages:
             problem = f"The file {_name_of(files, error)}{error}."
             if is_script:
                 return JSONResponse({"problem": problem, "refused": [error.number]}, _UNUSABLE)
-            return await self._form(request, await self._desk.look(secret), problem=problem, status=_UNUSABLE)
+            return await self._form_again(request, problem)
         return JSONResponse({"about": file.about}) if is_script else self._done(request, file.about)
+
+    async def _form_again(self, request: Request, problem: str) -> Response:
+        """Returns the form with what was wrong, as long as the link is good."""
+        try:
+            link = await self._desk.look(request.path_params["secret"])
+        except LinkNotGood:
+            return self._gone(request)
+        return await self._form(request, link, problem=problem, status=_UNUSABLE)
 
     async def _form(self, request: Request, link: OpenLink, *, problem: str = "", status: int = 200) -> Response:
         url = await self._people.calls.services.page_links.url(f"{PAGE}/{request.path_params['secret']}")
@@ -118,7 +125,6 @@ class _FilePages:
             secret=request.path_params["secret"],
             document=_DOCUMENTS.get(link.document_type, link.document_type),
             problem=problem,
-            minutes=link.until - datetime.now(UTC),
             code=segno.make(url or "", micro=False).svg_data_uri(border=2, light="white") if is_for_phones else "",
             most_files=MOST_FILES,
             most_bytes=MAX_FILE_BYTES,

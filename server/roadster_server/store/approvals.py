@@ -45,10 +45,10 @@ class SqlApprovals:
         return await self.database.read(approvals.waiting, dealers, tools, milliseconds(now), most, after)
 
     async def decided(
-        self, dealers: Collection[str], tools: Collection[str], *, most: int, after: str | None = None
+        self, dealers: Collection[str], tools: Collection[str], *, now: datetime, most: int, after: str | None = None
     ) -> list[Approval]:
-        """Returns approvals that were decided on pages in the same way, the newest decision first."""
-        return await self.database.read(approvals.decided, dealers, tools, most, after)
+        """Returns approvals that were decided on pages in the last day in the same way, the newest decision first."""
+        return await self.database.read(approvals.decided, dealers, tools, milliseconds(now), most, after)
 
     async def count_waiting(self, dealers: Collection[str], tools: Collection[str], *, now: datetime) -> int:
         """Returns how many approvals wait on pages at these dealers of these tools."""
@@ -77,18 +77,9 @@ class SqlApprovals:
 
         return await self.database.write(decide)
 
-    async def finish(
-        self, id_: str, state: ApprovalState, outcome: bytes, customer: str | None, record: AuditRecord | None = None
-    ) -> bool:
-        """Moves an approved one to its end, and adds `record`. Returns False for one that has its end already."""
-
-        def finish(connection: Connection) -> bool:
-            is_finished = approvals.finish(connection, id_, state, outcome, customer)
-            if is_finished and record is not None:
-                audit.append(connection, record)
-            return is_finished
-
-        return await self.database.write(finish)
+    async def finish(self, id_: str, state: ApprovalState, outcome: bytes, customer: str | None) -> bool:
+        """Moves an approved one to its end. Returns False for one that has its end already."""
+        return await self.database.write(approvals.finish, id_, state, outcome, customer)
 
     async def forget_old(self, *, now: datetime) -> None:
         """Deletes approvals that expired a day ago, some at a time."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,29 @@ async def test_all_decisions_can_be_reached_the_newest_first(
     pages = await list_pages(browser, "Older decisions")
     assert [len(page) for page in pages] == [50, 50, 1]
     assert [*chain.from_iterable(pages)] == ids[::-1]
+
+
+async def test_a_list_opens_no_answer(
+    browser: PageBrowser, live: LiveSettings, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (id_,) = await add_waiting(store, live, 1)
+    record = replace(RECORD, phase="decided", outcome="approved", approval=id_)
+    assert await store.approvals.decide(id_, "approved", "work:eva", None, record, now=NOW)
+    seals = Sealed(Keys.derive(live.current.roadster.api_key.get_secret_value()).approvals)
+    answer = seals.seal(id_, "outcome", [{}, "done", {"customer_id": 1650260}])
+    assert await store.approvals.finish(id_, "done", answer, None)
+    await browser.sign_in(live.current)
+    read, opened = Sealed.answer, list[str]()
+
+    def answer_of(self: Sealed, approval: Approval) -> Any:
+        opened.append(approval.id)
+        return read(self, approval)
+
+    monkeypatch.setattr(Sealed, "answer", answer_of)
+    assert id_ in await browser.open("/people/approvals")
+    assert opened == []
+    assert "1650260" in await browser.open(f"/people/approvals/{id_}")
+    assert opened == [id_]
 
 
 @pytest.mark.parametrize("place", ["x", "0" * 31, "f" * 32, "%00", "..", "'"])

@@ -15,10 +15,10 @@ from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.live import LiveSettings
 from roadster_tools import TOOLS
 from tests.conftest import HOSTILE_TEXTS, World, answer_of, kind_of
-from tests.server.calls.writes import DELETION, DOCUMENT, NEW_CUSTOMER
+from tests.server.calls.writes import DELETION, DOCUMENT, NEW_CUSTOMER, records
 from tests.server.transports.listening import listening
 
-from .assistants import assistant, let_writes_wait, waiting_call
+from .assistants import assistant, change, let_writes_wait, waiting_call
 from .browser import SAME_ORIGIN, PageBrowser, page_browser
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +74,29 @@ async def test_the_answer_is_shown_as_fields(live: LiveSettings, origin: str, br
     assert "{" not in content
     assert "What came back" in content
     assert re.search(r"customer id\s*1650260\s", content)
+    assert "redirect url" not in content  # it signs in as the customer
+
+
+async def test_whoever_asked_and_lost_the_dealer_reads_nothing_of_it(
+    live: LiveSettings, origin: str, browser: PageBrowser
+) -> None:
+    waiting = await ask(origin)
+    live.current = live.current.model_copy(
+        update={"people": live.current.people.model_copy(update={"local_caller": "local"})}
+    )
+    await browser.sign_in(live.current)
+    assert "McQueen" in await browser.open(waiting["url"])
+    change(live, "local", dealers=["hyundaidemo"])
+    assert "McQueen" not in await browser.open(waiting["url"])
+    assert browser.page.status_code == 404
+
+
+async def test_a_look_is_on_record_with_the_approval(live: LiveSettings, origin: str, browser: PageBrowser) -> None:
+    waiting = await ask(origin)
+    await browser.sign_in(live.current)
+    await browser.open(waiting["url"])
+    rows = [row.record for row in await records(live.current.store.url.get_secret_value())]
+    assert [row.approval for row in rows if row.tool == "page approval"] == [waiting["approval_id"]]
 
 
 async def test_a_failure_is_shown_in_a_sentence(

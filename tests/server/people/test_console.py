@@ -134,12 +134,15 @@ async def test_the_audit_is_searched_by_time_person_dealer_tool_and_outcome(
         ("since=2026-03-02T00:00&until=2099-01-01T00:00&outcome=refused", "second"),
         ("tool=get_vehicle", "second"),
         ("dealer=hyundaidemo", "second"),
+        ("until=2026-03-01T12:31%2B00:00", "first"),
+        ("since=2026-03-01T14:31%2B02:00", "second"),
     ):
         page = await browser.open(f"/people/console/audit?{query}")
         assert {name for name in ("first", "second") if f"<bdi>{name}</bdi>" in page} == {seen}, query
         assert "Time (UTC)" in page
         assert ("2026-03-01 12:30:00" in page) is (seen == "first")
-    assert "expected a date and a time" in await browser.open("/people/console/audit?since=yesterday")
+    for time in ("yesterday", "0001-01-01T00:00%2B02:00"):
+        assert "expected a date and a time" in await browser.open(f"/people/console/audit?since={time}")
 
 
 async def test_older_records_are_on_further_pages(browser: PageBrowser, live: LiveSettings, store: SqlStore) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from html import unescape
 from typing import Any
 
@@ -16,9 +16,12 @@ from roadster_server.people.forms import TOKEN_FIELD, TOKEN_HEADER
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import UploadSettings
 from roadster_server.store.lazy import lazy_store
-from roadster_server.uploads.waiting import FileKeys, StoredFiles
+from roadster_server.uploads.acceptance import AcceptedFile
+from roadster_server.uploads.waiting import FileDesk, FileKeys, StoredFiles
 from roadster_tools import Caller
+from roadster_tools.failures import UnusableFile
 from roadster_tools.gate.waiting_files import FilePurpose
+from tests.server.store.databases import execute
 from tests.server.transports.listening import listening
 from tests.server.uploads.pictures import PLACE, phone_photo, picture, png_that_claims
 from tests.server.uploads.test_acceptance import PDF, pdf_of_size
@@ -242,6 +245,20 @@ async def test_what_is_refused_is_told_on_the_form_which_stays_good(
     assert words in browser.page.text
     assert not await waiting.is_there(handle)
     assert (await hand_over(browser, PHOTO)).status_code == 200
+
+
+async def test_a_link_that_ends_while_a_file_is_refused_is_told_to_be_over(
+    live: LiveSettings, browser: PageBrowser, waiting: StoredFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_self: FileDesk, _secret: str, _files: Sequence[bytes]) -> AcceptedFile:
+        await execute(live.current.store.url.get_secret_value(), "UPDATE roadster_file_requests SET expires = 1000")
+        raise UnusableFile("is empty")
+
+    link, _ = await link_of(waiting)
+    await browser.open(link)
+    monkeypatch.setattr(FileDesk, "take", refuse)
+    assert (await hand_over(browser)).status_code == 410
+    assert "not good any more" in browser.page.text
 
 
 async def test_a_virus_is_refused_by_the_scanner_of_the_configuration(

@@ -135,7 +135,7 @@ async def test_an_approved_write_ends_once_and_loses_its_content(store: SqlStore
     assert not await store.approvals.finish("a-1", "done", b"answer", "17")
     assert await decide(store)
     assert await store.approvals.finish("a-1", "done", b"answer", "17")
-    assert not await store.approvals.finish("a-1", "unknown", b"", None, DECISION)
+    assert not await store.approvals.finish("a-1", "unknown", b"", None)
     approval = await store.approvals.one("a-1")
     assert approval is not None
     assert (approval.state, approval.outcome, approval.content, approval.customer) == ("done", b"answer", b"", "17")
@@ -179,7 +179,11 @@ async def test_those_that_were_decided_come_page_by_page_the_newest_decision_fir
         now = NOON + timedelta(minutes=minutes)
         assert await store.approvals.decide(f"a-{number}", "declined", "work:eva", None, DECISION, now=now)
     await add(store, replace(ONE, id="a-9", call="call-9"))
-    assert await pages_of(store.approvals.decided) == [["a-1", "a-3"], ["a-2", "a-0"]]
+    decided = store.approvals.decided
+    assert await pages_of(partial(decided, now=NOON + HOUR)) == [["a-1", "a-3"], ["a-2", "a-0"]]
+    assert await pages_of(partial(decided, now=NOON + timedelta(hours=24, minutes=7))) == [["a-1", "a-3"], ["a-2"]]
+    of_one_that_waits = await decided(["umazda"], ["create_customer"], now=NOON + HOUR, most=9, after="a-9")
+    assert [approval.id for approval in of_one_that_waits] == ["a-1", "a-3", "a-2", "a-0"]
 
 
 async def pages_of(read: Callable[..., Awaitable[list[Approval]]]) -> list[list[str]]:

@@ -88,10 +88,10 @@ class Sealed:
         kind, text = self._open(approval.id, "outcome", approval.outcome or b"")
         return str(kind), str(text)
 
-    def answer(self, approval: Approval) -> tuple[dict[str, Any], str, dict[str, Any]]:
-        """Returns the rights that the reader of an answer needs, its text, and its structured content."""
-        rights, text, content = self._open(approval.id, "outcome", approval.outcome or b"")
-        return dict(rights), str(text), dict(content)
+    def answer(self, approval: Approval) -> dict[str, Any]:
+        """Returns the structured content of the answer of a write that was done."""
+        _rights, _text, content = self._open(approval.id, "outcome", approval.outcome or b"")
+        return dict(content)
 
     def _open(self, id_: str, part: Part, sealed: bytes) -> Any:
         try:

@@ -48,6 +48,10 @@ _STATUS_TEXTS = {
 }
 
 
+_SIGNS_IN = "redirect_url"
+"""A field of answers that signs in as the customer. No page shows it, because nobody needs it to decide."""
+
+
 class DecisionRefused(Exception):
     """The person may not decide this, or nobody can any more. The text is for them."""
 
@@ -130,7 +134,7 @@ class ApprovalDesk:
     async def decided(self, caller: Caller, after: str | None) -> DeskPage:
         """Returns what was decided in the last day, the newest decision first."""
         approvals = await self._services.store.decided_approvals(
-            caller.dealers, _approves(caller), most=_PAGE_ENTRIES + 1, after=after
+            caller.dealers, _approves(caller), now=datetime.now(UTC), most=_PAGE_ENTRIES + 1, after=after
         )
         return self._page(approvals, caller)
 
@@ -149,10 +153,10 @@ class ApprovalDesk:
         approval = await self._page_approval(approval_id)
         if approval is None:
             return None
-        is_own = approval.principal == caller.principal
+        is_own = approval.principal == caller.principal and approval.dealer in caller.dealer_set
         if not is_own and not approval_verdict(caller, TOOLS[approval.tool], approval.dealer).is_allowed:
             return None
-        return self._entry(await self._approvals.settle(approval), caller)
+        return self._with_end(self._entry(await self._approvals.settle(approval), caller))
 
     async def file(self, entry: DeskEntry) -> File:
         """Returns the file of a write that the person may decide about now. It is the one that would be sent.
@@ -219,11 +223,20 @@ class ApprovalDesk:
         seals = self._approvals.seals
         entry = DeskEntry(approval, None, TOOLS[approval.tool], self._refusal(approval, caller))
         try:
-            entry = replace(entry, question=seals.question(approval), reason=seals.reason(approval))
+            return replace(entry, question=seals.question(approval))
+        except Unsealable:
+            return entry
+
+    def _with_end(self, entry: DeskEntry) -> DeskEntry:
+        """Returns the entry with what became of the write. A list does without: an answer may be long."""
+        seals, approval = self._approvals.seals, entry.approval
+        try:
+            entry = replace(entry, reason=seals.reason(approval))
             if approval.outcome is None:
                 return entry
             if approval.state == "done":
-                return replace(entry, answer=tuple(field_lines(seals.answer(approval)[2])))
+                answer = {name: value for name, value in seals.answer(approval).items() if name != _SIGNS_IN}
+                return replace(entry, answer=tuple(field_lines(answer)))
             return replace(entry, failure=seals.failure(approval)[1])
         except Unsealable:
             return entry

@@ -107,7 +107,7 @@ class _Views:
         ]
 
     async def audit(self, request: Request) -> Response:
-        filters = {name: request.query_params.get(name, "").strip() for name in _FILTERS}
+        filters = {name: _text_of(request.query_params.get(name, "")) for name in _FILTERS}
         selection = {name: value for name, value in filters.items() if value}
         operator = await enter(self._people, request, "audit", selection, dealer=selection.get("dealer"))
         query, problem = _audit_query(filters, request.query_params.get("before", ""), operator)
@@ -211,13 +211,24 @@ class _Views:
         )
 
 
+def _text_of(value: str) -> str:
+    """Returns what somebody searches for, without the character that PostgreSQL takes in no text."""
+    return value.replace("\0", "").strip()
+
+
+def _time_of(text: str) -> datetime:
+    """Returns a time in UTC, in which a time without an offset is meant."""
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
 def _audit_query(filters: Mapping[str, str], before: str, operator: Operator) -> tuple[AuditQuery, str]:
     """Returns the query, and what is wrong with the filters."""
     times: dict[str, datetime | None] = {}
     for name in ("since", "until"):
         try:
-            times[name] = datetime.fromisoformat(filters[name]).replace(tzinfo=UTC) if filters[name] else None
-        except ValueError:
+            times[name] = _time_of(filters[name]) if filters[name] else None
+        except (ValueError, OverflowError):
             return AuditQuery(), f"{name}: expected a date and a time, such as 2026-11-28T16:05"
     dealers = operator.dealers
     if filters["dealer"]:

@@ -65,13 +65,14 @@ def waiting(
 
 
 def decided(
-    connection: Connection, dealers: Collection[str], tools: Collection[str], most: int, after: str | None
+    connection: Connection, dealers: Collection[str], tools: Collection[str], now: int, most: int, after: str | None
 ) -> list[Approval]:
-    """Returns those that were decided, the newest decision first: a page that follows the one with the id `after`."""
+    """Returns those that were decided in the last day, the newest decision first, like `waiting` in pages."""
+    is_listed = and_(approvals.c.state != "pending", approvals.c.decided > now - _DAY)
     order = approvals.c.decided.desc(), approvals.c.id
-    page = _WITHOUT_CONTENT.where(_is_of(dealers, tools), approvals.c.state != "pending").order_by(*order)
+    page = _WITHOUT_CONTENT.where(_is_of(dealers, tools), is_listed).order_by(*order)
     last = _one_of(connection, dealers, tools, after)
-    if last is not None:
+    if last is not None and last.decided is not None:
         is_same_time = and_(approvals.c.decided == last.decided, approvals.c.id > last.id)
         page = page.where(or_(approvals.c.decided < last.decided, is_same_time))
     return [_approval(row) for row in connection.execute(page.limit(most)).all()]
