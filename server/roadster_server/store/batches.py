@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -68,32 +68,35 @@ class Batches(Generic[_ItemT, _OutcomeT]):
     async def _write_all(self) -> None:
         try:
             while self._waiting:
-                await self._write_batch(self._waiting[:_BATCH_SIZE])
+                await self._write_batch()
         finally:
             self._task = None
             waiting, self._waiting = self._waiting, []
             _fail(waiting, StoreError("the write was given up"))
 
-    async def _write_batch(self, batch: list[_Waiting[_ItemT, _OutcomeT]]) -> None:
+    async def _write_batch(self) -> None:
+        batch = self._waiting[:_BATCH_SIZE]
+        patient: list[_Waiting[_ItemT, _OutcomeT]] = []
         try:
             longest = max(waiting.seconds() for waiting in batch)
             outcomes = await self._write([waiting.item for waiting in batch], longest)
+            pairs = list(zip(batch, outcomes, strict=True))
         except StoreBusy as error:
-            # The others may wait longer.
-            batch = [waiting for waiting in batch if waiting.seconds() >= error.seconds]
-            _fail(batch, error)
+            late = {waiting for waiting in batch if waiting.seconds() >= error.seconds}
+            patient = [waiting for waiting in batch if waiting not in late]
+            _fail(late, error)
         except Exception as error:  # noqa: BLE001 - also a defect is told to each caller
             _fail(batch, error)
         else:
-            for waiting, outcome in zip(batch, outcomes, strict=True):
+            for waiting, outcome in pairs:
                 if isinstance(outcome, StoreError):
                     _fail([waiting], outcome)
                 elif not waiting.outcome.done():
                     waiting.outcome.set_result(outcome)
-        self._waiting = [waiting for waiting in self._waiting if waiting not in batch]
+        self._waiting[: len(batch)] = patient  # what came meanwhile stands behind them
 
 
-def _fail(batch: Sequence[_Waiting[_ItemT, _OutcomeT]], error: Exception) -> None:
+def _fail(batch: Iterable[_Waiting[_ItemT, _OutcomeT]], error: Exception) -> None:
     for waiting in batch:
         if not waiting.outcome.done():  # it is, where the caller's task was ended by force
             waiting.outcome.set_exception(copy(error))
