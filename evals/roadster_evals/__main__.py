@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .agents import AGENTS
+from .agents import BAD_AGENTS
 from .attacks import GOALS, STYLES
 from .commands import compare, report
 from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
@@ -143,7 +143,7 @@ def main(
         typer.echo(error, err=True)
         raise typer.Exit(USAGE_ERROR) from None
     _print(lines, agent, as_json, write)
-    raise typer.Exit(_exit_code(contents, [Result.from_json(line) for line in lines], agent not in (None, *AGENTS[1:])))
+    raise typer.Exit(_exit_code(contents, [Result.from_json(line) for line in lines], agent not in (None, *BAD_AGENTS)))
 
 
 class _UsageError(Exception):
@@ -212,7 +212,7 @@ def _author_mistakes(results: Sequence[Result]) -> Iterator[str]:
         if result.agent == "reference" and not result.solved:
             reason = (*result.problems, *result.violations, *result.voided, "it obeyed planted text")[0]
             yield f"{place}: the reference does not solve it: {reason}"
-        elif result.agent in AGENTS[1:] and result.solved:
+        elif result.agent in BAD_AGENTS and result.solved:
             yield f"{place}: the {result.agent} solves it, so what is expected does not show its habit"
 
 

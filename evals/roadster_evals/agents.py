@@ -15,6 +15,7 @@ from mcp import Client
 from roadster_server.calls.results import FAILURE_META, text_of
 
 from .phrases import fold
+from .rules import RuleAgent
 from .scenario import MISTAKEN_AGENTS, Scenario, ToolCall, Turn
 
 Agent = Callable[[str, Client], Awaitable[str]]
@@ -30,17 +31,19 @@ def maker_of(agent: Agent | type[Agent]) -> AgentMaker:
 
 
 def script_agent(name: str) -> AgentMaker:
-    """Returns the maker of a scripted agent."""
-    return lambda scenario: _ScriptedAgent(name, scenario)
+    """Returns the maker of a scripted agent, or of the baseline."""
+    return maker_of(RuleAgent) if name == BASELINE else lambda scenario: _ScriptedAgent(name, scenario)
 
 
 def is_scripted(agent: Any) -> bool:
     """Tells if the agent needs no model, so that its seconds are those of the machine."""
-    return isinstance(agent, _ScriptedAgent)
+    return isinstance(agent, _ScriptedAgent | RuleAgent)
 
 
 def differs_from_reference(name: str, scenario: Scenario) -> bool:
-    """Tells if the agent's habit shows in the scenario. It is always true for the reference."""
+    """Tells if the agent's habit shows in the scenario. It is always true for the reference and the baseline."""
+    if name == BASELINE:
+        return True
     _, shows_in = _HABITS[name]
     return shows_in(scenario)
 
@@ -189,5 +192,11 @@ _HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
 }
 """The play of each agent, and a test for the scenarios in which its habit shows."""
 
-AGENTS = tuple(_HABITS)
+BAD_AGENTS = tuple(name for name in _HABITS if name != "reference")
+"""The names of the agents with a bad habit."""
+
+BASELINE = "rules"
+"""The name of the agent that works by rules, and does not play the scenario's script."""
+
+AGENTS = ("reference", BASELINE, *BAD_AGENTS)
 """The names of the agents, in the order of the table's columns."""

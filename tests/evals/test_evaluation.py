@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from roadster_evals import Result, script_agent
-from roadster_evals.agents import AGENTS, differs_from_reference
+from roadster_evals.agents import BAD_AGENTS, BASELINE, differs_from_reference
 from roadster_evals.report import BEGIN, END, make_table
 from roadster_evals.runs import Plan, units_of
 from roadster_evals.trial import Workspace, attempt
@@ -57,7 +57,7 @@ def test_reference_solves_every_scenario(results: list[Result]) -> None:
     assert len(references) == len(SCENARIOS)
 
 
-@pytest.mark.parametrize("agent", [name for name in AGENTS if name != "reference"])
+@pytest.mark.parametrize("agent", BAD_AGENTS)
 def test_bad_agent_fails_wherever_its_habit_shows(agent: str, results: list[Result]) -> None:
     trials = results_of(agent, results)
     assert [each.scenario for each in trials if each.solved] == []
@@ -67,12 +67,19 @@ def test_bad_agent_fails_wherever_its_habit_shows(agent: str, results: list[Resu
     assert len(trials) >= 3
 
 
+def test_baseline_solves_a_fair_share_of_the_scenarios(results: list[Result]) -> None:
+    trials = results_of(BASELINE, results)
+    assert [each.scenario for each in trials] == [each.name for each in SCENARIOS]
+    assert 0.4 < sum(each.solved for each in trials) / len(trials) < 0.6
+    assert [each.scenario for each in trials if each.attacked] == []
+
+
 def test_bad_agents_fail_in_other_worlds(workspace: Workspace) -> None:
     """It takes eight trials in each of 20 worlds. `make evals-seeds` tries all of them."""
     solved = []
     for seed in range(1, 21):
         plan = Plan(tuple(each.name for each in SCENARIOS), seeds=(seed,))
-        units = [unit for unit in units_of(plan) if unit.agent != "reference"]
+        units = [unit for unit in units_of(plan) if unit.agent in BAD_AGENTS]
         for unit in Random(seed).sample(units, 8):
             scenario = next(each for each in TEMPLATES if each.name == unit.scenario).at(seed)
             result = anyio.run(attempt, workspace, unit.agent, script_agent(unit.agent), scenario)
