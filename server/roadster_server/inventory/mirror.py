@@ -23,7 +23,7 @@ from roadster_server.store import MirrorState, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import OtherVehicles, StockNumbers, StoredVehicle
 from roadster_server.telemetry.logs import log, log_crash
-from roadster_server.turns import give_turn_back, resume_turn
+from roadster_server.turns import turn_given_back
 from roadster_tools.gate.vehicles import (
     LastSeen,
     Late,
@@ -255,9 +255,8 @@ class StoredVehicles:
             return None
         store = self.mirrors.store
         try:
-            give_turn_back()
-            current = await self.mirrors.current(self.dealer, self.feed)
-            resume_turn()
+            with turn_given_back():
+                current = await self.mirrors.current(self.dealer, self.feed)
             if current is None:
                 return None
             state, late = current
