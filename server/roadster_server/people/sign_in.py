@@ -109,9 +109,12 @@ class _SignIn:
         return go_to(request, "sign-in")
 
     def _command(self, request: Request) -> str:
-        """Returns the command that prints a link for this server, with the options that name its configuration."""
+        """Returns the command that prints a link for this server.
+
+        It names the configuration's file without its folder, because anybody may open this page through a proxy.
+        """
         path = self._people.live.path
-        option = "--sandbox" if path is None else f"--config {shlex.quote(str(path.absolute()))}"
+        option = "--sandbox" if path is None else f"--config {shlex.quote(path.name)}"
         return f"roadster-mcp people open {option} --port {_port(request)}"
 
     def _own_address(self, request: Request) -> str | None:
