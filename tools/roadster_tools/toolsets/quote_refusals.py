@@ -48,14 +48,16 @@ async def find_unknown_term(roadster: DealerApi, request: PaymentRequest) -> dic
     """
     if request.payment is None or request.payment.term is None:
         return {}
-    asked = request.payment.deal_type
+    deal_of_request = request.payment.deal_type
     try:
         quote = await roadster.quote_payments(PaymentRequest(vehicle=request.vehicle))
     except ForeignDealer:
         raise
     except ClientError:
         return {}
-    terms = {deal_type: program_terms(quote, deal_type) for deal_type in _WITH_TERM if asked in (None, deal_type)}
+    terms = {
+        deal_type: program_terms(quote, deal_type) for deal_type in _WITH_TERM if deal_of_request in (None, deal_type)
+    }
     return {
         deal_type: f"no program has this term, only {', '.join(map(str, own))} have one"
         for deal_type, own in terms.items()
