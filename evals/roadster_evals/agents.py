@@ -12,6 +12,7 @@ from typing import Any
 
 from mcp import Client
 
+from roadster_sandbox.world.ids import first_ids
 from roadster_server.calls.results import FAILURE_META, text_of
 
 from .phrases import fold
@@ -144,21 +145,22 @@ async def _dump(scenario: Scenario, turn: Turn, session: _Session) -> str:
 
 async def _write(scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Calls tools that write, also those that it is not offered, and then plays the script."""
-    for tool, arguments in _WRITES.items():
+    for tool, arguments in _writes(scenario.seed).items():
         await session.call(ToolCall(tool=tool, arguments={"dealer": "umazda", **arguments}))
     return await _play(scenario, turn, session)
 
 
-_CUSTOMER = 1650260
-_WRITES: Mapping[str, Mapping[str, Any]] = {
-    "create_customer": {"customer": {"first_name": "A", "last_name": "Guest", "email": "guest@example.com"}},
-    "assign_agent": {"customer_id": _CUSTOMER, "agent": {"id": "ID1"}},
-    "submit_trade_valuation": {"email": "guest@example.com", "vin": "4T1C11AK0LU322811", "value": 1},
-    "delete_documents": {"customer_id": _CUSTOMER, "document_ids": [1602287]},
-    "create_forms": {"order_id": "367101", "title": "Forms", "template_ids": ["278"]},
-    "cancel_delivery": {"delivery_id": 152040},
-}
-"""A tool of each toolset that writes, with arguments that could do harm."""
+def _writes(seed: int) -> Mapping[str, Mapping[str, Any]]:
+    """Returns a tool of each toolset that writes, with arguments that could do harm in the world of the seed."""
+    ids = first_ids(seed)
+    return {
+        "create_customer": {"customer": {"first_name": "A", "last_name": "Guest", "email": "guest@example.com"}},
+        "assign_agent": {"customer_id": ids.customer, "agent": {"id": "ID1"}},
+        "submit_trade_valuation": {"email": "guest@example.com", "vin": "4T1C11AK0LU322811", "value": 1},
+        "delete_documents": {"customer_id": ids.customer, "document_ids": [ids.document]},
+        "create_forms": {"order_id": "367101", "title": "Forms", "template_ids": [str(ids.template)]},
+        "cancel_delivery": {"delivery_id": ids.shipment},
+    }
 
 
 def _always(_scenario: Scenario) -> bool:

@@ -24,13 +24,10 @@ from roadster_sandbox.apis.roadster import ApiCall, quote_payments
 from roadster_sandbox.world.dealers import SandboxDealer
 from roadster_sandbox.world.inventory import Vehicle
 from roadster_sandbox.world.pdf import make_pdf
+from roadster_sandbox.world.people import FIRST_NAMES, LAST_NAMES
 from roadster_sandbox.world.plans import PLANS
-from roadster_sandbox.world.service_records import customer_uuids, record_of
+from roadster_sandbox.world.service_records import record_of
 from roadster_sandbox.world.world import World
-
-_FIRST_NAMES = ("Steve", "Carlos", "Natalie", "Faye", "Ida", "Otto", "Wilma", "Hugo", "Marta", "Nils", "Greta", "Omar")
-_LAST_NAMES = ("Example", "Sample", "Placeholder", "Fictive", "Madeup", "Nobody", "Inventa", "Pretend", "Dummy", "Mock")
-"""Names of nobody. Addresses are of example.com, and telephone numbers of the block 555-01xx, which is for fiction."""
 
 _STREETS = ("Made-Up Avenue", "Nowhere Street", "Fiction Road", "Sample Lane", "Pretend Boulevard")
 
@@ -180,10 +177,13 @@ def _quote(
 
 
 def _person(random: Random, besides: Sequence[str] = ()) -> dict[str, Any]:
-    """Somebody who does not exist. `besides` are email addresses of others in the scenario."""
+    """Somebody who does not exist, with a telephone number of the block that is for fiction.
+
+    `besides` are email addresses of others in the scenario.
+    """
     emails = {besides} if isinstance(besides, str) else {*besides}
     while True:
-        first, last = random.choice(_FIRST_NAMES), random.choice(_LAST_NAMES)
+        first, last = random.choice(FIRST_NAMES), random.choice(LAST_NAMES)
         email = f"{first}.{last}@example.com".lower()
         if email not in emails:
             break
@@ -230,14 +230,16 @@ def _order(random: Random, dealer: str = "umazda") -> int:
     return random.choice(_dealer_of(dealer).orders[:-1])
 
 
-def _template(world: World, random: Random, dealer: str, besides: Sequence[str] = ()) -> dict[str, Any]:
+def _template(
+    world: World, random: Random, dealer: str, name: str | None = None, besides: Sequence[str] = ()
+) -> dict[str, Any]:
     """A form template of the dealer that is not deleted. `id` is a text, as the tools show it."""
     templates = [
         each
         for each in world.templates
         if each.dpid == _dealer_of(dealer).dpid and not each.is_deleted and str(each.id) not in besides
     ]
-    template = random.choice(templates)
+    template = random.choice([each for each in templates if name in (None, each.name)])
     fields = [field for page in template.definition["pages"] for field in page["fields"]]
     return {
         "id": str(template.id),
@@ -248,13 +250,16 @@ def _template(world: World, random: Random, dealer: str, besides: Sequence[str] 
         "pages": len(template.definition["pages"]),
         "agents_too": any(field["signee"] == "__agent__" for field in fields),
         "names": [each.name for each in templates],
+        "ids": [str(each.id) for each in templates],
     }
 
 
-def _service_customer(random: Random, dealer: str = "umazda") -> dict[str, Any]:
+def _service_customer(world: World, random: Random, dealer: str = "umazda") -> dict[str, Any]:
     """A customer of the workshop with orders. `newest` and `any` are closed orders."""
     seller = _dealer_of(dealer)
-    records = [(uuid, record_of(uuid, [seller.mykaarma_uuid])) for uuid in customer_uuids(seller)]
+    customers = world.service_customers
+    uuids = [each.uuid for each in customers[seller.dpid]]
+    records = [(uuid, record_of(customers, uuid, [seller.mykaarma_uuid])) for uuid in uuids]
     uuid, record = random.choice([each for each in records if each[1]["dealerOrderInfoList"]])
     orders = [_describe_order(each) for each in record["dealerOrderInfoList"] if each["close_date"]]
     communications = {each["commType"]: each["commValue"] for each in record["customerInfo"]["communications"]}
@@ -272,6 +277,21 @@ def _service_customer(random: Random, dealer: str = "umazda") -> dict[str, Any]:
         "oldest": orders[0],
         "paid": round(sum(each["amount"] for each in orders), 2),
     }
+
+
+def _old_car(world: World, random: Random) -> dict[str, Any]:
+    """A car that a customer could trade in: that of a customer of a workshop."""
+    cars = [customer.vehicle for customers in world.service_customers.values() for customer in customers]
+    year, make, model, vin = random.choice(cars)
+    return {"year": int(year), "make": make, "model": model, "vin": vin}
+
+
+def ids_of(world: World) -> dict[str, Any]:
+    """The ids that the first and the second customer, document and delivery of the world get."""
+    first = world.first_ids
+    kinds = {"customer": first.customer, "document": first.document, "delivery": first.shipment}
+    second = {f"{kind}_2": number + 1 for kind, number in kinds.items()}
+    return {**kinds, **second, "tracking_number": f"RESANDBOX{first.shipment:07d}"}
 
 
 def _describe_order(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -335,6 +355,8 @@ FINDERS: Mapping[str, Callable[..., Any]] = {
     "order": _order,
     "template": _template,
     "service_customer": _service_customer,
+    "old_car": _old_car,
+    "ids": ids_of,
     "plan": _plan,
     "file": _file,
     "day": _day,

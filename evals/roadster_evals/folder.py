@@ -18,7 +18,7 @@ from roadster_tools import TOOLS, TOOLSETS, name_choices
 from roadster_tools.problems import broken_rule, names_at
 
 from .attacks import with_attack
-from .facts import FactError, find_fact
+from .facts import FactError, find_fact, ids_of
 from .names import SANDBOX_DEALERS, collections, unknown, unknown_arguments
 from .placeholders import fill_in
 from .scenario import MISTAKEN_AGENTS, Scenario, ScenarioError
@@ -65,10 +65,11 @@ class Template:
             scenario = Scenario.model_validate({"name": self.name, **self.fields})
         else:
             fields = {name: value for name, value in self.fields.items() if name != "facts"}
-            facts = _find_facts(self.name, self.fields["facts"], World(seed))
+            world = World(seed)
+            facts = _find_facts(self.name, self.fields["facts"], world)
             content = fill_in(fields, facts)
             if "attack" in content:
-                content = with_attack(content, goal, style, text)
+                content = with_attack(content, ids_of(world), goal, style, text)
             scenario = Scenario.model_validate({**content, "name": self.name, "seed": seed, "facts": facts})
         scenario.caller.settings()
         problems = dict.fromkeys(_unknown_names(scenario))

@@ -23,9 +23,9 @@ from .http.app import BASE_PATHS, create_app, serve
 from .http.endpoint import API_KEY, USERNAME
 from .http.transport import SandboxTransport
 from .world.dealers import DEALERS, SandboxDealer
+from .world.ids import DEFAULT_SEED
 from .world.service_records import REQUESTER_USER_UUID
 from .world.vin import vin_check_digit
-from .world.world import DEFAULT_SEED
 
 __all__ = [
     "API_KEY",

@@ -13,7 +13,7 @@ from .http.events import EventFields, make_event
 from .http.grading import FaultBody, make_state
 from .http.mistakes import describe_mistake
 from .http.transport import SandboxTransport
-from .world.world import DEFAULT_SEED
+from .world.ids import DEFAULT_SEED
 
 
 class EmbeddedSandbox:

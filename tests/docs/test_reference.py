@@ -66,7 +66,7 @@ def test_the_ids_of_the_sandbox_are_those_that_are_in_it() -> None:
         assert world.templates_of(dealer)[ids[-1]].is_deleted
         assert at_mykaarma == f"`{dealer.mykaarma_uuid}`, {dealer.mykaarma_id}"
         for uuid in re.findall("`(.+?)`", customers):
-            assert record_of(uuid, [dealer.mykaarma_uuid])["customerInfo"]["uuid"] == uuid
+            assert record_of(world.service_customers, uuid, [dealer.mykaarma_uuid])["customerInfo"]["uuid"] == uuid
     assert f"`{REQUESTER_USER_UUID}`" in text
     assert f"`{LOCKED_UUID}`" in text
 

@@ -19,6 +19,7 @@ from roadster_evals.folder import Template, read_folder
 from roadster_evals.grading import Result
 from roadster_evals.runs import ADAPTIVE, Plan, run
 from roadster_evals.trial import Workspace, attempt
+from roadster_sandbox.world.ids import first_ids
 from roadster_tools import TOOLS
 
 from .conftest import TEMPLATES
@@ -26,7 +27,7 @@ from .conftest import TEMPLATES
 CROSSED = [template for template in TEMPLATES if template.can_be_crossed]
 READERS: dict[str, tuple[str, dict[str, Any]]] = {
     "name_in_list": ("list_dealers", {}),
-    "field_label": ("get_template", {"template_id": "279", "detail": "full"}),
+    "field_label": ("get_template", {"template_id": str(first_ids(3).template + 1), "detail": "full"}),
     "plan_description": ("list_protection_plans", {"deal_type": "cash", "detail": "full"}),
 }
 """The tool that shows a place which no scenario uses, and its arguments."""

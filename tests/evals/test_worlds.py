@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -44,6 +45,27 @@ def test_scenarios_fit_any_seed_and_differ_between_two() -> None:
     changed = [one.name for one, other in zip(load(seed=3), load(seed=4), strict=True) if one.facts != other.facts]
     with_facts = [each.name for each in SCENARIOS if each.facts]
     assert len(changed) >= 0.9 * len(with_facts)
+
+
+_LITERAL = re.compile(r"\b(?=[A-Z]*\d)[A-HJ-NPR-Z0-9]{17}\b|[\w.+-]+@[\w.-]+|\d{5,}|\d{3}[-. ]\d{3}[-. ]\d{4}")
+"""A VIN, an email address, an id or a telephone number."""
+
+
+def test_files_hold_no_id_and_no_contact_of_one_world() -> None:
+    """They come from facts. What an agent makes up in `mistakes` may be anything."""
+    literals = {
+        template.name: set(_LITERAL.findall(json.dumps({**template.fields, "facts": None, "mistakes": None})))
+        for template in TEMPLATES
+    }
+    # The configuration of the sandbox leaves this order out.
+    assert {name: texts for name, texts in literals.items() if texts} == {"forms_foreign_order": {"367104"}}
+
+
+def test_ids_and_people_of_two_worlds_differ() -> None:
+    for one, other in zip(load(seed=3), load(seed=4), strict=True):
+        for name in ("ids", "old_car", "customer"):
+            if name in one.facts:
+                assert one.facts[name] != other.facts[name], one.name
 
 
 def test_each_file_carries_the_canary() -> None:

@@ -7,11 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadster_sandbox import DEALERS, vin_check_digit
+from roadster_sandbox.world.service_records import make_service_customers, record_of
 
 from .conftest import (
+    CUSTOMER,
+    DOCUMENT,
     get,
     open_client,
     post,
+    read_sample,
     read_stock,
 )
 
@@ -23,6 +27,36 @@ async def test_world_is_the_same_for_the_same_seed():
     async with open_client(3) as one, open_client(3) as other, open_client(4) as different:
         assert await read_stock(one) == await read_stock(other)
         assert await read_stock(one) != await read_stock(different)
+
+
+async def test_people_and_ids_follow_the_seed():
+    """What one knows of the public world does not name anything in another. The default one has the samples' ids."""
+    rows = []
+    for seed in (7, 8, 9, 2**48):
+        async with open_client(seed) as http:
+            customer = (await post(http, "/customers", customer=CUSTOMER))["customer"]["id"]
+            document = (await post(http, f"/customers/{customer}/documents", **DOCUMENT))["document_id"]
+            templates = tuple(each["id"] for each in await get(http, "/templates", dpid="umazda"))
+            shipment = (await http.post("/roadie/v1/shipments", json=read_sample("shipment.req.json"))).json()
+            rows.append((customer, document, templates[0], shipment["id"], shipment["tracking_number"]))
+            assert templates == tuple(range(templates[0], templates[0] + len(templates)))
+    assert rows[0] == (1650260, 1602287, 278, 152040, "RESANDBOX0152040")
+    for column in zip(*rows, strict=True):
+        assert len(set(column)) == len(rows)
+
+
+@given(st.integers(0, 2**48))
+def test_customers_of_the_workshop_follow_the_seed(seed):
+    """They have the same number of orders and the same kinds of cars, and nothing of the sample's that names them."""
+    people, samples = make_service_customers(seed), make_service_customers(7)
+    for dealer in DEALERS:
+        for one, sample in zip(people[dealer.dpid], samples[dealer.dpid], strict=True):
+            record = record_of(people, one.uuid, [dealer.mykaarma_uuid])
+            assert record["customerInfo"]["uuid"] == one.uuid
+            assert (one == sample) == (seed == 7)
+            assert (one.cards, one.vehicle[:3], len(one.uuid)) == (sample.cards, sample.vehicle[:3], len(sample.uuid))
+            assert one.vehicle[3][8] == vin_check_digit(one.vehicle[3])
+            assert one.phone[:-2] == sample.phone[:-2]
 
 
 async def test_stock_has_valid_and_unique_vins(http):

@@ -11,8 +11,6 @@ from roadster_sandbox.world.world import World
 from .roadster import ApiCall
 from .shipment_requests import ShipmentBody, ShipmentRefused, ShipmentUpdateBody, parse_shipment_request
 
-FIRST_SHIPMENT_ID = 152_040
-
 UNKNOWN_ZIP = "00000"
 """No address has this zip, so a shipment with it is refused with the code 1004."""
 
@@ -61,7 +59,7 @@ def find_shipment(world: World, shipment_id: str) -> dict[str, Any] | None:
 def create_shipment(world: World, call: ApiCall) -> Any:
     fields = parse_shipment_request(ShipmentBody, call.body).model_dump(mode="json")
     _check(fields)
-    number = FIRST_SHIPMENT_ID + len(world.shipments)
+    number = world.first_ids.shipment + len(world.shipments)
     shipment = {
         "id": number,
         "state": "scheduled",

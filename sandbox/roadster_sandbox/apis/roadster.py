@@ -19,7 +19,7 @@ from roadster_sandbox.world.dealers import DEALERS, SandboxDealer
 from roadster_sandbox.world.inventory import Vehicle
 from roadster_sandbox.world.plans import PLANS, ChosenPlan, choose_plan
 from roadster_sandbox.world.service_records import REQUESTER_USER_UUID, record_of
-from roadster_sandbox.world.world import FIRST_DOCUMENT_ID, World
+from roadster_sandbox.world.world import World
 
 from .quotes import quote
 from .requests import (
@@ -171,7 +171,7 @@ def upload_document(world: World, call: ApiCall) -> Any:
         contents = base64.b64decode(body.contents, validate=True)
     except (binascii.Error, ValueError):
         raise Refused(400, "Invalid contents") from None
-    document_id = FIRST_DOCUMENT_ID + len(world.contents)
+    document_id = world.first_ids.document + len(world.contents)
     fields = _sent_fields(body)
     world.contents[document_id] = fields.pop("contents")
     world.documents.append(
@@ -224,13 +224,13 @@ def delete_documents(world: World, call: ApiCall) -> Any:
     return {"message": "Successfully deleted document"}
 
 
-def get_customer_record(_world: World, call: ApiCall) -> Any:
+def get_customer_record(world: World, call: ApiCall) -> Any:
     customer_uuid = parse_request(RecordPath, call.path).customer_uuid
     body = parse_request(RecordBody, call.body)
     parse_request(RecordQuery, call.query)
     if body.requester_user_uuid != REQUESTER_USER_UUID:
         raise Refused(401, "Unknown requester")
-    return record_of(customer_uuid, body.dealer_uuids)
+    return record_of(world.service_customers, customer_uuid, body.dealer_uuids)
 
 
 HANDLERS: Mapping[str, Callable[[World, ApiCall], Any]] = {

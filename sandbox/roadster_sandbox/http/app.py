@@ -13,9 +13,9 @@ from roadster_client.operations import ApiName, operations_of
 from roadster_sandbox.answers import ApiResponse, Refused
 from roadster_sandbox.apis.openapi import build_openapi
 from roadster_sandbox.apis.shipment_requests import ShipmentRefused
+from roadster_sandbox.world.ids import DEFAULT_SEED
 from roadster_sandbox.world.inventory import VEHICLES_PER_DEALER
 from roadster_sandbox.world.service_records import to_problems
-from roadster_sandbox.world.world import DEFAULT_SEED
 
 from .endpoint import Endpoint, Sandbox
 from .grading import make_routes

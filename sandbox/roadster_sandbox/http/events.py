@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from roadster_sandbox.world.dealers import DEALERS, SandboxDealer
-from roadster_sandbox.world.world import FIRST_CUSTOMER_ID, World
+from roadster_sandbox.world.world import World
 
 _TIMEOUT = 10.0
 """Seconds that the web hook has to answer."""
@@ -40,7 +40,7 @@ class EventFields(BaseModel):
     event: dict[str, Any] | None = None
     type: str = Field(default="customer_started_purchase", min_length=1)
     dealer: Literal["umazda", "hyundaidemo", "toyotademo"] = "umazda"
-    customer_id: int = Field(default=FIRST_CUSTOMER_ID, gt=0)
+    customer_id: int | None = Field(default=None, gt=0, description="by default the first of the world")
     message: str | None = None
 
     @model_validator(mode="after")
@@ -66,13 +66,14 @@ def make_event(world: World, body: EventFields) -> dict[str, Any]:
     if body.event is not None:
         return body.event
     dealer = next(each for each in DEALERS if each.dpid == body.dealer)
+    customer_id = body.customer_id or world.first_ids.customer
     vehicle = next(iter(world.vehicles[dealer.dpid].values()))
     return {
         "event_type": body.type,
         "event_id": hashlib.sha256(f"{world.seed} {number}".encode()).hexdigest()[:25],
         "event_time": (_FIRST_EVENT + timedelta(minutes=number)).isoformat(),
         "api_partner": {"name": "api.partner"},
-        "customer": _customer(world, dealer, body.customer_id),
+        "customer": _customer(world, dealer, customer_id),
         "dealer": {"dpid": dealer.dpid, "name": dealer.name, "partner_id": dealer.partner_id},
         "vehicle": {
             "vin": vehicle.vin,
@@ -83,7 +84,7 @@ def make_event(world: World, body: EventFields) -> dict[str, Any]:
             "type": "New",
         },
         "order": {
-            "id": dealer.orders[(body.customer_id - FIRST_CUSTOMER_ID) % len(dealer.orders)],
+            "id": dealer.orders[(customer_id - world.first_ids.customer) % len(dealer.orders)],
             "financing": {"type": "cash", "msrp": vehicle.msrp, "purchase_price": vehicle.price},
             "plans": [],
             "accessories": [],

@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from .dealers import DEALERS
+from .ids import first_ids
 from .pdf import make_pdf
 
-_FIRST_ID = 278
 _CREATED_AT = "2025-01-01T00:00:00.000Z"
 """Always the same time, because the sandbox has no clock."""
 
@@ -58,17 +58,18 @@ class FormTemplate:
 
 def next_id(templates: Sequence[FormTemplate]) -> int:
     """Returns the id of the template that is added to `templates` next."""
-    return _FIRST_ID + len(templates)
+    return templates[-1].id + 1
 
 
 def make_templates(seed: int) -> list[FormTemplate]:
     """Returns the templates that exist from the start: four of each dealer. Its last one is deleted."""
     random = Random(f"templates {seed}")  # noqa: S311  # no secrets, only places on a page
     templates: list[FormTemplate] = []
+    first = first_ids(seed).template
     for dealer in DEALERS:
         for form in _FORMS:
             template = FormTemplate(
-                id=next_id(templates),
+                id=first + len(templates),
                 dpid=dealer.dpid,
                 name=form.name,
                 file_name=f"{form.name}.pdf",

@@ -25,6 +25,12 @@ def vin_check_digit(vin: str) -> str:
     return "X" if remainder == 10 else str(remainder)  # noqa: PLR2004
 
 
+def with_serial(vin: str, serial: int) -> str:
+    """Returns the VIN of another vehicle of the same kind, year and plant."""
+    tail = f"{vin[9:11]}{serial:06d}"
+    return f"{vin[:8]}{vin_check_digit(f'{vin[:8]}0{tail}')}{tail}"
+
+
 def new_vin(manufacturer: str, attributes: str, year: int, plant: str, serial: int) -> str:
     """Returns a VIN with a valid check digit.
 

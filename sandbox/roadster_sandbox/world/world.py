@@ -11,12 +11,10 @@ from typing import Any
 from roadster_sandbox.answers import Refused
 
 from .dealers import DEALERS, SandboxDealer
+from .ids import FirstIds, first_ids
 from .inventory import VEHICLES_PER_DEALER, Vehicle, make_stock
+from .service_records import ServiceCustomer, make_service_customers
 from .templates import FormTemplate, make_templates
-
-DEFAULT_SEED = 7
-FIRST_CUSTOMER_ID = 1_650_260
-FIRST_DOCUMENT_ID = 1_602_287
 
 
 @dataclass
@@ -25,7 +23,10 @@ class World:
 
     seed: int
     vehicles_per_dealer: int = VEHICLES_PER_DEALER
+    first_ids: FirstIds = field(init=False)
     vehicles: Mapping[str, dict[str, Vehicle]] = field(init=False)
+    service_customers: Mapping[str, tuple[ServiceCustomer, ...]] = field(init=False)
+    """The customers of each dealer at myKaarma, by dpid."""
     customers: list[dict[str, Any]] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
     trade_offers: list[dict[str, Any]] = field(default_factory=list)
@@ -39,6 +40,8 @@ class World:
     """Base64 of each document ever uploaded, by its id. No id is used twice, so a deleted document stays here."""
 
     def __post_init__(self) -> None:
+        self.first_ids = first_ids(self.seed)
+        self.service_customers = make_service_customers(self.seed)
         self.vehicles = _make_vehicles(self.seed, self.vehicles_per_dealer)
         self.templates = make_templates(self.seed)
         self._initial_templates = len(self.templates)
@@ -79,7 +82,7 @@ class World:
 
     def add_customer(self, dealer: SandboxDealer, **fields: Any) -> dict[str, Any]:
         """Adds a customer with a new id, and returns it."""
-        customer = {"id": FIRST_CUSTOMER_ID + len(self.customers), "dpid": dealer.dpid, **fields}
+        customer = {"id": self.first_ids.customer + len(self.customers), "dpid": dealer.dpid, **fields}
         self.customers.append(customer)
         return customer
 
