@@ -261,3 +261,11 @@ def test_no_model_is_built_when_it_is_defined() -> None:
 
 def _models_below(base: type[BaseModel]) -> list[type[BaseModel]]:
     return [model for child in base.__subclasses__() for model in (child, *_models_below(child))]
+
+
+def test_vin_of_an_event_is_read_in_capitals() -> None:
+    """It is compared with those of the inventory. Another text stays as it is."""
+    for text, shown in ((" jm1bpbly9n1234567", "JM1BPBLY9N1234567"), ("none yet", "none yet")):
+        vehicle = read_event({"vehicle": {"vin": text}}, ALL_RIGHTS, ignore_left_out).vehicle
+        assert vehicle is not None
+        assert vehicle.vin == shown

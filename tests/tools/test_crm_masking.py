@@ -35,7 +35,8 @@ async def test_record_masks_other_text_among_vehicles(connect: Connect, world: W
     """A masked caller reads values that look like a vehicle's. A caller with contact data reads all of them."""
     free = {"year": "ask Carlos", "make": None, "model": "call 415-555-1234", "trim": "x" * 61, "vin": "Carlos Silva"}
     answer = record()
-    answer["customerInfo"]["vehicles"] = [VEHICLE, free]
+    in_small_letters = {**VEHICLE, "vin": VEHICLE["vin"].lower()}
+    answer["customerInfo"]["vehicles"] = [in_small_letters, free]
     async with connect(upstream=upstream(world, answer)) as client:
         masked_vehicles = answer_of(await client.call_tool("get_crm_customer", ASKED))["vehicles"]
     async with connect(upstream=upstream(world, answer), personal_data="contact") as client:

@@ -158,12 +158,12 @@ async def _look_in_feed(grant: Grant, vin: str) -> _InFeed:
     vins: list[str] = []
     with anyio.move_on_after(_SECONDS):
         try:
-            if await find_in_feed(grant.roadster, as_read):
+            if await find_in_feed(grant.roadster, await grant.vehicles.feed_vin(as_read)):
                 return _InFeed(has_vin=as_read == vin, near=[as_read])
             vins = await grant.remember_vins(lambda: feed_vins(grant))
         except ClientError:
             return _InFeed()
-    readable = [other for other in map(str.upper, vins) if re.fullmatch(VIN_PATTERN, other)]
+    readable = [other for other in vins if re.fullmatch(VIN_PATTERN, other)]
     return _InFeed(vin in readable, [other for other in readable if _is_near(vin, other)])
 
 

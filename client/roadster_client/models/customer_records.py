@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
 from roadster_client.leniency import SUBJECT
@@ -21,7 +21,7 @@ from .parts import Received, Sent
 from .personal_data import MASK, ContactData, IdentityData
 from .personal_text import mask_and_shorten
 from .reader import reader_of
-from .values import VIN_CHARACTER, Money, WebUrl, WholeNumber
+from .values import VIN_CHARACTER, Money, WebUrl, WholeNumber, plain_vin
 
 
 def _mask_unless(is_harmless: Callable[[str], object]) -> BeforeValidator:
@@ -87,7 +87,9 @@ OrderNumber = Annotated[str, "contact", _mask_unless_matching("(RO-?)?[0-9]{1,6}
 Date = Annotated[str, "contact", _mask_unless(_is_date)]
 """A date as myKaarma wrote it."""
 
-Vin = Annotated[str, "contact", _mask_unless_matching(f"{VIN_CHARACTER}{{13}}[0-9]{{4}}")]
+Vin = Annotated[
+    str, "contact", _mask_unless_matching(f"(?i:{VIN_CHARACTER}{{13}})[0-9]{{4}}"), AfterValidator(plain_vin)
+]
 Year = Annotated[str, "contact", _mask_unless_matching("[0-9]{4}")]
 
 VehicleName = Annotated[str, "contact", _mask_unless(_is_vehicle_name)]

@@ -14,7 +14,7 @@ from .parts import Received
 from .personal_data import MASK, ContactData, ContactZip, FinancialData, IdentityData
 from .personal_text import mask_contact
 from .reader import Reader
-from .values import Money, Number, Percent, WholeNumber, Zip
+from .values import AnswerVin, Money, Number, Percent, WholeNumber, Zip
 from .webhooks import Acknowledgement
 
 
@@ -70,7 +70,7 @@ class EventMessage(Received):
 
 
 class EventVehicle(Received):
-    vin: str | None = None
+    vin: AnswerVin | None = None
     year: WholeNumber | None = None
     make: str | None = None
     model: str | None = None

@@ -39,6 +39,15 @@ FeedVin = Annotated[str, Field(pattern=r"^\s*[A-Za-z0-9]{17}\s*$"), AfterValidat
 """The VIN of a vehicle in an answer, without the blanks around it. Another text is none that a tool would take, so it
 identifies no vehicle."""
 
+
+def plain_vin(text: str) -> str:
+    """Returns a VIN in capitals and without the blanks around it. Any other text comes back as it is."""
+    return text.strip().upper() if re.fullmatch(r"\s*[A-Za-z0-9]{17}\s*", text) else text
+
+
+AnswerVin = Annotated[str, AfterValidator(plain_vin)]
+"""A text of an answer that should be a VIN. All parts of the server compare VINs in capitals."""
+
 ID_PATTERN = "[1-9][0-9]{0,15}"
 """A number that Roadster or Roadie gives to a customer, document, template, order or delivery. Without leading zeros,
 so that two texts are the same id only where they are equal."""

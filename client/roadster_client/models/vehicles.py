@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from roadster_client.leniency import SUBJECT
 
@@ -59,7 +59,10 @@ class Option(Received):
 class InventoryVehicle(Received):
     """One vehicle of the feed. `msrp`, `price` and `type` are not in the reference, but some dealers send them."""
 
-    vin: FeedVin
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    feed_vin: FeedVin = Field(alias="vin")
+    """The VIN as the feed has it, in the order of which the feed may be sorted."""
     make: str | None = None
     model: str | None = None
     year: WholeNumber | None = None
@@ -80,6 +83,11 @@ class InventoryVehicle(Received):
     msrp: Price | None = None
     price: Price | None = None
     mileage: Number | None = None
+
+    @property
+    def vin(self) -> str:
+        """The VIN in capitals, the form in which it is shown, compared and sent."""
+        return self.feed_vin.upper()
 
 
 class InventoryPage(Received):

@@ -276,6 +276,10 @@ class StoredVehicles:
         is_unordered = sort == "newest" and bool(vehicles) and vehicles[0].place.value <= numbers.oldest
         return _page(query, self.reader, state, late, vehicles, numbers, others, is_unordered=is_unordered)
 
+    async def feed_vin(self, vin: str) -> str:
+        last = await self._last_seen(vin)
+        return last.vehicle.feed_vin if last and last.vehicle else vin
+
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         try:
             return await read()
@@ -302,13 +306,14 @@ class StoredVehicles:
         if last is not None and last.vehicle is not None and _is_recent(last.as_of, fresh_for):
             return in_mirror
         with anyio.move_on_after(self.mirrors.patience):
-            return await self._ask_for_stock(vin) or in_mirror
+            feed_vin = last.vehicle.feed_vin if last and last.vehicle else vin
+            return await self._ask_for_stock(vin, feed_vin) or in_mirror
         return in_mirror
 
-    async def _ask_for_stock(self, vin: str) -> StockState | None:
+    async def _ask_for_stock(self, vin: str, feed_vin: str) -> StockState | None:
         as_of = datetime.now(UTC)
         try:
-            vehicle = await find_in_feed(self.feed(ignore_left_out), vin)
+            vehicle = await find_in_feed(self.feed(ignore_left_out), feed_vin)
         except ForeignDealer:
             raise
         except ClientError:

@@ -81,7 +81,7 @@ class _Source:
 
     async def vins(self, prefix: str) -> list[str]:
         """Returns VINs of vehicles in stock."""
-        if re.fullmatch(f"{VIN_CHARACTER}{{0,17}}", prefix) is None:
+        if re.fullmatch(f"{VIN_CHARACTER}{{0,17}}", prefix.upper()) is None:
             return []
         return await self._from_upstream("list_inventory", vins_in_stock, prefix)
 

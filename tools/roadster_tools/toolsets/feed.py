@@ -101,10 +101,13 @@ class FeedWalk:
             yield vehicle
 
 
-async def find_in_feed(feed: DealerApi, vin: str) -> InventoryVehicle | None:
-    """Returns the vehicle with this VIN, in stock or not, with one request. Returns None if the feed has none."""
-    rows = await FeedWalk(feed, in_stock_only=False, position=vin_before(vin), count=None).next_rows(FEW)
-    return next((vehicle for vehicle in rows if vehicle is not None and vehicle.vin.upper() == vin), None)
+async def find_in_feed(feed: DealerApi, feed_vin: str) -> InventoryVehicle | None:
+    """Returns the vehicle with this VIN, in stock or not, with one request. Returns None if the feed has none.
+
+    `feed_vin` is the VIN as the feed has it, as far as that is known.
+    """
+    rows = await FeedWalk(feed, in_stock_only=False, position=vin_before(feed_vin), count=None).next_rows(FEW)
+    return next((vehicle for vehicle in rows if vehicle is not None and vehicle.vin == feed_vin.upper()), None)
 
 
 async def feed_vins(grant: Grant) -> AsyncIterator[str]:
@@ -124,7 +127,9 @@ async def vins_in_stock(grant: Grant, prefix: str, most: int) -> list[str]:
     walk = FeedWalk(grant.roadster)
     for _ in range(_MOST_PAGES_TO_COMPLETE):
         rows = InTurns(await walk.next_rows())
-        vins += [vehicle.vin async for vehicle in rows if vehicle is not None and vehicle.vin.startswith(prefix)]
+        vins += [
+            vehicle.vin async for vehicle in rows if vehicle is not None and vehicle.vin.startswith(prefix.upper())
+        ]
         if walk.is_over or len(vins) >= most or (walk.position or "")[: len(prefix)] > prefix:
             break
     return vins[:most]

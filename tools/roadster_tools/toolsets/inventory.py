@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
@@ -67,7 +68,9 @@ async def list_inventory(
             return await _mirror_answer(grant, cursors, filters, target, detail, limit, page, is_first=cursor is None)
         if page is not None:
             # Found by its stock number. The feed says whether it is still here.
-            target = WantedVehicle(page.vehicles[0].vehicle.vin.upper(), stock_number)
+            target = WantedVehicle(page.vehicles[0].vehicle.vin, stock_number)
+    if target.vin is not None:
+        target = replace(target, feed_vin=await grant.vehicles.feed_vin(target.vin))
     search = FeedSearch(grant, cursors, filters, target, None if target.is_one else sort, detail, limit, position)
     if target.vin is None:
         return await search.answer()

@@ -23,6 +23,8 @@ class WantedVehicle:
 
     vin: str | None
     stock_number: str | None
+    feed_vin: str | None = None
+    """The VIN as the feed has it, None where that is not known: then it is in capitals as usual."""
 
     @property
     def is_one(self) -> bool:
@@ -31,18 +33,23 @@ class WantedVehicle:
     @property
     def start(self) -> str | None:
         """The VIN after which the search begins, None for the start of the feed."""
-        return None if self.vin is None else vin_before(self.vin)
+        return None if self.vin is None else vin_before(self.feed_vin or self.vin)
 
     def match(self, vehicle: InventoryVehicle) -> bool:
         """Tells whether it is this vehicle. Case and blanks around a stock number do not count."""
-        return (self.vin is None or vehicle.vin.upper() == self.vin) and (
+        return (self.vin is None or vehicle.vin == self.vin) and (
             self.stock_number is None
             or (vehicle.stock_number or "").strip().casefold() == self.stock_number.strip().casefold()
         )
 
     def is_behind(self, position: str | None) -> bool:
-        """Tells whether the search has passed the VIN, so that no later vehicle can have it."""
-        return self.vin is not None and position is not None and position.strip().upper() >= self.vin
+        """Tells whether the search has passed the VIN, so that no later vehicle can have it.
+
+        No document says whether the feed's order heeds case, so either order is enough.
+        """
+        if self.vin is None or position is None:
+            return False
+        return position.strip() >= (self.feed_vin or self.vin) or position.strip().upper() >= self.vin
 
     def hint_of_rows(self, stock: list[bool | None]) -> str | None:
         """Returns what the rows do not say. `stock` tells of each row whether it is in stock."""
@@ -57,9 +64,14 @@ class WantedVehicle:
 
 
 def vin_before(vin: str) -> str | None:
-    """Returns the last VIN that sorts before `vin`, None if there is none."""
+    """Returns the last VIN that sorts before `vin`, None if there is none.
+
+    For a VIN with small letters it also sorts before `vin` where the order does not heed case.
+    """
+    last = _CHARACTERS[-1] if vin == vin.upper() else _CHARACTERS[-1].lower()
     for place in reversed(range(len(vin))):
-        lower = bisect_left(_CHARACTERS, vin[place])
-        if lower:
-            return vin[:place] + _CHARACTERS[lower - 1] + _CHARACTERS[-1] * (len(vin) - place - 1)
+        rank = bisect_left(_CHARACTERS, vin[place].upper())
+        if rank:
+            before = _CHARACTERS[rank - 1].lower() if vin[place].islower() else _CHARACTERS[rank - 1]
+            return vin[:place] + before + last * (len(vin) - place - 1)
     return None

@@ -173,7 +173,7 @@ def mark(connection: Connection, dealer: str, vin: str, gone: int) -> None:
 
 
 def _one(dealer: str, vin: str) -> tuple[ColumnElement[bool], ...]:
-    return _columns.dealer == dealer, _columns.vin.in_([vin, vin.lower()])
+    return _columns.dealer == dealer, _columns.vin == vin
 
 
 def forget_gone(connection: Connection, dealer: str, before: int) -> None:
