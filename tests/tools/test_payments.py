@@ -324,6 +324,7 @@ async def test_an_unknown_plan_or_tier_names_those_there_are(connect: Connect) -
         plan = await client.call_tool("quote_payments", {**at, "plans": [{"id": 12}], "term_months": 36})
         code = await client.call_tool("quote_payments", {**at, "plans": [{"id": 1614, "code": "GAP1"}]})
     assert [kind_of(result) for result in (tier, plan, code)] == ["invalid_arguments"] * 3
+    assert all("Something was read, and nothing written" in text_of(result) for result in (tier, plan, code))
     assert "plans.1.tier: is none of plan 6160's tiers: 5R (5 years/ 60K miles), 7R (7 years/ 100K miles)" in text_of(
         tier
     )

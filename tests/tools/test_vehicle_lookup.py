@@ -182,3 +182,14 @@ async def test_the_search_for_a_stock_number_is_bounded_and_goes_on_at_the_curso
         other = await client.call_tool("list_inventory", {**wanted, **cursor, "stock_number": "s1"})
     assert [row["stock_number"] for row in answer["vehicles"]] == ["S2100"]
     assert kind_of(other) == "invalid_arguments"
+
+
+async def test_refused_sort_says_that_something_was_read(connect: Connect, world: World) -> None:
+    """Whether the feed is too long to be sorted is known only once it was read."""
+    requests: list[httpx2.Request] = []
+    async with connect(upstream=feed_transport(world, 2_500, repeats=False, requests=requests)) as client:
+        result = await client.call_tool("list_inventory", {**AT_UMAZDA, "sort": "price"})
+    assert len(requests) == 11
+    assert text_of(result).endswith(
+        "leave it out. Something was read, and nothing written; correct them and call again."
+    )

@@ -134,6 +134,7 @@ async def test_refusal_names_the_vin_of_the_feed_that_is_near(change: Any, conne
         result = await client.call_tool("submit_trade_valuation", {**TRADE, "vin": change(vin)})
     assert kind_of(result) == "invalid_arguments"
     assert f"the dealer's feed has {vin}" in text_of(result)
+    assert "Something was read, and nothing written" in text_of(result)
     assert change(vin).upper() not in text_of(result), "no value that is refused is repeated"
     assert "submit_trade_valuation" not in await operations(world)
 
@@ -144,6 +145,7 @@ async def test_refusal_reads_the_feed_only_for_callers_who_may(connect: Connect,
         result = await client.call_tool("submit_trade_valuation", {**TRADE, "vin": misspelled(OLD_CAR)})
     assert kind_of(result) == "invalid_arguments"
     assert "position 9" in text_of(result)
+    assert "Nothing was sent" in text_of(result)
     assert await world.requests() == []
 
 

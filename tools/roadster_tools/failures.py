@@ -89,18 +89,20 @@ class UnusableFile(Exception):
 class InvalidArguments(ToolFailure):
     """Arguments that break a rule. `problems` holds the rule by argument, never the argument's value.
 
-    The rule of all arguments together has the name "".
+    The rule of all arguments together has the name "". `has_read` says that an upstream had to be asked to see it.
     """
 
     kind = "invalid_arguments"
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
+    def __init__(self, problems: Mapping[str, str], *, has_read: bool = False) -> None:
         first = [": ".join(filter(None, problem)) for problem in islice(problems.items(), _MOST_PROBLEMS)]
         more = ["and more: correct these first"] if len(problems) > _MOST_PROBLEMS else []
         super().__init__("; ".join([*first, *more]))
+        self.has_read = has_read
 
     def message(self) -> str:
-        return f"Invalid arguments: {self}. Nothing was sent; correct them and call again."
+        sent = "Something was read, and nothing written" if self.has_read else "Nothing was sent"
+        return f"Invalid arguments: {self}. {sent}; correct them and call again."
 
 
 class NotConfirmed(ToolFailure):

@@ -76,14 +76,18 @@ class _InFeed(NamedTuple):
 
     has_vin: bool = False
     near: Sequence[str] = ()
+    has_read: bool = True
+    """False where nobody looked."""
 
 
 async def check_vins(grant: Grant, values: Mapping[str, Any], *, writes: bool) -> None:
     """Adds a notice for each doubtful VIN in the arguments. Raises InvalidArguments for one that is not to be used."""
     problems: dict[str, str] = {}
+    has_read = False
     for place, vin, about in _vins_in(values):
         is_right = has_check_digit(vin)
-        feed = await _look_in_feed(grant, vin) if writes and not is_right else _InFeed()
+        feed = await _look_in_feed(grant, vin) if writes and not is_right else _InFeed(has_read=False)
+        has_read = has_read or feed.has_read
         if not has_only_vin_characters(vin):
             problems[place] = f"has I, O or Q, which no VIN has{_words(feed.near)}; {READ_AGAIN}"
         elif is_right:
@@ -98,7 +102,7 @@ async def check_vins(grant: Grant, values: Mapping[str, Any], *, writes: bool) -
         else:
             grant.notices.append(doubt(place))
     if problems:
-        raise InvalidArguments(problems)
+        raise InvalidArguments(problems, has_read=has_read)
 
 
 def _vins_in(values: Any, place: str = "") -> Iterator[tuple[str, VinText, Mapping[str, Any]]]:
@@ -153,7 +157,7 @@ async def _look_in_feed(grant: Grant, vin: str) -> _InFeed:
     """Looks for a VIN without a right check digit. A feed that cannot be read has nothing."""
     # The tool in `TOOLS` has its toolset, but `TOOLS` is made of modules that import this one.
     if not verdict(grant.caller, replace(list_inventory, toolset="inventory")).is_allowed:
-        return _InFeed()
+        return _InFeed(has_read=False)
     as_read = vin.translate(_MISREAD)
     vins: list[str] = []
     with anyio.move_on_after(_SECONDS):

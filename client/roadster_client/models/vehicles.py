@@ -62,7 +62,7 @@ class InventoryVehicle(Received):
     model_config = ConfigDict(serialize_by_alias=True)
 
     feed_vin: FeedVin = Field(alias="vin")
-    """The VIN as the feed has it, in the order of which the feed may be sorted."""
+    """The VIN as the feed has it. The feed may be sorted by it."""
     make: str | None = None
     model: str | None = None
     year: WholeNumber | None = None

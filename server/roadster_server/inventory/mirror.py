@@ -140,8 +140,9 @@ class Mirrors:
             await refresh.is_fresh.wait()
         if isinstance(refresh.error, ForeignDealer):
             raise refresh.error
-        state = await self.store.mirror_state(dealer)
-        return state, self._lateness(state)
+        before, state = state, await self.store.mirror_state(dealer)
+        is_newer = refresh.is_fresh.is_set() and state.as_of > before.as_of
+        return state, None if is_newer else self._lateness(state)
 
     async def _fill(self, dealer: str, feed: FeedOf) -> tuple[MirrorState, Late | None] | None:
         """Waits until the mirror has been filled, by this process or another one.
@@ -159,7 +160,8 @@ class Mirrors:
                 raise refresh.error
             state = await self.store.mirror_state(dealer)
             if state.whole:
-                return state, self._lateness(state)
+                # A long reading is old when it ends, but nothing newer is under way.
+                return state, None
             if state != last:
                 last, wait_until = state, anyio.current_time() + self.patience
             elif anyio.current_time() > wait_until:

@@ -388,6 +388,30 @@ async def test_filling_goes_on_where_it_was_interrupted(connect: Connect, world:
         assert "from_vin" in feed.requests()[0]
 
 
+async def test_first_reading_that_takes_long_is_not_said_to_be_read_anew(
+    connect: Connect, world: World, feed: Feed
+) -> None:
+    """When it ends, its start is a while ago, but nothing newer is under way."""
+    async with connect(change=KEPT) as client:
+        await world.fault("list_inventory", "delay", times=1, seconds=0)
+        await world.fault("list_inventory", "status", times=100)
+        assert kind_of(await client.call_tool("list_inventory", AT_UMAZDA)) == "upstream"
+        await world.clear_faults()
+    await execute(feed.store_url, "UPDATE roadster_mirrors SET start = start - 3600000, failure = 0")
+    async with connect(change=KEPT) as client:
+        assert "hint" not in await search(client)
+
+
+async def test_age_below_a_minute_is_just_now(connect: Connect, world: World, feed: Feed) -> None:
+    """In the words of the views, which say the same."""
+    async with connect(change={"inventory": InventorySettings(fresh_for=1)}) as client:
+        await search(client)
+        await feed.age(2)
+        await world.fault("list_inventory", "status", times=100)
+        hint = "Roadster cannot be read now: this is its inventory of just now."
+        assert (await search(client))["hint"] == hint
+
+
 async def test_first_filling_tells_how_far_it_is(connect: Connect, world: World) -> None:
     """The second page waits until the client was told of the first one."""
     messages: list[str | None] = []

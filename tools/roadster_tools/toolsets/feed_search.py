@@ -94,7 +94,8 @@ class FeedSearch:
             if walk.is_over or search.count == walk.total:
                 break
         else:
-            raise InvalidArguments({"sort": "needs the whole feed, which is too long for one call here; leave it out"})
+            problem = "needs the whole feed, which is too long for one call here; leave it out"
+            raise InvalidArguments({"sort": problem}, has_read=True)
         matches.sort(key=lambda match: match[:2])
         start = 0 if self.position is None else int(self.position)
         page = AnswerRows[VehicleRow](self.limit)

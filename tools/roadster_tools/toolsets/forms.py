@@ -320,7 +320,8 @@ async def create_forms(
     if any(reasons):
         problem = "this template is {}; list_templates shows those there are"
         raise InvalidArguments(
-            {f"template_ids.{at}": problem.format(reason) for at, reason in enumerate(reasons) if reason}
+            {f"template_ids.{at}": problem.format(reason) for at, reason in enumerate(reasons) if reason},
+            has_read=True,
         )
     await order.create_forms(title, templates)
     return FormsAnswer(

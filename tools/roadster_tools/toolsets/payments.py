@@ -222,7 +222,7 @@ async def _quote(roadster: DealerApi, request: PaymentRequest) -> QuotedDeals:
             problems["term_months"] = "; ".join(f"{deal_type}: {text}" for deal_type, text in terms.items())
         if not problems:
             raise
-        raise InvalidArguments(problems) from None
+        raise InvalidArguments(problems, has_read=True) from None
 
 
 def _deal_rows(quote: Quote, unread: Collection[str]) -> dict[DealType, DealQuote]:

@@ -73,19 +73,22 @@ def late_hint(late: Late | None, as_of: datetime) -> str:
     """Returns the sentence about vehicles that are older than they should be, empty where they are not."""
     if late is None:
         return ""
-    age = _age(datetime.now(UTC) - as_of)
+    age = age_text(datetime.now(UTC) - as_of)
     if late == "unanswered":
-        return f"Roadster cannot be read now: this is its inventory of {age} ago."
-    return f"This is the inventory of {age} ago, which is being read anew."
+        return f"Roadster cannot be read now: this is its inventory of {age}."
+    return f"This is the inventory of {age}, which is being read anew."
 
 
-def _age(age: timedelta) -> str:
-    minutes = max(int(age.total_seconds() // 60), 0)
+def age_text(age: timedelta) -> str:
+    """Returns an age in its largest unit, in the words of the views, such as `5 minutes ago`."""
+    minutes = int(age.total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
     if minutes < 60:  # noqa: PLR2004
-        return quantity(minutes, "minute")
-    if minutes < 48 * 60:
-        return quantity(minutes // 60, "hour")
-    return quantity(minutes // (24 * 60), "day")
+        return f"{quantity(minutes, 'minute')} ago"
+    if minutes < 24 * 60:
+        return f"{quantity(minutes // 60, 'hour')} ago"
+    return f"{quantity(minutes // (24 * 60), 'day')} ago"
 
 
 def time_text(time: datetime) -> str:
