@@ -90,11 +90,11 @@ class QuoteWithout(httpx2.AsyncBaseTransport):
     [
         ("finance", "customer_cash", "down_payment", "down_payment"),
         ("finance", "interest_rate", "apr_percent", "apr_percent"),
-        ("finance", "term", "term_months", "finance: term_months"),
-        ("finance", "total_cost_of_ownership", "total_cost", "finance: total_cost"),
+        ("finance", "term", "term_months", "term_months (finance)"),
+        ("finance", "total_cost_of_ownership", "total_cost", "total_cost (finance)"),
         ("lease", "due_at_signing", "due_at_signing", "due_at_signing"),
         ("lease", "security_deposit_due_at_signing", "security_deposit", "security_deposit"),
-        ("lease", "monthly_payment", "monthly_payment", "lease: monthly_payment"),
+        ("lease", "monthly_payment", "monthly_payment", "monthly_payment (lease)"),
     ],
 )
 async def test_figure_that_roadster_does_not_give_is_missing(

@@ -40,8 +40,8 @@ def disclose_quote(
 ) -> dict[str, Any] | None:
     """Returns the items beside the payments of a quote, and the `wording`. None where it has no payment.
 
-    An item stands once for both deals, because most of them are in both. A missing item that the other deal has stands
-    behind the name of its deal. `common` are the figures that stand beside all deals.
+    An item stands once for both deals, because most of them are in both. A missing item that the other deal has names
+    its deal behind it. `common` are the figures that stand beside all deals.
     """
     parts: dict[str, PaymentDisclosures] = {}
     if finance is not None:
@@ -56,7 +56,7 @@ def disclose_quote(
     if not parts:
         return None
     say = list(dict.fromkeys(name for part in parts.values() for name in part.say))
-    missing = (f"{deal}: {name}" if name in say else name for deal, part in parts.items() for name in part.missing)
+    missing = (f"{name} ({deal})" if name in say else name for deal, part in parts.items() for name in part.missing)
     items = PaymentDisclosures(say=say, missing=list(dict.fromkeys(missing)))
     return _with_wording(items.structured_content(), wording)
 

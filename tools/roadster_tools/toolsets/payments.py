@@ -163,7 +163,7 @@ async def quote_payments(
         lambda: _quote(grant.roadster, request), lambda: grant.vehicles.stock_of(request.vehicle.vin)
     )
     quote, deals = result.quote, deals_of(result.quote)
-    wishes = Wishes(terms, incentives or (), plans or (), credit_score, zip_code)
+    wishes = Wishes(terms, incentives or (), plans or (), credit_score, zip_code, trade_in)
     unapplied = describe_unapplied(wishes, quote)
     if has_unnamed_plans(wishes, quote):
         problems = await find_unknown_plans(grant.roadster, vin, wishes.plans)

@@ -194,8 +194,11 @@ def lease_down_payment(terms: LeaseTerms) -> float | None:
 
 def _trade_equity(deal: Deal) -> float | None:
     """Returns the equity of a trade-in. Without one it is 0, which says nothing."""
-    has_trade = deal.data is not None and deal.data.trade is not None
-    return deal.terms.trade_equity if has_trade else deal.terms.trade_equity or None
+    return deal.terms.trade_equity if has_trade_in(deal) else deal.terms.trade_equity or None
+
+
+def has_trade_in(deal: Deal) -> bool:
+    return deal.data is not None and deal.data.trade is not None
 
 
 def _due_at_signing_parts(terms: LeaseTerms) -> DueAtSigningParts | None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from roadster_client.models.customers import PlanChoice
-from roadster_client.models.payments import DealType, PaymentTerms
+from roadster_client.models.payments import DealType, PaymentTerms, TradeIn
 from roadster_client.models.quotes import (
     CashTerms,
     FinanceProgram,
@@ -18,6 +18,7 @@ from roadster_client.models.quotes import (
     LeaseTerms,
     Programs,
     Quote,
+    Terms,
 )
 from roadster_tools.answers import cell, money, plain
 
@@ -27,6 +28,7 @@ from .quote_deals import (
     deals_of,
     discounts_in,
     finance_match,
+    has_trade_in,
     lease_down_payment,
     lease_match,
     program_of,
@@ -42,6 +44,23 @@ _PLACES: Mapping[DealType, Collection[str]] = {
 }
 """The terms that a deal can have."""
 
+_TAXES_AND_FEES: Mapping[type[Terms], Sequence[str]] = {
+    CashTerms: ("total_fees", "sales_tax", "tax_surcharge"),
+    FinanceTerms: ("total_fees", "sales_tax", "tax_surcharge", "stamp_tax"),
+    LeaseTerms: (
+        "total_fees_due_at_signing",
+        "total_fees_capitalized",
+        "monthly_tax",
+        "tax_due_at_signing",
+        "total_tax_capitalized",
+        "tax_surcharge",
+    ),
+}
+"""The figures that are all zero in a deal without taxes and fees."""
+
+_UNCONFIRMED = "not confirmed by Roadster"
+_CENT = 0.01
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -52,6 +71,7 @@ class Wishes:
     plans: Sequence[PlanChoice]
     credit_score: int | None
     zip_code: str | None
+    trade_in: TradeIn | None
 
     @property
     def names(self) -> list[str]:
@@ -71,6 +91,7 @@ def describe_unapplied(wishes: Wishes, quote: Quote) -> list[str]:
     deals = deals_of(quote)
     return [
         *(text for deal_type, deal in deals.items() for text in _terms_not_applied(wishes, quote, deal_type, deal)),
+        *_trade_in_not_applied(wishes.trade_in, deals),
         *_credit_not_applied(wishes.credit_score, quote),
         *_incentives_not_applied(wishes, quote, deals),
         *_plans_not_applied(wishes.plans, deals),
@@ -104,14 +125,14 @@ def _has(terms: PaymentTerms, deal: Deal, name: str) -> bool:
         case "annual_miles":
             return isinstance(own, LeaseTerms) and own.annual_mileage == terms.annual_mileage
         case _:
-            return not terms.no_taxes_or_fees or not _has_taxes_or_fees(deal)
+            return _taxes_reason(terms, deal) is None
 
 
 def _reason(terms: PaymentTerms, quote: Quote, deal: Deal, name: str) -> str | None:
     """Returns why a deal does not have a term, None where it has it."""
     own = deal.terms
     if isinstance(own, CashTerms) or name == "no_taxes_or_fees":
-        return None if _has(terms, deal, name) else "has no effect: it has taxes or fees"
+        return _taxes_reason(terms, deal)
     match name:
         case "customer_cash":
             return _cash_reason(own, terms.customer_cash or 0)
@@ -122,16 +143,18 @@ def _reason(terms: PaymentTerms, quote: Quote, deal: Deal, name: str) -> str | N
             return _difference(miles, terms.annual_mileage)
 
 
-def _has_taxes_or_fees(deal: Deal) -> bool:
-    own = deal.terms
-    if isinstance(own, LeaseTerms):
-        return bool(own.total_fees_due_at_signing or own.monthly_tax)
-    return bool(own.total_fees or own.sales_tax)
+def _taxes_reason(terms: PaymentTerms, deal: Deal) -> str | None:
+    if not terms.no_taxes_or_fees:
+        return None
+    amounts = [getattr(deal.terms, name) for name in _TAXES_AND_FEES[type(deal.terms)]]
+    if any(amounts):
+        return "has no effect: it has taxes or fees"
+    return _UNCONFIRMED if None in amounts else None
 
 
 def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
     if own.customer_cash is None:
-        return "not confirmed by Roadster"
+        return _UNCONFIRMED
     wish = round(wish, 2)  # a deal is computed in whole cents
     if own.customer_cash < wish:
         limit = ", the most it takes" if own.customer_cash == own.maximum_customer_cash else ""
@@ -147,7 +170,7 @@ def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
 
 def _difference(value: float | None, wish: float | None) -> str | None:
     if value is None:
-        return "not confirmed by Roadster"
+        return _UNCONFIRMED
     return None if value == wish else f"computed with {plain(float(value))}"
 
 
@@ -165,6 +188,28 @@ def program_terms(quote: Quote, deal_type: DealType) -> list[int]:
     programs = quote.programs or Programs()
     rows: Sequence[FinanceProgram | LeaseProgram] = programs.lease if deal_type == "lease" else programs.finance
     return sorted({row.term for row in rows if row.term is not None})[:_MOST_NAMES]
+
+
+def _trade_in_not_applied(trade_in: TradeIn | None, deals: Mapping[DealType, Deal]) -> Iterator[str]:
+    if trade_in is None:
+        return
+    deals_by_reason: dict[str, list[DealType]] = {}
+    for deal_type, deal in deals.items():
+        reason = _trade_in_reason(trade_in.value - (trade_in.payoff or 0), deal)
+        if reason is not None:
+            deals_by_reason.setdefault(reason, []).append(deal_type)
+    for reason, deal_types in deals_by_reason.items():
+        yield f"{', '.join(deal_types)}: trade_in {reason}"
+
+
+def _trade_in_reason(wish: float, deal: Deal) -> str | None:
+    equity = deal.terms.trade_equity
+    if equity is None:
+        return _UNCONFIRMED
+    if abs(equity - wish) >= _CENT:
+        return f"computed with an equity of {money(equity)}"
+    # A deal without any trade-in has an equity of zero too.
+    return None if equity or has_trade_in(deal) else _UNCONFIRMED
 
 
 def _credit_not_applied(score: int | None, quote: Quote) -> Iterator[str]:

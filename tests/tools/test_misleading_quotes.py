@@ -1,0 +1,155 @@
+"""Answers of an upstream that would make a quote mislead: wishes that it ignored, and figures that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from mcp_types import CallToolResult
+
+from roadster_client.json_text import parse_lenient_json
+from roadster_sandbox import SandboxTransport
+from tests.conftest import Connect, World, answer_of, response
+from tests.tool_examples import SOME_VIN
+from tests.tools.umazda import AT_UMAZDA
+
+pytestmark = pytest.mark.anyio
+
+DEALS = ("cash", "finance", "lease")
+Change = Callable[[dict[str, Any]], None]
+
+
+class ChangedQuotes(httpx2.AsyncBaseTransport):
+    """The sandbox, whose quotes are changed before they are sent."""
+
+    def __init__(self, world: World, change: Change) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self.change = change
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self._sandbox.handle_async_request(request)
+        document = parse_lenient_json(b"".join([part async for part in answer.aiter_raw()]))
+        if isinstance(document, dict) and "deals" in document:
+            self.change(document)
+        return response(document, answer.status_code)
+
+
+@pytest.fixture
+def quote_from(connect: Connect, world: World) -> Callable[..., Any]:
+    """Returns a function that quotes a car, at an upstream with changed quotes, with the given arguments."""
+
+    async def quote(change: Change, **wishes: Any) -> CallToolResult:
+        async with connect(upstream=ChangedQuotes(world, change)) as client:
+            return await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, **wishes})
+
+    return quote
+
+
+def set_terms(*deals: str, **terms: Any) -> Change:
+    """Returns a change of these terms of the deals. A term that is None is not sent."""
+
+    def change(document: dict[str, Any]) -> None:
+        for deal in deals:
+            own = document["deals"][deal]["terms"]
+            own |= terms
+            for name in [name for name in terms if terms[name] is None]:
+                del own[name]
+
+    return change
+
+
+def reasons(result: CallToolResult, argument: str) -> dict[str, str]:
+    """Returns what `not_applied` says of an argument, by deal."""
+    sentences: dict[str, str] = {}
+    for text in answer_of(result).get("not_applied", ()):
+        deals, _, reason = text.partition(": ")
+        if argument in reason:
+            sentences |= dict.fromkeys(deals.split(", "), reason)
+    return sentences
+
+
+# Trade-ins
+
+TRADE_IN = {"value": 12_000, "payoff": 2_000}
+
+
+@pytest.mark.parametrize("without", [[*DEALS], ["cash"], ["finance", "lease"]], ids=str)
+@pytest.mark.parametrize("equity", [0, 12_000, None])
+async def test_a_trade_in_that_roadster_ignored_is_told_of_each_deal(
+    without: list[str], equity: float | None, quote_from: Callable[..., Any]
+) -> None:
+    """Whether it ignored the whole car or what is owed on it."""
+
+    def ignore(document: dict[str, Any]) -> None:
+        set_terms(*without, trade_equity=equity)(document)
+        if not equity:
+            for deal in without:
+                document["deals"][deal]["data"] |= {"trade": None}
+
+    result = await quote_from(ignore, trade_in=TRADE_IN)
+    reason = "not confirmed by Roadster" if equity is None else f"computed with an equity of {equity:,}"
+    assert reasons(result, "trade_in") == dict.fromkeys(without, f"trade_in {reason}")
+
+
+@pytest.mark.parametrize("trade_in", [TRADE_IN, {"value": 9000.25}, {"value": 3000, "payoff": 4500.5}], ids=str)
+async def test_a_trade_in_that_is_in_the_deals_is_not_told(
+    trade_in: dict[str, float], quote_from: Callable[..., Any]
+) -> None:
+    result = await quote_from(lambda document: None, trade_in=trade_in)
+    assert reasons(result, "trade_in") == {}
+
+
+async def test_a_trade_in_without_equity_is_confirmed_by_the_car_in_the_deal(quote_from: Callable[..., Any]) -> None:
+    """An equity of zero is also what a deal without a trade-in has."""
+
+    def ignore(document: dict[str, Any]) -> None:
+        document["deals"]["cash"]["data"]["trade"] = None
+
+    trade_in = {"value": 5000, "payoff": 5000}
+    assert reasons(await quote_from(lambda document: None, trade_in=trade_in), "trade_in") == {}
+    result = await quote_from(ignore, trade_in=trade_in)
+    assert reasons(result, "trade_in") == {"cash": "trade_in not confirmed by Roadster"}
+
+
+# Taxes and fees
+
+TAXES_AND_FEES = {
+    "cash": ["total_fees", "sales_tax", "tax_surcharge"],
+    "finance": ["total_fees", "sales_tax", "tax_surcharge", "stamp_tax"],
+    "lease": [
+        *("total_fees_due_at_signing", "total_fees_capitalized", "monthly_tax", "tax_due_at_signing"),
+        *("total_tax_capitalized", "tax_surcharge"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason"), [(777, "has no effect: it has taxes or fees"), (None, "not confirmed by Roadster")]
+)
+@pytest.mark.parametrize("deal", DEALS)
+async def test_taxes_and_fees_are_out_only_where_roadster_says_that_they_are(
+    deal: str, amount: float | None, reason: str, connect: Connect, world: World
+) -> None:
+    upstream = ChangedQuotes(world, lambda document: None)
+    async with connect(upstream=upstream) as client:
+        for term in TAXES_AND_FEES[deal]:
+            upstream.change = set_terms(deal, **{term: amount})
+            result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, "no_taxes_or_fees": True})
+            assert reasons(result, "no_taxes_or_fees") == {deal: f"no_taxes_or_fees {reason}"}, term
+
+
+async def test_taxes_and_fees_that_are_out_are_not_told(quote_from: Callable[..., Any]) -> None:
+    result = await quote_from(lambda document: None, no_taxes_or_fees=True)
+    assert reasons(result, "no_taxes_or_fees") == {}
+
+
+# Disclosures
+
+
+async def test_a_missing_item_that_is_one_deals_names_it_behind(quote_from: Callable[..., Any]) -> None:
+    """Its deal counts for no other item of the list."""
+    result = await quote_from(set_terms("finance", monthly_payment=None))
+    missing = answer_of(result)["disclosures"]["missing"]
+    assert missing == ["monthly_payment (finance)", "rate_changes", "end_of_lease_charge"]
