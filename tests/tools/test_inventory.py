@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 
-from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from roadster_server.settings.sections import InventorySettings
+from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, some_vin
 
 pytestmark = pytest.mark.anyio
@@ -133,3 +135,43 @@ async def test_get_vehicle_refuses_what_is_no_vin(vin: Any, connect: Connect, wo
     assert kind_of(result) == "invalid_arguments"
     assert "vin" in text_of(result)
     assert await world.requests() == []
+
+
+CARS = {
+    "JM1BPBLY9N1234560": {"model": "CX-5", "engine": {"label": "2.5L Turbo"}},
+    "JM1BPBLY9N1234561": {"model": "CX-30", "engine": {"label": "2.5L I4"}},
+    "JM1BPBLY9N1234562": {"model": "CX-50", "trim": "5 Door", "engine": {"label": "2.0L"}},
+    "JM1BPBLY9N1234563": {"model": "MX-30", "trim": "CX Look", "packages": [{"name": "5 years of care"}]},
+}
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["mirror", "feed"])
+@pytest.mark.parametrize(
+    ("query", "models"),
+    [
+        ("cx-5", ["CX-5", "CX-50"]),
+        ("CX-5, turbo", ["CX-5"]),
+        ("turbo cx-5", ["CX-5"]),
+        ("cx-30", ["CX-30"]),
+        ("cx 30", ["CX-30", "MX-30"]),
+        ("cx 5", ["CX-5", "CX-50", "MX-30"]),
+        ("2.5", ["CX-5", "CX-30"]),
+        ("2.5l-turbo", ["CX-5"]),
+        ("look-5", []),
+        ("30", ["CX-30", "MX-30"]),
+        ("-", ["CX-5", "CX-30", "CX-50", "MX-30"]),
+    ],
+)
+async def test_words_of_a_query_are_found_as_a_reader_expects(
+    query: str, models: list[str], is_kept: bool, connect: Connect, world: World
+) -> None:
+    rows = [{"vin": vin, **car} for vin, car in CARS.items()]
+
+    def feed(request: httpx2.Request) -> Any:
+        is_behind = request.url.params.get("from_vin") or request.url.params.get("updated_since")
+        return {"vehicles": [] if is_behind else rows, "total": len(rows)}
+
+    change = {"inventory": InventorySettings(fresh_for=60)} if is_kept else {}
+    async with connect(change=change, upstream=Answering(world, feed)) as client:
+        answer = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "query": query}))
+    assert [row["model"] for row in answer["vehicles"]] == models

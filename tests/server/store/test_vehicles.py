@@ -118,7 +118,9 @@ QUERIES = st.builds(
     price_max=_choices([0.01, 30_000.0, 60_000.0]),
     body=_choices(["SUV", "sedan", "Truck"]),
     color=_choices(["red", "Blue", "%", "_", "50%_GRÜN"]),
-    words=_choices([("turbo",), ("premium", "white"), ("auto", "x"), ("nothing",)]).map(lambda words: words or ()),
+    words=_choices([("turbo",), ("premium", "white"), ("auto", "x"), ("nothing",), ("cx 5",), ("2.5", "cx 3")]).map(
+        lambda words: words or ()
+    ),
     stock_number=_choices(["M00001", " m00007"]),
     in_stock=st.booleans(),
 )

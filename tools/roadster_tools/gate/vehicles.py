@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ _WRITTEN = (
 )
 """The fields that hold what `words_of` returns."""
 
+_POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_POINT_LETTER = "\u01c0"
+"""Stands for a decimal point among plain words, which have only letters and digits. No text of a feed has it."""
+
 PRICE_BAND = 10_000
 """The width of a band of prices, in the currency's units."""
 
@@ -41,7 +46,7 @@ _ResultT = TypeVar("_ResultT")
 class StockQuery:
     """A search of one dealer's vehicles. None restricts nothing, and texts are compared as `compared` returns them.
 
-    `words` are the beginnings of words that a vehicle must have, in any order.
+    `words` are the beginnings of words that a vehicle must have, in any order, as `searched_words` returns them.
     """
 
     make: str | None = None
@@ -240,9 +245,25 @@ def colors_of(vehicle: InventoryVehicle) -> str:
     return "\n".join(compared(name) for name in (color.label, color.generic) if name) if color else ""
 
 
+def searched_words(query: str) -> tuple[str, ...]:
+    """Returns what a free search looks for. Words with a hyphen between them are one, and stand side by side."""
+    parts = (" ".join(_words(part)) for part in re.split(r"[\s,;/+&]+", query))
+    return tuple(part for part in dict.fromkeys(parts) if part)
+
+
 def words_of(vehicle: InventoryVehicle) -> str:
-    """Returns the words of the vehicle as a free search compares them, each once and with a blank before it."""
-    return "".join(f" {word}" for word in dict.fromkeys(plain_words(" ".join(_texts_of(vehicle)))))
+    """Returns the words of the vehicle as a free search compares them, each with a blank before it.
+
+    Each field has a line of its own, so that no two words stand side by side that are of two fields.
+    """
+    lines = dict.fromkeys("".join(f" {word}" for word in _words(text)) for text in _texts_of(vehicle))
+    return "\n".join(line for line in lines if line)
+
+
+def _words(text: str) -> list[str]:
+    """Returns the plain words of a text. A decimal number is one word: nobody who looks for 5 means 2.5."""
+    words = plain_words(_POINT.sub(_POINT_LETTER, text))
+    return [word.replace(_POINT_LETTER, ".") for word in words]
 
 
 def _texts_of(vehicle: InventoryVehicle) -> Iterator[str]:

@@ -15,9 +15,17 @@ from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.gate.vehicles import LastSeen, MirroredVehicle, Sort, StockPage, StockPlace, StockQuery, price_of
+from roadster_tools.gate.vehicles import (
+    LastSeen,
+    MirroredVehicle,
+    Sort,
+    StockPage,
+    StockPlace,
+    StockQuery,
+    price_of,
+    searched_words,
+)
 from roadster_tools.parameters import Cursor, Detail, Limit
-from roadster_tools.words import plain_words
 
 from .feed_search import FeedSearch
 from .stock_hints import count_names, empty_hint, late_hint, time_text
@@ -53,7 +61,7 @@ async def list_inventory(
         raise InvalidArguments({"year_min": "is later than year_max"})
     if price_min is not None and price_max is not None and price_min > price_max:
         raise InvalidArguments({"price_min": "is above price_max"})
-    words = tuple(plain_words(query or ""))
+    words = searched_words(query or "")
     filters = StockQuery(
         make, model, year_min, year_max, price_min, price_max, body, color, words, stock_number, in_stock
     )
