@@ -142,8 +142,7 @@ class Call(CallOversight):
 
     def _key_of(self, admitted_call: AdmittedCall) -> WriteKey | None:
         """Returns the key under which the write is done once, None for a call that has none."""
-        key = admitted_call.idempotency_key
-        return None if key is None else WriteKey.of(self._services.keys, self._caller.principal, admitted_call, key)
+        return WriteKey.of_call(self._services.keys, self._caller.principal, admitted_call)
 
     @property
     def approval_id(self) -> str | None:
@@ -357,7 +356,7 @@ class Call(CallOversight):
     async def _do_once(self, admitted_call: AdmittedCall, key: WriteKey) -> CallToolResult:
         """Carries out a write with a key, or replays the answer of an earlier call with the key."""
         store, seal = self._services.store, key.seal(self._services.keys)
-        async with self._services.idempotency_keys.claim(store, key.scope, key.arguments, key.old_scope) as claim:
+        async with self._services.idempotency_keys.claim(store, key) as claim:
             if isinstance(claim, Replay):
                 self.outcome = "replayed"
                 return replayed_result(seal, claim.result, self._current_caller())

@@ -83,14 +83,30 @@ async def test_a_photo_goes_from_a_page_to_the_binder(
         file = await desk.take(secret, [PHOTO])
         assert (await desk.look(secret)).about == file.about == "a picture of 200 x 400 pixels"
         document = answer_of(await client.call_tool("upload_document", {**LICENCE, "upload": handle}))
-        again = await client.call_tool("upload_document", {**LICENCE, "upload": handle})
+        again = answer_of(await client.call_tool("upload_document", {**LICENCE, "upload": handle}))
+        other = await client.call_tool("upload_document", {**LICENCE, "upload": handle, "document_name": "DL"})
         binder = answer_of(await client.call_tool("get_document", {**AT_UMAZDA, "customer_id": CUSTOMER, **document}))
-    assert kind_of(again) == "invalid_arguments"
-    assert "it was used" in text_of(again)
+    assert again == {**document, "replayed": True}, "its file is for one write, so a repeated call is the same one"
+    assert kind_of(other) == "invalid_arguments"
+    assert "upload: was used with other arguments" in text_of(other)
+    assert "call without upload, and a person gets a new link" in text_of(other)
     (stored,) = (await world.get("state"))["documents"]
     assert (stored["file_name"], stored["size"]) == ("license.jpg", len(file.content))
     assert binder["sha256"] == hashlib.sha256(file.content).hexdigest()
     assert PLACE not in file.content
+
+
+async def test_a_file_whose_answer_was_lost_is_not_sent_again(
+    connect: Connect, customer: None, desk: FileDesk, world: World, store_url: str
+) -> None:
+    async with connect(page_links=page_links(store_url)) as client:
+        secret, handle = wanted_by(await client.call_tool("upload_document", LICENCE))
+        await desk.take(secret, [PHOTO])
+        await world.fault("upload_document", "lost_answer", times=1)
+        results = [await client.call_tool("upload_document", {**LICENCE, "upload": handle}) for _ in range(2)]
+    assert [kind_of(result) for result in results] == ["outcome_unknown"] * 2
+    assert "An earlier write with this upload lost its answer. It is not sent again." in text_of(results[1])
+    assert len((await world.get("state"))["documents"]) == 1
 
 
 async def test_the_file_is_on_record_between_the_calls(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roadster_server.calls.keys import Keys
 from roadster_tools import AdmittedCall, Seal
@@ -19,6 +19,20 @@ class WriteKey:
     """A keyed hash of the arguments."""
     old_scope: str = ""
     """The name of the key in stores of version 0001."""
+    argument: str = "idempotency_key"
+    """The argument that the key is from, for errors about it."""
+
+    @classmethod
+    def of_call(cls, keys: Keys, principal: str, call: AdmittedCall) -> WriteKey | None:
+        """Returns the key of a call, None for one that has none.
+
+        A file that a person handed over is for one write, so its handle is a key too.
+        """
+        if call.idempotency_key is not None:
+            return cls.of(keys, principal, call, call.idempotency_key)
+        handle = call.plain_arguments.get("upload")
+        # No key of a caller has a space.
+        return None if handle is None else replace(cls.of(keys, principal, call, f"upload {handle}"), argument="upload")
 
     @classmethod
     def of(cls, keys: Keys, principal: str, call: AdmittedCall, key: str) -> WriteKey:
