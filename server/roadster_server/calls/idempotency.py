@@ -38,7 +38,7 @@ _ANOTHER = {
     "idempotency_key": "take a new key",
     "upload": "call without upload, and a person gets a new link",
 }
-"""What to do for another write, by the argument that the key is from."""
+"""The way to another write, by the argument that the key is from."""
 
 
 class IdempotencyKeys:

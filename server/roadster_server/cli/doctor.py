@@ -6,6 +6,7 @@ upstreams. No line holds a secret, nor anything of an upstream's answer except t
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections import Counter
@@ -52,9 +53,11 @@ from .doctor_rights import (
     approval_problems,
     caller_problems,
     count_rights,
+    host_without_permission,
     readers_of_dealer_figures,
     rule_problems,
     sign_in_problems,
+    words_about_cards,
 )
 from .reach import Destination, issuers, scanner
 
@@ -77,9 +80,12 @@ class Finding:
     check: str
     text: str
     code: int = 0
+    is_warning: bool = False
+    """Says that it may be a problem, which doctor cannot see from here."""
 
     def line(self) -> str:
-        return f"{'problem' if self.code else 'ok':<7}  {self.check}: {self.text}"
+        kind = "problem" if self.code else "warning" if self.is_warning else "ok"
+        return f"{kind:<7}  {self.check}: {self.text}"
 
 
 async def examine(backend: Backend, config: Path | None) -> AsyncIterator[Finding]:
@@ -119,6 +125,14 @@ def _sections(settings: Settings) -> Iterator[Finding]:
         "nothing waits where nobody can approve it",
         chain(approval_problems(settings), sign_in_problems(settings)),
     )
+    host = host_without_permission(settings)
+    if host is not None:
+        mend = f"where the proxy passes Host on, add it to http.allowed_hosts: [{json.dumps(host)}]"
+        text = f"http.resource_url names {host}, and requests to a host of that name get 421"
+        yield Finding("hosts", f"{text}; {mend}", is_warning=True)
+    cards = words_about_cards(settings)
+    if cards is not None:
+        yield Finding("cards", cards)
     if settings.callers or settings.identity:
         yield Finding("dealer figures", f"shown to {readers_of_dealer_figures(settings)}")
     if settings.mykaarma:

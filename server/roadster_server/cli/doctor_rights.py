@@ -31,9 +31,14 @@ def count_rights(settings: Settings) -> str:
 def readers_of_dealer_figures(settings: Settings) -> str:
     """Returns the callers, and the roles of people, that see the dealers' own figures."""
     callers = [f"callers.{name}" for name in settings.callers if settings.caller(name).dealer_figures]
-    given_roles = {rule.role for provider in settings.identity.values() for rule in provider.people}
-    roles = [f"roles.{name}" for name in settings.roles if name in given_roles and settings.roles[name].dealer_figures]
+    roles = [f"roles.{name}" for name in _roles_of_people(settings) if settings.roles[name].dealer_figures]
     return some_of([*callers, *roles]) if callers or roles else "nobody"
+
+
+def _roles_of_people(settings: Settings) -> list[str]:
+    """Returns the roles that rules give to people."""
+    given_roles = {rule.role for provider in settings.identity.values() for rule in provider.people}
+    return [name for name in settings.roles if name in given_roles]
 
 
 def caller_problems(settings: Settings) -> Iterator[str]:
@@ -81,6 +86,28 @@ def sign_in_problems(settings: Settings) -> Iterator[str]:
             "people.local_caller signs in only at the server's own loopback address, and links of answers lead to "
             f"{public}; add client_id in [identity.NAME], or take http.resource_url out"
         )
+
+
+def host_without_permission(settings: Settings) -> str | None:
+    """Returns the host of resource_url if requests may not name it, None if they may or if it is this machine."""
+    public = urlsplit(settings.http.resource_url or "")
+    if not public.hostname or is_loopback(public.hostname):
+        return None
+    host = public.netloc.lower().removesuffix(":443")
+    return None if host in map(str.lower, settings.http.allowed_hosts) else host
+
+
+def words_about_cards(settings: Settings) -> str | None:
+    """Returns who confirms on a card, and where there is none. Returns None if nobody does."""
+    callers = [f"callers.{name}" for name in settings.callers if "card" in settings.caller(name).confirm_by]
+    roles = [f"roles.{name}" for name in _roles_of_people(settings) if "card" in settings.roles[name].confirm_by]
+    if not callers and not roles:
+        return None
+    two_person = settings.approvals.two_person
+    return (
+        f"for {some_of([*callers, *roles])}, as strong as the word of the host. Without one are hosts that do not say "
+        "that they show views (MCP Apps)" + (f", and approvals.two_person: {some_of(two_person)}" if two_person else "")
+    )
 
 
 def _is_for_page(settings: Settings, caller: Caller, tool: Tool) -> bool:

@@ -46,7 +46,7 @@ def doctor(config: Path, **secrets: str) -> subprocess.CompletedProcess[str]:
 
 def problems(end: subprocess.CompletedProcess[str]) -> list[str]:
     lines = end.stdout.splitlines()
-    assert all(line.startswith(("ok       ", "problem  ")) for line in lines)
+    assert all(line.startswith(("ok       ", "warning  ", "problem  ")) for line in lines)
     return [line.removeprefix("problem  ") for line in lines if line.startswith("problem  ")]
 
 
@@ -254,6 +254,38 @@ def test_doctor_finds_links_to_an_address_at_which_nobody_can_sign_in(config: Pa
     config.write_text(config.read_text() + people)
     (problem,) = [line for line in problems(doctor(config)) if line.startswith("approvals: ")]
     assert "and links of answers lead to mcp.example.com; add client_id" in problem
+
+
+def test_doctor_warns_of_a_public_host_that_requests_may_not_name(config: Path) -> None:
+    """Only where the proxy passes Host on, which doctor cannot see. So it is no problem."""
+    before = config.read_text()
+    mend = 'add it to http.allowed_hosts: ["mcp.example.com:8443"]'
+    for url, hosts, is_warned in (
+        ("https://MCP.example.com:8443/mcp", "[]", True),
+        ("https://MCP.example.com:8443/mcp", '["mcp.example.com:8443"]', False),
+        ("https://mcp.example.com:443/mcp", '["MCP.example.com"]', False),
+        ("http://127.0.0.1:8000/mcp", "[]", False),
+    ):
+        config.write_text(f'{before}[http]\nresource_url = "{url}"\nallowed_hosts = {hosts}\n')
+        end = doctor(config)
+        assert end.returncode == 0
+        warnings = [line for line in end.stdout.splitlines() if line.startswith("warning  hosts: ")]
+        assert bool(warnings) is is_warned
+        assert all(mend in line for line in warnings)
+
+
+def test_doctor_names_who_confirms_on_a_card(config: Path) -> None:
+    assert " cards: " not in doctor(config).stdout
+    desk = '[callers.desk]\ndealers = ["umazda"]\naccess = { customers = "confirm" }\nconfirm_by = ["card", "page"]\n'
+    base = config.read_text().partition("[callers.")[0] + desk
+    words = (
+        "ok       cards: for callers.desk, as strong as the word of the host. Without one are hosts that do not say "
+        "that they show views (MCP Apps)"
+    )
+    config.write_text(base)
+    assert f"{words}\n" in doctor(config).stdout
+    config.write_text(f'{base}[approvals]\ntwo_person = ["deliveries"]\n')
+    assert f"{words}, and approvals.two_person: deliveries\n" in doctor(config).stdout
 
 
 def test_doctor_finds_a_link_key_without_a_host(config: Path) -> None:
