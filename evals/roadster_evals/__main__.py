@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Annotated, Any
 import typer
 
 from .agents import BAD_AGENTS
-from .attacks import GOALS, STYLES
+from .attacks import GOALS, STYLES, choose
 from .commands import compare, report
 from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .grading import Result
 from .harness.commands import export, grade, reply, serve
+from .held_out import read_secret
 from .report import make_table, replace_table, result_lines
 from .results import Line, ResultsError, ResultsFile
 from .runs import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
@@ -125,10 +126,10 @@ def main(
             folder=str(scenarios) if scenarios else None,
             seeds=parse_seeds(seeds),
             trials=trials,
-            secret=_read_secret(secret_seed) if secret_seed else None,
+            secret=read_secret(secret_seed) if secret_seed else None,
             person=person,
-            goals=_choose("--goals", goals, GOALS),
-            styles=_choose("--styles", styles, STYLES),
+            goals=choose("--goals", goals, GOALS),
+            styles=choose("--styles", styles, STYLES),
             attacker=attacker,
             tries=tries,
             transcripts=transcripts,
@@ -223,25 +224,6 @@ def _select(contents: ScenarioFolder, text: str) -> tuple[str, ...]:
         near = get_close_matches(text, names, cutoff=0)
         raise _UsageError(f"--only {text}: no scenario has this in its name; the nearest are {', '.join(near)}")
     return selection
-
-
-def _choose(option: str, text: str, choices: Mapping[str, object]) -> tuple[str, ...]:
-    """Returns the names of a list with commas, or all."""
-    names = tuple(choices) if text == "all" else tuple(name.strip() for name in text.split(",") if text)
-    for name in names:
-        if name not in choices:
-            raise _UsageError(f"{option} {name}: there is {', '.join(choices)}")
-    return names
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        secret = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _UsageError(f"--secret-seed {path}: cannot be read ({type(error).__name__})") from None
-    if not secret:
-        raise _UsageError(f"--secret-seed {path}: is empty; write something that nobody can guess")
-    return secret
 
 
 if __name__ == "__main__":

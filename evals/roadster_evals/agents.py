@@ -145,7 +145,7 @@ async def _dump(scenario: Scenario, turn: Turn, session: _Session) -> str:
 
 async def _write(scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Calls tools that write, also those that it is not offered, and then plays the script."""
-    for tool, arguments in _writes(scenario.seed).items():
+    for tool, arguments in _writes(scenario.world_seed).items():
         await session.call(ToolCall(tool=tool, arguments={"dealer": "umazda", **arguments}))
     return await _play(scenario, turn, session)
 

@@ -140,6 +140,11 @@ def make_text(goal: str, style: str) -> str:
     return _find("style", STYLES, style).format(_find("goal", GOALS, goal).instruction)
 
 
+def names_of(attack: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns goal and style of an attack in a file, which may leave them out."""
+    return attack.get("goal", "write_elsewhere"), attack.get("style", "system")
+
+
 def with_attack(
     fields: Mapping[str, Any], ids: Mapping[str, Any], goal: str | None, style: str | None, text: str | None
 ) -> dict[str, Any]:
@@ -150,7 +155,8 @@ def with_attack(
     attack = dict(fields["attack"])
     if "place" not in attack:
         return dict(fields)
-    goal, style = goal or attack.get("goal", "write_elsewhere"), style or attack.get("style", "system")
+    names = names_of(attack)
+    goal, style = goal or names[0], style or names[1]
     aim, place = _find("goal", GOALS, goal), _find("place", PLACES, attack["place"])
     text = text or make_text(goal, style)
     calls = [{"tool": call.tool, "arguments": fill_in(call.arguments, {"ids": ids})} for call in aim.calls]
@@ -175,6 +181,15 @@ def with_attack(
     at = place.at.format(row=attack.get("row", ""))
     row = {"operation": place.operation, "at": at, "text": text, "in_errors": place.in_errors}
     return {**content, "planted": [*fields.get("planted", ()), row]}
+
+
+def choose(option: str, text: str, choices: Mapping[str, object]) -> tuple[str, ...]:
+    """Returns the names of a list with commas, or all. Raises AttackError."""
+    names = tuple(choices) if text == "all" else tuple(name.strip() for name in text.split(",") if text)
+    for name in names:
+        if name not in choices:
+            raise AttackError(f"{option} {name}: there is {', '.join(choices)}")
+    return names
 
 
 def _find(kind: str, items: Mapping[str, _Item], name: str) -> _Item:

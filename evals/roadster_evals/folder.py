@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -17,8 +17,9 @@ from roadster_sandbox.world.world import World
 from roadster_tools import TOOLS, TOOLSETS, name_choices
 from roadster_tools.problems import broken_rule, names_at
 
-from .attacks import with_attack
+from .attacks import names_of, with_attack
 from .facts import FactError, find_fact, ids_of
+from .held_out import world_seed
 from .names import SANDBOX_DEALERS, collections, unknown, unknown_arguments
 from .placeholders import fill_in
 from .scenario import MISTAKEN_AGENTS, Scenario, ScenarioError
@@ -50,17 +51,32 @@ class Template:
         """Tells if the scenario's attack can be crossed with other goals and styles."""
         return "place" in self.fields.get("attack", {})
 
-    def at(self, seed: int, goal: str | None = None, style: str | None = None, text: str | None = None) -> Scenario:
+    def crossings(self, goals: Sequence[str], styles: Sequence[str]) -> list[tuple[str, str]]:
+        """Returns each goal with each style. In the place of an empty list, that of the file counts."""
+        goal, style = names_of(self.fields["attack"])
+        return [(each, other) for each in goals or (goal,) for other in styles or (style,)]
+
+    def at(
+        self,
+        seed: int,
+        goal: str | None = None,
+        style: str | None = None,
+        text: str | None = None,
+        *,
+        secret: str | None = None,
+    ) -> Scenario:
         """Returns the scenario in the world of the seed. Raises ScenarioError.
 
-        `goal`, `style` and `text` take the place of those of its attack, if it can be crossed.
+        `goal`, `style` and `text` take the place of those of its attack, if it can be crossed. With a `secret`, the
+        seed is a number of a held-out world, and the scenario names no other.
         """
         try:
-            return self._fill(seed, goal, style, text)
+            scenario = self._fill(seed, world_seed(seed, secret), goal, style, text)
         except ValueError as error:  # pydantic's errors and those of facts and placeholders are ValueErrors
             raise ScenarioError(f"{self.path}: {explain(error)}") from None
+        return scenario.in_world(world_seed(seed, secret)) if secret and self.only_seed is None else scenario
 
-    def _fill(self, seed: int, goal: str | None, style: str | None, text: str | None) -> Scenario:
+    def _fill(self, number: int, seed: int, goal: str | None, style: str | None, text: str | None) -> Scenario:
         if self.only_seed is not None:
             scenario = Scenario.model_validate({"name": self.name, **self.fields})
         else:
@@ -70,7 +86,7 @@ class Template:
             content = fill_in(fields, facts)
             if "attack" in content:
                 content = with_attack(content, ids_of(world), goal, style, text)
-            scenario = Scenario.model_validate({**content, "name": self.name, "seed": seed, "facts": facts})
+            scenario = Scenario.model_validate({**content, "name": self.name, "seed": number, "facts": facts})
         scenario.caller.settings()
         problems = dict.fromkeys(_unknown_names(scenario))
         if problems:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import logging
 import multiprocessing
@@ -28,6 +27,7 @@ from .agents import AGENTS, AgentMaker, differs_from_reference, maker_of, script
 from .attackers import Attacker, Try, adapt
 from .folder import OWN_SCENARIOS, Template, read_folder
 from .grading import Result, broken_result
+from .held_out import fingerprint
 from .people import PlayedPerson
 from .results import CANARY, FORMAT, Line, ResultsFile, key_of, sort_lines
 from .scenario import ScenarioError
@@ -65,10 +65,9 @@ class Plan:
     def header(self) -> dict[str, Any]:
         """Returns the first line of the results file. It tells runs apart, and does not give the secret away."""
         fields = {name: value for name, value in asdict(self).items() if name != "secret"}
-        print_of_secret = _derive(self.secret, "fingerprint")[:12] if self.secret else None
         templates = {each.name: dict(each.fields) for each in _templates(self)}
         digest = hashlib.sha256(json.dumps(templates, sort_keys=True, default=str).encode()).hexdigest()[:16]
-        header = {"format": FORMAT, "canary": CANARY, **fields, "held_out": print_of_secret, "digest": digest}
+        header = {"format": FORMAT, "canary": CANARY, **fields, "held_out": fingerprint(self.secret), "digest": digest}
         return dict(json.loads(json.dumps(header)))
 
 
@@ -133,29 +132,19 @@ def _attacks_of(plan: Plan, template: Template) -> Sequence[Mapping[str, str]]:
     """Returns the goals and styles that the scenario's attack is crossed with. Those of its file are the default."""
     if not template.can_be_crossed:
         return [{}]
-    attack = template.fields["attack"]
-    goals, styles = plan.goals or (attack["goal"],), plan.styles or (attack["style"],)
-    styles = styles[:1] if plan.attacker else styles  # the attacker chooses the style
-    return [{"goal": goal, "style": style, "place": attack["place"]} for goal in goals for style in styles]
+    place = template.fields["attack"]["place"]
+    styles = plan.styles[:1] if plan.attacker else plan.styles  # the attacker chooses the style
+    return [{"goal": goal, "style": style, "place": place} for goal, style in template.crossings(plan.goals, styles)]
 
 
 def _agents_at(plan: Plan, template: Template, seed: int) -> Sequence[str]:
     if plan.agent != EVERY_SCRIPTED:
         return (plan.agent,)
     try:
-        scenario = template.at(world_seed(seed, plan.secret))
+        scenario = template.at(seed, secret=plan.secret)
     except ScenarioError:
         return AGENTS[:1]
     return [name for name in AGENTS if differs_from_reference(name, scenario)]
-
-
-def world_seed(number: int, secret: str | None) -> int:
-    """Returns the seed of a world: the number, or one that only those who have the secret can tell."""
-    return int(_derive(secret, str(number))[:12], 16) if secret else number
-
-
-def _derive(secret: str, text: str) -> str:
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _templates(plan: Plan) -> list[Template]:
@@ -201,7 +190,7 @@ class _Worker:
     def run(self, unit: Unit) -> Line:
         """Carries out one trial. Returns its line."""
         carry_out = self._attack if self._attacker and unit.goal else self._attempt
-        result = replace(anyio.run(carry_out, unit), seed=unit.seed, trial=unit.trial)
+        result = replace(anyio.run(carry_out, unit), trial=unit.trial)
         return result.json(transcript=self._plan.transcripts)
 
     async def _attack(self, unit: Unit) -> Result:
@@ -220,9 +209,9 @@ class _Worker:
         return result
 
     async def _attempt(self, unit: Unit, text: str | None = None) -> Result:
-        seed = world_seed(unit.seed, self._plan.secret)
+        template, secret = self._templates[unit.scenario], self._plan.secret
         try:
-            scenario = self._templates[unit.scenario].at(seed, unit.goal or None, unit.style or None, text)
+            scenario = template.at(unit.seed, unit.goal or None, unit.style or None, text, secret=secret)
         except ScenarioError as error:
             return broken_result(unit.agent, unit.scenario, unit.seed, str(error))
         return await attempt(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from roadster_server.settings.callers import CallerSettings
 from roadster_tools import TOOLSETS
@@ -205,3 +205,15 @@ class Scenario(_Part):
     mistakes: Mapping[str, Script] = {}
     facts: Mapping[str, Any] = {}
     """The values that the scenario takes from the world of its seed, as `facts.py` found it."""
+    _world_seed: int | None = PrivateAttr(default=None)
+
+    @property
+    def world_seed(self) -> int:
+        """The seed from which the sandbox makes the world. Of a held-out world, `seed` is only its number."""
+        return self.seed if self._world_seed is None else self._world_seed
+
+    def in_world(self, seed: int) -> Self:
+        """Returns the scenario with another world behind its number. Nothing that is written shows the seed."""
+        scenario = self.model_copy()
+        scenario._world_seed = seed  # noqa: SLF001 - its own copy
+        return scenario

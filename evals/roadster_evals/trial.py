@@ -15,6 +15,7 @@ import anyio
 import httpx2
 from mcp import Client
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.server.lowlevel import Server
 from mcp_types import CallToolResult, ElicitResult
 from mcp_types import Tool as McpTool
 from pydantic import SecretStr
@@ -92,6 +93,8 @@ class Trial:
     definitions: Sequence[McpTool]
     talk: Talk
     observe: Callable[[], Observation] = field(repr=False)
+    make_server: Callable[[], Server[Any]] = field(repr=False)
+    """Makes another server of the same world, for the same caller. Its calls are not observed."""
 
     def grade(self, agent: str) -> Result:
         """Returns the result. Call it after the agent has said its last answer."""
@@ -171,18 +174,22 @@ async def open_trial(
 ) -> AsyncIterator[Trial]:
     """Yields a trial with the scenario's world. Raises ScenarioError if the world cannot be made."""
     sandbox = workspace.sandbox
-    sandbox.reset(scenario.seed)
+    sandbox.reset(scenario.world_seed)
     with workspace.copy_store() as store:
         live = LiveSettings(_settings(workspace, scenario, store))
         upstream = PlantingTransport(sandbox.transport, scenario.planted)
-        random = Random(scenario.seed).randbytes  # noqa: S311 - the sandbox has no secrets
+        random = Random(scenario.world_seed).randbytes  # noqa: S311 - the sandbox has no secrets
         async with open_calls(live, local=False, transport=upstream, random=random) as calls:
             await _prepare_world(scenario, live, calls)
             _set_faults(scenario, sandbox)
             log: list[ObservedCall] = []
             talk = Talk(scenario, person)
             state, first_request = sandbox.state(), len(sandbox.requests())
-            server = build_server(calls, lambda: live.current.caller(_AGENT))
+
+            def make_server() -> Server[Any]:
+                return build_server(calls, lambda: live.current.caller(_AGENT))
+
+            server = make_server()
             server.middleware.append(_log_calls(log, talk))
             async with Client(server, elicitation_callback=_confirm(talk)) as client:
                 definitions = (await client.list_tools()).tools
@@ -191,7 +198,7 @@ async def open_trial(
                     requests = sandbox.requests()[first_request:]
                     return Observation(definitions, tuple(log), state, sandbox.state(), requests, talk)
 
-                yield Trial(scenario, client, definitions, talk, observe)
+                yield Trial(scenario, client, definitions, talk, observe, make_server)
 
 
 def _settings(workspace: Workspace, scenario: Scenario, store: StoreSettings) -> Settings:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from roadster_evals.held_out import world_seed
 from roadster_evals.results import ResultsError, ResultsFile, read_results
-from roadster_evals.runs import Plan, parse_seeds, run, units_of, world_seed
+from roadster_evals.runs import Plan, parse_seeds, run, units_of
 from tests.conftest import PROJECT
 from tests.servers import PATIENCE
 

@@ -14,15 +14,20 @@ import pytest
 from click.testing import Result as CommandResult
 from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
+from mcp_types import PromptReference
 from typer.testing import CliRunner
 
 from roadster_evals import Scenario, load
 from roadster_evals.__main__ import app
 from roadster_evals.agents import script_agent
+from roadster_evals.harness.evaluations import Evaluations, name_of
 from roadster_evals.harness.record import RecordWriter, read_record
 from roadster_evals.harness.transcript import TranscriptError
 from roadster_evals.scenario import AnswerExpectation
+from roadster_evals.trial import Workspace, open_trial
+from roadster_sandbox import EmbeddedSandbox
 from roadster_server.calls.results import text_of
+from roadster_server.sandbox import sandbox_settings
 from tests.conftest import PROJECT
 from tests.evals.transcripts import chat_completions
 from tests.servers import free_port, serving
@@ -30,8 +35,8 @@ from tests.servers import free_port, serving
 SCENARIOS = {scenario.name: scenario for scenario in load()}
 
 
-def server_of(scenario: Scenario, record: Path) -> StdioServerParameters:
-    environment = {"ROADSTER_EVAL": f"{scenario.name}:{scenario.seed}", "ROADSTER_EVAL_RECORD": str(record)}
+def server_of(scenario: Scenario, record: Path, **variables: str) -> StdioServerParameters:
+    environment = {"ROADSTER_EVAL": name_of(scenario), "ROADSTER_EVAL_RECORD": str(record), **variables}
     return StdioServerParameters(command=sys.executable, args=["-m", "roadster_evals", "serve"], env=environment)
 
 
@@ -134,6 +139,94 @@ def test_parallel_calls_are_on_record_once_each(tmp_path: Path) -> None:
     transcript.write_text(json.dumps(chat_completions(lines)))
     result, _ = grade("--record", str(record), str(transcript))
     assert result["voided"][0].startswith("the answer of get_dealer is not this world's: it was ")
+
+
+async def _read_all(client: Client) -> list[Any]:
+    """Returns what a client can see and read of a server."""
+    resources = (await client.list_resources()).resources
+    return [
+        client.instructions,
+        client.server_capabilities,
+        await client.list_tools(),
+        resources,
+        await client.list_resource_templates(),
+        await client.list_prompts(),
+        [await client.read_resource(resource.uri) for resource in resources],
+        await client.get_prompt("find_alternatives", {"dealer": "umazda"}),
+        await client.complete(PromptReference(name="find_alternatives"), {"name": "dealer", "value": "u"}),
+    ]
+
+
+def test_served_world_is_that_of_the_real_server(tmp_path: Path, migrated_store: Path) -> None:
+    """A harness finds its tools, resources and prompts, and not only a part of them."""
+    scenario = SCENARIOS["payments_lease"]
+
+    async def read() -> tuple[list[Any], list[Any]]:
+        workspace = Workspace(EmbeddedSandbox(), sandbox_settings(f"sqlite:///{migrated_store}"), migrated_store)
+        async with open_trial(workspace, scenario) as trial:
+            own = await _read_all(trial.client)
+        async with Client(server_of(scenario, tmp_path / "record.jsonl")) as client:
+            return own, await _read_all(client)
+
+    own, served = anyio.run(read)
+    assert own == served
+    assert own[3]
+    assert own[5].prompts
+
+
+def test_attack_with_another_goal_and_style_is_served(tmp_path: Path) -> None:
+    name, record = "attack_option:3:follow_link:urgent", tmp_path / "record.jsonl"
+    scenario = Evaluations().find(name)
+
+    async def play() -> str:
+        async with Client(server_of(scenario, record)) as client:
+            return await script_agent("obedient")(scenario)(scenario.request, client)
+
+    result, _ = grade("--record", str(record), "--answer", anyio.run(play))
+    assert (result["attacked"], result["success"], result["seed"]) == (True, True, 3)
+    assert (result["attack"]["goal"], result["attack"]["style"]) == ("follow_link", "urgent")
+    transcript = tmp_path / "talk.json"
+    transcript.write_text(json.dumps([{"role": "user", "content": scenario.request}]))
+    _, refused = grade("--record", str(record), str(transcript), "--eval", "attack_option:3")
+    assert f"is of {name}, not of attack_option:3:" in refused.stderr
+
+
+def test_held_out_world_is_served_and_graded_with_its_secret_only(tmp_path: Path) -> None:
+    """What is written names the number of the world, and neither its seed nor the secret."""
+    secret, other, record = tmp_path / "secret", tmp_path / "other", tmp_path / "record.jsonl"
+    secret.write_text("a secret of nobody")
+    other.write_text("another secret")
+    scenario = Evaluations(secret="a secret of nobody").find("customers_create:3")
+
+    async def play() -> str:
+        async with Client(server_of(scenario, record, ROADSTER_EVAL_SECRET_SEED=str(secret))) as client:
+            return await script_agent("reference")(scenario)(scenario.request, client)
+
+    answer = anyio.run(play)
+    own = grade("--record", str(record), "--answer", answer, "--secret-seed", str(secret))
+    assert (own[0]["solved"], own[0]["seed"]) == (True, 3)
+    refused = {
+        text: grade("--record", str(record), "--answer", answer, *arguments)[1]
+        for arguments, text in (
+            ((), "is of a held-out world; name its secret with --secret-seed"),
+            (("--secret-seed", str(other)), "is of a world of another secret than this one"),
+        )
+    }
+    for text, result in refused.items():
+        assert result.exit_code == 2
+        assert text in result.stderr
+    written = record.read_text() + "".join(each.output for each in (own[1], *refused.values()))
+    assert "a secret of nobody" not in written
+    assert str(scenario.world_seed) not in written
+    record.unlink()
+    anyio.run(_start, SCENARIOS["customers_create"], record)
+    _, result = grade("--record", str(record), "--answer", answer, "--secret-seed", str(secret))
+    assert "is of a public world; leave --secret-seed out" in result.stderr
+
+
+async def _start(scenario: Scenario, record: Path) -> None:
+    async with Client(server_of(scenario, record)) as client:
+        await client.call_tool("list_dealers", {})
 
 
 async def _call_over_http(url: str, scenario: Scenario) -> None:

@@ -14,15 +14,17 @@ from typing import Annotated
 import anyio
 import typer
 
+from roadster_evals.attacks import GOALS, STYLES, choose
 from roadster_evals.folder import OWN_SCENARIOS
 from roadster_evals.grading import Result
+from roadster_evals.held_out import read_secret
 from roadster_evals.report import result_lines
 from roadster_evals.results import Line, ResultsError, ResultsFile
 from roadster_evals.runs import Plan, parse_seeds
 from roadster_evals.scenario import ScenarioError
 from roadster_evals.trial import open_workspace
 
-from .evaluations import EVAL_VARIABLE, Evaluations
+from .evaluations import EVAL_VARIABLE, SECRET_VARIABLE, Evaluations, name_of
 from .files import read_transcripts
 from .grades import grade_transcript, next_message, transcript_of
 from .record import RECORD_VARIABLE, Record, RecordWriter, read_record
@@ -43,9 +45,15 @@ Evaluation = Annotated[
         "--eval",
         envvar=EVAL_VARIABLE,
         metavar="NAME:SEED",
-        help="The scenario and its world.",
+        help="The scenario and its world; NAME:SEED:GOAL:STYLE with another attack.",
         show_default="that of the file",
     ),
+]
+
+
+SecretSeed = Annotated[
+    Path | None,
+    typer.Option("--secret-seed", envvar=SECRET_VARIABLE, metavar="FILE", help="The secret of a held-out world."),
 ]
 
 
@@ -59,6 +67,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on (http).")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on (http).")] = 8000,
     scenarios: Folder = None,
+    secret_seed: SecretSeed = None,
 ) -> None:
     """Serve the tools in the world of one scenario, for a harness that starts MCP servers by a command.
 
@@ -68,12 +77,13 @@ def serve(
     with _usage_errors():
         if transport not in ("stdio", "http"):
             raise TranscriptError(f"--transport {transport}: there is stdio and http")
-        scenario = Evaluations(scenarios or OWN_SCENARIOS).find(evaluation)
-        writer = RecordWriter(record, scenario) if record else None
+        evaluations = _open(scenarios, secret_seed)
+        scenario = evaluations.find(evaluation)
+        writer = RecordWriter(record, scenario, evaluations.held_out) if record else None
         if transport == "stdio":
             anyio.run(serve_stdio, scenario, writer)
         else:
-            typer.echo(f"{scenario.name}:{scenario.seed} at http://{host}:{port}{MCP_PATH}", err=True)
+            typer.echo(f"{name_of(scenario)} at http://{host}:{port}{MCP_PATH}", err=True)
             anyio.run(serve_http, scenario, writer, host, port)
 
 
@@ -81,6 +91,7 @@ def reply(
     transcript: Annotated[Path, typer.Argument(metavar="TRANSCRIPT", help="The messages so far, [] for the first.")],
     evaluation: Evaluation = "",
     scenarios: Folder = None,
+    secret_seed: SecretSeed = None,
 ) -> None:
     """Print the next message of a scenario's person as JSON: {"message": "..."}, or null at the end of the talk.
 
@@ -88,7 +99,7 @@ def reply(
     """
     with _usage_errors():
         (talk,) = _read([transcript])
-        scenario = Evaluations(scenarios or OWN_SCENARIOS).find(evaluation or talk.evaluation)
+        scenario = _open(scenarios, secret_seed).find(evaluation or talk.evaluation)
         message = anyio.run(next_message, scenario, talk)
     typer.echo(json.dumps({"message": message}, ensure_ascii=False))
 
@@ -114,6 +125,7 @@ def grade(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each result as one line of JSON.")] = False,
     scenarios: Folder = None,
+    secret_seed: SecretSeed = None,
 ) -> None:
     """Grade what an agent did in another harness.
 
@@ -131,12 +143,12 @@ def grade(
     with _usage_errors():
         if results is not None and results.exists():
             raise TranscriptError(f"--results {results}: is there already; name another file")
-        evaluations = Evaluations(scenarios or OWN_SCENARIOS)
+        evaluations = _open(scenarios, secret_seed)
         known_record = read_record(record) if record else None
         talks, mistakes = _collect(transcripts or [], known_record, answer, evaluations)
         lines, more_mistakes = anyio.run(_grade_all, talks, known_record, evaluations, evaluation, agent)
         if results is not None and lines:
-            _write_results(results, lines, scenarios)
+            _write_results(results, lines, scenarios, _read_secret(secret_seed))
     for mistake in (*mistakes, *more_mistakes):
         typer.echo(mistake, err=True)
     grades = [Result.from_json(line) for line in lines]
@@ -154,7 +166,12 @@ def export(
         str, typer.Option(metavar="TEXT", help="Only scenarios that have this in their name, for instance payments_.")
     ] = "",
     seeds: Annotated[str, typer.Option(metavar="SEEDS", help="The worlds, for instance 1-20 or 1-5,9.")] = "7",
+    goals: Annotated[
+        str, typer.Option(metavar="GOALS", help="Cross the attacks with these goals of attackers, or all.")
+    ] = "",
+    styles: Annotated[str, typer.Option(metavar="STYLES", help="Cross the attacks with these styles, or all.")] = "",
     scenarios: Folder = None,
+    secret_seed: SecretSeed = None,
 ) -> None:
     """Write scenarios as tasks of another harness.
 
@@ -165,12 +182,26 @@ def export(
         if write is None:
             raise TranscriptError(f"{form}: there is {', '.join(FORMATS)}")
         try:
-            tasks = Evaluations(scenarios or OWN_SCENARIOS).select(only, parse_seeds(seeds))
+            tasks = _open(scenarios, secret_seed).select(
+                only, parse_seeds(seeds), choose("--goals", goals, GOALS), choose("--styles", styles, STYLES)
+            )
             folder.mkdir(parents=True, exist_ok=True)
             write(folder, tasks)
         except (OSError, ValueError) as error:
             raise TranscriptError(f"cannot be exported: {error}") from None
     typer.echo(f"{len(tasks)} tasks in {folder}")
+
+
+def _open(folder: Path | None, secret_seed: Path | None) -> Evaluations:
+    """Returns the scenarios. Raises ScenarioError or TranscriptError."""
+    return Evaluations(folder or OWN_SCENARIOS, _read_secret(secret_seed))
+
+
+def _read_secret(path: Path | None) -> str | None:
+    try:
+        return read_secret(path) if path else None
+    except ValueError as error:
+        raise TranscriptError(str(error)) from None
 
 
 def _collect(
@@ -196,25 +227,25 @@ async def _grade_all(
     """Returns the lines of the results, and the mistakes."""
     lines: list[Line] = []
     mistakes: list[str] = []
-    trials: Counter[tuple[str, int, str]] = Counter()
+    trials: Counter[tuple[str, str]] = Counter()
     async with open_workspace() as workspace:
         for talk in talks:
             name = agent or talk.agent or "unknown"
             try:
                 scenario = evaluations.find(evaluation or talk.evaluation or (record.evaluation if record else ""))
                 if record is not None:
-                    record.check(scenario)
+                    record.check(scenario, evaluations.held_out)
                 result = await grade_transcript(workspace, scenario, replace(talk, agent=name), record)
             except (TranscriptError, ScenarioError) as error:
                 source = "" if str(error).startswith(talk.source) else f"{talk.source}: "
                 mistakes.append(f"{source}{error}")
                 continue
-            trials[scenario.name, scenario.seed, name] += 1
-            lines.append(replace(result, trial=trials[scenario.name, scenario.seed, name]).json())
+            trials[name_of(scenario), name] += 1
+            lines.append(replace(result, trial=trials[name_of(scenario), name]).json())
     return lines, mistakes
 
 
-def _write_results(path: Path, lines: Sequence[Line], folder: Path | None) -> None:
+def _write_results(path: Path, lines: Sequence[Line], folder: Path | None, secret: str | None) -> None:
     agents = sorted({line["agent"] for line in lines})
     plan = Plan(
         scenarios=tuple(sorted({line["scenario"] for line in lines})),
@@ -222,6 +253,7 @@ def _write_results(path: Path, lines: Sequence[Line], folder: Path | None) -> No
         folder=str(folder) if folder else None,
         seeds=tuple(sorted({line["seed"] for line in lines})),
         trials=max(line["trial"] for line in lines),
+        secret=secret,
     )
     file = ResultsFile(path, plan.header())
     for line in lines:

@@ -1,4 +1,7 @@
-"""The name of an evaluation, NAME:SEED, which stands for a scenario in one world."""
+"""The name of an evaluation, NAME:SEED, which stands for a scenario in one world.
+
+That of an attack can go on with other names than those of its file: NAME:SEED:GOAL:STYLE.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import hashlib
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
-from roadster_evals.folder import DEFAULT_SEED, OWN_SCENARIOS, read_folder
+from roadster_evals.folder import DEFAULT_SEED, OWN_SCENARIOS, Template, read_folder
+from roadster_evals.held_out import fingerprint
 from roadster_evals.scenario import Scenario, ScenarioError
 from roadster_tools import name_choices
 
@@ -15,10 +19,15 @@ from .transcript import TranscriptError
 EVAL_VARIABLE = "ROADSTER_EVAL"
 """The environment variable that names the evaluation."""
 
+SECRET_VARIABLE = "ROADSTER_EVAL_SECRET_SEED"  # noqa: S105 - the name of a variable
+"""The environment variable that names the file with the secret of held-out worlds."""
+
 
 def name_of(scenario: Scenario) -> str:
-    """Returns the name of an evaluation."""
-    return f"{scenario.name}:{scenario.seed}"
+    """Returns the whole name of an evaluation. With an attack that can be crossed, it has goal and style."""
+    attack = scenario.attack.description if scenario.attack else {}
+    parts = (scenario.name, scenario.seed, *(attack[name] for name in ("goal", "style") if name in attack))
+    return ":".join(map(str, parts))
 
 
 def digest_of(scenario: Scenario) -> str:
@@ -27,40 +36,75 @@ def digest_of(scenario: Scenario) -> str:
 
 
 class Evaluations:
-    """The scenarios of a folder, by the names of evaluations."""
+    """The scenarios of a folder, by the names of evaluations. With a `secret`, in held-out worlds.
 
-    def __init__(self, folder: Traversable = OWN_SCENARIOS) -> None:
+    `held_out` tells the secret from others, and is None without one.
+    """
+
+    def __init__(self, folder: Traversable = OWN_SCENARIOS, secret: str | None = None) -> None:
         """Reads the folder. Raises ScenarioError if none of its scenarios can be used."""
         contents = read_folder(folder)
         if not contents.templates:
             raise ScenarioError("\n".join(contents.problems))
+        self._secret = secret
+        self.held_out = fingerprint(secret)
         self._templates = {template.name: template for template in contents.templates}
 
     def find(self, evaluation: str) -> Scenario:
-        """Returns the scenario of NAME:SEED, or of NAME with the seed 7. Raises TranscriptError."""
-        name, colon, seed = evaluation.partition(":")
+        """Returns the scenario of a name. Without a seed it is 7, without goal and style those of the file count.
+
+        Raises TranscriptError.
+        """
+        name, *parts = evaluation.split(":")
         if not name:
             raise TranscriptError(f"names no evaluation; give it as NAME:SEED, with --eval or in {EVAL_VARIABLE}")
         if name not in self._templates:
             raise TranscriptError(f"there is no scenario {name}; it is {name_choices([*self._templates], name)}")
-        if colon and not seed.isdecimal():
-            raise TranscriptError(f"{evaluation}: expected a seed after the colon, for instance {name}:7")
+        seed, goal, style = (*parts, *_DEFAULTS[len(parts) :])[:3]
+        if len(parts) > len(_DEFAULTS) or not seed.isdecimal() or "" in parts:
+            raise TranscriptError(
+                f"{evaluation}: expected a seed after the colon, for instance {name}:7, "
+                f"and after that the goal and the style of an attack"
+            )
         template = self._templates[name]
-        number = int(seed) if seed else DEFAULT_SEED
-        if template.only_seed not in (None, number):
+        if goal and not template.can_be_crossed:
+            raise TranscriptError(f"{evaluation}: the scenario has no attack that can have another goal or style")
+        if template.only_seed is not None and (self._secret or template.only_seed != int(seed)):
             raise TranscriptError(f"{evaluation}: the scenario fits the seed {template.only_seed} only")
         try:
-            return template.at(number)
+            return template.at(int(seed), goal or None, style or None, secret=self._secret)
         except ScenarioError as error:
             raise TranscriptError(str(error)) from None
 
-    def select(self, text: str, seeds: Sequence[int]) -> list[Scenario]:
-        """Returns the scenarios with the text in their name, in each world that they fit. Raises TranscriptError."""
+    def select(
+        self, text: str, seeds: Sequence[int], goals: Sequence[str] = (), styles: Sequence[str] = ()
+    ) -> list[Scenario]:
+        """Returns the scenarios with the text in their name, in each world that they fit.
+
+        Their attacks are crossed with the goals and styles. Raises TranscriptError.
+        """
         templates = [template for name, template in self._templates.items() if text in name]
         if not templates:
             raise TranscriptError(f"--only {text}: no scenario has this in its name")
         return [
-            self.find(f"{template.name}:{seed}")
+            self.find(name)
             for template in templates
-            for seed in (seeds if template.only_seed is None else (template.only_seed,))
+            for seed in self._seeds_of(template, seeds)
+            for name in _names_at(template, seed, goals, styles)
         ]
+
+    def _seeds_of(self, template: Template, seeds: Sequence[int]) -> Sequence[int]:
+        """Returns the seeds that the scenario fits. One that fits a single world has it for everybody."""
+        if template.only_seed is None:
+            return seeds
+        return () if self._secret else (template.only_seed,)
+
+
+_DEFAULTS = (str(DEFAULT_SEED), "", "")
+
+
+def _names_at(template: Template, seed: int, goals: Sequence[str], styles: Sequence[str]) -> list[str]:
+    name = f"{template.name}:{seed}"
+    if not template.can_be_crossed:
+        return [name]
+    return [f"{name}:{goal}:{style}" for goal, style in template.crossings(goals, styles)]

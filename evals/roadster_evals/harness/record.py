@@ -17,7 +17,7 @@ from roadster_evals.results import CANARY
 from roadster_evals.scenario import Scenario
 from roadster_tools import TOOLS
 
-from .evaluations import digest_of
+from .evaluations import digest_of, name_of
 from .transcript import TranscriptError
 
 FORMAT = "roadster-evals-record/1"
@@ -29,8 +29,11 @@ RECORD_VARIABLE = "ROADSTER_EVAL_RECORD"
 class RecordWriter:
     """Writes the record of one world."""
 
-    def __init__(self, path: Path, scenario: Scenario) -> None:
-        """Makes the file. Raises TranscriptError if it has calls already, because they were made in another world."""
+    def __init__(self, path: Path, scenario: Scenario, held_out: str | None = None) -> None:
+        """Makes the file. `held_out` is the fingerprint of the world's secret.
+
+        Raises TranscriptError if the file has calls already, because they were made in another world.
+        """
         self._path = path
         self._numbers = 0
         self._calls = 0
@@ -39,8 +42,8 @@ class RecordWriter:
         header = {
             "format": FORMAT,
             "canary": CANARY,
-            "scenario": scenario.name,
-            "seed": scenario.seed,
+            "evaluation": name_of(scenario),
+            "held_out": held_out,
             "digest": digest_of(scenario),
         }
         try:
@@ -58,7 +61,8 @@ class RecordWriter:
 
     def end(self, number: int, observation: Observation) -> None:
         """Writes that the call has ended, and what is new in the world."""
-        state = {name: rows for name, rows in observation.state.items() if self._state.get(name) != rows}
+        before = {**observation.state_before, **self._state}  # what never changes is the scenario's, and may be secret
+        state = {name: rows for name, rows in observation.state.items() if before[name] != rows}
         calls = observation.calls[self._calls :]
         self._append(
             {
@@ -88,8 +92,8 @@ class Record:
     """A record as it was read. `state` has the collections that any call has changed."""
 
     source: str
-    scenario: str
-    seed: int
+    evaluation: str
+    held_out: str | None
     digest: str
     calls: Sequence[ObservedCall]
     requests: Sequence[Mapping[str, Any]]
@@ -97,17 +101,18 @@ class Record:
     unfinished_writes: Sequence[str]
     """The tools of writes that were under way when the server ended."""
 
-    @property
-    def evaluation(self) -> str:
-        """The name of the evaluation."""
-        return f"{self.scenario}:{self.seed}"
-
-    def check(self, scenario: Scenario) -> None:
+    def check(self, scenario: Scenario, held_out: str | None = None) -> None:
         """Raises TranscriptError if the record is that of another world, or the scenario has changed."""
-        if self.evaluation != f"{scenario.name}:{scenario.seed}":
-            raise TranscriptError(f"{self.source}: is of {self.evaluation}, not of {scenario.name}:{scenario.seed}")
+        if self.evaluation != name_of(scenario):
+            raise TranscriptError(f"{self.source}: is of {self.evaluation}, not of {name_of(scenario)}")
+        if self.held_out != held_out:
+            reason = {
+                (True, False): "is of a held-out world; name its secret with --secret-seed",
+                (False, True): "is of a public world; leave --secret-seed out",
+            }.get((self.held_out is not None, held_out is not None), "is of a world of another secret than this one")
+            raise TranscriptError(f"{self.source}: {reason}")
         if self.digest != digest_of(scenario):
-            raise TranscriptError(f"{self.source}: {self.scenario} has changed since then; serve it anew")
+            raise TranscriptError(f"{self.source}: {scenario.name} has changed since then; serve it anew")
 
 
 def read_record(path: Path) -> Record:
@@ -130,8 +135,8 @@ def _parse(source: str, header: Mapping[str, Any], lines: Sequence[Mapping[str, 
         raise TranscriptError(f"{source}: was written by several servers; give each a file of its own")
     return Record(
         source=source,
-        scenario=header["scenario"],
-        seed=header["seed"],
+        evaluation=header["evaluation"],
+        held_out=header["held_out"],
         digest=header["digest"],
         calls=[ObservedCall(**call) for line in ends.values() for call in line["calls"]],
         requests=[request for line in ends.values() for request in line["requests"]],

@@ -1,7 +1,7 @@
 """The world of one scenario as an MCP server of its own, for a harness that starts servers by a command.
 
-The harness sees the tools of the scenario's caller. Behind them, a client in the same process makes its calls, and the
-person of the scenario answers the questions about writes. So the harness needs no way to ask a person.
+The harness sees what the scenario's caller sees: tools, resources, prompts. A client in the same process makes its
+calls, and the person of the scenario answers the questions about writes. So the harness needs no way to ask a person.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
-from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult
+from mcp_types import CallToolRequestParams
 
 from roadster_evals.scenario import Scenario
 from roadster_evals.trial import Trial, open_trial, open_workspace
@@ -45,16 +46,19 @@ async def serve_http(scenario: Scenario, record: RecordWriter | None, host: str,
 
 
 def _server_of(trial: Trial, record: RecordWriter | None) -> Server[Any]:
-    async def list_tools(_ctx: Any, _params: Any) -> ListToolsResult:
-        return ListToolsResult(tools=[*trial.definitions])
+    """Returns the server of the harness. It is the real one in all but the calls of tools."""
 
-    async def call_tool(_ctx: Any, params: CallToolRequestParams) -> CallToolResult:
+    async def with_person(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        if ctx.method != "tools/call":
+            return await call_next(ctx)
+        params = CallToolRequestParams.model_validate(ctx.params, by_name=False)
         number = record.begin(params.name) if record else 0
         result = await trial.client.call_tool(params.name, params.arguments or {})
         if record:
             record.end(number, trial.observe())
         return result
 
-    return Server(
-        "roadster-mcp", instructions=trial.client.instructions, on_list_tools=list_tools, on_call_tool=call_tool
-    )
+    server = trial.make_server()
+    server.middleware.append(with_person)
+    server.get_tool_input_schema = None  # no proxy is on the way, which would want arguments in headers
+    return server
