@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import FrameLocator, expect
 
+from tests.servers import until
+
 from .conftest import OpenPage, scrolls_sideways, serious_findings
 from .view_hosts import Bridge, Gateway
 from .view_pages import AT_CAR, CAR, OTHER_CAR, PATIENCE, QUOTE, change, deal, frame_of, settled, shown
@@ -193,6 +195,51 @@ def test_customer_reads_words_and_no_names_of_arguments(bridge: Bridge, gateway:
         expect(view.get_by_role("alert")).to_contain_text("There are no figures for these terms right now.")
         text = view.locator("main").inner_text()
     assert re.findall(r"[a-z]+_[a-z_]+|(?:incentives|plans)\.\d|upstream|Roadster", text) == []
+
+
+def test_button_and_a_control_wait_for_each_other(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
+    """Neither is lost, and the server never has two calls of the page at once."""
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        count, down = len(gateway.calls), view.get_by_label("Money down", exact=True)
+        gateway.seconds = 1
+        down.fill("1000")
+        until(lambda: len(gateway.calls) > count)
+        put_beside(view, OTHER_CAR)
+        down.fill("2000")
+        expect(view.locator(".car")).to_have_count(2, timeout=PATIENCE)
+        settled(view)
+        asked = [(arguments["vin"], arguments["customer_cash"]) for _tool, arguments in gateway.calls[count:]]
+        assert asked == [(CAR, 1000), (OTHER_CAR, 2000), (CAR, 2000)]
+        assert gateway.most_at_once == 1
+        expect(view.locator(".warning")).to_have_count(0)
+
+
+def test_change_just_before_the_other_car_is_chosen_is_asked_too(
+    bridge: Bridge, gateway: Gateway, open_page: OpenPage
+) -> None:
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        put_beside(view, OTHER_CAR)
+        expect(view.locator(".car")).to_have_count(2, timeout=PATIENCE)
+        settled(view)
+        count = len(gateway.calls)
+        view.get_by_label("Money down", exact=True).evaluate(
+            """(field) => {
+                const write = (value) => {
+                    field.value = value;
+                    field.dispatchEvent(new Event("input", { bubbles: true }));
+                };
+                write("1000");
+                document.querySelector('.car button[aria-pressed="false"]').click();
+                write("3000");
+            }"""
+        )
+        until(lambda: len(gateway.calls) > count + 1)
+        settled(view)
+        asked = {arguments["vin"]: arguments["customer_cash"] for _tool, arguments in gateway.calls[count:]}
+        assert asked == {OTHER_CAR: 1000, CAR: 3000}
+        assert len(gateway.calls) == count + 2
 
 
 @pytest.mark.parametrize("width", [320, 1200])

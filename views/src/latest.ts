@@ -1,37 +1,43 @@
-// A person moves a slider faster than a server answers: at most one piece of work runs, and the last one wins.
+// The order of the page's calls: one after another, and of a slider's many moves only the last one.
 
+/** Does pieces of work one after another. */
+export class Queue {
+  private last: Promise<unknown> = Promise.resolve();
+
+  /** Does the work once all work before it has ended. */
+  add<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.last.then(work);
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** Does `work` of an item in the queue, `pause` milliseconds after it was submitted for the last time. */
 export class Latest<Item> {
-  private waiting: { item: Item } | undefined;
+  private readonly waiting = new Set<Item>();
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private isBusy = false;
 
-  /** Does `work` of the last item, `pause` milliseconds after it came and after the work before has ended. */
   constructor(
+    private readonly queue: Queue,
     private readonly pause: number,
     private readonly work: (item: Item) => Promise<void>,
   ) {}
 
   submit(item: Item): void {
-    this.waiting = { item };
+    this.waiting.add(item);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.run(), this.pause);
+    this.timer = setTimeout(() => {
+      for (const each of this.waiting) void this.queue.add(() => this.begin(each));
+    }, this.pause);
   }
 
-  /** Whether a newer item waits, so that the result of the work in hand is not the last word. */
-  get hasNewer(): boolean {
-    return this.waiting !== undefined;
+  /** Whether the item was submitted again, so that the result of the work in hand is not the last word. */
+  isWaiting(item: Item): boolean {
+    return this.waiting.has(item);
   }
 
-  private async run(): Promise<void> {
-    if (this.isBusy || this.waiting === undefined) return;
-    const { item } = this.waiting;
-    this.waiting = undefined;
-    this.isBusy = true;
-    try {
-      await this.work(item);
-    } finally {
-      this.isBusy = false;
-    }
-    if (this.waiting !== undefined) this.submit((this.waiting as { item: Item }).item);
+  /** An item that stands in the queue twice is worked on once, as it is by then. */
+  private async begin(item: Item): Promise<void> {
+    if (this.waiting.delete(item)) await this.work(item);
   }
 }

@@ -14,6 +14,8 @@ export interface Car {
   quotedArgs: Arguments;
   quote?: Quote;
   failure?: string;
+  /** Whether the figures for `args` are awaited. */
+  isAsking: boolean;
   offers: Offers;
   /** What was chosen for the car beside it and is not on offer here, in words. */
   missing: string[];

@@ -2,7 +2,7 @@
 
 import { element, fill, type Child } from "./dom.js";
 import { Host, type Arguments, type Outcome } from "./host.js";
-import { Latest } from "./latest.js";
+import { Latest, Queue } from "./latest.js";
 import { nextStep } from "./next-step.js";
 import { DEAL_NAMES, type Deal, type DealName, type Quote } from "./quote-answer.js";
 import { carSection, type Car } from "./quote-car.js";
@@ -19,20 +19,19 @@ const TICK = 60_000;
 let cars: [Car, ...Car[]] = [newCar({})];
 let active = 0;
 let isForCustomer = false;
-/** Whether the figures of the controls are awaited. */
-let isAsking = false;
-/** The calls of buttons that are awaited. */
-let errands = 0;
+/** Whether the calls of a button are awaited. */
+let isOnErrand = false;
 let offersFailure: string | undefined;
 let pinFailure: string | undefined;
 
-const requests = new Latest<{ car: Car; isChoice: boolean }>(PAUSE, ask);
+const queue = new Queue();
+const requests = new Latest<Car>(queue, PAUSE, ask);
 const controls = new Controls((args) => change(args));
 const status = element("p", { role: "status", class: "note" });
 const problem = element("div", { role: "alert" });
 const results = element("div");
 const otherVin = element("input", { maxlength: "17", autocomplete: "off", spellcheck: "false" });
-const offersButton = element("button", { type: "button", click: () => void loadOffers() }, "Show incentives and plans");
+const offersButton = element("button", { type: "button", click: () => void errand(loadOffers) }, "Show incentives and plans");
 const offersProblem = element("div");
 const pinProblem = element("div");
 const mode = element(
@@ -47,7 +46,11 @@ const mode = element(
   },
   "Customer looks on",
 );
-const pinOther = (): void => void pinBeside(otherVin.value.trim().toUpperCase());
+const pinOther = (): void => {
+  const vin = otherVin.value.trim().toUpperCase();
+  if (vin === "") otherVin.focus();
+  else void errand(() => pinBeside(vin));
+};
 otherVin.addEventListener("keydown", ({ key }) => key === "Enter" && pinOther());
 const pin = element(
   "div",
@@ -86,11 +89,15 @@ setInterval(() => tick(), TICK);
 render();
 
 function newCar(args: Arguments): Car {
-  return { args, quotedArgs: {}, offers: {}, missing: [] };
+  return { args, quotedArgs: {}, isAsking: false, offers: {}, missing: [] };
 }
 
 function current(): Car {
   return cars[active] ?? cars[0];
+}
+
+function isBusy(): boolean {
+  return isOnErrand || cars.some((car) => car.isAsking);
 }
 
 function show(): void {
@@ -103,25 +110,25 @@ function change(args: Arguments): void {
   const { deal_type: _type, ...terms } = args;
   car.args = { ...terms, detail: detailOf() };
   car.missing = [];
-  submit(car, true);
+  submit(car);
 }
 
 function detailOf(): string {
   return isForCustomer ? "brief" : "full";
 }
 
-function submit(car: Car, isChoice: boolean): void {
-  isAsking = true;
-  requests.submit({ car, isChoice });
+function submit(car: Car): void {
+  car.isAsking = true;
+  requests.submit(car);
   render();
 }
 
-async function ask({ car, isChoice }: { car: Car; isChoice: boolean }): Promise<void> {
+async function ask(car: Car): Promise<void> {
   const args = car.args;
   const outcome = await host.call(TOOL, args);
-  isAsking = requests.hasNewer;
+  car.isAsking = requests.isWaiting(car);
   take(car, args, outcome);
-  if (isChoice && outcome.kind === "answer" && !requests.hasNewer) await tell(args, outcome.answer);
+  if (outcome.kind === "answer" && !car.isAsking) await tell(args, outcome.answer);
 }
 
 function take(car: Car, args: Arguments, outcome: Outcome<Quote>): void {
@@ -167,34 +174,29 @@ function figuresOf({ monthly_payment, term_months, down_payment, due_at_signing,
   return Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined));
 }
 
-/** Shows that the page waits for a button's calls. */
-async function errand<Result>(work: () => Promise<Result>): Promise<Result> {
-  errands += 1;
+/** Does the work of a button after all calls before it. A button that is pressed meanwhile does nothing. */
+async function errand(work: () => Promise<void>): Promise<void> {
+  if (isOnErrand) return;
+  isOnErrand = true;
   render();
-  try {
-    return await work();
-  } finally {
-    errands -= 1;
-  }
+  await queue.add(work);
+  isOnErrand = false;
+  render();
 }
 
 async function loadOffers(): Promise<void> {
   const car = current();
-  if (isAsking || errands > 0) return;
   offersFailure = undefined;
-  const outcome = await errand(() => readOffers(host, car.args, car.quote));
+  const outcome = await readOffers(host, car.args, car.quote);
   if (outcome.kind === "answer") car.offers = outcome.answer;
   else offersFailure = outcome.text;
   show();
-  render();
 }
 
 async function pinBeside(vin: string): Promise<void> {
-  if (vin === "") otherVin.focus();
-  if (vin === "" || isAsking || errands > 0) return;
   pinFailure = undefined;
   const car = newCar({ vin });
-  const outcome = await errand(() => quoteAlike(car, current()));
+  const outcome = await quoteAlike(car, current());
   if (outcome.kind === "failure") {
     pinFailure = outcome.text;
   } else {
@@ -202,7 +204,6 @@ async function pinBeside(vin: string): Promise<void> {
     active = 1;
     show();
   }
-  render();
 }
 
 /** Quotes the car with the terms of the model, and with those of its incentives and plans that this car can have. */
@@ -226,10 +227,8 @@ async function quoteAlike(car: Car, model: Car): Promise<Outcome<Quote>> {
 }
 
 async function quoteWithSameTerms(car: Car): Promise<void> {
-  if (isAsking || errands > 0) return;
-  const outcome = await errand(() => quoteAlike(car, current()));
+  const outcome = await quoteAlike(car, current());
   if (outcome.kind === "failure") car.failure = outcome.text;
-  render();
 }
 
 function choose(index: number): void {
@@ -251,11 +250,11 @@ function render(): void {
   const { incentives, plans } = car.offers;
   offersButton.hidden = isForCustomer || car.quote === undefined || (incentives !== undefined && plans !== undefined);
   pin.hidden = isForCustomer || car.quote === undefined;
-  fill(status, isAsking || errands > 0 ? "Asking the server for the figures…" : statusText(car));
+  fill(status, isBusy() ? "Asking the server for the figures…" : statusText(car));
   fill(problem, car.failure !== undefined && failureBox(car, car.failure));
   fill(offersProblem, !isForCustomer && offersFailure !== undefined && note("The incentives and plans could not be read.", offersFailure));
   fill(pinProblem, pinFailure !== undefined && note("This car could not be put beside.", pinFailure));
-  results.setAttribute("aria-busy", String(isAsking || errands > 0));
+  results.setAttribute("aria-busy", String(isBusy()));
   results.className = cars.length > 1 ? "cars two" : "cars";
   fill(results, ...cars.map(section));
 }
@@ -297,7 +296,7 @@ function section(car: Car, place: number): HTMLElement {
   return carSection(car, {
     place,
     isForCustomer,
-    isOutdated: place === active && (isAsking || car.failure !== undefined),
+    isOutdated: car.isAsking || (place === active && car.failure !== undefined),
     above: [...warnings(car), cars.length > 1 && besideButtons(place)],
     below: (name) => (isForCustomer ? null : step(car, name)),
   });
@@ -309,7 +308,7 @@ function warnings(car: Car): Child[] {
   const again = (label: string, click: () => void): HTMLElement => element("button", { type: "button", click }, label);
   return [
     texts.length > 0 &&
-      element("div", { class: "warning" }, ...texts.map((text) => element("p", {}, text)), again("Quote again", () => submit(car, true))),
+      element("div", { class: "warning" }, ...texts.map((text) => element("p", {}, text)), again("Quote again", () => submit(car))),
     isOther &&
       car !== current() &&
       element(
@@ -317,7 +316,7 @@ function warnings(car: Car): Child[] {
         { class: "warning" },
         element("p", {}, "Quoted with other terms than the car beside it."),
         car.failure !== undefined && note("It could not be quoted.", car.failure),
-        again("Quote with the same terms", () => void quoteWithSameTerms(car)),
+        again("Quote with the same terms", () => void errand(() => quoteWithSameTerms(car))),
       ),
   ];
 }
