@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import FrameLocator, Locator, expect
 
+from tests.servers import until
 from tests.tool_examples import every_call
 
 from .conftest import SCHEMES, OpenPage, scrolls_sideways, serious_findings
@@ -83,19 +84,46 @@ def test_markup_in_a_value_is_text(host: Host, gateway: Gateway, open_page: Open
         expect(view.locator("img, main script")).to_have_count(0)
 
 
-def test_answer_on_a_used_card_is_refused_in_words(host: Host, gateway: Gateway, open_page: OpenPage) -> None:
+@pytest.mark.parametrize("late", ["yes", "no"])
+def test_answer_on_a_used_card_is_refused_in_words(
+    late: str, host: Host, gateway: Gateway, open_page: OpenPage
+) -> None:
     before = gateway.writes()
     call = new_customer()
     with (
         shown(host, open_page, CREATE, call) as (_page, view),
-        shown(host, open_page, CREATE, call) as (_other_page, other),
+        shown(host, open_page, CREATE, call) as (other_page, other),
     ):
         expect_card(view)
         expect_card(other)
         button(view, "yes").click()
         expect(view.get_by_role("heading", name="Done")).to_be_visible(timeout=PATIENCE)
-        button(other, "yes").click()
+        button(other, late).click()
         expect(other.get_by_role("alert")).to_contain_text("the card was answered before", timeout=PATIENCE)
+        expect(other.get_by_text("Nothing was sent")).to_have_count(0)
+        expect(button(other, "yes")).to_have_count(0)
+        if isinstance(host, Bridge):
+            until(lambda: host.contexts(other_page))
+            assert not any("Do not ask again" in text for text in host.contexts(other_page))
+    assert has_sent(gateway, before) == [CREATE]
+
+
+@pytest.mark.parametrize("choice", ["yes", "no"])
+def test_answer_that_did_not_arrive_can_be_given_again(
+    choice: str, bridge: Bridge, gateway: Gateway, open_page: OpenPage
+) -> None:
+    before = gateway.writes()
+    with shown(bridge, open_page, CREATE, new_customer()) as (page, view):
+        expect_card(view)
+        gateway.is_out = True
+        button(view, choice).click()
+        expect(view.get_by_role("alert")).to_contain_text("could not be reached", timeout=PATIENCE)
+        expect(view.get_by_text("nothing is sent twice")).to_be_visible()
+        assert bridge.contexts(page) == []
+        gateway.is_out = False
+        button(view, "yes").click()
+        expect(view.get_by_role("heading", name="Done")).to_be_visible(timeout=PATIENCE)
+        expect(view.get_by_role("alert")).to_be_empty()
     assert has_sent(gateway, before) == [CREATE]
 
 

@@ -242,6 +242,60 @@ def test_change_just_before_the_other_car_is_chosen_is_asked_too(
         assert len(gateway.calls) == count + 2
 
 
+def test_what_is_owed_on_a_trade_in_waits_for_its_value(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
+    with shown(bridge, open_page, QUOTE, {**AT_CAR, "trade_in": {"value": 9000, "payoff": 12000}}) as (_page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        value, owed = view.get_by_label("Trade-in value"), view.get_by_label("Owed on the trade-in")
+        assert "trade_in" not in change(view, gateway, lambda: value.fill(""))
+        expect(owed).to_have_value("12000")
+        expect(view.get_by_text("Counts once the trade-in value is given.")).to_be_visible()
+        assert change(view, gateway, lambda: value.fill("8000"))["trade_in"] == {"value": 8000, "payoff": 12000}
+        expect(view.get_by_text("Counts once the trade-in value is given.")).to_have_count(0)
+
+
+def test_model_can_find_the_name_of_an_incentive_that_it_is_not_told(
+    bridge: Bridge, gateway: Gateway, open_page: OpenPage
+) -> None:
+    """A name of several words could be a sentence, so the model is told where to read it."""
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (page, view):
+        load_offers(view)
+        boxes = view.get_by_role("group", name="Incentives").get_by_role("checkbox")
+        names = [box.get_attribute("value") or "" for box in boxes.all()]
+        name = next(each for each in names if " " in each)
+        change(view, gateway, boxes.nth(names.index(name)).check)
+        until(lambda: bridge.contexts(page))
+        text = bridge.contexts(page)[-1]
+        assert name not in text
+        assert f"details.incentives.{names.index(name)}," in text
+        deal(view, "lease").get_by_role("button").press("Enter")
+        until(lambda: bridge.messages(page))
+        assert f"details.incentives.{names.index(name)}," in bridge.messages(page)[0]
+
+
+def test_car_that_is_shown_is_not_put_beside_itself(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        put_beside(view, CAR.lower())
+        expect(view.get_by_role("alert").filter(has_text="It is shown already.")).to_be_visible()
+        expect(view.locator(".car")).to_have_count(1)
+
+
+def test_fields_that_say_nothing_show_what_the_figures_are_for(bridge: Bridge, open_page: OpenPage) -> None:
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(deal(view, "lease")).to_contain_text("12,000", timeout=PATIENCE)
+        expect(view.get_by_label("Miles a year (lease), slider")).to_have_value("12000")
+        expect(view.get_by_label("Miles a year (lease)", exact=True)).to_have_value("")
+        expect(view.get_by_placeholder("Not said: 12,000")).to_be_visible()
+
+
+def test_customer_reads_what_is_wrong_with_the_terms(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        view.get_by_role("button", name="Customer looks on").click()
+        change(view, gateway, lambda: view.get_by_label("Money down", exact=True).fill("-5"))
+        expect(view.get_by_role("alert")).to_contain_text("at least 0")
+
+
 @pytest.mark.parametrize("width", [320, 1200])
 def test_two_cars_are_comparable_and_nothing_scrolls_sideways(width: int, bridge: Bridge, open_page: OpenPage) -> None:
     """Where there is room, a deal stands beside the same deal of the other car, and both begin at one height."""

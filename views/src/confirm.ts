@@ -1,10 +1,9 @@
 // The card of a write: what would be sent, and the person's yes or no. The secret of the answer stays in this page.
 
 import { element, facts, fill, type Child } from "./dom.js";
-import { Host, type Outcome } from "./host.js";
+import { Host, kindOf, type Outcome } from "./host.js";
 
 const CARD = "roadster-mcp/card";
-const FAILURE = "roadster-mcp/failure";
 
 interface Card {
   approval_id: string;
@@ -56,25 +55,30 @@ async function decide(choice: Decision): Promise<void> {
     return;
   }
   decision = choice;
+  outcome = undefined;
   say(undefined);
   const { approval_id, secret, tool, deed } = card;
   const answer = { approval_id, secret, answer: choice, ...(choice === "yes" && deed !== null ? { deed } : {}) };
   // The server sends what it has stored, so this call needs no arguments.
   outcome = await host.call(tool, {}, { [CARD]: answer });
+  const isOpen = stillWaits(outcome);
+  if (isOpen) decision = undefined;
   render();
-  await host.tell(summary(card, choice, outcome), { approval_id, tool, answer: choice, result: kindOf(outcome) });
+  if (!isOpen) await host.tell(summary(card, choice, outcome), { approval_id, tool, answer: choice, result: outcome.kind === "answer" ? "done" : kindOf(outcome) });
+}
+
+/** Whether the answer did not count, so that the person can give it again. */
+function stillWaits(result: Outcome<Answer>): boolean {
+  return result.kind === "failure" && stateOf(result) === undefined && !isLost(result);
 }
 
 /** Returns what the model reads with the person's next message: words of this page only. */
 function summary({ tool }: Card, choice: Decision, result: Outcome<Answer>): string {
   const again = `Call ${tool} again with the same arguments to read what became of it: that writes nothing twice.`;
   if (result.kind === "answer") return `The person said yes on the card, and the write of ${tool} was done. ${again}`;
-  if (choice === "no") return `The person said no to the write of ${tool} on the card. Do not ask again unless they want it.`;
+  if (wasDeclined(result)) return `The person said no to the write of ${tool} on the card. Do not ask again unless they want it.`;
+  if (choice === "no") return `The person said no to the write of ${tool} on a card that had its answer before. ${again}`;
   return `The person said yes on the card, and the write of ${tool} was not answered with success. ${again}`;
-}
-
-function kindOf(result: Outcome<Answer>): string {
-  return result.kind === "answer" ? "done" : String(result.meta?.[FAILURE] ?? "no answer");
 }
 
 function say(words: string | undefined): void {
@@ -122,21 +126,32 @@ function* leaves(node: unknown, path = ""): Generator<[name: string, value: stri
 
 function statusText(): string {
   if (card === undefined) return outcome === undefined ? "Waiting for what would be sent…" : "";
-  if (outcome !== undefined) return wasDeclined(outcome) ? "You said no. Nothing was sent." : "";
+  if (outcome !== undefined && !stillWaits(outcome)) return wasDeclined(outcome) ? "You said no. Nothing was sent." : "";
   if (decision !== undefined) return decision === "yes" ? "Sending…" : "Saying no…";
   const until = new Date(card.expires_at).toLocaleTimeString([], { timeStyle: "short" });
+  if (outcome !== undefined) {
+    return isOver(card) ? "The time of this card is over." : `Answer again until ${until}: nothing is sent twice.`;
+  }
   return isOver(card) ? "Nobody answered in time. Nothing was sent." : `Nothing was sent yet. Answer until ${until}.`;
 }
 
 function failureText(result: Outcome<Answer> | undefined): string | undefined {
   if (result?.kind !== "failure" || wasDeclined(result)) return undefined;
-  // Without its `_meta`, the answer reaches the server as a call that lacks all arguments.
-  const isLost = decision !== undefined && kindOf(result) === "invalid_arguments";
-  return isLost ? "This host did not pass your answer on. Nothing was sent." : result.text;
+  return isLost(result) ? "This host did not pass your answer on. Nothing was sent." : result.text;
+}
+
+/** Without its `_meta`, the answer reaches the server as a call that lacks all arguments. */
+function isLost(result: Outcome<Answer>): boolean {
+  return decision !== undefined && result.kind === "failure" && kindOf(result) === "invalid_arguments";
 }
 
 function wasDeclined(result: Outcome<Answer>): boolean {
-  return result.kind === "failure" && (result.meta?.[CARD] as { state?: string } | undefined)?.state === "declined";
+  return stateOf(result) === "declined";
+}
+
+/** Returns how the card ended, undefined while it waits for an answer that counts. */
+function stateOf(result: Outcome<Answer>): string | undefined {
+  return result.kind === "failure" ? (result.meta?.[CARD] as { state?: string } | undefined)?.state : undefined;
 }
 
 function isOver(shown: Card): boolean {

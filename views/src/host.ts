@@ -7,9 +7,19 @@ export type Arguments = Record<string, unknown>;
 
 export type Meta = Record<string, unknown>;
 
-export type Outcome<Answer> =
-  | { kind: "answer"; answer: Answer }
-  | { kind: "failure"; text: string; meta?: Meta };
+export interface Failure {
+  kind: "failure";
+  text: string;
+  meta?: Meta;
+}
+
+/** Returns the stable name of the kind of failure, undefined where the server did not answer. */
+export function kindOf(failure: Failure): string | undefined {
+  const kind = failure.meta?.["roadster-mcp/failure"];
+  return typeof kind === "string" ? kind : undefined;
+}
+
+export type Outcome<Answer> = { kind: "answer"; answer: Answer } | Failure;
 
 export interface Listener<Answer> {
   /** The arguments with which the model called the tool. */

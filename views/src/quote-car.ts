@@ -2,7 +2,7 @@
 
 import { element, type Child } from "./dom.js";
 import { money } from "./format.js";
-import type { Arguments } from "./host.js";
+import type { Arguments, Failure } from "./host.js";
 import type { Quote } from "./quote-answer.js";
 import { ageText, dealersOwn, deals, type Below } from "./quote-deals.js";
 import { incentiveTitle, type Offers } from "./quote-offers.js";
@@ -13,7 +13,7 @@ export interface Car {
   /** The terms of `quote`, which are not `args` while an answer is awaited or after a failure. */
   quotedArgs: Arguments;
   quote?: Quote;
-  failure?: string;
+  failure?: Failure;
   /** Whether the figures for `args` are awaited. */
   isAsking: boolean;
   offers: Offers;
@@ -71,7 +71,7 @@ function lists({ quotedArgs, offers }: Car, quote: Quote): Child[] {
     ["Rebates in these figures", rebates],
     ["Not applied", (quote.not_applied ?? []).map(say)],
     ["Assumed", (quote.assumed ?? []).map(say)],
-    ["Not known to the server, and to be said with a payment", (quote.disclosures?.missing ?? []).map(say)],
+    ["To be said with a payment, and not known here", (quote.disclosures?.missing ?? []).map(say)],
     ["Disclosures", quote.disclosures?.wording ?? []],
   ];
   return rows.map(

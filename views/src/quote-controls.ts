@@ -1,7 +1,7 @@
 // The controls of a quote. They hold arguments of `quote_payments`, and each change of one tells of all of them.
 
 import { element, fill } from "./dom.js";
-import { money } from "./format.js";
+import { money, number } from "./format.js";
 import type { Arguments } from "./host.js";
 import type { IncentiveRow, Plan } from "./quote-answer.js";
 import { chosenIncentives, chosenPlans, put, type ChosenPlan, type Offers } from "./quote-offers.js";
@@ -12,6 +12,8 @@ const SCORES = [580, 620, 660, 700, 720, 740, 780, 820];
 /** Values of a plan's list that are no tier. No tier has a blank in its code. */
 const WITHOUT = "";
 const ANY_TIER = "any tier";
+
+const NOT_SAID = "Not said";
 
 interface Trade {
   value?: number;
@@ -29,6 +31,7 @@ export class Controls {
   private readonly miles = slider("5000", "25000", "1000");
   private readonly tradeValue = amount();
   private readonly payoff = amount();
+  private readonly payoffNote = element("p", { class: "note", role: "status" });
   private readonly incentives = element("fieldset", { class: "wide", hidden: true });
   private readonly plans = element("fieldset", { class: "wide", hidden: true });
 
@@ -40,7 +43,7 @@ export class Controls {
       pair("Money down", this.down),
       pair("Miles a year (lease)", this.miles),
       element("label", {}, "Trade-in value", this.tradeValue),
-      element("label", {}, "Owed on the trade-in", this.payoff),
+      element("div", {}, element("label", {}, "Owed on the trade-in", this.payoff), this.payoffNote),
       element("label", {}, "Credit score", this.score),
       this.incentives,
       this.plans,
@@ -61,11 +64,22 @@ export class Controls {
     const trade = (args["trade_in"] ?? {}) as Trade;
     this.tradeValue.value = textOf(trade.value);
     this.payoff.value = textOf(trade.payoff);
+    this.notePayoff(trade);
     for (const box of this.incentives.querySelectorAll("input")) box.checked = chosenIncentives(args).includes(box.value);
     for (const list of this.plans.querySelectorAll("select")) {
       const plan = chosenPlans(args).find(({ id }) => id === planOf(list));
       pick(list, plan === undefined ? WITHOUT : (plan.tier ?? ANY_TIER));
     }
+  }
+
+  /** Shows what the server figured with, where nothing was said. */
+  assume({ annual_miles, customer_cash }: { annual_miles?: number | undefined; customer_cash?: number | undefined }): void {
+    this.miles.assume(annual_miles);
+    this.down.assume(customer_cash);
+  }
+
+  private notePayoff({ value, payoff }: Trade): void {
+    fill(this.payoffNote, payoff !== undefined && value === undefined && "Counts once the trade-in value is given.");
   }
 
   /** Offers the incentives by the names that work. */
@@ -117,8 +131,8 @@ export class Controls {
     put(args, "credit_score", numberOf(this.score.value));
     put(args, "customer_cash", this.down.get());
     put(args, "annual_miles", this.miles.get());
-    // Without a value there is no trade-in, whatever is owed on it.
-    put(args, "trade_in", trade.value === undefined ? undefined : trade);
+    put(args, "trade_in", trade.value === undefined && trade.payoff === undefined ? undefined : trade);
+    this.notePayoff(trade);
     if (!this.incentives.hidden) put(args, "incentives", this.readIncentives());
     if (!this.plans.hidden) put(args, "plans", this.readPlans());
     this.args = args;
@@ -158,25 +172,34 @@ interface Slider {
   field: HTMLInputElement;
   get(): number | undefined;
   set(value: unknown): void;
+  /** Shows the value that counts while the field is empty. */
+  assume(value: number | undefined): void;
 }
 
 /** A slider for a quick move, and a field beside it for an exact value. Empty leaves the value to the server. */
 function slider(min: string, max: string, step: string): Slider {
   const range = element("input", { type: "range", min, max, step, value: min });
   const field = amount();
+  let assumed = min;
+  const follow = (): void => {
+    range.value = field.value || assumed;
+  };
   range.addEventListener("input", () => {
     field.value = range.value;
   });
-  field.addEventListener("input", () => {
-    range.value = field.value || min;
-  });
+  field.addEventListener("input", follow);
   return {
     range,
     field,
     get: () => numberOf(field.value),
     set: (value) => {
       field.value = textOf(value);
-      range.value = field.value || min;
+      follow();
+    },
+    assume: (value) => {
+      assumed = value === undefined ? min : String(value);
+      field.placeholder = value === undefined ? NOT_SAID : `${NOT_SAID}: ${number(value)}`;
+      follow();
     },
   };
 }
@@ -188,7 +211,7 @@ function pair(name: string, { range, field }: Slider): HTMLElement {
 }
 
 function amount(): HTMLInputElement {
-  return element("input", { type: "number", min: "0", step: "any", inputmode: "decimal", placeholder: "Not said" });
+  return element("input", { type: "number", min: "0", step: "any", inputmode: "decimal", placeholder: NOT_SAID });
 }
 
 function choice(values: number[], text: (value: number) => string, none: string): HTMLSelectElement {

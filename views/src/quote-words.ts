@@ -10,7 +10,6 @@ const WORDS: Record<string, string> = {
   no_taxes_or_fees: "leaving out taxes and fees",
   credit_score: "credit score",
   zip_code: "zip code",
-  deal_type: "one way to pay",
   "trade_in.value": "trade-in value",
   "trade_in.payoff": "what is owed on the trade-in",
   "trade_in.mileage": "miles of the trade-in",
@@ -30,6 +29,7 @@ const NAME = /\b[a-z]+(?:_[a-z0-9]+)+(?:\.[a-z]+)?\b/g;
 /** Returns the sentence as people say it. `args` are those that it is about. */
 export function inWords(text: string, args: Arguments = {}, offers: Offers = {}): string {
   return text
+    .replace("leave deal_type out", "change any term here")
     .replace(LIST_ITEM, (place: string, list: string, index: string) => titleOf(list, Number(index), args, offers) ?? place)
     .replace(NAME, (name: string) => WORDS[name] ?? name.replace(/[._]/g, " "))
     .replace(/\bRoadster\b/g, "the dealer's system")

@@ -1,7 +1,7 @@
 // The view of `quote_payments`. Every figure is the server's: a change of a control asks it anew.
 
 import { element, fill, type Child } from "./dom.js";
-import { Host, type Arguments, type Outcome } from "./host.js";
+import { Host, kindOf, type Arguments, type Failure, type Outcome } from "./host.js";
 import { Latest, Queue } from "./latest.js";
 import { nextStep } from "./next-step.js";
 import { DEAL_NAMES, type Deal, type DealName, type Quote } from "./quote-answer.js";
@@ -9,7 +9,7 @@ import { carSection, type Car } from "./quote-car.js";
 import { Controls } from "./quote-controls.js";
 import { ageText, expired } from "./quote-deals.js";
 import { TOOL, chosenIncentives, chosenPlans, fitting, notOnOffer, readOffers } from "./quote-offers.js";
-import { sameTerms, tellable, termsOf } from "./quote-terms.js";
+import { complete, sameTerms, tellable, termsOf } from "./quote-terms.js";
 import { inWords } from "./quote-words.js";
 
 const PAUSE = 250;
@@ -49,7 +49,10 @@ const mode = element(
 const pinOther = (): void => {
   const vin = otherVin.value.trim().toUpperCase();
   if (vin === "") otherVin.focus();
-  else void errand(() => pinBeside(vin));
+  else if (cars.some((car) => car.args["vin"] === vin)) {
+    pinFailure = "It is shown already.";
+    render();
+  } else void errand(() => pinBeside(vin));
 };
 otherVin.addEventListener("keydown", ({ key }) => key === "Enter" && pinOther());
 const pin = element(
@@ -102,6 +105,14 @@ function isBusy(): boolean {
 
 function show(): void {
   controls.show(current().args, current().offers);
+  assume(current());
+}
+
+function assume({ quote }: Car): void {
+  controls.assume({
+    annual_miles: quote?.lease?.annual_miles,
+    customer_cash: quote?.finance?.down_payment ?? quote?.lease?.down_payment,
+  });
 }
 
 /** A change is asked for like for like: one term goes to all three deals. */
@@ -124,16 +135,16 @@ function submit(car: Car): void {
 }
 
 async function ask(car: Car): Promise<void> {
-  const args = car.args;
+  const args = complete(car.args);
   const outcome = await host.call(TOOL, args);
   car.isAsking = requests.isWaiting(car);
   take(car, args, outcome);
-  if (outcome.kind === "answer" && !car.isAsking) await tell(args, outcome.answer);
+  if (outcome.kind === "answer" && !car.isAsking) await tell(car, args, outcome.answer);
 }
 
 function take(car: Car, args: Arguments, outcome: Outcome<Quote>): void {
   if (outcome.kind === "failure") {
-    car.failure = outcome.text;
+    car.failure = outcome;
   } else {
     delete car.failure;
     car.quote = outcome.answer;
@@ -146,6 +157,7 @@ function take(car: Car, args: Arguments, outcome: Outcome<Quote>): void {
       if (car === current()) show();
     }
   }
+  if (car === current()) assume(car);
   render();
 }
 
@@ -157,14 +169,14 @@ function nameVehicle(car: Car, vin: string): void {
 }
 
 /** Only numbers and plain arguments: texts of the dealer's data are no words of the person. */
-async function tell(args: Arguments, quote: Quote): Promise<void> {
+async function tell({ offers }: Car, args: Arguments, quote: Quote): Promise<void> {
   const figures = Object.fromEntries(
     DEAL_NAMES.flatMap((name) => (quote[name] === undefined ? [] : [[name, figuresOf(quote[name])]])),
   );
-  const text = `The person changed the terms of the quote for VIN ${quote.vin} to ${JSON.stringify(tellable(termsOf(args)))}.`;
+  const text = `The person changed the terms of the quote for VIN ${quote.vin} to ${JSON.stringify(tellable(termsOf(args), offers))}.`;
   await host.tell(`${text} The server's figures with them: ${JSON.stringify(figures)}.`, {
     tool: TOOL,
-    arguments: tellable(args),
+    arguments: tellable(args, offers),
     figures,
   });
 }
@@ -187,7 +199,7 @@ async function errand(work: () => Promise<void>): Promise<void> {
 async function loadOffers(): Promise<void> {
   const car = current();
   offersFailure = undefined;
-  const outcome = await readOffers(host, car.args, car.quote);
+  const outcome = await readOffers(host, complete(car.args), car.quote);
   if (outcome.kind === "answer") car.offers = outcome.answer;
   else offersFailure = outcome.text;
   show();
@@ -208,7 +220,7 @@ async function pinBeside(vin: string): Promise<void> {
 
 /** Quotes the car with the terms of the model, and with those of its incentives and plans that this car can have. */
 async function quoteAlike(car: Car, model: Car): Promise<Outcome<Quote>> {
-  const wish: Arguments = { ...model.args, vin: car.args["vin"], detail: detailOf() };
+  const wish: Arguments = { ...complete(model.args), vin: car.args["vin"], detail: detailOf() };
   const isChosen = chosenIncentives(wish).length > 0 || chosenPlans(wish).length > 0;
   if (isChosen && (car.offers.incentives === undefined || car.offers.plans === undefined)) {
     const outcome = await readOffers(host, wish);
@@ -222,13 +234,13 @@ async function quoteAlike(car: Car, model: Car): Promise<Outcome<Quote>> {
     car.missing = notOnOffer(wish, car.offers, model.offers);
   }
   take(car, args, outcome);
-  if (outcome.kind === "answer") await tell(args, outcome.answer);
+  if (outcome.kind === "answer") await tell(car, args, outcome.answer);
   return outcome;
 }
 
 async function quoteWithSameTerms(car: Car): Promise<void> {
   const outcome = await quoteAlike(car, current());
-  if (outcome.kind === "failure") car.failure = outcome.text;
+  if (outcome.kind === "failure") car.failure = outcome;
 }
 
 function choose(index: number): void {
@@ -267,8 +279,8 @@ function statusText(car: Car): string {
   return car.quote === undefined && car.failure === undefined ? "Waiting for the quote…" : "";
 }
 
-/** A customer learns that there are no figures, and the reason is for the dealer. */
-function failureBox(car: Car, failure: string): HTMLElement {
+/** A customer learns what is wrong with the terms. Any other reason is for the dealer. */
+function failureBox(car: Car, failure: Failure): HTMLElement {
   const back = element(
     "button",
     {
@@ -282,7 +294,9 @@ function failureBox(car: Car, failure: string): HTMLElement {
     },
     "Back to the terms of these figures",
   );
-  const text = isForCustomer ? "There are no figures for these terms right now." : inWords(failure, car.args, car.offers);
+  const isOfTerms = kindOf(failure) === "invalid_arguments";
+  const isHidden = isForCustomer && !isOfTerms;
+  const text = isHidden ? "There are no figures for these terms right now." : inWords(failure.text, car.args, car.offers);
   return element(
     "div",
     {},
@@ -315,7 +329,7 @@ function warnings(car: Car): Child[] {
         "div",
         { class: "warning" },
         element("p", {}, "Quoted with other terms than the car beside it."),
-        car.failure !== undefined && note("It could not be quoted.", car.failure),
+        car.failure !== undefined && note("It could not be quoted.", car.failure.text),
         again("Quote with the same terms", () => void errand(() => quoteWithSameTerms(car))),
       ),
   ];
@@ -344,7 +358,7 @@ function step(car: Car, name: DealName): HTMLElement {
   const label = name === "cash" ? "Go on with cash" : `Go on with the ${name}`;
   return nextStep(host, label, `${label}, VIN ${car.quote?.vin}`, () => {
     const { term_months, down_payment: customer_cash, annual_miles } = car.quote?.[name] ?? {};
-    const terms = JSON.stringify(tellable({ ...termsOf(car.quotedArgs), term_months, customer_cash, annual_miles }));
+    const terms = JSON.stringify(tellable({ ...termsOf(car.quotedArgs), term_months, customer_cash, annual_miles }, car.offers));
     return `Go on with the ${name} deal for VIN ${car.quote?.vin}, with these terms: ${terms}.`;
   });
 }

@@ -25,7 +25,10 @@ from .content import WaitingCall
 from .sending import send_approved
 
 _UNKNOWN = "the answer on the card is not readable, or not that of a card of this caller and this tool"
-_USED = "the card was answered before; call the tool again with its arguments to read what became of the write"
+_USED = (
+    "Not confirmed: the card was answered before, so this answer counts for nothing. Call the tool again with its "
+    "arguments to read what became of the write."
+)
 _EXPIRED = "the card has expired; call the tool again with its arguments to be asked anew"
 
 
@@ -60,7 +63,7 @@ class CardAnswers:
         call = _AnswerCall(self._calls, current_caller, ctx, tool, answer)
         outcome = await self._calls.carry_out(call, tool)
         if isinstance(outcome, Failure):
-            return failed_result(replace(outcome, card={"state": "declined"} if call.is_declined else None))
+            return failed_result(replace(outcome, card={"state": call.card_state} if call.card_state else None))
         return outcome
 
 
@@ -72,8 +75,8 @@ class _AnswerCall(Call):
         self._calls = calls
         self._card_answer = answer
         self._approval: Approval | None = None
-        self.is_declined = False
-        """Set once a no is on record."""
+        self.card_state: Literal["declined", "closed"] | None = None
+        """`declined` once a no is on record, and `closed` where no other answer counts any more."""
 
     async def carry_out(self, tool: Tool) -> CallResult:
         await self.count()
@@ -120,13 +123,15 @@ class _AnswerCall(Call):
         is_first = await services.store.decide_approval(
             approval.id, state, approval.principal, None, record, now=record.time
         )
+        self.card_state = "closed"
         if not is_first:
             current = await services.store.approval(approval.id)
-            is_used = current is not None and current.state != "pending"
-            raise NotConfirmed(_USED if is_used else _EXPIRED)
+            if current is not None and current.state != "pending":
+                raise EarlierFailure("not_confirmed", _USED)
+            raise NotConfirmed(_EXPIRED)
         services.approvals.announce(approval.id)
-        self.is_declined = not is_yes
         if not is_yes:
+            self.card_state = "declined"
             raise EarlierFailure(*services.approvals.ending(replace(approval, state=state)))
         return await self._send(approval, tool)
 
