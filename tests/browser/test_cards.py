@@ -49,7 +49,7 @@ def test_yes_sends_the_write_and_shows_its_answer(host: Host, gateway: Gateway, 
             expect(view.locator("dl")).to_contain_text(value)
         assert has_sent(gateway, before) == []
         button(view, "yes").click()
-        expect(view.get_by_role("heading", name="Done")).to_be_visible(timeout=PATIENCE)
+        expect(view.get_by_role("heading", name="Done", exact=True)).to_be_visible(timeout=PATIENCE)
         expect(view.locator("dl").last).to_contain_text("customer id")
         expect(button(view, "yes")).to_have_count(0)
     assert has_sent(gateway, before) == [CREATE]
@@ -97,7 +97,7 @@ def test_answer_on_a_used_card_is_refused_in_words(
         expect_card(view)
         expect_card(other)
         button(view, "yes").click()
-        expect(view.get_by_role("heading", name="Done")).to_be_visible(timeout=PATIENCE)
+        expect(view.get_by_role("heading", name="Done", exact=True)).to_be_visible(timeout=PATIENCE)
         button(other, late).click()
         expect(other.get_by_role("alert")).to_contain_text("the card was answered before", timeout=PATIENCE)
         expect(other.get_by_text("Nothing was sent")).to_have_count(0)
@@ -122,7 +122,7 @@ def test_answer_that_did_not_arrive_can_be_given_again(
         assert bridge.contexts(page) == []
         gateway.is_out = False
         button(view, "yes").click()
-        expect(view.get_by_role("heading", name="Done")).to_be_visible(timeout=PATIENCE)
+        expect(view.get_by_role("heading", name="Done", exact=True)).to_be_visible(timeout=PATIENCE)
         expect(view.get_by_role("alert")).to_be_empty()
     assert has_sent(gateway, before) == [CREATE]
 
@@ -158,9 +158,12 @@ def test_deletion_needs_a_tick(bridge: Bridge, gateway: Gateway, open_page: Open
         button(view, "yes").click()
         expect(view.get_by_role("alert")).to_contain_text("Tick the box first")
         assert gateway.writes()[-1] == UPLOAD
-        view.get_by_role("checkbox").check()
-        button(view, "yes").click()
-        expect(view.get_by_role("heading", name="Done")).to_be_visible(timeout=PATIENCE)
+        view.get_by_role("checkbox").press("Space")
+        expect(view.get_by_role("checkbox")).to_be_checked()
+        expect(view.get_by_role("checkbox")).to_be_focused()
+        button(view, "yes").press("Enter")
+        expect(view.get_by_role("status")).to_be_focused()
+        expect(view.get_by_role("heading", name="Done", exact=True)).to_be_visible(timeout=PATIENCE)
     assert gateway.writes()[-1] == DELETE
 
 

@@ -106,7 +106,7 @@ def test_second_car_has_the_terms_and_those_incentives_and_plans_that_fit(
         expect(view.locator(".warning")).to_have_count(0)
         expect(view.get_by_role("combobox", name="Contract of the other car")).to_have_value("5R")
         expect(view.get_by_role("combobox", name="Prepaid Maintenance")).to_have_count(0)
-        first.get_by_role("button", name="Change this car").click()
+        first.get_by_role("button", name="Change this car", exact=True).click()
         expect(view.get_by_role("combobox", name=SERVICE, exact=True)).to_have_value("5R")
         expect(view.get_by_role("checkbox", name=re.compile("Loyalty"))).to_be_checked()
         changed = change(view, gateway, lambda: view.get_by_label("Money down", exact=True).fill("1000"))
@@ -213,6 +213,36 @@ def test_button_and_a_control_wait_for_each_other(bridge: Bridge, gateway: Gatew
         assert asked == [(CAR, 1000), (OTHER_CAR, 2000), (CAR, 2000)]
         assert gateway.most_at_once == 1
         expect(view.locator(".warning")).to_have_count(0)
+
+
+def test_change_during_a_buttons_call_is_the_last_word(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        put_beside(view, OTHER_CAR)
+        expect(view.locator(".car")).to_have_count(2, timeout=PATIENCE)
+        change(view, gateway, lambda: view.get_by_label("Money down", exact=True).fill("3000"))
+        count = len(gateway.calls)
+        gateway.seconds = 1
+        view.get_by_role("button", name="Quote with the same terms").click()
+        until(lambda: len(gateway.calls) > count)
+        view.get_by_role("button", name="Change this car", exact=True).click()
+        view.get_by_label("Money down", exact=True).fill("9000")
+        settled(view)
+        asked = [(arguments["vin"], arguments["customer_cash"]) for _tool, arguments in gateway.calls[count:]]
+        assert asked == [(CAR, 3000), (CAR, 9000)]
+        assert '"customer_cash":9000' in bridge.contexts(page)[-1]
+        expect(view.get_by_label("Money down", exact=True)).to_have_value("9000")
+        expect(deal(view, "finance")).to_contain_text("$9,000.00")
+
+
+def test_focus_stays_at_a_control_that_is_drawn_anew(bridge: Bridge, open_page: OpenPage) -> None:
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        put_beside(view, OTHER_CAR)
+        expect(view.locator(".car")).to_have_count(2, timeout=PATIENCE)
+        settled(view)
+        view.get_by_role("button", name="Change this car", exact=True).press("Enter")
+        expect(view.locator(".car").first.get_by_role("button", name="The controls change this car")).to_be_focused()
 
 
 def test_change_just_before_the_other_car_is_chosen_is_asked_too(

@@ -25,7 +25,7 @@ let outcome: Outcome<Answer> | undefined;
 let notice: string | undefined;
 
 const certain = element("input", { type: "checkbox", change: () => say(undefined) });
-const status = element("p", { role: "status", class: "note" });
+const status = element("p", { role: "status", class: "note", tabindex: -1 });
 const problem = element("div", { role: "alert" });
 const content = element("div");
 
@@ -35,6 +35,7 @@ const host = new Host<Answer>("confirm", {
     card = cardOf(received);
     outcome = card === undefined ? received : undefined;
     decision = undefined;
+    certain.checked = false;
     if (card !== undefined) setTimeout(render, Math.max(0, Date.parse(card.expires_at) - Date.now()) + 50);
     render();
   },
@@ -56,7 +57,9 @@ async function decide(choice: Decision): Promise<void> {
   }
   decision = choice;
   outcome = undefined;
-  say(undefined);
+  notice = undefined;
+  render();
+  status.focus(); // the button that had it is gone
   const { approval_id, secret, tool, deed } = card;
   const answer = { approval_id, secret, answer: choice, ...(choice === "yes" && deed !== null ? { deed } : {}) };
   // The server sends what it has stored, so this call needs no arguments.
@@ -81,16 +84,21 @@ function summary({ tool }: Card, choice: Decision, result: Outcome<Answer>): str
   return `The person said yes on the card, and the write of ${tool} was not answered with success. ${again}`;
 }
 
+/** Says it below the question, which stays as it is: the focus may be in it. */
 function say(words: string | undefined): void {
   notice = words;
-  render();
+  renderWords();
 }
 
 function render(): void {
-  const result = outcome;
-  fill(content, ...(card === undefined ? [element("h1", {}, "Confirmation")] : question(card)), ...answerOf(result));
+  fill(content, ...(card === undefined ? [element("h1", {}, "Confirmation")] : question(card)), ...answerOf(outcome));
+  renderWords();
+}
+
+function renderWords(): void {
+  const failure = failureText(outcome);
   fill(status, statusText());
-  fill(problem, failureText(result) !== undefined && element("p", {}, failureText(result)), notice !== undefined && element("p", {}, notice));
+  fill(problem, failure !== undefined && element("p", {}, failure), notice !== undefined && element("p", {}, notice));
 }
 
 function question(shown: Card): Child[] {
@@ -142,7 +150,7 @@ function failureText(result: Outcome<Answer> | undefined): string | undefined {
 
 /** Without its `_meta`, the answer reaches the server as a call that lacks all arguments. */
 function isLost(result: Outcome<Answer>): boolean {
-  return decision !== undefined && result.kind === "failure" && kindOf(result) === "invalid_arguments";
+  return decision !== undefined && stateOf(result) === undefined && result.kind === "failure" && kindOf(result) === "invalid_arguments";
 }
 
 function wasDeclined(result: Outcome<Answer>): boolean {

@@ -18,9 +18,15 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-/** Puts the children in place of those that the node has. */
+/** Puts the children in place of those that the node has. The focus stays at the control in the same place. */
 export function fill(node: Element, ...children: Child[]): void {
+  const place = controlsOf(node).findIndex((control) => control === document.activeElement);
   node.replaceChildren(...present(children));
+  if (place !== -1) controlsOf(node)[place]?.focus();
+}
+
+function controlsOf(node: Element): HTMLElement[] {
+  return [...node.querySelectorAll<HTMLElement>("button, input, select")];
 }
 
 /** Returns a list of names and values. A row without a value is left out. */

@@ -52,7 +52,10 @@ const pinOther = (): void => {
   else if (cars.some((car) => car.args["vin"] === vin)) {
     pinFailure = "It is shown already.";
     render();
-  } else void errand(() => pinBeside(vin));
+  } else {
+    const model = current();
+    void errand(() => pinBeside(vin, model));
+  }
 };
 otherVin.addEventListener("keydown", ({ key }) => key === "Enter" && pinOther());
 const pin = element(
@@ -139,7 +142,7 @@ async function ask(car: Car): Promise<void> {
   const outcome = await host.call(TOOL, args);
   car.isAsking = requests.isWaiting(car);
   take(car, args, outcome);
-  if (outcome.kind === "answer" && !car.isAsking) await tell(car, args, outcome.answer);
+  if (outcome.kind === "answer" && !car.isAsking && cars.includes(car)) await tell(car, args, outcome.answer);
 }
 
 function take(car: Car, args: Arguments, outcome: Outcome<Quote>): void {
@@ -205,10 +208,10 @@ async function loadOffers(): Promise<void> {
   show();
 }
 
-async function pinBeside(vin: string): Promise<void> {
+async function pinBeside(vin: string, model: Car): Promise<void> {
   pinFailure = undefined;
   const car = newCar({ vin });
-  const outcome = await quoteAlike(car, current());
+  const outcome = await quoteAlike(car, model);
   if (outcome.kind === "failure") {
     pinFailure = outcome.text;
   } else {
@@ -229,17 +232,19 @@ async function quoteAlike(car: Car, model: Car): Promise<Outcome<Quote>> {
   }
   const args = fitting(wish, car.offers);
   const outcome = await host.call(TOOL, args);
-  if (outcome.kind === "answer") {
+  if (outcome.kind === "answer" && !car.isAsking) {
+    // a change that waits is newer
     car.args = args;
     car.missing = notOnOffer(wish, car.offers, model.offers);
+    if (car === current()) show();
   }
   take(car, args, outcome);
-  if (outcome.kind === "answer") await tell(car, args, outcome.answer);
+  if (outcome.kind === "answer" && !car.isAsking) await tell(car, args, outcome.answer);
   return outcome;
 }
 
-async function quoteWithSameTerms(car: Car): Promise<void> {
-  const outcome = await quoteAlike(car, current());
+async function quoteWithSameTerms(car: Car, model: Car): Promise<void> {
+  const outcome = await quoteAlike(car, model);
   if (outcome.kind === "failure") car.failure = outcome;
 }
 
@@ -322,15 +327,18 @@ function warnings(car: Car): Child[] {
   const again = (label: string, click: () => void): HTMLElement => element("button", { type: "button", click }, label);
   return [
     texts.length > 0 &&
-      element("div", { class: "warning" }, ...texts.map((text) => element("p", {}, text)), again("Quote again", () => submit(car))),
+      element("div", { class: "warning", "data-expired": true }, ...texts.map((text) => element("p", {}, text)), again("Quote again", () => submit(car))),
     isOther &&
       car !== current() &&
       element(
         "div",
         { class: "warning" },
         element("p", {}, "Quoted with other terms than the car beside it."),
-        car.failure !== undefined && note("It could not be quoted.", car.failure.text),
-        again("Quote with the same terms", () => void errand(() => quoteWithSameTerms(car))),
+        car.failure !== undefined && note("It could not be quoted.", isForCustomer ? "" : car.failure.text),
+        again("Quote with the same terms", () => {
+          const model = current(); // another car may be chosen before this one's turn comes
+          void errand(() => quoteWithSameTerms(car, model));
+        }),
       ),
   ];
 }
@@ -370,6 +378,6 @@ function tick(): void {
     const age = results.querySelector(`[data-age="${index}"]`);
     if (age !== null && car.quote !== undefined) fill(age, ageText(car.quote, now));
   }
-  const isMarked = results.querySelector(".warning") !== null;
-  if (!isMarked && cars.some((car) => car.quote !== undefined && expired(car.quote, now).length > 0)) render();
+  const marks = results.querySelectorAll("[data-expired]").length;
+  if (marks !== cars.filter((car) => car.quote !== undefined && expired(car.quote, now).length > 0).length) render();
 }
