@@ -117,14 +117,19 @@ function question(shown: Card): Child[] {
   ];
 }
 
+/** A link that signs in as the customer. Nobody needs it beside the answer. */
+const SIGNS_IN = "redirect_url";
+
 function answerOf(result: Outcome<Answer> | undefined): Child[] {
-  return result?.kind === "answer" ? [element("h2", {}, "Done"), facts([...leaves(result.answer)])] : [];
+  if (result?.kind !== "answer") return [];
+  const rows = [...leaves(result.answer)].filter(([name]) => name !== SIGNS_IN);
+  return [element("h2", {}, "Done"), facts(rows.map(([name, value]) => [name.replaceAll("_", " "), value]))];
 }
 
 /** Yields the name and the value of each field of an answer. */
 function* leaves(node: unknown, path = ""): Generator<[name: string, value: string]> {
   if (typeof node !== "object" || node === null) {
-    yield [path.replaceAll("_", " "), String(node)];
+    yield [path, String(node)];
     return;
   }
   for (const [name, value] of Object.entries(node)) {

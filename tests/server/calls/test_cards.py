@@ -210,6 +210,69 @@ async def test_a_yes_does_not_outlive_the_rights_of_the_caller(
     assert await sent_writes(world) == []
 
 
+@pytest.mark.parametrize(
+    ("rights", "approvals"), [({"confirm_by": ["form"]}, []), ({}, ["customers"])], ids=["no card", "two people"]
+)
+async def test_a_call_whose_card_takes_no_yes_any_more_says_so(
+    rights: dict[str, Any], approvals: list[str], world: World, store_url: str
+) -> None:
+    async with open_host(world, card_settings(store_url)) as office:
+        await ask(office)
+        change(office.live, **rights)
+        two_people = ApprovalSettings(two_person=approvals)
+        office.live.current = office.live.current.model_copy(update={"approvals": two_people})
+        again = await office.client.call_tool(CREATE, dict(NEW_CUSTOMER))
+        assert (kind_of(again), CARD_META in (again.meta or {})) == ("not_confirmed", False)
+        assert "takes no yes any more" in text_of(again)
+
+
+async def test_a_view_that_closes_after_the_yes_stops_nothing(world: World, store_url: str) -> None:
+    class HoldingSandbox(httpx2.AsyncBaseTransport):
+        """A sandbox that holds the write back until the view is gone."""
+
+        arrived, released = anyio.Event(), anyio.Event()
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.method == "POST" and request.url.path.endswith("/customers"):
+                self.arrived.set()
+                await self.released.wait()
+            return await SandboxTransport(world.app).handle_async_request(request)
+
+    upstream = HoldingSandbox()
+    async with open_host(world, card_settings(store_url), upstream=upstream) as office:
+        card = await ask(office)
+        async with anyio.create_task_group() as view:
+            view.start_soon(answer, office, card)
+            await upstream.arrived.wait()
+            view.cancel_scope.cancel()
+            upstream.released.set()
+        with anyio.fail_after(30):
+            while kind_of(result := await office.client.call_tool(CREATE, dict(NEW_CUSTOMER))) == "waiting":
+                await anyio.sleep(0.05)
+        assert answer_of(result)["replayed"] is True
+    assert await sent_writes(world) == [CREATE]
+
+
+async def test_each_answer_is_announced_to_those_who_follow_the_approval(world: World, store_url: str) -> None:
+    announced: list[str] = []
+    async with open_host(world, card_settings(store_url)) as office:
+        office.calls.services.approvals.on_change(announced.append)
+        card = await ask(office)
+        await answer(office, card, "no")
+    assert announced == [card["approval_id"]]
+
+
+async def test_a_late_answer_says_nothing_of_what_was_sent(world: World, store_url: str) -> None:
+    async with open_host(world, card_settings(store_url)) as office:
+        card = await ask(office)
+        answer_of(await answer(office, card))
+        for choice in ("yes", "no"):
+            late = await answer(office, card, choice)
+            assert "was answered before" in text_of(late)
+            assert "Nothing was sent" not in text_of(late)
+            assert (late.meta or {})[CARD_META] == {"state": "closed"}
+
+
 async def test_rights_that_go_while_the_write_is_looked_up_stop_it(
     world: World, store_url: str, connect: Connect
 ) -> None:

@@ -17,7 +17,7 @@ from roadster_server.calls.keys import Keys
 from roadster_server.settings.approving import needs_two_people
 from roadster_server.settings.sections import Settings
 from roadster_server.store import Approval
-from roadster_tools import Access, Caller, Tool, WaitingForPerson, verdict
+from roadster_tools import Access, Caller, NotConfirmed, Tool, ToolFailure, WaitingForPerson, verdict
 
 from .content import Sealed
 
@@ -44,19 +44,26 @@ class Cards:
     def has_secret(self, approval: Approval, secret: str) -> bool:
         return hmac.compare_digest(self._secret(approval).encode(), secret.encode())
 
-    def waiting(self, approval: Approval, tool: Tool, *, shows_card: bool) -> WaitingForPerson:
+    def waiting(self, approval: Approval, tool: Tool, caller: Caller, *, host_has_views: bool) -> ToolFailure:
         """Returns the failure of a call that waits for the answer on its card.
 
-        Where the host can show the card, the failure has it: the question, and the secret of the answer.
+        Where the host can show the card, the failure has it: the question, and the secret of the answer. Where no yes
+        counts any more, the failure says why.
         """
         expires = datetime.fromtimestamp(approval.expires / 1000, UTC)
-        place = "the card beside this answer" if shows_card else "a card in the host in which this was asked first"
+        problem = self.problem(caller, tool, host_has_views=True)
+        if problem is not None:
+            return NotConfirmed(
+                f"this call waits for a card that takes no yes any more: {problem}. It can be asked for anew from "
+                f"{expires:%H:%M} UTC on, or at once with another idempotency_key"
+            )
+        place = "the card beside this answer" if host_has_views else "a card in the host in which this was asked first"
         text = (
             f"{place} shows a person what would be sent, and takes their yes or no until {expires:%H:%M} UTC. Only the "
             "person answers it. Once they have, call again with the same arguments: that writes nothing twice"
         )
         details = {"approval_id": approval.id, "expires_at": expires.isoformat(timespec="seconds")}
-        card = self._card(approval, tool, details) if shows_card else None
+        card = self._card(approval, tool, details) if host_has_views else None
         return WaitingForPerson(text, details=details, card=card)
 
     def _card(self, approval: Approval, tool: Tool, details: dict[str, str]) -> dict[str, Any]:

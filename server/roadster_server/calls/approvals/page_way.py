@@ -65,7 +65,7 @@ class PageWay:
     async def problem(self, way: ApprovalWay, write: PendingWrite) -> str | None:
         """Returns why the write cannot wait for an answer in this way, None where it can."""
         if way == "card":
-            return self._card_problem(write.caller, write.tool)
+            return self._services.approvals.cards.problem(write.caller, write.tool, host_has_views=has_views(self._ctx))
         return await self._services.approvals.problem(write)
 
     async def ask(
@@ -134,12 +134,8 @@ class PageWay:
             if approval.state not in ("pending", "approved") and not isinstance(self._ctx, PageOrigin):
                 await tell_complete(self._ctx, approval.id)
         if approval.way == "card" and approval.state == "pending":
-            is_possible = self._card_problem(self._current_caller(), tool) is None
-            raise approvals.cards.waiting(approval, tool, shows_card=is_possible)
+            raise approvals.cards.waiting(approval, tool, self._current_caller(), host_has_views=has_views(self._ctx))
         return await approvals.result(approval, self._current_caller(), tool)
-
-    def _card_problem(self, caller: Caller, tool: Tool) -> str | None:
-        return self._services.approvals.cards.problem(caller, tool, host_has_views=has_views(self._ctx))
 
     def _seal(self, approval: Approval) -> Seal:
         return Seal.bound_to(self._services.keys.confirmations, approval.principal, approval.dealer, approval.tool)
