@@ -42,7 +42,7 @@ from roadster_tools import (
     verdict,
 )
 
-from .approvals.page_way import PageWay, WriteWaits
+from .approvals.call_approval import CallApproval, WriteWaits
 from .approvals.write_keys import WriteKey
 from .confirmation import Confirmation, form_problem
 from .context import Ask, CallContext, CallResult, CallServices, CurrentCaller, PageOrigin, client_name
@@ -88,7 +88,7 @@ class Call(CallOversight):
         self._refused_by: str | None = None
         self._answered_ids: dict[str, Any] = {}
         """The ids in the answer of a write, such as that of a customer who was made, by `answer.` and their name."""
-        self._page_way = PageWay(
+        self._call_approval = CallApproval(
             services, current_caller, ctx, self._params, withdrawal=lambda: self._record("decided", "withdrawn")
         )
         self._recording: Recording = "stored" if services.refuse_unrecorded_reads else "stored soon"
@@ -122,14 +122,14 @@ class Call(CallOversight):
 
     async def _carry_out_admitted(self, tool: Tool, admitted_call: AdmittedCall) -> CallToolResult:
         """Does the call, or follows the approval that answers for it."""
-        approval = await self._page_way.approval_of(self._caller, admitted_call)
+        approval = await self._call_approval.approval_of(self._caller, admitted_call)
         try:
             if approval is not None:
-                result = await self._page_way.follow(approval, tool)
+                result = await self._call_approval.follow(approval, tool)
             else:
                 return await self._do(admitted_call)
         except WriteWaits as waits:
-            result = await self._page_way.begin(waits, tool)
+            result = await self._call_approval.begin(waits, tool)
         self.outcome = "replayed"
         return result
 
@@ -147,7 +147,7 @@ class Call(CallOversight):
     @property
     def approval_id(self) -> str | None:
         """The approval that the call belongs to."""
-        return self._page_way.approval_id
+        return self._call_approval.approval_id
 
     # CallOversight
 
@@ -165,9 +165,9 @@ class Call(CallOversight):
                     await self._ask_by_form(write, dealer_name)
                     return
             else:
-                problem = await self._page_way.problem(way, write)
+                problem = await self._call_approval.problem(way, write)
                 if problem is None:
-                    await self._page_way.ask(way, write, self._admitted(), self._arguments.values, dealer_name)
+                    await self._call_approval.ask(way, write, self._admitted(), self._arguments.values, dealer_name)
             problems.append(problem)
         raise NotConfirmed(f"{write.verdict.description}, and {'; '.join(problems)}")
 

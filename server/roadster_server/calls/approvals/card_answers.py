@@ -81,7 +81,7 @@ class _AnswerCall(Call):
     async def carry_out(self, tool: Tool) -> CallResult:
         await self.count()
         answer, approval = await self._read(tool)
-        self._approval, self._page_way.approval_id = approval, approval.id
+        self._approval, self._call_approval.approval_id = approval, approval.id
         if answer.answer == "yes":
             self._check_rights(approval, tool)
             if tool.destructive and answer.deed != deed_of(tool):

@@ -1,4 +1,4 @@
-"""The way of one call over a page or a card."""
+"""The approval of one call, on a page or a card: asked for, followed and awaited."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ class WriteWaits(Exception):
         self.heading = heading
 
 
-class PageWay:
-    """The way of one call. `withdrawal` makes the audit record of a person who would not open the page."""
+class CallApproval:
+    """The approval that one call asks for or follows.
+
+    `withdrawal` makes the audit record of a person who would not open the page.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,6 @@ class PageWay:
         self._params = params
         self._withdrawal = withdrawal
         self.approval_id: str | None = None
-        """The approval that the call asks for or follows."""
 
     async def approval_of(self, caller: Caller, call: AdmittedCall) -> Approval | None:
         """Returns the approval that answers for this call already. Only a write that a person confirms can have one."""
