@@ -153,3 +153,63 @@ async def test_a_missing_item_that_is_one_deals_names_it_behind(quote_from: Call
     result = await quote_from(set_terms("finance", monthly_payment=None))
     missing = answer_of(result)["disclosures"]["missing"]
     assert missing == ["monthly_payment (finance)", "rate_changes", "end_of_lease_charge"]
+
+
+# Figures that cannot be
+
+IMPOSSIBLE = {
+    "finance": [
+        ("interest_rate", 4.74, "apr_percent"),  # the unit of the programs
+        ("interest_rate", 0.9, "apr_percent"),
+        ("interest_rate", -0.01, "apr_percent"),
+        ("monthly_payment", -20, "monthly_payment"),
+        ("term", 0, "term_months"),
+        ("term", 3600, "term_months"),
+        ("price", -1, "price"),
+        ("customer_cash", -500, "down_payment"),
+        ("total_financed", -1, "total_financed"),
+    ],
+    "lease": [
+        ("money_factor", 1.75, "money_factor"),
+        ("money_factor", 1.75, "rate_percent"),
+        ("monthly_payment", -20, "monthly_payment"),
+        ("annual_mileage", -1, "annual_miles"),
+        ("residual_value", -1, "residual_value"),
+        ("security_deposit_due_at_signing", -5, "security_deposit"),
+    ],
+}
+
+OF_THE_LAW = ("monthly_payment", "term_months", "apr_percent", "security_deposit")
+
+
+@pytest.mark.parametrize("deal", IMPOSSIBLE)
+async def test_a_figure_that_cannot_be_is_left_out_and_named(deal: str, connect: Connect, world: World) -> None:
+    """The disclosures name it as missing, and the rest of the deal is shown."""
+    upstream = ChangedQuotes(world, lambda document: None)
+    async with connect(upstream=upstream) as client:
+        for term, value, name in IMPOSSIBLE[deal]:
+            upstream.change = set_terms(deal, **{term: value})
+            result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, "detail": "full"})
+            answer = answer_of(result)
+            figures = {**answer[deal], **answer[deal].get("due_at_signing_parts", {})}
+            assert name not in figures, (term, value)
+            assert figures["total_cost"]
+            assert answer["left_out"]["paths"] == [f"deals.{deal}.terms.{term}"]
+            if name in OF_THE_LAW:
+                assert {name, f"{name} ({deal})"} & {*answer["disclosures"]["missing"]}, (term, value)
+
+
+@pytest.mark.parametrize(
+    ("programs", "rate", "name"),
+    [("finance", "interest_rate", "apr_percent"), ("lease", "money_factor", "money_factor")],
+)
+async def test_a_programs_rate_that_cannot_be_is_left_out(
+    programs: str, rate: str, name: str, quote_from: Callable[..., Any]
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["programs"][programs][0][rate] = 619.0
+
+    answer = answer_of(await quote_from(change, detail="full"))
+    rows = answer["details"][f"{programs}_programs"]
+    assert [name in row for row in rows] == [False, *[True] * (len(rows) - 1)]
+    assert answer["left_out"]["paths"] == [f"programs.{programs}.*.{rate}"]

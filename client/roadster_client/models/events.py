@@ -14,7 +14,7 @@ from .parts import Received
 from .personal_data import MASK, ContactData, ContactZip, FinancialData, IdentityData
 from .personal_text import mask_contact
 from .reader import Reader
-from .values import AnswerVin, Money, Number, Percent, WholeNumber, Zip
+from .values import AnswerVin, InterestPercent, Money, MoneyFactor, Number, Payment, WholeNumber, Zip
 from .webhooks import Acknowledgement
 
 
@@ -91,7 +91,7 @@ class Financing(Received):
     purchase_price: Money | None = None
     down_payment: Money | None = None
     rebate: Money | None = None
-    monthly_payment: Money | None = None
+    monthly_payment: Payment | None = None
     term: WholeNumber | None = None
     doc_fee: Money | None = None
     license_fee: Money | None = None
@@ -190,10 +190,10 @@ class CreditDecision(Received):
     finance_company: str | None = None
     application_number: str | None = None
     term: WholeNumber | None = None
-    rate: Percent | None = None
-    customer_money_factor: Number | None = None
+    rate: InterestPercent | None = None
+    customer_money_factor: MoneyFactor | None = None
     lender_money_factor: DealerOnly[Number] = None
-    payment: Money | None = None
+    payment: Payment | None = None
     residual: Money | None = None
     approved_amount: Money | None = None
     min_down_payment: Money | None = None

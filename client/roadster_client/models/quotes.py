@@ -11,7 +11,20 @@ from roadster_client.leniency import SUBJECT
 from .dealer_figures import DealerOnly, IncentiveRows, RebateRows
 from .parts import Received
 from .personal_data import FinancialAmount
-from .values import Fraction, Money, Number, Percent, WholeNumber
+from .values import (
+    Fraction,
+    InterestPercent,
+    MilesAYear,
+    Money,
+    MoneyFactor,
+    Number,
+    Payment,
+    Percent,
+    Price,
+    TermMonths,
+    ThousandfoldFactor,
+    WholeNumber,
+)
 from .vehicles import Color, Engine, Option, Transmission
 
 
@@ -34,8 +47,8 @@ class Terms(Received):
     it tells the dealer's part, and the other one is what the customer pays.
     """
 
-    msrp: Money | None = None
-    price: Money | None = None
+    msrp: Price | None = None
+    price: Price | None = None
     base_price_before_taxes_and_fees: Money | None = None
     base_price_after_fees: Money | None = None
     total_add_ons: Money | None = None
@@ -92,11 +105,11 @@ class FinanceTerms(Terms):
 
     interest_rate: Fraction | None = None
     effective_interest_rate: Fraction | None = None
-    term: WholeNumber | None = None
-    customer_cash: Money | None = None
+    term: TermMonths | None = None
+    customer_cash: Payment | None = None
     minimum_customer_cash: Money | None = None
     maximum_customer_cash: Money | None = None
-    total_financed: Money | None = None
+    total_financed: Payment | None = None
     total_financed_before_subsidy: DealerOnly[Money] = None
     total_interest: Money | None = None
     lender: str | None = None
@@ -113,9 +126,9 @@ class FinanceTerms(Terms):
     fees_to_tax: tuple[str, ...] = ()
     total_fees: Money | None = None
     payment_frequency: str | None = None
-    monthly_payment: Money | None = None
-    biweekly_payment: Money | None = None
-    weekly_payment: Money | None = None
+    monthly_payment: Payment | None = None
+    biweekly_payment: Payment | None = None
+    weekly_payment: Payment | None = None
     base_payment: Money | None = None
     monthly_payment_before_taxes_and_fees: Money | None = None
     weekly_payment_before_taxes_and_fees: Money | None = None
@@ -129,13 +142,13 @@ class FinanceTerms(Terms):
 class LeaseTerms(Terms):
     """All 85 terms. `money_factor` times 2,400 is the rate in percent. `term` is in months, mileage in miles a year."""
 
-    term: WholeNumber | None = None
-    money_factor: Number | None = None
-    cap_cost: Money | None = None
-    residual_value: Money | None = None
+    term: TermMonths | None = None
+    money_factor: MoneyFactor | None = None
+    cap_cost: Payment | None = None
+    residual_value: Payment | None = None
     base_residual_percent: Percent | None = None
     residual_adjustment: Money | None = None
-    annual_mileage: Number | None = None
+    annual_mileage: MilesAYear | None = None
     excess_mileage: Number | None = None
     excess_mileage_charge: Money | None = None
     lender: str | None = None
@@ -151,10 +164,10 @@ class LeaseTerms(Terms):
     tax_due_at_signing: Money | None = None
     total_tax_capitalized: Money | None = None
     effective_monthly_tax: Money | None = None
-    monthly_payment: Money | None = None
-    biweekly_payment: Money | None = None
-    weekly_payment: Money | None = None
-    first_payment: Money | None = None
+    monthly_payment: Payment | None = None
+    biweekly_payment: Payment | None = None
+    weekly_payment: Payment | None = None
+    first_payment: Payment | None = None
     first_payment_waiver: Money | None = None
     payment_frequency: str | None = None
     base_payment: Money | None = None
@@ -166,9 +179,9 @@ class LeaseTerms(Terms):
     normalized_monthly_payment_for_nontaxable_residualizable_add_ons: Money | None = None
     normalized_monthly_payment_for_taxable_nonresidualizable_add_ons: Money | None = None
     normalized_monthly_payment_for_taxable_residualizable_add_ons: Money | None = None
-    customer_cash: Money | None = None
+    customer_cash: Payment | None = None
     desired_customer_cash: Money | None = None
-    security_deposit_due_at_signing: Money | None = None
+    security_deposit_due_at_signing: Payment | None = None
     down_from_customer_cash: Money | None = None
     minimum_customer_cash: Money | None = None
     maximum_customer_cash: Money | None = None
@@ -332,8 +345,8 @@ class FinanceProgram(Received):
     """A program for financing. `interest_rate` is a percentage here and a fraction in the deals."""
 
     deal_type: str | None = None
-    term: WholeNumber | None = None
-    interest_rate: Percent | None = None
+    term: TermMonths | None = None
+    interest_rate: InterestPercent | None = None
     min_score: WholeNumber | None = None
     expires_at: str | None = None
     incentives: IncentiveRows[Incentive] = ()
@@ -350,10 +363,10 @@ class LeaseProgram(Received):
     deal_type: str | None = None
     lender: str | None = None
     lender_name: str | None = None
-    term: WholeNumber | None = None
-    money_factor: Number | None = None
+    term: TermMonths | None = None
+    money_factor: ThousandfoldFactor | None = None
     base_residual: Percent | None = None
-    base_annual_mileage: Number | None = None
+    base_annual_mileage: MilesAYear | None = None
     min_score: WholeNumber | None = None
     expires_at: str | None = None
     incentives: IncentiveRows[Incentive] = ()

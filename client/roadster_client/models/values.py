@@ -71,8 +71,10 @@ Amount = Annotated[float, plausible(0, MOST_AMOUNT)]
 """An amount of a request, in the currency's units."""
 PositiveAmount = Annotated[float, Field(gt=0), plausible(0, MOST_AMOUNT)]
 Miles = Annotated[int, plausible(0, MOST_AMOUNT)]
-AnnualMiles = Annotated[int, plausible(1, 100_000)]
-Months = Annotated[int, plausible(1, 120)]
+MOST_MILES_A_YEAR = 100_000
+MOST_MONTHS = 120
+AnnualMiles = Annotated[int, plausible(1, MOST_MILES_A_YEAR)]
+Months = Annotated[int, plausible(1, MOST_MONTHS)]
 Year = Annotated[int, plausible(1900, 2100)]
 
 UUID_PATTERN = "[A-Za-z0-9_-]{32,64}"
@@ -133,8 +135,20 @@ Money = Annotated[Number, Field(description="in the currency's units, for instan
 Price = Annotated[Money, Field(ge=0)]
 """The price of a vehicle. A negative one is a mistake or has a meaning of its own, and must not be shown as a price."""
 
+Payment = Annotated[Money, Field(ge=0)]
+"""An amount that a customer pays. A negative one must not be shown as a payment, for the same reason."""
+
+_MOST_RATE = 0.5
+"""No lender's rate and no tax comes near, as a fraction. A larger one is in another unit: 4.74 for 4.74 %."""
+
 Percent = Annotated[Number, Field(description="in percent: 6.19 is 6.19 %")]
-Fraction = Annotated[Number, Field(description="a fraction: 0.009 is 0.9 %")]
+InterestPercent = Annotated[Percent, Field(ge=0, le=_MOST_RATE * 100)]
+Fraction = Annotated[Number, Field(ge=0, le=_MOST_RATE, description="a fraction: 0.009 is 0.9 %")]
+MoneyFactor = Annotated[Number, Field(ge=0, le=_MOST_RATE / 24, description="times 2,400 it is a rate in percent")]
+ThousandfoldFactor = Annotated[Number, Field(ge=0, le=_MOST_RATE / 24 * 1000, description="3.1 is a factor of 0.0031")]
+TermMonths = Annotated[WholeNumber, Field(ge=1, le=MOST_MONTHS)]
+MilesAYear = Annotated[Number, Field(ge=0, le=MOST_MILES_A_YEAR)]
+"""Term and miles of a deal or a program. No request may have more, so no deal is computed with more."""
 
 
 def _describe(contents: str, info: SerializationInfo) -> str:
