@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.server.uploads.pictures import phone_photo, picture
 from tests.servers import PATIENCE
-from tests.tool_examples import STEVE
+from tests.tool_examples import LICENCE_PNG, STEVE
 
 from .conftest import SCHEMES, WIDTHS, OpenPage
 from .site import CONFIG, Site, running_site
@@ -190,3 +190,25 @@ def test_a_used_link_says_so(site: Site, licence: dict[str, Any], open_page: Ope
         assert response.status == 410
         page.set_content(response.text())
         expect(page.get_by_text("Ask the assistant for a new one.")).to_be_visible()
+
+
+def test_the_page_of_a_download_says_that_its_link_is_used(
+    site: Site, licence: dict[str, Any], open_page: OpenPage
+) -> None:
+    upload = site.call("upload_document", {**licence, "file_name": "license.png", "contents": LICENCE_PNG})
+    document = {
+        "dealer": "umazda",
+        "customer_id": licence["customer_id"],
+        "document_id": upload["structuredContent"]["document_id"],
+    }
+    with open_page(360) as page:
+        page.goto(site.call("get_document", document)["structuredContent"]["download"])
+        done = page.get_by_text("The link is used.")
+        expect(done).not_to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download").click()
+        assert download.value.suggested_filename == "document_file.png"
+        expect(done).to_be_visible()
+        expect(page.get_by_role("button", name="Download")).not_to_be_visible()
+        check(page, "used")
+        assert page.evaluate("document.activeElement.id") == "done"

@@ -61,6 +61,31 @@ def check(page: Page, path: str) -> None:
     assert not scrolls_sideways(page), path
 
 
+BROKEN_WORDS = """() => [...document.querySelectorAll("td, th")].flatMap((cell) => {
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  const broken = [];
+  while (texts.nextNode()) {
+    for (const word of texts.currentNode.data.matchAll(/\\w+/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((each) => each.top)).size > 1) broken.push(word[0]);
+    }
+  }
+  return broken;
+})"""
+
+
+def test_a_small_screen_breaks_no_word_of_a_table(site: Site, open_page: OpenPage) -> None:
+    with open_page(360) as page:
+        site.sign_in(page)
+        for path in ("console", "console/audit"):
+            visit(page, site, path)
+            assert page.locator("td").count() > 0
+            assert page.evaluate(BROKEN_WORDS) == []
+            check(page, path)
+
+
 def test_a_small_screen_shows_the_newest_of_a_plot(site: Site, open_page: OpenPage) -> None:
     with open_page(360) as page:
         site.sign_in(page)

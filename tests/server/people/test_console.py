@@ -121,12 +121,14 @@ async def test_a_role_of_some_dealers_sees_what_is_theirs(
     assert "Calls: 3<" in await browser.open("/people/console/figures")
 
 
-async def test_the_audit_is_searched_by_time_person_dealer_tool_and_outcome(
+async def test_the_audit_is_searched_by_time_person_dealer_tool_outcome_and_approval(
     browser: PageBrowser, live: LiveSettings, store: SqlStore
 ) -> None:
     old = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
     await store.append(call(principal="work:steve", caller="work:sales", client="first", time=old))
-    await store.append(call(tool="get_vehicle", outcome="refused", client="second", dealer="hyundaidemo"))
+    await store.append(
+        call(tool="get_vehicle", outcome="refused", client="second", dealer="hyundaidemo", approval="a1b2")
+    )
     await browser.sign_in(live.current)
     for query, seen in (
         ("person=work:steve", "first"),
@@ -134,6 +136,8 @@ async def test_the_audit_is_searched_by_time_person_dealer_tool_and_outcome(
         ("since=2026-03-02T00:00&until=2099-01-01T00:00&outcome=refused", "second"),
         ("tool=get_vehicle", "second"),
         ("dealer=hyundaidemo", "second"),
+        ("approval=a1b2", "second"),
+        ("approval=+a1b2%00&outcome=refused", "second"),
         ("until=2026-03-01T12:31%2B00:00", "first"),
         ("since=2026-03-01T14:31%2B02:00", "second"),
     ):

@@ -31,7 +31,7 @@ _PAGE_RECORDS = 50
 _EVENTS_OF = timedelta(days=30)
 _MOST_DIGITS = 18
 """Digits of a record's number. The databases hold no longer ones."""
-_FILTERS = ("since", "until", "person", "dealer", "tool", "outcome")
+_FILTERS = ("since", "until", "person", "dealer", "tool", "outcome", "approval")
 
 
 def view_routes(people: People) -> list[Route]:
@@ -240,6 +240,7 @@ def _audit_query(filters: Mapping[str, str], before: str, operator: Operator) ->
             principal=filters["person"] or None,
             tool=filters["tool"] or None,
             outcome=filters["outcome"] or None,
+            approval=filters["approval"] or None,
             dealers=dealers,
             before=int(before) if before.isdecimal() and len(before) < _MOST_DIGITS else None,
         ),
