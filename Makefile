@@ -108,9 +108,11 @@ docs: $(STAMP)  ## The documentation as a site, into dist/site
 evals: $(STAMP)  ## Work the evaluation scenarios with every agent, and write their table anew
 	$(BIN)/python -m roadster_evals --write docs/develop/scenarios.md
 
-evals-seeds: $(STAMP)  ## Try the reference in 50 worlds, and the bad agents in 20
-	$(BIN)/python -m roadster_evals --agent reference --seeds 1-50 | grep -v ': solved with'
-	$(BIN)/python -m roadster_evals --seeds 1-20
+# For instance: make evals-seeds RESULTS=dist. The same command goes on there after an interruption; delete the files of a
+# whole run before the next one. The trials that fail are named on stderr.
+evals-seeds: $(STAMP)  ## Try the reference in 50 worlds, and the bad agents in 20, which takes some minutes
+	$(BIN)/python -m roadster_evals --agent reference --seeds 1-50 $(if $(RESULTS),--results $(RESULTS)/reference.jsonl) >/dev/null
+	$(BIN)/python -m roadster_evals --seeds 1-20 $(if $(RESULTS),--results $(RESULTS)/agents.jsonl) >/dev/null
 
 bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
 	$(BIN)/python packaging/bundle.py

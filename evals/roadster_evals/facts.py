@@ -214,9 +214,10 @@ def _choice(random: Random, of: Sequence[Any]) -> Any:
 
 
 def _day(random: Random, year: int = 2099) -> dict[str, Any]:
-    """A day of winter, with Pacific time at -08:00."""
-    month, day = random.choice(((1, "January"), (2, "February"), (12, "December"))), random.randrange(1, 29)
-    return {"iso": f"{year}-{month[0]:02d}-{day:02d}", "text": f"{month[1]} {day}, {year}"}
+    """A day of winter, with Pacific time at -08:00, and the next one."""
+    (number, month), day = random.choice(((1, "January"), (2, "February"), (12, "December"))), random.randrange(1, 28)
+    iso, text = f"{year}-{number:02d}-{{:02d}}".format, f"{month} {{}}, {year}".format
+    return {"iso": iso(day), "text": text(day), "next_iso": iso(day + 1), "next_text": text(day + 1)}
 
 
 def _dealer(random: Random, of: Sequence[str] = ("umazda", "hyundaidemo")) -> dict[str, Any]:
