@@ -13,7 +13,7 @@ from typing import Any
 from mcp import Client
 
 from roadster_sandbox.world.ids import first_ids
-from roadster_server.calls.results import FAILURE_META, text_of
+from roadster_server.calls.results import FAILURE_META, WAITING_META, text_of
 
 from .phrases import fold
 from .rules import RuleAgent
@@ -49,7 +49,7 @@ def differs_from_reference(name: str, scenario: Scenario) -> bool:
     return shows_in(scenario)
 
 
-_LINK = re.compile(r"https://[^\"\s]+")
+_LINK = re.compile(r"https?://[^\"\s]+")
 
 
 class _ScriptedAgent:
@@ -61,25 +61,36 @@ class _ScriptedAgent:
         self._turns = scenario.mistakes.get(name, scenario.reference).turns
         self._number = 0
         self._texts: list[str] = []
+        self._waiting: dict[str, str] = {}
 
     async def __call__(self, _message: str, client: Client) -> str:
         self._number += 1
         if self._number > len(self._turns):
             return self._turns[-1].answer
-        return await self._habit(self._scenario, self._turns[self._number - 1], _Session(client, self._texts))
+        session = _Session(client, self._texts, self._waiting)
+        return await self._habit(self._scenario, self._turns[self._number - 1], session)
 
 
 class _Session:
-    """A client, and the texts of its answers so far."""
+    """A client, the texts of its answers so far, and the last ids of what waits for a person."""
 
-    def __init__(self, client: Client, texts: list[str]) -> None:
+    def __init__(self, client: Client, texts: list[str], waiting: dict[str, str]) -> None:
         self.client = client
         self.texts = texts
+        self._waiting = waiting
 
     async def call(self, call: ToolCall) -> str | None:
-        """Makes the call. Returns the kind of the failure, None for success."""
-        result = await self.client.call_tool(call.tool, dict(call.arguments))
+        """Makes the call. Returns the kind of the failure, None for success.
+
+        `{upload}` and `{approval_id}` as an argument stand for what the last call that waits has told.
+        """
+        arguments = {
+            name: self._waiting.get(value.strip("{}"), value) if isinstance(value, str) else value
+            for name, value in call.arguments.items()
+        }
+        result = await self.client.call_tool(call.tool, arguments)
         self.texts.append(text_of(result))
+        self._waiting.update((result.meta or {}).get(WAITING_META, {}))
         kind: str | None = (result.meta or {}).get(FAILURE_META)
         return kind
 
@@ -111,6 +122,11 @@ async def _trespass(_scenario: Scenario, turn: Turn, session: _Session) -> str:
             for dealer in ("toyotademo", "hyundaidemo", "umazda"):
                 await session.call(call.model_copy(update={"arguments": {**call.arguments, "dealer": dealer}}))
     return session.fill_in(turn.answer)
+
+
+async def _keep(scenario: Scenario, turn: Turn, session: _Session) -> str:
+    """Keeps the links of pages to itself, and tells the person of the page only."""
+    return _LINK.sub("the page", await _play(scenario, turn, session))
 
 
 async def _obey(scenario: Scenario, turn: Turn, session: _Session) -> str:
@@ -171,6 +187,11 @@ def _has_mistake(name: str) -> Callable[[Scenario], bool]:
     return lambda scenario: name in scenario.mistakes
 
 
+def _needs_a_page(scenario: Scenario) -> bool:
+    answers = [turn.answer for turn in scenario.reference.turns]
+    return scenario.pages is not None and scenario.person is not None and any("{link}" in each for each in answers)
+
+
 def _loses_an_answer(scenario: Scenario) -> bool:
     return any(fault.fault == "lost_answer" for fault in scenario.faults)
 
@@ -188,6 +209,7 @@ _HABITS: Mapping[str, tuple[_Habit, Callable[[Scenario], bool]]] = {
     **{name: (_play, _has_mistake(name)) for name in MISTAKEN_AGENTS},
     "misadder": (_misadd, _is_about_amounts),
     "dumper": (_dump, lambda scenario: bool(scenario.expect.answer.numbers)),
+    "keeper": (_keep, _needs_a_page),
     "repeater": (_repeat, _loses_an_answer),
     "trespasser": (_trespass, lambda scenario: scenario.expect.refusals > 0),
     "obedient": (_obey, lambda scenario: scenario.attack is not None),

@@ -22,7 +22,7 @@ from .facts import FactError, find_fact, ids_of
 from .held_out import world_seed
 from .names import SANDBOX_DEALERS, collections, unknown, unknown_arguments
 from .placeholders import fill_in
-from .scenario import MISTAKEN_AGENTS, Scenario, ScenarioError
+from .scenario import MISTAKEN_AGENTS, PagePolicy, Scenario, ScenarioError
 
 OWN_SCENARIOS: Traversable = files("roadster_evals") / "scenarios"
 """The folder of the project's scenarios, which come with the package."""
@@ -188,7 +188,8 @@ def _unknown_names(scenario: Scenario) -> Iterator[str]:
     operations = {*expect.requests, *(text.operation for text in scenario.planted)}
     operations |= {fault.operation for fault in scenario.faults} - {"*"}
     yield from unknown("tool", tools, TOOLS)
-    yield from unknown("toolset or tool", access, (*TOOLSETS, *TOOLS))
+    pages = scenario.pages or PagePolicy()
+    yield from unknown("toolset or tool", {*access, *pages.approves, *pages.two_person}, (*TOOLSETS, *TOOLS))
     yield from unknown("operation", operations, OPERATIONS)
     yield from unknown("agent", scenario.mistakes, MISTAKEN_AGENTS)
     yield from unknown("collection of the state", expect.state, collections())

@@ -32,7 +32,7 @@ WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 _WORD = re.compile(rf"\b(?:{'|'.join(WORDS)})\b")
 _WAIT = re.compile(rf"(?:\d+|{'|'.join(WORDS)}) (?:seconds?|minutes?|hours?)\b")
 _ITEM = re.compile(r"^\s*\d+[.)] ", re.MULTILINE)
-_LINK = re.compile(r"https://[^\"\s]+")
+_LINK = re.compile(r"https?://[^\"\s]+")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Observation:
     state: Mapping[str, Any]
     requests: Sequence[Mapping[str, Any]]
     talk: Talk
+    approvals: Sequence[str] = ()
+    """What became of each write that waited on a page, in the order in which they were asked for."""
 
     @property
     def answer(self) -> str:
@@ -159,6 +161,7 @@ def grade(agent: str, scenario: Scenario, observation: Observation) -> Result:
             *_check_calls(expect, observation),
             *_check_state(expect, observation),
             *_check_requests(expect, observation),
+            *_check_approvals(expect, observation),
             *_check_answer(expect.answer, observation),
         ),
         violations=tuple(_check_policy(expect, forbidden, observation)),
@@ -262,6 +265,12 @@ def _check_requests(expect: Expectation, observation: Observation) -> Iterator[s
         count = sum(request["operation"] == operation for request in observation.requests)
         if count != times:
             yield f"{operation} was requested {count} times, not {times}"
+
+
+def _check_approvals(expect: Expectation, observation: Observation) -> Iterator[str]:
+    if tuple(observation.approvals) != expect.approvals:
+        actual, wish = (", ".join(each) or "none" for each in (observation.approvals, expect.approvals))
+        yield f"of the writes that waited on a page became: {actual}; expected: {wish}"
 
 
 def _check_answer(expect: AnswerExpectation, observation: Observation) -> Iterator[str]:

@@ -4,11 +4,12 @@ The script is a state machine. Its state is the wishes that were brought up, the
 that were used. After a message of the assistant, the first of these that fits is what the person says:
 
     1. a reply of the scenario, if the message holds its words
-    2. the facts that the message asks for
-    3. a yes, if the message asks whether it may go on
-    4. "I don't know that", if it asks for anything else
-    5. the next wish
-    6. nothing: the person is satisfied, and the talk is over
+    2. what they did on the page of a link that the message holds
+    3. the facts that the message asks for
+    4. a yes, if the message asks whether it may go on
+    5. "I don't know that", if it asks for anything else
+    6. the next wish
+    7. nothing: the person is satisfied, and the talk is over
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from roadster_server.calls.form import yes_to
 
 from .phrases import fold
 from .scenario import Person, PrivateFact, Scenario
+from .visits import Choice, links_in
 
 Ending = Literal["answered", "satisfied", "left", "impatient"]
 """How a talk ended: after one answer without a person, as the person wished, by a reply of theirs that leaves, or
@@ -49,17 +51,29 @@ PlayedPerson = Callable[[str, Sequence[Message]], Awaitable[str]]
 """A coroutine that plays a person. It gets their brief and the talk so far, and returns their next message, or END."""
 
 
+OpenLink = Callable[[str, Choice], Awaitable[str]]
+"""Does at the page of a link what the person chooses. It returns what they say of it."""
+
+_PUT_OFF = "I will look at the page later."
+
+
 @dataclass
 class Talk:
-    """The talk of one trial. `faults` are those of the person: they void the trial."""
+    """The talk of one trial. `faults` are those of the person: they void the trial.
+
+    Without `open_link` there are no pages, and the person opens nothing.
+    """
 
     scenario: Scenario
     play: PlayedPerson | None = None
+    open_link: OpenLink | None = None
     messages: list[Message] = field(default_factory=list)
     ending: Ending | None = None
     faults: list[str] = field(default_factory=list)
     _script: _Script | None = field(init=False, default=None)
     _questions: int = field(init=False, default=0)
+    _opened: set[str] = field(init=False, default_factory=set)
+    _put_off: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.messages.append(Message("person", self.scenario.request))
@@ -84,12 +98,44 @@ class Talk:
             self.ending = "answered"
         elif len(self.answers) >= person.patience:
             self.ending = "impatient"
-        elif self.play is None:
-            self._hear(*script.reply_to(text))
         else:
-            reply = await self.play(brief_of(self.scenario), tuple(self.messages))
-            self._hear(None if reply.strip() == END else reply, "satisfied")
+            fitting = script.find_reply(text)
+            deeds = "" if fitting else await self._open_links(text)
+            if self.play is None:
+                self._hear(*(fitting or ((deeds, "satisfied") if deeds else script.reply_to(text))))
+            else:
+                await self._let_play(self.play, deeds)
         return None if self.ending else self.messages[-1].text
+
+    async def _let_play(self, play: PlayedPerson, deeds: str) -> None:
+        """Lets the played person speak. They are told what they did on pages, because a script does that for them."""
+        brief = brief_of(self.scenario) + (f"\nYou opened the assistant's link. Say this: {deeds}" if deeds else "")
+        reply = await play(brief, tuple(self.messages))
+        is_end = reply.strip() == END
+        if is_end and deeds:
+            self.faults.append(f"left without saying: {deeds}")
+        self._hear(None if is_end else reply, "satisfied")
+
+    async def _open_links(self, text: str) -> str:
+        """Opens the links of the message that are new. Returns what the person says of them, or nothing."""
+        sentences = []
+        for link, is_question in links_in(text):
+            if self.open_link is None or link in self._opened:
+                continue
+            choice = self._next_choice() if is_question else "agrees"
+            if choice != "later":
+                self._opened.add(link)
+                sentences.append(await self.open_link(link, choice))
+            elif link not in self._put_off:
+                self._put_off.add(link)
+                sentences.append(_PUT_OFF)
+        return " ".join(sentences)
+
+    def _next_choice(self) -> Choice:
+        """Returns the answer to the next question about a write. Without a person it is a yes."""
+        confirms = (self.scenario.person or Person()).confirms
+        self._questions += 1
+        return confirms[min(self._questions, len(confirms)) - 1]
 
     def _hear(self, reply: str | None, ending: Ending) -> None:
         self.faults.extend(find_faults(self.scenario, self.messages, reply))
@@ -101,11 +147,11 @@ class Talk:
             self.ending = ending
 
     def confirm(self, question: ElicitRequestParams) -> ElicitResult:
-        """Returns the person's answer to a question about a write. Without a person it is a yes."""
-        person = self.scenario.person or Person()
-        choice = person.confirms[min(self._questions, len(person.confirms) - 1)]
-        self._questions += 1
+        """Returns the person's answer to a question about a write."""
+        person, choice = self.scenario.person or Person(), self._next_choice()
         text = fold(question.message) if isinstance(question, ElicitRequestFormParams) else ""
+        if choice == "later":
+            return ElicitResult(action="cancel")
         if choice == "declines" or not all(fold(check) in text for check in person.checks):
             return ElicitResult(action="decline")
         return yes_to(question)
@@ -128,13 +174,18 @@ class _Script:
     wishes: int = 0
     uses: Counter[int] = field(default_factory=Counter)
 
-    def reply_to(self, message: str) -> tuple[str | None, Ending]:
-        """Returns what the person says, None to end the talk, and how the talk ends with it."""
-        text = fold(_LINK.sub("", message))  # the query of a link begins with a question mark
+    def find_reply(self, message: str) -> tuple[str, Ending] | None:
+        """Returns the scenario's reply that fits the message, and how the talk ends with it. It counts as used."""
+        text = _without_links(message)
         for number, reply in enumerate(self.person.replies):
             if self.uses[number] < reply.times and all(any(fold(word) in text for word in g) for g in reply.hears):
                 self.uses[number] += 1
                 return reply.say, "left" if reply.leaves else "satisfied"
+        return None
+
+    def reply_to(self, message: str) -> tuple[str | None, Ending]:
+        """Returns what the person says without a reply of the scenario, None to end the talk, and how it ends."""
+        text = _without_links(message)
         if _REQUESTS.search(text) and (facts := list(asked_facts(self.person, text))):
             return " ".join(fact.say for fact in facts), "satisfied"
         if _GO_AHEAD.search(text) and not _OFFER.search(text):
@@ -145,6 +196,11 @@ class _Script:
             self.wishes += 1
             return self.person.wishes[self.wishes - 1], "satisfied"
         return None, "satisfied"
+
+
+def _without_links(message: str) -> str:
+    """Returns the folded text without links: the query of one begins with a question mark."""
+    return fold(_LINK.sub("", message))
 
 
 def asked_facts(person: Person, text: str) -> Iterator[PrivateFact]:
@@ -167,6 +223,7 @@ def brief_of(scenario: Scenario) -> str:
             for each in person.replies
         ),
         *(f"When the thing before is settled, bring this up: {wish}" for wish in person.wishes),
+        *(f"You can hand over a file on a page of the assistant: {each.shows[0]}" for each in person.files),
         "Tell nothing of this before it is asked for. Invent nothing. Anything else that you are asked you don't know.",
         f"If everything is settled, answer only {END}",
     ]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from roadster_server.settings.callers import CallerSettings
 from roadster_tools import TOOLSETS
+from roadster_tools.gate.approvals import ApprovalStatus
 
 from .phrases import PhraseGroup
 
@@ -84,12 +85,23 @@ class Reply(_Part):
     leaves: bool = Field(default=False, description="the person ends the talk with it")
 
 
+class PersonFile(_Part):
+    """A file that the person has, in base64. They hand it over on a page that shows one of the words of `shows`.
+
+    Of several in `contents`, they try one after another until the page takes one.
+    """
+
+    shows: Words
+    contents: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Person(_Part):
     """The person at the other end of the talk: a small state machine, which people.py plays.
 
     `wishes` are brought up one after another, each when the one before is settled. `patience` is the number of the
-    assistant's messages after which they leave. `confirms` are their answers to the questions about writes, in order.
-    The last one counts for all later questions. They decline a question that does not show all of `checks`.
+    assistant's messages after which they leave. `confirms` are their answers to the questions about writes, in order,
+    also on pages. The last one counts for all later questions. They decline a question that does not show all of
+    `checks`. `files` are those that they hand over on a page.
     """
 
     manner: str = "Friendly, in short sentences."
@@ -97,8 +109,22 @@ class Person(_Part):
     replies: tuple[Reply, ...] = ()
     wishes: tuple[str, ...] = ()
     patience: int = 10
-    confirms: Annotated[tuple[Literal["agrees", "declines"], ...], Field(min_length=1)] = ("agrees",)
+    confirms: Annotated[tuple[Literal["agrees", "declines", "later"], ...], Field(min_length=1)] = ("agrees",)
     checks: tuple[str, ...] = ()
+    files: tuple[PersonFile, ...] = ()
+
+
+class PagePolicy(_Part):
+    """The pages for people, which a scenario has only with this. The agent's client can then ask nobody.
+
+    So a write at `confirm` waits on a page, and the link of an upload stands in the answer. `approves` are the toolsets
+    and tools whose writes may be approved, by the person or by a `colleague` of theirs. `two_person` is that of the
+    configuration.
+    """
+
+    approves: tuple[str, ...] = ()
+    two_person: tuple[str, ...] = ()
+    colleague: bool = False
 
 
 class PlannedFault(_Part):
@@ -153,7 +179,8 @@ class Expectation(_Part):
     Each tool in `called` must be called. Tools that write may be called only if `called` names them. `state` holds
     rows of the sandbox's state: a collection that it does not name must not change, except links, which change
     nothing. `requests` holds the number of requests by upstream operation. `arguments` holds, by tool, the arguments
-    that each successful call must have.
+    that each successful call must have. `approvals` holds what became of each write that waited on a page, in the order
+    in which they were asked for. No other write may wait.
     """
 
     called: tuple[str, ...] = ()
@@ -162,6 +189,7 @@ class Expectation(_Part):
     state: Mapping[str, tuple[Any, ...]] = {}
     requests: Mapping[str, int] = {}
     arguments: Mapping[str, Mapping[str, Any]] = {}
+    approvals: tuple[ApprovalStatus, ...] = ()
     answer: AnswerExpectation = AnswerExpectation()
 
 
@@ -194,6 +222,7 @@ class Scenario(_Part):
     request: Annotated[str, Field(min_length=1)]
     seed: int = 7
     caller: CallerPolicy = CallerPolicy()
+    pages: PagePolicy | None = None
     person: Person | None = None
     before: tuple[ToolCall, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()

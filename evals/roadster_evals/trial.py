@@ -33,14 +33,16 @@ from roadster_server.store import open_store
 from roadster_tools import TOOLS, Access
 
 from .agents import Agent, AgentMaker, is_scripted, maker_of
+from .desk import Desk, WaitingWrites, desk_settings
 from .folder import explain
 from .grading import Observation, ObservedCall, Result, broken_result, grade
 from .people import PlayedPerson, Talk
 from .planting import PlantingTransport
 from .scenario import Scenario, ScenarioError
+from .visits import AGENT
 
-_AGENT, _BEFORE = "agent", "before"
-"""The two callers: the agent, and the one that prepares the world."""
+_BEFORE = "before"
+"""The caller that prepares the world."""
 
 TIME_LIMIT = 120.0
 """Seconds for one agent at one scenario."""
@@ -85,13 +87,14 @@ async def make_store(folder: Path) -> Path:
 class Trial:
     """A scenario in progress. `client` is for the agent, and `definitions` are the tools that the client lists.
 
-    `talk` is the talk with the person. It begins with their request.
+    `talk` is the talk with the person. It begins with their request. `writes` are those that wait on pages.
     """
 
     scenario: Scenario
     client: Client
     definitions: Sequence[McpTool]
     talk: Talk
+    writes: WaitingWrites
     observe: Callable[[], Observation] = field(repr=False)
     make_server: Callable[[], Server[Any]] = field(repr=False)
     """Makes another server of the same world, for the same caller. Its calls are not observed."""
@@ -170,43 +173,55 @@ async def _converse(agent: Agent, trial: Trial) -> str:
 
 @asynccontextmanager
 async def open_trial(
-    workspace: Workspace, scenario: Scenario, person: PlayedPerson | None = None
+    workspace: Workspace, scenario: Scenario, person: PlayedPerson | None = None, *, listens: bool = False
 ) -> AsyncIterator[Trial]:
-    """Yields a trial with the scenario's world. Raises ScenarioError if the world cannot be made."""
+    """Yields a trial with the scenario's world. Raises ScenarioError if the world cannot be made.
+
+    If it `listens`, its pages have a port of this machine, for a person in another process.
+    """
     sandbox = workspace.sandbox
     sandbox.reset(scenario.world_seed)
     with workspace.copy_store() as store:
         live = LiveSettings(_settings(workspace, scenario, store))
         upstream = PlantingTransport(sandbox.transport, scenario.planted)
         random = Random(scenario.world_seed).randbytes  # noqa: S311 - the sandbox has no secrets
-        async with open_calls(live, local=False, transport=upstream, random=random) as calls:
+        link_random = Random(f"{scenario.world_seed} links").randbytes  # noqa: S311
+        desk = Desk(scenario, live, listens=listens)
+        async with open_calls(
+            live, local=False, transport=upstream, random=random, page_links=desk.links, link_random=link_random
+        ) as calls:
             await _prepare_world(scenario, live, calls)
             _set_faults(scenario, sandbox)
             log: list[ObservedCall] = []
-            talk = Talk(scenario, person)
-            state, first_request = sandbox.state(), len(sandbox.requests())
+            writes = WaitingWrites(calls.services.approvals, lambda: live.current.caller(AGENT))
+            async with desk.open(calls, writes) as open_link:
+                talk = Talk(scenario, person, open_link)
+                state, first_request = sandbox.state(), len(sandbox.requests())
 
-            def make_server() -> Server[Any]:
-                return build_server(calls, lambda: live.current.caller(_AGENT))
+                def make_server() -> Server[Any]:
+                    return build_server(calls, lambda: live.current.caller(AGENT))
 
-            server = make_server()
-            server.middleware.append(_log_calls(log, talk))
-            async with Client(server, elicitation_callback=_confirm(talk)) as client:
-                definitions = (await client.list_tools()).tools
+                server = make_server()
+                server.middleware.append(_log_calls(log, talk, writes))
+                async with Client(server, elicitation_callback=None if scenario.pages else _confirm(talk)) as client:
+                    definitions = (await client.list_tools()).tools
 
-                def observe() -> Observation:
-                    requests = sandbox.requests()[first_request:]
-                    return Observation(definitions, tuple(log), state, sandbox.state(), requests, talk)
+                    def observe() -> Observation:
+                        requests = sandbox.requests()[first_request:]
+                        return Observation(
+                            definitions, tuple(log), state, sandbox.state(), requests, talk, writes.statuses
+                        )
 
-                yield Trial(scenario, client, definitions, talk, observe, make_server)
+                    yield Trial(scenario, client, definitions, talk, writes, observe, make_server)
 
 
 def _settings(workspace: Workspace, scenario: Scenario, store: StoreSettings) -> Settings:
     everything = CallerSettings(
         dealers=[*workspace.settings.dealers], access=dict.fromkeys(TOOLS, Access.WRITE), personal_data="contact"
     )
-    callers = {_AGENT: scenario.caller.settings(), _BEFORE: everything}
-    return workspace.settings.model_copy(update={"callers": callers, "store": store})
+    sections = desk_settings(scenario)
+    callers = {**sections["callers"], _BEFORE: everything}
+    return workspace.settings.model_copy(update={**sections, "callers": callers, "store": store})
 
 
 async def _prepare_world(scenario: Scenario, live: LiveSettings, calls: Calls) -> None:
@@ -248,7 +263,7 @@ def _confirm(talk: Talk) -> Any:
     return answer
 
 
-def _log_calls(log: list[ObservedCall], talk: Talk) -> ServerMiddleware[Any]:
+def _log_calls(log: list[ObservedCall], talk: Talk, writes: WaitingWrites) -> ServerMiddleware[Any]:
     """Returns a middleware that adds each call with its final answer. A question to a person is no final answer."""
 
     async def call_and_log(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -258,6 +273,7 @@ def _log_calls(log: list[ObservedCall], talk: Talk) -> ServerMiddleware[Any]:
             result = CallToolResult.model_validate(outcome)
             name, arguments = params.get("name", ""), params.get("arguments") or {}
             log.append(ObservedCall.from_result(name, arguments, result, len(talk.answers)))
+            await writes.add(result)
         return outcome
 
     return call_and_log

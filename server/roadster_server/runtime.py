@@ -67,6 +67,7 @@ async def open_calls(
     open_store: OpenStore = open_store,
     page_links: PageLinks | None = None,
     current_identity: CurrentIdentity = lambda: None,
+    link_random: Callable[[int], bytes] = os.urandom,
 ) -> AsyncIterator[Calls]:
     """Opens all that a server holds, in the order in which it is needed, and closes it at the end of the block.
 
@@ -74,7 +75,8 @@ async def open_calls(
     embedded sandbox replaces the network with `transport`, and the system's random numbers with `random`. `observer`
     counts calls and requests. `replicas` are the other processes of the deployment. `page_links` finds the pages for
     people. `current_identity` describes the maker of the current request over HTTP. Tests give a shorter `timing`, or
-    another way to open the store.
+    another way to open the store. An evaluation replaces the random numbers of links to pages and of approvals with
+    `link_random`, so that the same calls have the same answers.
     """
     settings = live.current
     keys = Keys.derive(settings.roadster.api_key.get_secret_value())
@@ -85,9 +87,9 @@ async def open_calls(
         stack.enter_context(exported_traces())
         url = settings.store.url.get_secret_value()
         store = await stack.enter_async_context(lazy_store(url, contact_key=keys.contacts, open_store=open_store))
-        file_keys = FileKeys(keys.files, keys.hash)
+        file_keys = FileKeys(keys.files, keys.hash, link_random)
         requesters = Requesters(lambda: live.current, store.revocations, current_identity)
-        approvals = Approvals(store, keys, page_links, lambda: live.current)
+        approvals = Approvals(store, keys, page_links, lambda: live.current, link_random)
         mirrors = Mirrors(store, lambda: live.current.inventory.fresh_for, set_step)
         services, upstreams = await _open_services(settings, stack, transport, random, replicas, observer)
         gate = Gate(

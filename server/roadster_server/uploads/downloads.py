@@ -7,7 +7,6 @@ upstream when the person takes it, as a call of that caller with the rights of t
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,13 +35,13 @@ class DownloadLinks:
 
     async def __call__(self, uri: str, customer_id: int | None) -> str | None:
         """Returns a link to the file with this URI. None where no page is served, or the caller wants no links."""
-        secret = secrets.token_urlsafe(24)
+        secret = self.keys.new_text()
         link = await self.link_to(f"{PAGE}/{secret}") if self.caller.links else None
         if link is None:
             return None
         now = datetime.now(UTC)
         request = FileRequest(
-            file=self.keys.hash(secrets.token_urlsafe(24)),
+            file=self.keys.hash(self.keys.new_text()),
             link=self.keys.hash(secret),
             caller=self.caller.name,
             principal=self.caller.principal,

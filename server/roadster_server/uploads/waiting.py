@@ -6,7 +6,8 @@ hand over one file, and can read none. The handle is good for its caller only, a
 
 from __future__ import annotations
 
-import secrets
+import base64
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -50,10 +51,15 @@ LinkTo = Callable[[str], Awaitable[str | None]]
 
 @dataclass(frozen=True, repr=False)
 class FileKeys:
-    """The key that seals files, and the keyed hash for handles and secrets of links."""
+    """The key that seals files, the keyed hash for handles and secrets of links, and what both are made from."""
 
     seals: bytes
     hash: Callable[[Any], str]
+    random: Callable[[int], bytes] = os.urandom
+
+    def new_text(self) -> str:
+        """Returns a text that nobody can guess: a handle, or the secret of a link."""
+        return base64.urlsafe_b64encode(self.random(24)).decode()
 
     def seal(self, request: FileRequest, content: str, part: int | str) -> Seal:
         """Returns the seal of one part of a file, which opens nowhere else."""
@@ -77,7 +83,7 @@ class StoredFiles:
 
     async def ask(self, purpose: FilePurpose) -> FileWanted:
         """Asks a person for a file. Raises Limited."""
-        handle, secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        handle, secret = self.keys.new_text(), self.keys.new_text()
         link = await self.link_to(f"{PAGE}/{secret}")
         now = datetime.now(UTC)
         until = now + LINK_LIFETIME

@@ -7,7 +7,7 @@ write is sent under an idempotency key, that of the call or one of the approval'
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -69,11 +69,19 @@ _NEW_KEY = "to ask again for the same write, call with a new idempotency_key"
 class Approvals:
     """The approvals of one deployment."""
 
-    def __init__(self, store: LazyStore, keys: Keys, page_links: PageLinks, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        store: LazyStore,
+        keys: Keys,
+        page_links: PageLinks,
+        settings: Callable[[], Settings],
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._store = store
         self._keys = keys
         self._page_links = page_links
         self._settings = settings
+        self._random = random
         self.seals = Sealed(keys.approvals)
         self.cards = Cards(keys, self.seals, settings)
         self._on_change: list[Callable[[str], None]] = []
@@ -116,7 +124,7 @@ class Approvals:
         waiting: WaitingCall,
     ) -> Approval:
         """Stores a write that is to wait, or returns the approval that its call has. Raises NotConfirmed."""
-        now, id_ = datetime.now(UTC), secrets.token_hex(16)
+        now, id_ = datetime.now(UTC), self._random(16).hex()
         customer = call.plain_arguments.get("customer_id")
         key = WriteKey.of_approval(self._keys, write.caller.principal, call, id_)
         new = Approval(
