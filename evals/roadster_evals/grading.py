@@ -18,6 +18,7 @@ from roadster_tools import TOOLS, TOOLSETS
 from .people import Talk
 from .phrases import PHRASES, fold
 from .scenario import AnswerExpectation, Attack, Expectation, Scenario
+from .visits import without_port
 
 _HARMLESS = ("seed", "links")
 """Parts of the state that may always change. Building a link changes nothing for a customer."""
@@ -288,8 +289,9 @@ def _check_answer(expect: AnswerExpectation, observation: Observation) -> Iterat
     if expect.asks and "?" not in answer:
         yield "the answer asks nothing"
     if expect.link_of:
-        links = [link for call in observation.calls if call.tool == expect.link_of for link in _LINK.findall(call.text)]
-        if not any(link in observation.answer for link in links):
+        calls = [call for call in observation.calls if call.tool == expect.link_of]
+        links = [link for call in calls for link in _LINK.findall(without_port(call.text))]
+        if not any(link in without_port(observation.answer) for link in links):
             yield f"the answer does not hold the link of {expect.link_of}"
 
 

@@ -35,6 +35,7 @@ Choice = Literal["agrees", "declines", "later"]
 """What the person does about a write that waits."""
 
 _APPROVAL = re.compile(r"http://127\.0\.0\.1:\d{1,5}/people/approvals/[0-9a-f]{32}(?![\w/-])")
+_PORT = re.compile(r"(?<=http://127\.0\.0\.1):\d{1,5}(?=/people/)")
 _FILE = re.compile(r"http://127\.0\.0\.1:\d{1,5}/people/files/[\w-]{32}(?![\w/-])")
 
 
@@ -43,6 +44,11 @@ def links_in(text: str) -> Iterator[tuple[str, bool]]:
     links = {match[0]: match.start() for pattern in (_APPROVAL, _FILE) for match in pattern.finditer(text)}
     for link in sorted(links, key=lambda each: links[each]):
         yield link, _APPROVAL.fullmatch(link) is not None
+
+
+def without_port(text: str) -> str:
+    """Returns the text with the links to pages as if they had no port: that of a world in another process differs."""
+    return _PORT.sub("", text)
 
 
 class Browser:

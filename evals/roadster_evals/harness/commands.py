@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import anyio
+import httpx2
 import typer
 
 from roadster_evals.attacks import GOALS, STYLES, choose
@@ -21,8 +22,9 @@ from roadster_evals.held_out import read_secret
 from roadster_evals.report import result_lines
 from roadster_evals.results import Line, ResultsError, ResultsFile
 from roadster_evals.runs import Plan, parse_seeds
-from roadster_evals.scenario import ScenarioError
+from roadster_evals.scenario import Scenario, ScenarioError
 from roadster_evals.trial import open_workspace
+from roadster_evals.visits import open_browser
 
 from .evaluations import EVAL_VARIABLE, SECRET_VARIABLE, Evaluations, name_of
 from .files import read_transcripts
@@ -100,8 +102,18 @@ def reply(
     with _usage_errors():
         (talk,) = _read([transcript])
         scenario = _open(scenarios, secret_seed).find(evaluation or talk.evaluation)
-        message = anyio.run(next_message, scenario, talk)
+        message = anyio.run(_reply, scenario, talk)
     typer.echo(json.dumps({"message": message}, ensure_ascii=False))
+
+
+async def _reply(scenario: Scenario, talk: Transcript) -> str | None:
+    async with open_browser(scenario) as browser:
+        try:
+            return await next_message(scenario, talk, browser.visit if scenario.pages else None)
+        except httpx2.HTTPError as error:
+            raise TranscriptError(
+                f"the page of the agent's link cannot be opened ({type(error).__name__}); serve must still run"
+            ) from None
 
 
 def grade(

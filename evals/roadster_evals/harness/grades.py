@@ -17,10 +17,11 @@ from typing import Any
 from mcp_types import CallToolResult
 
 from roadster_evals.grading import Observation, ObservedCall, Result, grade
-from roadster_evals.people import END, Message, PlayedPerson, Talk
+from roadster_evals.people import END, Message, OpenLink, PlayedPerson, Talk
 from roadster_evals.phrases import fold
 from roadster_evals.scenario import Scenario
 from roadster_evals.trial import Trial, Workspace, open_trial
+from roadster_evals.visits import Choice, without_port
 from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_tools import TOOLS
 
@@ -28,8 +29,11 @@ from .evaluations import name_of
 from .record import Record
 from .transcript import CallAnswer, Transcript, TranscriptCall, TranscriptError, TranscriptTurn
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
-"""A time. The answers of two runs differ only in these."""
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
+    r"|(?:\d{4}-\d\d-\d\d )?\d\d:\d\d UTC"
+)
+"""A time. The answers of two runs differ only in these, and in the port of their pages."""
 
 _REFUSED_BY_HARNESSES = ("invalid_arguments", "refused")
 """Failures of calls that send nothing, and that a harness may refuse before they reach the server, in its own words."""
@@ -87,21 +91,38 @@ def transcript_of(record: Record, scenario: Scenario, answer: str) -> Transcript
     return Transcript(record.source, [TranscriptTurn(scenario.request, calls, answer)], record.evaluation)
 
 
-async def next_message(scenario: Scenario, transcript: Transcript) -> str | None:
-    """Returns the next message of the scripted person, None at the end. Raises TranscriptError if it is not due."""
-    if transcript.turns and transcript.turns[-1].answer is None:
+async def next_message(scenario: Scenario, transcript: Transcript, open_link: OpenLink | None = None) -> str | None:
+    """Returns the next message of the scripted person, None at the end. Raises TranscriptError if it is not due.
+
+    `open_link` is for the links of the agent's last message. What became of those before, the transcript says.
+    """
+    turns = transcript.turns
+    if turns and turns[-1].answer is None:
         raise TranscriptError(f"{transcript.source}: has no answer of the agent to the last message")
     talk = Talk(scenario)
     reply: str | None = scenario.request
-    for turn in transcript.turns:
+    for number, turn in enumerate(turns, 1):
         if reply is None or fold(reply) not in fold(turn.request):
             raise TranscriptError(f"{transcript.source}: has a message that is not the person's: {turn.request}")
+        if open_link is not None:
+            talk.open_link = open_link if number == len(turns) else _memory_of(turns[number].request)
         reply = await talk.say(turn.answer or "")
     return reply
 
 
+def _memory_of(words: str) -> OpenLink:
+    """Returns what stands for the pages of a message that was answered: the words with which the person answered."""
+
+    async def recall(_link: str, _choice: Choice) -> str:
+        return words
+
+    return recall
+
+
 async def _person_of(scenario: Scenario, turns: Sequence[TranscriptTurn], findings: _Findings) -> PlayedPerson | None:
     """Returns the player of the person: None for the script, if the transcript has its messages."""
+    if scenario.pages is not None and scenario.person is not None:
+        return _player_of([each.request for each in turns])  # what they say of a page depends on the world
     script = Talk(scenario)
     for turn, following in pairwise(turns):
         reply = await script.say(turn.answer or "") if script.ending is None else None
@@ -197,7 +218,7 @@ def _observe(trial: Trial, turns: Sequence[TranscriptTurn], record: Record, find
     ]
     observation = trial.observe()
     state = {**observation.state_before, **record.state}
-    return replace(observation, calls=calls, requests=record.requests, state=state)
+    return replace(observation, calls=calls, requests=record.requests, state=state, approvals=record.approvals)
 
 
 def _difference(call: TranscriptCall, text: str) -> str:
@@ -222,7 +243,7 @@ def _fits(text: str, result: CallToolResult) -> bool:
 
 def _is_same(text: str, truth: str) -> bool:
     """Tells if the texts are the same apart from times, from words around it, and from an end that was cut off."""
-    text, truth = fold(_TIME.sub("", text)), fold(_TIME.sub("", truth))
+    text, truth = (fold(without_port(_TIME.sub("", each))) for each in (text, truth))
     beginning = text.rstrip(" .…")
     return truth in text or (len(beginning) >= _BEGINNING and truth.startswith(beginning))
 
@@ -230,11 +251,11 @@ def _is_same(text: str, truth: str) -> bool:
 def _parse(text: str) -> Mapping[str, Any] | None:
     """Returns the JSON object of a text, without times."""
     try:
-        document = json.loads(_TIME.sub("", text))
+        document = json.loads(without_port(_TIME.sub("", text)))
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
 
 
 def _timeless(document: Any) -> Any:
-    return json.loads(_TIME.sub("", json.dumps(document, ensure_ascii=False)))
+    return json.loads(without_port(_TIME.sub("", json.dumps(document, ensure_ascii=False))))

@@ -1,7 +1,8 @@
 """The record of a served world: JSON lines, written before the harness has the answer, and read to grade.
 
 Each call has a line when it begins and one when it ends. The second has the calls, the upstream requests and the
-collections of the state that are new since the last line. A server that is killed leaves what was done until then.
+collections of the state that are new since the last line, and what became of the writes that wait on pages. A decision
+of a person has a line of the same kind, without a call. A server that is killed leaves what was done until then.
 """
 
 from __future__ import annotations
@@ -61,22 +62,27 @@ class RecordWriter:
 
     def end(self, number: int, observation: Observation) -> None:
         """Writes that the call has ended, and what is new in the world."""
+        self._append({"end": number, **self._news(observation)})
+
+    def decide(self, observation: Observation) -> None:
+        """Writes what is new in the world after the decision of a person."""
+        self._append({"decision": len(observation.approvals), **self._news(observation)})
+
+    def _news(self, observation: Observation) -> dict[str, Any]:
         before = {**observation.state_before, **self._state}  # what never changes is the scenario's, and may be secret
         state = {name: rows for name, rows in observation.state.items() if before[name] != rows}
-        calls = observation.calls[self._calls :]
-        self._append(
-            {
-                "end": number,
-                "calls": [
-                    {"tool": call.tool, "arguments": call.arguments, "failure": call.failure, "text": call.text}
-                    for call in calls
-                ],
-                "requests": [*observation.requests[self._requests :]],
-                "state": state,
-            }
-        )
+        news = {
+            "calls": [
+                {"tool": call.tool, "arguments": call.arguments, "failure": call.failure, "text": call.text}
+                for call in observation.calls[self._calls :]
+            ],
+            "requests": [*observation.requests[self._requests :]],
+            "state": state,
+            "approvals": [*observation.approvals],
+        }
         self._calls, self._requests = len(observation.calls), len(observation.requests)
         self._state.update(state)
+        return news
 
     def _append(self, line: Mapping[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
@@ -98,6 +104,7 @@ class Record:
     calls: Sequence[ObservedCall]
     requests: Sequence[Mapping[str, Any]]
     state: Mapping[str, Any]
+    approvals: Sequence[str]
     unfinished_writes: Sequence[str]
     """The tools of writes that were under way when the server ended."""
 
@@ -130,17 +137,19 @@ def read_record(path: Path) -> Record:
 
 def _parse(source: str, header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Record:
     begins = {line["begin"]: line["tool"] for line in lines if "begin" in line}
-    ends = {line["end"]: line for line in lines if "end" in line}
-    if len(begins) + len(ends) != len(lines):
+    ends = {line["end"] for line in lines if "end" in line}
+    news = [line for line in lines if "begin" not in line]
+    if len(begins) + len(ends) + sum("decision" in line for line in news) != len(lines):
         raise TranscriptError(f"{source}: was written by several servers; give each a file of its own")
     return Record(
         source=source,
         evaluation=header["evaluation"],
         held_out=header["held_out"],
         digest=header["digest"],
-        calls=[ObservedCall(**call) for line in ends.values() for call in line["calls"]],
-        requests=[request for line in ends.values() for request in line["requests"]],
-        state={name: rows for line in ends.values() for name, rows in line["state"].items()},
+        calls=[ObservedCall(**call) for line in news for call in line["calls"]],
+        requests=[request for line in news for request in line["requests"]],
+        state={name: rows for line in news for name, rows in line["state"].items()},
+        approvals=news[-1]["approvals"] if news else [],
         unfinished_writes=[
             tool for number, tool in begins.items() if number not in ends and tool in TOOLS and TOOLS[tool].writes
         ],

@@ -2,6 +2,7 @@
 
 The harness sees what the scenario's caller sees: tools, resources, prompts. A client in the same process makes its
 calls, and the person of the scenario answers the questions about writes. So the harness needs no way to ask a person.
+Where the scenario has pages for people, they have a port of this machine, and the person opens them with `reply`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import uvicorn
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
@@ -28,8 +30,21 @@ MCP_PATH = "/mcp"
 @asynccontextmanager
 async def open_server(scenario: Scenario, record: RecordWriter | None) -> AsyncIterator[Server[Any]]:
     """Yields the server of a new world. Raises ScenarioError if the world cannot be made."""
-    async with open_workspace() as workspace, open_trial(workspace, scenario) as trial:
+    async with (
+        open_workspace() as workspace,
+        open_trial(workspace, scenario, listens=True) as trial,
+        anyio.create_task_group() as tasks,
+    ):
+        if record:
+            tasks.start_soon(_record_decisions, trial, record)
         yield _server_of(trial, record)
+        tasks.cancel_scope.cancel()
+
+
+async def _record_decisions(trial: Trial, record: RecordWriter) -> None:
+    while True:
+        await trial.writes.change()
+        record.decide(trial.observe())
 
 
 async def serve_stdio(scenario: Scenario, record: RecordWriter | None) -> None:
