@@ -62,7 +62,7 @@ class WaitingWrites:
 
     @property
     def statuses(self) -> tuple[ApprovalStatus, ...]:
-        """What became of each, in the order in which they were asked for."""
+        """The state of each, in the order in which they were asked for."""
         return tuple(self._statuses.values())
 
     async def add(self, result: CallToolResult) -> None:

@@ -66,7 +66,7 @@ class Observation:
     requests: Sequence[Mapping[str, Any]]
     talk: Talk
     approvals: Sequence[str] = ()
-    """What became of each write that waited on a page, in the order in which they were asked for."""
+    """The state of each write that waited on a page, in the order in which they were asked for."""
 
     @property
     def answer(self) -> str:

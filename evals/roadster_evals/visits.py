@@ -32,7 +32,7 @@ PAGES = "http://127.0.0.1:8000"
 """The origin of the pages of a trial in this process. Nothing listens there."""
 
 Choice = Literal["agrees", "declines", "later"]
-"""What the person does about a write that waits."""
+"""An answer of the person about a write that waits."""
 
 _APPROVAL = re.compile(r"http://127\.0\.0\.1:\d{1,5}/people/approvals/[0-9a-f]{32}(?![\w/-])")
 _PORT = re.compile(r"(?<=http://127\.0\.0\.1):\d{1,5}(?=/people/)")
