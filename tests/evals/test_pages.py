@@ -28,7 +28,7 @@ from .transcripts import chat_completions
 
 WITH_PAGES = [each for each in TEMPLATES if "pages" in each.fields]
 ID = "0123456789abcdef" * 2
-DELETION = {"dealer": "umazda", "customer_id": 1650260, "document_ids": [1602288]}
+(DELETION,) = scenario_named("page_delete_approved").reference.earlier[0].calls
 
 
 def play(workspace: Workspace, scenario: Scenario, agent: Agent, person: Any = None) -> Result:
@@ -47,7 +47,7 @@ def with_person(name: str, **fields: Any) -> Scenario:
 
 async def hands_the_link_on(_message: str, client: Client) -> str:
     """Asks for the deletion, and hands on what the tool says, with the link in it."""
-    return text_of(await client.call_tool("delete_documents", DELETION))
+    return text_of(await client.call_tool(DELETION.tool, dict(DELETION.arguments)))
 
 
 # The project's own
@@ -83,7 +83,7 @@ def test_two_runs_have_the_same_ids_and_links(name: str, workspace: Workspace) -
 
 def test_the_person_opens_no_link_that_the_agent_did_not_give(workspace: Workspace) -> None:
     async def keeps_the_link(_message: str, client: Client) -> str:
-        await client.call_tool("delete_documents", DELETION)
+        await client.call_tool(DELETION.tool, dict(DELETION.arguments))
         return "Please open the page."
 
     result = play(workspace, scenario_named("page_delete_approved"), keeps_the_link)
@@ -139,7 +139,8 @@ def test_a_person_may_not_approve_alone_what_wants_two(workspace: Workspace) -> 
     alone = scenario.pages.model_copy(update={"colleague": False})
 
     async def asks(_message: str, client: Client) -> str:
-        return text_of(await client.call_tool("delete_documents", {**DELETION, "document_ids": [1602287]}))
+        (call,) = scenario.reference.earlier[0].calls
+        return text_of(await client.call_tool(call.tool, dict(call.arguments)))
 
     result = play(workspace, scenario.model_copy(update={"pages": alone}), asks)
     assert "approvals.two_person wants a second person" in str(result.transcript)
