@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import httpx2
@@ -11,8 +12,9 @@ from mcp_types import CallToolResult
 
 from roadster_client.json_text import parse_lenient_json
 from roadster_sandbox import SandboxTransport
-from tests.conftest import Connect, World, answer_of, response
+from tests.conftest import Connect, World, answer_of, response, text_of
 from tests.tool_examples import SOME_VIN
+from tests.tools.test_payments import deal_of
 from tests.tools.umazda import AT_UMAZDA
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +113,91 @@ async def test_a_trade_in_without_equity_is_confirmed_by_the_car_in_the_deal(quo
     assert reasons(await quote_from(lambda document: None, trade_in=trade_in), "trade_in") == {}
     result = await quote_from(ignore, trade_in=trade_in)
     assert reasons(result, "trade_in") == {"cash": "trade_in not confirmed by Roadster"}
+
+
+# Incentives
+
+INCENTIVES = {"loyalty": 500, "military": 500, "first responders": 750}
+
+
+@pytest.mark.parametrize("without", [[*DEALS], ["lease"]], ids=str)
+async def test_incentives_that_are_not_all_in_the_rebate_are_told(
+    without: list[str], connect: Connect, world: World
+) -> None:
+    """For every choice of incentives, and every part of it that Roadster ignored."""
+    upstream = ChangedQuotes(world, lambda document: None)
+    choices = [[*names] for size in (1, 2, 3) for names in combinations(INCENTIVES, size)]
+    async with connect(upstream=upstream) as client:
+        for names in choices:
+            for ignored in {0, *(sum(INCENTIVES[name] for name in part) for part in _parts(names))}:
+                upstream.change = _less_rebate(without, ignored)
+                wishes = {**AT_UMAZDA, "vin": SOME_VIN, "incentives": names}
+                result = await client.call_tool("quote_payments", wishes)
+                told = reasons(result, "incentives")
+                assert [*told] == (without if ignored else []), (names, ignored)
+                texts = [text for text in answer_of(result).get("not_applied", ()) if "incentives" in text]
+                assert len(texts) == (len(names) if ignored else 0), (names, ignored)
+
+
+def _parts(names: list[str]) -> list[tuple[str, ...]]:
+    return [part for size in range(1, len(names) + 1) for part in combinations(names, size)]
+
+
+def _less_rebate(deals: list[str], amount: float) -> Change:
+    def change(document: dict[str, Any]) -> None:
+        for deal in deals:
+            document["deals"][deal]["terms"]["rebate"] -= amount
+
+    return change
+
+
+async def test_an_incentive_in_a_deal_that_says_no_rebate_is_not_confirmed(quote_from: Callable[..., Any]) -> None:
+    nothing = set_terms("cash", rebate=None, total_bonus=None, total_coupon=None)
+    told = reasons(await quote_from(nothing, incentives=["loyalty"]), "incentives")
+    assert [*told] == ["cash"]
+    assert told["cash"].endswith("not confirmed by Roadster")
+
+
+async def test_a_full_answer_has_the_incentives_of_each_deals_programs(connect: Connect, world: World) -> None:
+    """Although Roadster refuses one deal. A row that is not of all deals names those that have it."""
+    own = {"name": "lease loyalty", "display_name": "Lease Loyalty", "cash": 400}
+
+    def add(document: dict[str, Any]) -> None:
+        for program in document["programs"].get("lease", ()):
+            program["incentives"].append(own)
+
+    at = {**AT_UMAZDA, "vin": SOME_VIN, "detail": "full"}
+    async with connect(upstream=ChangedQuotes(world, add)) as client:
+        result = await client.call_tool("quote_payments", at)
+        whole = answer_of(result)["details"]
+    assert "lease loyalty | Lease Loyalty | 400 | - | lease" in text_of(result)
+    changed = ChangedQuotes(world, add)
+    async with connect(upstream=CashRefused(changed)) as client:
+        part = answer_of(await client.call_tool("quote_payments", {**at, "term_months": 36}))
+    assert part["unread"] == ["cash"]
+    for details in (whole, part["details"]):
+        names = [row["name"] for row in details["incentives"]]
+        assert names == [*(row["name"] for row in whole["incentives"][:-1]), "lease loyalty"]
+        assert details["incentives"][-1] == {
+            "name": "lease loyalty",
+            "title": "Lease Loyalty",
+            "amount": 400,
+            "deals": ["lease"],
+        }
+        assert not any("deals" in row for row in [*details["incentives"][:-1], *details["rebates"]])
+        assert details["rebates"] == whole["rebates"] != []
+
+
+class CashRefused(httpx2.AsyncBaseTransport):
+    """An upstream that refuses each request for the cash deal."""
+
+    def __init__(self, upstream: ChangedQuotes) -> None:
+        self._upstream = upstream
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if deal_of(request) == "cash":
+            return response({"status": "error", "error": "Invalid request"}, 400)
+        return await self._upstream.handle_async_request(request)
 
 
 # Taxes and fees

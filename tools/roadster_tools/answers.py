@@ -196,7 +196,7 @@ def table(title: str, rows: Sequence[ToolAnswer]) -> list[str]:
 
 
 def plain(value: Any) -> str:
-    """Returns a value as in JSON, but text without quotes, whole numbers without decimals, and a dash for None."""
+    """Returns a value as in JSON, but a dash for None, and without quotes, brackets and decimals of whole numbers."""
     match value:
         case None:
             return "-"
@@ -206,6 +206,8 @@ def plain(value: Any) -> str:
             return repr(value).removesuffix(".0")
         case str():
             return cell(value)
+        case list():
+            return ", ".join(map(plain, value))
         case _:
             return str(value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -243,7 +243,7 @@ def discount_rows(quote: Quote, incentives: Sequence[str]) -> list[AppliedDiscou
     places: dict[tuple[str | None, float | None, str | None], list[str]] = {}
     for deal_type, deal in deals.items():
         program = program_of(quote, deal_type)
-        rows = _discounts(program, incentives) if program else []
+        rows = program_discounts(program, incentives) if program else []
         if rows and deal.terms.rebate is not None and abs(sum(row[1] for row in rows) - deal.terms.rebate) < 0.01:  # noqa: PLR2004 - a cent
             for row in rows:
                 places.setdefault(row, []).append(deal_type)
@@ -251,6 +251,11 @@ def discount_rows(quote: Quote, incentives: Sequence[str]) -> list[AppliedDiscou
         AppliedDiscountRow(name=name, amount=amount, expires=expires, deals=_unless_all(names, deals))
         for (name, amount, expires), names in places.items()
     ]
+
+
+def programs_by_deal(quote: Quote) -> dict[DealType, Sequence[Program]]:
+    programs = quote.programs or Programs()
+    return {"cash": [programs.cash] if programs.cash else [], "finance": programs.finance, "lease": programs.lease}
 
 
 def program_of(quote: Quote, deal_type: DealType) -> Program | None:
@@ -265,7 +270,8 @@ def program_of(quote: Quote, deal_type: DealType) -> Program | None:
             return next(iter(lease_match(quote).programs or programs.lease), None)
 
 
-def _discounts(program: Program, incentives: Sequence[str]) -> list[tuple[str | None, float, str | None]]:
+def program_discounts(program: Program, incentives: Collection[str]) -> list[tuple[str | None, float, str | None]]:
+    """Returns name, amount and last day of the customer's rebates of a program, and of those incentives."""
     rebates = [
         (each.name, each.cash or 0.0, day_of(each.expires_at))
         for each in program.rebates

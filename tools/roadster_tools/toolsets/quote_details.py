@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, WithJsonSchema
 
 from roadster_client.models.parts import Received
+from roadster_client.models.payments import DealType
 from roadster_client.models.quotes import FinanceProgram, LeaseProgram, Programs, Quote
 from roadster_tools.answers import ToolAnswer, plain, table
 
-from .quote_deals import deals_of, percent
+from .quote_deals import Program, deals_of, percent, programs_by_deal
 from .quote_rows import DiscountRow, FinanceProgramRow, LeaseProgramRow, whole_number
 
 _MOST_ROWS = 20
@@ -81,21 +82,37 @@ def quote_details(quote: Quote, term_months: int | None) -> QuoteDetails:
             )
             for program in lists.shorten("lease_programs", _nearest_term_first(programs.lease, term_months))
         ],
-        rebates=[
-            DiscountRow(name=rebate.name, amount=rebate.cash, to=rebate.recipient, expires_at=rebate.expires_at)
-            for rebate in lists.shorten("rebates", programs.cash.rebates if programs.cash else ())
-        ],
-        incentives=[
-            DiscountRow(
-                name=incentive.name,
-                title=incentive.display_name,
-                amount=incentive.cash,
-                expires_at=incentive.expires_at,
-            )
-            for incentive in lists.shorten("incentives", programs.cash.incentives if programs.cash else ())
-        ],
+        rebates=lists.shorten("rebates", _discount_rows(quote, _rebates)),
+        incentives=lists.shorten("incentives", _discount_rows(quote, _incentives)),
         rows_cut=lists.rows_cut or None,
     )
+
+
+def _rebates(program: Program) -> list[DiscountRow]:
+    return [
+        DiscountRow(name=rebate.name, amount=rebate.cash, to=rebate.recipient, expires_at=rebate.expires_at)
+        for rebate in program.rebates
+    ]
+
+
+def _incentives(program: Program) -> list[DiscountRow]:
+    return [
+        DiscountRow(name=each.name, title=each.display_name, amount=each.cash, expires_at=each.expires_at)
+        for each in program.incentives
+    ]
+
+
+def _discount_rows(quote: Quote, rows_of: Callable[[Program], list[DiscountRow]]) -> list[DiscountRow]:
+    """Returns the rows of the programs, each once. One that is not in the programs of all deals names its deals."""
+    places: dict[str, tuple[DiscountRow, dict[DealType, None]]] = {}
+    for deal_type, programs in programs_by_deal(quote).items():
+        for row in (row for program in programs for row in rows_of(program)):
+            places.setdefault(row.model_dump_json(), (row, {}))[1][deal_type] = None
+    all_deals = deals_of(quote).keys()
+    return [
+        row if all_deals <= deals.keys() else row.model_copy(update={"deals": [*deals]})
+        for row, deals in places.values()
+    ]
 
 
 class _ShortLists:

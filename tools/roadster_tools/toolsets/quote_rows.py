@@ -164,13 +164,17 @@ class LeaseProgramRow(ToolAnswer):
 
 
 class DiscountRow(ToolAnswer):
-    """A rebate, with its recipient in `to`, or an incentive, whose name is one of the argument `incentives`."""
+    """A rebate, with its recipient in `to`, or an incentive, whose name is one of the argument `incentives`.
+
+    `deals` names those whose programs have it, where not all have it.
+    """
 
     name: str | None = None
     title: str | None = Field(default=None, description="for customers")
     amount: Figure | None = None
     to: str | None = None
     expires_at: str | None = None
+    deals: list[str] | None = None
 
 
 def _row_text(row: QuotedPlanRow | AppliedDiscountRow) -> str:

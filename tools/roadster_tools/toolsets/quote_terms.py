@@ -24,14 +24,15 @@ from roadster_tools.answers import cell, money, plain
 
 from .quote_deals import (
     Deal,
-    Program,
     deals_of,
     discounts_in,
     finance_match,
     has_trade_in,
     lease_down_payment,
     lease_match,
+    program_discounts,
     program_of,
+    programs_by_deal,
 )
 
 _MOST_NAMES = 10
@@ -233,29 +234,38 @@ def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealTyp
             continue
         deals_by_reason: dict[str, list[DealType]] = {}
         for deal_type, deal in deals.items():
-            reason = _incentive_reason(quote, deal_type, deal, name)
+            reason = _incentive_reason(quote, deal_type, deal, name, wishes.incentives)
             if reason is not None:
                 deals_by_reason.setdefault(reason, []).append(deal_type)
         for reason, deal_types in deals_by_reason.items():
             yield f"{', '.join(deal_types)}: incentives.{place}, {reason}"
 
 
-def _incentive_reason(quote: Quote, deal_type: DealType, deal: Deal, incentive: str) -> str | None:
-    """Returns why the incentive cannot be in a deal, None where it can."""
+def _incentive_reason(
+    quote: Quote, deal_type: DealType, deal: Deal, incentive: str, wishes: Collection[str]
+) -> str | None:
+    """Returns why the incentive, which is one of the wishes, may not be in a deal, None where it can be."""
     program, discounts = program_of(quote, deal_type), discounts_in(deal.terms)
-    amounts = [each.cash or 0 for each in program.incentives if each.name == incentive] if program else []
-    if not amounts:
+    amounts = [each.cash for each in program.incentives if each.name == incentive] if program else []
+    if program is None or not amounts:
         return "not in its program"
-    # Roadster says only the sum of all discounts. An incentive above that sum cannot be in it.
-    return "more than the rebate" if discounts is not None and discounts < amounts[0] else None
+    if discounts is None or amounts[0] is None:
+        return _UNCONFIRMED
+    if discounts < amounts[0]:
+        return "more than the rebate"
+    # Roadster says only the sum of all discounts. Nobody knows which of them are in a smaller one.
+    total = sum(amount for _, amount, _ in program_discounts(program, wishes))
+    if discounts < total - _CENT:
+        return "not confirmed: the rebate is less than the program's rebates and the incentives together"
+    return None
 
 
 def incentive_names(quote: Quote) -> list[str]:
     """Returns the names that the argument `incentives` takes for this vehicle."""
-    programs = quote.programs or Programs()
-    cash = [programs.cash] if programs.cash else []
-    rows: list[Program] = [*cash, *programs.finance, *programs.lease]
-    return list(dict.fromkeys(each.name for row in rows for each in row.incentives if each.name is not None))
+    rows = (
+        each for programs in programs_by_deal(quote).values() for program in programs for each in program.incentives
+    )
+    return list(dict.fromkeys(each.name for each in rows if each.name is not None))
 
 
 def _plans_not_applied(plans: Sequence[PlanChoice], deals: Mapping[DealType, Deal]) -> Iterator[str]:
