@@ -95,14 +95,13 @@ _current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None
 
 
 def give_turn_back() -> None:
-    """Lets another call of the caller begin, because the one of this context is about to wait."""
+    """Lets another call of the caller begin, because the one of this context waits until its end."""
     turn = _current_turn.get()
     if turn is not None:
         turn.give_back()
 
 
-def resume_turn() -> None:
-    """Notes that a wait has ended. The caller's next call begins only once fewer than two work."""
+def _resume_turn() -> None:
     turn = _current_turn.get()
     if turn is not None:
         turn.resume()
@@ -110,12 +109,15 @@ def resume_turn() -> None:
 
 @contextmanager
 def turn_given_back() -> Iterator[None]:
-    """Lets another call of the caller begin while the block waits."""
+    """Lets another call of the caller begin while the block waits, also where it ends in an error.
+
+    After it, the caller's next call begins only once fewer than two work.
+    """
     give_turn_back()
     try:
         yield
     finally:
-        resume_turn()
+        _resume_turn()
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import cast
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -13,12 +15,17 @@ from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.types import Message, Receive, Scope, Send
 
+from roadster_sandbox import API_KEY
+from roadster_server.calls.approvals.write_keys import WriteKey
+from roadster_server.calls.idempotency import IdempotencyKeys
+from roadster_server.calls.keys import Keys
 from roadster_server.calls.recorder import Recorder
 from roadster_server.identity.tokens import identity_of
-from roadster_server.store import AuditRecord
-from roadster_server.store.lazy import LazyStore
+from roadster_server.store import AuditRecord, StoreError
+from roadster_server.store.lazy import LazyStore, lazy_store
 from roadster_server.transports.turn_taking import TurnTaking
-from roadster_server.turns import Turns, give_turn_back, resume_turn
+from roadster_server.turns import Turns, turn_given_back
+from tests.server.store.databases import execute
 from tests.servers import PATIENCE
 
 pytestmark = pytest.mark.anyio
@@ -90,9 +97,8 @@ async def test_call_that_waits_elsewhere_lets_the_next_one_begin_and_goes_on_at_
 
     async def work() -> None:
         nonlocal resumed
-        give_turn_back()
-        await answer.wait()
-        resume_turn()
+        with turn_given_back():
+            await answer.wait()
         resumed += 1
         await go_on.wait()
 
@@ -172,3 +178,41 @@ async def test_call_that_is_cancelled_as_its_turn_comes_passes_it_on() -> None:
         assert len(server.begun) >= 3, "the turn is free again"
         go_on[1].set()
     assert len(server.answered) == 3
+
+
+async def test_call_that_loses_the_database_while_it_waits_has_its_turn_again(
+    postgresql_url: str, postgresql_server: str
+) -> None:
+    """Four calls wait for a call of another process with their key, and the database goes away."""
+    key, keys = WriteKey("scope", "arguments"), IdempotencyKeys(Keys.derive(API_KEY))
+    go_on = anyio.Event()
+    failures = 0
+    name = urlsplit(postgresql_url).path.removeprefix("/")
+
+    async def work() -> None:
+        nonlocal failures
+        if failures < 4:
+            with pytest.raises(StoreError):
+                async with keys.claim(store, key):
+                    pytest.fail("the key is another call's")
+            failures += 1
+        await go_on.wait()
+
+    server = Server(work)
+    with anyio.fail_after(PATIENCE):
+        async with lazy_store(postgresql_url, contact_key=b"") as store, anyio.create_task_group() as tasks:
+            await store.claim(key.scope, key.arguments, now=datetime.now(UTC))
+            for _ in range(4):
+                tasks.start_soon(server.send, "one")
+            while len(server.begun) < 4:
+                await anyio.sleep(0.01)
+            await execute(postgresql_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            await execute(postgresql_server, kill)
+            while failures < 4:
+                await anyio.sleep(0.01)
+            tasks.start_soon(server.send, "one")
+            await settle()
+            assert len(server.begun) == 4, "four work, so the next one waits"
+            go_on.set()
+    assert len(server.answered) == 5
