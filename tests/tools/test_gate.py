@@ -202,12 +202,14 @@ def test_verdict_ignores_settings_of_other_tools(access: dict[str, Access]) -> N
         assert verdict(Caller("c", (), access), tool) == verdict(Caller("c", (), relevant), tool)
 
 
-@given(ACCESS, st.sampled_from([("form", "page"), ("page",), ("form",), ()]))
-def test_tool_that_follows_writes_needs_a_write_that_waits_on_a_page(
+@given(ACCESS, st.sampled_from([("form", "page"), ("page",), ("card",), ("form", "card"), ("form",), ()]))
+def test_tool_that_follows_writes_needs_a_write_that_waits_on_a_page_or_a_card(
     access: dict[str, Access], confirm_by: Sequence[ConfirmWay]
 ) -> None:
     caller = Caller("c", (), access, confirm_by=confirm_by)
-    waits = "page" in confirm_by and any(verdict(caller, write).level == Access.CONFIRM for write in WRITES)
+    waits = not {"page", "card"}.isdisjoint(confirm_by) and any(
+        verdict(caller, write).level == Access.CONFIRM for write in WRITES
+    )
     followers = [tool for tool in TOOLS.values() if tool.follows_writes]
     assert followers
     for tool in followers:

@@ -379,6 +379,23 @@ async def test_a_card_is_on_no_page(world: World, store_url: str) -> None:
         assert await office.entries() == []
 
 
+async def test_who_is_asked_by_a_card_reads_what_became_of_it_and_nobody_else_does(
+    world: World, store_url: str
+) -> None:
+    settings = card_settings(store_url)
+    callers = {**settings.callers, "other": settings.callers["tester"]}
+    settings = settings.model_copy(update={"callers": callers})
+    async with open_host(world, settings) as office, open_host(world, settings, caller="other") as other:
+        waits = await office.client.call_tool(CREATE, dict(NEW_CUSTOMER))
+        wish = {"approval_id": (waits.meta or {})["roadster-mcp/waiting"]["approval_id"]}
+        assert answer_of(await office.client.call_tool("get_approval", wish))["status"] == "waiting"
+        made = answer_of(await answer(office, card_of(waits)))
+        done = answer_of(await office.client.call_tool("get_approval", wish))
+        others = answer_of(await other.client.call_tool("get_approval", wish))
+    assert (done["status"], done["answer"]) == ("done", {**made, "replayed": True})
+    assert others["status"] == "not_found"
+
+
 async def test_an_approval_of_a_page_has_no_card(world: World, store_url: str) -> None:
     async with open_host(world, card_settings(store_url, confirm_by=["page"])) as office:
         waits = await office.client.call_tool(CREATE, dict(NEW_CUSTOMER))

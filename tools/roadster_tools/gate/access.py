@@ -158,8 +158,9 @@ def verdict(caller: Caller, tool: Tool) -> Verdict:
 def _verdict_on_following(caller: Caller) -> Verdict:
     """Decides on a tool that only shows what became of a caller's writes. No setting need name it."""
     setting = caller.setting("confirm_by")
-    if "page" not in caller.confirm_by:
-        return Verdict(False, Access.OFF, setting, f'{setting} does not name "page", so no write waits on a page')
+    if "page" not in caller.confirm_by and "card" not in caller.confirm_by:
+        reason = f'{setting} names neither "page" nor "card", so no write waits'
+        return Verdict(False, Access.OFF, setting, reason)
     if any(verdict(caller, write).level == Access.CONFIRM for write in TOOLS.values() if write.writes):
         return Verdict(True, Access.READ, setting)
     setting = caller.setting("access")
