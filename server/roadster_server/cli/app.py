@@ -173,15 +173,15 @@ def call(
     confirmed or over a limit; 4 upstream or store failed; 5 outcome unknown (a write whose answer was lost);
     6 waits for a person, who approves the write on a page.
     """
-    from .call import call_once, load_arguments, show_answer
+    from .call import call_once, load_arguments, show_outcome
 
     configure_logs()
     with exit_on_mistakes():
         document = load_arguments(arguments, sys.stdin)
         with open_backend(config, sandbox=sandbox, seed=seed, record=record, replay=replay) as backend:
             outcome = run_async(call_once, backend, caller, tool, document, yes)
-    if show and outcome.answer is not None and sys.stdout.isatty():
-        show_answer(tool, outcome.answer, outcome.message)
+    if show and sys.stdout.isatty():
+        show_outcome(tool, outcome)
     else:
         typer.echo(json.dumps(outcome.document, ensure_ascii=False))
     raise typer.Exit(outcome.code)

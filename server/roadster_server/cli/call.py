@@ -157,17 +157,17 @@ async def call_once(backend: Backend, caller: str, tool: str, arguments: dict[st
     return outcome
 
 
-def show_answer(tool: str, answer: Mapping[str, Any], text: str) -> None:
-    """Prints an answer for a person: a quote with its deals side by side, any other answer as its text."""
+def show_outcome(tool: str, outcome: Outcome) -> None:
+    """Prints an outcome for a person: a quote with its deals side by side, anything else as its text."""
     from rich.console import Console
 
     from .quote_table import quote_table
 
     console = Console()
-    if tool == "quote_payments":
-        console.print(quote_table(answer, text))
+    if tool == "quote_payments" and outcome.answer is not None:
+        console.print(quote_table(outcome.answer, outcome.message))
     else:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(outcome.message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _person_agrees(question: str) -> bool:

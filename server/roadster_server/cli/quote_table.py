@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from roadster_tools.answers import money
+from roadster_tools.answers import grouped, money
 
 _DEALS = ("cash", "finance", "lease")
 _DEAL_LINE = re.compile(r"(Cash|Finance|Lease): ")
 _IN_THEIR_UNITS = ("months", "percent", "factor", "miles")
 """Ends of the names of figures that are not amounts."""
+_INDENT = 2
+
+
+class _Title(NamedTuple):
+    """The name of a figure. The parts of one stand below it, further to the right."""
+
+    name: str
+    indent: int
 
 
 def quote_table(answer: Mapping[str, Any], text: str) -> Group:
@@ -32,35 +41,38 @@ def _table(answer: Mapping[str, Any]) -> Table:
     table = Table("")
     for deal in _DEALS:
         table.add_column(deal, justify="right")
-    for name in _names(columns):
-        table.add_row(Text(name), *(Text(column.get(name, "")) for column in columns))
+    for title in _titles(columns):
+        # Blanks at the beginning of a name would be lost where it takes two lines.
+        name = Padding(Text(title.name), (0, 0, 0, title.indent))
+        table.add_row(name, *(Text(column.get(title, "")) for column in columns))
     return table
 
 
-def _names(columns: Sequence[dict[str, str]]) -> list[str]:
-    """Returns the names of all figures, each before the one that it precedes in its deal."""
-    names: list[str] = []
+def _titles(columns: Sequence[dict[_Title, str]]) -> list[_Title]:
+    """Returns the titles of all figures, each before the one that it precedes in its deal."""
+    titles: list[_Title] = []
     for column in reversed(columns):
-        place = len(names)
-        for name in reversed(column):
-            if name in names:
-                place = names.index(name)
+        place = len(titles)
+        for title in reversed(column):
+            if title in titles:
+                place = titles.index(title)
             else:
-                names.insert(place, name)
-    return names
+                titles.insert(place, title)
+    return titles
 
 
-def _rows(figures: Mapping[str, Any], indent: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the figures of a deal as a table has them. The parts of one stand below it, further to the right."""
+def _rows(figures: Mapping[str, Any], indent: int = 0) -> Iterator[tuple[_Title, str]]:
+    """Yields the figures of a deal as a table has them."""
     for name, value in figures.items():
-        title = f"{indent}{name.replace('_', ' ')}"
+        title = _Title(name.replace("_", " "), indent)
         if isinstance(value, dict):
             yield title, ""
-            yield from _rows(value, f"{indent}  ")
+            yield from _rows(value, indent + _INDENT)
         else:
             yield title, _cell(name, value)
 
 
 def _cell(name: str, value: Any) -> str:
-    is_amount = isinstance(value, int | float) and not name.endswith(_IN_THEIR_UNITS)
-    return money(value) if is_amount else str(value)
+    if not isinstance(value, int | float):
+        return str(value)
+    return grouped(value) if name.endswith(_IN_THEIR_UNITS) else money(value)

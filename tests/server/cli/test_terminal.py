@@ -186,15 +186,15 @@ def test_command_without_a_reader_ends_quietly(tmp_path: Path) -> None:
     os.close(writer)
 
 
-def screen_of(*arguments: str) -> str:
-    """Runs the command with a terminal of 120 columns as stdout. Returns what the terminal shows."""
+def screen_of(*arguments: str, columns: int = 120, code: int = 0) -> str:
+    """Runs the command with a terminal as stdout. Returns what the terminal shows."""
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [*ROADSTER_MCP, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "COLUMNS": "120", "TERM": "dumb"},
+        env={**os.environ, "COLUMNS": str(columns), "TERM": "vt100", "NO_COLOR": "1"},
     )
     os.close(theirs)
     content = b""
@@ -202,7 +202,7 @@ def screen_of(*arguments: str) -> str:
     with os.fdopen(ours, "rb", buffering=0) as screen, suppress(OSError):
         while part := screen.read(4096):
             content += part
-    assert process.wait(PATIENCE) == 0
+    assert process.wait(PATIENCE) == code
     return content.decode().replace("\r\n", "\n")
 
 
@@ -218,10 +218,33 @@ def test_show_prints_the_deals_side_by_side_at_a_terminal() -> None:
     assert screen.startswith("reserved: 3MVDMBBM0SM472067 2025 Mazda CX-30")
     assert rows[0] == ["monthly payment", "", "973.82", "457.27"]
     assert ["term months", "", "36", "36"] in rows
+    assert ["annual miles", "", "", "12,000"] in rows
     assert ["security deposit", "", "", "0"] in rows
+    assert next(row for row in rows if row[0] == "sales tax")[1:3] == ["3,136.64"] * 2
+    assert "A leased car goes back." in screen
     assert "Not applied: cash: no term_months" in screen
     assert "monthly payment" not in screen.split("Not applied", 1)[1]
     assert json.loads(screen_of(*call))["stock"] == "reserved"
+
+
+def test_show_keeps_the_parts_of_a_figure_below_it_on_a_narrow_terminal() -> None:
+    call = ["call", "quote_payments", '{"vin": "3MVDMBBM0SM472067", "dealer": "umazda"}', "--sandbox", "--show"]
+    names = [line.split("\u2502")[1] for line in screen_of(*call, columns=60).split("\n") if "\u2502" in line]
+    start = names.index(next(name for name in names if "signing parts" in name)) + 1
+    end = names.index(next(name for name in names if "acquisition" in name))
+    assert " ".join(" ".join(names[start:end]).split()) == "first payment fees taxes security deposit"
+    assert all(name.startswith("   ") for name in names[start:end]), names[start:end]
+
+
+def test_show_prints_a_full_quote_and_a_failure_in_words() -> None:
+    call = ["call", "quote_payments", "--sandbox", "--show"]
+    full = screen_of(*call, '{"vin": "3MVDMBBM0SM472067", "dealer": "umazda", "detail": "full"}')
+    assert "prices.base: 28,990" in full
+    assert "year: 2025" in full
+    assert "{" not in full
+    refusal = screen_of(*call, '{"vin": "3MVDMBBM0SM472067", "dealer": "umazda", "plans": [{"id": 99}]}', code=1)
+    assert refusal.startswith("Invalid arguments: plans.0.id: is none of a cash deal's plans")
+    assert "{" not in refusal
 
 
 def test_show_prints_any_other_answer_as_its_text() -> None:
