@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,6 +111,60 @@ async def test_figure_that_roadster_does_not_give_is_missing(
     assert answer["disclosures"]["missing"].count(place) == 1
     assert (item in answer["disclosures"]["say"]) is (place != item), "the other deal may have it"
     assert item not in figures_of(answer, deal)
+
+
+class LowTotals(httpx2.AsyncBaseTransport):
+    """The sandbox, whose totals of some deals are lower by an amount."""
+
+    def __init__(self, world: World, deals: Sequence[str], amount: float) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self._deals = deals
+        self._amount = amount
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self._sandbox.handle_async_request(request)
+        document = parse_lenient_json(b"".join([part async for part in answer.aiter_raw()]))
+        if isinstance(document, dict) and "deals" in document:
+            for deal in self._deals:
+                document["deals"][deal]["terms"]["total_cost_of_ownership"] -= self._amount
+        return response(document, answer.status_code)
+
+
+@pytest.mark.parametrize("deals", [["cash"], ["finance"], ["lease"], ["cash", "finance", "lease"]], ids=str)
+async def test_a_total_that_is_less_than_what_is_paid_is_missing(
+    deals: list[str], connect: Connect, world: World
+) -> None:
+    """Nobody knows what it leaves out, so it is no total that the customer pays."""
+    async with connect(upstream=LowTotals(world, deals, 5000)) as client:
+        result = await client.call_tool("quote_payments", {**CAR, "customer_cash": 1000})
+    answer = answer_of(result)
+    reason = "less than due_at_signing and the payments"
+    payments = [deal for deal in deals if deal != "cash"]
+    said = [item for item in answer["disclosures"]["missing"] if "total_cost" in item]
+    assert said == [f"total_cost ({deal}): {reason}" for deal in payments]
+    assert ("total_cost" in answer["disclosures"]["say"]) is (len(payments) < 2)
+    assert answer["hint"].endswith(f"so do not call it the total: {', '.join(deals)}.")
+    assert answer["hint"] in text_of(result)
+
+
+@pytest.mark.parametrize("trade_in", [{"value": 4000, "payoff": 9000}, {"value": 90_000}, {"value": 9000}], ids=str)
+async def test_total_of_each_deal_is_at_least_what_is_paid(
+    trade_in: dict[str, float], connect: Connect, world: World
+) -> None:
+    """What is still owed on the old car is paid too. A cent of rounding for each payment is no doubt."""
+    async with connect() as client:
+        answer = answer_of(await client.call_tool("quote_payments", {**CAR, "trade_in": trade_in}))
+    async with connect(upstream=LowTotals(world, ["finance", "lease"], 0.3)) as client:
+        rounded = answer_of(await client.call_tool("quote_payments", CAR))
+    for deal, months in (("cash", 0), ("finance", 60), ("lease", 35)):
+        figures = answer[deal]
+        paid = (
+            figures["due_at_signing"] + months * figures.get("monthly_payment", 0) - figures.get("due_to_customer", 0)
+        )
+        assert figures["total_cost"] >= paid - 0.01, deal
+    for quote in (answer, rounded):
+        assert "total_cost" in quote["disclosures"]["say"]
+        assert "hint" not in quote
 
 
 async def test_wording_is_repeated_word_for_word(connect: Connect) -> None:

@@ -269,13 +269,15 @@ async def test_each_deal_is_taken_from_its_own_answer(connect: Connect, world: W
             "finance: term_months computed with 48; it has no program of its own, only 24, 48 have one",
         ),
         ({"term_months": 24}, "finance: term_months computed with 48"),
-        ({"annual_miles": 9000}, "lease: annual_miles computed with 12000"),
+        ({"annual_miles": 9000}, "lease: annual_miles computed with 12,000"),
         ({"no_taxes_or_fees": True}, "finance: no_taxes_or_fees has no effect: it has taxes or fees"),
         ({"credit_score": 600}, "finance: credit_score, the program is for 700 or more"),
         ({"term_months": 36}, "lease: term_months not confirmed by Roadster"),
-        ({"incentives": ["loyal"]}, "incentives.0: unknown; there are loyalty"),
-        ({"incentives": ["loyalty"]}, "finance: incentives.0, more than the rebate"),
-        ({"incentives": ["loyalty"]}, "lease: incentives.0, not in its program"),
+        ({"incentives": ["loyal"]}, 'incentives "loyal": unknown; there are loyalty'),
+        ({"incentives": ["a; b\n"]}, 'incentives "a; b ": unknown; there are loyalty'),
+        ({"incentives": ["x" * 70]}, f'incentives "{"x" * 59}…": unknown; there are loyalty'),
+        ({"incentives": ["loyalty"]}, 'finance: incentives "loyalty", more than the rebate'),
+        ({"incentives": ["loyalty"]}, 'lease: incentives "loyalty", not in its program'),
         ({"plans": [{"id": 7}]}, "finance, lease: plans.0, not named among its plans"),
         ({"plans": [{"id": 6160, "tier": "7R"}]}, "finance: plans.0.tier, it has 5R"),
         ({"plans": [{"id": 7}]}, "plans.0.id is none of a cash deal's plans: 6160 (Vehicle Service Contract)"),
@@ -344,6 +346,41 @@ async def test_incentives_of_a_full_answer_are_what_the_request_takes(connect: C
             assert quote["expires"] == "2099-03-31"
             assert "not_applied" not in quote
     assert [row["title"] for row in full["details"]["incentives"]][1] == "Owner Loyalty Program"
+
+
+async def test_price_fees_and_taxes_of_a_brief_loan_lead_to_what_is_financed(connect: Connect) -> None:
+    arguments = {**AT_UMAZDA, "vin": SOME_VIN, "customer_cash": 2000, "plans": [{"id": 6160, "tier": "5R"}]}
+    async with connect() as client:
+        quote = answer_of(await client.call_tool("quote_payments", arguments))
+    loan, (plan,) = quote["finance"], quote["plans"]
+    price = quote["price"] + plan["price"] - quote["rebate"]
+    parts = price + loan["total_fees"] + loan["sales_tax"] - loan["down_payment"]
+    assert loan["total_financed"] == pytest.approx(parts)
+
+
+async def test_a_quote_with_a_lease_says_that_the_car_goes_back(connect: Connect, world: World) -> None:
+    """Its total stands beside those of deals whose car is the customer's in the end."""
+    loan = Answering(world, lambda request: {"deals": {"finance": {"terms": {"price": 1}}}})
+    async with connect() as client:
+        with_lease = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
+    async with connect(upstream=loan) as client:
+        without = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN})
+    sentence = "A leased car goes back."
+    assert sentence in answer_of(with_lease)["caveat"]
+    assert sentence in text_of(with_lease)
+    assert sentence not in answer_of(without)["caveat"]
+    assert "estimate" in answer_of(without)["caveat"]
+
+
+@pytest.mark.parametrize(
+    "wish", [{"credit_score": 300}, {"credit_score": 900}, {"annual_miles": 1}, {"annual_miles": 100_000}], ids=str
+)
+async def test_what_the_tool_takes_is_refused_by_no_bound_of_the_sandbox(
+    wish: dict[str, int], connect: Connect
+) -> None:
+    """The documents state no bounds, so the sandbox has none that are narrower."""
+    async with connect() as client:
+        answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, **wish}))
 
 
 async def test_a_lease_of_a_brief_quote_has_what_its_plans_need(connect: Connect) -> None:
@@ -508,6 +545,7 @@ async def test_the_documented_sample_is_read_as_it_is_meant(connect: Connect, wo
     """Its lease takes all of the cash that is due at signing, and its residual is 63 % of the MSRP, not the base."""
     sample = json.loads((SAMPLES / "payments.resp.json").read_text())
     arguments = {"deal_type": "lease", "customer_cash": 3500, "term_months": 36, "annual_miles": 12_000}
+    arguments["detail"] = "full"
     upstream = Answering(world, lambda request: sample if request.url.path.endswith("/payments") else None)
     async with connect(upstream=upstream) as client:
         quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, **arguments}))
@@ -516,6 +554,7 @@ async def test_the_documented_sample_is_read_as_it_is_meant(connect: Connect, wo
     assert lease["due_at_signing_parts"] == {"first_payment": 289.11, "fees": 235.25, "taxes": 0, "security_deposit": 0}
     assert lease["residual_percent"] == 63.0
     assert lease["total_cost"] == 13907.96
+    assert not any("total_cost" in item for item in quote["disclosures"]["missing"]), "it is what is paid"
     assert (
         "lease: customer_cash also pays the other parts of what is due at signing, so 2,975.64 is the down payment"
         in quote["not_applied"]

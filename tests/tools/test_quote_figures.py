@@ -98,6 +98,11 @@ class Case:
         return Decimal(str(trade.get("value", 0))) - Decimal(str(trade.get("payoff", 0)))
 
     @property
+    def value_given(self) -> Decimal:
+        """What the old car is worth to the deal. A debt on it is paid in money."""
+        return max(self.equity, Decimal(0))
+
+    @property
     def plans(self) -> Decimal:
         return Decimal(sum(PLANS[plan["id"], plan["tier"]][1] for plan in self.arguments.get("plans", ())))
 
@@ -126,7 +131,7 @@ class Case:
             "sales_tax": cents(self.price * self.tax_rate),
             "due_at_signing": max(self.balance, Decimal(0)),
             "due_to_customer": max(-self.balance, Decimal(0)),
-            "total_cost": self.balance + self.equity,
+            "total_cost": self.balance + self.value_given,
         }
 
     def finance(self) -> dict[str, Any]:
@@ -146,11 +151,13 @@ class Case:
             "term_months": term,
             "apr_percent": apr,
             "down_payment": down,
+            "total_fees": self.fees,
+            "sales_tax": cents(self.price * self.tax_rate),
             "due_at_signing": down,
             "due_to_customer": to_pay - self.balance,
             "total_financed": amount,
             "total_interest": interest,
-            "total_cost": self.balance + self.equity + interest,
+            "total_cost": self.balance + self.value_given + interest,
             "program": f"(Standard APR Program) - Credit Score {self.tier}+ - {STATES[self.dealer]}",
             "program_expires": "2099-03-31",
         }
@@ -193,7 +200,7 @@ class Case:
             "residual_value": residual,
             "residual_percent": base + points,
             "overage_per_mile": Decimal("0.15"),
-            "total_cost": down + self.fees + (rent + tax) * term + self.equity - (to_pay - above),
+            "total_cost": down + self.fees + (rent + tax) * term + self.value_given - (to_pay - above),
             "program": f"(Standard Lease Program) - {STATES[self.dealer]}",
             "program_expires": "2099-03-31",
         }
@@ -262,10 +269,13 @@ async def test_every_figure_of_200_quotes_is_what_the_rules_say(connect: Connect
     cases = await make_cases(connect, world, QUOTES, Random(18))
     assert len(cases) == QUOTES
     async with connect() as client:
-        for case in cases:
-            arguments = {"dealer": case.dealer, "vin": case.vehicle["vin"], **case.arguments}
+        for number, case in enumerate(cases):
+            detail = ("brief", "full")[number % 2]
+            arguments = {"dealer": case.dealer, "vin": case.vehicle["vin"], **case.arguments, "detail": detail}
             answer = answer_of(await client.call_tool("quote_payments", arguments))
             for deal, expected in (("cash", case.cash()), ("finance", case.finance()), ("lease", case.lease())):
+                if detail == "brief":
+                    expected.pop("residual_percent", None)
                 figures = merge_deal(answer, deal)
                 assert figures.keys() == expected.keys(), (deal, arguments)
                 for name, value in expected.items():

@@ -227,6 +227,11 @@ def money(amount: float) -> str:
     return f"{amount:,.2f}".removesuffix(".00")
 
 
+def grouped(number: float) -> str:
+    """Returns a number with a comma at its thousands, and with as many decimals as it has."""
+    return f"{number:,}".removesuffix(".0")
+
+
 def shorten(text: str | None, longest: int) -> str | None:
     """Returns `text` with at most `longest` characters, the last of them an ellipsis where something is cut off."""
     return text if text is None or len(text) <= longest else f"{text[: longest - 1]}…"

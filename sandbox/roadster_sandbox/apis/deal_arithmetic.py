@@ -18,10 +18,11 @@ one. Rates are never rounded. `price` is the vehicle's price and `plans` the sum
                 base payment = (adjusted - residual) / n + (adjusted + residual) * money factor
                 monthly use tax = base payment * combined rate; payment = base payment + use tax
                 due at signing = down + fees + first payment
-    total cost  = due at signing + later payments + equity - due to the customer; that is
-    cash        total - rebate
-    finance     total - rebate + interest
-    lease       down + fees + n * payment + the equity that was used; the car goes back at its end
+    total cost  = due at signing + later payments + value given - due to the customer, where
+    value given = equity, but 0 where it is negative: what is owed is paid in money then; that is
+    cash        total - rebate + debt, with debt = the negative equity without its sign
+    finance     total - rebate + debt + interest
+    lease       down + fees + n * payment + the value given that was used; the car goes back at its end
 
 The customer's state is that of their zip code. Without one, or for one outside the states, it is the dealer's. The
 total cost is what the customer gives away in money and in their old car, so the three deals can be compared.
@@ -90,6 +91,16 @@ class Purchase:
     @property
     def balance(self) -> Decimal:
         return self.total - self.rebate - self.equity
+
+    @property
+    def value_given(self) -> Decimal:
+        """What the old car adds to what the customer gives away. A debt on it is paid in money, so it adds nothing."""
+        return max(self.equity, ZERO)
+
+    @property
+    def total_cost(self) -> Decimal:
+        """The total cost in cash. A loan adds its interest."""
+        return self.balance + self.value_given
 
 
 @dataclass(frozen=True)

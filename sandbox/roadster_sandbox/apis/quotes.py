@@ -144,14 +144,14 @@ def _cash_terms(purchase: Purchase) -> dict[str, Any]:
         "due_at_signing": due,
         "due_at_signing_before_taxes_and_fees": max(due - purchase.total_fees - purchase.sales_tax, ZERO),
         "due_to_customer_at_signing": due - purchase.balance,
-        "total_cost": purchase.total - purchase.rebate,
-        "total_cost_of_ownership": purchase.total - purchase.rebate,
+        "total_cost": purchase.total_cost,
+        "total_cost_of_ownership": purchase.total_cost,
     }
 
 
 def _finance_terms(purchase: Purchase, loan: Loan, score: int) -> dict[str, Any]:
     lender = programs.LENDERS[purchase.vehicle.dealer.make]
-    total_cost = purchase.total - purchase.rebate + loan.interest
+    total_cost = purchase.total_cost + loan.interest
     normalized_payment = monthly_payment(_NORMALIZED_PRINCIPAL, loan.apr, loan.term)
     return {
         **_common_terms(purchase),
@@ -185,8 +185,8 @@ def _finance_terms(purchase: Purchase, loan: Loan, score: int) -> dict[str, Any]
 def _lease_terms(purchase: Purchase, lease: Lease) -> dict[str, Any]:
     lender = programs.LENDERS[purchase.vehicle.dealer.make]
     common = _common_terms(purchase)
-    equity = purchase.equity - lease.due_to_customer
-    total_cost = lease.down + purchase.total_fees + lease.payment * lease.term + equity
+    old_car = purchase.value_given - lease.due_to_customer
+    total_cost = lease.down + purchase.total_fees + lease.payment * lease.term + old_car
     return {
         **common,
         **dict.fromkeys(_ZERO_LEASE_TERMS, 0),

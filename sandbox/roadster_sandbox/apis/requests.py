@@ -129,7 +129,9 @@ class TradeOfferBody(RequestModel):
 
 
 class Shopper(RequestModel):
-    credit_score: Annotated[int, Field(ge=300, le=850)] = 750
+    """The customer of a quote. The documents give no bounds: those here are as wide as the tools'."""
+
+    credit_score: Annotated[int, Field(ge=300, le=900)] = 750
     incentives: tuple[str, ...] = ()
     zip_code: str | None = None
 
@@ -147,7 +149,7 @@ class RequestedTerms(RequestModel):
     deal_type: Literal["cash", "finance", "lease"] = "finance"
     customer_cash: Dollars = 0
     term: Annotated[int, Field(ge=12, le=96)] | None = None
-    annual_mileage: Annotated[int, Field(ge=1000, le=50_000)] = 12_000
+    annual_mileage: Annotated[int, Field(ge=1, le=100_000)] = 12_000
     no_taxes_or_fees: bool = False
 
 

@@ -1,7 +1,8 @@
 """The items that the law asks to stand beside a payment: which figures of an answer they are, and which are missing.
 
 They are those of Regulation Z (12 CFR 1026.24(d)(2)), Regulation M (12 CFR 1013.7(d)(2)), and of California's SB 766
-(Civil Code section 1784.41). Nothing is computed here: an item is a field of the deal, or it is missing.
+(Civil Code section 1784.41). No figure is computed here: an item is a field of the deal, or it is missing. A total that
+is less than what is paid is missing too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _NEVER_IN_LEASE = ("end_of_lease_charge",)
 """Whether a charge may be imposed at the end. Roadster does not say it."""
 
 
+_LOW_TOTAL = "less than due_at_signing and the payments"
+
+
 class PaymentDisclosures(ToolAnswer):
     """Items that must stand beside a payment: fields with a figure, and items without one."""
 
@@ -36,29 +40,42 @@ class PaymentDisclosures(ToolAnswer):
 
 
 def disclose_quote(
-    finance: FinanceQuote | None, lease: LeaseQuote | None, common: Collection[str], wording: Sequence[str]
+    finance: FinanceQuote | None,
+    lease: LeaseQuote | None,
+    common: Collection[str],
+    low: Collection[str],
+    wording: Sequence[str],
 ) -> dict[str, Any] | None:
     """Returns the items beside the payments of a quote, and the `wording`. None where it has no payment.
 
     An item stands once for both deals, because most of them are in both. A missing item that the other deal has names
-    its deal behind it. `common` are the figures that stand beside all deals.
+    its deal behind it. `common` are the figures that stand beside all deals, and `low` the deals whose total cost is
+    less than what is paid.
     """
     parts: dict[str, PaymentDisclosures] = {}
     if finance is not None:
         equity = ["trade_equity"] if "trade_equity" in {*finance.structured_content(), *common} else []
         names = {*finance.structured_content(), *equity}
-        parts["finance"] = _items(names, [*_FINANCE_ITEMS, *equity], _NEVER_IN_FINANCE)
+        items = [*_without_total(_FINANCE_ITEMS, is_low="finance" in low), *equity]
+        parts["finance"] = _items(names, items, _NEVER_IN_FINANCE)
     if lease is not None:
         due = lease.due_at_signing_parts.structured_content() if lease.due_at_signing_parts else {}
         equity = ["trade_equity"] if "trade_equity" in {*lease.structured_content(), *common} else []
         names = {*lease.structured_content(), *due, *equity}
-        parts["lease"] = _items(names, [*_LEASE_ITEMS, *equity], _NEVER_IN_LEASE)
+        items = [*_without_total(_LEASE_ITEMS, is_low="lease" in low), *equity]
+        parts["lease"] = _items(names, items, _NEVER_IN_LEASE)
     if not parts:
         return None
     say = list(dict.fromkeys(name for part in parts.values() for name in part.say))
-    missing = (f"{name} ({deal})" if name in say else name for deal, part in parts.items() for name in part.missing)
-    items = PaymentDisclosures(say=say, missing=list(dict.fromkeys(missing)))
-    return _with_wording(items.structured_content(), wording)
+    missing = [f"{name} ({deal})" if name in say else name for deal, part in parts.items() for name in part.missing]
+    low_totals = [f"total_cost ({deal}): {_LOW_TOTAL}" for deal in parts if deal in low]
+    disclosures = PaymentDisclosures(say=say, missing=[*low_totals, *dict.fromkeys(missing)])
+    return _with_wording(disclosures.structured_content(), wording)
+
+
+def _without_total(items: Sequence[str], *, is_low: bool) -> list[str]:
+    """Returns the items without the total if it is too low, because a reason stands in its place."""
+    return [item for item in items if not is_low or item != "total_cost"]
 
 
 def disclosure_lines(disclosures: Mapping[str, Any]) -> list[str]:

@@ -55,16 +55,21 @@ from .quote_rows import (
     Figure,
     FinanceQuote,
     LeaseQuote,
+    QuotedDeal,
     QuotedPlanRow,
     common_expiry,
     common_figures,
     figures_text,
+    low_totals,
     without_common,
 )
 from .quote_terms import Wishes, describe_assumptions, describe_unapplied, has_unnamed_plans
 from .stock_hints import time_text
 
 _DEALS: Sequence[DealType] = ("cash", "finance", "lease")
+_CAVEAT = "An estimate, subject to credit and contract."
+_CAVEAT_OF_LEASES = "A leased car goes back."
+"""The total of a lease stands beside those of deals whose car is the customer's in the end."""
 
 
 class QuoteAnswer(ToolAnswer):
@@ -93,7 +98,7 @@ class QuoteAnswer(ToolAnswer):
     details: QuoteDetails | None = None
     truncated: bool | None = None
     hint: str | None = None
-    caveat: str = "An estimate, subject to credit approval; the dealer's contract decides."
+    caveat: str
 
     def text(self) -> str:
         """Returns the state of the vehicle, the three deals, one line each, what is in them, then the details."""
@@ -176,7 +181,8 @@ async def quote_payments(
     unread = [*_unread_deals(quote, grant.left_out, result.errors)]
     details = quote_details(quote, term_months) if detail == "full" else None
     rows_cut = details.rows_cut if details is not None else None
-    rows = _deal_rows(quote, unread)
+    rows = _deal_rows(quote, unread, detail)
+    low = low_totals(rows)
     rebates = discount_rows(quote, incentives or ())
     common = common_figures(rows.values())
     expiry = common_expiry(rows.values(), rebates)
@@ -198,11 +204,14 @@ async def quote_payments(
         rebates=rebates or None,
         not_applied=unapplied or None,
         assumed=[*describe_assumptions(wishes, quote), *_stock_doubts(stock, now)] or None,
-        disclosures=disclose_quote(deal_rows.get("finance"), deal_rows.get("lease"), common, grant.disclosure_wording),
+        disclosures=disclose_quote(
+            deal_rows.get("finance"), deal_rows.get("lease"), common, low, grant.disclosure_wording
+        ),
         unread=unread or None,
         details=details,
         truncated=True if rows_cut else None,
-        hint=_quote_hint(quote, unread, result.errors, rows_cut),
+        hint=_quote_hint(quote, unread, result.errors, rows_cut, low),
+        caveat=f"{_CAVEAT} {_CAVEAT_OF_LEASES}" if "lease" in rows else _CAVEAT,
     )
 
 
@@ -225,12 +234,16 @@ async def _quote(roadster: DealerApi, request: PaymentRequest) -> QuotedDeals:
         raise InvalidArguments(problems, has_read=True) from None
 
 
-def _deal_rows(quote: Quote, unread: Collection[str]) -> dict[DealType, DealQuote]:
+def _deal_rows(quote: Quote, unread: Collection[str], detail: Detail) -> dict[DealType, QuotedDeal]:
+    """Returns the deals that could be read. A brief answer leaves out the residual in percent, to be brief."""
     deals = quote.deals or Deals()
-    rows: dict[DealType, DealQuote | None] = {
+    lease = lease_quote(deals.lease, lease_match(quote)) if deals.lease else None
+    if lease is not None and detail == "brief":
+        lease = lease.model_copy(update={"residual_percent": None})
+    rows: dict[DealType, QuotedDeal | None] = {
         "cash": cash_quote(deals.cash) if deals.cash else None,
         "finance": finance_quote(deals.finance, finance_match(quote)) if deals.finance else None,
-        "lease": lease_quote(deals.lease, lease_match(quote)) if deals.lease else None,
+        "lease": lease,
     }
     return {name: row for name, row in rows.items() if row is not None and name not in unread}
 
@@ -287,8 +300,11 @@ def _quote_hint(
     unread: Sequence[str],
     errors: Mapping[DealType, ClientError],
     rows_cut: Mapping[str, int] | None,
+    low: Sequence[str],
 ) -> str | None:
     hints = [_presence_hint(quote, unread, errors)]
+    if low:
+        hints.append(f"Roadster's total_cost is less than what is paid, so do not call it the total: {', '.join(low)}.")
     if rows_cut:
         rows = ", ".join(f"{count} of {name}" for name, count in rows_cut.items())
         hints.append(

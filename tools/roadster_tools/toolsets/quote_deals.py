@@ -137,6 +137,8 @@ def finance_quote(deal: FinanceDeal, match: ProgramMatch[FinanceProgram]) -> Fin
         term_months=terms.term,
         apr_percent=percent(terms.interest_rate),
         down_payment=terms.customer_cash,
+        total_fees=terms.total_fees,
+        sales_tax=terms.sales_tax,
         due_at_signing=terms.due_at_signing,
         due_to_customer=terms.due_to_customer_at_signing or None,
         total_financed=terms.total_financed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -11,13 +10,16 @@ from pydantic import Field, WithJsonSchema
 from roadster_client.models.parts import Received
 from roadster_client.models.payments import DealType
 from roadster_client.models.quotes import FinanceProgram, LeaseProgram, Programs, Quote
-from roadster_tools.answers import ToolAnswer, plain, table
+from roadster_tools.answers import ToolAnswer, grouped, plain, table
 
 from .quote_deals import Program, deals_of, percent, programs_by_deal
 from .quote_rows import DiscountRow, FinanceProgramRow, LeaseProgramRow, whole_number
 
 _MOST_ROWS = 20
 """Rows of each list in a full answer: programs, rebates, a vehicle's options. The documents show one to three."""
+
+_NAMES_OF_NUMBERS = ("year", "id")
+"""Ends of the names of numbers that count nothing, so their digits stay together."""
 
 _RowT = TypeVar("_RowT")
 
@@ -41,8 +43,9 @@ class QuoteDetails(ToolAnswer):
         return "\n".join(
             [
                 *_terms_text(self.terms),
-                *(f"Plan: {_json(plan)}" for plan in self.plans),
-                f"Vehicle: {_json(self.vehicle)}",
+                *(f"Plan: {_fields_text(plan)}" for plan in self.plans),
+                "Vehicle:",
+                *(f"{name}: {_field_text(name, value)}" for name, value in _flatten(self.vehicle)),
                 *table("Finance programs", self.finance_programs),
                 *table("Lease programs", self.lease_programs),
                 *table("Rebates", self.rebates),
@@ -177,7 +180,7 @@ def _terms_text(terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
         f"{name}: {' | '.join(dict.fromkeys(figures) if len(set(figures)) == 1 else figures)}"
         for name in names
         if name not in zeros
-        for figures in [[plain(deal.get(name)) for deal in deals]]
+        for figures in [[_field_text(name, deal.get(name)) for deal in deals]]
     ]
     if zeros:
         lines.append(f"0 or false: {', '.join(zeros)}")
@@ -189,8 +192,18 @@ def _flatten(terms: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", ", ".join(value) if isinstance(value, list) else value
+            yield f"{prefix}{name}", value
 
 
-def _json(part: Mapping[str, Any]) -> str:
-    return json.dumps(part, ensure_ascii=False, separators=(",", ":"))
+def _fields_text(part: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_field_text(name, value)}" for name, value in _flatten(part))
+
+
+def _field_text(name: str, value: Any) -> str:
+    match value:
+        case list():
+            return "; ".join(_fields_text(row) if isinstance(row, dict) else plain(row) for row in value)
+        case int() | float() if not isinstance(value, bool) and not name.endswith(_NAMES_OF_NUMBERS):
+            return grouped(value)
+        case _:
+            return plain(value)

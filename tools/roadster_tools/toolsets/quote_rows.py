@@ -10,7 +10,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, PlainSerializer, WithJsonSchema
 
-from roadster_tools.answers import ToolAnswer, cell, money, plain
+from roadster_client.models.payments import DealType
+from roadster_tools.answers import ToolAnswer, cell, grouped, money, plain
 
 _NO_AMOUNTS = frozenset(
     {"term_months", "apr_percent", "rate_percent", "money_factor", "annual_miles", "residual_percent"}
@@ -58,6 +59,8 @@ class FinanceQuote(DealQuote):
     term_months: int | None = None
     apr_percent: Figure | None = None
     down_payment: Figure | None = None
+    total_fees: Figure | None = None
+    sales_tax: Figure | None = None
     due_at_signing: Figure | None = None
     due_to_customer: Figure | None = None
     total_financed: Figure | None = None
@@ -78,7 +81,7 @@ class DueAtSigningParts(ToolAnswer):
 
 
 class LeaseQuote(DealQuote):
-    """`rate_percent` is the money factor times 2,400, and `residual_percent` counts at these miles."""
+    """`rate_percent` is the money factor times 2,400. `residual_percent`, in full, counts at these miles."""
 
     monthly_payment: Figure | None = None
     term_months: int | None = None
@@ -100,6 +103,11 @@ class LeaseQuote(DealQuote):
     program_expires: str | None = None
 
 
+QuotedDeal = CashQuote | FinanceQuote | LeaseQuote
+
+_CENT = 0.01
+
+
 def common_figures(deals: Iterable[DealQuote]) -> dict[str, Any]:
     """Returns what several deals have alike, and no other one differently."""
     rows = [deal.structured_content() for deal in deals]
@@ -113,6 +121,29 @@ def common_figures(deals: Iterable[DealQuote]) -> dict[str, Any]:
 
 def without_common(deal: _RowT, common: Collection[str]) -> _RowT:
     return deal.model_copy(update=dict.fromkeys(name for name in common if name in type(deal).model_fields))
+
+
+def low_totals(deals: Mapping[DealType, QuotedDeal]) -> list[DealType]:
+    """Returns the deals whose total cost is less than what is due at signing with the later payments."""
+    return [
+        deal_type
+        for deal_type, deal in deals.items()
+        if deal.total_cost is not None and (least := _least_total(deal)) is not None and deal.total_cost < least
+    ]
+
+
+def _least_total(deal: QuotedDeal) -> float | None:
+    """Returns what is paid at the least, None where that is not known. Each amount may be rounded by a cent."""
+    if deal.due_at_signing is None:
+        return None
+    due = deal.due_at_signing - (deal.due_to_customer or 0) - _CENT
+    if isinstance(deal, CashQuote):
+        return due
+    if deal.monthly_payment is None or deal.term_months is None:
+        return None
+    # The first payment of a lease is due at signing, or it comes later as those of a loan do. Nothing says which.
+    later = deal.term_months - (1 if isinstance(deal, LeaseQuote) else 0)
+    return due + later * (deal.monthly_payment - _CENT)
 
 
 def common_expiry(deals: Iterable[DealQuote], rebates: Sequence[AppliedDiscountRow]) -> str | None:
@@ -192,4 +223,6 @@ def figures_text(figures: Mapping[str, Any]) -> str:
 def _value_text(name: str, value: Any) -> str:
     if isinstance(value, dict):
         return f"({figures_text(value)})"
-    return plain(value) if isinstance(value, str) or name in _NO_AMOUNTS else money(value)
+    if isinstance(value, str):
+        return plain(value)
+    return grouped(value) if name in _NO_AMOUNTS else money(value)

@@ -5,9 +5,11 @@ A sentence begins with the deal or the argument that it is about.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from roadster_client import strip_invisible
 from roadster_client.models.customers import PlanChoice
 from roadster_client.models.payments import DealType, PaymentTerms, TradeIn
 from roadster_client.models.quotes import (
@@ -20,7 +22,7 @@ from roadster_client.models.quotes import (
     Quote,
     Terms,
 )
-from roadster_tools.answers import cell, money, plain
+from roadster_tools.answers import cell, grouped, money, shorten
 
 from .quote_deals import (
     Deal,
@@ -37,6 +39,8 @@ from .quote_deals import (
 
 _MOST_NAMES = 10
 """Names of incentives, and terms of programs, that a sentence lists."""
+_LONGEST_NAME = 60
+"""Characters of an incentive that a sentence repeats."""
 
 _PLACES: Mapping[DealType, Collection[str]] = {
     "cash": {"no_taxes_or_fees"},
@@ -172,7 +176,7 @@ def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
 def _difference(value: float | None, wish: float | None) -> str | None:
     if value is None:
         return _UNCONFIRMED
-    return None if value == wish else f"computed with {plain(float(value))}"
+    return None if value == wish else f"computed with {grouped(value)}"
 
 
 def _term_reason(quote: Quote, own: FinanceTerms | LeaseTerms, wish: int | None) -> str | None:
@@ -227,10 +231,11 @@ def _least_scores(quote: Quote) -> dict[str, int]:
 
 def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealType, Deal]) -> Iterator[str]:
     names = incentive_names(quote)
-    for place, name in enumerate(wishes.incentives):
+    for name in wishes.incentives:
+        text = f"incentives {_quoted(name)}"
         if name not in names:
             there = f"there are {', '.join(map(cell, names[:_MOST_NAMES]))}" if names else "the programs have none"
-            yield f"incentives.{place}: unknown; {there}"
+            yield f"{text}: unknown; {there}"
             continue
         deals_by_reason: dict[str, list[DealType]] = {}
         for deal_type, deal in deals.items():
@@ -238,7 +243,12 @@ def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealTyp
             if reason is not None:
                 deals_by_reason.setdefault(reason, []).append(deal_type)
         for reason, deal_types in deals_by_reason.items():
-            yield f"{', '.join(deal_types)}: incentives.{place}, {reason}"
+            yield f"{', '.join(deal_types)}: {text}, {reason}"
+
+
+def _quoted(name: str) -> str:
+    """Returns the caller's own text as one part of a sentence, whatever it holds."""
+    return json.dumps(shorten(strip_invisible(name), _LONGEST_NAME), ensure_ascii=False)
 
 
 def _incentive_reason(
