@@ -227,7 +227,7 @@ def money(amount: float) -> str:
     return f"{amount:,.2f}".removesuffix(".00")
 
 
-def grouped(number: float) -> str:
+def number_text(number: float) -> str:
     """Returns a number with a comma at its thousands, and with as many decimals as it has."""
     return f"{number:,}".removesuffix(".0")
 

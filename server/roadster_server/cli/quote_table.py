@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from roadster_tools.answers import grouped, money
+from roadster_tools.answers import money, number_text
 
 _DEALS = ("cash", "finance", "lease")
 _DEAL_LINE = re.compile(r"(Cash|Finance|Lease): ")
@@ -75,4 +75,4 @@ def _rows(figures: Mapping[str, Any], indent: int = 0) -> Iterator[tuple[_Title,
 def _cell(name: str, value: Any) -> str:
     if not isinstance(value, int | float):
         return str(value)
-    return grouped(value) if name.endswith(_IN_THEIR_UNITS) else money(value)
+    return number_text(value) if name.endswith(_IN_THEIR_UNITS) else money(value)

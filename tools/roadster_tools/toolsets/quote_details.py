@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema
 from roadster_client.models.parts import Received
 from roadster_client.models.payments import DealType
 from roadster_client.models.quotes import FinanceProgram, LeaseProgram, Programs, Quote
-from roadster_tools.answers import ToolAnswer, grouped, plain, table
+from roadster_tools.answers import ToolAnswer, number_text, plain, table
 
 from .quote_deals import Program, deals_of, percent, programs_by_deal
 from .quote_rows import DiscountRow, FinanceProgramRow, LeaseProgramRow, whole_number
@@ -204,6 +204,6 @@ def _field_text(name: str, value: Any) -> str:
         case list():
             return "; ".join(_fields_text(row) if isinstance(row, dict) else plain(row) for row in value)
         case int() | float() if not isinstance(value, bool) and not name.endswith(_NAMES_OF_NUMBERS):
-            return grouped(value)
+            return number_text(value)
         case _:
             return plain(value)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from roadster_client.models.payments import DealType
-from roadster_tools.answers import ToolAnswer, cell, grouped, money, plain
+from roadster_tools.answers import ToolAnswer, cell, money, number_text, plain
 
 _NO_AMOUNTS = frozenset(
     {"term_months", "apr_percent", "rate_percent", "money_factor", "annual_miles", "residual_percent"}
@@ -225,4 +225,4 @@ def _value_text(name: str, value: Any) -> str:
         return f"({figures_text(value)})"
     if isinstance(value, str):
         return plain(value)
-    return grouped(value) if name in _NO_AMOUNTS else money(value)
+    return number_text(value) if name in _NO_AMOUNTS else money(value)

@@ -22,7 +22,7 @@ from roadster_client.models.quotes import (
     Quote,
     Terms,
 )
-from roadster_tools.answers import cell, grouped, money, shorten
+from roadster_tools.answers import cell, money, number_text, shorten
 
 from .quote_deals import (
     Deal,
@@ -176,7 +176,7 @@ def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
 def _difference(value: float | None, wish: float | None) -> str | None:
     if value is None:
         return _UNCONFIRMED
-    return None if value == wish else f"computed with {grouped(value)}"
+    return None if value == wish else f"computed with {number_text(value)}"
 
 
 def _term_reason(quote: Quote, own: FinanceTerms | LeaseTerms, wish: int | None) -> str | None:
@@ -232,7 +232,7 @@ def _least_scores(quote: Quote) -> dict[str, int]:
 def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealType, Deal]) -> Iterator[str]:
     names = incentive_names(quote)
     for name in wishes.incentives:
-        text = f"incentives {_quoted(name)}"
+        text = f"incentives {_quotation(name)}"
         if name not in names:
             there = f"there are {', '.join(map(cell, names[:_MOST_NAMES]))}" if names else "the programs have none"
             yield f"{text}: unknown; {there}"
@@ -246,7 +246,7 @@ def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealTyp
             yield f"{', '.join(deal_types)}: {text}, {reason}"
 
 
-def _quoted(name: str) -> str:
+def _quotation(name: str) -> str:
     """Returns the caller's own text as one part of a sentence, whatever it holds."""
     return json.dumps(shorten(strip_invisible(name), _LONGEST_NAME), ensure_ascii=False)
 
