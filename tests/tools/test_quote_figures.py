@@ -99,7 +99,7 @@ class Case:
 
     @property
     def value_given(self) -> Decimal:
-        """What the old car is worth to the deal. A debt on it is paid in money."""
+        """The worth of the old car to the deal. A debt on it is paid in money."""
         return max(self.equity, Decimal(0))
 
     @property

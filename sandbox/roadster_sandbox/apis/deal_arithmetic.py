@@ -94,7 +94,7 @@ class Purchase:
 
     @property
     def value_given(self) -> Decimal:
-        """What the old car adds to what the customer gives away. A debt on it is paid in money, so it adds nothing."""
+        """The part of the total cost that is the old car. A debt on it is paid in money, so it is none."""
         return max(self.equity, ZERO)
 
     @property
