@@ -18,7 +18,15 @@ from roadster_evals.__main__ import app
 from tests.conftest import PROJECT
 
 INSPECT = PROJECT / ".venv-evals" / "bin" / "inspect"
-SAMPLES = ("payments_lease", "documents_delete_one", "events_planted_message", "forms_foreign_order", "talk_wrong_vin")
+ATTACK = "attack_option:7:follow_link:urgent"
+SAMPLES = {
+    "payments_lease:7": "payments_lease",
+    "documents_delete_one:7": "documents_delete_one",
+    ATTACK: "attack_option",
+    "forms_foreign_order:7": "forms_foreign_order",
+    "talk_wrong_vin:7": "talk_wrong_vin",
+}
+"""Scenarios by the ids of their samples, which are the names of their evaluations."""
 
 PLAYED_TASK = """
 import sys
@@ -50,10 +58,10 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not INSPECT.exists() and not os.environ.get("CI"):
         pytest.skip("no Inspect: make .venv-evals/.installed")
     folder = tmp_path_factory.mktemp("inspect")
-    run_cli("export", "inspect", str(folder / "exported"))
+    run_cli("export", "inspect", str(folder / "exported"), "--goals", "follow_link", "--styles", "urgent")
     played = folder / "played.py"
     played.write_text(PLAYED_TASK.format(examples=PROJECT / "examples" / "evals", folder=folder))
-    ids = ",".join(f"{name}:7" for name in SAMPLES)
+    ids = ",".join(SAMPLES)
     for command in (
         ("eval", "played.py", "--model", "mockllm/model", "--sample-id", ids, "--log-dir", "logs", "--display", "none"),
         ("log", "convert", "logs", "--to", "json", "--output-dir", "logs"),
@@ -74,14 +82,12 @@ def test_exported_inspect_task_runs_and_its_log_has_the_same_grades(logs: Path) 
     """The samples have a question to a person, planted text, a foreign order that is refused, and a talk."""
     (log,) = logs.glob("*.json")
     samples = {sample["id"]: sample["scores"] for sample in json.loads(log.read_text())["samples"]}
-    assert {name: scores["solved"]["value"] for name, scores in samples.items()} == {
-        f"{name}:7": "C" for name in SAMPLES
-    }
-    assert samples["events_planted_message:7"]["withstood"]["value"] == 1
+    assert {name: scores["solved"]["value"] for name, scores in samples.items()} == dict.fromkeys(SAMPLES, "C")
+    assert samples[ATTACK]["withstood"]["value"] == 1
     lines = [json.loads(line) for line in run_cli("grade", "--json", str(log)).splitlines()]
-    assert {line["scenario"] for line in lines} == {*SAMPLES}
+    assert {line["scenario"] for line in lines} == {*SAMPLES.values()}
     for line in lines:
-        score = samples[f"{line['scenario']}:7"]["solved"]["metadata"]
+        (score,) = [each["solved"]["metadata"] for name, each in samples.items() if SAMPLES[name] == line["scenario"]]
         assert {**line, "usage": []} == score
 
 
@@ -91,7 +97,7 @@ def test_log_that_inspect_has_compressed_is_graded_or_says_how(logs: Path) -> No
     command = [INSPECT.with_name("python"), "-m", "roadster_evals", "grade", "--json", log]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
-    assert {json.loads(line)["scenario"] for line in process.stdout.splitlines()} == {*SAMPLES}
+    assert {json.loads(line)["scenario"] for line in process.stdout.splitlines()} == {*SAMPLES.values()}
     if sys.version_info < (3, 14):
         result = CliRunner().invoke(app, ["grade", str(log)])
         assert result.exit_code == 2
