@@ -13,7 +13,7 @@ OAUTH := tests/processes/oauth
 VIEWS := views
 VIEW_HOSTS := tests/browser/hosts
 
-.PHONY: demo test test-processes test-python conformance oauth views fuzz bench lint check frameworks generate screenshots docs evals evals-seeds bundle lock clean
+.PHONY: demo test test-processes test-python conformance oauth views fuzz bench lint check frameworks generate screenshots docs evals evals-seeds evals-local bundle lock clean
 
 demo: $(STAMP)  ## A deal worked end to end against the embedded sandbox
 	$(BIN)/roadster-mcp demo
@@ -113,6 +113,16 @@ evals: $(STAMP)  ## Work the evaluation scenarios with every agent, and write th
 evals-seeds: $(STAMP)  ## Try the reference in 50 worlds, and the bad agents in 20, which takes some minutes
 	$(BIN)/python -m roadster_evals --agent reference --seeds 1-50 $(if $(RESULTS),--results $(RESULTS)/reference.jsonl) >/dev/null
 	$(BIN)/python -m roadster_evals --seeds 1-20 $(if $(RESULTS),--results $(RESULTS)/agents.jsonl) >/dev/null
+
+# The page on the evaluation says how to start the model. The command ends with 1 where a trial is not solved.
+BASELINES := examples/evals/baselines
+evals-local: $(STAMP)  ## Try a small local model and the rules at a sample of the scenarios, and write their results anew
+	rm -f $(BASELINES)/*.jsonl
+	-$(BIN)/python -m roadster_evals --agent rules --only te --results $(BASELINES)/rules.jsonl
+	-OPENAI_BASE_URL=http://127.0.0.1:8431/v1 OPENAI_MODEL=smollm2-135m CHAT_TOOLS=3 CHAT_ANSWER=800 \
+		CHAT_OPTIONS='{"temperature": 0, "max_tokens": 96}' PYTHONPATH=examples/evals \
+		$(BIN)/python -m roadster_evals --agent chat_agent:ChatAgent --only te --workers 1 \
+		--results $(BASELINES)/smollm2.jsonl
 
 bundle: $(STAMP)  ## An MCP bundle of the project, into dist/
 	$(BIN)/python packaging/bundle.py
