@@ -300,3 +300,52 @@ async def test_a_programs_rate_that_cannot_be_is_left_out(
     rows = answer["details"][f"{programs}_programs"]
     assert [name in row for row in rows] == [False, *[True] * (len(rows) - 1)]
     assert answer["left_out"]["paths"] == [f"programs.{programs}.*.{rate}"]
+
+
+# Figures beside the deals
+
+SHARED = {
+    "msrp": ("msrp", DEALS),
+    "price": ("price", DEALS),
+    "rebate": ("rebate", DEALS),
+    "trade_equity": ("trade_equity", DEALS),
+    "lender_name": ("lender", DEALS[1:]),
+}
+
+
+@pytest.mark.parametrize("term", SHARED)
+async def test_a_figure_stands_beside_the_deals_only_if_each_of_them_has_it(
+    term: str, connect: Connect, world: World
+) -> None:
+    name, deals = SHARED[term]
+    upstream = ChangedQuotes(world, lambda document: None)
+    async with connect(upstream=upstream) as client:
+        at = {**AT_UMAZDA, "vin": SOME_VIN, "trade_in": TRADE_IN}
+        answer = answer_of(await client.call_tool("quote_payments", at))
+        assert name in answer
+        assert not any(name in answer[deal] for deal in DEALS)
+        for without in deals:
+            upstream.change = set_terms(without, **{term: None})
+            result = await client.call_tool("quote_payments", at)
+            answer = answer_of(result)
+            assert name not in answer
+            assert [deal for deal in DEALS if name in answer[deal]] == [deal for deal in deals if deal != without]
+            assert not any(name.replace("_", " ") in line for line in _heads(text_of(result)))
+
+
+async def test_the_text_names_the_deals_that_have_what_stands_beside_them(quote_from: Callable[..., Any]) -> None:
+    """Cash has no lender, and the terms of a deal that was not read are not known."""
+
+    def refuse_lease(document: dict[str, Any]) -> None:
+        document["deals"]["lease"] = "odd"
+
+    whole, part = [text_of(await quote_from(change)) for change in (lambda document: None, refuse_lease)]
+    assert [line.partition(":")[0] for line in _heads(whole)] == ["All deals", "Finance and lease"]
+    assert "Finance and lease: lender Mazda Financial Services" in whole
+    assert [line.partition(":")[0] for line in _heads(part)] == ["Cash and finance"]
+    assert "lender Mazda Financial Services" in next(line for line in part.split("\n") if line.startswith("Finance:"))
+
+
+def _heads(text: str) -> list[str]:
+    """Returns the lines about several deals."""
+    return [line for line in text.split("\n") if line.startswith(("All deals:", "Cash and", "Finance and"))]

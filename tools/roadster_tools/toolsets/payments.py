@@ -80,11 +80,11 @@ class QuoteAnswer(ToolAnswer):
     vin: str
     vehicle: str | None = None
     as_of: str
-    msrp: Figure | None = Field(default=None, description="of all deals, as the next four")
+    msrp: Figure | None = Field(default=None, description="of all deals here, as the next three")
     price: Figure | None = None
     rebate: Figure | None = None
     trade_equity: Figure | None = None
-    lender: str | None = None
+    lender: str | None = Field(default=None, description="of finance and lease")
     expires: str | None = Field(default=None, description="of the programs and all rebates")
     cash: CashQuote | None = None
     finance: FinanceQuote | None = None
@@ -108,9 +108,13 @@ class QuoteAnswer(ToolAnswer):
         lines = [f"{state}: {title}" if state else title]
         common = {name: value for name, value in self.structured_content().items() if name in DealQuote.model_fields}
         if common:
-            lines.append(f"All deals: {figures_text(common)}")
+            names = [name for name, deal in deals.items() if deal is not None]
+            place = "All deals" if len(names) == len(deals) else " and ".join(names).capitalize()
+            lines.append(f"{place}: {figures_text(common)}")
+        if self.lender:
+            lines.append(f"Finance and lease: {figures_text({'lender': self.lender})}")
         if self.expires:
-            lines.append(f"All programs and rebates: expire {self.expires}")
+            lines.append(f"Programs and rebates: expire {self.expires}")
         for name, deal in deals.items():
             absence = "could not be read" if name in (self.unread or ()) else "none"
             lines.append(f"{name.capitalize()}: {deal.text() if deal else absence}")

@@ -30,7 +30,7 @@ _RowT = TypeVar("_RowT", bound="DealQuote")
 
 
 class DealQuote(ToolAnswer):
-    """A deal. `rebate` is the sum of the rebates and incentives in it. `program` is the lender's, with its last day.
+    """A deal. `rebate` is the sum of the rebates and incentives in it.
 
     What all deals have alike stands beside them, and so does a last day that all programs and rebates have alike.
     """
@@ -39,7 +39,6 @@ class DealQuote(ToolAnswer):
     price: Figure | None = None
     rebate: Figure | None = None
     trade_equity: Figure | None = None
-    lender: str | None = None
 
     def text(self) -> str:
         """Returns the figures with their names, in one line."""
@@ -54,7 +53,13 @@ class CashQuote(DealQuote):
     total_cost: Figure | None = None
 
 
-class FinanceQuote(DealQuote):
+class LenderQuote(DealQuote):
+    """A deal with a lender. `program` is the lender's, with its last day."""
+
+    lender: str | None = None
+
+
+class FinanceQuote(LenderQuote):
     monthly_payment: Figure | None = None
     term_months: int | None = None
     apr_percent: Figure | None = None
@@ -80,7 +85,7 @@ class DueAtSigningParts(ToolAnswer):
     security_deposit: Figure | None = None
 
 
-class LeaseQuote(DealQuote):
+class LeaseQuote(LenderQuote):
     """`rate_percent` is the money factor times 2,400. `residual_percent`, in full, counts at these miles."""
 
     monthly_payment: Figure | None = None
@@ -108,13 +113,12 @@ QuotedDeal = CashQuote | FinanceQuote | LeaseQuote
 _CENT = 0.01
 
 
-def common_figures(deals: Iterable[DealQuote]) -> dict[str, Any]:
-    """Returns what several deals have alike, and no other one differently."""
-    rows = [deal.structured_content() for deal in deals]
+def common_figures(deals: Collection[DealQuote]) -> dict[str, Any]:
+    """Returns what several deals have alike. One that lacks a figure of its kind does not agree: nobody knows it."""
     common: dict[str, Any] = {}
-    for name in DealQuote.model_fields:
-        values = [row[name] for row in rows if name in row]
-        if len(values) > 1 and len(set(values)) == 1:
+    for name in LenderQuote.model_fields:
+        values = [getattr(deal, name) for deal in deals if name in type(deal).model_fields]
+        if len(values) > 1 and len(set(values)) == 1 and values[0] is not None:
             common[name] = values[0]
     return common
 
