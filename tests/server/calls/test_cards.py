@@ -18,11 +18,11 @@ from mcp_types import CallToolResult
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.approvals.desk import DecisionRefused
 from roadster_server.calls.context import Timing
-from roadster_server.calls.results import CARD_META
+from roadster_server.calls.results import CARD_META, FAILURE_META
 from roadster_server.settings.sections import ApprovalSettings, Settings
 from roadster_server.store import AuditQuery, open_store
 from roadster_tools import Access
-from tests.conftest import Connect, World, answer_of, kind_of, text_of
+from tests.conftest import PROJECT, Connect, World, answer_of, kind_of, text_of
 
 from .approvals import Office, RenamingSandbox, approving_settings, change, open_office
 from .writes import DELETION, DOCUMENT, KEY, NEW_CUSTOMER, agreeing_person, both_eras, leaves, sent_writes
@@ -98,6 +98,19 @@ async def test_the_secret_stands_in_meta_only_and_a_repeated_call_waits_for_the_
         rest = result.model_dump(exclude={"meta": {CARD_META}})
         assert card["secret"] not in json.dumps(rest, default=str)
     assert await sent_writes(world) == []
+
+
+async def test_the_page_for_hosts_names_each_key_of_a_card(world: World, store_url: str) -> None:
+    page = (PROJECT / "docs/use/views.md").read_text()
+    async with open_host(world, card_settings(store_url)) as office:
+        waits = await office.client.call_tool(CREATE, dict(NEW_CUSTOMER))
+        refusal = await answer(office, card_of(waits), "no")
+    for result in (waits, refusal):
+        keys = {key for key in result.meta or {} if key.startswith("roadster-mcp/")}
+        assert {FAILURE_META, CARD_META} <= keys
+        for key in [*keys, *(result.meta or {})[CARD_META]]:
+            assert f"`{key}`" in page, key
+    assert f'"{EXTENSION_ID}": {{"mimeTypes": ["{APP_MIME_TYPE}"]}}' in page
 
 
 async def test_a_no_sends_nothing_and_is_told(world: World, store_url: str) -> None:
