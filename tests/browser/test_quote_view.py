@@ -283,6 +283,24 @@ def test_what_is_owed_on_a_trade_in_waits_for_its_value(bridge: Bridge, gateway:
         expect(view.get_by_text("Counts once the trade-in value is given.")).to_have_count(0)
 
 
+def test_incentive_of_some_deals_is_offered_once_and_names_them(
+    bridge: Bridge, gateway: Gateway, open_page: OpenPage
+) -> None:
+    def split(answer: dict[str, Any]) -> None:
+        for row in answer.get("details", {}).get("incentives", []):
+            if row["name"] == "loyalty":
+                row.update(amount=500, deals=["cash", "finance"])
+                answer["details"]["incentives"].append({**row, "amount": 750, "deals": ["lease"]})
+                break
+
+    gateway.alter = split
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        load_offers(view)
+        box = view.get_by_role("checkbox", name=re.compile("Loyalty"))
+        expect(box).to_have_count(1)
+        expect(view.get_by_text("$500.00 (cash, finance), $750.00 (lease)")).to_be_visible()
+
+
 def test_model_can_find_the_name_of_an_incentive_that_it_is_not_told(
     bridge: Bridge, gateway: Gateway, open_page: OpenPage
 ) -> None:

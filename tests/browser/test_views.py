@@ -187,10 +187,10 @@ def test_customers_mode_shows_nothing_of_the_dealers_and_hides_nothing_of_the_la
     law = (
         "Due at signing: $731.45",
         "Security deposit: $0.00",
-        "Not known to the server, and to be said with a payment",
+        "To be said with a payment, and not known here",
     )
     law = (*law, "Whether the rate may be increased later", "Whether a charge may be imposed at the end of the lease")
-    law = (*law, "On approved credit.", "An estimate, subject to credit approval")
+    law = (*law, "On approved credit.", "An estimate, subject to credit and contract")
     own = ("1,234.50", "24,680.00", "Sell the plan.", "Go on with the lease", "Put beside")
     with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
         for text in (*law, *own):

@@ -41,6 +41,8 @@ export interface IncentiveRow {
   title?: string;
   amount?: number;
   expires_at?: string;
+  /** The deals that have it, absent where all have it. Amounts may differ, so a name can have several rows. */
+  deals?: string[];
 }
 
 /** What the law asks to stand beside each payment: the names of figures, and of those that the upstream does not have. */
@@ -50,7 +52,7 @@ export interface Disclosures {
   wording?: string[];
 }
 
-/** What all deals that have it have alike stands beside them. */
+/** What each deal of the answer has, and has alike, stands beside them. */
 export interface Quote extends Partial<Record<DealName, Deal>>, Pick<Deal, Shared> {
   vin: string;
   vehicle?: string;

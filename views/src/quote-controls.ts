@@ -86,17 +86,14 @@ export class Controls {
   private offerIncentives(rows: IncentiveRow[] | undefined): void {
     this.incentives.hidden = rows === undefined;
     if (rows === undefined) return;
-    const boxes = rows.flatMap(({ name, title, amount: worth }) =>
-      name === undefined
-        ? []
-        : [
-            element(
-              "label",
-              { class: "check" },
-              element("input", { type: "checkbox", value: name }),
-              priced(title ?? name, worth),
-            ),
-          ],
+    const names = new Set(rows.flatMap(({ name }) => (name === undefined ? [] : [name])));
+    const boxes = [...names].map((name) =>
+      element(
+        "label",
+        { class: "check" },
+        element("input", { type: "checkbox", value: name }),
+        incentiveText(rows.filter((row) => row.name === name)),
+      ),
     );
     this.offer(this.incentives, "Incentives", boxes);
   }
@@ -161,6 +158,12 @@ export class Controls {
 
 function planOf(list: HTMLSelectElement): number {
   return Number(list.dataset["plan"]);
+}
+
+/** Returns the title of an incentive, with its amounts and the deals that have them. */
+function incentiveText(rows: IncentiveRow[]): string {
+  const worths = rows.map(({ amount: worth, deals }) => [money(worth), deals && `(${deals.join(", ")})`].filter(Boolean).join(" "));
+  return [rows[0]?.title ?? rows[0]?.name, ...worths].filter(Boolean).join(", ");
 }
 
 function priced(name: string | undefined, price: number | undefined): string {

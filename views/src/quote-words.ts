@@ -1,7 +1,7 @@
 // The server's sentences in words for people: they name arguments, which only programs know.
 
 import type { Arguments } from "./host.js";
-import { chosenIncentives, chosenPlans, incentiveTitle, planTitle, type Offers } from "./quote-offers.js";
+import { chosenPlans, incentiveTitle, planTitle, type Offers } from "./quote-offers.js";
 
 const WORDS: Record<string, string> = {
   customer_cash: "money down",
@@ -23,24 +23,23 @@ const WORDS: Record<string, string> = {
 };
 
 /** An argument of a list, such as plans.0.tier. */
-const LIST_ITEM = /\b(incentives|plans)\.(\d+)(?:\.(tier|id|code))?/g;
+const PLAN = /\bplans\.(\d+)(?:\.(?:tier|id|code))?/g;
+/** An incentive by its name, as JSON writes it. */
+const INCENTIVE = /\bincentives ("(?:[^"\\]|\\.)*")/g;
 const NAME = /\b[a-z]+(?:_[a-z0-9]+)+(?:\.[a-z]+)?\b/g;
 
 /** Returns the sentence as people say it. `args` are those that it is about. */
 export function inWords(text: string, args: Arguments = {}, offers: Offers = {}): string {
   return text
     .replace("leave deal_type out", "change any term here")
-    .replace(LIST_ITEM, (place: string, list: string, index: string) => titleOf(list, Number(index), args, offers) ?? place)
+    .replace(PLAN, (place: string, index: string) => planName(Number(index), args, offers) ?? place)
+    .replace(INCENTIVE, (_place: string, name: string) => incentiveTitle(offers, String(JSON.parse(name))))
     .replace(NAME, (name: string) => WORDS[name] ?? name.replace(/[._]/g, " "))
     .replace(/\bRoadster\b/g, "the dealer's system")
     .replace(/^[a-z]/, (letter) => letter.toUpperCase());
 }
 
-function titleOf(list: string, index: number, args: Arguments, offers: Offers): string | undefined {
-  if (list === "plans") {
-    const plan = chosenPlans(args)[index];
-    return plan && planTitle(offers, plan);
-  }
-  const name = chosenIncentives(args)[index];
-  return name === undefined ? undefined : incentiveTitle(offers, name);
+function planName(index: number, args: Arguments, offers: Offers): string | undefined {
+  const plan = chosenPlans(args)[index];
+  return plan && planTitle(offers, plan);
 }
