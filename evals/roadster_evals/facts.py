@@ -53,11 +53,17 @@ def find_fact(name: str, parameters: Mapping[str, Any], world: World, scenario: 
     for key in wishes:
         if key not in choices:
             raise FactError(f"facts.{name}: {kind} has no {key}; it has {', '.join(choices)}")
+    needs = [each for each in choices if each in names and names[each].default is inspect.Parameter.empty]
+    if missing := [each for each in needs if each not in wishes]:
+        raise FactError(f"facts.{name}: {kind} needs {' and '.join(missing)}")
     try:
         return finder(**{key: value for key, value in sources.items() if key in names}, **wishes)
     except FactError as error:
         raise FactError(f"facts.{name}: {error}") from None
-    except (TypeError, ValueError, KeyError, IndexError, Refused) as error:
+    except Refused as error:
+        reason = error.error or "it is not this dealer's, or there is none"
+        raise FactError(f"facts.{name}: {kind}: the sandbox refuses it with {error.status}: {reason}") from None
+    except (TypeError, ValueError, KeyError, IndexError) as error:
         raise FactError(f"facts.{name}: {kind}: {type(error).__name__}: {error}") from None
 
 
@@ -343,7 +349,10 @@ def _least(of: Sequence[Mapping[str, Any]], by: str) -> dict[str, Any]:
 
 
 def _dealer_of(dpid: str) -> SandboxDealer:
-    return next(each for each in DEALERS if each.dpid == dpid)
+    dealers = {each.dpid: each for each in DEALERS}
+    if dpid not in dealers:
+        raise FactError(f"there is no dealer {dpid!r}; there is {', '.join(dealers)}")
+    return dealers[dpid]
 
 
 FINDERS: Mapping[str, Callable[..., Any]] = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from roadster_server.settings.callers import CallerSettings
 from roadster_tools import TOOLSETS
@@ -85,6 +86,14 @@ class Reply(_Part):
     leaves: bool = Field(default=False, description="the person ends the talk with it")
 
 
+def _check_base64(contents: str) -> str:
+    try:
+        base64.b64decode(contents, validate=True)
+    except ValueError as error:
+        raise ValueError(f"is not base64 ({error})") from None
+    return contents
+
+
 class PersonFile(_Part):
     """A file that the person has, in base64. They hand it over on a page that shows one of the words of `shows`.
 
@@ -92,7 +101,7 @@ class PersonFile(_Part):
     """
 
     shows: Words
-    contents: Annotated[tuple[str, ...], Field(min_length=1)]
+    contents: Annotated[tuple[Annotated[str, AfterValidator(_check_base64)], ...], Field(min_length=1)]
 
 
 class Person(_Part):
@@ -235,6 +244,12 @@ class Scenario(_Part):
     facts: Mapping[str, Any] = {}
     """The values that the scenario takes from the world of its seed, as `facts.py` found it."""
     _world_seed: int | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        if self.person is not None and self.person.files and self.pages is None:
+            raise ValueError("person.files: needs [pages], on which the person hands them over")
+        return self
 
     @property
     def world_seed(self) -> int:

@@ -83,6 +83,31 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
             MINIMAL + "expect = { answer = { link_of = 'link' } }\nreference = { answer = '' }",
             "is called link; it is one of",
         ),
+        (
+            MINIMAL + "facts = { car = { find = 'vehicle' } }\nreference = { answer = '' }",
+            "facts.car: vehicle needs dealer",
+        ),
+        (
+            MINIMAL + "facts = { car = { find = 'vehicle', dealer = 'umzda' } }\nreference = { answer = '' }",
+            "facts.car: there is no dealer 'umzda'; there is umazda,",
+        ),
+        (
+            MINIMAL
+            + "facts = { q = { find = 'quote', dealer = 'umazda', vin = 'KM8JBDD20TU471012' } }\n"
+            + "reference = { answer = '' }",
+            "facts.q: quote: the sandbox refuses it with 404",
+        ),
+        (
+            MINIMAL
+            + "person = { files = [{ shows = ['licence'], contents = ['abc'] }] }\npages = {}\n"
+            + "reference = { answer = '' }",
+            "person.files.0.contents.0: is not base64",
+        ),
+        (
+            MINIMAL
+            + "person = { files = [{ shows = ['licence'], contents = ['YWJj'] }] }\nreference = { answer = '' }",
+            "person.files: needs [pages]",
+        ),
         (MINIMAL + "expect = { requests = { quote = 1 } }\nreference = { answer = '' }", "is called quote"),
         (MINIMAL + "reference = { answer = '' }\nmistakes = { invetor = { answer = '' } }", "is called invetor"),
         (MINIMAL + "before = [{ tool = 'link' }]\nreference = { answer = '' }", "is called link"),

@@ -119,7 +119,10 @@ def test_answer_of_a_tool_that_is_not_the_worlds_voids_the_trial(
             line["text"] = re.sub(r"monthly payment (\d)", r"monthly payment 9\1", line["text"])
     grade = grade_messages(name, chat_completions(lines))
     assert not grade.solved
-    assert grade.voided[0].startswith("the answer of quote_payments is not this world's: it was ")
+    first, second = re.findall(r'"((?:[^"\\]|\\.)*)"', grade.voided[0])
+    assert grade.voided[0].startswith("the answer of quote_payments is not this world's from character ")
+    assert "monthly payment 9" in first
+    assert "monthly payment 9" not in second
 
 
 def test_answers_may_stand_between_words_or_be_cut_off(play_reference: Play, grade_messages: Grade) -> None:
@@ -291,7 +294,7 @@ def test_command_grades_files_and_names_those_that_it_cannot(
     Path("prose.txt").write_text("Hello")
     for arguments, text in (
         (("runs.jsonl", "--results", "results.jsonl"), "results.jsonl: is there already"),
-        (("list.json",), "list.json: names no evaluation; give it as NAME:SEED"),
+        (("list.json",), "list.json: names no scenario; give it as NAME:SEED"),
         (("list.json", "--eval", "payments_lese"), "there is no scenario payments_lese; it is "),
         (("list.json", "--eval", "payments_lease:x"), "expected a seed after the colon"),
         (("list.json", "--eval", "payments_lease:8"), "does not begin with the request of payments_lease:8"),
@@ -303,6 +306,9 @@ def test_command_grades_files_and_names_those_that_it_cannot(
         result = invoke("grade", *arguments)
         assert result.exit_code == 2
         assert text in result.stderr
+    others = invoke("grade", "gone.json", "runs.jsonl")
+    assert (others.exit_code, others.stdout) == (2, invoke("grade", "runs.jsonl").stdout)
+    assert others.stdout
 
 
 @pytest.mark.parametrize(

@@ -224,13 +224,20 @@ def _collect(
         if record is None or paths:
             raise TranscriptError("--answer: give it with --record, and without a transcript")
         return [transcript_of(record, evaluations.find(record.evaluation), answer)], []
-    contents = [talk for path in paths for talk in read_transcripts(path)]
+    contents = [talk for path in paths for talk in _read_file(path)]
     if not contents:
         raise TranscriptError("there is nothing to grade: name a transcript, or give --record and --answer")
     if record is not None and len(contents) > 1:
         raise TranscriptError(f"--record {record.source}: belongs to one transcript, and here are {len(contents)}")
     talks = [talk for talk in contents if isinstance(talk, Transcript)]
     return talks, [talk for talk in contents if isinstance(talk, TranscriptError)]
+
+
+def _read_file(path: Path) -> Iterator[Transcript | TranscriptError]:
+    try:
+        yield from read_transcripts(path)
+    except TranscriptError as error:
+        yield error
 
 
 async def _grade_all(

@@ -57,7 +57,7 @@ class Evaluations:
         """
         name, *parts = evaluation.split(":")
         if not name:
-            raise TranscriptError(f"names no evaluation; give it as NAME:SEED, with --eval or in {EVAL_VARIABLE}")
+            raise TranscriptError(f"names no scenario; give it as NAME:SEED, with --eval or in {EVAL_VARIABLE}")
         if name not in self._templates:
             raise TranscriptError(f"there is no scenario {name}; it is {name_choices([*self._templates], name)}")
         seed, goal, style = (*parts, *_DEFAULTS[len(parts) :])[:3]

@@ -46,6 +46,9 @@ _FAILURE = re.compile(
 _BEGINNING = 80
 """Characters of an answer that was cut off, by which it is still known."""
 
+_AROUND = 40
+"""Characters before the first difference of two answers, as a message shows them. After it, twice as many."""
+
 
 @dataclass
 class _Findings:
@@ -222,12 +225,18 @@ def _observe(trial: Trial, turns: Sequence[TranscriptTurn], record: Record, find
 
 
 def _difference(call: TranscriptCall, text: str) -> str:
-    answer = call.answer.text if call.answer else ""
-    return f"the answer of {call.tool} is not this world's: it was {_shorten(answer)}, here it is {_shorten(text)}"
+    answer, text = (_TIME.sub("(a time)", each) for each in (call.answer.text if call.answer else "", text))
+    pairs = enumerate(zip(answer, text, strict=False))
+    place = next((index for index, (one, other) in pairs if one != other), min(len(answer), len(text)))
+    words = f"it was {_excerpt(answer, place)}, here it is {_excerpt(text, place)}"
+    return f"the answer of {call.tool} is not this world's from character {place + 1} on: {words}"
 
 
-def _shorten(text: str) -> str:
-    return json.dumps(text if len(text) <= _BEGINNING else f"{text[:_BEGINNING]}…", ensure_ascii=False)
+def _excerpt(text: str, place: int) -> str:
+    """Returns the part of the text around the place, in quotes."""
+    begin, end = max(0, place - _AROUND), place + 2 * _AROUND
+    part = f"{'…' if begin else ''}{text[begin:end]}{'…' if end < len(text) else ''}"
+    return json.dumps(part, ensure_ascii=False)
 
 
 def _is_failure(answer: CallAnswer) -> bool:
