@@ -115,9 +115,9 @@ evals-seeds: $(STAMP)  ## Try the reference in 50 worlds, and the bad agents in 
 	$(BIN)/python -m roadster_evals --seeds 1-20 $(if $(RESULTS),--results $(RESULTS)/agents.jsonl) >/dev/null
 
 # The page on the evaluation says how to start the model. The command ends with 1 where a trial is not solved.
-BASELINES := examples/evals/baselines
+BASELINES := dist/baselines
 evals-local: $(STAMP)  ## Try a small local model and the rules at a sample of the scenarios, and write their results anew
-	rm -f $(BASELINES)/*.jsonl
+	mkdir -p $(BASELINES) && rm -f $(BASELINES)/*.jsonl
 	-$(BIN)/python -m roadster_evals --agent rules --only te --results $(BASELINES)/rules.jsonl
 	-OPENAI_BASE_URL=http://127.0.0.1:8431/v1 OPENAI_MODEL=smollm2-135m CHAT_TOOLS=3 CHAT_ANSWER=800 \
 		CHAT_OPTIONS='{"temperature": 0, "max_tokens": 96}' PYTHONPATH=examples/evals \

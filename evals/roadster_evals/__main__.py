@@ -21,12 +21,14 @@ from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .grading import Result
 from .harness.commands import export, grade, reply, serve
 from .held_out import read_secret
+from .listing import list_scenarios
 from .report import make_table, replace_table, result_lines
 from .results import Line, ResultsError, ResultsFile
 from .runs import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
 from .scenario import ScenarioError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("list")(list_scenarios)
 app.command("report")(report)
 app.command("compare")(compare)
 app.command("serve")(serve)
@@ -104,6 +106,7 @@ def main(
     \b
     python -m roadster_evals
     python -m roadster_evals --write docs/develop/scenarios.md      # the same as: make evals
+    python -m roadster_evals list --only events
     python -m roadster_evals --agent my_module:my_agent --only payments_
     python -m roadster_evals --agent my_module:MyAgent --seeds 1-20 --trials 4 --results mine.jsonl
     python -m roadster_evals report mine.jsonl --out report.html

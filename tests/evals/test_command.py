@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import roadster_evals as evals
-from roadster_evals import Scenario, trial
+from roadster_evals import Scenario, load, trial
 from roadster_evals.__main__ import app
 from roadster_evals.grading import Observation, grade
 from tests.conftest import PROJECT
@@ -48,6 +48,19 @@ def test_command_exits_with_2_after_a_mistake(tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert text in result.stderr
         assert result.stdout == ""
+
+
+def test_scenarios_are_listed_by_name_or_tag(tmp_path: Path) -> None:
+    listing = invoke("list", "--only", "payments")
+    assert listing.exit_code == 0
+    names = [line.split()[0] for line in listing.stdout.splitlines()]
+    expected = [each.name for each in load() if "payments" in each.name or any("payments" in tag for tag in each.tags)]
+    assert names == expected
+    assert "lease" in listing.stdout
+    assert "no scenario has this" in invoke("list", "--only", "nonsense").stderr
+    (tmp_path / "odd.toml").write_text("title = ")
+    own = invoke("list", "--scenarios", str(tmp_path))
+    assert (own.exit_code, "odd.toml: is not TOML" in own.stderr) == (2, True)
 
 
 MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
