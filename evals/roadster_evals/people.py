@@ -1,15 +1,7 @@
 """The person at the other end of a talk: played by a script, which needs no model, or by a function of yours.
 
-The script is a state machine. Its state is the wishes that were brought up, the facts that were told and the replies
-that were used. After a message of the assistant, the first of these that fits is what the person says:
-
-    1. a reply of the scenario, if the message holds its words
-    2. what they did on the page of a link that the message holds
-    3. the facts that the message asks for
-    4. a yes, if the message asks whether it may go on
-    5. "I don't know that", if it asks for anything else
-    6. the next wish
-    7. nothing: the person is satisfied, and the talk is over
+The script is a state machine. Its state is the wishes that were brought up, the replies that were used, and whether the
+person has just said that they are content. docs/develop/scenario-files.md has the order in which they answer.
 """
 
 from __future__ import annotations
@@ -25,7 +17,8 @@ from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 from roadster_server.calls.form import yes_to
 
 from .phrases import fold
-from .scenario import Person, PrivateFact, Scenario
+from .scenario import Person, Scenario
+from .sentences import Sentence, sentences_of, without_links
 from .visits import Choice, links_in
 
 Ending = Literal["answered", "satisfied", "left", "impatient"]
@@ -78,7 +71,7 @@ class Talk:
     def __post_init__(self) -> None:
         self.messages.append(Message("person", self.scenario.request))
         if self.scenario.person is not None:
-            self._script = _Script(self.scenario.person)
+            self._script = _Script(self.scenario.person, self.scenario.request)
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -102,7 +95,8 @@ class Talk:
             fitting = script.find_reply(text)
             deeds = "" if fitting else await self._open_links(text)
             if self.play is None:
-                self._hear(*(fitting or ((deeds, "satisfied") if deeds else script.reply_to(text))))
+                self._hear(*(fitting or (deeds or script.reply_to(text), "satisfied")))
+                script.own_words = "\n".join(self.requests)
             else:
                 await self._let_play(self.play, deeds)
         return None if self.ending else self.messages[-1].text
@@ -157,57 +151,58 @@ class Talk:
         return yes_to(question)
 
 
-_REQUESTS = re.compile(r"\?|\b(?:please|need|could you|can you|tell me|let me know|provide|confirm|share)\b")
-_GO_AHEAD = re.compile(
-    r"\b(?:shall i|should i|may i|can i|do you want|would you like|is that (?:right|correct|ok)|ok(?:ay)? to|go ahead|"
-    r"proceed|do you (?:agree|confirm|consent)|please confirm|are you sure|do you still)\b[^?]*\?"
-)
-_LINK = re.compile(r"https?://\S+")
-_OFFER = re.compile(r"\b(?:anything else|something else|else (?:can|may) i|help you with|further questions?)\b")
+_CONTENT = "That is fine."
 
 
 @dataclass
 class _Script:
-    """The state of a scripted person."""
+    """The state of a scripted person. `own_words` are theirs so far."""
 
     person: Person
+    own_words: str
     wishes: int = 0
     uses: Counter[int] = field(default_factory=Counter)
+    is_content: bool = False
 
     def find_reply(self, message: str) -> tuple[str, Ending] | None:
         """Returns the scenario's reply that fits the message, and how the talk ends with it. It counts as used."""
-        text = _without_links(message)
+        text = without_links(message)
         for number, reply in enumerate(self.person.replies):
             if self.uses[number] < reply.times and all(any(fold(word) in text for word in g) for g in reply.hears):
                 self.uses[number] += 1
                 return reply.say, "left" if reply.leaves else "satisfied"
         return None
 
-    def reply_to(self, message: str) -> tuple[str | None, Ending]:
-        """Returns what the person says without a reply of the scenario, None to end the talk, and how it ends."""
-        text = _without_links(message)
-        if _REQUESTS.search(text) and (facts := list(asked_facts(self.person, text))):
-            return " ".join(fact.say for fact in facts), "satisfied"
-        if _GO_AHEAD.search(text) and not _OFFER.search(text):
-            return "Yes, please.", "satisfied"
-        if "?" in text and not _OFFER.search(text):
-            return "I don't know that.", "satisfied"
-        if self.wishes < len(self.person.wishes):
-            self.wishes += 1
-            return self.person.wishes[self.wishes - 1], "satisfied"
-        return None, "satisfied"
+    def reply_to(self, message: str) -> str | None:
+        """Returns what the person says without a reply of the scenario, None to end the talk."""
+        sentences = [*sentences_of(message)]
+        was_content, self.is_content = self.is_content, False
+        if answers := [*self._facts(sentences), *self._decision(sentences)]:
+            return " ".join(answers)
+        if any(each.is_question and not each.asks_if_content for each in sentences):
+            return "I don't know that."
+        self.is_content = any(each.asks_if_content for each in sentences)
+        wish = self._next_wish()
+        # They say so once: a second such question in a row is only polite.
+        contentment = [_CONTENT] if self.is_content and not was_content else []
+        return " ".join([*contentment, *wish]) or None
 
+    def _facts(self, sentences: Sequence[Sentence]) -> Iterator[str]:
+        for fact in self.person.facts.values():
+            if any(each.asks_for(fact.asked) for each in sentences):
+                yield fact.say
 
-def _without_links(message: str) -> str:
-    """Returns the folded text without links: the query of one begins with a question mark."""
-    return fold(_LINK.sub("", message))
+    def _decision(self, sentences: Sequence[Sentence]) -> Iterator[str]:
+        questions = [each for each in sentences if each.asks_to_go_ahead]
+        if any(each.exceeds(self.own_words) for each in questions):
+            yield "No, thank you."
+        elif questions:
+            yield "Yes, please."
 
-
-def asked_facts(person: Person, text: str) -> Iterator[PrivateFact]:
-    """Yields the facts that a message asks for. The text is folded."""
-    for fact in person.facts.values():
-        if any(re.search(rf"\b{re.escape(fold(word))}", text) for word in fact.asked):
-            yield fact
+    def _next_wish(self) -> Sequence[str]:
+        wish = self.person.wishes[self.wishes : self.wishes + 1]
+        self.wishes += len(wish)
+        return wish
 
 
 def brief_of(scenario: Scenario) -> str:
