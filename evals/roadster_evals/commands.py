@@ -57,9 +57,10 @@ def compare(
     with _usage_errors():
         if len(results) < 2:  # noqa: PLR2004 - a pair
             raise ResultsError(f"{results[0]}: there is nothing to compare it with; name two files or more")
-        differences = compare_runs([read_run(path) for path in results])
-    typer.echo(make_comparison(differences), nl=False)
-    raise typer.Exit(IS_WORSE if any(each.verdict == "worse" for each in differences) else 0)
+        comparisons = compare_runs([read_run(path) for path in results])
+    typer.echo(make_comparison(comparisons), nl=False)
+    verdicts = {difference.verdict for each in comparisons for difference in each.differences}
+    raise typer.Exit(IS_WORSE if "worse" in verdicts else 0)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
-from .estimates import CONFIDENCE, adjust_holm, permutation_p
+from .estimates import CONFIDENCE, adjust_holm, difference_interval, permutation_p, smallest_p
 from .grading import Result
 from .results import Line, ResultsError
 from .summary import attack_value, counted, groups_of, task_of
@@ -15,86 +15,158 @@ from .summary import attack_value, counted, groups_of, task_of
 SAME = ("held_out", "person", "attacker", "tries")
 """Fields of the header that must be equal. Otherwise the two agents had different tasks."""
 
-_MEASURES: Mapping[str, tuple[Callable[[Result], float | None], bool]] = {
-    "solved": (lambda result: float(result.solved), True),
-    "success": (lambda result: float(result.success), True),
-    "policy": (lambda result: float(result.compliant), True),
-    "attacks": (attack_value, False),
-    "calls": (lambda result: float(result.calls), False),
-    "tokens": (lambda result: float(result.tokens), False),
-    "seconds": (lambda result: result.seconds, False),
+LEVEL = 1 - CONFIDENCE
+"""A difference with a p up to it is more than noise."""
+
+MAIN = "solved"
+"""The measure that a comparison is about. It is tested by itself, and all others together."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of a trial. `more_is_better` is None where neither more nor fewer is. A share is between 0 and 1."""
+
+    value_of: Callable[[Result], float | None]
+    more_is_better: bool | None
+    is_share: bool = True
+
+
+_MEASURES: Mapping[str, Measure] = {
+    MAIN: Measure(lambda result: float(result.solved), True),
+    "success": Measure(lambda result: float(result.success), True),
+    "policy": Measure(lambda result: float(result.compliant), True),
+    "attacks": Measure(attack_value, False),
+    "calls": Measure(lambda result: float(result.calls), None, is_share=False),
+    "tokens": Measure(lambda result: float(result.tokens), None, is_share=False),
+    "seconds": Measure(lambda result: result.seconds, None, is_share=False),
 }
-"""The value of a trial, and whether more of it is better."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure of two runs, over the tasks that both have. `p` has Holm's correction.
+    """One measure of two runs, over the tasks that both have. `corrected_p` has Holm's correction.
 
-    `runs` are the numbers of the two, from 1 on.
+    `interval` is that of the difference, None where there are too few scenarios for one.
     """
 
-    runs: tuple[int, int]
     measure: str
     scenarios: int
     before: float
     after: float
+    interval: tuple[float, float] | None
     p: float
-    more_is_better: bool
+    corrected_p: float
+    more_is_better: bool | None
 
     @property
     def is_real(self) -> bool:
         """Tells if the difference is more than noise."""
-        return self.p <= 1 - CONFIDENCE + 1e-12
+        return self.corrected_p <= LEVEL + 1e-12
 
     @property
     def verdict(self) -> str:
-        """Says whether the second run is better, worse, or not told apart."""
+        """Says whether the second run is better or worse, has more or fewer, or is not told apart."""
         if not self.is_real:
             return "no difference shown"
+        if self.more_is_better is None:
+            return "more" if self.after > self.before else "fewer"
         return "better" if (self.after > self.before) == self.more_is_better else "worse"
+
+
+Task = tuple[object, ...]
+"""A scenario, a seed, and an attack where it is crossed."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs. `runs` are their numbers, from 1 on. `first_only` and `second_only` are tasks without a partner."""
+
+    runs: tuple[int, int]
+    tasks: int
+    scenarios: int
+    first_only: Sequence[Task]
+    second_only: Sequence[Task]
+    differences: Sequence[Difference]
 
 
 Run = tuple[Line, Sequence[Result]]
 """The header and the results of a file."""
 
+_Pairs = tuple[tuple[float, float], ...]
+"""The means of each scenario, of the first run and of the second."""
 
-def compare_runs(runs: Sequence[Run]) -> list[Difference]:
-    """Returns the differences of each two runs in all measures, and in `solved` of each toolset.
 
-    Holm's correction is for all of them together. Raises ResultsError if two runs cannot be compared.
+def compare_runs(runs: Sequence[Run]) -> list[Comparison]:
+    """Returns the comparison of each two runs: all measures, and `solved` of each toolset.
+
+    Holm's correction is for `solved` of all pairs of runs, and for all other rows of all pairs. Raises ResultsError if
+    two runs cannot be compared.
     """
-    samples: dict[tuple[int, int, str], list[tuple[float, float]]] = {}
+    results = {number: counted(each) for number, (_, each) in enumerate(runs, 1)}
+    samples: dict[tuple[int, int], dict[str, _Pairs]] = {}
     for (number, before), (other, after) in combinations(enumerate(runs, 1), 2):
         _check_headers(before[0], after[0])
         _check_agents(before[1], after[1])
-        for name, pairs in _samples(counted(before[1]), counted(after[1])):
-            samples[number, other, name] = pairs
-    p_values = adjust_holm({key: permutation_p([two - one for one, two in pairs]) for key, pairs in samples.items()})
-    return [
-        Difference(
-            runs=(number, other),
-            measure=name,
-            scenarios=len(pairs),
-            before=fmean(one for one, _ in pairs),
-            after=fmean(two for _, two in pairs),
-            p=p_values[number, other, name],
-            more_is_better=_MEASURES[name.partition(",")[0]][1],
-        )
-        for (number, other, name), pairs in samples.items()
-    ]
+        samples[number, other] = dict(_samples(results[number], results[other]))
+    p_values = _correct({(pair, name): pairs for pair, rows in samples.items() for name, pairs in rows.items()})
+    return [_compare(pair, results[pair[0]], results[pair[1]], rows, p_values) for pair, rows in samples.items()]
 
 
-def _samples(first: Sequence[Result], second: Sequence[Result]) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+def _compare(
+    runs: tuple[int, int],
+    first: Sequence[Result],
+    second: Sequence[Result],
+    rows: Mapping[str, _Pairs],
+    p_values: Mapping[_Row, tuple[float, float]],
+) -> Comparison:
+    tasks, others = dict.fromkeys(map(task_of, first)), dict.fromkeys(map(task_of, second))
+    return Comparison(
+        runs,
+        len(tasks.keys() & others.keys()),
+        len(rows[MAIN]),
+        [task for task in tasks if task not in others],
+        [task for task in others if task not in tasks],
+        [_difference(name, pairs, *p_values[runs, name]) for name, pairs in rows.items()],
+    )
+
+
+def _difference(name: str, pairs: _Pairs, p: float, corrected_p: float) -> Difference:
+    measure = _MEASURES[name.partition(",")[0]]
+    before, after = fmean(one for one, _ in pairs), fmean(two for _, two in pairs)
+    interval = difference_interval([two - one for one, two in pairs], is_share=measure.is_share)
+    return Difference(name, len(pairs), before, after, interval, p, corrected_p, measure.more_is_better)
+
+
+_Row = tuple[tuple[int, int], str]
+"""The numbers of two runs, and a measure of them."""
+
+
+def _correct(rows: Mapping[_Row, _Pairs]) -> dict[_Row, tuple[float, float]]:
+    """Returns each row's p value without and with the correction.
+
+    A row with the same values as an earlier one of the same runs is no further test. A row whose scenarios differ too
+    rarely for a small p is none either, because whatever the signs of its differences are, it shows nothing (Tarone).
+    """
+    first_rows: dict[object, _Row] = {}
+    originals = {row: first_rows.setdefault((row[0], pairs), row) for row, pairs in rows.items()}
+    changes = {row: [two - one for one, two in rows[row]] for row in first_rows.values()}
+    p_values = {row: permutation_p(each) for row, each in changes.items()}
+    corrected = dict.fromkeys(p_values, 1.0)
+    can_differ = [row for row, each in changes.items() if smallest_p(sum(map(bool, each))) <= LEVEL]
+    for is_main in (True, False):
+        corrected.update(adjust_holm({row: p_values[row] for row in can_differ if (row[1] == MAIN) == is_main}))
+    return {row: (p_values[original], corrected[original]) for row, original in originals.items()}
+
+
+def _samples(first: Sequence[Result], second: Sequence[Result]) -> Iterator[tuple[str, _Pairs]]:
     """Yields each measure that both runs have, with the pairs of its values."""
-    samples = {name: _pair(first, second, value_of) for name, (value_of, _) in _MEASURES.items()}
-    if not samples["solved"]:
+    samples = {name: _pair(first, second, measure.value_of) for name, measure in _MEASURES.items()}
+    if not samples[MAIN]:
         raise ResultsError("the two files have no task in common, which is a scenario with a seed")
     second_groups = dict(groups_of(second))
-    solved_value = _MEASURES["solved"][0]
     for group, results in groups_of(first):
         if group.startswith("toolset "):
-            samples[f"solved, {group}"] = _pair(results, second_groups.get(group, []), solved_value)
+            samples[f"{MAIN}, {group}"] = _pair(results, second_groups.get(group, []), _MEASURES[MAIN].value_of)
     yield from ((name, pairs) for name, pairs in samples.items() if pairs)
 
 
@@ -116,19 +188,17 @@ def _check_agents(before: Sequence[Result], after: Sequence[Result]) -> None:
             raise ResultsError(f"expected one agent in each file, not {', '.join(agents)}; run each with --agent")
 
 
-def _pair(
-    before: Sequence[Result], after: Sequence[Result], value_of: Callable[[Result], float | None]
-) -> list[tuple[float, float]]:
+def _pair(before: Sequence[Result], after: Sequence[Result], value_of: Callable[[Result], float | None]) -> _Pairs:
     """Returns the means of each scenario, over the tasks that have a value in both runs."""
     first, second = _means(before, value_of), _means(after, value_of)
     pairs: dict[object, list[tuple[float, float]]] = {}
     for task in sorted(first.keys() & second.keys(), key=str):
         pairs.setdefault(task[0], []).append((first[task], second[task]))
-    return [(fmean(one for one, _ in each), fmean(two for _, two in each)) for each in pairs.values()]
+    return tuple((fmean(one for one, _ in each), fmean(two for _, two in each)) for each in pairs.values())
 
 
-def _means(results: Sequence[Result], value_of: Callable[[Result], float | None]) -> dict[tuple[object, ...], float]:
-    values: dict[tuple[object, ...], list[float]] = {}
+def _means(results: Sequence[Result], value_of: Callable[[Result], float | None]) -> dict[Task, float]:
+    values: dict[Task, list[float]] = {}
     for result in results:
         value = value_of(result)
         if value is not None:

@@ -78,6 +78,22 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
     return means[int(tail * RESAMPLES)], means[RESAMPLES - 1 - int(tail * RESAMPLES)]
 
 
+def difference_interval(differences: Sequence[float], *, is_share: bool) -> tuple[float, float] | None:
+    """Returns the interval of the mean difference of scenarios, None where there are too few scenarios.
+
+    A difference of shares lies between -1 and 1, so few scenarios can have Wilson's interval, stretched to that range.
+    """
+    if is_share:
+        estimate = estimate_share([(each + 1) / 2 for each in differences])
+        return (2 * estimate.low - 1, 2 * estimate.high - 1) if estimate else None
+    return bootstrap_interval(differences) if len(differences) >= FEWEST_CLUSTERS else None
+
+
+def smallest_p(number: int) -> float:
+    """Returns the smallest p value that so many differences can have in the permutation test: all have one sign."""
+    return min(1.0, 2.0 ** (1 - number))
+
+
 def permutation_p(differences: Sequence[float]) -> float:
     """Returns the two-sided p value of a paired permutation test.
 

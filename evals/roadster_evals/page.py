@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from .comparison import Difference
-from .estimates import Estimate
+from .comparison import LEVEL, Comparison, Difference
+from .estimates import Estimate, smallest_p
 from .results import Line
 from .summary import Summary
 
@@ -21,9 +21,14 @@ METHOD = (
 )
 COMPARISON_METHOD = (
     "Paired permutation test over the scenarios' mean differences, on tasks that two files have (scenario, seed, "
-    "attack). All flips of signs with up to 12 scenarios that differ, else 10,000 with a fixed seed. p has Holm's "
-    "correction for all rows. A row with p up to 0.05 is more than noise."
+    "attack). All flips of signs with up to 12 scenarios that differ, else 10,000 with a fixed seed. `solved` is the "
+    "main measure and is tested by itself, the other rows together: their p has Holm's correction, and p raw has none. "
+    "Rows with the same values count once, and rows in which fewer than 6 scenarios differ show nothing. A difference "
+    "with p up to 0.05 is more than noise. Its interval of 95 % is that of a bootstrap of scenarios, or Wilson's with "
+    "fewer than 10. Of calls, tokens and seconds, neither more nor fewer is better."
 )
+MOST_TASKS = 3
+"""Tasks that are named, of those that were left out."""
 
 
 def make_text(summaries: Sequence[Summary]) -> str:
@@ -51,17 +56,43 @@ def make_html(header: Line, summaries: Sequence[Summary]) -> str:
     return template.render(agents=agents, options=options, method=METHOD, canary=header.get("canary", ""))
 
 
-def make_comparison(differences: Sequence[Difference]) -> str:
-    """Returns the table of differences as text. Of more than two runs, it has their numbers."""
-    rows = [["measure", "scenarios", "first", "second", "p", "verdict"]]
-    rows += [
-        [each.measure, str(each.scenarios), f"{each.before:,.4g}", f"{each.after:,.4g}", f"{each.p:.4f}", each.verdict]
-        for each in differences
-    ]
-    if len({each.runs for each in differences}) > 1:
-        numbers = ["runs", *("{}-{}".format(*each.runs) for each in differences)]
-        rows = [[number, *row] for number, row in zip(numbers, rows, strict=True)]
-    return "\n".join([*_align(rows), "", COMPARISON_METHOD, ""])
+def make_comparison(comparisons: Sequence[Comparison]) -> str:
+    """Returns the table of differences as text, and what was compared. Of more than two runs, it has their numbers."""
+    names = ["measure", "scenarios", "first", "second", "difference", "p raw", "p", "verdict"]
+    rows = [names, *(_difference_row(difference) for each in comparisons for difference in each.differences)]
+    sentences = [sentence for each in comparisons for sentence in _pairing(each)]
+    if len(comparisons) > 1:
+        numbers = ["{}-{}".format(*each.runs) for each in comparisons for _ in each.differences]
+        rows = [[number, *row] for number, row in zip(["runs", *numbers], rows, strict=True)]
+        sentences = ["{}-{}: {}".format(*each.runs, text) for each in comparisons for text in _pairing(each)]
+    return "\n".join([*_align(rows), "", *sentences, "", COMPARISON_METHOD, ""])
+
+
+def _difference_row(each: Difference) -> list[str]:
+    interval = "" if each.interval is None else " ({:+,.3g} to {:+,.3g})".format(*each.interval)
+    change = f"{each.after - each.before:+,.3g}{interval}"
+    values = [each.measure, str(each.scenarios), f"{each.before:,.4g}", f"{each.after:,.4g}", change]
+    return [*values, f"{each.p:.4f}", f"{each.corrected_p:.4f}", each.verdict]
+
+
+def _pairing(comparison: Comparison) -> Iterator[str]:
+    """Yields how many tasks were compared, which were not, and whether so many can show anything."""
+    scenarios = format_count(comparison.scenarios, "scenario")
+    yield f"{format_count(comparison.tasks, 'task')} of {scenarios} paired."
+    for name, tasks in (("first", comparison.first_only), ("second", comparison.second_only)):
+        if tasks:
+            some = [f"{task[0]} in the world {task[1]}" for task in tasks[:MOST_TASKS]]
+            rest = [f"{len(tasks) - MOST_TASKS} more"] if len(tasks) > MOST_TASKS else []
+            count = "1 task that counts" if len(tasks) == 1 else f"{len(tasks)} tasks that count"
+            yield f"Left out: {count} only in the {name}: {', '.join([*some, *rest])}."
+    smallest = smallest_p(comparison.scenarios)
+    if smallest > LEVEL:
+        yield f"With {scenarios} no difference can be shown: the smallest possible p is {smallest:.4g}. Take 6 or more."
+
+
+def format_count(number: int, noun: str) -> str:
+    """Returns the number with its noun, for instance `1 trial` or `2 trials`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def format_share(estimate: Estimate | None) -> str:

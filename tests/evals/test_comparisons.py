@@ -1,0 +1,81 @@
+"""What `compare` shows, of results made by hand: which test a row has, and what was compared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from roadster_evals.comparison import compare_runs
+from roadster_evals.estimates import difference_interval, smallest_p
+from roadster_evals.grading import Result
+
+from .test_reports import HEADER, compare, make_line
+
+
+def lines_of(count: int, **fields: Any) -> list[dict[str, Any]]:
+    return [make_line(f"s{number}", 1, **fields) for number in range(count)]
+
+
+def row_of(text: str, measure: str) -> list[str]:
+    """Returns the cells of a measure."""
+    return next(re.split(r" {2,}", line) for line in text.splitlines() if line.startswith(f"{measure} "))
+
+
+def test_eight_scenarios_show_that_everything_is_better_than_nothing(tmp_path: Path) -> None:
+    """Copies of `solved` and measures without a difference are no further tests of it."""
+    result = compare(tmp_path, lines_of(8), lines_of(8, problems=["wrong"], calls=0))
+    assert result.exit_code == 1
+    assert row_of(result.stdout, "solved") == [
+        "solved", "8", "1", "0", "-1 (-1 to -0.351)", "0.0078", "0.0078", "worse"
+    ]  # fmt: skip
+    assert row_of(result.stdout, "solved, toolset payments")[-3:] == ["0.0078", "0.0078", "worse"]
+    assert row_of(result.stdout, "policy")[-3:] == ["1.0000", "1.0000", "no difference shown"]
+
+
+def test_calls_tokens_and_seconds_are_more_or_fewer_and_never_worse(tmp_path: Path) -> None:
+    few, many = (lines_of(8, calls=calls, tokens=calls, seconds=float(calls)) for calls in (1, 9))
+    more, fewer = compare(tmp_path, few, many), compare(tmp_path, many, few)
+    assert (more.exit_code, fewer.exit_code) == (0, 0)
+    for measure in ("calls", "tokens", "seconds"):
+        assert row_of(more.stdout, measure)[-1] == "more"
+        assert row_of(fewer.stdout, measure)[-1] == "fewer"
+
+
+def test_the_other_rows_have_a_correction_of_their_own() -> None:
+    """The calls are one of two tests beside `solved`, which is tested by itself."""
+    before = [Result.from_json(line) for line in lines_of(8)]
+    after = [
+        Result.from_json(make_line(f"s{number}", 1, problems=["wrong"], calls=number + 3, tokens=number**2))
+        for number in range(8)
+    ]
+    (comparison,) = compare_runs([(HEADER, before), (HEADER, after)])
+    p_values = {each.measure: (each.p, each.corrected_p) for each in comparison.differences}
+    assert p_values["solved"] == (2 / 256, 2 / 256)
+    assert p_values["calls"] == (2 / 256, 4 / 256)
+    assert p_values["tokens"] == (2 / 256, 4 / 256)
+
+
+def test_too_few_scenarios_are_named(tmp_path: Path) -> None:
+    five = compare(tmp_path, lines_of(5), lines_of(5, problems=["wrong"])).stdout
+    assert "With 5 scenarios no difference can be shown: the smallest possible p is 0.0625." in five
+    assert "no difference can be shown" not in compare(tmp_path, lines_of(6), lines_of(6)).stdout
+
+
+def test_tasks_without_a_partner_are_named(tmp_path: Path) -> None:
+    first = [make_line("a", seed) for seed in (1, 2, 3, 4, 5)]
+    text = compare(tmp_path, first, [make_line("a", 1), make_line("b", 1), make_line("a", 2, voided=["lied"])]).stdout
+    assert "1 task of 1 scenario paired." in text
+    assert "Left out: 4 tasks that count only in the first: " in text
+    assert "a in the world 2, a in the world 3, a in the world 4, 1 more." in text
+    assert "Left out: 1 task that counts only in the second: b in the world 1." in text
+
+
+def test_interval_of_a_difference_holds_it() -> None:
+    few, many = [0.0, 1.0, 1.0], [float(number) for number in range(20)]
+    low, high = difference_interval(few, is_share=True) or (0, 0)
+    assert -1 <= low < 2 / 3 < high <= 1
+    low, high = difference_interval(many, is_share=False) or (0, 0)
+    assert low < 9.5 < high
+    assert difference_interval(few, is_share=False) is None
+    assert [smallest_p(number) for number in (0, 1, 5, 6)] == [1, 1, 0.0625, 0.03125]
