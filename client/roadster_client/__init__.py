@@ -52,7 +52,6 @@ if TYPE_CHECKING:
         Unreachable,
         Untrusted,
     )
-    from .express_link import customer_link
     from .hosts import is_loopback, plain_host
     from .leniency import LeftOut, OnLeftOut
     from .models.personal_data import MASK, Audience
@@ -61,7 +60,10 @@ if TYPE_CHECKING:
     from .operations import OPERATIONS, ApiName, Certainty, Operation, operations_of, operations_with
     from .ownership import NotStored, OwnedByAnother, OwnedKind, Ownership
     from .roadie import DeliveriesApi, RoadieApi
-    from .roadster import AccountApi, DealerApi, ListedDealers, OrderApi, RoadsterApi
+    from .roadster.api import AccountApi, ListedDealers, RoadsterApi
+    from .roadster.dealer import DealerApi
+    from .roadster.express_link import customer_link
+    from .roadster.order import OrderApi
     from .upstream.exchange import Answer, Origin, Request
     from .upstream.network import NetworkPath
     from .upstream.observer import Attempt, NoObserver, Observer
@@ -147,7 +149,6 @@ _MODULES = {
         "NotRecorded OutcomeUnknown ProxyFailed RateLimited RequestRefused TimedOut TooLate Unauthorised "
         "Unavailable Unreachable Untrusted"
     ),
-    "express_link": "customer_link",
     "hosts": "is_loopback plain_host",
     "leniency": "LeftOut OnLeftOut",
     "models.personal_data": "MASK Audience",
@@ -156,7 +157,10 @@ _MODULES = {
     "operations": "OPERATIONS ApiName Certainty Operation operations_of operations_with",
     "ownership": "NotStored OwnedByAnother OwnedKind Ownership",
     "roadie": "DeliveriesApi RoadieApi",
-    "roadster": "AccountApi DealerApi ListedDealers OrderApi RoadsterApi",
+    "roadster.api": "AccountApi ListedDealers RoadsterApi",
+    "roadster.dealer": "DealerApi",
+    "roadster.express_link": "customer_link",
+    "roadster.order": "OrderApi",
     "upstream.exchange": "Answer Origin Request",
     "upstream.network": "NetworkPath",
     "upstream.observer": "Attempt NoObserver Observer",

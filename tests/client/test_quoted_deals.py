@@ -6,7 +6,7 @@ import pytest
 
 from roadster_client import ForeignDealer, TimedOut
 from roadster_client.models.quotes import Deals, Quote
-from roadster_client.quoted_deals import combine_deals
+from roadster_client.roadster.quoted_deals import combine_deals
 
 SOUND = Quote(deals=Deals(cash=None))
 

@@ -25,7 +25,7 @@ from roadster_client.models.payments import (
 )
 from roadster_client.models.quotes import Deals, Quote
 from roadster_client.models.values import Amount, AnnualMiles, Months, Vin, plausible
-from roadster_client.quoted_deals import QuotedDeals
+from roadster_client.roadster.quoted_deals import QuotedDeals
 from roadster_tools.answers import ToolAnswer, cell
 from roadster_tools.catalogue import tool
 from roadster_tools.failures import InvalidArguments

@@ -1,28 +1,29 @@
-"""Roadster's operations, bound to one dealer. No method takes a dealer, so nobody can pass the wrong one."""
+"""The operations of one dealer."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
-from types import MappingProxyType
 from typing import Any, TypeVar
 
-from anyio import CapacityLimiter, create_task_group
+from anyio import create_task_group
 from pydantic import TypeAdapter
 
-from . import errors
-from .answered_vehicle import check_vin
-from .channel import Api, Channel, ChannelPolicy, IsOwn, read
-from .dealer_ref import DealerRef
-from .express_link import customer_link
-from .identity import comparable_id, dealer_ids, read_id
-from .leniency import LeftOut, OnLeftOut, ignore_left_out
-from .models.customers import CustomerContact, CustomerCreated, CustomerUpdate, CustomerUpdated, NewCustomer
-from .models.dealers import Dealer, DealerDetails
-from .models.documents import (
+from roadster_client import errors
+from roadster_client.channel import Channel
+from roadster_client.dealer_ref import DealerRef
+from roadster_client.leniency import LeftOut
+from roadster_client.models.customers import (
+    CustomerContact,
+    CustomerCreated,
+    CustomerUpdate,
+    CustomerUpdated,
+    NewCustomer,
+)
+from roadster_client.models.dealers import DealerDetails
+from roadster_client.models.documents import (
     Document,
     DocumentContents,
     DocumentContentsQuery,
@@ -32,142 +33,26 @@ from .models.documents import (
     DocumentUploaded,
     NewDocument,
 )
-from .models.forms import FormsCreated, NewForms
-from .models.links import LinkCreated, LinkRequest
-from .models.parts import Sent
-from .models.payments import DealType, PaymentRequest, PaymentTerms
-from .models.plans import PlanCatalogue
-from .models.quotes import Quote
-from .models.templates import NewTemplate, Template, TemplateReceipt
-from .models.trades import TradeValuation, TradeValued
-from .models.values import decode_file
-from .models.vehicles import InventoryPage, InventoryRows, InventoryVehicle, VehicleDetails
+from roadster_client.models.links import LinkCreated, LinkRequest
+from roadster_client.models.parts import Sent
+from roadster_client.models.payments import DealType, PaymentRequest, PaymentTerms
+from roadster_client.models.plans import PlanCatalogue
+from roadster_client.models.quotes import Quote
+from roadster_client.models.templates import NewTemplate, Template, TemplateReceipt
+from roadster_client.models.trades import TradeValuation, TradeValued
+from roadster_client.models.values import decode_file
+from roadster_client.models.vehicles import InventoryPage, InventoryRows, InventoryVehicle, VehicleDetails
+from roadster_client.upstream.exchange import About, about_nothing
+
+from .answered_vehicle import check_vin
+from .express_link import customer_link
+from .own_dealer import names_only
 from .quoted_deals import QuotedDeals, combine_deals, only_deal
-from .upstream.exchange import About, Origin, Request, about_nothing
 
 _AnswerT = TypeVar("_AnswerT")
 
 _DAY = 24 * 60 * 60
 """Seconds."""
-
-
-@dataclass(frozen=True)
-class RoadsterApi(Api):
-    """The Roadster API. It makes clients that are bound to one dealer, one order, or an account's dealers."""
-
-    random: Callable[[int], bytes] = os.urandom
-    """Returns that many bytes, for the encryption of customers' links."""
-
-    def for_dealer(self, dealer: DealerRef, policy: ChannelPolicy) -> DealerApi:
-        return DealerApi(Channel(self.with_key(dealer.api_key), policy), dealer, self.random)
-
-    def for_order(self, dealer: DealerRef, order_id: str, policy: ChannelPolicy) -> OrderApi:
-        """Returns a client for an order. Check first that it is the dealer's, because the upstream does not."""
-        return OrderApi(Channel(self.with_key(dealer.api_key), policy), dealer, order_id)
-
-    def for_account(
-        self,
-        dpids: Collection[str],
-        origin: Origin,
-        on_left_out: OnLeftOut = ignore_left_out,
-        own_keys: Mapping[str, str] = MappingProxyType({}),
-    ) -> AccountApi:
-        """Returns a client for some dealers. `own_keys` has the keys of those with an account of their own, by dpid."""
-        return AccountApi(self, frozenset(dpids), origin, on_left_out, own_keys)
-
-    def with_key(self, key: str | None) -> RoadsterApi:
-        """Returns the API with a dealer's own key, or as it is for None."""
-        return self if key is None else replace(self, upstream=self.upstream.with_key(key))
-
-
-@dataclass(frozen=True)
-class ListedDealers:
-    """The dealers of one or more accounts."""
-
-    dealers: list[Dealer]
-    errors: Mapping[str, errors.ClientError]
-    """The errors of accounts that did not answer, by the dpids that are therefore missing."""
-
-
-class AccountApi:
-    """Operations of no single dealer, limited to the bound dealers."""
-
-    def __init__(
-        self,
-        api: RoadsterApi,
-        dpids: frozenset[str],
-        origin: Origin,
-        on_left_out: OnLeftOut,
-        own_keys: Mapping[str, str],
-    ) -> None:
-        self._api = api
-        self._dpids = dpids
-        self._origin = origin
-        self._on_left_out = on_left_out
-        self._own_keys = own_keys
-
-    async def list_dealers(self) -> ListedDealers:
-        """GET /dealers, once for each key: its dealers, without those that are not bound. Raises if all of them fail.
-
-        A row without a dpid counts as left out where a bound dealer is missing, which it may be.
-        """
-        dpids = self._by_key()
-        results: dict[str | None, list[Dealer] | errors.ClientError] = {key: [] for key in dpids}
-        places = CapacityLimiter(_KEYS_AT_ONCE)
-
-        async def ask(key: str | None) -> None:
-            async with places:
-                try:
-                    results[key] = await self._list(key, dpids[key])
-                except errors.ClientError as error:
-                    results[key] = error
-
-        async with create_task_group() as tasks:
-            for key in results:
-                tasks.start_soon(ask, key)
-        failures = {key: result for key, result in results.items() if isinstance(result, errors.ClientError)}
-        if len(failures) == len(results):
-            raise next(iter(failures.values()))
-        return ListedDealers(
-            [dealer for result in results.values() if isinstance(result, list) for dealer in result],
-            {dpid: error for key, error in failures.items() for dpid in sorted(dpids[key])},
-        )
-
-    def _by_key(self) -> dict[str | None, frozenset[str]]:
-        """Returns the bound dealers by their own key. None is the key of the account that most dealers share."""
-        with_own = self._own_keys.keys() & self._dpids
-        by_key: dict[str | None, set[str]] = {}
-        for dpid in sorted(with_own):
-            by_key.setdefault(self._own_keys[dpid], set()).add(dpid)
-        shared = self._dpids - with_own
-        of_account = {None: shared} if shared or not by_key else {}
-        return of_account | {key: frozenset(dpids) for key, dpids in by_key.items()}
-
-    async def _list(self, key: str | None, dpids: frozenset[str]) -> list[Dealer]:
-        # Another account has a breaker of its own: that of one of its dealers.
-        first = min(dpids) if key is not None else None
-        origin = replace(self._origin, dealer=first)
-        request = Request(self._api.operations["list_dealers"], account=first)
-        answer = await self._api.with_key(key).upstream.send(request, origin)
-        # Chosen as received: without its invisible characters, another dealer's id may read like a bound one.
-        own = _rows_of(dpids, answer.json) if isinstance(answer.json, list) else answer.json
-        dealers: tuple[Dealer, ...] = read(replace(answer, json=own), on_left_out=self._on_left_out)
-        return [*dealers]
-
-
-_KEYS_AT_ONCE = 8
-"""Requests of one list of dealers. A group may have hundreds of accounts."""
-
-
-def _rows_of(bound: frozenset[str], rows: list[Any]) -> list[Any]:
-    """Returns the rows of bound dealers, and those of no readable dealer without what they have in its place."""
-    dpids = [read_id(row.get("dpid")) if isinstance(row, dict) else None for row in rows]
-    is_complete = bound <= set(dpids)
-    return [
-        row | {"dpid": dpid} if isinstance(row, dict) else row
-        for row, dpid in zip(rows, dpids, strict=True)
-        if dpid in bound or (dpid is None and not is_complete)
-    ]
 
 
 @cache
@@ -227,7 +112,7 @@ class DealerApi:
         operation = "list_inventory"
         query = self._inventory_query(size + skip, from_vin, updated_since, in_stock_only)
         answer = await self._channel.send(operation, query=query, dealer={"dealer": {"dpid": self.dpid}})
-        page, rows, read_row = await self._channel.read_rows(answer, "vehicles", _vehicles(), _names_only(self._dealer))
+        page, rows, read_row = await self._channel.read_rows(answer, "vehicles", _vehicles(), names_only(self._dealer))
         # The document does not say whether a page repeats `from_vin`. Rows up to it were there before.
         vins = [row.get("vin") if isinstance(row, dict) else None for row in rows]
         repeated = vins.index(from_vin) + 1 if from_vin is not None and from_vin in vins else 0
@@ -299,7 +184,7 @@ class DealerApi:
         content = request.model_copy(update={"payment": terms})
         answer = await self._channel.send("quote_payments", content=content, dealer={"dealer": {"dpid": self.dpid}})
         quote: Quote = await self._channel.read(
-            answer, _names_only(self._dealer), lambda json: only_deal(json, deal_type)
+            answer, names_only(self._dealer), lambda json: only_deal(json, deal_type)
         )
         check_vin(answer, request.vehicle.vin)
         return quote
@@ -448,7 +333,7 @@ class DealerApi:
             operation, path=path, query=query, content=content, dealer=dealer, about=about
         )
         # Looked up by the operation's name, so mypy cannot check it. tests/client/test_operations.py does.
-        value: _AnswerT = await self._channel.read(answer, _names_only(self._dealer))
+        value: _AnswerT = await self._channel.read(answer, names_only(self._dealer))
         if vin is not None:
             check_vin(answer, vin)
         return value
@@ -459,37 +344,6 @@ class DealerApi:
         return self._dealer.partner_id
 
 
-class OrderApi:
-    """The operations of one order. The order binds the requests to its dealer, because none of them names one."""
-
-    def __init__(self, channel: Channel, dealer: DealerRef, order_id: str) -> None:
-        self._channel = channel
-        self._dealer = dealer
-        self._order_id = order_id
-
-    async def create_forms(self, title: str, templates: Sequence[Template]) -> FormsCreated:
-        """POST /orders/{order_id}/forms: creates a packet of forms for consumer and dealer to complete and sign.
-
-        Takes templates instead of ids, so that a caller must have read them as the dealer's own.
-        """
-        forms = NewForms(
-            title=title,
-            template_ids=tuple(template.id for template in templates),
-            template_names={template.id: template.name for template in templates if template.name},
-        )
-
-        async def about() -> Mapping[str, Any]:
-            dealer = DealerApi(self._channel.for_person(), self._dealer)
-            current = [await dealer.get_template(str(template.id)) for template in templates]
-            if any(template.unusable_reason(self._order_id) for template in current):
-                raise errors.NotFound("create_forms", "a template is gone")
-            return {"template_ids": [template.summary() for template in current]}
-
-        answer = await self._channel.send("create_forms", path={"order_id": self._order_id}, content=forms, about=about)
-        forms_created: FormsCreated = await self._channel.read(answer, _names_only(self._dealer))
-        return forms_created
-
-
 def _decode(contents: str, operation: str) -> bytes:
     try:
         file = decode_file(contents)
@@ -498,26 +352,3 @@ def _decode(contents: str, operation: str) -> bytes:
     if not file:
         raise errors.MalformedAnswer(operation, "the file is empty")
     return file
-
-
-def _names_only(dealer: DealerRef) -> IsOwn:
-    """Returns a check that an object names no dealer except `dealer`.
-
-    The documents name a dealer in `dpid`, or in `dealer` or `dealership`, which hold an id or an object with an id. Any
-    id in there that is not the dealer's is refused, also of a dealer that nobody knows. Under other names, an id is
-    refused where it is another dealer's of the configuration: nobody knows what else the upstream puts there.
-    """
-    own = {comparable_id(value) for value in (dealer.dpid, dealer.partner_id, dealer.mykaarma_dealer_uuid) if value}
-
-    def is_own(node: Mapping[str, Any]) -> bool:
-        dpid = node.get("dpid")
-        if dpid is not None and read_id(dpid) != dealer.dpid:
-            return False
-        if dealer.partner_id is not None:
-            for value in (node.get("dealer"), node.get("dealership")):
-                partner_id = value.get("partner_id") if isinstance(value, dict) else value
-                if partner_id is not None and read_id(partner_id) not in (dealer.dpid, dealer.partner_id):
-                    return False
-        return all(each in own or each not in dealer.configured_ids for each in dealer_ids(node))
-
-    return is_own

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .upstream.exchange import Answer
+from roadster_client.upstream.exchange import Answer
 
 _VIN = re.compile(r"\s*[A-Za-z0-9]{17}\s*")
 

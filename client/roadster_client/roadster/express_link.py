@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from .dealer_ref import KeyEncoding
+from roadster_client.dealer_ref import KeyEncoding
 
 _BLOCK = 16
 """Bytes of an AES block, and so of the IV."""

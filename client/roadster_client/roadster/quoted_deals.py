@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import ClientError, ForeignDealer, MalformedAnswer
-from .models.payments import DealType
-from .models.quotes import Deals, Programs, Quote
+from roadster_client.errors import ClientError, ForeignDealer, MalformedAnswer
+from roadster_client.models.payments import DealType
+from roadster_client.models.quotes import Deals, Programs, Quote
 
 
 @dataclass(frozen=True)
