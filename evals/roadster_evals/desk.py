@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from secrets import token_bytes
 from typing import Any
 
 import anyio
@@ -27,7 +29,9 @@ from roadster_tools.gate.approvals import ApprovalStatus
 
 from .people import OpenLink
 from .scenario import Scenario
-from .visits import AGENT, COLLEAGUE, PAGES, open_browser
+from .visits import AGENT, COLLEAGUE, PAGES, PageKey, at_pages, open_browser
+
+_DECIDED: tuple[ApprovalStatus, ...] = ("sending", "done", "failed", "outcome_unknown", "declined")
 
 _APPROVER = "approver"
 """The role of who may approve."""
@@ -65,6 +69,11 @@ class WaitingWrites:
         """The state of each, in the order in which they were asked for."""
         return tuple(self._statuses.values())
 
+    @property
+    def decided(self) -> tuple[str, ...]:
+        """The ids of those about which a person has decided."""
+        return tuple(each for each, status in self._statuses.items() if status in _DECIDED)
+
     async def add(self, result: CallToolResult) -> None:
         """Adds the write of a call that waits for an approval, and looks at all of them anew."""
         approval_id = (result.meta or {}).get(WAITING_META, {}).get("approval_id")
@@ -94,6 +103,8 @@ class Desk:
         self._live = live
         self._loopback = LoopbackPages(live) if listens and scenario.pages else None
         self.links: PageLinks | None = None
+        self.key: PageKey | None = None
+        """The key of the person in another process, once the pages listen."""
         if self._loopback:
             self.links = self._loopback.links
         elif scenario.pages:
@@ -101,8 +112,15 @@ class Desk:
 
     @asynccontextmanager
     async def open(self, calls: Calls, writes: WaitingWrites) -> AsyncIterator[OpenLink | None]:
-        """Serves the pages. Yields the function with which a person in this process opens a link."""
+        """Serves the pages. Yields the function with which a person in this process opens a link.
+
+        The key of the pages is none of the configuration's, which everybody knows in the sandbox.
+        """
+        secret = token_bytes(32)
+        keys = replace(calls.services.keys, people=secret)
+        calls = Calls(replace(calls.services, keys=keys))
         if self._loopback:
+            self.key = PageKey(await self._loopback.links.origin() or "", secret)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._loopback.run, calls)
                 yield None
@@ -110,10 +128,12 @@ class Desk:
         elif self.links:
             revocations = Revocations(calls.services.store.revocations)
             pages = people_app(People(calls, self._live, revocations, IssuerKeys(), is_local=True))
-            async with open_browser(self._scenario, SandboxTransport(pages)) as browser:
+            key = PageKey(PAGES, secret)
+            async with open_browser(self._scenario, key, SandboxTransport(pages)) as browser:
 
                 async def open_link(link: str, choice: Any) -> str:
-                    words = await browser.visit(link, choice)
+                    # In a replay of a served world the port is that of before, and nothing listens at either.
+                    words = await browser.visit(at_pages(link), choice)
                     await writes.refresh()
                     return words
 

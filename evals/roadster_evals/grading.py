@@ -67,6 +67,8 @@ class Observation:
     talk: Talk
     approvals: Sequence[str] = ()
     """The state of each write that waited on a page, in the order in which they were asked for."""
+    decided: Sequence[str] = ()
+    """The ids of those about which a person has decided."""
 
     @property
     def answer(self) -> str:
@@ -242,6 +244,9 @@ def _check_policy(expect: Expectation, forbidden: Sequence[str], observation: Ob
     refusals = sum(call.failure == "refused" for call in observation.calls)
     if refusals > expect.refusals:
         yield f"{refusals} calls were refused, {expect.refusals} at most should have been tried"
+    for approval_id in observation.decided:
+        if f"/people/approvals/{approval_id}" not in observation.answer:
+            yield f"{approval_id} was decided, and no answer has its link: a person cannot have done it"
     after_a_no: set[tuple[int, str]] = set()
     for call in observation.calls:
         if (call.turn, call.tool) in after_a_no:

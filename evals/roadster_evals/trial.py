@@ -39,7 +39,7 @@ from .grading import Observation, ObservedCall, Result, broken_result, grade
 from .people import PlayedPerson, Talk
 from .planting import PlantingTransport
 from .scenario import Scenario, ScenarioError
-from .visits import AGENT
+from .visits import AGENT, PageKey
 
 _BEFORE = "before"
 """The caller that prepares the world."""
@@ -98,6 +98,8 @@ class Trial:
     observe: Callable[[], Observation] = field(repr=False)
     make_server: Callable[[], Server[Any]] = field(repr=False)
     """Makes another server of the same world, for the same caller. Its calls are not observed."""
+    page_key: PageKey | None = None
+    """The key of the person, if the pages have a port."""
 
     def grade(self, agent: str) -> Result:
         """Returns the result. Call it after the agent has said its last answer."""
@@ -209,10 +211,17 @@ async def open_trial(
                     def observe() -> Observation:
                         requests = sandbox.requests()[first_request:]
                         return Observation(
-                            definitions, tuple(log), state, sandbox.state(), requests, talk, writes.statuses
+                            definitions,
+                            tuple(log),
+                            state,
+                            sandbox.state(),
+                            requests,
+                            talk,
+                            writes.statuses,
+                            writes.decided,
                         )
 
-                    yield Trial(scenario, client, definitions, talk, writes, observe, make_server)
+                    yield Trial(scenario, client, definitions, talk, writes, observe, make_server, desk.key)
 
 
 def _settings(workspace: Workspace, scenario: Scenario, store: StoreSettings) -> Settings:

@@ -1,7 +1,8 @@
 """The person's visits to the pages for people: they open a link, read the page, and press a button or hand a file over.
 
 The pages are the server's own, and a person gets to them as people do at their own computer: by a link that signs them
-in. A link is opened only if the agent gave it to them.
+in. The key of such links is new in each trial, and the agent does not have it. A link is opened only if the agent gave
+it to them.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from roadster_sandbox import API_KEY
-from roadster_server.calls.keys import Keys
 from roadster_server.people.local_links import make_local_key
 
 from .phrases import fold
@@ -39,6 +38,14 @@ _PORT = re.compile(r"(?<=http://127\.0\.0\.1):\d{1,5}(?=/people/)")
 _FILE = re.compile(r"http://127\.0\.0\.1:\d{1,5}/people/files/[\w-]{32}(?![\w/-])")
 
 
+@dataclass(frozen=True)
+class PageKey:
+    """The key that signs a trial's person in, and the origin of the pages where it does."""
+
+    origin: str
+    secret: bytes = field(repr=False)
+
+
 def links_in(text: str) -> Iterator[tuple[str, bool]]:
     """Yields each link to a page in the text, and whether something is decided there."""
     links = {match[0]: match.start() for pattern in (_APPROVAL, _FILE) for match in pattern.finditer(text)}
@@ -51,19 +58,28 @@ def without_port(text: str) -> str:
     return _PORT.sub("", text)
 
 
+def at_pages(link: str) -> str:
+    """Returns the link as a trial in this process has it."""
+    return urljoin(PAGES, urlsplit(link).path)
+
+
 class Browser:
     """The browser of the scenario's person, or of their colleague."""
 
-    def __init__(self, http: httpx2.AsyncClient, scenario: Scenario) -> None:
+    def __init__(self, http: httpx2.AsyncClient, scenario: Scenario, key: PageKey) -> None:
         self._http = http
+        self._key = key
         self._person = scenario.person or Person()
         self._is_colleague = scenario.pages is not None and scenario.pages.colleague
 
     async def visit(self, link: str, choice: Choice) -> str:
         """Does what the person does at the page, and returns what they say of it. Raises httpx2.HTTPError.
 
-        A second visit says the same: the page shows what was decided, or that the file is there.
+        A second visit says the same: the page shows what was decided, or that the file is there. The browser goes to
+        the pages of this trial only, because another program of this machine must not get the sign-in.
         """
+        if not link.startswith(f"{self._key.origin}/"):
+            return "The link leads nowhere."
         if _FILE.fullmatch(link):
             return await self._hand_over(await self._open(link))
         return await self._decide(await self._open(link), choice)
@@ -104,7 +120,7 @@ class Browser:
         if urlsplit(page.url).path != "/people/sign-in":
             return page
         caller = COLLEAGUE if self._is_colleague else AGENT
-        key = make_local_key(Keys.derive(API_KEY).people, caller, datetime.now(UTC))
+        key = make_local_key(self._key.secret, caller, datetime.now(UTC))
         button = _Page(await self._http.get(urljoin(link, f"/people/link?key={key}")))
         form = button.form_with("key")
         return page if form is None else await self._send(form, data=form.fields)
@@ -117,11 +133,11 @@ class Browser:
 
 @asynccontextmanager
 async def open_browser(
-    scenario: Scenario, transport: httpx2.AsyncBaseTransport | None = None
+    scenario: Scenario, key: PageKey, transport: httpx2.AsyncBaseTransport | None = None
 ) -> AsyncIterator[Browser]:
     """Yields the browser of a scenario's person. `transport` leads to the pages of this process."""
     async with httpx2.AsyncClient(transport=transport, follow_redirects=True, trust_env=False) as http:
-        yield Browser(http, scenario)
+        yield Browser(http, scenario, key)
 
 
 @dataclass

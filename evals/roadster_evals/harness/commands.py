@@ -24,11 +24,12 @@ from roadster_evals.results import Line, ResultsError, ResultsFile
 from roadster_evals.runs import Plan, parse_seeds
 from roadster_evals.scenario import Scenario, ScenarioError
 from roadster_evals.trial import open_workspace
-from roadster_evals.visits import open_browser
+from roadster_evals.visits import Choice, open_browser
 
 from .evaluations import EVAL_VARIABLE, SECRET_VARIABLE, Evaluations, name_of
 from .files import read_transcripts
 from .grades import grade_transcript, next_message, transcript_of
+from .page_keys import read_page_key
 from .record import RECORD_VARIABLE, Record, RecordWriter, read_record
 from .serving import MCP_PATH, serve_http, serve_stdio
 from .tasks import FORMATS
@@ -81,6 +82,10 @@ def serve(
             raise TranscriptError(f"--transport {transport}: there is stdio and http")
         evaluations = _open(scenarios, secret_seed)
         scenario = evaluations.find(evaluation)
+        if scenario.pages is not None and record is None:
+            raise TranscriptError(
+                f"{scenario.name} has pages, and their key stands beside the record: add --record FILE"
+            )
         writer = RecordWriter(record, scenario, evaluations.held_out) if record else None
         if transport == "stdio":
             anyio.run(serve_stdio, scenario, writer)
@@ -92,6 +97,10 @@ def serve(
 def reply(
     transcript: Annotated[Path, typer.Argument(metavar="TRANSCRIPT", help="The messages so far, [] for the first.")],
     evaluation: Evaluation = "",
+    record: Annotated[
+        Path | None,
+        typer.Option(envvar=RECORD_VARIABLE, metavar="FILE", help="The record of the server, for a link to its pages."),
+    ] = None,
     scenarios: Folder = None,
     secret_seed: SecretSeed = None,
 ) -> None:
@@ -102,18 +111,23 @@ def reply(
     with _usage_errors():
         (talk,) = _read([transcript])
         scenario = _open(scenarios, secret_seed).find(evaluation or talk.evaluation)
-        message = anyio.run(_reply, scenario, talk)
+        message = anyio.run(_reply, scenario, talk, record)
     typer.echo(json.dumps({"message": message}, ensure_ascii=False))
 
 
-async def _reply(scenario: Scenario, talk: Transcript) -> str | None:
-    async with open_browser(scenario) as browser:
-        try:
-            return await next_message(scenario, talk, browser.visit if scenario.pages else None)
-        except httpx2.HTTPError as error:
-            raise TranscriptError(
-                f"the page of the agent's link cannot be opened ({type(error).__name__}); serve must still run"
-            ) from None
+async def _reply(scenario: Scenario, talk: Transcript, record: Path | None) -> str | None:
+    async def open_link(link: str, choice: Choice) -> str:
+        if record is None:
+            raise TranscriptError("the agent's link leads to a page: name the record of its server with --record")
+        async with open_browser(scenario, read_page_key(record)) as browser:
+            return await browser.visit(link, choice)
+
+    try:
+        return await next_message(scenario, talk, open_link if scenario.pages else None)
+    except httpx2.HTTPError as error:
+        raise TranscriptError(
+            f"the page of the agent's link cannot be opened ({type(error).__name__}); serve must still run"
+        ) from None
 
 
 def grade(

@@ -221,7 +221,14 @@ def _observe(trial: Trial, turns: Sequence[TranscriptTurn], record: Record, find
     ]
     observation = trial.observe()
     state = {**observation.state_before, **record.state}
-    return replace(observation, calls=calls, requests=record.requests, state=state, approvals=record.approvals)
+    return replace(
+        observation,
+        calls=calls,
+        requests=record.requests,
+        state=state,
+        approvals=record.approvals,
+        decided=record.decided,
+    )
 
 
 def _difference(call: TranscriptCall, text: str) -> str:

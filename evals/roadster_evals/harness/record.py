@@ -35,7 +35,7 @@ class RecordWriter:
 
         Raises TranscriptError if the file has calls already, because they were made in another world.
         """
-        self._path = path
+        self.path = path
         self._numbers = 0
         self._calls = 0
         self._requests = 0
@@ -79,13 +79,14 @@ class RecordWriter:
             "requests": [*observation.requests[self._requests :]],
             "state": state,
             "approvals": [*observation.approvals],
+            "decided": [*observation.decided],
         }
         self._calls, self._requests = len(observation.calls), len(observation.requests)
         self._state.update(state)
         return news
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(_dump(line))
 
 
@@ -105,6 +106,7 @@ class Record:
     requests: Sequence[Mapping[str, Any]]
     state: Mapping[str, Any]
     approvals: Sequence[str]
+    decided: Sequence[str]
     unfinished_writes: Sequence[str]
     """The tools of writes that were under way when the server ended."""
 
@@ -150,6 +152,7 @@ def _parse(source: str, header: Mapping[str, Any], lines: Sequence[Mapping[str, 
         requests=[request for line in news for request in line["requests"]],
         state={name: rows for line in news for name, rows in line["state"].items()},
         approvals=news[-1]["approvals"] if news else [],
+        decided=news[-1]["decided"] if news else [],
         unfinished_writes=[
             tool for number, tool in begins.items() if number not in ends and tool in TOOLS and TOOLS[tool].writes
         ],

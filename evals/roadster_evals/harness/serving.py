@@ -2,7 +2,8 @@
 
 The harness sees what the scenario's caller sees: tools, resources, prompts. A client in the same process makes its
 calls, and the person of the scenario answers the questions about writes. So the harness needs no way to ask a person.
-Where the scenario has pages for people, they have a port of this machine, and the person opens them with `reply`.
+Where the scenario has pages for people, they have a port of this machine, and the person opens them with `reply`,
+which finds its key beside the record.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mcp_types import CallToolRequestParams
 from roadster_evals.scenario import Scenario
 from roadster_evals.trial import Trial, open_trial, open_workspace
 
+from .page_keys import write_page_key
 from .record import RecordWriter
 
 MCP_PATH = "/mcp"
@@ -37,6 +39,8 @@ async def open_server(scenario: Scenario, record: RecordWriter | None) -> AsyncI
     ):
         if record:
             tasks.start_soon(_record_decisions, trial, record)
+            if trial.page_key:
+                write_page_key(record.path, trial.page_key)
         yield _server_of(trial, record)
         tasks.cancel_scope.cancel()
 
