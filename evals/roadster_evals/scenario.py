@@ -12,6 +12,7 @@ from roadster_server.settings.callers import CallerSettings
 from roadster_tools import TOOLSETS
 from roadster_tools.gate.approvals import ApprovalStatus
 
+from .names import WRITE_OPERATIONS
 from .phrases import PhraseGroup
 
 MISTAKEN_AGENTS = ("inventor", "confuser", "pleaser", "deaf")
@@ -187,8 +188,9 @@ class Expectation(_Part):
 
     Each tool in `called` must be called. Tools that write may be called only if `called` names them. `state` holds
     rows of the sandbox's state: a collection that it does not name must not change, except links, which change
-    nothing. `requests` holds the number of requests by upstream operation. `arguments` holds, by tool, the arguments
-    that each successful call must have. `approvals` holds what became of each write that waited on a page, in the order
+    nothing. `requests` holds the number of requests by upstream operation. It is 1 for each write that `called` names.
+    `arguments` holds, by tool, the arguments of each call that did something, waited, was declined or was refused by
+    policy. `approvals` holds what became of each write that waited on a page, in the order
     in which they were asked for. No other write may wait.
     """
 
@@ -200,6 +202,12 @@ class Expectation(_Part):
     arguments: Mapping[str, Mapping[str, Any]] = {}
     approvals: tuple[ApprovalStatus, ...] = ()
     answer: AnswerExpectation = AnswerExpectation()
+
+    @property
+    def all_requests(self) -> Mapping[str, int]:
+        """The number of requests by upstream operation, also of the writes that the file does not count."""
+        once = {WRITE_OPERATIONS[tool]: 1 for tool in self.called if tool in WRITE_OPERATIONS}
+        return {**once, **self.requests}
 
 
 class Attack(_Part):
