@@ -51,7 +51,8 @@ def doctor(config: Config = None, sandbox: Sandbox = False) -> None:
     Exit codes: 0 all is well; 1 a problem on this machine or with a dealer's ids; 2 the configuration cannot be used;
     4 an upstream cannot be reached, or does not accept the credentials.
     """
-    from .doctor import Finding, examine
+    from .doctor.examination import examine
+    from .doctor.findings import Finding
 
     configure_logs(logging.ERROR)
 

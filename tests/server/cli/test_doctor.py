@@ -21,7 +21,8 @@ from starlette.routing import Mount
 from roadster_client import OPERATIONS
 from roadster_sandbox import SandboxTransport, create_app
 from roadster_server.backend import Backend
-from roadster_server.cli.doctor import Finding, examine
+from roadster_server.cli.doctor.examination import examine
+from roadster_server.cli.doctor.findings import Finding
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections import DealerSettings, InventorySettings, RoadsterSettings
 from tests.command_line import run_cli

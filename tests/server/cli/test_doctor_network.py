@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from starlette.responses import JSONResponse, Response
 
 from roadster_server.backend import Backend
-from roadster_server.cli.doctor import Finding, examine
+from roadster_server.cli.doctor.examination import examine
+from roadster_server.cli.doctor.findings import Finding
 from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.network import NetworkSettings

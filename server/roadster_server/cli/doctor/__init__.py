@@ -1,0 +1,1 @@
+"""`doctor`: finds what would go wrong later."""
