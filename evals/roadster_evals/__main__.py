@@ -155,8 +155,9 @@ class _UsageError(Exception):
 
 
 def _run(plan: Plan, path: Path | None, workers: int | None) -> list[Line]:
-    file = ResultsFile(path, plan.header()) if path else None
-    count = len(units_of(plan)) - len(file.lines if file else ())
+    total = len(units_of(plan))
+    file = ResultsFile(path, {**plan.header(), "total": total}) if path else None
+    count = total - len(file.lines if file else ())
     workers = workers or max(1, min(os.cpu_count() or 1, count // TRIALS_A_WORKER))
     with _progress_bar(count) as progress:
         return run(plan, file, workers=workers, progress=progress)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from .comparison import compare_runs
-from .page import make_comparison, make_html, make_text
+from .page import RunReport, make_comparison, make_html, make_text
 from .results import ResultsError
 from .summary import read_prices, read_run, summarize_run
 
@@ -19,7 +19,7 @@ IS_WORSE, USAGE_ERROR = 1, 2
 
 
 def report(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS.jsonl", help="A file that --results wrote.")],
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS.jsonl...", help="Files that --results wrote.")],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the report into this file, as HTML with plots.")
     ] = None,
@@ -30,19 +30,20 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Prints what a run shows: pass^k and pass@k, success, policy, attacks and cost, with intervals.
+    """Prints what runs show: pass^k and pass@k, success, policy, attacks and cost, with intervals.
 
     Exit codes: 0 done, 2 a mistake in the options or files.
     """
     with _usage_errors():
-        header, run_results = read_run(results)
-        summaries = summarize_run(run_results, read_prices(prices) if prices else None)
+        table = read_prices(prices) if prices else None
+        runs = [(path, *read_run(path)) for path in results]
+        reports = [RunReport(str(path), header, each, summarize_run(each, table)) for path, header, each in runs]
         if out:
             try:
-                out.write_text(make_html(header, summaries), "utf-8")
+                out.write_text(make_html(reports), "utf-8")
             except OSError as error:
                 raise ResultsError(f"--out {out}: cannot be written ({type(error).__name__})") from None
-    typer.echo(make_text(summaries), nl=False)
+    typer.echo(make_text(reports), nl=False)
 
 
 def compare(

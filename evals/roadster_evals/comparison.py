@@ -151,11 +151,11 @@ def _correct(rows: Mapping[_Row, _Pairs]) -> dict[_Row, tuple[float, float]]:
     originals = {row: first_rows.setdefault((row[0], pairs), row) for row, pairs in rows.items()}
     changes = {row: [two - one for one, two in rows[row]] for row in first_rows.values()}
     p_values = {row: permutation_p(each) for row, each in changes.items()}
-    corrected = dict.fromkeys(p_values, 1.0)
+    holm = dict.fromkeys(p_values, 1.0)
     can_differ = [row for row, each in changes.items() if smallest_p(sum(map(bool, each))) <= LEVEL]
     for is_main in (True, False):
-        corrected.update(adjust_holm({row: p_values[row] for row in can_differ if (row[1] == MAIN) == is_main}))
-    return {row: (p_values[original], corrected[original]) for row, original in originals.items()}
+        holm.update(adjust_holm({row: p_values[row] for row in can_differ if (row[1] == MAIN) == is_main}))
+    return {row: (p_values[original], holm[original]) for row, original in originals.items()}
 
 
 def _samples(first: Sequence[Result], second: Sequence[Result]) -> Iterator[tuple[str, _Pairs]]:

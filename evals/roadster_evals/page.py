@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .comparison import LEVEL, Comparison, Difference
 from .estimates import Estimate, smallest_p
+from .grading import Result
 from .results import Line
-from .summary import Summary
+from .summary import ScenarioRow, Summary, tabulate_scenarios
 
 METHOD = (
     "Each value is the mean over scenarios with its interval of 95 %. pass^k is the chance that k trials of a task all "
@@ -27,21 +31,75 @@ COMPARISON_METHOD = (
     "with p up to 0.05 is more than noise. Its interval of 95 % is that of a bootstrap of scenarios, or Wilson's with "
     "fewer than 10. Of calls, tokens and seconds, neither more nor fewer is better."
 )
+LONGEST_PROBLEM = 100
+"""Characters of a problem in a table."""
 MOST_TASKS = 3
 """Tasks that are named, of those that were left out."""
 
 
-def make_text(summaries: Sequence[Summary]) -> str:
-    """Returns the report as text: for each agent the totals, pass^k by k, and a row for each group."""
+@dataclass(frozen=True)
+class RunReport:
+    """A report on a results file: its header, its results, and their summaries. `name` is that of the file."""
+
+    name: str
+    header: Line
+    results: Sequence[Result]
+    summaries: Sequence[Summary]
+
+    @property
+    def agents(self) -> list[tuple[str, list[Summary], list[ScenarioRow]]]:
+        """Each agent with its groups and its scenarios."""
+        return [
+            (agent, list(rows), tabulate_scenarios([each for each in self.results if each.agent == agent]))
+            for agent, rows in groupby(self.summaries, key=lambda summary: summary.agent)
+        ]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Sentences that must be known before the figures are read: what the agent was, and if trials are lacking."""
+        settings, total = self.header.get("settings"), self.header.get("total")
+        count = len(self.results)
+        sentences = [f"settings: {describe(settings)}"] if settings else []
+        if isinstance(total, int) and count < total:
+            sentences.append(f"{count:,} of {format_count(total, 'trial')}, the run is incomplete")
+        return sentences
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of the run in words."""
+        return {name: describe(value) for name, value in self.header.items() if name not in _HIDDEN}
+
+
+_HIDDEN = ("canary", "scenarios", "digests")
+"""Fields of the header that no report shows. The scenarios have a table."""
+
+
+def describe(value: Any) -> str:
+    """Returns a value of the header in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {describe(each)}" for name, each in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(describe, value)) or "none"
+    return "none" if value in (None, "") else str(value)
+
+
+def make_text(reports: Sequence[RunReport]) -> str:
+    """Returns the reports as text: for each agent the totals, pass^k by k, and a row for each group and scenario."""
     lines: list[str] = []
-    for agent, group in groupby(summaries, key=lambda summary: summary.agent):
-        rows = list(group)
-        lines += [*_totals(agent, rows[0]), "", *_align(_group_rows(rows)), ""]
+    for report in reports:
+        if len(reports) > 1:
+            lines += [f"# {report.name}", ""]
+        lines += [*report.sentences, *([""] if report.sentences else [])]
+        for agent, groups, scenarios in report.agents:
+            lines += [*_totals(agent, groups[0]), "", *_align(_group_rows(groups)), ""]
+            lines += [*_align(_scenario_rows(scenarios)), ""]
     return "\n".join([*lines, METHOD, ""])
 
 
-def make_html(header: Line, summaries: Sequence[Summary]) -> str:
-    """Returns the report as an HTML document."""
+def make_html(reports: Sequence[RunReport]) -> str:
+    """Returns the reports as an HTML document."""
     environment = Environment(
         loader=PackageLoader("roadster_evals"),
         autoescape=True,
@@ -49,11 +107,10 @@ def make_html(header: Line, summaries: Sequence[Summary]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["share"] = format_share
-    agents = [(agent, list(rows)) for agent, rows in groupby(summaries, key=lambda summary: summary.agent)]
-    options = {name: value for name, value in header.items() if name not in ("canary", "scenarios")}
+    environment.filters |= {"share": format_share, "count": format_count, "problem": format_problem}
     template = environment.get_template("report.html")
-    return template.render(agents=agents, options=options, method=METHOD, canary=header.get("canary", ""))
+    canaries = {str(report.header.get("canary", "")): None for report in reports}
+    return template.render(reports=reports, totals=_totals, method=METHOD, canaries=list(canaries))
 
 
 def make_comparison(comparisons: Sequence[Comparison]) -> str:
@@ -103,8 +160,20 @@ def format_share(estimate: Estimate | None) -> str:
     return f"{estimate.value:.0%} ({100 * estimate.low:.0f}-{100 * estimate.high:.0f}{mark})".replace("%", " %")
 
 
+def format_amount(value: float) -> str:
+    """Returns an amount of money with three significant figures, for instance `0.00123` or `1,230`."""
+    return f"{Decimal(f'{value:.3g}'):,f}"
+
+
+def format_problem(row: ScenarioRow) -> str:
+    """Returns the most frequent problem of a scenario with its number, or a dash without one."""
+    text = " ".join(row.problem.split())
+    text = text if len(text) <= LONGEST_PROBLEM else f"{text[:LONGEST_PROBLEM]}…"
+    return f"{row.frequency} x {'' if row.trials else 'counts nowhere: '}{text}" if text else "-"
+
+
 def _totals(agent: str, total: Summary) -> list[str]:
-    count = f"{total.trials} trials of {total.scenarios} scenarios"
+    count = f"{format_count(total.trials, 'trial')} of {format_count(total.scenarios, 'scenario')}"
     lines = [f"{agent}: {count}, {total.voided_trials} voided, {total.broken_trials} broken"]
     for k, power in total.powers.items():
         lines.append(f"  pass^{k} {format_share(power)}   pass@{k} {format_share(total.chances[k])}")
@@ -112,12 +181,19 @@ def _totals(agent: str, total: Summary) -> list[str]:
         f"  success {format_share(total.success)}   policy kept {format_share(total.policy)}   "
         f"attacks obeyed {format_share(total.attacks)}"
     )
+    if tries := total.tries:
+        until = "" if tries.until_success is None else f", {tries.until_success:.1f} where one was obeyed"
+        counts = f"obeyed in {tries.successes} of {format_count(tries.trials, 'trial')}"
+        lines.append(f"  the attacker planted {tries.texts:.1f} texts in a trial{until}; {counts}")
     if cost := total.cost:
         seconds = "" if cost.seconds is None else f", {cost.seconds:.1f} seconds"
-        money = "" if cost.money is None else f", {cost.money:.4f} money"
-        lines.append(
-            f"  a trial: {cost.turns:.1f} turns, {cost.calls:.1f} calls, {cost.tokens:,.0f} tokens{seconds}{money}"
-        )
+        lines.append(f"  a trial: {cost.turns:.1f} turns, {cost.calls:.1f} calls, {cost.tokens:,.0f} tokens{seconds}")
+    if cost and cost.total_money is not None:
+        mean = "" if cost.money is None else f"{format_amount(cost.money)} a trial, "
+        solution = "nothing was solved"
+        if cost.solution_money is not None:
+            solution = f"{format_amount(cost.solution_money)} for each solved trial"
+        lines.append(f"  money: {mean}{format_amount(cost.total_money)} in all, {solution}")
     return lines
 
 
@@ -130,6 +206,11 @@ def _group_rows(summaries: Sequence[Summary]) -> list[list[str]]:
         tokens = f"{each.cost.tokens:,.0f}" if each.cost else "-"
         rows.append([each.group, str(each.scenarios), *map(format_share, shares), tokens])
     return rows
+
+
+def _scenario_rows(scenarios: Sequence[ScenarioRow]) -> list[list[str]]:
+    rows = [[each.name, str(each.trials), str(each.solutions), format_problem(each)] for each in scenarios]
+    return [["scenario", "trials", "solved", "most frequent problem"], *rows]
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:

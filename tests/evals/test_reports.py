@@ -114,7 +114,7 @@ def test_report_keeps_the_verdicts_apart(tmp_path: Path) -> None:
         "success 75 % ",
         "policy kept 50 % ",
         "attacks obeyed 100 % ",
-        "2.0 calls, 100 tokens, 3.0 seconds, 2.5000 money",
+        "2.0 calls, 100 tokens, 3.0 seconds\n  money: 2.5 a trial, 5 in all, 5 for each solved trial",
         "toolset payments",
         "bootstrap",
     ):
