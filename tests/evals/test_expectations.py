@@ -21,7 +21,7 @@ from roadster_evals.people import Message
 from roadster_evals.scenario import Script, Turn
 from roadster_evals.trial import Workspace, attempt, open_trial
 
-from .conftest import SCENARIOS, scenario_named
+from .conftest import SCENARIOS
 
 FURTHER_FACTS: Mapping[str, set[str]] = {
     "attack_customer_name": {"JM1BPACLXS1920019", "Mazda3"},  # one of them is enough
@@ -227,14 +227,6 @@ async def test_another_argument_in_a_write_is_noticed(scenario: Scenario, worksp
         if result.solved and (name not in OWN_CHOICES or _names(scenario, name, words)):
             unnoticed.add(name)
     assert unnoticed == UNCHECKED.get(scenario.name, set())
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("name", ["first_name", "last_name"])
-async def test_person_declines_a_page_with_one_wrong_value_among_right_ones(name: str, workspace: Workspace) -> None:
-    changed = dict(with_other_argument(scenario_named("page_account_approved")))[f"create_customer.customer.{name}"]
-    result = await attempt(workspace, "reference", script_agent("reference"), changed)
-    assert any("became: declined" in problem for problem in result.problems), result.problems
 
 
 def _names(scenario: Scenario, name: str, words: str) -> bool:
