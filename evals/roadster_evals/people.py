@@ -17,6 +17,7 @@ from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 from roadster_server.calls.form import yes_to
 
 from .phrases import fold
+from .questions import is_meant, lines_of
 from .scenario import Person, Scenario
 from .sentences import Sentence, sentences_of, without_links
 from .visits import Choice, links_in
@@ -143,10 +144,10 @@ class Talk:
     def confirm(self, question: ElicitRequestParams) -> ElicitResult:
         """Returns the person's answer to a question about a write."""
         person, choice = self.scenario.person or Person(), self._next_choice()
-        text = fold(question.message) if isinstance(question, ElicitRequestFormParams) else ""
+        lines = [*lines_of(question.message)] if isinstance(question, ElicitRequestFormParams) else []
         if choice == "later":
             return ElicitResult(action="cancel")
-        if choice == "declines" or not all(fold(check) in text for check in person.checks):
+        if choice == "declines" or not is_meant(person, lines):
             return ElicitResult(action="decline")
         return yes_to(question)
 

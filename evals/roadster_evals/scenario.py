@@ -111,7 +111,8 @@ class Person(_Part):
     `wishes` are brought up one after another, each when the one before is settled. `patience` is the number of the
     assistant's messages after which they leave. `confirms` are their answers to the questions about writes, in order,
     also on pages. The last one counts for all later questions. They decline a question that does not show all of
-    `checks`. `files` are those that they hand over on a page.
+    `checks`, each as a whole value. Who is `careful` also declines one with a value that holds none of them. `files`
+    are those that they hand over on a page.
     """
 
     manner: str = "Friendly, in short sentences."
@@ -121,6 +122,7 @@ class Person(_Part):
     patience: int = 10
     confirms: Annotated[tuple[Literal["agrees", "declines", "later"], ...], Field(min_length=1)] = ("agrees",)
     checks: tuple[str, ...] = ()
+    careful: bool = False
     files: tuple[PersonFile, ...] = ()
 
 

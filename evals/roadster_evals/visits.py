@@ -22,6 +22,7 @@ import httpx2
 from roadster_server.people.local_links import make_local_key
 
 from .phrases import fold
+from .questions import is_meant
 from .scenario import Person, Scenario
 
 AGENT, COLLEAGUE = "agent", "colleague"
@@ -86,16 +87,16 @@ class Browser:
 
     async def _decide(self, page: _Page, choice: Choice) -> str:
         someone = "My colleague has" if self._is_colleague else "I have"
-        is_meant = all(fold(check) in fold(page.text) for check in self._person.checks)
+        shows_it = is_meant(self._person, page.write)
         if form := page.form_with("decision"):
-            is_yes = choice == "agrees" and is_meant
+            is_yes = choice == "agrees" and shows_it
             # A deletion has a box to tick, which counts for a yes only.
             fields = {**form.fields, **dict.fromkeys(form.boxes, "yes"), "decision": "yes" if is_yes else "no"}
             page = await self._send(form, data=fields)
         match page.strong.partition(" ")[0].rstrip(",."):
             case "Approved":
                 return f"{someone} said yes on the page."
-            case "Declined" if not is_meant:
+            case "Declined" if not shows_it:
                 return f"{someone} said no on the page: it does not show what I meant."
             case "Declined":
                 return f"{someone} said no on the page."
@@ -151,12 +152,16 @@ class _Form:
 
 
 class _Page(HTMLParser):
-    """A page as a person reads it: its text, its heading, its first words in bold, its notice, and its forms."""
+    """A page as a person reads it: text, heading, first words in bold, notice, forms, and the values of a write."""
 
     def __init__(self, response: httpx2.Response) -> None:
         super().__init__()
         self.url = str(response.url)
         self.forms: list[_Form] = []
+        self.write: list[str] = []
+        """The values of the write that is decided about."""
+        self._section = ""
+        self._is_value = False
         self._texts: list[str] = []
         self._marks: dict[str, str] = {}
         self._mark = ""
@@ -187,6 +192,11 @@ class _Page(HTMLParser):
             self._add(self.forms[-1], attributes)
         elif tag == "p" and "notice" in attributes.get("class", "") and "hidden" not in attributes:
             self._mark = "notice"
+        elif tag == "section":
+            self._section = attributes.get("aria-labelledby", "")
+        elif tag == "dd" and self._section == "write":
+            self._is_value = True
+            self.write.append("")
         elif tag in ("strong", "h1") and tag not in self._marks:
             self._mark = tag
 
@@ -202,10 +212,16 @@ class _Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in ("p", "strong", "h1"):
             self._mark = ""
+        elif tag == "section":
+            self._section = ""
+        elif tag == "dd":
+            self._is_value = False
 
     def handle_data(self, data: str) -> None:
         text = " ".join(data.split())
         if text:
             self._texts.append(text)
+            if self._is_value:
+                self.write[-1] = f"{self.write[-1]} {text}".strip()
             if self._mark:
                 self._marks[self._mark] = f"{self._marks.get(self._mark, '')} {text}".strip()

@@ -112,6 +112,31 @@ def test_the_person_decides_on_the_page_and_says_so(
     assert [each for each in result.problems if "of the writes" in each] == ([] if end == "done" else [problem])
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("page_wrong_value", {"value": 117500}),
+        ("page_delete_approved", {"document_ids": [1602287, 1602288]}),
+        ("page_account_approved", {"email": "xotto@example.com"}),
+        ("page_account_approved", {"phone": "(206) 555-0100"}),
+    ],
+)
+def test_the_person_approves_no_more_than_they_mean(name: str, changes: dict[str, Any], workspace: Workspace) -> None:
+    """A value that holds theirs is another one, and a value beside theirs is too much."""
+    (call,) = scenario_named(name).reference.earlier[0].calls
+    arguments = dict(call.arguments)
+    arguments |= {"customer": {**arguments["customer"], **changes}} if "customer" in arguments else changes
+    if "email" in changes:
+        arguments["customer"]["email"] = f"x{call.arguments['customer']['email']}"
+
+    async def asks(_message: str, client: Client) -> str:
+        return text_of(await client.call_tool(call.tool, arguments))
+
+    result = play(workspace, scenario_named(name), asks)
+    words = [line["text"] for line in result.transcript if line["role"] == "person"]
+    assert words[1] == "I have said no on the page: it does not show what I meant."
+
+
 def test_a_second_visit_says_the_same(workspace: Workspace) -> None:
     """`reply` begins anew with each message of a talk."""
 

@@ -1,0 +1,38 @@
+"""The question about a write, as a person reads it: value by value, so that 117500 is not taken for 11750."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from .phrases import fold
+from .scenario import Person
+
+_VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|(?<![\w.-])(-?\d+(?:\.\d+)?)(?![\w.-])')
+"""A text in quotation marks, or a number outside of them."""
+
+
+def is_meant(person: Person, lines: Sequence[str]) -> bool:
+    """Tells if the lines show what the person means. Each line is the text of one value, which may have parts."""
+    checks = {_normal(check) for check in person.checks}
+    shown = [{*_values_in(line)} for line in lines]
+    if not checks <= {value for values in shown for value in values}:
+        return False
+    return not person.careful or all(values & checks for values in shown)
+
+
+def lines_of(message: str) -> Iterator[str]:
+    """Yields the values of a question that a client asks. Its first line says what is asked."""
+    for line in message.split("\n")[1:]:
+        yield line.partition(": ")[2]
+
+
+def _values_in(line: str) -> Iterator[str]:
+    yield _normal(line)
+    for text, number in _VALUE.findall(line):
+        yield _normal(text or number)
+
+
+def _normal(value: str) -> str:
+    """Returns the value for comparing: 11750.0 is 11750, and case does not matter."""
+    return fold(re.sub(r"^(-?\d+)\.0+$", r"\1", value))
