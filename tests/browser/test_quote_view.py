@@ -301,6 +301,71 @@ def test_incentive_of_some_deals_is_offered_once_and_names_them(
         expect(view.get_by_text("$500.00 (cash, finance), $750.00 (lease)")).to_be_visible()
 
 
+def test_total_that_is_missing_for_a_deal_is_shown_to_nobody(
+    bridge: Bridge, gateway: Gateway, open_page: OpenPage
+) -> None:
+    def lower(quote: dict[str, Any]) -> None:
+        quote["finance"]["total_cost"] = 1000
+        quote["disclosures"]["missing"].insert(0, "total_cost (finance): less than due_at_signing and the payments")
+
+    gateway.alter = lower
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(deal(view, "lease").locator(".disclosures")).to_contain_text("Total:", timeout=PATIENCE)
+        assert "1,000" not in deal(view, "finance").inner_text()
+        view.get_by_role("button", name="Customer looks on").click()
+        assert "1,000" not in deal(view, "finance").inner_text()
+
+
+def test_next_step_has_the_terms_of_the_quote(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
+    def use_up(quote: dict[str, Any]) -> None:
+        """Lets a part of the money down pay other parts of what is due at signing."""
+        quote["lease"]["down_payment"] = 1000
+
+    gateway.alter = use_up
+    with shown(bridge, open_page, QUOTE, {**AT_CAR, "customer_cash": 2000}) as (page, view):
+        expect(deal(view, "lease").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        deal(view, "lease").get_by_role("button").press("Enter")
+        until(lambda: bridge.messages(page))
+        assert '"customer_cash":2000' in bridge.messages(page)[0]
+
+
+def test_rebates_and_plans_of_some_deals_name_them(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
+    def split(quote: dict[str, Any]) -> None:
+        quote["rebates"] = [{"name": "Manufacturer Rebate", "amount": 750, "deals": ["lease"]}]
+        quote["plans"] = [{"title": "Service", "tier": "5R", "price": 1849, "deals": ["finance"]}]
+
+    gateway.alter = split
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(view.get_by_text("Manufacturer Rebate: $750.00 (lease only)")).to_be_visible(timeout=PATIENCE)
+        expect(view.get_by_text("Service, 5R: $1,849.00 (finance only)")).to_be_visible()
+
+
+def test_button_waits_for_that_of_another(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        gateway.seconds = 1
+        view.get_by_role("button", name="Show incentives and plans").press("Enter")
+        put_beside(view, OTHER_CAR)
+        expect(view.locator(".car")).to_have_count(2, timeout=PATIENCE)
+        settled(view)
+        assert gateway.most_at_once == 1
+
+
+def test_focus_never_falls_on_a_button_with_another_effect(bridge: Bridge, open_page: OpenPage) -> None:
+    with shown(bridge, open_page, QUOTE, AT_CAR) as (page, view):
+        expect(deal(view, "finance").locator(".figure")).to_be_visible(timeout=PATIENCE)
+        view.get_by_role("button", name="Show incentives and plans").press("Enter")
+        expect(view.get_by_role("group", name="Incentives").get_by_role("checkbox").first).to_be_focused(
+            timeout=PATIENCE
+        )
+        put_beside(view, OTHER_CAR)
+        expect(view.locator(".car")).to_have_count(2, timeout=PATIENCE)
+        settled(view)
+        view.get_by_role("button", name="Take away").first.press("Enter")
+        expect(view.get_by_label("Compare with VIN")).to_be_focused()
+        assert bridge.messages(page) == []
+
+
 def test_model_can_find_the_name_of_an_incentive_that_it_is_not_told(
     bridge: Bridge, gateway: Gateway, open_page: OpenPage
 ) -> None:

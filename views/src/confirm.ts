@@ -78,6 +78,7 @@ function stillWaits(result: Outcome<Answer>): boolean {
 /** Returns what the model reads with the person's next message: words of this page only. */
 function summary({ tool }: Card, choice: Decision, result: Outcome<Answer>): string {
   const again = `Call ${tool} again with the same arguments to read what became of it: that writes nothing twice.`;
+  if (result.kind === "answer" && choice === "no") return `The write of ${tool} was done before, with a yes. Then the person said no. ${again}`;
   if (result.kind === "answer") return `The person said yes on the card, and the write of ${tool} was done. ${again}`;
   if (wasDeclined(result)) return `The person said no to the write of ${tool} on the card. Do not ask again unless they want it.`;
   if (choice === "no") return `The person said no to the write of ${tool} on a card that had its answer before. ${again}`;
@@ -123,7 +124,8 @@ const SIGNS_IN = "redirect_url";
 function answerOf(result: Outcome<Answer> | undefined): Child[] {
   if (result?.kind !== "answer") return [];
   const rows = [...leaves(result.answer)].filter(([name]) => name !== SIGNS_IN);
-  return [element("h2", {}, "Done"), facts(rows.map(([name, value]) => [name.replaceAll("_", " "), value]))];
+  const title = decision === "no" ? "It was done before, with a yes" : "Done";
+  return [element("h2", {}, title), facts(rows.map(([name, value]) => [name.replaceAll("_", " "), value]))];
 }
 
 /** Yields the name and the value of each field of an answer. */

@@ -61,8 +61,8 @@ export interface Quote extends Partial<Record<DealName, Deal>>, Pick<Deal, Share
   as_of?: string;
   /** The last day of all programs and rebates, where it is the same. */
   expires?: string;
-  plans?: { title?: string; tier?: string; price?: number }[];
-  rebates?: { name?: string; amount?: number; expires?: string }[];
+  plans?: { title?: string; tier?: string; price?: number; deals?: string[] }[];
+  rebates?: { name?: string; amount?: number; expires?: string; deals?: string[] }[];
   not_applied?: string[];
   assumed?: string[];
   disclosures?: Disclosures;

@@ -61,9 +61,9 @@ function marks({ missing }: Car, quote: Quote): Child[] {
 }
 
 function lists({ quotedArgs, offers }: Car, quote: Quote): Child[] {
-  const plans = (quote.plans ?? []).map((plan) => priced([plan.title ?? "A plan", plan.tier].filter(Boolean).join(", "), plan.price));
-  const rebates = (quote.rebates ?? []).map(({ name, amount }) =>
-    priced(name === undefined ? "A rebate" : incentiveTitle(offers, name), amount),
+  const plans = (quote.plans ?? []).map((plan) => priced([plan.title ?? "A plan", plan.tier].filter(Boolean).join(", "), plan.price, plan.deals));
+  const rebates = (quote.rebates ?? []).map(({ name, amount, deals: only }) =>
+    priced(name === undefined ? "A rebate" : incentiveTitle(offers, name), amount, only),
   );
   const say = (text: string): string => inWords(text, quotedArgs, offers);
   const rows: [string, string[]][] = [
@@ -88,6 +88,8 @@ function notes(quote: Quote, isForCustomer: boolean): Child[] {
   ];
 }
 
-function priced(name: string, amount: number | undefined): string {
-  return amount === undefined ? name : `${name}: ${money(amount)}`;
+/** Returns the name with its amount. `only` are the deals that have it, where not all have. */
+function priced(name: string, amount: number | undefined, only: string[] | undefined): string {
+  const text = amount === undefined ? name : `${name}: ${money(amount)}`;
+  return only === undefined ? text : `${text} (${only.join(", ")} only)`;
 }

@@ -82,6 +82,11 @@ export class Controls {
     fill(this.payoffNote, payoff !== undefined && value === undefined && "Counts once the trade-in value is given.");
   }
 
+  /** Puts the focus on the first incentive or plan, if there is one. */
+  focusOffers(): void {
+    this.group.querySelector<HTMLElement>("fieldset:not([hidden]) :is(input, select)")?.focus();
+  }
+
   /** Offers the incentives by the names that work. */
   private offerIncentives(rows: IncentiveRow[] | undefined): void {
     this.incentives.hidden = rows === undefined;

@@ -80,10 +80,16 @@ function dealCard(quote: Quote, name: DealName, below: Below): HTMLElement {
     "section",
     { class: "card", "data-deal": name, "aria-label": TITLES[name] },
     element("h3", {}, TITLES[name]),
-    ...(deal === undefined ? [element("p", { class: "note" }, absence)] : dealFigures(name, whole(quote, name, deal))),
+    ...(deal === undefined ? [element("p", { class: "note" }, absence)] : dealFigures(name, figuresToShow(quote, name, deal))),
     ...(deal === undefined ? [] : disclosures(quote, name, whole(quote, name, deal))),
     deal !== undefined && below(name),
   );
+}
+
+/** Returns the figures of the deal, without a total that is less than what is paid: nobody may read it as the total. */
+function figuresToShow(quote: Quote, name: DealName, deal: Deal): Deal {
+  const { total_cost, ...figures } = whole(quote, name, deal);
+  return total_cost === undefined || isMissing(quote, "total_cost", name) ? figures : { ...figures, total_cost };
 }
 
 /** Returns the deal with what stands beside it for all deals. Cash has no lender and no program. */
@@ -95,7 +101,7 @@ function whole({ msrp, price, rebate, trade_equity, lender, expires }: Quote, na
 
 function dealFigures(name: DealName, deal: Deal): Child[] {
   return [
-    element("p", { class: "figure" }, headline(deal)),
+    element("p", { class: "figure" }, headline(name, deal)),
     facts(Object.keys(FIGURES).flatMap((figure) => (figure === "monthly_payment" ? [] : [figureRow(figure, deal)]))),
     ...dueAtSigning(name, deal),
     deal.lender !== undefined && element("p", { class: "note" }, `Lender: ${deal.lender}`),
@@ -115,9 +121,9 @@ function figureRow(figure: string, deal: Deal): [name: string, value: string | u
   return [name, typeof value === "number" ? format(value) : undefined];
 }
 
-function headline(deal: Deal): string {
+function headline(name: DealName, deal: Deal): string {
   if (deal.monthly_payment !== undefined) return `${money(deal.monthly_payment)} a month`;
-  return money(deal.total_cost ?? deal.price) ?? "No figure";
+  return name === "cash" ? (money(deal.total_cost ?? deal.price) ?? "No figure") : "No payment";
 }
 
 /** The parts have widths in proportion, which the style sheet works out. Each figure is the server's. */
@@ -141,10 +147,16 @@ function dueAtSigning(name: DealName, deal: Deal): Child[] {
   ];
 }
 
+/** Whether an item is missing for the deal, such as a total that is less than what is paid. */
+function isMissing({ disclosures }: Quote, figure: string, name: DealName): boolean {
+  return disclosures?.missing.some((item) => item === figure || item.startsWith(`${figure} (${name})`)) ?? false;
+}
+
 /** The items that the law asks to stand beside the payment. They are shown to everybody, and never shortened. */
 function disclosures(quote: Quote, name: DealName, deal: Deal): Child[] {
   if (name === "cash" || quote.disclosures === undefined) return [];
-  const rows = quote.disclosures.say.map((figure) => figureRow(figure, deal));
+  const stated = quote.disclosures.say.filter((figure) => !isMissing(quote, figure, name));
+  const rows = stated.map((figure) => figureRow(figure, deal));
   const items = rows.flatMap(([figure, value]) => (value === undefined ? [] : [`${figure}: ${value}`]));
   return [
     element("h4", {}, "Disclosures"),

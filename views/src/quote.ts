@@ -19,8 +19,8 @@ const TICK = 60_000;
 let cars: [Car, ...Car[]] = [newCar({})];
 let active = 0;
 let isForCustomer = false;
-/** Whether the calls of a button are awaited. */
-let isOnErrand = false;
+/** The buttons whose calls are awaited. */
+const errands = new Set<string>();
 let offersFailure: string | undefined;
 let pinFailure: string | undefined;
 
@@ -31,7 +31,7 @@ const status = element("p", { role: "status", class: "note" });
 const problem = element("div", { role: "alert" });
 const results = element("div");
 const otherVin = element("input", { maxlength: "17", autocomplete: "off", spellcheck: "false" });
-const offersButton = element("button", { type: "button", click: () => void errand(loadOffers) }, "Show incentives and plans");
+const offersButton = element("button", { type: "button", click: () => void errand("offers", loadOffers) }, "Show incentives and plans");
 const offersProblem = element("div");
 const pinProblem = element("div");
 const mode = element(
@@ -49,12 +49,12 @@ const mode = element(
 const pinOther = (): void => {
   const vin = otherVin.value.trim().toUpperCase();
   if (vin === "") otherVin.focus();
-  else if (cars.some((car) => car.args["vin"] === vin)) {
+  else if (cars.some((car) => String(car.args["vin"]).toUpperCase() === vin)) {
     pinFailure = "It is shown already.";
     render();
   } else {
     const model = current();
-    void errand(() => pinBeside(vin, model));
+    void errand("beside", () => pinBeside(vin, model));
   }
 };
 otherVin.addEventListener("keydown", ({ key }) => key === "Enter" && pinOther());
@@ -103,7 +103,7 @@ function current(): Car {
 }
 
 function isBusy(): boolean {
-  return isOnErrand || cars.some((car) => car.isAsking);
+  return errands.size > 0 || cars.some((car) => car.isAsking);
 }
 
 function show(): void {
@@ -189,13 +189,13 @@ function figuresOf({ monthly_payment, term_months, down_payment, due_at_signing,
   return Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined));
 }
 
-/** Does the work of a button after all calls before it. A button that is pressed meanwhile does nothing. */
-async function errand(work: () => Promise<void>): Promise<void> {
-  if (isOnErrand) return;
-  isOnErrand = true;
+/** Does the work of a button after all calls before it. The same button does nothing meanwhile. */
+async function errand(name: string, work: () => Promise<void>): Promise<void> {
+  if (errands.has(name)) return;
+  errands.add(name);
   render();
   await queue.add(work);
-  isOnErrand = false;
+  errands.delete(name);
   render();
 }
 
@@ -205,7 +205,10 @@ async function loadOffers(): Promise<void> {
   const outcome = await readOffers(host, complete(car.args), car.quote);
   if (outcome.kind === "answer") car.offers = outcome.answer;
   else offersFailure = outcome.text;
+  const hadFocus = document.activeElement === offersButton; // it hides itself once all is there
   show();
+  render();
+  if (hadFocus) controls.focusOffers();
 }
 
 async function pinBeside(vin: string, model: Car): Promise<void> {
@@ -259,6 +262,7 @@ function takeAway(index: number): void {
   const rest = cars.filter((_car, place) => place !== index);
   cars = [rest[0] ?? cars[0]];
   choose(0);
+  otherVin.focus(); // the button is gone, and the one in its place does something else
 }
 
 function render(): void {
@@ -337,7 +341,7 @@ function warnings(car: Car): Child[] {
         car.failure !== undefined && note("It could not be quoted.", isForCustomer ? "" : car.failure.text),
         again("Quote with the same terms", () => {
           const model = current(); // another car may be chosen before this one's turn comes
-          void errand(() => quoteWithSameTerms(car, model));
+          void errand("same terms", () => quoteWithSameTerms(car, model));
         }),
       ),
   ];
@@ -365,9 +369,12 @@ function besideButtons(index: number): HTMLElement {
 function step(car: Car, name: DealName): HTMLElement {
   const label = name === "cash" ? "Go on with cash" : `Go on with the ${name}`;
   return nextStep(host, label, `${label}, VIN ${car.quote?.vin}`, () => {
-    const { term_months, down_payment: customer_cash, annual_miles } = car.quote?.[name] ?? {};
-    const terms = JSON.stringify(tellable({ ...termsOf(car.quotedArgs), term_months, customer_cash, annual_miles }, car.offers));
-    return `Go on with the ${name} deal for VIN ${car.quote?.vin}, with these terms: ${terms}.`;
+    const { term_months, annual_miles } = car.quote?.[name] ?? {};
+    const terms = termsOf(car.quotedArgs);
+    if (term_months !== undefined) terms["term_months"] = term_months;
+    if (annual_miles !== undefined) terms["annual_miles"] = annual_miles;
+    const words = JSON.stringify(tellable(terms, car.offers));
+    return `Go on with the ${name} deal for VIN ${car.quote?.vin}, with these terms: ${words}.`;
   });
 }
 

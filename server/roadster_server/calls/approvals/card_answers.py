@@ -25,10 +25,6 @@ from .content import WaitingCall
 from .sending import send_approved
 
 _UNKNOWN = "the answer on the card is not readable, or not that of a card of this caller and this tool"
-_USED = (
-    "Not confirmed: the card was answered before, so this answer counts for nothing. Call the tool again with its "
-    "arguments to read what became of the write."
-)
 _EXPIRED = "the card has expired; call the tool again with its arguments to be asked anew"
 
 
@@ -127,13 +123,20 @@ class _AnswerCall(Call):
         if not is_first:
             current = await services.store.approval(approval.id)
             if current is not None and current.state != "pending":
-                raise EarlierFailure("not_confirmed", _USED)
+                return await self._tell_outcome(current, tool)
             raise NotConfirmed(_EXPIRED)
         services.approvals.announce(approval.id)
         if not is_yes:
             self.card_state = "declined"
             raise EarlierFailure(*services.approvals.ending(replace(approval, state=state)))
         return await self._send(approval, tool)
+
+    async def _tell_outcome(self, approval: Approval, tool: Tool) -> CallToolResult:
+        """Returns what became of a write whose card was answered before: that answer may have been lost on its way."""
+        self._check_rights(approval, tool)
+        result = await self._services.approvals.result(approval, self._current_caller(), tool)
+        self.outcome = "replayed"
+        return result
 
     async def _send(self, approval: Approval, tool: Tool) -> CallToolResult:
         async def requester_of(_waiting: WaitingCall) -> CurrentCaller:
