@@ -277,7 +277,7 @@ async def test_each_deal_is_taken_from_its_own_answer(connect: Connect, world: W
         ({"incentives": ["a; b\n"]}, 'incentives "a; b ": unknown; there are loyalty'),
         ({"incentives": ["x" * 70]}, f'incentives "{"x" * 59}…": unknown; there are loyalty'),
         ({"incentives": ["loyalty"]}, 'finance: incentives "loyalty", more than the rebate'),
-        ({"incentives": ["loyalty"]}, 'lease: incentives "loyalty", not in its program'),
+        ({"incentives": ["loyalty"]}, 'lease: incentives "loyalty", not confirmed by Roadster'),
         ({"plans": [{"id": 7}]}, "finance, lease: plans.0, not named among its plans"),
         ({"plans": [{"id": 6160, "tier": "7R"}]}, "finance: plans.0.tier, it has 5R"),
         ({"plans": [{"id": 7}]}, "plans.0.id is none of a cash deal's plans: 6160 (Vehicle Service Contract)"),

@@ -171,10 +171,12 @@ async def quote_payments(
     result, stock = await read_both(
         lambda: _quote(grant.roadster, request), lambda: grant.vehicles.stock_of(request.vehicle.vin)
     )
-    quote, deals = result.quote, deals_of(result.quote)
+    quote = result.quote
+    unread = [*_unread_deals(quote, grant.left_out, result.errors)]
+    deals = {deal_type: deal for deal_type, deal in deals_of(quote).items() if deal_type not in unread}
     wishes = Wishes(terms, incentives or (), plans or (), credit_score, zip_code, trade_in)
-    unapplied = describe_unapplied(wishes, quote)
-    if has_unnamed_plans(wishes, quote):
+    unapplied = describe_unapplied(wishes, quote, deals)
+    if has_unnamed_plans(wishes, deals):
         problems = await find_unknown_plans(grant.roadster, vin, wishes.plans)
         unapplied += [f"{argument} {problem}" for argument, problem in problems.items()]
     if any(isinstance(error, RequestRefused) for error in result.errors.values()):
@@ -182,14 +184,13 @@ async def quote_payments(
         unapplied += [
             f"{deal_type}: term_months, {text}" for deal_type, text in terms_there.items() if deal_type in result.errors
         ]
-    unread = [*_unread_deals(quote, grant.left_out, result.errors)]
     details = quote_details(quote, term_months) if detail == "full" else None
     rows_cut = details.rows_cut if details is not None else None
     rows = _deal_rows(quote, unread, detail)
     low = low_totals(rows)
-    rebates = discount_rows(quote, incentives or ())
+    rebates = discount_rows(quote, deals, incentives or ())
     common = common_figures(rows.values())
-    expiry = common_expiry(rows.values(), rebates)
+    expiry = common_expiry(rows, rebates)
     if expiry is not None:
         rebates = [rebate.model_copy(update={"expires": None}) for rebate in rebates]
     in_common = [*common, *(["program_expires"] if expiry else [])]
@@ -197,7 +198,7 @@ async def quote_payments(
     now = datetime.now(UTC)
     return QuoteAnswer(
         stock=stock.stock if stock else None,
-        unpriced=_is_unpriced(deals, grant.left_out) or None,
+        unpriced=_is_unpriced(deals_of(quote), grant.left_out) or None,
         vin=vin,
         vehicle=_vehicle_title(quote),
         as_of=time_text(now),

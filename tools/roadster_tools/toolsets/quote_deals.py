@@ -236,12 +236,11 @@ def plan_rows(deals: Mapping[DealType, Deal]) -> list[QuotedPlanRow]:
     ]
 
 
-def discount_rows(quote: Quote, incentives: Sequence[str]) -> list[AppliedDiscountRow]:
+def discount_rows(quote: Quote, deals: Mapping[DealType, Deal], incentives: Sequence[str]) -> list[AppliedDiscountRow]:
     """Returns the rebates and the wanted incentives in the deals, each once, if they add up to the deal's rebate.
 
     Roadster says only that sum, so otherwise nobody knows which of them are in it.
     """
-    deals = deals_of(quote)
     places: dict[tuple[str | None, float | None, str | None], list[str]] = {}
     for deal_type, deal in deals.items():
         program = program_of(quote, deal_type)
@@ -272,6 +271,11 @@ def program_of(quote: Quote, deal_type: DealType) -> Program | None:
             return next(iter(lease_match(quote).programs or programs.lease), None)
 
 
+def says_incentives(program: Program) -> bool:
+    """Tells whether Roadster says the incentives of a program. None at all are said too."""
+    return "incentives" in program.model_fields_set
+
+
 def program_discounts(program: Program, incentives: Collection[str]) -> list[tuple[str | None, float, str | None]]:
     """Returns name, amount and last day of the customer's rebates of a program, and of those incentives."""
     rebates = [
@@ -288,6 +292,7 @@ def _unless_all(names: list[str], deals: Mapping[DealType, Deal]) -> list[str] |
 
 
 def discounts_in(terms: Terms) -> float | None:
-    """Returns everything that may hold an incentive, None where Roadster says none of it."""
-    amounts = (terms.rebate, terms.total_bonus, terms.total_coupon)
-    return None if all(amount is None for amount in amounts) else sum(amount or 0 for amount in amounts)
+    """Returns everything that may hold an incentive, None where Roadster does not say the rebate."""
+    if terms.rebate is None:
+        return None
+    return terms.rebate + (terms.total_bonus or 0) + (terms.total_coupon or 0)

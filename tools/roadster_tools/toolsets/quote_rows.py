@@ -150,11 +150,21 @@ def _least_total(deal: QuotedDeal) -> float | None:
     return due + later * (deal.monthly_payment - _CENT)
 
 
-def common_expiry(deals: Iterable[DealQuote], rebates: Sequence[AppliedDiscountRow]) -> str | None:
+def common_expiry(deals: Mapping[DealType, QuotedDeal], rebates: Sequence[AppliedDiscountRow]) -> str | None:
     """Returns the last day of all programs and rebates, None where it is not known of each, or is not the same."""
-    programs = [deal.program_expires for deal in deals if isinstance(deal, FinanceQuote | LeaseQuote)]
+    if not all(_has_all_rebates(deal_type, deal, rebates) for deal_type, deal in deals.items()):
+        return None
+    programs = [deal.program_expires for deal in deals.values() if isinstance(deal, FinanceQuote | LeaseQuote)]
     days = {*programs, *(rebate.expires for rebate in rebates)}
     return days.pop() if len(days) == 1 else None
+
+
+def _has_all_rebates(deal_type: DealType, deal: DealQuote, rebates: Iterable[AppliedDiscountRow]) -> bool:
+    """Tells whether these are all rebates of a deal. Of others nobody knows a last day."""
+    if deal.rebate is None:
+        return False
+    own = [row.amount or 0 for row in rebates if row.deals is None or deal_type in row.deals]
+    return abs(sum(own) - deal.rebate) < _CENT
 
 
 class QuotedPlanRow(ToolAnswer):

@@ -6,7 +6,7 @@ A sentence begins with the deal or the argument that it is about.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from roadster_client import strip_invisible
@@ -26,7 +26,6 @@ from roadster_tools.answers import cell, money, number_text, shorten
 
 from .quote_deals import (
     Deal,
-    deals_of,
     discounts_in,
     finance_match,
     has_trade_in,
@@ -35,6 +34,7 @@ from .quote_deals import (
     program_discounts,
     program_of,
     programs_by_deal,
+    says_incentives,
 )
 
 _MOST_NAMES = 10
@@ -65,6 +65,8 @@ _TAXES_AND_FEES: Mapping[type[Terms], Sequence[str]] = {
 
 _UNCONFIRMED = "not confirmed by Roadster"
 _CENT = 0.01
+_ROUNDING = 0.006
+"""What rounding to a cent changes at the most, with what a float loses."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,8 @@ class Wishes:
         return [name for name, value in values.items() if value is not None]
 
 
-def describe_unapplied(wishes: Wishes, quote: Quote) -> list[str]:
-    """Returns a sentence for each wish that a deal does not carry, or that Roadster does not confirm."""
-    deals = deals_of(quote)
+def describe_unapplied(wishes: Wishes, quote: Quote, deals: Mapping[DealType, Deal]) -> list[str]:
+    """Returns a sentence for each wish that one of the deals does not carry, or that Roadster does not confirm."""
     return [
         *(text for deal_type, deal in deals.items() for text in _terms_not_applied(wishes, quote, deal_type, deal)),
         *_trade_in_not_applied(wishes.trade_in, deals),
@@ -111,6 +112,9 @@ def _terms_not_applied(wishes: Wishes, quote: Quote, deal_type: DealType, deal: 
             yield f"{deal_type}: no {', '.join(names)}, asked for {own} only; to compare, leave deal_type out"
         return
     without_place = [name for name in wishes.names if name not in _PLACES[deal_type]]
+    if not wishes.terms.customer_cash:
+        # A deal that has no place for cash carries none of it too.
+        without_place = [name for name in without_place if name != "customer_cash"]
     if without_place:
         yield f"{deal_type}: no {', '.join(without_place)}"
     for name in wishes.names:
@@ -124,7 +128,7 @@ def _has(terms: PaymentTerms, deal: Deal, name: str) -> bool:
     own = deal.terms
     match name:
         case "customer_cash":
-            return not isinstance(own, CashTerms) and own.customer_cash == terms.customer_cash
+            return not isinstance(own, CashTerms) and _is_amount(own.customer_cash, terms.customer_cash or 0)
         case "term_months":
             return not isinstance(own, CashTerms) and own.term == terms.term
         case "annual_miles":
@@ -160,17 +164,25 @@ def _taxes_reason(terms: PaymentTerms, deal: Deal) -> str | None:
 def _cash_reason(own: FinanceTerms | LeaseTerms, wish: float) -> str | None:
     if own.customer_cash is None:
         return _UNCONFIRMED
-    wish = round(wish, 2)  # a deal is computed in whole cents
+    if _is_amount(own.customer_cash, wish):
+        return _down_payment_reason(own, own.customer_cash)
     if own.customer_cash < wish:
         limit = ", the most it takes" if own.customer_cash == own.maximum_customer_cash else ""
         return f"cut to {money(own.customer_cash)}{limit}"
-    if own.customer_cash > wish:
-        limit = ", the least it takes" if own.customer_cash == own.minimum_customer_cash else ""
-        return f"raised to {money(own.customer_cash)}{limit}"
-    down = lease_down_payment(own) if isinstance(own, LeaseTerms) else own.customer_cash
-    if down is not None and down != own.customer_cash:
-        return f"also pays the other parts of what is due at signing, so {money(down)} is the down payment"
-    return None
+    limit = ", the least it takes" if own.customer_cash == own.minimum_customer_cash else ""
+    return f"raised to {money(own.customer_cash)}{limit}"
+
+
+def _is_amount(amount: float | None, wish: float) -> bool:
+    """Tells whether an amount is the one that was wished for. A deal is computed in whole cents."""
+    return amount is not None and abs(amount - wish) < _ROUNDING
+
+
+def _down_payment_reason(own: FinanceTerms | LeaseTerms, customer_cash: float) -> str | None:
+    down = lease_down_payment(own) if isinstance(own, LeaseTerms) else customer_cash
+    if down is None or down == customer_cash:
+        return None
+    return f"also pays the other parts of what is due at signing, so {money(down)} is the down payment"
 
 
 def _difference(value: float | None, wish: float | None) -> str | None:
@@ -230,13 +242,20 @@ def _least_scores(quote: Quote) -> dict[str, int]:
 
 
 def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealType, Deal]) -> Iterator[str]:
-    names = incentive_names(quote)
-    for name in wishes.incentives:
-        text = f"incentives {_quotation(name)}"
-        if name not in names:
-            there = f"there are {', '.join(map(cell, names[:_MOST_NAMES]))}" if names else "the programs have none"
-            yield f"{text}: unknown; {there}"
+    names, own = incentive_names(quote), dict.fromkeys(wishes.incentives)
+    unknown = [name for name in own if name not in names]
+    if unknown:
+        text = f"incentives {', '.join(map(_quotation, unknown))}"
+        if names:
+            yield f"{text}: unknown; there are {', '.join(map(cell, names[:_MOST_NAMES]))}"
+        elif _has_program_of_each(quote, deals):
+            yield f"{text}: unknown; the programs have none"
+        else:
+            yield f"{text}: {_UNCONFIRMED}"
+    for name in own:
+        if name in unknown:
             continue
+        text = f"incentives {_quotation(name)}"
         deals_by_reason: dict[str, list[DealType]] = {}
         for deal_type, deal in deals.items():
             reason = _incentive_reason(quote, deal_type, deal, name, wishes.incentives)
@@ -244,6 +263,12 @@ def _incentives_not_applied(wishes: Wishes, quote: Quote, deals: Mapping[DealTyp
                 deals_by_reason.setdefault(reason, []).append(deal_type)
         for reason, deal_types in deals_by_reason.items():
             yield f"{', '.join(deal_types)}: {text}, {reason}"
+
+
+def _has_program_of_each(quote: Quote, deals: Iterable[DealType]) -> bool:
+    """Tells whether Roadster says which incentives there are for each of the deals."""
+    programs = [program_of(quote, deal_type) for deal_type in deals]
+    return all(program is not None and says_incentives(program) for program in programs)
 
 
 def _quotation(name: str) -> str:
@@ -256,8 +281,10 @@ def _incentive_reason(
 ) -> str | None:
     """Returns why the incentive, which is one of the wishes, may not be in a deal, None where it can be."""
     program, discounts = program_of(quote, deal_type), discounts_in(deal.terms)
-    amounts = [each.cash for each in program.incentives if each.name == incentive] if program else []
-    if program is None or not amounts:
+    if program is None or not says_incentives(program):
+        return _UNCONFIRMED
+    amounts = [each.cash for each in program.incentives if each.name == incentive]
+    if not amounts:
         return "not in its program"
     if discounts is None or amounts[0] is None:
         return _UNCONFIRMED
@@ -293,9 +320,9 @@ def _plans_not_applied(plans: Sequence[PlanChoice], deals: Mapping[DealType, Dea
             yield f"{', '.join(without)}: plans.{place}, not named among its plans"
 
 
-def has_unnamed_plans(wishes: Wishes, quote: Quote) -> bool:
+def has_unnamed_plans(wishes: Wishes, deals: Mapping[DealType, Deal]) -> bool:
     """Tells whether a deal lacks a plan that was wished for, or has it in another tier."""
-    return any(_plans_not_applied(wishes.plans, deals_of(quote)))
+    return any(_plans_not_applied(wishes.plans, deals))
 
 
 def describe_assumptions(wishes: Wishes, quote: Quote) -> list[str]:
