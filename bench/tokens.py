@@ -101,6 +101,8 @@ async def measure_answers() -> list[Measurement]:
             calls = [("brief", budget.brief, arguments)]
             if budget.full is not None:
                 calls.append(("full", budget.full, {**arguments, "detail": "full", **budget.largest_full}))
+            if budget.refused is not None:
+                calls.append(("refused", budget.refused, {**arguments, **budget.largest_refused}))
             for detail, limit, arguments in calls:
                 for _ in range(budget.calls):
                     network.bytes = 0
@@ -189,6 +191,12 @@ def make_table(answers: list[Measurement]) -> str:
             f"{(full or brief).upstream:,}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+        if (refused := by_call.get((name, "refused"))) is not None:
+            text, structured = count_tokens(refused.text), count_tokens(refused.structured)
+            lines.append(
+                f"| the same, wishes not carried | - | {text:,} (≤ {refused.limit:,}) | {structured:,} | - | - "
+                f"| {refused.upstream:,} |"
+            )
     costs = [count_definition_tokens(tool) for tool in TOOLS.values()]
     average = sum(costs) / len(costs)
     definitions = (

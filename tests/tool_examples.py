@@ -18,7 +18,7 @@ from roadster_tools import TOOLS
 SOME_VIN = "3MVDMBBM0SM472067"
 """In stock at umazda in the world of the default seed."""
 VIN_OF_LONGEST_QUOTE = "3MVDMBBM3SM369144"
-EVERY_WISH = {
+EVERY_WISH: Mapping[str, Any] = {
     "term_months": 36,
     "customer_cash": 2000.5,
     "annual_miles": 15_000,
@@ -28,7 +28,23 @@ EVERY_WISH = {
     "trade_in": {"value": 9000, "payoff": 4000.25},
     "plans": [{"id": 6160}, {"id": 1614}, {"id": 1619}],
 }
-"""Every argument of a quote that makes its answer longer, so that its largest answer has it all."""
+"""Every argument of a quote that makes its answer longer, with values that the deals carry."""
+REFUSED_WISHES: Mapping[str, Any] = {
+    **EVERY_WISH,
+    "term_months": 30,
+    "customer_cash": 60_000,
+    "annual_miles": 9_999,
+    "credit_score": 500,
+    "incentives": [
+        *EVERY_WISH["incentives"],
+        "an incentive there is not",
+        "another one",
+        "a third one",
+        "a fourth one",
+    ],
+    "trade_in": {"value": 8000, "payoff": 12_000},
+}
+"""The same with values that deals do not carry, so that the answer says why."""
 TRADED_VIN = "4T1C11AK0LU322811"
 
 STEVE = {
@@ -129,7 +145,7 @@ class Budget:
 
     `brief` and `full` are the limits for the two values of `detail`. `full` is None for a tool without that argument.
     `largest` and `largest_full` change the example's arguments to those that make the sandbox's largest answer, after
-    `calls` calls.
+    `calls` calls. `refused` is the limit of a brief answer to wishes that are not carried, which `largest_refused` has.
     """
 
     brief: int
@@ -137,6 +153,8 @@ class Budget:
     full: int | None = None
     largest_full: Mapping[str, Any] = field(default_factory=dict)
     calls: int = 1
+    refused: int | None = None
+    largest_refused: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,7 +179,13 @@ TOOL_EXAMPLES: Mapping[str, ToolExample] = {
     "get_vehicle": ToolExample({"vin": SOME_VIN}, Budget(60)),
     "quote_payments": ToolExample(
         {"vin": SOME_VIN},
-        Budget(450, {"vin": VIN_OF_LONGEST_QUOTE, **EVERY_WISH}, 3_400),
+        Budget(
+            450,
+            {"vin": VIN_OF_LONGEST_QUOTE, **EVERY_WISH},
+            3_400,
+            refused=600,
+            largest_refused=REFUSED_WISHES,
+        ),
     ),
     "list_protection_plans": ToolExample(
         {"vin": SOME_VIN, "deal_type": "cash"},
