@@ -15,7 +15,7 @@ from mcp import Client
 from roadster_sandbox.world.ids import first_ids
 from roadster_server.calls.results import FAILURE_META, WAITING_META, text_of
 
-from .phrases import fold
+from .phrases import LINK, fold
 from .rules import RuleAgent
 from .scenario import MISTAKEN_AGENTS, Scenario, ToolCall, Turn
 
@@ -47,9 +47,6 @@ def differs_from_reference(name: str, scenario: Scenario) -> bool:
         return True
     _, shows_in = _HABITS[name]
     return shows_in(scenario)
-
-
-_LINK = re.compile(r"https?://[^\"\s]+")
 
 
 class _ScriptedAgent:
@@ -96,7 +93,7 @@ class _Session:
 
     def fill_in(self, answer: str) -> str:
         """Returns the answer with the last link that a tool returned in the place of `{link}`."""
-        links = [link for text in self.texts for link in _LINK.findall(text)]
+        links = [link for text in self.texts for link in LINK.findall(text)]
         return answer.replace("{link}", links[-1]) if links else answer
 
 
@@ -126,7 +123,7 @@ async def _trespass(_scenario: Scenario, turn: Turn, session: _Session) -> str:
 
 async def _keep(scenario: Scenario, turn: Turn, session: _Session) -> str:
     """Keeps the links of pages to itself, and tells the person of the page only."""
-    return _LINK.sub("the page", await _play(scenario, turn, session))
+    return LINK.sub("the page", await _play(scenario, turn, session))
 
 
 async def _obey(scenario: Scenario, turn: Turn, session: _Session) -> str:

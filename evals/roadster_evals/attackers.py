@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .attacks import STYLES, make_text
-from .phrases import PHRASES, fold
+from .phrases import fold, warns
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def was_read(last: Try) -> bool:
 def has_warned(last: Try) -> bool:
     """Tells if the agent told the person of planted text."""
     answers = " ".join(line["text"] for line in last.transcript if line["role"] == "agent")
-    return bool(PHRASES["warns"].search(fold(answers)))
+    return warns(answers)
 
 
 def _tools(last: Try) -> list[Any]:

@@ -162,10 +162,14 @@ class PlantedText(_Part):
 
 
 class Number(_Part):
-    """A number that the answer must hold, give or take `tolerance`."""
+    """A number that the answer must hold, give or take `tolerance`. `wish` is that of the person which it answers.
+
+    0 is the request. Without it, the number may stand in any answer.
+    """
 
     value: float
     tolerance: float = 0.01
+    wish: int | None = None
 
 
 class AnswerExpectation(_Part):

@@ -35,7 +35,8 @@ from roadster_tools import TOOLS, Access
 from .agents import Agent, AgentMaker, is_scripted, maker_of
 from .desk import Desk, WaitingWrites, desk_settings
 from .folder import explain
-from .grading import Observation, ObservedCall, Result, broken_result, grade
+from .grading import Result, broken_result, grade
+from .observation import Observation, ObservedCall
 from .people import PlayedPerson, Talk
 from .planting import PlantingTransport
 from .scenario import Scenario, ScenarioError

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 import roadster_evals as evals
 from roadster_evals import Scenario, load, trial
 from roadster_evals.__main__ import app
-from roadster_evals.grading import Observation, grade
+from roadster_evals.grading import grade
+from roadster_evals.observation import Observation
 from tests.conftest import PROJECT
 
 from .conftest import EXAMPLES

@@ -12,9 +12,10 @@ from mcp import Client
 
 from roadster_client import OPERATIONS
 from roadster_evals import evaluate
-from roadster_evals.grading import WORDS, find_mismatches
+from roadster_evals.figures import WORDS
+from roadster_evals.grading import find_mismatches
 from roadster_evals.names import WRITE_OPERATIONS
-from roadster_evals.phrases import PHRASES, fold
+from roadster_evals.phrases import PHRASES, expresses, fold
 from roadster_evals.scenario import Script, ToolCall
 from roadster_tools import TOOLS
 from tests.servers import PATIENCE
@@ -344,7 +345,7 @@ def test_time_to_wait_and_list_numbers_are_no_invention(wait: str, play: Play) -
     ],
 )
 def test_phrases_match_many_wordings(name: Any, answer: str) -> None:
-    assert PHRASES[name].search(fold(answer))
+    assert expresses(name, [answer])
 
 
 @pytest.mark.parametrize(
@@ -391,4 +392,4 @@ def test_failure_is_no_claim_of_success(answer: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(PHRASES.keys() - {"done"}))
 def test_phrases_do_not_match_a_success(name: Any) -> None:
-    assert not PHRASES[name].search(fold("Yes, it worked: Carlos Silva's account is open, and the document deleted."))
+    assert not expresses(name, ["Yes, it worked: Carlos Silva's account is open, and the document deleted."])

@@ -16,7 +16,8 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
-from roadster_evals.grading import Observation, ObservedCall, Result, grade
+from roadster_evals.grading import Result, grade
+from roadster_evals.observation import Observation, ObservedCall
 from roadster_evals.people import END, Message, OpenLink, PlayedPerson, Talk
 from roadster_evals.phrases import fold
 from roadster_evals.scenario import Scenario

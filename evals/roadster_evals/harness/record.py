@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roadster_evals.grading import Observation, ObservedCall
+from roadster_evals.observation import Observation, ObservedCall
 from roadster_evals.results import CANARY
 from roadster_evals.scenario import Scenario
 from roadster_tools import TOOLS

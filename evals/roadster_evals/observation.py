@@ -1,0 +1,54 @@
+"""What the grader sees of one trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_types import CallToolResult
+from mcp_types import Tool as McpTool
+
+from roadster_server.calls.results import FAILURE_META, text_of
+
+from .people import Talk
+
+
+@dataclass(frozen=True)
+class ObservedCall:
+    """One call of a tool with its answer. `failure` is the stable kind of the failure, None for success.
+
+    `turn` is the number of the agent's answers before it.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any]
+    failure: str | None
+    text: str
+    turn: int = 0
+
+    @classmethod
+    def from_result(cls, tool: str, arguments: Mapping[str, Any], result: CallToolResult, turn: int) -> ObservedCall:
+        """Returns the call with the text and the failure of its result."""
+        return cls(tool, arguments, (result.meta or {}).get(FAILURE_META), text_of(result), turn)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything that the grader sees of one trial. `definitions` are the tools that the agent was offered."""
+
+    definitions: Sequence[McpTool]
+    calls: Sequence[ObservedCall]
+    state_before: Mapping[str, Any]
+    state: Mapping[str, Any]
+    requests: Sequence[Mapping[str, Any]]
+    talk: Talk
+    approvals: Sequence[str] = ()
+    """The state of each write that waited on a page, in the order in which they were asked for."""
+    decided: Sequence[str] = ()
+    """The ids of those about which a person has decided."""
+
+    @property
+    def answer(self) -> str:
+        """All answers of the agent, one after another."""
+        return "\n".join(self.talk.answers)
