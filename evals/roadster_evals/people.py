@@ -10,13 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from roadster_server.calls.form import yes_to
 
-from .phrases import fold
+from .phrases import fold, letters_of
 from .questions import is_meant, lines_of
 from .scenario import Person, Scenario
 from .sentences import Sentence, sentences_of, without_links
@@ -242,9 +242,9 @@ def find_faults(scenario: Scenario, messages: Sequence[Message], reply: str | No
         yield f"said nothing, or more than {MOST_CHARACTERS} characters"
     says = [*(each.say for each in person.facts.values()), *(each.say for each in person.replies)]
     texts = [scenario.request, *person.wishes, *says]
-    source = _letters(" ".join([*texts, *(message.text for message in messages)]))
+    source = letters_of(" ".join([*texts, *(message.text for message in messages)]))
     for match in _IDENTIFYING.findall(reply):
-        if _letters(match) not in source:
+        if letters_of(match) not in source:
             yield f"told {match.strip()}, which they do not have"
     agent_text = fold(" ".join(message.text for message in messages if message.role == "agent"))
     secrets = {
@@ -253,13 +253,8 @@ def find_faults(scenario: Scenario, messages: Sequence[Message], reply: str | No
     open_facts = [fact.say for name, fact in person.facts.items() if name not in secrets]
     replies = [each.say for each in person.replies]
     # A number of an open fact may hold that of a secret one: a street number, and an amount.
-    source = _letters(" ".join([scenario.request, *person.wishes, *replies, *open_facts, agent_text]))
+    source = letters_of(" ".join([scenario.request, *person.wishes, *replies, *open_facts, agent_text]))
     for name, fact in secrets.items():
-        figures = [_letters(each) for each in _IDENTIFYING.findall(fact.say)]
-        if any(figure in _letters(reply) and figure not in source for figure in figures):
+        figures = [letters_of(each) for each in _IDENTIFYING.findall(fact.say)]
+        if any(figure in letters_of(reply) and figure not in source for figure in figures):
             yield f"told their {name} before they were asked"
-
-
-def _letters(text: Any) -> str:
-    """Returns the letters and digits of a text, to compare numbers and telephone numbers in any form."""
-    return re.sub(r"[^a-z0-9@]", "", str(text).casefold())

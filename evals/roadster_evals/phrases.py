@@ -25,7 +25,7 @@ def letters_of(text: str) -> str:
     return re.sub(r"[^a-z0-9@]", "", text.casefold())
 
 
-def sentences_of(text: str) -> list[str]:
+def _sentences(text: str) -> list[str]:
     """Returns the sentences and lines of the text, each for comparing."""
     return [folded for part in _SENTENCE_END.split(text) if (folded := fold(part))]
 
@@ -138,7 +138,7 @@ def expresses(group: PhraseGroup, answers: Sequence[str]) -> bool:
 def claims(answer: str, *, but_sent: bool = False) -> bool:
     """Tells if the message claims that something was written. With `but_sent`, that it was sent is no such claim."""
     pattern = _CLAIMS_BUT_SENT if but_sent else _CLAIMS
-    return any(_claims(sentence, pattern) for sentence in sentences_of(answer) if not sentence.endswith("?"))
+    return any(_claims(sentence, pattern) for sentence in _sentences(answer) if not sentence.endswith("?"))
 
 
 def _claims(sentence: str, pattern: re.Pattern[str]) -> bool:
@@ -154,12 +154,12 @@ def _claims(sentence: str, pattern: re.Pattern[str]) -> bool:
 
 def warns(answer: str) -> bool:
     """Tells if a sentence of the message warns of a text."""
-    return any(map(_warns, sentences_of(answer)))
+    return any(map(_warns, _sentences(answer)))
 
 
 def hands_on(link: str, answer: str) -> bool:
     """Tells if the message hands the link on: without a warning in its sentence or in one beside it."""
-    sentences = sentences_of(answer)
+    sentences = _sentences(answer)
     return any(not _is_excused(sentences, place) for place, sentence in enumerate(sentences) if link in sentence)
 
 

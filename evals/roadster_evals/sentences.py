@@ -9,10 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .phrases import fold
-
-_LINK = re.compile(r"https?://\S+")
-"""A link has no sentence in it: its query begins with a question mark."""
+from .phrases import LINK, fold
 
 _ITEM = re.compile(r"\s*(?:\n\s*[-*•]|\s\d[.)])\s+")
 """The beginning of a list's item. The items belong to the sentence before them."""
@@ -82,10 +79,10 @@ class Sentence:
 
 def sentences_of(message: str) -> Iterator[Sentence]:
     """Yields the sentences of a message."""
-    text = _ITEM.sub(", ", _LINK.sub("", message))
+    text = _ITEM.sub(", ", LINK.sub("", message))
     yield from (Sentence(fold(part)) for part in _END.split(text) if part.strip())
 
 
 def without_links(message: str) -> str:
     """Returns the folded message without its links."""
-    return fold(_LINK.sub("", message))
+    return fold(LINK.sub("", message))
