@@ -56,7 +56,7 @@ def check_answer(expect: AnswerExpectation, observation: Observation) -> Iterato
 
 
 def _check_numbers(expect: AnswerExpectation, observation: Observation) -> Iterator[str]:
-    in_request = figures_of("\n".join(observation.talk.requests))
+    in_request = figures_of(observation.person_text)
     for number in expect.numbers:
         text = "\n".join(_answers_to(number.wish, observation))
         if not any(_is_close(figure, number) for figure in figures_of(text) | word_figures_of(text)):

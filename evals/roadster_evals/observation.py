@@ -1,4 +1,4 @@
-"""What the grader sees of one trial."""
+"""An observation of one trial: everything that the grader sees of it."""
 
 from __future__ import annotations
 
@@ -52,3 +52,8 @@ class Observation:
     def answer(self) -> str:
         """All answers of the agent, one after another."""
         return "\n".join(self.talk.answers)
+
+    @property
+    def person_text(self) -> str:
+        """All messages of the person, one after another."""
+        return "\n".join(self.talk.requests)
