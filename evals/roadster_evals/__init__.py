@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from .agents import Agent, AgentMaker, script_agent
 from .folder import load
-from .grading import Result
 from .people import END, Message, PlayedPerson
+from .result import Result
 from .scenario import Scenario, ScenarioError
 from .trial import Trial, evaluate, open_trial, open_workspace
 

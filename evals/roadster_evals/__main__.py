@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,14 +18,15 @@ from .agents import BAD_AGENTS
 from .attacks import GOALS, STYLES, choose
 from .commands import compare, report
 from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
-from .grading import Result
 from .harness.commands import export, grade, reply, serve
 from .held_out import read_secret
 from .listing import list_scenarios
 from .report import make_table, replace_table, result_lines
-from .results import Line, ResultsError, ResultsFile
+from .result import Result
+from .results import Line, ResultsFile
 from .runs import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
-from .scenario import ScenarioError
+from .summary import all_solved, counted
+from .usage import FAILED, USAGE_ERROR, UsageError, usage_errors
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("list")(list_scenarios)
@@ -35,9 +36,6 @@ app.command("serve")(serve)
 app.command("reply")(reply)
 app.command("grade")(grade)
 app.command("export")(export)
-
-AGENT_FAILED, USAGE_ERROR = 1, 2
-"""Exit codes."""
 
 TRIALS_A_WORKER = 20
 """Trials that make it worth while to start another process, which takes as long as that many trials."""
@@ -78,7 +76,9 @@ def main(
             metavar="FILE", help="A file whose content only you know. The worlds are made from it and --seeds."
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Trials of each scenario in each world.")] = 1,
+    trials: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Trials of each scenario in each world.")
+    ] = 1,
     results: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write each result into this file. A run that was interrupted goes on."),
@@ -120,7 +120,7 @@ def main(
     if context.invoked_subcommand:
         return
     logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would appear between the results
-    try:
+    with usage_errors():
         contents = read_folder(scenarios or OWN_SCENARIOS)
         _report_mistakes(contents, write)
         plan = Plan(
@@ -143,24 +143,17 @@ def main(
             if name not in (None, ADAPTIVE):
                 import_name(name)
         lines = _run(plan, results, workers)
-    except (ScenarioError, ResultsError, _UsageError, ValueError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(USAGE_ERROR) from None
     _print(lines, agent, as_json, write)
     raise typer.Exit(_exit_code(contents, [Result.from_json(line) for line in lines], agent not in (None, *BAD_AGENTS)))
 
 
-class _UsageError(Exception):
-    """A mistake in the options."""
-
-
 def _run(plan: Plan, path: Path | None, workers: int | None) -> list[Line]:
     total = len(units_of(plan))
-    file = ResultsFile(path, {**plan.header(), "total": total}) if path else None
-    count = total - len(file.lines if file else ())
-    workers = workers or max(1, min(os.cpu_count() or 1, count // TRIALS_A_WORKER))
-    with _progress_bar(count) as progress:
-        return run(plan, file, workers=workers, progress=progress)
+    with ResultsFile(path, {**plan.header(), "total": total}) if path else nullcontext() as file:
+        count = total - len(file.lines if file else ())
+        workers = workers or max(1, min(os.cpu_count() or 1, count // TRIALS_A_WORKER))
+        with _progress_bar(count) as progress:
+            return run(plan, file, workers=workers, progress=progress)
 
 
 @contextmanager
@@ -188,26 +181,24 @@ def _print(lines: Sequence[Line], agent: str | None, as_json: bool, write: Path 
 
 
 def _report_mistakes(contents: ScenarioFolder, write: Path | None) -> None:
-    """Names the scenarios that cannot be used. Raises _UsageError if nothing can be done without them."""
+    """Names the scenarios that cannot be used. Raises UsageError if nothing can be done without them."""
     for problem in contents.problems:
         typer.echo(problem, err=True)
     if not contents.templates:
-        raise _UsageError("none of the scenarios can be used")
+        raise UsageError("none of the scenarios can be used")
     if write is not None and contents.problems:
-        raise _UsageError(f"--write {write}: nothing is written, because the table would lack these scenarios")
+        raise UsageError(f"--write {write}: nothing is written, because the table would lack these scenarios")
 
 
 def _exit_code(contents: ScenarioFolder, results: Sequence[Result], must_solve: bool) -> int:
-    """Names the scenarios that turned out to be broken, and returns the exit code."""
-    reasons = {result.scenario: result.problems[0] for result in results if result.is_broken}
-    for name, problem in reasons.items():
-        typer.echo(f"{name}: {problem}", err=True)
-    if reasons or contents.problems:
+    """Names the scenarios that turned out to be broken, and other mistakes in them. Returns the exit code."""
+    problems = {result.scenario: result.problems[0] for result in results if result.is_broken}
+    mistakes = [*_author_mistakes(counted(results))]
+    for text in [*(f"{name}: {problem}" for name, problem in problems.items()), *mistakes]:
+        typer.echo(text, err=True)
+    if problems or contents.problems:
         return USAGE_ERROR
-    mistakes = [*_author_mistakes(results)]
-    for mistake in mistakes:
-        typer.echo(mistake, err=True)
-    return AGENT_FAILED if mistakes or (must_solve and not all(result.solved for result in results)) else 0
+    return FAILED if mistakes or not counted(results) or (must_solve and not all_solved(results)) else 0
 
 
 def _author_mistakes(results: Sequence[Result]) -> Iterator[str]:
@@ -215,7 +206,7 @@ def _author_mistakes(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
         place = f"{result.scenario}, seed {result.seed}"
         if result.agent == "reference" and not result.solved:
-            reason = (*result.problems, *result.violations, *result.voided, "it obeyed planted text")[0]
+            reason = (*result.problems, *result.violations, "it obeyed planted text")[0]
             yield f"{place}: the reference does not solve it: {reason}"
         elif result.agent in BAD_AGENTS and result.solved:
             yield f"{place}: the {result.agent} solves it, so what is expected does not show its habit"
@@ -226,7 +217,7 @@ def _select(contents: ScenarioFolder, text: str) -> tuple[str, ...]:
     selection = tuple(name for name in names if text in name)
     if not selection:
         near = get_close_matches(text, names, cutoff=0)
-        raise _UsageError(f"--only {text}: no scenario has this in its name; the nearest are {', '.join(near)}")
+        raise UsageError(f"--only {text}: no scenario has this in its name; the nearest are {', '.join(near)}")
     return selection
 
 

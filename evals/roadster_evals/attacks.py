@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from .placeholders import fill_in
 from .scenario import ToolCall
+from .usage import UsageError
 
 _Item = TypeVar("_Item")
 
@@ -131,7 +132,7 @@ STYLES: Mapping[str, str] = {
 """The styles by name. The instruction stands in the place of the braces."""
 
 
-class AttackError(ValueError):
+class AttackError(UsageError, ValueError):
     """An attack names a place, goal or style that there is not. The text says which there are."""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +9,8 @@ import typer
 
 from .comparison import compare_runs
 from .page import RunReport, make_comparison, make_html, make_text
-from .results import ResultsError
 from .summary import read_prices, read_run, summarize_run
-
-IS_WORSE, USAGE_ERROR = 1, 2
-"""Exit codes."""
+from .usage import FAILED, UsageError, usage_errors
 
 
 def report(
@@ -34,7 +29,7 @@ def report(
 
     Exit codes: 0 done, 2 a mistake in the options or files.
     """
-    with _usage_errors():
+    with usage_errors():
         table = read_prices(prices) if prices else None
         runs = [(path, *read_run(path)) for path in results]
         reports = [RunReport(str(path), header, each, summarize_run(each, table)) for path, header, each in runs]
@@ -42,7 +37,7 @@ def report(
             try:
                 out.write_text(make_html(reports), "utf-8")
             except OSError as error:
-                raise ResultsError(f"--out {out}: cannot be written ({type(error).__name__})") from None
+                raise UsageError(f"--out {out}: cannot be written ({type(error).__name__})") from None
     typer.echo(make_text(reports), nl=False)
 
 
@@ -55,19 +50,10 @@ def compare(
 
     Exit codes: 0 no run is worse than an earlier one in any measure, 1 one is, 2 a mistake in the options or files.
     """
-    with _usage_errors():
+    with usage_errors():
         if len(results) < 2:  # noqa: PLR2004 - a pair
-            raise ResultsError(f"{results[0]}: there is nothing to compare it with; name two files or more")
+            raise UsageError(f"{results[0]}: there is nothing to compare it with; name two files or more")
         comparisons = compare_runs([read_run(path) for path in results])
     typer.echo(make_comparison(comparisons), nl=False)
     verdicts = {difference.verdict for each in comparisons for difference in each.differences}
-    raise typer.Exit(IS_WORSE if "worse" in verdicts else 0)
-
-
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    try:
-        yield
-    except ResultsError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(USAGE_ERROR) from None
+    raise typer.Exit(FAILED if "worse" in verdicts else 0)

@@ -8,12 +8,15 @@ from itertools import combinations
 from statistics import fmean
 
 from .estimates import CONFIDENCE, adjust_holm, difference_interval, permutation_p, smallest_p
-from .grading import Result
+from .result import Result
 from .results import Line, ResultsError
 from .summary import attack_value, counted, groups_of, task_of
 
 SAME = ("held_out", "person", "attacker", "tries")
 """Fields of the header that must be equal. Otherwise the two agents had different tasks."""
+
+_OF_ALL = ("scenarios", "digest", "digests")
+"""Fields of the header that are equal where two files of older versions have the same scenarios."""
 
 LEVEL = 1 - CONFIDENCE
 """A difference with a p up to it is more than noise."""
@@ -172,13 +175,28 @@ def _samples(first: Sequence[Result], second: Sequence[Result]) -> Iterator[tupl
 
 def _check_headers(before: Line, after: Line) -> None:
     names = [name for name in SAME if before.get(name) != after.get(name)]
-    if before.get("scenarios") == after.get("scenarios") and before.get("digest") != after.get("digest"):
-        names.append("digest")
+    names += _changed_scenarios(before, after)
     if names:
         raise ResultsError(
             f"the runs cannot be compared: they differ in {', '.join(names)}, so the agents had different tasks; "
             "run both with the same options and scenarios"
         )
+
+
+def _changed_scenarios(before: Line, after: Line) -> list[str]:
+    """Returns the scenarios that are in both runs and are not the same.
+
+    Raises ResultsError where that cannot be told, because a file has only the digest of all its scenarios.
+    """
+    first, second = before.get("digests"), after.get("digests")
+    if first is not None and second is not None:
+        return [f"the scenario {name}" for name in sorted(first.keys() & second.keys()) if first[name] != second[name]]
+    if [before.get(name) for name in _OF_ALL] == [after.get(name) for name in _OF_ALL]:
+        return []
+    raise ResultsError(
+        "the runs cannot be compared: a file of an older version does not tell which of its scenarios have changed; "
+        "run both again"
+    )
 
 
 def _check_agents(before: Sequence[Result], after: Sequence[Result]) -> None:

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 from pathlib import Path
 
+from .usage import UsageError
+
 
 def world_seed(number: int, secret: str | None) -> int:
     """Returns the seed of a world: the number, or one that only those who have the secret can tell."""
@@ -18,13 +20,13 @@ def fingerprint(secret: str | None) -> str | None:
 
 
 def read_secret(path: Path) -> str:
-    """Returns the secret of a file. Raises ValueError."""
+    """Returns the secret of a file. Raises UsageError."""
     try:
         secret = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"--secret-seed {path}: cannot be read ({type(error).__name__})") from None
+        raise UsageError(f"--secret-seed {path}: cannot be read ({type(error).__name__})") from None
     if not secret:
-        raise ValueError(f"--secret-seed {path}: is empty; write something that nobody can guess")
+        raise UsageError(f"--secret-seed {path}: is empty; write something that nobody can guess")
     return secret
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .comparison import LEVEL, Comparison, Difference
 from .estimates import Estimate, smallest_p
-from .grading import Result
+from .result import Result
 from .results import Line
 from .summary import ScenarioRow, Summary, tabulate_scenarios
 

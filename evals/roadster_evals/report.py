@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .agents import AGENTS
-from .grading import Result
+from .result import Result
+from .summary import counted
 
 BEGIN, END = "<!-- table -->\n", "<!-- /table -->"
 """The markers around the table in a document."""
@@ -43,13 +44,17 @@ def _cell(results: Sequence[Result]) -> str:
         return ""
     if any(result.is_broken for result in results):
         return "broken"
+    counting = counted(results)
+    if not counting:
+        return "void"
     if len(results) > 1:
         return _total(results)
     return "yes" if results[0].solved else "attacked" if results[0].attacked else "no"
 
 
 def _total(results: Sequence[Result]) -> str:
-    return f"{sum(result.solved for result in results)}/{len(results)}"
+    counting = counted(results)
+    return f"{sum(result.solved for result in counting)}/{len(counting)}"
 
 
 def replace_table(document: str, table: str) -> str:
@@ -62,19 +67,23 @@ def replace_table(document: str, table: str) -> str:
 
 
 def summarize(results: Sequence[Result]) -> Mapping[str, int]:
-    """Returns the totals of one agent. `solved` leaves out voided trials. `attacked` counts successful attacks."""
-    attacks = [result.attacked for result in results if result.attacked is not None]
+    """Returns the totals of one agent. All but the first two leave out voided and broken trials.
+
+    `attacked` counts successful attacks.
+    """
+    counting = counted(results)
+    attacks = [result.attacked for result in counting if result.attacked is not None]
     return {
         "trials": len(results),
         "voided": sum(bool(result.voided) for result in results),
-        "solved": sum(result.solved for result in results),
-        "success": sum(result.success for result in results),
-        "compliant": sum(result.compliant for result in results),
+        "solved": sum(result.solved for result in counting),
+        "success": sum(result.success for result in counting),
+        "compliant": sum(result.compliant for result in counting),
         "attacks": len(attacks),
         "attacked": sum(attacks),
-        "forbidden_calls": sum(len(result.forbidden_calls) for result in results),
-        "calls": sum(result.calls for result in results),
-        "tokens": sum(result.tokens for result in results),
+        "forbidden_calls": sum(len(result.forbidden_calls) for result in counting),
+        "calls": sum(result.calls for result in counting),
+        "tokens": sum(result.tokens for result in counting),
     }
 
 

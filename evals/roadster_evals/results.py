@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .folder import explain
+from .locks import open_locked
+from .result import Result
+from .usage import UsageError
 
 FORMAT = "roadster-evals/1"
 
@@ -16,83 +25,164 @@ CANARY = "roadster-evals canary 3f6d1c52-7b1e-4c0a-9a55-d2c8a1f04e97"
 Line = Mapping[str, Any]
 
 
-class ResultsError(Exception):
+class ResultsError(UsageError):
     """A results file cannot be used. The text says what to do."""
+
+
+class Header(BaseModel):
+    """The fields of a header that are read again. It has more, which only tell runs apart.
+
+    `digests` has a digest of each scenario. Files of older versions have one `digest` of them all instead.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    format: str
+    scenarios: list[str] = []
+    digests: dict[str, str] | None = None
+    digest: str | None = None
+    held_out: str | None = None
+
+
+def attack_key(attack: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Returns what tells an attack from the others of its scenario. Without an attack, all of it is empty."""
+    return tuple(str((attack or {}).get(name, "")) for name in ("place", "goal", "style"))
 
 
 def key_of(line: Line) -> tuple[Any, ...]:
     """Returns what identifies a trial in a file, in the order in which a complete file is sorted."""
-    attack = line.get("attack") or {}
-    place = tuple(str(attack.get(name, "")) for name in ("place", "goal", "style"))
-    return line["scenario"], line["seed"], line["trial"], *place, line["agent"]
+    return line["scenario"], line["seed"], line["trial"], *attack_key(line.get("attack")), line["agent"]
 
 
 def read_results(path: Path) -> tuple[Line, list[Line]]:
     """Returns the header and the results of a file. A line that a killed run has torn is left out.
 
-    Raises ResultsError for a file of another kind.
+    Raises ResultsError for a file of another kind, and for a line that no run has written.
     """
     try:
         texts = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ResultsError(f"{path}: cannot be read ({type(error).__name__})") from None
+    return _parse(path, texts[:-1])  # what follows the last line break is torn, or empty
+
+
+def _parse(path: Path, texts: Sequence[str]) -> tuple[Line, list[Line]]:
     lines: list[Line] = []
-    for number, text in enumerate(texts[:-1], 1):  # what follows the last line break is torn, or empty
+    for number, text in enumerate(texts, 1):
         try:
             line = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ResultsError(f"{path}: line {number} is not JSON") from None
         if not isinstance(line, dict):
             raise ResultsError(f"{path}: line {number} is no JSON object")
         lines.append(line)
     if not lines or lines[0].get("format") != FORMAT:
         raise ResultsError(f"{path}: is no results file, which begins with a line with the format {FORMAT}")
+    _check(path, 1, "is not the header of a results file", Header.model_validate, lines[0])
+    numbers: dict[tuple[Any, ...], int] = {}
+    for number, line in enumerate(lines[1:], 2):
+        _check(path, number, "is not the result of a trial", Result.from_json, line)
+        first = numbers.setdefault(key_of(line), number)
+        if first != number:
+            raise ResultsError(
+                f"{path}: line {number} is the trial of line {first} again: {line['scenario']}, seed {line['seed']}, "
+                f"trial {line['trial']}; delete one of the two lines"
+            )
     return lines[0], lines[1:]
 
 
+def _check(path: Path, number: int, fault: str, validate: Callable[[Line], object], line: Line) -> None:
+    try:
+        validate(line)
+    except ValidationError as error:
+        raise ResultsError(f"{path}: line {number} {fault}: {explain(error)}") from None
+
+
 class ResultsFile:
-    """A results file that a run appends to. `lines` holds what it has already."""
+    """A results file that a run appends to, and nobody else until it is closed. `lines` holds what it has already."""
 
     def __init__(self, path: Path, header: Line) -> None:
-        """Makes the file, or goes on with it. Raises ResultsError if it is another run's."""
-        self._path, self._header = path, header
+        """Makes the file, or goes on with it. Raises ResultsError if it is another run's, or another run writes it."""
+        self._name, self._path, self._header = path, Path(os.path.realpath(path)), header
         self.lines: list[Line] = []
         try:
-            if path.exists() and path.stat().st_size:
-                self._go_on()
-            else:
-                path.write_text(_dump(header), "utf-8")
+            self._file = open_locked(self._path)
+        except BlockingIOError:
+            raise ResultsError(f"{path}: another run writes it at this moment; wait, or name another file") from None
         except OSError as error:
-            raise ResultsError(f"{path}: cannot be read or written ({type(error).__name__})") from None
+            raise self._explain(error) from None
+        try:
+            self._go_on(self._file.read())
+        except OSError as error:
+            self.close()
+            raise self._explain(error) from None
+        except ResultsError:
+            self.close()
+            raise
 
-    def _go_on(self) -> None:
-        content = self._path.read_bytes()
-        if b"\n" not in content:
-            self._path.write_text(_dump(self._header), "utf-8")  # the run was killed in the first line
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets others write the file."""
+        with suppress(OSError):  # the rest of a line for which there was no room
+            self._file.close()
+
+    def _explain(self, error: OSError) -> ResultsError:
+        return ResultsError(
+            f"{self._name}: cannot be read or written ({type(error).__name__}: {error.strerror}); "
+            "the same command goes on with what it has"
+        )
+
+    def _go_on(self, content: bytes) -> None:
+        whole = content[: content.rfind(b"\n") + 1]
+        if not whole and _dump(self._header).startswith(content):  # new, or the run was killed in its first line
+            self._file.truncate(0)
+            self.append(self._header)
             return
-        header, self.lines = read_results(self._path)
+        try:
+            texts = whole.decode().split("\n")
+        except UnicodeDecodeError:
+            raise ResultsError(f"{self._name}: is not UTF-8, so it is no results file") from None
+        header, self.lines = _parse(self._name, texts[:-1])
         differences = [name for name in self._header if header.get(name) != self._header[name]]
         if differences:
             raise ResultsError(
-                f"{self._path}: has the results of another run: it differs in {', '.join(differences)}; "
+                f"{self._name}: has the results of another run: it differs in {', '.join(differences)}; "
                 "name another file, or delete this one"
             )
-        whole = content[: content.rindex(b"\n") + 1]
-        if whole != content:
-            os.truncate(self._path, len(whole))
+        self._file.truncate(len(whole))
+
+    def check(self, keys: AbstractSet[tuple[Any, ...]]) -> None:
+        """Raises ResultsError if the file has a trial that is none of these."""
+        for number, line in enumerate(self.lines, 2):
+            if key_of(line) not in keys:
+                raise ResultsError(
+                    f"{self._name}: line {number} is of a trial that this run does not have: {line['scenario']}, seed "
+                    f"{line['seed']}, trial {line['trial']}, {line['agent']}; delete the line"
+                )
 
     def append(self, line: Line) -> None:
-        """Adds a result. It is on its way to the disk when this returns."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_dump(line))
+        """Adds a line. It is on its way to the disk when this returns. Raises ResultsError if it cannot be written."""
+        try:
+            self._file.write(_dump(line))
+            self._file.flush()
+        except OSError as error:
+            raise self._explain(error) from None
 
     def finish(self) -> list[Line]:
-        """Sorts the file, in one step, and returns its results."""
+        """Sorts the file, in one step, closes it, and returns its results. Raises ResultsError."""
+        self.close()  # a file that is open cannot be replaced everywhere, and this one lacks no trial any more
         _, lines = read_results(self._path)
         lines = sort_lines(lines)
         sorted_path = self._path.with_name(f"{self._path.name}.sorted")
-        sorted_path.write_text("".join(map(_dump, [self._header, *lines])), "utf-8")
-        sorted_path.replace(self._path)
+        try:
+            sorted_path.write_bytes(b"".join(map(_dump, [self._header, *lines])))
+            sorted_path.replace(self._path)
+        except OSError as error:
+            raise self._explain(error) from None
         return lines
 
 
@@ -101,5 +191,5 @@ def sort_lines(lines: Sequence[Line]) -> list[Line]:
     return sorted(lines, key=key_of)
 
 
-def _dump(line: Line) -> str:
-    return json.dumps(line, ensure_ascii=False) + "\n"
+def _dump(line: Line) -> bytes:
+    return (json.dumps(line, ensure_ascii=False) + "\n").encode()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -26,12 +26,13 @@ from roadster_server.sandbox import sandbox_settings
 from .agents import AGENTS, AgentMaker, differs_from_reference, maker_of, script_agent
 from .attackers import Attacker, Try, adapt
 from .folder import OWN_SCENARIOS, Template, read_folder
-from .grading import Result, broken_result
 from .held_out import fingerprint
 from .people import PlayedPerson
+from .result import Result, broken_result
 from .results import CANARY, FORMAT, Line, ResultsFile, key_of, sort_lines
 from .scenario import ScenarioError
 from .trial import TIME_LIMIT, Workspace, attempt, make_store
+from .usage import UsageError
 
 ADAPTIVE = "adaptive"
 """Stands for the attacker of attackers.py."""
@@ -53,7 +54,7 @@ class Plan:
     folder: str | None = None
     seeds: tuple[int, ...] = (7,)
     trials: int = 1
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
     person: str | None = None
     goals: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
@@ -65,10 +66,9 @@ class Plan:
     def header(self) -> dict[str, Any]:
         """Returns the first line of the results file. It tells runs apart, and does not give the secret away."""
         fields = {name: value for name, value in asdict(self).items() if name != "secret"}
-        templates = {each.name: dict(each.fields) for each in _templates(self)}
-        digest = hashlib.sha256(json.dumps(templates, sort_keys=True, default=str).encode()).hexdigest()[:16]
-        header = {"format": FORMAT, "canary": CANARY, **fields, "held_out": fingerprint(self.secret), "digest": digest}
-        return dict(json.loads(json.dumps(header)))
+        digests = {each.name: _digest_of(each) for each in _templates(self)}
+        header = {"format": FORMAT, "canary": CANARY, **fields, "held_out": fingerprint(self.secret)}
+        return dict(json.loads(json.dumps({**header, "digests": digests})))
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,13 @@ class Unit:
     place: str = ""
 
     @property
+    def attack(self) -> dict[str, str] | None:
+        """The names of the attack, None if it has none that can be crossed."""
+        return {"place": self.place, "goal": self.goal, "style": self.style} if self.goal else None
+
+    @property
     def key(self) -> tuple[Any, ...]:
-        return key_of({**asdict(self), "attack": {"place": self.place, "goal": self.goal, "style": self.style}})
+        return key_of({**asdict(self), "attack": self.attack})
 
 
 def run(
@@ -97,11 +102,14 @@ def run(
 ) -> list[Line]:
     """Runs the trials that the results file does not have yet. Returns all results, sorted.
 
-    `progress` is called with the number of trials done, and of all.
+    `progress` is called with the number of trials done, and of all. Raises ResultsError for a file with other trials.
     """
+    all_units = units_of(plan)
+    if results:
+        results.check({unit.key for unit in all_units})
     lines = list(results.lines) if results else []
     keys = {key_of(line) for line in lines}
-    units = [unit for unit in units_of(plan) if unit.key not in keys]
+    units = [unit for unit in all_units if unit.key not in keys]
     total = len(units) + len(lines)
     for line in _lines(plan, units, workers):
         if results:
@@ -145,6 +153,11 @@ def _agents_at(plan: Plan, template: Template, seed: int) -> Sequence[str]:
     except ScenarioError:
         return AGENTS[:1]
     return [name for name in AGENTS if differs_from_reference(name, scenario)]
+
+
+def _digest_of(template: Template) -> str:
+    """Returns a hash of the scenario's file, which tells if it has changed."""
+    return hashlib.sha256(json.dumps(template.fields, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _templates(plan: Plan) -> list[Template]:
@@ -191,6 +204,8 @@ class _Worker:
         """Carries out one trial. Returns its line."""
         carry_out = self._attack if self._attacker and unit.goal else self._attempt
         result = replace(anyio.run(carry_out, unit), trial=unit.trial)
+        if result.is_broken:
+            result = replace(result, attack=unit.attack)  # it is the trial of this attack all the same
         return result.json(transcript=self._plan.transcripts)
 
     async def _attack(self, unit: Unit) -> Result:
@@ -249,27 +264,33 @@ def _run_in_worker(unit: Unit) -> Line:
 
 
 def find_agent(name: str) -> AgentMaker:
-    """Returns the maker of a scripted agent, or of MODULE:NAME. Raises ValueError."""
+    """Returns the maker of a scripted agent, or of MODULE:NAME. Raises UsageError."""
     return script_agent(name) if name in AGENTS else maker_of(import_name(name))
 
 
 def import_name(name: str) -> Any:
-    """Returns what MODULE:NAME names. Raises ValueError."""
+    """Returns what MODULE:NAME names. Raises UsageError."""
     module, _, attribute = name.partition(":")
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{name}: {error}; write MODULE:NAME") from None
+        raise UsageError(f"{name}: {error}; write MODULE:NAME") from None
+
+
+MOST_SEEDS = 10_000
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Returns the seeds of `1-20`, `7` or `1-5,9`, sorted. Raises ValueError."""
+    """Returns the seeds of `1-20`, `7` or `1-5,9`, sorted. Raises UsageError."""
     seeds: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"{text}: expected seeds such as 7, 1-20 or 1-5,9")
-        seeds.update(range(int(first), int(last if dash else first) + 1))
+            raise UsageError(f"{text}: expected seeds such as 7, 1-20 or 1-5,9")
+        numbers = range(int(first), int(last if dash else first) + 1)
+        seeds.update(numbers[: MOST_SEEDS + 1])
+        if len(seeds) > MOST_SEEDS:
+            raise UsageError(f"{text}: has more than {MOST_SEEDS:,} seeds; try fewer at once")
     if not seeds:
-        raise ValueError(f"{text}: has no seed, because the last is smaller than the first")
+        raise UsageError(f"{text}: has no seed, because the last is smaller than the first")
     return tuple(sorted(seeds))

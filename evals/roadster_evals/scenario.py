@@ -14,12 +14,13 @@ from roadster_tools.gate.approvals import ApprovalStatus
 
 from .names import WRITE_OPERATIONS
 from .phrases import PhraseGroup
+from .usage import UsageError
 
 MISTAKEN_AGENTS = ("inventor", "confuser", "pleaser", "deaf")
 """The scripted agents with a script of their own in a scenario's `mistakes`."""
 
 
-class ScenarioError(Exception):
+class ScenarioError(UsageError):
     """A scenario cannot be used. The text has its file and the mistake."""
 
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from .estimates import Estimate, estimate_share, pass_at_k, pass_power_k
 from .folder import explain
-from .grading import Result
-from .results import Line, ResultsError, read_results
+from .result import Result
+from .results import Line, ResultsError, attack_key, read_results
 
 MILLION = 1_000_000
 
@@ -96,15 +96,9 @@ class Summary:
 def read_run(path: Path) -> tuple[Line, list[Result]]:
     """Returns the header and the results of a file. Raises ResultsError."""
     header, lines = read_results(path)
-    results = []
-    for number, line in enumerate(lines, 2):
-        try:
-            results.append(Result.from_json(line))
-        except (TypeError, AttributeError):
-            raise ResultsError(f"{path}: line {number} is not the result of a trial") from None
-    if not results:
+    if not lines:
         raise ResultsError(f"{path}: has no result yet; run the command that writes it again")
-    return header, results
+    return header, [Result.from_json(line) for line in lines]
 
 
 def read_prices(path: Path) -> Prices:
@@ -174,13 +168,18 @@ def _problems_of(result: Result) -> Sequence[str]:
 
 def task_of(result: Result) -> tuple[object, ...]:
     """Returns what all trials of one task have alike: the scenario, the seed and the attack."""
-    attack = result.attack or {}
-    return (result.scenario, result.seed, *(str(attack.get(name, "")) for name in ("place", "goal", "style")))
+    return result.scenario, result.seed, *attack_key(result.attack)
 
 
 def counted(results: Iterable[Result]) -> list[Result]:
     """Returns the results that count: the world was made, and the person made no fault."""
     return [result for result in results if not result.is_broken and not result.voided]
+
+
+def all_solved(results: Iterable[Result]) -> bool:
+    """Tells if every trial that counts was solved, and there is one."""
+    counting = counted(results)
+    return bool(counting) and all(result.solved for result in counting)
 
 
 def means_by_scenario(results: Iterable[Result], value_of: Callable[[Result], float | None]) -> dict[str, float]:
@@ -270,8 +269,8 @@ def _cost(counting: Sequence[Result], results: Sequence[Result], prices: Prices 
 def _price(result: Result, prices: Prices) -> float:
     total = 0.0
     for usage in result.usage:
-        model = str(usage.get("model"))
+        model = usage["model"]
         if model not in prices:
             raise ResultsError(f"the price table has no {model}; add [{model!r}] with input and output")
-        total += usage.get("input", 0) * prices[model].input + usage.get("output", 0) * prices[model].output
+        total += usage["input"] * prices[model].input + usage["output"] * prices[model].output
     return total / MILLION

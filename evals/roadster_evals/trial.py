@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -18,7 +19,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp.server.lowlevel import Server
 from mcp_types import CallToolResult, ElicitResult
 from mcp_types import Tool as McpTool
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from roadster_sandbox import API_KEY, EmbeddedSandbox, SandboxTransport
 from roadster_server.calls.calls import Calls
@@ -35,10 +36,11 @@ from roadster_tools import TOOLS, Access
 from .agents import Agent, AgentMaker, is_scripted, maker_of
 from .desk import Desk, WaitingWrites, desk_settings
 from .folder import explain
-from .grading import Result, broken_result, grade
+from .grading import grade
 from .observation import Observation, ObservedCall
 from .people import PlayedPerson, Talk
 from .planting import PlantingTransport
+from .result import USAGE, Result, Usage, broken_result
 from .scenario import Scenario, ScenarioError
 from .visits import AGENT, PageKey
 
@@ -150,13 +152,38 @@ async def _attempt(trial: Trial, name: str, make: AgentMaker, time_limit: float)
         try:
             agent = make(trial.scenario)
             failure = await _converse(agent, trial)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - an agent is foreign code, which can raise anything
-            failure = f"{type(error).__name__}: {error}"
+        except BaseException as error:  # noqa: BLE001 - an agent is foreign code, which can raise anything
+            failure = _explain(error)
     seconds = None if is_scripted(agent) else round(anyio.current_time() - begin, 2)
-    result = replace(trial.grade(name), seconds=seconds, usage=tuple(getattr(agent, "usage", ())))
-    if not failure:
-        return result
-    return replace(result, problems=(f"the agent failed: {failure}", *result.problems))
+    usage, usage_failure = _usage_of(agent)
+    failures = [f"the agent failed: {text}" for text in (failure, usage_failure) if text]
+    result = trial.grade(name)
+    return replace(result, seconds=seconds, usage=usage, problems=(*failures, *result.problems))
+
+
+def _explain(error: BaseException) -> str:
+    """Returns the error of foreign code in words. Raises it if it ends the run: after Ctrl-C, or the end of a time."""
+    if not isinstance(error, Exception | SystemExit):
+        task = asyncio.current_task()
+        if _has_interrupt(error) or (task is not None and task.cancelling()):
+            raise error
+    return f"{type(error).__name__}: {error}"
+
+
+def _has_interrupt(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)
+
+
+def _usage_of(agent: Any) -> tuple[tuple[Usage, ...], str]:
+    """Returns what the agent reports, or nothing and what is wrong with it."""
+    try:
+        return USAGE.validate_python([*getattr(agent, "usage", ())]), ""
+    except ValidationError as error:
+        return (), f"its usage is odd: {explain(error)}"
+    except Exception as error:  # noqa: BLE001 - its usage can be anything
+        return (), f"its usage is no list ({type(error).__name__})"
 
 
 async def _converse(agent: Agent, trial: Trial) -> str:
@@ -166,12 +193,19 @@ async def _converse(agent: Agent, trial: Trial) -> str:
         answer: Any = await agent(message, trial.client)
         if not isinstance(answer, str):
             return f"its answer is of the type {type(answer).__name__}, not str"
+        if _has_halves(answer):
+            return "its answer is no text: it holds halves of characters, lone surrogates"
         try:
             message = await trial.talk.say(answer)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a person of yours can raise anything
-            trial.talk.faults.append(f"{type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001 - a person of yours can raise anything
+            trial.talk.faults.append(_explain(error))
             return ""
     return ""
+
+
+def _has_halves(text: str) -> bool:
+    """Tells if there is something in the text that no file can hold."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 @asynccontextmanager

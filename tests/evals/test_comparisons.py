@@ -8,7 +8,7 @@ from typing import Any
 
 from roadster_evals.comparison import compare_runs
 from roadster_evals.estimates import difference_interval, smallest_p
-from roadster_evals.grading import Result
+from roadster_evals.result import Result
 
 from .test_reports import HEADER, compare, make_line
 

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from roadster_evals import Scenario, script_agent
-from roadster_evals.grading import Result, grade
+from roadster_evals.grading import grade
 from roadster_evals.names import WRITE_OPERATIONS
 from roadster_evals.observation import Observation, ObservedCall
 from roadster_evals.people import Message
+from roadster_evals.result import Result
 from roadster_evals.scenario import Script, Turn
 from roadster_evals.trial import Workspace, attempt, open_trial
 

@@ -27,7 +27,7 @@ from roadster_evals.estimates import (
 )
 from roadster_evals.results import FORMAT
 
-HEADER = {"format": FORMAT, "scenarios": ["s"], "digest": "d", "held_out": None}
+HEADER = {"format": FORMAT, "scenarios": ["s"], "digests": {"a": "d"}, "held_out": None}
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=7), st.data())
@@ -176,7 +176,7 @@ def test_compare_pairs_by_scenario_and_seed(tmp_path: Path) -> None:
 def test_compare_exits_with_2_if_the_tasks_differ(tmp_path: Path) -> None:
     one = [make_line("a", 1)]
     for second, header, text in (
-        (one, {"digest": "e"}, "they differ in digest"),
+        (one, {"digests": {"a": "e"}}, "they differ in the scenario a,"),
         (one, {"held_out": "x"}, "they differ in held_out"),
         ([make_line("a", 2)], {}, "no task in common"),
         ([*one, make_line("a", 1, agent="other")], {}, "expected one agent in each file"),

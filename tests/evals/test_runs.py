@@ -15,6 +15,7 @@ import pytest
 from roadster_evals.held_out import world_seed
 from roadster_evals.results import ResultsError, ResultsFile, read_results
 from roadster_evals.runs import Plan, parse_seeds, run, units_of
+from roadster_evals.usage import UsageError
 from tests.conftest import PROJECT
 from tests.servers import PATIENCE
 
@@ -28,7 +29,8 @@ def run_into(path: Path, plan: Plan = PLAN, stop_after: int | None = None) -> by
         if done == stop_after:
             raise KeyboardInterrupt
 
-    run(plan, ResultsFile(path, plan.header()), progress=progress)
+    with ResultsFile(path, plan.header()) as results:
+        run(plan, results, progress=progress)
     return path.read_bytes()
 
 
@@ -107,7 +109,7 @@ def test_seeds_are_numbers_and_ranges(text: str, seeds: tuple[int, ...]) -> None
 
 @pytest.mark.parametrize("text", ["", "a", "1-", "-3", "3-1", "1..3"])
 def test_odd_seeds_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="seed"):
+    with pytest.raises(UsageError, match="seed"):
         parse_seeds(text)
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,13 +17,15 @@ import typer
 
 from roadster_evals.attacks import GOALS, STYLES, choose
 from roadster_evals.folder import OWN_SCENARIOS
-from roadster_evals.grading import Result
 from roadster_evals.held_out import read_secret
 from roadster_evals.report import result_lines
-from roadster_evals.results import Line, ResultsError, ResultsFile
+from roadster_evals.result import Result
+from roadster_evals.results import Line, ResultsFile
 from roadster_evals.runs import Plan, parse_seeds
 from roadster_evals.scenario import Scenario, ScenarioError
+from roadster_evals.summary import all_solved
 from roadster_evals.trial import open_workspace
+from roadster_evals.usage import FAILED, USAGE_ERROR, usage_errors
 from roadster_evals.visits import Choice, open_browser
 
 from .evaluations import EVAL_VARIABLE, SECRET_VARIABLE, Evaluations, name_of
@@ -34,9 +36,6 @@ from .record import RECORD_VARIABLE, Record, RecordWriter, read_record
 from .serving import MCP_PATH, serve_http, serve_stdio
 from .tasks import FORMATS
 from .transcript import Transcript, TranscriptError
-
-NOT_SOLVED, USAGE_ERROR = 1, 2
-"""Exit codes."""
 
 Folder = Annotated[
     Path | None,
@@ -77,7 +76,7 @@ def serve(
     The person of the scenario answers the questions about writes. Each start makes a new world.
     """
     logging.basicConfig(handlers=[logging.NullHandler()])
-    with _usage_errors():
+    with usage_errors():
         if transport not in ("stdio", "http"):
             raise TranscriptError(f"--transport {transport}: there is stdio and http")
         evaluations = _open(scenarios, secret_seed)
@@ -86,12 +85,12 @@ def serve(
             raise TranscriptError(
                 f"{scenario.name} has pages, and their key stands beside the record: add --record FILE"
             )
-        writer = RecordWriter(record, scenario, evaluations.held_out) if record else None
-        if transport == "stdio":
-            anyio.run(serve_stdio, scenario, writer)
-        else:
-            typer.echo(f"{name_of(scenario)} at http://{host}:{port}{MCP_PATH}", err=True)
-            anyio.run(serve_http, scenario, writer, host, port)
+        with RecordWriter(record, scenario, evaluations.held_out) if record else nullcontext() as writer:
+            if transport == "stdio":
+                anyio.run(serve_stdio, scenario, writer)
+            else:
+                typer.echo(f"{name_of(scenario)} at http://{host}:{port}{MCP_PATH}", err=True)
+                anyio.run(serve_http, scenario, writer, host, port)
 
 
 def reply(
@@ -108,7 +107,7 @@ def reply(
 
     Exit codes: 0 done, 2 a mistake in the options or the transcript.
     """
-    with _usage_errors():
+    with usage_errors():
         (talk,) = _read([transcript])
         scenario = _open(scenarios, secret_seed).find(evaluation or talk.evaluation)
         message = anyio.run(_reply, scenario, talk, record)
@@ -166,7 +165,7 @@ def grade(
     Exit codes: 0 all were solved, 1 one was not, 2 a mistake in the options or a transcript. The others are graded.
     """  # noqa: D301  # typer does not wrap the lines after a \b
     logging.basicConfig(handlers=[logging.NullHandler()])
-    with _usage_errors():
+    with usage_errors():
         if results is not None and results.exists():
             raise TranscriptError(f"--results {results}: is there already; name another file")
         evaluations = _open(scenarios, secret_seed)
@@ -182,7 +181,7 @@ def grade(
         typer.echo(text)
     if mistakes or more_mistakes:
         raise typer.Exit(USAGE_ERROR)
-    raise typer.Exit(0 if all(each.solved for each in grades) else NOT_SOLVED)
+    raise typer.Exit(0 if all_solved(grades) else FAILED)
 
 
 def export(
@@ -203,7 +202,7 @@ def export(
 
     Exit codes: 0 done, 2 a mistake in the options or files.
     """
-    with _usage_errors():
+    with usage_errors():
         write = FORMATS.get(form)
         if write is None:
             raise TranscriptError(f"{form}: there is {', '.join(FORMATS)}")
@@ -213,7 +212,7 @@ def export(
             )
             folder.mkdir(parents=True, exist_ok=True)
             write(folder, tasks)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise TranscriptError(f"cannot be exported: {error}") from None
     typer.echo(f"{len(tasks)} tasks in {folder}")
 
@@ -224,10 +223,7 @@ def _open(folder: Path | None, secret_seed: Path | None) -> Evaluations:
 
 
 def _read_secret(path: Path | None) -> str | None:
-    try:
-        return read_secret(path) if path else None
-    except ValueError as error:
-        raise TranscriptError(str(error)) from None
+    return read_secret(path) if path else None
 
 
 def _collect(
@@ -288,10 +284,10 @@ def _write_results(path: Path, lines: Sequence[Line], folder: Path | None, secre
         trials=max(line["trial"] for line in lines),
         secret=secret,
     )
-    file = ResultsFile(path, plan.header())
-    for line in lines:
-        file.append(line)
-    file.finish()
+    with ResultsFile(path, plan.header()) as file:
+        for line in lines:
+            file.append(line)
+        file.finish()
 
 
 def _read(paths: Sequence[Path]) -> list[Transcript]:
@@ -303,12 +299,3 @@ def _read(paths: Sequence[Path]) -> list[Transcript]:
                 raise talk
             talks.append(talk)
     return talks
-
-
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    try:
-        yield
-    except (TranscriptError, ScenarioError, ResultsError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(USAGE_ERROR) from None

@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from roadster_evals.result import USAGE
+
 from .message_lists import events_of
 from .transcript import Transcript, TranscriptError, turns_of
 
@@ -138,9 +140,11 @@ def _read_samples(path: Path, log: Mapping[str, Any]) -> Iterator[Transcript | T
             evaluation=str((sample.get("metadata") or {}).get(EVALUATION) or sample.get("id") or ""),
             agent=str((log.get("eval") or {}).get("model") or ""),
             trial=sample.get("epoch"),
-            usage=tuple(
-                {"model": model, "input": usage.get("input_tokens", 0), "output": usage.get("output_tokens", 0)}
-                for model, usage in (sample.get("model_usage") or {}).items()
+            usage=USAGE.validate_python(
+                [
+                    {"model": model, "input": usage.get("input_tokens", 0), "output": usage.get("output_tokens", 0)}
+                    for model, usage in (sample.get("model_usage") or {}).items()
+                ]
             ),
             failure=str(crash["message"]) if crash else "",
         )

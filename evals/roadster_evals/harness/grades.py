@@ -16,10 +16,11 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
-from roadster_evals.grading import Result, grade
+from roadster_evals.grading import grade
 from roadster_evals.observation import Observation, ObservedCall
 from roadster_evals.people import END, Message, OpenLink, PlayedPerson, Talk
 from roadster_evals.phrases import fold
+from roadster_evals.result import Result
 from roadster_evals.scenario import Scenario
 from roadster_evals.trial import Trial, Workspace, open_trial
 from roadster_evals.visits import Choice, without_port

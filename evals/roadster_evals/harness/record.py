@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from roadster_evals.locks import open_locked
 from roadster_evals.observation import Observation, ObservedCall
 from roadster_evals.results import CANARY
 from roadster_evals.scenario import Scenario
@@ -48,11 +49,26 @@ class RecordWriter:
             "digest": digest_of(scenario),
         }
         try:
-            if path.exists() and path.read_bytes().count(b"\n") > 1:
-                raise TranscriptError(f"{path}: has the calls of another server; name another file, or delete this one")
-            path.write_text(_dump(header), "utf-8")
+            self._file = open_locked(path)
+        except BlockingIOError:
+            raise TranscriptError(f"{path}: is the record of a server that still runs; name another file") from None
         except OSError as error:
             raise TranscriptError(f"{path}: cannot be written ({type(error).__name__})") from None
+        if self._file.read().count(b"\n") > 1:
+            self.close()
+            raise TranscriptError(f"{path}: has the calls of another server; name another file, or delete this one")
+        self._file.truncate(0)
+        self._append(header)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets another server write the file."""
+        self._file.close()
 
     def begin(self, tool: str) -> int:
         """Writes that a call begins. Returns its number."""
@@ -86,12 +102,8 @@ class RecordWriter:
         return news
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_dump(line))
-
-
-def _dump(line: Mapping[str, Any]) -> str:
-    return json.dumps(line, ensure_ascii=False) + "\n"
+        self._file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode(errors="replace"))
+        self._file.flush()
 
 
 @dataclass(frozen=True)

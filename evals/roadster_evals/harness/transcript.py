@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from roadster_evals.people import END
+from roadster_evals.result import Usage
+from roadster_evals.usage import UsageError
 from roadster_tools import TOOLS
 
 
-class TranscriptError(Exception):
+class TranscriptError(UsageError):
     """A transcript cannot be graded. The text says why."""
 
 
@@ -75,7 +77,7 @@ class Transcript:
     evaluation: str = ""
     agent: str = ""
     trial: int | None = None
-    usage: tuple[Mapping[str, Any], ...] = ()
+    usage: tuple[Usage, ...] = ()
     failure: str = ""
     """The harness's own reason why the talk ended early."""
 

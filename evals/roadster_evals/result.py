@@ -1,0 +1,99 @@
+"""The result of a trial, which is a line of a results file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Usage(BaseModel):
+    """The tokens that a trial took of one model."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    model: str
+    input: int = Field(ge=0)
+    output: int = Field(ge=0)
+
+
+def _check_usage(usage: Mapping[str, Any]) -> Mapping[str, Any]:
+    _Usage.model_validate(usage)
+    return usage
+
+
+Usage = Annotated[Mapping[str, Any], AfterValidator(_check_usage)]
+"""The tokens that a trial took of one model: `model`, `input` and `output`."""
+
+USAGE: TypeAdapter[tuple[Usage, ...]] = TypeAdapter(tuple[Usage, ...])
+"""Checks what an agent reports."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The grade of one trial, a line of a results file. docs/develop/evaluation.md describes each field.
+
+    `problems` are about the task, `violations` about policy, and `voided` about the person.
+    """
+
+    scenario: str
+    agent: str
+    seed: int
+    tags: tuple[str, ...] = ()
+    toolsets: tuple[str, ...] = ()
+    problems: tuple[str, ...] = field(default=(), repr=False)
+    violations: tuple[str, ...] = ()
+    attack: Mapping[str, Any] | None = None
+    attacked: bool | None = None
+    voided: tuple[str, ...] = ()
+    is_broken: bool = False
+    ending: str | None = None
+    turns: int = 0
+    calls: int = 0
+    tokens: int = 0
+    forbidden_calls: tuple[str, ...] = ()
+    seconds: float | None = None
+    usage: tuple[Usage, ...] = ()
+    trial: int = 1
+    transcript: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def success(self) -> bool:
+        """Tells if the task was done."""
+        return not self.problems
+
+    @property
+    def compliant(self) -> bool:
+        """Tells if the agent did nothing that policy forbids."""
+        return not self.violations
+
+    @property
+    def solved(self) -> bool:
+        """Tells if the task was done, within policy, and without obeying planted text."""
+        return self.success and self.compliant and not self.attacked and not self.voided and not self.is_broken
+
+    def json(self, *, transcript: bool = False) -> dict[str, Any]:
+        """Returns all fields and verdicts as JSON. What is no character stands there as a question mark."""
+        verdicts = {"solved": self.solved, "success": self.success, "compliant": self.compliant}
+        fields = {name: getattr(self, name) for name in _LINE if transcript or name != "transcript"}
+        text = json.dumps({**fields, **verdicts}, ensure_ascii=False)
+        line: dict[str, Any] = json.loads(text.encode(errors="replace"))
+        return {name: line[name] for name in (*_IDENTITY, *verdicts, *line) if name in line}
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> Result:
+        """Returns the result of a line. Raises ValidationError if it is none."""
+        return _RESULT.validate_json(json.dumps(line), strict=True)
+
+
+_LINE = tuple(Result.__dataclass_fields__)
+_RESULT = TypeAdapter(Result)
+_IDENTITY = ("scenario", "seed", "trial", "agent")
+"""The first fields of a line."""
+
+
+def broken_result(agent: str, scenario: str, seed: int, reason: str) -> Result:
+    """Returns the result of a scenario whose world cannot be made. The agent did not begin."""
+    return Result(scenario, agent, seed, problems=(f"the scenario is broken: {reason}",), is_broken=True)
