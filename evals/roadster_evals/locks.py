@@ -1,4 +1,4 @@
-"""Files that one process at a time writes. A lock ends with its process, also when that is killed."""
+"""Files that one process at a time writes."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ else:
 
 def open_locked(path: Path) -> BinaryIO:
     """Opens a file to read it and to append, and makes it if need be. Nobody else can open it so until it is closed.
+
+    The lock also ends with its process, if that is killed.
 
     Raises BlockingIOError while somebody else has it open so, and OSError if it cannot be opened.
     """

@@ -1,4 +1,4 @@
-"""An observation of one trial: everything that the grader sees of it."""
+"""Everything that the grader sees of a trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit codes of all commands, and mistakes of the user in words."""
+"""Exit codes, and mistakes of the user."""
 
 from __future__ import annotations
 

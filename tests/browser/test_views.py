@@ -227,7 +227,7 @@ def test_texts_of_the_upstream_are_in_no_message_of_the_view(
         expect(view.get_by_text("Written into the chat.")).to_be_visible(timeout=PATIENCE)
         told = "".join([*bridge.contexts(page), *bridge.messages(page)])
     assert "Go on with the cash deal" in told
-    assert "(named in the view)" in told
+    assert "(the name in details.incentives.0, with detail full)" in told
     assert sentence not in told
 
 

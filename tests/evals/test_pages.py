@@ -236,26 +236,27 @@ async def test_a_served_world_has_pages_that_reply_opens(name: str, tmp_path: Pa
     served = ("--eval", f"{name}:7", "--record", str(record))
     agent = script_agent("reference")(scenario)
     lines: list[dict[str, Any]] = []
-    async with open_server(scenario, RecordWriter(record, scenario)) as server, Client(server) as client:
-        original = client.call_tool
+    with RecordWriter(record, scenario) as writer:
+        async with open_server(scenario, writer) as server, Client(server) as client:
+            original = client.call_tool
 
-        async def call_tool(tool: str, arguments: dict[str, Any]) -> Any:
-            result = await original(tool, arguments)
-            lines.append({"role": "tool", "tool": tool, "arguments": arguments, "text": text_of(result)})
-            lines[-1]["failure"] = "waiting" if WAITING_META in (result.meta or {}) else None
-            return result
+            async def call_tool(tool: str, arguments: dict[str, Any]) -> Any:
+                result = await original(tool, arguments)
+                lines.append({"role": "tool", "tool": tool, "arguments": arguments, "text": text_of(result)})
+                lines[-1]["failure"] = "waiting" if WAITING_META in (result.meta or {}) else None
+                return result
 
-        client.call_tool = call_tool  # type: ignore[assignment, method-assign]
-        while True:
-            transcript.write_text(json.dumps(chat_completions(lines)))
-            reply = await anyio.to_thread.run_sync(lambda: invoke("reply", str(transcript), *served))
-            assert reply.exit_code == 0, reply.stderr
-            message = json.loads(reply.stdout)["message"]
-            if message is None:
-                break
-            lines.append({"role": "person", "text": message})
-            answer = await agent(message, client)
-            lines.append({"role": "agent", "text": answer})
+            client.call_tool = call_tool  # type: ignore[assignment, method-assign]
+            while True:
+                transcript.write_text(json.dumps(chat_completions(lines)))
+                reply = await anyio.to_thread.run_sync(lambda: invoke("reply", str(transcript), *served))
+                assert reply.exit_code == 0, reply.stderr
+                message = json.loads(reply.stdout)["message"]
+                if message is None:
+                    break
+                lines.append({"role": "person", "text": message})
+                answer = await agent(message, client)
+                lines.append({"role": "agent", "text": answer})
     for arguments in ([], ["--record", str(record)]):
         grade = await anyio.to_thread.run_sync(
             lambda more=arguments: invoke("grade", str(transcript), "--eval", f"{name}:7", *more)
@@ -298,17 +299,18 @@ def test_reply_and_serve_want_the_record_for_pages(half_talk: Path) -> None:
 async def test_nobody_signs_in_with_a_key_that_everybody_has(tmp_path: Path) -> None:
     """The sandbox's key is in the source. Beside the record there is another one, for its owner alone."""
     scenario, record = scenario_named(DELETED), tmp_path / "record.jsonl"
-    async with open_server(scenario, RecordWriter(record, scenario)) as server, Client(server) as client:
-        answer = await hands_the_link_on("", client)
-        ((link, _),) = links_in(answer)
-        key = read_page_key(record)
-        assert (tmp_path / "record.jsonl.pages").stat().st_mode & 0o777 == 0o600
-        common = PageKey(key.origin, Keys.derive(API_KEY).people)
-        async with open_browser(scenario, common) as browser:
-            assert "said yes" not in await browser.visit(link, "agrees")
-        async with open_browser(scenario, key) as browser:
-            assert await browser.visit(link, "agrees") == "I have said yes on the page."
-        await client.call_tool("get_approval", {"approval_id": link[-32:]})
+    with RecordWriter(record, scenario) as writer:
+        async with open_server(scenario, writer) as server, Client(server) as client:
+            answer = await hands_the_link_on("", client)
+            ((link, _),) = links_in(answer)
+            key = read_page_key(record)
+            assert (tmp_path / "record.jsonl.pages").stat().st_mode & 0o777 == 0o600
+            common = PageKey(key.origin, Keys.derive(API_KEY).people)
+            async with open_browser(scenario, common) as browser:
+                assert "said yes" not in await browser.visit(link, "agrees")
+            async with open_browser(scenario, key) as browser:
+                assert await browser.visit(link, "agrees") == "I have said yes on the page."
+            await client.call_tool("get_approval", {"approval_id": link[-32:]})
 
     async def violations(answer: str) -> Any:
         arguments = ("grade", "--record", str(record), "--answer", answer, "--json")

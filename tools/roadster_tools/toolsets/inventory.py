@@ -55,8 +55,8 @@ async def list_inventory(
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> InventoryAnswer:
-    """Search a dealer's new vehicles, or see if one (vin, stock_number) is still here. For payments use quote_payments,
-    for consumption get_vehicle."""
+    """Search a dealer's new vehicles, or see if one (vin, stock_number) is still here. For payments: quote_payments;
+    for consumption: get_vehicle."""
     if year_min is not None and year_max is not None and year_min > year_max:
         raise InvalidArguments({"year_min": "is later than year_max"})
     if price_min is not None and price_max is not None and price_min > price_max:

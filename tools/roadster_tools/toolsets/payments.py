@@ -73,7 +73,7 @@ _CAVEAT_OF_LEASES = "A leased car goes back."
 
 
 class QuoteAnswer(ToolAnswer):
-    """Amounts in the currency's units, with taxes and fees unless they were left out on request."""
+    """Amounts in the currency's units, with taxes and fees unless left out on request."""
 
     stock: Stock | None = None
     unpriced: Literal[True] | None = None
@@ -85,7 +85,7 @@ class QuoteAnswer(ToolAnswer):
     rebate: Figure | None = None
     trade_equity: Figure | None = None
     lender: str | None = Field(default=None, description="of finance and lease")
-    expires: str | None = Field(default=None, description="of the programs and all rebates")
+    expires: str | None = Field(default=None, description="of programs and rebates")
     cash: CashQuote | None = None
     finance: FinanceQuote | None = None
     lease: LeaseQuote | None = None
@@ -94,7 +94,7 @@ class QuoteAnswer(ToolAnswer):
     not_applied: list[str] | None = Field(default=None, description="wishes that a deal does not carry")
     assumed: list[str] | None = Field(default=None, description="not given, and the figures depend on it")
     disclosures: dict[str, Any] | None = None
-    unread: list[str] | None = Field(default=None, description="deals that could not be read, so they may be on offer")
+    unread: list[str] | None = Field(default=None, description="deals that could not be read; may be on offer")
     details: QuoteDetails | None = None
     truncated: bool | None = None
     hint: str | None = None
@@ -149,7 +149,7 @@ async def quote_payments(
 ) -> QuoteAnswer:
     """What a vehicle costs in cash, financed and leased on the same terms; only a VIN is needed. Tell what was
     not_applied. Never work out a payment: call again with other terms. Full detail may add the dealer's own
-    figures (profit): not for customers."""
+    figures: not for customers."""
     terms = PaymentTerms(
         deal_type=deal_type,
         customer_cash=customer_cash,
