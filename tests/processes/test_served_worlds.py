@@ -69,7 +69,7 @@ def test_record_of_the_reference_is_solved(name: str, tmp_path: Path) -> None:
     result, _ = grade("--record", str(record), "--answer", answer)
     assert result["solved"] is True, result
     assert result["calls"] == len(scenario.reference.all_calls)
-    result, _ = grade("--record", str(record), "--answer", "I could not do it.")
+    result, _ = grade("--record", str(record), "--answer", "Good morning.")
     assert result["solved"] is (scenario.expect.answer == AnswerExpectation())
 
 
@@ -105,7 +105,7 @@ def test_talk_is_graded_with_transcript_and_record(tmp_path: Path) -> None:
     transcript.write_text(json.dumps(chat_completions([line for line in lines if line["role"] != "tool"])))
     result, _ = grade("--record", str(record), str(transcript))
     assert result["voided"][0].endswith(" is on record, and not in the transcript")
-    result, _ = grade("--record", str(record), "--answer", "I could not do it.")
+    result, _ = grade("--record", str(record), "--answer", "Good morning.")
     assert result["voided"][0].startswith("the talk ends where the person would say: ")
 
 
@@ -282,10 +282,10 @@ def test_record_belongs_to_one_world(tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert text in result.stderr
     record.write_text(record.read_text().replace('"digest": "', '"digest": "0'))
-    _, result = grade("--record", str(record), "--answer", "I could not do it.")
+    _, result = grade("--record", str(record), "--answer", "Good morning.")
     assert "customers_create has changed since then; serve it anew" in result.stderr
     record.write_text(record.read_text() * 2)
-    _, result = grade("--record", str(record), "--answer", "I could not do it.")
+    _, result = grade("--record", str(record), "--answer", "Good morning.")
     assert "is no record" in result.stderr or "several servers" in result.stderr
 
 
