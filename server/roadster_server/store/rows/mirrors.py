@@ -24,8 +24,9 @@ def take_lease(connection: Connection, dealer: str, holder: str, until: int, now
     """Gives the refresh of a dealer's mirror to `holder`. Returns None while another one has it."""
     empty = {**asdict(MirrorState()), "dealer": dealer, "holder": ""}
     connection.execute(insert_new(connection, mirrors), empty)
-    # A lease that ends later than this one was given by a clock that was ahead.
-    is_free = (_columns.lease < now) | (_columns.lease > until)
+    # A lease that ends much later than this one was given by a clock that was ahead. One that ends a little later was
+    # given to another process in the time between `now` and here.
+    is_free = (_columns.lease < now) | (_columns.lease > until + (until - now))
     lease = update(mirrors).where(_columns.dealer == dealer, is_free)
     if (connection.execute(lease.values(holder=holder, lease=until))).rowcount == 0:
         return None
