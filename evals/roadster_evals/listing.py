@@ -8,10 +8,7 @@ from typing import Annotated
 import typer
 
 from .folder import OWN_SCENARIOS, read_folder
-from .scenario import ScenarioError
-
-USAGE_ERROR = 2
-"""Exit code."""
+from .usage import USAGE_ERROR, usage_errors
 
 
 def list_scenarios(
@@ -29,11 +26,8 @@ def list_scenarios(
 
     Exit codes: 0 done, 2 there is none, or a file has a mistake.
     """
-    try:
+    with usage_errors():
         contents = read_folder(scenarios or OWN_SCENARIOS)
-    except ScenarioError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(USAGE_ERROR) from None
     rows = [(each.name, each.fields["title"], each.fields["tags"]) for each in contents.templates]
     rows = [row for row in rows if any(only in text for text in (row[0], *row[2]))]
     width = max((len(name) for name, _title, _tags in rows), default=0)

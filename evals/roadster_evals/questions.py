@@ -15,10 +15,10 @@ _VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|(?<![\w.-])(-?\d+(?:\.\d+)?)(?![\w.-])
 def is_meant(person: Person, lines: Sequence[str]) -> bool:
     """Tells if the lines show what the person means. Each line is the text of one value, which may have parts."""
     checks = {_normal(check) for check in person.checks}
-    shown = [{*_values_in(line)} for line in lines]
-    if not checks <= {value for values in shown for value in values}:
+    values_of_lines = [{*_values_in(line)} for line in lines]
+    if not checks <= {value for values in values_of_lines for value in values}:
         return False
-    return not person.careful or all(values & checks for values in shown)
+    return not person.careful or all(values & checks for values in values_of_lines)
 
 
 def lines_of(message: str) -> Iterator[str]:

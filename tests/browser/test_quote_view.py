@@ -209,8 +209,8 @@ def test_button_and_a_control_wait_for_each_other(bridge: Bridge, gateway: Gatew
         down.fill("2000")
         expect(view.locator(".car")).to_have_count(2, timeout=PATIENCE)
         settled(view)
-        asked = [(arguments["vin"], arguments["customer_cash"]) for _tool, arguments in gateway.calls[count:]]
-        assert asked == [(CAR, 1000), (OTHER_CAR, 2000), (CAR, 2000)]
+        calls = [(arguments["vin"], arguments["customer_cash"]) for _tool, arguments in gateway.calls[count:]]
+        assert calls == [(CAR, 1000), (OTHER_CAR, 2000), (CAR, 2000)]
         assert gateway.most_at_once == 1
         expect(view.locator(".warning")).to_have_count(0)
 
@@ -228,8 +228,8 @@ def test_change_during_a_buttons_call_is_the_last_word(bridge: Bridge, gateway: 
         view.get_by_role("button", name="Change this car", exact=True).click()
         view.get_by_label("Money down", exact=True).fill("9000")
         settled(view)
-        asked = [(arguments["vin"], arguments["customer_cash"]) for _tool, arguments in gateway.calls[count:]]
-        assert asked == [(CAR, 3000), (CAR, 9000)]
+        calls = [(arguments["vin"], arguments["customer_cash"]) for _tool, arguments in gateway.calls[count:]]
+        assert calls == [(CAR, 3000), (CAR, 9000)]
         assert '"customer_cash":9000' in bridge.contexts(page)[-1]
         expect(view.get_by_label("Money down", exact=True)).to_have_value("9000")
         expect(deal(view, "finance")).to_contain_text("$9,000.00")
@@ -267,8 +267,8 @@ def test_change_just_before_the_other_car_is_chosen_is_asked_too(
         )
         until(lambda: len(gateway.calls) > count + 1)
         settled(view)
-        asked = {arguments["vin"]: arguments["customer_cash"] for _tool, arguments in gateway.calls[count:]}
-        assert asked == {OTHER_CAR: 1000, CAR: 3000}
+        calls = {arguments["vin"]: arguments["customer_cash"] for _tool, arguments in gateway.calls[count:]}
+        assert calls == {OTHER_CAR: 1000, CAR: 3000}
         assert len(gateway.calls) == count + 2
 
 

@@ -140,8 +140,8 @@ async def test_a_total_that_is_less_than_what_is_paid_is_missing(
     answer = answer_of(result)
     reason = "less than due_at_signing and the payments"
     payments = [deal for deal in deals if deal != "cash"]
-    said = [item for item in answer["disclosures"]["missing"] if "total_cost" in item]
-    assert said == [f"total_cost ({deal}): {reason}" for deal in payments]
+    low_totals = [item for item in answer["disclosures"]["missing"] if "total_cost" in item]
+    assert low_totals == [f"total_cost ({deal}): {reason}" for deal in payments]
     assert ("total_cost" in answer["disclosures"]["say"]) is (len(payments) < 2)
     assert answer["hint"].endswith(f"so do not call it the total: {', '.join(deals)}.")
     assert answer["hint"] in text_of(result)

@@ -133,8 +133,8 @@ async def test_incentives_that_are_not_all_in_the_rebate_are_told(
                 upstream.change = _less_rebate(without, ignored)
                 wishes = {**AT_UMAZDA, "vin": SOME_VIN, "incentives": names}
                 result = await client.call_tool("quote_payments", wishes)
-                told = reasons(result, "incentives")
-                assert [*told] == (without if ignored else []), (names, ignored)
+                sentences = reasons(result, "incentives")
+                assert [*sentences] == (without if ignored else []), (names, ignored)
                 texts = [text for text in answer_of(result).get("not_applied", ()) if "incentives" in text]
                 assert len(texts) == (len(names) if ignored else 0), (names, ignored)
 
@@ -153,9 +153,9 @@ def _less_rebate(deals: list[str], amount: float) -> Change:
 
 async def test_an_incentive_in_a_deal_that_says_no_rebate_is_not_confirmed(quote_from: Callable[..., Any]) -> None:
     nothing = set_terms("cash", rebate=None, total_bonus=None, total_coupon=None)
-    told = reasons(await quote_from(nothing, incentives=["loyalty"]), "incentives")
-    assert [*told] == ["cash"]
-    assert told["cash"].endswith("not confirmed by Roadster")
+    sentences = reasons(await quote_from(nothing, incentives=["loyalty"]), "incentives")
+    assert [*sentences] == ["cash"]
+    assert sentences["cash"].endswith("not confirmed by Roadster")
 
 
 async def test_a_full_answer_has_the_incentives_of_each_deals_programs(connect: Connect, world: World) -> None:
