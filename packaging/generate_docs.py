@@ -27,8 +27,9 @@ from roadster_tools import RESOURCES, TOOLS
 PROJECT = Path(__file__).parent.parent
 TRANSPORTS = "server/roadster_server/transports"
 PAGES = "server/roadster_server/people"
+STORE = "server/roadster_server/store"
 COMMAND_LINE = "server/roadster_server/cli"
-OWN_MAPS = (TRANSPORTS, COMMAND_LINE, PAGES)
+OWN_MAPS = (TRANSPORTS, COMMAND_LINE, PAGES, STORE)
 """Rooms of the server whose modules stand on pages of their own."""
 
 
@@ -149,6 +150,7 @@ PARTS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/contributing/map.md", "modules"): lambda: modules("client", "prompts", "sandbox", "evals"),
     ("docs/contributing/map-of-the-tools.md", "modules"): lambda: modules("tools"),
     ("docs/contributing/map-of-the-server.md", "modules"): lambda: modules("server", without=OWN_MAPS),
+    ("docs/contributing/map-of-the-store.md", "modules"): lambda: modules(STORE),
     ("docs/contributing/map-of-the-command-line.md", "modules"): lambda: modules(COMMAND_LINE),
     ("docs/contributing/map-of-the-transports.md", "modules"): lambda: modules(TRANSPORTS),
     ("docs/contributing/map-of-the-pages.md", "modules"): lambda: modules(PAGES),

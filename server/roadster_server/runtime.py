@@ -37,7 +37,8 @@ from .calls.progress import ProgressObserver, set_step
 from .calls.recorder import Recorder
 from .calls.refusals import RefusalSums
 from .identity.requesters import CurrentIdentity, Requesters
-from .inventory.mirror import Mirrors
+from .inventory.mirrors import Mirrors
+from .inventory.vehicles import StoredVehicles
 from .settings.live import LiveSettings
 from .settings.sections import Settings
 from .store import open_store
@@ -99,7 +100,7 @@ async def open_calls(
             ownership=lambda dealer: StoredOwnership(store, dealer, timing.ownership_pauses),
             events=lambda dealer, reader, on_left_out: StoredEvents(store, dealer, reader, on_left_out),
             customers=lambda dealer, reader, on_left_out: StoredCustomers(store, dealer, reader, on_left_out),
-            vehicles=mirrors.of_dealer,
+            vehicles=partial(StoredVehicles, mirrors),
             approvals=approvals.of_caller,
             cursor_key=keys.cursors,
             disclosure_wording=lambda dpid: live.current.disclosure_wording(dpid),  # noqa: PLW0108 - as the dealer above
