@@ -36,9 +36,9 @@ from roadster_server.calls.results import text_of
 from roadster_server.protocol.server import build_server, mcp_tool
 from roadster_server.runtime import open_calls
 from roadster_server.sandbox import sandbox_settings
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import NewEvent
 from roadster_tools import TOOLS, Access, Tool

@@ -18,9 +18,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from roadster_server.settings.callers import RightsSettings
-from roadster_server.settings.network import CaBundle
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import RightsSettings
+from roadster_server.settings.sections.network import CaBundle
+from roadster_server.settings.settings import Settings
 from roadster_tools import Access
 
 READ_MORE = {

@@ -24,9 +24,9 @@ from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.sandbox import sandbox_settings
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import CallerSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import open_store
 from roadster_server.store.database import Database
 from roadster_server.store.lazy import OpenStore

@@ -20,9 +20,9 @@ from roadster_server.identity.keys import IssuerKeys
 from roadster_server.identity.revocations import Revocations
 from roadster_server.people.app import people_app
 from roadster_server.people.context import People
-from roadster_server.settings.callers import CallerSettings, RoleSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import ApprovalSettings, PeopleSettings
+from roadster_server.settings.sections.callers import CallerSettings, RoleSettings
+from roadster_server.settings.sections.people import ApprovalSettings, PeopleSettings
 from roadster_server.transports.loopback_pages import LoopbackPages
 from roadster_tools import Caller
 from roadster_tools.gate.approvals import ApprovalStatus

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from roadster_server.settings.callers import CallerSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_tools import TOOLSETS
 from roadster_tools.gate.approvals import ApprovalStatus
 

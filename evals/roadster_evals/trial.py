@@ -27,9 +27,10 @@ from roadster_server.events.webhooks import receivers
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.sandbox import sandbox_settings
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings, StoreSettings
+from roadster_server.settings.sections.callers import CallerSettings
+from roadster_server.settings.sections.stores import StoreSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import open_store
 from roadster_tools import TOOLS, Access
 

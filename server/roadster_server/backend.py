@@ -18,7 +18,8 @@ from .settings.defaults import DEFAULT_CONFIG
 from .settings.errors import ConfigurationError
 from .settings.live import LiveSettings
 from .settings.loading import load
-from .settings.sections import InventorySettings, Settings, StoreSettings
+from .settings.sections.stores import InventorySettings, StoreSettings
+from .settings.settings import Settings
 
 if TYPE_CHECKING:  # for start time: importing them takes long
     import httpx2

@@ -23,10 +23,10 @@ from .events.webhooks import receivers
 from .protocol.server import build_server
 from .runtime import open_calls
 from .sandbox import sandbox_settings
-from .settings.callers import CallerSettings
 from .settings.defaults import LOCAL_CALLER
 from .settings.live import LiveSettings
-from .settings.sections import Settings
+from .settings.sections.callers import CallerSettings
+from .settings.settings import Settings
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 SendEvent = Callable[..., dict[str, Any]]

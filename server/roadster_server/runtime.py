@@ -40,7 +40,7 @@ from .identity.requesters import CurrentIdentity, Requesters
 from .inventory.mirrors import Mirrors
 from .inventory.vehicles import StoredVehicles
 from .settings.live import LiveSettings
-from .settings.sections import Settings
+from .settings.settings import Settings
 from .store import open_store
 from .store.lazy import LazyStore, OpenStore, lazy_store
 from .stored import StoredCustomers, StoredEvents, StoredOwnership

@@ -6,20 +6,14 @@ from pydantic import SecretStr
 
 from roadster_tools import TOOLSETS, Access
 
-from .settings.callers import CallerSettings, RoleSettings
 from .settings.defaults import LOCAL_CALLER
-from .settings.sections import (
-    DealerSettings,
-    HttpSettings,
-    InventorySettings,
-    MyKaarmaSettings,
-    PeopleSettings,
-    RoadieSettings,
-    RoadsterSettings,
-    Settings,
-    StoreSettings,
-    WebhookSettings,
-)
+from .settings.sections.callers import CallerSettings, RoleSettings
+from .settings.sections.dealers import DealerSettings
+from .settings.sections.http import HttpSettings, WebhookSettings
+from .settings.sections.people import PeopleSettings
+from .settings.sections.stores import InventorySettings, StoreSettings
+from .settings.sections.upstreams import MyKaarmaSettings, RoadieSettings, RoadsterSettings
+from .settings.settings import Settings
 
 
 def sandbox_settings(store_url: str) -> Settings:

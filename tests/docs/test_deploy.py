@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from roadster_server.cli.app import app
 from roadster_server.settings.loading import load
 from roadster_server.settings.secrets import reveal
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.transports import guards, http_process, probes
 from tests.conftest import PROJECT
 from tests.servers import PATIENCE

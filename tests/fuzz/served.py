@@ -15,7 +15,7 @@ from roadster_server.protocol.server import build_server
 from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import WebhookSettings
+from roadster_server.settings.sections.http import WebhookSettings
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import caller_of_request, http_app
 from tests.conftest import settings_for

@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from pydantic import SecretStr
 
 from roadster_server.sandbox import sandbox_settings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import AuditQuery, open_store
 from roadster_tools import APPROVAL_RESOURCE
 from tests.callers import CALLER, NEW_CUSTOMER, SECRETS, customers_created, token_of, write_config

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from roadster_sandbox import DEALERS
-from roadster_server.settings.sections import DealerSettings
+from roadster_server.settings.sections.dealers import DealerSettings
 from tests.conftest import SAMPLES, Answering, World
 from tests.tool_examples import CARLOS_UUID
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roadster_sandbox import REQUESTER_USER_UUID
-from roadster_server.settings.sections import DealerSettings
+from roadster_server.settings.sections.dealers import DealerSettings
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import CARLOS_UUID
 from tests.tools.crm import ASKED, PROSE, UMAZDA, VEHICLE, record, record_of_text, upstream

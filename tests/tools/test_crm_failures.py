@@ -9,7 +9,7 @@ import pytest
 
 from roadster_sandbox import API_KEY, REQUESTER_USER_UUID, USERNAME
 from roadster_sandbox.world.service_records import LOCKED_UUID
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from tests.conftest import Connect, World, kind_of, response, settings_for, text_of
 from tests.tools.crm import ASKED, PROSE, upstream
 

@@ -15,7 +15,7 @@ from mcp_types import ElicitResult
 
 from roadster_server.recordings.transport import record_to, replay_from
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import InventorySettings
+from roadster_server.settings.sections.stores import InventorySettings
 from roadster_server.store import NewEvent, open_store
 from roadster_tools import TOOLS
 from tests.conftest import CONTACT_KEY, Connect, World, answer_of, kind_of, on_both_databases, settings_for, text_of

@@ -15,7 +15,8 @@ from roadster_sandbox import API_KEY, SandboxTransport, create_app
 from roadster_server.recordings.transport import record_to, replay_from
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
-from roadster_server.settings.sections import Settings, StoreSettings
+from roadster_server.settings.sections.stores import StoreSettings
+from roadster_server.settings.settings import Settings
 from tests.conftest import CONFIG, Connect, answer_of, kind_of, settings_for, text_of
 from tests.tool_examples import SOME_VIN
 

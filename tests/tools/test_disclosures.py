@@ -18,7 +18,7 @@ from roadster_sandbox import SandboxTransport
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
-from roadster_server.settings.sections import DisclosureSettings
+from roadster_server.settings.sections.dealers import DisclosureSettings
 from roadster_server.store import NewEvent, open_store
 from roadster_tools.toolsets.disclosures import disclose_event
 from tests.conftest import CONTACT_KEY, Connect, World, answer_of, response, settings_for, text_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roadster_server.settings.sections import UploadSettings
+from roadster_server.settings.sections.uploads import UploadSettings
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import LICENCE_PNG, STEVE, png_of
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, links_of

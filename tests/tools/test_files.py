@@ -21,7 +21,7 @@ from PIL import Image
 from pypdf import PdfWriter
 
 from roadster_client.models.values import decode_file
-from roadster_server.settings.sections import UploadSettings
+from roadster_server.settings.sections.uploads import UploadSettings
 from roadster_tools.files import content_type
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import NEW_TEMPLATE, STEVE

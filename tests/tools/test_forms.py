@@ -13,7 +13,7 @@ from mcp_types import ElicitResult
 from roadster_sandbox import DEALERS, SandboxTransport
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import DealerSettings
+from roadster_server.settings.sections.dealers import DealerSettings
 from roadster_tools import TOOLS, Access
 from tests.conftest import Connect, World, answer_of, kind_of, settings_for, text_of
 from tests.tool_examples import NEW_TEMPLATE

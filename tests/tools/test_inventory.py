@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from roadster_server.settings.sections import InventorySettings
+from roadster_server.settings.sections.stores import InventorySettings
 from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, some_vin
 

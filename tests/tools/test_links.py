@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from mcp import Client
 
-from roadster_server.settings.sections import DealerSettings
+from roadster_server.settings.sections.dealers import DealerSettings
 from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import SOME_VIN, STEVE
 from tests.tools.umazda import AT_UMAZDA, operations, some_vin

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from mcp import Client
 
-from roadster_server.settings.sections import InventorySettings
+from roadster_server.settings.sections.stores import InventorySettings
 from tests.conftest import SAMPLES, Answering, Connect, World, answer_of, kind_of, response, text_of
 from tests.tool_examples import SOME_VIN
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, last_request, operations, some_vin

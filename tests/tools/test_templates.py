@@ -14,7 +14,7 @@ import pytest
 from mcp_types import ElicitResult
 
 from roadster_sandbox import SandboxTransport
-from roadster_server.settings.sections import UploadSettings
+from roadster_server.settings.sections.uploads import UploadSettings
 from roadster_tools import Access
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import BLANK_PDF, FIELD, LICENCE_PNG, NEW_TEMPLATE

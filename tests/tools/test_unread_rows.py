@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp import Client
 
-from roadster_server.settings.sections import InventorySettings
+from roadster_server.settings.sections.stores import InventorySettings
 from tests.conftest import Answering, Connect, World, answer_of, text_of
 from tests.tools.umazda import AT_UMAZDA
 

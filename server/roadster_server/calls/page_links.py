@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 
 
 async def _nowhere() -> str | None:

@@ -19,7 +19,7 @@ import anyio
 from roadster_client.models.values import ID_PATTERN
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import AuditQuery, AuditRecord, AuditSubject, DeletedCounts, StoreError, open_store
 from roadster_tools import name_choices
 

@@ -16,7 +16,7 @@ from roadster_server.settings.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from roadster_server.backend import Backend
-    from roadster_server.settings.sections import Settings
+    from roadster_server.settings.settings import Settings
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")

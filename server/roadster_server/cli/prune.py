@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from roadster_server.events.inbox import retention_end
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 
 from .audit import open_existing_store
 

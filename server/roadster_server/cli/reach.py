@@ -13,9 +13,9 @@ import httpx2
 
 from roadster_client.errors import causes
 from roadster_server.identity.keys import FETCH_ERRORS, FETCH_SECONDS, fetch_keys
-from roadster_server.settings.callers import IdentitySettings
-from roadster_server.settings.network import NetworkSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import IdentitySettings
+from roadster_server.settings.sections.network import NetworkSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.uploads.clamd import ScanFailed, is_clean_by
 
 _OUT_OF_DATE = frozenset({9, 10})

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import AuditQuery, AuditRecord
 from roadster_tools import name_choices
 

@@ -16,7 +16,7 @@ from .group import CommandGroup, Group
 from .options import Config, exit_on_mistakes, load_settings, print_notice, run_async
 
 if TYPE_CHECKING:
-    from roadster_server.settings.sections import Settings
+    from roadster_server.settings.settings import Settings
 
 
 class _TokenGroup(Group):

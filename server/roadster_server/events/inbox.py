@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import INDEX_BATCH, ClockDoubt, EventOutcome, NewEvent, StoreError, TidyCounts
 from roadster_server.store.batches import Batches
 from roadster_server.store.lazy import LazyStore

@@ -26,16 +26,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from roadster_client import strip_invisible
 from roadster_client.json_text import TooManyValues, parse_lenient_json
 from roadster_client.models.webhooks import Acknowledgement, CustomerEventEnvelope, DeliveryEvent, mask_identity
-from roadster_server.request_body import (
-    BodyCutOff,
-    BodyNotGzip,
-    BodyTooLarge,
-    BodyTooSlow,
-    inflate_capped,
-    read_body,
-)
+from roadster_server.request_body import BodyCutOff, BodyNotGzip, BodyTooLarge, BodyTooSlow, inflate_capped, read_body
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings, WebhookSettings
+from roadster_server.settings.sections.http import WebhookSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import NewEvent, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log

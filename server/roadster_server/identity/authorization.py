@@ -23,10 +23,10 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from pydantic_core import from_json
 
 from roadster_client import NetworkPath
-from roadster_server.settings.callers import IdentitySettings
 from roadster_server.settings.rights import Claims
-from roadster_server.settings.section import check_https
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import IdentitySettings
+from roadster_server.settings.sections.section import check_https
+from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.logs import log
 
 from .id_tokens import check_id_token

@@ -10,8 +10,8 @@ from typing import Any
 import jwt
 from pydantic import AnyHttpUrl, ValidationError
 
-from roadster_server.settings.callers import IdentitySettings
 from roadster_server.settings.rights import Claims
+from roadster_server.settings.sections.callers import IdentitySettings
 
 from .keys import Key
 

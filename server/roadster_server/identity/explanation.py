@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from roadster_server.settings.approving import approval_problem, needs_two_people
-from roadster_server.settings.callers import GROUP, PeopleRule, RightsSettings
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.rights import Claims, holds, texts_of
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import GROUP, PeopleRule, RightsSettings
+from roadster_server.settings.settings import Settings
 from roadster_tools import TOOLS, Access, Caller, Tool, dealer_verdict, name_choices, some_of, verdict
 
 from .claims import problem_of

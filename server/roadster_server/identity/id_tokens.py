@@ -8,8 +8,8 @@ from typing import Any
 
 import jwt
 
-from roadster_server.settings.callers import IdentitySettings
 from roadster_server.settings.rights import Claims
+from roadster_server.settings.sections.callers import IdentitySettings
 
 from .claims import check_expiry, check_overage, check_times, read_signed
 from .keys import Key

@@ -17,8 +17,8 @@ from pydantic_core import from_json
 
 from roadster_client import NetworkPath
 from roadster_client.upstream.response import read_content
-from roadster_server.settings.callers import IdentitySettings
-from roadster_server.settings.section import check_https
+from roadster_server.settings.sections.callers import IdentitySettings
+from roadster_server.settings.sections.section import check_https
 from roadster_server.telemetry.logs import log
 
 _MAX_ANSWER_BYTES = 256 * 1024

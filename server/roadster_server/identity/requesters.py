@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from roadster_server.settings.rights import Claims
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import RevokedSubjects
 from roadster_tools import Caller
 

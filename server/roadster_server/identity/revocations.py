@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from roadster_server.settings.callers import IdentitySettings
 from roadster_server.settings.rights import Claims
+from roadster_server.settings.sections.callers import IdentitySettings
 from roadster_server.store import RevokedSubjects, StoreError
 from roadster_server.telemetry.logs import log
 

@@ -12,7 +12,7 @@ import jwt
 from mcp.server.auth.provider import AccessToken
 
 from roadster_server.settings.rights import Person
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.logs import log, log_crash
 from roadster_tools import Caller
 

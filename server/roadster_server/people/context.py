@@ -17,7 +17,7 @@ from roadster_server.calls.calls import Calls
 from roadster_server.identity.keys import IssuerKeys
 from roadster_server.identity.revocations import Revocations
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import AuditRecord
 
 from .pages import Pages

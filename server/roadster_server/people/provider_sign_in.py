@@ -19,8 +19,8 @@ from roadster_server.identity.authorization import (
     begin_sign_in,
     finish_sign_in,
 )
-from roadster_server.settings.callers import IdentitySettings
 from roadster_server.settings.rights import Claims
+from roadster_server.settings.sections.callers import IdentitySettings
 from roadster_server.telemetry.logs import log
 from roadster_tools import Seal, Unsealable
 

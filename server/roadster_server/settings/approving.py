@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadster_tools import Tool, approval_verdict
 
-from .sections import Settings
+from .settings import Settings
 
 
 def needs_two_people(settings: Settings, tool: Tool) -> bool:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from roadster_client import operations_of, operations_with
 from roadster_tools import TOOLS, TOOLSETS, name_choices
 
-from .callers import GROUP, CallerSettings, IdentitySettings
-from .forms import STATE
-from .section import check_https
-from .sections import DealerSettings, Settings
+from .sections.callers import GROUP, CallerSettings, IdentitySettings
+from .sections.dealers import DealerSettings
+from .sections.forms import STATE
+from .sections.section import check_https
+from .settings import Settings
 
 _PROVIDER = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -15,7 +15,7 @@ from roadster_server.telemetry.logs import log, log_crash
 from .errors import ConfigurationError
 from .files import included_files
 from .loading import load, named_files
-from .sections import Settings
+from .settings import Settings
 
 _AT_THE_START = ("network", "roadster", "roadie", "mykaarma", "store", "uploads", "replicas")
 """Sections that are only read at the start: connections, keys, the store and the upload folder are made from them."""

@@ -16,7 +16,7 @@ from .errors import ConfigurationError
 from .files import included_files, patterns_of, read_document, read_file, read_main_file
 from .mistakes import describe_mistakes
 from .secrets import UNREVEALED, read_secrets_file
-from .sections import Settings
+from .settings import Settings
 
 
 def load(path: Path, *, reveal_secrets: bool = True) -> Settings:

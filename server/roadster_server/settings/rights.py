@@ -12,7 +12,7 @@ from typing import Any
 
 from roadster_tools import Caller
 
-from .callers import (
+from .sections.callers import (
     GROUP,
     CallerSettings,
     DealerGroupSettings,

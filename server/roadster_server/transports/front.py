@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from roadster_server.people.app import is_page
-from roadster_server.settings.sections import HttpSettings
+from roadster_server.settings.sections.http import HttpSettings
 
 
 def route_of(scope: Scope) -> str:

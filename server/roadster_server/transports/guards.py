@@ -24,7 +24,7 @@ from roadster_client import is_loopback
 from roadster_server.identity.tokens import SCOPE, Refusal, TokenVerifier, identity_of
 from roadster_server.people.app import is_page
 from roadster_server.settings.rights import Claims
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 
 from .front import route_of
 from .messages import MessageRefused

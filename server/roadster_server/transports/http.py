@@ -21,7 +21,7 @@ from roadster_server.calls.keys import Keys
 from roadster_server.identity.requesters import describe_narrowings
 from roadster_server.identity.tokens import Identity, TokenVerifier, caller_of
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.turns import Turns
 from roadster_tools import Caller

@@ -25,7 +25,7 @@ from roadster_server.protocol.server import build_server
 from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.metrics import Metrics

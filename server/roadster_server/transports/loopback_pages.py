@@ -56,7 +56,7 @@ class LoopbackPages:
         from roadster_server.identity.revocations import Revocations  # noqa: PLC0415
         from roadster_server.people.app import people_app  # noqa: PLC0415
         from roadster_server.people.context import People  # noqa: PLC0415
-        from roadster_server.settings.sections import HttpSettings  # noqa: PLC0415
+        from roadster_server.settings.sections.http import HttpSettings  # noqa: PLC0415
 
         from .front import FrontDoor  # noqa: PLC0415
         from .guards import HostGuard, PeoplePaths, live_host_rules  # noqa: PLC0415

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_server.identity.tokens import Identity, caller_of
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.logs import log
 
 _REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)

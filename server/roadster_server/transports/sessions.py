@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from roadster_client.json_text import parse_lenient_json
 from roadster_server.identity.narrowing import Narrowing
 from roadster_server.identity.tokens import caller_of
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 
 from .messages import NOT_NOW, MessageRefused
 from .narrowing import narrowings_of, serve_narrowed

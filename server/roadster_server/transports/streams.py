@@ -29,7 +29,7 @@ from roadster_server.identity.revocations import Revocations
 from roadster_server.identity.tokens import SCOPE, Identity, StaleToken, caller_of
 from roadster_server.protocol.visible import tools_of
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.logs import log, log_crash
 from roadster_tools import Caller
 

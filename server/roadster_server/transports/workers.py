@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.observer import MULTIPROCESS
 

@@ -21,9 +21,10 @@ from roadster_server.calls.page_links import PageLinks
 from roadster_server.calls.results import WAITING_META
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
-from roadster_server.settings.callers import CallerSettings, RoleSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import ApprovalSettings, Settings
+from roadster_server.settings.sections.callers import CallerSettings, RoleSettings
+from roadster_server.settings.sections.people import ApprovalSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import open_store
 from roadster_server.store.lazy import OpenStore
 from roadster_tools import TOOLSETS, Access, Caller

@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from roadster_server.calls.approvals.desk import DecisionRefused
 from roadster_server.calls.context import Timing
-from roadster_server.settings.sections import ApprovalSettings, PeopleSettings
+from roadster_server.settings.sections.people import ApprovalSettings, PeopleSettings
 from roadster_server.store import AuditQuery, open_store
 from roadster_tools import Access
 from tests.conftest import Connect, World, answer_of, kind_of, text_of

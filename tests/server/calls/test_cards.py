@@ -19,7 +19,8 @@ from roadster_sandbox import SandboxTransport
 from roadster_server.calls.approvals.desk import DecisionRefused
 from roadster_server.calls.context import Timing
 from roadster_server.calls.results import CARD_META, FAILURE_META
-from roadster_server.settings.sections import ApprovalSettings, Settings
+from roadster_server.settings.sections.people import ApprovalSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import AuditQuery, open_store
 from roadster_tools import Access
 from tests.conftest import PROJECT, Connect, World, answer_of, kind_of, text_of

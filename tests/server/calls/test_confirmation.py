@@ -15,19 +15,10 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.context import Timing
 from roadster_server.calls.form import yes_to
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_tools import Access
-from tests.conftest import (
-    ALLOWED,
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    on_both_databases,
-    settings_for,
-    text_of,
-)
+from tests.conftest import ALLOWED, Connect, World, answer_of, kind_of, on_both_databases, settings_for, text_of
 from tests.tool_examples import DELIVERY, FILES, STEVE
 
 from .writes import (

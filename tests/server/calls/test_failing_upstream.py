@@ -15,8 +15,8 @@ from roadster_client.upstream.breaker import FAILURES_IN_A_ROW
 from roadster_sandbox import SandboxTransport
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from tests.conftest import ALLOWED, EVERYTHING, Connect, World, answer_of, kind_of, settings_for, text_of
 from tests.tool_examples import STEVE
 

@@ -16,32 +16,16 @@ from pydantic import SecretStr
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.keys import Keys
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_server.store import Claim, StoreError, open_store
 from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS
-from tests.conftest import (
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    on_both_databases,
-    settings_for,
-    store_of_class,
-    text_of,
-)
+from tests.conftest import Connect, World, answer_of, kind_of, on_both_databases, settings_for, store_of_class, text_of
 from tests.servers import PATIENCE
 from tests.tool_examples import DELIVERY, SOME_VIN, STEVE
 
-from .writes import (
-    AT_UMAZDA,
-    DOCUMENT,
-    KEY,
-    NEW_CUSTOMER,
-    WRITES,
-    sent_writes,
-)
+from .writes import AT_UMAZDA, DOCUMENT, KEY, NEW_CUSTOMER, WRITES, sent_writes
 
 pytestmark = pytest.mark.anyio
 

@@ -13,18 +13,11 @@ from roadster_server.calls.limiter import Limiter
 from roadster_server.calls.refusals import RefusalSums
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_server.store import AuditRecord, StoreError
 from roadster_tools import Caller, Limited
-from tests.conftest import (
-    Connect,
-    World,
-    answer_of,
-    kind_of,
-    settings_for,
-    text_of,
-)
+from tests.conftest import Connect, World, answer_of, kind_of, settings_for, text_of
 from tests.server.store.databases import RECORD
 from tests.servers import PATIENCE
 

@@ -10,18 +10,11 @@ from typing import Any, NoReturn
 import pytest
 from pydantic import SecretStr
 
-from roadster_server.settings.sections import StoreSettings
+from roadster_server.settings.sections.stores import StoreSettings
 from roadster_server.store import AuditRecord, Claim, StoreError, open_store
 from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS
-from tests.conftest import (
-    Connect,
-    World,
-    kind_of,
-    on_both_databases,
-    store_of_class,
-    text_of,
-)
+from tests.conftest import Connect, World, kind_of, on_both_databases, store_of_class, text_of
 from tests.tool_examples import STEVE, every_call
 
 from .writes import AT_UMAZDA, KEY, NEW_CUSTOMER, records, sent_writes

@@ -24,7 +24,9 @@ from roadster_server.backend import Backend
 from roadster_server.cli.doctor.examination import examine
 from roadster_server.cli.doctor.findings import Finding
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import DealerSettings, InventorySettings, RoadsterSettings
+from roadster_server.settings.sections.dealers import DealerSettings
+from roadster_server.settings.sections.stores import InventorySettings
+from roadster_server.settings.sections.upstreams import RoadsterSettings
 from tests.command_line import run_cli
 from tests.conftest import Answering, World, response, settings_for
 from tests.server.transports.test_http import SECRETS, write_config

@@ -21,8 +21,10 @@ from roadster_server.cli.doctor.examination import examine
 from roadster_server.cli.doctor.findings import Finding
 from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.network import NetworkSettings
-from roadster_server.settings.sections import RoadsterSettings, Settings, UploadSettings
+from roadster_server.settings.sections.network import NetworkSettings
+from roadster_server.settings.sections.uploads import UploadSettings
+from roadster_server.settings.sections.upstreams import RoadsterSettings
+from roadster_server.settings.settings import Settings
 from tests.client.test_network import Server, with_certificate
 from tests.conftest import settings_for
 from tests.proxies import ConnectProxy

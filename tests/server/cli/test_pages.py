@@ -18,7 +18,8 @@ from roadster_server.cli.call import Outcome, call_once
 from roadster_server.cli.script import read_script
 from roadster_server.cli.script_run import Report, run_script
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import PeopleSettings, Settings
+from roadster_server.settings.sections.people import PeopleSettings
+from roadster_server.settings.settings import Settings
 from tests.conftest import World
 from tests.server.calls.approvals import approving_settings, open_office
 from tests.server.calls.writes import NEW_CUSTOMER, sent_writes

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import WebhookSettings
+from roadster_server.settings.sections.http import WebhookSettings
 from roadster_server.store.lazy import LazyStore, lazy_store
 from tests.conftest import CONTACT_KEY, settings_for
 from tests.server.events.hooks import KEY, OLD_KEY, ROADIE_KEY, Hooks

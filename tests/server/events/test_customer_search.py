@@ -11,7 +11,7 @@ from mcp import Client
 from pydantic import SecretStr
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import DealerSettings
+from roadster_server.settings.sections.dealers import DealerSettings
 from roadster_server.store.lazy import LazyStore
 from roadster_tools import Access
 from tests.conftest import ALLOWED, Connect, World, answer_of, kind_of, on_both_databases, settings_for, text_of

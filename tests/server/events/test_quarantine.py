@@ -11,7 +11,7 @@ import pytest
 
 from roadster_server.events.inbox import keep_tidy
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import AcknowledgeSettings, DealerSettings
+from roadster_server.settings.sections.dealers import AcknowledgeSettings, DealerSettings
 from roadster_server.store import AuditRecord
 from roadster_server.store.lazy import LazyStore
 from tests.conftest import Connect, kind_of, on_both_databases, text_of

@@ -19,7 +19,7 @@ from roadster_client.models.webhooks import mask_identity
 from roadster_server.events import webhooks
 from roadster_server.events.webhooks import receivers
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import WebhookSettings
+from roadster_server.settings.sections.http import WebhookSettings
 from roadster_server.store.lazy import LazyStore, lazy_store
 from tests.conftest import CONTACT_KEY, SAMPLES, Connect, on_both_databases
 from tests.server.events.hooks import (

@@ -24,9 +24,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.sandbox import sandbox_settings
-from roadster_server.settings.callers import CallerSettings, IdentitySettings, PeopleRule, RoleSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import HttpSettings, Settings
+from roadster_server.settings.sections.callers import CallerSettings, IdentitySettings, PeopleRule, RoleSettings
+from roadster_server.settings.sections.http import HttpSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import caller_of_request, http_app
 from roadster_tools import Access

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from roadster_server.identity.narrowing import Narrowing, narrow
 from roadster_server.protocol.visible import prompts_of, resources_of, templates_of
-from roadster_server.settings.callers import CallerSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller, dealer_verdict, verdict
 from tests.conftest import settings_for
 

@@ -17,9 +17,9 @@ from roadster_server.calls.keys import Keys
 from roadster_server.identity.tokens import Identity, TokenVerifier, caller_of
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
-from roadster_server.settings.callers import PeopleRule, RoleSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import PeopleRule, RoleSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import open_store
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import caller_of_request

@@ -22,9 +22,10 @@ from pydantic import SecretStr
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.results import FAILURE_META, WAITING_META
 from roadster_server.sandbox import sandbox_settings
-from roadster_server.settings.callers import PeopleRule, RoleSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import HttpSettings, StoreSettings
+from roadster_server.settings.sections.callers import PeopleRule, RoleSettings
+from roadster_server.settings.sections.http import HttpSettings
+from roadster_server.settings.sections.stores import StoreSettings
 from roadster_server.store import AuditRecord, open_store
 from roadster_tools import TOOLSETS, Access
 from tests.conftest import World, kind_of, text_of

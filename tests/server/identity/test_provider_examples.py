@@ -12,7 +12,7 @@ from mcp.server.auth.provider import AccessToken
 
 from roadster_server.identity.tokens import SCOPE, Refusal, TokenVerifier, caller_of
 from roadster_server.settings.loading import load
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from tests.conftest import PROJECT
 from tests.server.identity import provider_tokens as shapes
 from tests.server.identity.issuers import Issuer, token

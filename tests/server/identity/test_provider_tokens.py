@@ -14,19 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mcp.server.auth.provider import AccessToken
 
 from roadster_server.identity.tokens import SCOPE, TokenVerifier
-from roadster_server.settings.callers import IdentitySettings, PeopleRule, RoleSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import IdentitySettings, PeopleRule, RoleSettings
+from roadster_server.settings.settings import Settings
 from tests.server.identity import provider_tokens as shapes
-from tests.server.identity.issuers import (
-    KEYS,
-    RESOURCE,
-    Issuer,
-    compact,
-    encode,
-    issuer_settings,
-    jwk,
-    token,
-)
+from tests.server.identity.issuers import KEYS, RESOURCE, Issuer, compact, encode, issuer_settings, jwk, token
 
 pytestmark = pytest.mark.anyio
 

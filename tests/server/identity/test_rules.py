@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roadster_server.settings.callers import DealerGroupSettings, IdentitySettings, PeopleRule, RoleSettings
 from roadster_server.settings.rights import DealersInForce, Rights
+from roadster_server.settings.sections.callers import DealerGroupSettings, IdentitySettings, PeopleRule, RoleSettings
 from roadster_tools import TOOLS, TOOLSETS, Access, Caller, dealer_verdict, verdict
 
 ISSUER = "https://login.example.com"

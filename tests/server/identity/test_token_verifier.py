@@ -12,7 +12,7 @@ from mcp.server.auth.provider import AccessToken
 
 from roadster_server.identity import tokens
 from roadster_server.identity.tokens import Refusal, TokenVerifier
-from roadster_server.settings.callers import CallerSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from tests.server.identity.issuers import OPAQUE, Issuer, issuer_settings, status_with, token
 
 pytestmark = pytest.mark.anyio

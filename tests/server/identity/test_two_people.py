@@ -17,9 +17,9 @@ from roadster_sandbox import SandboxTransport
 from roadster_server.protocol.server import build_server
 from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
-from roadster_server.settings.callers import PeopleRule, RoleSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import StoreSettings
+from roadster_server.settings.sections.callers import PeopleRule, RoleSettings
+from roadster_server.settings.sections.stores import StoreSettings
 from roadster_server.transports.http import caller_of_request
 from roadster_tools import Access
 from tests.conftest import World, answer_of, kind_of, text_of

@@ -10,7 +10,7 @@ from mcp import Client
 
 from roadster_sandbox.http.endpoint import Sandbox
 from roadster_sandbox.world.inventory import Vehicle
-from roadster_server.settings.sections import InventorySettings
+from roadster_server.settings.sections.stores import InventorySettings
 from tests.conftest import answer_of
 from tests.server.store.databases import execute
 from tests.tools.umazda import AT_UMAZDA

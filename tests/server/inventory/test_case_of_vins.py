@@ -10,7 +10,7 @@ import pytest
 
 from roadster_sandbox.http.app import make_app
 from roadster_sandbox.http.endpoint import Sandbox
-from roadster_server.settings.sections import InventorySettings
+from roadster_server.settings.sections.stores import InventorySettings
 from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
 from tests.server.store.databases import execute
 from tests.tool_examples import STEVE

@@ -14,7 +14,7 @@ from mcp import Client
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.context import Timing
 from roadster_server.inventory.refresh import now
-from roadster_server.settings.sections import InventorySettings
+from roadster_server.settings.sections.stores import InventorySettings
 from tests.conftest import Connect, World, answer_of, kind_of, on_both_databases
 from tests.server.inventory.feeds import KEPT, PATIENCE, Feed, all_vins, search
 from tests.server.store.databases import execute

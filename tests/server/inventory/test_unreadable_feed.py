@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from mcp import Client
 
-from roadster_server.settings.sections import InventorySettings
+from roadster_server.settings.sections.stores import InventorySettings
 from tests.conftest import Answering, Connect, World, answer_of, kind_of, response, text_of
 from tests.server.store.databases import execute
 from tests.tools.umazda import AT_UMAZDA

@@ -9,8 +9,8 @@ from typing import Any
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_tools import TOOLSETS, Access
 from tests.conftest import kind_of, text_of
 

@@ -14,7 +14,7 @@ import httpx2
 
 from roadster_server.calls.keys import Keys
 from roadster_server.people.local_links import make_local_key
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 
 SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
 

@@ -17,9 +17,9 @@ from roadster_server.calls.keys import Keys
 from roadster_server.people.console.configuration import SECRET, sections_of
 from roadster_server.people.console.figures import SPANS, plots
 from roadster_server.people.console.plots import Plot, Series
-from roadster_server.settings.callers import CallerSettings, RoleSettings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import StoreSettings
+from roadster_server.settings.sections.callers import CallerSettings, RoleSettings
+from roadster_server.settings.sections.stores import StoreSettings
 from roadster_server.store import AuditQuery, AuditRecord, CallCount, NewEvent, open_store
 from roadster_server.store.sql import SqlStore
 from tests.conftest import HOSTILE_TEXTS

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_server.store import Verification, open_store
 from roadster_server.store.rows.verification import OnProgress
 from roadster_server.store.sql import SqlStore

@@ -14,7 +14,7 @@ import pytest
 from roadster_server.calls.keys import Keys
 from roadster_server.people.forms import TOKEN_FIELD, TOKEN_HEADER
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import UploadSettings
+from roadster_server.settings.sections.uploads import UploadSettings
 from roadster_server.store.lazy import lazy_store
 from roadster_server.uploads.acceptance import AcceptedFile
 from roadster_server.uploads.waiting import FileDesk, FileKeys, StoredFiles

@@ -9,8 +9,8 @@ import pytest
 
 from roadster_client import NetworkPath
 from roadster_server.identity.authorization import ProviderMetadata, SignInFailed
-from roadster_server.settings.callers import IdentitySettings, PeopleRule
-from roadster_server.settings.network import NetworkSettings
+from roadster_server.settings.sections.callers import IdentitySettings, PeopleRule
+from roadster_server.settings.sections.network import NetworkSettings
 from tests.hanging import hanging_upstream
 
 from .provider import Provider, running_provider

@@ -17,9 +17,9 @@ from roadster_server.calls.keys import Keys
 from roadster_server.identity.authorization import Attempt
 from roadster_server.identity.revocations import Revocations
 from roadster_server.sandbox import sandbox_settings
-from roadster_server.settings.callers import IdentitySettings, PeopleRule
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import HttpSettings
+from roadster_server.settings.sections.callers import IdentitySettings, PeopleRule
+from roadster_server.settings.sections.http import HttpSettings
 from roadster_server.store import AuditQuery, RevokedSubjects, open_store
 from roadster_tools import Seal
 from tests.server.transports.listening import listening

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
 
 from roadster_prompts import PROMPTS
-from roadster_server.settings.sections import DealerSettings
+from roadster_server.settings.sections.dealers import DealerSettings
 from roadster_tools import MOST_CHOICES, RESOURCES, TOOLS, Access
 from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import TOOL_EXAMPLES

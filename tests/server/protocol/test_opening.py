@@ -24,7 +24,8 @@ from roadster_server.backend import Backend
 from roadster_server.protocol.opening import HANDSHAKE_VERSIONS, MODERN_VERSION, Opening
 from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import CallerSettings, Settings
+from roadster_server.settings.sections.callers import CallerSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.transports.messages import read_message
 from roadster_tools import TOOLSETS, Caller
 

@@ -21,7 +21,7 @@ from roadster_client import OPERATIONS
 from roadster_sandbox import SandboxTransport
 from roadster_server.recordings.transport import record_to, replay_from
 from roadster_server.settings.errors import ConfigurationError
-from roadster_server.settings.sections import StoreSettings
+from roadster_server.settings.sections.stores import StoreSettings
 from roadster_tools import TOOLS
 from tests.command_line import run_cli
 from tests.conftest import Answering, Connect, World, answer_of, kind_of, text_of

@@ -9,7 +9,7 @@ import pytest
 
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.loading import load
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_tools import Access, dealer_verdict
 from tests.conftest import CONFIG
 from tests.server.identity.issuers import ISSUER, RESOURCE

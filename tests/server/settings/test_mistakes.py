@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.loading import load
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from tests.server.settings.test_settings import GOOD, TOKEN, secrets, settings_of
 
 __all__ = ["secrets"]  # a fixture

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
-from roadster_server.settings.network import NetworkSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.network import NetworkSettings
+from roadster_server.settings.settings import Settings
 
 CONFIG = '[roadster]\napi_key = "env:ROADSTER_API_KEY"\n[dealers.umazda]\n[callers.local]\n[network]\n'
 PEM = trustme.CA().cert_pem.bytes()

@@ -12,7 +12,7 @@ from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.loading import load
 from roadster_server.settings.secrets import read_secrets_file
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from tests.servers import PATIENCE
 
 CONFIG = 'secrets_file = "secrets.env"\n[roadster]\napi_key = "env:API_KEY"\n[dealers.umazda]\n[callers.local]\n'

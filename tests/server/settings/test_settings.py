@@ -9,11 +9,11 @@ import pytest
 
 from roadster_server.recordings.transport import replay_from
 from roadster_server.sandbox import sandbox_settings
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.loading import load
 from roadster_server.settings.secrets import reveal
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import CallerSettings
+from roadster_server.settings.settings import Settings
 from tests.conftest import CONFIG
 
 TOKEN = "a" * 64

@@ -24,7 +24,8 @@ from roadster_server.events.webhooks import receivers
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings, WebhookSettings
+from roadster_server.settings.sections.http import WebhookSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import EventOutcome
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app

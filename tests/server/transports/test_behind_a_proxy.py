@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from roadster_server.events.webhooks import receivers
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import HttpSettings
+from roadster_server.settings.sections.http import HttpSettings
 from roadster_server.telemetry.metrics import Metrics
 from roadster_server.transports.http import http_app
 from tests.conftest import kind_of

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import HttpSettings
+from roadster_server.settings.sections.http import HttpSettings
 from roadster_server.transports.listening.connection import MOST_PIPELINED, ClientConnection, ConnectionRules
 from roadster_server.transports.listening.connections import Connections, Limit, TooManyConnections
 from roadster_server.transports.listening.descriptors import room_below

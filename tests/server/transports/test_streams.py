@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 from roadster_server.identity import keys as identity_keys
 from roadster_server.identity.keys import IssuerKeys
 from roadster_server.identity.tokens import TokenVerifier
-from roadster_server.settings.callers import CallerSettings
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.callers import CallerSettings
 from roadster_server.transports import streams
 from roadster_server.transports.guards import BearerGuard
 from roadster_tools import Access

@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from roadster_client import Operation
 from roadster_sandbox import SandboxTransport
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from tests.conftest import World, answer_of, settings_for
 from tests.servers import PATIENCE
 from tests.tool_examples import SOME_VIN, VIN_OF_LONGEST_QUOTE

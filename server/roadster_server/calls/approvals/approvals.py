@@ -20,7 +20,7 @@ from roadster_server.calls.keys import Keys
 from roadster_server.calls.page_links import PageLinks
 from roadster_server.calls.results import replayed_result
 from roadster_server.settings.approving import approval_problem
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import Approval, ApprovalState, ApprovalWay, AuditRecord, Claim, InProgress, Replay
 from roadster_server.store.lazy import LazyStore
 from roadster_tools import (

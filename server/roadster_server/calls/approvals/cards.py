@@ -15,7 +15,7 @@ from typing import Any
 from roadster_server.calls.form import deed_of
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.approving import needs_two_people
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import Approval
 from roadster_tools import Access, Caller, NotConfirmed, Tool, ToolFailure, WaitingForPerson, verdict
 

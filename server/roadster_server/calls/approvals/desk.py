@@ -15,18 +15,9 @@ from roadster_server.calls.calls import Calls
 from roadster_server.calls.confirmation import field_lines
 from roadster_server.calls.context import CurrentCaller
 from roadster_server.settings.approving import needs_two_people
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import Approval, ApprovalState, AuditRecord
-from roadster_tools import (
-    TOOLS,
-    AccessRefused,
-    Caller,
-    File,
-    Tool,
-    ToolFailure,
-    Unsealable,
-    approval_verdict,
-)
+from roadster_tools import TOOLS, AccessRefused, Caller, File, Tool, ToolFailure, Unsealable, approval_verdict
 from roadster_tools.files import content_type
 from roadster_tools.files_of_writes import file_of_call
 

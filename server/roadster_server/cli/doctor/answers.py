@@ -26,7 +26,7 @@ from roadster_client import (
 from roadster_client.models.links import LinkRequest
 from roadster_client.models.payments import PaymentRequest, QuotedVehicle
 from roadster_client.models.vehicles import VehicleRequest
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 from roadster_tools import TOOLS, verdict
 
 _PAGE = 100

@@ -12,13 +12,11 @@ from typing import Any
 import anyio
 from pydantic import SecretStr
 
-from roadster_client import (
-    customer_link,
-)
+from roadster_client import customer_link
 from roadster_server.events.inbox import WHY_NO_RETENTION, retention_end
 from roadster_server.settings.files import read_document
-from roadster_server.settings.network import NetworkSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.network import NetworkSettings
+from roadster_server.settings.settings import Settings
 from roadster_server.store import StoreError, open_store
 
 from .findings import PROBLEM, Finding, all_well

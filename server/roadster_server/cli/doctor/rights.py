@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from roadster_client import is_loopback
 from roadster_server.settings.approving import approval_problem
-from roadster_server.settings.callers import IdentitySettings, PeopleRule
 from roadster_server.settings.defaults import LOCAL_CALLER
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.callers import IdentitySettings, PeopleRule
+from roadster_server.settings.settings import Settings
 from roadster_tools import TOOLS, Access, Caller, Tool, some_of, verdict
 
 _MOST_DEALERS = 20

@@ -30,8 +30,8 @@ from roadster_client import (
 from roadster_client.models.customer_records import CustomerRecordQuery
 from roadster_client.upstream.response import http_date
 from roadster_server.cli.reach import Destination
-from roadster_server.settings.network import NetworkSettings
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.sections.network import NetworkSettings
+from roadster_server.settings.settings import Settings
 
 from .answers import AnswersOfDealer, read_answers
 from .findings import MOST_PROBLEMS, PROBLEM, UPSTREAM_PROBLEM, Finding, all_well

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from roadster_server.settings.sections import Settings
+from roadster_server.settings.settings import Settings
 
 SECRET = "a secret"  # noqa: S105 - the words that stand for one
 

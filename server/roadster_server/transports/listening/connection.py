@@ -17,7 +17,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import get_remote_addr
 
-from roadster_server.settings.sections import HttpSettings
+from roadster_server.settings.sections.http import HttpSettings
 
 from .connections import ConnectionPlace, Connections, TooManyConnections
 from .parser import Parser, PortionQueue

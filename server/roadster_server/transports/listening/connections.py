@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
-from roadster_server.settings.sections import HttpSettings
+from roadster_server.settings.sections.http import HttpSettings
 from roadster_server.telemetry.logs import log
 
 _TELL_EVERY = 60.0

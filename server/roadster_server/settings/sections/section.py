@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from roadster_client import is_loopback
 
@@ -38,3 +38,12 @@ def check_https(url: str) -> str:
 
 
 HTTPS = AfterValidator(check_https)
+
+
+def _check_header_text(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().isascii() or not secret.get_secret_value().isprintable():
+        raise ValueError("holds characters that no HTTP header can carry; copy the key again")
+    return secret
+
+
+HEADER_TEXT = AfterValidator(_check_header_text)

@@ -13,8 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Sec
 
 from roadster_client import plain_host
 from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file, reading_problem
-
-from .secrets import UNREVEALED, reveal
+from roadster_server.settings.secrets import UNREVEALED, reveal
 
 if TYPE_CHECKING:  # for start time: it imports httpx2
     from roadster_client import NetworkPath

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from roadster_client import PersonalData
+from roadster_server.settings.secrets import Secret
 from roadster_tools import Access, ConfirmWay
 
 from .forms import written_as
-from .secrets import Secret
 from .section import HTTPS, NO_REPETITION, Section
 
 GROUP = "group:"

@@ -1,0 +1,1 @@
+"""The sections of roadster.toml, each a model."""
