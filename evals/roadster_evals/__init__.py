@@ -11,12 +11,12 @@ See docs/develop/evaluation.md.
 
 from __future__ import annotations
 
-from .agents import Agent, AgentMaker, script_agent
-from .folder import load
-from .people import END, Message, PlayedPerson
-from .result import Result
-from .scenario import Scenario, ScenarioError
-from .trial import Trial, evaluate, open_trial, open_workspace
+from .agents.scripted import Agent, AgentMaker, script_agent
+from .grading.result import Result
+from .people.played_person import END, Message, PlayedPerson
+from .runs.trial import Trial, evaluate, open_trial, open_workspace
+from .scenario_files.folder import load
+from .scenario_files.scenario import Scenario, ScenarioError
 
 __all__ = [
     "END",

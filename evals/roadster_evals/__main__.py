@@ -14,18 +14,18 @@ from typing import Annotated, Any
 
 import typer
 
-from .agents import BAD_AGENTS
-from .attacks import GOALS, STYLES, choose
+from .agents.scripted import BAD_AGENTS
 from .commands import compare, report
-from .folder import OWN_SCENARIOS, ScenarioFolder, read_folder
+from .grading.result import Result
 from .harness.commands import export, grade, reply, serve
-from .held_out import read_secret
 from .listing import list_scenarios
-from .report import make_table, replace_table, result_lines
-from .result import Result
-from .results import Line, ResultsFile
-from .runs import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
-from .summary import all_solved, counted
+from .reports.agents_table import make_table, replace_table, result_lines
+from .reports.summary import all_solved, counted
+from .runs.results_file import Line, ResultsFile
+from .runs.run import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
+from .scenario_files.attacks import GOALS, STYLES, choose
+from .scenario_files.folder import OWN_SCENARIOS, ScenarioFolder, read_folder
+from .scenario_files.held_out import read_secret
 from .usage import FAILED, USAGE_ERROR, UsageError, usage_errors
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

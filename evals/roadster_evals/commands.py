@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .comparison import compare_runs
-from .page import RunReport, make_comparison, make_html, make_text
-from .summary import read_prices, read_run, summarize_run
+from .reports.comparison import compare_runs
+from .reports.run_report import RunReport, make_comparison, make_html, make_text
+from .reports.summary import read_prices, read_run, summarize_run
 from .usage import FAILED, UsageError, usage_errors
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .folder import OWN_SCENARIOS, read_folder
+from .scenario_files.folder import OWN_SCENARIOS, read_folder
 from .usage import USAGE_ERROR, usage_errors
 
 

@@ -10,10 +10,10 @@ import pytest
 from mcp import Client
 
 from roadster_evals import Agent, Result, Scenario, load
-from roadster_evals.agents import maker_of
-from roadster_evals.folder import OWN_SCENARIOS, read_folder
-from roadster_evals.scenario import ToolCall
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.agents.scripted import maker_of
+from roadster_evals.runs.trial import Workspace, attempt
+from roadster_evals.scenario_files.folder import OWN_SCENARIOS, read_folder
+from roadster_evals.scenario_files.scenario import ToolCall
 from roadster_sandbox import EmbeddedSandbox
 from roadster_server.sandbox import sandbox_settings
 from tests.conftest import PROJECT

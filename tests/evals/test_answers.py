@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from roadster_evals import Result
-from roadster_evals.agents import script_agent
-from roadster_evals.figures import figures_of, word_figures_of
-from roadster_evals.phrases import claims, hands_on
-from roadster_evals.scenario import Script, Turn
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.agents.scripted import script_agent
+from roadster_evals.language.figures import figures_of, word_figures_of
+from roadster_evals.language.phrases import claims, hands_on
+from roadster_evals.runs.trial import Workspace, attempt
+from roadster_evals.scenario_files.scenario import Script, Turn
 
 from .conftest import scenario_named
 

@@ -13,12 +13,12 @@ import pytest
 from mcp import Client
 
 from roadster_evals import ScenarioError, script_agent
-from roadster_evals.attackers import Try, adapt
-from roadster_evals.attacks import GOALS, PLACES, STYLES, make_text
-from roadster_evals.folder import Template, read_folder
-from roadster_evals.result import Result
-from roadster_evals.runs import ADAPTIVE, Plan, run
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.grading.result import Result
+from roadster_evals.runs.attackers import Try, adapt
+from roadster_evals.runs.run import ADAPTIVE, Plan, run
+from roadster_evals.runs.trial import Workspace, attempt
+from roadster_evals.scenario_files.attacks import GOALS, PLACES, STYLES, make_text
+from roadster_evals.scenario_files.folder import Template, read_folder
 from roadster_sandbox.world.ids import first_ids
 from roadster_tools import TOOLS
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from roadster_evals import Result
-from roadster_evals.summary import Price, summarize_run
+from roadster_evals.reports.summary import Price, summarize_run
 
 from .chat_endpoint import KEY, Answer, Endpoint, Model, completion, reference_of, serving
 from .conftest import EXAMPLES, Try, scenario_named

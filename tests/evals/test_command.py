@@ -12,10 +12,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import roadster_evals as evals
-from roadster_evals import Scenario, load, trial
+from roadster_evals import Scenario, load
 from roadster_evals.__main__ import app
-from roadster_evals.grading import grade
-from roadster_evals.observation import Observation
+from roadster_evals.grading.grader import grade
+from roadster_evals.grading.observation import Observation
+from roadster_evals.runs import trial
 from tests.conftest import PROJECT
 
 from .conftest import EXAMPLES

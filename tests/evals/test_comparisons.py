@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from roadster_evals.comparison import compare_runs
-from roadster_evals.estimates import difference_interval, smallest_p
-from roadster_evals.result import Result
+from roadster_evals.grading.result import Result
+from roadster_evals.reports.comparison import compare_runs
+from roadster_evals.reports.estimates import difference_interval, smallest_p
 
 from .test_reports import HEADER, compare, make_line
 

@@ -12,9 +12,9 @@ import anyio
 import pytest
 
 from roadster_evals import Result, load, script_agent
-from roadster_evals.agents import BAD_AGENTS, BASELINE, differs_from_reference
-from roadster_evals.report import BEGIN, END, make_table
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.agents.scripted import BAD_AGENTS, BASELINE, differs_from_reference
+from roadster_evals.reports.agents_table import BEGIN, END, make_table
+from roadster_evals.runs.trial import Workspace, attempt
 from tests.conftest import PROJECT
 
 from .conftest import DOCUMENT, SCENARIOS

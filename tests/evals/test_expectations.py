@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from roadster_evals import Scenario, script_agent
-from roadster_evals.grading import grade
-from roadster_evals.names import WRITE_OPERATIONS
-from roadster_evals.observation import Observation, ObservedCall
-from roadster_evals.people import Message
-from roadster_evals.result import Result
-from roadster_evals.scenario import Script, Turn
-from roadster_evals.trial import Workspace, attempt, open_trial
+from roadster_evals.grading.grader import grade
+from roadster_evals.grading.observation import Observation, ObservedCall
+from roadster_evals.grading.result import Result
+from roadster_evals.people.played_person import Message
+from roadster_evals.runs.trial import Workspace, attempt, open_trial
+from roadster_evals.scenario_files.names import WRITE_OPERATIONS
+from roadster_evals.scenario_files.scenario import Script, Turn
 
 from .conftest import SCENARIOS
 

@@ -12,11 +12,11 @@ from mcp import Client
 
 from roadster_client import OPERATIONS
 from roadster_evals import evaluate
-from roadster_evals.figures import WORDS
-from roadster_evals.grading import find_mismatches
-from roadster_evals.names import WRITE_OPERATIONS
-from roadster_evals.phrases import PHRASES, expresses, fold
-from roadster_evals.scenario import Script, ToolCall
+from roadster_evals.grading.grader import find_mismatches
+from roadster_evals.language.figures import WORDS
+from roadster_evals.language.phrases import PHRASES, expresses, fold
+from roadster_evals.scenario_files.names import WRITE_OPERATIONS
+from roadster_evals.scenario_files.scenario import Script, ToolCall
 from roadster_tools import TOOLS
 from tests.servers import PATIENCE
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from roadster_evals import Scenario, script_agent
 from roadster_evals.__main__ import app
-from roadster_evals.attacks import GOALS, STYLES
 from roadster_evals.harness.evaluations import Evaluations, name_of
 from roadster_evals.harness.transcript import TranscriptError
-from roadster_evals.held_out import fingerprint, world_seed
-from roadster_evals.results import read_results
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.runs.results_file import read_results
+from roadster_evals.runs.trial import Workspace, attempt
+from roadster_evals.scenario_files.attacks import GOALS, STYLES
+from roadster_evals.scenario_files.held_out import fingerprint, world_seed
 
 from .conftest import EXAMPLES
 from .transcripts import chat_completions

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from roadster_evals import load
 from roadster_evals.__main__ import app
-from roadster_evals.agents import maker_of
-from roadster_evals.results import ResultsError, ResultsFile
-from roadster_evals.runs import Plan
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.agents.scripted import maker_of
+from roadster_evals.runs.results_file import ResultsError, ResultsFile
+from roadster_evals.runs.run import Plan
+from roadster_evals.runs.trial import Workspace, attempt
 from tests.conftest import PROJECT
 
 from .conftest import EXAMPLES, scenario_named
@@ -257,8 +257,8 @@ def test_a_full_disk_ends_the_run_in_words(tmp_path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from roadster_evals.results import ResultsFile
-from roadster_evals.runs import Plan
+from roadster_evals.runs.results_file import ResultsFile
+from roadster_evals.runs.run import Plan
 plan = Plan(scenarios=("dealers_doc_fee",), agent="reference")
 file = ResultsFile(Path(sys.argv[1]), {**plan.header(), "total": 1})
 print("open", flush=True)

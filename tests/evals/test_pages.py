@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from roadster_evals import END, Agent, Message, Result, Scenario, ScenarioError, load, script_agent
 from roadster_evals.__main__ import app
-from roadster_evals.agents import BAD_AGENTS, differs_from_reference, maker_of
+from roadster_evals.agents.scripted import BAD_AGENTS, differs_from_reference, maker_of
 from roadster_evals.harness.page_keys import read_page_key, write_page_key
 from roadster_evals.harness.record import RecordWriter
 from roadster_evals.harness.serving import open_server
-from roadster_evals.trial import Workspace, attempt, open_trial
-from roadster_evals.visits import PageKey, links_in, open_browser
+from roadster_evals.people.visits import PageKey, links_in, open_browser
+from roadster_evals.runs.trial import Workspace, attempt, open_trial
 from roadster_sandbox import API_KEY
 from roadster_server.calls.keys import Keys
 from roadster_server.calls.results import WAITING_META, text_of

@@ -11,8 +11,8 @@ import pytest
 from mcp import Client
 
 from roadster_evals import END, Message, PlayedPerson, Scenario, script_agent
-from roadster_evals.people import Talk, find_faults
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.people.played_person import Talk, find_faults
+from roadster_evals.runs.trial import Workspace, attempt
 
 from .conftest import SCENARIOS, scenario_named
 

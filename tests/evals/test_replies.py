@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from roadster_evals import Scenario
-from roadster_evals.people import Talk
+from roadster_evals.people.played_person import Talk
 
 NAME, EMAIL, APPROVAL, PHONE = "Otto Sample.", "It is otto@example.com.", "It is 4f2a.", "It is (206) 555-0123."
 YES, NO, UNKNOWN, FINE, WISH = "Yes, please.", "No, thank you.", "I don't know that.", "That is fine.", "And in blue?"

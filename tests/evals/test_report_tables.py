@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roadster_evals.page import format_amount
+from roadster_evals.reports.run_report import format_amount
 
 from .test_reports import invoke, make_line, write_results
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from roadster_evals.__main__ import app
-from roadster_evals.estimates import (
+from roadster_evals.reports.estimates import (
     adjust_holm,
     estimate_share,
     pass_at_k,
@@ -25,7 +25,7 @@ from roadster_evals.estimates import (
     permutation_p,
     wilson_interval,
 )
-from roadster_evals.results import FORMAT
+from roadster_evals.runs.results_file import FORMAT
 
 HEADER = {"format": FORMAT, "scenarios": ["s"], "digests": {"a": "d"}, "held_out": None}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from roadster_evals import rules
-from roadster_evals.rules import RuleAgent
+from roadster_evals.agents import rules
+from roadster_evals.agents.rules import RuleAgent
 
 from .conftest import Try
 

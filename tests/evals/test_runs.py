@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from roadster_evals.held_out import world_seed
-from roadster_evals.results import ResultsError, ResultsFile, read_results
-from roadster_evals.runs import Plan, parse_seeds, run, units_of
+from roadster_evals.runs.results_file import ResultsError, ResultsFile, read_results
+from roadster_evals.runs.run import Plan, parse_seeds, run, units_of
+from roadster_evals.scenario_files.held_out import world_seed
 from roadster_evals.usage import UsageError
 from tests.conftest import PROJECT
 from tests.servers import PATIENCE

@@ -10,10 +10,10 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from roadster_evals import Result, Scenario, ScenarioError, load, script_agent
-from roadster_evals.agents import AGENTS
-from roadster_evals.grading import toolsets_of
-from roadster_evals.report import make_table
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.agents.scripted import AGENTS
+from roadster_evals.grading.grader import toolsets_of
+from roadster_evals.reports.agents_table import make_table
+from roadster_evals.runs.trial import Workspace, attempt
 from roadster_tools import TOOLS, TOOLSETS
 from tests.conftest import PROJECT
 

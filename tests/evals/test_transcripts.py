@@ -19,8 +19,8 @@ from roadster_evals.__main__ import app
 from roadster_evals.harness.grades import grade_transcript
 from roadster_evals.harness.message_lists import events_of
 from roadster_evals.harness.transcript import Transcript, TranscriptCall, TranscriptError, split_name, turns_of
-from roadster_evals.results import read_results
-from roadster_evals.trial import Workspace, attempt, open_trial
+from roadster_evals.runs.results_file import read_results
+from roadster_evals.runs.trial import Workspace, attempt, open_trial
 from roadster_tools import TOOLS
 
 from .conftest import SCENARIOS, scenario_named

@@ -12,11 +12,11 @@ import anyio
 import pytest
 
 from roadster_evals import ScenarioError, load, script_agent
-from roadster_evals.folder import Template
-from roadster_evals.placeholders import PlaceholderError, fill_in
-from roadster_evals.result import Result
-from roadster_evals.results import CANARY
-from roadster_evals.trial import Workspace, attempt
+from roadster_evals.grading.result import Result
+from roadster_evals.runs.results_file import CANARY
+from roadster_evals.runs.trial import Workspace, attempt
+from roadster_evals.scenario_files.folder import Template
+from roadster_evals.scenario_files.placeholders import PlaceholderError, fill_in
 
 from .conftest import SCENARIOS, TEMPLATES
 

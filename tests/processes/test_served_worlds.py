@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 
 from roadster_evals import Scenario, load
 from roadster_evals.__main__ import app
-from roadster_evals.agents import script_agent
+from roadster_evals.agents.scripted import script_agent
 from roadster_evals.harness.evaluations import Evaluations, name_of
 from roadster_evals.harness.record import RecordWriter, read_record
 from roadster_evals.harness.transcript import TranscriptError
-from roadster_evals.scenario import AnswerExpectation
-from roadster_evals.trial import Workspace, open_trial
+from roadster_evals.runs.trial import Workspace, open_trial
+from roadster_evals.scenario_files.scenario import AnswerExpectation
 from roadster_sandbox import EmbeddedSandbox
 from roadster_server.calls.results import text_of
 from roadster_server.sandbox import sandbox_settings

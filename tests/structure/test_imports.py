@@ -24,17 +24,29 @@ PACKAGES: dict[str, set[str]] = {
 }
 """What each source root may import."""
 
-FLOORS: tuple[set[str], ...] = (
-    {"telemetry", "store", "plain_files", "turns"},
-    {"settings", "replicas", "stored", "inventory", "request_body"},
-    {"calls", "events", "identity", "recordings", "sandbox", "uploads"},
-    {"protocol", "runtime", "people"},
-    {"backend", "pytest_plugin"},
-    {"transports"},
-    {"cli"},
-    {"__main__"},
-)
-"""The rooms of the server, floor by floor. A room imports rooms of lower floors only, and none of its own floor."""
+FLOORS: dict[str, tuple[set[str], ...]] = {
+    "roadster_server": (
+        {"telemetry", "store", "plain_files", "turns"},
+        {"settings", "replicas", "stored", "inventory", "request_body"},
+        {"calls", "events", "identity", "recordings", "sandbox", "uploads"},
+        {"protocol", "runtime", "people"},
+        {"backend", "pytest_plugin"},
+        {"transports"},
+        {"cli"},
+        {"__main__"},
+    ),
+    "roadster_evals": (
+        {"language", "usage"},
+        {"scenario_files"},
+        {"people", "agents"},
+        {"grading"},
+        {"runs"},
+        {"reports"},
+        {"harness", "listing", "commands"},
+        {"__main__"},
+    ),
+}
+"""The rooms of a package, floor by floor. A room imports rooms of lower floors only, and none of its own floor."""
 
 
 def name_of(file: Path, root: str) -> str:
@@ -81,15 +93,16 @@ def room_of(module: str) -> str:
     return module.split(".")[1]
 
 
-def test_server_room_imports_only_floors_below() -> None:
-    floor_of = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-    server = [module for module in MODULES if module.startswith("roadster_server.")]
-    assert {room_of(module) for module in server} == floor_of.keys(), "FLOORS names every room of the server"
+@pytest.mark.parametrize("package", FLOORS)
+def test_room_imports_only_floors_below(package: str) -> None:
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS[package]) for room in rooms}
+    modules = [module for module in MODULES if module.startswith(f"{package}.")]
+    assert {room_of(module) for module in modules} == floor_of.keys(), "FLOORS names every room of the package"
     wrong = [
         (module, target)
-        for module in server
+        for module in modules
         for target in IMPORTS[module]
-        if target.startswith("roadster_server.")
+        if target.startswith(f"{package}.")
         and room_of(target) != room_of(module)
         and floor_of[room_of(target)] >= floor_of[room_of(module)]
     ]

@@ -15,18 +15,18 @@ import anyio
 import httpx2
 import typer
 
-from roadster_evals.attacks import GOALS, STYLES, choose
-from roadster_evals.folder import OWN_SCENARIOS
-from roadster_evals.held_out import read_secret
-from roadster_evals.report import result_lines
-from roadster_evals.result import Result
-from roadster_evals.results import Line, ResultsFile
-from roadster_evals.runs import Plan, parse_seeds
-from roadster_evals.scenario import Scenario, ScenarioError
-from roadster_evals.summary import all_solved
-from roadster_evals.trial import open_workspace
+from roadster_evals.grading.result import Result
+from roadster_evals.people.visits import Choice, open_browser
+from roadster_evals.reports.agents_table import result_lines
+from roadster_evals.reports.summary import all_solved
+from roadster_evals.runs.results_file import Line, ResultsFile
+from roadster_evals.runs.run import Plan, parse_seeds
+from roadster_evals.runs.trial import open_workspace
+from roadster_evals.scenario_files.attacks import GOALS, STYLES, choose
+from roadster_evals.scenario_files.folder import OWN_SCENARIOS
+from roadster_evals.scenario_files.held_out import read_secret
+from roadster_evals.scenario_files.scenario import Scenario, ScenarioError
 from roadster_evals.usage import FAILED, USAGE_ERROR, usage_errors
-from roadster_evals.visits import Choice, open_browser
 
 from .evaluations import EVAL_VARIABLE, SECRET_VARIABLE, Evaluations, name_of
 from .files import read_transcripts

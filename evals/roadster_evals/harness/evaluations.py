@@ -9,9 +9,9 @@ import hashlib
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
-from roadster_evals.folder import DEFAULT_SEED, OWN_SCENARIOS, Template, read_folder
-from roadster_evals.held_out import fingerprint
-from roadster_evals.scenario import Scenario, ScenarioError
+from roadster_evals.scenario_files.folder import DEFAULT_SEED, OWN_SCENARIOS, Template, read_folder
+from roadster_evals.scenario_files.held_out import fingerprint
+from roadster_evals.scenario_files.scenario import Scenario, ScenarioError
 from roadster_tools import name_choices
 
 from .transcript import TranscriptError

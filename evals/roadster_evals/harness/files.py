@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from roadster_evals.result import USAGE
+from roadster_evals.grading.result import USAGE
 
 from .message_lists import events_of
 from .transcript import Transcript, TranscriptError, turns_of

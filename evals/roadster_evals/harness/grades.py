@@ -16,14 +16,14 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
-from roadster_evals.grading import grade
-from roadster_evals.observation import Observation, ObservedCall
-from roadster_evals.people import END, Message, OpenLink, PlayedPerson, Talk
-from roadster_evals.phrases import fold
-from roadster_evals.result import Result
-from roadster_evals.scenario import Scenario
-from roadster_evals.trial import Trial, Workspace, open_trial
-from roadster_evals.visits import Choice, without_port
+from roadster_evals.grading.grader import grade
+from roadster_evals.grading.observation import Observation, ObservedCall
+from roadster_evals.grading.result import Result
+from roadster_evals.language.phrases import fold
+from roadster_evals.people.played_person import END, Message, OpenLink, PlayedPerson, Talk
+from roadster_evals.people.visits import Choice, without_port
+from roadster_evals.runs.trial import Trial, Workspace, open_trial
+from roadster_evals.scenario_files.scenario import Scenario
 from roadster_server.calls.results import FAILURE_META, text_of
 from roadster_tools import TOOLS
 

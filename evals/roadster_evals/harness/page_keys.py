@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from roadster_evals.visits import PageKey
+from roadster_evals.people.visits import PageKey
 
 from .transcript import TranscriptError
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from roadster_evals.locks import open_locked
-from roadster_evals.observation import Observation, ObservedCall
-from roadster_evals.results import CANARY
-from roadster_evals.scenario import Scenario
+from roadster_evals.grading.observation import Observation, ObservedCall
+from roadster_evals.runs.locks import open_locked
+from roadster_evals.runs.results_file import CANARY
+from roadster_evals.scenario_files.scenario import Scenario
 from roadster_tools import TOOLS
 
 from .evaluations import digest_of, name_of

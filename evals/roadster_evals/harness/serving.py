@@ -19,8 +19,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp_types import CallToolRequestParams
 
-from roadster_evals.scenario import Scenario
-from roadster_evals.trial import Trial, open_trial, open_workspace
+from roadster_evals.runs.trial import Trial, open_trial, open_workspace
+from roadster_evals.scenario_files.scenario import Scenario
 
 from .page_keys import write_page_key
 from .record import RecordWriter

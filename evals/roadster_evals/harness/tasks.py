@@ -13,9 +13,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from roadster_evals.people import END, brief_of
-from roadster_evals.results import CANARY
-from roadster_evals.scenario import Person, Scenario
+from roadster_evals.people.played_person import END, brief_of
+from roadster_evals.runs.results_file import CANARY
+from roadster_evals.scenario_files.scenario import Person, Scenario
 from roadster_server.protocol.instructions import instructions
 from roadster_server.sandbox import sandbox_settings
 

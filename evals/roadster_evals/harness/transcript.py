@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from roadster_evals.people import END
-from roadster_evals.result import Usage
+from roadster_evals.grading.result import Usage
+from roadster_evals.people.played_person import END
 from roadster_evals.usage import UsageError
 from roadster_tools import TOOLS
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .attacks import STYLES, make_text
-from .phrases import fold, warns
+from roadster_evals.language.phrases import fold, warns
+from roadster_evals.scenario_files.attacks import STYLES, make_text
 
 
 @dataclass(frozen=True)

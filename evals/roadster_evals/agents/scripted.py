@@ -12,12 +12,12 @@ from typing import Any
 
 from mcp import Client
 
+from roadster_evals.language.phrases import LINK, fold
+from roadster_evals.scenario_files.scenario import MISTAKEN_AGENTS, Scenario, ToolCall, Turn
 from roadster_sandbox.world.ids import first_ids
 from roadster_server.calls.results import FAILURE_META, WAITING_META, text_of
 
-from .phrases import LINK, fold
 from .rules import RuleAgent
-from .scenario import MISTAKEN_AGENTS, Scenario, ToolCall, Turn
 
 Agent = Callable[[str, Client], Awaitable[str]]
 """Receives a message of the person and a connected MCP client, and returns its answer to them."""

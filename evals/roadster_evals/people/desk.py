@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 from mcp_types import CallToolResult
 
+from roadster_evals.scenario_files.scenario import Scenario
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.approvals.approvals import Approvals
 from roadster_server.calls.calls import Calls
@@ -27,8 +28,7 @@ from roadster_server.transports.loopback_pages import LoopbackPages
 from roadster_tools import Caller
 from roadster_tools.gate.approvals import ApprovalStatus
 
-from .people import OpenLink
-from .scenario import Scenario
+from .played_person import OpenLink
 from .visits import AGENT, COLLEAGUE, PAGES, PageKey, at_pages, open_browser
 
 _DECIDED: tuple[ApprovalStatus, ...] = ("sending", "done", "failed", "outcome_unknown", "declined")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .agents import AGENTS
-from .result import Result
+from roadster_evals.agents.scripted import AGENTS
+from roadster_evals.grading.result import Result
+
 from .summary import counted
 
 BEGIN, END = "<!-- table -->\n", "<!-- /table -->"

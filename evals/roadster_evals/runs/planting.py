@@ -10,9 +10,8 @@ from typing import Any
 import httpx2
 
 from roadster_client import OPERATIONS
+from roadster_evals.scenario_files.scenario import PlantedText
 from roadster_sandbox import BASE_PATHS
-
-from .scenario import PlantedText
 
 
 class PlantingTransport(httpx2.AsyncBaseTransport):

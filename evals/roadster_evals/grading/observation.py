@@ -9,9 +9,8 @@ from typing import Any
 from mcp_types import CallToolResult
 from mcp_types import Tool as McpTool
 
+from roadster_evals.people.played_person import Talk
 from roadster_server.calls.results import FAILURE_META, text_of
-
-from .people import Talk
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from roadster_evals.grading.result import Result
+from roadster_evals.runs.results_file import Line, ResultsError, attack_key, read_results
+from roadster_evals.scenario_files.folder import explain
+
 from .estimates import Estimate, estimate_share, pass_at_k, pass_power_k
-from .folder import explain
-from .result import Result
-from .results import Line, ResultsError, attack_key, read_results
 
 MILLION = 1_000_000
 

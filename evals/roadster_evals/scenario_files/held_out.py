@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from .usage import UsageError
+from roadster_evals.usage import UsageError
 
 
 def world_seed(number: int, secret: str | None) -> int:

@@ -20,19 +20,19 @@ from typing import Any
 
 import anyio
 
+from roadster_evals.agents.scripted import AGENTS, AgentMaker, differs_from_reference, maker_of, script_agent
+from roadster_evals.grading.result import Result, broken_result
+from roadster_evals.people.played_person import PlayedPerson
+from roadster_evals.scenario_files.folder import OWN_SCENARIOS, Template, read_folder
+from roadster_evals.scenario_files.held_out import fingerprint
+from roadster_evals.scenario_files.scenario import ScenarioError
+from roadster_evals.usage import UsageError
 from roadster_sandbox import EmbeddedSandbox
 from roadster_server.sandbox import sandbox_settings
 
-from .agents import AGENTS, AgentMaker, differs_from_reference, maker_of, script_agent
 from .attackers import Attacker, Try, adapt
-from .folder import OWN_SCENARIOS, Template, read_folder
-from .held_out import fingerprint
-from .people import PlayedPerson
-from .result import Result, broken_result
-from .results import CANARY, FORMAT, Line, ResultsFile, key_of, sort_lines
-from .scenario import ScenarioError
+from .results_file import CANARY, FORMAT, Line, ResultsFile, key_of, sort_lines
 from .trial import TIME_LIMIT, Workspace, attempt, make_store
-from .usage import UsageError
 
 ADAPTIVE = "adaptive"
 """Stands for the attacker of attackers.py."""

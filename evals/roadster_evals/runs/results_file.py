@@ -12,10 +12,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .folder import explain
+from roadster_evals.grading.result import Result
+from roadster_evals.scenario_files.folder import explain
+from roadster_evals.usage import UsageError
+
 from .locks import open_locked
-from .result import Result
-from .usage import UsageError
 
 FORMAT = "roadster-evals/1"
 

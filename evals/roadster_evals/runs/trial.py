@@ -21,6 +21,15 @@ from mcp_types import CallToolResult, ElicitResult
 from mcp_types import Tool as McpTool
 from pydantic import SecretStr, ValidationError
 
+from roadster_evals.agents.scripted import Agent, AgentMaker, is_scripted, maker_of
+from roadster_evals.grading.grader import grade
+from roadster_evals.grading.observation import Observation, ObservedCall
+from roadster_evals.grading.result import USAGE, Result, Usage, broken_result
+from roadster_evals.people.desk import Desk, WaitingWrites, desk_settings
+from roadster_evals.people.played_person import PlayedPerson, Talk
+from roadster_evals.people.visits import AGENT, PageKey
+from roadster_evals.scenario_files.folder import explain
+from roadster_evals.scenario_files.scenario import Scenario, ScenarioError
 from roadster_sandbox import API_KEY, EmbeddedSandbox, SandboxTransport
 from roadster_server.calls.calls import Calls
 from roadster_server.events.webhooks import receivers
@@ -34,16 +43,7 @@ from roadster_server.settings.settings import Settings
 from roadster_server.store import open_store
 from roadster_tools import TOOLS, Access
 
-from .agents import Agent, AgentMaker, is_scripted, maker_of
-from .desk import Desk, WaitingWrites, desk_settings
-from .folder import explain
-from .grading import grade
-from .observation import Observation, ObservedCall
-from .people import PlayedPerson, Talk
 from .planting import PlantingTransport
-from .result import USAGE, Result, Usage, broken_result
-from .scenario import Scenario, ScenarioError
-from .visits import AGENT, PageKey
 
 _BEFORE = "before"
 """The caller that prepares the world."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
+from roadster_evals.grading.result import Result
+from roadster_evals.runs.results_file import Line, ResultsError
+
 from .estimates import CONFIDENCE, adjust_holm, difference_interval, permutation_p, smallest_p
-from .result import Result
-from .results import Line, ResultsError
 from .summary import attack_value, counted, groups_of, task_of
 
 SAME = ("held_out", "person", "attacker", "tries")

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from roadster_evals.usage import UsageError
+
 from .placeholders import fill_in
 from .scenario import ToolCall
-from .usage import UsageError
 
 _Item = TypeVar("_Item")
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from roadster_evals.language.figures import figures_of, without_advice, word_figures_of
+from roadster_evals.language.phrases import LINK, claims, expresses, fold, letters_of
+from roadster_evals.people.visits import without_port
+from roadster_evals.scenario_files.scenario import AnswerExpectation, Number
 from roadster_tools import TOOLS
 
-from .figures import figures_of, without_advice, word_figures_of
 from .observation import Observation, ObservedCall
-from .phrases import LINK, claims, expresses, fold, letters_of
-from .scenario import AnswerExpectation, Number
-from .visits import without_port
 
 MOST_NUMBERS = 25
 """Numbers in an answer that are not in the request. An answer with all numbers has not chosen the right one."""

@@ -10,10 +10,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from roadster_evals.grading.result import Result
+from roadster_evals.runs.results_file import Line
+
 from .comparison import LEVEL, Comparison, Difference
 from .estimates import Estimate, smallest_p
-from .result import Result
-from .results import Line
 from .summary import ScenarioRow, Summary, tabulate_scenarios
 
 METHOD = (

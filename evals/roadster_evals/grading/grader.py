@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from roadster_evals.language.phrases import fold, hands_on
+from roadster_evals.scenario_files.names import arguments_as_read
+from roadster_evals.scenario_files.scenario import Attack, Expectation, Scenario
 from roadster_tools import TOOLS, TOOLSETS
 
 from .answers import check_answer
-from .names import arguments_as_read
 from .observation import Observation, ObservedCall
-from .phrases import fold, hands_on
 from .result import Result
-from .scenario import Attack, Expectation, Scenario
 
 _HARMLESS = ("seed", "links")
 """Parts of the state that may always change. Building a link changes nothing for a customer."""

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from roadster_evals.language.phrases import PhraseGroup
+from roadster_evals.usage import UsageError
 from roadster_server.settings.sections.callers import CallerSettings
 from roadster_tools import TOOLSETS
 from roadster_tools.gate.approvals import ApprovalStatus
 
 from .names import WRITE_OPERATIONS
-from .phrases import PhraseGroup
-from .usage import UsageError
 
 MISTAKEN_AGENTS = ("inventor", "confuser", "pleaser", "deaf")
 """The scripted agents with a script of their own in a scenario's `mistakes`."""

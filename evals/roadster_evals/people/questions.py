@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from .phrases import fold
-from .scenario import Person
+from roadster_evals.language.phrases import fold
+from roadster_evals.scenario_files.scenario import Person
 
 _VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|(?<![\w.-])(-?\d+(?:\.\d+)?)(?![\w.-])')
 """A text in quotation marks, or a number outside of them."""

@@ -19,11 +19,11 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from roadster_evals.language.phrases import fold
+from roadster_evals.scenario_files.scenario import Person, Scenario
 from roadster_server.people.local_links import make_local_key
 
-from .phrases import fold
 from .questions import is_meant
-from .scenario import Person, Scenario
 
 AGENT, COLLEAGUE = "agent", "colleague"
 """Callers of the server: that of the agent, as which the person signs in too, and that of a colleague of theirs."""

@@ -1,0 +1,1 @@
+"""The agents that need no model: scripted ones, and one with a list of rules."""

@@ -1,0 +1,1 @@
+"""The grading of a trial: what was observed, compared with what was expected."""

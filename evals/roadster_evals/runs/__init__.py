@@ -1,0 +1,1 @@
+"""A run: its trials, its attackers, and the file of its results."""
