@@ -46,11 +46,12 @@ def test_a_connection_opens_without_the_code_of_the_tools() -> None:
     script = (
         "import sys, roadster_server.cli.app, roadster_server.cli.serve, roadster_server.backend;"
         "from roadster_server.protocol.opening import Opening; from roadster_server.transports.stdin import Stdin;"
+        "from roadster_server.settings.sections.people import ApprovalSettings;"
         "from roadster_tools import TOOLS, Access, Caller;"
         "caller = Caller('local', ('umazda',), dict.fromkeys(TOOLS, Access.WRITE));"
         "ask = lambda id_, method, params: Opening.answer(opening, ("
         '\'{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s}\' % (id_, method, params)).encode());'
-        "opening = Opening(caller);"
+        "opening = Opening(caller, ApprovalSettings());"
         'assert ask(1, \'initialize\', \'{"protocolVersion":"2025-11-25","capabilities":{},'
         '"clientInfo":{"name":"test","version":"1"}}\');'
         "assert all(ask(id_, method + '/list', '{}') for id_, method in enumerate(("

@@ -31,7 +31,7 @@ def serve_stdio(backend: Backend) -> None:
         raise ConfigurationError([f"callers.{LOCAL_CALLER}: is missing, and over stdio nobody else is served; {mend}"])
     for number in (signal.SIGINT, signal.SIGTERM):  # until the server is loaded and ends in order
         signal.signal(number, lambda *_: sys.exit(0))
-    stdin = Stdin(Opening(backend.settings.caller(LOCAL_CALLER)))
+    stdin = Stdin(Opening(backend.settings.caller(LOCAL_CALLER), backend.settings.approvals))
     stdin.start()
     from roadster_server.transports.loopback_pages import LoopbackPages
     from roadster_server.transports.stdio import serve_stdio as serve

@@ -171,7 +171,7 @@ def _ways(settings: Settings, caller: Caller, name: str | None, dealer: str | No
         no_card = "no card: approvals.two_person wants a second person"
         yield (
             no_card
-            if needs_two_people(settings, tool)
+            if needs_two_people(settings.approvals, tool)
             else "a card needs a host with views, and is as strong as its word"
         )
     if "page" in caller.confirm_by:
@@ -191,7 +191,7 @@ def _approvers(settings: Settings, caller: Caller, tool: Tool, dealer: str | Non
         if tool.name in section.approves or tool.toolset in section.approves
     ]
     return some_of(roles) + (
-        ", and approvals.two_person wants a second person" if needs_two_people(settings, tool) else ""
+        ", and approvals.two_person wants a second person" if needs_two_people(settings.approvals, tool) else ""
     )
 
 

@@ -14,6 +14,8 @@ from typing import Any, Literal
 from roadster_client.json_text import mend_json, parse_strict_json
 from roadster_prompts import PromptText
 from roadster_server.calls.view_hosts import EXTENSION, shows_views
+from roadster_server.settings.approving import card_problem
+from roadster_server.settings.sections.people import ApprovalSettings
 from roadster_tools import TOOLS, Caller, Resource, Tool
 
 from .instructions import instructions
@@ -48,8 +50,9 @@ _FIRST_IN_OUTPUT: Mapping[_Era, Sequence[str]] = {"handshake": ("properties", "r
 class Opening:
     """The beginning of one connection of `caller`. It answers each method once: a pipe holds that much."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, approvals: ApprovalSettings) -> None:
         self._caller = caller
+        self._approvals = approvals
         self._era: _Era | None = None
         self._shows_views = False
         self._ids: set[str | int] = set()
@@ -123,7 +126,7 @@ class Opening:
         name, list_rows = _LISTS[method]
         rows = list_rows(self._caller, era)
         if method == "tools/list" and self._shows_views:
-            rows = [_with_view(row, self._caller) for row in rows]
+            rows = [self._with_view(row) for row in rows]
         if len(rows) > PAGE:
             return None
         if era == "handshake":
@@ -134,6 +137,11 @@ class Opening:
             "ttlMs": 60_000,
             "_meta": {f"{_META}serverInfo": _SERVER},
         }
+
+    def _with_view(self, row: dict[str, Any]) -> dict[str, Any]:
+        tool = TOOLS[row["name"]]
+        meta = tool_meta(tool, asks_by_card=card_problem(self._approvals, self._caller, tool) is None)
+        return row if meta is None else {"_meta": meta, **row}
 
 
 def _is_handshake(params: Any) -> bool:
@@ -206,11 +214,6 @@ def _tool(tool: Tool, era: _Era) -> dict[str, Any]:
         "outputSchema": _with_first(_FIRST_IN_OUTPUT[era], tool.output_schema),
         "title": tool.title,
     }
-
-
-def _with_view(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
-    meta = tool_meta(TOOLS[row["name"]], caller)
-    return row if meta is None else {"_meta": meta, **row}
 
 
 def _with_first(keys: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:

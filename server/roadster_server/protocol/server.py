@@ -35,6 +35,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from roadster_server.calls.approvals.card_answers import CardAnswers, is_card_answer
+from roadster_server.calls.approvals.cards import Cards
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import CallResult, Context, CurrentCaller, has_views
 from roadster_server.calls.view_hosts import EXTENSION, shows_views
@@ -88,7 +89,7 @@ def build_server(
         tools, next_cursor = page_of(tools_of(caller), params, most=len(TOOLS))
         has_headers = subscriptions is not None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
         rows = [routable_tool(tool) if has_headers else mcp_tool(tool) for tool in tools]
-        rows = [_with_view(row, caller) for row in rows] if has_views(ctx) else rows
+        rows = [_with_view(row, caller, calls.services.approvals.cards) for row in rows] if has_views(ctx) else rows
         return ListToolsResult(tools=rows, next_cursor=next_cursor)
 
     async def call_tool(ctx: Any, params: CallToolRequestParams) -> CallResult:
@@ -217,8 +218,9 @@ def _introduces_views(ctx: Context) -> bool:
     return has_views(ctx)
 
 
-def _with_view(row: McpTool, caller: Caller) -> McpTool:
-    meta = tool_meta(TOOLS[row.name], caller)
+def _with_view(row: McpTool, caller: Caller, cards: Cards) -> McpTool:
+    tool = TOOLS[row.name]
+    meta = tool_meta(tool, asks_by_card=cards.problem(caller, tool, host_has_views=True) is None)
     return row if meta is None else row.model_copy(update={"meta": meta})
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from roadster_tools import TOOLS, Access, Caller, Tool, verdict
+from roadster_tools import TOOLS, Caller, Tool, verdict
 
 VIEW_META: Mapping[str, Any] = {"ui": {"csp": {}, "prefersBorder": False}}
 """Beside the document: the frame may load nothing from any host, and draws its own border."""
@@ -40,9 +40,8 @@ CARD = View("ui://roadster/confirm", "confirm.html")
 """The card on which a person says yes or no to a write."""
 
 
-def tool_meta(tool: Tool, caller: Caller) -> dict[str, Any] | None:
+def tool_meta(tool: Tool, *, asks_by_card: bool) -> dict[str, Any] | None:
     """Returns what tells a host which view belongs to the tool's answers, None where none does."""
-    asks_by_card = "card" in caller.confirm_by and tool.writes and verdict(caller, tool).level == Access.CONFIRM
     view = CARD if asks_by_card else ANSWER_VIEWS.get(tool.name)
     # Hosts of before January 2026 read the flat key.
     return None if view is None else {"ui": {"resourceUri": view.uri}, "ui/resourceUri": view.uri}

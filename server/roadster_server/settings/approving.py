@@ -1,16 +1,26 @@
-"""The settings about approvals: why nobody can approve a write, and whether that must be somebody else."""
+"""The settings about approvals: why nobody can answer for a write on a page or a card, and if it takes two people."""
 
 from __future__ import annotations
 
-from roadster_tools import Tool, approval_verdict
+from roadster_tools import Access, Caller, Tool, approval_verdict, verdict
 
+from .sections.people import ApprovalSettings
 from .settings import Settings
 
 
-def needs_two_people(settings: Settings, tool: Tool) -> bool:
+def needs_two_people(approvals: ApprovalSettings, tool: Tool) -> bool:
     """Returns whether nobody may approve a write of the tool that they asked for themselves."""
-    names = settings.approvals.two_person
-    return tool.name in names or tool.toolset in names
+    return tool.name in approvals.two_person or tool.toolset in approvals.two_person
+
+
+def card_problem(approvals: ApprovalSettings, caller: Caller, tool: Tool) -> str | None:
+    """Returns why nobody can answer for a write of the caller on a card of a host, None where somebody can."""
+    if "card" not in caller.confirm_by:
+        return f'{caller.setting("confirm_by")} does not name "card"'
+    if needs_two_people(approvals, tool):
+        return "approvals.two_person names it, and a card is answered by the one who asked"
+    current = verdict(caller, tool)
+    return None if tool.writes and current.level == Access.CONFIRM else current.description
 
 
 def approval_problem(settings: Settings, tool: Tool, dealer: str, requester: str) -> str | None:
@@ -35,7 +45,7 @@ def approval_problem(settings: Settings, tool: Tool, dealer: str, requester: str
             f"{tool.name} in `approves` of a role of theirs that has this dealer"
         )
     # A rule may be of many people. So only the local caller is known to be the requester.
-    if approvers == [requester] and needs_two_people(settings, tool):
+    if approvers == [requester] and needs_two_people(settings.approvals, tool):
         return (
             "approvals.two_person wants a second person, and only the one who asks may approve it; let the operator "
             "give somebody else who signs in a role that approves it"

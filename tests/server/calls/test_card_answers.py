@@ -254,6 +254,7 @@ async def test_the_records_of_a_card_belong_together(world: World, store_url: st
     async with open_host(world, card_settings(store_url)) as office:
         card = await ask(office)
         await answer(office, card)
+        await answer(office, card)
         await answer(office, await ask(office, CREATE, {**NEW_CUSTOMER, **KEY}), "no")
     async with open_store(store_url) as store:
         rows = [row.record async for row in store.records(AuditQuery(approval=card["approval_id"]))]
@@ -264,6 +265,7 @@ async def test_the_records_of_a_card_belong_together(world: World, store_url: st
         ("decided", "approved", "umazda"),
         ("sent", "sent", "umazda"),
         ("ended", "done", "umazda"),
+        ("ended", "approved", "umazda"),
         ("ended", "replayed", "umazda"),
     ]
     assert {(row.principal, row.tool) for row in rows} == {("tester", CREATE)}

@@ -25,6 +25,7 @@ from roadster_server.protocol.opening import HANDSHAKE_VERSIONS, MODERN_VERSION,
 from roadster_server.sandbox import sandbox_settings
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.callers import CallerSettings
+from roadster_server.settings.sections.people import ApprovalSettings
 from roadster_server.settings.settings import Settings
 from roadster_server.transports.messages import read_message
 from roadster_tools import TOOLSETS, Caller
@@ -35,6 +36,9 @@ CALLERS = {
     "of one dealer": CallerSettings.model_validate({"dealers": ["umazda"], "access": ALL, "personal_data": "contact"}),
     "who reads": CallerSettings.model_validate({"dealers": ["umazda"], "access": {"inventory": "read"}}),
     "without a right": CallerSettings(),
+    "who is asked by cards": CallerSettings.model_validate(
+        {"dealers": ["umazda"], "access": dict.fromkeys(TOOLSETS, "confirm"), "confirm_by": ["card"]}
+    ),
 }
 CLIENT = {"name": "Carlos\u2019 host \U0001f697", "version": "1"}
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
@@ -49,6 +53,7 @@ LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/li
 
 def settings_for(caller: str, folder: Path) -> Settings:
     settings = sandbox_settings(f"sqlite:///{folder}/store.db")
+    settings = settings.model_copy(update={"approvals": ApprovalSettings(two_person=["customers"])})
     section = CALLERS[caller]
     return settings if section is None else settings.model_copy(update={"callers": {"local": section}})
 
@@ -108,7 +113,7 @@ async def test_the_answers_are_those_of_the_sdk_byte_for_byte(
     backend = Backend(LiveSettings(settings), SandboxTransport(create_app(7)))
     async with backend.open_server("local") as (server, _calls):
         for messages in (*legacy, introduction, modern):
-            opening = Opening(settings.caller("local"))
+            opening = Opening(settings.caller("local"), settings.approvals)
             async with conversation(server) as sdk:
                 for line in map(line_of, messages):
                     assert opening.answer(line) == await sdk(line)
@@ -152,7 +157,7 @@ OPEN = handshake("2025-11-25")
     ],
 )
 def test_every_other_message_is_left_to_the_sdk(before: Sequence[Any], message: Any) -> None:
-    opening = Opening(Caller("local"))
+    opening = Opening(Caller("local"), ApprovalSettings())
     assert all(opening.answer(line_of(earlier)) for earlier in before)
     assert opening.answer(line_of(message)) is None
 
@@ -163,7 +168,7 @@ def test_every_other_message_is_left_to_the_sdk(before: Sequence[Any], message: 
     ids=["nothing", "a part", "a repeated key", "deep", "no text", "long"],
 )
 def test_a_line_that_is_no_sound_message_is_left_to_the_check_of_messages(line: bytes) -> None:
-    opening = Opening(Caller("local"))
+    opening = Opening(Caller("local"), ApprovalSettings())
     assert opening.answer(line_of(OPEN))
     assert opening.answer(line) is None
 
@@ -204,7 +209,7 @@ METHODS = st.sampled_from(["initialize", "server/discover", "notifications/initi
 )
 def test_whatever_comes_is_answered_by_a_line_or_left_to_the_sdk(messages: list[Any]) -> None:
     """An error here would leave the client without any answer."""
-    opening = Opening(Caller("local"))
+    opening = Opening(Caller("local"), ApprovalSettings())
     for message in messages:
         answer = opening.answer(line_of(message))
         assert not answer or json.loads(answer)["id"] == message["id"]
@@ -213,7 +218,7 @@ def test_whatever_comes_is_answered_by_a_line_or_left_to_the_sdk(messages: list[
 @given(capabilities, clients, st.sampled_from([*HANDSHAKE_VERSIONS, "x"]))
 def test_no_handshake_is_answered_that_the_sdk_refuses(own: Any, client: Any, version: str) -> None:
     params = {"protocolVersion": version, "capabilities": own, "clientInfo": client}
-    if Opening(Caller("local")).answer(line_of(request("initialize", params))) is not None:
+    if Opening(Caller("local"), ApprovalSettings()).answer(line_of(request("initialize", params))) is not None:
         validate_client_request("initialize", LATEST_HANDSHAKE_VERSION, params)
         InitializeRequestParams.model_validate(params, by_name=False)
 
@@ -223,6 +228,6 @@ def test_no_envelope_is_answered_that_the_sdk_refuses(own: Any, client: Any) -> 
     meta = {**META, "io.modelcontextprotocol/clientCapabilities": own, "io.modelcontextprotocol/clientInfo": client}
     params = {"_meta": meta}
     for method in ("server/discover", *LISTS):
-        if Opening(Caller("local")).answer(line_of(request(method, params))) is not None:
+        if Opening(Caller("local"), ApprovalSettings()).answer(line_of(request(method, params))) is not None:
             assert isinstance(classify_inbound_request({"method": method, "params": params}), InboundModernRoute)
             validate_client_request(method, MODERN_VERSION, params)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from roadster_server.calls.results import FAILURE_META
 from roadster_server.calls.view_hosts import EXTENSION, MIME_TYPE, shows_views
 from roadster_server.protocol.views import ANSWER_VIEWS, CARD, View
 from roadster_server.settings.live import LiveSettings
+from roadster_server.settings.sections.people import ApprovalSettings
 from roadster_tools import TOOLS
 from tests.conftest import Connect, settings_for
 
@@ -64,7 +66,7 @@ def test_a_client_shows_views_only_if_it_says_so_in_full(extensions: Any) -> Non
 
 
 async def wire(
-    era: str, capabilities: dict[str, Any], store_url: str, **caller: Any
+    era: str, capabilities: dict[str, Any], store_url: str, two_person: Sequence[str] = (), **caller: Any
 ) -> tuple[bytes, bytes, bytes, bytes]:
     """Returns what is sent as introduction, list of tools, list of resources, and answer of a quote."""
     meta = {"_meta": {**META, CAPABILITIES_KEY: capabilities}} if era == "2026-07-28" else {}
@@ -76,7 +78,9 @@ async def wire(
         request("resources/list", meta, 2),
         request("tools/call", {**call, **meta}, 3),
     ]
-    backend = Backend(LiveSettings(settings_for(store_url, **caller)), SandboxTransport(create_app(7)))
+    settings = settings_for(store_url, **caller)
+    settings = settings.model_copy(update={"approvals": ApprovalSettings(two_person=[*two_person])})
+    backend = Backend(LiveSettings(settings), SandboxTransport(create_app(7)))
     async with backend.open_server("tester") as (server, _calls), conversation(server) as answer:
         lines = [line for message in requests if (line := await answer(line_of(message)))]
     introduction, tools, resources, call_answer = lines
@@ -123,6 +127,15 @@ async def test_the_card_is_the_view_of_writes_that_may_be_confirmed_by_it(era: s
         assert {name: meta for name, meta in rows.items() if name == "create_customer" and meta} == {
             name: _meta_of(view) for name, view in views.items()
         }
+
+
+@pytest.mark.anyio
+@eras
+async def test_no_write_that_wants_two_people_names_the_card(era: str, store_url: str) -> None:
+    rights = {"access": {"customers": "confirm", "documents": "confirm"}, "confirm_by": ["card"]}
+    _, tools, *_ = await wire(era, {"extensions": SHOWS}, store_url, two_person=["documents", "assign_agent"], **rights)
+    rows = json.loads(tools)["result"]["tools"]
+    assert [row["name"] for row in rows if "_meta" in row] == ["create_customer", "submit_trade_valuation"]
 
 
 async def document(client: Client, view: View) -> TextResourceContents:

@@ -100,7 +100,7 @@ async def watched_server(settings: Settings, world: World, caller: str = "tester
 
 PLANTED = ("McQueen", "steve.mcqueen@example.com", "4155556666", "planted", "Natalie", "Carlos", FOREIGN, "umazda")
 OUTCOMES = {
-    "done", "asked", "previewed", "replayed", "defect", "cancelled", *EXIT_CODES,
+    "done", "asked", "approved", "previewed", "replayed", "defect", "cancelled", *EXIT_CODES,
 }  # fmt: skip
 REQUEST_OUTCOMES = {"done", "timed_out", "cancelled", "defect"} | {
     errors.name_of(kind("", "")) for kind in (errors.Unavailable, errors.Unreachable, errors.NotFound)

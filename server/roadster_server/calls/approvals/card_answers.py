@@ -145,7 +145,7 @@ class _AnswerCall(Call):
         outcome = await send_approved(self._calls, approval, requester_of, lambda: self._check_rights(approval, tool))
         if isinstance(outcome, Failure):
             raise EarlierFailure(outcome.kind, outcome.text)
-        self.outcome = "replayed"
+        self.outcome = "approved"
         return outcome
 
     def _record(self, phase: Any, outcome: str, milliseconds: int | None = None) -> AuditRecord:

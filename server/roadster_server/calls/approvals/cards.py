@@ -14,10 +14,10 @@ from typing import Any
 
 from roadster_server.calls.form import deed_of
 from roadster_server.calls.keys import Keys
-from roadster_server.settings.approving import needs_two_people
+from roadster_server.settings.approving import card_problem
 from roadster_server.settings.settings import Settings
 from roadster_server.store import Approval
-from roadster_tools import Access, Caller, NotConfirmed, Tool, ToolFailure, WaitingForPerson, verdict
+from roadster_tools import Caller, NotConfirmed, Tool, ToolFailure, WaitingForPerson
 
 from .content import Sealed
 
@@ -32,14 +32,10 @@ class Cards:
 
     def problem(self, caller: Caller, tool: Tool, *, host_has_views: bool) -> str | None:
         """Returns why nobody can answer for a write of the tool on a card, None where somebody can."""
-        if "card" not in caller.confirm_by:
-            return f'{caller.setting("confirm_by")} does not name "card"'
-        if needs_two_people(self._settings(), tool):
-            return "approvals.two_person names it, and a card is answered by the one who asked"
-        current = verdict(caller, tool)
-        if not tool.writes or current.level != Access.CONFIRM:
-            return current.description
-        return None if host_has_views else "this client has not said that its host shows views (MCP Apps)"
+        problem = card_problem(self._settings().approvals, caller, tool)
+        if problem is not None or host_has_views:
+            return problem
+        return "this client has not said that its host shows views (MCP Apps)"
 
     def has_secret(self, approval: Approval, secret: str) -> bool:
         return hmac.compare_digest(self._secret(approval).encode(), secret.encode())

@@ -238,7 +238,7 @@ class ApprovalDesk:
         current = approval_verdict(caller, tool, approval.dealer)
         if not current.is_allowed:
             return f"{current.reason}."
-        if approval.principal == caller.principal and needs_two_people(self._settings(), tool):
+        if approval.principal == caller.principal and needs_two_people(self._settings().approvals, tool):
             return "You asked for this yourself, and approvals.two_person wants a second person for it."
         return None
 
