@@ -162,7 +162,7 @@ async def _look_in_feed(grant: Grant, vin: str) -> _InFeed:
     vins: list[str] = []
     with anyio.move_on_after(_SECONDS):
         try:
-            if await find_in_feed(grant.roadster, await grant.vehicles.feed_vin(as_read)):
+            if await find_in_feed(grant.roadster, as_read, await grant.vehicles.feed_vin(as_read)):
                 return _InFeed(has_vin=as_read == vin, near=[as_read])
             vins = await grant.remember_vins(lambda: feed_vins(grant))
         except ClientError:

@@ -77,9 +77,9 @@ class StoredVehicles:
         is_unordered = sort == "newest" and bool(vehicles) and vehicles[0].place.value <= numbers.oldest
         return _page(query, self.reader, state, late, vehicles, numbers, others, is_unordered=is_unordered)
 
-    async def feed_vin(self, vin: str) -> str:
+    async def feed_vin(self, vin: str) -> str | None:
         last = await self._last_seen(vin)
-        return last.vehicle.feed_vin if last and last.vehicle else vin
+        return last.vehicle.feed_vin if last and last.vehicle else None
 
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         try:
@@ -107,14 +107,14 @@ class StoredVehicles:
         if last is not None and last.vehicle is not None and _is_recent(last.as_of, fresh_for):
             return in_mirror
         with anyio.move_on_after(self.mirrors.patience):
-            feed_vin = last.vehicle.feed_vin if last and last.vehicle else vin
+            feed_vin = last.vehicle.feed_vin if last and last.vehicle else None
             return await self._ask_for_stock(vin, feed_vin) or in_mirror
         return in_mirror
 
-    async def _ask_for_stock(self, vin: str, feed_vin: str) -> StockState | None:
+    async def _ask_for_stock(self, vin: str, feed_vin: str | None) -> StockState | None:
         as_of = datetime.now(UTC)
         try:
-            vehicle = await find_in_feed(self.feed(ignore_left_out), feed_vin)
+            vehicle = await find_in_feed(self.feed(ignore_left_out), vin, feed_vin)
         except ForeignDealer:
             raise
         except ClientError:

@@ -93,3 +93,20 @@ async def test_a_vin_in_small_letters_is_in_stock_where_the_feed_itself_is_asked
             assert answer_of(await client.call_tool("build_deep_link", link))["in_stock"] is True
             quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin}))
             assert quote["stock"] == "in stock"
+
+
+@pytest.mark.parametrize(("writing", "order"), [(str.lower, str), (str.lower, str.upper), (mixed, str.upper)])
+async def test_a_vin_in_small_letters_is_found_where_no_vehicles_are_kept(
+    writing: Callable[[str], str], order: Callable[[str], str], connect: Connect, world: World, sandbox: Sandbox
+) -> None:
+    """Nobody knows then how the feed writes it, and no document says whether the feed's order heeds case."""
+    vehicles = [each.to_listing() for each in sandbox.world.vehicles["umazda"].values()]
+    vins = [row["vin"] for row in vehicles if row["in_stock"] and not row.get("reserved")]
+    async with connect(upstream=Answering(world, odd_feed(sandbox, writing, order))) as client:
+        for vin in [*vins[:4], *vins[-4:]]:
+            (row,) = answer_of(await client.call_tool("list_inventory", {**AT_UMAZDA, "vin": vin}))["vehicles"]
+            assert row["vin"] == vin
+            quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": vin}))
+            assert quote["stock"] == "in stock"
+            link = {**AT_UMAZDA, "vin": vin, "customer": STEVE}
+            assert answer_of(await client.call_tool("build_deep_link", link))["in_stock"] is True

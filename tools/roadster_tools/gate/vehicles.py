@@ -210,8 +210,8 @@ class VehicleMirror(Protocol):
         Raises ClientError where nothing is kept yet and the feed cannot be read.
         """
 
-    async def feed_vin(self, vin: str) -> str:
-        """Returns a VIN as the feed had it the last time, which may be in small letters. Else returns it as it is."""
+    async def feed_vin(self, vin: str) -> str | None:
+        """Returns a VIN as the feed had it the last time, which may be in small letters. Returns None if unknown."""
 
     async def look_up(self, vin: str, read: Callable[[], Awaitable[_ResultT]]) -> _ResultT | LastSeen:
         """Returns what `read` returns. If the feed does not answer it, returns the vehicle as it was last.

@@ -10,7 +10,7 @@ from roadster_client.models.vehicles import InventoryRows, InventoryVehicle
 from roadster_tools.gate.gate import Grant
 from roadster_tools.turns import InTurns
 
-from .vehicle_lookup import FEW, vin_before
+from .vehicle_lookup import FEW, vin_before, writings
 
 PAGE = 100
 """Vehicles that one request to Roadster returns at most."""
@@ -101,13 +101,17 @@ class FeedWalk:
             yield vehicle
 
 
-async def find_in_feed(feed: DealerApi, feed_vin: str) -> InventoryVehicle | None:
-    """Returns the vehicle with this VIN, in stock or not, with one request. Returns None if the feed has none.
+async def find_in_feed(feed: DealerApi, vin: str, feed_vin: str | None) -> InventoryVehicle | None:
+    """Returns the vehicle with this VIN, in stock or not. Returns None if the feed has none.
 
-    `feed_vin` is the VIN as the feed has it, as far as that is known.
+    `feed_vin` is the VIN as the feed has it, None where that is not known. It sends a short request for each writing.
     """
-    rows = await FeedWalk(feed, in_stock_only=False, position=vin_before(feed_vin), count=None).next_rows(FEW)
-    return next((vehicle for vehicle in rows if vehicle is not None and vehicle.vin == feed_vin.upper()), None)
+    for writing in writings(vin, feed_vin):
+        rows = await FeedWalk(feed, in_stock_only=False, position=vin_before(writing), count=None).next_rows(FEW)
+        vehicle = next((vehicle for vehicle in rows if vehicle is not None and vehicle.vin == vin), None)
+        if vehicle is not None:
+            return vehicle
+    return None
 
 
 async def feed_vins(grant: Grant) -> AsyncIterator[str]:

@@ -45,24 +45,14 @@ class FeedSearch:
         return await (self._in_order_of_vin() if self.sort is None else self._in_order(self.sort))
 
     async def _in_order_of_vin(self) -> InventoryAnswer:
-        grant, target, vin = self.grant, self.target, self.target.vin
-        place = _Place.read(self.position) if self.position is not None else _Place(target.start)
-        in_stock_only = self.query.in_stock and not target.is_one
-        rows_before = place.count + place.unread if target.start is None else None
-        walk = FeedWalk(grant.roadster, in_stock_only, place.position, place.passed, rows_before)
-        search = _Search(self.query, target, self.detail, self.limit)
-        more = True
-        for size in (PAGE if vin is None else FEW, *[PAGE] * (MOST_PAGES - 1)):
-            async for vehicle in InTurns(await walk.next_rows(size)):
-                search.add(vehicle)
-                if search.page.is_full or target.is_behind(walk.position):
-                    break
-            if walk.is_over or target.is_behind(walk.position) or place.count + search.count == walk.total:
-                more = False
-            if not more or search.page.is_full:
+        grant, vin = self.grant, self.target.vin
+        search = _Search(self.query, self.target, self.detail, self.limit)
+        starts = [*map(_Place, self.target.starts)] if self.position is None else [_Place.read(self.position)]
+        for place in starts:
+            walk, more = await self._walk(place, search)
+            if search.is_in_feed or more:
                 break
-        is_behind_the_last = target.start is not None and walk.position == target.start and walk.is_over
-        if is_behind_the_last:
+        if vin is not None and not (search.count or search.unread):
             await walk.check_feed()
         if vin is not None and search.is_in_feed and not has_check_digit(vin):
             grant.notices[:] = [doubt_of_known_vin("vin")]
@@ -79,6 +69,29 @@ class FeedSearch:
             bodies=None if search.rows else first_names(search.bodies),
             hint=_search_hint(search, more, unread, is_first=self.position is None),
         )
+
+    async def _walk(self, place: _Place, search: _Search) -> tuple[FeedWalk, bool]:
+        """Walks on from a place until the answer is full. Returns the walk, and whether there may be more behind it."""
+        target = self.target
+        rows_before = place.count + place.unread if target.vin is None else None
+        walk = FeedWalk(
+            self.grant.roadster,
+            self.query.in_stock and not target.is_one,
+            place.position,
+            place.passed,
+            rows_before,
+        )
+        for size in (PAGE if target.vin is None else FEW, *[PAGE] * (MOST_PAGES - 1)):
+            async for vehicle in InTurns(await walk.next_rows(size)):
+                search.add(vehicle)
+                if search.page.is_full or target.is_behind(walk.position):
+                    break
+            is_whole = target.vin is None and place.count + search.count == walk.total
+            if walk.is_over or target.is_behind(walk.position) or is_whole:
+                return walk, False
+            if search.page.is_full:
+                break
+        return walk, True
 
     async def _in_order(self, sort: Sort) -> InventoryAnswer:
         """Reads the whole feed and sorts it. Raises InvalidArguments for a feed that is too long for one call."""

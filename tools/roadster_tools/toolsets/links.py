@@ -93,7 +93,7 @@ async def _find_own_vehicle(grant: Grant, vin: str) -> InventoryVehicle | None:
     Raises NotFound if the dealer has no such vehicle, and ClientError if that cannot be found out.
     """
     feed_vin = await grant.vehicles.feed_vin(vin)
-    result = await grant.vehicles.look_up(vin, lambda: find_in_feed(grant.roadster, feed_vin))
+    result = await grant.vehicles.look_up(vin, lambda: find_in_feed(grant.roadster, vin, feed_vin))
     vehicle = result.vehicle if isinstance(result, LastSeen) else result
     if vehicle is None:
         await grant.roadster.get_vehicle(vin)

@@ -24,16 +24,16 @@ class WantedVehicle:
     vin: str | None
     stock_number: str | None
     feed_vin: str | None = None
-    """The VIN as the feed has it, None where that is not known: then it is in capitals as usual."""
+    """The VIN as the feed has it, None where that is not known."""
 
     @property
     def is_one(self) -> bool:
         return self.vin is not None or self.stock_number is not None
 
     @property
-    def start(self) -> str | None:
-        """The VIN after which the search begins, None for the start of the feed."""
-        return None if self.vin is None else vin_before(self.feed_vin or self.vin)
+    def starts(self) -> tuple[str | None, ...]:
+        """The VINs after which the search begins, one after the other, None for the start of the feed."""
+        return (None,) if self.vin is None else tuple(map(vin_before, writings(self.vin, self.feed_vin)))
 
     def match(self, vehicle: InventoryVehicle) -> bool:
         """Tells whether it is this vehicle. Case and blanks around a stock number do not count."""
@@ -61,6 +61,11 @@ class WantedVehicle:
             return "The feed has no vehicle with both this VIN and this stock number; search by one of them."
         key = "VIN" if self.vin is not None else "stock number"
         return f"The feed has no vehicle with this {key}: sold, never here, or used (the feed lists new ones only)."
+
+
+def writings(vin: str, feed_vin: str | None) -> tuple[str, ...]:
+    """Returns the forms of a VIN at whose places in the feed a lookup asks: the known one, or capitals, then small."""
+    return (feed_vin,) if feed_vin is not None else tuple(dict.fromkeys((vin, vin.lower())))
 
 
 def vin_before(vin: str) -> str | None:
