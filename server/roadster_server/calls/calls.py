@@ -124,13 +124,13 @@ class Calls:
         except StoreError as error:
             outcome = call.store_failure(error)
         except Exception as error:  # noqa: BLE001 - a defect: the caller learns that it happened, the log where
-            log_crash(error, tool=call.tool_name)
+            log_crash(error, tool=call.record.tool_name)
             outcome = call.defect()
         except BaseException:
-            call.outcome = "cancelled"
-            await call.end()
+            call.record.outcome = "cancelled"
+            await call.record.end()
             raise
-        return await call.end() or outcome
+        return await call.record.end() or outcome
 
 
 def _tool_choices(caller: Caller, typed: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NoReturn
 
 from mcp_types import CallToolResult, InputResponseRequestParams
 
 from roadster_client import Request
+from roadster_server.calls.call_record import CallRecord
 from roadster_server.calls.confirmation import digest_of, question_of
 from roadster_server.calls.context import CallContext, CallServices, CurrentCaller, PageOrigin, client_name, has_views
 from roadster_server.calls.page_question import (
@@ -20,7 +21,7 @@ from roadster_server.calls.page_question import (
     tell_complete,
 )
 from roadster_server.calls.progress import set_step
-from roadster_server.store import Approval, ApprovalWay, AuditRecord
+from roadster_server.store import Approval, ApprovalWay
 from roadster_server.turns import turn_given_back
 from roadster_tools import Access, AdmittedCall, Caller, PendingWrite, Seal, Tool, verdict
 from roadster_tools.files_of_writes import file_in_words
@@ -38,10 +39,7 @@ class WriteWaits(Exception):
 
 
 class CallApproval:
-    """The approval that one call asks for or follows.
-
-    `withdrawal` makes the audit record of a person who would not open the page.
-    """
+    """The approval that one call asks for or follows. The record of the call names it."""
 
     def __init__(
         self,
@@ -49,14 +47,13 @@ class CallApproval:
         current_caller: CurrentCaller,
         ctx: CallContext,
         params: InputResponseRequestParams,
-        withdrawal: Callable[[], AuditRecord],
+        record: CallRecord,
     ) -> None:
         self._services = services
         self._current_caller = current_caller
         self._ctx = ctx
         self._params = params
-        self._withdrawal = withdrawal
-        self.approval_id: str | None = None
+        self._record = record
 
     async def approval_of(self, caller: Caller, call: AdmittedCall) -> Approval | None:
         """Returns the approval that answers for this call already. Only a write that a person confirms can have one."""
@@ -109,7 +106,7 @@ class CallApproval:
     async def begin(self, waits: WriteWaits, tool: Tool) -> CallToolResult:
         """Asks a person to open a page where the client can, and goes on as `follow` does. Raises Ask too."""
         approval, ctx = waits.approval, self._ctx
-        self.approval_id = approval.id
+        self._record.approval_id = approval.id
         if approval.way == "card" or isinstance(ctx, PageOrigin) or not can_open_pages(ctx):
             return await self._end(approval, "not opened", tool)
         message = f"{waits.heading} Open the page to see it whole, and to say yes or no there."
@@ -119,7 +116,7 @@ class CallApproval:
 
     async def follow(self, approval: Approval, tool: Tool) -> CallToolResult:
         """Returns the answer of an approved write. Raises ToolFailure for all else, such as WaitingForPerson."""
-        self.approval_id = approval.id
+        self._record.approval_id = approval.id
         reply = page_reply(self._params, self._seal(approval))
         is_answered = reply is not None and reply.id == approval.id
         return await self._end(approval, reply.answer if reply is not None and is_answered else "not opened", tool)
@@ -127,7 +124,7 @@ class CallApproval:
     async def _end(self, approval: Approval, answer: PageAnswer, tool: Tool) -> CallToolResult:
         approvals = self._services.approvals
         if answer == "declined":
-            await approvals.withdraw(approval, self._withdrawal())
+            await approvals.withdraw(approval, self._record.of_phase("decided", "withdrawn"))
             approval = await self._services.store.approval(approval.id) or approval
         elif answer == "opened":
             set_step("waiting for a person to decide on the page")

@@ -7,7 +7,7 @@ and yes or no. The arguments of the call count for nothing, because what is sent
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 from mcp_types import CallToolRequestParams, CallToolResult, InputResponseRequestParams
@@ -18,7 +18,7 @@ from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import CallResult, Context, CurrentCaller, has_views
 from roadster_server.calls.form import deed_of
 from roadster_server.calls.results import CARD_META, failed_result
-from roadster_server.store import Approval, AuditRecord
+from roadster_server.store import Approval
 from roadster_tools import TOOLS, AccessRefused, EarlierFailure, Failure, NotConfirmed, Tool, dealer_verdict, verdict
 
 from .content import WaitingCall
@@ -70,14 +70,13 @@ class _AnswerCall(Call):
         super().__init__(calls.services, current_caller, ctx, tool, {}, InputResponseRequestParams())
         self._calls = calls
         self._card_answer = answer
-        self._approval: Approval | None = None
         self.card_state: Literal["declined", "closed"] | None = None
         """`declined` once a no is on record, and `closed` where no other answer counts any more."""
 
     async def carry_out(self, tool: Tool) -> CallResult:
         await self.count()
         answer, approval = await self._read(tool)
-        self._approval, self._call_approval.approval_id = approval, approval.id
+        self.record.approval_id, self.record.dealer = approval.id, approval.dealer
         if answer.answer == "yes":
             self._check_rights(approval, tool)
             if tool.destructive and answer.deed != deed_of(tool):
@@ -115,7 +114,7 @@ class _AnswerCall(Call):
     async def _decide(self, approval: Approval, tool: Tool, *, is_yes: bool) -> CallToolResult:
         services = self._services
         state: Literal["approved", "declined"] = "approved" if is_yes else "declined"
-        record = replace(self._record("decided", state), protocol="card")
+        record = replace(self.record.of_phase("decided", state), protocol="card")
         is_first = await services.store.decide_approval(
             approval.id, state, approval.principal, None, record, now=record.time
         )
@@ -135,7 +134,7 @@ class _AnswerCall(Call):
         """Returns what became of a write whose card was answered before: that answer may have been lost on its way."""
         self._check_rights(approval, tool)
         result = await self._services.approvals.result(approval, self._current_caller(), tool)
-        self.outcome = "replayed"
+        self.record.outcome = "replayed"
         return result
 
     async def _send(self, approval: Approval, tool: Tool) -> CallToolResult:
@@ -145,10 +144,5 @@ class _AnswerCall(Call):
         outcome = await send_approved(self._calls, approval, requester_of, lambda: self._check_rights(approval, tool))
         if isinstance(outcome, Failure):
             raise EarlierFailure(outcome.kind, outcome.text)
-        self.outcome = "approved"
+        self.record.outcome = "approved"
         return outcome
-
-    def _record(self, phase: Any, outcome: str, milliseconds: int | None = None) -> AuditRecord:
-        """Returns a record of the call, at the dealer of its approval."""
-        record = super()._record(phase, outcome, milliseconds)
-        return record if self._approval is None else replace(record, dealer=self._approval.dealer)

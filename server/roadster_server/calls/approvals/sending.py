@@ -81,7 +81,7 @@ class ApprovedCall(Call):
     ) -> None:
         origin = PageOrigin(waiting.client, waiting.protocol)
         super().__init__(services, requester, origin, tool, waiting.arguments, InputResponseRequestParams())
-        self._call_approval.approval_id = approval.id
+        self.record.approval_id = approval.id
         self._waiting = waiting
         self._approved = approval
         self._check_approver = check_approver
