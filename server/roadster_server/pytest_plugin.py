@@ -18,7 +18,7 @@ from mcp_types import Tool as McpTool
 from roadster_sandbox import EmbeddedSandbox, SandboxTransport
 from roadster_tools import TOOLS
 
-from .calls.form import yes_to
+from .calls.questions.form import yes_to
 from .events.webhooks import receivers
 from .protocol.server import build_server
 from .runtime import open_calls

@@ -13,7 +13,7 @@ from mcp_types import ElicitResult
 from roadster_client.models import deliveries as models
 from roadster_client.models.deliveries import Place
 from roadster_sandbox import DEALERS, SandboxTransport
-from roadster_server.calls.form import yes_to
+from roadster_server.calls.questions.form import yes_to
 from roadster_tools import Access
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import DELIVERY, DELIVERY_ID, RECEIVER

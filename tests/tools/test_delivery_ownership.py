@@ -12,7 +12,7 @@ import pytest
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.context import Timing
-from roadster_server.calls.form import yes_to
+from roadster_server.calls.questions.form import yes_to
 from roadster_server.store import StoreError, open_store
 from roadster_server.store.lazy import OpenStore
 from roadster_server.store.sql import SqlStore

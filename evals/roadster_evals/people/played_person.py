@@ -17,7 +17,7 @@ from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 from roadster_evals.language.phrases import fold, letters_of
 from roadster_evals.language.sentences import Sentence, sentences_of, without_links
 from roadster_evals.scenario_files.scenario import Person, Scenario
-from roadster_server.calls.form import yes_to
+from roadster_server.calls.questions.form import yes_to
 
 from .questions import is_meant, lines_of
 from .visits import Choice, links_in

@@ -41,10 +41,10 @@ from roadster_tools import (
 from .approvals.call_approval import CallApproval, WriteWaits
 from .approvals.write_keys import WriteKey
 from .call_record import CallRecord
-from .confirmation import Confirmation, form_problem
 from .context import Ask, CallContext, CallResult, CallServices, CurrentCaller, PageOrigin
-from .file_question import FileState, obtain_file
 from .limiter import OverLimit
+from .questions.confirmation import Confirmation, form_problem
+from .questions.file_question import FileState, obtain_file
 from .results import LONGEST_ANSWER, AnswerContent, preview_result, replayed_result, result_of
 
 

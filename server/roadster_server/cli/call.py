@@ -17,7 +17,7 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitRequestURLParam
 
 from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.form import yes_to
+from roadster_server.calls.questions.form import yes_to
 from roadster_server.calls.results import FAILURE_META, WAITING_META, text_of
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.telemetry.logs import hold_logs

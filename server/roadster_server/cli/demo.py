@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from roadster_sandbox.world.pdf import make_pdf
-from roadster_server.calls.form import yes_to
+from roadster_server.calls.questions.form import yes_to
 from roadster_server.calls.results import FAILURE_META
 
 from .quote_table import quote_table

@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.calls.context import Timing
-from roadster_server.calls.form import yes_to
+from roadster_server.calls.questions.form import yes_to
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.callers import CallerSettings
 from roadster_tools import Access

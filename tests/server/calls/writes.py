@@ -9,7 +9,7 @@ import pytest
 from mcp_types import ElicitResult
 
 from roadster_client import OPERATIONS
-from roadster_server.calls.form import yes_to
+from roadster_server.calls.questions.form import yes_to
 from roadster_server.store import StoredRecord, open_store
 from roadster_tools import TOOLS
 from tests.conftest import World

@@ -11,7 +11,7 @@ import pytest
 from mcp_types import ElicitCompleteNotification, ElicitResult
 
 from roadster_server.calls.context import Timing
-from roadster_server.calls.form import yes_to
+from roadster_server.calls.questions.form import yes_to
 from roadster_server.store import open_store
 from roadster_server.uploads import waiting
 from roadster_server.uploads.waiting import FileDesk, LinkNotGood

@@ -10,9 +10,10 @@ from mcp_types import CallToolResult, InputResponseRequestParams
 
 from roadster_client import Request
 from roadster_server.calls.call_record import CallRecord
-from roadster_server.calls.confirmation import digest_of, question_of
 from roadster_server.calls.context import CallContext, CallServices, CurrentCaller, PageOrigin, client_name, has_views
-from roadster_server.calls.page_question import (
+from roadster_server.calls.progress import set_step
+from roadster_server.calls.questions.confirmation import digest_of, question_of
+from roadster_server.calls.questions.page_question import (
     PageAnswer,
     PageQuestion,
     ask_to_open,
@@ -20,7 +21,6 @@ from roadster_server.calls.page_question import (
     page_reply,
     tell_complete,
 )
-from roadster_server.calls.progress import set_step
 from roadster_server.store import Approval, ApprovalWay
 from roadster_server.turns import turn_given_back
 from roadster_tools import Access, AdmittedCall, Caller, PendingWrite, Seal, Tool, verdict

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from roadster_server.calls.call import Call
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.context import CallResult, Context, CurrentCaller, has_views
-from roadster_server.calls.form import deed_of
+from roadster_server.calls.questions.form import deed_of
 from roadster_server.calls.results import CARD_META, failed_result
 from roadster_server.store import Approval
 from roadster_tools import TOOLS, AccessRefused, EarlierFailure, Failure, NotConfirmed, Tool, dealer_verdict, verdict

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from roadster_server.calls.form import deed_of
 from roadster_server.calls.keys import Keys
+from roadster_server.calls.questions.form import deed_of
 from roadster_server.settings.approving import card_problem
 from roadster_server.settings.settings import Settings
 from roadster_server.store import Approval

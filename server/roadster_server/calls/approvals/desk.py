@@ -12,8 +12,8 @@ from uuid import uuid4
 import anyio
 
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.confirmation import field_lines
 from roadster_server.calls.context import CurrentCaller
+from roadster_server.calls.questions.confirmation import field_lines
 from roadster_server.settings.approving import needs_two_people
 from roadster_server.settings.settings import Settings
 from roadster_server.store import Approval, ApprovalState, AuditRecord

@@ -12,8 +12,8 @@ from mcp_types import CallToolResult, InputRequiredResult, InputResponseRequestP
 
 from roadster_server.calls.call import Call
 from roadster_server.calls.calls import Calls
-from roadster_server.calls.confirmation import digest_of
 from roadster_server.calls.context import CallResult, CallServices, CurrentCaller, PageOrigin
+from roadster_server.calls.questions.confirmation import digest_of
 from roadster_server.calls.results import text_of
 from roadster_server.store import Approval
 from roadster_tools import (

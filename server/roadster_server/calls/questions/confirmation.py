@@ -27,14 +27,14 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from roadster_client import Request, with_escapes
+from roadster_server.calls.context import API_NAMES, Ask, CallContext, Context, PageOrigin, is_stateless
+from roadster_server.calls.progress import set_step
 from roadster_server.store.lazy import LazyStore
 from roadster_server.store.records import CLOCKS_DIFFER
 from roadster_server.turns import turn_given_back
 from roadster_tools import NotConfirmed, PendingWrite, Seal, Tool, Unsealable
 
-from .context import API_NAMES, Ask, CallContext, Context, PageOrigin, is_stateless
 from .form import UNREADABLE, form_of, require_yes, unreadable_reason
-from .progress import set_step
 
 _ANSWER = "confirm"
 """The name of the question among those of a call. There is only one."""

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 import anyio
 from mcp_types import InputRequiredResult, InputResponseRequestParams
 
+from roadster_server.calls.context import Ask, Context
+from roadster_server.calls.progress import set_step
 from roadster_server.turns import turn_given_back
 from roadster_tools import FileWanted, NotConfirmed, Seal, WaitingFiles
 
-from .context import Ask, Context
 from .page_question import PageQuestion, PageReply, ask_to_open, can_open_pages, page_reply, tell_complete
-from .progress import set_step
 
 _BEHIND = "."
 """The sign behind the state of the file. No sealed text has one."""

@@ -22,11 +22,10 @@ from mcp_types import (
 )
 from pydantic import ValidationError
 
+from roadster_server.calls.context import Ask, Context, is_stateless
+from roadster_server.calls.progress import set_step
 from roadster_server.turns import turn_given_back
 from roadster_tools import Seal, Unsealable
-
-from .context import Ask, Context, is_stateless
-from .progress import set_step
 
 _ANSWER = "page"
 """The name of the question among those of a call. There is only one."""
