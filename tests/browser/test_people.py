@@ -48,6 +48,17 @@ def test_pages_fit_and_can_be_read(site: Site, open_page: OpenPage, width: int, 
         for path in PAGES:
             visit(page, site, path)
             check(page, path)
+        ask_to_forget(page, site)
+        check(page, "console/forget")
+
+
+def ask_to_forget(page: Page, site: Site) -> None:
+    """Opens the page that asks again before a customer is forgotten. Only the form of another page leads there."""
+    visit(page, site, "console/actions")
+    page.get_by_label("Dealer").fill("umazda")
+    page.get_by_label("Customer's number").fill("7")
+    page.get_by_role("button", name="Forget this customer").click()
+    page.get_by_role("heading", name="Forget customer 7?").wait_for()
 
 
 def visit(page: Page, site: Site, path: str) -> None:
@@ -105,6 +116,8 @@ def test_everything_is_reached_by_the_keyboard(site: Site, open_page: OpenPage, 
         for path in PAGES:
             visit(page, site, path)
             assert unreachable(page) == [], path
+        ask_to_forget(page, site)
+        assert unreachable(page) == [], "console/forget"
 
 
 def unreachable(page: Page) -> list[str]:
