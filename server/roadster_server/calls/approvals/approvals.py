@@ -18,27 +18,16 @@ from mcp_types import CallToolResult
 
 from roadster_server.calls.keys import Keys
 from roadster_server.calls.page_links import PageLinks
-from roadster_server.calls.results import replayed_result
 from roadster_server.settings.approving import approval_problem
 from roadster_server.settings.settings import Settings
 from roadster_server.store import Approval, ApprovalState, ApprovalWay, AuditRecord, Claim, InProgress, Replay
 from roadster_server.store.lazy import LazyStore
-from roadster_tools import (
-    AdmittedCall,
-    Caller,
-    EarlierFailure,
-    Failure,
-    KeyOutcomeUnknown,
-    NotConfirmed,
-    PendingWrite,
-    Tool,
-    Unsealable,
-    WaitingForPerson,
-)
-from roadster_tools.gate.approvals import ApprovalReader, ApprovalReport, ApprovalStatus
+from roadster_tools import AdmittedCall, Caller, Failure, NotConfirmed, PendingWrite, Tool, Unsealable
+from roadster_tools.gate.approvals import ApprovalReader, ApprovalReport
 
 from .cards import Cards
 from .content import Sealed, ShownWrite, WaitingCall
+from .reports import LOST, NOT_BEGUN, Reports, time_of
 from .write_keys import WriteKey, hash_of_call
 
 MOST_WAITING = 20
@@ -52,18 +41,6 @@ _SENDER_LIFETIME = timedelta(seconds=120)
 
 _CLAIMS_KEPT = timedelta(hours=24)
 """The store may have forgotten an older claim, and with it whether its write was sent."""
-
-_STATUSES: Mapping[ApprovalState, ApprovalStatus] = {
-    "approved": "sending",
-    "done": "done",
-    "declined": "declined",
-    "withdrawn": "withdrawn",
-    "failed": "failed",
-    "unknown": "outcome_unknown",
-}
-
-_AGAIN = "call the tool again"
-_NEW_KEY = "to ask again for the same write, call with a new idempotency_key"
 
 
 class Approvals:
@@ -84,6 +61,7 @@ class Approvals:
         self._random = random
         self.seals = Sealed(keys.approvals)
         self.cards = Cards(keys, self.seals, settings)
+        self.reports = Reports(self.seals)
         self._on_change: list[Callable[[str], None]] = []
 
     def on_change(self, listener: Callable[[str], None]) -> None:
@@ -177,22 +155,21 @@ class Approvals:
         try:
             call = self.seals.call(approval)
         except Unsealable:
-            return approval if age < _SENDER_LIFETIME else await self._finish_unknown(approval)
+            return approval if age < _SENDER_LIFETIME else await self.finish_failed(approval, LOST)
         if age > _CLAIMS_KEPT:
-            return await self._finish_unknown(approval)
+            return await self.finish_failed(approval, LOST)
         obstacle = await self._store.find_claim(call.scope, call.hash, now=datetime.now(UTC))
         if isinstance(obstacle, InProgress) or (obstacle is None and age < _SENDER_LIFETIME):
             return approval
         if isinstance(obstacle, Replay):
             return await self._finish_replayed(approval, call, obstacle)
         if obstacle is not None:
-            return await self._finish_unknown(approval)
+            return await self.finish_failed(approval, LOST)
         claim = await self._store.claim(call.scope, call.hash, now=datetime.now(UTC))
         if not isinstance(claim, Claim):
             return approval
         try:
-            text = f"The server stopped after the yes, before it sent anything. Nothing was sent; {_NEW_KEY}."
-            return await self.finish_failed(approval, Failure("upstream", text))
+            return await self.finish_failed(approval, NOT_BEGUN)
         finally:
             await self._store.release(claim)
 
@@ -215,15 +192,11 @@ class Approvals:
         self.announce(approval.id)
         return await self._store.approval(approval.id) or approval
 
-    async def _finish_unknown(self, approval: Approval) -> Approval:
-        text = "The server stopped after the yes, and the write may have been sent. It is not sent again."
-        return await self.finish_failed(approval, Failure("outcome_unknown", text))
-
     async def _finish_replayed(self, approval: Approval, call: WaitingCall, replay: Replay) -> Approval:
         try:
             answer = json.loads(WriteKey(call.scope, call.hash).seal(self._keys).open(replay.result.decode()))
         except ValueError:
-            return await self._finish_unknown(approval)
+            return await self.finish_failed(approval, LOST)
         return await self.finish_done(approval, *answer)
 
     async def result(self, approval: Approval, caller: Caller, tool: Tool) -> CallToolResult:
@@ -232,62 +205,12 @@ class Approvals:
         A repeated call gets this, and the one that waited for it.
         """
         approval = await self.settle(approval)
-        match approval.state:
-            case "pending":
-                raise await self.waiting(approval, "a person must approve this write on a page")
-            case "approved":
-                raise await self.waiting(approval, "a person said yes, and the write is being sent now")
-            case "done":
-                return self.done(approval, caller)
-            case "unknown":
-                raise EarlierFailure("outcome_unknown", f"{self.failure_text(approval)} {tool.if_unknown}.")
-        raise EarlierFailure(*self.ending(approval))
-
-    def ending(self, approval: Approval) -> tuple[Any, str]:
-        """Returns the kind and the text of the failure of a write that was not done."""
-        try:
-            if approval.state == "failed":
-                kind, text = self.seals.failure(approval)
-                return kind, f"A person approved this write. Then it ended so: {text}"
-            reason = self.seals.reason(approval) if approval.state == "declined" else ""
-        except Unsealable:
-            return "not_confirmed", "What became of this write cannot be read any more. Nothing is sent."
-        if approval.state == "withdrawn":
-            by = "the question to open the page was declined, by the person or by a client that asks nobody"
-            return "not_confirmed", f"Not confirmed: {by}. Nothing was sent; {_NEW_KEY}, only if the person wants it."
-        reason = f", and wrote {json.dumps(reason, ensure_ascii=False)}" if reason else ""
-        place = "the card" if approval.way == "card" else "the page"
-        text = f"Not confirmed: a person declined this write on {place}{reason}. Nothing was sent; {_NEW_KEY}, only if"
-        return "not_confirmed", f"{text} the person you work for wants it."
-
-    async def waiting(self, approval: Approval, reason: str) -> WaitingForPerson:
-        """Returns the failure that tells a caller of the page, and how to learn what becomes of the write."""
-        expires, url = time_of(approval.expires), await self.url(approval)
-        if approval.way == "card":
-            expires_at = expires.isoformat(timespec="seconds")
-            text = f"{reason}; call again with the same arguments in a moment: that writes nothing twice"
-            return WaitingForPerson(text, details={"approval_id": approval.id, "expires_at": expires_at})
-        text = (
-            f"{reason}: {url} . Give this link to the person you work for. It is good until {expires:%Y-%m-%d %H:%M} "
-            f'UTC. Once they say that it is decided, call get_approval with approval_id "{approval.id}", or call again '
-            "with the same arguments: that writes nothing twice"
-        )
-        details = {"approval_id": approval.id, "url": url, "expires_at": expires.isoformat(timespec="seconds")}
-        return WaitingForPerson(text, details=details)
-
-    def failure_text(self, approval: Approval) -> str:
-        """Returns the text of the failure with which an approved write ended."""
-        try:
-            return self.seals.failure(approval)[1]
-        except Unsealable:
-            return "What became of this write cannot be read any more. It is not sent again."
+        has_page = approval.way == "page" and approval.state in ("pending", "approved")
+        return self.reports.result(approval, caller, tool, await self.url(approval) if has_page else "")
 
     def of_caller(self, caller: Caller) -> ApprovalReader:
         """Returns what `get_approval` reads for the caller."""
         return _CallerApprovals(self, self._store, caller)
-
-    def done(self, approval: Approval, caller: Caller) -> CallToolResult:
-        return replayed_result(self.seals.seal_of(approval.id, "outcome"), approval.outcome or b"", caller)
 
 
 class _CallerApprovals:
@@ -304,41 +227,10 @@ class _CallerApprovals:
         if approval is None or not is_own or approval.dealer not in self._caller.dealer_set:
             return None
         approval = await self._approvals.settle(approval)
-        status = _status(approval)
-        text, answer = await self._say(approval, status)
-        is_on_page = approval.way == "page"
-        url = await self._approvals.url(approval) if status == "waiting" and is_on_page else None
-        return ApprovalReport(status, approval.tool, approval.dealer, text, time_of(approval.expires), url, answer)
-
-    async def _say(self, approval: Approval, status: ApprovalStatus) -> tuple[str, Mapping[str, Any] | None]:
-        match status:
-            case "waiting" if approval.way == "card":
-                return "Nobody has decided yet. Ask the person to answer the card. Do not look again at once.", None
-            case "waiting":
-                return "Nobody has decided yet. Ask the person to open the page. Do not look again at once.", None
-            case "sending":
-                return "A person said yes, and the write is being sent now.", None
-            case "expired":
-                return f"Nobody decided in time. Nothing was sent; {_AGAIN} if the person still wants it.", None
-            case "done":
-                try:
-                    answer = self._approvals.done(approval, self._caller).structured_content
-                except KeyOutcomeUnknown as error:
-                    return error.message(), None
-                return "A person said yes, and the write was done.", answer
-            case "outcome_unknown":
-                return f"A person said yes. {self._approvals.failure_text(approval)}", None
-        return self._approvals.ending(approval)[1], None
-
-
-def _status(approval: Approval) -> ApprovalStatus:
-    if approval.state == "pending":
-        return "waiting" if datetime.now(UTC) < time_of(approval.expires) else "expired"
-    return _STATUSES[approval.state]
-
-
-def time_of(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+        report = self._approvals.reports.report(approval, self._caller)
+        if report.status == "waiting" and approval.way == "page":
+            return replace(report, url=await self._approvals.url(approval))
+        return report
 
 
 def _milliseconds(time: datetime) -> int:

@@ -127,7 +127,7 @@ class _AnswerCall(Call):
         services.approvals.announce(approval.id)
         if not is_yes:
             self.card_state = "declined"
-            raise EarlierFailure(*services.approvals.ending(replace(approval, state=state)))
+            raise EarlierFailure(*services.approvals.reports.ending(replace(approval, state=state)))
         return await self._send(approval, tool)
 
     async def _tell_outcome(self, approval: Approval, tool: Tool) -> CallToolResult:

@@ -21,8 +21,8 @@ from roadster_tools import TOOLS, AccessRefused, Caller, File, Tool, ToolFailure
 from roadster_tools.files import content_type
 from roadster_tools.files_of_writes import file_of_call
 
-from .approvals import time_of
 from .content import ShownWrite
+from .reports import time_of
 from .sending import send_approved
 
 _PAGE_ENTRIES = 50
