@@ -50,7 +50,7 @@ def test_yes_sends_the_write_and_shows_its_answer(host: Host, gateway: Gateway, 
         assert has_sent(gateway, before) == []
         button(view, "yes").click()
         expect(view.get_by_role("heading", name="Done", exact=True)).to_be_visible(timeout=PATIENCE)
-        expect(view.locator("dl").last).to_contain_text("customer id")
+        expect(view.locator("dl").last).to_contain_text("Customer ID")
         expect(button(view, "yes")).to_have_count(0)
     assert has_sent(gateway, before) == [CREATE]
 
@@ -151,9 +151,9 @@ def confirmed_id(host: Host, open_page: OpenPage, tool: str, arguments: dict[str
 
 
 def test_deletion_needs_a_tick(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
-    customer = confirmed_id(bridge, open_page, CREATE, new_customer(), "customer id")
+    customer = confirmed_id(bridge, open_page, CREATE, new_customer(), "Customer ID")
     upload = {**CALLS[UPLOAD], "customer_id": customer}
-    document = confirmed_id(bridge, open_page, UPLOAD, upload, "document id")
+    document = confirmed_id(bridge, open_page, UPLOAD, upload, "Document ID")
     deletion = {**CALLS[DELETE], "customer_id": customer, "document_ids": [document]}
     with shown(bridge, open_page, DELETE, deletion) as (_page, view):
         expect_card(view)

@@ -180,7 +180,7 @@ def test_customer_reads_words_and_no_names_of_arguments(bridge: Bridge, gateway:
         "term_months": 30,
         "customer_cash": 30_000,
         "annual_miles": 15_000,
-        "incentives": ["loyalty", "unheard_of"],
+        "incentives": ["loyalty", "unheard_of", "never_heard_of"],
     }
     wishes = {**wishes, "plans": [{"id": 6160}], "trade_in": {"value": 9000, "payoff": 4000}}
     with shown(bridge, open_page, QUOTE, {**AT_CAR, **wishes}) as (_page, view):
@@ -189,6 +189,7 @@ def test_customer_reads_words_and_no_names_of_arguments(bridge: Bridge, gateway:
         expect(view.get_by_text("Cash: no money down, term, miles a year")).to_be_visible()
         expect(view.get_by_text("Lease: money down cut to")).to_be_visible()
         expect(view.get_by_text("Zip code: as the dealer's system assumes")).to_be_visible()
+        expect(view.get_by_text("Unheard of, never heard of: unknown")).to_be_visible()
         expect(view.get_by_text("Whether the rate may be increased later")).to_be_visible()
         gateway.fail("quote_payments", 500)
         change(view, gateway, lambda: view.get_by_label("Money down", exact=True).fill("1000"))

@@ -259,27 +259,27 @@ async def test_cancel_delivery_question_shows_the_delivery(mode: str, connect: C
         answer_of(await client.call_tool("cancel_delivery", OWN_DELIVERY))
     assert questions[0].splitlines() == [
         "Cancel a delivery at University Mazda (umazda)? This deletes and cannot be undone.",
-        f'delivery id: "{DELIVERY_ID}"',
-        'reference id: "RO-4711"',
-        'state: "scheduled"',
-        'items 1: description "Four winter tires", quantity 1',
-        'pickup location.address.name: "The tire shop"',
-        'pickup location.address.street1: "12 Main Street"',
-        'pickup location.address.city: "Seattle"',
-        'pickup location.address.state: "WA"',
-        'pickup location.address.zip: "98105"',
-        'pickup location.contact.name: "Natalie Wood"',
-        'pickup location.contact.phone: "2065550100"',
-        'delivery location.address.street1: "456 Central Avenue"',
-        'delivery location.address.street2: "Floor 2"',
-        'delivery location.address.city: "Tacoma"',
-        'delivery location.address.state: "WA"',
-        'delivery location.address.zip: "98402"',
-        'delivery location.contact.name: "Carlos Silva"',
-        'delivery location.contact.phone: "4155550123"',
-        'pickup after: "2099-01-31T09:00:00-08:00"',
-        'deliver between.start: "2099-01-31T10:00:00-08:00"',
-        'deliver between.end: "2099-01-31T18:00:00-08:00"',
+        f'Delivery ID: "{DELIVERY_ID}"',
+        'Reference ID: "RO-4711"',
+        'State: "scheduled"',
+        'Items 1: description "Four winter tires", quantity 1',
+        'Pickup location: address: name: "The tire shop"',
+        'Pickup location: address: street1: "12 Main Street"',
+        'Pickup location: address: city: "Seattle"',
+        'Pickup location: address: state: "WA"',
+        'Pickup location: address: zip: "98105"',
+        'Pickup location: contact: name: "Natalie Wood"',
+        'Pickup location: contact: phone: "2065550100"',
+        'Delivery location: address: street1: "456 Central Avenue"',
+        'Delivery location: address: street2: "Floor 2"',
+        'Delivery location: address: city: "Tacoma"',
+        'Delivery location: address: state: "WA"',
+        'Delivery location: address: zip: "98402"',
+        'Delivery location: contact: name: "Carlos Silva"',
+        'Delivery location: contact: phone: "4155550123"',
+        'Pickup after: "2099-01-31T09:00:00-08:00"',
+        'Deliver between: start: "2099-01-31T10:00:00-08:00"',
+        'Deliver between: end: "2099-01-31T18:00:00-08:00"',
     ]
     assert preview.keys() == {"method", "path", "checks"}
     assert (await operations(world)).count("cancel_shipment") == 1
@@ -301,8 +301,8 @@ async def test_cancel_delivery_question_shows_the_first_items(connect: Connect) 
         answer_of(await client.call_tool("create_delivery", many))
         assert kind_of(await client.call_tool("cancel_delivery", OWN_DELIVERY)) == "not_confirmed"
     (question,) = questions
-    assert question.count("\nitems ") == 10
-    assert "more items: 90" in question
+    assert question.count("\nItems ") == 10
+    assert "More items: 90" in question
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
@@ -327,10 +327,10 @@ async def test_update_delivery_question_shows_the_current_one(mode: str, connect
     first, *lines = question.splitlines()
     assert first == "Update a delivery at University Mazda (umazda)? This writes to Roadie."
     assert lines[:5] == [
-        f'delivery id: "{DELIVERY_ID}"',
-        'reference id: "RO-4712"',
-        'now.reference id: "RO-4711"',
-        'now.state: "scheduled"',
-        'now.items 1: description "Four winter tires", quantity 1',
+        f'Delivery ID: "{DELIVERY_ID}"',
+        'Reference ID: "RO-4712"',
+        'Now: reference ID: "RO-4711"',
+        'Now: state: "scheduled"',
+        'Now: items 1: description "Four winter tires", quantity 1',
     ]
-    assert 'now.delivery location.contact.name: "Carlos Silva"' in lines
+    assert 'Now: delivery location: contact: name: "Carlos Silva"' in lines

@@ -331,8 +331,8 @@ async def test_question_cannot_be_ended_by_a_dealers_name(
         await client.call_tool("assign_agent", {"dealer": "umazda", "customer_id": 7, "agent": {"id": "A1"}})
     assert questions[0].split("\n") == [
         f"Assign an agent to a customer at {expected_name}? This writes to Roadster.",
-        "customer id: 7",
-        'agent.id: "A1"',
+        "Customer ID: 7",
+        'Agent: ID: "A1"',
     ]
 
 

@@ -1,6 +1,7 @@
 // The card of a write: what would be sent, and the person's yes or no. The secret of the answer stays in this page.
 
 import { element, facts, fill, type Child } from "./dom.js";
+import { fieldInWords } from "./format.js";
 import { Host, kindOf, type Outcome } from "./host.js";
 
 const CARD = "roadster-mcp/card";
@@ -11,7 +12,7 @@ interface Card {
   tool: string;
   title: string;
   heading: string;
-  fields: [name: string, value: string][];
+  fields: [label: string, value: string][];
   deed: string | null;
   expires_at: string;
 }
@@ -123,20 +124,24 @@ const SIGNS_IN = "redirect_url";
 
 function answerOf(result: Outcome<Answer> | undefined): Child[] {
   if (result?.kind !== "answer") return [];
-  const rows = [...leaves(result.answer)].filter(([name]) => name !== SIGNS_IN);
+  const shown = Object.entries(result.answer).filter(([name]) => name !== SIGNS_IN);
   const title = decision === "no" ? "It was done before, with a yes" : "Done";
-  return [element("h2", {}, title), facts(rows.map(([name, value]) => [name.replaceAll("_", " "), value]))];
+  return [element("h2", {}, title), facts([...leaves(Object.fromEntries(shown))])];
 }
 
-/** Yields the name and the value of each field of an answer. */
-function* leaves(node: unknown, path = ""): Generator<[name: string, value: string]> {
+/** Yields the label and the value of each field of an answer. */
+function* leaves(node: unknown, label = ""): Generator<[label: string, value: string]> {
   if (typeof node !== "object" || node === null) {
-    yield [path, String(node)];
+    yield [label, String(node)];
     return;
   }
   for (const [name, value] of Object.entries(node)) {
-    yield* leaves(value, Array.isArray(node) ? `${path} ${Number(name) + 1}` : path === "" ? name : `${path}.${name}`);
+    yield* leaves(value, Array.isArray(node) ? `${label} ${Number(name) + 1}` : labelIn(label, fieldInWords(name)));
   }
+}
+
+function labelIn(outer: string, words: string): string {
+  return outer === "" ? words.slice(0, 1).toUpperCase() + words.slice(1) : `${outer}: ${words}`;
 }
 
 function statusText(): string {

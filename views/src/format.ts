@@ -44,3 +44,11 @@ export function isOver(date: string | undefined, now: number): boolean {
   const end = date === undefined ? undefined : ageOf(date, now);
   return end !== undefined && end >= (/^\d{4}-\d{2}-\d{2}$/.test(date ?? "") ? DAY : 0);
 }
+
+const SHORT_FORMS: Record<string, string> = { id: "ID", ids: "IDs", utm: "UTM", vin: "VIN", url: "URL" };
+
+/** Returns the name of a field as a person reads it. The server writes the labels of a question by the same rule. */
+export function fieldInWords(name: string): string {
+  const words = name.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").toLowerCase().split(" ");
+  return words.map((word) => SHORT_FORMS[word] ?? word).join(" ");
+}

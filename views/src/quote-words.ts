@@ -24,8 +24,10 @@ const WORDS: Record<string, string> = {
 
 /** An argument of a list, such as plans.0.tier. */
 const PLAN = /\bplans\.(\d+)(?:\.(?:tier|id|code))?/g;
-/** An incentive by its name, as JSON writes it. */
-const INCENTIVE = /\bincentives ("(?:[^"\\]|\\.)*")/g;
+/** A text as JSON writes it. */
+const TEXT = /"(?:[^"\\]|\\.)*"/g;
+/** One or several incentives by their names. */
+const INCENTIVES = new RegExp(`\\bincentives (${TEXT.source}(?:, ${TEXT.source})*)`, "g");
 const NAME = /\b[a-z]+(?:_[a-z0-9]+)+(?:\.[a-z]+)?\b/g;
 
 /** Returns the sentence as people say it. `args` are those that it is about. */
@@ -33,7 +35,9 @@ export function inWords(text: string, args: Arguments = {}, offers: Offers = {})
   return text
     .replace("leave deal_type out", "change any term here")
     .replace(PLAN, (place: string, index: string) => planName(Number(index), args, offers) ?? place)
-    .replace(INCENTIVE, (_place: string, name: string) => incentiveTitle(offers, String(JSON.parse(name))))
+    .replace(INCENTIVES, (_place: string, names: string) =>
+      names.replace(TEXT, (name) => incentiveTitle(offers, String(JSON.parse(name)))),
+    )
     .replace(NAME, (name: string) => WORDS[name] ?? name.replace(/[._]/g, " "))
     .replace(/\bRoadster\b/g, "the dealer's system")
     .replace(/^[a-z]/, (letter) => letter.toUpperCase());

@@ -12,6 +12,10 @@ _VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|(?<![\w.-])(-?\d+(?:\.\d+)?)(?![\w.-])
 """A text in quotation marks, or a number outside of them."""
 
 
+_LABEL = re.compile(r'(?:[^":]*: )+')
+"""The label before a value. That of a nested field has several parts."""
+
+
 def is_meant(person: Person, lines: Sequence[str]) -> bool:
     """Tells if the lines show what the person means. Each line is the text of one value, which may have parts."""
     checks = {_normal(check) for check in person.checks}
@@ -24,7 +28,7 @@ def is_meant(person: Person, lines: Sequence[str]) -> bool:
 def lines_of(message: str) -> Iterator[str]:
     """Yields the values of a question that a client asks. Its first line says what is asked."""
     for line in message.split("\n")[1:]:
-        yield line.partition(": ")[2]
+        yield _LABEL.sub("", line, count=1)
 
 
 def _values_in(line: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
@@ -14,9 +15,14 @@ from tests.conftest import PROJECT, World, answer_of, kind_of, text_of
 
 from .approvals import change, open_office
 from .cards import CREATE, answer, ask, card_of, card_settings, open_host
-from .writes import KEY, NEW_CUSTOMER, agreeing_person, both_eras, leaves, sent_writes
+from .writes import KEY, NEW_CUSTOMER, WRITES, agreeing_person, both_eras, leaves, sent_writes
 
 pytestmark = pytest.mark.anyio
+
+TEMPLATE_FIELD = (
+    'x 96, y 555, name "vehicleYear_1", type "vehicleYear", width 40, height 12, signee "__customer__", font size 8, '
+    'form label "Year", agent filled required false'
+)
 
 
 @both_eras
@@ -41,6 +47,28 @@ async def test_the_card_shows_each_value_that_is_sent(world: World, store_url: s
     assert set(leaves(request["body"])) - {"umazda"} <= {str(value) for value in values}
     assert card["heading"].startswith("Create a customer at ")
     assert card["deed"] is None
+
+
+@pytest.mark.parametrize(
+    ("tool", "label", "value"),
+    [
+        (CREATE, "Customer: first name", '"Steve"'),
+        (CREATE, "Customer: partner ID", '"238612817"'),
+        ("assign_agent", "Customer ID", "1650260"),
+        ("submit_trade_valuation", "VIN", '"4T1C11AK0LU322811"'),
+        ("create_template", "Dealer", '"umazda"'),
+        ("create_template", "Form data: form definition: pages 1: fields 1", TEMPLATE_FIELD),
+    ],
+)
+async def test_the_card_names_each_field_in_plain_words(
+    tool: str, label: str, value: str, world: World, store_url: str
+) -> None:
+    async with open_host(world, card_settings(store_url)) as office:
+        fields = (await ask(office, tool, WRITES[tool]))["fields"]
+    labels = [name for name, _value in fields]
+    assert len({*labels}) == len(labels)
+    assert not any(re.search(r"[._]|^[a-z]", name) for name in labels)
+    assert [label, value] in fields
 
 
 async def test_the_secret_stands_in_meta_only_and_a_repeated_call_waits_for_the_same_card(

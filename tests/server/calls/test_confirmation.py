@@ -152,9 +152,9 @@ async def test_question_of_a_deletion_describes_the_documents(mode: str, connect
         deletion = await client.call_tool("delete_documents", dict(DELETION))
     assert kind_of(missing) == "not_found"
     (question,) = person.questions
-    document = 'id 1602287, document type "license", relationship "self", name "Licence of S. McQueen", file name'
-    assert question.splitlines()[1] == 'customer id: "1650260"'
-    assert question.splitlines()[2].startswith(f'document ids 1: {document} "license.png"')
+    document = 'ID 1602287, document type "license", relationship "self", name "Licence of S. McQueen", file name'
+    assert question.splitlines()[1] == 'Customer ID: "1650260"'
+    assert question.splitlines()[2].startswith(f'Document IDs 1: {document} "license.png"')
     assert answer_of(deletion) == {"deleted": [1602287]}
     assert "McQueen" not in text_of(deletion) + text_of(missing)
 

@@ -98,5 +98,5 @@ async def test_a_file_goes_with_the_right_of_the_side_that_asked(
 async def test_a_write_without_a_file_has_none(live: LiveSettings, origin: str, browser: PageBrowser) -> None:
     waiting = await waiting_call(origin, "create_customer", NEW_CUSTOMER)
     await browser.sign_in(live.current)
-    assert "the file itself" not in await browser.open(waiting["url"])
+    assert "The file itself" not in await browser.open(waiting["url"])
     assert (await look(browser, waiting["url"])).status_code == 403

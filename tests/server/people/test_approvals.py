@@ -73,8 +73,8 @@ async def test_the_answer_is_shown_as_fields(live: LiveSettings, origin: str, br
     content = await approve(browser, live, await ask(origin))
     assert "{" not in content
     assert "What came back" in content
-    assert re.search(r"customer id\s*1650260\s", content)
-    assert "redirect url" not in content  # it signs in as the customer
+    assert re.search(r"Customer ID\s*1650260\s", content)
+    assert "edirect" not in content  # it signs in as the customer
 
 
 async def test_whoever_asked_and_lost_the_dealer_reads_nothing_of_it(

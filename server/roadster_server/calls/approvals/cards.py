@@ -64,7 +64,7 @@ class Cards:
 
     def _card(self, approval: Approval, tool: Tool, details: dict[str, str]) -> dict[str, Any]:
         question = self._seals.question(approval)
-        file_fields = [["the file itself", question.file.about]] if question.file is not None else []
+        file_fields = [["The file itself", question.file.about]] if question.file is not None else []
         return {
             **details,
             "secret": self._secret(approval),

@@ -63,7 +63,7 @@ class DeskEntry:
     """Why this person may not decide, None where they may."""
     reason: str = ""
     answer: tuple[tuple[str, str], ...] = ()
-    """The name and the value of each field of the answer, written as those of the question."""
+    """The label and the value of each field of the answer, written as those of the question."""
     failure: str = ""
     """The sentences about a write that was not done, or whose answer was lost."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,8 +43,15 @@ _ANSWER = "confirm"
 _MOST_CHARACTERS = 4000
 """A person does not read a longer question."""
 
-_WORDS: Mapping[str, str] = {"doc_ids": "document_ids", "id": "customer_id", "shipment_id": "delivery_id"}
+_WORDS: Mapping[str, str] = {
+    "doc_ids": "document_ids",
+    "dpid": "dealer",
+    "id": "customer_id",
+    "shipment_id": "delivery_id",
+}
 """The tools' names of fields that have other names in requests. Only `assign_agent` sends a bare `id`."""
+_INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SHORT_FORMS: Mapping[str, str] = {"id": "ID", "ids": "IDs", "utm": "UTM", "vin": "VIN", "url": "URL"}
 _ASK_AGAIN = "call again without it to be asked anew"
 
 
@@ -134,11 +142,11 @@ class WriteQuestion:
     heading: str
     """The deed, the dealer and the effect."""
     fields: tuple[tuple[str, str], ...]
-    """The name and the value of each field."""
+    """The label and the value of each field."""
 
     @property
     def text(self) -> str:
-        return "\n".join([self.heading, *(f"{name}: {value}" for name, value in self.fields)])
+        return "\n".join([self.heading, *(f"{label}: {value}" for label, value in self.fields)])
 
 
 def question_of(write: PendingWrite, about: Mapping[str, Any], dealer_name: str) -> WriteQuestion:
@@ -184,26 +192,40 @@ def form_problem(ctx: CallContext) -> str | None:
     return None
 
 
-def field_lines(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the name and the value of each field, those of nested objects included."""
+def field_lines(node: Any, label: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the label and the value of each field, such as "Customer: first name" for one of a nested object."""
     match node:
         case Mapping() if node:
             for name, value in node.items():
-                yield from field_lines(value, f"{path}.{name}".lstrip("."))
+                words = _in_words(name)
+                yield from field_lines(value, f"{label}: {words}" if label else words[:1].upper() + words[1:])
         case list() if node:
             for index, value in enumerate(node, 1):
-                yield from _item_lines(value, f"{path} {index}")
+                yield from _item_lines(value, f"{label} {index}")
         case _:
-            # In quotes, so that no value can look like another line, and an empty text is visible.
-            yield path.replace("_", " "), with_escapes(json.dumps(node, ensure_ascii=False))
+            yield label, _value_text(node)
 
 
-def _item_lines(node: Any, path: str) -> Iterator[tuple[str, str]]:
+def _item_lines(node: Any, label: str) -> Iterator[tuple[str, str]]:
     """Yields an item of a list, on one line if it is flat. A form has dozens of fields, each with ten values."""
     if not isinstance(node, Mapping) or not node or any(isinstance(value, Mapping | list) for value in node.values()):
-        yield from field_lines(node, path)
+        yield from field_lines(node, label)
         return
-    yield path.replace("_", " "), ", ".join(f"{name} {value}" for name, value in field_lines(node))
+    yield label, ", ".join(f"{_in_words(name)} {_value_text(value)}" for name, value in node.items())
+
+
+def _in_words(name: str) -> str:
+    """Returns the name of a field as a person reads it: "document IDs" for `document_ids`, "font size" for `fontSize`.
+
+    `views/src/format.ts` writes the labels of an answer on a card by the same rule.
+    """
+    words = _INNER_CAPITAL.sub(" ", name).replace("_", " ").lower().split(" ")
+    return " ".join(_SHORT_FORMS.get(word, word) for word in words)
+
+
+def _value_text(value: Any) -> str:
+    """Returns the value in quotes, so that it cannot look like another line, and an empty text is visible."""
+    return with_escapes(json.dumps(value, ensure_ascii=False))
 
 
 def _can_ask(ctx: Context) -> bool:
