@@ -19,7 +19,8 @@ from roadster_server.cli.app import app
 from roadster_server.settings.loading import load
 from roadster_server.settings.secrets import reveal
 from roadster_server.settings.settings import Settings
-from roadster_server.transports import guards, http_process, probes
+from roadster_server.transports.http import guards, probes
+from roadster_server.transports.http import process as http_process
 from tests.conftest import PROJECT
 from tests.servers import PATIENCE
 

@@ -17,7 +17,7 @@ from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.http import WebhookSettings
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports.http import caller_of_request, http_app
+from roadster_server.transports.http.application import caller_of_request, http_app
 from tests.conftest import settings_for
 from tests.server.events.hooks import KEY, ROADIE_KEY
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from roadster_server.transports import http_process, shutdown, stdio
+from roadster_server.transports import shutdown, stdio
+from roadster_server.transports.http import process as http_process
 from tests.servers import PATIENCE
 
 AMPLE = PATIENCE / 2

@@ -23,7 +23,7 @@ from roadster_server.calls.recorder import Recorder
 from roadster_server.identity.tokens import identity_of
 from roadster_server.store import AuditRecord, StoreError
 from roadster_server.store.lazy import LazyStore, lazy_store
-from roadster_server.transports.turn_taking import TurnTaking
+from roadster_server.transports.http.turn_taking import TurnTaking
 from roadster_server.turns import Turns, turn_given_back
 from tests.server.store.databases import execute
 from tests.servers import PATIENCE

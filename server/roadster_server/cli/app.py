@@ -116,7 +116,7 @@ def sandbox(
     """Serve the emulated Roadster API over HTTP, to test against."""
     from roadster_sandbox import API_KEY, BASE_PATHS, USERNAME
     from roadster_sandbox import serve as serve_sandbox
-    from roadster_server.transports.listening.sockets import require_free
+    from roadster_server.transports.http.listening.sockets import require_free
 
     with exit_on_mistakes():
         require_free(host, port)

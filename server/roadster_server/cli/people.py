@@ -30,7 +30,7 @@ def print_link(
     from roadster_client import is_loopback
     from roadster_server.calls.keys import Keys
     from roadster_server.people.local_links import LIFETIME, make_local_key
-    from roadster_server.transports.http import origin_of
+    from roadster_server.transports.http.application import origin_of
 
     with exit_on_mistakes(), open_backend(config, sandbox=sandbox) as backend:
         settings = backend.settings

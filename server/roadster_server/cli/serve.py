@@ -49,9 +49,9 @@ def serve_stdio(backend: Backend) -> None:
 
 def serve_http(backend: Backend, transport: Literal["http", "sse"], host: str, port: int) -> None:
     """Serves until a signal comes. Raises ConfigurationError."""
-    from roadster_server.transports.http import url_of
-    from roadster_server.transports.http_process import serve_backend
-    from roadster_server.transports.listening.sockets import listen
+    from roadster_server.transports.http.application import url_of
+    from roadster_server.transports.http.listening.sockets import listen
+    from roadster_server.transports.http.process import serve_backend
 
     with listen(host, port) as listener:
         on_serving = partial(_print_address, url_of(transport, host, listener.getsockname()[1]))
@@ -62,9 +62,9 @@ def serve_in_workers(
     backend: Backend, transport: Transport, host: str, port: int, config: Path | None, count: int
 ) -> int:
     """Serves over HTTP in `count` processes until a signal comes. Returns the exit code. Raises ConfigurationError."""
-    from roadster_server.transports.http import url_of
-    from roadster_server.transports.listening.sockets import listen
-    from roadster_server.transports.workers import require_shared, run_workers
+    from roadster_server.transports.http.application import url_of
+    from roadster_server.transports.http.listening.sockets import listen
+    from roadster_server.transports.http.workers import require_shared, run_workers
 
     if transport is not Transport.HTTP:
         raise ConfigurationError([f"--workers {count}: is only for --transport http"])
@@ -78,7 +78,7 @@ def serve_as_worker(
     config: Path | None, host: str, count: int, listener: socket, on_serving: Callable[[], None]
 ) -> None:
     """Serves in a process of its own, which reads the configuration itself."""
-    from roadster_server.transports.http_process import serve_backend
+    from roadster_server.transports.http.process import serve_backend
 
     configure_logs()
     try:

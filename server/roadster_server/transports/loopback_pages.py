@@ -15,7 +15,7 @@ from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from roadster_server.telemetry.logs import log
 
-from .listening.sockets import listen
+from .http.listening.sockets import listen
 
 if TYPE_CHECKING:  # for start time: it imports the SDK
     from roadster_server.calls.calls import Calls
@@ -58,10 +58,10 @@ class LoopbackPages:
         from roadster_server.people.context import People  # noqa: PLC0415
         from roadster_server.settings.sections.http import HttpSettings  # noqa: PLC0415
 
-        from .front import FrontDoor  # noqa: PLC0415
-        from .guards import HostGuard, PeoplePaths, live_host_rules  # noqa: PLC0415
-        from .listening.descriptors import raise_limit  # noqa: PLC0415
-        from .listening.http_server import http_server  # noqa: PLC0415
+        from .http.front import FrontDoor  # noqa: PLC0415
+        from .http.guards import HostGuard, PeoplePaths, live_host_rules  # noqa: PLC0415
+        from .http.listening.descriptors import raise_limit  # noqa: PLC0415
+        from .http.listening.http_server import http_server  # noqa: PLC0415
 
         if self._listener is None:
             raise RuntimeError("nothing listens")

@@ -29,7 +29,7 @@ from roadster_server.settings.sections.callers import CallerSettings, IdentitySe
 from roadster_server.settings.sections.http import HttpSettings
 from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports.http import caller_of_request, http_app
+from roadster_server.transports.http.application import caller_of_request, http_app
 from roadster_tools import Access
 
 ISSUER = "https://login.example.com"

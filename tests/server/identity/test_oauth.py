@@ -16,7 +16,7 @@ from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.stores import StoreSettings
-from roadster_server.transports.http import caller_of_request
+from roadster_server.transports.http.application import caller_of_request
 from tests.conftest import answer_of
 from tests.server.identity.issuers import (
     INITIALIZE,

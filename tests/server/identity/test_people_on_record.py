@@ -22,7 +22,7 @@ from roadster_server.settings.sections.callers import PeopleRule, RoleSettings
 from roadster_server.settings.settings import Settings
 from roadster_server.store import open_store
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports.http import caller_of_request
+from roadster_server.transports.http.application import caller_of_request
 from roadster_tools import TOOLS, Access, verdict
 from tests.conftest import World, kind_of, settings_for
 from tests.server.calls.writes import NEW_CUSTOMER

@@ -20,7 +20,7 @@ from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.callers import PeopleRule, RoleSettings
 from roadster_server.settings.sections.stores import StoreSettings
-from roadster_server.transports.http import caller_of_request
+from roadster_server.transports.http.application import caller_of_request
 from roadster_tools import Access
 from tests.conftest import World, answer_of, kind_of, text_of
 from tests.server.calls.writes import NEW_CUSTOMER, agreeing_person

@@ -28,7 +28,7 @@ from roadster_server.settings.sections.http import WebhookSettings
 from roadster_server.settings.settings import Settings
 from roadster_server.store import EventOutcome
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports.http import http_app
+from roadster_server.transports.http.application import http_app
 from roadster_tools import TOOLS, Access
 from tests.conftest import EVERYTHING, FOREIGN, World, kind_of, own_delivery, settings_for
 from tests.server.events.hooks import SHIPMENT, brief_event

@@ -22,9 +22,9 @@ from roadster_server.protocol.subscriptions import Subscriptions
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports.http import caller_of_request, http_app, identity_of_request
-from roadster_server.transports.listening.connection import HEAD_SECONDS
-from roadster_server.transports.listening.http_server import http_server
+from roadster_server.transports.http.application import caller_of_request, http_app, identity_of_request
+from roadster_server.transports.http.listening.connection import HEAD_SECONDS
+from roadster_server.transports.http.listening.http_server import http_server
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from roadster_server.events.webhooks import receivers
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.http import HttpSettings
 from roadster_server.telemetry.metrics import Metrics
-from roadster_server.transports.http import http_app
+from roadster_server.transports.http.application import http_app
 from tests.conftest import kind_of
 from tests.server.identity.issuers import METADATA, issuer_settings
 from tests.servers import PATIENCE, free_port, serving

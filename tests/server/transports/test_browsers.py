@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadster_server.transports.guards import live_host_rules
+from roadster_server.transports.http.guards import live_host_rules
 from tests.conftest import settings_for
 from tests.servers import PATIENCE, free_port, serving
 

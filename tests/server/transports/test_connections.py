@@ -19,11 +19,11 @@ from uvicorn.server import ServerState
 
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.http import HttpSettings
-from roadster_server.transports.listening.connection import MOST_PIPELINED, ClientConnection, ConnectionRules
-from roadster_server.transports.listening.connections import Connections, Limit, TooManyConnections
-from roadster_server.transports.listening.descriptors import room_below
-from roadster_server.transports.listening.http_server import http_server
-from roadster_server.transports.listening.sockets import listen
+from roadster_server.transports.http.listening.connection import MOST_PIPELINED, ClientConnection, ConnectionRules
+from roadster_server.transports.http.listening.connections import Connections, Limit, TooManyConnections
+from roadster_server.transports.http.listening.descriptors import room_below
+from roadster_server.transports.http.listening.http_server import http_server
+from roadster_server.transports.http.listening.sockets import listen
 from roadster_server.transports.messages import NOT_NOW
 from tests.servers import PATIENCE
 from tests.upstreams import VIRTUAL_TIME

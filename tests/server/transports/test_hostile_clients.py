@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from starlette.types import Message
 
-from roadster_server.transports.intake import Intake
+from roadster_server.transports.http.intake import Intake
 from roadster_server.transports.large_messages import LargeMessages
 from tests.hanging import HangingUpstream
 from tests.processes.stopping import INITIALIZED, open_session, stdio_server, upstream

@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference
 
-from roadster_server.transports.listening.sockets import listen
+from roadster_server.transports.http.listening.sockets import listen
 from roadster_tools import TOOLS
 from tests.command_line import run_cli
 from tests.conftest import CONFIG, answer_of, kind_of, text_of

@@ -19,11 +19,11 @@ from mcp_types import INVALID_REQUEST, CallToolResult
 from starlette.types import Message, Receive, Scope, Send
 
 from roadster_server.identity.tokens import identity_of
-from roadster_server.transports.intake import Intake
+from roadster_server.transports.http.intake import Intake
+from roadster_server.transports.http.sse_pair import SsePair
 from roadster_server.transports.large_messages import LARGE_BYTES, LargeMessages, MessagePlace, NoPlaceFree
 from roadster_server.transports.message_size import MAX_MESSAGE_BYTES
 from roadster_server.transports.messages import MOST_VALUES, NOT_NOW, MessageRefused, read_message
-from roadster_server.transports.sse_pair import SsePair
 from roadster_tools.files import MAX_INLINE_BYTES
 from tests.hanging import HangingUpstream
 from tests.processes.stopping import INITIALIZED, call, stdio_server, upstream

@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from roadster_server.settings.live import LiveSettings
-from roadster_server.transports.listening.http_server import http_server
+from roadster_server.transports.http.listening.http_server import http_server
 from tests.conftest import settings_for
 from tests.servers import PATIENCE
 

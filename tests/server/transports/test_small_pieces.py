@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from roadster_server.transports.listening import parser
-from roadster_server.transports.listening.http_server import http_server
-from roadster_server.transports.listening.parser import MOST_CHUNKS, MOST_LINES, Parser
-from roadster_server.transports.listening.sockets import listen
+from roadster_server.transports.http.listening import parser
+from roadster_server.transports.http.listening.http_server import http_server
+from roadster_server.transports.http.listening.parser import MOST_CHUNKS, MOST_LINES, Parser
+from roadster_server.transports.http.listening.sockets import listen
 from tests.servers import PATIENCE
 
 from .listening import listening

@@ -19,8 +19,8 @@ from roadster_server.identity.keys import IssuerKeys
 from roadster_server.identity.tokens import TokenVerifier
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.callers import CallerSettings
-from roadster_server.transports import streams
-from roadster_server.transports.guards import BearerGuard
+from roadster_server.transports.http import streams
+from roadster_server.transports.http.guards import BearerGuard
 from roadster_tools import Access
 from tests.conftest import settings_for
 from tests.server.identity.issuers import OPAQUE, Clock, Issuer, issuer_settings, token

@@ -31,12 +31,12 @@ from roadster_server.protocol.visible import tools_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.logs import log, log_crash
+from roadster_server.transports.messages import NOT_NOW, STOPPING, MessageRefused
 from roadster_tools import Caller
 
 from .guards import BearerGuard
 from .listening.connection import place_of
 from .listening.connections import Limit, TooManyConnections
-from .messages import NOT_NOW, STOPPING, MessageRefused
 from .refusing import refuse
 
 LOOK_EVERY = 0.5

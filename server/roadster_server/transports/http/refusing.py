@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .messages import MessageRefused
+from roadster_server.transports.messages import MessageRefused
 
 
 async def refuse(

@@ -22,11 +22,11 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from roadster_server.identity.narrowing import Narrowing
+from roadster_server.transports.messages import NOT_NOW, MessageRefused
+from roadster_server.transports.open_requests import TOO_MANY_OPEN, OpenRequests
 
 from .intake import Incoming, incoming_of
-from .messages import NOT_NOW, MessageRefused
 from .narrowing import narrowings_of, serve_narrowed
-from .open_requests import TOO_MANY_OPEN, OpenRequests
 from .refusing import refuse
 
 _SESSION = re.compile(rb"session_id=([0-9a-f]{32})")

@@ -24,8 +24,7 @@ from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.observer import MULTIPROCESS
-
-from .shutdown import SIGNALLED
+from roadster_server.transports.shutdown import SIGNALLED
 
 _LOOK_EVERY = 0.2
 """Seconds between two looks at a signal that has come meanwhile."""

@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from roadster_server.identity.narrowing import Narrowing, problem_of
 from roadster_server.identity.tokens import Identity, caller_of
 from roadster_server.settings.settings import Settings
+from roadster_server.transports.messages import MessageRefused
 from roadster_tools import Caller
 
-from .messages import MessageRefused
 from .refusing import refuse
 
 _KEYS = ("dealers", "toolsets", "readonly")

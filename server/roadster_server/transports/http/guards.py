@@ -25,9 +25,9 @@ from roadster_server.identity.tokens import SCOPE, Refusal, TokenVerifier, ident
 from roadster_server.people.app import is_page
 from roadster_server.settings.rights import Claims
 from roadster_server.settings.settings import Settings
+from roadster_server.transports.messages import MessageRefused
 
 from .front import route_of
-from .messages import MessageRefused
 from .narrowing import NARROWING_HEADERS
 
 BY_ADDRESS = ("/healthz", "/readyz", "/metrics")

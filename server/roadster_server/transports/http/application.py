@@ -23,13 +23,13 @@ from roadster_server.identity.tokens import Identity, TokenVerifier, caller_of
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.settings import Settings
 from roadster_server.telemetry.metrics import Metrics
+from roadster_server.transports.large_messages import LargeMessages
 from roadster_server.turns import Turns
 from roadster_tools import Caller
 
 from .front import FrontDoor
 from .guards import BearerGuard, HostGuard, PeoplePaths, ResourceMetadata, ScopeGuard, WebhookPaths, live_host_rules
 from .intake import Intake
-from .large_messages import LargeMessages
 from .narrowing import NarrowedConnections
 from .probes import Probes, Unavailable
 from .refused_people import LoggedRefusals

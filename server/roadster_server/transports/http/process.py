@@ -29,12 +29,12 @@ from roadster_server.settings.settings import Settings
 from roadster_server.store import StoreError
 from roadster_server.telemetry.logs import log
 from roadster_server.telemetry.metrics import Metrics
+from roadster_server.transports.shutdown import Stop, drain
 from roadster_tools import Caller
 
-from .http import HttpTransport, caller_of_request, http_app, identity_of_request, origin_of, url_of
+from .application import HttpTransport, caller_of_request, http_app, identity_of_request, origin_of, url_of
 from .listening.descriptors import raise_limit
 from .listening.http_server import http_server
-from .shutdown import Stop, drain
 
 if TYPE_CHECKING:
     import socket

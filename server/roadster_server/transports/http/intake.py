@@ -21,12 +21,19 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roadster_server.request_body import BodyCutOff, BodyTooLarge, BodyTooSlow, read_body
+from roadster_server.transports.large_messages import LargeMessages, MessagePlace, NoPlaceFree
+from roadster_server.transports.message_id import find_id
+from roadster_server.transports.message_size import MAX_MESSAGE_BYTES, TOO_LARGE
+from roadster_server.transports.messages import (
+    NO_PLACE,
+    NOT_NOW,
+    MessageRefused,
+    SoundMessage,
+    read_message,
+    refuse_while_stopping,
+)
+from roadster_server.transports.open_requests import cancelled_by
 
-from .large_messages import LargeMessages, MessagePlace, NoPlaceFree
-from .message_id import find_id
-from .message_size import MAX_MESSAGE_BYTES, TOO_LARGE
-from .messages import NO_PLACE, NOT_NOW, MessageRefused, SoundMessage, read_message, refuse_while_stopping
-from .open_requests import cancelled_by
 from .refusing import refuse
 
 BODY_SECONDS = 30.0

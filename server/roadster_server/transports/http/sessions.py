@@ -26,8 +26,8 @@ from roadster_client.json_text import parse_lenient_json
 from roadster_server.identity.narrowing import Narrowing
 from roadster_server.identity.tokens import caller_of
 from roadster_server.settings.settings import Settings
+from roadster_server.transports.messages import NOT_NOW, MessageRefused
 
-from .messages import NOT_NOW, MessageRefused
 from .narrowing import narrowings_of, serve_narrowed
 from .refusing import refuse
 
