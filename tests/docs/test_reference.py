@@ -15,7 +15,7 @@ from roadster_sandbox import DEALERS, REQUESTER_USER_UUID
 from roadster_sandbox.http.faults import KINDS
 from roadster_sandbox.world.service_records import LOCKED_UUID, record_of
 from roadster_sandbox.world.world import World as SandboxWorld
-from roadster_server.cli.call import EXIT_CODES
+from roadster_server.cli.calls.call import EXIT_CODES
 from roadster_server.protocol.visible import tools_of
 from roadster_server.settings.loading import load
 from roadster_server.store import default_url

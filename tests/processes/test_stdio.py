@@ -209,9 +209,9 @@ def test_the_start_loads_only_what_it_needs() -> None:
     script = (
         "import sys, roadster_server.cli.app, roadster_server.transports.stdio, roadster_server.backend;"
         "print([name for name in ('rich', 'roadster_sandbox', 'structlog',"
-        " 'roadster_server.transports.http.application', 'roadster_server.cli.demo', 'filetype', 'jmespath',"
+        " 'roadster_server.transports.http.application', 'roadster_server.cli.calls.demo', 'filetype', 'jmespath',"
         " 'roadster_server.recordings.transport', 'prometheus_client', 'opentelemetry.sdk', 'redis',"
-        " 'roadster_server.cli.install', 'roadster_server.cli.script') if name in sys.modules])"
+        " 'roadster_server.cli.install.install', 'roadster_server.cli.calls.script') if name in sys.modules])"
     )
     end = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert end.stdout.strip() == "[]"

@@ -21,7 +21,8 @@ from roadster_server.settings.defaults import LOCAL_CALLER
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.telemetry.logs import configure_logs
 
-from . import admin, people
+from . import people
+from .admin import admin
 from .group import CommandGroup
 from .options import (
     INTERRUPTED,
@@ -101,7 +102,7 @@ def serve(
 @app.command()
 def demo() -> None:
     """Work a deal in the embedded sandbox, step by step, as an assistant does it."""
-    from .demo import run_demo
+    from .calls.demo import run_demo
 
     raise typer.Exit(run_async(run_demo))
 
@@ -173,7 +174,7 @@ def call(
     confirmed or over a limit; 4 upstream or store failed; 5 outcome unknown (a write whose answer was lost);
     6 waits for a person, who approves the write on a page.
     """
-    from .call import call_once, load_arguments, show_outcome
+    from .calls.call import call_once, load_arguments, show_outcome
 
     configure_logs()
     with exit_on_mistakes():
@@ -236,8 +237,8 @@ def run(
     a line that is no call, an unknown tool, or a script without a call, before anything is sent; 130 after Ctrl-C.
     Nobody is asked, so a write that needs confirmation needs --yes.
     """  # noqa: D301 - \b keeps the lines below it as they are
-    from .script import read_script
-    from .script_run import Report, run_script
+    from .calls.script import read_script
+    from .calls.script_run import Report, run_script
 
     configure_logs(logging.WARNING)
     report = Report()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from roadster_server.cli.hosts import entry_of, file_of, format_of, is_ours
-from roadster_server.cli.install import add_entry, remove_entry
+from roadster_server.cli.install.hosts import entry_of, file_of, format_of, is_ours
+from roadster_server.cli.install.install import add_entry, remove_entry
 from roadster_server.cli.options import Host
 from roadster_server.settings.errors import ConfigurationError
 from tests.command_line import run_cli

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadster_server.cli.entries.entry_file import UnsafeFile, change_entry
-from roadster_server.cli.entries.json_entry import JsonEntry
+from roadster_server.cli.install.entries.entry_file import UnsafeFile, change_entry
+from roadster_server.cli.install.entries.json_entry import JsonEntry
 
 OURS = {"command": "/bin/roadster-mcp", "args": ["serve", "--sandbox"]}
 OLD = json.dumps({"command": "roadster-mcp", "args": []}, indent=1)

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadster_server.cli.entries.entry_file import UnsafeFile, change_entry
-from roadster_server.cli.hosts import entry_of, format_of
-from roadster_server.cli.install import add_entry, remove_entry
+from roadster_server.cli.install.entries.entry_file import UnsafeFile, change_entry
+from roadster_server.cli.install.hosts import entry_of, format_of
+from roadster_server.cli.install.install import add_entry, remove_entry
 from roadster_server.cli.options import Host
 from roadster_server.settings.errors import ConfigurationError
 

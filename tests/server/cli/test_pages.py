@@ -14,9 +14,9 @@ import pytest
 from roadster_sandbox import SandboxTransport
 from roadster_server.backend import Backend
 from roadster_server.calls.approvals.approvals import Approvals
-from roadster_server.cli.call import Outcome, call_once
-from roadster_server.cli.script import read_script
-from roadster_server.cli.script_run import Report, run_script
+from roadster_server.cli.calls.call import Outcome, call_once
+from roadster_server.cli.calls.script import read_script
+from roadster_server.cli.calls.script_run import Report, run_script
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.people import PeopleSettings
 from roadster_server.settings.settings import Settings

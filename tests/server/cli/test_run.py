@@ -18,8 +18,8 @@ import pytest
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.backend import Backend
-from roadster_server.cli.script import read_script
-from roadster_server.cli.script_run import Report, run_script
+from roadster_server.cli.calls.script import read_script
+from roadster_server.cli.calls.script_run import Report, run_script
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.live import LiveSettings
 from roadster_tools import TOOLS

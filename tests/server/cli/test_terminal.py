@@ -19,7 +19,7 @@ import pytest
 
 from roadster_sandbox import SandboxTransport
 from roadster_server.backend import Backend
-from roadster_server.cli.call import call_once
+from roadster_server.cli.calls.call import call_once
 from roadster_server.settings.live import LiveSettings
 from roadster_server.store import open_store
 from roadster_server.telemetry.logs import configure_logs, flush_logs, log

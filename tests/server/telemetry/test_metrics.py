@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from roadster_client import OPERATIONS, Origin, Request, errors, open_upstream
 from roadster_client.models.vehicles import VehicleInfo
 from roadster_sandbox import SandboxTransport
-from roadster_server.cli.call import EXIT_CODES
+from roadster_server.cli.calls.call import EXIT_CODES
 from roadster_server.events.webhooks import receivers
 from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls

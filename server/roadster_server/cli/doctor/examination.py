@@ -12,11 +12,11 @@ from itertools import chain
 from pathlib import Path
 
 from roadster_server.backend import Backend
-from roadster_server.cli.reach import issuers, scanner
 from roadster_server.settings.settings import Settings
 
 from .files_and_stores import check_redis, check_store, file_problems, link_key_problems, references_of
 from .findings import PROBLEM, UPSTREAM_PROBLEM, Finding, all_well
+from .reach import issuers, scanner
 from .rights import (
     approval_problems,
     caller_problems,

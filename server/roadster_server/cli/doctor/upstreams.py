@@ -29,12 +29,12 @@ from roadster_client import (
 )
 from roadster_client.models.customer_records import CustomerRecordQuery
 from roadster_client.upstream.response import http_date
-from roadster_server.cli.reach import Destination
 from roadster_server.settings.sections.network import NetworkSettings
 from roadster_server.settings.settings import Settings
 
 from .answers import AnswersOfDealer, read_answers
 from .findings import MOST_PROBLEMS, PROBLEM, UPSTREAM_PROBLEM, Finding, all_well
+from .reach import Destination
 
 _CLOCK_SECONDS = 60
 """The largest difference to an upstream's clock. JWTs and confirmations allow for about as much."""

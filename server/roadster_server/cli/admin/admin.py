@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roadster_server.settings.defaults import DEFAULT_CONFIG
-from roadster_server.settings.errors import ConfigurationError
-from roadster_server.telemetry.logs import configure_logs
-
-from .group import CommandGroup
-from .options import (
+from roadster_server.cli.group import CommandGroup
+from roadster_server.cli.options import (
     USAGE_ERROR,
     Config,
     Host,
@@ -26,6 +22,10 @@ from .options import (
     open_backend,
     run_async,
 )
+from roadster_server.settings.defaults import DEFAULT_CONFIG
+from roadster_server.settings.errors import ConfigurationError
+from roadster_server.telemetry.logs import configure_logs
+
 from .token import token
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def doctor(config: Config = None, sandbox: Sandbox = False) -> None:
     Exit codes: 0 all is well; 1 a problem on this machine or with a dealer's ids; 2 the configuration cannot be used;
     4 an upstream cannot be reached, or does not accept the credentials.
     """
-    from .doctor.examination import examine
-    from .doctor.findings import Finding
+    from roadster_server.cli.doctor.examination import examine
+    from roadster_server.cli.doctor.findings import Finding
 
     configure_logs(logging.ERROR)
 
@@ -98,8 +98,8 @@ def install(
 
     Exit codes: 0 done, or nothing to do; 1 you said no; 2 the file cannot be changed and kept whole.
     """
-    from .hosts import entry_of, file_of, format_of
-    from .install import add_entry, remove_entry
+    from roadster_server.cli.install.hosts import entry_of, file_of, format_of
+    from roadster_server.cli.install.install import add_entry, remove_entry
 
     with exit_on_mistakes():
         if only_print and undo:

@@ -24,12 +24,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from roadster_server.cli.plain_json import read_json
 from roadster_server.settings.errors import ConfigurationError
 from roadster_tools import TOOLS, FailureKind, name_choices
 from roadster_tools.problems import broken_rule
 
 from .call import Outcome, read_text
-from .plain_json import read_json
 
 _LONGEST_VALUE = 200
 """Characters of a value in a message. The result itself holds the whole value."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import TextIO
 
+from roadster_server.cli.calls.call import read_text
+from roadster_server.cli.plain_json import read_json
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.rights import Claims
-
-from .call import read_text
-from .plain_json import read_json
 
 _TOKEN = re.compile(r'\s*"?(Bearer\s+)?ey[\w-]{16,}\.[\w-]{16,}\.[\w-]*"?\s*', re.ASCII)
 """A JWT as people copy it. `ey` is a brace and the beginning of a name in base64."""

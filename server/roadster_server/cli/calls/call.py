@@ -19,12 +19,11 @@ from roadster_server.backend import Backend
 from roadster_server.calls.calls import Calls
 from roadster_server.calls.questions.form import yes_to
 from roadster_server.calls.results import FAILURE_META, WAITING_META, text_of
+from roadster_server.cli.options import print_notice
+from roadster_server.cli.plain_json import read_json
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.telemetry.logs import hold_logs
 from roadster_tools import FailureKind
-
-from .options import print_notice
-from .plain_json import read_json
 
 MAX_TEXT = 16 * 1024 * 1024
 """Characters of a script, or of the arguments of one call."""

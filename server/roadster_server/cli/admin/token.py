@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roadster_server.cli.group import CommandGroup, Group
+from roadster_server.cli.options import Config, exit_on_mistakes, load_settings, print_notice, run_async
 from roadster_server.settings.errors import ConfigurationError
-
-from .group import CommandGroup, Group
-from .options import Config, exit_on_mistakes, load_settings, print_notice, run_async
 
 if TYPE_CHECKING:
     from roadster_server.settings.settings import Settings

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roadster_server.cli.options import Host
 from roadster_server.plain_files import FileTooLarge, NotPlain, read_plain_file, reading_problem
 from roadster_server.settings.errors import ConfigurationError
 
 from .entries.entry_file import EntryFile, UnsafeFile, change_entry
 from .hosts import NAME, format_of, is_ours
-from .options import Host
 
 _MAX_BYTES = 256 * 1024
 """Settings that people write have some kilobytes."""

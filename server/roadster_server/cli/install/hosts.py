@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from roadster_server.cli.options import Host
+
 from .entries.entry_file import EntryFile
 from .entries.json_entry import JsonEntry
 from .entries.toml_entry import TomlEntry
 from .entries.yaml_entry import YamlEntry
-from .options import Host
 
 NAME = "roadster"
 """The name of our entry in each file."""

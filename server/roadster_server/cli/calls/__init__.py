@@ -1,0 +1,1 @@
+"""Commands that call tools: `call`, `run` and `demo`."""

@@ -1,0 +1,1 @@
+"""`install`: the entry of this server in the files of hosts."""
