@@ -22,7 +22,7 @@ from .listing import list_scenarios
 from .reports.agents_table import make_table, replace_table, result_lines
 from .reports.summary import all_solved, counted
 from .runs.results_file import Line, ResultsFile
-from .runs.run import ADAPTIVE, EVERY_SCRIPTED, Plan, find_agent, import_name, parse_seeds, run, units_of
+from .runs.run import ADAPTIVE, EVERY_SCRIPTED, Plan, import_name, parse_seeds, read_settings, run, units_of
 from .scenario_files.attacks import GOALS, STYLES, choose
 from .scenario_files.folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .scenario_files.held_out import read_secret
@@ -126,6 +126,7 @@ def main(
         plan = Plan(
             scenarios=_select(contents, only),
             agent=agent or EVERY_SCRIPTED,
+            settings=read_settings(agent) if agent else None,
             folder=str(scenarios) if scenarios else None,
             seeds=parse_seeds(seeds),
             trials=trials,
@@ -137,8 +138,6 @@ def main(
             tries=tries,
             transcripts=transcripts,
         )
-        if agent:
-            find_agent(agent)
         for name in (person, attacker):
             if name not in (None, ADAPTIVE):
                 import_name(name)

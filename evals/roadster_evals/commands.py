@@ -53,7 +53,8 @@ def compare(
     with usage_errors():
         if len(results) < 2:  # noqa: PLR2004 - a pair
             raise UsageError(f"{results[0]}: there is nothing to compare it with; name two files or more")
-        comparisons = compare_runs([read_run(path) for path in results])
-    typer.echo(make_comparison(comparisons), nl=False)
+        runs = [(str(path), *read_run(path)) for path in results]
+        comparisons = compare_runs([(header, each) for _, header, each in runs])
+    typer.echo(make_comparison(comparisons, [(name, header) for name, header, _ in runs]), nl=False)
     verdicts = {difference.verdict for each in comparisons for difference in each.differences}
     raise typer.Exit(FAILED if "worse" in verdicts else 0)

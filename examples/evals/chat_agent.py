@@ -3,13 +3,15 @@
     export OPENAI_BASE_URL=https://api.openai.com/v1 OPENAI_MODEL=gpt-5 OPENAI_API_KEY=…
     PYTHONPATH=examples/evals python -m roadster_evals --agent chat_agent:ChatAgent --workers 8 --results mine.jsonl
 
-The page on the evaluation explains its variables.
+The page docs/develop/model-agents.md explains its variables.
 """
 
 import json
 import os
 import re
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -38,8 +40,68 @@ HINTS = {
 BUSY = (429, 503)
 
 
+VARIABLES = ("CHAT_OPTIONS", "CHAT_TOOLS", "CHAT_ANSWER")
+SECRET = re.compile("key|secret|password|authorization", re.IGNORECASE)
+"""Names of fields whose values no results file may show."""
+
+
 class ModelError(Exception):
     """The endpoint has no answer of the model. The text says what to do."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The endpoint and what it is asked, as the variables say it. `name` is the endpoint without user and password."""
+
+    address: str
+    name: str
+    model: str
+    options: dict[str, Any]
+    most_tools: int | None
+    most_characters: int | None
+
+
+def read_setup() -> Setup:
+    """Returns what the variables say. Raises ModelError if one is missing, odd or misspelt."""
+    if unknown := sorted(name for name in os.environ if name.startswith("CHAT_") and name not in VARIABLES):
+        raise ModelError(f"there is no variable {unknown[0]}; there is {', '.join(VARIABLES)}")
+    for name in ("OPENAI_BASE_URL", "OPENAI_MODEL"):
+        if name not in os.environ:
+            raise ModelError(f"set {name}")
+    base = urlsplit(os.environ["OPENAI_BASE_URL"])
+    url = base._replace(path=base.path.rstrip("/") + "/chat/completions")
+    return Setup(
+        address=url.geturl(),
+        name=f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}",
+        model=os.environ["OPENAI_MODEL"],
+        options=read_options(),
+        most_tools=read_number("CHAT_TOOLS"),
+        most_characters=read_number("CHAT_ANSWER"),
+    )
+
+
+def read_options() -> dict[str, Any]:
+    """Returns the fields in CHAT_OPTIONS. Raises ModelError."""
+    try:
+        options = json.loads(os.environ.get("CHAT_OPTIONS", "{}"))
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise ModelError('CHAT_OPTIONS is no JSON object such as {"temperature": 0}')
+    return options
+
+
+def read_number(name: str) -> int | None:
+    """Returns the number in a variable, None without it. Raises ModelError."""
+    text = os.environ.get(name)
+    if text is not None and not text.isdecimal():
+        raise ModelError(f"{name} is no whole number")
+    return None if text is None else int(text)
+
+
+def hide_secrets(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields of a JSON object without the values that are secrets."""
+    return {name: "(hidden)" if SECRET.search(name) else value for name, value in fields.items()}
 
 
 class Part(BaseModel):
@@ -82,14 +144,19 @@ class ChatAgent:
     """The agent of one trial. It remembers the talk. `usage` has the tokens that the endpoint reported."""
 
     def __init__(self) -> None:
-        try:
-            self._address = os.environ["OPENAI_BASE_URL"].rstrip("/") + "/chat/completions"
-            self._model = os.environ["OPENAI_MODEL"]
-        except KeyError as error:
-            raise ModelError(f"set {error.args[0]}") from None
-        self._options = json.loads(os.environ.get("CHAT_OPTIONS", "{}"))
+        self._setup = read_setup()
         self._messages: list[dict[str, Any]] = []
-        self.usage = [{"model": self._model, "input": 0, "output": 0}]
+        self.usage = [{"model": self._setup.model, "input": 0, "output": 0}]
+
+    @staticmethod
+    def settings() -> dict[str, Any]:
+        """Returns what tells this agent from another, for the head of a results file. It has no key."""
+        setup = read_setup()
+        settings = {"model": setup.model, "endpoint": setup.name}
+        settings |= {name: os.environ[name] for name in VARIABLES if name in os.environ}
+        if "CHAT_OPTIONS" in settings:
+            settings["CHAT_OPTIONS"] = json.dumps(json.loads(settings["CHAT_OPTIONS"], object_hook=hide_secrets))
+        return settings
 
     async def __call__(self, message: str, client: Client) -> str:
         """Lets the model call tools until it has an answer for the person."""
@@ -104,28 +171,29 @@ class ChatAgent:
                 return reply.content or ""
             for call in reply.tool_calls:
                 text = await carry_out(call.function, client)
+                text = text[: self._setup.most_characters]
                 self._messages.append({"role": "tool", "tool_call_id": call.id, "content": text})
         raise ModelError(f"the model still makes calls after {STEPS} steps")
 
     def _choose(self, tools: list[Tool]) -> list[Tool]:
         """Returns the tools that have the most words of the person, if CHAT_TOOLS says how many to offer."""
-        if "CHAT_TOOLS" not in os.environ:
+        if self._setup.most_tools is None:
             return tools
         talk = words(" ".join(each["content"] for each in self._messages if each["role"] == "user"))
         fits = {tool.name: len(talk & words_of(tool)) for tool in tools}
-        return sorted(tools, key=lambda tool: -fits[tool.name])[: int(os.environ["CHAT_TOOLS"])]
+        return sorted(tools, key=lambda tool: -fits[tool.name])[: self._setup.most_tools]
 
     async def _complete(self, tools: list[dict[str, Any]]) -> Message:
         """Returns the model's next message. Raises ModelError."""
-        body = {"model": self._model, "messages": self._messages, "tools": tools, **self._options}
+        body = {"model": self._setup.model, "messages": self._messages, "tools": tools, **self._setup.options}
         answer = await self._post(body)
         if answer.status_code != httpx2.codes.OK:
             hint = HINTS.get(answer.status_code, answer.text[:200])
-            raise ModelError(f"{self._address} answers {answer.status_code}: {hint}")
+            raise ModelError(f"{self._setup.name} answers {answer.status_code}: {hint}")
         try:
             completion = Completion.model_validate_json(answer.content)
         except ValidationError:
-            raise ModelError(f"{self._address} answers no chat completion: {answer.text[:200]}") from None
+            raise ModelError(f"{self._setup.name} answers no chat completion: {answer.text[:200]}") from None
         if completion.usage:
             self.usage[0]["input"] += completion.usage.prompt_tokens
             self.usage[0]["output"] += completion.usage.completion_tokens
@@ -138,16 +206,16 @@ class ChatAgent:
         try:
             async with httpx2.AsyncClient(headers=headers, timeout=SECONDS) as http:
                 for number in range(1, TRIES):
-                    answer = await http.post(self._address, json=body)
+                    answer = await http.post(self._setup.address, json=body)
                     if answer.status_code not in BUSY:
                         return answer
                     pause = answer.headers.get("retry-after", "")
                     await anyio.sleep(min(float(pause) if pause.isdecimal() else 2.0**number, LONGEST_PAUSE))
-                return await http.post(self._address, json=body)
+                return await http.post(self._setup.address, json=body)
         except httpx2.TimeoutException:
-            raise ModelError(f"{self._address} has no answer within {SECONDS:g} s") from None
+            raise ModelError(f"{self._setup.name} has no answer within {SECONDS:g} s") from None
         except httpx2.HTTPError as error:
-            raise ModelError(f"{self._address} cannot be reached: {error}") from None
+            raise ModelError(f"{self._setup.name} cannot be reached: {error}") from None
 
 
 def describe(tool: Tool) -> dict[str, Any]:
@@ -167,7 +235,7 @@ def words(text: str) -> set[str]:
 
 
 async def carry_out(function: Function, client: Client) -> str:
-    """Makes a call. Returns what the model gets to see: the first CHAT_ANSWER characters, or all."""
+    """Makes a call. Returns the text of its answer."""
     try:
         arguments = json.loads(function.arguments or "{}")
     except ValueError:
@@ -175,5 +243,4 @@ async def carry_out(function: Function, client: Client) -> str:
     if not isinstance(arguments, dict):
         return "The arguments are no JSON object. Nothing was sent."
     result = await client.call_tool(function.name, arguments)
-    text = "\n".join(block.text for block in result.content if block.type == "text")
-    return text[: int(os.environ.get("CHAT_ANSWER", len(text)))]
+    return "\n".join(block.text for block in result.content if block.type == "text")

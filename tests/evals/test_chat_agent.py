@@ -10,8 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from roadster_evals import Result
+from roadster_evals.__main__ import app
 from roadster_evals.reports.summary import Price, summarize_run
 
 from .chat_endpoint import KEY, Answer, Endpoint, Model, completion, reference_of, serving
@@ -185,3 +187,50 @@ def test_a_small_model_gets_few_tools_and_short_answers(
     assert "delete_documents" in [tool["function"]["name"] for tool in first["tools"]]
     assert (first["temperature"], first["max_tokens"]) == (0, 300)
     assert max(len(each["content"]) for each in last["messages"] if each["role"] == "tool") == 40
+
+
+def test_settings_name_the_model_and_never_a_key(
+    chat_agent: ModuleType, endpoint_of: Start, try_agent: Try, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand in a results file, which is handed on. The same counts for what went wrong."""
+    endpoint_of(lambda _request: Answer(500, b"out of memory"))
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://somebody:geheim@127.0.0.1:1/v1?token=geheim")
+    monkeypatch.setenv("OPENAI_API_KEY", "geheim")
+    monkeypatch.setenv("CHAT_TOOLS", "6")
+    monkeypatch.setenv("CHAT_OPTIONS", '{"temperature": 0, "extra": {"api_key": "geheim", "x": 1}}')
+    assert chat_agent.ChatAgent.settings() == {
+        "model": "fake-1",
+        "endpoint": "http://127.0.0.1:1/v1/chat/completions",
+        "CHAT_TOOLS": "6",
+        "CHAT_OPTIONS": '{"temperature": 0, "extra": {"api_key": "(hidden)", "x": 1}}',
+    }
+    assert "geheim" not in problem_of(try_agent(chat_agent.ChatAgent, LEASE))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("CHAT_TOOL", "6", "there is no variable CHAT_TOOL; there is CHAT_OPTIONS, CHAT_TOOLS, CHAT_ANSWER"),
+        ("CHAT_TOOLS", "six", "CHAT_TOOLS is no whole number"),
+        ("CHAT_OPTIONS", "temperature=0", "CHAT_OPTIONS is no JSON object"),
+        ("CHAT_OPTIONS", "[]", "CHAT_OPTIONS is no JSON object"),
+        ("OPENAI_MODEL", None, "set OPENAI_MODEL"),
+    ],
+)
+def test_an_odd_variable_is_named_once_before_the_run(
+    name: str,
+    value: str | None,
+    text: str,
+    chat_agent: ModuleType,
+    endpoint_of: Start,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    endpoint = endpoint_of(lambda _request: completion("never"))
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(app, ["--agent", "chat_agent:ChatAgent", "--only", "payments_"])
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert text in result.stderr
+    assert not endpoint.requests

@@ -83,7 +83,8 @@ def describe(value: Any) -> str:
         return ", ".join(f"{name} {describe(each)}" for name, each in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(describe, value)) or "none"
-    return "none" if value in (None, "") else str(value)
+    text = "none" if value in (None, "") else str(value)
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def make_text(reports: Sequence[RunReport]) -> str:
@@ -114,8 +115,11 @@ def make_html(reports: Sequence[RunReport]) -> str:
     return template.render(reports=reports, totals=_totals, method=METHOD, canaries=list(canaries))
 
 
-def make_comparison(comparisons: Sequence[Comparison]) -> str:
-    """Returns the table of differences as text, and what was compared. Of more than two runs, it has their numbers."""
+def make_comparison(comparisons: Sequence[Comparison], headers: Sequence[tuple[str, Line]]) -> str:
+    """Returns the table of differences as text, and what was compared. Of more than two runs, it has their numbers.
+
+    `headers` are those of the files, with their names, in the order of the runs.
+    """
     names = ["measure", "scenarios", "first", "second", "difference", "p raw", "p", "verdict"]
     rows = [names, *(_difference_row(difference) for each in comparisons for difference in each.differences)]
     sentences = [sentence for each in comparisons for sentence in _pairing(each)]
@@ -123,7 +127,15 @@ def make_comparison(comparisons: Sequence[Comparison]) -> str:
         numbers = ["{}-{}".format(*each.runs) for each in comparisons for _ in each.differences]
         rows = [[number, *row] for number, row in zip(["runs", *numbers], rows, strict=True)]
         sentences = ["{}-{}: {}".format(*each.runs, text) for each in comparisons for text in _pairing(each)]
-    return "\n".join([*_align(rows), "", *sentences, "", COMPARISON_METHOD, ""])
+    return "\n".join([*_settings_lines(headers), *_align(rows), "", *sentences, "", COMPARISON_METHOD, ""])
+
+
+def _settings_lines(headers: Sequence[tuple[str, Line]]) -> list[str]:
+    """Returns a line for each file with the settings of its agent, and an empty one. Without any settings, no line."""
+    if not any(header.get("settings") for _, header in headers):
+        return []
+    texts = [f"{name}, settings: {describe(header.get('settings'))}" for name, header in headers]
+    return [*(f"{number}: {text}" for number, text in enumerate(texts, 1)), ""]
 
 
 def _difference_row(each: Difference) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
@@ -148,7 +148,7 @@ class ResultsFile:
         except UnicodeDecodeError:
             raise ResultsError(f"{self._name}: is not UTF-8, so it is no results file") from None
         header, self.lines = _parse(self._name, texts[:-1])
-        differences = [name for name in self._header if header.get(name) != self._header[name]]
+        differences = [*_differences(header, self._header)]
         if differences:
             raise ResultsError(
                 f"{self._name}: has the results of another run: it differs in {', '.join(differences)}; "
@@ -185,6 +185,24 @@ class ResultsFile:
         except OSError as error:
             raise self._explain(error) from None
         return lines
+
+
+def _differences(header: Line, own: Line) -> Iterator[str]:
+    """Yields the name of each field in which the header of a file is not the run's own, and of settings the values."""
+    for name in own:
+        if header.get(name) == own[name]:
+            continue
+        there, here = ({} if each is None else each for each in (header.get(name), own[name]))
+        if name != "settings" or not isinstance(there, dict):
+            yield name
+            continue
+        for setting in dict.fromkeys((*there, *here)):
+            words = [
+                json.dumps(each[setting], ensure_ascii=False) if setting in each else "not said"
+                for each in (there, here)
+            ]
+            if words[0] != words[1]:
+                yield f"the setting {setting} ({words[0]} there, {words[1]} here)"
 
 
 def sort_lines(lines: Sequence[Line]) -> list[Line]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import anyio
 
+from roadster_evals.agents.own import Settings, settings_of
 from roadster_evals.agents.scripted import AGENTS, AgentMaker, differs_from_reference, maker_of, script_agent
 from roadster_evals.grading.result import Result, broken_result
 from roadster_evals.people.played_person import PlayedPerson
@@ -47,10 +48,12 @@ class Plan:
 
     `folder` is None for the project's scenarios. With a `secret`, `seeds` are numbers from which seeds are derived.
     Attacks are crossed with `goals` and `styles`. An `attacker`, "adaptive" or MODULE:NAME, has so many `tries`.
+    `settings` is what the agent says of itself.
     """
 
     scenarios: tuple[str, ...]
     agent: str = EVERY_SCRIPTED
+    settings: Settings | None = None
     folder: str | None = None
     seeds: tuple[int, ...] = (7,)
     trials: int = 1
@@ -266,6 +269,11 @@ def _run_in_worker(unit: Unit) -> Line:
 def find_agent(name: str) -> AgentMaker:
     """Returns the maker of a scripted agent, or of MODULE:NAME. Raises UsageError."""
     return script_agent(name) if name in AGENTS else maker_of(import_name(name))
+
+
+def read_settings(name: str) -> Settings | None:
+    """Returns what the agent of MODULE:NAME says of itself, None if that is nothing. Raises UsageError."""
+    return None if name in AGENTS else settings_of(name, import_name(name))
 
 
 def import_name(name: str) -> Any:
