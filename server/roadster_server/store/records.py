@@ -133,8 +133,13 @@ class Verification:
     count: int
     head: str
     """The hash of the last record, 64 zeros if there is none. In a broken chain, of the last one before the break."""
-    first_broken: int | None
-    """The number of the first record that is not as it was written."""
+    breaks: tuple[int, ...] = ()
+    """The numbers of the first records that are not as they were written, or that follow such a one."""
+    break_count: int = 0
+
+    @property
+    def first_broken(self) -> int | None:
+        return next(iter(self.breaks), None)
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,11 @@ def test_audit_is_verified_printed_and_exported(upstream: str, tmp_path: Path) -
         store.execute("UPDATE roadster_audit SET outcome = 'done' WHERE seq = 2")
     verification = audit("verify")
     assert verification.returncode == 1
-    assert verification.stdout == (
-        "broken at record 2: it, or one before it, is not as it was written; from there on 3 records are not checked\n"
+    assert verification.stdout == "broken at record 2: it, or one before it, is not as it was written\n"
+    with closing(sqlite3.connect(tmp_path / "store.db")) as store, store:
+        store.execute("UPDATE roadster_audit SET outcome = 'declined' WHERE seq = 4")
+    assert audit("verify").stdout == (
+        "broken at 2 places, which are records 2, 4: each of them, or one before it, is not as it was written\n"
     )
 
 

@@ -185,7 +185,13 @@ async def test_a_broken_chain_is_told(browser: PageBrowser, live: LiveSettings, 
     await browser.open("/people/console/audit")
     page = await browser.submit("/people/console/audit/check")
     assert "Broken at record 1" in page
+    assert "It is the first of" not in page
     assert "Broken at record 1" in await browser.open("/people/console")
+    await execute(url, "UPDATE roadster_audit SET tool = 'another' WHERE seq = 2")
+    await browser.open("/people/console/audit")
+    page = await browser.submit("/people/console/audit/check")
+    assert "Broken at record 1" in page
+    assert "It is the first of 2 such" in page
 
 
 async def test_the_overview_has_upstreams_breakers_and_events(

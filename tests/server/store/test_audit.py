@@ -196,15 +196,16 @@ def copy_of(row: int, new: int) -> str:
 @pytest.mark.parametrize(
     ("tampering", "expected"),
     [
-        (["DELETE FROM roadster_audit WHERE seq = 4"], 4),
-        (["DELETE FROM roadster_audit WHERE seq = 1"], 1),
+        (["DELETE FROM roadster_audit WHERE seq = 4"], (4,)),
+        (["DELETE FROM roadster_audit WHERE seq IN (2, 3, 4)"], (2,)),
+        (["DELETE FROM roadster_audit WHERE seq = 1"], (1,)),
         (
             [
                 "DELETE FROM roadster_audit WHERE seq = 4",
                 "UPDATE roadster_audit SET seq = 4 WHERE seq = 5",
                 "UPDATE roadster_audit SET seq = 5 WHERE seq = 6",
             ],
-            4,
+            (4, 5),
         ),
         (
             [
@@ -212,26 +213,58 @@ def copy_of(row: int, new: int) -> str:
                 "UPDATE roadster_audit SET seq = 2 WHERE seq = 3",
                 "UPDATE roadster_audit SET seq = 3 WHERE seq = 100",
             ],
-            2,
+            (2, 3, 4),
         ),
-        ([copy_of(6, 7)], 7),
-        ([copy_of(1, 0)], 1),
-        (
-            [copy_of(6, 10000000000)],
-            7,
-        ),
+        ([copy_of(6, 7)], (7,)),
+        ([copy_of(1, 0)], (1,)),
+        ([copy_of(6, 10000000000)], (7,)),
+        (["UPDATE roadster_audit SET tool = 'x' WHERE seq IN (1, 3, 6)"], (1, 3, 6)),
+        ([f"UPDATE roadster_audit SET hash = '{'0' * 64}' WHERE seq = 2"], (2, 3)),
     ],
-    ids=["removed", "first removed", "removed and closed up", "reordered", "added", "put before", "put far behind"],
+    ids=[
+        "removed",
+        "a page removed",
+        "first removed",
+        "removed and closed up",
+        "reordered",
+        "added",
+        "put before",
+        "put far behind",
+        "changed",
+        "another hash",
+    ],
 )
 async def test_audit_removed_moved_or_new_row_breaks_the_chain(
-    store: SqlStore, url: str, tampering: list[str], expected: int
+    store: SqlStore, url: str, tampering: list[str], expected: tuple[int, ...]
 ) -> None:
     store = replace(store, page_rows=3)
     await fill(store, 6)
     await lift_protection(url)
     for statement in tampering:
         await execute(url, statement)
-    assert (await store.verify()).first_broken == expected
+    verification = await store.verify()
+    assert (verification.breaks, verification.break_count) == (expected, len(expected))
+
+
+async def test_audit_names_the_first_twenty_breaks(store: SqlStore, url: str) -> None:
+    await fill(store, 30)
+    head = (await store.verify()).head
+    await lift_protection(url)
+    await execute(url, "UPDATE roadster_audit SET tool = 'x' WHERE seq > 5")
+    verification = await store.verify()
+    assert (verification.breaks, verification.break_count) == (tuple(range(6, 26)), 25)
+    assert verification.head != head, "it is that of the last record before the first break"
+
+
+async def test_audit_goes_on_behind_a_record_that_cannot_be_read(sqlite_url: str) -> None:
+    """The record behind it has nothing to be compared with. So a break there is not seen, and all others are."""
+    async with open_sql_store(sqlite_url) as new_store:
+        store = replace(new_store, page_rows=3)
+        await fill(store, 9)
+        await lift_protection(sqlite_url)
+        await execute(sqlite_url, "UPDATE roadster_audit SET tool = CAST(x'ff' AS TEXT) WHERE seq IN (2, 5)")
+        await execute(sqlite_url, "UPDATE roadster_audit SET tool = 'x' WHERE seq = 8")
+        assert (await store.verify()).breaks == (2, 5, 8)
 
 
 async def test_audit_duplicate_number_between_pages_is_found(

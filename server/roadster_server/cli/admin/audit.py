@@ -20,7 +20,15 @@ from roadster_client.models.values import ID_PATTERN
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.errors import ConfigurationError
 from roadster_server.settings.settings import Settings
-from roadster_server.store import AuditQuery, AuditRecord, AuditSubject, DeletedCounts, StoreError, open_store
+from roadster_server.store import (
+    AuditQuery,
+    AuditRecord,
+    AuditSubject,
+    DeletedCounts,
+    StoreError,
+    Verification,
+    open_store,
+)
 from roadster_tools import name_choices
 
 if TYPE_CHECKING:  # for start time: it imports SQLAlchemy
@@ -46,11 +54,18 @@ async def verify_audit(settings: Settings) -> tuple[str, bool]:
 
     async with open_existing_store(settings) as store:
         chain = await store.verify(tell)
-    if chain.first_broken is not None:
-        rest = f"from there on {chain.count - chain.first_broken + 1} records are not checked"
-        problem = f"broken at record {chain.first_broken}: it, or one before it, is not as it was written"
-        return f"{problem}; {rest}", False
+    if chain.breaks:
+        return _break_text(chain), False
     return f"whole; records: {chain.count}, head: {chain.head}", True
+
+
+def _break_text(chain: Verification) -> str:
+    numbers = ", ".join(map(str, chain.breaks))
+    if chain.break_count == 1:
+        return f"broken at record {numbers}: it, or one before it, is not as it was written"
+    which = numbers if chain.break_count == len(chain.breaks) else f"{numbers} and later ones"
+    places = f"broken at {chain.break_count:,} places, which are records {which}"
+    return f"{places}: each of them, or one before it, is not as it was written"
 
 
 @dataclass(frozen=True)

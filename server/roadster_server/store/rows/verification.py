@@ -19,6 +19,9 @@ from .chain import GENESIS
 
 OnProgress = Callable[[int, int], None]
 
+MOST_BREAKS = 20
+"""Breaks that are named. More would not fit on a terminal, and each may be one of millions."""
+
 _POSITIONS = {column.name: position for position, column in enumerate(audit.columns) if column.name != "hash"}
 _PRINCIPAL, _APPROVAL = _POSITIONS["principal"], _POSITIONS["approval"]
 
@@ -42,13 +45,50 @@ _FORMS = {
 """The forms by whether the row has a principal and an approval, which are left out where they are null."""
 
 
+class _Chain:
+    """The chain as far as a check has come. Behind a break it goes on with the hash that stands there."""
+
+    def __init__(self) -> None:
+        self.due = 1
+        """The number of the next record."""
+        self.head = GENESIS
+        self.breaks: list[int] = []
+        self.break_count = 0
+        self._previous: str | None = GENESIS
+        """The hash of the record before. None where that is missing or unreadable, so nothing compares the next one."""
+
+    def add(self, row: Sequence[Any]) -> None:
+        if row[0] < self.due:  # a number for the second time, or below 1
+            self._note_break()
+            return
+        if row[0] > self.due:
+            self.skip_to(row[0])
+        if self._previous is not None and row[-1] != _digest(self._previous, row):
+            self._note_break()
+        self._previous = row[-1]
+        self.due += 1
+        if not self.breaks:
+            self.head = row[-1]
+
+    def skip_to(self, number: int) -> None:
+        """Goes on at a record behind some that are missing or unreadable."""
+        self._note_break()
+        self._previous = None
+        self.due = number
+
+    def _note_break(self) -> None:
+        self.break_count += 1
+        if len(self.breaks) < MOST_BREAKS:
+            self.breaks.append(self.due)
+
+
 async def verify(database: Database, page_rows: int, on_progress: OnProgress) -> Verification:
     """Checks the records that are there when it starts."""
     last, count = await database.read(_extent)
-    if last is None:
-        return Verification(0, GENESIS, None)
-    head, first_broken = await _follow(database, last, page_rows, on_progress)
-    return Verification(count, head, first_broken)
+    chain = _Chain()
+    if last is not None:
+        await _follow(database, chain, last, page_rows, on_progress)
+    return Verification(count, chain.head, tuple(chain.breaks), chain.break_count)
 
 
 def _extent(connection: Connection) -> tuple[int | None, int]:
@@ -59,32 +99,33 @@ def _extent(connection: Connection) -> tuple[int | None, int]:
     return last, connection.scalar(select(func.count()).where(audit.c.seq <= last)) or 0
 
 
-async def _follow(database: Database, last: int, page_rows: int, on_progress: OnProgress) -> tuple[str, int | None]:
-    """Returns the hash of the last sound record, and the number of the first one that is not."""
+async def _follow(database: Database, chain: _Chain, last: int, page_rows: int, on_progress: OnProgress) -> None:
     # A page is a range of numbers, not a count of rows. Otherwise a duplicate number, possible once somebody has
     # dropped the primary key, could hide between two pages. The first page includes numbers below 1.
-    due, previous = 1, GENESIS
-    while due <= last:
-        end = min(due + page_rows, last + 1)
-        page = select(audit).where(audit.c.seq < end).order_by(audit.c.seq)
-        if due > 1:
-            page = page.where(audit.c.seq >= due)
+    size = page_rows
+    while chain.due <= last:
+        end = min(chain.due + size - 1, last)
+        page = select(audit).where(audit.c.seq <= end).order_by(audit.c.seq)
+        if chain.due > 1:
+            page = page.where(audit.c.seq >= chain.due)
         try:
             rows = await database.read(_rows, page)
         except UnreadableText:
-            if page_rows == 1:
-                return previous, due
-            page_rows = 1  # one of these rows
+            if size == 1:
+                chain.skip_to(end + 1)
+            size = max(size // 2, 1)  # one of these rows
             continue
+        size = min(size * 2, page_rows)
         for row in rows:
-            if row[0] != due or row[-1] != _digest(previous, row):
-                return previous, due
-            previous = row[-1]
-            due += 1
-        if due != end:
-            return previous, due
-        on_progress(due - 1, last)
-    return previous, None
+            chain.add(row)
+        if chain.due <= end:
+            chain.skip_to(await database.read(_number_behind, end))
+        on_progress(chain.due - 1, last)
+
+
+def _number_behind(connection: Connection, end: int) -> int:
+    """Returns the first number behind a page, or the next one if there is no record any more."""
+    return connection.scalar(select(func.min(audit.c.seq)).where(audit.c.seq > end)) or end + 1
 
 
 def _rows(connection: Connection, page: Select[Any]) -> Sequence[Sequence[Any]]:
