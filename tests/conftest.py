@@ -28,7 +28,7 @@ from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.callers import CallerSettings
 from roadster_server.settings.settings import Settings
 from roadster_server.store import open_store
-from roadster_server.store.database import Database
+from roadster_server.store.databases.database import Database
 from roadster_server.store.lazy import OpenStore
 from roadster_server.store.sql import SqlStore
 from roadster_tools import TOOLS, TOOLSETS, Access

@@ -25,7 +25,7 @@ from typing import Any
 import anyio
 
 from roadster_server.store import AuditQuery, AuditRecord, NewEvent, open_store
-from roadster_server.store.rows.chain import GENESIS, row_of
+from roadster_server.store.rows.audit.chain import GENESIS, row_of
 from roadster_server.store.sql import SqlStore
 from roadster_server.store.tables import audit, contacts, events
 from roadster_tools.gate.customers import CustomerQuery

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from .database import Database
+from .databases.database import Database
 from .records import Approval, ApprovalState, AuditRecord
-from .rows import approvals, audit
+from .rows import approvals
+from .rows.audit import audit
 from .rows.expiry import milliseconds
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from .database import Database
+from .databases.database import Database
 from .records import AuditRecord, FileRequest, StoredFileRequest
 from .rows import files
 

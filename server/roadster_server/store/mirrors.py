@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from roadster_tools.gate.vehicles import Sort, StockPlace, StockQuery
 
-from .database import Database
+from .databases.database import Database
 from .records import MirrorState, NewVehicle, OtherVehicles, StockNumbers, StoredVehicle
 from .rows import mirrors, vehicles
 

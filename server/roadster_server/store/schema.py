@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, column, inspect, select, table
 
-from .database import Turn, take_turn
+from .databases.database import Turn, take_turn
 from .errors import StoreError
 from .tables import SCHEMA, VERSION_TABLE
 

@@ -17,8 +17,8 @@ from roadster_tools.gate.inbox import EventPlace, EventQuery
 from . import tidying
 from .approvals import SqlApprovals
 from .counts import CallCount, EventCount
-from .database import Database
-from .driver import Append
+from .databases.database import Database
+from .databases.driver import Append
 from .errors import StoreError
 from .files import SqlFiles
 from .mirrors import SqlMirrors
@@ -39,24 +39,12 @@ from .records import (
     TidyCounts,
     Verification,
 )
-from .rows import (
-    audit,
-    claims,
-    clock,
-    contacts,
-    events,
-    figures,
-    marks,
-    nonces,
-    ownership,
-    revocations,
-    sessions,
-    verification,
-)
-from .rows.audit import OnUnreadable, refuse_unreadable
+from .rows import claims, clock, contacts, events, figures, marks, nonces, ownership, revocations, sessions
+from .rows.audit import audit, verification
+from .rows.audit.audit import OnUnreadable, refuse_unreadable
+from .rows.audit.verification import OnProgress
 from .rows.contacts import ContactKey
 from .rows.expiry import milliseconds
-from .rows.verification import OnProgress
 from .schema import migrate
 
 _MIGRATING = anyio.Lock()
@@ -83,11 +71,11 @@ async def _database(url: str) -> Database:
     scheme, _, rest = url.partition("://")
     # Each driver is imported only where it is used.
     if scheme == "sqlite" and rest.startswith("/") and rest not in ("/", "/:memory:"):
-        from .sqlite import open_sqlite  # noqa: PLC0415
+        from .databases.sqlite import open_sqlite  # noqa: PLC0415
 
         return await open_sqlite(Path(rest[1:]))
     if scheme == "postgresql":
-        from .postgresql import open_postgresql  # noqa: PLC0415
+        from .databases.postgresql import open_postgresql  # noqa: PLC0415
 
         return open_postgresql(url)
     raise StoreError(

@@ -15,9 +15,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 import anyio
 from sqlalchemy import Connection
 
-from .database import Database
+from .databases.database import Database
 from .records import AuditRecord, DeletedCounts
-from .rows import approvals, audit, events, files
+from .rows import approvals, events, files
+from .rows.audit import audit
 
 _P = ParamSpec("_P")
 _ResultT = TypeVar("_ResultT")

@@ -18,9 +18,9 @@ from roadster_server.protocol.server import build_server
 from roadster_server.runtime import open_calls
 from roadster_server.settings.live import LiveSettings
 from roadster_server.store import AuditRecord, Claim, Obstacle, StoreError, open_store
+from roadster_server.store.databases.sqlite import open_sqlite
 from roadster_server.store.lazy import LazyStore, lazy_store
 from roadster_server.store.sql import SqlStore
-from roadster_server.store.sqlite import open_sqlite
 from roadster_server.store.waiting import Wait, current_wait, one_wait
 from tests.conftest import CONTACT_KEY, Connect, World, kind_of, settings_for, text_of
 from tests.server.store.databases import RECORD, lock, path_of, scalar

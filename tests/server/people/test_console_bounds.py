@@ -10,7 +10,7 @@ import pytest
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.callers import CallerSettings
 from roadster_server.store import Verification, open_store
-from roadster_server.store.rows.verification import OnProgress
+from roadster_server.store.rows.audit.verification import OnProgress
 from roadster_server.store.sql import SqlStore
 from tests.servers import PATIENCE
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from roadster_server.store import AuditRecord, Claim, ClaimLost, StoreError, open_store
-from roadster_server.store.driver import Append
-from roadster_server.store.rows.chain import row_of
+from roadster_server.store.databases.driver import Append
+from roadster_server.store.databases.sqlite import open_sqlite
+from roadster_server.store.rows.audit.chain import row_of
 from roadster_server.store.sql import SqlStore, open_sql_store
-from roadster_server.store.sqlite import open_sqlite
 from roadster_server.store.waiting import one_wait
 
 from .databases import NOON, RECORD, execute, fill, lift_protection, lock, path_of, scalar

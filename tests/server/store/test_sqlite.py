@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from roadster_server.store import StoreError, open_store
+from roadster_server.store.databases.sqlite import open_sqlite
 from roadster_server.store.sql import SqlStore, open_sql_store
-from roadster_server.store.sqlite import open_sqlite
 
 from .databases import RECORD, fill, path_of, refusal, scalar
 

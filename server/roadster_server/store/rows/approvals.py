@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 
-from roadster_server.store.database import insert_new, take_turn_of
+from roadster_server.store.databases.database import insert_new, take_turn_of
 from roadster_server.store.records import Approval, ApprovalState
 from roadster_server.store.tables import approvals
 

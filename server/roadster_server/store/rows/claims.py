@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, update
 
-from roadster_server.store.database import insert_new
+from roadster_server.store.databases.database import insert_new
 from roadster_server.store.records import AnswerGone, Claim, Conflict, InProgress, Obstacle, Replay, Unknown
 from roadster_server.store.tables import claims
 

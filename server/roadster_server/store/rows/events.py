@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
 
-from roadster_server.store.database import insert_new
+from roadster_server.store.databases.database import insert_new
 from roadster_server.store.records import DeletedCounts, EventOutcome, NewEvent, StoredEvent
 from roadster_server.store.tables import belongings, events
 from roadster_server.store.tables import contacts as contact_rows

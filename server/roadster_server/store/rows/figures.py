@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, case, func, select
 
 from roadster_server.store.counts import CallCount, EventCount
-from roadster_server.store.database import Database
+from roadster_server.store.databases.database import Database
 from roadster_server.store.tables import audit, events
 
-from .chain import stored_time
+from .audit.chain import stored_time
 from .expiry import milliseconds
 
 _SUM = '"refusals":'

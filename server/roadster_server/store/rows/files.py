@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, Delete, RowMapping, delete, func, insert, select, update
 
-from roadster_server.store.database import take_turn_of
+from roadster_server.store.databases.database import take_turn_of
 from roadster_server.store.records import DOWNLOAD, AuditRecord, FileRequest, StoredFileRequest
 from roadster_server.store.tables import file_parts, file_requests
 
-from . import audit
+from .audit import audit
 
 _columns = file_requests.c
 _NAMES = FileRequest.__dataclass_fields__

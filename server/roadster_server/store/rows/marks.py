@@ -6,7 +6,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, select, update
 
-from roadster_server.store.database import insert_new
+from roadster_server.store.databases.database import insert_new
 from roadster_server.store.tables import marks
 
 Mark = Literal["probes", "nonces", "revocations"]

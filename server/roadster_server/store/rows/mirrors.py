@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, select, update
 
-from roadster_server.store.database import insert_new
+from roadster_server.store.databases.database import insert_new
 from roadster_server.store.records import MirrorState
 from roadster_server.store.tables import mirrors
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
-from roadster_server.store.database import insert_new
+from roadster_server.store.databases.database import insert_new
 from roadster_server.store.tables import nonces
 
 from . import marks

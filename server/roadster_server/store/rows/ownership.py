@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, and_, bindparam, delete, literal_column, select
 
-from roadster_server.store.database import insert_new
+from roadster_server.store.databases.database import insert_new
 from roadster_server.store.tables import belongings
 
 from .expiry import milliseconds

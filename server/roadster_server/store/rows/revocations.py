@@ -10,7 +10,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from roadster_server.store.records import AuditRecord, RevokedSubjects
 from roadster_server.store.tables import revocations
 
-from . import audit, sessions
+from . import sessions
+from .audit import audit
 from .expiry import milliseconds
 from .marks import add_one
 

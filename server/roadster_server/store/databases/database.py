@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Insert, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from .batches import Batches
+from roadster_server.store.batches import Batches
+from roadster_server.store.errors import StoreError
+from roadster_server.store.records import ClaimLost
+from roadster_server.store.waiting import Wait, current_wait, seconds_left
+
 from .driver import Append, Driver
-from .errors import StoreError
-from .records import ClaimLost
-from .waiting import Wait, current_wait, seconds_left
 
 _P = ParamSpec("_P")
 _ResultT = TypeVar("_ResultT")

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from roadster_server.store.database import Database
+from roadster_server.store.databases.database import Database
 from roadster_server.store.records import UnreadableText, Verification
 from roadster_server.store.tables import audit
 

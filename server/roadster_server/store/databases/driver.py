@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from .records import AuditRecord, Claim, ClaimLost
+from roadster_server.store.records import AuditRecord, Claim, ClaimLost
 
 _ResultT = TypeVar("_ResultT")
 

@@ -16,12 +16,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from roadster_server.store.errors import StoreError
+from roadster_server.store.records import ClaimLost, StoreBusy
+from roadster_server.store.waiting import seconds_left
+
 from .database import Database
 from .driver import Append
-from .errors import StoreError
 from .postgresql_appends import PostgresqlAppender
-from .records import ClaimLost, StoreBusy
-from .waiting import seconds_left
 
 _ResultT = TypeVar("_ResultT")
 

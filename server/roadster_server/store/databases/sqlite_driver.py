@@ -14,10 +14,11 @@ from typing import TypeVar, cast
 import anyio
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
+from roadster_server.store.records import ClaimLost
+from roadster_server.store.rows.audit.chain_end import ChainEnd
+from roadster_server.store.waiting import seconds_left
+
 from .driver import Append
-from .records import ClaimLost
-from .rows.chain_end import ChainEnd
-from .waiting import seconds_left
 
 _ResultT = TypeVar("_ResultT")
 

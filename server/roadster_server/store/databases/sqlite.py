@@ -12,9 +12,10 @@ from pathlib import Path
 from anyio import to_thread
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from roadster_server.store.errors import StoreError
+from roadster_server.store.records import StoreBusy, UnreadableText
+
 from .database import Database
-from .errors import StoreError
-from .records import StoreBusy, UnreadableText
 from .sqlite_driver import SqliteDriver
 
 _WAIT_SECONDS = 20.0

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, not_, or_, select
 
-from roadster_server.store.database import Database, Turn, take_turn
+from roadster_server.store.databases.database import Database, Turn, take_turn
 from roadster_server.store.errors import StoreError
 from roadster_server.store.records import AuditQuery, AuditRecord, StoredRecord, UnreadableText
 from roadster_server.store.tables import audit

@@ -10,11 +10,12 @@ import anyio
 import asyncpg  # type: ignore[import-untyped] # it ships annotations without saying so
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
+from roadster_server.store.records import ClaimLost
+from roadster_server.store.rows.audit.chain_end import ChainEnd
+from roadster_server.store.waiting import seconds_left
+
 from .database import Turn
 from .driver import Append
-from .records import ClaimLost
-from .rows.chain_end import ChainEnd
-from .waiting import seconds_left
 
 _ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 

@@ -9,13 +9,13 @@ from sqlalchemy import Dialect, insert
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from roadster_server.store.driver import Append
+from roadster_server.store.databases.driver import Append
 from roadster_server.store.records import Claim, ClaimLost
+from roadster_server.store.rows.claims import MARK_SENT
 from roadster_server.store.tables import audit
 
 from .audit import NEWEST, place_after
 from .chain import row_of
-from .claims import MARK_SENT
 
 _COLUMNS = tuple(column.name for column in audit.columns)
 

@@ -1,0 +1,1 @@
+"""The databases below the store: SQLite and PostgreSQL, and their transactions."""

@@ -1,0 +1,1 @@
+"""The audit: its rows, the chain of their hashes, and the check of it."""
