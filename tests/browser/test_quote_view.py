@@ -302,19 +302,24 @@ def test_incentive_of_some_deals_is_offered_once_and_names_them(
         expect(view.get_by_text("$500.00 (cash, finance), $750.00 (lease)")).to_be_visible()
 
 
-def test_total_that_is_missing_for_a_deal_is_shown_to_nobody(
+def test_total_that_is_in_doubt_is_shown_to_nobody(
     bridge: Bridge, gateway: Gateway, open_page: OpenPage
 ) -> None:
     def lower(quote: dict[str, Any]) -> None:
-        quote["finance"]["total_cost"] = 1000
-        quote["disclosures"]["missing"].insert(0, "total_cost (finance): less than due_at_signing and the payments")
+        for name in ("cash", "finance"):
+            quote[name]["total_cost"] = 1000
+            quote[name]["doubts"] = {"total_cost": "is not the total because due_at_signing is more"}
+        quote["disclosures"]["missing"].insert(0, "total_cost (finance)")
 
     gateway.alter = lower
     with shown(bridge, open_page, QUOTE, AT_CAR) as (_page, view):
         expect(deal(view, "lease").locator(".disclosures")).to_contain_text("Total:", timeout=PATIENCE)
-        assert "1,000" not in deal(view, "finance").inner_text()
-        view.get_by_role("button", name="Customer looks on").click()
-        assert "1,000" not in deal(view, "finance").inner_text()
+        for _audience in ("dealer", "customer"):
+            for name in ("cash", "finance"):
+                assert "1,000" not in deal(view, name).inner_text()
+                oddity = "total is not the total because what is due at signing is more"
+                expect(view.get_by_text(f"{name.capitalize()}: {oddity}")).to_be_visible()
+            view.get_by_role("button", name="Customer looks on").click()
 
 
 def test_next_step_has_the_terms_of_the_quote(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:

@@ -302,6 +302,40 @@ async def test_a_programs_rate_that_cannot_be_is_left_out(
     assert answer["left_out"]["paths"] == [f"programs.{programs}.*.{rate}"]
 
 
+@pytest.mark.parametrize("rate", [0.000449, 0.449], ids=["a hundredth", "a hundredfold"])
+async def test_a_rate_that_looks_like_another_unit_is_doubted_and_not_corrected(
+    rate: float, quote_from: Callable[..., Any]
+) -> None:
+    """No disclosure says it. Another deal has nothing to do with it."""
+    answer = answer_of(await quote_from(set_terms("finance", interest_rate=rate)))
+    finance = answer["finance"]
+    assert finance["apr_percent"] == pytest.approx(rate * 100)
+    assert "another unit" in finance["doubts"]["apr_percent"]
+    assert "apr_percent" in answer["disclosures"]["missing"]
+    assert "doubts" not in answer["lease"]
+
+
+@pytest.mark.parametrize("rate", [0, 0.002, 0.009, 0.249])
+async def test_a_rate_of_a_lender_is_not_doubted(rate: float, quote_from: Callable[..., Any]) -> None:
+    answer = answer_of(await quote_from(set_terms("finance", interest_rate=rate)))
+    assert "doubts" not in answer["finance"]
+    assert "apr_percent" in answer["disclosures"]["say"]
+
+
+async def test_a_factor_that_looks_like_another_unit_is_doubted(quote_from: Callable[..., Any]) -> None:
+    answer = answer_of(await quote_from(set_terms("lease", money_factor=0.00000175)))
+    assert "another unit" in answer["lease"]["doubts"]["rate_percent"]
+
+
+async def test_a_programs_rate_that_looks_like_another_unit_is_told(quote_from: Callable[..., Any]) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["programs"]["finance"][0]["interest_rate"] = 0.0449
+
+    answer = answer_of(await quote_from(change, detail="full"))
+    assert answer["details"]["finance_programs"][0]["apr_percent"] == 0.0449
+    assert "An apr_percent of finance_programs may be in another unit" in answer["hint"]
+
+
 # Figures beside the deals
 
 SHARED = {

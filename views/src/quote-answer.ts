@@ -29,6 +29,8 @@ export interface Deal {
   lender?: string;
   program?: string;
   program_expires?: string;
+  /** The figures that can hardly be right, each with what is odd about it. */
+  doubts?: Record<string, string>;
 }
 
 export const DEAL_NAMES = ["cash", "finance", "lease"] as const;

@@ -3,7 +3,7 @@
 import { element, type Child } from "./dom.js";
 import { money } from "./format.js";
 import type { Arguments, Failure } from "./host.js";
-import type { Quote } from "./quote-answer.js";
+import { DEAL_NAMES, type Quote } from "./quote-answer.js";
 import { ageText, dealersOwn, deals, type Below } from "./quote-deals.js";
 import { incentiveTitle, type Offers } from "./quote-offers.js";
 import { inWords } from "./quote-words.js";
@@ -66,11 +66,15 @@ function lists({ quotedArgs, offers }: Car, quote: Quote): Child[] {
     priced(name === undefined ? "A rebate" : incentiveTitle(offers, name), amount, only),
   );
   const say = (text: string): string => inWords(text, quotedArgs, offers);
+  const doubts = DEAL_NAMES.flatMap((name) =>
+    Object.entries(quote[name]?.doubts ?? {}).map(([figure, oddity]) => `${name}: ${figure} ${oddity}`),
+  );
   const rows: [string, string[]][] = [
     ["Plans in these figures", plans],
     ["Rebates in these figures", rebates],
     ["Not applied", (quote.not_applied ?? []).map(say)],
     ["Assumed", (quote.assumed ?? []).map(say)],
+    ["In doubt", doubts.map(say)],
     ["To be said with a payment, and not known here", (quote.disclosures?.missing ?? []).map(say)],
     ["Disclosures", quote.disclosures?.wording ?? []],
   ];

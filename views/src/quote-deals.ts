@@ -86,10 +86,10 @@ function dealCard(quote: Quote, name: DealName, below: Below): HTMLElement {
   );
 }
 
-/** Returns the figures of the deal, without a total that is less than what is paid: nobody may read it as the total. */
+/** Returns the figures of the deal, without a total that is in doubt: nobody may read it as the total. */
 function figuresToShow(quote: Quote, name: DealName, deal: Deal): Deal {
   const { total_cost, ...figures } = whole(quote, name, deal);
-  return total_cost === undefined || isMissing(quote, "total_cost", name) ? figures : { ...figures, total_cost };
+  return total_cost === undefined || deal.doubts?.["total_cost"] !== undefined ? figures : { ...figures, total_cost };
 }
 
 /** Returns the deal with what stands beside it for all deals. Cash has no lender and no program. */
@@ -149,7 +149,7 @@ function dueAtSigning(name: DealName, deal: Deal): Child[] {
 
 /** Whether an item is missing for the deal, such as a total that is less than what is paid. */
 function isMissing({ disclosures }: Quote, figure: string, name: DealName): boolean {
-  return disclosures?.missing.some((item) => item === figure || item.startsWith(`${figure} (${name})`)) ?? false;
+  return disclosures?.missing.some((item) => item === figure || item === `${figure} (${name})`) ?? false;
 }
 
 /** The items that the law asks to stand beside the payment. They are shown to everybody, and never shortened. */

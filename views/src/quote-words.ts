@@ -15,6 +15,7 @@ const WORDS: Record<string, string> = {
   "trade_in.mileage": "miles of the trade-in",
   trade_in: "trade-in",
   apr_percent: "APR",
+  rate_percent: "rate",
   amount_financed: "amount financed",
   due_at_signing: "what is due at signing",
   total_cost: "total",

@@ -1,8 +1,8 @@
 """The items that the law asks to stand beside a payment: which figures of an answer they are, and which are missing.
 
 They are those of Regulation Z (12 CFR 1026.24(d)(2)), Regulation M (12 CFR 1013.7(d)(2)), and of California's SB 766
-(Civil Code section 1784.41). No figure is computed here: an item is a field of the deal, or it is missing. A total that
-is less than what is paid is missing too.
+(Civil Code section 1784.41). No figure is computed here: an item is a field of the deal, or it is missing. So is a
+figure that can hardly be right.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ _NEVER_IN_LEASE = ("end_of_lease_charge",)
 """Whether a charge may be imposed at the end. Roadster does not say it."""
 
 
-_LOW_TOTAL = "less than due_at_signing and the payments"
-
-
 class PaymentDisclosures(ToolAnswer):
     """Items that must stand beside a payment: fields with a figure, and items without one."""
 
@@ -43,39 +40,34 @@ def disclose_quote(
     finance: FinanceQuote | None,
     lease: LeaseQuote | None,
     common: Collection[str],
-    low: Collection[str],
     wording: Sequence[str],
 ) -> dict[str, Any] | None:
     """Returns the items beside the payments of a quote, and the `wording`. None where it has no payment.
 
     An item stands once for both deals, because most of them are in both. A missing item that the other deal has names
-    its deal behind it. `common` are the figures that stand beside all deals, and `low` the deals whose total cost is
-    less than what is paid.
+    its deal behind it. `common` are the figures that stand beside all deals.
     """
     parts: dict[str, PaymentDisclosures] = {}
     if finance is not None:
         equity = ["trade_equity"] if "trade_equity" in {*finance.structured_content(), *common} else []
-        names = {*finance.structured_content(), *equity}
-        items = [*_without_total(_FINANCE_ITEMS, is_low="finance" in low), *equity]
-        parts["finance"] = _items(names, items, _NEVER_IN_FINANCE)
+        names = {*_sound_figures(finance), *equity}
+        parts["finance"] = _items(names, [*_FINANCE_ITEMS, *equity], _NEVER_IN_FINANCE)
     if lease is not None:
         due = lease.due_at_signing_parts.structured_content() if lease.due_at_signing_parts else {}
         equity = ["trade_equity"] if "trade_equity" in {*lease.structured_content(), *common} else []
-        names = {*lease.structured_content(), *due, *equity}
-        items = [*_without_total(_LEASE_ITEMS, is_low="lease" in low), *equity]
-        parts["lease"] = _items(names, items, _NEVER_IN_LEASE)
+        names = {*_sound_figures(lease), *due, *equity}
+        parts["lease"] = _items(names, [*_LEASE_ITEMS, *equity], _NEVER_IN_LEASE)
     if not parts:
         return None
     say = list(dict.fromkeys(name for part in parts.values() for name in part.say))
     missing = [f"{name} ({deal})" if name in say else name for deal, part in parts.items() for name in part.missing]
-    low_totals = [f"total_cost ({deal}): {_LOW_TOTAL}" for deal in parts if deal in low]
-    disclosures = PaymentDisclosures(say=say, missing=[*low_totals, *dict.fromkeys(missing)])
+    disclosures = PaymentDisclosures(say=say, missing=[*dict.fromkeys(missing)])
     return _with_wording(disclosures.structured_content(), wording)
 
 
-def _without_total(items: Sequence[str], *, is_low: bool) -> list[str]:
-    """Returns the items without the total if it is too low, because a reason stands in its place."""
-    return [item for item in items if not is_low or item != "total_cost"]
+def _sound_figures(deal: FinanceQuote | LeaseQuote) -> set[str]:
+    """Returns the names of the deal's figures, without those that can hardly be right: nobody may say them."""
+    return deal.structured_content().keys() - (deal.doubts or {}).keys()
 
 
 def disclosure_lines(disclosures: Mapping[str, Any]) -> list[str]:

@@ -47,6 +47,7 @@ from .quote_deals import (
     plan_rows,
 )
 from .quote_details import QuoteDetails, quote_details
+from .quote_doubts import ODD_RATE, doubts_about, is_odd_rate
 from .quote_refusals import find_unknown_plans, find_unknown_term
 from .quote_rows import (
     AppliedDiscountRow,
@@ -60,7 +61,6 @@ from .quote_rows import (
     common_expiry,
     common_figures,
     figures_text,
-    low_totals,
     without_common,
 )
 from .quote_terms import Wishes, describe_assumptions, describe_unapplied, has_unnamed_plans
@@ -187,7 +187,6 @@ async def quote_payments(
     details = quote_details(quote, term_months) if detail == "full" else None
     rows_cut = details.rows_cut if details is not None else None
     rows = _deal_rows(quote, unread, detail)
-    low = low_totals(rows)
     rebates = discount_rows(quote, deals, incentives or ())
     common = common_figures(rows.values())
     expiry = common_expiry(rows, rebates)
@@ -209,13 +208,11 @@ async def quote_payments(
         rebates=rebates or None,
         not_applied=unapplied or None,
         assumed=[*describe_assumptions(wishes, quote), *_stock_doubts(stock, now)] or None,
-        disclosures=disclose_quote(
-            deal_rows.get("finance"), deal_rows.get("lease"), common, low, grant.disclosure_wording
-        ),
+        disclosures=disclose_quote(deal_rows.get("finance"), deal_rows.get("lease"), common, grant.disclosure_wording),
         unread=unread or None,
         details=details,
         truncated=True if rows_cut else None,
-        hint=_quote_hint(quote, unread, result.errors, rows_cut, low),
+        hint=_quote_hint(quote, unread, result.errors, details),
         caveat=f"{_CAVEAT} {_CAVEAT_OF_LEASES}" if "lease" in rows else _CAVEAT,
     )
 
@@ -250,7 +247,11 @@ def _deal_rows(quote: Quote, unread: Collection[str], detail: Detail) -> dict[De
         "finance": finance_quote(deals.finance, finance_match(quote)) if deals.finance else None,
         "lease": lease,
     }
-    return {name: row for name, row in rows.items() if row is not None and name not in unread}
+    return {
+        name: row.model_copy(update={"doubts": doubts_about(row) or None})
+        for name, row in rows.items()
+        if row is not None and name not in unread
+    }
 
 
 def _stock_doubts(state: StockState | None, now: datetime) -> list[str]:
@@ -304,14 +305,13 @@ def _quote_hint(
     quote: Quote,
     unread: Sequence[str],
     errors: Mapping[DealType, ClientError],
-    rows_cut: Mapping[str, int] | None,
-    low: Sequence[str],
+    details: QuoteDetails | None,
 ) -> str | None:
     hints = [_presence_hint(quote, unread, errors)]
-    if low:
-        hints.append(f"Roadster's total_cost is less than what is paid, so do not call it the total: {', '.join(low)}.")
-    if rows_cut:
-        rows = ", ".join(f"{count} of {name}" for name, count in rows_cut.items())
+    if details is not None and any(is_odd_rate(row.apr_percent) for row in details.finance_programs):
+        hints.append(f"An apr_percent of finance_programs {ODD_RATE}.")
+    if details is not None and details.rows_cut:
+        rows = ", ".join(f"{count} of {name}" for name, count in details.rows_cut.items())
         hints.append(
             f"Left out to keep the answer short: {rows}. The programs nearest to term_months come first: give it."
         )

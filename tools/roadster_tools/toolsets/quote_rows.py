@@ -30,7 +30,8 @@ _RowT = TypeVar("_RowT", bound="DealQuote")
 
 
 class DealQuote(ToolAnswer):
-    """A deal. `rebate` is the sum of the rebates and incentives in it.
+    """A deal. `rebate` is the sum of the rebates and incentives in it. `doubts` are the figures that can hardly be
+    right, each with what is odd about it.
 
     What all deals have alike stands beside them, and so does a last day that all programs and rebates have alike.
     """
@@ -51,6 +52,7 @@ class CashQuote(DealQuote):
     due_at_signing: Figure | None = None
     due_to_customer: Figure | None = None
     total_cost: Figure | None = None
+    doubts: dict[str, str] | None = None
 
 
 class LenderQuote(DealQuote):
@@ -73,6 +75,7 @@ class FinanceQuote(LenderQuote):
     total_cost: Figure | None = None
     program: str | None = None
     program_expires: str | None = None
+    doubts: dict[str, str] | None = None
 
 
 class DueAtSigningParts(ToolAnswer):
@@ -106,11 +109,12 @@ class LeaseQuote(LenderQuote):
     total_cost: Figure | None = None
     program: str | None = None
     program_expires: str | None = None
+    doubts: dict[str, str] | None = None
 
 
 QuotedDeal = CashQuote | FinanceQuote | LeaseQuote
 
-_CENT = 0.01
+CENT = 0.01
 
 
 def common_figures(deals: Collection[DealQuote]) -> dict[str, Any]:
@@ -127,29 +131,6 @@ def without_common(deal: _RowT, common: Collection[str]) -> _RowT:
     return deal.model_copy(update=dict.fromkeys(name for name in common if name in type(deal).model_fields))
 
 
-def low_totals(deals: Mapping[DealType, QuotedDeal]) -> list[DealType]:
-    """Returns the deals whose total cost is less than what is due at signing with the later payments."""
-    return [
-        deal_type
-        for deal_type, deal in deals.items()
-        if deal.total_cost is not None and (least := _least_total(deal)) is not None and deal.total_cost < least
-    ]
-
-
-def _least_total(deal: QuotedDeal) -> float | None:
-    """Returns what is paid at the least, None where that is not known. Each amount may be rounded by a cent."""
-    if deal.due_at_signing is None:
-        return None
-    due = deal.due_at_signing - (deal.due_to_customer or 0) - _CENT
-    if isinstance(deal, CashQuote):
-        return due
-    if deal.monthly_payment is None or deal.term_months is None:
-        return None
-    # The first payment of a lease is due at signing, or it comes later as those of a loan do. Nothing says which.
-    later = deal.term_months - (1 if isinstance(deal, LeaseQuote) else 0)
-    return due + later * (deal.monthly_payment - _CENT)
-
-
 def common_expiry(deals: Mapping[DealType, QuotedDeal], rebates: Sequence[AppliedDiscountRow]) -> str | None:
     """Returns the last day of all programs and rebates, None where it is not known of each, or is not the same."""
     if not all(_has_all_rebates(deal_type, deal, rebates) for deal_type, deal in deals.items()):
@@ -164,7 +145,7 @@ def _has_all_rebates(deal_type: DealType, deal: DealQuote, rebates: Iterable[App
     if deal.rebate is None:
         return False
     own = [row.amount or 0 for row in rebates if row.deals is None or deal_type in row.deals]
-    return abs(sum(own) - deal.rebate) < _CENT
+    return abs(sum(own) - deal.rebate) < CENT
 
 
 class QuotedPlanRow(ToolAnswer):
