@@ -120,6 +120,9 @@ class Call(CallOversight):
 
     def _key_of(self, admitted_call: AdmittedCall) -> WriteKey | None:
         """Returns the key under which the write is done once, None for a call that has none."""
+        reply = self._file_state.reply(self._file_seal(admitted_call))
+        if reply is not None and admitted_call.idempotency_key is None:
+            admitted_call = admitted_call.with_file(reply.id)  # its handle is the key, as where the caller names it
         return WriteKey.of_call(self._services.keys, self._caller.principal, admitted_call)
 
     # CallOversight
@@ -240,10 +243,7 @@ class Call(CallOversight):
 
     async def _run(self, admitted_call: AdmittedCall) -> ToolAnswer:
         """Runs the tool, for which a person may have to hand over a file first."""
-        grant, tool = admitted_call.grant, admitted_call.tool
-        seal = Seal.bound_to(
-            self._services.keys.confirmations, "file", self._caller.principal, admitted_call.dealer or "", tool.name
-        )
+        grant, seal = admitted_call.grant, self._file_seal(admitted_call)
         waiting = grant.uploads.waiting if isinstance(grant, Grant) else None
         reply = self._file_state.reply(seal)
         if reply is not None:
@@ -258,6 +258,11 @@ class Call(CallOversight):
                 raise
             handle = await obtain_file(self.ctx, request, seal, waiting, look_every=self._services.timing.file_seconds)
         return await self._run_with_file(admitted_call, handle)
+
+    def _file_seal(self, admitted_call: AdmittedCall) -> Seal:
+        """Returns the seal of the state that names the file of a repeated call."""
+        key, tool = self._services.keys.confirmations, admitted_call.tool.name
+        return Seal.bound_to(key, "file", self._caller.principal, admitted_call.dealer or "", tool)
 
     async def _run_with_file(self, admitted_call: AdmittedCall, handle: str) -> ToolAnswer:
         arguments = self.record.arguments

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_types import ElicitCompleteNotification, ElicitResult
+from mcp_types import CallToolResult, ElicitCompleteNotification, ElicitResult, InputRequiredResult
 
 from roadster_server.calls.context import Timing
 from roadster_server.calls.questions.form import yes_to
@@ -107,6 +107,41 @@ async def test_a_file_whose_answer_was_lost_is_not_sent_again(
     assert [kind_of(result) for result in results] == ["outcome_unknown"] * 2
     assert "An earlier write with this upload lost its answer. It is not sent again." in text_of(results[1])
     assert len((await world.get("state"))["documents"]) == 1
+
+
+@pytest.mark.parametrize(("fault", "kinds"), [(None, [None, None]), ("lost_answer", ["outcome_unknown"] * 2)])
+async def test_a_repeated_answer_about_the_page_sends_the_file_once(
+    fault: str | None,
+    kinds: list[str | None],
+    connect: Connect,
+    customer: None,
+    desk: FileDesk,
+    world: World,
+    store_url: str,
+) -> None:
+    """By protocol 2026-07-28 the client has a state instead of the handle. It may lose an answer, and repeat itself."""
+    async with connect(mode="2026-07-28", page_links=page_links(store_url), ask=Opener(desk)) as client:
+        question = await client.session.call_tool("upload_document", dict(LICENCE), allow_input_required=True)
+        assert isinstance(question, InputRequiredResult)
+        ((name, request),) = (question.input_requests or {}).items()
+        await desk.take(secret_in(request.params.url), [PHOTO])  # type: ignore[union-attr]
+        if fault is not None:
+            await world.fault("upload_document", fault, times=1)
+        results = []
+        for _ in range(2):
+            result = await client.session.call_tool(
+                "upload_document",
+                dict(LICENCE),
+                request_state=question.request_state,
+                input_responses={name: ElicitResult(action="accept")},
+                allow_input_required=True,
+            )
+            assert isinstance(result, CallToolResult)
+            results.append(result)
+    assert [kind_of(result) for result in results] == kinds
+    assert len((await world.get("state"))["documents"]) == 1
+    if fault is None:
+        assert answer_of(results[1]) == {**answer_of(results[0]), "replayed": True}
 
 
 async def test_the_file_is_on_record_between_the_calls(
