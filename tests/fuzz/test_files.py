@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from roadster_client.models.values import decode_file
 from roadster_tools.failures import InvalidArguments
-from roadster_tools.files import Upload, check_content, content_type
+from roadster_tools.files.files import Upload, check_content, content_type
 from tests.tools.pdf_files import packed_pdf, pages_of, plain_pdf
 from tests.tools.test_files import APNG_FILE, EXTENSIONS, JPEG_FILE, PRINTER, pdf_with_password, png
 

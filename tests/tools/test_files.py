@@ -22,7 +22,7 @@ from pypdf import PdfWriter
 
 from roadster_client.models.values import decode_file
 from roadster_server.settings.sections.uploads import UploadSettings
-from roadster_tools.files import content_type
+from roadster_tools.files.files import content_type
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.tool_examples import NEW_TEMPLATE, STEVE
 from tests.tools.pdf_files import pages_of, plain_pdf

@@ -11,9 +11,9 @@ import pytest
 from pypdf import PdfWriter
 
 from roadster_sandbox.world.pdf import make_pdf
-from roadster_tools import pdf
 from roadster_tools.failures import UnusableFile
-from roadster_tools.pdf import PdfFacts, read_pdf
+from roadster_tools.files import pdf
+from roadster_tools.files.pdf import PdfFacts, read_pdf
 from tests.tools.pdf_files import CATALOG, packed_pdf, pages_of, pdf_with_kids, plain_pdf
 
 PAGE = b"<</Type/Page>>"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from roadster_tools import TOOLS, InvalidArguments, Tool
-from roadster_tools.problems import problems_in
+from roadster_tools.arguments.problems import problems_in
 
 WRONG: list[Any] = [
     None,

@@ -14,11 +14,11 @@ import anyio
 import pytest
 from pypdf import PdfWriter
 
-from roadster_tools import files
 from roadster_tools.failures import UnusableFile
-from roadster_tools.files import content_type
-from roadster_tools.pdf import PdfFacts
-from roadster_tools.pictures import check_picture
+from roadster_tools.files import files
+from roadster_tools.files.files import content_type
+from roadster_tools.files.pdf import PdfFacts
+from roadster_tools.files.pictures import check_picture
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 from tests.servers import PATIENCE
 from tests.tool_examples import NEW_TEMPLATE

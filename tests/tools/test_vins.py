@@ -20,8 +20,8 @@ from roadster_client.models.values import VIN_CHARACTER
 from roadster_sandbox import vin_check_digit
 from roadster_sandbox.world import service_records
 from roadster_tools import TOOLS, Access
-from roadster_tools.check_digit import has_check_digit
-from roadster_tools.vins import _is_near
+from roadster_tools.arguments.check_digit import has_check_digit
+from roadster_tools.arguments.vins import _is_near
 from tests.conftest import Answering, Connect, World, answer_of, kind_of, response, text_of
 from tests.tool_examples import SOME_VIN, STEVE, TOOL_EXAMPLES
 from tests.tools.umazda import AT_UMAZDA, FixedAnswer, operations, some_vin

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .answers import FileLink, ToolAnswer, left_out_of, left_out_text
+    from .arguments.raw_arguments import HOST_ARGUMENTS, ReadArguments, read_arguments
     from .choices import MOST_CHOICES, name_choices, near_names, some_of
     from .cursors import Seal, Unsealable
     from .failures import (
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
         WaitingForPerson,
         failure,
     )
-    from .files import File
+    from .files.files import File
+    from .files.upload_folder import UploadFolder
     from .gate.access import (
         Access,
         Caller,
@@ -36,13 +38,11 @@ if TYPE_CHECKING:
     from .gate.admission import AdmittedCall, admit
     from .gate.gate import CallOversight, Gate, Grant, PendingWrite, Services, WritePreview
     from .gate.waiting_files import FileWanted, Uploads, WaitingFiles
-    from .raw_arguments import HOST_ARGUMENTS, ReadArguments, read_arguments
     from .resources import APPROVAL_RESOURCE, CUSTOMER_RESOURCE, RESOURCES, Resource, resource_at
     from .stored_tools import TOOLS, TOOLSETS
     from .tool import Tool
     from .toolsets.feed import vins_in_stock
     from .toolsets.forms import usable_template_ids
-    from .upload_folder import UploadFolder
 
 __all__ = [
     "APPROVAL_RESOURCE",
@@ -106,24 +106,24 @@ __all__ = [
 
 _MODULES = {
     "answers": "FileLink ToolAnswer left_out_of left_out_text",
+    "arguments.raw_arguments": "HOST_ARGUMENTS ReadArguments read_arguments",
     "choices": "MOST_CHOICES name_choices near_names some_of",
     "cursors": "Seal Unsealable",
     "failures": (
         "AccessRefused EarlierFailure Failure FailureKind InvalidArguments KeyOutcomeUnknown Limited NotConfirmed "
         "ToolFailure Uncounted Unrecorded WaitingForPerson failure"
     ),
-    "files": "File",
+    "files.files": "File",
+    "files.upload_folder": "UploadFolder",
     "gate.access": "Access Caller ConfirmWay Verdict approval_verdict dealer_choices dealer_verdict verdict",
     "gate.admission": "AdmittedCall admit",
     "gate.gate": "CallOversight Gate Grant PendingWrite Services WritePreview",
     "gate.waiting_files": "FileWanted Uploads WaitingFiles",
-    "raw_arguments": "HOST_ARGUMENTS ReadArguments read_arguments",
     "resources": "APPROVAL_RESOURCE CUSTOMER_RESOURCE RESOURCES Resource resource_at",
     "stored_tools": "TOOLS TOOLSETS",
     "tool": "Tool",
     "toolsets.feed": "vins_in_stock",
     "toolsets.forms": "usable_template_ids",
-    "upload_folder": "UploadFolder",
 }
 """The names above by the module that defines them. A server's start uses few of them, so a module is loaded when a name
 of it is first used."""

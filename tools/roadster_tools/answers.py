@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from roadster_client import LeftOut
 
-from .parameters import Detail
+from .arguments.parameters import Detail
 from .turns import InTurns
 
 

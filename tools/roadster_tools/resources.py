@@ -20,7 +20,7 @@ from .gate.access import Access, Caller, Verdict
 
 if TYPE_CHECKING:  # for start time
     from .answers import ToolAnswer
-    from .files import File
+    from .files.files import File
     from .gate.admission import AdmittedCall
 
 _PARAMETERS: Mapping[str, tuple[str, Callable[[str], str | int]]] = {
@@ -91,7 +91,7 @@ class Resource:
 
     async def download(self, call: AdmittedCall) -> File:
         """Returns the file for a person, who may have a larger one than a client. Raises as `read` does."""
-        from .files import MAX_DOWNLOAD_BYTES  # noqa: PLC0415 - for start time
+        from .files.files import MAX_DOWNLOAD_BYTES  # noqa: PLC0415 - for start time
 
         self._require_visible(call)
         if self.file is None:

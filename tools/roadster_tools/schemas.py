@@ -13,7 +13,7 @@ from typing import Any
 
 from roadster_client.models.values import MOST, PLAUSIBLE
 
-from .parameters import NAMES_ONLY
+from .arguments.parameters import NAMES_ONLY
 
 _NAME = "schemas.json"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from .parameters import IdempotencyKey
+from .arguments.parameters import IdempotencyKey
 from .schemas import compact, load_schemas
 
 if TYPE_CHECKING:  # for start time

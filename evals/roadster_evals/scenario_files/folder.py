@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from roadster_client import OPERATIONS
 from roadster_sandbox.world.world import World
 from roadster_tools import TOOLS, TOOLSETS, name_choices
-from roadster_tools.problems import broken_rule, names_at
+from roadster_tools.arguments.problems import broken_rule, names_at
 
 from .attacks import names_of, with_attack
 from .facts import FactError, find_fact, ids_of

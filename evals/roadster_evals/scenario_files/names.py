@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from roadster_sandbox import DEALERS, EmbeddedSandbox
 from roadster_tools import TOOLS, name_choices, read_arguments
-from roadster_tools.problems import names_at
+from roadster_tools.arguments.problems import names_at
 
 SANDBOX_DEALERS = tuple(dealer.dpid for dealer in DEALERS)
 

@@ -17,7 +17,7 @@ from roadster_server.uploads.acceptance import MOST_FILES
 from roadster_server.uploads.clamd import scan_with
 from roadster_server.uploads.waiting import PAGE, FileDesk, FileKeys, LinkNotGood, OpenLink
 from roadster_tools.failures import UnusableFile
-from roadster_tools.upload_folder import MAX_FILE_BYTES
+from roadster_tools.files.upload_folder import MAX_FILE_BYTES
 
 from .context import People
 from .file_forms import FileForms, HandedFile, read_files

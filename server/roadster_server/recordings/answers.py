@@ -18,7 +18,7 @@ from roadster_client.models.personal_data import MASK, PersonalDataClass
 from roadster_client.models.personal_text import mask_contact
 from roadster_client.models.values import FileContents, WebUrl, decode_file
 from roadster_client.refusals import repeatable_words
-from roadster_tools.files import content_type
+from roadster_tools.files.files import content_type
 
 # The parts of an annotation that mark a field as withheld, as rows that are withheld in part, as a link and as a file.
 _WITHHELD = (*get_args(PersonalDataClass), "dealer")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import BaseModel, ValidationError
 
 from roadster_tools import MOST_CHOICES, name_choices, near_names
-from roadster_tools.problems import broken_rule, names_at
+from roadster_tools.arguments.problems import broken_rule, names_at
 
 from .files import TOP_KEYS
 

@@ -16,9 +16,9 @@ import anyio.to_thread
 
 from roadster_tools.answers import quantity
 from roadster_tools.failures import UnusableFile
-from roadster_tools.files import PDF
-from roadster_tools.pdf import read_pdf
-from roadster_tools.upload_folder import MAX_FILE_BYTES
+from roadster_tools.files.files import PDF
+from roadster_tools.files.pdf import read_pdf
+from roadster_tools.files.upload_folder import MAX_FILE_BYTES
 
 from .photos import HEIC, Photo, pdf_of, write_photo_anew
 

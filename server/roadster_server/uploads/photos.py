@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from roadster_tools.failures import UnusableFile
-from roadster_tools.pictures import check_picture, require_usual_size
+from roadster_tools.files.pictures import check_picture, require_usual_size
 
 if TYPE_CHECKING:  # for start time
     from PIL.Image import Image

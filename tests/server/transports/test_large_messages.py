@@ -24,7 +24,7 @@ from roadster_server.transports.http.sse_pair import SsePair
 from roadster_server.transports.large_messages import LARGE_BYTES, LargeMessages, MessagePlace, NoPlaceFree
 from roadster_server.transports.message_size import MAX_MESSAGE_BYTES
 from roadster_server.transports.messages import MOST_VALUES, NOT_NOW, MessageRefused, read_message
-from roadster_tools.files import MAX_INLINE_BYTES
+from roadster_tools.files.files import MAX_INLINE_BYTES
 from tests.hanging import HangingUpstream
 from tests.processes.stopping import INITIALIZED, call, stdio_server, upstream
 from tests.servers import PATIENCE

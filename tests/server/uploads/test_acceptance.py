@@ -11,7 +11,7 @@ import pytest
 from roadster_sandbox.world.pdf import make_pdf
 from roadster_server.uploads.acceptance import MOST_FILES, AcceptedFile, accept
 from roadster_tools.failures import UnusableFile
-from roadster_tools.pdf import PdfFacts, read_pdf
+from roadster_tools.files.pdf import PdfFacts, read_pdf
 from tests.tools.pdf_files import packed_pdf, pages_of, plain_pdf
 from tests.tools.test_files import PRINTER, pdf_with_password
 from tests.tools.test_unusable_files import SCRIPT, pdf_that_opens, pdf_with_attachment

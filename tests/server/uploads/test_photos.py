@@ -11,7 +11,7 @@ from pillow_heif import HeifImage
 from roadster_server.uploads import photos
 from roadster_server.uploads.photos import HEIC, Photo, pdf_of, write_photo_anew
 from roadster_tools.failures import UnusableFile
-from roadster_tools.pdf import PdfFacts, read_pdf
+from roadster_tools.files.pdf import PdfFacts, read_pdf
 
 from .pictures import PLACE, phone_photo, picture, png_that_claims
 

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from roadster_client import LeftOut
 from roadster_tools.answers import ToolAnswer
+from roadster_tools.arguments.problems import problems_in, safe_name
+from roadster_tools.arguments.raw_arguments import ReadArguments
+from roadster_tools.arguments.vins import check_vins
 from roadster_tools.failures import InvalidArguments
-from roadster_tools.problems import problems_in, safe_name
-from roadster_tools.raw_arguments import ReadArguments
 from roadster_tools.tool import Tool
-from roadster_tools.vins import check_vins
 
 from .access import Caller
 from .gate import AccountGrant, CallOversight, Gate, Grant

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from roadster_tools.failures import WaitingForPerson
-from roadster_tools.upload_folder import UploadFolder
+from roadster_tools.files.upload_folder import UploadFolder
 
 
 @dataclass(frozen=True)

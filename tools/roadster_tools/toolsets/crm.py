@@ -13,9 +13,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from roadster_client.models.customer_records import CustomerRecord, DealerOrder, OwnedVehicle
 from roadster_client.models.values import UUID_PATTERN
 from roadster_tools.answers import ToolAnswer
+from roadster_tools.arguments.parameters import Detail
 from roadster_tools.catalogue import tool
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Detail
 
 _BRIEF_ORDERS = 5
 _MOST_ROWS = 100

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from roadster_client.models.personal_data import Email, PersonName, Phone
 from roadster_tools.answers import AnswerRows, ToolAnswer, list_text, quantity, table
+from roadster_tools.arguments.parameters import Cursor, Limit
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import AccessRefused, InvalidArguments
@@ -22,7 +23,6 @@ from roadster_tools.gate.customers import (
     normal_phone,
 )
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Cursor, Limit
 
 from .events import AnyId, customer_name, event_time, vehicle_name
 

@@ -22,10 +22,10 @@ from roadster_client.models.trades import TradeValuation
 from roadster_client.models.values import MOST_AMOUNT, Amount, AnnualMiles, Miles, Months, Vin, Year, plausible
 from roadster_client.models.vehicles import VehicleRequest
 from roadster_tools.answers import ToolAnswer
+from roadster_tools.arguments.parameters import CustomerId
 from roadster_tools.catalogue import write_tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import CustomerId
 
 
 class CreatedCustomerAnswer(ToolAnswer):

@@ -10,11 +10,11 @@ from pydantic import Field
 from roadster_client import LeftOut, ListedDealers
 from roadster_client.models.dealers import Dealer, DealerConfiguration, FinanceMarkup, Markup, MarkupScope
 from roadster_tools.answers import ToolAnswer, UnreadRows, list_text, table
+from roadster_tools.arguments.parameters import Cursor, Limit
 from roadster_tools.catalogue import account_tool, tool
 from roadster_tools.choices import some_of
 from roadster_tools.cursors import Page
 from roadster_tools.gate.gate import AccountGrant, Grant
-from roadster_tools.parameters import Cursor, Limit
 from roadster_tools.words import plain_words
 
 

@@ -26,10 +26,10 @@ from roadster_client.models.deliveries import (
 )
 from roadster_client.models.parts import Received
 from roadster_tools.answers import ToolAnswer
+from roadster_tools.arguments.parameters import Detail, NumericId, names_only
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Detail, NumericId, names_only
 
 DeliveryId = Annotated[NumericId, Field(description="from create_delivery")]
 

@@ -18,10 +18,11 @@ from roadster_client.models.documents import (
 )
 from roadster_client.models.personal_data import Email
 from roadster_tools.answers import FileLink, ToolAnswer, UnreadRows
+from roadster_tools.arguments.parameters import Cursor, CustomerId, Detail, DocumentId, Limit
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.cursors import Page
 from roadster_tools.failures import InvalidArguments
-from roadster_tools.files import (
+from roadster_tools.files.files import (
     MAX_ANSWER_FILE_BYTES,
     MAX_RESOURCE_BYTES,
     Contents,
@@ -35,10 +36,9 @@ from roadster_tools.files import (
     fitting_name,
     resource_file,
 )
+from roadster_tools.files.pdf import LOCKED_NOTICE
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.waiting_files import FilePurpose
-from roadster_tools.parameters import Cursor, CustomerId, Detail, DocumentId, Limit
-from roadster_tools.pdf import LOCKED_NOTICE
 
 # Both cases are spelled out, because JSON Schema's regular expressions have no flags.
 FileName = Annotated[

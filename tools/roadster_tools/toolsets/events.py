@@ -11,12 +11,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJson
 from roadster_client import MASK
 from roadster_client.models.events import CreditDecision, EventOrder
 from roadster_tools.answers import MOST_CHARACTERS, AnswerRows, ToolAnswer, cell, cut_hint, list_text, quantity, shorten
+from roadster_tools.arguments.parameters import Cursor, CustomerId, Detail, Limit, as_number
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments, NoEventReceived
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.inbox import EventPlace, EventQuery, ReceivedEvent
-from roadster_tools.parameters import Cursor, CustomerId, Detail, Limit, as_number
 
 from .disclosures import disclose_deal, disclose_event
 

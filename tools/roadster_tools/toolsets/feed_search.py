@@ -7,19 +7,12 @@ from dataclasses import dataclass
 
 from roadster_client.models.vehicles import InventoryVehicle
 from roadster_tools.answers import AnswerRows, UnreadRows, cut_hint
-from roadster_tools.check_digit import doubt_of_known_vin, has_check_digit
+from roadster_tools.arguments.check_digit import doubt_of_known_vin, has_check_digit
+from roadster_tools.arguments.parameters import Detail
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.gate.vehicles import (
-    PRICE_BAND,
-    Sort,
-    StockCounts,
-    StockQuery,
-    price_of,
-    sort_value,
-)
-from roadster_tools.parameters import Detail
+from roadster_tools.gate.vehicles import PRICE_BAND, Sort, StockCounts, StockQuery, price_of, sort_value
 from roadster_tools.turns import InTurns
 
 from .feed import MOST_PAGES, PAGE, FeedWalk

@@ -19,10 +19,11 @@ from roadster_client.models.templates import (
     TemplateData,
 )
 from roadster_tools.answers import FileLink, ToolAnswer, UnreadRows, list_text, quantity, shorten
+from roadster_tools.arguments.parameters import Cursor, Detail, Limit, OrderId, TemplateId
 from roadster_tools.catalogue import tool, write_tool
 from roadster_tools.cursors import Page
 from roadster_tools.failures import AccessRefused, InvalidArguments
-from roadster_tools.files import (
+from roadster_tools.files.files import (
     MAX_RESOURCE_BYTES,
     PDF,
     Contents,
@@ -35,10 +36,9 @@ from roadster_tools.files import (
     file_uri,
     resource_file,
 )
+from roadster_tools.files.pdf import LOCKED_NOTICE
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.waiting_files import FilePurpose
-from roadster_tools.parameters import Cursor, Detail, Limit, OrderId, TemplateId
-from roadster_tools.pdf import LOCKED_NOTICE
 
 _LONGEST_DESCRIPTION = 200
 """Characters."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from roadster_client import LeftOut
 from roadster_client.models.values import Amount, PositiveAmount, Vin, plausible
 from roadster_tools.answers import AnswerRows, ToolAnswer, UnreadRows, cut_hint
+from roadster_tools.arguments.parameters import Cursor, Detail, Limit
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Cursors
 from roadster_tools.failures import InvalidArguments
@@ -25,7 +26,6 @@ from roadster_tools.gate.vehicles import (
     price_of,
     searched_words,
 )
-from roadster_tools.parameters import Cursor, Detail, Limit
 
 from .feed_search import FeedSearch
 from .stock_hints import count_names, empty_hint, late_hint, time_text

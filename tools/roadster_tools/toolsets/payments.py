@@ -27,11 +27,11 @@ from roadster_client.models.quotes import Deals, Quote
 from roadster_client.models.values import Amount, AnnualMiles, Months, Vin, plausible
 from roadster_client.roadster.quoted_deals import QuotedDeals
 from roadster_tools.answers import ToolAnswer, cell
+from roadster_tools.arguments.parameters import Detail
 from roadster_tools.catalogue import tool
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
 from roadster_tools.gate.vehicles import Stock, StockState
-from roadster_tools.parameters import Detail
 from roadster_tools.side_reads import read_both
 
 from .disclosures import disclose_quote, disclosure_lines

@@ -10,11 +10,11 @@ from roadster_client.models.payments import DealType
 from roadster_client.models.plans import Plan
 from roadster_client.models.values import Amount, Months, Vin, plausible
 from roadster_tools.answers import ToolAnswer, UnreadRows, list_text, money, plain
+from roadster_tools.arguments.parameters import Cursor, Detail
 from roadster_tools.catalogue import tool
 from roadster_tools.cursors import Page
 from roadster_tools.failures import InvalidArguments
 from roadster_tools.gate.gate import Grant
-from roadster_tools.parameters import Cursor, Detail
 
 
 class PlanTierRow(ToolAnswer):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from roadster_client.models.vehicles import InventoryVehicle, Option
 from roadster_tools.answers import ToolAnswer, cell, list_text, money, quantity
-from roadster_tools.parameters import Detail
+from roadster_tools.arguments.parameters import Detail
 
 MOST_NAMES = 30
 """Models or bodies that an answer without vehicles names."""

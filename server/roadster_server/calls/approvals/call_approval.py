@@ -24,7 +24,7 @@ from roadster_server.calls.questions.page_question import (
 from roadster_server.store import Approval, ApprovalWay
 from roadster_server.turns import turn_given_back
 from roadster_tools import Access, AdmittedCall, Caller, PendingWrite, Seal, Tool, verdict
-from roadster_tools.files_of_writes import file_in_words
+from roadster_tools.files.files_of_writes import file_in_words
 
 from .content import ShownFile, ShownWrite, WaitingCall
 

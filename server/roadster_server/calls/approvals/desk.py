@@ -18,8 +18,8 @@ from roadster_server.settings.approving import needs_two_people
 from roadster_server.settings.settings import Settings
 from roadster_server.store import Approval, ApprovalState, AuditRecord
 from roadster_tools import TOOLS, AccessRefused, Caller, File, Tool, ToolFailure, Unsealable, approval_verdict
-from roadster_tools.files import content_type
-from roadster_tools.files_of_writes import file_of_call
+from roadster_tools.files.files import content_type
+from roadster_tools.files.files_of_writes import file_of_call
 
 from .content import ShownWrite
 from .reports import time_of

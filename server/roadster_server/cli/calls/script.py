@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails
 from roadster_server.cli.plain_json import read_json
 from roadster_server.settings.errors import ConfigurationError
 from roadster_tools import TOOLS, FailureKind, name_choices
-from roadster_tools.problems import broken_rule
+from roadster_tools.arguments.problems import broken_rule
 
 from .call import Outcome, read_text
 

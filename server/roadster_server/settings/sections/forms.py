@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import AfterValidator
 
-from roadster_tools.parameters import whole_number
+from roadster_tools.arguments.parameters import whole_number
 
 HOST = "a host such as mcp.example.com or mcp.example.com:8443, without scheme, path and *"
 ORIGIN = "an origin such as https://app.example.com, without path and *"

@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .answers import quantity
-from .failures import InvalidArguments
+from roadster_tools.answers import quantity
+from roadster_tools.arguments.problems import problems_in
+from roadster_tools.failures import InvalidArguments
+from roadster_tools.gate.waiting_files import FilePurpose, Uploads
+from roadster_tools.tool import Tool
+
 from .files import PDF, FileArguments, Upload, content_type, look_into
-from .gate.waiting_files import FilePurpose, Uploads
-from .problems import problems_in
-from .tool import Tool
 
 _PICTURES: Mapping[str | None, str] = {"image/jpeg": "a JPEG picture", "image/png": "a PNG picture"}
 _KB, _MB = 1000, 1_000_000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from .failures import InvalidArguments
+from roadster_tools.failures import InvalidArguments
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 """For a file in the upload folder."""

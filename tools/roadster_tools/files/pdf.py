@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from typing import TYPE_CHECKING, Any
 
-from .failures import UnusableFile
+from roadster_tools.failures import UnusableFile
+
 from .pdf_actions import PRINT, check_actions, check_names
 
 if TYPE_CHECKING:  # for start time

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from io import BytesIO
 
-from .failures import UnusableFile
+from roadster_tools.failures import UnusableFile
 
 _MOST_PIXELS = 64_000_000
 """A phone's camera takes 50 million. The readers of a picture need four bytes for each."""

@@ -16,6 +16,11 @@ from pydantic import BaseModel
 
 from roadster_client import ClientError
 from roadster_client.models.values import VIN_PATTERN, VinText
+from roadster_tools.failures import InvalidArguments
+from roadster_tools.gate.access import verdict
+from roadster_tools.gate.gate import Grant
+from roadster_tools.toolsets.feed import feed_vins, find_in_feed
+from roadster_tools.toolsets.inventory import list_inventory
 
 from .check_digit import (
     NO_CHECK_DIGIT,
@@ -26,11 +31,6 @@ from .check_digit import (
     has_check_digit,
     has_only_vin_characters,
 )
-from .failures import InvalidArguments
-from .gate.access import verdict
-from .gate.gate import Grant
-from .toolsets.feed import feed_vins, find_in_feed
-from .toolsets.inventory import list_inventory
 
 _MISREAD = str.maketrans("IOQ", "100")
 """The characters that no VIN has, and those that they are taken for."""

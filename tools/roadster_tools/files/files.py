@@ -14,9 +14,9 @@ from pydantic import Field, PlainSerializer
 
 from roadster_client import MalformedAnswer
 from roadster_client.models.values import decode_file
+from roadster_tools.failures import InvalidArguments, UnusableFile
+from roadster_tools.gate.waiting_files import FilePurpose, Uploads
 
-from .failures import InvalidArguments, UnusableFile
-from .gate.waiting_files import FilePurpose, Uploads
 from .pdf import PdfFacts, read_pdf
 from .pictures import check_picture
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .failures import UnusableFile
+from roadster_tools.failures import UnusableFile
 
 if TYPE_CHECKING:  # for start time
     from pypdf.generic import DictionaryObject
