@@ -294,6 +294,10 @@ class FileRequest:
     purpose: str
     expires: int
 
+    @property
+    def is_download(self) -> bool:
+        return self.purpose == DOWNLOAD
+
 
 @dataclass(frozen=True)
 class StoredFileRequest:

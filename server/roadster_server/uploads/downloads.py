@@ -80,7 +80,7 @@ class DownloadDesk:
         """Returns the request behind a good link, and leaves it good."""
         now = milliseconds(datetime.now(UTC))
         entry = await self.store.file_request_by_link(self.keys.hash(secret), now=now)
-        if entry is None or entry.request.purpose != DOWNLOAD:
+        if entry is None or not entry.request.is_download:
             raise LinkNotGood
         return entry.request
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 import anyio
 import anyio.to_thread
 
-from roadster_server.store import DOWNLOAD, AuditRecord, FileRequest, StoredFileRequest, StoreError
+from roadster_server.store import AuditRecord, FileRequest, StoredFileRequest, StoreError
 from roadster_server.store.lazy import LazyStore
 from roadster_server.telemetry.logs import log
 from roadster_tools import Caller, FileWanted, Limited, Seal, Unsealable
@@ -163,7 +163,7 @@ class FileDesk:
     async def look(self, secret: str) -> OpenLink:
         """Returns the state of the link."""
         entry = await self.store.file_request_by_link(self.keys.hash(secret), now=milliseconds(datetime.now(UTC)))
-        if entry is None or not _takes_a_file(entry.request):
+        if entry is None or entry.request.is_download:
             raise LinkNotGood
         request = entry.request
         tool, _, document_type = request.purpose.partition(" ")
@@ -189,14 +189,14 @@ class FileDesk:
         """Counts an attempt, before anything of it is read."""
         now = milliseconds(datetime.now(UTC))
         entry = await self.store.begin_file(self.keys.hash(secret), now=now, most=_MOST_ATTEMPTS)
-        if entry is None or not _takes_a_file(entry.request):
+        if entry is None or entry.request.is_download:
             raise LinkNotGood
 
     async def take(self, secret: str, files: Sequence[bytes]) -> AcceptedFile:
         """Checks the files, keeps what becomes of them, and puts that on record. Raises UnusableFile."""
         link = self.keys.hash(secret)
         entry = await self.store.file_request_by_link(link, now=milliseconds(datetime.now(UTC)))
-        if entry is None or entry.content or not _takes_a_file(entry.request):
+        if entry is None or entry.content or entry.request.is_download:
             raise LinkNotGood
         request = entry.request
         file = await accept(files, self.scan, only_pdf=request.purpose.partition(" ")[0] == ONLY_PDF)
@@ -229,11 +229,6 @@ class FileDesk:
                 await self.store.drop_file_attempt(file, content)
         except StoreError as error:
             log.warning("parts of a file wait until their end", extra={"reason": str(error)})
-
-
-def _takes_a_file(request: FileRequest) -> bool:
-    """Returns whether the request is for a file that a person hands over, and no download."""
-    return request.purpose != DOWNLOAD
 
 
 def _record(request: FileRequest, keys: FileKeys, now: datetime) -> AuditRecord:
