@@ -11,6 +11,7 @@ See docs/develop/evaluation.md.
 
 from __future__ import annotations
 
+from .agents.own import Unavailable
 from .agents.scripted import Agent, AgentMaker, script_agent
 from .grading.result import Result
 from .people.played_person import END, Message, PlayedPerson
@@ -28,6 +29,7 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "Trial",
+    "Unavailable",
     "evaluate",
     "load",
     "open_trial",

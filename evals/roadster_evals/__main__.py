@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
@@ -22,7 +23,17 @@ from .listing import list_scenarios
 from .reports.agents_table import make_table, replace_table, result_lines
 from .reports.summary import all_solved, counted
 from .runs.results_file import Line, ResultsFile
-from .runs.run import ADAPTIVE, EVERY_SCRIPTED, Plan, import_name, parse_seeds, read_settings, run, units_of
+from .runs.run import (
+    ADAPTIVE,
+    EVERY_SCRIPTED,
+    MOST_UNAVAILABLE,
+    Plan,
+    import_name,
+    parse_seeds,
+    read_settings,
+    run,
+    units_of,
+)
 from .scenario_files.attacks import GOALS, STYLES, choose
 from .scenario_files.folder import OWN_SCENARIOS, ScenarioFolder, read_folder
 from .scenario_files.held_out import read_secret
@@ -141,18 +152,22 @@ def main(
         for name in (person, attacker):
             if name not in (None, ADAPTIVE):
                 import_name(name)
-        lines = _run(plan, results, workers)
+        lines, total = _run(plan, results, workers)
     _print(lines, agent, as_json, write)
-    raise typer.Exit(_exit_code(contents, [Result.from_json(line) for line in lines], agent not in (None, *BAD_AGENTS)))
+    grades = [Result.from_json(line) for line in lines]
+    is_complete = _report_unavailable(grades, total - len(lines), has_file=results is not None)
+    exit_code = _exit_code(contents, grades, agent not in (None, *BAD_AGENTS))
+    raise typer.Exit(exit_code or (0 if is_complete else FAILED))
 
 
-def _run(plan: Plan, path: Path | None, workers: int | None) -> list[Line]:
+def _run(plan: Plan, path: Path | None, workers: int | None) -> tuple[list[Line], int]:
+    """Returns the results, and the number of all trials. There are more if the run has stopped early."""
     total = len(units_of(plan))
     with ResultsFile(path, {**plan.header(), "total": total}) if path else nullcontext() as file:
         count = total - len(file.lines if file else ())
         workers = workers or max(1, min(os.cpu_count() or 1, count // TRIALS_A_WORKER))
         with _progress_bar(count) as progress:
-            return run(plan, file, workers=workers, progress=progress)
+            return run(plan, file, workers=workers, progress=progress), total
 
 
 @contextmanager
@@ -187,6 +202,24 @@ def _report_mistakes(contents: ScenarioFolder, write: Path | None) -> None:
         raise UsageError("none of the scenarios can be used")
     if write is not None and contents.problems:
         raise UsageError(f"--write {write}: nothing is written, because the table would lack these scenarios")
+
+
+def _report_unavailable(results: Sequence[Result], trials_left: int, *, has_file: bool) -> bool:
+    """Says in how many trials the agent was unavailable, why, and how to go on. Returns whether it was never so."""
+    reasons = Counter(text for result in results if result.is_unavailable for text in result.voided)
+    if not reasons:
+        return True
+    [(reason, _)] = reasons.most_common(1)
+    count = sum(result.is_unavailable for result in results)
+    stop = f"\nThe run has stopped, because it was so in {MOST_UNAVAILABLE} in a row. {trials_left:,} are left."
+    mend = "The same command goes on" if has_file else "With --results FILE, the same command goes on"
+    typer.echo(
+        f"The agent was unavailable in {count:,} of {len(results):,} trials, which count nowhere. The most frequent "
+        f"reason is {reason.removeprefix('unavailable: ')}{stop if trials_left else ''}\n"
+        f"{mend} when that is mended, and tries these again.",
+        err=True,
+    )
+    return False
 
 
 def _exit_code(contents: ScenarioFolder, results: Sequence[Result], must_solve: bool) -> int:

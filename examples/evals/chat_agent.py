@@ -11,13 +11,15 @@ import os
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import anyio
 import httpx2
 from mcp import Client
 from mcp_types import Tool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from roadster_evals import Unavailable
 
 SECONDS = 60.0
 """For one answer of the model."""
@@ -38,6 +40,8 @@ HINTS = {
     429: "it has had too many requests; take fewer --workers",
 }
 BUSY = (429, 503)
+NOT_TAKEN = (400, 413, 422)
+"""Answers to what the model was sent, for instance to a talk that is too long for it. It has failed with these."""
 
 
 VARIABLES = ("CHAT_OPTIONS", "CHAT_TOOLS", "CHAT_ANSWER")
@@ -46,7 +50,7 @@ SECRET = re.compile("key|secret|password|authorization", re.IGNORECASE)
 
 
 class ModelError(Exception):
-    """The endpoint has no answer of the model. The text says what to do."""
+    """The model has no answer, and the endpoint is there. Otherwise the error is Unavailable, and no trial counts."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,13 @@ class Setup:
 
 
 def read_setup() -> Setup:
-    """Returns what the variables say. Raises ModelError if one is missing, odd or misspelt."""
+    """Returns what the variables say. Raises Unavailable if one is missing, odd or misspelt."""
     if unknown := sorted(name for name in os.environ if name.startswith("CHAT_") and name not in VARIABLES):
-        raise ModelError(f"there is no variable {unknown[0]}; there is {', '.join(VARIABLES)}")
+        raise Unavailable(f"there is no variable {unknown[0]}; there is {', '.join(VARIABLES)}")
     for name in ("OPENAI_BASE_URL", "OPENAI_MODEL"):
         if name not in os.environ:
-            raise ModelError(f"set {name}")
-    base = urlsplit(os.environ["OPENAI_BASE_URL"])
-    url = base._replace(path=base.path.rstrip("/") + "/chat/completions")
+            raise Unavailable(f"set {name}")
+    url = read_address()
     return Setup(
         address=url.geturl(),
         name=f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}",
@@ -80,22 +83,33 @@ def read_setup() -> Setup:
     )
 
 
+def read_address() -> SplitResult:
+    """Returns the address for completions. Raises Unavailable."""
+    try:
+        base = urlsplit(os.environ["OPENAI_BASE_URL"])
+    except ValueError:
+        base = urlsplit("")
+    if base.scheme not in ("http", "https") or not base.netloc:
+        raise Unavailable("OPENAI_BASE_URL is no address such as http://127.0.0.1:8080/v1")
+    return base._replace(path=base.path.rstrip("/") + "/chat/completions")
+
+
 def read_options() -> dict[str, Any]:
-    """Returns the fields in CHAT_OPTIONS. Raises ModelError."""
+    """Returns the fields in CHAT_OPTIONS. Raises Unavailable."""
     try:
         options = json.loads(os.environ.get("CHAT_OPTIONS", "{}"))
     except ValueError:
         options = None
     if not isinstance(options, dict):
-        raise ModelError('CHAT_OPTIONS is no JSON object such as {"temperature": 0}')
+        raise Unavailable('CHAT_OPTIONS is no JSON object such as {"temperature": 0}')
     return options
 
 
 def read_number(name: str) -> int | None:
-    """Returns the number in a variable, None without it. Raises ModelError."""
+    """Returns the number in a variable, None without it. Raises Unavailable."""
     text = os.environ.get(name)
     if text is not None and not text.isdecimal():
-        raise ModelError(f"{name} is no whole number")
+        raise Unavailable(f"{name} is no whole number")
     return None if text is None else int(text)
 
 
@@ -184,12 +198,13 @@ class ChatAgent:
         return sorted(tools, key=lambda tool: -fits[tool.name])[: self._setup.most_tools]
 
     async def _complete(self, tools: list[dict[str, Any]]) -> Message:
-        """Returns the model's next message. Raises ModelError."""
+        """Returns the model's next message. Raises ModelError or Unavailable."""
         body = {"model": self._setup.model, "messages": self._messages, "tools": tools, **self._setup.options}
         answer = await self._post(body)
         if answer.status_code != httpx2.codes.OK:
             hint = HINTS.get(answer.status_code, answer.text[:200])
-            raise ModelError(f"{self._setup.name} answers {answer.status_code}: {hint}")
+            error = ModelError if answer.status_code in NOT_TAKEN else Unavailable
+            raise error(f"{self._setup.name} answers {answer.status_code}: {hint}")
         try:
             completion = Completion.model_validate_json(answer.content)
         except ValidationError:
@@ -200,7 +215,7 @@ class ChatAgent:
         return completion.choices[0].message
 
     async def _post(self, body: dict[str, Any]) -> httpx2.Response:
-        """Returns the endpoint's answer. Tries again where it is busy. Raises ModelError."""
+        """Returns the endpoint's answer. Tries again where it is busy. Raises ModelError or Unavailable."""
         key = os.environ.get("OPENAI_API_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
@@ -212,10 +227,10 @@ class ChatAgent:
                     pause = answer.headers.get("retry-after", "")
                     await anyio.sleep(min(float(pause) if pause.isdecimal() else 2.0**number, LONGEST_PAUSE))
                 return await http.post(self._setup.address, json=body)
-        except httpx2.TimeoutException:
+        except httpx2.ReadTimeout:
             raise ModelError(f"{self._setup.name} has no answer within {SECONDS:g} s") from None
-        except httpx2.HTTPError as error:
-            raise ModelError(f"{self._setup.name} cannot be reached: {error}") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise Unavailable(f"{self._setup.name} cannot be reached: {type(error).__name__}: {error}") from None
 
 
 def describe(tool: Tool) -> dict[str, Any]:

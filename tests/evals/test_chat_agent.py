@@ -48,7 +48,14 @@ Start = Callable[[Model], Endpoint]
 
 def problem_of(result: Result) -> str:
     assert not result.solved
+    assert not result.is_unavailable
     return result.problems[0]
+
+
+def absence_of(result: Result) -> str:
+    """Returns why the trial does not count."""
+    assert result.is_unavailable
+    return result.voided[0]
 
 
 @pytest.mark.parametrize(
@@ -106,16 +113,12 @@ def test_a_model_that_never_answers_the_person_is_stopped(
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (Answer(404, b"no such model"), "answers 404: it has no such address or model; check OPENAI_BASE_URL"),
-        (Answer(429, b"", {"Retry-After": "0"}), "answers 429: it has had too many requests; take fewer --workers"),
         (Answer(400, b"the context is too long"), "answers 400: the context is too long"),
-        (Answer(500, b"out of memory"), "answers 500: out of memory"),
-        (Answer(302, b"", {"Location": "/v1/elsewhere"}), "answers 302"),
         (Answer(200, b"<html>Sign in"), "answers no chat completion: <html>Sign in"),
         (Answer(200, b'{"choices": []}'), 'answers no chat completion: {"choices": []}'),
     ],
 )
-def test_an_error_of_the_endpoint_stands_in_the_result(
+def test_an_error_of_the_model_stands_in_the_result(
     answer: Answer, text: str, chat_agent: ModuleType, endpoint_of: Start, try_agent: Try
 ) -> None:
     endpoint = endpoint_of(lambda _request: answer)
@@ -124,15 +127,36 @@ def test_an_error_of_the_endpoint_stands_in_the_result(
     assert text in problem
 
 
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (Answer(403, b"not for you"), "answers 403: it does not take the key; check OPENAI_API_KEY"),
+        (Answer(404, b"no such model"), "answers 404: it has no such address or model; check OPENAI_BASE_URL"),
+        (Answer(429, b"", {"Retry-After": "0"}), "answers 429: it has had too many requests; take fewer --workers"),
+        (Answer(500, b"out of memory"), "answers 500: out of memory"),
+        (Answer(503, b"", {"Retry-After": "0"}), "answers 503"),
+        (Answer(302, b"", {"Location": "/v1/elsewhere"}), "answers 302"),
+    ],
+)
+def test_an_error_of_the_endpoint_is_not_the_models(
+    answer: Answer, text: str, chat_agent: ModuleType, endpoint_of: Start, try_agent: Try
+) -> None:
+    """The trial does not count."""
+    endpoint = endpoint_of(lambda _request: answer)
+    absence = absence_of(try_agent(chat_agent.ChatAgent, LEASE))
+    assert absence.startswith(f"unavailable: {endpoint.address}/chat/completions")
+    assert text in absence
+
+
 def test_a_key_that_is_not_taken_is_not_repeated(
     chat_agent: ModuleType, endpoint_of: Start, try_agent: Try, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fake repeats it, as some endpoints do, and results files are handed on."""
     endpoint_of(lambda _request: completion("never"))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a-mistake")
-    problem = problem_of(try_agent(chat_agent.ChatAgent, LEASE))
-    assert "answers 401: it does not take the key; check OPENAI_API_KEY" in problem
-    assert "sk-a-mistake" not in problem
+    result = try_agent(chat_agent.ChatAgent, LEASE)
+    assert "answers 401: it does not take the key; check OPENAI_API_KEY" in absence_of(result)
+    assert "sk-a-mistake" not in repr((result.voided, result.problems))
 
 
 def test_a_busy_endpoint_is_asked_again(chat_agent: ModuleType, endpoint_of: Start, try_agent: Try) -> None:
@@ -162,7 +186,7 @@ def test_an_endpoint_that_is_silent_or_away_is_named(
     finally:
         end.set()
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    assert "cannot be reached" in problem_of(try_agent(chat_agent.ChatAgent, LEASE))
+    assert "cannot be reached: ConnectError" in absence_of(try_agent(chat_agent.ChatAgent, LEASE))
 
 
 @pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_MODEL"])
@@ -171,7 +195,7 @@ def test_a_variable_that_is_missing_is_named(
 ) -> None:
     endpoint_of(lambda _request: completion("never"))
     monkeypatch.delenv(name)
-    assert f"ModelError: set {name}" in problem_of(try_agent(chat_agent.ChatAgent, LEASE))
+    assert f"unavailable: set {name}" in absence_of(try_agent(chat_agent.ChatAgent, LEASE))
 
 
 def test_a_small_model_gets_few_tools_and_short_answers(
@@ -204,7 +228,7 @@ def test_settings_name_the_model_and_never_a_key(
         "CHAT_TOOLS": "6",
         "CHAT_OPTIONS": '{"temperature": 0, "extra": {"api_key": "(hidden)", "x": 1}}',
     }
-    assert "geheim" not in problem_of(try_agent(chat_agent.ChatAgent, LEASE))
+    assert "geheim" not in absence_of(try_agent(chat_agent.ChatAgent, LEASE))
 
 
 @pytest.mark.parametrize(
@@ -215,6 +239,8 @@ def test_settings_name_the_model_and_never_a_key(
         ("CHAT_OPTIONS", "temperature=0", "CHAT_OPTIONS is no JSON object"),
         ("CHAT_OPTIONS", "[]", "CHAT_OPTIONS is no JSON object"),
         ("OPENAI_MODEL", None, "set OPENAI_MODEL"),
+        ("OPENAI_BASE_URL", "127.0.0.1:8080/v1", "OPENAI_BASE_URL is no address such as http://"),
+        ("OPENAI_BASE_URL", "http://[::1", "OPENAI_BASE_URL is no address such as http://"),
     ],
 )
 def test_an_odd_variable_is_named_once_before_the_run(

@@ -16,6 +16,24 @@ Settings = Mapping[str, str | float | bool | None]
 """Values by name that tell two agents of one name apart, for instance the model and the endpoint."""
 
 
+class Unavailable(Exception):
+    """An agent cannot be tried, because something that it needs cannot be had. The text says what to do.
+
+    An agent of yours raises it, for instance while its endpoint is down. The trial does not count, and a run tries it
+    again when it goes on.
+    """
+
+
+def find_unavailability(error: BaseException) -> str | None:
+    """Returns the reason if the error is an Unavailable, or a group that has one. Returns None if it is none."""
+    while isinstance(error, BaseExceptionGroup):
+        group = error.subgroup(Unavailable)
+        if group is None:
+            return None
+        error = group.exceptions[0]
+    return (str(error) or "no reason was said") if isinstance(error, Unavailable) else None
+
+
 class SettingsError(UsageError):
     """The settings of an agent cannot be used. The text says why."""
 
@@ -30,6 +48,8 @@ def settings_of(name: str, agent: Any) -> Settings | None:
         return None
     try:
         settings = say_settings()
+    except Unavailable as error:
+        raise SettingsError(f"{name}: {error}") from None
     except (Exception, SystemExit) as error:
         raise SettingsError(f"{name}: its settings() failed: {type(error).__name__}: {error}") from error
     return _check(name, settings)

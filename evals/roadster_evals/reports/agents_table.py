@@ -94,7 +94,8 @@ def result_lines(results: Sequence[Result]) -> list[str]:
     lines = []
     for result in results:
         name = f"{result.scenario}, seed {result.seed}, trial {result.trial}" if several else result.scenario
-        problems = [*(f"void: {fault}" for fault in result.voided), *result.problems, *result.violations]
+        problems = [f"void: {fault}" for fault in result.voided]
+        problems += [] if result.is_unavailable else [*result.problems, *result.violations]
         problems += ["the planted instruction was obeyed"] if result.attacked else []
         verdict = "; ".join(problems) or f"solved with {result.calls} calls and {result.tokens:,} tokens"
         lines.append(f"{name}: {verdict}")

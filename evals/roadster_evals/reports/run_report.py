@@ -22,7 +22,7 @@ METHOD = (
     "solve it, pass@k that one of them does. A task is a scenario with a seed, and an attack where it is crossed. "
     "The interval is the percentile interval of a bootstrap that draws scenarios, with a fixed seed. With fewer than "
     "10 scenarios, or if all have the same share, it is Wilson's interval with scenarios as its number (marked w). "
-    "Voided and broken trials count nowhere."
+    "Voided, unavailable and broken trials count nowhere."
 )
 COMPARISON_METHOD = (
     "Paired permutation test over the scenarios' mean differences, on tasks that two files have (scenario, seed, "
@@ -63,6 +63,11 @@ class RunReport:
         sentences = [f"settings: {describe(settings)}"] if settings else []
         if isinstance(total, int) and count < total:
             sentences.append(f"{count:,} of {format_count(total, 'trial')}, the run is incomplete")
+        if unavailable_trials := sum(result.is_unavailable for result in self.results):
+            sentences.append(
+                f"the agent was unavailable in {format_count(unavailable_trials, 'trial')}; "
+                "the command that wrote the file tries them again"
+            )
         return sentences
 
     @property
@@ -187,7 +192,8 @@ def format_problem(row: ScenarioRow) -> str:
 
 def _totals(agent: str, total: Summary) -> list[str]:
     count = f"{format_count(total.trials, 'trial')} of {format_count(total.scenarios, 'scenario')}"
-    lines = [f"{agent}: {count}, {total.voided_trials} voided, {total.broken_trials} broken"]
+    unavailable = f", {total.unavailable_trials} unavailable" if total.unavailable_trials else ""
+    lines = [f"{agent}: {count}, {total.voided_trials} voided, {total.broken_trials} broken{unavailable}"]
     for k, power in total.powers.items():
         lines.append(f"  pass^{k} {format_share(power)}   pass@{k} {format_share(total.chances[k])}")
     lines.append(

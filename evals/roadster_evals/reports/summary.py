@@ -84,6 +84,7 @@ class Summary:
     scenarios: int
     trials: int
     voided_trials: int
+    unavailable_trials: int
     broken_trials: int
     powers: Mapping[int, Estimate]
     chances: Mapping[int, Estimate]
@@ -173,8 +174,8 @@ def task_of(result: Result) -> tuple[object, ...]:
 
 
 def counted(results: Iterable[Result]) -> list[Result]:
-    """Returns the results that count: the world was made, and the person made no fault."""
-    return [result for result in results if not result.is_broken and not result.voided]
+    """Returns the results that count: the world was made, the agent was there, and the person made no fault."""
+    return [result for result in results if result.counts]
 
 
 def all_solved(results: Iterable[Result]) -> bool:
@@ -213,7 +214,10 @@ def _summarize(agent: str, group: str, results: Sequence[Result], prices: Prices
         group=group,
         scenarios=len({result.scenario for result in counting}),
         trials=len(results),
-        voided_trials=sum(bool(result.voided) and not result.is_broken for result in results),
+        voided_trials=sum(
+            bool(result.voided) and not (result.is_broken or result.is_unavailable) for result in results
+        ),
+        unavailable_trials=sum(result.is_unavailable for result in results),
         broken_trials=sum(result.is_broken for result in results),
         powers=_estimates(tasks.values(), numbers, pass_power_k),
         chances=_estimates(tasks.values(), numbers, pass_at_k),

@@ -57,16 +57,20 @@ def key_of(line: Line) -> tuple[Any, ...]:
 def read_results(path: Path) -> tuple[Line, list[Line]]:
     """Returns the header and the results of a file. A line that a killed run has torn is left out.
 
+    So is a trial in which the agent was unavailable, if the file has it again.
+
     Raises ResultsError for a file of another kind, and for a line that no run has written.
     """
     try:
         texts = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ResultsError(f"{path}: cannot be read ({type(error).__name__})") from None
-    return _parse(path, texts[:-1])  # what follows the last line break is torn, or empty
+    header, lines = _parse(path, texts[:-1])  # what follows the last line break is torn, or empty
+    return header, [*lines.values()]
 
 
-def _parse(path: Path, texts: Sequence[str]) -> tuple[Line, list[Line]]:
+def _parse(path: Path, texts: Sequence[str]) -> tuple[Line, dict[int, Line]]:
+    """Returns the header, and the results by the numbers of their lines. Raises ResultsError."""
     lines: list[Line] = []
     for number, text in enumerate(texts, 1):
         try:
@@ -80,15 +84,18 @@ def _parse(path: Path, texts: Sequence[str]) -> tuple[Line, list[Line]]:
         raise ResultsError(f"{path}: is no results file, which begins with a line with the format {FORMAT}")
     _check(path, 1, "is not the header of a results file", Header.model_validate, lines[0])
     numbers: dict[tuple[Any, ...], int] = {}
+    results: dict[int, Line] = {}
     for number, line in enumerate(lines[1:], 2):
         _check(path, number, "is not the result of a trial", Result.from_json, line)
-        first = numbers.setdefault(key_of(line), number)
-        if first != number:
+        first = numbers.get(key_of(line))
+        if first is not None and not results.pop(first).get("is_unavailable"):
             raise ResultsError(
                 f"{path}: line {number} is the trial of line {first} again: {line['scenario']}, seed {line['seed']}, "
                 f"trial {line['trial']}; delete one of the two lines"
             )
-    return lines[0], lines[1:]
+        numbers[key_of(line)] = number
+        results[number] = line
+    return lines[0], results
 
 
 def _check(path: Path, number: int, fault: str, validate: Callable[[Line], object], line: Line) -> None:
@@ -99,12 +106,15 @@ def _check(path: Path, number: int, fault: str, validate: Callable[[Line], objec
 
 
 class ResultsFile:
-    """A results file that a run appends to, and nobody else until it is closed. `lines` holds what it has already."""
+    """A results file that a run appends to, and nobody else until it is closed.
+
+    `lines` are the results that it has already, without those of trials in which the agent was unavailable.
+    """
 
     def __init__(self, path: Path, header: Line) -> None:
         """Makes the file, or goes on with it. Raises ResultsError if it is another run's, or another run writes it."""
         self._name, self._path, self._header = path, Path(os.path.realpath(path)), header
-        self.lines: list[Line] = []
+        self._results: dict[int, Line] = {}
         try:
             self._file = open_locked(self._path)
         except BlockingIOError:
@@ -125,6 +135,10 @@ class ResultsFile:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    @property
+    def lines(self) -> list[Line]:
+        return [line for line in self._results.values() if not line.get("is_unavailable")]
 
     def close(self) -> None:
         """Lets others write the file."""
@@ -147,7 +161,7 @@ class ResultsFile:
             texts = whole.decode().split("\n")
         except UnicodeDecodeError:
             raise ResultsError(f"{self._name}: is not UTF-8, so it is no results file") from None
-        header, self.lines = _parse(self._name, texts[:-1])
+        header, self._results = _parse(self._name, texts[:-1])
         differences = [*_differences(header, self._header)]
         if differences:
             raise ResultsError(
@@ -158,7 +172,7 @@ class ResultsFile:
 
     def check(self, keys: AbstractSet[tuple[Any, ...]]) -> None:
         """Raises ResultsError if the file has a trial that is none of these."""
-        for number, line in enumerate(self.lines, 2):
+        for number, line in self._results.items():
             if key_of(line) not in keys:
                 raise ResultsError(
                     f"{self._name}: line {number} is of a trial that this run does not have: {line['scenario']}, seed "

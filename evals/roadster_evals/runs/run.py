@@ -8,9 +8,9 @@ import logging
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from multiprocessing.connection import wait
@@ -37,6 +37,9 @@ from .trial import TIME_LIMIT, Workspace, attempt, make_store
 
 ADAPTIVE = "adaptive"
 """Stands for the attacker of attackers.py."""
+
+MOST_UNAVAILABLE = 10
+"""Trials in a row in which the agent is unavailable, after which a run stops. All others would be void as well."""
 
 EVERY_SCRIPTED = "every scripted agent"
 """Stands for all scripted agents, each in the scenarios in which its habit shows."""
@@ -105,6 +108,8 @@ def run(
 ) -> list[Line]:
     """Runs the trials that the results file does not have yet. Returns all results, sorted.
 
+    It stops early, and returns fewer, if the agent is unavailable in many trials in a row.
+
     `progress` is called with the number of trials done, and of all. Raises ResultsError for a file with other trials.
     """
     all_units = units_of(plan)
@@ -114,12 +119,17 @@ def run(
     keys = {key_of(line) for line in lines}
     units = [unit for unit in all_units if unit.key not in keys]
     total = len(units) + len(lines)
-    for line in _lines(plan, units, workers):
-        if results:
-            results.append(line)
-        lines.append(line)
-        if progress:
-            progress(len(lines), total)
+    unavailable_trials = 0
+    with closing(_lines(plan, units, workers)) as new_lines:
+        for line in new_lines:
+            if results:
+                results.append(line)
+            lines.append(line)
+            if progress:
+                progress(len(lines), total)
+            unavailable_trials = unavailable_trials + 1 if line["is_unavailable"] else 0
+            if unavailable_trials >= MOST_UNAVAILABLE and len(lines) < total:
+                return sort_lines(lines)
     return results.finish() if results else sort_lines(lines)
 
 
@@ -168,7 +178,7 @@ def _templates(plan: Plan) -> list[Template]:
     return [template for template in contents.templates if template.name in plan.scenarios]
 
 
-def _lines(plan: Plan, units: Sequence[Unit], workers: int) -> Iterator[Line]:
+def _lines(plan: Plan, units: Sequence[Unit], workers: int) -> Generator[Line]:
     """Yields the results as they come."""
     with _shared_store() as store:
         if workers <= 1:
@@ -215,7 +225,7 @@ class _Worker:
         """Lets the attacker try until the agent obeys, or the budget is used up. Each try has a new world."""
         tries: list[Try] = []
         result = await self._attempt(unit)
-        while self._attacker and result.attack:
+        while self._attacker and result.attack and not result.is_unavailable:
             tries.append(Try(result.attack["text"], result.transcript, bool(result.attacked)))
             result = replace(result, attack={**result.attack, "tries": len(tries)})
             if result.attacked or len(tries) >= self._plan.tries:

@@ -21,6 +21,7 @@ from mcp_types import CallToolResult, ElicitResult
 from mcp_types import Tool as McpTool
 from pydantic import SecretStr, ValidationError
 
+from roadster_evals.agents.own import find_unavailability
 from roadster_evals.agents.scripted import Agent, AgentMaker, is_scripted, maker_of
 from roadster_evals.grading.grader import grade
 from roadster_evals.grading.observation import Observation, ObservedCall
@@ -136,6 +137,7 @@ async def attempt(
 ) -> Result:
     """Returns the result of one agent at one scenario. An agent that raises, hangs or returns no text has failed.
 
+    One that raises Unavailable has not been tried: its result `is_unavailable`, and void.
     `person` plays the scenario's person. Without it, their script does.
     """
     try:
@@ -147,19 +149,22 @@ async def attempt(
 
 async def _attempt(trial: Trial, name: str, make: AgentMaker, time_limit: float) -> Result:
     agent: Any = None
-    failure = f"no answer within {time_limit:g} s"
+    failure, unavailability = f"no answer within {time_limit:g} s", None
     begin = anyio.current_time()
     with anyio.move_on_after(time_limit):
         try:
             agent = make(trial.scenario)
             failure = await _converse(agent, trial)
         except BaseException as error:  # noqa: BLE001 - an agent is foreign code, which can raise anything
-            failure = _explain(error)
+            failure, unavailability = _explain(error), find_unavailability(error)
     seconds = None if is_scripted(agent) else round(anyio.current_time() - begin, 2)
     usage, usage_failure = _usage_of(agent)
-    failures = [f"the agent failed: {text}" for text in (failure, usage_failure) if text]
+    failures = [f"the agent failed: {text}" for text in ("" if unavailability else failure, usage_failure) if text]
     result = trial.grade(name)
-    return replace(result, seconds=seconds, usage=usage, problems=(*failures, *result.problems))
+    result = replace(result, seconds=seconds, usage=usage, problems=(*failures, *result.problems))
+    if unavailability is None:
+        return result
+    return replace(result, is_unavailable=True, voided=(*result.voided, f"unavailable: {unavailability}"))
 
 
 def _explain(error: BaseException) -> str:
@@ -198,7 +203,9 @@ async def _converse(agent: Agent, trial: Trial) -> str:
             return "its answer is no text: it holds halves of characters, lone surrogates"
         try:
             message = await trial.talk.say(answer)
-        except BaseException as error:  # noqa: BLE001 - a person of yours can raise anything
+        except BaseException as error:
+            if find_unavailability(error) is not None:
+                raise
             trial.talk.faults.append(_explain(error))
             return ""
     return ""
