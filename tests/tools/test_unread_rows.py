@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -23,13 +24,20 @@ def vin_of(number: int) -> str:
     return f"JM1{number:014}"
 
 
-def feed_of(world: World, readable: list[bool], *, longest: int = 500, **fields: Any) -> Answering:
+def feed_of(
+    world: World,
+    readable: list[bool],
+    *,
+    longest: int = 500,
+    order: Callable[[str], str] = str,
+    **fields: Any,
+) -> Answering:
     """Returns an upstream with a feed, sorted by VIN, in which some rows have no VIN that can be read."""
     vins = [vin_of(number) for number in range(len(readable))]
 
     def answer(request: httpx2.Request) -> Any:
         start, size = request.url.params.get("from_vin", ""), int(request.url.params["size"])
-        rest = [(vin, is_readable) for vin, is_readable in zip(vins, readable, strict=True) if vin > start]
+        rest = [(vin, is_readable) for vin, is_readable in zip(vins, readable, strict=True) if vin > order(start)]
         rows = [{"vin": vin if is_readable else [vin], "make": "Mazda", **fields} for vin, is_readable in rest]
         return {"vehicles": rows[: min(size, longest)], "total": len(vins)}
 
@@ -80,9 +88,13 @@ async def test_rows_that_cannot_be_read_are_not_absent(
     assert unread_rows([answer]) == unread
 
 
-async def test_vehicle_between_others_that_cannot_be_read_is_not_absent(connect: Connect, world: World) -> None:
+@pytest.mark.parametrize("order", [str, str.upper])
+async def test_vehicle_between_others_that_cannot_be_read_is_not_absent(
+    order: Callable[[str], str], connect: Connect, world: World
+) -> None:
+    """A row is counted once, also in a feed whose order does not heed case."""
     readable = [True, True, False, True, True]
-    async with connect(upstream=feed_of(world, readable)) as client:
+    async with connect(upstream=feed_of(world, readable, order=order)) as client:
         (unread,) = await search(client, vin=vin_of(2))
         (last,) = await search(client, vin=vin_of(4))
         (absent,) = await search(client, vin="JM2" + "0" * 14)

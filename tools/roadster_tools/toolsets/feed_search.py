@@ -43,7 +43,7 @@ class FeedSearch:
         starts = [*map(_Place, self.target.starts)] if self.position is None else [_Place.read(self.position)]
         for place in starts:
             walk, more = await self._walk(place, search)
-            if search.is_in_feed or more:
+            if search.is_in_feed or more or search.unread:  # what cannot be read would be read and counted again
                 break
         if vin is not None and not (search.count or search.unread):
             await walk.check_feed()
