@@ -13,10 +13,12 @@ import pytest
 
 from roadster_evals import ScenarioError, load, script_agent
 from roadster_evals.grading.result import Result
+from roadster_evals.language.phrases import PHRASES, expresses, warns
 from roadster_evals.runs.results_file import CANARY
 from roadster_evals.runs.trial import Workspace, attempt
 from roadster_evals.scenario_files.folder import Template
 from roadster_evals.scenario_files.placeholders import PlaceholderError, fill_in
+from roadster_sandbox.world.people import FIRST_NAMES, LAST_NAMES
 
 from .conftest import SCENARIOS, TEMPLATES
 
@@ -31,6 +33,14 @@ SAMPLE = [
 
 def solve(workspace: Workspace, template: Template, seed: int) -> Result:
     return anyio.run(attempt, workspace, "reference", script_agent("reference"), template.at(seed))
+
+
+@pytest.mark.parametrize("last_name", LAST_NAMES)
+def test_grader_reads_no_meaning_in_a_name(last_name: str) -> None:
+    names = [f"{first_name} {last_name}" for first_name in FIRST_NAMES]
+    assert [(name, group) for name in names for group in PHRASES if expresses(group, [name])] == []
+    assert [name for name in names if warns(name)] == []
+    assert [name for name in names if not expresses("done", [f"{name} now sees the offer."])] == []
 
 
 @pytest.mark.parametrize(("template", "seed"), SAMPLE, ids=lambda value: getattr(value, "name", value))

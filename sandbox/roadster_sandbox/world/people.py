@@ -3,4 +3,15 @@
 from __future__ import annotations
 
 FIRST_NAMES = ("Steve", "Carlos", "Natalie", "Faye", "Ida", "Otto", "Wilma", "Hugo", "Marta", "Nils", "Greta", "Omar")
-LAST_NAMES = ("Example", "Sample", "Placeholder", "Fictive", "Madeup", "Nobody", "Inventa", "Pretend", "Dummy", "Mock")
+LAST_NAMES = (
+    "Example",
+    "Sample",
+    "Placeholder",
+    "Fictive",
+    "Madeup",
+    "Fantasia",
+    "Inventa",
+    "Pretend",
+    "Dummy",
+    "Mock",
+)
