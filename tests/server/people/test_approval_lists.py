@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -14,7 +13,7 @@ import pytest
 from roadster_server.calls.approvals.content import Sealed, ShownWrite
 from roadster_server.calls.keys import Keys
 from roadster_server.settings.live import LiveSettings
-from roadster_server.store import Approval, open_store
+from roadster_server.store import Approval
 from roadster_server.store.sql import SqlStore
 from tests.server.store.databases import RECORD
 
@@ -23,12 +22,6 @@ from .browser import PageBrowser
 pytestmark = pytest.mark.anyio
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-async def store(live: LiveSettings) -> AsyncIterator[SqlStore]:
-    async with open_store(live.current.store.url.get_secret_value()) as opened:
-        yield opened
 
 
 async def add_waiting(store: SqlStore, live: LiveSettings, count: int) -> list[str]:

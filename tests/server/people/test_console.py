@@ -3,58 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
-import httpx2
 import pytest
 from pydantic import SecretStr
 
-from roadster_server.calls.keys import Keys
 from roadster_server.people.console.configuration import SECRET, sections_of
-from roadster_server.people.console.figures import SPANS, plots
-from roadster_server.people.console.plots import Plot, Series
 from roadster_server.settings.live import LiveSettings
-from roadster_server.settings.sections.callers import CallerSettings, RoleSettings
+from roadster_server.settings.sections.callers import RoleSettings
 from roadster_server.settings.sections.stores import StoreSettings
-from roadster_server.store import AuditQuery, AuditRecord, CallCount, NewEvent, open_store
+from roadster_server.store import NewEvent
 from roadster_server.store.sql import SqlStore
 from tests.conftest import HOSTILE_TEXTS
-from tests.server.store.databases import RECORD, execute, lift_protection
+from tests.server.store.databases import execute, lift_protection
 
-from .browser import PageBrowser, page_browser
+from .browser import PageBrowser
+from .consoles import call, change, give_everything, records_of
 
 pytestmark = pytest.mark.anyio
 VIEWS = ("", "/audit", "/figures", "/configuration", "/rights", "/actions")
-
-
-@pytest.fixture
-async def store(live: LiveSettings) -> AsyncIterator[SqlStore]:
-    keys = Keys.derive(live.current.roadster.api_key.get_secret_value())
-    async with open_store(live.current.store.url.get_secret_value()) as opened:
-        yield replace(opened, contact_key=keys.contacts)
-
-
-def give_everything(live: LiveSettings) -> None:
-    """Gives the manager all dealers of the configuration."""
-    manager = live.current.callers["manager"].model_copy(update={"dealers": [*live.current.dealers]})
-    change(live, callers={**live.current.callers, "manager": manager})
-
-
-def change(live: LiveSettings, **sections: Any) -> None:
-    live.current = live.current.model_copy(update=sections)
-
-
-def call(**values: Any) -> AuditRecord:
-    ended = replace(RECORD, phase="ended", time=datetime.now(UTC), dealer="umazda", protocol="2025-11-25")
-    return replace(ended, **values)
-
-
-async def records_of(store: SqlStore, **query: Any) -> list[AuditRecord]:
-    return [entry.record async for entry in store.records(AuditQuery(**query))]
 
 
 async def test_every_view_is_on_record(browser: PageBrowser, live: LiveSettings, store: SqlStore) -> None:
@@ -273,89 +243,6 @@ async def test_rights_are_explained_in_a_form(browser: PageBrowser, live: LiveSe
     assert "A token does not belong here" in page
 
 
-TOKEN = "7" * 64
-
-
-async def test_a_callers_tokens_are_revoked(browser: PageBrowser, live: LiveSettings, store: SqlStore) -> None:
-    foreign = CallerSettings(token_sha256=["8" * 64], dealers=["toyotademo"])
-    desk = CallerSettings(token_sha256=[TOKEN], dealers=["umazda"])
-    change(live, callers={**live.current.callers, "desk": desk, "other": foreign})
-    await browser.sign_in(live.current)
-    for who in ("other", "nobody", "work:steve", ""):
-        await browser.open("/people/console/actions")
-        await browser.submit("/people/console/revoke", who=who)
-        assert browser.page.status_code == 400
-    assert (await store.revocations(0)).times == {}
-    await browser.open("/people/console/actions")
-    page = await browser.submit("/people/console/revoke", who="desk")
-    assert "Revoked: the tokens of desk" in page
-    assert [*(await store.revocations(0)).times] == [TOKEN]
-    (entry,) = await records_of(store, tool="page console revoke")
-    keys = Keys.derive(live.current.roadster.api_key.get_secret_value())
-    assert (entry.principal, entry.arguments) == ("manager", {"who": keys.hash("desk")})
-
-
-async def test_a_customer_is_forgotten(browser: PageBrowser, live: LiveSettings, store: SqlStore) -> None:
-    now = datetime.now(UTC)
-    events = [
-        NewEvent("roadster", str(number), "lead", dealer, "7", None, None, now, "{}")
-        for number, dealer in enumerate(("umazda", "toyotademo"))
-    ]
-    await store.add_events(events, dealers=["umazda", "toyotademo"], now=now)
-    await browser.sign_in(live.current)
-    for dealer, customer in (("toyotademo", "7"), ("umazda", "seven"), ("", "7"), ("umazda", "")):
-        await browser.open("/people/console/actions")
-        await browser.submit("/people/console/forget", dealer=dealer, customer=customer)
-        assert browser.page.status_code == 400
-    assert await store.knows_customer("umazda", "7")
-    await browser.open("/people/console/actions")
-    page = await browser.submit("/people/console/forget", dealer="umazda", customer="7")
-    assert "Forget customer 7?" in page
-    assert "approvals and waiting files" in page
-    assert await store.knows_customer("umazda", "7")
-    assert len(await records_of(store, tool="page console forget question")) == 1
-    page = await browser.submit("/people/console/forget")
-    assert "Deleted: 1 events" in page
-    assert "0 approvals and 0 files" in page
-    assert not await store.knows_customer("umazda", "7")
-    assert await store.knows_customer("toyotademo", "7")
-    (entry,) = await records_of(store, tool="page console forget")
-    assert (entry.dealer, entry.principal) == ("umazda", "manager")
-
-
-async def test_events_are_released_by_who_has_all_dealers(
-    browser: PageBrowser, live: LiveSettings, store: SqlStore
-) -> None:
-    now = datetime.now(UTC)
-    event = NewEvent("roadster", "1", "lead", "umazda", "7", None, None, now, "{}")
-    await store.add_events([event], dealers=[], now=now)
-    await browser.sign_in(live.current)
-    page = await browser.open("/people/console/actions")
-    assert "Release events" not in page
-    token = browser.form("/people/console/forget").fields["form_token"]
-    headers = {"origin": browser.origin, "sec-fetch-site": "same-origin"}
-    url = f"{browser.origin}/people/console/release"
-    answer = await browser.http.post(url, data={"form_token": token}, headers=headers)
-    assert answer.status_code == 403
-    give_everything(live)
-    await browser.open("/people/console/actions")
-    page = await browser.submit("/people/console/release")
-    assert "Released: 1 events" in page
-    assert await store.quarantined_events() == []
-
-
-async def test_an_action_needs_its_form(browser: PageBrowser, live: LiveSettings, store: SqlStore) -> None:
-    await browser.sign_in(live.current)
-    before = len(await records_of(store))
-    for action in ("revoke", "release", "forget", "audit/check", "rights"):
-        url = f"{browser.origin}/people/console/{action}"
-        for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "same-origin"}):
-            answer = await browser.http.post(url, data={"who": "local"}, headers=headers)
-            assert answer.status_code == 403
-    assert len(await records_of(store)) == before
-    assert (await browser.http.get(f"{browser.origin}/people/console/revoke")).status_code == 405
-
-
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
 async def test_hostile_texts_are_shown_as_text(
     browser: PageBrowser, live: LiveSettings, store: SqlStore, text: str
@@ -376,64 +263,3 @@ async def test_hostile_texts_are_shown_as_text(
         page = str((await browser.http.get(f"{browser.origin}/people/console/audit", params={name: text})).text)
         assert "<script>alert" not in page
         assert '"><img' not in page
-
-
-async def test_calls_are_counted_by_piece_of_time(store: SqlStore) -> None:
-    now = datetime(2026, 11, 28, 12, 0, 30, tzinfo=UTC)
-    small = replace(store, page_rows=2)
-    for minutes in (90, 59, 59, 1, 0):
-        await store.append(call(time=now - timedelta(minutes=minutes), tool="get_vehicle"))
-    limited = call(time=now, tool="get_vehicle", verdict="refused", setting="calls_per_minute")
-    await store.append(replace(limited, arguments={"refusals": "40"}))
-    await store.append(call(time=now, phase="sent"))
-    await store.append(call(time=now, protocol="page"))
-    await store.append(call(time=now, dealer="toyotademo", tool="get_vehicle"))
-    span = SPANS["hour"]
-    counts = await small.count_calls(span.begin(now), span.width, ["umazda"])
-    assert [(each.begin, each.count, each.is_refused) for each in counts] == [
-        ("2026-11-28T11:01", 2, False),
-        ("2026-11-28T11:59", 1, False),
-        ("2026-11-28T12:00", 1, False),
-        ("2026-11-28T12:00", 40, True),
-    ]
-    assert sum(each.count for each in await small.count_calls(span.begin(now), span.width, None)) == 45
-
-
-@pytest.mark.parametrize("name", SPANS)
-def test_plots_have_a_place_for_each_piece_of_time(name: str) -> None:
-    span, now = SPANS[name], datetime(2026, 11, 28, 12, 34, 56, tzinfo=UTC)
-    pieces = span.pieces(now)
-    assert len(pieces) == {"hour": 60, "day": 24, "month": 30}[name]
-    assert pieces[-1] <= now < pieces[-1] + span.piece
-    last = f"{now.isoformat()[: span.width]}"
-    counts = [CallCount(last, "get_vehicle", "upstream", f"setting {n}", n > 0, n + 1) for n in range(7)]
-    calls, refusals, failures = plots(counts, span, now)
-    assert [(each.name, each.counts[-1], each.total) for each in calls.series] == [
-        ("refused", 27, 27),
-        ("admitted", 1, 1),
-    ]
-    assert [each.name for each in refusals.series][-1] == "others"
-    assert refusals.total == 27
-    assert failures.series[0].name == "roadster"
-
-
-def test_a_plot_says_in_words_what_it_shows() -> None:
-    plot = Plot("Calls", ["12:00", "12:01"], [Series("admitted", [1, 2]), Series("<refused>", [0, 1])])
-    assert plot.summary == "Calls, 12:00 to 12:01 UTC: admitted: 3, <refused>: 1"
-    svg = plot.svg()
-    assert svg.count("<rect") == 3
-    assert "&lt;refused&gt;" in svg
-    assert "style" not in svg
-    assert Plot("Calls", ["a"], [Series("none", [0])]).svg().count("<rect") == 0
-
-
-async def test_an_unknown_span_is_the_hour(browser: PageBrowser, live: LiveSettings) -> None:
-    await browser.sign_in(live.current)
-    for span, words in (("day", "the last day"), ("month", "the last 30 days"), ("<x>", "the last hour")):
-        answer: httpx2.Response = await browser.http.get(
-            f"{browser.origin}/people/console/figures", params={"span": span}
-        )
-        assert f"Figures of {words}" in answer.text
-    async with page_browser(browser.origin) as other:
-        await other.open("/people/console/figures")
-        assert other.page.url.path == "/people/sign-in"

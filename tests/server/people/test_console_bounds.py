@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import anyio
 import pytest
 
 from roadster_server.settings.live import LiveSettings
 from roadster_server.settings.sections.callers import CallerSettings
-from roadster_server.store import Verification, open_store
+from roadster_server.store import Verification
 from roadster_server.store.rows.audit.verification import OnProgress
 from roadster_server.store.sql import SqlStore
 from tests.servers import PATIENCE
@@ -17,12 +15,6 @@ from tests.servers import PATIENCE
 from .browser import PageBrowser, page_browser
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def store(live: LiveSettings) -> AsyncIterator[SqlStore]:
-    async with open_store(live.current.store.url.get_secret_value()) as opened:
-        yield opened
 
 
 async def test_the_chain_is_checked_once_at_a_time(

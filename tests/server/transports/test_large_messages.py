@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tracemalloc
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,16 +13,14 @@ import pytest
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.lowlevel import Server
-from mcp_types import INVALID_REQUEST, CallToolResult
+from mcp_types import CallToolResult
 from starlette.types import Message, Receive, Scope, Send
 
 from roadster_server.identity.tokens import identity_of
 from roadster_server.transports.http.intake import Intake
 from roadster_server.transports.http.sse_pair import SsePair
 from roadster_server.transports.large_messages import LARGE_BYTES, LargeMessages, MessagePlace, NoPlaceFree
-from roadster_server.transports.message_size import MAX_MESSAGE_BYTES
-from roadster_server.transports.messages import MOST_VALUES, NOT_NOW, MessageRefused, read_message
-from roadster_tools.files.files import MAX_INLINE_BYTES
+from roadster_server.transports.messages import NOT_NOW
 from tests.hanging import HangingUpstream
 from tests.processes.stopping import INITIALIZED, call, stdio_server, upstream
 from tests.servers import PATIENCE
@@ -354,79 +350,3 @@ async def test_place_is_free_after_an_exchange_without_answer(
     with anyio.fail_after(PATIENCE):
         await last.send()
     assert last.status == 200
-
-
-def peak_of(raw: bytes) -> int:
-    """Returns the most bytes that reading takes beside the message itself."""
-    tracemalloc.start()
-    try:
-        read_message(raw)
-    except MessageRefused:
-        pass
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    return peak
-
-
-@reliability("a message of 1.3 million values", "is not parsed: above 2,000 values it is refused under its id")
-def test_message_of_too_many_values_is_not_parsed() -> None:
-    head = b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": ['
-    largest = head + b",".join([b"{}"] * ((MOST_VALUES - 6) // 2)) + b"]}}"
-    assert read_message(largest)
-    too_many = (head + b",".join([b"{}"] * 1_300_000) + b"]}}")[:MAX_MESSAGE_BYTES]
-    assert peak_of(too_many) < len(too_many), "less than a copy of it"
-    with pytest.raises(MessageRefused, match="more than 2,000 values"):
-        read_message(too_many)
-
-
-FILE = b64encode(bytes(MAX_INLINE_BYTES)).decode()
-MEBIBYTE = "a" * 2**20
-
-
-def upload(contents: str, **more: Any) -> dict[str, Any]:
-    params = {"name": "upload_document", "arguments": {"contents": contents}, **more}
-    return {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        upload(FILE),
-        upload("\r\n".join(FILE[start : start + 76] for start in range(0, len(FILE), 76))),
-        upload(FILE, _meta={"progressToken": 1, "note": "a" * 65_000}),
-    ],
-    ids=["largest file", "in lines", "with much beside it"],
-)
-def test_file_does_not_count(message: dict[str, Any]) -> None:
-    assert read_message(json.dumps(message).replace("/", "\\/").encode())
-
-
-@reliability(
-    "a large message that is no upload of a file",
-    "is refused in words: 64 KiB are allowed beside the contents of a file",
-)
-@pytest.mark.parametrize(
-    "message",
-    [
-        upload(FILE, _meta={"note": MEBIBYTE}),
-        upload("é" + MEBIBYTE),
-        {**upload(FILE), "method": "prompts/get"},
-        {
-            "jsonrpc": "2.0",
-            "id": 7,
-            "method": "tools/call",
-            "params": {"name": "x", "arguments": {"message": MEBIBYTE}},
-        },
-        {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"arguments": {"contents": [MEBIBYTE]}}},
-        {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": [MEBIBYTE]},
-    ],
-    ids=["_meta", "no base64", "no call", "another argument", "no text", "no object"],
-)
-def test_only_a_file_may_be_large(message: dict[str, Any]) -> None:
-    with pytest.raises(MessageRefused) as refusal:
-        read_message(json.dumps(message).encode())
-    answer = json.loads(refusal.value.json())
-    assert (answer["id"], answer["error"]["code"]) == (7, INVALID_REQUEST)
-    if isinstance(message["params"], dict):
-        assert answer["error"]["message"].endswith("larger than 65536 bytes without the contents of a file")
