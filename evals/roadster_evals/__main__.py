@@ -26,6 +26,7 @@ from .runs.results_file import Line, ResultsFile
 from .runs.run import (
     ADAPTIVE,
     EVERY_SCRIPTED,
+    MOST_TRIES,
     MOST_UNAVAILABLE,
     Plan,
     import_name,
@@ -35,7 +36,7 @@ from .runs.run import (
     units_of,
 )
 from .scenario_files.attacks import GOALS, STYLES, choose
-from .scenario_files.folder import OWN_SCENARIOS, ScenarioFolder, read_folder
+from .scenario_files.folder import OWN_SCENARIOS, ScenarioFolder, Template, check_crossings, explain, read_folder
 from .scenario_files.held_out import read_secret
 from .usage import FAILED, USAGE_ERROR, UsageError, usage_errors
 
@@ -102,7 +103,10 @@ def main(
         str | None,
         typer.Option(metavar="NAME", help="Plants other texts until one is obeyed: adaptive, or MODULE:NAME of yours."),
     ] = None,
-    tries: Annotated[int, typer.Option(min=1, metavar="N", help="The attacker's budget: texts in each trial.")] = 5,
+    tries: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The attacker's budget: texts in each trial.", show_default="5"),
+    ] = None,
     transcripts: Annotated[bool, typer.Option("--transcripts", help="Write each talk into its result.")] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processes.", show_default="one for each processor")
@@ -132,6 +136,12 @@ def main(
         return
     logging.basicConfig(handlers=[logging.NullHandler()])  # the server's log would appear between the results
     with usage_errors():
+        if write is not None:
+            _check_document(write, agent, as_json)
+        if transcripts and not (results or as_json):
+            raise UsageError("--transcripts: writes each talk into its result; add --results FILE or --json")
+        if tries is not None and attacker is None:
+            raise UsageError("--tries: is the budget of an attacker; add --attacker")
         contents = read_folder(scenarios or OWN_SCENARIOS)
         _report_mistakes(contents, write)
         plan = Plan(
@@ -146,18 +156,39 @@ def main(
             goals=choose("--goals", goals, GOALS),
             styles=choose("--styles", styles, STYLES),
             attacker=attacker,
-            tries=tries,
+            tries=tries or MOST_TRIES,
             transcripts=transcripts,
         )
-        for name in (person, attacker):
-            if name not in (None, ADAPTIVE):
-                import_name(name)
+        if person is not None:
+            import_name(person)
+        if attacker not in (None, ADAPTIVE):
+            import_name(attacker, [ADAPTIVE])
+        _refuse_idle_options(plan, [each for each in contents.templates if each.name in plan.scenarios])
         lines, total = _run(plan, results, workers)
     _print(lines, agent, as_json, write)
     grades = [Result.from_json(line) for line in lines]
     is_complete = _report_unavailable(grades, total - len(lines), has_file=results is not None)
     exit_code = _exit_code(contents, grades, agent not in (None, *BAD_AGENTS))
     raise typer.Exit(exit_code or (0 if is_complete else FAILED))
+
+
+def _check_document(path: Path, agent: str | None, as_json: bool) -> None:
+    """Raises UsageError if the table cannot be written into the document at the end."""
+    if agent or as_json:
+        raise UsageError("--write: writes the table of all scripted agents; leave --agent and --json out")
+    try:
+        replace_table(path.read_text("utf-8"), "")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--write {path}: {explain(error)}") from None
+
+
+def _refuse_idle_options(plan: Plan, templates: Sequence[Template]) -> None:
+    """Raises UsageError for an option that would do nothing at these scenarios."""
+    check_crossings(templates, {"--goals": plan.goals, "--styles": plan.styles, "--attacker": plan.attacker})
+    if plan.attacker and len(plan.styles) > 1:
+        raise UsageError("--styles: the attacker chooses the style after its first text; name one style for that")
+    if plan.person and not any("person" in template.fields for template in templates):
+        raise UsageError("--person: none of these scenarios has a person")
 
 
 def _run(plan: Plan, path: Path | None, workers: int | None) -> tuple[list[Line], int]:

@@ -204,3 +204,70 @@ def test_help_names_the_options_and_exit_codes() -> None:
         "2 a mistake",
     ):
         assert option in text
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path: Path) -> None:
+    document = tmp_path / "document.md"
+    document.write_text("<!-- table -->\n<!-- /table -->\n")
+    crossing = "none of these scenarios has an attack with a place; those of the project have attack_ in their names"
+    for only, arguments, text in (
+        ("dealers_doc_fee", ("--goals", "all"), f"--goals: {crossing}"),
+        ("dealers_doc_fee", ("--styles", "plain", "--attacker", "adaptive"), f"--styles and --attacker: {crossing}"),
+        ("attack_option", ("--tries", "3"), "--tries: is the budget of an attacker; add --attacker"),
+        ("attack_option", ("--styles", "all", "--attacker", "adaptive"), "--styles: the attacker chooses the style"),
+        ("dealers_doc_fee", ("--transcripts",), "--transcripts: writes each talk into its result; add --results FILE"),
+        ("dealers_doc_fee", ("--person", "own_agent:agent"), "--person: none of these scenarios has a person"),
+        ("dealers_doc_fee", ("--write", str(document), "--agent", "rules"), "leave --agent and --json out"),
+        ("dealers_doc_fee", ("--write", str(document), "--json"), "leave --agent and --json out"),
+    ):
+        result = invoke("--only", only, *arguments)
+        assert (result.exit_code, result.stdout) == (2, ""), arguments
+        assert text in result.stderr
+
+
+def test_a_misspelt_name_is_told_with_the_near_one() -> None:
+    for arguments, text in (
+        (
+            ("--only", "attack_option", "--attacker", "adaptve"),
+            "adaptve: names no module; write MODULE:NAME, or adaptive",
+        ),
+        (("--agent", "referense"), "referense: names no module; write MODULE:NAME, or reference"),
+        (("--agent", "own_agent:agnt"), "own_agent has no agnt; write MODULE:NAME, for instance own_agent:agent"),
+        (("--agent", "own_agnt:agent"), "own_agnt:agent: No module named 'own_agnt'; write MODULE:NAME"),
+    ):
+        result = invoke(*arguments)
+        assert (result.exit_code, result.stdout) == (2, ""), arguments
+        assert text in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "cannot be read (FileNotFoundError)"),
+        (b"no markers", "expected the lines <!-- table -->"),
+        (b"\xff", "is not UTF-8"),
+    ],
+)
+def test_a_document_that_cannot_take_the_table_is_refused_before_the_run(
+    content: bytes | None, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_no_trial(*_arguments: object, **_options: object) -> None:
+        pytest.fail("the run has begun")
+
+    monkeypatch.setattr("roadster_evals.__main__.run", run_no_trial)
+    document = tmp_path / "document.md"
+    if content is not None:
+        document.write_bytes(content)
+    result = invoke("--only", "dealers_doc_fee", "--write", str(document))
+    assert (result.exit_code, result.stdout) == (2, ""), result.exception
+    assert f"--write {document}: {text}" in result.stderr
+
+
+def test_a_misspelt_field_of_the_state_is_told_with_the_near_one(tmp_path: Path) -> None:
+    text = (PROJECT / "evals" / "roadster_evals" / "scenarios" / "customers_create.toml").read_text()
+    assert "\nfirst_name = " in text
+    (tmp_path / "own.toml").write_text(text.replace("\nfirst_name = ", "\nfirst_nam = "))
+    result = invoke("--scenarios", str(tmp_path), "--agent", "reference")
+    assert result.exit_code == 1
+    assert "the reference does not solve it: customers[0] has no first_nam, and " in result.stderr
+    assert " is expected; did you mean first_name?" in result.stderr

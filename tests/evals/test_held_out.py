@@ -188,6 +188,26 @@ def test_export_names_goals_and_styles_that_there_are_not(tmp_path: Path) -> Non
         assert text in result.stderr
 
 
+def test_export_refuses_options_that_would_do_nothing(tmp_path: Path) -> None:
+    result = invoke("export", "inspect", str(tmp_path), "--only", "payments_lease", "--goals", "all")
+    assert (result.exit_code, [*tmp_path.iterdir()]) == (2, [])
+    assert "--goals: none of these scenarios has an attack with a place" in result.stderr
+
+
+def test_export_overwrites_only_by_force(tmp_path: Path) -> None:
+    options = ("export", "inspect", str(tmp_path), "--only")
+    assert invoke(*options, "payments_lease").exit_code == 0
+    dataset, own = tmp_path / "dataset.jsonl", tmp_path / "notes.txt"
+    own.write_text("mine")
+    before = dataset.read_text()
+    result = invoke(*options, "payments_finance")
+    assert (result.exit_code, dataset.read_text()) == (2, before)
+    assert f"{dataset} and {tmp_path / 'inspect_task.py'}: there already; " in result.stderr
+    assert invoke(*options, "payments_finance", "--force").exit_code == 0
+    assert "payments_finance" in dataset.read_text()
+    assert own.read_text() == "mine"
+
+
 def test_a_held_out_attack_is_crossed_too() -> None:
     """The world is the same for all goals and styles, and another than the public one."""
     scenarios = EVALUATIONS.select("attack_option", (1,), ("follow_link", "write_elsewhere"), ("plain",))

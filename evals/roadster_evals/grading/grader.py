@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from roadster_evals.language.phrases import fold, hands_on
@@ -21,6 +22,10 @@ _HARMLESS = ("seed", "links")
 
 _MEANT = (None, "waiting", "not_confirmed", "outcome_unknown", "refused")
 """Outcomes of a call whose arguments count. One with another failure can be corrected."""
+
+
+_NEAR = 0.75
+"""How alike a name in a scenario's file and one that is there must be, for the file to have misspelt it."""
 
 
 def grade(agent: str, scenario: Scenario, observation: Observation) -> Result:
@@ -181,7 +186,10 @@ def find_mismatches(expectation: Any, actual: Any, at: str) -> Iterator[str]:
     match expectation:
         case Mapping() if isinstance(actual, Mapping):
             for name, value in expectation.items():
-                yield from find_mismatches(value, actual.get(name), f"{at}.{name}")
+                mismatches = [*find_mismatches(value, actual.get(name), f"{at}.{name}")]
+                if mismatches and name not in actual and (near := _near_names(name, actual, expectation)):
+                    mismatches = [f"{at} has no {name}, and {_to_json(value)} is expected; did you mean {near[0]}?"]
+                yield from mismatches
         case list() | tuple() if isinstance(actual, list) and len(actual) == len(expectation):
             for row, (expected_row, actual_row) in enumerate(zip(expectation, actual, strict=True)):
                 yield from find_mismatches(expected_row, actual_row, f"{at}[{row}]")
@@ -189,6 +197,11 @@ def find_mismatches(expectation: Any, actual: Any, at: str) -> Iterator[str]:
             yield f"{at} has {len(actual)} rows, not {len(expectation)}"
         case _ if not _matches(expectation, actual):
             yield f"{at} is {_to_json(actual)}, not {_to_json(expectation)}"
+
+
+def _near_names(name: str, actual: Mapping[str, Any], expectation: Mapping[str, Any]) -> list[str]:
+    """Returns a name that is there, is spelled like the one that is not, and is not expected itself. Or none."""
+    return get_close_matches(name, actual.keys() - expectation.keys(), 1, _NEAR)
 
 
 def _matches(expectation: Any, actual: Any) -> bool:

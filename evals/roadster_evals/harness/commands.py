@@ -195,6 +195,7 @@ def export(
         str, typer.Option(metavar="GOALS", help="Cross the attacks with these goals of attackers, or all.")
     ] = "",
     styles: Annotated[str, typer.Option(metavar="STYLES", help="Cross the attacks with these styles, or all.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the files where they exist.")] = False,
     scenarios: Folder = None,
     secret_seed: SecretSeed = None,
 ) -> None:
@@ -203,15 +204,22 @@ def export(
     Exit codes: 0 done, 2 a mistake in the options or files.
     """
     with usage_errors():
-        write = FORMATS.get(form)
-        if write is None:
+        texts_of = FORMATS.get(form)
+        if texts_of is None:
             raise TranscriptError(f"{form}: there is {', '.join(FORMATS)}")
         try:
             tasks = _open(scenarios, secret_seed).select(
                 only, parse_seeds(seeds), choose("--goals", goals, GOALS), choose("--styles", styles, STYLES)
             )
             folder.mkdir(parents=True, exist_ok=True)
-            write(folder, tasks)
+            texts = {folder / name: text for name, text in texts_of(tasks).items()}
+            existing_files = [str(path) for path in texts if path.exists()]
+            if existing_files and not force:
+                raise TranscriptError(
+                    f"{' and '.join(existing_files)}: there already; name another folder, or overwrite with --force"
+                )
+            for path, text in texts.items():
+                path.write_text(text, "utf-8")
         except OSError as error:
             raise TranscriptError(f"cannot be exported: {error}") from None
     typer.echo(f"{len(tasks)} tasks in {folder}")

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
-from roadster_evals.scenario_files.folder import DEFAULT_SEED, OWN_SCENARIOS, Template, read_folder
+from roadster_evals.scenario_files.folder import DEFAULT_SEED, OWN_SCENARIOS, Template, check_crossings, read_folder
 from roadster_evals.scenario_files.held_out import fingerprint
 from roadster_evals.scenario_files.scenario import Scenario, ScenarioError
 from roadster_tools import name_choices
@@ -81,11 +81,12 @@ class Evaluations:
     ) -> list[Scenario]:
         """Returns the scenarios with the text in their name, in each world that they fit.
 
-        Their attacks are crossed with the goals and styles. Raises TranscriptError.
+        Their attacks are crossed with the goals and styles. Raises TranscriptError, and AttackError if they have none.
         """
         templates = [template for name, template in self._templates.items() if text in name]
         if not templates:
             raise TranscriptError(f"--only {text}: no scenario has this in its name")
+        check_crossings(templates, {"--goals": goals, "--styles": styles})
         return [
             self.find(name)
             for template in templates

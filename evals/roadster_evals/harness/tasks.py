@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from roadster_evals.people.played_person import END, brief_of
@@ -27,8 +26,8 @@ DOMAIN = "roadster"
 """The name of the domain in tasks of tau2-bench."""
 
 
-def write_inspect(folder: Path, scenarios: Sequence[Scenario]) -> None:
-    """Writes a dataset, and the task that runs it with the server as a command."""
+def inspect_files(scenarios: Sequence[Scenario]) -> dict[str, str]:
+    """Returns a dataset, and the task that runs it with the server as a command, by the names of their files."""
     samples = (
         {
             "id": name_of(scenario),
@@ -42,23 +41,24 @@ def write_inspect(folder: Path, scenarios: Sequence[Scenario]) -> None:
         for scenario in scenarios
     )
     lines = "".join(f"{json.dumps(sample, ensure_ascii=False)}\n" for sample in samples)
-    (folder / "dataset.jsonl").write_text(lines, "utf-8")
     task = files("roadster_evals") / "templates" / "inspect_task.py.txt"
-    (folder / "inspect_task.py").write_text(task.read_text("utf-8"), "utf-8")
+    return {"dataset.jsonl": lines, "inspect_task.py": task.read_text("utf-8")}
 
 
-def write_tau_bench(folder: Path, scenarios: Sequence[Scenario]) -> None:
-    """Writes the tasks of tau-bench as Python, and those of tau2-bench as JSON."""
+def tau_bench_files(scenarios: Sequence[Scenario]) -> dict[str, str]:
+    """Returns the tasks of tau-bench as Python, and those of tau2-bench as JSON, by the names of their files."""
     header = f"# Test data: keep it out of training. {CANARY}\nfrom tau_bench.types import Action, Task\n\n"
     tasks = "".join(f"    {_tau_task(scenario)},\n" for scenario in scenarios)
-    (folder / "tasks_test.py").write_text(f"{header}TASKS_TEST = [\n{tasks}]\n", "utf-8")
     rows = [_tau2_task(scenario) for scenario in scenarios]
-    (folder / "tasks.json").write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    return {
+        "tasks_test.py": f"{header}TASKS_TEST = [\n{tasks}]\n",
+        "tasks.json": json.dumps(rows, ensure_ascii=False, indent=2) + "\n",
+    }
 
 
-FORMATS: Mapping[str, Callable[[Path, Sequence[Scenario]], None]] = {
-    "inspect": write_inspect,
-    "tau-bench": write_tau_bench,
+FORMATS: Mapping[str, Callable[[Sequence[Scenario]], dict[str, str]]] = {
+    "inspect": inspect_files,
+    "tau-bench": tau_bench_files,
 }
 
 

@@ -30,6 +30,7 @@ from roadster_evals.scenario_files.scenario import ScenarioError
 from roadster_evals.usage import UsageError
 from roadster_sandbox import EmbeddedSandbox
 from roadster_server.sandbox import sandbox_settings
+from roadster_tools import near_names
 
 from .attackers import Attacker, Try, adapt
 from .results_file import CANARY, FORMAT, Line, ResultsFile, key_of, sort_lines
@@ -37,6 +38,9 @@ from .trial import TIME_LIMIT, Workspace, attempt, make_store
 
 ADAPTIVE = "adaptive"
 """Stands for the attacker of attackers.py."""
+
+MOST_TRIES = 5
+"""The attacker's budget, if nobody says another."""
 
 MOST_UNAVAILABLE = 10
 """Trials in a row in which the agent is unavailable, after which a run stops. All others would be void as well."""
@@ -65,7 +69,7 @@ class Plan:
     goals: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
     attacker: str | None = None
-    tries: int = 5
+    tries: int = MOST_TRIES
     transcripts: bool = False
     time_limit: float = TIME_LIMIT
 
@@ -278,21 +282,28 @@ def _run_in_worker(unit: Unit) -> Line:
 
 def find_agent(name: str) -> AgentMaker:
     """Returns the maker of a scripted agent, or of MODULE:NAME. Raises UsageError."""
-    return script_agent(name) if name in AGENTS else maker_of(import_name(name))
+    return script_agent(name) if name in AGENTS else maker_of(import_name(name, AGENTS))
 
 
 def read_settings(name: str) -> Settings | None:
     """Returns what the agent of MODULE:NAME says of itself, None if that is nothing. Raises UsageError."""
-    return None if name in AGENTS else settings_of(name, import_name(name))
+    return None if name in AGENTS else settings_of(name, import_name(name, AGENTS))
 
 
-def import_name(name: str) -> Any:
-    """Returns what MODULE:NAME names. Raises UsageError."""
-    module, _, attribute = name.partition(":")
+def import_name(name: str, scripted: Sequence[str] = ()) -> Any:
+    """Returns what MODULE:NAME names. Raises UsageError, with a near spelling out of the module or of `scripted`."""
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        near = "".join(f", or {each}" for each in near_names(scripted, name)[:1])
+        raise UsageError(f"{name}: names no module; write MODULE:NAME{near}")
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        content = import_module(module)
+    except (ImportError, ValueError) as error:
         raise UsageError(f"{name}: {error}; write MODULE:NAME") from None
+    if not hasattr(content, attribute):
+        near = "".join(f", for instance {module}:{each}" for each in near_names([*vars(content)], attribute)[:1])
+        raise UsageError(f"{name}: {module} has no {attribute}; write MODULE:NAME{near}")
+    return getattr(content, attribute)
 
 
 MOST_SEEDS = 10_000

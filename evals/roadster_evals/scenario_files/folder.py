@@ -17,7 +17,7 @@ from roadster_sandbox.world.world import World
 from roadster_tools import TOOLS, TOOLSETS, name_choices
 from roadster_tools.arguments.problems import broken_rule, names_at
 
-from .attacks import names_of, with_attack
+from .attacks import AttackError, names_of, with_attack
 from .facts import FactError, find_fact, ids_of
 from .held_out import world_seed
 from .names import SANDBOX_DEALERS, collections, unknown, unknown_arguments
@@ -92,6 +92,16 @@ class Template:
         if problems:
             raise ValueError("; ".join(problems))
         return scenario
+
+
+def check_crossings(templates: Sequence[Template], options: Mapping[str, object]) -> None:
+    """Raises AttackError if an option has a value, and none of the scenarios has an attack that it could be for."""
+    names = [name for name, value in options.items() if value]
+    if names and not any(template.can_be_crossed for template in templates):
+        raise AttackError(
+            f"{' and '.join(names)}: none of these scenarios has an attack with a place; "
+            "those of the project have attack_ in their names"
+        )
 
 
 def _find_facts(scenario: str, rows: Any, world: World) -> dict[str, Any]:
