@@ -302,9 +302,7 @@ def test_incentive_of_some_deals_is_offered_once_and_names_them(
         expect(view.get_by_text("$500.00 (cash, finance), $750.00 (lease)")).to_be_visible()
 
 
-def test_total_that_is_in_doubt_is_shown_to_nobody(
-    bridge: Bridge, gateway: Gateway, open_page: OpenPage
-) -> None:
+def test_total_that_is_in_doubt_is_shown_to_nobody(bridge: Bridge, gateway: Gateway, open_page: OpenPage) -> None:
     def lower(quote: dict[str, Any]) -> None:
         for name in ("cash", "finance"):
             quote[name]["total_cost"] = 1000
