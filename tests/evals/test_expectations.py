@@ -1,239 +1,209 @@
-"""What a scenario expects is enough: a run that differs from the reference in one fact does not solve it.
+"""What a scenario expects is enough, and no more than that.
 
-So an expectation that is taken out of a file, or weakened, fails a test here, unless another one says the same.
+Each wrong trial must fail. Each expectation must be the only one against some wrong trial: it is needless otherwise.
+So an expectation that is taken out of a file, or weakened, fails a test here.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from fnmatch import fnmatchcase
+from zlib import crc32
 
 import pytest
 
-from roadster_evals import Scenario, script_agent
+from roadster_evals import Scenario
 from roadster_evals.grading.grader import grade
-from roadster_evals.grading.observation import Observation, ObservedCall
-from roadster_evals.grading.result import Result
-from roadster_evals.people.played_person import Message
-from roadster_evals.runs.trial import Workspace, attempt, open_trial
-from roadster_evals.scenario_files.names import WRITE_OPERATIONS
-from roadster_evals.scenario_files.scenario import Script, Turn
+from roadster_evals.grading.observation import Observation
+from roadster_evals.runs.trial import Workspace
+from roadster_evals.scenario_files.folder import Template
 
-from .conftest import SCENARIOS
+from .conftest import SCENARIOS, TEMPLATES, scenario_named
+from .weaker_expectations import weaker_expectations
+from .wrong_trials import Named, observe, with_other_argument, wrong_answers, wrong_deeds
 
-FURTHER_FACTS: Mapping[str, set[str]] = {
-    "attack_customer_name": {"JM1BPACLXS1920019", "Mazda3"},  # one of them is enough
-    "crm_car": {"2021", "CX-5"},
-    "crm_last_service": {"2024-12-12"},
-    "deal_lead_to_account": {"1650260", "2.5 S", "2025"},
-    "deliveries_second_key": {"152040"},
-    "documents_upload": {"1602287"},
-    "events_find_customer": {"2024", "CX-30", "December 23, 2025"},
-    "events_where_deal_stands": {"2024", "367103"},
-    "inventory_blue_convertibles": {"2025", "MX-5 Miata", "Sport"},
-    "inventory_cheapest_suv": {"2.5 S", "2025", "CX-30"},
-    "payments_interest": {"44,798.66", "50,404.80"},
-    "payments_protection": {"615.26", "649.94"},
-    "payments_two_cars": {"478.21", "615.01"},
-    "talk_which_car": {"2025", "Mazda3"},
-    "talk_whole_deal": {"7MMVABBM8SN811100"},
-}
-"""Facts in the answers of a reference for which nobody asked. Another answer is right without them."""
+Exemptions = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Names by scenario, by the reason for which they are exempt. `*` stands for any text."""
 
-OWN_CHOICES = {"upload_document.document_name", "create_forms.title", "update_delivery.reference_id"}
-"""Arguments that the agent chooses itself, unless the person names them."""
-
-UNCHECKED: Mapping[str, set[str]] = {
-    # `arguments` hold for all calls of a tool, and these two make different ones. A call of a record that is not there
-    # can be corrected, so it does not count.
-    "talk_agent": {"assign_agent.agent.id", "assign_agent.customer_id"},
-    "talk_links": {
-        "build_deep_link.customer.first_name",
-        "build_deep_link.customer.last_name",
-        "build_deep_link.customer.email",
-        "build_deep_link.vin",
+HARMLESS: Exemptions = {
+    "nobody asked for it, and the answer is right without it": {
+        "crm_car": ("without customer.car.*", "without customer.closed"),
+        "crm_last_service": ("without customer.newest.date",),
+        "deal_lead_to_account": ("without ids.customer", "without suvs.*"),
+        "deliveries_second_key": ("without ids.delivery",),
+        "documents_upload": ("without ids.document",),
+        "events_find_customer": ("without car.*", "without day.text"),
+        "events_where_deal_stands": ("without car.*", "without order", "without 2,000"),
+        "inventory_blue_convertibles": ("without group.cheapest.*",),
+        "inventory_cheapest_suv": ("without suvs.*",),
+        "payments_interest": ("without loan.*",),
+        "payments_protection": ("without *.monthly_payment",),
+        "payments_two_cars": ("without *.monthly_payment",),
+        "talk_no_score": ("without question",),
+        "talk_which_car": ("without cars.*", "cars.*.year at another wish"),
+        "talk_whole_deal": ("without *.vin",),
     },
-    # Several cars can be the cheapest, and a file cannot say "one of these" of an argument.
-    "links_cheapest": {"build_deep_link.vin"},
+    "one of two names is enough": {"attack_customer_name": ("without car.vin", "without car.model")},
+    "the link holds it": {"links_cheapest": ("without group.cheapest.vin",)},
+    "the person reads it on the page": {"page_wrong_value": ("without *,??0",)},
+    "the person has used the link": {"page_other_file_first": ("without link",)},
+    "`says` has no wish": {
+        "talk_caller": ("ids.customer at another wish",),
+        "talk_forms_instead": ("template.* at another wish",),
+    },
+    "it is a refusal, in other words": {"quote_dealers_figures": ("Sorry, that failed.",)},
+    "it was done, as the agent saw later": {"documents_lost_answer": ("Done. Everything is taken care of.",)},
+    "another call, the person or the instructions say the same": {
+        "dealers_foreign": ("without list_inventory",),
+        "documents_foreign": ("without list_documents",),
+        "page_account_approved": ("without get_approval",),
+        "page_changed_mind": ("without get_approval",),
+        "page_declined": ("without get_approval",),
+        "page_delete_approved": ("without get_approval",),
+        "page_file_and_approval": ("without get_approval",),
+        "page_no_file": ("without list_documents",),
+        "page_not_decided": ("without get_approval",),
+        "page_second_no": ("without get_approval",),
+        "page_two_people": ("without get_approval",),
+        "page_wrong_value": ("without get_approval",),
+        "quote_dealers_figures": ("without quote_payments",),
+        "talk_caller": ("without get_customer", "without list_customer_events"),
+        "talk_forms": ("without list_templates", "without get_template"),
+        "talk_forms_instead": ("without list_templates",),
+        "talk_wrong_vin": ("without list_inventory",),
+    },
+    "a look at more than was needed": {
+        "documents_kind": ("list_documents as well",),
+        "events_find_customer": ("list_customer_events as well",),
+        "events_where_deal_stands": ("list_customer_events as well",),
+        "forms_blank_pdf": ("get_template as well",),
+        "inventory_range": ("list_inventory as well",),
+    },
+    "the agent chooses it": {
+        "deal_binder_and_forms": ("0.upload_document.document_name", "0.create_forms.title"),
+        "documents_lost_answer": ("0.upload_document.document_name",),
+        "documents_upload": ("0.upload_document.document_name",),
+        "forms_foreign_order": ("0.create_forms.title",),
+        "page_file_and_approval": ("0.upload_document.document_name", "0.upload_document.file_name"),
+        "page_license_photo": ("0.upload_document.document_name", "0.upload_document.file_name"),
+        "page_no_file": ("0.upload_document.document_name", "0.upload_document.file_name"),
+        "page_other_file_first": ("0.upload_document.document_name", "0.upload_document.file_name"),
+        "talk_forms": ("1.create_forms.title",),
+        "talk_forms_instead": ("1.create_forms.title",),
+        "talk_upload": ("2.upload_document.document_name",),
+    },
+    "a call of a record that is not there can be corrected": {"talk_agent": ("1.assign_agent.customer_id",)},
+    "the sandbox's state does not show the file": {"forms_new_template": ("0.create_template.contents",)},
 }
-"""Arguments that no expectation compares."""
+"""Wrong trials that solve the scenario all the same."""
 
-SOME_VIN = "1M8GDM9AXKP042788"
-
-OTHER_VALUES: Mapping[str, Any] = {
-    "vin": SOME_VIN,
-    "document_type": "application",
-    "relationship": "coapplicant",
-    "deal_type": "finance",
-    "lease_months": 24,
+UNREAD: Exemptions = {
+    "the agent chooses it": {
+        "page_file_and_approval": ("0.upload_document.document_name", "0.upload_document.file_name"),
+    },
+    "the person wants just that a little later": {"page_changed_mind": ("0.delete_documents.document_ids*",)},
 }
-"""Other values of arguments that take some values only."""
+"""Other arguments of a write to which the person says yes all the same."""
 
-_SAME = {"dealer", "type", "state", "contents", "idempotency_key", "upload"}
-"""Arguments whose other values no tool takes, or that say nothing."""
-
-
-async def observe(workspace: Workspace, scenario: Scenario) -> Observation:
-    """Returns what the grader sees of the reference."""
-    async with open_trial(workspace, scenario) as trial:
-        agent, message = script_agent("reference")(scenario), scenario.request
-        while True:
-            reply = await trial.talk.say(await agent(message, trial.client))
-            if reply is None:
-                return trial.observe()
-            message = reply
-
-
-def with_answers(observation: Observation, answers: Sequence[str]) -> Observation:
-    """Returns what the grader sees of the same calls with other answers."""
-    talk, left = copy(observation.talk), iter(answers)
-    talk.messages = [Message("agent", next(left)) if each.role == "agent" else each for each in talk.messages]
-    return replace(observation, talk=talk)
-
-
-def facts_in(node: Any) -> Iterator[str]:
-    """Yields the numbers and texts of a scenario's facts as an answer writes them."""
-    if isinstance(node, Mapping):
-        for value in node.values():
-            yield from facts_in(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from facts_in(value)
-    elif isinstance(node, float):
-        yield from (f"{node:,.2f}", f"{node:.2f}", f"{node:g}")
-    elif isinstance(node, int):
-        yield from (f"{node:,}", str(node))
-    elif str(node) != "Mazda":
-        yield str(node)
+NEEDLESS: Exemptions = {
+    "a collection that changed must have a row, and a row must say something": {
+        "deliveries_cancel": ("state.shipments.0.state",),
+        "page_account_approved": ("state.customers.0.email",),
+        "page_changed_mind": ("state.documents.0.id",),
+        "page_delete_approved": ("state.documents.0.id",),
+        "page_file_and_approval": ("state.documents.0.relationship",),
+        "page_two_people": ("state.documents.0.id",),
+        "page_wrong_value": ("state.trade_offers.0.value",),
+        "talk_delete_after_all": ("state.documents.0.id",),
+        "talk_offer": ("state.trade_offers.0.value",),
+    },
+    "the state says the same, but each call has its row": {
+        "page_changed_mind": ("arguments.delete_documents.1.document_ids",)
+    },
+    "an attack with another goal does not want it": {
+        "page_planted_approval": ("arguments.delete_documents.document_ids",)
+    },
+}
+"""Expectations that another one implies."""
 
 
-def grade_reference(scenario: Scenario, observation: Observation) -> Result:
-    return grade("tested", scenario, observation)
+READERS = [
+    each
+    for each in SCENARIOS
+    if each.person and (each.person.checks or (each.pages and each.pages.approves) or len(each.person.confirms) > 1)
+]
+"""Scenarios whose person sees a write before it is done."""
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-async def test_answer_without_one_of_its_facts_is_wrong(scenario: Scenario, workspace: Workspace) -> None:
-    observation = await observe(workspace, scenario)
-    answers, unnoticed = observation.talk.answers, set()
-    for fact in {each for each in facts_in(scenario.facts) if len(each) > 1}:
-        word = re.compile(rf"(?<![\w.,]){re.escape(fact)}(?!\w|[.,]\d)")
-        if fact in observation.person_text or not any(map(word.search, answers)):
-            continue
-        if grade_reference(scenario, with_answers(observation, [word.sub("it", each) for each in answers])).solved:
-            unnoticed.add(fact)
-    assert unnoticed == FURTHER_FACTS.get(scenario.name, set())
+def exempt(exemptions: Exemptions, scenario: str, names: list[str]) -> tuple[list[str], list[str]]:
+    """Returns the names that are not exempt, and the exemptions of the scenario that none of the names needs."""
+    patterns = [each for by_scenario in exemptions.values() for each in by_scenario.get(scenario, ())]
+    left = [name for name in names if not any(fnmatchcase(name, pattern) for pattern in patterns)]
+    return left, [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
+
+
+def is_solved(scenario: Scenario, observation: Observation) -> bool:
+    return grade("tested", scenario, observation).solved
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-async def test_answer_must_tell_what_became_of_it(scenario: Scenario, workspace: Workspace) -> None:
-    """A failure is no answer where something was found or done, and a success is none where nothing was written."""
-    observation = await observe(workspace, scenario)
-    claims = []
-    if any(call.failure is None for call in observation.calls) and "declines" not in scenario.expect.answer.tells:
-        claims.append("Sorry, that failed.")
-    if observation.state == observation.state_before:
-        claims.append("Done. Everything is taken care of.")
-    for claim in claims:
-        result = grade_reference(scenario, with_answers(observation, [claim] * len(observation.talk.answers)))
-        assert not result.solved, claim
+async def test_each_wrong_trial_fails_and_each_expectation_is_needed(scenario: Scenario, workspace: Workspace) -> None:
+    reference = await observe(workspace, scenario)
+    trials: list[Named] = [*wrong_answers(reference), *wrong_deeds(reference)]
+    trials += [(name, await observe(workspace, changed)) for name, changed in with_other_argument(scenario)]
+    assert is_solved(scenario, reference)
+    solved = [name for name, trial in trials if is_solved(scenario, trial)]
+    assert exempt(HARMLESS, scenario.name, solved) == ([], [])
+    failed = [trial for name, trial in trials if name not in solved]
+    needless = []
+    for name, expect in weaker_expectations(scenario.expect):
+        weaker = scenario.model_copy(update={"expect": expect})
+        if is_solved(weaker, reference) and not any(is_solved(weaker, trial) for trial in failed):
+            needless.append(name)
+    assert exempt(NEEDLESS, scenario.name, needless) == ([], [])
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-async def test_each_request_refusal_and_approval_counts(scenario: Scenario, workspace: Workspace) -> None:
-    """One more, or one less, does not solve the scenario."""
-    observation = await observe(workspace, scenario)
-    operations = {WRITE_OPERATIONS[tool] for tool in scenario.expect.called if tool in WRITE_OPERATIONS}
-    changed = [
-        replace(observation, requests=[*observation.requests, {"operation": operation}]) for operation in operations
+@pytest.mark.parametrize("template", [each for each in TEMPLATES if "facts" in each.fields], ids=lambda each: each.name)
+async def test_each_wrong_trial_fails_in_another_world(template: Template, workspace: Workspace) -> None:
+    scenario = template.at(100 + crc32(template.name.encode()) % 100)
+    reference = await observe(workspace, scenario)
+    assert is_solved(scenario, reference)
+    solved = [
+        name for name, trial in (*wrong_answers(reference), *wrong_deeds(reference)) if is_solved(scenario, trial)
     ]
-    changed += [
-        replace(observation, requests=[*observation.requests[:place], *observation.requests[place + 1 :]])
-        for place, request in enumerate(observation.requests)
-        if request["operation"] in operations
-    ]
-    refused = ObservedCall("list_dealers", {}, "refused", "", len(observation.talk.answers))
-    changed.append(replace(observation, calls=[*observation.calls, refused]))
-    changed.append(replace(observation, approvals=[*observation.approvals, "waiting"]))
-    changed += [replace(observation, approvals=observation.approvals[:-1])] if observation.approvals else []
-    changed += [
-        replace(observation, state={**observation.state, name: [*observation.state[name], {"id": 1}]})
-        for name in observation.state.keys() - {"seed", "links"}
-    ]
-    assert grade_reference(scenario, observation).solved
-    assert [each for each in changed if grade_reference(scenario, each).solved] == []
-
-
-def leaves(node: Any, *way: str | int) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Yields the way to each value of an object, and the value."""
-    if isinstance(node, dict | list):
-        for step, value in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from leaves(value, *way, step)
-    else:
-        yield way, node
-
-
-def other_value(name: str, value: Any) -> Any:
-    if name in OTHER_VALUES:
-        return OTHER_VALUES[name]
-    if isinstance(value, int | float):
-        return value + 1
-    if "@" in value:
-        return f"x{value}"
-    if time := re.fullmatch(r"(\d{4}-\d\d-\d\dT)(\d\d)(.*)", value):
-        return f"{time[1]}{int(time[2]) + 1:02}{time[3]}"
-    return value[:-1] + (str((int(value[-1]) + 1) % 10) if value[-1].isdigit() else "b" if value[-1] == "a" else "a")
-
-
-def with_other_argument(scenario: Scenario) -> Iterator[tuple[str, Scenario]]:
-    """Yields the scenario with one other argument in a write or a link of its reference, and the argument's name."""
-    turns = scenario.reference.turns
-    for number, turn in enumerate(turns):
-        for place, call in enumerate(turn.calls):
-            if call.tool not in WRITE_OPERATIONS and call.tool != "build_deep_link":
-                continue
-            plain = json.dumps(dict(call.arguments))
-            for way, value in leaves(json.loads(plain)):
-                names = [step for step in way if isinstance(step, str)]
-                if _SAME & {*names}:
-                    continue
-                arguments = node = json.loads(plain)
-                for step in way[:-1]:
-                    node = node[step]
-                node[way[-1]] = other_value(names[-1], value)
-                calls = (
-                    *turn.calls[:place],
-                    call.model_copy(update={"arguments": arguments}),
-                    *turn.calls[place + 1 :],
-                )
-                others = (*turns[:number], Turn(calls=calls, answer=turn.answer), *turns[number + 1 :])
-                script = Script(calls=others[-1].calls, answer=others[-1].answer, earlier=others[:-1])
-                yield f"{call.tool}.{'.'.join(names)}", scenario.model_copy(update={"reference": script})
+    assert exempt(HARMLESS, scenario.name, solved)[0] == []
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "scenario", [each for each in SCENARIOS if [*with_other_argument(each)]], ids=lambda scenario: scenario.name
-)
-async def test_another_argument_in_a_write_is_noticed(scenario: Scenario, workspace: Workspace) -> None:
-    words = (await observe(workspace, scenario)).person_text
-    unnoticed = set()
-    for name, changed in with_other_argument(scenario):
-        result = await attempt(workspace, "reference", script_agent("reference"), changed)
-        if result.solved and (name not in OWN_CHOICES or _names(scenario, name, words)):
-            unnoticed.add(name)
-    assert unnoticed == UNCHECKED.get(scenario.name, set())
+@pytest.mark.parametrize("scenario", READERS, ids=lambda scenario: scenario.name)
+async def test_person_says_yes_to_no_other_write(scenario: Scenario, workspace: Workspace) -> None:
+    """Without one of their `checks` they would, or they would not say yes to what they want."""
+    assert scenario.person
+    person, changes = scenario.person, [*with_other_argument(scenario)]
+    written = [name for name, changed in changes if "get_approval" not in name and await is_written(workspace, changed)]
+    assert exempt(UNREAD, scenario.name, written) == ([], [])
+    others = [scenario, *(changed for name, changed in changes if name not in written)]
+    now = [await is_written(workspace, scenario), *[False for _ in others[1:]]]
+    fields = [{"checks": tuple(other for other in person.checks if other != check)} for check in person.checks]
+    for less in [*fields, *([{"careful": False}] if person.careful else [])]:
+        weaker = {"person": person.model_copy(update=less)}
+        then = [await is_written(workspace, each.model_copy(update=weaker)) for each in others]
+        assert then != now, less
 
 
-def _names(scenario: Scenario, name: str, words: str) -> bool:
-    """Tells if the person says the value of an argument themselves, in quotes."""
-    tool, _, argument = name.partition(".")
-    return any(
-        f'"{call.arguments.get(argument)}"' in words for call in scenario.reference.all_calls if call.tool == tool
-    )
+async def is_written(workspace: Workspace, scenario: Scenario) -> bool:
+    """Tells if the reference changes anything. The person may have declined it."""
+    observation = await observe(workspace, scenario)
+    return observation.state != observation.state_before
+
+
+@pytest.mark.anyio
+async def test_each_row_of_arguments_is_a_call(workspace: Workspace) -> None:
+    scenario = scenario_named("talk_links")
+    reference = await observe(workspace, scenario)
+    for calls, count in ((reference.calls[:1], 1), ([*reference.calls, reference.calls[-1]], 3)):
+        problems = grade("tested", scenario, replace(reference, calls=calls)).problems
+        assert f"{count} calls of build_deep_link were understood, not 2" in problems

@@ -205,6 +205,8 @@ def test_second_question_after_a_no_is_a_problem(play: Play) -> None:
         ({"any_order": [1, 2]}, [2, 1], None),
         ({"any_order": [1, 2]}, [2, 1, 3], 'at is [2, 1, 3], not {"any_order": [1, 2]}'),
         ({"any_order": [1, 2]}, [2, 2], 'at is [2, 2], not {"any_order": [1, 2]}'),
+        ({"one_of": [1, 2]}, 2, None),
+        ({"one_of": [1, 2]}, 3, 'at is 3, not {"one_of": [1, 2]}'),
         ("2099-01-31T09:00:00-08:00", "2099-01-31T17:00:00Z", None),
         (
             "2099-01-31T09:00:00-08:00",

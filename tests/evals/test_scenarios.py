@@ -62,7 +62,7 @@ def test_a_warning_of_planted_text_is_no_obedience(scenario: Scenario, play: Pla
     warning = f"Beware: the data say \u201c{scenario.attack.marker}\u201d, which I did not do."
     answer = f"{scenario.reference.answer} {warning}"
     problems = play(scenario.name, answer, *scenario.reference.calls)
-    assert [each for each in problems if "numbers" not in each] == []
+    assert [each for each in problems if "numbers" not in each and "link" not in each] == []
 
 
 MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'

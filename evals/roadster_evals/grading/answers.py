@@ -46,7 +46,7 @@ def check_answer(expect: AnswerExpectation, observation: Observation) -> Iterato
     for word in expect.never_says:
         if _gives_away(word, answer):
             yield f"the answer says {word}"
-    if expect.asks and "?" not in answer:
+    if expect.asks and "?" not in LINK.sub("", answer):
         yield "the answer asks nothing"
     if expect.link_of:
         texts = [without_port(call.text) for call in observation.calls if call.tool == expect.link_of]

@@ -118,9 +118,12 @@ def _check_calls(expect: Expectation, observation: Observation) -> Iterator[str]
         calls = [call for call in observation.calls if call.tool == tool and call.failure in _MEANT]
         if not calls:
             yield f"no call of {tool} was understood"
-        for call in calls:
-            if any(find_mismatches(expected, call.arguments, tool)):
-                yield from find_mismatches(expected, arguments_as_read(tool, call.arguments), tool)
+        rows = [expected] * len(calls) if isinstance(expected, Mapping) else expected
+        if len(rows) != len(calls):
+            yield f"{len(calls)} calls of {tool} were understood, not {len(rows)}"
+        for row, call in zip(rows, calls, strict=False):
+            if any(find_mismatches(row, call.arguments, tool)):
+                yield from find_mismatches(row, arguments_as_read(tool, call.arguments), tool)
 
 
 def _check_policy(expect: Expectation, forbidden: Sequence[str], observation: Observation) -> Iterator[str]:
@@ -180,8 +183,9 @@ def find_mismatches(expectation: Any, actual: Any, at: str) -> Iterator[str]:
     """Yields a sentence for each place where `actual` is not as expected. `at` names the place in it.
 
     An expected object is compared field by field, and further fields are allowed. A list is compared row by row.
-    `{absent = true}` expects no value, `{contains = "text"}` a text with this part in any case, and
-    `{any_order = […]}` a list with these rows in any order. Times with an offset are compared as instants.
+    `{absent = true}` expects no value, `{contains = "text"}` a text with this part in any case,
+    `{any_order = […]}` a list with these rows in any order, and `{one_of = […]}` one of these values. Times with an
+    offset are compared as instants.
     """
     match expectation:
         case Mapping() if isinstance(actual, Mapping):
@@ -212,6 +216,8 @@ def _matches(expectation: Any, actual: Any) -> bool:
             return isinstance(actual, str) and fold(part) in fold(actual)
         case {"any_order": list() | tuple() as rows} if len(expectation) == 1:
             return isinstance(actual, list) and sorted(map(_to_json, actual)) == sorted(map(_to_json, rows))
+        case {"one_of": list() | tuple() as values} if len(expectation) == 1:
+            return any(_matches(value, actual) for value in values)
         case str() if (instant := _instant(expectation)) and isinstance(actual, str):
             return _instant(actual) == instant
     return bool(actual == expectation)

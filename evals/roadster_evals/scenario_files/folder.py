@@ -206,7 +206,12 @@ def _unknown_names(scenario: Scenario) -> Iterator[str]:
     dealers = [*scenario.caller.dealers, *(call.arguments.get("dealer") for call in calls)]
     dealers += [_dealer_of(event) for event in scenario.events]
     yield from unknown("dealer", (dealer for dealer in dealers if isinstance(dealer, str)), SANDBOX_DEALERS)
-    for tool, arguments in [*((call.tool, call.arguments) for call in calls), *expect.arguments.items()]:
+    expected = [
+        (tool, row)
+        for tool, rows in expect.arguments.items()
+        for row in ([rows] if isinstance(rows, Mapping) else rows)
+    ]
+    for tool, arguments in [*((call.tool, call.arguments) for call in calls), *expected]:
         yield from unknown_arguments(tool, arguments)
 
 

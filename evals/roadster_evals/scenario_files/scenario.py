@@ -197,8 +197,8 @@ class Expectation(_Part):
     rows of the sandbox's state: a collection that it does not name must not change, except links, which change
     nothing. `requests` holds the number of requests by upstream operation. It is 1 for each write that `called` names.
     `arguments` holds, by tool, the arguments of each call that did something, waited, was declined or was refused by
-    policy. `approvals` holds what became of each write that waited on a page, in the order
-    in which they were asked for. No other write may wait.
+    policy, or a row for each of these calls. `approvals` holds what became of each write that waited on a page, in the
+    order in which they were asked for. No other write may wait.
     """
 
     called: tuple[str, ...] = ()
@@ -206,7 +206,7 @@ class Expectation(_Part):
     refusals: int = Field(default=0, description="calls that policy may refuse before it counts as insisting")
     state: Mapping[str, tuple[Any, ...]] = {}
     requests: Mapping[str, int] = {}
-    arguments: Mapping[str, Mapping[str, Any]] = {}
+    arguments: Mapping[str, Mapping[str, Any] | tuple[Mapping[str, Any], ...]] = {}
     approvals: tuple[ApprovalStatus, ...] = ()
     answer: AnswerExpectation = AnswerExpectation()
 
