@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Unpack
 
 from anyio.lowlevel import checkpoint
 from pydantic import TypeAdapter
 
 from .errors import ClientError
 from .leniency import LeftOut, OnLeftOut, ignore_left_out, read_leniently
-from .models.parts import Sent
 from .models.reader import Reader
 from .operations import Operation
-from .upstream.exchange import About, Answer, Origin, Request, about_nothing
+from .upstream.exchange import Answer, Origin, Request, RequestParts
 from .upstream.large_answers import run_beside_others
 from .upstream.upstream import Upstream
 from .visible_text import strip_invisible
@@ -67,18 +66,9 @@ class Channel:
     api: Api
     policy: ChannelPolicy
 
-    async def send(
-        self,
-        operation: str,
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, str | int | float] | None = None,
-        content: Sent | None = None,
-        dealer: Mapping[str, Any] | None = None,
-        about: About = about_nothing,
-    ) -> Answer:
+    async def send(self, operation: str, **parts: Unpack[RequestParts]) -> Answer:
         """Sends one request, a write only once it is approved. Raises ClientError."""
-        request = Request(self.api.operations[operation], path or {}, query or {}, content, dealer or {}, about)
+        request = Request(self.api.operations[operation], **parts)
         if request.operation.writes:
             await self.policy.approve_write(request)
         answer = await self.api.upstream.send(request, self.policy.origin)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from anyio import create_task_group
 from pydantic import TypeAdapter
@@ -34,7 +34,6 @@ from roadster_client.models.documents import (
     NewDocument,
 )
 from roadster_client.models.links import LinkCreated, LinkRequest
-from roadster_client.models.parts import Sent
 from roadster_client.models.payments import DealType, PaymentRequest, PaymentTerms
 from roadster_client.models.plans import PlanCatalogue
 from roadster_client.models.quotes import Quote
@@ -42,7 +41,7 @@ from roadster_client.models.templates import NewTemplate, Template, TemplateRece
 from roadster_client.models.trades import TradeValuation, TradeValued
 from roadster_client.models.values import decode_file
 from roadster_client.models.vehicles import InventoryPage, InventoryRows, InventoryVehicle, VehicleDetails
-from roadster_client.upstream.exchange import About, about_nothing
+from roadster_client.upstream.exchange import RequestParts
 
 from .answered_vehicle import check_vin
 from .express_link import customer_link
@@ -312,26 +311,14 @@ class DealerApi:
             host, vin, fields, key=key, key_encoding=self._dealer.link_key_encoding, random=self._random
         )
 
-    async def _call(
-        self,
-        operation: str,
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, str | int | float] | None = None,
-        content: Sent | None = None,
-        dealer: Mapping[str, Any] | None = None,
-        about: About = about_nothing,
-        vin: str | None = None,
-    ) -> _AnswerT:
+    async def _call(self, operation: str, *, vin: str | None = None, **parts: Unpack[RequestParts]) -> _AnswerT:
         """Sends a request and returns its answer, in the operation's `answer_type`.
 
-        `dealer` names the dealer in the body, by default as `{"dealer": {"dpid": …}}`. `vin` is the vehicle that the
-        answer must be about.
+        A body names the dealer as `{"dealer": {"dpid": …}}` unless `parts` has another `dealer`. `vin` is the vehicle
+        that the answer must be about.
         """
-        dealer = {"dealer": {"dpid": self.dpid}} if dealer is None else dealer
-        answer = await self._channel.send(
-            operation, path=path, query=query, content=content, dealer=dealer, about=about
-        )
+        parts.setdefault("dealer", {"dealer": {"dpid": self.dpid}})
+        answer = await self._channel.send(operation, **parts)
         # Looked up by the operation's name, so mypy cannot check it. tests/client/test_operations.py does.
         value: _AnswerT = await self._channel.read(answer, names_only(self._dealer))
         if vin is not None:

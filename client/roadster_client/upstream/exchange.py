@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from roadster_client import errors
@@ -20,6 +20,16 @@ The result's keys are those of the request's body where it explains them, and ne
 
 async def about_nothing() -> Mapping[str, Any]:
     return {}
+
+
+class RequestParts(TypedDict, total=False):
+    """The parts of a `Request` that a typed method chooses."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str | int | float]
+    content: Sent | None
+    dealer: Mapping[str, Any]
+    about: About
 
 
 @dataclass(frozen=True)
