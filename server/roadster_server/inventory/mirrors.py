@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from roadster_client import ClientError, DealerApi, ForeignDealer, LeftOut, OnLeftOut, Unavailable
-from roadster_server.store import MirrorState, StoreError
+from roadster_server.store import StoreError
 from roadster_server.store.lazy import LazyStore
-from roadster_server.store.records import StockNumbers
+from roadster_server.store.mirror_records import MirrorState, StockNumbers
 from roadster_server.telemetry.logs import log, log_crash
 from roadster_tools.gate.vehicles import Late, StockQuery, StockState
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from roadster_client import DealerApi, LeftOut
-from roadster_server.store import MirrorState, NewVehicle
 from roadster_server.store.lazy import LazyStore
+from roadster_server.store.mirror_records import MirrorState, NewVehicle
 from roadster_server.telemetry.logs import log
 from roadster_tools.toolsets.feed import PAGE, FeedWalk
 from roadster_tools.turns import InTurns

@@ -12,8 +12,8 @@ import anyio
 
 from roadster_client import ClientError, ForeignDealer, LeftOut, OnLeftOut, Reader
 from roadster_client.leniency import ignore_left_out
-from roadster_server.store import MirrorState, StoreError
-from roadster_server.store.records import OtherVehicles, StockNumbers, StoredVehicle
+from roadster_server.store import StoreError
+from roadster_server.store.mirror_records import MirrorState, OtherVehicles, StockNumbers, StoredVehicle
 from roadster_server.telemetry.logs import log
 from roadster_server.turns import turn_given_back
 from roadster_tools.gate.vehicles import (

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .counts import CallCount, EventCount
-from .errors import StoreError
+from .errors import ClaimLost, StoreBusy, StoreError
 
 if TYPE_CHECKING:
     from .records import (
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         AuditRecord,
         AuditSubject,
         Claim,
-        ClaimLost,
         ClockDoubt,
         Conflict,
         DeletedCounts,
@@ -36,19 +35,15 @@ if TYPE_CHECKING:
         EventSource,
         FileRequest,
         InProgress,
-        MirrorState,
         NewEvent,
         NewSession,
-        NewVehicle,
         Obstacle,
         Replay,
         RevokedSubjects,
-        StoreBusy,
         StoredCustomer,
         StoredEvent,
         StoredFileRequest,
         StoredRecord,
-        StoredVehicle,
         TidyCounts,
         Unknown,
         Verification,
@@ -76,10 +71,8 @@ __all__ = [
     "EventSource",
     "FileRequest",
     "InProgress",
-    "MirrorState",
     "NewEvent",
     "NewSession",
-    "NewVehicle",
     "Obstacle",
     "Replay",
     "RevokedSubjects",
@@ -89,7 +82,6 @@ __all__ = [
     "StoredEvent",
     "StoredFileRequest",
     "StoredRecord",
-    "StoredVehicle",
     "TidyCounts",
     "Unknown",
     "Verification",

@@ -11,8 +11,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from .errors import StoreError
-from .records import StoreBusy
+from .errors import StoreBusy, StoreError
 from .waiting import current_wait
 
 _ItemT = TypeVar("_ItemT")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from roadster_tools.gate.vehicles import Sort, StockPlace, StockQuery
 
 from .databases.database import Database
-from .records import MirrorState, NewVehicle, OtherVehicles, StockNumbers, StoredVehicle
+from .mirror_records import MirrorState, NewVehicle, OtherVehicles, StockNumbers, StoredVehicle
 from .rows import mirrors, vehicles
 
 _MOST_NAMES = 30

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from roadster_client.models.vehicles import Color, InventoryVehicle
 from roadster_sandbox.world.world import World
-from roadster_server.store import MirrorState, NewVehicle
+from roadster_server.store.mirror_records import MirrorState, NewVehicle
 from roadster_server.store.mirrors import SqlMirrors
 from roadster_server.store.sql import SqlStore
 from roadster_tools.gate.vehicles import Sort, StockQuery, compared, price_of, words_of

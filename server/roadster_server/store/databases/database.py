@@ -16,8 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from roadster_server.store.batches import Batches
-from roadster_server.store.errors import StoreError
-from roadster_server.store.records import ClaimLost
+from roadster_server.store.errors import ClaimLost, StoreError
 from roadster_server.store.waiting import Wait, current_wait, seconds_left
 
 from .driver import Append, Driver

@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from roadster_server.store.records import AuditRecord, Claim, ClaimLost
+from roadster_server.store.errors import ClaimLost
+from roadster_server.store.records import AuditRecord, Claim
 
 _ResultT = TypeVar("_ResultT")
 

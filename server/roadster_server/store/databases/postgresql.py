@@ -16,8 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from roadster_server.store.errors import StoreError
-from roadster_server.store.records import ClaimLost, StoreBusy
+from roadster_server.store.errors import ClaimLost, StoreBusy, StoreError
 from roadster_server.store.waiting import seconds_left
 
 from .database import Database

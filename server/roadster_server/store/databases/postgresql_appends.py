@@ -10,7 +10,7 @@ import anyio
 import asyncpg  # type: ignore[import-untyped] # it ships annotations without saying so
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-from roadster_server.store.records import ClaimLost
+from roadster_server.store.errors import ClaimLost
 from roadster_server.store.rows.audit.chain_end import ChainEnd
 from roadster_server.store.waiting import seconds_left
 

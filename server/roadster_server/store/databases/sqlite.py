@@ -12,8 +12,7 @@ from pathlib import Path
 from anyio import to_thread
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from roadster_server.store.errors import StoreError
-from roadster_server.store.records import StoreBusy, UnreadableText
+from roadster_server.store.errors import StoreBusy, StoreError, UnreadableText
 
 from .database import Database
 from .sqlite_driver import SqliteDriver

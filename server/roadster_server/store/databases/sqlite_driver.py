@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 import anyio
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
-from roadster_server.store.records import ClaimLost
+from roadster_server.store.errors import ClaimLost
 from roadster_server.store.rows.audit.chain_end import ChainEnd
 from roadster_server.store.waiting import seconds_left
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, select, update
 
 from roadster_server.store.databases.database import insert_new
-from roadster_server.store.records import MirrorState
+from roadster_server.store.mirror_records import MirrorState
 from roadster_server.store.tables import mirrors
 
 _columns = mirrors.c

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from roadster_client.models.vehicles import InventoryVehicle
-from roadster_server.store.records import NewVehicle, StoredVehicle
+from roadster_server.store.mirror_records import NewVehicle, StoredVehicle
 from roadster_server.store.tables import vehicle_documents as documents
 from roadster_server.store.tables import vehicles
 from roadster_tools.gate.vehicles import (

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, not_, or_, select
 
 from roadster_server.store.databases.database import Database, Turn, take_turn
-from roadster_server.store.errors import StoreError
-from roadster_server.store.records import AuditQuery, AuditRecord, StoredRecord, UnreadableText
+from roadster_server.store.errors import StoreError, UnreadableText
+from roadster_server.store.records import AuditQuery, AuditRecord, StoredRecord
 from roadster_server.store.tables import audit
 
 from .chain import GENESIS, digest, row_of, stored_record, stored_time

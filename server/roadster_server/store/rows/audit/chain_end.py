@@ -10,7 +10,8 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from roadster_server.store.databases.driver import Append
-from roadster_server.store.records import Claim, ClaimLost
+from roadster_server.store.errors import ClaimLost
+from roadster_server.store.records import Claim
 from roadster_server.store.rows.claims import MARK_SENT
 from roadster_server.store.tables import audit
 

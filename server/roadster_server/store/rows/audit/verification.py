@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from roadster_server.store.databases.database import Database
-from roadster_server.store.records import UnreadableText, Verification
+from roadster_server.store.errors import UnreadableText
+from roadster_server.store.records import Verification
 from roadster_server.store.tables import audit
 
 from .chain import GENESIS
