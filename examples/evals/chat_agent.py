@@ -9,7 +9,7 @@ The page docs/develop/model-agents.md explains its variables.
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -33,6 +33,9 @@ STEPS = 20
 LONGEST_PAUSE = 20.0
 """Seconds."""
 
+MOST_PAUSES = 45.0
+"""Seconds of all pauses in a trial. With more, a trial would take too long by the endpoint's fault, not the model's."""
+
 HINTS = {
     401: "it does not take the key; check OPENAI_API_KEY",
     403: "it does not take the key; check OPENAI_API_KEY",
@@ -42,7 +45,6 @@ HINTS = {
 BUSY = (429, 503)
 NOT_TAKEN = (400, 413, 422)
 """Answers to what the model was sent, for instance to a talk that is too long for it. It has failed with these."""
-
 
 VARIABLES = ("CHAT_OPTIONS", "CHAT_TOOLS", "CHAT_ANSWER")
 SECRET = re.compile("key|secret|password|authorization", re.IGNORECASE)
@@ -55,9 +57,10 @@ class ModelError(Exception):
 
 @dataclass(frozen=True)
 class Setup:
-    """The endpoint and what it is asked, as the variables say it. `name` is the endpoint without user and password."""
+    """The endpoint and what it is asked, as the variables say it. `name` is the address without what may be secret."""
 
-    address: str
+    address: str = field(repr=False)
+    key: str = field(repr=False)
     name: str
     model: str
     options: dict[str, Any]
@@ -75,6 +78,7 @@ def read_setup() -> Setup:
     url = read_address()
     return Setup(
         address=url.geturl(),
+        key=read_key(),
         name=f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}",
         model=os.environ["OPENAI_MODEL"],
         options=read_options(),
@@ -92,6 +96,14 @@ def read_address() -> SplitResult:
     if base.scheme not in ("http", "https") or not base.netloc:
         raise Unavailable("OPENAI_BASE_URL is no address such as http://127.0.0.1:8080/v1")
     return base._replace(path=base.path.rstrip("/") + "/chat/completions")
+
+
+def read_key() -> str:
+    """Returns the key, or an empty text. Raises Unavailable if no header can hold it: that error would repeat it."""
+    key = os.environ.get("OPENAI_API_KEY", "")
+    if not re.fullmatch("[!-~]*", key):
+        raise Unavailable("OPENAI_API_KEY has a space, a line break or another character that no key has")
+    return key
 
 
 def read_options() -> dict[str, Any]:
@@ -160,6 +172,7 @@ class ChatAgent:
     def __init__(self) -> None:
         self._setup = read_setup()
         self._messages: list[dict[str, Any]] = []
+        self._pauses = 0.0
         self.usage = [{"model": self._setup.model, "input": 0, "output": 0}]
 
     @staticmethod
@@ -202,30 +215,38 @@ class ChatAgent:
         body = {"model": self._setup.model, "messages": self._messages, "tools": tools, **self._setup.options}
         answer = await self._post(body)
         if answer.status_code != httpx2.codes.OK:
-            hint = HINTS.get(answer.status_code, answer.text[:200])
+            hint = HINTS.get(answer.status_code, self._excerpt(answer))
             error = ModelError if answer.status_code in NOT_TAKEN else Unavailable
             raise error(f"{self._setup.name} answers {answer.status_code}: {hint}")
         try:
             completion = Completion.model_validate_json(answer.content)
         except ValidationError:
-            raise ModelError(f"{self._setup.name} answers no chat completion: {answer.text[:200]}") from None
+            raise ModelError(f"{self._setup.name} answers no chat completion: {self._excerpt(answer)}") from None
         if completion.usage:
             self.usage[0]["input"] += completion.usage.prompt_tokens
             self.usage[0]["output"] += completion.usage.completion_tokens
         return completion.choices[0].message
 
+    def _excerpt(self, answer: httpx2.Response) -> str:
+        """Returns the beginning of an answer, without the key, which some endpoints repeat."""
+        text = answer.text.replace(self._setup.key, "(the key)") if self._setup.key else answer.text
+        return text[:200]
+
     async def _post(self, body: dict[str, Any]) -> httpx2.Response:
         """Returns the endpoint's answer. Tries again where it is busy. Raises ModelError or Unavailable."""
-        key = os.environ.get("OPENAI_API_KEY")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Authorization": f"Bearer {self._setup.key}"} if self._setup.key else {}
         try:
             async with httpx2.AsyncClient(headers=headers, timeout=SECONDS) as http:
                 for number in range(1, TRIES):
                     answer = await http.post(self._setup.address, json=body)
                     if answer.status_code not in BUSY:
                         return answer
-                    pause = answer.headers.get("retry-after", "")
-                    await anyio.sleep(min(float(pause) if pause.isdecimal() else 2.0**number, LONGEST_PAUSE))
+                    wish = answer.headers.get("retry-after", "")
+                    pause = min(float(wish) if wish.isdecimal() else 2.0**number, LONGEST_PAUSE)
+                    self._pauses += pause
+                    if self._pauses > MOST_PAUSES:
+                        raise Unavailable(f"{self._setup.name} is busy for too long; take fewer --workers")
+                    await anyio.sleep(pause)
                 return await http.post(self._setup.address, json=body)
         except httpx2.ReadTimeout:
             raise ModelError(f"{self._setup.name} has no answer within {SECONDS:g} s") from None

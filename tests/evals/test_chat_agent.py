@@ -159,6 +159,31 @@ def test_a_key_that_is_not_taken_is_not_repeated(
     assert "sk-a-mistake" not in repr((result.voided, result.problems))
 
 
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_key_in_an_answer_is_hidden(status: int, chat_agent: ModuleType, endpoint_of: Start, try_agent: Try) -> None:
+    endpoint_of(lambda _request: Answer(status, f"no route for {KEY} here".encode()))
+    result = try_agent(chat_agent.ChatAgent, LEASE)
+    texts = repr((result.voided, result.problems))
+    assert "no route for (the key) here" in texts
+    assert KEY not in texts
+
+
+def test_an_endpoint_that_is_busy_in_every_step_is_not_the_models_time(
+    chat_agent: ModuleType, endpoint_of: Start, try_agent: Try, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = reference_of(scenario_named(LEASE))
+
+    def be_busy_each_time(request: dict[str, Any]) -> Answer:
+        return Answer(429, b"", {"Retry-After": "3"}) if len(endpoint.requests) % 2 else play(request)
+
+    endpoint = endpoint_of(be_busy_each_time)
+    monkeypatch.setattr(chat_agent, "LONGEST_PAUSE", 0.02)
+    assert try_agent(chat_agent.ChatAgent, LEASE).solved
+    monkeypatch.setattr(chat_agent, "MOST_PAUSES", 0.03)
+    endpoint.requests.clear()
+    assert "is busy for too long; take fewer --workers" in absence_of(try_agent(chat_agent.ChatAgent, LEASE))
+
+
 def test_a_busy_endpoint_is_asked_again(chat_agent: ModuleType, endpoint_of: Start, try_agent: Try) -> None:
     play = reference_of(scenario_named(LEASE))
 
@@ -239,6 +264,8 @@ def test_settings_name_the_model_and_never_a_key(
         ("CHAT_OPTIONS", "temperature=0", "CHAT_OPTIONS is no JSON object"),
         ("CHAT_OPTIONS", "[]", "CHAT_OPTIONS is no JSON object"),
         ("OPENAI_MODEL", None, "set OPENAI_MODEL"),
+        ("OPENAI_API_KEY", "sk-geheim\n", "OPENAI_API_KEY has a space, a line break or another character"),
+        ("OPENAI_API_KEY", "sk-geheim…", "OPENAI_API_KEY has a space, a line break or another character"),
         ("OPENAI_BASE_URL", "127.0.0.1:8080/v1", "OPENAI_BASE_URL is no address such as http://"),
         ("OPENAI_BASE_URL", "http://[::1", "OPENAI_BASE_URL is no address such as http://"),
     ],
@@ -259,4 +286,5 @@ def test_an_odd_variable_is_named_once_before_the_run(
     result = CliRunner().invoke(app, ["--agent", "chat_agent:ChatAgent", "--only", "payments_"])
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert text in result.stderr
+    assert "geheim" not in result.stderr
     assert not endpoint.requests
