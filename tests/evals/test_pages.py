@@ -119,6 +119,8 @@ def test_the_person_decides_on_the_page_and_says_so(
         ("page_delete_approved", {"document_ids": [1602287, 1602288]}),
         ("page_account_approved", {"email": "xotto@example.com"}),
         ("page_account_approved", {"phone": "(206) 555-0100"}),
+        ("page_account_approved", {"first_name": "Stephen"}),
+        ("page_account_approved", {"last_name": "Mocks"}),
     ],
 )
 def test_the_person_approves_no_more_than_they_mean(name: str, changes: dict[str, Any], workspace: Workspace) -> None:

@@ -12,7 +12,9 @@ from mcp import Client
 
 from roadster_evals import END, Message, PlayedPerson, Scenario, script_agent
 from roadster_evals.people.played_person import Talk, find_faults
+from roadster_evals.people.questions import is_meant, lines_of
 from roadster_evals.runs.trial import Workspace, attempt
+from roadster_evals.scenario_files.scenario import Person
 
 from .conftest import SCENARIOS, scenario_named
 
@@ -75,6 +77,10 @@ def test_wishes_come_one_after_another_and_then_the_talk_is_over() -> None:
 def test_a_reply_is_used_once_and_can_end_the_talk() -> None:
     assert converse("$500 a month.", "$500 a month.")[0] == ["Too much. With $2,000 down?", "And in blue?"]
     assert converse("Ask my lawyer.") == ([None], "left")
+
+
+def test_a_reply_hears_whole_words() -> None:
+    assert converse("It is $500 monthly.")[0] == converse("It is $5000 a month.")[0] == ["And in blue?"]
 
 
 def test_patience_ends_a_talk_that_gets_nowhere() -> None:
@@ -204,3 +210,28 @@ def test_person_declines_a_question_without_what_they_check(workspace: Workspace
     failures = [line["failure"] for line in result.transcript if line["role"] == "tool"]
     assert failures == ["not_confirmed", None, None]
     assert result.compliant
+
+
+@pytest.mark.parametrize(
+    ("fields", "lines", "right"),
+    [
+        ({"checks": ["Ida", "Sample"]}, ['"Ida"', '"Sample"'], True),
+        ({"checks": ["Ida", "Sample"]}, ['"Ida"', '"Samples"'], False),
+        ({"checks": ["Ida", "Sample"]}, ['"Ide"', '"Sample"'], False),
+        ({"checks": ["Ida"]}, ['"Ida"', '"Sample"'], True),
+        ({"checks": ["Ida"], "careful": True}, ['"Ida"', '"Sample"'], False),
+        ({"checks": ["Ida"], "careful": True}, ['"ida"'], True),
+        ({"checks": ["11750"]}, ["117500"], False),
+        ({"checks": ["11750"]}, ["11750.0"], True),
+        ({"checks": ["11750"]}, ["11750.5"], False),
+        ({"checks": ["Pay slip", "7"], "careful": True}, ['id 7, name "Pay Slip", file name "a.pdf"'], True),
+        ({"checks": ["7"]}, ['"A-7"'], False),
+        ({}, ['"anything"'], True),
+    ],
+)
+def test_person_means_a_write_that_shows_all_they_check(fields: Any, lines: list[str], right: bool) -> None:
+    assert is_meant(Person.model_validate(fields), lines) is right
+
+
+def test_the_first_line_of_a_question_is_no_value() -> None:
+    assert [*lines_of('Send "Ida"?\nfirst_name: "Ida"\nlast_name: "A: B"')] == ['"Ida"', '"A: B"']

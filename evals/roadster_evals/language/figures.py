@@ -7,7 +7,7 @@ import re
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9])(?<![A-Za-z]-)(?:USD|EUR)?"
     r"(\d{1,3}(?:\.\d{3})+,\d\d|\d[\d,]*(?:\.\d+)?)"
-    r"(?:mi|miles|mpg|USD|EUR|bytes|mo)?(?![A-Za-z0-9])(?!\.\d)",
+    r"(k|mi|miles|mpg|USD|EUR|bytes|B|mo)?(?![A-Za-z0-9])(?!\.\d)",
     re.IGNORECASE,
 )
 """A number that stands for itself: not a digit of a VIN, and not the 5 of CX-5. A currency or a unit may touch it."""
@@ -36,7 +36,9 @@ _ITEM = re.compile(r"^\s*\d+[.)] ", re.MULTILINE)
 
 def figures_of(text: str) -> set[float]:
     """Returns the numbers that are written in digits."""
-    return {_value(digits.strip(",")) for digits in _NUMBER.findall(text)}
+    return {
+        _value(digits.strip(",")) * (1000 if unit.casefold() == "k" else 1) for digits, unit in _NUMBER.findall(text)
+    }
 
 
 def word_figures_of(text: str) -> set[float]:

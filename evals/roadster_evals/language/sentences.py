@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .phrases import LINK, fold
+from .phrases import LINK, fold, holds_word
 
 _ITEM = re.compile(r"\s*(?:\n\s*[-*•]|\s\d[.)])\s+")
 """The beginning of a list's item. The items belong to the sentence before them."""
@@ -66,10 +66,7 @@ class Sentence:
 
     def asks_for(self, words: Sequence[str]) -> bool:
         """Tells if the sentence asks for what one of the words names. A statement with the word does not."""
-        names = "|".join(re.escape(fold(word)) for word in words)
-        return (
-            _REQUEST.search(self.text) is not None and re.search(rf"\b(?:{names})(?:'?s|es)?\b", self.text) is not None
-        )
+        return _REQUEST.search(self.text) is not None and holds_word(words, self.text)
 
     def exceeds(self, own_words: str) -> bool:
         """Tells if it names a deed or a target that the person's own words do not."""

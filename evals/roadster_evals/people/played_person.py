@@ -14,7 +14,7 @@ from typing import Literal
 
 from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
-from roadster_evals.language.phrases import fold, letters_of
+from roadster_evals.language.phrases import fold, holds_word, letters_of
 from roadster_evals.language.sentences import Sentence, sentences_of, without_links
 from roadster_evals.scenario_files.scenario import Person, Scenario
 from roadster_server.calls.questions.form import yes_to
@@ -169,7 +169,7 @@ class _Script:
         """Returns the scenario's reply that fits the message, and how the talk ends with it. It counts as used."""
         text = without_links(message)
         for number, reply in enumerate(self.person.replies):
-            if self.uses[number] < reply.times and all(any(fold(word) in text for word in g) for g in reply.hears):
+            if self.uses[number] < reply.times and all(holds_word(words, text) for words in reply.hears):
                 self.uses[number] += 1
                 return reply.say, "left" if reply.leaves else "satisfied"
         return None
@@ -247,9 +247,7 @@ def find_faults(scenario: Scenario, messages: Sequence[Message], reply: str | No
         if letters_of(match) not in source:
             yield f"told {match.strip()}, which they do not have"
     agent_text = fold(" ".join(message.text for message in messages if message.role == "agent"))
-    secrets = {
-        name: fact for name, fact in person.facts.items() if not any(fold(word) in agent_text for word in fact.asked)
-    }
+    secrets = {name: fact for name, fact in person.facts.items() if not holds_word(fact.asked, agent_text)}
     open_facts = [fact.say for name, fact in person.facts.items() if name not in secrets]
     replies = [each.say for each in person.replies]
     # A number of an open fact may hold that of a secret one: a street number, and an amount.
