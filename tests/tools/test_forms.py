@@ -221,11 +221,11 @@ async def test_create_forms_question_names_order_and_templates(connect: Connect)
     (question,) = questions
     assert question == (
         "Create forms for an order at University Mazda (umazda)? This writes to Roadster.\n"
-        f'order id: "{LISTED}"\n'
-        'title: "Please sign"\n'
-        'template ids 1: id 278, name "Insurance Acknowledgement", file name "Insurance Acknowledgement.pdf", '
+        f'Order ID: "{LISTED}"\n'
+        'Title: "Please sign"\n'
+        'Template IDs 1: ID 278, name "Insurance Acknowledgement", file name "Insurance Acknowledgement.pdf", '
         'updated at "2025-01-01T00:00:00.000Z", pages 2, fields 7\n'
-        'template ids 2: id 279, name "Privacy Notice", file name "Privacy Notice.pdf", '
+        'Template IDs 2: ID 279, name "Privacy Notice", file name "Privacy Notice.pdf", '
         'updated at "2025-01-01T00:00:00.000Z", pages 1, fields 2'
     )
 

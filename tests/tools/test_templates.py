@@ -302,11 +302,11 @@ async def test_create_template_question_has_a_line_for_each_field(connect: Conne
     lines = question.splitlines()
     content = base64.b64decode(BLANK_PDF)
     digest = hashlib.sha256(content).hexdigest()[:16]
-    assert lines[1] == 'dpid: "umazda"'
-    assert lines[-1] == f'file stream: "<{len(content)} bytes, SHA-256 {digest}>"'
+    assert lines[1] == 'Dealer: "umazda"'
+    assert lines[-1] == f'File stream: "<{len(content)} bytes, SHA-256 {digest}>"'
     assert lines[5] == (
-        "form data.form definition.pages 1.fields 1: "
+        "Form data: form definition: pages 1: fields 1: "
         'x 96, y 555, name "vehicleYear_0", type "vehicleYear", width 40, height 12, signee "__customer__", '
-        'fontSize 8, formLabel "Year", agentFilledRequired false'
+        'font size 8, form label "Year", agent filled required false'
     )
     assert len(lines) == 5 + 15 + 1
