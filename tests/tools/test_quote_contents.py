@@ -242,3 +242,51 @@ async def test_the_documented_sample_is_read_as_it_is_meant(connect: Connect, wo
         "lease: customer_cash also pays the other parts of what is due at signing, so 2,975.64 is the down payment"
         in quote["not_applied"]
     )
+
+
+async def test_a_plan_given_twice_is_refused_before_anything_is_sent(connect: Connect, world: World) -> None:
+    """Roadster charges it twice."""
+    plans = [{"id": 6160}, {"id": 1614}, {"id": 6160, "tier": "7R"}]
+    async with connect() as client:
+        before = len(await world.requests())
+        result = await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN, "plans": plans})
+        assert len(await world.requests()) == before
+    assert "plans.2.id: is that of plans.0. Nothing was sent" in text_of(result)
+
+
+async def test_a_plan_that_a_deal_has_twice_names_the_deal_once(connect: Connect, world: World) -> None:
+    plan = {"title": "Care", "price": 900}
+    deals = {"cash": {"terms": {"price": 1}, "data": {"plans": [plan, plan]}}, "finance": {"terms": {"price": 1}}}
+    upstream = Answering(world, lambda request: {"deals": deals} if request.url.path.endswith("/payments") else None)
+    async with connect(upstream=upstream) as client:
+        quote = answer_of(await client.call_tool("quote_payments", {**AT_UMAZDA, "vin": SOME_VIN}))
+    assert quote["plans"] == [{**plan, "deals": ["cash"]}]
+
+
+async def test_a_quote_without_taxes_and_fees_says_so(connect: Connect) -> None:
+    sentence = "Without taxes and fees, as asked."
+    async with connect() as client:
+        at = {**AT_UMAZDA, "vin": SOME_VIN}
+        bare = answer_of(await client.call_tool("quote_payments", {**at, "no_taxes_or_fees": True}))
+        whole = answer_of(await client.call_tool("quote_payments", at))
+    assert sentence in bare["caveat"]
+    assert sentence not in whole["caveat"]
+
+
+@pytest.mark.parametrize(
+    ("trade_in", "is_said"),
+    [
+        ({"ownership": "financed"}, True),
+        ({"ownership": "leased"}, True),
+        ({"ownership": "owned"}, False),
+        ({"ownership": "financed", "payoff": 0}, False),
+    ],
+    ids=str,
+)
+async def test_a_trade_in_whose_debt_is_not_given_says_that_none_is_assumed(
+    trade_in: dict[str, Any], is_said: bool, connect: Connect
+) -> None:
+    arguments = {**AT_UMAZDA, "vin": SOME_VIN, "trade_in": {"value": 9000, **trade_in}}
+    async with connect() as client:
+        quote = answer_of(await client.call_tool("quote_payments", arguments))
+    assert ("trade_in.payoff: 0, nothing owed" in quote["assumed"]) is is_said

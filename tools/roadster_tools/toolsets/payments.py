@@ -48,7 +48,7 @@ from .quote_deals import (
 )
 from .quote_details import QuoteDetails, quote_details
 from .quote_doubts import ODD_RATE, doubts_about, is_odd_rate
-from .quote_refusals import find_unknown_plans, find_unknown_term
+from .quote_refusals import find_repeated_plans, find_unknown_plans, find_unknown_term
 from .quote_rows import (
     AppliedDiscountRow,
     CashQuote,
@@ -70,6 +70,7 @@ _DEALS: Sequence[DealType] = ("cash", "finance", "lease")
 _CAVEAT = "An estimate, subject to credit and contract."
 _CAVEAT_OF_LEASES = "A leased car goes back."
 """The total of a lease stands beside those of deals whose car is the customer's in the end."""
+_CAVEAT_OF_BARE_FIGURES = "Without taxes and fees, as asked."
 
 
 class QuoteAnswer(ToolAnswer):
@@ -150,6 +151,9 @@ async def quote_payments(
     """What a vehicle costs in cash, financed and leased on the same terms; only a VIN is needed. Tell what was
     not_applied. Never work out a payment: call again with other terms. Full detail may add the dealer's own
     figures: not for customers."""
+    repeats = find_repeated_plans(plans or ())
+    if repeats:
+        raise InvalidArguments(repeats)
     terms = PaymentTerms(
         deal_type=deal_type,
         customer_cash=customer_cash,
@@ -213,8 +217,17 @@ async def quote_payments(
         details=details,
         truncated=True if rows_cut else None,
         hint=_quote_hint(quote, unread, result.errors, details),
-        caveat=f"{_CAVEAT} {_CAVEAT_OF_LEASES}" if "lease" in rows else _CAVEAT,
+        caveat=_caveat(wishes, rows),
     )
+
+
+def _caveat(wishes: Wishes, deals: Collection[DealType]) -> str:
+    sentences = [_CAVEAT]
+    if wishes.terms.no_taxes_or_fees:
+        sentences.append(_CAVEAT_OF_BARE_FIGURES)
+    if "lease" in deals:
+        sentences.append(_CAVEAT_OF_LEASES)
+    return " ".join(sentences)
 
 
 async def _quote(roadster: DealerApi, request: PaymentRequest) -> QuotedDeals:

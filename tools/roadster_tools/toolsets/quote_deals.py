@@ -226,10 +226,10 @@ def _residual_percent(terms: LeaseTerms) -> float | None:
 
 def plan_rows(deals: Mapping[DealType, Deal]) -> list[QuotedPlanRow]:
     """Returns the plans in the deals, each once. A plan that is not in all deals names those that have it."""
-    places: dict[tuple[str | None, str | None, float | None], list[str]] = {}
+    places: dict[tuple[str | None, str | None, float | None], dict[str, None]] = {}
     for deal_type, deal in deals.items():
         for plan in deal.data.plans if deal.data else ():
-            places.setdefault((plan.title, plan.tier_code, plan.price), []).append(deal_type)
+            places.setdefault((plan.title, plan.tier_code, plan.price), {})[deal_type] = None
     return [
         QuotedPlanRow(title=title, tier=tier, price=price, deals=_unless_all(names, deals))
         for (title, tier, price), names in places.items()
@@ -241,13 +241,13 @@ def discount_rows(quote: Quote, deals: Mapping[DealType, Deal], incentives: Sequ
 
     Roadster says only that sum, so otherwise nobody knows which of them are in it.
     """
-    places: dict[tuple[str | None, float | None, str | None], list[str]] = {}
+    places: dict[tuple[str | None, float | None, str | None], dict[str, None]] = {}
     for deal_type, deal in deals.items():
         program = program_of(quote, deal_type)
         rows = program_discounts(program, incentives) if program else []
         if rows and deal.terms.rebate is not None and abs(sum(row[1] for row in rows) - deal.terms.rebate) < 0.01:  # noqa: PLR2004 - a cent
             for row in rows:
-                places.setdefault(row, []).append(deal_type)
+                places.setdefault(row, {})[deal_type] = None
     return [
         AppliedDiscountRow(name=name, amount=amount, expires=expires, deals=_unless_all(names, deals))
         for (name, amount, expires), names in places.items()
@@ -287,8 +287,8 @@ def program_discounts(program: Program, incentives: Collection[str]) -> list[tup
     return [*rebates, *((each.name, each.cash or 0.0, day_of(each.expires_at)) for each in own)]
 
 
-def _unless_all(names: list[str], deals: Mapping[DealType, Deal]) -> list[str] | None:
-    return None if len(names) == len(deals) else names
+def _unless_all(names: Collection[str], deals: Mapping[DealType, Deal]) -> list[str] | None:
+    return None if len(names) == len(deals) else [*names]
 
 
 def discounts_in(terms: Terms) -> float | None:

@@ -1,4 +1,4 @@
-"""What a request for a quote asked for and there is not: a protection plan, or a term that no program has."""
+"""What a request for a quote asked for in vain: an unknown plan or term, or a plan twice."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ from .quote_terms import program_terms
 _MOST_NAMES = 10
 """Plans or tiers that a sentence names."""
 _WITH_TERM: Sequence[DealType] = ("finance", "lease")
+
+
+def find_repeated_plans(plans: Sequence[PlanChoice]) -> dict[str, str]:
+    """Returns each plan that was named before, by argument, because a plan that is sent twice is charged twice."""
+    ids = [plan.id for plan in plans]
+    firsts = [ids.index(plan_id) for plan_id in ids]
+    return {f"plans.{place}.id": f"is that of plans.{first}" for place, first in enumerate(firsts) if first != place}
 
 
 async def find_unknown_plans(roadster: DealerApi, vin: str, choices: Sequence[PlanChoice]) -> dict[str, str]:

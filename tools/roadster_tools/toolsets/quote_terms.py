@@ -334,6 +334,9 @@ def describe_assumptions(wishes: Wishes, quote: Quote) -> list[str]:
         sentences.append("zip_code: as Roadster assumes")
     if not wishes.incentives:
         sentences.append("incentives: none")
+    trade_in = wishes.trade_in
+    if trade_in is not None and trade_in.payoff is None and trade_in.ownership != "owned":
+        sentences.append("trade_in.payoff: 0, nothing owed")
     return sentences
 
 
