@@ -19,8 +19,8 @@ from roadster_server.store import AuditQuery, open_store
 from roadster_tools import Access
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 
-from .approvals import Office, RenamingSandbox, change
-from .cards import CREATE, answer, ask, card_settings, open_host
+from .approvals import Office, RenamingSandbox, approval_of, change
+from .cards import CREATE, answer, ask, card_of, card_settings, open_host
 from .writes import DELETION, DOCUMENT, KEY, NEW_CUSTOMER, sent_writes
 
 pytestmark = pytest.mark.anyio
@@ -139,19 +139,22 @@ async def test_a_call_whose_card_takes_no_yes_any_more_says_so(
         assert "takes no yes any more" in text_of(again)
 
 
+class HoldingSandbox(httpx2.AsyncBaseTransport):
+    """A sandbox that holds a new customer back until it is released."""
+
+    def __init__(self, world: World) -> None:
+        self._sandbox = SandboxTransport(world.app)
+        self.arrived, self.released = anyio.Event(), anyio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "POST" and request.url.path.endswith("/customers"):
+            self.arrived.set()
+            await self.released.wait()
+        return await self._sandbox.handle_async_request(request)
+
+
 async def test_a_view_that_closes_after_the_yes_stops_nothing(world: World, store_url: str) -> None:
-    class HoldingSandbox(httpx2.AsyncBaseTransport):
-        """A sandbox that holds the write back until the view is gone."""
-
-        arrived, released = anyio.Event(), anyio.Event()
-
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            if request.method == "POST" and request.url.path.endswith("/customers"):
-                self.arrived.set()
-                await self.released.wait()
-            return await SandboxTransport(world.app).handle_async_request(request)
-
-    upstream = HoldingSandbox()
+    upstream = HoldingSandbox(world)
     async with open_host(world, card_settings(store_url), upstream=upstream) as office:
         card = await ask(office)
         async with anyio.create_task_group() as view:
@@ -164,6 +167,32 @@ async def test_a_view_that_closes_after_the_yes_stops_nothing(world: World, stor
                 await anyio.sleep(0.05)
         assert answer_of(result)["replayed"] is True
     assert await sent_writes(world) == [CREATE]
+
+
+@pytest.mark.parametrize("way", ["card", "page"])
+async def test_while_an_approved_write_is_sent_nobody_is_told_that_nothing_was(
+    way: str, world: World, store_url: str
+) -> None:
+    upstream = HoldingSandbox(world)
+    settings = card_settings(store_url, confirm_by=[way])
+    async with open_host(world, settings, upstream=upstream) as office:
+        first = await office.client.call_tool(CREATE, dict(NEW_CUSTOMER))
+        async with anyio.create_task_group() as people:
+            if way == "card":
+                card = card_of(first)
+                people.start_soon(answer, office, card)
+            else:
+                people.start_soon(office.decide, approval_of(first))
+            await upstream.arrived.wait()
+            again = [await office.client.call_tool(CREATE, dict(NEW_CUSTOMER))]
+            if way == "card":
+                again += [await answer(office, card, choice) for choice in ("yes", "no")]
+            upstream.released.set()
+    for result in again:
+        assert kind_of(result) == "waiting"
+        assert text_of(result).startswith("A person said yes, and the write is being sent. Call again")
+        assert "Nothing was sent" not in text_of(result)
+        assert "http" not in str(result)
 
 
 async def test_each_answer_is_announced_to_those_who_follow_the_approval(world: World, store_url: str) -> None:

@@ -205,7 +205,7 @@ class Approvals:
         A repeated call gets this, and the one that waited for it.
         """
         approval = await self.settle(approval)
-        has_page = approval.way == "page" and approval.state in ("pending", "approved")
+        has_page = approval.way == "page" and approval.state == "pending"
         return self.reports.result(approval, caller, tool, await self.url(approval) if has_page else "")
 
     def of_caller(self, caller: Caller) -> ApprovalReader:

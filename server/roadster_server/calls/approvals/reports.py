@@ -46,6 +46,13 @@ LOST = Failure(
 """The end of a write whose sender died, where nobody knows how far it got."""
 
 
+class _BeingSent(WaitingForPerson):
+    """The write has its yes, so it waits for no person, and how much of it was sent is not known yet."""
+
+    def message(self) -> str:
+        return str(self)
+
+
 class Reports:
     """The words about approvals that have been settled. `url` is that of the page, while the write waits there."""
 
@@ -56,9 +63,13 @@ class Reports:
         """Returns the answer of a write that was approved and done. Raises ToolFailure for all else."""
         match approval.state:
             case "pending":
-                raise self._waiting(approval, "a person must approve this write on a page", url)
+                raise _waiting_on_page(approval, url)
             case "approved":
-                raise self._waiting(approval, "a person said yes, and the write is being sent now", url)
+                raise _BeingSent(
+                    "A person said yes, and the write is being sent. Call again with the same arguments in a moment: "
+                    "that writes nothing twice.",
+                    details=_details(approval),
+                )
             case "done":
                 return self._done(approval, caller)
             case "unknown":
@@ -87,21 +98,6 @@ class Reports:
         place = "the card" if approval.way == "card" else "the page"
         text = f"Not confirmed: a person declined this write on {place}{reason}. Nothing was sent; {_NEW_KEY}, only if"
         return "not_confirmed", f"{text} the person you work for wants it."
-
-    def _waiting(self, approval: Approval, reason: str, url: str) -> WaitingForPerson:
-        """Returns the failure that tells a caller of the page, and how to learn what becomes of the write."""
-        expires = time_of(approval.expires)
-        if approval.way == "card":
-            expires_at = expires.isoformat(timespec="seconds")
-            text = f"{reason}; call again with the same arguments in a moment: that writes nothing twice"
-            return WaitingForPerson(text, details={"approval_id": approval.id, "expires_at": expires_at})
-        text = (
-            f"{reason}: {url} . Give this link to the person you work for. It is good until {expires:%Y-%m-%d %H:%M} "
-            f'UTC. Once they say that it is decided, call get_approval with approval_id "{approval.id}", or call again '
-            "with the same arguments: that writes nothing twice"
-        )
-        details = {"approval_id": approval.id, "url": url, "expires_at": expires.isoformat(timespec="seconds")}
-        return WaitingForPerson(text, details=details)
 
     def _failure_text(self, approval: Approval) -> str:
         """Returns the text of the failure with which an approved write ended."""
@@ -133,6 +129,21 @@ class Reports:
             case "outcome_unknown":
                 return f"A person said yes. {self._failure_text(approval)}", None
         return self.ending(approval)[1], None
+
+
+def _waiting_on_page(approval: Approval, url: str) -> WaitingForPerson:
+    """Returns the failure that tells a caller of the page, and how to learn what becomes of the write."""
+    expires = time_of(approval.expires)
+    text = (
+        f"a person must approve this write on a page: {url} . Give this link to the person you work for. It is good "
+        f"until {expires:%Y-%m-%d %H:%M} UTC. Once they say that it is decided, call get_approval with approval_id "
+        f'"{approval.id}", or call again with the same arguments: that writes nothing twice'
+    )
+    return WaitingForPerson(text, details={**_details(approval), "url": url})
+
+
+def _details(approval: Approval) -> dict[str, str]:
+    return {"approval_id": approval.id, "expires_at": time_of(approval.expires).isoformat(timespec="seconds")}
 
 
 def _status(approval: Approval) -> ApprovalStatus:
