@@ -223,8 +223,10 @@ class Call(CallOversight):
         admitted_call = self.record.admitted_call
         if admitted_call is None:
             return result
-        way = [f"{admitted_call.tool.if_unknown}."] if result.kind == "outcome_unknown" else []
-        return replace(result, text=" ".join([result.text, *way, *admitted_call.notices]))
+        way = f"{admitted_call.tool.if_unknown}."
+        # The failure of an earlier call has the way already.
+        ways = [way] if result.kind == "outcome_unknown" and way not in result.text else []
+        return replace(result, text=" ".join([result.text, *ways, *admitted_call.notices]))
 
     async def _answer(self, admitted_call: AdmittedCall) -> AnswerContent:
         answer = await self._run(admitted_call)

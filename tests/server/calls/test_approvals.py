@@ -13,7 +13,7 @@ from roadster_server.calls.approvals.desk import DecisionRefused
 from roadster_server.calls.context import Timing
 from roadster_server.settings.sections.people import ApprovalSettings, PeopleSettings
 from roadster_server.store import AuditQuery, open_store
-from roadster_tools import Access
+from roadster_tools import TOOLS, Access
 from tests.conftest import Connect, World, answer_of, kind_of, text_of
 
 from .approvals import RenamingSandbox, approval_of, approving_settings, change, open_office
@@ -218,6 +218,7 @@ async def test_a_lost_answer_is_unknown_and_not_sent_again(world: World, store_u
         again = await office.client.call_tool("create_customer", dict(NEW_CUSTOMER))
         status = answer_of(await office.client.call_tool("get_approval", {"approval_id": approval}))
     assert kind_of(again) == "outcome_unknown"
+    assert text_of(again).count(TOOLS["create_customer"].if_unknown) == 1
     assert status["status"] == "outcome_unknown"
     assert await sent_writes(world) == ["create_customer"]
 

@@ -73,7 +73,9 @@ class Reports:
             case "done":
                 return self._done(approval, caller)
             case "unknown":
-                raise EarlierFailure("outcome_unknown", f"{self._failure_text(approval)} {tool.if_unknown}.")
+                text, way = self._failure_text(approval), f"{tool.if_unknown}."
+                # The text of a write whose call has ended has the way already, that of a dead sender has none.
+                raise EarlierFailure("outcome_unknown", text if way in text else f"{text} {way}")
         raise EarlierFailure(*self.ending(approval))
 
     def report(self, approval: Approval, caller: Caller) -> ApprovalReport:
