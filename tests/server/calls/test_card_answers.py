@@ -108,7 +108,7 @@ async def test_nothing_is_sent_after_the_time_of_the_card(world: World, store_ur
         ({"access": {"customers": Access.PREVIEW}}, 'is "preview"'),
         ({"access": {"customers": Access.WRITE}}, 'is "write"'),
         ({"dealers": ["hyundaidemo"]}, "does not name this dealer"),
-        ({"confirm_by": ["page"]}, 'does not name "card"'),
+        ({"confirm_by": ["page"]}, "no yes on this card counts now: "),
     ],
 )
 async def test_a_yes_does_not_outlive_the_rights_of_the_caller(

@@ -109,7 +109,7 @@ class _AnswerCall(Call):
                 raise AccessRefused(current.reason, setting=current.setting, mend=current.mend)
         problem = self._services.approvals.cards.problem(caller, tool, host_has_views=has_views(self.ctx))
         if problem is not None:
-            raise NotConfirmed(f"no answer on a card counts any more: {problem}")
+            raise NotConfirmed(f"no yes on this card counts now: {problem}; a no does")
 
     async def _decide(self, approval: Approval, tool: Tool, *, is_yes: bool) -> CallToolResult:
         services = self._services
