@@ -121,9 +121,8 @@ class CrmCustomerAnswer(ToolAnswer):
 
 @tool("A customer's record in the CRM")
 async def get_crm_customer(grant: Grant, customer_uuid: CustomerUuid, detail: Detail = "brief") -> CrmCustomerAnswer:
-    """A customer's service record at the dealer, from myKaarma: name, vehicles, newest orders; full detail adds
-    payments, addresses, phones. Takes myKaarma's customer UUID from the person: it is no customer_id, and nothing here
-    finds one."""
+    """A customer's service record from myKaarma: name, vehicles, newest orders; full detail adds payments, addresses,
+    phones. Takes myKaarma's customer UUID from the person: it is no customer_id, and nothing here finds one."""
     record = await grant.customer_records.get_customer_record(customer_uuid)
     customer = record.customer_info
     full = detail == "full"

@@ -130,8 +130,8 @@ def check_times(pickup_after: datetime | None, window: TimeWindow | None, *, now
 
 @tool("Get a delivery")
 async def get_delivery(grant: Grant, delivery_id: DeliveryId, detail: Detail = "brief") -> DeliveryAnswer:
-    """Where a delivery is: its state, window, driver, tracking number and price. With detail full also items and
-    places. Finds only deliveries that create_delivery made for this dealer."""
+    """Where a delivery is: state, window, driver, tracking number and price; full detail adds items and
+    places. Only for deliveries that create_delivery made."""
     shipment = await grant.deliveries.get_shipment(delivery_id)
     return _delivery_answer(shipment, details=_items_and_places(shipment) if detail == "full" else None)
 
@@ -148,7 +148,7 @@ async def update_delivery(
     signature_required: bool | None = None,
     reference_id: Reference | None = None,
 ) -> DeliveryAnswer:
-    """Change a delivery that create_delivery made. Its arguments are create_delivery's, and each one given replaces
+    """Change a delivery that create_delivery made. Takes create_delivery's arguments, and each one given replaces
     what was there. Look with get_delivery first; once picked up, little can change."""
     check_times(pickup_after, deliver_between, now=datetime.now(UTC))
     update = ShipmentUpdate(

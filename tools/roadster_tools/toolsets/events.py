@@ -307,7 +307,7 @@ class CustomerEventsAnswer(ToolAnswer):
 
 @tool("Get a customer's deal")
 async def get_customer(grant: Grant, customer_id: CustomerId, detail: Detail = "brief") -> CustomerEventsAnswer:
-    """Where one customer's deal stands by the events Roadster has sent: vehicle, order, financing, credit decision,
+    """Where a customer's deal stands by Roadster's events: vehicle, order, financing, credit decision,
     agent. Use it before you continue a deal; for messages use list_customer_events."""
     events = await _events_of(grant, customer_id)
     if not events:

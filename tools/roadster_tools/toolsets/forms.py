@@ -81,8 +81,8 @@ class TemplatesAnswer(ToolAnswer):
 
 @tool("List a dealer's form templates")
 async def list_templates(grant: Grant, limit: Limit = 20, cursor: Cursor | None = None) -> TemplatesAnswer:
-    """A dealer's templates of documents to sign: id, name, description, how many pages and fields. The way to the ids
-    for create_forms; for what is on a template use get_template."""
+    """A dealer's templates of documents to sign: id, name, description, how many pages and fields. Has the ids for
+    create_forms; for what is on a template use get_template."""
     page = Page.at(cursor, limit, grant.cursors, "list_templates")
     usable = await _usable_templates(grant)
     rows, next_cursor = await page.select(usable, _template_row)
@@ -310,7 +310,7 @@ async def create_forms(
     template_ids: Annotated[list[TemplateId], Field(min_length=1, max_length=10)],
 ) -> FormsAnswer:
     """Make a packet of forms for an order: Roadster fills the templates with the deal and gives them to customer and
-    dealer to sign. Only for an order that the person named. For a document that is filled in use upload_document."""
+    dealer to sign. Only for an order that the person named. For a filled-in document use upload_document."""
     repeats = [at for at, id_ in enumerate(template_ids) if id_ in template_ids[:at]]
     if repeats:
         raise InvalidArguments({f"template_ids.{at}": "is there before" for at in repeats})

@@ -25,6 +25,8 @@ def whole_number(figure: float) -> float:
 
 
 Figure = Annotated[float, PlainSerializer(whole_number, return_type=int | float), WithJsonSchema({"type": "number"})]
+Doubts = Annotated[dict[str, str], WithJsonSchema({"type": "object"})]
+"""What is odd, by the name of the figure. Its schema is short, because it stands in the list of tools for each deal."""
 
 _RowT = TypeVar("_RowT", bound="DealQuote")
 
@@ -52,7 +54,7 @@ class CashQuote(DealQuote):
     due_at_signing: Figure | None = None
     due_to_customer: Figure | None = None
     total_cost: Figure | None = None
-    doubts: dict[str, str] | None = None
+    doubts: Doubts | None = None
 
 
 class LenderQuote(DealQuote):
@@ -75,7 +77,7 @@ class FinanceQuote(LenderQuote):
     total_cost: Figure | None = None
     program: str | None = None
     program_expires: str | None = None
-    doubts: dict[str, str] | None = None
+    doubts: Doubts | None = None
 
 
 class DueAtSigningParts(ToolAnswer):
@@ -109,7 +111,7 @@ class LeaseQuote(LenderQuote):
     total_cost: Figure | None = None
     program: str | None = None
     program_expires: str | None = None
-    doubts: dict[str, str] | None = None
+    doubts: Doubts | None = None
 
 
 QuotedDeal = CashQuote | FinanceQuote | LeaseQuote
