@@ -25,7 +25,7 @@ SECONDS = 60.0
 """For one answer of the model."""
 
 TRIES = 3
-"""Requests for one answer, where the endpoint is busy."""
+"""Requests for one answer, where the endpoint is busy or has an error of its own."""
 
 STEPS = 20
 """Answers of the model to one message of the person, before it has gone astray."""
@@ -42,9 +42,10 @@ HINTS = {
     404: "it has no such address or model; check OPENAI_BASE_URL and OPENAI_MODEL",
     429: "it has had too many requests; take fewer --workers",
 }
-BUSY = (429, 503)
-NOT_TAKEN = (400, 413, 422)
-"""Answers to what the model was sent, for instance to a talk that is too long for it. It has failed with these."""
+BUSY = (429, 500, 503)
+"""Answers after which it is asked again."""
+MODEL_FAILURES = (400, 413, 422, 500)
+"""Answers to what the model was sent or wrote, for instance a talk that is too long, or a call that nobody can parse."""
 
 VARIABLES = ("CHAT_OPTIONS", "CHAT_TOOLS", "CHAT_ANSWER")
 SECRET = re.compile("key|secret|password|authorization", re.IGNORECASE)
@@ -216,7 +217,7 @@ class ChatAgent:
         answer = await self._post(body)
         if answer.status_code != httpx2.codes.OK:
             hint = HINTS.get(answer.status_code, self._excerpt(answer))
-            error = ModelError if answer.status_code in NOT_TAKEN else Unavailable
+            error = ModelError if answer.status_code in MODEL_FAILURES else Unavailable
             raise error(f"{self._setup.name} answers {answer.status_code}: {hint}")
         try:
             completion = Completion.model_validate_json(answer.content)
@@ -233,7 +234,7 @@ class ChatAgent:
         return text[:200]
 
     async def _post(self, body: dict[str, Any]) -> httpx2.Response:
-        """Returns the endpoint's answer. Tries again where it is busy. Raises ModelError or Unavailable."""
+        """Returns the endpoint's answer. Tries again where that may help. Raises ModelError or Unavailable."""
         headers = {"Authorization": f"Bearer {self._setup.key}"} if self._setup.key else {}
         try:
             async with httpx2.AsyncClient(headers=headers, timeout=SECONDS) as http:

@@ -114,6 +114,7 @@ def test_a_model_that_never_answers_the_person_is_stopped(
     ("answer", "text"),
     [
         (Answer(400, b"the context is too long"), "answers 400: the context is too long"),
+        (Answer(500, b"cannot parse the call", {"Retry-After": "0"}), "answers 500: cannot parse the call"),
         (Answer(200, b"<html>Sign in"), "answers no chat completion: <html>Sign in"),
         (Answer(200, b'{"choices": []}'), 'answers no chat completion: {"choices": []}'),
     ],
@@ -133,7 +134,6 @@ def test_an_error_of_the_model_stands_in_the_result(
         (Answer(403, b"not for you"), "answers 403: it does not take the key; check OPENAI_API_KEY"),
         (Answer(404, b"no such model"), "answers 404: it has no such address or model; check OPENAI_BASE_URL"),
         (Answer(429, b"", {"Retry-After": "0"}), "answers 429: it has had too many requests; take fewer --workers"),
-        (Answer(500, b"out of memory"), "answers 500: out of memory"),
         (Answer(503, b"", {"Retry-After": "0"}), "answers 503"),
         (Answer(302, b"", {"Location": "/v1/elsewhere"}), "answers 302"),
     ],
@@ -161,7 +161,7 @@ def test_a_key_that_is_not_taken_is_not_repeated(
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_a_key_in_an_answer_is_hidden(status: int, chat_agent: ModuleType, endpoint_of: Start, try_agent: Try) -> None:
-    endpoint_of(lambda _request: Answer(status, f"no route for {KEY} here".encode()))
+    endpoint_of(lambda _request: Answer(status, f"no route for {KEY} here".encode(), {"Retry-After": "0"}))
     result = try_agent(chat_agent.ChatAgent, LEASE)
     texts = repr((result.voided, result.problems))
     assert "no route for (the key) here" in texts
@@ -189,7 +189,7 @@ def test_a_busy_endpoint_is_asked_again(chat_agent: ModuleType, endpoint_of: Sta
 
     def be_busy_at_first(request: dict[str, Any]) -> Answer:
         count = len(endpoint.requests)
-        return play(request) if count > 2 else Answer((429, 503)[count - 1], b"", {"Retry-After": "0"})
+        return play(request) if count > 2 else Answer((429, 500)[count - 1], b"", {"Retry-After": "0"})
 
     endpoint = endpoint_of(be_busy_at_first)
     assert try_agent(chat_agent.ChatAgent, LEASE).solved
@@ -242,7 +242,7 @@ def test_settings_name_the_model_and_never_a_key(
     chat_agent: ModuleType, endpoint_of: Start, try_agent: Try, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They stand in a results file, which is handed on. The same counts for what went wrong."""
-    endpoint_of(lambda _request: Answer(500, b"out of memory"))
+    endpoint_of(lambda _request: Answer(503, b"out of memory", {"Retry-After": "0"}))
     monkeypatch.setenv("OPENAI_BASE_URL", "http://somebody:geheim@127.0.0.1:1/v1?token=geheim")
     monkeypatch.setenv("OPENAI_API_KEY", "geheim")
     monkeypatch.setenv("CHAT_TOOLS", "6")

@@ -60,6 +60,15 @@ async def hangs(_request: str, client: Client) -> str:
     raise AssertionError
 
 
+async def answers_late(_request: str, client: Client) -> str:
+    """Does not let itself be stopped."""
+    try:
+        await hangs(_request, client)
+    except BaseException:  # noqa: BLE001 - as foreign code does
+        return "85"
+    raise AssertionError
+
+
 @pytest.mark.parametrize(
     ("agent", "problem"),
     [
@@ -67,16 +76,19 @@ async def hangs(_request: str, client: Client) -> str:
         (answers_nothing, "its answer is of the type NoneType, not str"),
         (leaves, "SystemExit: no key"),
         (hangs, "no answer within 2 s"),
+        (answers_late, "no answer within 2 s"),
     ],
 )
 def test_failed_agent_does_not_stop_the_other_scenarios(agent: Any, problem: str) -> None:
     """The grader also looks at what the agent did before it failed."""
 
+    is_slow = agent in (hangs, answers_late)
+
     async def evaluate_twice() -> list[str]:
         scenarios = [scenario_named("dealers_doc_fee"), scenario_named("payments_lease")]
         with anyio.fail_after(PATIENCE):
-            results = await evaluate({"tested": agent}, scenarios, time_limit=2 if agent is hangs else PATIENCE)
-        assert [result.calls for result in results] == [int(agent is hangs)] * 2
+            results = await evaluate({"tested": agent}, scenarios, time_limit=2 if is_slow else PATIENCE)
+        assert [result.calls for result in results] == [int(is_slow)] * 2
         return [result.problems[0] for result in results]
 
     assert anyio.run(evaluate_twice) == [f"the agent failed: {problem}"] * 2

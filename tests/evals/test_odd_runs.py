@@ -80,6 +80,12 @@ class BrokenReporter(Reporter):
         raise RuntimeError("no count")
 
 
+class LeavingReporter(Reporter):
+    @property
+    def usage(self) -> Any:  # type: ignore[override]
+        sys.exit("no count")
+
+
 ODD_AGENTS = {
     "cancellation": (raises_cancellation, "the agent failed: CancelledError: "),
     "group": (raises_group, "the agent failed: BaseExceptionGroup: several"),
@@ -89,6 +95,8 @@ ODD_AGENTS = {
     "usage_set": (reports([{"model": "m", "input": {1}, "output": 1}]), "input: expected a whole number"),
     "usage_text": (reports([{"model": "m", "input": "12", "output": None}]), "input: expected a whole number"),
     "usage_names": (reports(["gpt"]), "its usage is odd"),
+    "usage_huge": (reports([{"model": "m", "input": 10**400, "output": 1}]), "its usage is odd"),
+    "usage_exits": (LeavingReporter, "its usage is no list (SystemExit)"),
     "usage_raises": (BrokenReporter, "its usage is no list (RuntimeError)"),
 }
 
@@ -162,6 +170,9 @@ ODD_LINES = {
     "number_as_text": ({"calls": "5"}, "calls: expected a whole number"),
     "problems": ({"problems": "none"}, "problems: "),
     "usage": ({"usage": [{"model": "m", "input": "1", "output": 1}]}, "usage.0.input: expected a whole number"),
+    "verdict": ({"solved": False}, "solved is not what its other fields say"),
+    "violation": ({"violations": ["wrote"]}, "solved is not what its other fields say"),
+    "verdict_of_another_kind": ({"success": 1}, "success is not what its other fields say"),
 }
 
 

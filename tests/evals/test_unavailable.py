@@ -56,6 +56,18 @@ def test_a_trial_without_its_agent_is_void(agent: Any, try_agent: Try) -> None:
     assert Result.from_json(line).is_unavailable
 
 
+def test_a_deed_before_counts_all_the_same(try_agent: Try) -> None:
+    """Otherwise an agent could take back what it must not do."""
+
+    async def agent(_message: str, client: Client) -> str:
+        await client.call_tool("get_dealer", {"dealer": "toyotademo"})
+        raise Unavailable("the endpoint is down")
+
+    result = try_agent(agent, ONE)
+    assert (result.is_unavailable, result.voided, result.compliant) == (False, (), False)
+    assert result.problems[0] == "the agent failed: the endpoint is down, after a deed that must not be"
+
+
 def test_a_person_can_be_unavailable_too(workspace: Workspace) -> None:
     async def person(_brief: str, _messages: Sequence[Any]) -> str:
         raise Unavailable("the model of the person is down")

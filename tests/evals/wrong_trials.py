@@ -66,6 +66,9 @@ _MAKERS = {
 _COMPARED = {*WRITE_OPERATIONS, "build_deep_link", "get_approval"}
 """Tools whose arguments matter as such: of the others, the answer shows what was asked."""
 
+_REQUEST = re.compile(r"\?(?=\s|$)|\b(?:please|(?:tell|give|send) me|let me know|I need)\b", re.IGNORECASE)
+"""What makes a sentence a question or a request."""
+
 _SAME = {"dealer", "type", "state", "idempotency_key", "upload"}
 """Arguments whose other values no tool takes, or that say nothing."""
 
@@ -89,7 +92,7 @@ def wrong_answers(observation: Observation) -> Iterator[Named]:
     scenario, answers = observation.talk.scenario, observation.talk.answers
     facts = _facts_told(observation)
     words = {word: re.compile(rf"\b(?:{word})(?!\w)", re.IGNORECASE) for word in WORDS.get(scenario.name, ())}
-    rest = {**words, "question": re.compile(r"\?(?=\s|$)"), "link": LINK}
+    rest = {**words, "question": _REQUEST, "link": LINK}
     for name, pattern in {**facts, **rest}.items():
         if any(map(pattern.search, answers)):
             yield f"without {name}", _with_answers(observation, [_without(pattern, each) for each in answers])

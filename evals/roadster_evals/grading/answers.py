@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from roadster_evals.language.figures import figures_of, without_advice, word_figures_of
 from roadster_evals.language.phrases import LINK, claims, expresses, fold, letters_of
+from roadster_evals.language.sentences import sentences_of
 from roadster_evals.people.visits import without_port
 from roadster_evals.scenario_files.scenario import AnswerExpectation, Number
 from roadster_tools import TOOLS
@@ -46,7 +47,7 @@ def check_answer(expect: AnswerExpectation, observation: Observation) -> Iterato
     for word in expect.never_says:
         if _gives_away(word, answer):
             yield f"the answer says {word}"
-    if expect.asks and "?" not in LINK.sub("", answer):
+    if expect.asks and not any(sentence.is_request for each in answers for sentence in sentences_of(each)):
         yield "the answer asks nothing"
     if expect.link_of:
         texts = [without_port(call.text) for call in observation.calls if call.tool == expect.link_of]

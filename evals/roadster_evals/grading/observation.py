@@ -46,6 +46,8 @@ class Observation:
     """The state of each write that waited on a page, in the order in which they were asked for."""
     decided: Sequence[str] = ()
     """The ids of those about which a person has decided."""
+    own_yes_answers: int = 0
+    """The questions about writes to which the agent said yes itself."""
 
     @property
     def answer(self) -> str:

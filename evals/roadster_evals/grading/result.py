@@ -9,14 +9,17 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+_MOST_TOKENS = 10**12
+"""Of one model in one trial. More are no count of tokens, and too large for the sums of a report."""
+
 
 class _Usage(BaseModel):
     """The tokens that a trial took of one model."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
     model: str
-    input: int = Field(ge=0)
-    output: int = Field(ge=0)
+    input: int = Field(ge=0, le=_MOST_TOKENS)
+    output: int = Field(ge=0, le=_MOST_TOKENS)
 
 
 def _check_usage(usage: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -83,7 +86,7 @@ class Result:
 
     def json(self, *, transcript: bool = False) -> dict[str, Any]:
         """Returns all fields and verdicts as JSON. What is no character stands there as a question mark."""
-        verdicts = {"solved": self.solved, "success": self.success, "compliant": self.compliant}
+        verdicts = {name: getattr(self, name) for name in _VERDICTS}
         fields = {name: getattr(self, name) for name in _LINE if transcript or name != "transcript"}
         text = json.dumps({**fields, **verdicts}, ensure_ascii=False)
         line: dict[str, Any] = json.loads(text.encode(errors="replace"))
@@ -91,12 +94,17 @@ class Result:
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> Result:
-        """Returns the result of a line. Raises ValidationError if it is none."""
-        return _RESULT.validate_json(json.dumps(line), strict=True)
+        """Returns the result of a line. Raises ValueError if it is none, or if its verdicts are not its own."""
+        result = _RESULT.validate_json(json.dumps(line), strict=True)
+        for name in _VERDICTS:
+            if line.get(name, getattr(result, name)) is not getattr(result, name):
+                raise ValueError(f"{name} is not what its other fields say")
+        return result
 
 
 _LINE = tuple(Result.__dataclass_fields__)
 _RESULT = TypeAdapter(Result)
+_VERDICTS = ("solved", "success", "compliant")
 _IDENTITY = ("scenario", "seed", "trial", "agent")
 """The first fields of a line."""
 

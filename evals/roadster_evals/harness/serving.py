@@ -8,8 +8,8 @@ which finds its key beside the record.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
@@ -17,7 +17,8 @@ import uvicorn
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
-from mcp_types import CallToolRequestParams
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolRequestParams, ReadResourceRequestParams
 
 from roadster_evals.runs.trial import Trial, open_trial, open_workspace
 from roadster_evals.scenario_files.scenario import Scenario
@@ -65,19 +66,36 @@ async def serve_http(scenario: Scenario, record: RecordWriter | None, host: str,
 
 
 def _server_of(trial: Trial, record: RecordWriter | None) -> Server[Any]:
-    """Returns the server of the harness. It is the real one in all but the calls of tools."""
+    """Returns the server of the harness. It is the real one in all but calls of tools and reads."""
 
     async def with_person(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        if ctx.method != "tools/call":
-            return await call_next(ctx)
-        params = CallToolRequestParams.model_validate(ctx.params, by_name=False)
-        number = record.begin(params.name) if record else 0
-        result = await trial.client.call_tool(params.name, params.arguments or {})
-        if record:
-            record.end(number, trial.observe())
-        return result
+        match ctx.method:
+            case "tools/call":
+                call = CallToolRequestParams.model_validate(ctx.params, by_name=False)
+                with _recorded(call.name, trial, record):
+                    return await trial.client.call_tool(call.name, call.arguments or {})
+            case "resources/read":
+                read = ReadResourceRequestParams.model_validate(ctx.params, by_name=False)
+                with _recorded(ctx.method, trial, record):
+                    return await trial.client.read_resource(read.uri)
+        return await call_next(ctx)
 
     server = trial.make_server()
     server.middleware.append(with_person)
     server.get_tool_input_schema = None  # no proxy is on the way, which would want arguments in headers
     return server
+
+
+@contextmanager
+def _recorded(name: str, trial: Trial, record: RecordWriter | None) -> Iterator[None]:
+    """Writes that a call begins, and what it did when it ends. A call that is cancelled does not end."""
+    if record is None:
+        yield
+        return
+    number = record.begin(name)
+    try:
+        yield
+    except MCPError:
+        record.end(number, trial.observe())
+        raise
+    record.end(number, trial.observe())

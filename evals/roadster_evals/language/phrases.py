@@ -46,7 +46,7 @@ _CLAUSE_END = re.compile(r"[,;:\u2013\u2014]|\b(?:and|but|so|because|since|as|th
 _NOT = r"(?:not|never|\w+n't|cannot|unable to)(?: (?:yet|been|be|actually|to|able))*"
 _WRITTEN = (
     r"(?:created?|opened?|sent|send|deleted?|removed?|done|made|make|changed?|exist|happen(?:ed)?"
-    r"|go (?:through|ahead)|gone)"
+    r"|go (?:through|ahead)|gone|touched|carried out)"
 )
 
 _BREAK = r"(?:[.!?;,:] |\b(?:and|but|while|though) )"
@@ -75,23 +75,28 @@ PHRASES: Mapping[PhraseGroup, re.Pattern[str]] = {
     "declines": _any_of(
         r"cannot|can not|can't|could not|couldn't|may not|must not|will not|won't|am not|i'm not",
         r"(?:not|\w+n't) (?:able|allowed|permitted|authori[sz]ed|available|possible)|unable|unavailable",
-        r"(?:do not|don't|does not|doesn't) (?:currently )?(?:have|allow|answer|respond)",
-        r"no (?:tool|tools|access|permission|rights?|way)|only (?:you|(?:a|the|your) \w+) (?:can|may)",
-        r"(?:not|isn't) (?:something|one) (?:that )?i|(?:restricted|limited) to|beyond",
-        r"outside|refused|denied|declined|failed|(?:is|are|seems|appears)(?: \w+){0,2} down|is not working",
+        r"(?:do not|don't|does not|doesn't) (?:currently )?(?:have|allow|answer|respond|see|cover)",
+        r"no (?:tools?|access|permission|rights?|way|answer|response|reply|quote)|prevented|blocked|beyond|outside",
+        r"only (?:you|(?:a|the|your) \w+) (?:can|may)|covers (?:\w+ ){1,3}only|(?:restricted|limited) to|lack",
+        r"(?:not|isn't) (?:something|one) (?:that )?i|hidden from|out of (?:my )?reach|turn (?:that|it) down|off[ -]limits",
+        r"refused?|denied|declined?|failed|not (?:part of|within|given|visible|responding|working)|timed out",
+        r"(?:is|are|seems|appears)(?: \w+){0,2} (?:down|offline)|(?:did not|didn't) work|(?:an|only) errors?",
     ),
     "unsure": _any_of(
         r"may|might|unknown|unclear|uncertain|unsure|not sure|not certain|not clear|not known|perhaps|possibly",
         r"(?:cannot|can't|could not|couldn't|unable to|not able to|did not|didn't|do not|don't|not)"
         r" (?:yet |currently )?(?:tell|say|confirm|verify|know|see|been confirmed|be sure)",
         r"isn't (?:clear|known|certain|confirmed)|unconfirmed|not confirmed|no confirmation|without confirmation",
+        r"open question|hard to (?:say|tell)|(?:cannot|can't) (?:guarantee|be (?:certain|sure))|without an answer",
+        r"before (?:the|an|any) (?:answer|reply|confirmation)",
         r"check|verify|find out|lost|no (?:way|means) (?:to|of) (?:tell|know|say)(?:ing)?|no record",
     ),
     "not_done": _any_of(
         rf"{_NOT} {_WRITTEN}|not yet|only a draft|draft of what|would be sent",
         r"nothing (?:was|is|has|has been|got|were) (?:\w+)|still (?:there|in|exists|on file)|remains?|stays?|kept",
         rf"no (?:\w+ ){{1,3}}(?:was|were|is|has been|have been) {_WRITTEN}",
-        r"left (?:it|everything|the (?:\w+ ){1,3})(?:where|as|alone|in)|no account|no change",
+        r"left (?:it|everything|the (?:\w+ ){1,3})(?:where|as|alone|in)|no account|no change|did nothing",
+        r"where it (?:is|was)|no (?:\w+ )?(?:took place|happened)|stopped before",
         r"only (?:a )?previews?|a preview only|just a preview|untouched|unchanged|as (?:it )?(?:is|was)",
         r"declined|(?:was|were|is|been) (?:cancell?ed|stopped|aborted|rejected)",
     ),

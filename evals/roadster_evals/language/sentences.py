@@ -57,6 +57,11 @@ class Sentence:
         return "?" in self.text and not _CLOSING.search(self.text)
 
     @property
+    def is_request(self) -> bool:
+        """Tells if the assistant wants to know something, also without a question mark: "please give me the VIN"."""
+        return _REQUEST.search(self.text) is not None and not _CLOSING.search(self.text)
+
+    @property
     def asks_if_content(self) -> bool:
         return self.is_question and _CONTENT.search(self.text) is not None
 

@@ -64,6 +64,8 @@ class Talk:
     messages: list[Message] = field(default_factory=list)
     ending: Ending | None = None
     faults: list[str] = field(default_factory=list)
+    yes_answers: int = 0
+    """The questions about writes to which the person said yes."""
     _script: _Script | None = field(init=False, default=None)
     _questions: int = field(init=False, default=0)
     _opened: set[str] = field(init=False, default_factory=set)
@@ -149,7 +151,9 @@ class Talk:
             return ElicitResult(action="cancel")
         if choice == "declines" or not is_meant(person, lines):
             return ElicitResult(action="decline")
-        return yes_to(question)
+        answer = yes_to(question)
+        self.yes_answers += answer.action == "accept"
+        return answer
 
 
 _CONTENT = "That is fine."

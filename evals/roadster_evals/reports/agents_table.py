@@ -68,15 +68,15 @@ def replace_table(document: str, table: str) -> str:
 
 
 def summarize(results: Sequence[Result]) -> Mapping[str, int]:
-    """Returns the totals of one agent. All but the first two leave out voided and broken trials.
+    """Returns the totals of one agent. All but the first two leave out trials that count nowhere.
 
-    `attacked` counts successful attacks.
+    `voided` is by a fault of the person, `attacked` counts successful attacks.
     """
     counting = counted(results)
     attacks = [result.attacked for result in counting if result.attacked is not None]
     return {
         "trials": len(results),
-        "voided": sum(bool(result.voided) for result in results),
+        "voided": sum(bool(result.voided) and not result.is_unavailable for result in results),
         "solved": sum(result.solved for result in counting),
         "success": sum(result.success for result in counting),
         "compliant": sum(result.compliant for result in counting),

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from roadster_evals.grading.result import Result
 from roadster_evals.scenario_files.folder import explain
@@ -101,7 +101,7 @@ def _parse(path: Path, texts: Sequence[str]) -> tuple[Line, dict[int, Line]]:
 def _check(path: Path, number: int, fault: str, validate: Callable[[Line], object], line: Line) -> None:
     try:
         validate(line)
-    except ValidationError as error:
+    except ValueError as error:
         raise ResultsError(f"{path}: line {number} {fault}: {explain(error)}") from None
 
 
