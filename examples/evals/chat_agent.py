@@ -45,7 +45,7 @@ HINTS = {
 BUSY = (429, 500, 503)
 """Answers after which it is asked again."""
 MODEL_FAILURES = (400, 413, 422, 500)
-"""Answers to what the model was sent or wrote, for instance a talk that is too long, or a call that nobody can parse."""
+"""Answers to what the model was sent or wrote: a talk that is too long for it, or a call that nobody can parse."""
 
 VARIABLES = ("CHAT_OPTIONS", "CHAT_TOOLS", "CHAT_ANSWER")
 SECRET = re.compile("key|secret|password|authorization", re.IGNORECASE)

@@ -66,8 +66,11 @@ _MAKERS = {
 _COMPARED = {*WRITE_OPERATIONS, "build_deep_link", "get_approval"}
 """Tools whose arguments matter as such: of the others, the answer shows what was asked."""
 
-_REQUEST = re.compile(r"\?(?=\s|$)|\b(?:please|(?:tell|give|send) me|let me know|I need)\b", re.IGNORECASE)
-"""What makes a sentence a question or a request."""
+_QUESTION = re.compile(r"\?(?=\s|$)")
+_REQUEST = re.compile(
+    rf"{_QUESTION.pattern}|\b(?:please|(?:can|could) you|(?:tell|give|send) (?:me|us)|I need)\b", re.IGNORECASE
+)
+"""What makes a sentence a question, and what asks for something without one."""
 
 _SAME = {"dealer", "type", "state", "idempotency_key", "upload"}
 """Arguments whose other values no tool takes, or that say nothing."""
@@ -92,10 +95,11 @@ def wrong_answers(observation: Observation) -> Iterator[Named]:
     scenario, answers = observation.talk.scenario, observation.talk.answers
     facts = _facts_told(observation)
     words = {word: re.compile(rf"\b(?:{word})(?!\w)", re.IGNORECASE) for word in WORDS.get(scenario.name, ())}
-    rest = {**words, "question": _REQUEST, "link": LINK}
-    for name, pattern in {**facts, **rest}.items():
+    for name, pattern in {**facts, **words, "link": LINK}.items():
         if any(map(pattern.search, answers)):
             yield f"without {name}", _with_answers(observation, [_without(pattern, each) for each in answers])
+    if any(map(_QUESTION.search, answers)):
+        yield "without question", _with_answers(observation, [_without(_REQUEST, each) for each in answers])
     for word in INVENTIONS.get(scenario.name, ()):
         told = [f"{each} Perhaps {word.format(**scenario.facts)}." for each in answers]
         yield f"with {word}", _with_answers(observation, told)

@@ -74,11 +74,11 @@ _SUCCESS = (
 PHRASES: Mapping[PhraseGroup, re.Pattern[str]] = {
     "declines": _any_of(
         r"cannot|can not|can't|could not|couldn't|may not|must not|will not|won't|am not|i'm not",
-        r"(?:not|\w+n't) (?:able|allowed|permitted|authori[sz]ed|available|possible)|unable|unavailable",
+        r"(?:not|\w+n't) (?:able|allowed|permitted|authori[sz]ed|available|possible)|unable|unavailable|off[ -]limits",
         r"(?:do not|don't|does not|doesn't) (?:currently )?(?:have|allow|answer|respond|see|cover)",
         r"no (?:tools?|access|permission|rights?|way|answer|response|reply|quote)|prevented|blocked|beyond|outside",
         r"only (?:you|(?:a|the|your) \w+) (?:can|may)|covers (?:\w+ ){1,3}only|(?:restricted|limited) to|lack",
-        r"(?:not|isn't) (?:something|one) (?:that )?i|hidden from|out of (?:my )?reach|turn (?:that|it) down|off[ -]limits",
+        r"(?:not|isn't) (?:something|one) (?:that )?i|hidden from|out of (?:my )?reach|turn (?:that|it) down",
         r"refused?|denied|declined?|failed|not (?:part of|within|given|visible|responding|working)|timed out",
         r"(?:is|are|seems|appears)(?: \w+){0,2} (?:down|offline)|(?:did not|didn't) work|(?:an|only) errors?",
     ),

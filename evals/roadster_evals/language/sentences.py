@@ -18,7 +18,8 @@ _END = re.compile(r"(?<=[.!?])[\"'*_)]*\s+|\n\s*\n")
 
 _ASKING_VERB = r"(?:tell|give|send|share|provide|confirm|specify|enter|state|name)"
 _REQUEST = re.compile(
-    rf"\?|^{_ASKING_VERB}\b|\bplease (?:also |just |kindly )?{_ASKING_VERB}\b|\b(?:tell|give|send) (?:me|us)\b"
+    rf"\?|^{_ASKING_VERB}\b(?! (?:this|that|it|them)\b)|\bplease (?:also |just |kindly )?{_ASKING_VERB}\b"
+    r"|\b(?:tell|give|send) (?:me|us)\b"
     r"|\blet me know\b|\b(?:could|can|would) you\b|\b(?:is|are) (?:missing|needed|required)\b"
     r"|\b(?:i|we)(?:'d| would|'ll| will)?(?: also| still| only| just)? need\b"
 )
