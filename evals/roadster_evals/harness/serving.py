@@ -72,12 +72,12 @@ def _server_of(trial: Trial, record: RecordWriter | None) -> Server[Any]:
         match ctx.method:
             case "tools/call":
                 call = CallToolRequestParams.model_validate(ctx.params, by_name=False)
-                with _recorded(call.name, trial, record):
+                with _record_call(call.name, trial, record):
                     return await trial.client.call_tool(call.name, call.arguments or {})
             case "resources/read":
-                read = ReadResourceRequestParams.model_validate(ctx.params, by_name=False)
-                with _recorded(ctx.method, trial, record):
-                    return await trial.client.read_resource(read.uri)
+                resource = ReadResourceRequestParams.model_validate(ctx.params, by_name=False)
+                with _record_call(ctx.method, trial, record):
+                    return await trial.client.read_resource(resource.uri)
         return await call_next(ctx)
 
     server = trial.make_server()
@@ -87,7 +87,7 @@ def _server_of(trial: Trial, record: RecordWriter | None) -> Server[Any]:
 
 
 @contextmanager
-def _recorded(name: str, trial: Trial, record: RecordWriter | None) -> Iterator[None]:
+def _record_call(name: str, trial: Trial, record: RecordWriter | None) -> Iterator[None]:
     """Writes that a call begins, and what it did when it ends. A call that is cancelled does not end."""
     if record is None:
         yield

@@ -20,7 +20,8 @@ _ASKING_VERB = r"(?:tell|give|send|share|provide|confirm|specify|enter|state|nam
 _REQUEST = re.compile(
     rf"\?|^{_ASKING_VERB}\b(?! (?:this|that|it|them)\b)|\bplease (?:also |just |kindly )?{_ASKING_VERB}\b"
     r"|\b(?:tell|give|send) (?:me|us)\b|\blet me know\b|\b(?:could|can|would) you\b"
-    r"|\b(?:is|are) (?:missing|needed|required)\b|\b(?:i|we)(?:'d| would|'ll| will)?(?: also| still| only| just)? need\b"
+    r"|\b(?:is|are) (?:missing|needed|required)\b"
+    r"|\b(?:i|we)(?:'d| would|'ll| will)?(?: also| still| only| just)? need\b"
 )
 _CLOSING = re.compile(
     r"\b(?:any|some)thing (?:else|more|further)\b|\belse (?:can|may|could|should|would)\b"
