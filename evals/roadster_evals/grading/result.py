@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 _MOST_TOKENS = 10**12
-"""Of one model in one trial. More are no count of tokens, and too large for the sums of a report."""
+"""The most tokens of one model in one trial. More are no count, and too large for the sums of a report."""
 
 
 class _Usage(BaseModel):
