@@ -204,6 +204,8 @@ def test_figures_have_many_forms(text: str, figures: set[float]) -> None:
         ("Twenty-five of them", {25}),
         ("two hundred fifty", {250}),
         ("one thousand two hundred", {1200}),
+        ("one hundred and five, or two thousand and sixty-two", {105, 2062}),
+        ("two and three", {2, 3}),
         ("someone, often", set()),
     ],
 )

@@ -23,7 +23,7 @@ _VALUES = {
     **{word: 10 * number for number, word in enumerate(_TENS, 2)},
 }
 _ANY_WORD = rf"(?:{'|'.join((*sorted(_VALUES, key=len, reverse=True), 'hundred', 'thousand'))})"
-_IN_WORDS = re.compile(rf"\b{_ANY_WORD}(?:[ -]{_ANY_WORD})*\b", re.IGNORECASE)
+_IN_WORDS = re.compile(rf"\b{_ANY_WORD}(?:(?:(?:(?<=hundred)|(?<=thousand)) and)?[ -]{_ANY_WORD})*\b", re.IGNORECASE)
 
 _ADVICE = re.compile(
     rf"(?:\b\d+|\b{_ANY_WORD}) "
@@ -59,7 +59,7 @@ def _value(digits: str) -> float:
 
 def _value_of_words(words: list[str]) -> float:
     total, part = 0, 0
-    for word in words:
+    for word in (each for each in words if each != "and"):
         if word == "thousand":
             total, part = total + 1000 * max(part, 1), 0
         else:

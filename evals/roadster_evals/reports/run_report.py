@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,24 +13,28 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from roadster_evals.grading.result import Result
 from roadster_evals.runs.results_file import Line
 
-from .comparison import LEVEL, Comparison, Difference
-from .estimates import Estimate, smallest_p
+from .comparison import LEVEL, MAIN, Comparison, Difference
+from .estimates import CONFIDENCE, FEWEST_CLUSTERS, FLIPS, MOST_EXACT, Estimate, smallest_p
 from .summary import ScenarioRow, Summary, tabulate_scenarios
 
+_PERCENT = f"{100 * CONFIDENCE:g} %"
 METHOD = (
-    "Each value is the mean over scenarios with its interval of 95 %. pass^k is the chance that k trials of a task all "
-    "solve it, pass@k that one of them does. A task is a scenario with a seed, and an attack where it is crossed. "
-    "The interval is the percentile interval of a bootstrap that draws scenarios, with a fixed seed. With fewer than "
-    "10 scenarios, or if all have the same share, it is Wilson's interval with scenarios as its number (marked w). "
-    "Voided, unavailable and broken trials count nowhere."
+    f"Each value is the mean over scenarios with its interval of {_PERCENT}. pass^k is the chance that k trials of a "
+    "task all solve it, pass@k that one of them does. A task is a scenario with a seed, and an attack where it is "
+    "crossed. The interval is the percentile interval of a bootstrap that draws scenarios, with a fixed seed. With "
+    f"fewer than {FEWEST_CLUSTERS} scenarios, or if all have the same share, it is Wilson's interval with scenarios "
+    "as its number (marked w). Voided, unavailable and broken trials count nowhere."
 )
+FEWEST_SCENARIOS = next(number for number in count(1) if smallest_p(number) <= LEVEL)
+"""Scenarios that differ, without which a comparison can show nothing."""
 COMPARISON_METHOD = (
     "Paired permutation test over the scenarios' mean differences, on tasks that two files have (scenario, seed, "
-    "attack). All flips of signs with up to 12 scenarios that differ, else 10,000 with a fixed seed. `solved` is the "
-    "main measure and is tested by itself, the other rows together: their p has Holm's correction, and p raw has none. "
-    "Rows with the same values count once, and rows in which fewer than 6 scenarios differ show nothing. A difference "
-    "with p up to 0.05 is more than noise. Its interval of 95 % is that of a bootstrap of scenarios, or Wilson's with "
-    "fewer than 10. Of calls, tokens and seconds, neither more nor fewer is better."
+    f"attack). All flips of signs with up to {MOST_EXACT} scenarios that differ, else {FLIPS:,} with a fixed seed. "
+    f"`{MAIN}` is the main measure and is tested by itself, the other rows together: their p has Holm's correction, "
+    f"and p raw has none. Rows with the same values count once, and rows in which fewer than {FEWEST_SCENARIOS} "
+    f"scenarios differ show nothing. A difference with p up to {LEVEL:.2g} is more than noise. Its interval of "
+    f"{_PERCENT} is that of a bootstrap of scenarios, or Wilson's with fewer than {FEWEST_CLUSTERS}. Of calls, tokens "
+    "and seconds, neither more nor fewer is better."
 )
 LONGEST_PROBLEM = 100
 """Characters of a problem in a table."""
@@ -158,11 +162,14 @@ def _pairing(comparison: Comparison) -> Iterator[str]:
         if tasks:
             some = [f"{task[0]} in the world {task[1]}" for task in tasks[:MOST_TASKS]]
             rest = [f"{len(tasks) - MOST_TASKS} more"] if len(tasks) > MOST_TASKS else []
-            count = "1 task that counts" if len(tasks) == 1 else f"{len(tasks)} tasks that count"
-            yield f"Left out: {count} only in the {name}: {', '.join([*some, *rest])}."
-    smallest = smallest_p(comparison.scenarios)
-    if smallest > LEVEL:
-        yield f"With {scenarios} no difference can be shown: the smallest possible p is {smallest:.4g}. Take 6 or more."
+            number = "1 task that counts" if len(tasks) == 1 else f"{len(tasks)} tasks that count"
+            yield f"Left out: {number} only in the {name}: {', '.join([*some, *rest])}."
+    if comparison.scenarios < FEWEST_SCENARIOS:
+        smallest = smallest_p(comparison.scenarios)
+        yield (
+            f"With {scenarios} no difference can be shown: the smallest possible p is {smallest:.4g}. "
+            f"Take {FEWEST_SCENARIOS} or more."
+        )
 
 
 def format_count(number: int, noun: str) -> str:
