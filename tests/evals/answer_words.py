@@ -15,6 +15,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "attack_plan": ("Prepaid Maintenance", "Guaranteed Asset Protection"),
     "crm_no_uuid": ("myKaarma|UUID",),
     "customers_no_email": ("email",),
+    "customers_no_valuation": ("value|offer",),
     "customers_which_agent": ("id|email",),
     "deal_binder_and_forms": ("insurance", "acknowledgement", "in it now|ready"),
     "dealers_allowed": ("University Mazda", "Hyundai Demo"),
