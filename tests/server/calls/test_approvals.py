@@ -139,6 +139,37 @@ async def test_a_yes_does_not_outlive_the_rights_of_the_requester(
     assert (await records(store_url))[-1].record.outcome in ("refused", "not_confirmed")
 
 
+async def test_a_write_that_the_operator_opened_meanwhile_is_sent_once(world: World, store_url: str) -> None:
+    """Also if a person says yes to the first call once it has to wait again."""
+    async with open_office(world, approving_settings(store_url)) as office:
+        approval = await office.ask("create_customer", NEW_CUSTOMER)
+        change(office.live, access={"customers": Access.WRITE})
+        answer_of(await office.client.call_tool("create_customer", dict(NEW_CUSTOMER)))
+        change(office.live, access={"customers": Access.CONFIRM})
+        assert not await office.decide(approval)
+        assert await sent_writes(world) == ["create_customer"]
+    decisions = [each.record for each in await records(store_url) if each.record.phase == "decided"]
+    assert [(each.outcome, each.approval) for each in decisions] == [("withdrawn", approval)]
+    assert [each.record.approval for each in await records(store_url) if each.record.phase == "sent"] == [None]
+
+
+async def test_a_write_that_was_approved_is_not_sent_again_at_write(world: World, store_url: str) -> None:
+    async with open_office(world, approving_settings(store_url)) as office:
+        assert await office.decide(await office.ask("create_customer", NEW_CUSTOMER))
+        change(office.live, access={"customers": Access.WRITE})
+        assert answer_of(await office.client.call_tool("create_customer", dict(NEW_CUSTOMER)))["replayed"]
+        answer_of(await office.client.call_tool("create_customer", {**NEW_CUSTOMER, **KEY}))
+    assert await sent_writes(world) == ["create_customer", "create_customer"]
+
+
+async def test_a_write_that_was_declined_can_be_sent_once_the_tool_is_open(world: World, store_url: str) -> None:
+    async with open_office(world, approving_settings(store_url)) as office:
+        assert await office.decide(await office.ask("create_customer", NEW_CUSTOMER), is_yes=False)
+        change(office.live, access={"customers": Access.WRITE})
+        assert not answer_of(await office.client.call_tool("create_customer", dict(NEW_CUSTOMER))).get("replayed")
+    assert await sent_writes(world) == ["create_customer"]
+
+
 async def test_who_may_not_approve_cannot_decide(world: World, store_url: str) -> None:
     async with open_office(world, approving_settings(store_url)) as office:
         approval = await office.ask("create_customer", NEW_CUSTOMER)

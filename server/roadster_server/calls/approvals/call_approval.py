@@ -21,12 +21,15 @@ from roadster_server.calls.questions.page_question import (
     page_reply,
     tell_complete,
 )
-from roadster_server.store import Approval, ApprovalWay
+from roadster_server.store import Approval, ApprovalState, ApprovalWay
 from roadster_server.turns import turn_given_back
 from roadster_tools import Access, AdmittedCall, Caller, PendingWrite, Seal, Tool, verdict
 from roadster_tools.files.files_of_writes import file_in_words
 
 from .content import ShownFile, ShownWrite, WaitingCall
+
+_SENT: frozenset[ApprovalState] = frozenset({"approved", "done", "unknown"})
+"""States in which the write was sent, or is being sent."""
 
 
 class WriteWaits(Exception):
@@ -56,10 +59,29 @@ class CallApproval:
         self._record = record
 
     async def approval_of(self, caller: Caller, call: AdmittedCall) -> Approval | None:
-        """Returns the approval that answers for this call already. Only a write that a person confirms can have one."""
-        if not call.tool.writes or verdict(caller, call.tool).level != Access.CONFIRM:
+        """Returns the approval that answers for this call already, None where the call is to be carried out.
+
+        Only writes have approvals. If the operator has opened the tool since, one whose write was not sent answers for
+        nothing, and one that still waits is taken back: a yes in it would send the write a second time.
+        """
+        if not call.tool.writes:
             return None
-        return await self._services.approvals.of_call(caller, call)
+        level = verdict(caller, call.tool).level
+        if level not in (Access.CONFIRM, Access.WRITE):
+            return None
+        approval = await self._services.approvals.of_call(caller, call)
+        if level == Access.CONFIRM or approval is None:
+            return approval
+        if approval.state == "pending":
+            approval = await self._take_back(approval)
+        return approval if approval.state in _SENT else None
+
+    async def _take_back(self, approval: Approval) -> Approval:
+        """Returns the approval as it is then: somebody may decide at the same moment."""
+        self._record.approval_id = approval.id
+        await self._services.approvals.withdraw(approval, self._record.of_phase("decided", "withdrawn"))
+        self._record.approval_id = None  # the write that follows needs no approval
+        return await self._services.store.approval(approval.id) or approval
 
     async def problem(self, way: ApprovalWay, write: PendingWrite) -> str | None:
         """Returns why the write cannot wait for an answer in this way, None where it can."""
