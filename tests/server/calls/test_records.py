@@ -105,11 +105,17 @@ class StoreGone(SqlStore):
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("_") or name == "database":
             return super().__getattribute__(name)
+        return FailingPart()
 
-        async def fail(*_: Any, **__: Any) -> NoReturn:
-            raise StoreError("/srv/secret-place/store.db was removed; restore it")
 
-        return fail
+class FailingPart:
+    """A method of a store, or a part of it with such methods."""
+
+    async def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        raise StoreError("/srv/secret-place/store.db was removed; restore it")
+
+    def __getattr__(self, name: str) -> FailingPart:
+        return self
 
 
 @pytest.mark.parametrize("strict", [False, True])
