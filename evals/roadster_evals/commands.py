@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from .reports.comparison import compare_runs
-from .reports.run_report import RunReport, make_comparison, make_html, make_text
+from .reports.comparison_report import make_comparison
+from .reports.run_report import RunReport, make_html, make_text
 from .reports.summary import read_prices, read_run, summarize_run
 from .usage import FAILED, UsageError, usage_errors
 
@@ -48,13 +49,14 @@ def compare(
 ) -> None:
     """Says in what each later run differs from each earlier one by more than noise.
 
-    Exit codes: 0 no run is worse than an earlier one in any measure, 1 one is, 2 a mistake in the options or files.
+    Exit codes: 0 no run is worse than an earlier one, by more than noise, in solved (of all scenarios or of a toolset),
+    success, policy or attacks, 1 one is, 2 a mistake in the options or files.
     """
     with usage_errors():
         if len(results) < 2:  # noqa: PLR2004 - a pair
             raise UsageError(f"{results[0]}: there is nothing to compare it with; name two files or more")
         runs = [(str(path), *read_run(path)) for path in results]
         comparisons = compare_runs([(header, each) for _, header, each in runs])
-    typer.echo(make_comparison(comparisons, [(name, header) for name, header, _ in runs]), nl=False)
+    typer.echo(make_comparison(comparisons, runs), nl=False)
     verdicts = {difference.verdict for each in comparisons for difference in each.differences}
     raise typer.Exit(FAILED if "worse" in verdicts else 0)

@@ -120,7 +120,9 @@ def test_reports_and_comparisons_show_the_settings(module: Any, tmp_path: Path) 
     for content in (text, page.read_text()):
         assert "settings: endpoint http://127.0.0.1/v1, model m-1" in content
     text = CliRunner().invoke(app, ["compare", str(first), str(second)]).stdout
-    assert text.startswith(f"1: {first}, settings: endpoint http://127.0.0.1/v1, model m-1\n2: {second}, ")
+    name = f"{module.__name__}:Agent"
+    settings = "settings: endpoint http://127.0.0.1/v1, model m-1"
+    assert text.startswith(f"1: {first}, agent {name}, {settings}\n2: {second}, agent {name}, ")
     assert "settings: model m-2 [31m\n\n" in text
 
 

@@ -160,7 +160,7 @@ def test_compare_tells_a_difference_from_noise(tmp_path: Path) -> None:
     nearly = [make_line(name, seed, problems=["wrong"] * (name == "s0")) for name in names for seed in (1, 2)]
     worse, better, noise = (compare(tmp_path, *runs) for runs in ((good, bad), (bad, good), (good, nearly)))
     assert (worse.exit_code, better.exit_code, noise.exit_code) == (1, 0, 0)
-    assert re.search(r"^solved +20 +1 +0 .*worse$", worse.stdout, re.MULTILINE)
+    assert re.search(r"^solved +20 +20 +1 +0 .*worse$", worse.stdout, re.MULTILINE)
     assert re.search(r"^success .*better$", better.stdout, re.MULTILINE)
     assert "worse" not in noise.stdout
     assert "Holm" in noise.stdout
@@ -170,7 +170,7 @@ def test_compare_pairs_by_scenario_and_seed(tmp_path: Path) -> None:
     """Tasks that only one file has do not count."""
     first = [make_line("a", 1), make_line("a", 2, problems=["wrong"]), make_line("b", 1)]
     result = compare(tmp_path, first, [make_line("a", 1, agent="other"), make_line("c", 1, agent="other")])
-    assert re.search(r"^solved +1 +1 +1 +\+0 .*1\.0000 +1\.0000 +no difference shown$", result.stdout, re.MULTILINE)
+    assert re.search(r"^solved +1 +0 +1 +1 +\+0 +1\.0000 +- +none differs$", result.stdout, re.MULTILINE)
 
 
 def test_compare_exits_with_2_if_the_tasks_differ(tmp_path: Path) -> None:
@@ -193,10 +193,10 @@ def test_compare_takes_several_runs_and_corrects_for_all_pairs(tmp_path: Path) -
     paths = [write_results(tmp_path / str(number), lines) for number, lines in enumerate((good, bad, good))]
     result = invoke("compare", *paths)
     assert result.exit_code == 1
-    verdicts = dict(re.findall(r"^(\d-\d) +solved .*?(better|worse|no difference shown)$", result.stdout, re.MULTILINE))
-    assert verdicts == {"1-2": "worse", "1-3": "no difference shown", "2-3": "better"}
+    verdicts = dict(re.findall(r"^(\d-\d) +solved .*?(better|worse|none differs)$", result.stdout, re.MULTILINE))
+    assert verdicts == {"1-2": "worse", "1-3": "none differs", "2-3": "better"}
     p_of_two, p_of_three = (
-        float(re.findall(r"solved +10 +1 +0 .*\) +\S+ +(\S+) +worse", text)[0])
+        float(re.findall(r"solved +10 +10 +1 +0 .*\) +\S+ +(\S+) +worse", text)[0])
         for text in (invoke("compare", *paths[:2]).stdout, result.stdout)
     )
     assert p_of_two < p_of_three
@@ -212,4 +212,4 @@ def test_report_and_compare_read_real_runs(tmp_path: Path) -> None:
     assert "pass^2 100 % (21-100w)" in invoke("report", paths["reference"]).stdout
     result = invoke("compare", *paths.values())
     assert result.exit_code == 0
-    assert re.search(r"^solved +1 +1 +0 .*1\.0000 +1\.0000 +no difference shown$", result.stdout, re.MULTILINE)
+    assert re.search(r"^solved +1 +1 +1 +0 .*1\.0000 +- +too few differ$", result.stdout, re.MULTILINE)

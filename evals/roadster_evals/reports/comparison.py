@@ -1,10 +1,11 @@
-"""The comparison of runs, each with each: which differences are more than noise."""
+"""The comparison of runs, each with each: which differences are more than noise, and in which scenarios they are."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count
 from statistics import fmean
 
 from roadster_evals.grading.result import Result
@@ -21,6 +22,9 @@ _OF_ALL = ("scenarios", "digest", "digests")
 
 LEVEL = 1 - CONFIDENCE
 """A difference with a p up to it is more than noise."""
+
+FEWEST_SCENARIOS = next(number for number in count(1) if smallest_p(number) <= LEVEL)
+"""Scenarios that must differ. With fewer no p can be small, so a measure is not tested."""
 
 MAIN = "solved"
 """The measure that a comparison is about. It is tested by itself, and all others together."""
@@ -48,28 +52,32 @@ _MEASURES: Mapping[str, Measure] = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One measure of two runs, over the tasks that both have. `corrected_p` has Holm's correction.
+    """One measure of two runs, over the tasks that both have.
 
-    `interval` is that of the difference, None where there are too few scenarios for one.
+    `interval` is that of the difference, None where no scenario differs or there are too few for one. `corrected_p` has
+    Holm's correction, and is None where too few scenarios differ for a test.
     """
 
     measure: str
     scenarios: int
+    scenarios_that_differ: int
     before: float
     after: float
     interval: tuple[float, float] | None
     p: float
-    corrected_p: float
+    corrected_p: float | None
     more_is_better: bool | None
 
     @property
     def is_real(self) -> bool:
         """Tells if the difference is more than noise."""
-        return self.corrected_p <= LEVEL + 1e-12
+        return self.corrected_p is not None and self.corrected_p <= LEVEL + 1e-12
 
     @property
     def verdict(self) -> str:
         """Says whether the second run is better or worse, has more or fewer, or is not told apart."""
+        if self.corrected_p is None:
+            return "too few differ" if self.scenarios_that_differ else "none differs"
         if not self.is_real:
             return "no difference shown"
         if self.more_is_better is None:
@@ -82,8 +90,21 @@ Task = tuple[object, ...]
 
 
 @dataclass(frozen=True)
+class ScenarioDifference:
+    """A scenario in which the share of solved tasks differs, with the number of trials of each run."""
+
+    scenario: str
+    before: float
+    after: float
+    trials: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Two runs. `runs` are their numbers, from 1 on. `first_only` and `second_only` are tasks without a partner."""
+    """Two runs. `runs` are their numbers, from 1 on. `first_only` and `second_only` are tasks without a partner.
+
+    `scenario_differences` begin with the largest.
+    """
 
     runs: tuple[int, int]
     tasks: int
@@ -91,6 +112,7 @@ class Comparison:
     first_only: Sequence[Task]
     second_only: Sequence[Task]
     differences: Sequence[Difference]
+    scenario_differences: Sequence[ScenarioDifference]
 
 
 Run = tuple[Line, Sequence[Result]]
@@ -121,7 +143,7 @@ def _compare(
     first: Sequence[Result],
     second: Sequence[Result],
     rows: Mapping[str, _Pairs],
-    p_values: Mapping[_Row, tuple[float, float]],
+    p_values: Mapping[_Row, tuple[float, float | None]],
 ) -> Comparison:
     tasks, others = dict.fromkeys(map(task_of, first)), dict.fromkeys(map(task_of, second))
     return Comparison(
@@ -131,35 +153,51 @@ def _compare(
         [task for task in tasks if task not in others],
         [task for task in others if task not in tasks],
         [_difference(name, pairs, *p_values[runs, name]) for name, pairs in rows.items()],
+        _differences_by_scenario(first, second),
     )
 
 
-def _difference(name: str, pairs: _Pairs, p: float, corrected_p: float) -> Difference:
+def _differences_by_scenario(first: Sequence[Result], second: Sequence[Result]) -> list[ScenarioDifference]:
+    tasks = {task_of(result) for result in first} & {task_of(result) for result in second}
+    before, after = (
+        Counter(result.scenario for result in results if task_of(result) in tasks) for results in (first, second)
+    )
+    rows = [
+        ScenarioDifference(scenario, one, two, (before[scenario], after[scenario]))
+        for scenario, (one, two) in _pair(first, second, _MEASURES[MAIN].value_of).items()
+        if one != two
+    ]
+    return sorted(rows, key=lambda row: (-abs(row.after - row.before), row.scenario))
+
+
+def _difference(name: str, pairs: _Pairs, p: float, corrected_p: float | None) -> Difference:
     measure = _MEASURES[name.partition(",")[0]]
     before, after = fmean(one for one, _ in pairs), fmean(two for _, two in pairs)
-    interval = difference_interval([two - one for one, two in pairs], is_share=measure.is_share)
-    return Difference(name, len(pairs), before, after, interval, p, corrected_p, measure.more_is_better)
+    changes = [two - one for one, two in pairs]
+    number = sum(map(bool, changes))
+    interval = difference_interval(changes, is_share=measure.is_share) if number else None
+    return Difference(name, len(pairs), number, before, after, interval, p, corrected_p, measure.more_is_better)
 
 
 _Row = tuple[tuple[int, int], str]
 """The numbers of two runs, and a measure of them."""
 
 
-def _correct(rows: Mapping[_Row, _Pairs]) -> dict[_Row, tuple[float, float]]:
+def _correct(rows: Mapping[_Row, _Pairs]) -> dict[_Row, tuple[float, float | None]]:
     """Returns each row's p value without and with the correction.
 
-    A row with the same values as an earlier one of the same runs is no further test. A row whose scenarios differ too
-    rarely for a small p is none either, because whatever the signs of its differences are, it shows nothing (Tarone).
+    A row with the same values as an earlier one of the same runs is no further test. A row in which too few scenarios
+    differ is none either, because whatever the signs of its differences are, it shows nothing (Tarone).
     """
     first_rows: dict[object, _Row] = {}
     originals = {row: first_rows.setdefault((row[0], pairs), row) for row, pairs in rows.items()}
     changes = {row: [two - one for one, two in rows[row]] for row in first_rows.values()}
     p_values = {row: permutation_p(each) for row, each in changes.items()}
-    holm = dict.fromkeys(p_values, 1.0)
-    can_differ = [row for row, each in changes.items() if smallest_p(sum(map(bool, each))) <= LEVEL]
+    tests = [row for row, each in changes.items() if sum(map(bool, each)) >= FEWEST_SCENARIOS]
+    holm: dict[_Row, float] = {}
     for is_main in (True, False):
-        holm.update(adjust_holm({row: p_values[row] for row in can_differ if (row[1] == MAIN) == is_main}))
-    return {row: (p_values[original], holm[original]) for row, original in originals.items()}
+        holm |= adjust_holm({row: p_values[row] for row in tests if (row[1] == MAIN) == is_main})
+    return {row: (p_values[original], holm.get(original)) for row, original in originals.items()}
 
 
 def _samples(first: Sequence[Result], second: Sequence[Result]) -> Iterator[tuple[str, _Pairs]]:
@@ -171,7 +209,7 @@ def _samples(first: Sequence[Result], second: Sequence[Result]) -> Iterator[tupl
     for group, results in groups_of(first):
         if group.startswith("toolset "):
             samples[f"{MAIN}, {group}"] = _pair(results, second_groups.get(group, []), _MEASURES[MAIN].value_of)
-    yield from ((name, pairs) for name, pairs in samples.items() if pairs)
+    yield from ((name, tuple(pairs.values())) for name, pairs in samples.items() if pairs)
 
 
 def _check_headers(before: Line, after: Line) -> None:
@@ -207,13 +245,15 @@ def _check_agents(before: Sequence[Result], after: Sequence[Result]) -> None:
             raise ResultsError(f"expected one agent in each file, not {', '.join(agents)}; run each with --agent")
 
 
-def _pair(before: Sequence[Result], after: Sequence[Result], value_of: Callable[[Result], float | None]) -> _Pairs:
+def _pair(
+    before: Sequence[Result], after: Sequence[Result], value_of: Callable[[Result], float | None]
+) -> dict[str, tuple[float, float]]:
     """Returns the means of each scenario, over the tasks that have a value in both runs."""
     first, second = _means(before, value_of), _means(after, value_of)
-    pairs: dict[object, list[tuple[float, float]]] = {}
+    pairs: dict[str, list[tuple[float, float]]] = {}
     for task in sorted(first.keys() & second.keys(), key=str):
-        pairs.setdefault(task[0], []).append((first[task], second[task]))
-    return tuple((fmean(one for one, _ in each), fmean(two for _, two in each)) for each in pairs.values())
+        pairs.setdefault(str(task[0]), []).append((first[task], second[task]))
+    return {name: (fmean(one for one, _ in each), fmean(two for _, two in each)) for name, each in pairs.items()}
 
 
 def _means(results: Sequence[Result], value_of: Callable[[Result], float | None]) -> dict[Task, float]:

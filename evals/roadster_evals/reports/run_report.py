@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import count, groupby
-from typing import Any
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from roadster_evals.grading.result import Result
 from roadster_evals.runs.results_file import Line
 
-from .comparison import LEVEL, MAIN, Comparison, Difference
-from .estimates import CONFIDENCE, FEWEST_CLUSTERS, FLIPS, MOST_EXACT, Estimate, smallest_p
+from .estimates import CONFIDENCE, FEWEST_CLUSTERS
 from .summary import ScenarioRow, Summary, tabulate_scenarios
+from .wording import align, describe, describe_gaps, format_amount, format_count, format_share
 
 _PERCENT = f"{100 * CONFIDENCE:g} %"
 METHOD = (
@@ -25,21 +23,8 @@ METHOD = (
     f"fewer than {FEWEST_CLUSTERS} scenarios, or if all have the same share, it is Wilson's interval with scenarios "
     "as its number (marked w). Voided, unavailable and broken trials count nowhere."
 )
-FEWEST_SCENARIOS = next(number for number in count(1) if smallest_p(number) <= LEVEL)
-"""Scenarios that differ, without which a comparison can show nothing."""
-COMPARISON_METHOD = (
-    "Paired permutation test over the scenarios' mean differences, on tasks that two files have (scenario, seed, "
-    f"attack). All flips of signs with up to {MOST_EXACT} scenarios that differ, else {FLIPS:,} with a fixed seed. "
-    f"`{MAIN}` is the main measure and is tested by itself, the other rows together: their p has Holm's correction, "
-    f"and p raw has none. Rows with the same values count once, and rows in which fewer than {FEWEST_SCENARIOS} "
-    f"scenarios differ show nothing. A difference with p up to {LEVEL:.2g} is more than noise. Its interval of "
-    f"{_PERCENT} is that of a bootstrap of scenarios, or Wilson's with fewer than {FEWEST_CLUSTERS}. Of calls, tokens "
-    "and seconds, neither more nor fewer is better."
-)
 LONGEST_PROBLEM = 100
 """Characters of a problem in a table."""
-MOST_TASKS = 3
-"""Tasks that are named, of those that were left out."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +46,9 @@ class RunReport:
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences that must be known before the figures are read: what the agent was, and if trials are lacking."""
-        settings, total = self.header.get("settings"), self.header.get("total")
-        count = len(self.results)
-        sentences = [f"settings: {describe(settings)}"] if settings else []
-        if isinstance(total, int) and count < total:
-            sentences.append(f"{count:,} of {format_count(total, 'trial')}, the run is incomplete")
-        if unavailable_trials := sum(result.is_unavailable for result in self.results):
-            sentences.append(
-                f"the agent was unavailable in {format_count(unavailable_trials, 'trial')}; "
-                "the command that wrote the file tries them again"
-            )
-        return sentences
+        """The settings of the agent, and what the run lacks."""
+        settings = self.header.get("settings")
+        return [*([f"settings: {describe(settings)}"] if settings else []), *describe_gaps(self.header, self.results)]
 
     @property
     def options(self) -> dict[str, str]:
@@ -84,18 +60,6 @@ _HIDDEN = ("canary", "scenarios", "digests")
 """Fields of the header that no report shows. The scenarios have a table."""
 
 
-def describe(value: Any) -> str:
-    """Returns a value of the header in words."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {describe(each)}" for name, each in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(describe, value)) or "none"
-    text = "none" if value in (None, "") else str(value)
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
 def make_text(reports: Sequence[RunReport]) -> str:
     """Returns the reports as text: for each agent the totals, pass^k by k, and a row for each group and scenario."""
     lines: list[str] = []
@@ -104,8 +68,8 @@ def make_text(reports: Sequence[RunReport]) -> str:
             lines += [f"# {report.name}", ""]
         lines += [*report.sentences, *([""] if report.sentences else [])]
         for agent, groups, scenarios in report.agents:
-            lines += [*_totals(agent, groups[0]), "", *_align(_group_rows(groups)), ""]
-            lines += [*_align(_scenario_rows(scenarios)), ""]
+            lines += [*_totals(agent, groups[0]), "", *align(_group_rows(groups)), ""]
+            lines += [*align(_scenario_rows(scenarios)), ""]
     return "\n".join([*lines, METHOD, ""])
 
 
@@ -122,72 +86,6 @@ def make_html(reports: Sequence[RunReport]) -> str:
     template = environment.get_template("report.html")
     canaries = {str(report.header.get("canary", "")): None for report in reports}
     return template.render(reports=reports, totals=_totals, method=METHOD, canaries=list(canaries))
-
-
-def make_comparison(comparisons: Sequence[Comparison], headers: Sequence[tuple[str, Line]]) -> str:
-    """Returns the table of differences as text, and what was compared. Of more than two runs, it has their numbers.
-
-    `headers` are those of the files, with their names, in the order of the runs.
-    """
-    names = ["measure", "scenarios", "first", "second", "difference", "p raw", "p", "verdict"]
-    rows = [names, *(_difference_row(difference) for each in comparisons for difference in each.differences)]
-    sentences = [sentence for each in comparisons for sentence in _pairing(each)]
-    if len(comparisons) > 1:
-        numbers = ["{}-{}".format(*each.runs) for each in comparisons for _ in each.differences]
-        rows = [[number, *row] for number, row in zip(["runs", *numbers], rows, strict=True)]
-        sentences = ["{}-{}: {}".format(*each.runs, text) for each in comparisons for text in _pairing(each)]
-    return "\n".join([*_settings_lines(headers), *_align(rows), "", *sentences, "", COMPARISON_METHOD, ""])
-
-
-def _settings_lines(headers: Sequence[tuple[str, Line]]) -> list[str]:
-    """Returns a line for each file with the settings of its agent, and an empty one. Without any settings, no line."""
-    if not any(header.get("settings") for _, header in headers):
-        return []
-    texts = [f"{name}, settings: {describe(header.get('settings'))}" for name, header in headers]
-    return [*(f"{number}: {text}" for number, text in enumerate(texts, 1)), ""]
-
-
-def _difference_row(each: Difference) -> list[str]:
-    interval = "" if each.interval is None else " ({:+,.3g} to {:+,.3g})".format(*each.interval)
-    change = f"{each.after - each.before:+,.3g}{interval}"
-    values = [each.measure, str(each.scenarios), f"{each.before:,.4g}", f"{each.after:,.4g}", change]
-    return [*values, f"{each.p:.4f}", f"{each.corrected_p:.4f}", each.verdict]
-
-
-def _pairing(comparison: Comparison) -> Iterator[str]:
-    """Yields how many tasks were compared, which were not, and whether so many can show anything."""
-    scenarios = format_count(comparison.scenarios, "scenario")
-    yield f"{format_count(comparison.tasks, 'task')} of {scenarios} paired."
-    for name, tasks in (("first", comparison.first_only), ("second", comparison.second_only)):
-        if tasks:
-            some = [f"{task[0]} in the world {task[1]}" for task in tasks[:MOST_TASKS]]
-            rest = [f"{len(tasks) - MOST_TASKS} more"] if len(tasks) > MOST_TASKS else []
-            number = "1 task that counts" if len(tasks) == 1 else f"{len(tasks)} tasks that count"
-            yield f"Left out: {number} only in the {name}: {', '.join([*some, *rest])}."
-    if comparison.scenarios < FEWEST_SCENARIOS:
-        smallest = smallest_p(comparison.scenarios)
-        yield (
-            f"With {scenarios} no difference can be shown: the smallest possible p is {smallest:.4g}. "
-            f"Take {FEWEST_SCENARIOS} or more."
-        )
-
-
-def format_count(number: int, noun: str) -> str:
-    """Returns the number with its noun, for instance `1 trial` or `2 trials`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def format_share(estimate: Estimate | None) -> str:
-    """Returns an estimate in percent, for instance `67 % (52-80)`, or a dash without one."""
-    if estimate is None:
-        return "-"
-    mark = "w" if estimate.method == "Wilson" else ""
-    return f"{estimate.value:.0%} ({100 * estimate.low:.0f}-{100 * estimate.high:.0f}{mark})".replace("%", " %")
-
-
-def format_amount(value: float) -> str:
-    """Returns an amount of money with three significant figures, for instance `0.00123` or `1,230`."""
-    return f"{Decimal(f'{value:.3g}'):,f}"
 
 
 def format_problem(row: ScenarioRow) -> str:
@@ -237,8 +135,3 @@ def _group_rows(summaries: Sequence[Summary]) -> list[list[str]]:
 def _scenario_rows(scenarios: Sequence[ScenarioRow]) -> list[list[str]]:
     rows = [[each.name, str(each.trials), str(each.solutions), format_problem(each)] for each in scenarios]
     return [["scenario", "trials", "solved", "most frequent problem"], *rows]
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
