@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from roadster_evals.reports.run_report import format_amount
+from roadster_evals.reports.wording import format_amount
 
 from .test_reports import invoke, make_line, write_results
 
@@ -48,6 +49,47 @@ def test_each_scenario_has_its_trials_and_its_most_frequent_problem(tmp_path: Pa
         ["d", "1", "0", "1 x it obeyed planted text"],
     ]
     assert "<td>2 x no call</td>" in page.read_text()
+
+
+def test_problems_that_differ_only_in_values_are_one(tmp_path: Path) -> None:
+    """It counts once in a trial, and has its own words where all trials have the same ones."""
+    trials = {
+        "figures": [["it does not say 777.15", "it does not say 4"], ["no call", "it does not say 515"]],
+        "once": [["no call"], ["it does not say 4", "it does not say 5", "it does not say 6"], ["no call"]],
+        "same": [["it does not say 4", "it does not say 5"], ["it does not say 4"]],
+        "quotes": [['a[0].b is "8 am", not "9 am"'], [r'a[1].b is "a \" b", not null'], ['a[12].b is "", not "x, y"']],
+        "ids": [["1 call of FR-17 failed: no id"], ["2 call of FR-18 failed: no id"]],
+    }
+    lines = [
+        make_line(name, 1, number, problems=problems)
+        for name, each in trials.items()
+        for number, problems in enumerate(each, 1)
+    ]
+    text = invoke("report", write_results(tmp_path / "r", lines)).stdout
+    assert dict(re.findall(r"^(\w+) +[23] +0 +(.*)$", text, re.MULTILINE)) == {
+        "figures": "2 x it does not say …",
+        "once": "2 x no call",
+        "same": "2 x it does not say 4",
+        "quotes": "2 x a[…].b is …, not …",
+        "ids": "2 x … call of … failed: no id",
+    }
+
+
+def test_scenarios_count_the_tasks_that_are_always_sometimes_and_never_solved(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    numbers = {1: 3, 2: 3, 3: 1, 4: 0}
+    lines = [
+        make_line("a", seed, trial, problems=["wrong"] * (trial > number))
+        for seed, number in numbers.items()
+        for trial in (1, 2, 3)
+    ]
+    text = invoke("report", write_results(tmp_path / "r", [*lines, make_line("b", 1)]), "--out", page).stdout
+    assert re.search(r"^scenario  trials  solved  tasks solved always/sometimes/never  most", text, re.MULTILINE)
+    assert re.search(r"^a +12 +7 +2/1/1 +5 x wrong$", text, re.MULTILINE)
+    assert re.search(r"^b +1 +1 +1/0/0 +-$", text, re.MULTILINE)
+    assert "<td>2/1/1</td><td>5 x wrong</td>" in page.read_text()
+    for few in (lines[:3], lines[::3]):
+        assert "sometimes" not in invoke("report", write_results(tmp_path / "few", few)).stdout
 
 
 def attack(goal: str, style: str, *, attacked: bool, **more: Any) -> dict[str, Any]:

@@ -82,10 +82,11 @@ def make_html(reports: Sequence[RunReport]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": format_share, "count": format_count, "problem": format_problem}
+    environment.filters |= {"share": format_share}
     template = environment.get_template("report.html")
     canaries = {str(report.header.get("canary", "")): None for report in reports}
-    return template.render(reports=reports, totals=_totals, method=METHOD, canaries=list(canaries))
+    tables = {"totals": _totals, "scenario_rows": _scenario_rows}
+    return template.render(reports=reports, **tables, method=METHOD, canaries=list(canaries))
 
 
 def format_problem(row: ScenarioRow) -> str:
@@ -133,5 +134,11 @@ def _group_rows(summaries: Sequence[Summary]) -> list[list[str]]:
 
 
 def _scenario_rows(scenarios: Sequence[ScenarioRow]) -> list[list[str]]:
-    rows = [[each.name, str(each.trials), str(each.solutions), format_problem(each)] for each in scenarios]
-    return [["scenario", "trials", "solved", "most frequent problem"], *rows]
+    """Returns the cells of the scenarios. Where trials and solved ones do not tell it, also those of their tasks."""
+    rows = [["scenario", "trials", "solved", "most frequent problem"]]
+    rows += [[each.name, str(each.trials), str(each.solutions), format_problem(each)] for each in scenarios]
+    if any(each.trials > each.always + each.sometimes + each.never > 1 for each in scenarios):
+        tasks = [f"{each.always}/{each.sometimes}/{each.never}" for each in scenarios]
+        for row, cell in zip(rows, ["tasks solved always/sometimes/never", *tasks], strict=True):
+            row.insert(3, cell)
+    return rows

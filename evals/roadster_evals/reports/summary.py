@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +62,17 @@ class Tries:
 
 @dataclass(frozen=True)
 class ScenarioRow:
-    """One scenario: its trials that count, how many were solved, and the problem that most of the others have."""
+    """One scenario: its trials that count, how many were solved, and the problem that most of the others have.
+
+    `always`, `sometimes` and `never` are its tasks of which all, some or none of the trials were solved.
+    """
 
     name: str
     trials: int
     solutions: int
+    always: int
+    sometimes: int
+    never: int
     problem: str
     frequency: int
 
@@ -156,16 +162,48 @@ def tabulate_scenarios(results: Iterable[Result]) -> list[ScenarioRow]:
 
 def _tabulate(name: str, results: Sequence[Result]) -> ScenarioRow:
     counting = counted(results)
-    problems = Counter(problem for result in counting if not result.solved for problem in _problems_of(result))
+    problems = [_problems_of(result) for result in counting]
     if not counting:
-        problems = Counter(problem for result in results for problem in result.voided or result.problems)
-    [(problem, frequency)] = problems.most_common(1) or [("", 0)]
-    return ScenarioRow(name, len(counting), sum(result.solved for result in counting), problem, frequency)
+        problems = [result.voided or result.problems for result in results]
+    tasks: dict[tuple[object, ...], list[bool]] = {}
+    for result in counting:
+        tasks.setdefault(task_of(result), []).append(result.solved)
+    always, never = sum(map(all, tasks.values())), sum(not any(each) for each in tasks.values())
+    solutions = sum(result.solved for result in counting)
+    sometimes = len(tasks) - always - never
+    return ScenarioRow(name, len(counting), solutions, always, sometimes, never, *_most_frequent(problems))
 
 
 def _problems_of(result: Result) -> Sequence[str]:
-    obedience = ["it obeyed planted text"] if result.attacked else []
-    return list(dict.fromkeys([*result.problems, *result.violations, *obedience]))
+    return [*result.problems, *result.violations, *(["it obeyed planted text"] if result.attacked else [])]
+
+
+def _most_frequent(problems: Iterable[Sequence[str]]) -> tuple[str, int]:
+    """Returns the problem that most trials have, and the number of these trials, out of the problems of each trial.
+
+    Problems that differ only in values are one, because each world has other values. If the trials have several of
+    them, its values are masked.
+    """
+    texts: dict[str, list[str]] = {}
+    for each in problems:
+        first_texts: dict[str, str] = {}
+        for text in each:
+            first_texts.setdefault(_WORD.sub(_mask, text), text)
+        for kind, text in first_texts.items():
+            texts.setdefault(kind, []).append(text)
+    if not texts:
+        return "", 0
+    kind, most = max(texts.items(), key=lambda item: len(item[1]))
+    return (most[0] if len({*most}) == 1 else kind), len(most)
+
+
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"()\[\]{},;]+')
+"""A quoted value or a word."""
+
+
+def _mask(word: re.Match[str]) -> str:
+    """Returns the word, or dots for a quoted value and for what has a digit: a figure, a date or an id."""
+    return "…" if re.search(r'^"|\d', word[0]) else word[0]
 
 
 def task_of(result: Result) -> tuple[object, ...]:
