@@ -18,10 +18,7 @@ _ANSWERS = ("tool_result", "mcp_tool_result")
 
 
 def events_of(messages: Sequence[Any]) -> Iterator[Event]:
-    """Yields what happened. Raises TranscriptError for a message of no known shape.
-
-    The text beside a call is no answer, because the agent goes on after it.
-    """
+    """Yields what happened, in its order. Raises TranscriptError for a message of no known shape."""
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict):
             raise TranscriptError(f"message {number} is no JSON object")
@@ -65,25 +62,24 @@ def _read_user(message: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _read_assistant(message: Mapping[str, Any]) -> Iterator[Event]:
-    blocks = _blocks(message)
-    events: list[Event] = []
-    for block in blocks:
+    """Yields what the agent did. A message of Anthropic's may have calls, their answers and the last text, in order."""
+    for block in _blocks(message):
         if block.get("type") in _CALLS:
-            events.append(Call(block["id"], block["name"], _read_arguments(block.get("input"))))
+            yield Call(block["id"], block["name"], _read_arguments(block.get("input")))
         elif block.get("type") in _ANSWERS:
-            events.append(CallAnswer(block["tool_use_id"], text_in(block.get("content")), block.get("is_error")))
+            yield CallAnswer(block["tool_use_id"], text_in(block.get("content")), block.get("is_error"))
+        elif text := text_in([block]):
+            yield Saying("agent", text)
+    if refusal := message.get("refusal"):
+        yield Saying("agent", refusal)
     for call in message.get("tool_calls") or ():
         function = call.get("function", call)  # tau2-bench has name and arguments in the call
         if isinstance(function, str):  # Inspect's
             function = {"name": function, "arguments": call["arguments"]}
         arguments = None if call.get("parse_error") else _read_arguments(function.get("arguments"))
-        events.append(Call(call.get("id"), function["name"], arguments))
+        yield Call(call.get("id"), function["name"], arguments)
     if function := message.get("function_call"):
-        events.append(Call(None, function["name"], _read_arguments(function.get("arguments"))))
-    text = text_in(blocks) or message.get("refusal") or ""
-    yield from events
-    if text and not events:
-        yield Saying("agent", text)
+        yield Call(None, function["name"], _read_arguments(function.get("arguments")))
 
 
 def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -84,9 +84,10 @@ class Transcript:
 
 _BY_LENGTH = sorted(TOOLS, key=len, reverse=True)
 STOP = "###STOP###"
-"""The whole message of a person in tau-bench who ends the talk."""
+"""The word with which a person of tau-bench ends the talk. It may stand after others: `Thank you! ###STOP###`."""
 
-_ENDS = (END, STOP)
+_ENDS = (END, STOP, "###TRANSFER###", "###OUT-OF-SCOPE###")
+"""The words that end a talk, with the two others of tau2-bench. The agent does not answer a message with one."""
 
 _BOUNDARY = re.compile(r"[^A-Za-z0-9]$")
 
@@ -101,15 +102,25 @@ def split_name(name: str) -> tuple[str, str] | None:
 
 
 def turns_of(events: Iterable[Event]) -> list[TranscriptTurn]:
-    """Returns the turns. Raises TranscriptError for events that make no talk."""
+    """Returns the turns. Raises TranscriptError for events that make no talk.
+
+    What the agent says before a call or its answer is no answer to the person, because the agent goes on after it.
+    After the end of the talk nobody hears what is said, and what is called still counts.
+    """
     turns: list[TranscriptTurn] = []
     open_calls: list[tuple[Call, TranscriptCall | None]] = []
     prefixes: set[str] = set()
+    is_over = False
     for event in events:
+        if isinstance(event, Saying):
+            is_over = is_over or (bool(turns) and _ends_talk(event))
+            if not is_over:
+                _add_saying(event, turns)
+            continue
+        if turns and not is_over:
+            turns[-1].answer = None
         if isinstance(event, CallAnswer):
             _settle(event, open_calls)
-        elif isinstance(event, Saying):
-            _add_saying(event, turns)
         elif not turns:
             raise TranscriptError("has a call before the first message of the person")
         else:
@@ -126,13 +137,15 @@ def turns_of(events: Iterable[Event]) -> list[TranscriptTurn]:
     return turns
 
 
+def _ends_talk(saying: Saying) -> bool:
+    return saying.role == "person" and any(word in saying.text for word in _ENDS)
+
+
 def _add_saying(saying: Saying, turns: list[TranscriptTurn]) -> None:
     """Adds a message. An agent's greeting before the first one of the person is left out."""
     if saying.role == "agent":
         if turns:
             turns[-1].answer = "\n".join(filter(None, [turns[-1].answer, saying.text]))
-    elif saying.text.strip() in _ENDS:
-        return
     elif turns and turns[-1].answer is None and not turns[-1].calls:
         turns[-1].request += f"\n{saying.text}"
     else:
