@@ -22,9 +22,9 @@ from roadster_evals.__main__ import app
 from roadster_evals.agents.scripted import script_agent
 from roadster_evals.harness.evaluations import Evaluations, name_of
 from roadster_evals.harness.record import RecordWriter, read_record
-from roadster_evals.harness.transcript import TranscriptError
 from roadster_evals.runs.trial import Workspace, open_trial
 from roadster_evals.scenario_files.scenario import AnswerExpectation
+from roadster_evals.usage import UsageError
 from roadster_sandbox import EmbeddedSandbox
 from roadster_server.calls.results import text_of
 from roadster_server.sandbox import sandbox_settings
@@ -139,6 +139,32 @@ def test_parallel_calls_are_on_record_once_each(tmp_path: Path) -> None:
     transcript.write_text(json.dumps(chat_completions(lines)))
     result, _ = grade("--record", str(record), str(transcript))
     assert result["voided"][0].startswith("the answer of get_dealer is not this world's from character ")
+
+
+def test_a_read_of_a_resource_is_on_record_and_need_not_be_in_the_transcript(tmp_path: Path) -> None:
+    """The transcripts of harnesses have no such reads. A record of before does not tell them from calls."""
+    scenario, record, transcript = SCENARIOS["dealers_doc_fee"], tmp_path / "record.jsonl", tmp_path / "talk.json"
+    (call,) = scenario.reference.calls
+
+    async def play() -> str:
+        async with Client(server_of(scenario, record)) as client:
+            await client.read_resource(f"roadster://{call.arguments['dealer']}")
+            return text_of(await client.call_tool(call.tool, dict(call.arguments)))
+
+    text = anyio.run(play)
+    line = {"role": "tool", "tool": call.tool, "arguments": dict(call.arguments), "text": text}
+    person = {"role": "person", "text": scenario.request}
+    agent = {"role": "agent", "text": scenario.reference.answer}
+    for lines in ([person, line, agent], [person, agent]):
+        transcript.write_text(json.dumps(chat_completions(lines)))
+        result, _ = grade("--record", str(record), str(transcript))
+        assert result["voided"] == ([] if line in lines else ["get_dealer is on record, and not in the transcript"])
+        assert result["calls"] == 2
+    result, _ = grade("--record", str(record), "--answer", scenario.reference.answer)
+    assert (result["solved"], result["calls"]) == (True, 2)
+    record.write_text(record.read_text().replace(', "is_resource": true', "").replace(', "is_resource": false', ""))
+    result, _ = grade("--record", str(record), "--answer", scenario.reference.answer)
+    assert (result["solved"], result["calls"]) == (True, 2)
 
 
 async def _read_all(client: Client) -> list[Any]:
@@ -268,7 +294,7 @@ def test_record_belongs_to_one_world(tmp_path: Path) -> None:
 
     anyio.run(start)
     anyio.run(start, "list_dealers")
-    with pytest.raises(TranscriptError, match="has the calls of another server"):
+    with pytest.raises(UsageError, match="has the calls of another server"):
         RecordWriter(record, scenario)
     with pytest.raises((MCPError, OSError, ExceptionGroup)):
         anyio.run(start, "list_dealers")
@@ -287,6 +313,15 @@ def test_record_belongs_to_one_world(tmp_path: Path) -> None:
     record.write_text(record.read_text() * 2)
     _, result = grade("--record", str(record), "--answer", "Good morning.")
     assert "is no record" in result.stderr or "several servers" in result.stderr
+
+
+@pytest.mark.parametrize("content", ["a secret of nobody", "a secret of nobody\n", '{"messages": []}\n', "\n"])
+def test_a_file_that_is_no_record_is_not_written_over(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(content)
+    with pytest.raises(UsageError, match="is there already, and is no record; name another file"):
+        RecordWriter(path, SCENARIOS["customers_create"])
+    assert path.read_text() == content
 
 
 def test_serve_says_what_is_missing(tmp_path: Path) -> None:

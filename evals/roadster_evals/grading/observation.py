@@ -17,7 +17,8 @@ from roadster_server.calls.results import FAILURE_META, text_of
 class ObservedCall:
     """One call of a tool with its answer. `failure` is the stable kind of the failure, None for success.
 
-    `turn` is the number of the agent's answers before it.
+    `turn` is the number of the agent's answers before it. `is_resource` tells that a resource was read, which is the
+    same as the call, and which the transcripts of harnesses do not have.
     """
 
     tool: str
@@ -25,6 +26,7 @@ class ObservedCall:
     failure: str | None
     text: str
     turn: int = 0
+    is_resource: bool = False
 
     @classmethod
     def from_result(cls, tool: str, arguments: Mapping[str, Any], result: CallToolResult, turn: int) -> ObservedCall:

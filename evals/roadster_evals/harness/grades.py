@@ -92,7 +92,11 @@ async def grade_transcript(
 
 def transcript_of(record: Record, scenario: Scenario, answer: str) -> Transcript:
     """Returns the transcript of a talk with one answer, with the calls of the record."""
-    calls = [TranscriptCall(call.tool, call.arguments, CallAnswer(None, call.text)) for call in record.calls]
+    calls = [
+        TranscriptCall(call.tool, call.arguments, CallAnswer(None, call.text))
+        for call in record.calls
+        if not call.is_resource
+    ]
     return Transcript(record.source, [TranscriptTurn(scenario.request, calls, answer)], record.evaluation)
 
 
@@ -199,10 +203,16 @@ def _replay_in(trial: Trial, findings: _Findings) -> Callable[[TranscriptCall], 
 
 
 def _observe(trial: Trial, turns: Sequence[TranscriptTurn], record: Record, findings: _Findings) -> Observation:
-    """Returns the recorded end state, with each recorded call in the turn in which the transcript has it."""
+    """Returns the recorded end state, with each recorded call in the turn in which the transcript has it.
+
+    A read of a resource is in no transcript, so it is put into the turn of the call before it.
+    """
     open_calls = [(number, call) for number, turn in enumerate(turns) for call in turn.calls]
     calls: list[ObservedCall] = []
     for recorded_call in record.calls:
+        if recorded_call.is_resource:
+            calls.append(replace(recorded_call, turn=calls[-1].turn if calls else 0))
+            continue
         for place, (number, call) in enumerate(open_calls):
             if call.tool == recorded_call.tool and call.arguments == recorded_call.arguments:
                 del open_calls[place]

@@ -17,10 +17,10 @@ from roadster_evals.grading.observation import Observation, ObservedCall
 from roadster_evals.runs.locks import open_locked
 from roadster_evals.runs.results_file import CANARY
 from roadster_evals.scenario_files.scenario import Scenario
+from roadster_evals.usage import UsageError
 from roadster_tools import TOOLS
 
 from .evaluations import digest_of, name_of
-from .transcript import TranscriptError
 
 FORMAT = "roadster-evals-record/1"
 
@@ -34,7 +34,8 @@ class RecordWriter:
     def __init__(self, path: Path, scenario: Scenario, held_out: str | None = None) -> None:
         """Makes the file. `held_out` is the fingerprint of the world's secret.
 
-        Raises TranscriptError if the file has calls already, because they were made in another world.
+        Raises UsageError if the file has calls already, because they were made in another world, or if it is another
+        file than a record, because it would be lost.
         """
         self.path = path
         self._numbers = 0
@@ -51,12 +52,13 @@ class RecordWriter:
         try:
             self._file = open_locked(path)
         except BlockingIOError:
-            raise TranscriptError(f"{path}: is the record of a server that still runs; name another file") from None
+            raise UsageError(f"{path}: is the record of a server that still runs; name another file") from None
         except OSError as error:
-            raise TranscriptError(f"{path}: cannot be written ({type(error).__name__})") from None
-        if self._file.read().count(b"\n") > 1:
+            raise UsageError(f"{path}: cannot be written ({type(error).__name__})") from None
+        content = self._file.read()
+        if problem := _reason_to_keep(content):
             self.close()
-            raise TranscriptError(f"{path}: has the calls of another server; name another file, or delete this one")
+            raise UsageError(f"{path}: {problem}")
         self._file.truncate(0)
         self._append(header)
 
@@ -89,7 +91,13 @@ class RecordWriter:
         state = {name: rows for name, rows in observation.state.items() if before[name] != rows}
         news = {
             "calls": [
-                {"tool": call.tool, "arguments": call.arguments, "failure": call.failure, "text": call.text}
+                {
+                    "tool": call.tool,
+                    "arguments": call.arguments,
+                    "failure": call.failure,
+                    "text": call.text,
+                    "is_resource": call.is_resource,
+                }
                 for call in observation.calls[self._calls :]
             ],
             "requests": [*observation.requests[self._requests :]],
@@ -104,6 +112,16 @@ class RecordWriter:
     def _append(self, line: Mapping[str, Any]) -> None:
         self._file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode(errors="replace"))
         self._file.flush()
+
+
+def _reason_to_keep(content: bytes) -> str | None:
+    """Returns why a file cannot become a record, None if it is empty or a record without a call."""
+    if not content:
+        return None
+    if not content.startswith(f'{{"format": "{FORMAT}"'.encode()):
+        return "is there already, and is no record; name another file"
+    has_calls = content.count(b"\n") > 1
+    return "has the calls of another server; name another file, or delete this one" if has_calls else None
 
 
 @dataclass(frozen=True)
@@ -123,30 +141,30 @@ class Record:
     """The tools of writes that were under way when the server ended."""
 
     def check(self, scenario: Scenario, held_out: str | None = None) -> None:
-        """Raises TranscriptError if the record is that of another world, or the scenario has changed."""
+        """Raises UsageError if the record is that of another world, or the scenario has changed."""
         if self.evaluation != name_of(scenario):
-            raise TranscriptError(f"{self.source}: is of {self.evaluation}, not of {name_of(scenario)}")
+            raise UsageError(f"{self.source}: is of {self.evaluation}, not of {name_of(scenario)}")
         if self.held_out != held_out:
             reason = {
                 (True, False): "is of a held-out world; name its secret with --secret-seed",
                 (False, True): "is of a public world; leave --secret-seed out",
             }.get((self.held_out is not None, held_out is not None), "is of a world of another secret than this one")
-            raise TranscriptError(f"{self.source}: {reason}")
+            raise UsageError(f"{self.source}: {reason}")
         if self.digest != digest_of(scenario):
-            raise TranscriptError(f"{self.source}: {scenario.name} has changed since then; serve it anew")
+            raise UsageError(f"{self.source}: {scenario.name} has changed since then; serve it anew")
 
 
 def read_record(path: Path) -> Record:
-    """Returns the record. A line that a killed server has torn is left out. Raises TranscriptError."""
+    """Returns the record. A line that a killed server has torn is left out. Raises UsageError."""
     try:
         lines = [json.loads(text) for text in path.read_text("utf-8").split("\n")[:-1]]
         if lines and lines[0]["format"] == FORMAT:
             return _parse(str(path), lines[0], lines[1:])
     except OSError as error:
-        raise TranscriptError(f"{path}: cannot be read ({type(error).__name__})") from None
+        raise UsageError(f"{path}: cannot be read ({type(error).__name__})") from None
     except (ValueError, KeyError, TypeError):
         pass  # it is no record, which the last line says
-    raise TranscriptError(f"{path}: is no record, which begins with a line with the format {FORMAT}")
+    raise UsageError(f"{path}: is no record, which begins with a line with the format {FORMAT}")
 
 
 def _parse(source: str, header: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Record:
@@ -154,7 +172,7 @@ def _parse(source: str, header: Mapping[str, Any], lines: Sequence[Mapping[str, 
     ends = {line["end"] for line in lines if "end" in line}
     news = [line for line in lines if "begin" not in line]
     if len(begins) + len(ends) + sum("decision" in line for line in news) != len(lines):
-        raise TranscriptError(f"{source}: was written by several servers; give each a file of its own")
+        raise UsageError(f"{source}: was written by several servers; give each a file of its own")
     return Record(
         source=source,
         evaluation=header["evaluation"],

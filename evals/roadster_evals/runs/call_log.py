@@ -71,7 +71,8 @@ class CallLog:
 
     def _add_read(self, match: tuple[Any, Mapping[str, Any]], failure: str | None, text: str) -> None:
         resource, arguments = match
-        self.calls.append(ObservedCall(resource.tool_name, arguments, failure, text, len(self._talk.answers)))
+        turn = len(self._talk.answers)
+        self.calls.append(ObservedCall(resource.tool_name, arguments, failure, text, turn, is_resource=True))
 
     def _note_yes_answers(self, params: Mapping[str, Any]) -> None:
         responses = params.get("inputResponses")
