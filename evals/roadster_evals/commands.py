@@ -31,6 +31,8 @@ def report(
     Exit codes: 0 done, 2 a mistake in the options or files.
     """
     with usage_errors():
+        if out and any(_is_same_file(out, each) for each in (*results, *([prices] if prices else ()))):
+            raise UsageError(f"--out {out}: is one of the files that are read; name another file")
         table = read_prices(prices) if prices else None
         runs = [(path, *read_run(path)) for path in results]
         reports = [RunReport(str(path), header, each, summarize_run(each, table)) for path, header, each in runs]
@@ -40,6 +42,10 @@ def report(
             except OSError as error:
                 raise UsageError(f"--out {out}: cannot be written ({type(error).__name__})") from None
     typer.echo(make_text(reports), nl=False)
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def compare(
