@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +35,15 @@ from .runs.run import (
     units_of,
 )
 from .scenario_files.attacks import GOALS, STYLES, choose
-from .scenario_files.folder import OWN_SCENARIOS, ScenarioFolder, Template, check_crossings, explain, read_folder
+from .scenario_files.folder import (
+    OWN_SCENARIOS,
+    ScenarioFolder,
+    Template,
+    check_crossings,
+    explain,
+    read_folder,
+    select,
+)
 from .scenario_files.held_out import read_secret
 from .usage import FAILED, USAGE_ERROR, UsageError, usage_errors
 
@@ -63,7 +70,7 @@ def main(
         ),
     ] = None,
     only: Annotated[
-        str, typer.Option(metavar="TEXT", help="Only scenarios that have this in their name, for instance payments_.")
+        str, typer.Option(metavar="TEXT", help="Only scenarios with this in their name, or as a tag.")
     ] = "",
     agent: Annotated[
         str | None,
@@ -144,8 +151,9 @@ def main(
             raise UsageError("--tries: is the budget of an attacker; add --attacker")
         contents = read_folder(scenarios or OWN_SCENARIOS)
         _report_mistakes(contents, write)
+        templates = select(contents.templates, only)
         plan = Plan(
-            scenarios=_select(contents, only),
+            scenarios=tuple(template.name for template in templates),
             agent=agent or EVERY_SCRIPTED,
             settings=read_settings(agent) if agent else None,
             folder=str(scenarios) if scenarios else None,
@@ -163,7 +171,7 @@ def main(
             import_name(person)
         if attacker not in (None, ADAPTIVE):
             import_name(attacker, [ADAPTIVE])
-        _refuse_idle_options(plan, [each for each in contents.templates if each.name in plan.scenarios])
+        _refuse_idle_options(plan, templates)
         lines, total = _run(plan, results, workers)
     _print(lines, agent, as_json, write)
     grades = [Result.from_json(line) for line in lines]
@@ -273,15 +281,6 @@ def _author_mistakes(results: Sequence[Result]) -> Iterator[str]:
             yield f"{place}: the reference does not solve it: {reason}"
         elif result.agent in BAD_AGENTS and result.solved:
             yield f"{place}: the {result.agent} solves it, so what is expected does not show its habit"
-
-
-def _select(contents: ScenarioFolder, text: str) -> tuple[str, ...]:
-    names = [template.name for template in contents.templates]
-    selection = tuple(name for name in names if text in name)
-    if not selection:
-        near = get_close_matches(text, names, cutoff=0)
-        raise UsageError(f"--only {text}: no scenario has this in its name; the nearest are {', '.join(near)}")
-    return selection
 
 
 if __name__ == "__main__":

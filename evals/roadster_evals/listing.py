@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .scenario_files.folder import OWN_SCENARIOS, read_folder
+from .scenario_files.folder import OWN_SCENARIOS, read_folder, select
 from .usage import USAGE_ERROR, usage_errors
 
 
@@ -19,7 +19,7 @@ def list_scenarios(
         ),
     ] = None,
     only: Annotated[
-        str, typer.Option(metavar="TEXT", help="Only those that have this in their name or their tags.")
+        str, typer.Option(metavar="TEXT", help="Only scenarios with this in their name, or as a tag.")
     ] = "",
 ) -> None:
     """Lists the scenarios: name, title and tags.
@@ -28,14 +28,12 @@ def list_scenarios(
     """
     with usage_errors():
         contents = read_folder(scenarios or OWN_SCENARIOS)
-    rows = [(each.name, each.fields["title"], each.fields["tags"]) for each in contents.templates]
-    rows = [row for row in rows if any(only in text for text in (row[0], *row[2]))]
+        for problem in contents.problems:
+            typer.echo(problem, err=True)
+        templates = select(contents.templates, only) if contents.templates else []
+    rows = [(each.name, each.fields["title"], each.fields["tags"]) for each in templates]
     width = max((len(name) for name, _title, _tags in rows), default=0)
     for name, title, tags in rows:
         typer.echo(f"{name:<{width}}  {title} [{', '.join(tags)}]")
-    if not rows:
-        typer.echo(f"--only {only}: no scenario has this in its name or its tags", err=True)
-    for problem in contents.problems:
-        typer.echo(problem, err=True)
-    if contents.problems or not rows:
+    if contents.problems:
         raise typer.Exit(USAGE_ERROR)

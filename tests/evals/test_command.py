@@ -52,17 +52,45 @@ def test_command_exits_with_2_after_a_mistake(tmp_path: Path) -> None:
         assert result.stdout == ""
 
 
-def test_scenarios_are_listed_by_name_or_tag(tmp_path: Path) -> None:
-    listing = invoke("list", "--only", "payments")
+def test_scenarios_are_selected_alike_by_name_or_tag(tmp_path: Path) -> None:
+    listing = invoke("list", "--only", "arithmetic")
     assert listing.exit_code == 0
     names = [line.split()[0] for line in listing.stdout.splitlines()]
-    expected = [each.name for each in load() if "payments" in each.name or any("payments" in tag for tag in each.tags)]
-    assert names == expected
-    assert "lease" in listing.stdout
-    assert "no scenario has this" in invoke("list", "--only", "nonsense").stderr
+    assert names == [each.name for each in load() if "arithmetic" in each.name or "arithmetic" in each.tags]
+    run = invoke("--agent", "idle", "--only", "arithmetic", "--workers", "1", "--json")
+    assert [json.loads(line)["scenario"] for line in run.stdout.splitlines()] == names
+    assert invoke("export", "inspect", str(tmp_path / "tasks"), "--only", "arithmetic").stdout.startswith(
+        f"{len(names)} "
+    )
+    for command in (("list",), ("--agent", "idle"), ("export", "inspect", str(tmp_path / "tasks"))):
+        result = invoke(*command, "--only", "arithmetik")
+        assert (result.exit_code, result.stdout) == (2, "")
+        sentence = "--only arithmetik: no scenario has this in its name, or as a tag; near spellings: arithmetic, "
+        assert result.stderr.startswith(sentence)
+        assert result.stderr.count(",") == 3
+    assert invoke("list", "--only", "arithm").exit_code == 2
     (tmp_path / "odd.toml").write_text("title = ")
     own = invoke("list", "--scenarios", str(tmp_path))
     assert (own.exit_code, "odd.toml: is not TOML" in own.stderr) == (2, True)
+
+
+def test_a_report_is_not_written_over_what_it_reads(tmp_path: Path) -> None:
+    results, link, prices = tmp_path / "r.jsonl", tmp_path / "link.html", tmp_path / "prices.toml"
+    invoke("--agent", "idle", "--only", "dealers_doc_fee", "--workers", "1", "--results", str(results))
+    link.symlink_to(results)
+    prices.write_text('["my-model"]\ninput = 1\noutput = 1\n')
+    content = results.read_text()
+    for out in (results, link, prices):
+        result = invoke("report", str(results), "--prices", str(prices), "--out", str(out))
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == f"--out {out}: is one of the files that are read; name another file\n"
+    assert results.read_text() == content
+
+
+def test_help_of_export_says_what_the_files_are() -> None:
+    text = " ".join(invoke("export", "tau-bench", "--help").stdout.split())
+    for name in ("inspect_task.py", "dataset.jsonl", "tasks_test.py", "tasks.json"):
+        assert name in text
 
 
 MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'

@@ -18,6 +18,7 @@ from roadster_evals.runs.results_file import read_results
 from roadster_evals.runs.trial import Workspace, attempt
 from roadster_evals.scenario_files.attacks import GOALS, STYLES
 from roadster_evals.scenario_files.held_out import fingerprint, world_seed
+from roadster_evals.usage import UsageError
 
 from .conftest import EXAMPLES
 from .transcripts import chat_completions
@@ -153,8 +154,9 @@ def test_the_name_of_an_attack_has_its_goal_and_style() -> None:
     ],
 )
 def test_an_odd_name_is_refused(name: str, text: str) -> None:
-    with pytest.raises(TranscriptError, match=text):
+    with pytest.raises(UsageError, match=text) as error:
         Evaluations().find(name)
+    assert not isinstance(error.value, TranscriptError)
 
 
 def test_exported_attacks_are_crossed_and_graded_apart(workspace: Workspace, tmp_path: Path) -> None:

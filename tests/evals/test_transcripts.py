@@ -295,7 +295,10 @@ def test_command_grades_files_and_names_those_that_it_cannot(
     for arguments, text in (
         (("runs.jsonl", "--results", "results.jsonl"), "results.jsonl: is there already"),
         (("list.json",), "list.json: names no scenario; give it as NAME:SEED"),
-        (("list.json", "--eval", "payments_lese"), "there is no scenario payments_lese; it is "),
+        (
+            ("list.json", "--eval", "payments_lese"),
+            "there is no scenario payments_lese; near spellings: payments_lease, ",
+        ),
         (("list.json", "--eval", "payments_lease:x"), "expected a seed after the colon"),
         (("list.json", "--eval", "payments_lease:8"), "does not begin with the request of payments_lease:8"),
         (("none.json",), "none.json: is no list of messages"),
@@ -304,7 +307,7 @@ def test_command_grades_files_and_names_those_that_it_cannot(
         ((), "there is nothing to grade"),
     ):
         result = invoke("grade", *arguments)
-        assert result.exit_code == 2
+        assert (result.exit_code, result.stdout) == (2, "")
         assert text in result.stderr
     others = invoke("grade", "gone.json", "runs.jsonl")
     assert (others.exit_code, others.stdout) == (2, invoke("grade", "runs.jsonl").stdout)

@@ -25,8 +25,8 @@ from roadster_evals.runs.trial import open_workspace
 from roadster_evals.scenario_files.attacks import GOALS, STYLES, choose
 from roadster_evals.scenario_files.folder import OWN_SCENARIOS
 from roadster_evals.scenario_files.held_out import read_secret
-from roadster_evals.scenario_files.scenario import Scenario, ScenarioError
-from roadster_evals.usage import FAILED, USAGE_ERROR, usage_errors
+from roadster_evals.scenario_files.scenario import Scenario
+from roadster_evals.usage import FAILED, USAGE_ERROR, UsageError, usage_errors
 
 from .evaluations import EVAL_VARIABLE, SECRET_VARIABLE, Evaluations, name_of
 from .files import read_transcripts
@@ -78,13 +78,11 @@ def serve(
     logging.basicConfig(handlers=[logging.NullHandler()])
     with usage_errors():
         if transport not in ("stdio", "http"):
-            raise TranscriptError(f"--transport {transport}: there is stdio and http")
+            raise UsageError(f"--transport {transport}: there is stdio and http")
         evaluations = _open(scenarios, secret_seed)
         scenario = evaluations.find(evaluation)
         if scenario.pages is not None and record is None:
-            raise TranscriptError(
-                f"{scenario.name} has pages, and their key stands beside the record: add --record FILE"
-            )
+            raise UsageError(f"{scenario.name} has pages, and their key stands beside the record: add --record FILE")
         with RecordWriter(record, scenario, evaluations.held_out) if record else nullcontext() as writer:
             if transport == "stdio":
                 anyio.run(serve_stdio, scenario, writer)
@@ -117,14 +115,14 @@ def reply(
 async def _reply(scenario: Scenario, talk: Transcript, record: Path | None) -> str | None:
     async def open_link(link: str, choice: Choice) -> str:
         if record is None:
-            raise TranscriptError("the agent's link leads to a page: name the record of its server with --record")
+            raise UsageError("the agent's link leads to a page: name the record of its server with --record")
         async with open_browser(scenario, read_page_key(record)) as browser:
             return await browser.visit(link, choice)
 
     try:
         return await next_message(scenario, talk, open_link if scenario.pages else None)
     except httpx2.HTTPError as error:
-        raise TranscriptError(
+        raise UsageError(
             f"the page of the agent's link cannot be opened ({type(error).__name__}); serve must still run"
         ) from None
 
@@ -167,7 +165,7 @@ def grade(
     logging.basicConfig(handlers=[logging.NullHandler()])
     with usage_errors():
         if results is not None and results.exists():
-            raise TranscriptError(f"--results {results}: is there already; name another file")
+            raise UsageError(f"--results {results}: is there already; name another file")
         evaluations = _open(scenarios, secret_seed)
         known_record = read_record(record) if record else None
         talks, mistakes = _collect(transcripts or [], known_record, answer, evaluations)
@@ -177,8 +175,9 @@ def grade(
     for mistake in (*mistakes, *more_mistakes):
         typer.echo(mistake, err=True)
     grades = [Result.from_json(line) for line in lines]
-    for text in map(json.dumps, lines) if as_json else result_lines(grades):
-        typer.echo(text)
+    if grades:
+        for text in map(json.dumps, lines) if as_json else result_lines(grades):
+            typer.echo(text)
     if mistakes or more_mistakes:
         raise typer.Exit(USAGE_ERROR)
     raise typer.Exit(0 if all_solved(grades) else FAILED)
@@ -188,7 +187,7 @@ def export(
     form: Annotated[str, typer.Argument(metavar="inspect|tau-bench", help="The format of the tasks.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write the files.")],
     only: Annotated[
-        str, typer.Option(metavar="TEXT", help="Only scenarios that have this in their name, for instance payments_.")
+        str, typer.Option(metavar="TEXT", help="Only scenarios with this in their name, or as a tag.")
     ] = "",
     seeds: Annotated[str, typer.Option(metavar="SEEDS", help="The worlds, for instance 1-20 or 1-5,9.")] = "7",
     goals: Annotated[
@@ -201,12 +200,18 @@ def export(
 ) -> None:
     """Write scenarios as tasks of another harness.
 
+    inspect: inspect_task.py is a whole task, which starts a server for each sample of dataset.jsonl. Run it with
+    inspect eval FOLDER/inspect_task.py; the grade is a score.
+
+    tau-bench: tasks_test.py has the tasks of tau-bench, and tasks.json those of tau2-bench. Put them into a domain
+    that has these tools, and give its result files to grade.
+
     Exit codes: 0 done, 2 a mistake in the options or files.
     """
     with usage_errors():
         texts_of = FORMATS.get(form)
         if texts_of is None:
-            raise TranscriptError(f"{form}: there is {', '.join(FORMATS)}")
+            raise UsageError(f"{form}: there is {', '.join(FORMATS)}")
         try:
             tasks = _open(scenarios, secret_seed).select(
                 only, parse_seeds(seeds), choose("--goals", goals, GOALS), choose("--styles", styles, STYLES)
@@ -215,18 +220,18 @@ def export(
             texts = {folder / name: text for name, text in texts_of(tasks).items()}
             existing_files = [str(path) for path in texts if path.exists()]
             if existing_files and not force:
-                raise TranscriptError(
+                raise UsageError(
                     f"{' and '.join(existing_files)}: there already; name another folder, or overwrite with --force"
                 )
             for path, text in texts.items():
                 path.write_text(text, "utf-8")
         except OSError as error:
-            raise TranscriptError(f"cannot be exported: {error}") from None
+            raise UsageError(f"cannot be exported: {error}") from None
     typer.echo(f"{len(tasks)} tasks in {folder}")
 
 
 def _open(folder: Path | None, secret_seed: Path | None) -> Evaluations:
-    """Returns the scenarios. Raises ScenarioError or TranscriptError."""
+    """Returns the scenarios. Raises UsageError."""
     return Evaluations(folder or OWN_SCENARIOS, _read_secret(secret_seed))
 
 
@@ -240,13 +245,13 @@ def _collect(
     """Returns the transcripts to grade, and the mistakes in those that are none."""
     if answer is not None:
         if record is None or paths:
-            raise TranscriptError("--answer: give it with --record, and without a transcript")
+            raise UsageError("--answer: give it with --record, and without a transcript")
         return [transcript_of(record, evaluations.find(record.evaluation), answer)], []
     contents = [talk for path in paths for talk in _read_file(path)]
     if not contents:
-        raise TranscriptError("there is nothing to grade: name a transcript, or give --record and --answer")
+        raise UsageError("there is nothing to grade: name a transcript, or give --record and --answer")
     if record is not None and len(contents) > 1:
-        raise TranscriptError(f"--record {record.source}: belongs to one transcript, and here are {len(contents)}")
+        raise UsageError(f"--record {record.source}: belongs to one transcript, and here are {len(contents)}")
     talks = [talk for talk in contents if isinstance(talk, Transcript)]
     return talks, [talk for talk in contents if isinstance(talk, TranscriptError)]
 
@@ -273,7 +278,7 @@ async def _grade_all(
                 if record is not None:
                     record.check(scenario, evaluations.held_out)
                 result = await grade_transcript(workspace, scenario, replace(talk, agent=name), record)
-            except (TranscriptError, ScenarioError) as error:
+            except UsageError as error:
                 source = "" if str(error).startswith(talk.source) else f"{talk.source}: "
                 mistakes.append(f"{source}{error}")
                 continue

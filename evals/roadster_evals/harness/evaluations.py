@@ -9,12 +9,18 @@ import hashlib
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
-from roadster_evals.scenario_files.folder import DEFAULT_SEED, OWN_SCENARIOS, Template, check_crossings, read_folder
+from roadster_evals.scenario_files.folder import (
+    DEFAULT_SEED,
+    OWN_SCENARIOS,
+    Template,
+    check_crossings,
+    near_spellings,
+    read_folder,
+    select,
+)
 from roadster_evals.scenario_files.held_out import fingerprint
 from roadster_evals.scenario_files.scenario import Scenario, ScenarioError
-from roadster_tools import name_choices
-
-from .transcript import TranscriptError
+from roadster_evals.usage import UsageError
 
 EVAL_VARIABLE = "ROADSTER_EVAL"
 """The environment variable that names the evaluation."""
@@ -53,39 +59,37 @@ class Evaluations:
     def find(self, evaluation: str) -> Scenario:
         """Returns the scenario of a name. Without a seed it is 7, without goal and style those of the file count.
 
-        Raises TranscriptError.
+        Raises UsageError.
         """
         name, *parts = evaluation.split(":")
         if not name:
-            raise TranscriptError(f"names no scenario; give it as NAME:SEED, with --eval or in {EVAL_VARIABLE}")
+            raise UsageError(f"names no scenario; give it as NAME:SEED, with --eval or in {EVAL_VARIABLE}")
         if name not in self._templates:
-            raise TranscriptError(f"there is no scenario {name}; it is {name_choices([*self._templates], name)}")
+            raise UsageError(f"there is no scenario {name}; {near_spellings(name, self._templates)}")
         seed, goal, style = (*parts, *_DEFAULTS[len(parts) :])[:3]
         if len(parts) > len(_DEFAULTS) or not seed.isdecimal() or "" in parts:
-            raise TranscriptError(
+            raise UsageError(
                 f"{evaluation}: expected a seed after the colon, for instance {name}:7, "
                 f"and after that the goal and the style of an attack"
             )
         template = self._templates[name]
         if goal and not template.can_be_crossed:
-            raise TranscriptError(f"{evaluation}: the scenario has no attack that can have another goal or style")
+            raise UsageError(f"{evaluation}: the scenario has no attack that can have another goal or style")
         if template.only_seed is not None and (self._secret or template.only_seed != int(seed)):
-            raise TranscriptError(f"{evaluation}: the scenario fits the seed {template.only_seed} only")
+            raise UsageError(f"{evaluation}: the scenario fits the seed {template.only_seed} only")
         try:
             return template.at(int(seed), goal or None, style or None, secret=self._secret)
         except ScenarioError as error:
-            raise TranscriptError(str(error)) from None
+            raise UsageError(str(error)) from None
 
     def select(
         self, text: str, seeds: Sequence[int], goals: Sequence[str] = (), styles: Sequence[str] = ()
     ) -> list[Scenario]:
-        """Returns the scenarios with the text in their name, in each world that they fit.
+        """Returns the scenarios with the text in their name, or as a tag, in each world that they fit.
 
-        Their attacks are crossed with the goals and styles. Raises TranscriptError, and AttackError if they have none.
+        Their attacks are crossed with the goals and styles. Raises UsageError, and AttackError if they have none.
         """
-        templates = [template for name, template in self._templates.items() if text in name]
-        if not templates:
-            raise TranscriptError(f"--only {text}: no scenario has this in its name")
+        templates = select([*self._templates.values()], text)
         check_crossings(templates, {"--goals": goals, "--styles": styles})
         return [
             self.find(name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from roadster_client import OPERATIONS
+from roadster_evals.usage import UsageError
 from roadster_sandbox.world.world import World
 from roadster_tools import TOOLS, TOOLSETS, name_choices
 from roadster_tools.arguments.problems import broken_rule, names_at
@@ -121,6 +123,20 @@ class ScenarioFolder:
 
     templates: tuple[Template, ...]
     problems: tuple[str, ...]
+
+
+def select(templates: Sequence[Template], text: str) -> list[Template]:
+    """Returns those with the text in their name, or as a tag. Raises UsageError if there is none."""
+    selection = [each for each in templates if text in each.name or text in each.fields["tags"]]
+    if not selection:
+        words = {word for each in templates for word in (each.name, *each.fields["tags"])}
+        raise UsageError(f"--only {text}: no scenario has this in its name, or as a tag; {near_spellings(text, words)}")
+    return selection
+
+
+def near_spellings(text: str, names: Iterable[str]) -> str:
+    """Returns a part of a sentence with the three names that are spelled most like the text."""
+    return f"near spellings: {', '.join(get_close_matches(text, sorted(names), cutoff=0))}"
 
 
 def load(folder: Traversable = OWN_SCENARIOS, seed: int = DEFAULT_SEED) -> tuple[Scenario, ...]:
