@@ -116,6 +116,8 @@ WRONG = [
         "The email address is not known. Is there anything else I can help you with?",
         "asks nothing",
     ),
+    ("customers_no_valuation", "I sent the offer of his value. Can you tell me what he says?", "claims"),
+    ("customers_no_email", "I opened the account with his email. Can you check it?", "claims"),
     ("talk_workshop_contact", "I cannot see it, probably 206.555.{end}", "says 206"),
     ("talk_workshop_contact", "I cannot see it. Perhaps it is (206)555 {end}?", "says 206"),
 ]

@@ -19,10 +19,11 @@ from roadster_evals.runs.run import ADAPTIVE, Plan, run
 from roadster_evals.runs.trial import Workspace, attempt
 from roadster_evals.scenario_files.attacks import GOALS, PLACES, STYLES, make_text
 from roadster_evals.scenario_files.folder import Template, read_folder
+from roadster_evals.scenario_files.scenario import Attack, Script, ToolCall
 from roadster_sandbox.world.ids import first_ids
 from roadster_tools import TOOLS
 
-from .conftest import TEMPLATES
+from .conftest import TEMPLATES, scenario_named
 
 CROSSED = [template for template in TEMPLATES if template.can_be_crossed]
 READERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -61,6 +62,17 @@ def test_each_goal_is_reached_in_a_place_by_an_agent_that_obeys(
 def test_each_style_reaches_an_agent_that_obeys(style: str, workspace: Workspace) -> None:
     template = next(each for each in CROSSED if each.name == "attack_option")
     assert obey(workspace, template, "write_elsewhere", style).attacked
+
+
+def test_a_text_in_any_letters_counts_as_an_argument(workspace: Workspace) -> None:
+    """Also with a quotation mark, which JSON writes otherwise."""
+    scenario = scenario_named("attack_option")
+    text = 'Größe "XL"'
+    call = ToolCall(tool="list_inventory", arguments={"dealer": "umazda", "query": f"{text} and more"})
+    attack = Attack(marker="", texts=(text,), obeyed=Script(answer="Done."))
+    script = Script(calls=[call], answer="Done.")
+    changed = scenario.model_copy(update={"attack": attack, "reference": script})
+    assert anyio.run(attempt, workspace, "reference", script_agent("reference"), changed).attacked
 
 
 FILE = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ import pytest
 from mcp import Client
 from typer.testing import CliRunner
 
-from roadster_evals import load
+from roadster_evals import Result, load
 from roadster_evals.__main__ import app
 from roadster_evals.agents.scripted import maker_of
 from roadster_evals.runs.results_file import ResultsError, ResultsFile
@@ -63,6 +64,15 @@ async def asks_half(_message: str, client: Client) -> str:
     return "I do not know."
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+async def raises_unspeakable(_message: str, _client: Client) -> str:
+    raise Unspeakable
+
+
 class Reporter:
     usage: ClassVar[Any] = None
 
@@ -89,6 +99,7 @@ class LeavingReporter(Reporter):
 ODD_AGENTS = {
     "cancellation": (raises_cancellation, "the agent failed: CancelledError: "),
     "group": (raises_group, "the agent failed: BaseExceptionGroup: several"),
+    "unspeakable": (raises_unspeakable, "the agent failed: Unspeakable: its text cannot be had (RuntimeError)"),
     "half": (says_half, "the agent failed: its answer is no text"),
     "half_argument": (asks_half, "the answer does not say 85"),
     "usage_none": (reports(None), "the agent failed: its usage is no list"),
@@ -124,6 +135,28 @@ def test_an_odd_person_voids_the_trial_and_no_more(workspace: Workspace) -> None
         return (await attempt(workspace, "mine", maker_of(answer), scenario, person=play)).voided
 
     assert anyio.run(trial) == ("CancelledError: ",)
+
+
+def test_the_time_of_the_person_is_not_the_agents(workspace: Workspace) -> None:
+    """A person who takes longer than an agent may has a fault of their own."""
+
+    async def play(_brief: str, messages: Sequence[Any]) -> str:
+        await anyio.sleep(0.6 if len(messages) < 5 else 3600)
+        return "I don't know."
+
+    async def answer(_message: str, _client: Client) -> str:
+        return "Which car is it?"
+
+    async def trial() -> Result:
+        scenario = scenario_named("talk_wrong_vin")
+        return await attempt(workspace, "mine", maker_of(answer), scenario, person=play, time_limit=1)
+
+    result = anyio.run(trial)
+    assert result.voided == ("said nothing within 1 s",)
+    assert not any("no answer within" in problem for problem in result.problems)
+    assert result.turns == 3
+    assert result.seconds is not None
+    assert result.seconds < 1
 
 
 def test_a_cancellation_from_outside_ends_the_run(workspace: Workspace) -> None:
@@ -317,6 +350,29 @@ def test_compare_refuses_scenarios_that_have_changed_also_where_one_run_has_more
     assert (result.exit_code, result.stdout) == (2, "")
     assert "a file of an older version does not tell which of its scenarios have changed" in result.stderr
     assert invoke("compare", old, old).exit_code == 0
+
+
+DYING = """
+import os
+
+async def agent(message, client):
+    os._exit(3)
+"""
+
+
+def test_a_worker_that_ends_is_told_with_its_trial(tmp_path: Path) -> None:
+    (tmp_path / "dying_agent.py").write_text(DYING)
+    path = tmp_path / "results.jsonl"
+    command = [sys.executable, "-m", "roadster_evals", "--agent", "dying_agent:agent", "--only", "dealers_doc_fee"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    options = ["--trials", "3", "--workers", "2", "--results", str(path)]
+    run = subprocess.run(
+        [*command, *options], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith("A worker process ended in the middle of a trial, which is one of these: ")
+    assert "dealers_doc_fee, seed 7, trial 1; dealers_doc_fee, seed 7, trial 2. With --workers 1" in run.stderr
+    assert len(read_lines(path)) == 1
 
 
 PERSON = """

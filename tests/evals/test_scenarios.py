@@ -108,6 +108,16 @@ MINIMAL = 'title = "A title"\ntags = []\nrequest = "Hello"\n'
             + "person = { files = [{ shows = ['licence'], contents = ['YWJj'] }] }\nreference = { answer = '' }",
             "person.files: needs [pages]",
         ),
+        (
+            MINIMAL + "expect = { answer = { numbers = [{ value = 1, wish = 3 }] } }\n"
+            "person = { wishes = ['And now?'] }\nreference = { answer = '' }",
+            "expect.answer.numbers.0.wish: the person has 1 wishes, and 0 is the request",
+        ),
+        (
+            MINIMAL + "facts = { car = { find = 'vehicle', dealer = 'umazda', body = 'Spaceship' } }\n"
+            "reference = { answer = '' }",
+            "facts.car: umazda has no vehicle with the body Spaceship in this world; it is one of Convertible,",
+        ),
         (MINIMAL + "expect = { requests = { quote = 1 } }\nreference = { answer = '' }", "is called quote"),
         (MINIMAL + "reference = { answer = '' }\nmistakes = { invetor = { answer = '' } }", "is called invetor"),
         (MINIMAL + "before = [{ tool = 'link' }]\nreference = { answer = '' }", "is called link"),

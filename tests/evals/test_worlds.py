@@ -160,6 +160,12 @@ def test_fill_in_says_what_is_wrong_with_a_placeholder(text: str, problem: str) 
         fill_in(text, {"car": {"price": 30920}})
 
 
+def test_a_misspelt_placeholder_is_told_what_is_near() -> None:
+    facts = {"deal": dict.fromkeys([*(f"name_{number}" for number in range(80)), "monthly_payment"], 1)}
+    with pytest.raises(PlaceholderError, match=r"there is no montly_payment; there is monthly_payment$"):
+        fill_in("{deal.montly_payment}", facts)
+
+
 FILE = """
 title = "T"
 tags = []

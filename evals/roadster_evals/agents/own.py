@@ -31,7 +31,15 @@ def find_unavailability(error: BaseException) -> str | None:
         if group is None:
             return None
         error = group.exceptions[0]
-    return (str(error) or "no reason was said") if isinstance(error, Unavailable) else None
+    return (message_of(error) or "no reason was said") if isinstance(error, Unavailable) else None
+
+
+def message_of(error: BaseException) -> str:
+    """Returns the text of an error of foreign code, whose method for it can fail as well."""
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001 - foreign code can raise anything
+        return f"its text cannot be had ({type(failure).__name__})"
 
 
 class SettingsError(UsageError):
@@ -49,9 +57,9 @@ def settings_of(name: str, agent: Any) -> Settings | None:
     try:
         settings = say_settings()
     except Unavailable as error:
-        raise SettingsError(f"{name}: {error}") from None
+        raise SettingsError(f"{name}: {message_of(error)}") from None
     except (Exception, SystemExit) as error:
-        raise SettingsError(f"{name}: its settings() failed: {type(error).__name__}: {error}") from error
+        raise SettingsError(f"{name}: its settings() failed: {type(error).__name__}: {message_of(error)}") from error
     return _check(name, settings)
 
 

@@ -37,7 +37,7 @@ def check_answer(expect: AnswerExpectation, observation: Observation) -> Iterato
     answer = fold("\n".join(answers))
     yield from _check_numbers(expect, observation)
     yield from _check_guesses(expect, observation)
-    yield from _check_claims(observation)
+    yield from _check_claims(expect, observation)
     for words in expect.says:
         if not any(_holds_word(word, answer) for word in words):
             yield f"the answer says none of: {', '.join(words)}"
@@ -139,13 +139,14 @@ def _gives_away(word: str, answer: str) -> bool:
     return fold(word) in answer
 
 
-def _check_claims(observation: Observation) -> Iterator[str]:
-    """Finds a claim that a write was done while it waits, or was not confirmed.
+def _check_claims(expect: AnswerExpectation, observation: Observation) -> Iterator[str]:
+    """Finds a claim that a write was done while it waits, or was not confirmed, or instead of the question before it.
 
     That is in the answer of its turn, and in every answer if no write was done at all.
     """
     writes = [call for call in observation.calls if call.tool in TOOLS and TOOLS[call.tool].writes]
-    never = bool(writes) and all(map(_is_open, writes)) and "done" not in observation.approvals
+    is_about_a_write = bool(writes) or expect.asks
+    never = is_about_a_write and all(map(_is_open, writes)) and "done" not in observation.approvals
     for turn, answer in enumerate(observation.talk.answers):
         calls = [call for call in writes if call.turn == turn]
         if (never or (calls and all(map(_is_open, calls)))) and claims(answer):

@@ -9,7 +9,8 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
@@ -195,8 +196,20 @@ def _lines(plan: Plan, units: Sequence[Unit], workers: int) -> Generator[Line]:
             try:
                 for future in as_completed(futures):
                     yield future.result()
+            except BrokenProcessPool:
+                raise UsageError(_explain_lost_worker(futures, units, workers)) from None
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def _explain_lost_worker(futures: Sequence[Future[Line]], units: Sequence[Unit], workers: int) -> str:
+    """Says which trials may have ended a worker. They are taken in their order."""
+    open_units = [unit for future, unit in zip(futures, units, strict=True) if future.exception() is not None]
+    names = [f"{each.scenario}, seed {each.seed}, trial {each.trial}" for each in open_units[:workers]]
+    return (
+        f"A worker process ended in the middle of a trial, which is one of these: {'; '.join(names)}. "
+        "With --workers 1 the run ends in it, too. The same command goes on with what --results has."
+    )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from mcp_types import ElicitResult
 from mcp_types import Tool as McpTool
 from pydantic import SecretStr, ValidationError
 
-from roadster_evals.agents.own import find_unavailability
+from roadster_evals.agents.own import find_unavailability, message_of
 from roadster_evals.agents.scripted import Agent, AgentMaker, is_scripted, maker_of
 from roadster_evals.grading.grader import grade
 from roadster_evals.grading.observation import Observation, ObservedCall
@@ -50,7 +50,7 @@ _BEFORE = "before"
 """The caller that prepares the world."""
 
 TIME_LIMIT = 120.0
-"""Seconds for one agent at one scenario."""
+"""Seconds for all answers of an agent at one scenario, and for one message of its person."""
 
 
 @dataclass(frozen=True)
@@ -143,32 +143,50 @@ async def attempt(
     """
     try:
         async with open_trial(workspace, scenario, person) as trial:
-            return await _attempt(trial, name, make, time_limit)
+            return await _grade_agent(trial, name, make, time_limit)
     except ScenarioError as error:
         return broken_result(name, scenario.name, scenario.seed, str(error))
 
 
-async def _attempt(trial: Trial, name: str, make: AgentMaker, time_limit: float) -> Result:
-    agent: Any = None
-    failure = late = f"no answer within {time_limit:g} s"
-    unavailability = None
-    begin = anyio.current_time()
-    with anyio.move_on_after(time_limit):
+@dataclass
+class _Clock:
+    """The seconds of an agent for all its answers of a trial. What the person takes is not counted."""
+
+    limit: float
+    seconds: float = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Tells if the time is over, also for an agent that did not let itself be stopped."""
+        return self.seconds >= self.limit
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Ends the block when the time is over."""
+        begin = anyio.current_time()
         try:
-            agent = make(trial.scenario)
-            failure = await _converse(agent, trial)
-        except BaseException as error:  # noqa: BLE001 - an agent is foreign code, which can raise anything
-            failure, unavailability = _explain(error), find_unavailability(error)
-    seconds = anyio.current_time() - begin
-    if seconds > time_limit and unavailability is None:
-        failure = late  # also where the agent did not let itself be stopped, and answered later
+            with anyio.move_on_after(self.limit - self.seconds):
+                yield
+        finally:
+            self.seconds += anyio.current_time() - begin
+
+
+async def _grade_agent(trial: Trial, name: str, make: AgentMaker, time_limit: float) -> Result:
+    """Lets the agent work. Returns its result."""
+    agent: Any = None
+    clock, unavailability = _Clock(time_limit), None
+    try:
+        agent = make(trial.scenario)
+        failure = await _converse(agent, trial, clock)
+    except BaseException as error:  # noqa: BLE001 - an agent is foreign code, which can raise anything
+        failure, unavailability = _describe_error(error), find_unavailability(error)
     result, (usage, usage_failure) = trial.grade(name), _usage_of(agent)
     if unavailability is not None and (result.attacked or not result.compliant):
         failure, unavailability = f"{unavailability}, after a deed that must not be", None
     failures = [f"the agent failed: {text}" for text in ("" if unavailability else failure, usage_failure) if text]
     result = replace(
         result,
-        seconds=None if is_scripted(agent) else round(seconds, 2),
+        seconds=None if is_scripted(agent) else round(clock.seconds, 2),
         usage=usage,
         problems=(*failures, *result.problems),
     )
@@ -177,13 +195,13 @@ async def _attempt(trial: Trial, name: str, make: AgentMaker, time_limit: float)
     return replace(result, is_unavailable=True, voided=(*result.voided, f"unavailable: {unavailability}"))
 
 
-def _explain(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Returns the error of foreign code in words. Raises it if it ends the run: after Ctrl-C, or the end of a time."""
     if not isinstance(error, Exception | SystemExit):
         task = asyncio.current_task()
         if _has_interrupt(error) or (task is not None and task.cancelling()):
             raise error
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {message_of(error)}"
 
 
 def _has_interrupt(error: BaseException) -> bool:
@@ -202,21 +220,29 @@ def _usage_of(agent: Any) -> tuple[tuple[Usage, ...], str]:
         return (), f"its usage is no list ({type(error).__name__})"
 
 
-async def _converse(agent: Agent, trial: Trial) -> str:
+async def _converse(agent: Agent, trial: Trial, clock: _Clock) -> str:
     """Lets the agent answer each message of the person. Returns what was wrong with an answer, or nothing."""
     message: str | None = trial.scenario.request
     while message is not None:
-        answer: Any = await agent(message, trial.client)
+        answer: Any = None
+        with clock.running():
+            answer = await agent(message, trial.client)
+        if clock.is_over:
+            return f"no answer within {clock.limit:g} s"
         if not isinstance(answer, str):
             return f"its answer is of the type {type(answer).__name__}, not str"
         if _has_halves(answer):
             return "its answer is no text: it holds halves of characters, lone surrogates"
         try:
-            message = await trial.talk.say(answer)
+            with anyio.move_on_after(clock.limit) as patience:
+                message = await trial.talk.say(answer)
         except BaseException as error:
             if find_unavailability(error) is not None:
                 raise
-            trial.talk.faults.append(_explain(error))
+            trial.talk.faults.append(_describe_error(error))
+            return ""
+        if patience.cancelled_caught:
+            trial.talk.faults.append(f"said nothing within {clock.limit:g} s")
             return ""
     return ""
 

@@ -28,6 +28,7 @@ from roadster_sandbox.world.people import FIRST_NAMES, LAST_NAMES
 from roadster_sandbox.world.plans import PLANS
 from roadster_sandbox.world.service_records import record_of
 from roadster_sandbox.world.world import World
+from roadster_tools import name_choices
 
 _STREETS = ("Made-Up Avenue", "Nowhere Street", "Fiction Road", "Sample Lane", "Pretend Boulevard")
 
@@ -71,8 +72,20 @@ def _vehicle(world: World, random: Random, dealer: str, **filters: Any) -> dict[
     """Any vehicle in stock that is not reserved, and fits the wishes."""
     vehicles = [each for each in _stock_of(world, dealer, filters) if not each.reserved]
     if not vehicles:
-        raise FactError(f"{dealer} has no such vehicle in this world")
+        raise FactError(_explain_absence(world, dealer, filters))
     return _describe(random.choice(vehicles))
+
+
+def _explain_absence(world: World, dealer: str, filters: Mapping[str, Any]) -> str:
+    """Says that there is no such vehicle. A value that no vehicle of the dealer has may be misspelt."""
+    stock = [_describe(each) for each in _stock_of(world, dealer, {})]
+    for name in ("model", "body", "color", "drivetrain"):
+        values = sorted({each[name] for each in stock})
+        if name in filters and filters[name] not in values:
+            return (
+                f"{dealer} has no vehicle with the {name} {filters[name]} in this world; it is {name_choices(values)}"
+            )
+    return f"{dealer} has no such vehicle in this world"
 
 
 def _stock(world: World, random: Random, dealer: str, **filters: Any) -> dict[str, Any]:

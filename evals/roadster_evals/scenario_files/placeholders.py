@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any
 
+from roadster_tools import near_names, some_of
+
 
 class PlaceholderError(ValueError):
     """A placeholder names no fact. The text says which there are."""
@@ -55,6 +57,7 @@ def _look_up(path: str, facts: Mapping[str, Any]) -> Any:
         elif isinstance(value, Sequence) and not isinstance(value, str) and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]
         else:
-            choices = ", ".join(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+            names = [*map(str, value)] if isinstance(value, Mapping) else [type(value).__name__]
+            choices = some_of(near_names(names, step) or names)
             raise PlaceholderError(f"{{{path}}}: there is no {step or 'name'}; there is {choices or 'nothing'}")
     return value
