@@ -115,6 +115,11 @@ def test_reference_uses_no_private_fact_before_it_was_told(scenario: Scenario, w
         ("My budget is $450.", "told $450, which they do not have"),
         ("I am eve@example.net", "told eve@example.net, which they do not have"),
         ("Take JM3KFBCM0S0829064.", "told JM3KFBCM0S0829064, which they do not have"),
+        ("I live at 77 Elm Street, 98105.", "told 98105, which they do not have"),
+        ("I have $2,000, (415) 555-0134.", "told $2,000, (415) 555-0134, which they do not have"),
+        ("Call 206 555 0199.", "told 206 555 0199, which they do not have"),
+        ("Call 55 50 12 20.", "told 55 50 12 20, which they do not have"),
+        ("I can pay $2,000,000.", "told $2,000,000, which they do not have"),
         ("  ", "said nothing, or more than 2000 characters"),
         (None, "left with 2 wishes that were not brought up"),
         ("With $2,000 down?", None),
@@ -142,6 +147,40 @@ def test_a_number_that_holds_a_secret_one_is_no_fault() -> None:
     messages = [Message("person", "Hello"), Message("agent", "Where to?")]
     assert list(find_faults(scenario, messages, "To 2400 Sample Lane.")) == []
     assert list(find_faults(scenario, messages[:1], "It is worth $240.")) == ["told their worth before they were asked"]
+
+
+DELIVERY = {
+    "address": {"asked": ["where"], "say": "It goes to 1004 Nowhere Street, Seattle, WA 98105."},
+    "worth": {"asked": ["worth"], "say": "It is worth $380."},
+    "phone": {"asked": ["phone"], "say": "My phone is (206) 555-0175."},
+}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "It goes to 1004 Nowhere Street, Seattle, WA 98105, (206) 555-0175.",
+        "It is worth $380. (206) 555-0175 is my phone.",
+        "WA 98105 206-555-0175",
+        "98105,206.555.0175",
+        "$380 (206 555 0175), for 36, 48 or 60 months",
+        "Reach me at +1 206 555 0175 or +12065550175.",
+    ],
+)
+def test_numbers_side_by_side_are_those_that_a_person_has(reply: str) -> None:
+    messages = [Message("person", "Hello"), Message("agent", "Where to, what is it worth, and what is your phone?")]
+    assert list(find_faults(scenario_with({"facts": DELIVERY}), messages, reply)) == []
+
+
+def test_what_the_script_says_is_no_fault() -> None:
+    facts = {
+        "zip": {"asked": ["zip"], "say": "99 95 01"},
+        "name": {"asked": ["name"], "say": "Otto."},
+        "phone": {"asked": ["phone"], "say": "12 415-555-0134"},
+    }
+    talk = Talk(scenario_with({"facts": facts}))
+    assert anyio.run(talk.say, "What are your zip and your phone?") == "99 95 01 12 415-555-0134"
+    assert (talk.faults, talk.ending) == ([], None)
 
 
 def person_of(*replies: str) -> PlayedPerson:

@@ -16,7 +16,7 @@ from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from roadster_evals.language.phrases import fold, holds_word, letters_of
 from roadster_evals.language.sentences import Sentence, sentences_of, without_links
-from roadster_evals.scenario_files.scenario import Person, Scenario
+from roadster_evals.scenario_files.scenario import Person, Reply, Scenario
 from roadster_server.calls.questions.form import yes_to
 
 from .questions import is_meant, lines_of
@@ -95,23 +95,27 @@ class Talk:
         elif len(self.answers) >= person.patience:
             self.ending = "impatient"
         else:
-            fitting = script.find_reply(text)
-            deeds = "" if fitting else await self._open_links(text)
+            reply = script.find_reply(text)
+            deeds = "" if reply else await self._open_links(text)
             if self.play is None:
-                self._hear(*(fitting or (deeds or script.reply_to(text), "satisfied")))
+                self._hear(reply or deeds or script.reply_to(text))
                 script.own_words = "\n".join(self.requests)
             else:
                 await self._let_play(self.play, deeds)
         return None if self.ending else self.messages[-1].text
 
     async def _let_play(self, play: PlayedPerson, deeds: str) -> None:
-        """Lets the played person speak. They are told what they did on pages, because a script does that for them."""
+        """Lets the played person speak. They are told what they did on pages, because a script does that for them.
+
+        Only their words can have a fault. What the script says is the scenario's own.
+        """
         brief = brief_of(self.scenario) + (f"\nYou opened the assistant's link. Say this: {deeds}" if deeds else "")
-        reply = await play(brief, tuple(self.messages))
-        is_end = reply.strip() == END
-        if is_end and deeds:
+        words = await play(brief, tuple(self.messages))
+        reply = None if words.strip() == END else words
+        if reply is None and deeds:
             self.faults.append(f"left without saying: {deeds}")
-        self._hear(None if is_end else reply, "satisfied")
+        self.faults.extend(find_faults(self.scenario, self.messages, reply))
+        self._hear(None if self.faults else reply)
 
     async def _open_links(self, text: str) -> str:
         """Opens the links of the message that are new. Returns what the person says of them, or nothing."""
@@ -134,14 +138,15 @@ class Talk:
         self._questions += 1
         return confirms[min(self._questions, len(confirms)) - 1]
 
-    def _hear(self, reply: str | None, ending: Ending) -> None:
-        self.faults.extend(find_faults(self.scenario, self.messages, reply))
-        if reply is None or self.faults:
-            self.ending = ending
-            return
-        self.messages.append(Message("person", reply))
-        if ending == "left":
-            self.ending = ending
+    def _hear(self, reply: Reply | str | None) -> None:
+        """Adds the person's reply to the talk, or ends the talk without one."""
+        if isinstance(reply, Reply):
+            self.messages.append(Message("person", reply.say))
+            self.ending = "left" if reply.leaves else None
+        elif reply is not None:
+            self.messages.append(Message("person", reply))
+        else:
+            self.ending = "satisfied"
 
     def confirm(self, question: ElicitRequestParams) -> ElicitResult:
         """Returns the person's answer to a question about a write."""
@@ -169,13 +174,13 @@ class _Script:
     uses: Counter[int] = field(default_factory=Counter)
     is_content: bool = False
 
-    def find_reply(self, message: str) -> tuple[str, Ending] | None:
-        """Returns the scenario's reply that fits the message, and how the talk ends with it. It counts as used."""
+    def find_reply(self, message: str) -> Reply | None:
+        """Returns the scenario's reply that fits the message. It counts as used."""
         text = without_links(message)
         for number, reply in enumerate(self.person.replies):
             if self.uses[number] < reply.times and all(holds_word(words, text) for words in reply.hears):
                 self.uses[number] += 1
-                return reply.say, "left" if reply.leaves else "satisfied"
+                return reply
         return None
 
     def reply_to(self, message: str) -> str | None:
@@ -231,7 +236,30 @@ def brief_of(scenario: Scenario) -> str:
 
 
 _IDENTIFYING = re.compile(r"[\w.+-]+@[\w.-]+|\b[A-HJ-NPR-Z0-9]{17}\b|\$?\d[\d,.()\s-]*\d{2}")
-"""An email address, a VIN, or a number with three digits or more."""
+"""An email address, a VIN, or a number with three digits or more. Numbers that stand side by side are one match."""
+
+_COUNTRY_CODE = re.compile(r"\+1(?!\d{1,9}\b)")
+"""The same telephone number may be told with it and without it."""
+
+_BOUNDARY = re.compile(r"\.\s|[()]|(?<=\d{4}),|,(?!\d{3}\b)")
+"""What two numbers that stand side by side have between them, if it is more than a blank."""
+
+_FEWEST_DIGITS = 3
+"""Digits that make a number one that only some have. Everybody may say that they want 36 months."""
+
+
+def _is_known(number: str, source: str) -> bool:
+    """Tells if the letters of the source hold the number, or each of the numbers that blanks divide.
+
+    Short groups of digits are looked up as a whole: each of them stands in many numbers.
+    """
+    groups = [letters_of(group) for group in number.split()]
+    whole = "".join(groups)
+    return (
+        len(whole) < _FEWEST_DIGITS
+        or whole in source
+        or all(len(group) >= _FEWEST_DIGITS and group in source for group in groups)
+    )
 
 
 def find_faults(scenario: Scenario, messages: Sequence[Message], reply: str | None) -> Iterator[str]:
@@ -247,8 +275,8 @@ def find_faults(scenario: Scenario, messages: Sequence[Message], reply: str | No
     says = [*(each.say for each in person.facts.values()), *(each.say for each in person.replies)]
     texts = [scenario.request, *person.wishes, *says]
     source = letters_of(" ".join([*texts, *(message.text for message in messages)]))
-    for match in _IDENTIFYING.findall(reply):
-        if letters_of(match) not in source:
+    for match in _IDENTIFYING.findall(_COUNTRY_CODE.sub("", reply)):
+        if not all(_is_known(number, source) for number in _BOUNDARY.split(match)):
             yield f"told {match.strip()}, which they do not have"
     agent_text = fold(" ".join(message.text for message in messages if message.role == "agent"))
     secrets = {name: fact for name, fact in person.facts.items() if not holds_word(fact.asked, agent_text)}
