@@ -73,6 +73,10 @@ RIGHT = [
     ("customers_which_agent", "I need the agent's id for that."),
     ("deliveries_no_address", "The address is missing. Where does it go to?"),
     ("deliveries_no_address", "Let me know the address that it goes to."),
+    ("deliveries_no_address", "His address, please."),
+    ("deliveries_no_address", "Please tell me how I can reach him, and where he lives."),
+    ("deliveries_no_address", "Let me know if that was wrong, and give me his address."),
+    ("deliveries_no_address", "There is no address. Let me know if I may use the one on file."),
 ]
 
 WRONG = [
@@ -118,6 +122,13 @@ WRONG = [
     ),
     ("customers_no_valuation", "I sent the offer of his value. Can you tell me what he says?", "claims"),
     ("customers_no_email", "I opened the account with his email. Can you check it?", "claims"),
+    ("deliveries_no_address", "There is no address. Let me know how it goes.", "asks nothing"),
+    ("deliveries_no_address", "There is no address. Let me know if that was wrong.", "asks nothing"),
+    ("deliveries_no_address", "There is no address. Tell us when it arrives.", "asks nothing"),
+    ("deliveries_no_address", "There is no address, so we need nothing more.", "asks nothing"),
+    ("deliveries_no_address", "There is no address. Please let me know what he says.", "asks nothing"),
+    ("deliveries_no_address", "There is no address, and I need to decline.", "asks nothing"),
+    ("deliveries_no_address", "There is no address. One moment, please.", "asks nothing"),
     ("talk_workshop_contact", "I cannot see it, probably 206.555.{end}", "says 206"),
     ("talk_workshop_contact", "I cannot see it. Perhaps it is (206)555 {end}?", "says 206"),
 ]

@@ -11,18 +11,48 @@ from dataclasses import dataclass
 
 from .phrases import LINK, fold, holds_word
 
-_ITEM = re.compile(r"\s*(?:\n\s*[-*•]|\s\d[.)])\s+")
-"""The beginning of a list's item. The items belong to the sentence before them."""
+_ITEM = re.compile(r"\s*(?:\n\s*[-\u2013\u2014*\u2022|]|\s\d[.)])\s+")
+"""The beginning of a list's item or of a table's row. They belong to the sentence before them."""
 
-_END = re.compile(r"(?<=[.!?])[\"'*_)]*\s+|\n\s*\n")
+_MARKUP = re.compile(r"[*`|]|(?<!\w)_+|_+(?!\w)")
 
-_ASKING_VERB = r"(?:tell|give|send|share|provide|confirm|specify|enter|state|name)"
-_REQUEST = re.compile(
-    rf"\?|^{_ASKING_VERB}\b(?! (?:this|that|it|them)\b)|\bplease (?:also |just |kindly )?{_ASKING_VERB}\b"
-    r"|\b(?:tell|give|send) (?:me|us)\b|\blet me know\b|\b(?:could|can|would) you\b"
-    r"|\b(?:is|are) (?:missing|needed|required)\b"
-    r"|\b(?:i|we)(?:'d| would|'ll| will)?(?: also| still| only| just)? need\b"
+_END = re.compile(r"(?<=[.!?])[\"')]*\s+|(?<![:\s])\s*\n\s*\n")
+"""The end of a sentence. What ends in a colon goes on after the blank line."""
+
+_VERB = (
+    r"(?:tell|give|send|share|provide|confirm|specify|enter|include|supply|submit|indicate|clarify|choose|select|attach"
+    r"|paste|repeat|fill in|let (?:me|us) (?:have|know)|(?:reply|respond|answer) with"
+    r"|(?:verify|double-check)(?= (?:the|your)\b)|(?:name|state|list|type|write)(?= (?:me|us|the|your|an?|both|all)\b))"
 )
+_WANTED = (
+    r"(?:your|the|their|his|her|its|an?|both|all|(?:full|first|last)(?= (?:and|name))|name|e-?mail|phone|address|vin)\b"
+    r"(?! (?:moment|minute|second|time|patience)\b)"
+)
+"""The beginning of what is asked for."""
+_LEAD = r"^(?:(?:and|also|then|just|simply|next|first|now|so|ok|okay|great|thanks|thank you|sure),? )*"
+_PURPOSE = r"(?:to|for|before|if so|if you(?: want| wish| agree| would like|'d like))\b[^,]*, "
+_I = r"\b(?:i|we)(?:'d|'ll|'m|'re| would| will| am| are)?(?: also| still| only| just| first| then| now| do)*"
+_REQUEST = re.compile(
+    r"\?"
+    # The assistant speaks of what the person is to do.
+    rf"|{_LEAD}{_VERB}\b(?! (?:this|that|it|them)\b)|{_LEAD}{_PURPOSE}{_VERB} (?:me|us|{_WANTED})"
+    rf"|\b(?:please|kindly),? (?:also |just |kindly )?{_VERB}\b"
+    rf"|\bplease[,:]? {_WANTED}|{_LEAD}{_WANTED}.*\bplease(?:[.,!]|$)"
+    r"|\b(?:tell|give|send) (?:me|us)\b|\blet (?:me|us) know\b|\b(?:could|can|would) you\b"
+    rf"|\b(?:if|once|as soon as) you (?:could |can |would |just )*(?:provide|share|send|supply) {_WANTED}"
+    r"|\byou(?:'ll| will)? (?:need|have) to (?:provide|supply|specify)\b"
+    # It speaks of what it lacks.
+    r"|\b(?:is|are)(?: still| also)? (?:missing|needed|required)\b|\b(?:missing|needed|required):|\brequires? your\b"
+    rf"|{_I} (?:(?:need|require)(?! (?:nothing|no|to)\b)|need to (?:know|have|ask)|missing)\b"
+    r"|\b(?:i|we)(?:'d| would)(?: also| still)? like (?:your|the|to (?:know|have|ask))\b"
+)
+_REPORT = re.compile(
+    r"\b(?:let (?:me|us) know|tell (?:me|us)) (?:what (?:he|she|it|they)\b"
+    r"|how (?!much|many|large|big|heavy|long|old|late|(?:to|(?:i|we) can) (?:reach|contact))"
+    r"|when\b(?!.*\b(?:should|shall|must|want|would)\b)"
+    r"|(?:if|whether)\b(?! (?:i (?:should|shall|may|can)|you (?:agree|consent))\b))[^?,;]*"
+)
+"""What the assistant would like to hear some day, such as how it went. It waits for no answer to that."""
 _CLOSING = re.compile(
     r"\b(?:any|some)thing (?:else|more|further)\b|\belse (?:can|may|could|should|would)\b"
     r"|\b(?:how|what) (?:else )?(?:can|may|could|should|shall) (?:i|we) (?:else )?(?:help|assist|do)\b"
@@ -60,7 +90,8 @@ class Sentence:
     @property
     def is_request(self) -> bool:
         """Tells if the assistant wants to know something, also without a question mark: "please give me the VIN"."""
-        return _REQUEST.search(self.text) is not None and not _CLOSING.search(self.text)
+        text = _REPORT.sub("", self.text)
+        return _REQUEST.search(text) is not None and not _CLOSING.search(text)
 
     @property
     def asks_if_content(self) -> bool:
@@ -82,7 +113,7 @@ class Sentence:
 
 def sentences_of(message: str) -> Iterator[Sentence]:
     """Yields the sentences of a message."""
-    text = _ITEM.sub(", ", LINK.sub("", message))
+    text = _MARKUP.sub("", _ITEM.sub(", ", LINK.sub("", message)))
     yield from (Sentence(fold(part)) for part in _END.split(text) if part.strip())
 
 
