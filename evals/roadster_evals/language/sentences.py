@@ -52,7 +52,7 @@ _REPORT = re.compile(
     r"|when\b(?!.*\b(?:should|shall|must|want|would)\b)"
     r"|(?:if|whether)\b(?! (?:i (?:should|shall|may|can)|you (?:agree|consent))\b))[^?,;]*"
 )
-"""What the assistant would like to hear some day, such as how it went. It waits for no answer to that."""
+"""A wish to hear some day how it went, or the like. The assistant waits for no answer to that."""
 _CLOSING = re.compile(
     r"\b(?:any|some)thing (?:else|more|further)\b|\belse (?:can|may|could|should|would)\b"
     r"|\b(?:how|what) (?:else )?(?:can|may|could|should|shall) (?:i|we) (?:else )?(?:help|assist|do)\b"

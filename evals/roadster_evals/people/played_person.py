@@ -242,7 +242,7 @@ _COUNTRY_CODE = re.compile(r"\+1(?!\d{1,9}\b)")
 """The same telephone number may be told with it and without it."""
 
 _BOUNDARY = re.compile(r"\.\s|[()]|(?<=\d{4}),|,(?!\d{3}\b)")
-"""What two numbers that stand side by side have between them, if it is more than a blank."""
+"""The signs between two numbers that stand side by side. A blank may also be within a number."""
 
 _FEWEST_DIGITS = 3
 """Digits that make a number one that only some have. Everybody may say that they want 36 months."""
