@@ -58,6 +58,6 @@ def _look_up(path: str, facts: Mapping[str, Any]) -> Any:
             value = value[int(step)]
         else:
             names = [*map(str, value)] if isinstance(value, Mapping) else [type(value).__name__]
-            choices = some_of(near_names(names, step) or names)
-            raise PlaceholderError(f"{{{path}}}: there is no {step or 'name'}; there is {choices or 'nothing'}")
+            choices = some_of(near_names(names, step) or names) if names else "nothing"
+            raise PlaceholderError(f"{{{path}}}: there is no {step or 'name'}; there is {choices}")
     return value
