@@ -183,7 +183,7 @@ answer = "A"
         ('car = { find = "vehicel" }', "facts.car: find is 'vehicel'; it is one of vehicle, stock"),
         ('car = "CX-5"', "facts.car: expected a table such as"),
         ('car = { find = "vehicle", dealer = "umazda", modell = "CX-5" }', "facts.car: vehicle has no modell; it has"),
-        ('car = { find = "vehicle", dealer = "umazda", model = "RAV4" }', "facts.car: umazda has no vehicle with the model RAV4"),
+        ('car = { find = "vehicle", dealer = "umazda", model = "RAV4" }', "umazda has no vehicle with the model RAV4"),
         ('car = { find = "vehicle" }', "facts.car: vehicle needs dealer"),
         ('car = { find = "vehicle", dealer = "{shop}" }', "{shop}: there is no shop; there is nothing"),
         ('car = { find = "number", low = 1, high = 2 }', "{car.vin}: there is no vin; there is int"),
